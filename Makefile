@@ -1,0 +1,37 @@
+# The few commands to know. `make demo` and `make test` set up everything they need in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check format lock bench clean
+
+$(STAMP): pyproject.toml config/locks/dev.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "rotator needs Python 3.11 or newer: make PYTHON=python3.11 …" >&2; exit 1; }
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r config/locks/dev.txt
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(STAMP)  ## rotate real tokens before your eyes, on a real OpenBao and a sandbox Halo
+	$(BIN)/rotate demo
+
+test: $(STAMP)  ## the whole suite, real OpenBao included
+	$(BIN)/python -m pytest
+
+check: $(STAMP)  ## format, lint, types, floors
+	$(BIN)/ruff format --check rotator tests
+	$(BIN)/ruff check rotator tests
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/architecture
+
+format: $(STAMP)
+	$(BIN)/ruff format rotator tests
+	$(BIN)/ruff check --fix rotator tests
+
+lock: $(STAMP)  ## renew the hash-checked locks (needs uv on the PATH)
+	uv pip compile -q pyproject.toml --upgrade --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header -o config/locks/runtime.txt
+	uv pip compile -q pyproject.toml --upgrade --extra dev --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header -o config/locks/dev.txt
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,27 @@
+# What the daemon may do, and nothing more. Tested against OpenBao 2.7.2 without the `default` policy: each capability
+# is needed by a named operation, so none can be taken away.
+#
+# Adapt: the mount (`secret`), the prefix (`rotator`), and one line per published credential. "+" stands for one
+# path segment; a trailing "*" on a consumer path would let the daemon write beside your secrets, so don't.
+
+# The published secrets. Foreign keys in them are read, kept and written back.
+path "secret/data/apps/+/halo"           { capabilities = ["create", "update", "read"] }
+
+# Records and leases, one per credential; no secrets in them. The daemon never deletes them.
+path "secret/data/rotator/journal/*"     { capabilities = ["create", "update", "read"] }
+path "secret/metadata/rotator/journal/*" { capabilities = ["list"] }
+
+# Candidates, between minting and publication. Nobody else should be able to read these.
+path "secret/data/rotator/staged/*"      { capabilities = ["create", "update", "read"] }
+path "secret/destroy/rotator/staged/*"   { capabilities = ["update"] }
+
+# Heartbeats; writing one is also how a read makes sure that it is not stale.
+path "secret/data/rotator/node/*"        { capabilities = ["create", "update"] }
+
+# The installation's lineage and fingerprint key, made once.
+path "secret/data/rotator/meta"          { capabilities = ["create", "read"] }
+
+# Its own token: tell "dead" from "not allowed", renew it, end it at shutdown.
+path "auth/token/lookup-self"            { capabilities = ["read"] }
+path "auth/token/renew-self"             { capabilities = ["update"] }
+path "auth/token/revoke-self"            { capabilities = ["update"] }

@@ -1,0 +1,24 @@
+"""rotator keeps machine credentials fresh: mint, stage in Vault, prove, publish, retire.
+
+FLOORS is the map of the house, lowest first, with each room's duty. Imports only point down; rooms on one floor do
+not see each other. tests/architecture reads this same table.
+"""
+
+FLOORS: tuple[dict[str, str], ...] = (
+    {"rotation": "pure decisions: records, steps, events, rules; standard library only"},
+    {"ports": "what the engine asks of the world, and the three faults"},
+    {
+        "engine": "look, decide, perform, advance, save, log",
+        "vault": "KV, journal, login, transit; the only import of hvac",
+        "providers": "one file per kind of target; the only import of httpx",
+        "clockwork": "clock and triggers; the only import of apscheduler",
+        "sandbox": "targets to try things on, and the launcher of a real OpenBao",
+        "logs": "structlog, redaction, rendering of events",
+        "metrics": "prometheus",
+    },
+    {"settings": "TOML to frozen settings; every fault at once"},
+    {"status": "health, readiness, metrics, status page", "control": "unix socket: now, reload"},
+    {"app": "composition root: knows every class, owns the task group"},
+    {"cli": "one small file per command, loaded lazily"},
+    {"__main__": "python -m rotator"},
+)

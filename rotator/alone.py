@@ -1,0 +1,90 @@
+"""Owns work without a daemon: `rotate now` and `rotate due` as their own short-lived actor, under the same leases."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from rotator import logs
+from rotator.app import App, opened
+from rotator.engine.visit import Happened, Seen
+from rotator.narrate import narrate
+from rotator.now import BUSY, DONE, FAILED, HELD, Demand, follow, select
+from rotator.rotation.record import Phase
+from rotator.settings import Settings
+
+_TICK = 0.1  # seconds
+_NEAR = timedelta(minutes=1)  # a wait that ends this soon is worth staying for
+
+
+@asynccontextmanager
+async def working(settings: Settings) -> AsyncIterator[tuple[App, MemoryObjectReceiveStream[Happened]]]:
+    """An actor at work, and what happens to it."""
+    logs.configure("error", json=None)
+    send, receive = anyio.create_memory_object_stream[Happened](1024)
+
+    def hear(happened: Happened) -> None:
+        with suppress(anyio.WouldBlock):
+            send.send_nowait(happened)
+
+    async with send, receive, opened(settings, [narrate, hear]) as app, anyio.create_task_group() as group:
+        group.start_soon(app.crew.run)
+        group.start_soon(_tick, app)
+        yield app, receive
+        app.crew.stop()
+        while not app.crew.idle:
+            await app.clock.sleep(_TICK)
+        group.cancel_scope.cancel()
+
+
+async def _tick(app: App) -> None:
+    while True:
+        await app.clock.sleep(_TICK)
+        app.crew.tick()
+
+
+async def rotate_alone(settings: Settings, wanted: Demand) -> AsyncGenerator[dict[str, Any]]:
+    """`rotate now` without a daemon: progress lines, then the verdict."""
+    names, unknown = select(settings, wanted)
+    if unknown:
+        yield {"error": unknown, "exit": 2}
+        return
+    lines: list[dict[str, Any]] = []
+    async with working(settings) as (app, happenings):
+        async for line in follow(app, names, wanted, happenings):
+            lines.append(line)
+            yield line
+
+
+async def one_pass(settings: Settings, within: float) -> tuple[App, int]:
+    """Look at every name, do what is due, stay while something comes within a minute. Returns the exit code, too."""
+    async with working(settings) as (app, _):
+        app.crew.look_at(*settings.credentials)
+        end = app.clock.monotonic() + within
+        while app.clock.monotonic() < end and not _rests(app):
+            await app.clock.sleep(_TICK)
+        return app, _code(app)
+
+
+def _rests(app: App) -> bool:
+    seen = app.crew.seen
+    return app.crew.idle and all(name in seen and _far(app, seen[name]) for name in app.settings.credentials)
+
+
+def _far(app: App, seen: Seen) -> bool:
+    until = seen.wait.until
+    return seen.record is not None and (until is None or until - app.clock.now() > _NEAR)
+
+
+def _code(app: App) -> int:
+    records = [app.crew.seen[name].record if name in app.crew.seen else None for name in app.settings.credentials]
+    if any(record and record.phase is Phase.SETTLED and record.failure for record in records):
+        return FAILED
+    if any(record and record.phase is Phase.HELD for record in records):
+        return HELD
+    return BUSY if not _rests(app) else DONE

@@ -1,0 +1,254 @@
+"""Owns the composition: the only place that knows every class, and introduces them. Its life is daemon.py's."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import anyio
+
+from rotator.clockwork import SystemClock
+from rotator.engine.bench import Edges
+from rotator.engine.crew import Crew
+from rotator.engine.lease import Leases
+from rotator.engine.sweep import Swept, sweep
+from rotator.engine.visit import Happened, Visitor
+from rotator.logs import voice
+from rotator.ports import Clock, Installation, MinterRefused, StoreRefused
+from rotator.providers import KINDS, Site
+from rotator.providers.auth import Auth, Basic, Bearer
+from rotator.rotation.credential import Credential, Place
+from rotator.rotation.secret import Secret
+from rotator.settings import Minter, SecretRef, SecretUnreadableError, Settings, Source, Target, read_secret
+from rotator.vault import login
+from rotator.vault.journal import VaultJournal
+from rotator.vault.kv import Kv
+from rotator.vault.session import Session, VaultConnection
+
+if TYPE_CHECKING:
+    from rotator.settings import Vault
+
+_MINTER_LIFE = 30.0  # seconds for which a minter's secret read from Vault is used again
+
+Observer = Callable[[Happened], None]
+
+
+class App:
+    """One actor, composed: its edges, and the crew that works with them."""
+
+    def __init__(
+        self, settings: Settings, session: Session, installation: Installation, clock: Clock, observers: list[Observer]
+    ) -> None:
+        self.settings = settings
+        self.session = session
+        self.kv = Kv(session)
+        self.journal = VaultJournal(self.kv, settings.vault.mount, settings.vault.prefix)
+        self.installation = installation
+        self.clock = clock
+        self.observers = observers
+        self.holder = f"{settings.daemon.instance}/{os.getpid()}/{uuid4().hex[:8]}"
+        self._sites: dict[str, Site] = {}
+        self._minters: dict[SecretRef, tuple[float, Secret]] = {}
+        self.crew = self._crew(settings)
+
+    def _crew(self, settings: Settings) -> Crew:
+        leases = Leases(self.holder, settings.daemon.lease.total_seconds(), self.clock.monotonic)
+        visitor = Visitor(self.journal, leases, lambda: secrets.token_hex(3), self._tell, lambda: self.crew.stopping)
+        return Crew(
+            visitor=visitor,
+            edges=self.edges,
+            clock=self.clock,
+            credentials=settings.credentials,
+            per_target={name: target.in_flight for name, target in settings.targets.items()},
+            workers=settings.daemon.in_flight,
+            unforeseen=voice.unforeseen,
+        )
+
+    def _tell(self, happened: Happened) -> None:
+        self.crew.observe(happened.credential, happened.event)
+        for observer in self.observers:
+            observer(happened)
+
+    def edges(self, credential: Credential) -> Edges:
+        """The world as one credential sees it."""
+        vault = self.settings.vault
+        provider = KINDS[credential.kind].bind(self.site(credential), credential)
+        slot = Place(vault.mount, f"{vault.prefix}/staged/{credential.name}")
+        return Edges(self.kv, provider, self.clock, self.installation, slot, partial(secrets.token_urlsafe, 16))
+
+    def site(self, credential: Credential) -> Site:
+        """The credential's target, opened once; through its own eyes when it mints its own successor."""
+        target = self.settings.targets[credential.target]
+        site = self._sites.get(target.name)
+        if site is None:
+            minter = partial(self._minter, target, credential)
+            site = self._sites[target.name] = KINDS[credential.kind].open(target.name, target.keys, minter, self.clock)
+        if target.minter and target.minter.self_minting:
+            return site.minted_by(partial(self._minter, target, credential))
+        return site
+
+    async def _minter(self, target: Target, credential: Credential) -> Auth:
+        minter = target.minter or Minter()
+        if minter.self_minting:
+            doc = await self.kv.read(credential.place, strong=True)
+            secret = doc.secret(credential.key)
+            if secret is None:
+                raise MinterRefused(f"{credential.place} holds no token that could mint its own successor")
+            return Bearer(secret)
+        if minter.pat:
+            return Bearer(await self.fetch(minter.pat))
+        if minter.password:
+            return Basic(minter.username, await self.fetch(minter.password))
+        raise MinterRefused(f"target {target.name} has no minter in the settings")
+
+    async def fetch(self, ref: SecretRef) -> Secret:
+        """The secret a reference points to. Raises MinterRefused with words when it cannot be had."""
+        if ref.source is not Source.VAULT:
+            return local_secret(ref)
+        known = self._minters.get(ref)
+        if known and self.clock.monotonic() - known[0] < _MINTER_LIFE:
+            return known[1]
+        secret = (await self.kv.read(place_of(ref, self.settings), strong=True)).secret(ref.key)
+        if secret is None:
+            raise MinterRefused(f"{ref} holds nothing")
+        self._minters[ref] = (self.clock.monotonic(), secret)
+        return secret
+
+    async def sweep(self, target: str, *, reap: bool = True) -> Swept:
+        """Find strays on one target by one listing; revoke them, and delete what was revoked long ago."""
+        ours = {name: each for name, each in self.settings.credentials.items() if each.target == target}
+        if not ours:
+            return Swept((), (), (), ())
+        site = self.site(next(iter(ours.values())))
+        seen = self.crew.seen
+        remembered = {name: record for name in ours if name in seen and (record := seen[name].record)}
+        tokens = await site.list_tokens()
+        swept = await sweep(tokens, ours, self.journal, self.edges, remembered=remembered, reap=reap)
+        keep = getattr(self.settings.targets[target].keys, "keep", None)
+        stems = tuple(f"{record.stem}-r" for record in swept.records if record.stem)
+        if reap and keep is not None and stems:
+            await site.prune(lambda name: name.startswith(stems), keep)
+        return swept
+
+    async def reload(self, settings: Settings) -> None:
+        """Take new settings. Targets that changed are opened anew; visits under way end with what they began with."""
+        changed = [name for name in self._sites if self.settings.targets.get(name) != settings.targets.get(name)]
+        closing = [self._sites.pop(name) for name in changed]
+        gone = self.settings.credentials.keys() - settings.credentials.keys()
+        self.settings = settings
+        self.crew.credentials = settings.credentials
+        self.crew.per_target = {name: target.in_flight for name, target in settings.targets.items()}
+        self.crew.workers = settings.daemon.in_flight
+        self._minters.clear()
+        for name in changed:
+            self.crew.health.target(name).worked()
+        for name in gone:
+            self.crew.agenda.drop(name)
+            self.crew.visitor.leases.forget(name)
+        self.crew.look_at(*settings.credentials)
+        for site in closing:
+            await site.aclose()
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for site in self._sites.values():
+            await site.aclose()
+        await self.session.close()
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, observers: Iterable[Observer] = (), clock: Clock | None = None
+) -> AsyncIterator[App]:
+    """Log in, read the installation's own document, compose. Raises StoreRefused, Refused or Transient with words."""
+    clock = clock or SystemClock()
+    session = Session(connection(settings.vault, settings.daemon.instance), vault_login(settings), clock)
+    await session.open()
+    journal = VaultJournal(Kv(session), settings.vault.mount, settings.vault.prefix)
+    installation = replace(await journal.meta(), prefix=settings.daemon.name_prefix)
+    app = App(settings, session, installation, clock, list(observers))
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(session.keep_alive)
+            yield app
+            group.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await app.aclose()
+
+
+def connection(vault: Vault, instance: str) -> VaultConnection:
+    """The settings' Vault section as the edge wants it."""
+    cert = (vault.auth.cert_file, vault.auth.key_file) if vault.auth.cert_file else None
+    return VaultConnection(
+        address=vault.address,
+        mount=vault.mount,
+        prefix=vault.prefix,
+        instance=instance,
+        namespace=vault.namespace or None,
+        ca_file=vault.ca_file,
+        client_cert=cert,
+        connect_timeout=vault.connect_timeout.total_seconds(),
+        read_timeout=vault.read_timeout.total_seconds(),
+        allow_insecure_http=vault.allow_insecure_http,
+    )
+
+
+def vault_login(settings: Settings) -> login.Login:
+    """The way into Vault; files are read anew at every login."""
+    auth = settings.vault.auth
+    return _LOGINS[auth.method.value](settings)
+
+
+def local_secret(ref: SecretRef) -> Secret:
+    """A secret kept in a file or by systemd. Raises StoreRefused naming the place."""
+    try:
+        return read_secret(ref, voice.advise)
+    except SecretUnreadableError as fault:
+        raise StoreRefused(str(fault)) from None
+
+
+def _source(ref: SecretRef | None) -> login.Source:
+    if ref is None:
+        raise StoreRefused("the Vault login lacks a secret reference")
+    return partial(local_secret, ref)
+
+
+_LOGINS: Mapping[str, Callable[[Settings], login.Login]] = {
+    "token": lambda s: login.token(_source(s.vault.auth.token)),
+    "approle": lambda s: login.approle(
+        partial(Secret, s.vault.auth.role_id), _source(s.vault.auth.secret_id), s.vault.auth.mount
+    ),
+    "kubernetes": lambda s: login.kubernetes(s.vault.auth.role, _source(s.vault.auth.token), s.vault.auth.mount),
+    "jwt": lambda s: login.jwt(s.vault.auth.role, _source(s.vault.auth.token), s.vault.auth.mount),
+    "cert": lambda s: login.certificate(s.vault.auth.role, s.vault.auth.mount),
+}
+
+
+def place_of(ref: SecretRef, settings: Settings) -> Place:
+    """Where in Vault a reference points: the longest mount we know of, else the first part of the path."""
+    mounts = {settings.vault.mount, *(each.place.mount for each in settings.credentials.values())}
+    fitting = sorted((mount for mount in mounts if ref.name.startswith(f"{mount}/")), key=len)
+    mount = fitting[-1] if fitting else ref.name.partition("/")[0]
+    return Place(mount, ref.name[len(mount) + 1 :])
+
+
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def longest_need(settings: Settings) -> timedelta:
+    """How long Vault must keep a version: the longest time between publications, and the longest grace."""
+    needs = [timedelta()]
+    for each in settings.credentials.values():
+        end = _LONG_AGO + each.lifetime if each.lifetime else None
+        due = each.schedule.due(each.name, _LONG_AGO, end)
+        interval = due - _LONG_AGO if due.year < 9000 else timedelta()
+        needs.append(interval + (each.retire.deadline or each.retire.after))
+    return max(needs)

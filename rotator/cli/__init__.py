@@ -1,0 +1,54 @@
+"""Owns the command line: one small file per command, imported only when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+COMMANDS = {
+    "run": "run the daemon until SIGTERM",
+    "now": "rotate now, and follow it to its verdict",
+    "due": "do what is due, then exit (for timers)",
+    "plan": "show what would happen, and why; changes nothing",
+    "status": "every credential at a glance",
+    "explain": "why one credential is as it is, and what comes next",
+    "check": "settings, then a live look at every right the daemon needs",
+    "strays": "tokens of ours on the targets that no record knows",
+    "demo": "watch real tokens being rotated on this machine",
+}
+
+
+class _Lazy(click.Group):
+    """A group that knows the names of its commands before it knows the commands."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"rotator.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-c", "--config", metavar="FILE", help="Settings; else $ROTATOR_CONFIG, else /etc/rotator/rotator.toml.")
+@click.version_option(package_name="rotator")
+@click.pass_context
+def rotate(ctx: click.Context, config: str | None) -> None:
+    """Keep machine credentials fresh: mint, store in Vault, prove, publish, retire.
+
+    Exit codes: 0 done, 1 failed, 2 usage, 3 held, 75 busy or undecided, 78 bad configuration.
+    """
+    ctx.obj = config
+
+
+def main() -> None:
+    """The `rotate` command."""
+    rotate(prog_name="rotate")

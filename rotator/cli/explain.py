@@ -1,0 +1,24 @@
+"""Owns `rotate explain NAME`."""
+
+from __future__ import annotations
+
+import click
+
+from rotator.cli import shell
+
+
+@click.command()
+@click.argument("name")
+@click.pass_obj
+def command(config: str | None, name: str) -> None:
+    """Say in sentences why a credential is as it is, and what comes next."""
+    settings = shell.settings(config)
+
+    async def main() -> int:
+        from rotator.looking import explained
+
+        for sentence in await explained(settings, name):
+            click.echo(sentence)
+        return 0
+
+    shell.run(main)

@@ -1,0 +1,81 @@
+"""Owns `rotate now`: over the daemon's socket when one runs, else by itself under the same lease."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rotator.cli import shell
+
+if TYPE_CHECKING:
+    from rotator.now import Demand
+    from rotator.settings import Settings
+
+
+def _labels(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    if wrong := [value for value in values if not all(value.partition("="))]:
+        raise click.BadParameter(f"{wrong[0]!r} is not KEY=VALUE")
+    return dict(value.split("=", 1) for value in values)
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every credential in the settings.")
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", callback=_labels, help="All that carry it.")
+@click.option("--wait", "patient", is_flag=True, help="Wait until the predecessors are proven dead.")
+@click.option("--emergency", is_flag=True, help="No grace: the predecessor dies once the successor is proven.")
+@click.option("--within", default=300.0, show_default=True, help="Seconds to wait for a verdict.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
+@click.pass_obj
+def command(config: str | None, /, names: tuple[str, ...], as_json: bool, **wanted: Any) -> None:
+    """Rotate now and follow it, step by step, to its verdict. Joins a rotation in flight."""
+    if not (names or wanted["everything"] or wanted["labels"]):
+        raise click.UsageError("say what to rotate: NAME..., --all, or --label KEY=VALUE")
+    settings = shell.settings(config)
+    from rotator.now import demand
+
+    request = {"names": list(names), "by": getpass.getuser(), **wanted}
+
+    async def main() -> int:
+        async with aclosing(_lines(config, settings, request, demand(request))) as lines:
+            code = shell.BUSY
+            async for line in lines:
+                code = line.get("exit", code)
+                shell.show_json(line) if as_json else _say(line)
+            return code
+
+    shell.run(main)
+
+
+async def _lines(
+    config: str | None, settings: Settings, request: dict[str, Any], wanted: Demand
+) -> AsyncGenerator[dict[str, Any]]:
+    from rotator import control
+
+    if await control.answers(settings.daemon.socket):
+        async with aclosing(control.call(settings.daemon.socket, {"verb": "now", **request})) as replies:
+            async for reply in replies:
+                yield reply
+        return
+    from rotator.alone import rotate_alone
+
+    async with aclosing(rotate_alone(settings, wanted)) as lines:
+        async for line in lines:
+            yield line
+
+
+_MARKS = {"done": "green", "published": "green", "failed": "red", "held": "red"}
+
+
+def _say(line: dict[str, Any]) -> None:
+    if "error" in line:
+        click.echo(f"rotate: {line['error']}", err=True)
+    for verdict in line.get("verdicts", ()):
+        colour = _MARKS.get(verdict["answer"], "yellow")
+        click.echo(f"{verdict['credential']}: {click.style(verdict['answer'], fg=colour)}: {verdict['said']}")
+    if "event" in line:
+        click.echo(f"{line['credential']}  {line['event']:<22} {line['said']}")

@@ -1,0 +1,93 @@
+"""Owns what every command shares: settings or exit 78, faults to exit codes, tables and JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NoReturn
+
+import click
+
+from rotator.settings import Settings, SettingsError, load
+
+FAILED, HELD, BUSY, BAD_CONFIG = 1, 3, 75, 78
+
+
+def settings(path: str | None) -> Settings:
+    """The settings, or every fault in them and exit 78."""
+    try:
+        return load(path)
+    except SettingsError as error:
+        for fault in error.faults:
+            click.echo(str(fault), err=True)
+        count = len(error.faults)
+        click.echo(f"{count} fault{'s' if count > 1 else ''} in the settings; nothing was done", err=True)
+        sys.exit(BAD_CONFIG)
+
+
+def run(main: Callable[[], Coroutine[Any, Any, int]]) -> NoReturn:
+    """Run an async command and exit with its code; a fault of the world becomes one sentence and a code."""
+    import anyio
+
+    from rotator.ports import Fault, Transient
+
+    try:
+        sys.exit(anyio.run(main))
+    except Transient as fault:
+        _exit(fault.reason, BUSY)
+    except Fault as fault:
+        _exit(fault.reason, FAILED)
+    except KeyboardInterrupt:
+        _exit("interrupted; whatever was begun goes on from its journal", BUSY)
+    except BaseExceptionGroup as group:
+        first = _first_fault(group, Fault)
+        if first is None:
+            raise
+        _exit(first.reason, BUSY if isinstance(first, Transient) else FAILED)
+
+
+def _first_fault(group: BaseExceptionGroup[BaseException], kind: type[Any]) -> Any:
+    for each in group.exceptions:
+        found = _first_fault(each, kind) if isinstance(each, BaseExceptionGroup) else each
+        if isinstance(found, kind):
+            return found
+    return None
+
+
+def _exit(text: str, code: int) -> NoReturn:
+    click.echo(f"rotate: {text}", err=True)
+    sys.exit(code)
+
+
+def show_json(document: object) -> None:
+    """Print a document for machines."""
+    click.echo(json.dumps(document, default=str, indent=2))
+
+
+def show_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print columns as wide as they need to be; the last one may run on."""
+    lines = [tuple(heads), *(tuple(row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    for number, line in enumerate(lines):
+        cells = [cell.ljust(width) for cell, width in zip(line[:-1], widths, strict=False)]
+        text = "  ".join((*cells, line[-1])).rstrip()
+        click.echo(click.style(text, bold=True) if number == 0 else text)
+
+
+def ago(then: datetime | None, now: datetime) -> str:
+    """How long ago, or how soon, in two units at most."""
+    if then is None:
+        return "-"
+    return span(now - then) if then <= now else f"in {span(then - now)}"
+
+
+def span(length: timedelta) -> str:
+    """A length of time, shortly."""
+    seconds = int(length.total_seconds())
+    for size, unit, smaller, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
+        if seconds >= size:
+            rest = seconds % size // smaller
+            return f"{seconds // size}{unit}{f' {rest}{small}' if rest else ''}"
+    return f"{seconds}s"

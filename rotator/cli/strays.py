@@ -1,0 +1,37 @@
+"""Owns `rotate strays`: tokens of ours that no record knows."""
+
+from __future__ import annotations
+
+import click
+
+from rotator.cli import shell
+
+
+@click.command()
+@click.option("--reap", is_flag=True, help="Revoke them, and delete what was revoked longer ago than `keep`.")
+@click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+@click.pass_obj
+def command(config: str | None, reap: bool, as_json: bool) -> None:
+    """List strays: one listing per target. Exit 1 when any is left."""
+    settings = shell.settings(config)
+
+    async def main() -> int:
+        from rotator import logs
+        from rotator.app import opened
+
+        logs.configure("error", json=None)
+        rows = []
+        async with opened(settings) as app:
+            for target in settings.targets:
+                swept = await app.sweep(target, reap=reap)
+                rows += [(target, token.id, "reaped" if reap else "stray") for token in swept.strays]
+                rows += [(target, token.id, "unclaimed") for token in swept.unclaimed]
+        if as_json:
+            shell.show_json([dict(zip(("target", "token", "state"), row, strict=True)) for row in rows])
+        elif rows:
+            shell.show_table(("TARGET", "TOKEN", "STATE"), rows)
+        else:
+            click.echo("no strays")
+        return shell.FAILED if any(state == "stray" for *_, state in rows) else 0
+
+    shell.run(main)

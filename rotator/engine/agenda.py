@@ -1,0 +1,53 @@
+"""Owns which names to look at and when. Truth is the journal: a look too many is harmless, a late one caught up."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+_FAR = 10 * 365 * 86400.0
+
+
+@dataclass(slots=True)
+class Agenda:
+    """Names by the time of their next look, in wall-clock and monotonic time: whichever comes first.
+
+    The wall clock alone would sleep through a jump back, the monotonic one through a suspended machine.
+    """
+
+    _when: dict[str, tuple[float, float]] = field(default_factory=dict)
+    _wall: list[tuple[float, str]] = field(default_factory=list)
+    _mono: list[tuple[float, str]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self._when)
+
+    def put(self, name: str, when: datetime | None, now: datetime, monotonic: float) -> None:
+        """Look at `name` at `when` (UTC); None: not before it is put again. Replaces an earlier entry."""
+        if when is None:
+            self._when.pop(name, None)
+            return
+        wall = when.timestamp()
+        mono = monotonic + max(0.0, min(_FAR, wall - now.timestamp()))
+        self._when[name] = (wall, mono)
+        heapq.heappush(self._wall, (wall, name))
+        heapq.heappush(self._mono, (mono, name))
+
+    def drop(self, name: str) -> None:
+        """Never look at it again."""
+        self._when.pop(name, None)
+
+    def due(self, now: datetime, monotonic: float) -> Iterator[str]:
+        """Take out every name whose time has come."""
+        yield from self._take(self._wall, 0, now.timestamp())
+        yield from self._take(self._mono, 1, monotonic)
+
+    def _take(self, heap: list[tuple[float, str]], which: int, until: float) -> Iterator[str]:
+        while heap and heap[0][0] <= until:
+            when, name = heapq.heappop(heap)
+            entry = self._when.get(name)
+            if entry is not None and entry[which] == when:
+                del self._when[name]
+                yield name

@@ -1,0 +1,104 @@
+"""Owns what one visit works with: the edges, the credential, the values in hand. What to do is decided elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rotator.ports import Clock, Document, Installation, Provider, SecretStore
+from rotator.rotation.credential import Credential, Place
+from rotator.rotation.recognise import Content, recognise
+from rotator.rotation.record import Record, Token
+from rotator.rotation.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """The world, as far as one credential is concerned."""
+
+    store: SecretStore
+    provider: Provider
+    clock: Clock
+    installation: Installation
+    slot: Place  # the credential's staged slot
+    nonce: Callable[[], str]  # fresh randomness, for documents that must be told apart
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A candidate as it stands in the staged slot."""
+
+    token: Token
+    secret: Secret
+    fields: dict[str, str]
+    version: int
+
+
+@dataclass(slots=True)
+class Bench:
+    """One visit's working memory. Dropped with the visit; a crash loses nothing that matters."""
+
+    edges: Edges
+    credential: Credential
+    skew: timedelta = timedelta()  # Vault's clock minus ours
+    staged: Staged | None = None
+    consumer: Document | None = None
+
+    @property
+    def at(self) -> datetime:
+        """The later of our clock and Vault's: what events are stamped with."""
+        return self.edges.clock.now() + max(self.skew, timedelta())
+
+    @property
+    def now(self) -> datetime:
+        """The earlier of the two. Decisions use it: nothing is over before both clocks say so."""
+        return self.edges.clock.now() + min(self.skew, timedelta())
+
+    def fingerprint(self, secret: Secret) -> str:
+        """The keyed fingerprint of a value."""
+        return secret.fingerprint(self.edges.installation.fingerprint_key)
+
+    async def look(self, record: Record, *, again: bool = True) -> tuple[Document, Content]:
+        """The consumer document and what it is to us; `again=False` is content with what this visit has seen."""
+        place = record.place or self.credential.place
+        if again or self.consumer is None:
+            self.consumer = await self.edges.store.read(place, strong=True)
+        doc = self.consumer
+        secret = doc.secret(self.credential.key)
+        mark = self.fingerprint(secret) if secret else None
+        return doc, recognise(record, mark, exists=doc.version > 0, deleted=doc.deleted)
+
+    async def unstage(self, record: Record) -> Staged | None:
+        """The candidate read back from the staged slot; None when the slot holds something else."""
+        candidate = record.candidate
+        if candidate is None:
+            return None
+        if self.staged is None or self.staged.token.id != candidate.token.id:
+            self.staged = read_staged(await self.edges.store.read(self.edges.slot, strong=True))
+        staged = self.staged
+        return staged if staged and self.fingerprint(staged.secret) == candidate.fingerprint else None
+
+
+_TIMES = ("issued_at", "expires_at")
+
+
+def write_staged(token: Token, secret: Secret, fields: dict[str, str], nonce: str) -> dict[str, object]:
+    """The staged document: all values text, as KV hands numbers back changed."""
+    times = {key: stamp.isoformat() for key in _TIMES if (stamp := getattr(token, key)) is not None}
+    handle = {"id": token.id, "name": token.name, "serial": token.serial, **times}
+    return {"schema": "1", "nonce": nonce, "token": handle, "fields": dict(fields), "value": secret}
+
+
+def read_staged(doc: Document) -> Staged | None:
+    """The candidate in a staged document; None when there is none that we can read."""
+    secret, handle = doc.secret("value"), (doc.values or {}).get("token")
+    if secret is None or not isinstance(handle, dict) or not handle.get("id"):
+        return None
+    fields = (doc.values or {}).get("fields")
+    try:
+        times = {key: datetime.fromisoformat(handle[key]) for key in _TIMES if handle.get(key)}
+    except (TypeError, ValueError):
+        return None
+    token = Token(str(handle["id"]), str(handle.get("name", "")), str(handle.get("serial", "")), **times)
+    return Staged(token, secret, fields if isinstance(fields, dict) else {}, doc.version)

@@ -1,0 +1,52 @@
+"""Owns who may work on a record: claim, renew, release, observe. Safety is check-and-set's, not the lease's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from rotator.ports import Entry, Lease
+
+TAKE_OVER = 1.25  # times the ttl without a new version, on our own monotonic clock
+RENEW = 0.6  # times the ttl since our last acknowledged write
+
+
+@dataclass(slots=True)
+class Leases:
+    """One actor's view of all leases. `ttl` in seconds; `monotonic` is the actor's own clock."""
+
+    holder: str
+    ttl: float
+    monotonic: Callable[[], float]
+    _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
+    _acked: dict[str, float] = field(default_factory=dict)
+
+    def blocked(self, entry: Entry) -> float | None:
+        """Seconds until the record may be taken over from its holder; None when it may be worked on now."""
+        if entry.lease.holder in ("", self.holder):
+            self._seen.pop(entry.name, None)
+            return None
+        version, since = self._seen.get(entry.name, (-1, 0.0))
+        if version != entry.version:
+            since = self.monotonic()
+            self._seen[entry.name] = (entry.version, since)
+        left = since + entry.lease.ttl * TAKE_OVER - self.monotonic()
+        return left if left > 0 else None
+
+    def needs_write(self, entry: Entry) -> bool:
+        """Whether the lease must be claimed or renewed before an effect."""
+        acked = self._acked.get(entry.name)
+        return entry.lease.holder != self.holder or acked is None or self.monotonic() - acked > self.ttl * RENEW
+
+    def stamp(self, entry: Entry, *, release: bool = False) -> Lease:
+        """The lease to write next."""
+        return replace(entry.lease, holder="" if release else self.holder, seq=entry.lease.seq + 1, ttl=self.ttl)
+
+    def acknowledged(self, entry: Entry) -> None:
+        """A write of ours was answered."""
+        self._acked[entry.name] = self.monotonic()
+
+    def forget(self, name: str) -> None:
+        """Drop what we know of a credential that left the settings."""
+        self._seen.pop(name, None)
+        self._acked.pop(name, None)

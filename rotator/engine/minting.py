@@ -1,0 +1,92 @@
+"""Owns the first half of a rotation on the target: mint and stage, look for a lost mint, burn what failed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rotator.engine.bench import Bench, Staged, read_staged, write_staged
+from rotator.ports import Conflict, Duplicate, Minted, MinterRefused, Refused, StoreRefused, Transient
+from rotator.rotation import events as ev
+from rotator.rotation.names import parse
+from rotator.rotation.record import Candidate, Record, Token
+from rotator.rotation.steps import Burn, Look, Mint
+from rotator.rotation.strays import known
+
+
+async def mint(bench: Bench, record: Record, step: Mint) -> ev.Event:
+    """Mint under the journalled name and put the value into the staged slot before anything else."""
+    lifetime = bench.credential.lifetime
+    try:
+        minted = await bench.edges.provider.mint(step.name, bench.at + lifetime if lifetime else None)
+    except Duplicate:
+        return ev.MintLost(bench.at, "the name is taken on the target")
+    except MinterRefused:
+        raise
+    except Refused as fault:
+        return ev.MintRefused(bench.at, fault.reason)
+    return await _stage(bench, record, minted)
+
+
+async def _stage(bench: Bench, record: Record, minted: Minted) -> ev.Event:
+    token = replace(minted.token, name=minted.token.name or record.mint_name)
+    document = write_staged(token, minted.secret, dict(minted.fields), bench.edges.nonce())
+    version = record.slot_version
+    for _ in range(2):  # the second time after a look at who wrote in between
+        try:
+            version = await bench.edges.store.write(bench.edges.slot, document, cas=version)
+        except Conflict:
+            seen = await bench.edges.store.read(bench.edges.slot, strong=True)
+            if _newer(read_staged(seen), record):
+                raise
+            version = seen.version
+        except (Transient, StoreRefused) as fault:
+            return ev.MintLost(bench.at, f"could not be staged: {fault.reason}")
+        else:
+            bench.staged = None  # what is proven later is what Vault gives back
+            return ev.Staged(bench.at, Candidate(token, bench.fingerprint(minted.secret), version))
+    return ev.MintLost(bench.at, "could not be staged: the slot is written by others")
+
+
+def _newer(staged: Staged | None, record: Record) -> bool:
+    """Whether the slot belongs to this attempt or a later one, minted by another actor."""
+    name = parse(staged.token.name) if staged else None
+    return bool(
+        name and name.stem == record.stem and (name.rotation, name.attempt) >= (record.rotation, record.attempt)
+    )
+
+
+async def look(bench: Bench, record: Record, step: Look) -> ev.Event:
+    """Find out what became of a mint whose answer we do not have."""
+    doc = await bench.edges.store.read(bench.edges.slot, strong=True)
+    staged = read_staged(doc)
+    if staged and staged.token.name == step.name and doc.version > record.slot_version:
+        bench.staged = staged
+        return ev.Staged(bench.at, Candidate(staged.token, bench.fingerprint(staged.secret), doc.version))
+    if any(token.name == step.name for token in await bench.edges.provider.find(step.name)):
+        return ev.MintLost(bench.at, "minted, but its secret was lost")
+    return ev.NotMinted(bench.at, step.resend)
+
+
+async def burn(bench: Bench, record: Record, step: Burn) -> ev.Event:
+    """Revoke whatever lives under the attempt's name."""
+    provider = bench.edges.provider
+    found = {token.id: token for token in await provider.find(step.name) if token.name == step.name}
+    if record.candidate:
+        found[record.candidate.token.id] = record.candidate.token
+    spared = known(replace(record, candidate=None))
+    doomed = [token for token in found.values() if token.id not in spared]
+    for token in doomed:
+        await provider.revoke(token)
+    alive = [token.id for token in doomed if not await provider.is_dead(token, None)]
+    if alive:
+        return ev.Faulted(bench.at, "burn", f"not proven dead: {', '.join(alive)}")
+    return ev.Burned(bench.at, tuple(token.id for token in doomed), step.give_up)
+
+
+async def reap(bench: Bench, record: Record, tokens: tuple[Token, ...]) -> tuple[str, ...]:
+    """Revoke tokens that are strays by the record. Returns their ids."""
+    spared = known(record)
+    doomed = tuple(token for token in tokens if token.id not in spared)
+    for token in doomed:
+        await bench.edges.provider.revoke(token)
+    return tuple(token.id for token in doomed)

@@ -1,0 +1,47 @@
+"""Owns the way from a step to its event: each step has one verb; faults of the world become events."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from rotator.engine import minting, publishing, retiring
+from rotator.engine.bench import Bench
+from rotator.ports import Conflict, MinterRefused, Refused, Transient
+from rotator.rotation import events as ev
+from rotator.rotation import steps
+from rotator.rotation.record import Record
+
+
+async def perform(bench: Bench, record: Record, step: steps.Act) -> ev.Event:
+    """Do the step. Raises Conflict when another actor overtook us, MinterRefused when the target refuses our minter."""
+    try:
+        return await _PERFORM[type(step)](bench, record, step)
+    except (Conflict, MinterRefused):
+        raise
+    except (Transient, Refused) as fault:
+        return ev.Faulted(bench.at, type(step).__name__.lower(), fault.reason, fault.retry_after)
+
+
+async def _escalate(bench: Bench, record: Record, step: steps.Escalate) -> ev.Event:
+    return ev.Escalated(bench.at, step.asked_by)
+
+
+async def _hold(bench: Bench, record: Record, step: steps.Hold) -> ev.Event:
+    return ev.PutOnHold(bench.at, step.reason, step.text)
+
+
+_PERFORM: dict[type[steps.Act], Callable[[Bench, Record, Any], Awaitable[ev.Event]]] = {
+    steps.Request: publishing.request,
+    steps.Escalate: _escalate,
+    steps.Mint: minting.mint,
+    steps.Look: minting.look,
+    steps.Verify: publishing.verify,
+    steps.Publish: publishing.publish,
+    steps.Fence: publishing.fence,
+    steps.Condemn: retiring.condemn,
+    steps.Revoke: retiring.revoke,
+    steps.Burn: minting.burn,
+    steps.Sweep: retiring.sweep,
+    steps.Hold: _hold,
+}

@@ -1,0 +1,142 @@
+"""Owns the middle of a rotation: look at the consumer path, prove the candidate, publish it, or fence it off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from rotator.engine.bench import Bench, Staged
+from rotator.ports import Accepted, Conflict, Document, Rejected, Unknown
+from rotator.rotation import events as ev
+from rotator.rotation.credential import Credential, OnForeign
+from rotator.rotation.names import stem
+from rotator.rotation.recognise import Content
+from rotator.rotation.record import HoldReason, Record
+from rotator.rotation.steps import Fence, Publish, Request, Verify
+
+
+async def request(bench: Bench, record: Record, step: Request) -> ev.Event:
+    """Begin, unless the consumer path holds something that is not ours to replace."""
+    credential, installation = bench.credential, bench.edges.installation
+    bench.consumer = await bench.edges.store.read(credential.place, strong=True)
+    here = _at_place(record, credential)
+    _, content = await bench.look(here, again=False)
+    if objection := _objection(bench, content):
+        return objection
+    return ev.Requested(
+        at=bench.at,
+        why=step.why,
+        detail=step.detail,
+        asked_by=step.asked_by,
+        emergency=step.emergency,
+        stem=stem(installation.prefix, installation.lineage, credential.name, record.lineage),
+        place=credential.place,
+        target=credential.target,
+        policy=credential.policy,
+    )
+
+
+def _at_place(record: Record, credential: Credential) -> Record:
+    return replace(record, place=credential.place, candidate=None)
+
+
+async def verify(bench: Bench, record: Record, step: Verify) -> ev.Event:
+    """Prove the value that Vault gives back, then note what publication will write over."""
+    staged = await bench.unstage(record)
+    if staged is None:
+        return ev.Rejected(bench.at, "the staged value is gone")
+    if refusal := await _prove(bench, staged, record.sent_at):
+        return refusal
+    doc, content = await bench.look(record, again=False)
+    if content is Content.CANDIDATE:
+        return ev.Verified(bench.at, doc.version - 1)
+    return _objection(bench, content) or ev.Verified(bench.at, doc.version)
+
+
+async def _prove(bench: Bench, staged: Staged, since: datetime | None) -> ev.Event | None:
+    """None when the target accepts the value; a refusal counts once the target has had time to settle."""
+    verdict = await bench.edges.provider.verify(staged.token, staged.secret)
+    if isinstance(verdict, Accepted):
+        return None
+    if isinstance(verdict, Unknown):
+        return ev.Faulted(bench.at, "verify", verdict.reason, verdict.retry_after)
+    return early(bench, verdict, since) or ev.Rejected(bench.at, verdict.reason)
+
+
+def early(bench: Bench, verdict: Rejected, since: datetime | None) -> ev.Faulted | None:
+    """A refusal that may only mean 'not yet'."""
+    if verdict.final or since is None or since + bench.credential.limits.settle <= bench.now:
+        return None
+    return ev.Faulted(bench.at, "verify", f"not accepted yet: {verdict.reason}")
+
+
+async def publish(bench: Bench, record: Record, step: Publish) -> ev.Event:
+    """Look, then write with check-and-set over exactly the version the journal names."""
+    doc, content = await bench.look(record)
+    if content is Content.CANDIDATE:
+        return ev.Published(bench.at, doc.version)
+    if objection := _objection(bench, content):
+        return objection
+    if doc.version != step.expected:
+        return ev.Overtaken(bench.at, doc.version)
+    staged = await bench.unstage(record)
+    if staged is None:
+        return ev.Rejected(bench.at, "the staged value is gone")
+    if step.reprove and (refusal := await _prove(bench, staged, record.sent_at)):
+        return refusal
+    values = merged(doc, bench.credential, record, staged)
+    try:
+        version = await bench.edges.store.write(record.place or bench.credential.place, values, cas=step.expected)
+    except Conflict:
+        return ev.Faulted(bench.at, "publish", "the consumer path was written by somebody else at the same moment")
+    return ev.Published(bench.at, version)
+
+
+def merged(doc: Document, credential: Credential, record: Record, staged: Staged) -> dict[str, object]:
+    """The consumer document with our keys set; keys of others stay as they are."""
+    values: dict[str, object] = {**(doc.values or {}), **staged.fields, credential.key: staged.secret}
+    if credential.describe:
+        values |= _described(record, staged)
+    return values
+
+
+def _described(record: Record, staged: Staged) -> Mapping[str, str]:
+    token = staged.token
+    return {
+        "rotation": str(record.rotation),
+        "provider_id": token.id,
+        "issued_at": token.issued_at.isoformat() if token.issued_at else "",
+        "expires_at": token.expires_at.isoformat() if token.expires_at else "",
+    }
+
+
+async def fence(bench: Bench, record: Record, step: Fence) -> ev.Event:
+    """Move the consumer path on, unchanged, so that no older authorisation to publish can succeed."""
+    doc, content = await bench.look(record)
+    if content is Content.CANDIDATE:
+        return ev.Published(bench.at, doc.version)
+    if doc.version != step.expected:
+        return ev.Fenced(bench.at, doc.version)
+    place = record.place or bench.credential.place
+    try:
+        version = await bench.edges.store.write(place, dict(doc.values or {}), cas=step.expected)
+    except Conflict:
+        return ev.Faulted(bench.at, "fence", "the consumer path was written by somebody else at the same moment")
+    return ev.Fenced(bench.at, version)
+
+
+def _objection(bench: Bench, content: Content) -> ev.PutOnHold | None:
+    """A foreign or deleted value is not ours to replace, unless settings say so."""
+    credential = bench.credential
+    if credential.on_foreign is OnForeign.OVERWRITE or content not in _OBJECTIONS:
+        return None
+    reason, words = _OBJECTIONS[content]
+    remedy = 'look at it, then set on_foreign = "overwrite" or put our value back, and release'
+    return ev.PutOnHold(bench.at, reason, f"{credential.place} {words}; {remedy}")
+
+
+_OBJECTIONS = {
+    Content.FOREIGN: (HoldReason.FOREIGN_WRITE, "holds a value that we did not write"),
+    Content.DELETED: (HoldReason.DELETED, "was deleted by somebody"),
+}

@@ -1,0 +1,101 @@
+"""Owns the last part of a rotation: judge, revoke and prove the end of the predecessor; tidy up."""
+
+from __future__ import annotations
+
+from rotator.engine.bench import Bench
+from rotator.engine.minting import reap
+from rotator.engine.publishing import early
+from rotator.ports import Accepted, Unknown
+from rotator.rotation import events as ev
+from rotator.rotation.recognise import Content
+from rotator.rotation.record import HoldReason, Published, Record
+from rotator.rotation.retire import Go, NotYet, Use, judge
+from rotator.rotation.secret import Secret
+from rotator.rotation.steps import Condemn, Revoke, Sweep
+from rotator.rotation.strays import is_stray
+
+
+async def condemn(bench: Bench, record: Record, step: Condemn) -> ev.Event:
+    """Prove what is published, as Vault gives it to consumers, then weigh the use of the predecessor."""
+    current, predecessor = record.current, record.predecessor
+    if current is None or predecessor is None:
+        raise ValueError("nothing to condemn")
+    if trouble := await _prove_published(bench, record, current):
+        return trouble
+    use = await _use(bench, record, predecessor)
+    verdict = judge(bench.credential.retire, current.at, bench.now, use, emergency=record.emergency)
+    match verdict:
+        case Go(evidence):
+            return ev.Condemned(bench.at, evidence)
+        case NotYet(until, reason):
+            return ev.Deferred(bench.at, until, reason)
+    return ev.PutOnHold(bench.at, HoldReason.STILL_USED, verdict.text)
+
+
+async def _prove_published(bench: Bench, record: Record, current: Published) -> ev.Event | None:
+    doc, content = await bench.look(record)
+    secret = doc.secret(bench.credential.key)
+    if content is not Content.CURRENT or secret is None:
+        return _not_ours(bench, record)
+    verdict = await bench.edges.provider.verify(current.token, secret)
+    if isinstance(verdict, Accepted):
+        return None
+    if isinstance(verdict, Unknown):
+        return ev.Faulted(bench.at, "condemn", verdict.reason, verdict.retry_after)
+    return early(bench, verdict, current.at) or ev.Disproved(bench.at, verdict.reason)
+
+
+def _not_ours(bench: Bench, record: Record) -> ev.PutOnHold:
+    text = f"{record.place} no longer holds what we published; the predecessor stays alive until that is cleared up"
+    return ev.PutOnHold(bench.at, HoldReason.FOREIGN_WRITE, text)
+
+
+async def _use(bench: Bench, record: Record, predecessor: Published) -> Use:
+    asks = bench.credential.retire.quiet is not None and not record.emergency
+    if not asks or not bench.edges.provider.capabilities.reports_last_use:
+        return Use(reported=False)
+    seen = await bench.edges.provider.inspect(predecessor.token)
+    return Use(reported=seen.exists and not seen.revoked, last=seen.last_used)
+
+
+async def revoke(bench: Bench, record: Record, step: Revoke) -> ev.Event:
+    """End the predecessor, unless somebody put it back on the consumer path, and prove it dead."""
+    predecessor, provider = record.predecessor, bench.edges.provider
+    if predecessor is None:
+        raise ValueError("nothing to revoke")
+    _, content = await bench.look(record, again=False)
+    if content is not Content.CURRENT:
+        return _not_ours(bench, record)
+    outcome = await provider.revoke(predecessor.token)
+    safe = provider.capabilities.old_is_safe_to_present
+    secret = await _old_value(bench, predecessor) if safe else None
+    dead = await provider.is_dead(predecessor.token, secret)
+    if not dead:
+        said = "is still accepted" if dead is False else "cannot be proven dead yet"
+        return ev.Faulted(bench.at, "revoke", f"predecessor {predecessor.token.id} {said}")
+    how = "its value is refused" if secret else "the target says so"
+    return ev.Retired(bench.at, f"{predecessor.token.id} revoked ({outcome.value}), {how}; {record.evidence}")
+
+
+async def _old_value(bench: Bench, predecessor: Published) -> Secret | None:
+    """The predecessor's value, from the older version of its document, if Vault still has it."""
+    doc = await bench.edges.store.read(predecessor.place, version=predecessor.version)
+    secret = doc.secret(bench.credential.key)
+    return secret if secret and bench.fingerprint(secret) == predecessor.fingerprint else None
+
+
+_KEPT = 10  # a KV version 2 engine keeps ten versions unless told otherwise
+
+
+async def sweep(bench: Bench, record: Record, step: Sweep) -> ev.Event:
+    """Destroy what the staged slot held; revoke tokens of this credential that the record does not know."""
+    store, newest = bench.edges.store, record.slot_version
+    if step.strays:
+        newest = max(newest, (await store.read(bench.edges.slot, strong=True)).version)
+    if newest:
+        await store.destroy(bench.edges.slot, tuple(range(max(1, newest - _KEPT + 1), newest + 1)))
+    strays: tuple[str, ...] = ()
+    if step.strays and bench.edges.provider.capabilities.lists:
+        found = await bench.edges.provider.find(f"{record.stem}-")
+        strays = await reap(bench, record, tuple(token for token in found if is_stray(record, token)))
+    return ev.Swept(bench.at, strays)

@@ -1,0 +1,62 @@
+"""Owns the search for strays over a whole target: one listing, then the records it calls into question."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from rotator.engine.bench import Edges
+from rotator.ports import Journal
+from rotator.rotation.credential import Credential
+from rotator.rotation.names import parse
+from rotator.rotation.record import Record, Token
+from rotator.rotation.strays import is_stray
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep found. `unclaimed`: marked tokens of this installation that no credential in the settings claims."""
+
+    strays: tuple[Token, ...]
+    reaped: tuple[str, ...]
+    unclaimed: tuple[Token, ...]
+    records: tuple[Record, ...]
+
+
+async def sweep(
+    tokens: tuple[Token, ...],
+    credentials: Mapping[str, Credential],
+    journal: Journal,
+    edges: Callable[[Credential], Edges],
+    *,
+    remembered: Mapping[str, Record],
+    reap: bool = True,
+) -> Swept:
+    """Judge a listing. Records are read **after** it: a number older than a later record's can only be a stray's.
+
+    A record we remember is good enough to clear a token, never to condemn one. Revoking a stray needs no lease and
+    no record: the name proves it ours, and an older number is never used again.
+    """
+    listed = defaultdict(list)
+    for token in tokens:
+        if name := parse(token.name):
+            listed[name.stem].append(token)
+    strays: list[Token] = []
+    records: list[Record] = []
+    reaped: list[str] = []
+    for credential in credentials.values():
+        record = remembered.get(credential.name)
+        if record is None or any(is_stray(record, token) for token in listed[record.stem]):
+            record = (await journal.load(credential.name)).record
+        if record is None:
+            continue
+        records.append(record)
+        found = [token for token in listed.pop(record.stem, ()) if is_stray(record, token)]
+        strays += found
+        if reap and found:
+            provider = edges(credential).provider
+            for token in found:
+                await provider.revoke(token)
+                reaped.append(token.id)
+    return Swept(tuple(strays), tuple(reaped), tuple(x for each in listed.values() for x in each), tuple(records))

@@ -1,0 +1,124 @@
+"""Owns one visit: load the record, decide, perform, advance, save, tell, until there is nothing to do but wait.
+
+It awaits nothing but ports, so a simulation can step it by hand and kill it anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rotator.engine.bench import Bench, Edges
+from rotator.engine.lease import Leases
+from rotator.engine.perform import perform
+from rotator.ports import Entry, Journal, MinterRefused
+from rotator.rotation import events as ev
+from rotator.rotation.advance import advance
+from rotator.rotation.ask import Ask
+from rotator.rotation.credential import Credential
+from rotator.rotation.decide import next_step
+from rotator.rotation.record import Record
+from rotator.rotation.steps import Act, Mint, Wait
+
+_AGREE = timedelta(seconds=2)  # clocks this close are the same: the Date header counts whole seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One transition, as observers are told: logs, progress, metrics, receipts. `seconds` is how long the step took."""
+
+    credential: Credential
+    before: Record
+    event: ev.Event
+    after: Record
+    seconds: float
+    holder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a visit found last, and when to come again."""
+
+    record: Record | None
+    wait: Wait
+    refused: MinterRefused | None = None  # the target refuses our minter: stop calling it
+
+
+Tell = Callable[[Happened], None]
+
+
+@dataclass(slots=True)
+class Visitor:
+    """Visits credentials for one actor. Faults of Vault pass through: a visit without a journal does nothing."""
+
+    journal: Journal
+    leases: Leases
+    lineage: Callable[[], str]
+    tell: Tell
+    stopping: Callable[[], bool] = bool  # a stop ends the visit at the next boundary between two steps
+
+    async def visit(self, credential: Credential, edges: Edges, ask: Ask | None = None) -> Seen:
+        """Do all there is to do now. Raises Conflict when overtaken, Transient, Refused."""
+        entry = await self.journal.load(credential.name)
+        bench = Bench(edges, credential, skew=_skew(entry, edges.clock.now()))
+        blocked = self.leases.blocked(entry)
+        if blocked is not None:
+            wait = Wait(edges.clock.now() + timedelta(seconds=blocked), f"worked on by {entry.lease.holder}")
+            return Seen(entry.record, wait)
+        record = advance(entry.record or Record(self.lineage()), ev.Resumed(bench.at))
+        while True:
+            step = next_step(credential, record, bench.now, ask)
+            if isinstance(step, Wait):
+                await self._let_go(entry, record)
+                return Seen(record, _local(step, bench))
+            if self.stopping():
+                await self._let_go(entry, record)
+                return Seen(record, Wait(bench.now, "stopping"))
+            if step.effect and self.leases.needs_write(entry):
+                entry = await self._save(entry, record, release=False)
+            record, entry, refused = await self._act(bench, entry, record, step, ask)
+            if refused:
+                return Seen(record, Wait(None, refused.reason), refused)
+
+    async def _act(
+        self, bench: Bench, entry: Entry, record: Record, step: Act, ask: Ask | None
+    ) -> tuple[Record, Entry, MinterRefused | None]:
+        started, refused = bench.edges.clock.monotonic(), None
+        try:
+            event = await perform(bench, record, step)
+        except MinterRefused as fault:
+            event, refused = _without_minter(bench, step, fault), fault
+        after = advance(record, event)
+        resting = isinstance(next_step(bench.credential, after, bench.now, ask), Wait)
+        entry = await self._save(entry, after, release=resting)
+        took = bench.edges.clock.monotonic() - started
+        self.tell(Happened(bench.credential, record, event, after, took, self.leases.holder))
+        return after, entry, refused
+
+    async def _save(self, entry: Entry, record: Record, *, release: bool) -> Entry:
+        entry = await self.journal.save(entry, record, self.leases.stamp(entry, release=release))
+        self.leases.acknowledged(entry)
+        return entry
+
+    async def _let_go(self, entry: Entry, record: Record) -> None:
+        if entry.lease.holder == self.leases.holder:
+            await self._save(entry, record, release=True)
+
+
+def _without_minter(bench: Bench, step: Act, fault: MinterRefused) -> ev.Event:
+    if isinstance(step, Mint):
+        return ev.MintRefused(bench.at, fault.reason)
+    return ev.Faulted(bench.at, type(step).__name__.lower(), fault.reason, fault.retry_after)
+
+
+def _skew(entry: Entry, now: datetime) -> timedelta:
+    skew = entry.server_time - now if entry.server_time else timedelta()
+    return skew if abs(skew) > _AGREE else timedelta()
+
+
+def _local(wait: Wait, bench: Bench) -> Wait:
+    """The wait on our own clock: decisions are made on the earlier of two."""
+    if wait.until is None:
+        return wait
+    return Wait(wait.until - min(bench.skew, timedelta()), wait.reason)

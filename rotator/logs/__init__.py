@@ -1,0 +1,153 @@
+"""Owns how log lines look and leave: structlog and the standard library through one chain, redacted at the end.
+
+Events are named `noun.past_participle`; which events there are is left to those who emit them.
+"""
+
+from __future__ import annotations
+
+import json as jsonlib
+import logging
+import sys
+import threading
+from collections.abc import Callable, Mapping, MutableMapping
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, TextIO
+
+import structlog
+from structlog.processors import ExceptionRenderer
+from structlog.tracebacks import ExceptionDictTransformer
+
+from rotator.logs.redaction import BLOT, Redactor
+from rotator.rotation.secret import Secret
+
+__all__ = ["BLOT", "Redactor", "configure"]
+
+# At INFO httpx writes whole addresses, queries included; the others are merely talkative.
+_QUIET = ("httpx", "httpcore", "hpack", "urllib3", "asyncio", "apscheduler", "hvac", "requests")
+_FRAMES = 30
+
+Event = MutableMapping[str, Any]
+
+
+def configure(level: str = "info", json: bool | None = None, stream: TextIO | None = None) -> None:
+    """Send everything at or above `level` to `stream` (stderr), one redacted line per event.
+
+    `json` None: JSON unless the stream is a terminal. May be called again, on reload. Uncaught exceptions and
+    warnings go the same way.
+    """
+    out = stream or sys.stderr
+    as_json = json if json is not None else not out.isatty()
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,  # a reload may change the level
+    )
+    handler = _Stream(out)
+    handler.setFormatter(_Redacted(foreign_pre_chain=[*shared, _name_foreign], processors=_rendering(as_json, out)))
+    root = logging.getLogger()
+    for old in [old for old in root.handlers if isinstance(old, _Stream)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(number)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(number, logging.WARNING))
+    _catch_escaped()
+
+
+def _rendering(as_json: bool, out: TextIO) -> list[Callable[..., Any]]:
+    first = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _plain]
+    if as_json:
+        # Local variables of a frame may be secrets; structlog shows them unless told not to.
+        trace = ExceptionRenderer(ExceptionDictTransformer(show_locals=False, max_frames=_FRAMES, use_rich=False))
+        return [*first, trace, structlog.processors.JSONRenderer(sort_keys=False, default=_spell)]
+    console = structlog.dev.ConsoleRenderer(
+        colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback, sort_keys=False
+    )
+    return [*first, console]
+
+
+def _plain(logger: object, method: str, event: Event) -> Event:
+    for key, value in event.items():
+        if key != "exc_info" and not isinstance(value, str | int | float | None):
+            event[key] = value if isinstance(value, dict | list | tuple) else _spell(value)
+    return event
+
+
+def _spell(value: object) -> object:
+    match value:
+        case Secret():
+            return str(value)
+        case BaseException():
+            return f"{type(value).__name__}: {value}"  # its repr and args may carry a whole response
+        case datetime():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case Mapping():
+            return dict(value)
+        case set() | frozenset():
+            return sorted(map(str, value))
+        case _:
+            return str(value)
+
+
+def _name_foreign(logger: object, method: str, event: Event) -> Event:
+    record = event["_record"]
+    event["message"] = event["event"]
+    event["logger"] = record.name
+    event["event"] = "warning.raised" if record.name == "py.warnings" else "library.logged"
+    return event
+
+
+class _Redacted(structlog.stdlib.ProcessorFormatter):
+    """Renders a record, then blots: nothing is written that did not pass here."""
+
+    _redact = Redactor()
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._redact(super().format(record))
+
+
+class _Stream(logging.StreamHandler[TextIO]):
+    """Writes lines. A record that cannot be rendered is reported without its content, unlike the library's way."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        fault = sys.exc_info()[0]
+        line = {
+            "event": "line.lost",
+            "level": "error",
+            "logger": record.name,
+            "where": f"{record.filename}:{record.lineno}",
+            "fault": fault.__name__ if fault else "",
+        }
+        try:
+            self.stream.write(jsonlib.dumps(line) + self.terminator)
+            self.flush()
+        except (OSError, ValueError):
+            return  # nobody is left to tell
+
+
+def _catch_escaped() -> None:
+    """Let warnings, and exceptions that nobody caught, be written like everything else."""
+    logging.captureWarnings(True)
+    log = structlog.get_logger("rotator")
+
+    def escaped(
+        kind: type[BaseException], fault: BaseException | None, trace: TracebackType | None, **where: str
+    ) -> None:
+        if fault is not None and not issubclass(kind, KeyboardInterrupt):
+            log.critical("exception.escaped", exc_info=(kind, fault, trace), **where)
+
+    sys.excepthook = escaped
+    threading.excepthook = lambda args: escaped(
+        args.exc_type, args.exc_value, args.exc_traceback, thread=args.thread.name if args.thread else ""
+    )
+    sys.unraisablehook = lambda args: escaped(args.exc_type, args.exc_value, args.exc_traceback, where="finaliser")

@@ -1,0 +1,125 @@
+"""Owns blotting secrets out of finished text: living values in every usual encoding, and what looks like a secret.
+
+It is the second line of defence. The first is `Secret`, which does not render; this one meets what slipped through.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from urllib.parse import quote, quote_plus
+
+from rotator.rotation.secret import Secret
+
+BLOT = "[redacted]"
+# Any twelve characters of a long secret are as bad as all of it: among twelve there are always eight that begin at a
+# multiple of four.
+_LONG, _WINDOW, _STRIDE = 12, 8, 4
+_REMEMBERED = 64  # secrets
+_SHORTEST = 5  # a shorter secret would blot out half of all words; such a one is covered by its type only
+
+_SHAPES = re.compile(
+    r"""pat_ey[\w.=-]*                                                  # a Halo CMS personal access token
+    | \bhv[sbr]\.[\w-]{8,}                                              # Vault and OpenBao tokens
+    | \b[sbr]\.[A-Za-z0-9]{24}\b                                        # ... as they were before
+    | \beyJ[\w-]{6,}(?:\.[\w-]*){0,4}                                   # a JSON web token, or its beginning
+    | -----BEGIN\ [A-Z0-9 ]{1,40}-----(?:(?:[\w+/=:,\s-]|\\[nr])*?-----END\ [A-Z0-9 ]{1,40}-----
+                                       |(?:[A-Za-z0-9+/=\s]|\\[nr])*)   # a PEM block, or its beginning
+    | (?<=://)[^\s/:@"'\\]+:[^\s/@"'\\]+(?=@)                           # a name and password in an address
+    | (?<=\b[Bb]earer\ )(?=[a-z._~-]*[A-Z0-9+/])[\w.~+/=-]{4,}          # Authorization headers; a word such as
+    | (?<=\b[Bb]asic\ )(?=[a-z._~-]*[A-Z0-9+/])[\w.~+/=-]{4,}           # `realm` has neither capitals nor digits
+    """,
+    re.VERBOSE,
+)
+
+
+class Redactor:
+    """Blots out what `Secret.living()` knows at that moment or knew a little earlier, and every shape."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+        self._windows: set[str] = set()
+        self._shorts: list[str] = []
+
+    def __call__(self, text: str) -> str:
+        """The text with every secret replaced by `[redacted]`."""
+        self._learn()
+        for short in self._shorts:
+            if short in text:
+                text = text.replace(short, BLOT)
+        windows = self._windows
+        if windows:
+            hits = [at for at in range(len(text) - _WINDOW + 1) if text[at : at + _WINDOW] in windows]
+            text = _blot(text, hits) if hits else text
+        return _SHAPES.sub(BLOT, text)
+
+    def _learn(self) -> None:
+        living = _living_texts()
+        new = living - self._known
+        # The dead are remembered for a while: their text may still travel in an exception that is about to be logged.
+        if new and len(self._known) > 2 * len(living) + _REMEMBERED:
+            self._known, self._windows, self._shorts, new = set(), set(), [], living
+        for value in new:
+            for form in _forms(value):
+                if len(form) < _LONG:
+                    self._shorts.append(form)
+                else:
+                    self._windows.update(_windows(form))
+        if new:
+            # Longest first: a short secret may be part of another.
+            self._shorts = sorted(set(self._shorts), key=len, reverse=True)
+            self._known |= new
+
+
+def _living_texts() -> frozenset[str]:
+    while True:
+        try:
+            return frozenset(secret.reveal() for secret in Secret.living())
+        except RuntimeError:  # another thread made a secret while we were counting
+            continue
+
+
+def _blot(text: str, hits: list[int]) -> str:
+    pieces: list[str] = []
+    start, end = hits[0], 0
+    for at, following in zip(hits, [*hits[1:], len(text) + _WINDOW], strict=True):
+        if following > at + _WINDOW:
+            pieces += [text[end:start], BLOT]
+            end, start = at + _WINDOW, following
+    return "".join([*pieces, text[end:]])
+
+
+def _windows(form: str) -> Iterator[str]:
+    last = len(form) - _WINDOW
+    for at in (*range(0, last, _STRIDE), last):
+        yield form[at : at + _WINDOW]
+
+
+def _forms(value: str) -> set[str]:
+    """How a value may be written down, each form at least as long as a secret must be to be told from a word."""
+    lines = [line for line in value.splitlines() if len(line) >= _LONG] if "\n" in value else []
+    forms = {form for plain in (value, *lines) for form in (*_texts_of(plain), *_encodings_of(plain.encode()))}
+    return {form for form in forms if len(form) >= _SHORTEST}
+
+
+def _texts_of(value: str) -> Iterator[str]:
+    yield value
+    yield quote(value)
+    yield quote(value, safe="")
+    yield quote_plus(value)
+    for escaped in (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]):
+        yield escaped
+        yield json.dumps(escaped)[1:-1]
+
+
+def _encodings_of(value: bytes) -> Iterator[str]:
+    yield value.hex()
+    yield value.hex().upper()
+    # Base64 of a longer text looks different by where in it the value begins; the outer characters depend on the
+    # neighbours and are left out.
+    for lead, skip in ((0, 0), (1, 2), (2, 3)):
+        whole = (len(value) + lead) * 8 // 6
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            yield encode(bytes(lead) + value).decode()[skip:whole]

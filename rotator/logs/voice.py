@@ -1,0 +1,34 @@
+"""Owns the few ways in which the house speaks to its log; how lines look is the package's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+
+_log = structlog.get_logger("rotator")
+
+
+def say(event: str, **fields: Any) -> None:
+    """Something happened, as it should."""
+    _log.info(event, **fields)
+
+
+def warn(event: str, **fields: Any) -> None:
+    """Something a person should look at some day."""
+    _log.warning(event, **fields)
+
+
+def tell(event: str, severity: str, **fields: Any) -> None:
+    """Something happened, as bad as `severity` says: info, warning or error."""
+    getattr(_log, severity)(event, **fields)
+
+
+def advise(text: str) -> None:
+    """Advice about a secret's whereabouts."""
+    _log.warning("secret.exposed", said=text)
+
+
+def unforeseen(credential: str, bug: BaseException) -> None:
+    """A bug ended a visit. The trace has no local variables."""
+    _log.error("visit.failed", credential=credential, exc_info=bug)

@@ -1,0 +1,31 @@
+"""Owns how a transition is told: one log line, and one progress line for whoever asked. The words are telling.py's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rotator.engine.visit import Happened
+from rotator.logs import voice
+from rotator.rotation.telling import tell
+
+
+def narrate(happened: Happened) -> None:
+    """Log the transition: the only place where transitions are logged."""
+    told = tell(happened.before, happened.event, happened.after)
+    place = {"credential": happened.credential.name, "target": happened.credential.target}
+    took = {"seconds": round(happened.seconds, 3), "said": told.said}
+    voice.tell(told.name, told.severity.value, **{**place, **told.fields, **took})
+
+
+def progress(happened: Happened) -> dict[str, Any]:
+    """The transition for somebody who waits for it."""
+    told = tell(happened.before, happened.event, happened.after)
+    return {
+        "credential": happened.credential.name,
+        "event": told.name,
+        "severity": told.severity.value,
+        "rotation": happened.after.rotation,
+        "phase": happened.after.phase.value,
+        "said": told.said,
+        "seconds": round(happened.seconds, 3),
+    }

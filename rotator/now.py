@@ -1,0 +1,139 @@
+"""Owns `rotate now`: whom it concerns, its progress, its verdict; the same for the daemon's socket and the shell."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from rotator.app import App
+from rotator.engine.crew import Asked
+from rotator.engine.visit import Happened
+from rotator.narrate import progress
+from rotator.rotation.ask import Answer, Ask
+from rotator.settings import Settings
+from rotator.settings.faults import suggest
+
+PATIENCE = 300.0  # seconds, unless the caller says otherwise
+
+DONE, FAILED, USAGE, HELD, BUSY = 0, 1, 2, 3, 75
+_EXITS = {
+    Answer.DONE: DONE,
+    Answer.PUBLISHED: DONE,
+    Answer.FAILED: FAILED,
+    Answer.HELD: HELD,
+    Answer.IN_GRACE: BUSY,
+    Answer.OPEN: BUSY,
+}
+_GRAVITY = (FAILED, HELD, BUSY, DONE)  # the gravest of many decides
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What somebody wants rotated. `patient`: wait until the predecessors are dead. `within` in seconds."""
+
+    names: tuple[str, ...] = ()
+    everything: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    emergency: bool = False
+    patient: bool = False
+    within: float = PATIENCE
+    by: str = "somebody"
+
+
+def demand(request: Mapping[str, Any]) -> Demand:
+    """Read a demand from a request; what does not fit is left at its default."""
+    labels = request.get("labels")
+    within = request.get("within")
+    return Demand(
+        names=tuple(str(name) for name in request.get("names") or () if isinstance(name, str)),
+        everything=request.get("everything") is True,
+        labels={str(k): str(v) for k, v in labels.items()} if isinstance(labels, dict) else {},
+        emergency=request.get("emergency") is True,
+        patient=request.get("patient") is True,
+        within=float(within) if isinstance(within, int | float) and 0 < within < 86400 else PATIENCE,
+        by=str(request.get("by") or "somebody")[:200],
+    )
+
+
+def select(settings: Settings, wanted: Demand) -> tuple[tuple[str, ...], str]:
+    """The names a demand concerns, and what is wrong with it (empty: nothing)."""
+    known = settings.credentials
+    for name in wanted.names:
+        if name not in known:
+            return (), f"no credential is called {name!r}{_meant(name, known)}"
+    chosen = {
+        name
+        for name, each in known.items()
+        if wanted.everything
+        or name in wanted.names
+        or (wanted.labels and all(each.labels.get(k) == v for k, v in wanted.labels.items()))
+    }
+    if not chosen:
+        return (), "nothing selected: give names, --all, or a --label that some credential carries"
+    return tuple(sorted(chosen)), ""
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    hint = suggest(name, known)
+    return f"; {hint}" if hint else ""
+
+
+async def follow(
+    app: App, names: tuple[str, ...], wanted: Demand, happenings: MemoryObjectReceiveStream[Happened]
+) -> AsyncGenerator[dict[str, Any]]:
+    """Ask, tell each step, end with a verdict. Rotations go on when the caller goes away."""
+    ask = Ask(app.clock.now(), wanted.by, wanted.emergency)
+    asked = {name: app.crew.ask(name, ask, patient=wanted.patient) for name in names}
+    end = app.clock.monotonic() + wanted.within
+    while not all(each.done.is_set() for each in asked.values()) and app.clock.monotonic() < end:
+        with anyio.move_on_after(0.2):
+            happened = await happenings.receive()
+            if happened.credential.name in asked:
+                yield progress(happened)
+    for happened in _rest(happenings):
+        if happened.credential.name in asked:
+            yield progress(happened)
+    verdicts = [_verdict(app, name, each) for name, each in asked.items()]
+    exits = {verdict["exit"] for verdict in verdicts}
+    yield {"verdicts": verdicts, "exit": next(code for code in _GRAVITY if code in exits)}
+
+
+def _rest(happenings: MemoryObjectReceiveStream[Happened]) -> Iterable[Happened]:
+    while True:
+        try:
+            yield happenings.receive_nowait()
+        except (anyio.WouldBlock, anyio.EndOfStream):
+            return
+
+
+def _verdict(app: App, name: str, asked: Asked) -> dict[str, Any]:
+    answer = asked.answer if asked.done.is_set() else Answer.OPEN
+    return {"credential": name, "answer": answer.value, "exit": _EXITS[answer], "said": _said(app, name, asked, answer)}
+
+
+def _said(app: App, name: str, asked: Asked, answer: Answer) -> str:
+    record = asked.record
+    if record is None or answer is Answer.OPEN:
+        waiting = app.crew.seen[name].wait.reason if name in app.crew.seen else "not looked at yet"
+        return f"undecided: {waiting}; it goes on, ask `rotate status {name}`"
+    if answer is Answer.HELD and record.held:
+        return f"held: {record.held.text}"
+    if answer is Answer.FAILED and record.failure:
+        return (
+            f"given up for now at {record.failure.step}: {record.failure.reason}; tried again {record.retry_at:%F %T}Z"
+        )
+    current = record.current
+    what = (
+        f"rotation {current.rotation}: {current.token.id} is live at {current.place}" if current else "nothing is live"
+    )
+    if answer is Answer.IN_GRACE:
+        return (
+            f"{what} since {current.at:%F %T}Z, predecessor in grace; --emergency ends the grace" if current else what
+        )
+    if answer is Answer.PUBLISHED:
+        return f"{what}; the predecessor is in grace" if record.predecessor else what
+    return f"{what}; {record.evidence or 'no predecessor'}"

@@ -1,0 +1,103 @@
+"""Owns the list of kinds: which targets and credentials there are, and the keys of their settings sections.
+
+Importing it is cheap; each kind's implementation, and httpx with it, is imported when a target is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+import msgspec
+
+from rotator.ports import Clock, Provider
+from rotator.providers.auth import Minter
+from rotator.providers.keys import HaloPatKeys, HaloTargetKeys, TargetKeys
+from rotator.rotation.credential import Credential
+from rotator.rotation.record import Token
+
+_LONG_LIFE = timedelta(days=90)
+
+
+class Site(Protocol):
+    """One target, shared by all its credentials: one client, one request budget, one listing."""
+
+    def minted_by(self, minter: Minter) -> Site:
+        """The same target and budget, seen through another minter."""
+        ...
+
+    async def list_tokens(self) -> tuple[Token, ...]:
+        """Every living token that bears a mark of ours, from one listing; a sweep shares it among credentials."""
+        ...
+
+    async def prune(self, owns: Callable[[str], bool], older_than: timedelta) -> int:
+        """Delete long-revoked tokens whose mint name `owns` claims; returns how many went."""
+        ...
+
+    async def control(self, credential: Credential) -> None:
+        """The negative control: what proves this credential must fail for a broken secret. Raises Refused."""
+        ...
+
+    async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
+        """Live warnings for `rotate check`: what the minter may do beyond what these credentials need."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of credential, and the family of targets it lives on."""
+
+    name: str  # `kind` of a credential
+    family: str  # `kind` of a target
+    target: type[TargetKeys]  # the target section's own keys
+    options: type[msgspec.Struct]  # the credential section's own keys
+    open: Callable[[str, TargetKeys, Minter, Clock], Site]  # the target's name, keys, minter, clock
+    bind: Callable[[Site, Credential], Provider]  # one credential on an opened target
+    warnings: Callable[[Credential, TargetKeys], list[str]]  # for `rotate check`, without a call
+
+
+def _open_halo(name: str, keys: TargetKeys, minter: Minter, clock: Clock) -> Site:
+    from rotator.providers.halo_site import HaloSite
+    from rotator.providers.http import Http
+
+    assert isinstance(keys, HaloTargetKeys)
+    return HaloSite(Http(name, keys, clock), keys, minter, clock)
+
+
+def _bind_halo(site: Site, credential: Credential) -> Provider:
+    from rotator.providers.halo_cms import HaloPat
+    from rotator.providers.halo_site import HaloSite
+
+    assert isinstance(site, HaloSite)
+    return HaloPat(site, msgspec.convert(dict(credential.options), HaloPatKeys))
+
+
+def _halo_warnings(credential: Credential, keys: TargetKeys) -> list[str]:
+    del keys  # nothing about a Halo target weakens one credential
+    options = msgspec.convert(dict(credential.options), HaloPatKeys)
+    found = []
+    if credential.lifetime is None:
+        found.append("the tokens never expire: a lost one stays valid until somebody revokes it")
+    elif credential.lifetime > _LONG_LIFE:
+        found.append(f"the tokens live for {credential.lifetime.days} days; {_LONG_LIFE.days} or less is advised")
+    if "super-role" in options.roles:
+        found.append("the tokens carry super-role: they can do everything, shutting the server down included")
+    if not options.roles:
+        found.append("no roles: such a token still manages every personal access token of its user")
+    return found
+
+
+KINDS: dict[str, Kind] = {
+    "halo-pat": Kind("halo-pat", "halo-cms", HaloTargetKeys, HaloPatKeys, _open_halo, _bind_halo, _halo_warnings),
+}
+
+
+def default_kind(family: str) -> Kind | None:
+    """The first kind of credential that lives on this family of targets."""
+    return next((kind for kind in KINDS.values() if kind.family == family), None)

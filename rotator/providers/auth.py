@@ -1,0 +1,27 @@
+"""Owns how a caller identifies itself; where its secrets come from is left to app."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from rotator.rotation.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """A token in the Authorization header."""
+
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Basic:
+    """A name and a password (RFC 7617); the name must not contain a colon."""
+
+    username: str
+    password: Secret
+
+
+Auth = Bearer | Basic
+Minter = Callable[[], Awaitable[Auth]]  # asked anew for every call, so that the minter can be rotated too

@@ -1,0 +1,65 @@
+"""Owns how many calls a target gets: at most so many in any period, so many at once, and none before it allows.
+
+The arithmetic is pure, with time as an argument; waiting is the turnstile's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+
+from rotator.ports import Clock, Transient
+
+
+class Budget:
+    """At most `calls` in any `period` (seconds): a tenth of them at once, the others evenly spread."""
+
+    def __init__(self, calls: int, period: float) -> None:
+        """Raises ValueError when no call would ever be allowed."""
+        if calls < 1 or period <= 0:
+            raise ValueError("a budget allows at least one call in some time")
+        burst = max(1, calls // 10)
+        self._interval = period / (calls - burst + 1)
+        self._slack = (burst - 1) * self._interval
+        self._due = float("-inf")  # when the next call were due, if calls came evenly
+        self._quiet_until = float("-inf")
+
+    def delay(self, now: float) -> float:
+        """Seconds until a call may go; 0: now."""
+        return max(0.0, self._due - self._slack - now, self._quiet_until - now)
+
+    def spend(self, now: float) -> None:
+        """Account for a call that goes now."""
+        self._due = max(self._due, now) + self._interval
+
+    def hush(self, until: float) -> None:
+        """No call before `until`: the target asked for it."""
+        self._quiet_until = max(self._quiet_until, until)
+
+
+class Turnstile:
+    """Lets calls through as the budget allows."""
+
+    def __init__(self, budget: Budget, concurrency: int, clock: Clock, patience: float = 10.0) -> None:
+        """`patience`: a caller that would wait longer than this (seconds) is told to come back."""
+        self._budget = budget
+        self._places = anyio.Semaphore(concurrency)
+        self._clock = clock
+        self._patience = patience
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """One call. Raises Transient, before anything is sent, when the wait would be long."""
+        async with self._places:
+            while (delay := self._budget.delay(self._clock.monotonic())) > 0:
+                if delay > self._patience:
+                    raise Transient("not sent: this target's request budget is spent", retry_after=delay)
+                await self._clock.sleep(max(delay, 0.001))  # a shorter nap may not move a coarse clock
+            self._budget.spend(self._clock.monotonic())
+            yield
+
+    def hush(self, seconds: float) -> None:
+        """The target asked for a pause."""
+        self._budget.hush(self._clock.monotonic() + seconds)

@@ -1,0 +1,207 @@
+"""Owns calls to a target over HTTP and what their failures mean; what an answer means is each provider's.
+
+The only import of httpx. Faults name a method, a status and the target's scheme and host: never a body, a header value
+or a query.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from math import ceil
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import anyio
+import httpx
+import msgspec
+
+from rotator.ports import Clock, Refused, Transient
+from rotator.providers.auth import Auth, Bearer
+from rotator.providers.budget import Budget, Turnstile
+from rotator.providers.keys import TargetKeys
+
+MIB = 1024 * 1024
+_LONGEST_PAUSE = 3600.0  # seconds; a target that asks for more is asked again
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
+_KEPT_HEADERS = ("content-type", "www-authenticate", "date")
+_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",  # nothing to decompress: the cap on what is read is the cap on what is held
+    "Accept-Language": "en",
+    "User-Agent": "rotator",
+    "X-Requested-With": "XMLHttpRequest",
+}
+
+
+class Unsendable(Refused):
+    """The secret cannot stand in a header; nothing was sent."""
+
+
+class Redirected(Refused):
+    """The caller was sent elsewhere, to a login page perhaps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a target said. `document` is the decoded JSON of a 2xx, None when it was empty; it may hold a secret."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    document: Any = field(default=None, repr=False)
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the answer calls itself JSON; problem documents do."""
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return kind == "application/json" or kind.endswith("+json")
+
+    @property
+    def challenge(self) -> str:
+        """The scheme of the WWW-Authenticate challenge in lower case, or nothing."""
+        return self.headers.get("www-authenticate", "").partition(" ")[0].lower()
+
+
+def segment(name: str) -> str:
+    """A name as one segment of a path. Raises Refused for one that would climb."""
+    if name in ("", ".", ".."):
+        raise Refused("not a name that can stand in a path")
+    return quote(name, safe="")
+
+
+class Http:
+    """The one client of a target: no cookies, no redirects, no environment, own TLS settings, bounded in every way."""
+
+    def __init__(
+        self, target: str, keys: TargetKeys, clock: Clock, transport: httpx.AsyncBaseTransport | None = None
+    ) -> None:
+        """`transport` replaces the network in tests. Raises OSError when the CA file cannot be read."""
+        url = urlsplit(keys.url)
+        self._base = keys.url.rstrip("/")
+        self._where = f"{target} ({url.scheme}://{url.hostname})"
+        self._deadline = keys.deadline.total_seconds()
+        self._clock = clock
+        budget = Budget(keys.calls, keys.period.total_seconds())
+        self._turnstile = Turnstile(budget, keys.concurrency, clock)
+        phase = keys.timeout.total_seconds()
+        self._client = httpx.AsyncClient(
+            headers=_HEADERS,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            follow_redirects=False,
+            trust_env=False,
+            verify=_tls(keys.ca_file),
+            timeout=httpx.Timeout(connect=phase, read=phase, write=phase, pool=phase),
+            limits=httpx.Limits(max_connections=8, max_keepalive_connections=8),
+            transport=transport,
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def request(
+        self, method: str, path: str, auth: Auth | None = None, json: object = None, cap: int = MIB
+    ) -> Answer:
+        """One call, answered 2xx with JSON or nothing, or 4xx.
+
+        Raises Transient when the outcome is unknown (network, time, 429, 5xx, an answer cut off), Refused when
+        something that is not the target's API answered (a redirect, a page), Unsendable for a secret that fits no
+        header. `cap`: the longest answer that is read, in bytes.
+        """
+        headers = {"Authorization": _authorization(auth)} if auth else {}
+        request = self._client.build_request(method, self._base + path, headers=headers, json=json)
+        async with self._turnstile.turn():
+            try:
+                with anyio.fail_after(self._deadline):
+                    return await self._exchange(request, cap)
+            except TimeoutError:
+                raise Transient(f"{method} to {self._where}: no answer within {self._deadline:g} s") from None
+            except (httpx.HTTPError, OSError) as fault:
+                # The text of a foreign fault may quote a header, so only its type is told.
+                raise Transient(f"{method} to {self._where} failed: {type(fault).__name__}") from None
+
+    async def _exchange(self, request: httpx.Request, cap: int) -> Answer:
+        response = await self._client.send(request, stream=True)
+        try:
+            call = f"{request.method} to {self._where}"
+            self._screen(response, call)
+            body = await _read(response, cap, call)
+        finally:
+            await response.aclose()
+        headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
+        answer = Answer(response.status_code, headers)
+        if not response.is_success or not body:
+            return answer
+        if not answer.is_json:
+            raise Refused(f"{call}: {answer.status} with a page instead of JSON; a login page or proxy answered")
+        return Answer(answer.status, headers, _decode(body, call))
+
+    def _screen(self, response: httpx.Response, call: str) -> None:
+        """Raise for a status that is nobody's answer to the question."""
+        status = response.status_code
+        if status == 429 or status >= 500:
+            pause = self._retry_after(response.headers.get("retry-after"))
+            if pause is not None:
+                self._turnstile.hush(pause)
+            raise Transient(f"{call}: {status}, outcome unknown", retry_after=pause)
+        if status < 200 or 300 <= status < 400:
+            raise Redirected(f"{call}: {status}, sent elsewhere; redirects are not followed")
+
+    def _retry_after(self, value: str | None) -> float | None:
+        """Seconds to wait: a number or an HTTP date (RFC 9110, section 10.2.3); None when there is no telling."""
+        if value is None:
+            return None
+        if re.fullmatch(r"[0-9]{1,9}", value.strip()):
+            return min(float(value), _LONGEST_PAUSE)
+        try:
+            wait = (parsedate_to_datetime(value) - self._clock.now()).total_seconds()
+        except (TypeError, ValueError):  # not a date, or one without a zone
+            return None
+        return float(min(max(0, ceil(wait)), _LONGEST_PAUSE))
+
+
+def _tls(ca_file: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _authorization(auth: Auth) -> str:
+    """The header value. It is checked here because h11 quotes a header that it refuses."""
+    if isinstance(auth, Bearer):
+        token = auth.secret.reveal()
+        if not _TOKEN.fullmatch(token):
+            raise Unsendable("the token holds characters that no Authorization header may carry")
+        return f"Bearer {token}"
+    if ":" in auth.username:
+        raise Unsendable("a Basic Auth name must not contain a colon")
+    try:
+        return "Basic " + b64encode(f"{auth.username}:{auth.password.reveal()}".encode()).decode()
+    except UnicodeEncodeError:
+        raise Unsendable("the Basic Auth name or password is not text that UTF-8 can hold") from None
+
+
+async def _read(response: httpx.Response, cap: int, call: str) -> bytes:
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refused(f"{call}: {response.status_code} with a compressed answer, which was not asked for")
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > cap:
+            fault = Refused if response.request.method == "GET" else Transient
+            raise fault(f"{call}: {response.status_code} with more than {cap} bytes")
+    return bytes(body)
+
+
+def _decode(body: bytes, call: str) -> Any:
+    """Strict JSON: no NaN, UTF-8 only; nesting is bounded by the decoder's own recursion limit."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Transient(f"{call}: the JSON is cut off or broken") from None

@@ -1,0 +1,261 @@
+"""Owns `advance`: how an event changes a record. Pure; it trusts that the event answers the step that was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from rotator.rotation import backoff
+from rotator.rotation import events as ev
+from rotator.rotation.record import Failure, Held, Phase, Published, Record
+
+_DAY = timedelta(hours=24)
+
+
+def advance(record: Record, event: ev.Event) -> Record:
+    """The record after the event."""
+    return _ADVANCE[type(event)](record, event)
+
+
+def _requested(record: Record, event: ev.Requested) -> Record:
+    return replace(
+        record,
+        phase=Phase.REQUESTED,
+        rotation=record.rotation + 1,
+        attempt=1,
+        why=event.why,
+        asked_by=event.asked_by,
+        emergency=event.emergency,
+        stem=event.stem,
+        place=event.place,
+        target=event.target,
+        policy=event.policy,
+        requested_at=event.at,
+        candidate=None,
+        verified_at=None,
+        expected_version=None,
+        abandoned="",
+        condemned_at=None,
+        evidence="",
+        retry_at=None,
+        **_authorise(record, event.at, sends=1),
+    )
+
+
+def _authorise(record: Record, at: datetime, *, sends: int) -> dict[str, Any]:
+    """One more mint request may leave."""
+    mints = (*(x for x in record.mints if x > at - _DAY), at)
+    return {"sends": sends, "sent_at": at, "mints": mints, "uncertain": False}
+
+
+def _escalated(record: Record, event: ev.Escalated) -> Record:
+    return replace(record, emergency=True, asked_by=event.asked_by, retry_at=None)
+
+
+def _resumed(record: Record, event: ev.Resumed) -> Record:
+    return replace(record, uncertain=record.uncertain or record.phase is Phase.REQUESTED)
+
+
+def _staged(record: Record, event: ev.Staged) -> Record:
+    return replace(
+        record,
+        phase=Phase.STAGED,
+        candidate=event.candidate,
+        slot_version=event.candidate.slot_version,
+        slot_full=True,
+        uncertain=False,
+        retry_at=None,
+    )
+
+
+def _mint_lost(record: Record, event: ev.MintLost) -> Record:
+    return replace(_reject(record, event.at, "mint", event.reason), slot_full=True, strays=True)
+
+
+def _not_minted(record: Record, event: ev.NotMinted) -> Record:
+    if not event.resend:
+        return _reject(record, event.at, "mint", "no token under the name, and no mint left to try")
+    return replace(record, retry_at=None, strays=True, **_authorise(record, event.at, sends=record.sends + 1))
+
+
+def _mint_refused(record: Record, event: ev.MintRefused) -> Record:
+    spent = replace(record, mints=record.mints[:-1], uncertain=False)
+    return _give_up(spent, event.at, Failure("mint", event.reason, event.at))
+
+
+def _verified(record: Record, event: ev.Verified) -> Record:
+    return replace(
+        record,
+        phase=Phase.VERIFIED,
+        verified_at=event.at,
+        expected_version=event.expected_version,
+        retry_at=None,
+    )
+
+
+def _rejected(record: Record, event: ev.Rejected) -> Record:
+    """Before `verified` the candidate may be burned; after it the consumer path has to be fenced first."""
+    if record.phase is Phase.VERIFIED:
+        failure = Failure("publish", event.reason, event.at)
+        return replace(record, abandoned=event.reason, failure=failure, retry_at=None)
+    return _reject(record, event.at, "verify", event.reason)
+
+
+def _reject(record: Record, at: datetime, step: str, reason: str) -> Record:
+    return replace(record, phase=Phase.REJECTED, failure=Failure(step, reason, at), uncertain=False, retry_at=None)
+
+
+def _overtaken(record: Record, event: ev.Overtaken) -> Record:
+    return replace(record, expected_version=event.expected_version, retry_at=None)
+
+
+def _published(record: Record, event: ev.Published) -> Record:
+    candidate, place = record.candidate, record.place
+    if candidate is None or place is None:
+        raise ValueError("published without a candidate")
+    current = Published(
+        token=candidate.token,
+        fingerprint=candidate.fingerprint,
+        rotation=record.rotation,
+        version=event.version,
+        at=event.at,
+        place=place,
+        target=record.target,
+        policy=record.policy,
+    )
+    return replace(
+        record,
+        phase=Phase.PUBLISHED,
+        current=current,
+        predecessor=record.predecessor or record.current,
+        candidate=None,
+        abandoned="",
+        refused_at=None,
+        failures=0,
+        retry_at=None,
+        failure=None,
+    )
+
+
+def _fenced(record: Record, event: ev.Fenced) -> Record:
+    return replace(record, phase=Phase.REJECTED, abandoned="", expected_version=None, verified_at=None, retry_at=None)
+
+
+def _deferred(record: Record, event: ev.Deferred) -> Record:
+    return replace(record, retry_at=event.until, evidence=event.reason, failure=None)
+
+
+def _condemned(record: Record, event: ev.Condemned) -> Record:
+    return replace(
+        record, phase=Phase.CONDEMNED, condemned_at=event.at, evidence=event.evidence, failures=0, retry_at=None
+    )
+
+
+def _disproved(record: Record, event: ev.Disproved) -> Record:
+    """A new rotation is due at once. A live predecessor is kept: it is retired after the next publication."""
+    failure = Failure("condemn", event.reason, event.at)
+    return replace(
+        record,
+        phase=Phase.SETTLED,
+        refused_at=event.at,
+        failure=failure,
+        strays=True,
+        emergency=False,
+        retry_at=None,
+    )
+
+
+def _retired(record: Record, event: ev.Retired) -> Record:
+    return replace(record, predecessor=None, evidence=event.proof, failures=0, retry_at=None)
+
+
+def _burned(record: Record, event: ev.Burned) -> Record:
+    if event.give_up:
+        return _give_up(record, event.at, record.failure)
+    return replace(
+        record,
+        phase=Phase.REQUESTED,
+        attempt=record.attempt + 1,
+        candidate=None,
+        strays=True,
+        retry_at=None,
+        **_authorise(record, event.at, sends=record.sends + 1),
+    )
+
+
+def _give_up(record: Record, at: datetime, failure: Failure | None) -> Record:
+    failures = record.failures + 1
+    return replace(
+        record,
+        phase=Phase.SETTLED,
+        candidate=None,
+        emergency=False,
+        failures=failures,
+        failure=failure,
+        retry_at=backoff.rotation_retry(at, failures, record.stem),
+        settled_at=at,
+    )
+
+
+def _swept(record: Record, event: ev.Swept) -> Record:
+    """A rotation that was given up keeps its pause and its failure."""
+    through = record.phase is not Phase.SETTLED
+    return replace(
+        record,
+        phase=Phase.SETTLED,
+        slot_full=False,
+        strays=False,
+        sends=0,
+        emergency=False,
+        settled_at=event.at,
+        failures=0 if through else record.failures,
+        failure=None if through else record.failure,
+        retry_at=None if through else record.retry_at,
+    )
+
+
+def _put_on_hold(record: Record, event: ev.PutOnHold) -> Record:
+    return replace(record, phase=Phase.HELD, held=Held(event.reason, event.text, record.phase, event.at), retry_at=None)
+
+
+def _released(record: Record, event: ev.Released) -> Record:
+    phase = record.held.phase if record.held else Phase.SETTLED
+    return replace(record, phase=phase, held=None, failures=0, retry_at=None)
+
+
+def _faulted(record: Record, event: ev.Faulted) -> Record:
+    failures = record.failures + 1
+    return replace(
+        record,
+        failures=failures,
+        failure=Failure(event.step, event.reason, event.at),
+        retry_at=backoff.step_retry(event.at, failures, record.lineage, event.retry_after),
+        uncertain=record.uncertain or record.phase is Phase.REQUESTED,
+    )
+
+
+_ADVANCE: dict[type[ev.Event], Callable[[Record, Any], Record]] = {
+    ev.Requested: _requested,
+    ev.Escalated: _escalated,
+    ev.Resumed: _resumed,
+    ev.Staged: _staged,
+    ev.MintLost: _mint_lost,
+    ev.NotMinted: _not_minted,
+    ev.MintRefused: _mint_refused,
+    ev.Verified: _verified,
+    ev.Rejected: _rejected,
+    ev.Overtaken: _overtaken,
+    ev.Published: _published,
+    ev.Fenced: _fenced,
+    ev.Deferred: _deferred,
+    ev.Condemned: _condemned,
+    ev.Disproved: _disproved,
+    ev.Retired: _retired,
+    ev.Burned: _burned,
+    ev.Swept: _swept,
+    ev.PutOnHold: _put_on_hold,
+    ev.Released: _released,
+    ev.Faulted: _faulted,
+}

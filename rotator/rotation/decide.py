@@ -1,0 +1,137 @@
+"""Owns `next_step`: what to do next about one credential. Pure: no clock, no chance, no I/O; perform.py acts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from rotator.rotation import retire, why
+from rotator.rotation.ask import Ask, wanted
+from rotator.rotation.credential import Credential
+from rotator.rotation.record import HoldReason, Phase, Record
+from rotator.rotation.steps import (
+    Act,
+    Burn,
+    Condemn,
+    Escalate,
+    Fence,
+    Hold,
+    Look,
+    Mint,
+    Publish,
+    Request,
+    Revoke,
+    Step,
+    Sweep,
+    Verify,
+    Wait,
+)
+
+DAY = timedelta(hours=24)
+_IN_FLIGHT = frozenset({Phase.REQUESTED, Phase.STAGED, Phase.VERIFIED, Phase.PUBLISHED, Phase.REJECTED})
+
+
+def next_step(credential: Credential, record: Record, now: datetime, ask: Ask | None = None) -> Step:
+    """What to do next. `now` is UTC; `ask` is a pending `rotate now`."""
+    if record.phase is Phase.HELD:
+        return Wait(None, f"held: {record.held.text}" if record.held else "held")
+    if record.phase in _IN_FLIGHT and ask and ask.emergency and not record.emergency:
+        return Escalate(ask.by)
+    if backing_off(record, now, ask) and record.retry_at:
+        return Wait(record.retry_at, _trouble(record))
+    if record.phase is not Phase.SETTLED and _elsewhere(credential, record):
+        text = f"a token in flight lives on target {_old_target(record)!r}, settings now name {credential.target!r}"
+        return Hold(HoldReason.TARGET_CHANGED, text)
+    return _DECIDE[record.phase](credential, record, now, ask)
+
+
+def backing_off(record: Record, now: datetime, ask: Ask | None) -> bool:
+    """Whether a failure's pause is still on; a newer ask ends it."""
+    if record.retry_at is None or record.retry_at <= now:
+        return False
+    newer = ask is not None and (record.failure is None or record.failure.at < ask.at)
+    return not (newer and wanted(record, ask))
+
+
+def _settled(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+    if record.slot_full:
+        return Sweep(record.strays)
+    hit = why.due(credential, record, now, ask)
+    if hit is None:
+        due = why.next_due(credential, record)
+        return Wait(due, f"due at {due:%FT%TZ}" if due else "never due by its schedule")
+    if _mints_today(record, now) >= credential.limits.mints_per_day:
+        text = f"{len(record.mints)} mints in 24 h, {credential.limits.mints_per_day} allowed; last: {_trouble(record)}"
+        return Hold(HoldReason.MINT_BUDGET, text)
+    reason, detail = hit
+    asked = ask if wanted(record, ask) else None
+    return Request(reason, detail, asked.by if asked else "", bool(asked and asked.emergency))
+
+
+def _requested(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+    if not record.uncertain:
+        return Mint(record.mint_name)
+    quiet_at = (record.sent_at or now) + credential.limits.settle
+    if now < quiet_at:
+        return Wait(quiet_at, "a mint may still be on its way")
+    return Look(record.mint_name, resend=_may_mint(credential, record, now))
+
+
+def _staged(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+    return Verify()
+
+
+def _verified(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+    expected = record.expected_version or 0
+    if record.abandoned:
+        return Fence(expected)
+    stale = record.verified_at is None or record.verified_at + credential.limits.proof_life <= now
+    return Publish(expected, reprove=stale)
+
+
+def _published(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+    if record.predecessor is None or record.current is None:
+        return Sweep(record.strays)
+    earliest = retire.earliest(credential.retire, record.current.at, emergency=record.emergency)
+    return Wait(earliest, "predecessor in grace") if now < earliest else Condemn()
+
+
+def _condemned(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+    return Revoke() if record.predecessor else Sweep(record.strays)
+
+
+def _rejected(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+    return Burn(record.mint_name, give_up=not _may_mint(credential, record, now))
+
+
+_DECIDE: dict[Phase, Callable[[Credential, Record, datetime, Ask | None], Wait | Act]] = {
+    Phase.SETTLED: _settled,
+    Phase.REQUESTED: _requested,
+    Phase.STAGED: _staged,
+    Phase.VERIFIED: _verified,
+    Phase.PUBLISHED: _published,
+    Phase.CONDEMNED: _condemned,
+    Phase.REJECTED: _rejected,
+}
+
+
+def _may_mint(credential: Credential, record: Record, now: datetime) -> bool:
+    limits = credential.limits
+    return record.sends < limits.mints_per_rotation and _mints_today(record, now) < limits.mints_per_day
+
+
+def _mints_today(record: Record, now: datetime) -> int:
+    return sum(at > now - DAY for at in record.mints)
+
+
+def _elsewhere(credential: Credential, record: Record) -> bool:
+    """Whether a token we still have to deal with lives on a target that settings no longer name."""
+    return _old_target(record) != credential.target
+
+
+def _old_target(record: Record) -> str:
+    return record.predecessor.target if record.predecessor else record.target
+
+
+def _trouble(record: Record) -> str:
+    return f"{record.failure.step}: {record.failure.reason}" if record.failure else record.evidence or "backing off"

@@ -1,0 +1,213 @@
+"""Owns what may have happened: the outcomes that advance a record. Each carries its time, UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from rotator.rotation.credential import Place
+from rotator.rotation.record import Candidate, HoldReason, Why
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """A rotation begins; one mint is authorised."""
+
+    at: datetime
+    why: Why
+    detail: str
+    asked_by: str
+    emergency: bool
+    stem: str
+    place: Place
+    target: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Escalated:
+    """The rotation in flight became an emergency."""
+
+    at: datetime
+    asked_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The record was read back: whatever was authorised may have been done. Never journalled by itself."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """The candidate is durable in the private slot."""
+
+    at: datetime
+    candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class MintLost:
+    """A token may exist under the attempt's name, but its secret is gone."""
+
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotMinted:
+    """Nothing was found under the attempt's name. `resend`: one more mint is authorised."""
+
+    at: datetime
+    resend: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MintRefused:
+    """The target refused to mint; nothing was made."""
+
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The staged value was proven; it may be published over `expected_version`."""
+
+    at: datetime
+    expected_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The candidate was refused or is unusable."""
+
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """The consumer path moved on with our own value in it: publish over the new version."""
+
+    at: datetime
+    expected_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The candidate is the newest version on the consumer path."""
+
+    at: datetime
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """The consumer path was rewritten unchanged; no older authorisation can publish any more."""
+
+    at: datetime
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """The predecessor may not go yet; look again at `until`."""
+
+    at: datetime
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condemned:
+    """The predecessor will be revoked; `evidence` says what allowed it."""
+
+    at: datetime
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disproved:
+    """The target refuses what is published now."""
+
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """The predecessor is dead; `proof` says how we know."""
+
+    at: datetime
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class Burned:
+    """Nothing lives under the attempt's name any more."""
+
+    at: datetime
+    tokens: tuple[str, ...]
+    give_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """The slot is empty and no stray of this credential is left."""
+
+    at: datetime
+    strays: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PutOnHold:
+    """A person must act."""
+
+    at: datetime
+    reason: HoldReason
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A person lifted the hold."""
+
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Faulted:
+    """A step did not get through; it is tried again. `retry_after` in seconds, when the other side asked for it."""
+
+    at: datetime
+    step: str
+    reason: str
+    retry_after: float | None = None
+
+
+Event = (
+    Requested
+    | Escalated
+    | Resumed
+    | Staged
+    | MintLost
+    | NotMinted
+    | MintRefused
+    | Verified
+    | Rejected
+    | Overtaken
+    | Published
+    | Fenced
+    | Deferred
+    | Condemned
+    | Disproved
+    | Retired
+    | Burned
+    | Swept
+    | PutOnHold
+    | Released
+    | Faulted
+)

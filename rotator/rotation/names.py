@@ -1,0 +1,42 @@
+"""Owns mint names: how a token of ours is called, and what a name found on a target tells."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_NAME = re.compile(r"(?P<stem>.+)-r(?P<rotation>\d+)-a(?P<attempt>\d+)")
+
+
+def family(prefix: str, installation: str) -> str:
+    """What every mint name of this installation starts with."""
+    return f"{prefix}-{installation}-"
+
+
+def stem(prefix: str, installation: str, name: str, lineage: str) -> str:
+    """What every mint name of one credential starts with: lower-case letters, digits and dashes only.
+
+    The record's lineage is part of it: after a lost journal, numbers start at 1 again but names never repeat.
+    """
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].rstrip("-")
+    return f"{family(prefix, installation)}{slug}-{lineage}"
+
+
+def mint_name(stem: str, rotation: int, attempt: int) -> str:
+    """The name one attempt mints under."""
+    return f"{stem}-r{rotation}-a{attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A mint name taken apart."""
+
+    stem: str
+    rotation: int
+    attempt: int
+
+
+def parse(name: str) -> Parsed | None:
+    """Take a mint name apart; None when it is not one."""
+    found = _NAME.fullmatch(name)
+    return Parsed(found["stem"], int(found["rotation"]), int(found["attempt"])) if found else None

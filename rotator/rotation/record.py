@@ -1,0 +1,148 @@
+"""Owns what is known to be true of a credential; only advance.py makes a new one, document.py writes it down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from rotator.rotation.credential import Place
+from rotator.rotation.names import mint_name
+
+
+class Phase(StrEnum):
+    """A fact that is already true, and journalled."""
+
+    SETTLED = "settled"
+    REQUESTED = "requested"
+    STAGED = "staged"
+    VERIFIED = "verified"
+    PUBLISHED = "published"
+    CONDEMNED = "condemned"
+    REJECTED = "rejected"
+    HELD = "held"
+
+
+class Why(StrEnum):
+    """Why a rotation was requested: the check of why.py that hit."""
+
+    ASKED = "asked"
+    MISSING = "missing"
+    MOVED = "moved"
+    REFUSED = "refused"
+    EXPIRING = "expiring"
+    POLICY = "policy_changed"
+    AGED = "aged"
+
+
+class HoldReason(StrEnum):
+    """Why a credential waits for a person."""
+
+    MINT_BUDGET = "mint_budget"
+    FOREIGN_WRITE = "foreign_write"
+    DELETED = "deleted_by_operator"
+    STILL_USED = "predecessor_still_used"
+    PUBLISHED_REFUSED = "published_refused"
+    TARGET_CHANGED = "target_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """The target's handle of a secret; safe to store and to log."""
+
+    id: str
+    name: str = ""  # the name we minted it under; empty when it is not ours by name
+    serial: str = ""  # a second identifier, where the target has one (Halo CMS: tokenId)
+    issued_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A minted token, durable in the staged slot, not yet published."""
+
+    token: Token
+    fingerprint: str
+    slot_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A token whose value is, or was, on the consumer path."""
+
+    token: Token
+    fingerprint: str
+    rotation: int
+    version: int  # of the consumer document
+    at: datetime
+    place: Place
+    target: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A hold: its reason, a sentence for the person, and the phase to go back to."""
+
+    reason: HoldReason
+    text: str
+    phase: Phase
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The last thing that went wrong, in words without secrets."""
+
+    step: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Everything known about one credential. It holds no secret."""
+
+    lineage: str
+    phase: Phase = Phase.SETTLED
+    rotation: int = 0
+    attempt: int = 0
+    why: Why | None = None
+    asked_by: str = ""
+    emergency: bool = False
+    place: Place | None = None
+    target: str = ""
+    policy: str = ""
+    stem: str = ""  # every mint name of this credential starts with it
+    requested_at: datetime | None = None
+    sends: int = 0  # mint requests authorised in this rotation
+    sent_at: datetime | None = None  # when the last of them was authorised
+    mints: tuple[datetime, ...] = ()  # mint requests authorised in the last 24 h, over all rotations
+    uncertain: bool = False  # a mint may have been sent whose answer we do not have
+    candidate: Candidate | None = None
+    verified_at: datetime | None = None
+    expected_version: int | None = None
+    abandoned: str = ""
+    current: Published | None = None
+    predecessor: Published | None = None
+    condemned_at: datetime | None = None
+    evidence: str = ""
+    slot_version: int = 0  # the staged slot's newest version that we know of
+    slot_full: bool = False
+    strays: bool = False  # something of ours may live that no field here names
+    held: Held | None = None
+    failures: int = 0
+    retry_at: datetime | None = None
+    failure: Failure | None = None
+    refused_at: datetime | None = None  # the target refused the published value
+    settled_at: datetime | None = None
+
+    @property
+    def mint_name(self) -> str:
+        """The name of the current attempt, known before anything is minted."""
+        return mint_name(self.stem, self.rotation, self.attempt)
+
+    @property
+    def live(self) -> int:
+        """How many tokens of ours we believe to be alive."""
+        return sum(x is not None for x in (self.candidate, self.current, self.predecessor))

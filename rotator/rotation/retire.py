@@ -1,0 +1,73 @@
+"""Owns when a predecessor may go; asking the target for its last use is perform.py's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rotator.rotation.credential import AtDeadline, Retirement
+
+_LOOK_AGAIN = timedelta(minutes=1)  # Halo CMS writes a token's last use at most once a minute
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """It may go; the evidence that allowed it."""
+
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """It may not go before `until`."""
+
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StillUsed:
+    """The deadline is over, it is still in use, and settings want a person to decide."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What the target says about the use of the predecessor. `last` None: it does not know, which is not 'unused'."""
+
+    reported: bool
+    last: datetime | None = None
+
+
+Judgement = Go | NotYet | StillUsed
+
+
+def earliest(policy: Retirement, published_at: datetime, *, emergency: bool) -> datetime:
+    """Before this time there is nothing to judge."""
+    return published_at if emergency else published_at + policy.after
+
+
+def judge(policy: Retirement, published_at: datetime, now: datetime, use: Use, *, emergency: bool) -> Judgement:
+    """Whether the predecessor may go, by what evidence; the successor's proof is the caller's to bring."""
+    if emergency:
+        return Go("emergency: successor published and proven")
+    if now < published_at + policy.after:
+        return NotYet(published_at + policy.after, "in grace")
+    if policy.quiet is None or not use.reported:
+        return Go(f"successor proven, {policy.after} since publication")
+    if use.last is not None and use.last + policy.quiet <= now:
+        return Go(f"successor proven, {policy.after} since publication, last used {use.last:%FT%TZ}")
+    return _in_use(policy, published_at, now, use)
+
+
+def _in_use(policy: Retirement, published_at: datetime, now: datetime, use: Use) -> Judgement:
+    said = f"last used {use.last:%FT%TZ}" if use.last else "last use unknown"
+    deadline = published_at + policy.deadline if policy.deadline is not None else None
+    if deadline is not None and deadline <= now:
+        if policy.at_deadline is AtDeadline.HOLD:
+            return StillUsed(f"predecessor {said}, deadline {deadline:%FT%TZ} is over")
+        return Go(f"successor proven, deadline {deadline:%FT%TZ} is over, {said}")
+    quiet_at = use.last + policy.quiet if use.last and policy.quiet else now + _LOOK_AGAIN
+    until = max(quiet_at, now + timedelta(seconds=1))
+    return NotYet(min(until, deadline) if deadline else until, said)

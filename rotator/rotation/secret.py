@@ -1,0 +1,64 @@
+"""Owns the one type that may hold a secret value; what a value means is left to those who reveal it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import ClassVar, NoReturn, final
+from weakref import WeakSet
+
+
+@final
+class Secret:
+    """A secret value with a single exit, `reveal()`.
+
+    It has no readable repr, cannot be formatted, pickled or copied into JSON, and compares in constant time.
+    Every living instance is known to `Secret.living()`, so that the log filter can blot its value out.
+    """
+
+    __slots__ = ("__weakref__", "_text")
+    _living: ClassVar[WeakSet[Secret]] = WeakSet()
+
+    def __init__(self, text: str) -> None:
+        """Wrap a value. Raises TypeError for anything but text, ValueError for an empty one."""
+        if not isinstance(text, str):
+            raise TypeError("a secret is text")
+        if not text:
+            raise ValueError("a secret must not be empty")
+        self._text = text
+        Secret._living.add(self)
+
+    @classmethod
+    def living(cls) -> tuple[Secret, ...]:
+        """Every secret that is still referenced somewhere in this process."""
+        return tuple(cls._living)
+
+    def reveal(self) -> str:
+        """The value itself. Each call site is counted by a test."""
+        return self._text
+
+    def matches(self, other: Secret) -> bool:
+        """Whether both hold the same value, compared in constant time."""
+        return hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def fingerprint(self, key: bytes) -> str:
+        """A keyed fingerprint (HMAC-SHA-256, first 16 hex digits): recognises a value without storing it."""
+        return hmac.new(key, self._text.encode(), hashlib.sha256).hexdigest()[:16]
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, spec: str) -> NoReturn:
+        raise TypeError("a secret cannot be formatted")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret cannot be pickled or copied")
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)

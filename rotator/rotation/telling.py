@@ -1,0 +1,89 @@
+"""Owns the words for what happened: one event name, one severity, fields for machines, one sentence for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+
+from rotator.rotation import events as ev
+from rotator.rotation.record import Candidate, Record
+
+
+class Severity(StrEnum):
+    """How much a person should care."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event in words. Names are `noun.past_participle`; `said` is a sentence without secrets."""
+
+    name: str
+    severity: Severity
+    said: str
+    fields: Mapping[str, object]
+
+
+_I, _W, _E = Severity.INFO, Severity.WARNING, Severity.ERROR
+
+_WORDS: dict[type[ev.Event], tuple[str, Severity, str]] = {
+    ev.Requested: ("rotation.requested", _I, "rotation {rotation} begins: {detail}"),
+    ev.Escalated: ("rotation.escalated", _W, "rotation {rotation} is an emergency now, asked by {asked_by}"),
+    ev.Staged: ("candidate.staged", _I, "{token} minted and staged"),
+    ev.MintLost: ("mint.lost", _W, "{mint_name}: {reason}"),
+    ev.NotMinted: ("mint.missed", _W, "nothing was minted under {mint_name}"),
+    ev.MintRefused: ("mint.refused", _E, "the target refused to mint: {reason}"),
+    ev.Verified: ("candidate.verified", _I, "{token} accepted by the target"),
+    ev.Rejected: ("candidate.rejected", _E, "{token} rejected: {reason}"),
+    ev.Overtaken: ("publication.overtaken", _W, "{place} moved on to version {expected_version}; publishing over that"),
+    ev.Published: ("value.published", _I, "{token} published at {place}, version {version}"),
+    ev.Fenced: ("path.fenced", _W, "{place} fenced at version {version}; the candidate is given up"),
+    ev.Deferred: ("retirement.deferred", _I, "predecessor stays until {until}: {reason}"),
+    ev.Condemned: ("predecessor.condemned", _I, "predecessor {predecessor} may go: {evidence}"),
+    ev.Disproved: ("value.disproved", _E, "the target refuses the published value: {reason}"),
+    ev.Retired: ("predecessor.retired", _I, "{proof}"),
+    ev.Burned: ("attempt.burned", _W, "attempt {attempt} burned: {tokens}"),
+    ev.Swept: ("rotation.settled", _I, "rotation {rotation} settled"),
+    ev.PutOnHold: ("credential.held", _E, "held: {text}"),
+    ev.Released: ("credential.released", _W, "released by {by}"),
+    ev.Faulted: ("step.faulted", _W, "{step}: {reason}"),
+    ev.Resumed: ("record.resumed", _I, "resumed"),
+}
+
+
+def tell(before: Record, event: ev.Event, after: Record) -> Told:
+    """The event in words, with what a log line, a metric or a person needs to place it."""
+    name, severity, words = _WORDS[type(event)]
+    own = {field.name: _plain(getattr(event, field.name)) for field in fields(event) if field.name != "at"}
+    around = _around(before, after)
+    return Told(name, severity, words.format_map({**around, **own}), {**_bound(after), **own})
+
+
+def _bound(after: Record) -> dict[str, object]:
+    return {"rotation": after.rotation, "attempt": after.attempt, "phase": after.phase.value}
+
+
+def _around(before: Record, after: Record) -> dict[str, object]:
+    holder = after.candidate or before.candidate or after.current
+    return {
+        **_bound(after),
+        "token": holder.token.id if holder else "the candidate",
+        "predecessor": before.predecessor.token.id if before.predecessor else "none",
+        "place": str(after.place or ""),
+        "mint_name": before.mint_name,
+    }
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Candidate):
+        return value.token.id
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
+    return value if isinstance(value, int | float | bool) or value is None else str(value)

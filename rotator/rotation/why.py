@@ -1,0 +1,102 @@
+"""Owns the named checks: why a settled credential is due. The first that hits, in the order of CHECKS, decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from rotator.rotation.ask import Ask, wanted
+from rotator.rotation.credential import Credential
+from rotator.rotation.record import Published, Record, Why
+
+_MARGIN = 0.1  # the last tenth of a life counts as expiring, at most a day
+_MARGIN_CAP = timedelta(days=1)
+
+Check = Callable[[Credential, Record, datetime, Ask | None], str | None]
+
+
+def asked(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+    """Somebody wants a new value."""
+    return f"asked for by {ask.by}" if ask is not None and wanted(record, ask) else None
+
+
+def missing(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+    """Nothing was ever published."""
+    return "nothing published yet" if record.current is None else None
+
+
+def moved(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+    """Settings name another consumer path."""
+    current = record.current
+    if current is None or current.place == credential.place:
+        return None
+    return f"published at {current.place}, wanted at {credential.place}"
+
+
+def refused(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+    """The target does not accept what is published."""
+    return f"refused by the target at {record.refused_at:%FT%TZ}" if record.refused_at else None
+
+
+def expiring(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+    """The published value is near its end."""
+    end = expires_soon_at(record.current)
+    return f"expires at {record.current.token.expires_at:%FT%TZ}" if _over(end, now) and record.current else None
+
+
+def policy_changed(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+    """What is baked into the token is not what settings want; a digest of another making is not compared."""
+    have = record.current.policy if record.current else ""
+    same_making = have.partition(":")[0] == credential.policy.partition(":")[0]
+    return "roles or target changed in settings" if same_making and have != credential.policy else None
+
+
+def aged(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+    """The schedule says so."""
+    due = scheduled_at(credential, record)
+    return f"due since {due:%FT%TZ}" if due and due <= now else None
+
+
+CHECKS: tuple[tuple[Why, Check], ...] = (
+    (Why.ASKED, asked),
+    (Why.MISSING, missing),
+    (Why.MOVED, moved),
+    (Why.REFUSED, refused),
+    (Why.EXPIRING, expiring),
+    (Why.POLICY, policy_changed),
+    (Why.AGED, aged),
+)
+
+
+def due(credential: Credential, record: Record, now: datetime, ask: Ask | None = None) -> tuple[Why, str] | None:
+    """The first reason that hits, with a sentence for people; None when the credential is not due."""
+    for why, check in CHECKS:
+        if detail := check(credential, record, now, ask):
+            return why, detail
+    return None
+
+
+def scheduled_at(credential: Credential, record: Record) -> datetime | None:
+    """When the schedule wants a successor for what is published now."""
+    current = record.current
+    if current is None:
+        return None
+    return credential.schedule.due(credential.name, current.at, current.token.expires_at)
+
+
+def expires_soon_at(current: Published | None) -> datetime | None:
+    """From when on the published value counts as expiring."""
+    if current is None or current.token.expires_at is None:
+        return None
+    life = current.token.expires_at - current.at
+    return current.token.expires_at - min(life * _MARGIN, _MARGIN_CAP)
+
+
+def next_due(credential: Credential, record: Record) -> datetime | None:
+    """The earliest time at which a check of time will hit; None when none ever will."""
+    times = [x for x in (scheduled_at(credential, record), expires_soon_at(record.current)) if x is not None]
+    return min(times, default=None)
+
+
+def _over(end: datetime | None, now: datetime) -> bool:
+    return end is not None and end <= now

@@ -1,0 +1,221 @@
+"""Owns the [credentials.NAME] sections and [defaults]; whether their times can hold is left to arithmetic."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TypeVar
+
+from rotator.rotation.credential import AtDeadline, Credential, Limits, OnForeign, Place, Retirement
+from rotator.rotation.schedule import Every, FractionOfLife, Schedule
+from rotator.settings.faults import WrongValueError, suggest
+from rotator.settings.kinds import Kind, own_keys, read_struct, written
+from rotator.settings.model import Target
+from rotator.settings.section import Section
+from rotator.settings.values import Reader, duration, flag, one_of, real, sort_of, span, text, vault_path, whole, word
+
+T = TypeVar("T")
+
+_MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
+_LABEL = re.compile(r"[A-Za-z0-9]?[A-Za-z0-9 ._/@:-]{0,63}")
+_SCHEDULES = ("every", "cron", "fraction")
+_DESCRIPTION = ("rotation", "provider_id", "issued_at", "expires_at")  # published beside the value
+_DEFAULTABLE = (
+    *("target", "kind", "mount", "key", *_SCHEDULES, "timezone", "jitter", "lifetime", "retire", "on_foreign"),
+    *("describe", "labels", "limits"),
+)
+_NEVER = "none"
+
+
+class Known:
+    """What credentials may refer to: the targets by name, those that are faulty included, and the kinds."""
+
+    def __init__(
+        self, targets: Mapping[str, Target | None], families: Mapping[str, str], kinds: Mapping[str, Kind], mount: str
+    ) -> None:
+        self.targets = targets
+        self.families = families
+        self.kinds = kinds
+        self.mount = mount
+
+    def of_family(self, family: str) -> dict[str, Kind]:
+        """The kinds of credentials that live on this kind of target."""
+        return {name: kind for name, kind in self.kinds.items() if kind.family == family}
+
+
+def check_defaults(section: Section, kinds: Mapping[str, Kind]) -> None:
+    """Report what can be no default; the values themselves are read, and reported, with each credential."""
+    section.known.update(_DEFAULTABLE, *(own_keys(kind.options) for kind in kinds.values()))
+    if section.has("path"):
+        section.known.add("path")
+        section.fault("path", "cannot be a default: every credential has its own path")
+    if sum(map(section.has, _SCHEDULES)) > 1:
+        section.fault("", "name only one of `every`, `cron` and `fraction`")
+    elif section.has("jitter") and any(map(section.has, _SCHEDULES)) and _fits_cron(section) is not section.has("cron"):
+        section.fault("jitter", "must be a length of time with `cron`, a share such as 0.1 with the others")
+    section.finish()
+
+
+def read_credential(section: Section, name: str, known: Known, defaults: Section | None) -> Credential | None:
+    """One credential; None when it is faulty."""
+    target = section.need("target", text, "", '"NAME" of a [targets.NAME] section')
+    if target and target not in known.targets and not section.source.book.partial:
+        section.fault("target", f"there is no target `{target}`; {suggest(target, known.targets)}")
+    home = known.targets.get(target)
+    kind = _kind(section, known, known.families.get(target))
+    lifetime = section.take("lifetime", _lifetime, timedelta(days=90))
+    schedule = _schedule(section, defaults)
+    credential = Credential(
+        name=name,
+        kind=kind.name if kind else "",
+        target=target,
+        place=Place(section.take("mount", vault_path, known.mount), section.need("path", vault_path, "", '"apps/…"')),
+        key=section.take("key", _key, "token"),
+        schedule=schedule,
+        lifetime=lifetime,
+        retire=_retirement(section),
+        limits=_limits(section, home.settle if home else Limits().settle),
+        on_foreign=section.take("on_foreign", one_of(OnForeign), OnForeign.HOLD),
+        describe=section.take("describe", flag, True),
+        labels=section.take("labels", _labels, {}),
+        options=_options(section, kind),
+    )
+    if credential.describe and credential.key in _DESCRIPTION:
+        section.fault("key", f"`{credential.key}` is written beside the value; choose another key, or describe = false")
+    if kind is not None:
+        section.finish()
+    return credential if section.sound and home is not None and kind is not None else None
+
+
+def _kind(section: Section, known: Known, family: str | None) -> Kind | None:
+    asked = section.take("kind", text, "")
+    if asked and asked not in known.kinds:
+        section.fault("kind", f"there is no kind of credential `{asked}`; {suggest(asked, known.kinds)}")
+        return None
+    if family is None:
+        return known.kinds.get(asked)
+    fitting = known.of_family(family)
+    if asked and asked not in fitting:
+        section.fault("kind", f"`{asked}` does not live on a `{family}` target; {suggest(asked, fitting)}")
+    elif not asked and len(fitting) != 1:
+        section.fault("", f"`kind` is missing: a `{family}` target has several, {', '.join(sorted(fitting))}")
+    return fitting.get(asked) if asked else next(iter(fitting.values())) if len(fitting) == 1 else None
+
+
+def _options(section: Section, kind: Kind | None) -> dict[str, object]:
+    shape = read_struct(section, kind.options) if kind else None
+    return written(shape) if shape is not None else {}
+
+
+def _lifetime(value: object) -> timedelta | None:
+    return None if value == _NEVER else span(_MINUTE)(value)
+
+
+def _key(value: object) -> str:
+    if not _KEY.fullmatch(text(value)):
+        raise WrongValueError("must be up to 63 letters, digits, `.`, `_` and `-`, and start with a letter")
+    return str(value)
+
+
+def _labels(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise WrongValueError(f'must be a table such as {{team = "web"}}, not {sort_of(value)}')
+    for label, given in value.items():
+        word(label)
+        if not isinstance(given, str) or not _LABEL.fullmatch(given):
+            raise WrongValueError(f"`{label}` must be a string of up to 64 letters, digits, blanks and . _ / @ : -")
+    return dict(value)
+
+
+def _retirement(section: Section) -> Retirement:
+    given = section.inner("retire")
+    if given is None:
+        return Retirement()
+    retirement = Retirement(
+        after=given.take("after", duration, timedelta(hours=1)),
+        quiet=given.take("quiet", span(_MINUTE), None),
+        deadline=given.take("deadline", span(_MINUTE), None),
+        at_deadline=given.take("at_deadline", one_of(AtDeadline), AtDeadline.REVOKE),
+    )
+    section.close(given)
+    return retirement
+
+
+def _limits(section: Section, settle: timedelta) -> Limits:
+    given = section.inner("limits")
+    if given is None:
+        return Limits(settle=settle)
+    limits = Limits(
+        mints_per_rotation=given.take("mints_per_rotation", whole(1, 10), 3),
+        mints_per_day=given.take("mints_per_day", whole(1, 10_000), 6),
+        settle=settle,
+    )
+    section.close(given)
+    return limits
+
+
+def _schedule(section: Section, defaults: Section | None) -> Schedule:
+    section.known.update((*_SCHEDULES, "timezone", "jitter"))
+    own = [key for key in _SCHEDULES if section.has(key)]
+    if len(own) > 1:
+        section.fault(own[1], f"name only one of `every`, `cron` and `fraction`, not {' and '.join(own)}")
+    # A schedule of its own shuts out the default one: else `every` here would meet `cron` there.
+    origin = section if own or defaults is None else defaults
+    chosen = next((key for key in _SCHEDULES if origin.has(key)), "every")
+    if chosen != "cron" and section.has("timezone"):
+        section.fault("timezone", "only goes with `cron`")
+    if chosen == "cron":
+        return _cron(section)
+    jitter = _jitter(section, _share, 0.1)
+    if chosen == "fraction":
+        return FractionOfLife(section.take("fraction", real(0.05, 0.95), 0.66), jitter)
+    return Every(section.take("every", span(_MINUTE), 30 * _DAY), jitter)
+
+
+def _jitter(section: Section, read: Reader[T], default: T) -> T:
+    """The jitter; a default meant for the other sort of schedule, a length of time or a share, is passed over."""
+    lent = section.under.table.get("jitter") if section.under is not None else None
+    if not section.has("jitter") and isinstance(lent, str) is isinstance(default, float):
+        return default
+    return section.take("jitter", read, default)
+
+
+def _fits_cron(section: Section) -> bool:
+    return isinstance(section.table["jitter"], str)
+
+
+def _share(value: object) -> float:
+    if isinstance(value, str):
+        raise WrongValueError("must be a number from 0 to 0.5, a share of the interval; only `cron` takes a duration")
+    return real(0.0, 0.5)(value)
+
+
+def _cron(section: Section) -> Schedule:
+    from rotator.clockwork import Cron, check_timezone  # only here: it imports apscheduler
+
+    def read_zone(value: object) -> str:
+        try:
+            return check_timezone(text(value))
+        except ValueError as fault:
+            raise WrongValueError(str(fault)) from None
+
+    splay = _jitter(section, _splay, timedelta(0))
+    zone = section.take("timezone", read_zone, "UTC")
+
+    def read(value: object) -> Schedule:
+        try:
+            return Cron(text(value), zone, splay)
+        except ValueError as fault:
+            raise WrongValueError(str(fault)) from None
+
+    return section.take("cron", read, Every(30 * _DAY))
+
+
+def _splay(value: object) -> timedelta:
+    if isinstance(value, int | float):
+        raise WrongValueError(
+            'must be a duration such as "2h" with `cron`; a share of the interval only goes with the others'
+        )
+    return span(timedelta(0), 7 * _DAY)(value)

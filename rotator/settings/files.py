@@ -1,0 +1,128 @@
+"""Owns which files make up the settings and joining their sections; what the sections mean is left to others."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rotator.settings.faults import FaultAt, suggest
+from rotator.settings.section import Book, Section, Source, dotted
+from rotator.settings.values import sort_of
+
+DEFAULT = Path("/etc/rotator/rotator.toml")
+SINGLE = ("vault", "daemon", "defaults")
+NAMED = ("targets", "credentials")
+_LARGEST = 64 * 1024 * 1024  # bytes
+_AT = re.compile(r" ?\(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+
+@dataclass
+class Joined:
+    """The sections of all files together."""
+
+    single: dict[str, Section] = field(default_factory=dict)
+    named: dict[str, dict[str, Section]] = field(default_factory=lambda: {kind: {} for kind in NAMED})
+    files: tuple[Path, ...] = ()
+    digest: str = ""
+
+
+def main_file(path: str | os.PathLike[str] | None) -> Path:
+    """The file asked for, else the one $ROTATOR_CONFIG names, else /etc/rotator/rotator.toml."""
+    return Path(path or os.environ.get("ROTATOR_CONFIG") or DEFAULT)
+
+
+def join(main: Path, book: Book) -> Joined:
+    """Read the main file and `conf.d/*.toml` beside it, in the order of their names."""
+    files = (main, *_beside(main, book))
+    joined, digest = Joined(files=files), hashlib.sha256()
+    for path in files:
+        content = _read(path, book)
+        digest.update(hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).digest())
+        digest.update(hashlib.sha256(content or b"").digest())
+        source = _parse(path, content, book) if content is not None else None
+        if source is None:
+            book.partial = True
+        else:
+            _add(joined, source)
+    joined.digest = digest.hexdigest()
+    return joined
+
+
+def _beside(main: Path, book: Book) -> list[Path]:
+    directory = main.parent / "conf.d"
+    try:
+        return sorted(path for path in directory.iterdir() if path.suffix == ".toml" and not path.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except (OSError, ValueError) as fault:
+        book.partial = True
+        book.faults.append(FaultAt(str(directory), 0, "", f"cannot be listed: {_reason(fault)}"))
+        return []
+
+
+def _read(path: Path, book: Book) -> bytes | None:
+    try:
+        with path.open("rb") as opened:
+            content = opened.read(_LARGEST + 1)
+    except (OSError, ValueError) as fault:
+        remedy = "; name another with --config or $ROTATOR_CONFIG" if isinstance(fault, FileNotFoundError) else ""
+        book.faults.append(FaultAt(str(path), 0, "", f"cannot be read: {_reason(fault)}{remedy}"))
+        return None
+    if len(content) > _LARGEST:
+        book.faults.append(FaultAt(str(path), 0, "", f"is larger than {_LARGEST >> 20} MiB"))
+        return None
+    return content
+
+
+def _reason(fault: OSError | ValueError) -> str:
+    return fault.strerror or "input error" if isinstance(fault, OSError) else "not a usable path"
+
+
+def _parse(path: Path, content: bytes, book: Book) -> Source | None:
+    def broken(line: int, text: str) -> None:
+        book.faults.append(FaultAt(str(path), line, "", text))
+
+    try:
+        text = content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as fault:
+        broken(content.count(b"\n", 0, fault.start) + 1, "is not UTF-8 text; save the file as UTF-8")
+        return None
+    try:
+        table = tomllib.loads(text)
+    except RecursionError:
+        broken(0, "is not usable TOML: arrays or tables are nested too deeply")
+    except ValueError as fault:
+        at = _AT.search(str(fault))
+        line = int(at[1]) if at and at[1] else text.count("\n") + 1 if at else 0
+        column = f" (column {at[2]})" if at and at[2] else ""
+        broken(line, f"is not valid TOML: {_AT.sub('', str(fault))}{column}; strings need quotes, one key per line")
+    else:
+        return Source(str(path), text, table, book)
+    return None
+
+
+def _add(joined: Joined, source: Source) -> None:
+    for name, table in source.table.items():
+        if name not in SINGLE + NAMED:
+            source.fault((name,), f"unknown section; {suggest(name, SINGLE + NAMED)}")
+        elif not isinstance(table, dict):
+            source.fault((name,), f"must be a table, not {sort_of(table)}: write [{name}]")
+        elif name in SINGLE:
+            _put(joined.single, name, Section(source, (name,), table))
+        else:
+            for inner, entry in table.items():
+                if isinstance(entry, dict):
+                    _put(joined.named[name], inner, Section(source, (name, inner), entry))
+                else:
+                    hint = f"write [{name}.NAME] and the keys below it"
+                    source.fault((name, inner), f"must be a table, not {sort_of(entry)}: {hint}")
+
+
+def _put(sections: dict[str, Section], name: str, section: Section) -> None:
+    if (first := sections.setdefault(name, section)) is not section:
+        where = f"{first.source.file}:{first.source.line(first.path)}"
+        section.fault("", f"{dotted(section.path)} is already defined in {where}; keep one of the two")

@@ -1,0 +1,115 @@
+"""Owns the shape of finished settings: frozen, checked, without secrets; reading them is the other files' work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rotator.rotation.credential import Credential
+from rotator.rotation.reference import SecretRef
+
+if TYPE_CHECKING:
+    from rotator.providers.keys import TargetKeys
+
+
+class Method(StrEnum):
+    """How the daemon logs in to Vault."""
+
+    TOKEN = "token"  # noqa: S105 - the name of a method
+    APPROLE = "approle"
+    KUBERNETES = "kubernetes"
+    JWT = "jwt"
+    CERT = "cert"
+
+
+class Level(StrEnum):
+    """The least serious log lines that are written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class VaultAuth:
+    """A login; which fields are set depends on the method."""
+
+    method: Method
+    mount: str  # where the auth method is mounted, without `auth/`
+    role: str = ""  # kubernetes, jwt, cert
+    role_id: str = ""  # approle
+    secret_id: SecretRef | None = None  # approle
+    token: SecretRef | None = None  # token; kubernetes and jwt: the signed JWT
+    cert_file: str = ""
+    key_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """Where Vault is, how to log in, and which part of it is ours."""
+
+    address: str
+    auth: VaultAuth
+    namespace: str = ""
+    mount: str = "secret"
+    prefix: str = "rotator"
+    ca_file: str | None = None
+    allow_insecure_http: bool = False
+    connect_timeout: timedelta = timedelta(seconds=3)
+    read_timeout: timedelta = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """How the process behaves."""
+
+    instance: str
+    socket: str = "/run/rotator/control.sock"
+    workers: int = 8
+    in_flight: int = 8  # rotations at once
+    tick: timedelta = timedelta(seconds=1)
+    lease: timedelta = timedelta(seconds=30)
+    reconcile: timedelta = timedelta(minutes=5)
+    sweep: timedelta = timedelta(hours=1)
+    drain: timedelta = timedelta(seconds=30)
+    name_prefix: str = "rotator"  # mint names begin with it
+    log_level: Level = Level.INFO
+
+
+@dataclass(frozen=True, slots=True)
+class Minter:
+    """The identity that mints: a token, a name with its password, or the managed token itself."""
+
+    pat: SecretRef | None = None
+    username: str = ""
+    password: SecretRef | None = None
+    self_minting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A system where tokens live; `keys` are what its kind asks for (address, timeouts, request budget, ...)."""
+
+    name: str
+    kind: str  # the family of targets
+    keys: TargetKeys
+    minter: Minter | None = None
+    in_flight: int = 2  # rotations at once on this target
+    settle: timedelta = timedelta(seconds=10)  # it may take this long to accept, or to have done, a change
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything the files say. `digest` changes whenever a byte of them does."""
+
+    vault: Vault
+    daemon: Daemon
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    credentials: Mapping[str, Credential] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+    digest: str = ""

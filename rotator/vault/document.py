@@ -1,0 +1,79 @@
+"""Owns how a journal document looks: record, lease, nonce and schema as JSON in which every leaf is text.
+
+Reading and writing documents is journal.py's. This file knows nothing of hvac, the simulation uses it too.
+
+Every leaf is text because KV engines keep numbers as 64-bit floats: on OpenBao 2.7.2, 9007199254740993 comes back as
+...992. What is None is left out, what is absent takes its default, and keys we do not know are kept, so a new field of
+the record needs no new schema. The schema number is for changes that an older rotator must not touch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from rotator.ports import Entry, Lease, Refused
+from rotator.rotation.record import Record
+
+SCHEMA = 1
+_OURS = frozenset({"schema", "nonce", "lease", *(field.name for field in fields(Record))})
+_WHERE = re.compile(r"`\$\.?([^`]*)`")
+
+
+def encode(record: Record, lease: Lease, nonce: str, foreign: Mapping[str, object]) -> dict[str, object]:
+    """The document to write. `foreign`: keys of the document it replaces that we do not know."""
+    ours = _texts(msgspec.to_builtins(record))
+    about = {"schema": str(SCHEMA), "nonce": nonce, "lease": _texts(msgspec.to_builtins(lease))}
+    return {**foreign, **ours, **about}
+
+
+def decode(name: str, version: int, values: Mapping[str, object], server_time: datetime | None = None) -> Entry:
+    """The entry in a document. Raises Refused, naming the key, when it is damaged or of a newer schema."""
+    schema = values.get("schema")
+    if not isinstance(schema, str) or not schema.isdecimal():
+        raise Refused(f"the journal of {name} cannot be read: `schema` is missing or not a number")
+    if int(schema) > SCHEMA:
+        raise Refused(f"the journal of {name} was written by a newer rotator (schema {int(schema)}): read-only here")
+    try:
+        record = msgspec.convert(values, Record, strict=False)
+        lease = msgspec.convert(values.get("lease", {}), Lease, strict=False)
+    except msgspec.ValidationError as error:
+        raise Refused(f"the journal of {name} cannot be read: {_key(str(error))}") from None
+    for key, time in _times(record):
+        if time.tzinfo is None:
+            raise Refused(f"the journal of {name} cannot be read: the time in `{key}` has no zone")
+    foreign = {key: value for key, value in values.items() if key not in _OURS}
+    return Entry(name, version, record, lease, server_time, foreign)
+
+
+def _texts(value: Any) -> Any:
+    """Every leaf as text; None is left out of objects."""
+    if isinstance(value, Mapping):
+        return {key: _texts(item) for key, item in value.items() if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [_texts(item) for item in value]
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _key(words: str) -> str:
+    """The key a validation error is about. Its other words may quote what a person typed there."""
+    where = _WHERE.findall(words)
+    return f"the value of `{where[-1]}` is not what it should be" if where and where[-1] else "a key is missing"
+
+
+def _times(value: object, path: str = "") -> Iterator[tuple[str, datetime]]:
+    if isinstance(value, datetime):
+        yield path, value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _times(item, path)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _times(getattr(value, field.name), f"{path}.{field.name}".lstrip("."))

@@ -1,0 +1,219 @@
+"""Owns documents in a KV version 2 engine: strong reads, check-and-set writes with a definite outcome, destruction.
+
+The token, threads and single requests are session.py's; what the documents mean is the callers'.
+
+Whose write was it? After an unknown outcome the identical request is sent again, and a refusal (400) is decided by a
+strong read: the write is ours exactly when version cas+1 holds what we sent. Journal and staged documents carry a
+fresh nonce, so nobody else can have written an equal one. A consumer document must not carry a nonce (consumers would
+see it); an equal document by another writer at that very version is as good as ours, so no harm is done.
+
+A refusal can be false: a standby that lags behind judges the check-and-set by its own stale copy (OpenBao 2.7.2, raft,
+three nodes: 300 of 300 writes at the true version were refused by a standby just after a write; none with the index
+headers). So "the version is still our cas" means: again, with the newest index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+from hvac.api.secrets_engines.kv_v2 import KvV2
+
+from rotator.ports import Conflict, Document, Fault, Refused, Transient
+from rotator.rotation.credential import Place
+from rotator.vault.adapter import Answer, as_stored
+from rotator.vault.session import Request, Session
+
+READ_PATIENCE = 3.0  # seconds of trying again before a read gives up
+WRITE_PATIENCE = 25.0  # the same for a write
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds between tries, doubling
+
+
+class Kv:
+    """The SecretStore port on a real Vault. Places may lie in any mount that the policy covers."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        settings = session.settings
+        self.node = Place(settings.mount, f"{settings.prefix}/node/{settings.instance}")
+        self._one_barrier = anyio.Lock()
+        self._barrier_began = float("-inf")
+        self._barrier_index: str | None = None
+
+    # --- the port ---------------------------------------------------------------------------------------------------
+
+    async def read(self, place: Place, *, version: int | None = None, strong: bool = False) -> Document:
+        """See `SecretStore.read`. A version that was trimmed reads like one that never existed: version 0."""
+        path = _path(place)
+        index = await self.barrier() if strong else None
+        answer = await self._patiently(
+            lambda client: self._engine(client, index).read_secret_version(
+                path, version=version, mount_point=place.mount, raise_on_deleted_version=True
+            ),
+            READ_PATIENCE,
+        )
+        return _document(place, answer)
+
+    async def write(self, place: Place, values: Mapping[str, object], *, cas: int) -> int:
+        """See `SecretStore.write`. Returns within about `WRITE_PATIENCE` and one request's time.
+
+        Raises Conflict when somebody else wrote, Transient when the outcome is still unknown at the end,
+        Refused or StoreRefused when Vault will not have it.
+        """
+        path, pauses = _path(place), _Pauses(self.session, WRITE_PATIENCE)
+        while True:
+            try:
+                answer = await self.session.ask(
+                    lambda client: self._engine(client).create_or_update_secret(
+                        path, values, cas=cas, mount_point=place.mount
+                    ),
+                    effect=True,
+                )
+            except Transient as fault:
+                if await pauses.over(fault):
+                    return await self._decide(place, values, cas, at_last=fault)
+            except Conflict as fault:
+                landed = await self._landed(place, values, cas)
+                if landed:
+                    return landed
+                if await pauses.over(fault):
+                    raise Transient("Vault keeps refusing a check-and-set at the true version") from None
+            else:
+                return _version(answer.section("data"), place)
+
+    async def destroy(self, place: Place, versions: tuple[int, ...]) -> None:
+        """See `SecretStore.destroy`."""
+        path = _path(place)
+        if versions:
+            await self._patiently(
+                lambda client: self._engine(client).destroy_secret_versions(path, list(versions), place.mount),
+                WRITE_PATIENCE,
+                effect=True,
+            )
+
+    # --- beyond the port --------------------------------------------------------------------------------------------
+
+    async def list(self, place: Place) -> tuple[str, ...]:
+        """The names directly below a place; folders end in a slash. Not from a lagging standby."""
+        path = _path(place)
+        index = await self.barrier()
+        answer = await self._patiently(
+            lambda client: self._engine(client, index).list_secrets(path, mount_point=place.mount), READ_PATIENCE
+        )
+        if answer.status == 404:
+            _document(place, answer)  # raises unless it is a plain "nothing here"
+            return ()
+        return tuple(str(key) for key in answer.section("data").get("keys", ()))
+
+    async def beat(self) -> Answer:
+        """Write our own small document: a sign of life, and the start of every barrier. Without check-and-set."""
+        seen = {"seen": self.session.clock.now().isoformat()}
+        return await self._patiently(
+            lambda client: self._engine(client).create_or_update_secret(
+                self.node.path, seen, mount_point=self.node.mount
+            ),
+            READ_PATIENCE,
+            effect=True,
+        )
+
+    async def barrier(self) -> str | None:
+        """The index that makes a read see at least what is written now; None where none is needed.
+
+        A write of our own goes through the active node, whatever node we talk to, and its answer carries the index up
+        to which storage has come; reads that carry this index are forwarded by nodes that lag behind it. Servers that
+        send no index (memory storage, Vault community) have no such standbys, and are asked only once.
+        Those who wait for one barrier share the next one.
+        """
+        asked_before = self._barrier_began > float("-inf")
+        if asked_before and self._barrier_index is None and self.session.index is None:
+            return None
+        wanted = self.session.clock.monotonic()
+        async with self._one_barrier:
+            if self._barrier_began > wanted:
+                return self._barrier_index
+            began = self.session.clock.monotonic()
+            answer = await self.beat()
+            self._barrier_began, self._barrier_index = began, answer.headers.get("X-Vault-Index")
+            return self._barrier_index
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _engine(self, client: Any, index: str | None = None) -> KvV2:
+        """hvac's KV engine with an index on every request, reads and writes alike: the newest seen, unless given."""
+        index = index or self.session.index
+        headers = {"X-Vault-Index": index, "X-Vault-Inconsistent": "forward-active-node"} if index else {}
+        return KvV2(adapter=client.adapter.with_headers(headers))
+
+    async def _patiently(self, request: Request[Answer], patience: float, *, effect: bool = False) -> Answer:
+        """For requests that may be repeated without harm."""
+        pauses = _Pauses(self.session, patience)
+        while True:
+            try:
+                return await self.session.ask(request, effect=effect)
+            except Transient as fault:
+                if await pauses.over(fault):
+                    raise
+
+    async def _landed(self, place: Place, values: Mapping[str, object], cas: int) -> int:
+        """The version of our write, or 0 when nobody has written yet. Raises Conflict when somebody else has."""
+        newest = await self.read(place, strong=True)
+        if newest.version == cas:
+            return 0
+        ours = newest if newest.version == cas + 1 else await self.read(place, version=cas + 1)
+        if newest.version > cas and not ours.deleted and ours.values == as_stored(values):
+            return cas + 1
+        raise Conflict("the document was changed in between")
+
+    async def _decide(self, place: Place, values: Mapping[str, object], cas: int, *, at_last: Transient) -> int:
+        """The last word after nothing but unknown outcomes. A request may still be on its way: 0 is no "no"."""
+        landed = await self._landed(place, values, cas)
+        if landed:
+            return landed
+        raise Transient(f"it stays unknown whether the write took effect: {at_last.reason}") from None
+
+
+class _Pauses:
+    """Doubling pauses between tries, until the patience is used up."""
+
+    def __init__(self, session: Session, patience: float) -> None:
+        self._clock = session.clock
+        self._end = self._clock.monotonic() + patience
+        self._next = FIRST_PAUSE
+
+    async def over(self, fault: Fault) -> bool:
+        """Pause, at least as long as the other side asked; True, at once, when there is no time for another try."""
+        pause = max(self._next, fault.retry_after or 0.0)
+        if self._clock.monotonic() + pause >= self._end:
+            return True
+        await self._clock.sleep(pause)
+        self._next = min(self._next * 2, LONGEST_PAUSE)
+        return False
+
+
+def _path(place: Place) -> str:
+    """The path, when its segments can only mean what they say: HTTP clients resolve dots by themselves."""
+    for segment in f"{place.mount}/{place.path}".split("/"):
+        if segment in ("", ".", "..") or not segment.isprintable():
+            raise Refused(f"{place} is not a usable Vault path")
+    return place.path
+
+
+def _document(place: Place, answer: Answer) -> Document:
+    """Shapes seen on OpenBao 2.7.2; a 404 with a body is a version that was deleted or destroyed."""
+    section = answer.section("data")
+    if answer.status == 404:
+        if section:
+            return Document(_version(answer.section("data", "metadata"), place), deleted=True)
+        if answer.body.get("errors") == []:
+            return Document(0)
+        raise Refused(f"there is no secrets engine at {place.mount}")
+    return Document(_version(answer.section("data", "metadata"), place), answer.section("data", "data"))
+
+
+def _version(metadata: Mapping[str, Any], place: Place) -> int:
+    """KV version 1 accepts our writes (204), ignores check-and-set, and knows no versions: that is how it shows."""
+    version = metadata.get("version")
+    if not isinstance(version, int) or version < 1:
+        raise Refused(f"{place.mount} is not a KV version 2 engine: its answer carries no version")
+    return version

@@ -1,0 +1,184 @@
+"""Owns the look at Vault before any work: is the engine the right one, will it keep what we need, may we do our work?
+
+It changes nothing but our own heartbeat. Whether a refusal stops the start is the caller's to decide.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from functools import partial
+from itertools import chain
+from typing import Any
+
+from rotator.ports import Fault, StoreRefused
+from rotator.rotation.credential import Place
+from rotator.vault.adapter import Answer
+from rotator.vault.kv import Kv
+from rotator.vault.session import Request
+
+VERSIONS_NEEDED = 3  # the newest, the predecessor's, and one for a fence or a foreign write in between
+VERSIONS_DEFAULT = 10  # what KV version 2 keeps when neither mount nor key says
+SKEW_ALLOWED = timedelta(seconds=30)
+BATCH = 100  # paths in one question for capabilities
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|h|m|s)")
+_SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+
+
+class Level(StrEnum):
+    """How grave a finding is: a NOTE is something we were not allowed to check."""
+
+    OK = "ok"
+    NOTE = "note"
+    WARNING = "warning"
+    REFUSAL = "refusal"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: the subject, what was seen, and what to do about it."""
+
+    level: Level
+    subject: str
+    text: str
+    remedy: str = ""
+
+
+async def preflight(kv: Kv, consumers: Sequence[Place], needed: timedelta) -> tuple[Finding, ...]:
+    """Every finding, in the order of looking. `needed`: how long a version must last, the longest interval and grace.
+
+    A login that fails is a refusal and ends the look; other faults become findings of their own subject.
+    """
+    try:
+        await kv.session.open()
+    except Fault as fault:
+        return (Finding(Level.REFUSAL, "login", fault.reason, "see the auth method's settings and config/vault/"),)
+    mounts = sorted({kv.node.mount, *(place.mount for place in consumers)})
+    found = [Finding(Level.OK, "login", "logged in")]
+    for mount in mounts:
+        found += await _mount(kv, mount, needed)
+    found += await _heartbeat(kv)
+    for place in consumers:
+        found += await _consumer(kv, place, needed)
+    found += await _capabilities(kv, consumers)
+    return tuple(found)
+
+
+async def _mount(kv: Kv, mount: str, needed: timedelta) -> list[Finding]:
+    """Every token with any right below a mount may see its kind (OpenBao 2.7.2); others get a 403."""
+    subject = f"mount {mount}"
+    try:
+        answer = await kv.session.ask(lambda client: client.adapter.get(f"/v1/sys/internal/ui/mounts/{mount}"))
+    except StoreRefused:
+        return [Finding(Level.REFUSAL, subject, "it does not exist, or our policy grants nothing in it", _POLICY)]
+    except Fault as fault:
+        return [Finding(Level.REFUSAL, subject, fault.reason)]
+    kind, version = answer.section("data").get("type"), answer.section("data", "options").get("version")
+    if kind != "kv" or version != "2":
+        seen = "a KV engine of version 1, which ignores check-and-set" if kind == "kv" else f"a {kind} engine"
+        return [Finding(Level.REFUSAL, subject, f"it is {seen}", f"use KV version 2: bao kv enable-versioning {mount}")]
+    settings = await _settings(kv, subject, lambda client: client.secrets.kv.v2.read_configuration(mount))
+    if isinstance(settings, Finding):
+        return [Finding(Level.OK, subject, "KV version 2"), settings]
+    return [Finding(Level.OK, subject, "KV version 2"), *_life(subject, settings, needed)]
+
+
+async def _heartbeat(kv: Kv) -> list[Finding]:
+    """Also the first strong read's barrier: it shows whether this server has standbys that may lag."""
+    try:
+        index = await kv.barrier()
+    except Fault as fault:
+        return [Finding(Level.REFUSAL, "heartbeat", f"{kv.node} cannot be written: {fault.reason}", _POLICY)]
+    found = [Finding(Level.OK, "heartbeat", "written" + ("; reads carry the storage index" if index else ""))]
+    told = kv.session.server_time
+    skew = abs(told - kv.session.clock.now()) if told else timedelta(0)
+    if skew > SKEW_ALLOWED:
+        text = f"our clock and Vault's differ by {skew.total_seconds():.0f} s"
+        found.append(Finding(Level.WARNING, "clock", text, "synchronise the clocks: tokens are dated with ours"))
+    return found
+
+
+async def _consumer(kv: Kv, place: Place, needed: timedelta) -> list[Finding]:
+    subject = f"path {place}"
+    settings = await _settings(
+        kv, subject, lambda client: client.secrets.kv.v2.read_secret_metadata(place.path, mount_point=place.mount)
+    )
+    if isinstance(settings, Finding):
+        return [settings]
+    mount = await _settings(kv, subject, lambda client: client.secrets.kv.v2.read_configuration(place.mount))
+    limits = [settings.section("data").get("max_versions")]
+    limits.append(None if isinstance(mount, Finding) else mount.section("data").get("max_versions"))
+    kept = max((int(limit) for limit in limits if limit), default=VERSIONS_DEFAULT)
+    found = _life(subject, settings, needed)
+    if kept < VERSIONS_NEEDED:
+        text = f"only {kept} version(s) are kept, {VERSIONS_NEEDED} are needed to take a rotation back"
+        found.append(Finding(Level.REFUSAL, subject, text, f"set max_versions to {VERSIONS_NEEDED} or more"))
+    return found or [Finding(Level.OK, subject, f"keeps {kept} versions")]
+
+
+async def _settings(kv: Kv, subject: str, request: Request[Answer]) -> Answer | Finding:
+    """The settings of a mount or a key; a key that does not exist yet has none."""
+    try:
+        return await kv.session.ask(request)
+    except StoreRefused:
+        text = "its max_versions and delete_version_after cannot be read with this policy, so they are not checked"
+        return Finding(Level.NOTE, subject, text, "let an operator look: config/vault/operator.hcl")
+    except Fault as fault:
+        return Finding(Level.NOTE, subject, f"its settings could not be read: {fault.reason}")
+
+
+def _life(subject: str, settings: Answer, needed: timedelta) -> list[Finding]:
+    """`delete_version_after` lets versions vanish (404) at their time, without any event."""
+    text = str(settings.section("data").get("delete_version_after") or "0s")
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
+    if text.startswith("-") or seconds == 0 or seconds >= needed.total_seconds():
+        return []
+    words = f"versions vanish after {text} (delete_version_after), before they may: {needed} is needed"
+    return [Finding(Level.REFUSAL, subject, words, "set delete_version_after to 0s, or longer")]
+
+
+async def _capabilities(kv: Kv, consumers: Sequence[Place]) -> list[Finding]:
+    wanted = dict(chain(_own(kv), ((f"{place.mount}/data/{place.path}", _WRITE) for place in consumers)))
+    paths, found = list(wanted), list[Finding]()
+    for start in range(0, len(paths), BATCH):
+        batch = paths[start : start + BATCH]
+        try:
+            answer = await kv.session.ask(partial(_list_capabilities, batch))
+        except StoreRefused:
+            return [Finding(Level.NOTE, "policy", "capabilities cannot be listed with this policy, so not checked")]
+        except Fault as fault:
+            return [Finding(Level.NOTE, "policy", f"capabilities could not be listed: {fault.reason}")]
+        granted = answer.section("data")
+        found += [_missing(path, set(granted.get(path) or ()), wanted[path]) for path in batch]
+    lacking = [finding for finding in found if finding.level is not Level.OK]
+    return lacking or [Finding(Level.OK, "policy", f"grants all that is needed on {len(paths)} paths")]
+
+
+def _list_capabilities(paths: list[str], client: Any) -> Answer:
+    answer: Answer = client.adapter.post("/v1/sys/capabilities-self", json={"paths": paths})
+    return answer
+
+
+def _own(kv: Kv) -> Iterable[tuple[str, frozenset[str]]]:
+    mount, prefix = kv.node.mount, kv.session.settings.prefix
+    yield f"{mount}/data/{prefix}/journal/any", _WRITE
+    yield f"{mount}/metadata/{prefix}/journal/", frozenset({"list"})
+    yield f"{mount}/data/{prefix}/staged/any", _WRITE
+    yield f"{mount}/destroy/{prefix}/staged/any", frozenset({"update"})
+    yield f"{mount}/data/{kv.node.path}", _WRITE - {"read"}
+    yield f"{mount}/data/{prefix}/meta", _WRITE - {"update"}
+
+
+def _missing(path: str, granted: set[str], wanted: frozenset[str]) -> Finding:
+    lacking = set() if "root" in granted else wanted - granted
+    if not lacking:
+        return Finding(Level.OK, path, "granted")
+    return Finding(Level.REFUSAL, path, f"our policy lacks {', '.join(sorted(lacking))}", _POLICY)
+
+
+_WRITE = frozenset({"create", "update", "read"})
+_POLICY = "compare the token's policy with config/vault/rotator.hcl"

@@ -1,0 +1,237 @@
+"""Owns our standing with Vault: the connection, the token and its life, and each request in a worker thread.
+
+How an answer becomes a fault is adapter.py's; how to log in is login.py's; repeating writes is kv.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import anyio
+import hvac
+from anyio import CapacityLimiter, to_thread
+
+from rotator.ports import Clock, Fault, StoreRefused, Transient
+from rotator.vault.adapter import Answer, Denied, HardenedAdapter, Misread, new_requests_session
+from rotator.vault.login import Grant, Login
+
+WORKERS = 8  # threads for Vault alone: hvac costs about 1 ms of CPU per call, more threads only add waiting
+RENEW_AT = 2 / 3  # of the granted life
+LOGIN_PAUSE = 5.0  # seconds in which a failed login is not tried again, however many ask
+RETRY_PAUSE = 10.0  # seconds between tries of the background renewal
+
+T = TypeVar("T")
+Request = Callable[[Any], T]  # what to do with an hvac client, in a worker thread
+
+
+@dataclass(frozen=True, slots=True)
+class VaultConnection:
+    """Where Vault is and where our documents live in it."""
+
+    address: str
+    mount: str = "secret"
+    prefix: str = "rotator"
+    instance: str = "rotator"  # names our heartbeat; no two running instances share one
+    namespace: str | None = None
+    ca_file: str | None = None
+    client_cert: tuple[str, str] | None = None  # certificate and key files
+    connect_timeout: float = 3.0  # seconds
+    read_timeout: float = 7.0  # seconds between two pieces of an answer
+    total_timeout: float = 10.0  # seconds for one request, whatever happens
+    allow_insecure_http: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises ValueError with words for the settings."""
+        parts = urlsplit(self.address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("the Vault address is not an http(s) URL")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("the Vault address must not carry user, query or fragment")
+        loopback = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
+        if parts.scheme == "http" and not loopback and not self.allow_insecure_http:
+            raise ValueError("plain http to Vault is for loopback only, unless allow_insecure_http is set")
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """A client and its token; replaced as a whole, never changed, because other threads are using it."""
+
+    client: Any
+    grant: Grant
+    since: float  # monotonic
+    first_ttl: float
+
+    @property
+    def for_ever(self) -> bool:
+        return self.grant.ttl <= 0
+
+
+class Session:
+    """A logged-in client. Run `keep_alive` beside it, and `close` it at the end.
+
+    `index` is the newest X-Vault-Index seen: an opaque mark of how far the cluster's storage had come.
+    `server_time` is Vault's clock at its last answer; None until it told.
+    """
+
+    def __init__(self, settings: VaultConnection, login: Login, clock: Clock) -> None:
+        self.settings = settings
+        self.index: str | None = None
+        self.server_time: datetime | None = None
+        self._login = login
+        self.clock = clock
+        self._requests = new_requests_session(settings.ca_file)
+        self._limiter = CapacityLimiter(WORKERS)
+        self._one_login = anyio.Lock()
+        self._live: _Live | None = None
+        self._login_failed: tuple[float, Fault] | None = None
+
+    # --- requests ---------------------------------------------------------------------------------------------------
+
+    async def ask(self, request: Request[Answer], *, effect: bool = False) -> Answer:
+        """One request; once more after a new login when the token had died. No other retries.
+
+        `effect`: cancellation waits for the answer (at most `total_timeout` seconds), because a write whose thread
+        is left behind would have an outcome that nobody looks at.
+        Raises Transient, Refused, Conflict, or StoreRefused when the policy denies it or no login succeeds.
+        """
+        live = await self._logged_in()
+        try:
+            return await self._send(live, request, effect=effect)
+        except Denied:
+            if await self._is_alive(live):
+                raise StoreRefused("Vault's policy denies this to us (403)") from None
+        live = await self._logged_in(instead_of=live)
+        try:
+            return await self._send(live, request, effect=effect)
+        except Denied:
+            raise StoreRefused("Vault's policy denies this to us (403, with a fresh token)") from None
+
+    async def _send(self, live: _Live, request: Request[Answer], *, effect: bool = False) -> Answer:
+        try:
+            answer = await self._in_thread(request, live.client, effect=effect)
+        except Misread:
+            self.index = None
+            raise
+        self.index = answer.headers.get("X-Vault-Index") or self.index
+        self.server_time = _date(answer) or self.server_time
+        return answer
+
+    async def _in_thread(self, request: Request[T], client: Any, *, effect: bool) -> T:
+        """Bounded even when a name server or a dripping answer is not: then the thread is left to its own timeouts."""
+        with anyio.move_on_after(self.settings.total_timeout, shield=effect):
+            return await to_thread.run_sync(request, client, abandon_on_cancel=True, limiter=self._limiter)
+        raise Transient(f"no complete answer from Vault within {self.settings.total_timeout:g} s")
+
+    async def _is_alive(self, live: _Live) -> bool:
+        """Tells the two kinds of 403 apart. Their words differ between versions, so the token is looked up."""
+        try:
+            await self._send(live, lambda client: client.auth.token.lookup_self())
+        except Denied:
+            return False
+        return True
+
+    # --- the token --------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Log in now. Raises StoreRefused also for a token too short-lived or too limited to work with."""
+        await self._logged_in()
+
+    async def close(self) -> None:
+        """Revoke the token if we made it, as well as can be, and drop the connections."""
+        live, self._live = self._live, None
+        if live is not None and self._login.repeatable:
+            with anyio.CancelScope(shield=True):
+                with suppress(Fault):  # it expires by itself
+                    await self._send(live, lambda client: client.auth.token.revoke_self(), effect=True)
+        self._requests.close()
+
+    async def keep_alive(self) -> None:
+        """Renew at two thirds of each granted life, log in anew when that no longer helps. Runs until cancelled."""
+        while True:
+            try:
+                live = await self._logged_in()
+                await self.clock.sleep(self._until_renewal(live))
+                if self._live is live:
+                    await self._prolong(live)
+            except Fault:
+                await self.clock.sleep(RETRY_PAUSE)  # every request tells the engine the same; health shows it
+
+    async def _prolong(self, live: _Live) -> None:
+        if not await self._renewed(live):
+            await self._logged_in(instead_of=live)
+
+    async def _renewed(self, live: _Live) -> bool:
+        """A renewal can be granted and still be short (200, with a warning): the returned life decides."""
+        if not live.grant.renewable:
+            return False
+        try:
+            answer = await self._send(live, lambda client: client.auth.token.renew_self())
+        except Transient:
+            if self.clock.monotonic() - live.since < live.grant.ttl:
+                raise
+            return False
+        except Fault:
+            return False
+        ttl = float(answer.section("auth").get("lease_duration") or 0)
+        if ttl < live.first_ttl / 2 and self._login.repeatable:
+            return False
+        grant = Grant(live.grant.token, ttl, renewable=True)
+        self._live = _Live(live.client, grant, self.clock.monotonic(), live.first_ttl)
+        return True
+
+    def _until_renewal(self, live: _Live) -> float:
+        """Seconds. A token that never ends is looked at once an hour, should it have been replaced."""
+        if live.for_ever:
+            return 3600.0
+        return max(live.grant.ttl * RENEW_AT - (self.clock.monotonic() - live.since), 1.0)
+
+    async def _logged_in(self, instead_of: _Live | None = None) -> _Live:
+        """The living client; a new one when there is none, or when it is still the dead one. One login at a time."""
+        if self._live is not None and self._live is not instead_of:
+            return self._live
+        async with self._one_login:
+            if self._live is not None and self._live is not instead_of:
+                return self._live
+            if self._login_failed and self.clock.monotonic() - self._login_failed[0] < LOGIN_PAUSE:
+                fault = self._login_failed[1]
+                raise type(fault)(fault.reason)
+            try:
+                self._live = await self._enter(instead_of)
+            except Fault as fault:
+                self._login_failed = (self.clock.monotonic(), fault)
+                raise
+            return self._live
+
+    async def _enter(self, instead_of: _Live | None) -> _Live:
+        started = self.clock.monotonic()  # before the request: our idea of the life ends before Vault's
+        grant = await self._in_thread(self._login, self._client(None), effect=True)
+        if instead_of is not None and grant.token.matches(instead_of.grant.token):
+            raise StoreRefused("our Vault token is dead or dying, and there is no other one")
+        return _Live(self._client(grant), grant, started, grant.ttl)
+
+    def _client(self, grant: Grant | None) -> Any:
+        """An hvac client that reads nothing from the environment: every default it would look up is given."""
+        settings = self.settings
+        adapter = HardenedAdapter(
+            base_uri=settings.address,
+            token=grant.token if grant else None,
+            cert=settings.client_cert,
+            timeout=(settings.connect_timeout, settings.read_timeout),
+            namespace=settings.namespace,
+            session=self._requests,
+            allow_redirects=False,
+        )
+        return hvac.Client(url=settings.address, token="", cert=(), verify=True, adapter=lambda **_: adapter)
+
+
+def _date(answer: Answer) -> datetime | None:
+    try:
+        return parsedate_to_datetime(answer.headers["Date"]).astimezone(UTC)
+    except (KeyError, ValueError, TypeError):
+        return None

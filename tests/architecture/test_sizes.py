@@ -1,0 +1,36 @@
+"""Files of at most 250 lines, functions of at most 50. Exceptions are written down here, and may only shrink."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from tests.architecture.source import files, short, text, tree
+
+FILE, FUNCTION = 250, 50
+LARGE_FILES: dict[str, int] = {}
+LONG_FUNCTIONS: dict[str, int] = {}
+
+SOURCES = files("rotator", "tests")
+
+
+def functions(path) -> Iterator[tuple[str, int]]:
+    """Each function with its length, decorators and docstring included."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = min([node.lineno, *(x.lineno for x in node.decorator_list)])
+            yield f"{short(path)}:{node.name}", (node.end_lineno or first) - first + 1
+
+
+def test_files_are_small() -> None:
+    large = {short(path): size for path in SOURCES if (size := len(text(path).splitlines())) > FILE}
+    grown = {name: size for name, size in large.items() if size > LARGE_FILES.get(name, FILE)}
+    assert not grown, f"more than {FILE} lines: one noun, one file; split it"
+    assert set(LARGE_FILES) <= set(large), "an exception is no longer needed: take it off the list"
+
+
+def test_functions_are_short() -> None:
+    long = {name: size for path in SOURCES for name, size in functions(path) if size > FUNCTION}
+    grown = {name: size for name, size in long.items() if size > LONG_FUNCTIONS.get(name, FUNCTION)}
+    assert not grown, f"more than {FUNCTION} lines: give its parts names"
+    assert set(LONG_FUNCTIONS) <= set(long), "an exception is no longer needed: take it off the list"

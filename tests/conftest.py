@@ -1,0 +1,30 @@
+"""Owns what every test may ask for: the event loop's kind, and one real OpenBao for the whole run."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from rotator.sandbox.openbao import OpenBao
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def openbao() -> Iterator[OpenBao]:
+    """A real server in memory, unsealed; each test takes a mount of its own."""
+    with OpenBao() as server:
+        yield server
+
+
+@pytest.fixture
+def mount(openbao: OpenBao) -> str:
+    """A fresh KV version 2 engine."""
+    return openbao.enable_kv(f"kv-{next(_numbers)}")

@@ -1,0 +1,17 @@
+"""Owns the fixtures of the provider tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.providers.clock import HandClock
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()

@@ -1,0 +1,101 @@
+"""When not to go on: holds, pauses, emergencies, and a target that settings no longer name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rotator.rotation.decide import backing_off, next_step
+from rotator.rotation.record import Failure, HoldReason, Phase
+from rotator.rotation.steps import Escalate, Hold, Verify, Wait
+from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, STEM, ask, credential, published, record
+
+NAME = f"{STEM}-r2-a1"
+FAILURE = Failure("mint", "no answer", NOW)
+SPENT = tuple(NOW - n * HOUR for n in range(6))
+GONE = {"predecessor": None}
+SETTLED, REQUESTED, STAGED, VERIFIED = Phase.SETTLED, Phase.REQUESTED, Phase.STAGED, Phase.VERIFIED
+PUBLISHED, CONDEMNED, REJECTED, HELD = Phase.PUBLISHED, Phase.CONDEMNED, Phase.REJECTED, Phase.HELD
+EMERGENCY = ask(NOW + SECOND, emergency=True)
+BUDGET_SPENT = Hold(HoldReason.MINT_BUDGET, "6 mints in 24 h, 6 allowed; last: mint: no answer")
+
+# record, time since NOW, ask, step
+TABLE = {
+    "held: a person must act": (record(HELD), 90 * DAY, EMERGENCY, Wait(None, "held: look at it")),
+    "held without a reason: a person must act": (record(HELD, held=None), SECOND, None, Wait(None, "held")),
+    "failed a moment ago: wait out the pause and say why": (
+        record(STAGED, failure=FAILURE, retry_at=NOW + MINUTE),
+        SECOND,
+        None,
+        Wait(NOW + MINUTE, "mint: no answer"),
+    ),
+    "the predecessor is still in use: wait and say so": (
+        record(PUBLISHED, retry_at=NOW + 2 * HOUR, evidence="last used 2026-03-01T12:50:00Z"),
+        HOUR,
+        None,
+        Wait(NOW + 2 * HOUR, "last used 2026-03-01T12:50:00Z"),
+    ),
+    "a pause that nobody explained": (
+        record(STAGED, retry_at=NOW + MINUTE),
+        SECOND,
+        None,
+        Wait(NOW + MINUTE, "backing off"),
+    ),
+    "the pause is over: go on": (record(STAGED, failure=FAILURE, retry_at=NOW + MINUTE), MINUTE, None, Verify()),
+    "a newer ask ends the pause": (
+        record(STAGED, failure=FAILURE, retry_at=NOW + MINUTE),
+        2 * SECOND,
+        ask(NOW + SECOND),
+        Verify(),
+    ),
+    "an ask from before the failure does not end the pause": (
+        record(STAGED, failure=FAILURE, retry_at=NOW + MINUTE),
+        SECOND,
+        ask(NOW),
+        Wait(NOW + MINUTE, "mint: no answer"),
+    ),
+    "settings name another target: hold rather than act on the wrong one": (
+        record(STAGED, target="old"),
+        SECOND,
+        None,
+        Hold(HoldReason.TARGET_CHANGED, "a token in flight lives on target 'old', settings now name 'blog'"),
+    ),
+    "the predecessor lives on another target: hold rather than revoke elsewhere": (
+        record(CONDEMNED, predecessor=published(1, target="old")),
+        SECOND,
+        None,
+        Hold(HoldReason.TARGET_CHANGED, "a token in flight lives on target 'old', settings now name 'blog'"),
+    ),
+    "settled on another target: nothing is in flight": (
+        record(SETTLED, target="old"),
+        SECOND,
+        None,
+        Wait(NOW + 30 * DAY, "due at 2026-03-31T12:00:00Z"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("known", "later", "wish", "step"), TABLE.values(), ids=TABLE)
+def test_next_step_stops(known, later, wish, step) -> None:
+    assert next_step(credential(), known, NOW + later, wish) == step
+
+
+@pytest.mark.parametrize("phase", [REQUESTED, STAGED, VERIFIED, PUBLISHED, REJECTED])
+def test_an_emergency_takes_over_a_rotation_in_flight_even_in_its_pause(phase: Phase) -> None:
+    pausing = record(phase, retry_at=NOW + HOUR, failure=FAILURE)
+    assert next_step(credential(), pausing, NOW + SECOND, EMERGENCY) == Escalate("ada")
+    assert next_step(credential(), pausing, NOW + SECOND, ask(NOW + SECOND)) != Escalate("ada")
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_what_is_an_emergency_already_is_not_escalated_again(phase: Phase) -> None:
+    step = next_step(credential(), record(phase, emergency=True), NOW + SECOND, EMERGENCY)
+    assert not isinstance(step, Escalate)
+
+
+def test_an_ask_in_the_middle_of_a_pause_without_failure_ends_it_only_while_wanted() -> None:
+    pausing = record(PUBLISHED, retry_at=NOW + HOUR)
+    assert backing_off(pausing, NOW, ask(NOW))
+    assert not backing_off(replace(pausing, emergency=True), NOW, EMERGENCY)
+    assert not backing_off(replace(pausing, retry_at=None), NOW, None)

@@ -1,0 +1,138 @@
+"""When a predecessor may go. Unknown is not unused, and grace is never cut short but by an emergency."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rotator.rotation.credential import AtDeadline, Retirement
+from rotator.rotation.retire import Go, NotYet, StillUsed, Use, earliest, judge
+from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, steady
+
+PLAIN = Retirement(after=HOUR)
+QUIET = Retirement(after=HOUR, quiet=15 * MINUTE, deadline=DAY)
+HOLD = Retirement(after=HOUR, quiet=15 * MINUTE, deadline=DAY, at_deadline=AtDeadline.HOLD)
+ENDLESS = Retirement(after=HOUR, quiet=15 * MINUTE)
+SILENT, UNKNOWN = Use(reported=False), Use(reported=True)
+
+
+def used(since_publication) -> Use:
+    return Use(reported=True, last=NOW + since_publication)
+
+
+# rule, time since publication, use of the predecessor, judgement
+TABLE = {
+    "in grace it stays": (PLAIN, HOUR - SECOND, SILENT, NotYet(NOW + HOUR, "in grace")),
+    "after grace it goes": (PLAIN, HOUR, SILENT, Go("successor proven, 1:00:00 since publication")),
+    "in grace it stays however quiet it is": (QUIET, HOUR - SECOND, used(-DAY), NotYet(NOW + HOUR, "in grace")),
+    "a target without last use falls back to grace": (
+        QUIET,
+        HOUR,
+        SILENT,
+        Go("successor proven, 1:00:00 since publication"),
+    ),
+    "without a quiet rule a use does not matter": (
+        PLAIN,
+        HOUR,
+        used(HOUR),
+        Go("successor proven, 1:00:00 since publication"),
+    ),
+    "quiet for long enough it goes, and the evidence says so": (
+        QUIET,
+        HOUR,
+        used(45 * MINUTE),
+        Go("successor proven, 1:00:00 since publication, last used 2026-03-01T12:45:00Z"),
+    ),
+    "used a moment ago it stays until it has been quiet": (
+        QUIET,
+        HOUR,
+        used(50 * MINUTE),
+        NotYet(NOW + 65 * MINUTE, "last used 2026-03-01T12:50:00Z"),
+    ),
+    "unknown last use is not unused: look again in a minute": (
+        QUIET,
+        HOUR,
+        UNKNOWN,
+        NotYet(NOW + 61 * MINUTE, "last use unknown"),
+    ),
+    "without a deadline unknown stays unknown": (
+        ENDLESS,
+        300 * DAY,
+        UNKNOWN,
+        NotYet(NOW + 300 * DAY + MINUTE, "last use unknown"),
+    ),
+    "it is not looked at later than the deadline": (
+        QUIET,
+        DAY - 5 * MINUTE,
+        used(DAY - 6 * MINUTE),
+        NotYet(NOW + DAY, "last used 2026-03-02T11:54:00Z"),
+    ),
+    "at the deadline it goes though in use, and the evidence says so": (
+        QUIET,
+        DAY,
+        used(DAY),
+        Go("successor proven, deadline 2026-03-02T12:00:00Z is over, last used 2026-03-02T12:00:00Z"),
+    ),
+    "at the deadline it goes though its use is unknown": (
+        QUIET,
+        DAY,
+        UNKNOWN,
+        Go("successor proven, deadline 2026-03-02T12:00:00Z is over, last use unknown"),
+    ),
+    "where settings say hold, a person decides at the deadline": (
+        HOLD,
+        DAY,
+        used(DAY),
+        StillUsed("predecessor last used 2026-03-02T12:00:00Z, deadline 2026-03-02T12:00:00Z is over"),
+    ),
+    "where settings say hold, before the deadline it stays": (
+        HOLD,
+        DAY - SECOND,
+        used(DAY - SECOND),
+        NotYet(NOW + DAY, "last used 2026-03-02T11:59:59Z"),
+    ),
+    "where settings say hold, a quiet one goes all the same": (
+        HOLD,
+        2 * DAY,
+        used(DAY),
+        Go("successor proven, 1:00:00 since publication, last used 2026-03-02T12:00:00Z"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("policy", "later", "use", "judgement"), TABLE.values(), ids=TABLE)
+def test_judge(policy, later, use, judgement) -> None:
+    assert judge(policy, NOW, NOW + later, use, emergency=False) == judgement
+
+
+@pytest.mark.parametrize("use", [SILENT, UNKNOWN, used(SECOND)])
+def test_in_an_emergency_it_goes_at_once_whatever_its_use(use: Use) -> None:
+    assert judge(HOLD, NOW, NOW, use, emergency=True) == Go("emergency: successor published and proven")
+
+
+def test_there_is_nothing_to_judge_before_grace_is_over_except_in_an_emergency() -> None:
+    assert earliest(QUIET, NOW, emergency=False) == NOW + HOUR
+    assert earliest(QUIET, NOW, emergency=True) == NOW
+
+
+minutes = st.integers(0, 3000).map(lambda n: n * MINUTE)
+policies = st.builds(Retirement, after=minutes, quiet=st.none() | minutes, deadline=st.none() | minutes)
+uses = st.builds(lambda reported, last: Use(reported, last), st.booleans(), st.none() | minutes.map(lambda x: NOW + x))
+
+
+@steady
+@given(policies, minutes, uses)
+def test_nothing_goes_in_grace_and_a_later_look_is_always_later(policy, later, use) -> None:
+    judgement = judge(policy, NOW, NOW + later, use, emergency=False)
+    if isinstance(judgement, NotYet):
+        assert judgement.until > NOW + later
+    else:
+        assert later >= policy.after
+
+
+@steady
+@given(policies.filter(lambda x: x.deadline is not None), uses)
+def test_whatever_its_use_it_goes_once_grace_and_deadline_are_over(policy, use) -> None:
+    now = NOW + max(policy.after, policy.deadline)
+    assert isinstance(judge(policy, NOW, now, use, emergency=False), Go)

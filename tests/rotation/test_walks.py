@@ -1,0 +1,255 @@
+"""What holds in every history: random walks in which each event answers the step that was decided.
+
+A walk is a tape of numbers. Each number picks what happens next: an answer of the world, a crash, an ask, a wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, get_args
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rotator.rotation import events as ev
+from rotator.rotation import steps
+from rotator.rotation.advance import advance
+from rotator.rotation.ask import Ask
+from rotator.rotation.credential import Credential, Limits
+from rotator.rotation.decide import next_step
+from rotator.rotation.record import Candidate, HoldReason, Phase, Record, Token
+from rotator.rotation.summary import explain
+from tests.rotation.builders import DAY, HOUR, NOW, PLACE, SECOND, STEM, credential, steady
+
+CREDENTIALS = (
+    credential(),
+    credential(options={"roles": ["editor"]}),
+    credential(limits=Limits(mints_per_rotation=2, mints_per_day=3)),
+    credential(target="other"),
+)
+TAPES = st.lists(st.integers(0, 10**6), max_size=120)
+
+
+@dataclass
+class Walk:
+    """A record on its way; `worlds` are the answers the target and Vault may give to each step."""
+
+    credential: Credential = CREDENTIALS[0]
+    record: Record = field(default_factory=lambda: Record("l1"))
+    now: Any = NOW
+    ask: Ask | None = None
+    published: int = 0
+    reload: bool = False
+    lived: list[tuple[Record, ev.Event, Record]] = field(default_factory=list)
+
+    def live(self, event: ev.Event) -> None:
+        before, self.record = self.record, advance(self.record, event)
+        self.lived.append((before, event, self.record))
+
+    def step(self) -> steps.Step:
+        return next_step(self.credential, self.record, self.now, self.ask)
+
+    def move(self, number: int) -> None:
+        """One thing happens."""
+        self.now += timedelta(milliseconds=number % 3000)
+        if number % 11 == 0:
+            self.live(ev.Resumed(self.now))
+        elif number % 13 == 0:
+            self.ask = Ask(self.now, "ada", emergency=number % 2 == 0)
+        elif number % 17 == 0 and self.reload:
+            self.credential = CREDENTIALS[number % len(CREDENTIALS)]
+        else:
+            self.go_on(number)
+
+    def go_on(self, number: int) -> None:
+        step = self.step()
+        if isinstance(step, steps.Wait):
+            self.rest(step)
+            return
+        answers = [*_ANSWERS[type(step)](self, step), ev.Faulted(self.now, type(step).__name__.lower(), "503")]
+        if isinstance(step, steps.Escalate | steps.Hold):
+            answers.pop()
+        self.live(answers[number % len(answers)])
+
+    def rest(self, wait: steps.Wait) -> None:
+        if self.record.phase is Phase.HELD:
+            self.live(ev.Released(self.now, "ada"))
+        self.now = max(self.now + HOUR, wait.until or self.now)
+
+
+def _request(walk: Walk, step: steps.Request) -> Iterator[ev.Event]:
+    policy = walk.credential.policy
+    yield ev.Requested(
+        walk.now, step.why, step.detail, step.asked_by, step.emergency, STEM, PLACE, walk.credential.target, policy
+    )
+    yield ev.PutOnHold(walk.now, HoldReason.FOREIGN_WRITE, "not ours")
+
+
+def _minted(walk: Walk) -> ev.Staged:
+    name = walk.record.mint_name
+    token = Token(name.removeprefix(STEM), name, expires_at=walk.now + 90 * DAY)
+    return ev.Staged(walk.now, Candidate(token, f"print of {name}", walk.record.slot_version + 1))
+
+
+def _mint(walk: Walk, step: steps.Mint) -> Iterator[ev.Event]:
+    yield _minted(walk)
+    yield ev.MintLost(walk.now, "not staged")
+    yield ev.MintRefused(walk.now, "quota")
+
+
+def _look(walk: Walk, step: steps.Look) -> Iterator[ev.Event]:
+    yield ev.NotMinted(walk.now, step.resend)
+    yield _minted(walk)
+    yield ev.MintLost(walk.now, "no secret")
+
+
+def _verify(walk: Walk, step: steps.Verify) -> Iterator[ev.Event]:
+    yield ev.Verified(walk.now, walk.published)
+    yield ev.Rejected(walk.now, "401")
+    yield ev.PutOnHold(walk.now, HoldReason.DELETED, "gone")
+
+
+def _publish(walk: Walk, step: steps.Publish) -> Iterator[ev.Event]:
+    walk.published += 1
+    yield ev.Published(walk.now, walk.published)
+    yield ev.Overtaken(walk.now, walk.published)
+    yield ev.Rejected(walk.now, "401")
+    yield ev.PutOnHold(walk.now, HoldReason.FOREIGN_WRITE, "not ours")
+
+
+def _fence(walk: Walk, step: steps.Fence) -> Iterator[ev.Event]:
+    walk.published += 1
+    yield ev.Fenced(walk.now, walk.published)
+    yield ev.Published(walk.now, walk.published)
+
+
+def _condemn(walk: Walk, step: steps.Condemn) -> Iterator[ev.Event]:
+    yield ev.Condemned(walk.now, "quiet")
+    yield ev.Deferred(walk.now, walk.now + HOUR, "in use")
+    yield ev.Disproved(walk.now, "401")
+    yield ev.PutOnHold(walk.now, HoldReason.STILL_USED, "in use")
+
+
+def _revoke(walk: Walk, step: steps.Revoke) -> Iterator[ev.Event]:
+    yield ev.Retired(walk.now, "refused")
+    yield ev.PutOnHold(walk.now, HoldReason.FOREIGN_WRITE, "put back")
+
+
+# the first answer of each step is the good one
+_ANSWERS: dict[type[steps.Act], Callable[[Walk, Any], Iterator[ev.Event]]] = {
+    steps.Request: _request,
+    steps.Escalate: lambda walk, step: iter([ev.Escalated(walk.now, step.asked_by)]),
+    steps.Mint: _mint,
+    steps.Look: _look,
+    steps.Verify: _verify,
+    steps.Publish: _publish,
+    steps.Fence: _fence,
+    steps.Condemn: _condemn,
+    steps.Revoke: _revoke,
+    steps.Burn: lambda walk, step: iter([ev.Burned(walk.now, (), step.give_up)]),
+    steps.Sweep: lambda walk, step: iter([ev.Swept(walk.now, ())]),
+    steps.Hold: lambda walk, step: iter([ev.PutOnHold(walk.now, step.reason, step.text)]),
+}
+
+
+def walked(tape: list[int], *, reload: bool = False) -> Walk:
+    walk = Walk(reload=reload, credential=CREDENTIALS[sum(tape) % 3])
+    for number in tape:
+        walk.move(number)
+    return walk
+
+
+@steady
+@given(TAPES)
+def test_every_reachable_record_has_a_next_step_and_words_for_it(tape: list[int]) -> None:
+    walk = walked(tape, reload=True)
+    assert isinstance(walk.step(), steps.Step)
+    assert all(walk.record.phase in Phase and text for text in explain(walk.credential, walk.record, walk.now))
+
+
+@steady
+@given(TAPES)
+def test_only_staging_adds_a_live_token_and_only_one(tape: list[int]) -> None:
+    for before, event, after in walked(tape, reload=True).lived:
+        assert after.live <= before.live + isinstance(event, ev.Staged)
+
+
+@steady
+@given(TAPES)
+def test_numbers_never_go_back_and_no_name_is_used_by_two_tokens(tape: list[int]) -> None:
+    walk = walked(tape, reload=True)
+    for before, _, after in walk.lived:
+        assert (before.rotation, before.attempt) <= (after.rotation, after.attempt)
+    names = [event.candidate.token.name for _, event, _ in walk.lived if isinstance(event, ev.Staged)]
+    assert len(names) == len(set(names))
+
+
+@steady
+@given(TAPES)
+def test_minting_is_bounded_per_rotation_and_per_day(tape: list[int]) -> None:
+    walk = walked(tape)
+    limits = walk.credential.limits
+    for before, event, after in walk.lived:
+        assert after.sends <= limits.mints_per_rotation
+        authorised = len(after.mints) > len(before.mints) or after.sent_at != before.sent_at
+        assert not authorised or sum(at > event.at - DAY for at in after.mints) <= limits.mints_per_day
+
+
+@steady
+@given(TAPES)
+def test_what_is_published_changes_by_publishing_only_and_a_predecessor_ends_by_retiring_only(tape: list[int]) -> None:
+    for before, event, after in walked(tape, reload=True).lived:
+        if after.current != before.current:
+            assert isinstance(event, ev.Published)
+        if before.predecessor and after.predecessor != before.predecessor:
+            assert isinstance(event, ev.Retired)
+            assert before.phase is Phase.CONDEMNED
+
+
+@steady
+@given(TAPES)
+def test_a_candidate_exists_exactly_where_a_phase_needs_one(tape: list[int]) -> None:
+    for _, _, after in walked(tape, reload=True).lived:
+        phase = after.held.phase if after.held else after.phase
+        assert (after.phase is Phase.HELD) is (after.held is not None)
+        if phase in (Phase.STAGED, Phase.VERIFIED):
+            assert after.candidate
+        if phase in (Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED):
+            assert after.candidate is None
+
+
+@steady
+@given(TAPES)
+def test_grace_is_never_cut_short_except_in_an_emergency(tape: list[int]) -> None:
+    walk = walked(tape)
+    for before, event, _ in walk.lived:
+        if isinstance(event, ev.Condemned) and not before.emergency:
+            assert event.at >= before.current.at + walk.credential.retire.after
+
+
+def at_rest(walk: Walk) -> bool:
+    record = walk.record
+    pausing = record.retry_at is not None and record.retry_at > walk.now
+    return record.phase is Phase.SETTLED and not pausing and isinstance(walk.step(), steps.Wait)
+
+
+@steady
+@given(TAPES)
+def test_once_the_world_answers_well_every_history_ends_settled_with_one_live_token(tape: list[int]) -> None:
+    walk = walked(tape)
+    for _ in range(60):
+        walk.now += DAY if walk.record.phase is Phase.HELD else SECOND  # a person looks once a day, and releases
+        if at_rest(walk):
+            break
+        walk.go_on(0)
+    assert walk.record.phase is Phase.SETTLED
+    assert walk.record.live == 1
+    assert not walk.record.slot_full
+
+
+def test_the_walks_come_through_every_phase_and_every_event() -> None:
+    lived = [x for seed in range(150) for x in walked([seed * 7919 * n % 99991 for n in range(1, 150)]).lived]
+    assert {after.phase for _, _, after in lived} == set(Phase)
+    assert {type(event) for _, event, _ in lived} == set(get_args(ev.Event))

@@ -1,0 +1,175 @@
+"""The table of broken settings: what is added to, or replaced in, the sound file, and the one fault it must give.
+
+A row: a sentence, (old, new) to replace or a text to append, the start of the line to blame, the key, a phrase.
+"""
+
+# ruff: noqa: E501 - one row, one line
+# fmt: off
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+END = ""  # append instead of replacing
+ADDRESS = 'address = "https://vault.example:8200"'
+URL = 'url = "https://blog.example"'
+PATH = 'path = "apps/web/halo"'
+MINTER = 'minter = {pat = {vault = "secret/minters/blog#token"}}'
+SECRET_ID = 'secret_id = {credential = "vault-secret-id"}'
+
+
+class Broken(NamedTuple):
+    """One broken file."""
+
+    sentence: str
+    old: str
+    new: str
+    blamed: str
+    key: str
+    phrase: str
+
+
+def _after(anchor: str, sentence: str, line: str, key: str, phrase: str) -> Broken:
+    return Broken(sentence, anchor, f"{anchor}\n{line}", line.partition("\n")[0], key, phrase)
+
+
+def _instead(old: str, sentence: str, new: str, key: str, phrase: str) -> Broken:
+    return Broken(sentence, old, new, new, key, phrase)
+
+
+def _gone(old: str, sentence: str, blamed: str, key: str, phrase: str) -> Broken:
+    return Broken(sentence, old + "\n", "", blamed, key, phrase)
+
+
+VAULT = [
+    _gone(ADDRESS, "no vault address", "[vault]", "vault", "`address` is missing"),
+    _instead(ADDRESS, "an address without a scheme", 'address = "vault.example:8200"', "vault.address", "https://"),
+    _instead(ADDRESS, "plain http to another host", 'address = "http://vault.example"', "vault.address", "plain http"),
+    _instead(ADDRESS, "an address that is a number", "address = 8200", "vault.address", "not an integer"),
+    _instead(ADDRESS, "an empty address", 'address = ""', "vault.address", "must not be empty"),
+    _instead(ADDRESS, "an address with blanks", 'address = " https://v.example"', "vault.address", "blanks"),
+    _instead(ADDRESS, "a broken IPv6 address", 'address = "https://[::1"', "vault.address", "https://host:port"),
+    _instead(ADDRESS, "a port that is none", 'address = "https://v.example:http"', "vault.address", "https://host:port" ),
+    _instead(ADDRESS, "a user in the address", 'address = "https://root:hunter2@v.example"', "vault.address", "user or password"),
+    _after(ADDRESS, "an unknown vault key", 'mountt = "secret"', "vault.mountt", "did you mean `mount`?"),
+    _after(ADDRESS, "a relative file", 'ca_file = "ca.pem"', "vault.ca_file", "absolute path"),
+    _after(ADDRESS, "a quoted boolean", 'allow_insecure_http = "yes"', "vault.allow_insecure_http", "without quotes"),
+    _after(ADDRESS, "a bare number as duration", "read_timeout = 5", "vault.read_timeout", 'write "5s"'),
+    _after(ADDRESS, "a duration with an unknown unit", 'read_timeout = "5y"', "vault.read_timeout", "units s, m, h, d, w" ),
+    _after(ADDRESS, "a duration with a unit twice", 'read_timeout = "1s1s"', "vault.read_timeout", "a unit twice"),
+    _after(ADDRESS, "a duration out of range", 'read_timeout = "9h"', "vault.read_timeout", "from 0s to 5m"),
+    _after(ADDRESS, "timeouts longer than the lease", 'read_timeout = "20s"', "vault.read_timeout", "are 51s"),
+    _after(ADDRESS, "a mount with a slash in front", 'mount = "/secret"', "vault.mount", "start or end with a slash"),
+    _after(ADDRESS, "a prefix that climbs", 'prefix = "a/../b"', "vault.prefix", "no `..` part"),
+]
+
+AUTH = [
+    _instead(SECRET_ID, "an inline secret", 'secret_id = "s3cr3t-inline"', "vault.auth.secret_id", "not stand in this file" ),
+    _instead(SECRET_ID, "a login kept in Vault", 'secret_id = {vault = "a/b#c"}', "vault.auth.secret_id", "cannot itself be kept"),
+    _instead(SECRET_ID, "a reference to nowhere", 'secret_id = {env = "X"}', "vault.auth.secret_id", "keeps no secrets" ),
+    _instead(SECRET_ID, "a reference to two places", 'secret_id = {file = "/a", credential = "b"}', "vault.auth.secret_id", "exactly one"),
+    _instead(SECRET_ID, "a reference that is an array", "secret_id = []", "vault.auth.secret_id", "not be an array"),
+    _instead(SECRET_ID, "a reference to a relative file", 'secret_id = {file = "x"}', "vault.auth.secret_id", "absolute path" ),
+    _gone(SECRET_ID, "an incomplete login", "[vault.auth]", "vault.auth", "needs `secret_id`"),
+    _after(SECRET_ID, "a key of another login", 'role = "rotator"', "vault.auth.role", "does not belong to method `approle`"),
+    _after(SECRET_ID, "an auth mount with auth/", 'mount = "auth/approle"', "vault.auth.mount", "leave out `auth/`"),
+    _instead('method = "approle"', "an unknown login", 'method = "aprole"', "vault.auth.method", "did you mean `approle`?" ),
+]
+
+DAEMON = [
+    Broken("an unknown daemon key", END, "[daemon]\nworker = 3", "worker =", "daemon.worker", "did you mean `workers`?" ),
+    Broken("too many workers", END, "[daemon]\nworkers = 0", "workers =", "daemon.workers", "from 1 to 256"),
+    Broken("workers that are a boolean", END, "[daemon]\nworkers = true", "workers =", "daemon.workers", "whole number" ),
+    Broken("an unknown level", END, '[daemon]\nlog_level = "warn"', "log_level", "daemon.log_level", "mean `warning`?"),
+    Broken("a short lease", END, '[daemon]\nlease = "22s"', "[targets.blog]", "targets.blog.timeout", "too long for daemon.lease 22s" ),
+    Broken("an unfit instance", END, '[daemon]\ninstance = "a/b"', "instance", "daemon.instance", "letters, digits"),
+    Broken("an unfit name prefix", END, '[daemon]\nname_prefix = "Rot"', "name_prefix", "daemon.name_prefix", "lower-case" ),
+    Broken("a socket path too long", END, f'[daemon]\nsocket = "/{"x" * 107}"', "socket", "daemon.socket", "107 bytes"),
+    Broken("a section that is none", END, "[daemons]\nworkers = 3", "[daemons]", "daemons", "did you mean `daemon`?"),
+]
+
+TARGET = [
+    _gone('kind = "halo-cms"', "a target without kind", "[targets.blog]", "targets.blog", "`kind` is missing"),
+    _instead('kind = "halo-cms"', "an unknown kind", 'kind = "halo-csm"', "targets.blog.kind", "mean `halo-cms`?"),
+    _gone(URL, "a target without address", "[targets.blog]", "targets.blog", "`url` is missing"),
+    _instead(URL, "a target on plain http", 'url = "http://blog.example"', "targets.blog.url", "plain http"),
+    _instead(URL, "a metadata address", 'url = "https://169.254.169.254/"', "targets.blog.url", "metadata"),
+    _instead(URL, "a metadata name", 'url = "https://metadata.google.internal"', "targets.blog.url", "metadata"),
+    _instead(URL, "a mapped metadata address", 'url = "https://[::ffff:a9fe:a9fe]"', "targets.blog.url", "metadata"),
+    _instead(URL, "a disguised address", 'url = "https://2852039166"', "targets.blog.url", "four plain decimal"),
+    _instead(URL, "an address with a fragment", 'url = "https://blog.example/#x"', "targets.blog.url", "`?` or `#`"),
+    _instead(URL, "an address with a query", 'url = "https://blog.example/?a=b"', "targets.blog.url", "`?` or `#`"),
+    _after(URL, "an unknown target key", "in_fligth = 3", "targets.blog.in_fligth", "did you mean `in_flight`?"),
+    _after(URL, "a kind's key of the wrong type", 'calls = "many"', "targets.blog.calls", "expected a whole number"),
+    _after(URL, "a kind's key that its kind refuses", "concurrency = 99", "targets.blog.concurrency", "concurrency from 1 to 8"),
+    _after(URL, "a timeout longer than the lease", 'timeout = "15s"', "targets.blog.timeout", "are 35s"),
+    _after(URL, "a kind's duration without unit", "keep = 24", "targets.blog.keep", 'write "24s", "24m", "24h"'),
+    _instead(MINTER, "an inline minter", 'minter = {pat = "pat_x"}', "targets.blog.minter.pat", "not stand in this file" ),
+    _instead(MINTER, "a minter that is a string", 'minter = "self"', "targets.blog.minter", "must be a table"),
+    _instead(MINTER, "a minter of two sorts", 'minter = {self = true, pat = {file = "/a"}}', "targets.blog.minter", "one identity"),
+    _instead(MINTER, "a minter of no sort", "minter = {}", "targets.blog.minter", "exactly one identity"),
+    _instead(MINTER, "half a Basic Auth", 'minter = {username = "a"}', "targets.blog.minter", "needs both"),
+    _instead(MINTER, "a colon in a name", 'minter = {username = "a:b", password = {file = "/a"}}', "targets.blog.minter.username", "colon"),
+    _instead(MINTER, "a minter that is not itself", "minter = {self = false}", "targets.blog.minter.self", "can only be true" ),
+    _instead(MINTER, "a Vault reference without key", 'minter = {pat = {vault = "secret/x"}}', "targets.blog.minter.pat", "mount/path#key"),
+    _instead(MINTER, "an unknown minter key", "minter = {self = true, tok = 1}", "targets.blog.minter.tok", "unknown key" ),
+]
+
+CREDENTIAL = [
+    _gone(PATH, "no path", "[credentials.web]", "credentials.web", "`path` is missing"),
+    _gone('target = "blog"', "no target", "[credentials.web]", "credentials.web", "`target` is missing"),
+    _instead('target = "blog"', "an unknown target", 'target = "blok"', "credentials.web.target", "mean `blog`?"),
+    _instead(PATH, "a path with data/", 'path = "data/apps/web"', "credentials.web.path", "write `apps/web`"),
+    _instead(PATH, "a path in the private prefix", 'path = "rotator/journal/web"', "credentials.web.path", "private prefix"),
+    _instead(PATH, "a path with a blank in it", 'path = "apps/my web"', "credentials.web.path", "no blanks"),
+    _after(PATH, "an unknown kind of credential", 'kind = "halo-pta"', "credentials.web.kind", "mean `halo-pat`?"),
+    _after(PATH, "an unknown key", 'role = ["x"]', "credentials.web.role", "did you mean `roles`?"),
+    _after(PATH, "roles that are no array", 'roles = "x"', "credentials.web.roles", "expected an array, got a string"),
+    _after(PATH, "a probe its kind refuses", 'probe = "posts"', "credentials.web.probe", "probe is a path"),
+    _after(PATH, "a key that is none", 'key = "to ken"', "credentials.web.key", "start with a letter"),
+    _after(PATH, "a key that is taken", 'key = "expires_at"', "credentials.web.key", "written beside the value"),
+    _after(PATH, "two schedules", 'cron = "0 3 * * 1"\nevery = "7d"', "credentials.web.cron", "only one of"),
+    _after(PATH, "a jitter out of range", "jitter = 0.9", "credentials.web.jitter", "from 0 to 0.5"),
+    _after(PATH, "a jitter that is not a number", "jitter = nan", "credentials.web.jitter", "from 0 to 0.5"),
+    _after(PATH, "a duration as jitter of an interval", 'jitter = "1h"', "credentials.web.jitter", "only `cron` takes"),
+    _after(PATH, "a fraction out of range", "fraction = 0.99", "credentials.web.fraction", "from 0.05 to 0.95"),
+    _after(PATH, "a time zone without cron", 'timezone = "UTC"', "credentials.web.timezone", "only goes with `cron`"),
+    _after(PATH, "a lifetime of nothing", 'lifetime = "0s"', "credentials.web.lifetime", "from 1m"),
+    _after(PATH, "a lifetime beyond reason", 'lifetime = "9999w"', "credentials.web.lifetime", "longer than ten years"),
+    _after(PATH, "a label that is no text", "labels = {team = 3}", "credentials.web.labels", "`team` must be a string"),
+    _after(PATH, "an unknown policy", 'on_foreign = "fight"', "credentials.web.on_foreign", "hold, overwrite"),
+    _after(PATH, "an unknown limit", "limits = {mints = 3}", "credentials.web.limits.mints", "mints_per_day"),
+    _after(PATH, "an unknown end", 'retire = {at_deadline = "rvoke"}', "credentials.web.retire.at_deadline", "`revoke`?"),
+    Broken("a name that will not do", "[credentials.web]", '[credentials."Web"]', '[credentials."Web"]', "credentials.Web", "lower-case" ),
+    Broken("a name that climbs", "[credentials.web]", '[credentials."a/../b"]', "[cred", 'credentials."a/../b"', "all-dots" ),
+    Broken("a credential that is no table", END, "[credentials]\nx = 3", "x = 3", "credentials.x", "[credentials.NAME]"),
+    Broken("a dotted name that became a table", END, '[credentials.web.api]\npath = "b"', "[credentials.web.api]", "credentials.web.api", "unknown key"),
+]
+
+CRON = [
+    _after(PATH, "a cron of four fields", 'cron = "0 3 * *"', "credentials.web.cron", "has 4 fields, not five"),
+    _after(PATH, "a cron hour that is none", 'cron = "0 25 * * *"', "credentials.web.cron", "is no cron expression"),
+    _after(PATH, "a cron weekday that is none", 'cron = "0 3 * * 8"', "credentials.web.cron", "is no weekday"),
+    _after(PATH, "a cron that runs backwards", 'cron = "0 3 * * fri-mon"', "credentials.web.cron", "runs backwards"),
+    _after(PATH, "a cron of two minds", 'cron = "0 3 1 * 1"', "credentials.web.cron", "use one of them"),
+    _after(PATH, "a day that never comes", 'cron = "0 3 31 2 *"', "credentials.web.cron", "never comes"),
+    _after(PATH, "a cron with seconds", 'cron = "0 0 3 * * 1"', "credentials.web.cron", "has 6 fields"),
+    _after(PATH, "a cron of words", 'cron = "@daily"', "credentials.web.cron", "has 1 fields"),
+    _after(PATH, "a splay that is a share", 'jitter = 0.1\ncron = "0 3 * * 1"', "credentials.web.jitter", "must be a duration"),
+    _after(PATH, "an unknown time zone", 'timezone = "Europe/Berlni"\ncron = "0 3 * * 1"', "credentials.web.timezone", "Europe/Berlin"),
+]
+
+ARITHMETIC = [
+    _after(PATH, "quiet without deadline", 'retire = {quiet = "15m"}', "credentials.web.retire", "add deadline"),
+    _after(PATH, "deadline without quiet", 'retire = {deadline = "1d"}', "credentials.web.retire", "add quiet"),
+    _after(PATH, "a deadline before the grace", 'retire = {after = "2h", quiet = "5m", deadline = "1h"}', "credentials.web.retire", "deadline 1h comes before after 2h"),
+    _after(PATH, "a grace longer than the interval", 'retire = {after = "40d"}', "credentials.web.retire", "can come after 27d"),
+    _after(PATH, "a lifetime shorter than the interval", 'lifetime = "30d"', "credentials.web.lifetime", "every 30d + retries 1h"),
+    _after(PATH, "a life too short for its fraction", 'fraction = 0.66\nlifetime = "2h"\nlimits = {mints_per_day = 99}', "credentials.web.fraction", "must be less than lifetime 2h"),
+    _after(PATH, "a fraction of eternity", 'fraction = 0.5\nlifetime = "none"', "credentials.web.fraction", "never comes"),
+    _after(PATH, "more rotations than mints", 'every = "2h"', "credentials.web.every", "up to 14 mints a day"),
+    _after(PATH, "a cron beyond its lifetime", 'cron = "0 3 1 * *"\nlifetime = "30d"', "credentials.web.cron", "cron 31d"),
+    _after(PATH, "more mints per rotation than per day", "limits = {mints_per_rotation = 9}", "credentials.web.limits", "more than mints_per_day 6"),
+]
+
+ROWS = [*VAULT, *AUTH, *DAEMON, *TARGET, *CREDENTIAL, *CRON, *ARITHMETIC]

@@ -1,0 +1,81 @@
+"""References to files and systemd credentials are read, and nothing unfit becomes a secret."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rotator.rotation.reference import SecretRef, Source
+from rotator.settings import SecretUnreadableError, read_secret
+
+CANARY = "canary-4f9a1c77e2"
+
+
+def _file(directory: Path, content: bytes, mode: int = 0o400) -> SecretRef:
+    path = directory / "secret"
+    path.write_bytes(content)
+    path.chmod(mode)
+    return SecretRef(Source.FILE, str(path))
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\n\n"])
+def test_closing_line_ends_do_not_belong_to_the_secret(end: bytes, tmp_path: Path) -> None:
+    assert read_secret(_file(tmp_path, CANARY.encode() + end)).reveal() == CANARY
+
+
+def test_a_pem_block_keeps_its_lines(tmp_path: Path) -> None:
+    block = "-----BEGIN PRIVATE KEY-----\nMC4CAQA\n-----END PRIVATE KEY-----"
+    assert read_secret(_file(tmp_path, block.encode() + b"\n")).reveal() == block
+
+
+@pytest.mark.parametrize(
+    ("content", "phrase"),
+    [
+        (b"", "is empty"),
+        (b"\n\n", "is empty"),
+        (f"{CANARY}\nsecond".encode(), "printable ASCII"),
+        (f"{CANARY}\x00".encode(), "printable ASCII"),
+        (f"{CANARY}é".encode(), "printable ASCII"),
+        (f"{CANARY}\t".encode(), "printable ASCII"),
+        (f" {CANARY}".encode(), "blank"),
+        (b"x" * 70_000, "larger than 64 KiB"),
+    ],
+)
+def test_unfit_content_is_refused_without_being_shown(content: bytes, phrase: str, tmp_path: Path) -> None:
+    with pytest.raises(SecretUnreadableError, match=phrase) as caught:
+        read_secret(_file(tmp_path, content))
+    assert CANARY not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_an_absent_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SecretUnreadableError, match="absent cannot be read: No such file"):
+        read_secret(SecretRef(Source.FILE, str(tmp_path / "absent")))
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o400, 0), (0o600, 0), (0o640, 1), (0o604, 1)])
+def test_a_file_that_others_may_read_is_warned_of(mode: int, warned: int, tmp_path: Path) -> None:
+    said: list[str] = []
+    read_secret(_file(tmp_path, CANARY.encode(), mode), said.append)
+    assert len(said) == warned
+    assert CANARY not in "".join(said)
+
+
+def test_a_systemd_credential_is_found_in_its_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _file(tmp_path, CANARY.encode(), 0o440)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    said: list[str] = []
+    assert read_secret(SecretRef(Source.CREDENTIAL, "secret"), said.append).reveal() == CANARY
+    assert said == []
+
+
+def test_without_systemd_a_credential_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    with pytest.raises(SecretUnreadableError, match="CREDENTIALS_DIRECTORY is not set"):
+        read_secret(SecretRef(Source.CREDENTIAL, "minter"))
+
+
+def test_a_secret_in_vault_is_not_read_here() -> None:
+    with pytest.raises(SecretUnreadableError):
+        read_secret(SecretRef(Source.VAULT, "secret/x", "token"))

@@ -1,0 +1,248 @@
+"""Owns the promises I1 to I11 as checks on every request that leaves and every effect that lands."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from rotator.rotation.credential import Credential, OnForeign, Place
+from rotator.rotation.names import parse
+from rotator.rotation.record import Phase, Record, Token
+from rotator.rotation.secret import Secret
+from rotator.vault import document
+from tests.simulation.journal import place_of
+from tests.simulation.ledger import Ledger
+from tests.simulation.target import Live, Target
+from tests.simulation.vault import Vault, Version
+from tests.simulation.world import Violation, World
+
+KEY = b"0123456789abcdef0123456789abcdef"
+SLACK = 4.0  # seconds: Vault's clock is told in whole seconds, and clocks within two seconds count as one
+UNSURE = 78.0  # seconds: 0.6 of the lease and the patience of one step
+
+
+@dataclass
+class Checks:
+    """Holds the truth of the models against what the engine does. Every check raises Violation."""
+
+    world: World
+    wanted: Mapping[str, Credential]
+    ledgers: dict[str, Ledger] = field(default_factory=lambda: defaultdict(Ledger))
+    owner: dict[Place, str] = field(default_factory=dict)  # consumer path -> credential
+    live_path: dict[str, Place] = field(default_factory=dict)  # where consumers read
+    replaced: dict[str, tuple[float, float, str]] = field(default_factory=dict)  # value -> when, grace, rotation
+    looks: dict[tuple[str, Place], float] = field(default_factory=dict)
+    overwrite_until: dict[str, float] = field(default_factory=dict)
+    mints: Counter[tuple[str, int]] = field(default_factory=Counter)
+    minted_at: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    unsure_since: float | None = None
+    lost_journals: set[str] = field(default_factory=set)
+    vault: Vault = field(init=False)
+    target: Target = field(init=False)
+
+    # --- requests that leave ----------------------------------------------------------------------------------------
+
+    def mint_leaves(self, name: str, mint_name: str) -> None:
+        """I4: the name stands in the journal, and no more requests leave than it authorised."""
+        ledger, parsed = self.ledgers[name], parse(mint_name)
+        if mint_name not in ledger.mint_names or parsed is None:
+            self.broken("I4", f"mints {mint_name} without a record that says so")
+            return
+        ledger.sends_left[parsed.stem, parsed.rotation] += 1
+        if ledger.sends_left[parsed.stem, parsed.rotation] > ledger.sends_allowed[parsed.stem, parsed.rotation]:
+            self.broken("I4", f"more mint requests for {mint_name} than the journal authorised")
+        self._sure()
+
+    def write_leaves(self, name: str, place: Place, values: Mapping[str, object], cas: int) -> None:
+        """I4 and I7: a slot is written for a journalled attempt, a consumer path as a `verified` record says."""
+        self._sure()
+        ledger = self.ledgers[name]
+        if place not in self.owner:
+            handle = values["token"]
+            if isinstance(handle, dict) and handle["name"] not in ledger.mint_names:
+                self.broken("I4", f"stages {handle['name']}, which no record names")
+            return
+        mark, token = self._identify(values)
+        if (mark, cas) in ledger.publications:
+            if token and (token.id in ledger.condemned or token.id in ledger.doomed):
+                stale = ledger.latest is None or ledger.latest.phase is not Phase.VERIFIED
+                if not stale:
+                    self.broken("I7", f"publishes {token.id}, which is condemned or rejected")
+            return
+        if cas not in ledger.fences:
+            self.broken("I4", f"writes {place} over version {cas} without a `verified` record that says so")
+
+    def revoke_leaves(self, name: str, token: Token) -> None:
+        """I4 and I9: only what a record condemned or rejected, or a stray, and never what is published or staged."""
+        ledger = self.ledgers[name]
+        if not ledger.may_revoke(token):
+            self.broken("I4", f"revokes {token.id}, which no record condemns")
+        latest = ledger.latest
+        if latest and latest.current and latest.current.token.id == token.id:
+            self.broken("I9", f"revokes {token.id}, which is current")
+        self._sure()
+
+    def looked(self, place: Place) -> None:
+        """A process has read this place strongly."""
+        assert self.world.running is not None
+        self.looks[self.world.running.owner.holder, place] = self.world.now
+
+    def _sure(self) -> None:
+        """I11: Vault sealed, or the journal of a newer schema, means read-only."""
+        process = self.world.running.owner if self.world.running else None
+        since = self.unsure_since
+        if process is None or since is None or self.world.now - max(since, process.thawed) < UNSURE:
+            return
+        self.broken("I11", "acts on the target although the journal has been out of reach for long")
+
+    # --- effects that land ------------------------------------------------------------------------------------------
+
+    def minted(self, live: Live) -> None:
+        """I6: at most three mints per rotation and as many per credential and day as settings allow."""
+        name = parse(live.name)
+        if live.minter == "person" or name is None:
+            return
+        credential = next(x for x in self.wanted.values() if any(name.stem == s for s in self.ledgers[x.name].stems))
+        self.mints[name.stem, name.rotation] += 1
+        if self.mints[name.stem, name.rotation] > credential.limits.mints_per_rotation:
+            self.broken("I6", f"mint {self.mints[name.stem, name.rotation]} of one rotation: {live.name}")
+        if credential.name in self.lost_journals:
+            return
+        day = [x for x in self.minted_at[credential.name] if x > self.world.now - 86400 + 2 * self.world.swarm.skew]
+        self.minted_at[credential.name] = [*day, self.world.now]
+        if len(day) >= credential.limits.mints_per_day:
+            self.broken("I6", f"mint {len(day) + 1} of one day: {live.name}")
+
+    def written(self, place: Place, version: Version, before: Version | None) -> None:
+        """Dispatch: journal, consumer path, or slot."""
+        name = place.path.rpartition("/")[2]
+        if place == place_of(name):
+            self._journalled(name, version.values or {})
+        elif place in self.owner and version.author != "person":
+            self._published(self.owner[place], place, version, before)
+
+    def destroyed(self, place: Place, versions: tuple[int, ...]) -> None:
+        """I4: a candidate that the journal still counts on is not destroyed."""
+        name = place.path.rpartition("/")[2]
+        latest = self.ledgers[name].latest
+        if latest is None or latest.candidate is None or latest.phase not in (Phase.STAGED, Phase.VERIFIED):
+            return
+        doc = self.vault.docs.get(place)
+        kept = doc.versions.get(latest.candidate.slot_version) if doc else None
+        handle = (kept.values or {}).get("token") if kept else None
+        theirs = isinstance(handle, dict) and handle["id"] == latest.candidate.token.id
+        if theirs and latest.candidate.slot_version in versions:
+            self.broken("I4", f"destroys the candidate {latest.candidate.token.id} in phase {latest.phase}")
+
+    def _published(self, name: str, place: Place, version: Version, before: Version | None) -> None:
+        old, new = dict(before.values or {}) if before else {}, dict(version.values or {})
+        if old == new:
+            return  # a fence
+        mark, token = self._identify(new)
+        if token is None:
+            return self.broken("I1", "publishes a value that the target never made")
+        if not token.proven:
+            self.broken("I1a", f"publishes {token.id}, which was never proven")
+        if not self.target.accepts(token.value) and token.ended != "person" and not self.target.expired(token):
+            self.broken("I1", f"publishes {token.id}, which the target does not accept (ended by {token.ended!r})")
+        self._foreign_survives(name, before, old, new)
+        if (was := _number(old)) is not None and (_number(new) or 0) < was:
+            self.broken("I8", f"rotation number goes from {was} to {_number(new)}")
+        self._note_publication(name, place, old)
+        self.world.tell(version.author, f"published {token.id} at {place}", name)
+        return None
+
+    def _note_publication(self, name: str, place: Place, old: Mapping[str, Any]) -> None:
+        assert self.ledgers[name].latest is not None
+        latest, process = self.ledgers[name].latest, self.world.running
+        credential = process.owner.config[name] if process else self.wanted[name]
+        grace = credential.retire.after.total_seconds()
+        if latest and latest.current:
+            for live in self.target.tokens.values():
+                if live.id == latest.current.token.id:
+                    self.replaced.setdefault(live.value, (self.world.now, grace, ""))
+        self.live_path[name] = place
+
+    def _foreign_survives(self, name: str, before: Version | None, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        """I8: a foreign write is never overwritten unless configured; foreign keys always survive."""
+        lost = {key for key in old if key.startswith("theirs") and new.get(key) != old[key]}
+        if lost:
+            self.broken("I8", f"foreign keys are gone: {sorted(lost)}")
+        ours = str(old.get("token", "")) in self.target.by_value
+        if before is None or before.author != "person" or (ours and not before.deleted):
+            return
+        allowed = self.wanted[name].on_foreign is OnForeign.OVERWRITE
+        if not allowed and self.overwrite_until.get(name, -1.0) < self.world.now and ("token" in old or before.deleted):
+            self.broken("I8", "overwrites what a person wrote or deleted")
+
+    def revoked(self, live: Live) -> None:
+        """I1, I9, I10: not what consumers read now, not a stranger's, not before its grace is over."""
+        by = live.ended
+        if live.minter == "person":
+            self.broken("I9", f"{by} revokes the stranger {live.id}")
+        for name, place in self.live_path.items():
+            top = self.vault.top(place)
+            if top is None or top.deleted or (top.values or {}).get("token") != live.value:
+                continue
+            late = top.author == "person" and top.at >= self.looks.get((by, place), -1.0)
+            if not late:
+                self.broken("I1", f"{by} revokes {live.id}, which is what consumers of {name} read")
+        if live.value not in self.replaced:
+            return
+        at, grace, _ = self.replaced[live.value]
+        name = parse(live.name)
+        urgent = name is not None and any(stem == name.stem for x in self.ledgers.values() for stem, _ in x.emergencies)
+        if not urgent and self.world.now < at + grace - SLACK:
+            self.broken("I10", f"{by} revokes {live.id} after {self.world.now - at:.1f} s of {grace:.0f} s grace")
+
+    def _journalled(self, name: str, values: Mapping[str, object]) -> None:
+        """I2, I5, I8: what the journal claims is true, holds no secret, and its numbers never go back."""
+        if self.world.swarm.codec:
+            if "sek-" in json.dumps(values):
+                self.broken("I5", "the journal holds a secret")
+            record = document.decode(name, 1, values).record
+        else:
+            record = values["record"]  # type: ignore[assignment]  # see journal.py
+        assert isinstance(record, Record)
+        ledger, before = self.ledgers[name], self.ledgers[name].latest
+        if before and before.lineage == record.lineage:
+            if record.rotation < before.rotation:
+                self.broken("I8", f"rotation goes from {before.rotation} to {record.rotation}")
+            if before.predecessor and record.predecessor is None:
+                dead = self.target.tokens.get(before.predecessor.token.id)
+                if dead and self.target.alive(dead) and not dead.deleted:
+                    self.broken("I2", f"{dead.id} is called dead and is alive")
+        ledger.landed(record)
+        self.world.tell("*", f"journal: {record.phase} r{record.rotation} a{record.attempt}", name)
+
+    # --- small things -----------------------------------------------------------------------------------------------
+
+    def used(self, name: str, value: str, read_at: float) -> None:
+        """I1 as consumers see it: a value read less than its grace ago is accepted."""
+        token = self.target.by_value.get(value)
+        if token is None or token.ended == "person" or self.target.expired(token):
+            return
+        if not self.target.accepts(value):
+            self.broken("I1", f"a consumer of {name} is refused with {token.id}, read {self.world.now - read_at:.1f} s ago")
+
+    def _identify(self, values: Mapping[str, object]) -> tuple[str, Live | None]:
+        value = values.get("token")
+        if not isinstance(value, str):
+            return "", None
+        return Secret(value).fingerprint(KEY), self.target.by_value.get(value)
+
+    def broken(self, promise: str, text: str) -> None:
+        """Stop the history here."""
+        self.world.tell("!", f"{promise}: {text}")
+        raise Violation(f"{promise}: {text}")
+
+
+def _number(values: Mapping[str, Any]) -> int | None:
+    text = str(values.get("rotation", ""))
+    return int(text) if text.isdecimal() else None
+
+

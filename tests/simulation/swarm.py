@@ -1,0 +1,104 @@
+"""Owns what one seed switches on: sizes, rates and kinds of trouble; each seed takes a random share of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+ACTS = (
+    "foreign_write",
+    "foreign_key",
+    "soft_delete",
+    "rollback",
+    "ask",
+    "emergency",
+    "schedule",
+    "policy",
+    "path",
+    "grace",
+    "person_revokes",
+    "release",
+    "mend",
+    "consumer_metadata",
+    "slot_metadata",
+    "journal_metadata",
+    "clock_jump",
+    "vault_clock",
+    "seal",
+    "minter_refused",
+    "newer_schema",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Swarm:
+    """One seed's options. Rates are chances per message or per beat; times are seconds. The default is fair weather."""
+
+    actors: int = 2
+    credentials: int = 1
+    named: bool = True  # the target takes chosen names
+    active: float = 1500.0  # how long trouble lasts
+    interval: float = 300.0
+    grace: float = 60.0
+    quiet: float | None = None
+    lifetime: float | None = 86400.0
+    settle: float = 0.0  # a new token is accepted after up to this long
+    mints_per_day: int = 40
+    overwrite: bool = False  # on_foreign = "overwrite"
+    skew: float = 0.0
+    vault_tells: bool = True
+    kill: float = 0.0
+    pause: float = 0.0
+    slow: float = 0.0
+    vault_lost: float = 0.0
+    vault_late: float = 0.0
+    false_conflict: float = 0.0
+    stale: float = 0.0
+    lost: float = 0.0  # a target's answer is lost, even odds that it acted
+    late: float = 0.0
+    busy: float = 0.0  # 429, 5xx
+    locked: float = 0.0  # 409
+    purge: bool = False  # revoked tokens are deleted soon, so their names are free again
+    refused: float = 0.0  # the target refuses one mint
+    lags: float = 0.0  # a proof of death is not possible yet
+    codec: bool = False
+    acts: tuple[str, ...] = field(default=())
+
+
+def draw(rng: Random) -> Swarm:
+    """A random subset of everything."""
+
+    def rate(*choices: float) -> float:
+        return rng.choice(choices) if rng.random() < 0.5 else 0.0
+
+    return Swarm(
+        actors=rng.choice((1, 2, 2, 3, 3, 4)),
+        credentials=rng.choice((1, 1, 1, 2)),
+        named=rng.random() < 0.6,
+        active=rng.choice((400.0, 800.0, 1200.0)),
+        interval=rng.choice((120.0, 240.0, 600.0)),
+        grace=rng.choice((20.0, 60.0, 150.0)),
+        quiet=rng.choice((None, None, 30.0)),
+        lifetime=rng.choice((None, 900.0, 86400.0, 86400.0)),
+        settle=rate(0.5, 4.0, 8.0),
+        mints_per_day=rng.choice((6, 40, 40)),
+        overwrite=rng.random() < 0.25,
+        skew=rate(1.0, 3600.0),
+        vault_tells=True,
+        kill=rate(0.002, 0.01, 0.04),
+        pause=rate(0.002, 0.01, 0.04),
+        slow=rate(0.01, 0.1),
+        vault_lost=rate(0.01, 0.05, 0.2),
+        vault_late=rate(0.01, 0.05),
+        false_conflict=rate(0.02, 0.2),
+        stale=rate(0.5, 1.0),
+        lost=rate(0.02, 0.1, 0.3),
+        late=rate(0.02, 0.1, 0.3),
+        busy=rate(0.02, 0.1, 0.3),
+        locked=rate(0.05, 0.3),
+        purge=rng.random() < 0.4,
+        refused=rate(0.05, 0.2),
+        lags=rate(0.1, 0.5),
+        codec=rng.random() < 0.15,
+        acts=tuple(act for act in ACTS if rng.random() < 0.3),
+    )

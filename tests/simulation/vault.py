@@ -1,0 +1,172 @@
+"""Owns the model of a KV version 2 engine and the store edge on it; the journal edge on it is journal.py's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from rotator.ports import Conflict, Document, Transient
+from rotator.rotation.credential import Place
+from rotator.rotation.secret import Secret
+from tests.simulation import wire
+from tests.simulation.world import World
+
+
+@dataclass(slots=True)
+class Version:
+    """One version of a document. `author` is a process, or "person"."""
+
+    values: Mapping[str, object] | None
+    author: str
+    at: float
+    deleted: bool = False
+
+
+@dataclass(slots=True)
+class Kept:
+    """A document: its versions, trimmed to `keeps`."""
+
+    newest: int = 0
+    versions: dict[int, Version] = field(default_factory=dict)
+    keeps: int = 10
+
+
+Watch = Callable[[Place, Version, Version | None], None]
+
+
+@dataclass
+class Vault:
+    """Documents by place; a clock of its own; sealed now and then. `written` watches every write that landed."""
+
+    world: World
+    written: Watch
+    docs: dict[Place, Kept] = field(default_factory=dict)
+    sealed: bool = False
+    skew: float = 0.0
+
+    def get(self, place: Place, version: int | None = None) -> Document:
+        """A version as a reader gets it."""
+        doc = self.docs.get(place)
+        if doc is None:
+            return Document(0)
+        number = version or doc.newest
+        kept = doc.versions.get(number)
+        if kept is None or kept.deleted or kept.values is None:
+            return Document(number, None, deleted=kept is not None)
+        return Document(number, kept.values)
+
+    def top(self, place: Place) -> Version | None:
+        """The newest version, as the model keeps it."""
+        doc = self.docs.get(place)
+        return doc.versions.get(doc.newest) if doc else None
+
+    def put(self, place: Place, values: Mapping[str, object], cas: int | None, author: str) -> int:
+        """Write with check-and-set; `cas` None writes over anything, as a person may."""
+        doc = self.docs.get(place) or Kept()
+        if cas is not None and cas != doc.newest:
+            raise Conflict("check-and-set parameter did not match the current version")
+        before = doc.versions.get(doc.newest)
+        version = Version(values, author, self.world.now)
+        self.written(place, version, before)
+        self.docs[place] = doc
+        doc.newest += 1
+        doc.versions[doc.newest] = version
+        doc.versions.pop(doc.newest - doc.keeps, None)
+        return doc.newest
+
+    def destroy(self, place: Place, versions: tuple[int, ...]) -> None:
+        """Destroy versions for good."""
+        doc = self.docs.get(place)
+        for number in versions:
+            if doc and number in doc.versions:
+                doc.versions[number].values = None
+
+
+@dataclass
+class KvClient:
+    """What the real adapter does with one document: unknown outcomes are resolved by looking."""
+
+    world: World
+    vault: Vault
+    name: str  # the credential it is used for
+
+    async def get(self, place: Place, version: int | None = None) -> Document:
+        """A strong read."""
+        return await self._send("read", lambda: self.vault.get(place, version), writes=False)
+
+    async def put(self, place: Place, values: Mapping[str, object], cas: int) -> int:
+        """Write; after an unknown outcome the identical write again, then decide by a strong read."""
+        author = self.world.running.owner.holder  # type: ignore[union-attr]  # always in a thread
+        for _ in range(3):
+            try:
+                return await self._put_once(place, values, cas, author)
+            except Transient:
+                continue
+            except Conflict:
+                if await self._landed(place, values, cas):
+                    return cas + 1
+        if await self._landed(place, values, cas):
+            return cas + 1
+        raise Transient("the outcome of a write stayed unknown")
+
+    async def _landed(self, place: Place, values: Mapping[str, object], cas: int) -> bool:
+        """Ours exactly when the version after `cas` holds what we sent."""
+        newest = await self.get(place)
+        if newest.version == cas:
+            return False
+        ours = newest if newest.version == cas + 1 else await self.get(place, cas + 1)
+        if newest.version > cas and ours.values == values:
+            return True
+        raise Conflict("the document was changed in between")
+
+    async def _put_once(self, place: Place, values: Mapping[str, object], cas: int, author: str) -> int:
+        def effect() -> int:
+            if self.world.chance(self.world.swarm.false_conflict):
+                self.world.fault("vault_false_conflict", self.name)
+                raise Conflict("check-and-set parameter did not match the current version")
+            return self.vault.put(place, values, cas, author)
+
+        return await self._send("write", effect, writes=True)
+
+    async def destroy(self, place: Place, versions: tuple[int, ...]) -> None:
+        """Destroy versions."""
+        await self._send("destroy", lambda: self.vault.destroy(place, versions), writes=True)
+
+    async def _send(self, verb: str, effect: Callable[[], wire.T], *, writes: bool) -> wire.T:
+        def unless_sealed() -> wire.T:
+            if self.vault.sealed:
+                self.world.fault("vault_sealed", self.name)
+                raise Transient("Vault is sealed")
+            return effect()
+
+        return await wire.send(self.world, "vault", verb, self.name, unless_sealed, writes=writes)
+
+
+@dataclass
+class SimStore:
+    """The store port for one credential. `checks` is asked before a request leaves."""
+
+    kv: KvClient
+    checks: object
+
+    async def read(self, place: Place, *, version: int | None = None, strong: bool = False) -> Document:
+        """See `SecretStore.read`; a plain read may come from a standby that lags behind."""
+        world = self.kv.world
+        doc = await self.kv.get(place, version)
+        if not strong and world.chance(world.swarm.stale):
+            world.fault("vault_stale_read", self.kv.name)
+            return self.kv.vault.get(place, max(1, doc.version - 1)) if version is None else Document(0)
+        if strong:
+            self.checks.looked(place)  # type: ignore[attr-defined]  # see invariants.py
+        return doc
+
+    async def write(self, place: Place, values: Mapping[str, object], *, cas: int) -> int:
+        """See `SecretStore.write`."""
+        plain = {key: value.reveal() if isinstance(value, Secret) else value for key, value in values.items()}
+        self.checks.write_leaves(self.kv.name, place, plain, cas)  # type: ignore[attr-defined]  # see invariants.py
+        return await self.kv.put(place, plain, cas)
+
+    async def destroy(self, place: Place, versions: tuple[int, ...]) -> None:
+        """See `SecretStore.destroy`."""
+        self.checks.destroy_leaves(self.kv.name, place, versions)  # type: ignore[attr-defined]  # see invariants.py
+        await self.kv.destroy(place, versions)

@@ -1,0 +1,98 @@
+"""Owns virtual time, chance, the order of events and the trace; who moves in it is actors.py's."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import types
+from collections import Counter
+from collections.abc import Callable, Coroutine, Generator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+from tests.simulation.swarm import Swarm
+
+EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+class Violation(AssertionError):  # noqa: N818 (the word of the field)
+    """A promise was broken; the text starts with its number."""
+
+
+@types.coroutine
+def beat(seconds: float, label: str) -> Generator[tuple[float, str], None, None]:
+    """The only await there is: let `seconds` of virtual time pass."""
+    yield seconds, label
+
+
+@dataclass(slots=True)
+class Thread:
+    """One coroutine of a process, and the effect of its request that is on the wire."""
+
+    owner: Any
+    name: str  # the credential it looks after
+    coro: Coroutine[Any, Any, None]
+    wire: Callable[[], object] | None = None
+    label: str = "idle"
+    wake: int = 0  # a later number makes an earlier alarm void
+
+
+@dataclass
+class World:
+    """The whole of a history. `now` is true time in seconds."""
+
+    seed: int
+    swarm: Swarm
+    rng: Random = field(init=False)
+    now: float = 0.0
+    calm: bool = False  # faults are off
+    running: Thread | None = None
+    pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    lines: list[str] = field(default_factory=list)
+    phase_of: Callable[[str], str] = lambda name: "settled"
+    _queue: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    _seq: int = 0
+
+    def __post_init__(self) -> None:
+        self.rng = Random(self.seed * 7919 + 1)
+
+    def later(self, seconds: float, act: Callable[[], None]) -> None:
+        """Do it in a while."""
+        self._seq += 1
+        heapq.heappush(self._queue, (self.now + seconds, self._seq, act))
+
+    def run(self, until: float) -> None:
+        """Let everything happen that happens before `until`."""
+        while self._queue and self._queue[0][0] <= until:
+            self.now, _, act = heapq.heappop(self._queue)
+            act()
+        self.now = max(self.now, until)
+
+    def date(self, seconds: float = 0.0) -> datetime:
+        """True time as a date, `seconds` off."""
+        return EPOCH + timedelta(seconds=self.now + seconds)
+
+    def chance(self, rate: float) -> bool:
+        """Whether a fault of this rate strikes now."""
+        return rate > 0 and not self.calm and self.rng.random() < rate
+
+    def fault(self, kind: str, name: str) -> None:
+        """A fault struck while the credential was in some phase."""
+        phase = self.phase_of(name)
+        self.pairs[phase, kind] += 1
+        self.tell("*", f"{kind} in {phase}", name)
+
+    def tell(self, who: str, what: str, name: str = "") -> None:
+        """One line of the trace."""
+        self.lines.append(f"{self.now:10.3f} {who:<6} {name:<4} {what}")
+
+    def digest(self) -> str:
+        """The hash of the whole trace."""
+        return hashlib.sha256("\n".join(self.lines).encode()).hexdigest()
+
+    def word(self) -> str:
+        """Fresh randomness from the seed."""
+        return f"{self.rng.getrandbits(48):012x}"

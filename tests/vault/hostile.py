@@ -1,0 +1,184 @@
+"""Owns the bad company between us and Vault: a server that answers raw bytes, and a proxy that loses answers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+Script = Callable[[socket.socket], None]
+
+
+def answer(status: int, body: object = b"", **headers: str) -> bytes:
+    """A whole HTTP answer; objects become JSON."""
+    payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = {"Content-Type": "application/json", "Content-Length": str(len(payload))}
+    lines |= {name.replace("_", "-"): value for name, value in headers.items()}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"HTTP/1.1 {status} Word\r\n{head}\r\n".encode() + payload
+
+
+@dataclass
+class RawServer:
+    """Answers each connection's requests with `reply`: bytes, or a function that is given the socket."""
+
+    reply: bytes | Script
+    seen: list[str] = field(default_factory=list)  # the head of each request
+    tls: ssl.SSLContext | None = None
+    connections: int = 0
+
+    def __post_init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http{'s' if self.tls else ''}://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                link, _ = self._listener.accept()
+                self.connections += 1
+                self._open.append(link)
+                threading.Thread(target=self._talk, args=(link,), daemon=True).start()
+
+    def _talk(self, link: socket.socket) -> None:
+        with suppress(OSError), self.tls.wrap_socket(link, server_side=True) if self.tls else link as link:
+            while True:
+                head = b""
+                while b"\r\n\r\n" not in head:
+                    piece = link.recv(65536)
+                    if not piece:
+                        return
+                    head += piece
+                self.seen.append(head.decode())
+                if callable(self.reply):
+                    self.reply(link)
+                    return
+                link.sendall(self.reply)
+
+    def close(self) -> None:
+        self._listener.close()
+        for link in self._open:
+            with suppress(OSError):
+                link.shutdown(socket.SHUT_RDWR)
+                link.close()
+
+
+@contextmanager
+def raw_server(reply: bytes | Script, tls: ssl.SSLContext | None = None) -> Iterator[RawServer]:
+    server = RawServer(reply, tls=tls)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def drip(link: socket.socket) -> None:
+    """A correct answer, one byte every 50 ms."""
+    for byte in answer(200, {"data": {}}):
+        link.sendall(bytes([byte]))
+        time.sleep(0.05)
+
+
+@dataclass
+class Proxy:
+    """In front of a real server. `plan` names what to do with the next matching writes; then it is honest.
+
+    "lose request": never forwarded; "lose answer": forwarded, the connection is cut; "false conflict": not forwarded,
+    refused as a lagging standby would; "502 after": forwarded, answered 502; "late": answered 502, forwarded later.
+    """
+
+    upstream: str
+    plan: list[str] = field(default_factory=list)
+    matching: str = "/data/"
+    writes: list[tuple[str, bytes, dict[str, str]]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)  # added to every answer
+
+    def __post_init__(self) -> None:
+        proxy = self
+
+        class Talk(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_one(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                deed = ""
+                if self.command == "POST" and proxy.matching in self.path:
+                    proxy.writes.append((self.path, body, dict(self.headers)))
+                    deed = proxy.plan.pop(0) if proxy.plan else ""
+                if deed == "lose request":
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                    return
+                if deed == "false conflict":
+                    self.send(400, b'{"errors":["check-and-set parameter did not match the current version"]}', {})
+                    return
+                if deed == "late":
+                    self.send(502, b"", {})
+                    threading.Timer(0.02, proxy.forward, (self.command, self.path, body, dict(self.headers))).start()
+                    return
+                status, payload, headers = proxy.forward(self.command, self.path, body, dict(self.headers))
+                if deed == "lose answer":
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                elif deed == "502 after":
+                    self.send(502, b"<html>bad gateway</html>", {})
+                else:
+                    self.send(status, payload, headers)
+
+            do_GET = do_POST = do_PUT = do_LIST = do_DELETE = handle_one  # noqa: N815  # the base class's words
+
+            def send(self, status: int, payload: bytes, headers: dict[str, str]) -> None:
+                self.send_response_only(status)
+                for name, value in (headers | proxy.headers).items():
+                    self.send_header(name, value)
+                if status != 204:
+                    self.send_header("Content-Length", str(len(payload)))
+                self.end_headers()
+                self.wfile.write(payload)
+
+            def finish(self) -> None:
+                with suppress(OSError, ValueError):
+                    super().finish()
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        class Quiet(ThreadingHTTPServer):
+            def handle_error(self, *_: object) -> None:
+                return
+
+        self._server = Quiet(("127.0.0.1", 0), Talk)
+        self.address = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def forward(
+        self, method: str, path: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[int, bytes, dict[str, str]]:
+        link = http.client.HTTPConnection(urlsplit(self.upstream).netloc, timeout=5)
+        try:
+            link.request(method, path, body or None, {k: v for k, v in headers.items() if k.lower() != "host"})
+            found = link.getresponse()
+            dropped = ("content-length", "transfer-encoding", "connection")
+            return found.status, found.read(), {k: v for k, v in found.getheaders() if k.lower() not in dropped}
+        finally:
+            link.close()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@contextmanager
+def proxy(upstream: str, *plan: str) -> Iterator[Proxy]:
+    between = Proxy(upstream, list(plan))
+    try:
+        yield between
+    finally:
+        between.close()
