@@ -69,6 +69,7 @@ class App:
             per_target={name: target.in_flight for name, target in settings.targets.items()},
             workers=settings.daemon.in_flight,
             unforeseen=voice.unforeseen,
+            control=lambda credential: self.site(credential).control(credential),
         )
 
     def _tell(self, happened: Happened) -> None:
@@ -148,7 +149,7 @@ class App:
         self.crew.workers = settings.daemon.in_flight
         self._minters.clear()
         for name in changed:
-            self.crew.health.target(name).worked()
+            self.crew.recontrol(name)
         for name in gone:
             self.crew.agenda.drop(name)
             self.crew.visitor.leases.forget(name)
@@ -249,6 +250,6 @@ def longest_need(settings: Settings) -> timedelta:
     for each in settings.credentials.values():
         end = _LONG_AGO + each.lifetime if each.lifetime else None
         due = each.schedule.due(each.name, _LONG_AGO, end)
-        interval = due - _LONG_AGO if due.year < 9000 else timedelta()
+        interval = due - _LONG_AGO if due else timedelta()
         needs.append(interval + (each.retire.deadline or each.retire.after))
     return max(needs)

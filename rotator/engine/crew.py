@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -53,6 +53,7 @@ class Crew:
     per_target: Mapping[str, int]
     workers: int
     unforeseen: Callable[[str, BaseException], None]
+    control: Callable[[Credential], Awaitable[None]]  # the target's negative control, once before its first visit
     agenda: Agenda = field(default_factory=Agenda)
     health: Health = field(default_factory=Health)
     asks: dict[str, Asked] = field(default_factory=dict)
@@ -61,6 +62,7 @@ class Crew:
     _ready: dict[str, None] = field(default_factory=dict)
     _busy: dict[str, str] = field(default_factory=dict)
     _again: set[str] = field(default_factory=set)
+    _controlled: set[str] = field(default_factory=set)
     _wake: anyio.Event = field(default_factory=anyio.Event)
     stopping: bool = False
 
@@ -124,6 +126,8 @@ class Crew:
         name = credential.name
         try:
             pause, reason = self.health.pause(credential.target, self.clock.monotonic())
+            if not pause and credential.target not in self._controlled:
+                pause, reason = await self._controls(credential)
             self._note(credential, self._paused(name, pause, reason) if pause else await self._visit(credential))
         finally:
             self._busy.pop(name, None)
@@ -132,6 +136,24 @@ class Crew:
                 self._again.discard(name)
                 self._ready.setdefault(name)
             self.tick()
+
+    async def _controls(self, credential: Credential) -> tuple[float, str]:
+        """A probe that accepts a broken secret proves nothing: such a target is not worked on."""
+        breaker, now = self.health.target(credential.target), self.clock.monotonic()
+        try:
+            await self.control(credential)
+        except Transient as fault:
+            breaker.faulted(now, fault.reason, patience=1)
+        except Fault as fault:
+            breaker.refused(now, fault.reason)
+        else:
+            self._controlled.add(credential.target)
+        return self.health.pause(credential.target, self.clock.monotonic())
+
+    def recontrol(self, target: str) -> None:
+        """The target's settings changed: control it again before the next visit."""
+        self._controlled.discard(target)
+        self.health.target(target).worked()
 
     def _paused(self, name: str, pause: float, reason: str) -> Seen:
         record = self.seen[name].record if name in self.seen else None

@@ -71,13 +71,21 @@ def _rendering(as_json: bool, out: TextIO) -> list[Callable[..., Any]]:
     console = structlog.dev.ConsoleRenderer(
         colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback, sort_keys=False
     )
-    return [*first, console]
+    return [*first, _one_line, console]
 
 
 def _plain(logger: object, method: str, event: Event) -> Event:
     for key, value in event.items():
         if key != "exc_info" and not isinstance(value, str | int | float | None):
             event[key] = value if isinstance(value, dict | list | tuple) else _spell(value)
+    return event
+
+
+def _one_line(logger: object, method: str, event: Event) -> Event:
+    # On a terminal a foreign text could otherwise pass for lines of ours, or send commands.
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[key] = repr(value)[1:-1]
     return event
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -53,8 +54,7 @@ class VaultConnection:
             raise ValueError("the Vault address is not an http(s) URL")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("the Vault address must not carry user, query or fragment")
-        loopback = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
-        if parts.scheme == "http" and not loopback and not self.allow_insecure_http:
+        if parts.scheme == "http" and not _is_loopback(parts.hostname) and not self.allow_insecure_http:
             raise ValueError("plain http to Vault is for loopback only, unless allow_insecure_http is set")
 
 
@@ -228,6 +228,13 @@ class Session:
             allow_redirects=False,
         )
         return hvac.Client(url=settings.address, token="", cert=(), verify=True, adapter=lambda **_: adapter)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _date(answer: Answer) -> datetime | None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from rotator.rotation.credential import Credential, OnForeign, Place
@@ -34,7 +33,7 @@ class Checks:
     ledgers: dict[str, Ledger] = field(default_factory=lambda: defaultdict(Ledger))
     owner: dict[Place, str] = field(default_factory=dict)  # consumer path -> credential
     live_path: dict[str, Place] = field(default_factory=dict)  # where consumers read
-    replaced: dict[str, tuple[float, float, str]] = field(default_factory=dict)  # value -> when, grace, rotation
+    replaced: dict[str, tuple[float, float, int]] = field(default_factory=dict)  # value -> when, grace, by rotation
     looks: dict[tuple[str, Place], float] = field(default_factory=dict)
     overwrite_until: dict[str, float] = field(default_factory=dict)
     mints: Counter[tuple[str, int]] = field(default_factory=Counter)
@@ -159,12 +158,11 @@ class Checks:
     def _note_publication(self, name: str, place: Place, old: Mapping[str, Any]) -> None:
         assert self.ledgers[name].latest is not None
         latest, process = self.ledgers[name].latest, self.world.running
-        credential = process.owner.config[name] if process else self.wanted[name]
-        grace = credential.retire.after.total_seconds()
+        grace = process.owner.config[name].retire.after.total_seconds() if process else 0.0
         if latest and latest.current:
             for live in self.target.tokens.values():
                 if live.id == latest.current.token.id:
-                    self.replaced.setdefault(live.value, (self.world.now, grace, ""))
+                    self.replaced.setdefault(live.value, (self.world.now, grace, latest.rotation))
         self.live_path[name] = place
 
     def _foreign_survives(self, name: str, before: Version | None, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
@@ -193,9 +191,9 @@ class Checks:
                 self.broken("I1", f"{by} revokes {live.id}, which is what consumers of {name} read")
         if live.value not in self.replaced:
             return
-        at, grace, _ = self.replaced[live.value]
-        name = parse(live.name)
-        urgent = name is not None and any(stem == name.stem for x in self.ledgers.values() for stem, _ in x.emergencies)
+        at, grace, rotation = self.replaced[live.value]
+        stem = live.name.rpartition("-r")[0]
+        urgent = any(s == stem and r >= rotation for x in self.ledgers.values() for s, r in x.emergencies)
         if not urgent and self.world.now < at + grace - SLACK:
             self.broken("I10", f"{by} revokes {live.id} after {self.world.now - at:.1f} s of {grace:.0f} s grace")
 

@@ -106,7 +106,6 @@ class SimProvider:
     target: Target
     name: str
     checks: object
-    roles: Callable[[], str]
 
     @property
     def capabilities(self) -> Capabilities:

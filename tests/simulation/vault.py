@@ -128,9 +128,14 @@ class KvClient:
 
         return await self._send("write", effect, writes=True)
 
-    async def destroy(self, place: Place, versions: tuple[int, ...]) -> None:
-        """Destroy versions."""
-        await self._send("destroy", lambda: self.vault.destroy(place, versions), writes=True)
+    async def destroy(self, place: Place, versions: tuple[int, ...], check: Callable[..., None]) -> None:
+        """Destroy versions, after a check at the moment it takes effect."""
+
+        def effect() -> None:
+            check(place, versions)
+            self.vault.destroy(place, versions)
+
+        await self._send("destroy", effect, writes=True)
 
     async def _send(self, verb: str, effect: Callable[[], wire.T], *, writes: bool) -> wire.T:
         def unless_sealed() -> wire.T:
@@ -168,5 +173,4 @@ class SimStore:
 
     async def destroy(self, place: Place, versions: tuple[int, ...]) -> None:
         """See `SecretStore.destroy`."""
-        self.checks.destroy_leaves(self.kv.name, place, versions)  # type: ignore[attr-defined]  # see invariants.py
-        await self.kv.destroy(place, versions)
+        await self.kv.destroy(place, versions, self.checks.destroyed)  # type: ignore[attr-defined]

@@ -30,16 +30,24 @@ class WallClock:
 
 
 class QuickClock(WallClock):
-    """Sleeping costs no time but moves `monotonic`: patience ends without waiting. Sleeps are written down."""
+    """Sleeping costs no time but moves `monotonic`: patience ends without waiting. Sleeps are written down.
 
-    def __init__(self) -> None:
+    After `naps` of them, `done` is set and the next one never ends.
+    """
+
+    def __init__(self, naps: int = 10**9) -> None:
         self.ahead = 0.0
         self.slept: list[float] = []
+        self.naps = naps
+        self.done = anyio.Event()
 
     def monotonic(self) -> float:
         return time.monotonic() + self.ahead
 
     async def sleep(self, seconds: float) -> None:
+        if len(self.slept) == self.naps:
+            self.done.set()
+            await anyio.sleep_forever()
         self.slept.append(seconds)
         self.ahead += seconds
         await anyio.lowlevel.checkpoint()

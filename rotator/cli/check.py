@@ -1,0 +1,48 @@
+"""Owns `rotate check`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from rotator.cli import shell
+
+_COLOURS = {"ok": "green", "note": "cyan", "warning": "yellow", "refusal": "red"}
+
+
+@click.command()
+@click.option("--offline", is_flag=True, help="The settings only; calls nobody.")
+@click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+@click.pass_obj
+def command(config: str | None, offline: bool, as_json: bool) -> None:
+    """Check the settings, then try every right the daemon needs: login, engine, paths, and each verb on each target.
+
+    A disposable token is minted on every target and cleaned up again. Exit 1 when anything would stop the daemon.
+    """
+    settings = shell.settings(config)
+    files = ", ".join(map(str, settings.files))
+    if not as_json:
+        click.echo(f"settings  {len(settings.credentials)} credentials, {len(settings.targets)} targets in {files}")
+    if offline:
+        return
+
+    async def main() -> int:
+        from rotator import logs
+        from rotator.app import opened
+        from rotator.checking import check
+
+        logs.configure("error", json=None)
+        findings = []
+        async with opened(settings) as app:
+            async for finding in check(app):
+                findings.append(finding)
+                if not as_json:
+                    mark = click.style(finding.level.value.ljust(8), fg=_COLOURS[finding.level.value])
+                    remedy = f"; {finding.remedy}" if finding.remedy else ""
+                    click.echo(f"{mark}  {finding.subject}: {finding.text}{remedy}")
+        if as_json:
+            shell.show_json([asdict(finding) for finding in findings])
+        return shell.FAILED if any(finding.level.value == "refusal" for finding in findings) else 0
+
+    shell.run(main)

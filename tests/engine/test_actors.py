@@ -1,0 +1,176 @@
+"""Several actors and several clocks: takeover, renewal, conflicts, crashes, skew."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from rotator.engine.lease import RENEW, TAKE_OVER
+from rotator.ports import Conflict, Lease
+from rotator.rotation.ask import Ask
+from rotator.rotation.record import Phase
+from tests.engine.world import JOURNAL, PLACE, SLOT, TTL, Actor, Crash, World, crash_at
+
+pytestmark = pytest.mark.anyio
+
+HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
+PATIENCE = TTL * TAKE_OVER
+
+
+async def crashed(world: World, label: str) -> Actor:
+    """The actor host-a, dead at this point of its first visit."""
+    dead = world.actor("host-a")
+    dead.hook = crash_at(label)
+    with pytest.raises(Crash):
+        await dead.visit()
+    return dead
+
+
+async def test_another_takes_over_only_after_the_patience_on_its_own_monotonic_clock(world: World) -> None:
+    await crashed(world, "mint: sent")
+    world.target.calls.clear()
+    other = world.actor("host-b")
+    seen = await other.visit()
+    assert seen.wait.reason == "worked on by host-a"
+    assert seen.wait.until == world.clock.now() + timedelta(seconds=PATIENCE)
+    world.clock.wall += timedelta(days=1)
+    world.clock.move(PATIENCE - 1)
+    assert (await other.visit()).wait.reason == "worked on by host-a"
+    assert world.target.calls == []
+    world.clock.move(1)
+    await other.visit()
+    assert world.healthy
+    assert len(world.target.living()) == 1
+
+
+async def test_a_holder_that_goes_on_writing_is_never_taken_over(world: World) -> None:
+    await crashed(world, "mint: sent")
+    other = world.actor("host-b")
+    for _ in range(5):
+        assert (await other.visit()).wait.reason == "worked on by host-a"
+        world.clock.move(PATIENCE - 1)
+        entry = await world.entry()
+        await other.journal.save(entry, entry.record, replace(entry.lease, seq=entry.lease.seq + 1))
+    assert other.told == []
+
+
+async def test_the_holder_itself_goes_on_at_once_after_a_restart(world: World) -> None:
+    await crashed(world, f"after write {SLOT}")
+    again = world.actor("host-a")
+    world.clock.move(10)
+    await again.visit()
+    assert again.events == ["Staged", "Verified", "Published", "Swept"]
+
+
+POINTS = [
+    "mint: sent",
+    "mint: done",
+    f"before write {SLOT}",
+    f"after write {SLOT}",
+    "verify: sent",
+    f"before write {PLACE}",
+    f"after write {PLACE}",
+    f"before destroy {SLOT}",
+    f"after write {JOURNAL}",
+]
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_wherever_the_first_actor_dies_the_next_ends_with_one_living_token_that_is_published(world, point):
+    await crashed(world, point)
+    other = world.actor("host-b")
+    for _ in range(6):
+        await other.visit()
+        world.clock.move(PATIENCE)
+    assert (await world.record()).phase is Phase.SETTLED
+    assert world.healthy
+    assert [token.id for token in world.target.living()] == [world.consumer.text("provider_id")]
+
+
+async def seqs(world: World, slowness: float) -> int:
+    """How often the journal is written in a first visit that is slow after each step."""
+    actor = world.actor()
+    actor.visitor.tell = lambda happened: world.clock.move(slowness)
+    await actor.visit()
+    return (await world.entry()).lease.seq
+
+
+async def test_before_an_effect_the_lease_is_renewed_when_the_last_write_is_too_old() -> None:
+    quick = await seqs(World(), TTL * RENEW)
+    slow = await seqs(World(), TTL * RENEW + 1)
+    assert slow == quick + 3  # before minting, publishing, sweeping; verifying has no effect
+
+
+async def test_whoever_loses_the_journal_to_another_has_no_effect_and_hears_of_it(world: World) -> None:
+    loser, winner = world.actor("host-a"), world.actor("host-b")
+    entry = await winner.journal.load("blog/bot")
+    real = loser.journal.load
+
+    async def late(name: str):
+        found = await real(name)
+        world.vault.overwrite(JOURNAL, {"winner": "host-b"})
+        return found
+
+    loser.journal.load = late
+    with pytest.raises(Conflict):
+        await loser.visit()
+    assert entry.version == 0
+    assert world.target.calls == []
+    assert not world.consumer.version
+    assert loser.told == []
+
+
+async def test_an_overtaken_actor_publishes_nothing(world: World) -> None:
+    slow, quick = world.actor("host-a"), world.actor("host-b")
+    taken = []
+
+    async def overtake() -> None:
+        entry = await quick.journal.load("blog/bot")
+        await quick.journal.save(entry, entry.record, Lease("host-b", entry.lease.seq + 1, TTL))
+        taken.append(entry.version)
+
+    real = slow.edges.provider.verify
+
+    async def verify(token, secret):
+        await overtake()
+        return await real(token, secret)
+
+    slow.edges.provider.verify = verify
+    with pytest.raises(Conflict):
+        await slow.visit()
+    assert taken
+    assert world.consumer.version == 0
+
+
+@pytest.mark.parametrize("skew", [-30 * MINUTE, 30 * MINUTE])
+async def test_grace_is_not_over_before_both_clocks_say_so(world: World, skew: timedelta) -> None:
+    world.skew = skew
+    actor = world.actor()
+    await actor.visit()
+    world.clock.move(HOUR)
+    seen = await actor.visit(Ask(world.clock.now() + max(skew, timedelta()), "ada"))
+    assert actor.events[-1] == "Published"
+    over = world.clock.now() + HOUR + abs(skew)
+    assert seen.wait.until == over
+    world.clock.move(over - world.clock.now() - SECOND)
+    await actor.visit()
+    assert actor.events[-1] == "Published"
+    world.clock.move(SECOND)
+    await actor.visit()
+    assert actor.events[-1] == "Swept"
+
+
+@pytest.mark.parametrize("skew", [-2 * SECOND, timedelta(), 2 * SECOND])
+async def test_clocks_two_seconds_apart_count_as_the_same(world: World, skew: timedelta) -> None:
+    world.skew = skew
+    seen = await world.actor().visit()
+    assert seen.record.current.at == world.clock.now()
+    assert seen.wait.until == world.clock.now() + timedelta(days=30)
+
+
+async def test_events_are_stamped_with_the_later_clock(world: World) -> None:
+    world.skew = MINUTE
+    seen = await world.actor().visit()
+    assert seen.record.current.at == world.clock.now() + MINUTE

@@ -1,0 +1,212 @@
+"""Owns the processes: each visits the credentials with the real engine, is killed, stopped, started again.
+
+The loop around a visit is a lean stand-in for the real crew, which needs an event loop.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from rotator.engine.bench import Edges
+from rotator.engine.lease import Leases
+from rotator.engine.sweep import sweep
+from rotator.engine.visit import Happened, Visitor
+from rotator.ports import Conflict, Fault
+from rotator.rotation.ask import Answer, Ask, answer
+from rotator.rotation.credential import Credential
+from rotator.rotation.record import Record
+from tests.simulation.journal import SimJournal
+from tests.simulation.wire import attempt
+from tests.simulation.world import Thread, Violation, World, beat
+
+TTL = 30.0
+POLL = 25.0  # seconds until a name is looked at again, whatever the last visit said
+SWEEP = 240.0
+EdgesOf = Callable[[str, "SimClock"], Edges]
+
+
+@dataclass(slots=True)
+class SimClock:
+    """One process's clocks. `skew`: seconds its wall clock is ahead."""
+
+    world: World
+    skew: float
+    boot: float
+
+    def now(self) -> datetime:
+        """See `Clock.now`."""
+        return self.world.date(self.skew)
+
+    def monotonic(self) -> float:
+        """See `Clock.monotonic`."""
+        return self.world.now - self.boot
+
+    async def sleep(self, seconds: float) -> None:
+        """See `Clock.sleep`."""
+        await beat(seconds, "sleep")
+
+
+@dataclass
+class Process:
+    """One process on one host. A restart forgets everything but the host's clock."""
+
+    world: World
+    host: str
+    clock: SimClock
+    journal: SimJournal
+    edges_of: EdgesOf
+    config: dict[str, Credential]
+    told: Callable[[Happened], None]
+    life: int = 0
+    dead: bool = False
+    frozen_until: float = 0.0
+    thawed: float = 0.0
+    asks: dict[str, Ask] = field(default_factory=dict)
+    answers: list[Answer] = field(default_factory=list)
+    seen: dict[str, Record] = field(default_factory=dict)
+    threads: list[Thread] = field(default_factory=list)
+    visitor: Visitor = field(init=False)
+
+    @property
+    def holder(self) -> str:
+        """Who it is in this life."""
+        return f"{self.host}{self.life}"
+
+    def start(self) -> None:
+        """Begin a new life."""
+        self.life += 1
+        self.dead = False
+        self.asks, self.seen = {}, {}
+        self.thawed = self.world.now
+        leases = Leases(self.holder, TTL, self.clock.monotonic)
+        self.visitor = Visitor(self.journal, leases, lambda: self.world.word()[:4], self.told)
+        self.threads = [self._thread(name, self._tend(name)) for name in self.config]
+        self.threads.append(self._thread("*", self._sweeping()))
+        for thread in self.threads:
+            self._alarm(thread, self.world.rng.uniform(0, 2))
+
+    def kill(self) -> None:
+        """SIGKILL: no coroutine may await on the way out. A request on the wire may still take effect."""
+        self.dead = True
+        for thread in self.threads:
+            if thread.wire is not None:
+                landed = self.world.rng.random() < 0.5
+                self.world.fault("kill_landed" if landed else "kill_unsent", thread.name)
+                if landed:
+                    self._later_effect(thread.wire)
+            elif thread.label != "idle":
+                self.world.fault("kill_reading" if thread.label.endswith("sent") else "kill_answered", thread.name)
+            thread.coro.close()
+        self.world.tell(self.holder, "killed")
+        if not self.world.calm:
+            self.world.later(self.world.rng.uniform(0.5, 60), lambda: self.start() if self.dead else None)
+
+    def freeze(self, seconds: float, name: str) -> None:
+        """SIGSTOP, then SIGCONT."""
+        self.frozen_until = self.world.now + seconds
+        self.world.fault("pause_long" if seconds > 1.25 * TTL else "pause_short", name)
+
+    def thaw(self) -> None:
+        """SIGCONT now."""
+        if self.frozen_until > self.world.now:
+            self.frozen_until = self.world.now
+            for thread in self.threads:
+                self._alarm(thread, 0.0)
+
+    def ask(self, name: str, *, emergency: bool) -> None:
+        """`rotate now` arrives on the control socket."""
+        self.asks[name] = Ask(self.clock.now(), "person", emergency)
+        self.wake(name)
+
+    def wake(self, name: str) -> None:
+        """Look at the name at once, unless it is being looked at."""
+        for thread in self.threads:
+            if thread.name == name and thread.label == "idle" and not self.dead:
+                self._alarm(thread, 0.01)
+
+    # --- stepping ---------------------------------------------------------------------------------------------------
+
+    def step(self, thread: Thread) -> None:
+        """Move one coroutine to its next beat."""
+        self.world.running = thread
+        try:
+            seconds, thread.label = thread.coro.send(None)
+        finally:
+            self.world.running = None
+        self._alarm(thread, seconds)
+
+    def _alarm(self, thread: Thread, seconds: float) -> None:
+        thread.wake += 1
+        self.world.later(seconds, lambda wake=thread.wake: self._rung(thread, wake))  # type: ignore[misc]
+
+    def _rung(self, thread: Thread, wake: int) -> None:
+        if self.dead or wake != thread.wake or thread not in self.threads:
+            return
+        if self.world.now < self.frozen_until:
+            self.thawed = self.frozen_until
+            self._alarm(thread, self.frozen_until - self.world.now)
+            return
+        self.step(thread)
+        if thread.label != "idle":
+            self._hazard(thread)
+
+    def _hazard(self, thread: Thread) -> None:
+        world = self.world
+        if world.chance(world.swarm.kill):
+            self.kill()
+        elif world.chance(world.swarm.pause):
+            self.freeze(world.rng.choice((world.rng.uniform(0.3, 10), world.rng.uniform(38, 120))), thread.name)
+
+    def _later_effect(self, effect: Callable[[], object]) -> None:
+        self.world.later(self.world.rng.uniform(0, 3), lambda: attempt(effect) and None)
+
+    def _thread(self, name: str, coro: Coroutine[Any, Any, None]) -> Thread:
+        return Thread(self, name, coro)
+
+    # --- what it does -----------------------------------------------------------------------------------------------
+
+    async def _tend(self, name: str) -> None:
+        while True:
+            pause = await self._visit(name)
+            await beat(min(POLL, max(0.05, pause)), "idle")
+
+    async def _visit(self, name: str) -> float:
+        world, ask = self.world, self.asks.get(name)
+        try:
+            seen = await self.visitor.visit(self.config[name], self.edges_of(name, self.clock), ask)
+        except Violation:
+            raise
+        except Conflict:
+            world.fault("overtaken", name)
+            return world.rng.uniform(0.2, 2)
+        except Fault as fault:
+            world.tell(self.holder, f"visit ends: {fault.reason}", name)
+            return world.rng.uniform(0.5, 3)
+        if seen.record:
+            self.seen[name] = seen.record
+            if ask and (said := answer(seen.record, ask)) is not Answer.OPEN:
+                self.answers.append(said)
+                self.asks.pop(name, None)
+        if seen.refused:
+            return 20.0
+        return (seen.wait.until - self.clock.now()).total_seconds() if seen.wait.until else POLL
+
+    async def _sweeping(self) -> None:
+        for turn in itertools.count():
+            if turn:
+                await self._sweep_once()
+            await beat(self.world.rng.uniform(0.5, 1) * SWEEP, "idle")
+
+    async def _sweep_once(self) -> None:
+        try:
+            listing = self.edges_of("*", self.clock).provider
+            tokens = await listing.find("rotator-")
+            await sweep(tokens, self.config, self.journal, lambda x: self.edges_of(x.name, self.clock), remembered=self.seen)
+        except Fault as fault:
+            self.world.tell(self.holder, f"sweep ends: {fault.reason}")
+
+

@@ -1,0 +1,43 @@
+"""Owns those who read the published value and use it; they know nothing of rotations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.simulation.invariants import Checks
+from tests.simulation.world import World
+
+READS = 4.0  # seconds between reads of Vault; below the shortest grace
+USES = 2.0
+
+
+@dataclass
+class Consumer:
+    """A consumer that refreshes its copy now and then and presents it in between."""
+
+    world: World
+    checks: Checks
+    name: str
+    value: str = ""
+    read_at: float = -1e9
+    urgent: bool = False
+
+    def begin(self) -> None:
+        """Start to read and use."""
+        self.world.later(self.world.rng.uniform(0, USES), self._turn)
+
+    def _turn(self) -> None:
+        if self.world.now - self.read_at >= READS:
+            self._read()
+        if self.value:
+            self.checks.used(self.name, self.value, self.read_at)
+            if token := self.checks.target.by_value.get(self.value):
+                token.last_used = self.world.now // 60 * 60
+        self.world.later(USES if not self.world.calm else 10 * USES, self._turn)
+
+    def _read(self) -> None:
+        place = self.checks.live_path.get(self.name)
+        top = self.checks.vault.top(place) if place else None
+        self.read_at = self.world.now
+        value = (top.values or {}).get("token") if top and not top.deleted else None
+        self.value = value if isinstance(value, str) else ""

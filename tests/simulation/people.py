@@ -1,0 +1,221 @@
+"""Owns what people do to a running system: foreign writes, deletions, asks, settings, clocks; and what consumers do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from rotator.ports import Entry, Lease
+from rotator.rotation import events as ev
+from rotator.rotation.advance import advance
+from rotator.rotation.credential import Credential, OnForeign, Place
+from rotator.rotation.record import Phase, Record
+from rotator.rotation.schedule import Every
+from rotator.vault import document
+from tests.simulation.actors import Process
+from tests.simulation.invariants import Checks
+from tests.simulation.journal import SimJournal, place_of
+from tests.simulation.world import World
+
+
+@dataclass
+class People:
+    """The operator. Each act is a method named like the swarm's word."""
+
+    world: World
+    checks: Checks
+    journal: SimJournal
+    wanted: dict[str, Credential]
+    processes: list[Process]
+
+    def begin(self) -> None:
+        """Act now and then, as the swarm says."""
+        if self.world.swarm.acts:
+            self.world.later(self.world.rng.uniform(5, 120), self._act)
+
+    def _act(self) -> None:
+        if self.world.calm:
+            return
+        name = self.world.rng.choice(sorted(self.wanted))
+        act: Callable[[str], bool | None] = getattr(self, self.world.rng.choice(self.world.swarm.acts))
+        if act(name) is not False:
+            self.world.fault(act.__name__, name)
+        self.begin()
+
+    # --- the consumer path ------------------------------------------------------------------------------------------
+
+    def foreign_write(self, name: str) -> bool | None:
+        """Somebody writes a value of their own."""
+        return self._rewrite(name, {"token": f"foreign-{self.world.word()}"})
+
+    def foreign_key(self, name: str) -> bool | None:
+        """Somebody adds a key and leaves ours alone."""
+        return self._rewrite(name, {f"theirs-{self.world.rng.randrange(3)}": self.world.word()})
+
+    def rollback(self, name: str) -> bool | None:
+        """Somebody writes an older version back."""
+        doc = self.checks.vault.docs.get(self._path(name))
+        older = [x for x in doc.versions.values() if x.values and not x.deleted] if doc else []
+        if not older:
+            return False
+        return self._rewrite(name, dict(self.world.rng.choice(older).values or {}))
+
+    def soft_delete(self, name: str) -> bool | None:
+        """Somebody deletes the newest version."""
+        top = self.checks.vault.top(self._path(name))
+        if top is None:
+            return False
+        top.deleted, top.author, top.at = True, "person", self.world.now
+        return None
+
+    def consumer_metadata(self, name: str) -> bool | None:
+        """Somebody deletes all versions and the metadata: numbers start anew."""
+        return None if self.checks.vault.docs.pop(self._path(name), None) else False
+
+    def slot_metadata(self, name: str) -> bool | None:
+        """The same for the staged slot."""
+        return None if self.checks.vault.docs.pop(Place("kv", f"rotator/staged/{name}"), None) else False
+
+    def journal_metadata(self, name: str) -> bool | None:
+        """The journal is lost. Not while a process is at work on it: check-and-set knows versions, not lineages."""
+        busy = any(t.name == name and t.label != "idle" for p in self.processes for t in p.threads if not p.dead)
+        if busy or self.checks.vault.docs.pop(place_of(name), None) is None:
+            return False
+        self.checks.lost_journals.add(name)
+        self.checks.ledgers[name].latest = None
+        return None
+
+    # --- the target -------------------------------------------------------------------------------------------------
+
+    def person_revokes(self, name: str) -> bool | None:
+        """Somebody revokes one of our tokens."""
+        target = self.checks.target
+        alive = [x for x in target.tokens.values() if target.alive(x) and f"-{name}-" in x.name]
+        if not alive:
+            return False
+        target.end(self.world.rng.choice(alive), "person")
+        return None
+
+    def minter_refused(self, name: str) -> None:
+        """The minter's right is gone for a while."""
+        self.checks.target.minter_refused = True
+        self.world.later(self.world.rng.uniform(5, 60), lambda: setattr(self.checks.target, "minter_refused", False))
+
+    # --- Vault and clocks -------------------------------------------------------------------------------------------
+
+    def seal(self, name: str) -> None:
+        """Vault is sealed for a while."""
+        self._unsure("sealed", self.checks.vault)
+
+    def newer_schema(self, name: str) -> None:
+        """A newer rotator took over the journals, and was rolled back later."""
+        self._unsure("newer", self.journal)
+
+    def _unsure(self, switch: str, where: object) -> None:
+        checks = self.checks
+        setattr(where, switch, True)
+        checks.unsure_since = self.world.now if checks.unsure_since is None else checks.unsure_since
+
+        def over() -> None:
+            setattr(where, switch, False)
+            if not (checks.vault.sealed or self.journal.newer):
+                checks.unsure_since = None
+
+        self.world.later(self.world.rng.uniform(5, 200), over)
+
+    def clock_jump(self, name: str) -> None:
+        """One host's wall clock jumps."""
+        self.world.rng.choice(self.processes).clock.skew = self.world.rng.choice((-3600.0, -5.0, 0.0, 5.0, 3600.0))
+
+    def vault_clock(self, name: str) -> bool | None:
+        """Vault's clock jumps; not in histories in which our own clocks are wrong, too: one of both must be right."""
+        if any(p.clock.skew for p in self.processes) or "clock_jump" in self.world.swarm.acts:
+            return False
+        self.checks.vault.skew = self.world.rng.choice((-3600.0, -30.0, 0.0, 30.0, 3600.0))
+        return None
+
+    # --- wishes and settings ----------------------------------------------------------------------------------------
+
+    def ask(self, name: str) -> None:
+        """`rotate now`."""
+        self.world.rng.choice(self.processes).ask(name, emergency=False)
+
+    def emergency(self, name: str) -> None:
+        """`rotate now --emergency`."""
+        self.world.rng.choice(self.processes).ask(name, emergency=True)
+
+    def schedule(self, name: str) -> None:
+        """Another interval."""
+        interval = timedelta(seconds=self.world.rng.choice((90, 300, 900)))
+        self.settings(name, schedule=Every(interval))
+
+    def policy(self, name: str) -> None:
+        """Other roles: what is published is due."""
+        self.settings(name, options={"roles": self.world.word()})
+
+    def path(self, name: str) -> None:
+        """Another consumer path, where nothing is yet."""
+        place = Place("kv", f"apps/{name}-{self.world.word()[:4]}")
+        self.checks.owner[place] = name
+        self.settings(name, place=place)
+
+    def grace(self, name: str) -> None:
+        """Another grace."""
+        after = timedelta(seconds=self.world.rng.choice((5, 60, 200)))
+        self.settings(name, retire=replace(self.wanted[name].retire, after=after))
+
+    def settings(self, name: str, **changes: object) -> None:
+        """Change the settings; each process reloads when it gets to it."""
+        self.wanted[name] = replace(self.wanted[name], **changes)  # type: ignore[arg-type]  # keys are ours
+        for process in self.processes:
+            self.world.later(self.world.rng.uniform(0, 5), lambda p=process: self._reload(p, name))  # type: ignore[misc]
+
+    def _reload(self, process: Process, name: str) -> None:
+        process.config[name] = self.wanted[name]
+        process.wake(name)
+
+    # --- holds ------------------------------------------------------------------------------------------------------
+
+    def release(self, name: str) -> bool | None:
+        """Lift a hold, with or without having mended anything."""
+        entry = self._entry(name)
+        if entry is None or entry.record is None or entry.record.phase is not Phase.HELD:
+            return False
+        record = advance(entry.record, ev.Released(self.world.date(), "person"))
+        lease = replace(entry.lease, holder="", seq=entry.lease.seq + 1)
+        values: dict[str, object] = {"record": record, "lease": lease, "nonce": self.world.word()}
+        if self.world.swarm.codec:
+            values = document.encode(record, lease, self.world.word(), {})
+        self.checks.vault.put(place_of(name), values, None, "person")
+        return None
+
+    def mend(self, name: str) -> bool | None:
+        """Settle a hold the way its text says: allow overwriting for a while, then release."""
+        if self.release(name) is False:
+            return False
+        self.checks.overwrite_until[name] = self.world.now + 300
+        self.settings(name, on_foreign=OnForeign.OVERWRITE)
+        self.world.later(60, lambda: self.settings(name, on_foreign=OnForeign.HOLD))
+        return None
+
+    def _entry(self, name: str) -> Entry | None:
+        read = self.checks.vault.get(place_of(name))
+        if read.values is None:
+            return None
+        if self.world.swarm.codec:
+            return document.decode(name, read.version, read.values)
+        record, lease = read.values["record"], read.values["lease"]
+        assert isinstance(record, Record)
+        assert isinstance(lease, Lease)
+        return Entry(name, read.version, record, lease)
+
+    def _path(self, name: str) -> Place:
+        return self.checks.live_path.get(name, self.wanted[name].place)
+
+    def _rewrite(self, name: str, changes: dict[str, object]) -> bool | None:
+        place = self._path(name)
+        top = self.checks.vault.top(place)
+        old = dict(top.values or {}) if top and not top.deleted else {}
+        self.checks.vault.put(place, {**old, **changes}, None, "person")
+        return None
