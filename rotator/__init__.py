@@ -19,6 +19,7 @@ FLOORS: tuple[dict[str, str], ...] = (
     {"settings": "TOML to frozen settings; every fault at once"},
     {"status": "health, readiness, metrics, status page", "control": "unix socket: now, reload"},
     {"app": "composition root: knows every class, owns the task group"},
+    {"demo": "the show of `rotate demo`: a world of its own, commentary, proof"},
     {"cli": "one small file per command, loaded lazily"},
     {"__main__": "python -m rotator"},
 )

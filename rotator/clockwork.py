@@ -92,7 +92,7 @@ def check_timezone(name: str) -> str:
     except (ValueError, OSError, KeyError):
         near = get_close_matches(name, available_timezones(), n=1)
         hint = f"did you mean `{near[0]}`?" if near else "write it as Europe/Berlin, or UTC"
-        raise ValueError(f"there is no time zone `{name}`; {hint}") from None
+        raise ValueError(f"there is no such time zone; {hint}") from None
     return name
 
 
@@ -100,7 +100,7 @@ def check_timezone(name: str) -> str:
 def _trigger(expression: str, timezone: str) -> CronTrigger:
     fields = expression.lower().split()
     if len(fields) != 5:
-        raise ValueError(f"has {len(fields)} fields, not five: minute hour day month weekday, such as `0 3 * * 1`")
+        raise ValueError(f"needs five fields, minute hour day month weekday, such as `0 3 * * 1`; it has {len(fields)}")
     if not (all(map(_NUMBERS.fullmatch, fields[:3])) and all(map(_NAMES.fullmatch, fields[3:]))):
         raise ValueError("may hold numbers, `*`, `,`, `-` and `/`, and names of months and weekdays in their places")
     if fields[2] != "*" and fields[4] != "*":

@@ -90,10 +90,12 @@ async def follow(
     asked = {name: app.crew.ask(name, ask, patient=wanted.patient) for name in names}
     end = app.clock.monotonic() + wanted.within
     while not all(each.done.is_set() for each in asked.values()) and app.clock.monotonic() < end:
+        happened = None
         with anyio.move_on_after(0.2):
             happened = await happenings.receive()
-            if happened.credential.name in asked:
-                yield progress(happened)
+        # Not under the timeout: a yield hands it to the caller, and a slow one would be cancelled by it.
+        if happened and happened.credential.name in asked:
+            yield progress(happened)
     for happened in _rest(happenings):
         if happened.credential.name in asked:
             yield progress(happened)

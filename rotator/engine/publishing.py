@@ -19,9 +19,7 @@ from rotator.rotation.steps import Fence, Publish, Request, Verify
 async def request(bench: Bench, record: Record, step: Request) -> ev.Event:
     """Begin, unless the consumer path holds something that is not ours to replace."""
     credential, installation = bench.credential, bench.edges.installation
-    bench.consumer = await bench.edges.store.read(credential.place, strong=True)
-    here = _at_place(record, credential)
-    _, content = await bench.look(here, again=False)
+    doc, content = await bench.look(replace(record, place=credential.place, candidate=None))
     if objection := _objection(bench, content):
         return objection
     return ev.Requested(
@@ -34,11 +32,14 @@ async def request(bench: Bench, record: Record, step: Request) -> ev.Event:
         place=credential.place,
         target=credential.target,
         policy=credential.policy,
+        above=_number(doc),
     )
 
 
-def _at_place(record: Record, credential: Credential) -> Record:
-    return replace(record, place=credential.place, candidate=None)
+def _number(doc: Document) -> int:
+    """The rotation number on the consumer path: a lost journal must not make it go back."""
+    text = doc.text("rotation")
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 async def verify(bench: Bench, record: Record, step: Verify) -> ev.Event:
@@ -75,7 +76,7 @@ async def publish(bench: Bench, record: Record, step: Publish) -> ev.Event:
     """Look, then write with check-and-set over exactly the version the journal names."""
     doc, content = await bench.look(record)
     if content is Content.CANDIDATE:
-        return ev.Published(bench.at, doc.version)
+        return _published(bench, doc.version)
     if objection := _objection(bench, content):
         return objection
     if doc.version != step.expected:
@@ -90,7 +91,11 @@ async def publish(bench: Bench, record: Record, step: Publish) -> ev.Event:
         version = await bench.edges.store.write(record.place or bench.credential.place, values, cas=step.expected)
     except Conflict:
         return ev.Faulted(bench.at, "publish", "the consumer path was written by somebody else at the same moment")
-    return ev.Published(bench.at, version)
+    return _published(bench, version)
+
+
+def _published(bench: Bench, version: int) -> ev.Published:
+    return ev.Published(bench.at, version, grace_ends=bench.at + bench.credential.retire.after)
 
 
 def merged(doc: Document, credential: Credential, record: Record, staged: Staged) -> dict[str, object]:
@@ -115,7 +120,7 @@ async def fence(bench: Bench, record: Record, step: Fence) -> ev.Event:
     """Move the consumer path on, unchanged, so that no older authorisation to publish can succeed."""
     doc, content = await bench.look(record)
     if content is Content.CANDIDATE:
-        return ev.Published(bench.at, doc.version)
+        return _published(bench, doc.version)
     if doc.version != step.expected:
         return ev.Fenced(bench.at, doc.version)
     place = record.place or bench.credential.place

@@ -23,7 +23,8 @@ async def condemn(bench: Bench, record: Record, step: Condemn) -> ev.Event:
     if trouble := await _prove_published(bench, record, current):
         return trouble
     use = await _use(bench, record, predecessor)
-    verdict = judge(bench.credential.retire, current.at, bench.now, use, emergency=record.emergency)
+    policy, promised = bench.credential.retire, record.grace_ends
+    verdict = judge(policy, current.at, bench.now, use, emergency=record.emergency, promised=promised)
     match verdict:
         case Go(evidence):
             return ev.Condemned(bench.at, evidence)

@@ -50,12 +50,12 @@ def configure(level: str = "info", json: bool | None = None, stream: TextIO | No
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,  # a reload may change the level
     )
-    handler = _Stream(out)
-    handler.setFormatter(_Redacted(foreign_pre_chain=[*shared, _name_foreign], processors=_rendering(as_json, out)))
+    lines = _Stream(out)
+    lines.setFormatter(_Redacted(foreign_pre_chain=[*shared, _name_foreign], processors=_rendering(as_json, out)))
     root = logging.getLogger()
     for old in [old for old in root.handlers if isinstance(old, _Stream)]:
         root.removeHandler(old)
-    root.addHandler(handler)
+    root.addHandler(lines)
     root.setLevel(number)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))

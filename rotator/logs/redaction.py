@@ -25,7 +25,7 @@ _SHAPES = re.compile(
     | \bhv[sbr]\.[\w-]{8,}                                              # Vault and OpenBao tokens
     | \b[sbr]\.[A-Za-z0-9]{24}\b                                        # ... as they were before
     | \beyJ[\w-]{6,}(?:\.[\w-]*){0,4}                                   # a JSON web token, or its beginning
-    | -----BEGIN\ [A-Z0-9 ]{1,40}-----(?:(?:[\w+/=:,\s-]|\\[nr])*?-----END\ [A-Z0-9 ]{1,40}-----
+    | -----BEGIN\ [A-Z0-9 ]{1,40}-----(?:(?:[\w+/=:,\s]|-(?!-)|\\[nr])*-----END\ [A-Z0-9 ]{1,40}-----
                                        |(?:[A-Za-z0-9+/=\s]|\\[nr])*)   # a PEM block, or its beginning
     | (?<=://)[^\s/:@"'\\]+:[^\s/@"'\\]+(?=@)                           # a name and password in an address
     | (?<=\b[Bb]earer\ )(?=[a-z._~-]*[A-Z0-9+/])[\w.~+/=-]{4,}          # Authorization headers; a word such as

@@ -40,7 +40,7 @@ class HaloPat:
     @property
     def capabilities(self) -> Capabilities:
         """`named_mint` only once the server is known to keep names."""
-        named = self._site.names_kept is True
+        named = self._site.server.names_kept is True
         return Capabilities(named_mint=named, lists=True, restores=True, reports_last_use=True)
 
     async def mint(self, name: str, expires_at: datetime | None) -> Minted:
@@ -50,7 +50,7 @@ class HaloPat:
             raise await self._why_400(name)
         text = take_token(expect(answer).document)
         record = read(answer.document)
-        self._site.names_kept = record.metadata.name == name
+        self._site.server.names_kept = record.metadata.name == name
         return Minted(record.token(name), Secret(text))
 
     async def _why_400(self, name: str) -> Refused:
@@ -61,7 +61,7 @@ class HaloPat:
 
     async def find(self, prefix: str) -> tuple[Token, ...]:
         """Living tokens minted under a name that begins with `prefix`: by name where that can be, else from a list."""
-        if parse(prefix) and self._site.names_kept is not False:
+        if parse(prefix) and self._site.server.names_kept is not False:
             record = await self._site.record(prefix)
             if record:
                 return (record.token(prefix),) if record.living else ()

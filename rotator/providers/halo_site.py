@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
@@ -27,12 +28,19 @@ GATE = "since 2.26.0 the account may need a verified e-mail address; before 2.17
 _EVERYBODY = {"anonymous", "authenticated"}
 
 
+@dataclass(slots=True)
+class Server:
+    """What is known about a server, shared by every view of its site. `names_kept`: a chosen name survives a mint."""
+
+    names_kept: bool | None
+
+
 class HaloSite:
-    """One Halo CMS, shared by its credentials. `names_kept`: whether a chosen name survives; None: not yet known."""
+    """One Halo CMS, shared by its credentials."""
 
     def __init__(self, http: Http, keys: HaloTargetKeys, minter: Minter, clock: Clock) -> None:
         """Takes over `http`, which aclose() closes."""
-        self.names_kept = keys.keeps_names
+        self.server = Server(keys.keeps_names)
         self.username = keys.username
         self._http = http
         self._minter = minter
@@ -159,8 +167,8 @@ def expect(answer: Answer) -> Answer:
 
 
 def _revoked_before(record: PatRecord, instant: datetime) -> bool:
-    spec, deleted = record.spec, record.metadata.deletion_timestamp
-    return spec.revoked and spec.revokes_at is not None and spec.revokes_at < instant and deleted is None
+    spec = record.spec
+    return spec.revoked and spec.revokes_at is not None and spec.revokes_at < instant
 
 
 def _why_401(auth: Auth, answer: Answer) -> str:

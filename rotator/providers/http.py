@@ -95,7 +95,7 @@ class Http:
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
             trust_env=False,
-            verify=_tls(keys.ca_file),
+            verify=tls_context(keys.ca_file),
             timeout=httpx.Timeout(connect=phase, read=phase, write=phase, pool=phase),
             limits=httpx.Limits(max_connections=8, max_keepalive_connections=8),
             transport=transport,
@@ -117,6 +117,8 @@ class Http:
         headers = {"Authorization": _authorization(auth)} if auth else {}
         request = self._client.build_request(method, self._base + path, headers=headers, json=json)
         async with self._turnstile.turn():
+            if self._client.is_closed:
+                raise Transient(f"{method} to {self._where} not sent: this target has been closed")
             try:
                 with anyio.fail_after(self._deadline):
                     return await self._exchange(request, cap)
@@ -166,7 +168,8 @@ class Http:
         return float(min(max(0, ceil(wait)), _LONGEST_PAUSE))
 
 
-def _tls(ca_file: str | None) -> ssl.SSLContext:
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """Certificates and host names are checked, by the system's authorities or those of one file; TLS 1.2 or newer."""
     context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

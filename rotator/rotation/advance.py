@@ -23,7 +23,7 @@ def _requested(record: Record, event: ev.Requested) -> Record:
     return replace(
         record,
         phase=Phase.REQUESTED,
-        rotation=record.rotation + 1,
+        rotation=max(record.rotation, event.above) + 1,
         attempt=1,
         why=event.why,
         asked_by=event.asked_by,
@@ -87,11 +87,7 @@ def _mint_refused(record: Record, event: ev.MintRefused) -> Record:
 
 def _verified(record: Record, event: ev.Verified) -> Record:
     return replace(
-        record,
-        phase=Phase.VERIFIED,
-        verified_at=event.at,
-        expected_version=event.expected_version,
-        retry_at=None,
+        record, phase=Phase.VERIFIED, verified_at=event.at, expected_version=event.expected_version, retry_at=None
     )
 
 
@@ -130,6 +126,7 @@ def _published(record: Record, event: ev.Published) -> Record:
         phase=Phase.PUBLISHED,
         current=current,
         predecessor=record.predecessor or record.current,
+        grace_ends=event.grace_ends,
         candidate=None,
         abandoned="",
         refused_at=None,
@@ -157,13 +154,7 @@ def _disproved(record: Record, event: ev.Disproved) -> Record:
     """A new rotation is due at once. A live predecessor is kept: it is retired after the next publication."""
     failure = Failure("condemn", event.reason, event.at)
     return replace(
-        record,
-        phase=Phase.SETTLED,
-        refused_at=event.at,
-        failure=failure,
-        strays=True,
-        emergency=False,
-        retry_at=None,
+        record, phase=Phase.SETTLED, refused_at=event.at, failure=failure, strays=True, emergency=False, retry_at=None
     )
 
 

@@ -92,7 +92,9 @@ def _verified(credential: Credential, record: Record, now: datetime, ask: Ask | 
 def _published(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
     if record.predecessor is None or record.current is None:
         return Sweep(record.strays)
-    earliest = retire.earliest(credential.retire, record.current.at, emergency=record.emergency)
+    if record.emergency:
+        return Condemn()
+    earliest = retire.earliest(credential.retire, record.current.at, emergency=False, promised=record.grace_ends)
     return Wait(earliest, "predecessor in grace") if now < earliest else Condemn()
 
 

@@ -22,6 +22,7 @@ class Requested:
     place: Place
     target: str
     policy: str
+    above: int = 0  # the rotation number found on the consumer path: ours must be greater
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +98,11 @@ class Overtaken:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The candidate is the newest version on the consumer path."""
+    """The candidate is the newest version on the consumer path. The predecessor is promised its grace."""
 
     at: datetime
     version: int
+    grace_ends: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

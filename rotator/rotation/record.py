@@ -125,6 +125,7 @@ class Record:
     abandoned: str = ""
     current: Published | None = None
     predecessor: Published | None = None
+    grace_ends: datetime | None = None  # as promised at publication; settings may only extend it
     condemned_at: datetime | None = None
     evidence: str = ""
     slot_version: int = 0  # the staged slot's newest version that we know of

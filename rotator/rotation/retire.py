@@ -43,17 +43,30 @@ class Use:
 Judgement = Go | NotYet | StillUsed
 
 
-def earliest(policy: Retirement, published_at: datetime, *, emergency: bool) -> datetime:
-    """Before this time there is nothing to judge."""
-    return published_at if emergency else published_at + policy.after
+def earliest(
+    policy: Retirement, published_at: datetime, *, emergency: bool, promised: datetime | None = None
+) -> datetime:
+    """Before this time there is nothing to judge. Settings changed since may extend the promised end, not shorten it."""
+    if emergency:
+        return published_at
+    return max(published_at + policy.after, promised or published_at)
 
 
-def judge(policy: Retirement, published_at: datetime, now: datetime, use: Use, *, emergency: bool) -> Judgement:
+def judge(
+    policy: Retirement,
+    published_at: datetime,
+    now: datetime,
+    use: Use,
+    *,
+    emergency: bool,
+    promised: datetime | None = None,
+) -> Judgement:
     """Whether the predecessor may go, by what evidence; the successor's proof is the caller's to bring."""
     if emergency:
         return Go("emergency: successor published and proven")
-    if now < published_at + policy.after:
-        return NotYet(published_at + policy.after, "in grace")
+    grace_ends = earliest(policy, published_at, emergency=False, promised=promised)
+    if now < grace_ends:
+        return NotYet(grace_ends, "in grace")
     if policy.quiet is None or not use.reported:
         return Go(f"successor proven, {policy.after} since publication")
     if use.last is not None and use.last + policy.quiet <= now:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from rotator.rotation.credential import AtDeadline, Credential, Limits, OnForeign, Place, Retirement
 from rotator.rotation.schedule import Every, FractionOfLife, Schedule
-from rotator.settings.faults import WrongValueError, suggest
+from rotator.settings.faults import WrongValueError, quoted, suggest
 from rotator.settings.kinds import Kind, own_keys, read_struct, written
 from rotator.settings.model import Target
 from rotator.settings.section import Section
@@ -62,7 +62,7 @@ def read_credential(section: Section, name: str, known: Known, defaults: Section
     """One credential; None when it is faulty."""
     target = section.need("target", text, "", '"NAME" of a [targets.NAME] section')
     if target and target not in known.targets and not section.source.book.partial:
-        section.fault("target", f"there is no target `{target}`; {suggest(target, known.targets)}")
+        section.fault("target", f"there is no target {quoted(target)}; {suggest(target, known.targets)}")
     home = known.targets.get(target)
     kind = _kind(section, known, known.families.get(target))
     lifetime = section.take("lifetime", _lifetime, timedelta(days=90))
@@ -92,7 +92,7 @@ def read_credential(section: Section, name: str, known: Known, defaults: Section
 def _kind(section: Section, known: Known, family: str | None) -> Kind | None:
     asked = section.take("kind", text, "")
     if asked and asked not in known.kinds:
-        section.fault("kind", f"there is no kind of credential `{asked}`; {suggest(asked, known.kinds)}")
+        section.fault("kind", f"there is no kind of credential {quoted(asked)}; {suggest(asked, known.kinds)}")
         return None
     if family is None:
         return known.kinds.get(asked)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+
+_WORD = re.compile(r"[A-Za-z][a-z0-9_/-]{0,31}")
 
 
 class WrongValueError(ValueError):
@@ -33,10 +36,20 @@ class SettingsError(Exception):
         super().__init__("\n".join(str(fault) for fault in self.faults))
 
 
+def quoted(word: str) -> str:
+    """The word, when it looks like one; anything else might be a secret that was pasted into the wrong place."""
+    return f"`{word}`" if _WORD.fullmatch(word) else "this"
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """A question after the choice that was probably meant; nothing when none is near."""
+    near = get_close_matches(word, sorted(choices), n=1)
+    return f"did you mean `{near[0]}`?" if near else ""
+
+
 def suggest(word: str, choices: Iterable[str]) -> str:
-    """A closing half sentence: the choice that was probably meant, else what there is to choose from."""
+    """The choice that was probably meant, else what there is to choose from."""
     known = sorted(choices)
-    near = get_close_matches(word, known, n=1)
-    if near:
-        return f"did you mean `{near[0]}`?"
-    return f"known: {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}" if known else "there is none yet"
+    if not known:
+        return "there is none yet"
+    return nearest(word, known) or f"known: {', '.join(known[:12])}{', ...' if len(known) > 12 else ''}"

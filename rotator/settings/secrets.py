@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rotator.rotation.reference import SecretRef, Source
 from rotator.rotation.secret import Secret
-from rotator.settings.faults import WrongValueError, suggest
+from rotator.settings.faults import WrongValueError, quoted, suggest
 from rotator.settings.values import file, sort_of, text, word
 
 _HOW = 'refer to it: {file = "/path"}, {credential = "name"} (systemd) or {vault = "mount/path#key"}'
@@ -34,7 +34,7 @@ def secret_ref(value: object) -> SecretRef:
         raise WrongValueError(f"must name exactly one place; {_HOW}")
     source, where = next(iter(value.items()))
     if source not in tuple(Source):
-        raise WrongValueError(f"`{source}` keeps no secrets, {suggest(source, tuple(Source))}; {_HOW}")
+        raise WrongValueError(f"{quoted(source)} keeps no secrets, {suggest(source, tuple(Source))}; {_HOW}")
     return _READ[Source(source)](where)
 
 

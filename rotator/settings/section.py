@@ -116,7 +116,11 @@ class Section:
     def finish(self) -> None:
         """Report the keys that nobody asked for."""
         for key in self.table.keys() - self.known:
-            self.fault(key, f"unknown key; {suggest(key, self.known)}")
+            text = f"unknown key; {suggest(key, self.known)}"
+            if isinstance(self.table[key], dict) and len(self.path) == 2:
+                # A dot in a header opens a table within: the usual slip with names that have dots.
+                text += f'; a name with a dot is quoted: [{self.path[0]}."{self.path[1]}.{key}"]'
+            self.fault(key, text)
 
     def fault(self, key: str, text: str) -> None:
         """Report a fault at a key of this table, or at the table itself when the key is empty."""

@@ -42,8 +42,8 @@ def read_vault(section: Section) -> Vault:
         prefix=section.take("prefix", vault_path, "rotator"),
         ca_file=section.take("ca_file", file, None),
         allow_insecure_http=insecure,
-        connect_timeout=section.take("connect_timeout", span(_SECOND / 10, _HOUR / 12), timedelta(seconds=3)),
-        read_timeout=section.take("read_timeout", span(_SECOND / 10, _HOUR / 12), timedelta(seconds=5)),
+        connect_timeout=section.take("connect_timeout", span(_SECOND, _HOUR / 12), timedelta(seconds=3)),
+        read_timeout=section.take("read_timeout", span(_SECOND, _HOUR / 12), timedelta(seconds=5)),
     )
     section.close(auth)
     section.finish()
@@ -98,7 +98,7 @@ def read_daemon(section: Section) -> Daemon:
         socket=section.take("socket", _socket, "/run/rotator/control.sock"),
         workers=section.take("workers", whole(1, 256), 8),
         in_flight=section.take("in_flight", whole(1, 256), 8),
-        tick=section.take("tick", span(_SECOND / 10, 60 * _SECOND), _SECOND),
+        tick=section.take("tick", span(_SECOND, 60 * _SECOND), _SECOND),
         lease=section.take("lease", span(5 * _SECOND, _HOUR), 30 * _SECOND),
         reconcile=section.take("reconcile", span(10 * _SECOND, 24 * _HOUR), timedelta(minutes=5)),
         sweep=section.take("sweep", span(60 * _SECOND, 24 * 7 * _HOUR), _HOUR),

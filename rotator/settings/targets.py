@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
-from rotator.settings.faults import WrongValueError, suggest
+from rotator.settings.faults import WrongValueError, quoted, suggest
 from rotator.settings.kinds import Kind, own_keys, read_struct
 from rotator.settings.model import Minter, Target
 from rotator.settings.secrets import secret_ref
@@ -21,7 +21,7 @@ def read_target(section: Section, name: str, kinds: Mapping[str, Kind]) -> Targe
     kind = section.need("kind", lambda value: _family(value, families), "", f'"{next(iter(families), "halo-cms")}"')
     in_flight = section.take("in_flight", whole(1, 64), 2)
     settle = section.take("settle", span(timedelta(0), timedelta(minutes=10)), timedelta(seconds=10))
-    minter = read_minter(section) if "minter" not in _declared(families.get(kind)) else None
+    minter = read_minter(section) if _wants_minter(families.get(kind)) else None
     if kind not in families:
         return None  # without a kind nobody knows which other keys belong here
     keys = read_struct(section, families[kind].target)
@@ -31,21 +31,23 @@ def read_target(section: Section, name: str, kinds: Mapping[str, Kind]) -> Targe
     return Target(name, kind, keys, minter, in_flight, settle)
 
 
-def _declared(kind: Kind | None) -> Iterable[str]:
-    return own_keys(kind.target) if kind else ()
+def _wants_minter(kind: Kind | None) -> bool:
+    return kind is None or "minter" not in own_keys(kind.target)
 
 
 def _family(value: object, families: Iterable[str]) -> str:
     family = text(value)
     if family not in families:
-        raise WrongValueError(f"there is no kind of target `{family}`; {suggest(family, families)}")
+        raise WrongValueError(f"there is no kind of target {quoted(family)}; {suggest(family, families)}")
     return family
 
 
 def read_minter(section: Section) -> Minter | None:
-    """The `minter` of a target; None when it is absent or faulty."""
+    """The `minter` of a target; None when it is absent or no table, which is reported."""
     given = section.inner("minter")
     if given is None:
+        if not section.has("minter"):
+            section.fault("", f"`minter` is missing, the identity that mints: {_FORMS}")
         return None
     minter = Minter(
         pat=given.take("pat", secret_ref, None),

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import TypeVar
 
-from rotator.settings.faults import WrongValueError, suggest
+from rotator.settings.faults import WrongValueError, nearest, quoted
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
@@ -127,7 +127,7 @@ def spell(length: timedelta) -> str:
         count, left = divmod(left, size)
         if count:
             words.append(f"{count}{unit}")
-    return "".join(words[:2]) or "0s"
+    return "".join(words[:3]) or "0s"
 
 
 def one_of(choices: type[E]) -> Reader[E]:
@@ -136,7 +136,10 @@ def one_of(choices: type[E]) -> Reader[E]:
     def read(value: object) -> E:
         word = text(value)
         if word not in tuple(choices):
-            raise WrongValueError(f"`{word}` is not one of {', '.join(choices)}; {suggest(word, choices)}")
+            meant = nearest(word, choices)
+            raise WrongValueError(
+                f"{quoted(word)} is not one of {', '.join(choices)}" + (f"; {meant}" if meant else "")
+            )
         return choices(word)
 
     return read

@@ -87,7 +87,7 @@ class HardenedAdapter(JSONAdapter):  # type: ignore[misc]  # hvac ships no types
             ) as response:
                 body = _read(response)
         except (RequestException, HTTPError, HTTPException, OSError, UnicodeError) as error:
-            raise Transient(_network_words(error)) from None
+            raise _network_fault(error) from None
         return _judge(response, body)
 
     def get_login_token(self, response: Answer) -> Secret:
@@ -147,13 +147,15 @@ def _read(response: requests.Response) -> bytes:
     return bytes(body)
 
 
-def _network_words(error: Exception) -> str:
-    """A sentence about a failed exchange; only the exception's kind is used, its text may quote URLs and headers."""
+def _network_fault(error: Exception) -> Fault:
+    """A failed exchange in words; only the exception's kind is used, its text may quote URLs and headers."""
+    if type(error) is OSError or isinstance(error, FileNotFoundError | PermissionError):
+        return Refused("a certificate file cannot be read (see ca_file and client_cert)")
     if isinstance(error, SSLError):
-        return "TLS with Vault failed: certificate, host name or protocol not accepted (see ca_file)"
+        return Transient("TLS with Vault failed: certificate, host name or protocol not accepted (see ca_file)")
     if isinstance(error, ConnectTimeout):
-        return "no connection to Vault within the connect timeout"
-    return f"no usable answer from Vault ({type(error).__name__})"
+        return Transient("no connection to Vault within the connect timeout")
+    return Transient(f"no usable answer from Vault ({type(error).__name__})")
 
 
 def _judge(response: requests.Response, raw: bytes) -> Answer:

@@ -22,7 +22,14 @@ from rotator.rotation.record import Record
 
 SCHEMA = 1
 _OURS = frozenset({"schema", "nonce", "lease", *(field.name for field in fields(Record))})
-_WHERE = re.compile(r"`\$\.?([^`]*)`")
+_WHERE = re.compile(r"`\$\.([^`]*)`")
+_ABSENT = re.compile(r"missing required field `(\w+)`")
+
+
+class _Leased(msgspec.Struct):
+    """The part of the document that is not the record's."""
+
+    lease: Lease = Lease()
 
 
 def encode(record: Record, lease: Lease, nonce: str, foreign: Mapping[str, object]) -> dict[str, object]:
@@ -41,7 +48,7 @@ def decode(name: str, version: int, values: Mapping[str, object], server_time: d
         raise Refused(f"the journal of {name} was written by a newer rotator (schema {int(schema)}): read-only here")
     try:
         record = msgspec.convert(values, Record, strict=False)
-        lease = msgspec.convert(values.get("lease", {}), Lease, strict=False)
+        lease = msgspec.convert(values, _Leased, strict=False).lease
     except msgspec.ValidationError as error:
         raise Refused(f"the journal of {name} cannot be read: {_key(str(error))}") from None
     for key, time in _times(record):
@@ -64,8 +71,10 @@ def _texts(value: Any) -> Any:
 
 def _key(words: str) -> str:
     """The key a validation error is about. Its other words may quote what a person typed there."""
-    where = _WHERE.findall(words)
-    return f"the value of `{where[-1]}` is not what it should be" if where and where[-1] else "a key is missing"
+    where, absent = _WHERE.findall(words)[-1:], _ABSENT.findall(words)
+    if absent:
+        return f"`{'.'.join(where + absent)}` is missing"
+    return f"the value of `{where[0]}` is not what it should be" if where else "it is not a record"
 
 
 def _times(value: object, path: str = "") -> Iterator[tuple[str, datetime]]:

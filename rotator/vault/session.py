@@ -157,7 +157,7 @@ class Session:
             try:
                 live = await self._logged_in()
                 await self.clock.sleep(self._until_renewal(live))
-                if self._live is live:
+                if self._live is live and not live.for_ever:
                     await self._prolong(live)
             except Fault:
                 await self.clock.sleep(RETRY_PAUSE)  # every request tells the engine the same; health shows it
@@ -186,7 +186,7 @@ class Session:
         return True
 
     def _until_renewal(self, live: _Live) -> float:
-        """Seconds. A token that never ends is looked at once an hour, should it have been replaced."""
+        """Seconds. After an hour we look whether a token that never ends was replaced by one that does."""
         if live.for_ever:
             return 3600.0
         return max(live.grant.ttl * RENEW_AT - (self.clock.monotonic() - live.since), 1.0)

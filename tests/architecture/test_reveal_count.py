@@ -7,10 +7,14 @@ import ast
 from tests.architecture.source import files, short, tree
 
 WAYS_OUT = {
+    "rotator/logs/redaction.py": 1,  # to know what to blot out
+    "rotator/providers/halo_record.py": 2,  # the form of a Halo token, and the id inside it
     "rotator/providers/http.py": 2,  # the Authorization header: bearer, basic
-    "rotator/sandbox/cms/model.py": 1,  # the sandbox is the target: it has to know what it minted
-    "rotator/sandbox/openbao.py": 1,  # the root token of a server of our own
-    "rotator/vault/adapter.py": 1,  # the body of a request to Vault
+    "rotator/vault/adapter.py": 1,  # a request to Vault: its token and its body
+    # the sandbox is no part of the daemon: it plays the target and the person who sets things up
+    "rotator/sandbox/cms/model.py": 1,
+    "rotator/sandbox/openbao.py": 2,
+    "rotator/sandbox/world.py": 4,
 }
 
 

@@ -24,7 +24,7 @@ def _fires(cron: Cron, start: datetime, count: int) -> list[str]:
 
 
 def _utc(*parts: int) -> datetime:
-    return datetime(*parts, tzinfo=UTC)  # type: ignore[misc, arg-type]
+    return datetime(*parts, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_what_cannot_be_is_refused(expression: str) -> None:
 
 @pytest.mark.parametrize("zone", ["Europe", "Europe/Berlni", "", "/etc/passwd", "../x", "a\x00b"])
 def test_no_such_zone(zone: str) -> None:
-    with pytest.raises(ValueError, match="there is no time zone"):
+    with pytest.raises(ValueError, match="there is no such time zone"):
         check_timezone(zone)
 
 

@@ -103,6 +103,17 @@ async def test_before_an_effect_the_lease_is_renewed_when_the_last_write_is_too_
     assert slow == quick + 3  # before minting, publishing, sweeping; verifying has no effect
 
 
+async def test_a_visit_that_begins_with_an_effect_claims_the_lease_first(world: World) -> None:
+    dead = await crashed(world, f"before destroy {SLOT}")
+    before, held = (await world.entry()).lease, []
+    again, world_lease = world.actor("host-a"), lambda: world.vault.get(JOURNAL).values["lease"]
+    again.hook = lambda label: held.append(world_lease()) if label == f"before destroy {SLOT}" else None
+    await again.visit()
+    assert dead.events[-1] == "Published"
+    assert again.events == ["Swept"]
+    assert [(lease["holder"], int(lease["seq"])) for lease in held] == [("host-a", before.seq + 1)]
+
+
 async def test_whoever_loses_the_journal_to_another_has_no_effect_and_hears_of_it(world: World) -> None:
     loser, winner = world.actor("host-a"), world.actor("host-b")
     entry = await winner.journal.load("blog/bot")

@@ -24,7 +24,6 @@ def out() -> Iterator[io.StringIO]:
     before = (sys.excepthook, threading.excepthook, sys.unraisablehook)
     handlers, level = list(root.handlers), root.level
     levels = {name: logging.getLogger(name).level for name in logs._QUIET}
-    root.handlers[:] = []  # pytest's own would raise at a line that cannot be rendered
     logs.configure("debug", json=True, stream=stream)
     yield stream
     logging.captureWarnings(False)

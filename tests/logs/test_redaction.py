@@ -7,6 +7,7 @@ import gc
 import json
 import secrets
 import threading
+import time
 import urllib.parse
 from collections.abc import Callable
 
@@ -138,6 +139,19 @@ def test_what_looks_like_a_secret_is_blotted(shape: str) -> None:
 
 def test_a_pem_block_that_was_cut_off_is_blotted_as_far_as_it_goes() -> None:
     assert Redactor()('{"x": "-----BEGIN PRIVATE KEY-----\\nMIIEow", "y": 2}') == f'{{"x": "{BLOT}", "y": 2}}'
+
+
+@pytest.mark.parametrize("piece", ["-----BEGIN A-----", "eyJ", "://a", "Bearer A", "pat_ey"])
+def test_text_made_to_be_slow_is_not(piece: str) -> None:
+    began = time.process_time()
+    Redactor()(piece * 5000)
+    assert time.process_time() - began < 1  # seconds; about 0.05 on an idle core
+
+
+def test_an_encrypted_pem_block_with_its_headers_is_blotted() -> None:
+    head = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0F"
+    block = f"{head}\n\nMIIE\n-----END RSA PRIVATE KEY-----"
+    assert Redactor()(f"x {block} y") == f"x {BLOT} y"
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "Basic", "basic"])

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from rotator.ports import Accepted, Fault, MinterRefused, Outcome, Refused, Rejected, Transient, Unknown, Verdict
-from rotator.providers.auth import Basic, Bearer
+from rotator.providers.auth import Auth, Basic, Bearer
 from rotator.providers.halo_cms import HaloPat
 from rotator.providers.halo_site import HaloSite
 from rotator.providers.keys import HaloPatKeys
@@ -62,10 +62,18 @@ async def test_a_mint_tells_its_secret_in_the_secret_only(world: World) -> None:
 @pytest.mark.parametrize(("version", "kept"), [("2.26.0", True), ("2.20.18", False)])
 async def test_whether_names_are_kept_is_learnt_from_the_first_mint(version: str, kept: bool, clock: HandClock) -> None:
     async with halo.running(version, clock) as world:
-        assert world.site.names_kept is None
+        assert world.site.server.names_kept is None
         assert not world.pat().capabilities.named_mint
         await world.pat().mint(NAME, None)
-        assert world.site.names_kept is kept
+        assert world.site.server.names_kept is kept
+
+
+async def test_what_is_learnt_through_one_minter_is_known_to_all(world: World) -> None:
+    async def minter() -> Auth:
+        return world.auth
+
+    await pat_on(world.site.minted_by(minter)).mint(NAME, None)
+    assert world.pat().capabilities.named_mint
 
 
 async def test_a_version_in_the_settings_says_it_beforehand(clock: HandClock) -> None:

@@ -167,8 +167,15 @@ async def test_a_drip_ends_at_the_deadline_although_every_byte_is_in_time() -> N
         return httpx.Response(200, content=drip(), headers=AS_JSON)
 
     edge = http(handler, deadline=timedelta(milliseconds=20))
-    with pytest.raises(Transient, match="no answer within"):
+    with pytest.raises(Transient, match="no answer within"), anyio.fail_after(1):
         await edge.request("GET", "/x", cap=1 << 30)
+
+
+async def test_a_call_to_a_target_that_was_closed_is_not_sent() -> None:
+    edge = http(answers(200))
+    await edge.aclose()
+    with pytest.raises(Transient, match="not sent"):
+        await edge.request("GET", "/x")
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,9 @@ PUBLISHING: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
     ),
     "published: the candidate is current, the former current is the predecessor": (
         record(VERIFIED, **PAUSED, refused_at=NOW, abandoned="401"),
-        ev.Published(AT, 2),
+        ev.Published(AT, 2, AT + HOUR),
         {
+            "grace_ends": AT + HOUR,
             "phase": PUBLISHED,
             "current": published(2, AT),
             "predecessor": published(1),
@@ -65,13 +66,13 @@ PUBLISHING: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
     ),
     "published for the first time: there is no predecessor": (
         record(VERIFIED, current=None),
-        ev.Published(AT, 2),
-        {"phase": PUBLISHED, "current": published(2, AT), "candidate": None},
+        ev.Published(AT, 2, AT + HOUR),
+        {"grace_ends": AT + HOUR, "phase": PUBLISHED, "current": published(2, AT), "candidate": None},
     ),
     "published while a predecessor is still alive: that one stays the predecessor": (
         record(VERIFIED, current=published(1, NOW), predecessor=published(0, NOW - DAY)),
-        ev.Published(AT, 2),
-        {"phase": PUBLISHED, "current": published(2, AT), "candidate": None},
+        ev.Published(AT, 2, AT + HOUR),
+        {"grace_ends": AT + HOUR, "phase": PUBLISHED, "current": published(2, AT), "candidate": None},
     ),
     "fenced: nothing can publish the candidate any more, it may be burned": (
         record(VERIFIED, abandoned="401", retry_at=NOW),

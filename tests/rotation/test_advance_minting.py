@@ -82,6 +82,19 @@ TABLE: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
             "mints": (AT - DAY + MINUTE, AT),
         },
     ),
+    "requested over a greater number on the consumer path: ours is greater still": (
+        record(SETTLED),
+        replace(begun, above=41, asked_by="", emergency=False, policy=record(SETTLED).policy),
+        {
+            "phase": REQUESTED,
+            "rotation": 42,
+            "why": Why.AGED,
+            "requested_at": AT,
+            "sends": 1,
+            "sent_at": AT,
+            "mints": (AT,),
+        },
+    ),
     "staged: the candidate is durable, what was in doubt is not any more": (
         record(REQUESTED, uncertain=True, retry_at=NOW),
         ev.Staged(AT, candidate()),

@@ -195,6 +195,9 @@ def test_a_rotation_never_has_more_attempts_than_its_limit(sends: int) -> None:
     assert step == Burn(NAME, give_up=True)
 
 
-def test_a_longer_grace_in_new_settings_counts_for_the_predecessor_in_grace() -> None:
-    patient = credential(retire=Retirement(after=2 * HOUR))
-    assert next_step(patient, record(PUBLISHED), NOW + HOUR) == Wait(NOW + 2 * HOUR, "predecessor in grace")
+def test_new_settings_may_prolong_the_grace_that_was_promised_but_not_shorten_it() -> None:
+    promised = record(PUBLISHED, grace_ends=NOW + HOUR)
+    patient, hasty = (credential(retire=Retirement(after=after)) for after in (2 * HOUR, MINUTE))
+    assert next_step(patient, promised, NOW + HOUR) == Wait(NOW + 2 * HOUR, "predecessor in grace")
+    assert next_step(hasty, promised, NOW + MINUTE) == Wait(NOW + HOUR, "predecessor in grace")
+    assert next_step(hasty, promised, NOW + HOUR) == Condemn()

@@ -116,6 +116,17 @@ def test_there_is_nothing_to_judge_before_grace_is_over_except_in_an_emergency()
     assert earliest(QUIET, NOW, emergency=True) == NOW
 
 
+def test_a_promised_grace_is_kept_when_settings_have_a_shorter_one_since() -> None:
+    promised = NOW + 2 * HOUR
+    assert earliest(PLAIN, NOW, emergency=False, promised=promised) == promised
+    assert judge(PLAIN, NOW, NOW + HOUR, SILENT, emergency=False, promised=promised) == NotYet(promised, "in grace")
+    assert isinstance(judge(PLAIN, NOW, promised, SILENT, emergency=False, promised=promised), Go)
+
+
+def test_a_promised_grace_is_prolonged_when_settings_have_a_longer_one_since() -> None:
+    assert earliest(PLAIN, NOW, emergency=False, promised=NOW + MINUTE) == NOW + HOUR
+
+
 minutes = st.integers(0, 3000).map(lambda n: n * MINUTE)
 policies = st.builds(Retirement, after=minutes, quiet=st.none() | minutes, deadline=st.none() | minutes)
 uses = st.builds(lambda reported, last: Use(reported, last), st.booleans(), st.none() | minutes.map(lambda x: NOW + x))

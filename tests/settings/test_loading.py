@@ -80,7 +80,7 @@ def test_the_commented_file_says_what_it_means() -> None:
 def test_settings_are_frozen(tmp_path: Path) -> None:
     settings = load(write(tmp_path, SOUND))
     with pytest.raises(FrozenInstanceError):
-        settings.vault.mount = "other"  # type: ignore[misc]
+        settings.vault.mount = "other"
 
 
 def test_files_beside_are_joined_in_the_order_of_their_names(tmp_path: Path) -> None:
@@ -274,8 +274,13 @@ def test_a_fault_never_repeats_a_pasted_secret(tmp_path: Path) -> None:
     text = text.replace('{vault = "secret/minters/blog#token"}', f'"{canary}"')
     text = text.replace('{credential = "vault-secret-id"}', f'{{credential = "{canary} x"}}')
     with pytest.raises(SettingsError) as caught:
-        load(write(tmp_path, text + f'key = "{canary} x"\nlifetime = "{canary}"\n'))
-    assert len(caught.value.faults) == 5
+        load(
+            write(
+                tmp_path,
+                text + f'key = "{canary} x"\nlifetime = "{canary}"\nkind = "{canary}"\non_foreign = "{canary}"\n',
+            )
+        )
+    assert len(caught.value.faults) == 7
     assert canary not in str(caught.value)
 
 

@@ -34,7 +34,7 @@ def test_anything_else_is_no_duration(value: object) -> None:
 
 
 def test_durations_are_spelt_as_they_are_written() -> None:
-    assert [spell(timedelta(seconds=s)) for s in (0, 59, 3600, 5400, 90061)] == ["0s", "59s", "1h", "1h30m", "1d1h"]
+    assert [spell(timedelta(seconds=s)) for s in (0, 59, 3600, 5400, 90060)] == ["0s", "59s", "1h", "1h30m", "1d1h1m"]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from rotator.engine.bench import Edges
 from rotator.engine.lease import Leases
 from rotator.engine.sweep import sweep
 from rotator.engine.visit import Happened, Visitor
-from rotator.ports import Conflict, Fault
+from rotator.ports import Conflict, Fault, Transient
 from rotator.rotation.ask import Answer, Ask, answer
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Record
@@ -185,7 +185,7 @@ class Process:
             return world.rng.uniform(0.2, 2)
         except Fault as fault:
             world.tell(self.holder, f"visit ends: {fault.reason}", name)
-            return world.rng.uniform(0.5, 3)
+            return world.rng.uniform(0.5, 3) if isinstance(fault, Transient) else POLL
         if seen.record:
             self.seen[name] = seen.record
             if ask and (said := answer(seen.record, ask)) is not Answer.OPEN:

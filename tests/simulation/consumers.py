@@ -20,7 +20,6 @@ class Consumer:
     name: str
     value: str = ""
     read_at: float = -1e9
-    urgent: bool = False
 
     def begin(self) -> None:
         """Start to read and use."""
@@ -39,5 +38,6 @@ class Consumer:
         place = self.checks.live_path.get(self.name)
         top = self.checks.vault.top(place) if place else None
         self.read_at = self.world.now
-        value = (top.values or {}).get("token") if top and not top.deleted else None
+        ours = top is not None and not top.deleted and top.author != "person"
+        value = (top.values or {}).get("token") if top and ours else None
         self.value = value if isinstance(value, str) else ""

@@ -68,6 +68,7 @@ class History:
         self._calm()
         leftover = self._leftover()
         world.run(world.now + CONVERGED + leftover)
+        world.run(world.now + self._paused())
         for name in self.wanted:
             self._converged(name)
         for name, credential in list(self.wanted.items()):
@@ -91,9 +92,15 @@ class History:
             if process.dead:
                 process.start()
 
+    def _paused(self) -> float:
+        """A rotation that trouble had used up the mints of was given up in the calm: it comes back after its pause."""
+        records = [x.latest for x in self.checks.ledgers.values() if x.latest]
+        pauses = [(x.retry_at - self.world.date()).total_seconds() for x in records if x.retry_at and x.failure]
+        return max((0.0, *pauses)) + CONVERGED if max((0.0, *pauses)) else 0.0
+
     def _skew(self) -> float:
-        skews = [process.clock.skew for process in self.processes] + [self.vault.skew, 0.0]
-        return max(skews) - min(skews)
+        """The widest that clocks have been apart."""
+        return self.people.widest_skew()
 
     def _leftover(self) -> float:
         """Seconds that stored pauses may still last."""
@@ -122,7 +129,10 @@ class History:
         record = self._record(name)
         assert record is not None
         held = record.phase is Phase.HELD
-        if not held and (record.phase is not Phase.SETTLED or record.predecessor):
+        began = record.current.at if record.phase is Phase.PUBLISHED and record.current else record.requested_at
+        ago = self.world.date(-OVERLAP - self._skew()) - self.wanted[name].retire.after
+        resting = record.phase is Phase.SETTLED and not record.predecessor
+        if not held and not resting and (began is None or began < ago):
             self.checks.broken("I2", f"{name} is still {record.phase}, predecessor {record.predecessor is not None}")
         alive = [x for x in self.target.tokens.values() if self.target.alive(x) and x.name.startswith(f"{record.stem}-r")]
         uncertain = {record.mint_name} if held else set()

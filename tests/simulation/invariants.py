@@ -148,7 +148,7 @@ class Checks:
             self.broken("I1a", f"publishes {token.id}, which was never proven")
         if not self.target.accepts(token.value) and token.ended != "person" and not self.target.expired(token):
             self.broken("I1", f"publishes {token.id}, which the target does not accept (ended by {token.ended!r})")
-        self._foreign_survives(name, before, old, new)
+        self._foreign_survives(name, place, version.author, before, new)
         if (was := _number(old)) is not None and (_number(new) or 0) < was:
             self.broken("I8", f"rotation number goes from {was} to {_number(new)}")
         self._note_publication(name, place, old)
@@ -165,14 +165,19 @@ class Checks:
                     self.replaced.setdefault(live.value, (self.world.now, grace, latest.rotation))
         self.live_path[name] = place
 
-    def _foreign_survives(self, name: str, before: Version | None, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    def _foreign_survives(
+        self, name: str, place: Place, author: str, before: Version | None, new: Mapping[str, Any]
+    ) -> None:
         """I8: a foreign write is never overwritten unless configured; foreign keys always survive."""
+        old = dict(before.values or {}) if before else {}
         lost = {key for key in old if key.startswith("theirs") and new.get(key) != old[key]}
-        if lost:
+        if lost and before and not before.deleted:
             self.broken("I8", f"foreign keys are gone: {sorted(lost)}")
         ours = str(old.get("token", "")) in self.target.by_value
         if before is None or before.author != "person" or (ours and not before.deleted):
             return
+        if before.deleted and before.at >= self.looks.get((author, place), -1.0):
+            return  # a soft deletion does not move the version: after our last look nothing can fence it
         allowed = self.wanted[name].on_foreign is OnForeign.OVERWRITE
         if not allowed and self.overwrite_until.get(name, -1.0) < self.world.now and ("token" in old or before.deleted):
             self.broken("I8", "overwrites what a person wrote or deleted")
@@ -191,10 +196,8 @@ class Checks:
                 self.broken("I1", f"{by} revokes {live.id}, which is what consumers of {name} read")
         if live.value not in self.replaced:
             return
-        at, grace, rotation = self.replaced[live.value]
-        stem = live.name.rpartition("-r")[0]
-        urgent = any(s == stem and r >= rotation for x in self.ledgers.values() for s, r in x.emergencies)
-        if not urgent and self.world.now < at + grace - SLACK:
+        at, grace, _ = self.replaced[live.value]
+        if not self._urgent(live) and self.world.now < at + grace - SLACK:
             self.broken("I10", f"{by} revokes {live.id} after {self.world.now - at:.1f} s of {grace:.0f} s grace")
 
     def _journalled(self, name: str, values: Mapping[str, object]) -> None:
@@ -224,8 +227,14 @@ class Checks:
         token = self.target.by_value.get(value)
         if token is None or token.ended == "person" or self.target.expired(token):
             return
-        if not self.target.accepts(value):
+        urgent = value in self.replaced and self._urgent(token)
+        if not urgent and not self.target.accepts(value):
             self.broken("I1", f"a consumer of {name} is refused with {token.id}, read {self.world.now - read_at:.1f} s ago")
+
+    def _urgent(self, live: Live) -> bool:
+        """Whether an emergency has taken the token's grace away."""
+        rotation, stem = self.replaced[live.value][2], live.name.rpartition("-r")[0]
+        return any(s == stem and r >= rotation for x in self.ledgers.values() for s, r in x.emergencies)
 
     def _identify(self, values: Mapping[str, object]) -> tuple[str, Live | None]:
         value = values.get("token")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from rotator.ports import Entry, Lease
@@ -28,6 +28,12 @@ class People:
     journal: SimJournal
     wanted: dict[str, Credential]
     processes: list[Process]
+    _skews: list[float] = field(default_factory=lambda: [0.0])
+
+    def widest_skew(self) -> float:
+        """How far apart clocks have been, in seconds."""
+        skews = [*self._skews, *(process.clock.skew for process in self.processes)]
+        return max(skews) - min(skews)
 
     def begin(self) -> None:
         """Act now and then, as the swarm says."""
@@ -126,13 +132,16 @@ class People:
 
     def clock_jump(self, name: str) -> None:
         """One host's wall clock jumps."""
-        self.world.rng.choice(self.processes).clock.skew = self.world.rng.choice((-3600.0, -5.0, 0.0, 5.0, 3600.0))
+        clock = self.world.rng.choice(self.processes).clock
+        self._skews.append(clock.skew)
+        clock.skew = self.world.rng.choice((-3600.0, -5.0, 0.0, 5.0, 3600.0))
 
     def vault_clock(self, name: str) -> bool | None:
         """Vault's clock jumps; not in histories in which our own clocks are wrong, too: one of both must be right."""
         if any(p.clock.skew for p in self.processes) or "clock_jump" in self.world.swarm.acts:
             return False
         self.checks.vault.skew = self.world.rng.choice((-3600.0, -30.0, 0.0, 30.0, 3600.0))
+        self._skews.append(self.checks.vault.skew)
         return None
 
     # --- wishes and settings ----------------------------------------------------------------------------------------

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import gzip
-import ssl
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import hvac
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from rotator.ports import Conflict, Fault, Refused, StoreRefused, Transient
 from rotator.vault.adapter import BODY_LIMIT, Answer, Denied, HardenedAdapter, Misread, new_requests_session
-from tests.vault.hostile import Script, answer, raw_server
+from tests.vault.hostile import Script, answer, raw_server, self_signed
 from tests.vault.worlds import canary
 
 TOKEN = canary("token")
@@ -148,23 +140,6 @@ def test_a_server_that_is_not_there_is_undecided() -> None:
         address = server.address
     with pytest.raises(Transient):
         ask_at(address)
-
-
-def self_signed(folder: Path, host: str) -> tuple[ssl.SSLContext, str]:
-    """A server's side of TLS with a certificate of its own making, and that certificate's file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "vault.test")])
-    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    certificate = builder.add_extension(names, critical=False).sign(key, hashes.SHA256())
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (folder / "key.pem").write_bytes(pem)
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return context, str(folder / "cert.pem")
 
 
 def test_certificates_are_verified_against_the_ca_file_and_the_host(tmp_path: Path) -> None:

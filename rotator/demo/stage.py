@@ -1,0 +1,178 @@
+"""Owns what the show is played with, and the waiting: world, daemon, consumer, watch, face. The script is script.py's."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from rotator.demo.consumer import Consumer
+from rotator.demo.daemon import Daemon, command
+from rotator.demo.lines import Face
+from rotator.demo.watch import View, Watch
+from rotator.demo.words import told
+from rotator.sandbox.openbao import OpenBaoError
+from rotator.sandbox.world import World
+from rotator.settings import load
+
+CREDENTIALS = {  # what the blog's machines need, and how old a value may grow
+    "newsletter": {"roles": ["role-template-view-posts"], "fraction": 0.06},
+    "search-index": {"roles": ["role-template-view-posts"], "fraction": 0.075},
+    "thumbnails": {"fraction": 0.09},
+    "deploy-bot": {"every": "1d"},
+    "backup": {"every": "1d"},
+}
+LEASE = 9  # seconds: the shortest that settings accept for a Vault that answers within a second
+GRACE = 3  # seconds
+_SLOWNESS = 0.4  # seconds by which the sandbox Halo delays what the daemon asks of it
+_GLANCE = 0.25  # seconds between two looks
+
+
+class ShowError(Exception):
+    """The show cannot go on; the text says why."""
+
+
+class Stage:
+    """Everything that is running."""
+
+    def __init__(self, world: World, face: Face) -> None:
+        self.world = world
+        self.face = face
+        self.settings = self.write_settings()
+        self.watch = Watch(world, load(str(self.settings)))
+        self.daemon = Daemon(self.settings, self._hear)
+        self.consumer = Consumer(world)
+        self.view = self.watch.look()
+        self.note: Callable[[], str] = str
+        self.close_up: set[str] = set()
+        self.heard: set[tuple[str, str]] = set()  # (credential, event)
+        self._began = time.monotonic()
+        self._slow: list[int] = []
+        self._stop = threading.Event()
+        self._glancing = threading.Thread(target=self._glance, daemon=True)
+
+    def write_settings(self, **calmer: Any) -> Path:
+        """The daemon's settings. `calmer`: replaces the schedules of those that rotate every few seconds."""
+        for name, own in CREDENTIALS.items():
+            schedule = calmer if calmer and "fraction" in own else {}
+            self.world.add(name, **({k: v for k, v in own.items() if not schedule or k != "fraction"} | schedule))
+        return self.world.write_settings(
+            daemon={"lease": f"{LEASE}s"},
+            vault={"connect_timeout": "1s", "read_timeout": "1s"},
+            target={"settle": "1s", "timeout": "1500ms", "deadline": "2s", "in_flight": 4},
+            defaults={
+                "lifetime": "3m",
+                "jitter": 0.0,
+                "retire": {"after": f"{GRACE}s"},
+                "limits": {"mints_per_day": 10000},
+            },
+        )
+
+    # --- life -------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def lit(self) -> Iterator[None]:
+        """While the table is kept up to date. Whatever runs is ended at the end."""
+        self._glancing.start()
+        try:
+            yield
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        """End the daemon and the consumer; the servers are the world's."""
+        self.darken()
+        self.daemon.stop()
+
+    def darken(self) -> None:
+        """The table stays as it is, and the consumer rests."""
+        self._stop.set()
+        self._glancing.join(15)
+        self.consumer.stop()
+        self.face.close()
+
+    def _glance(self) -> None:
+        while not self._stop.wait(_GLANCE):
+            with suppress(OpenBaoError, OSError):
+                self.look()
+
+    def look(self) -> View:
+        """Look at the world, and show it. Raises OpenBaoError or OSError when a server does not answer."""
+        self.view = self.watch.look()
+        pid = self.daemon.pid
+        self.face.draw(self.watch.rows(self.view, pid), self._status(pid), self.note())
+        return self.view
+
+    def _status(self, pid: int) -> str:
+        daemon = f"daemon: pid {pid}" if pid else "daemon: dead"
+        seconds = int(time.monotonic() - self._began)
+        probes = f"a consumer used its secrets {self.consumer.probes} times, {self.consumer.refused} refused"
+        return f"{daemon}  ·  {probes}  ·  {seconds // 60}:{seconds % 60:02}"
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        name = event.get("credential")
+        self.heard.add((str(name), str(event.get("event"))))
+        if name and (sentence := told(event, close_up=name in self.close_up)):
+            self.face.tell(name, sentence, event.get("level", "info"))
+
+    # --- the sandbox ------------------------------------------------------------------------------------------------
+
+    def slow_down(self) -> None:
+        """Let Halo take its time with what the daemon asks, so that the eye can follow; consumers are not slowed."""
+        halo = self.world.halo
+        tokens = "personalaccesstokens"
+        self._slow = [
+            halo.fault(kind="slow", method="POST", path=f"{tokens}$", delay=_SLOWNESS, times=None),
+            halo.fault(kind="slow", path=f"{tokens}/", delay=_SLOWNESS, times=None),
+        ]
+
+    def speed_up(self) -> None:
+        """Take that back."""
+        for number in self._slow:
+            self.clear_fault(number)
+        self._slow = []
+
+    def clear_fault(self, number: int) -> None:
+        """Take a rule of the fault panel out of force."""
+        self.world.halo.call("DELETE", f"/_sandbox/faults/{number}")
+
+    def struck(self, number: int) -> bool:
+        """Whether a rule of the fault panel has struck a call."""
+        rules = self.world.halo.call("GET", "/_sandbox/faults")[1]
+        return any(rule["number"] == number and rule["struck"] for rule in rules)
+
+    # --- doing and waiting ------------------------------------------------------------------------------------------
+
+    def rotate(self, *words: str) -> subprocess.Popen[str]:
+        """Type a `rotate` command, in a process of its own."""
+        self.face.say(f"$ rotate {' '.join(words)}")
+        return subprocess.Popen(  # noqa: S603 (our own module)
+            command(self.settings, *words),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def until(self, true: Callable[[], bool], what: str, within: float = 30.0, every: float = 0.1) -> None:
+        """Wait. Raises ShowError when it takes longer than `within` seconds."""
+        end = time.monotonic() + within
+        while not true():
+            if time.monotonic() > end:
+                raise ShowError(f"waited {within:.0f} s in vain for this: {what}")
+            time.sleep(every)
+
+    def until_settled(self, *names: str, rotation: int = 1) -> None:
+        """Wait until these have a published value of this rotation or a later one, and nothing in flight."""
+        chosen = names or tuple(CREDENTIALS)
+
+        def settled() -> bool:
+            view = self.view
+            return all(view.settled(name) and view.record(name).rotation >= rotation for name in chosen)
+
+        self.until(settled, f"{', '.join(chosen)} settled")

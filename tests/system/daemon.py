@@ -1,0 +1,119 @@
+"""Owns one `rotate run` as a process: started, asked over its socket, read by its log lines, ended by its id."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+_numbers = itertools.count(1)
+START = 30.0  # seconds within which a daemon says that it is ready, on a busy machine
+
+
+def until(what: str, true: Callable[[], object], seconds: float = 20.0, pause: float = 0.05) -> None:
+    """Wait until something is true. Raises TimeoutError naming it."""
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {seconds:g} s: {what}")
+        time.sleep(pause)
+
+
+class Daemon:
+    """A daemon of the settings in `path`; leaving the block kills it."""
+
+    def __init__(self, path: Path, socket_path: Path | None = None) -> None:
+        self.path = path
+        self.socket = socket_path or path.with_suffix(".sock")
+        self.log = path.with_name(f"{path.stem}-{next(_numbers)}.log")
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "rotator", "-c", str(path), "run", "--log", "json"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        self.process.wait(10)
+
+    def kill(self) -> None:
+        """kill -9; a process that ended already is left in peace. Does not wait for the end."""
+        if self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGKILL)
+
+    def send(self, number: signal.Signals) -> None:
+        """Any other signal."""
+        self.process.send_signal(number)
+
+    def wait(self, seconds: float = 20.0) -> int:
+        """The exit code."""
+        return self.process.wait(seconds)
+
+    def ready(self) -> Self:
+        """Wait until every name was looked at once."""
+        self.says("daemon.readied", seconds=START)
+        return self
+
+    # --- its log ----------------------------------------------------------------------------------------------------
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What it has logged so far."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+    def heard(self, event: str, **fields: Any) -> list[dict[str, Any]]:
+        """The lines of one event that carry these fields."""
+        return [x for x in self.lines() if x["event"] == event and fields.items() <= x.items()]
+
+    def says(self, event: str, *, seconds: float = 20.0, **fields: Any) -> dict[str, Any]:
+        """Wait for a line. Raises TimeoutError; AssertionError when the daemon ended instead."""
+
+        def there() -> bool:
+            found = bool(self.heard(event, **fields))
+            assert found or self.process.poll() is None, f"it ended with {self.process.returncode}: {self.last_words()}"
+            return found
+
+        until(f"a line {event} {fields}", there, seconds)
+        return self.heard(event, **fields)[0]
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        return self.log.read_text()[-1500:]
+
+    # --- its socket -------------------------------------------------------------------------------------------------
+
+    def ask(self, *names: str, within: float = 60.0, **wanted: Any) -> list[dict[str, Any]]:
+        """`rotate now`, without the price of a process: every reply until the daemon, or its death, ends them."""
+        return converse(self.socket, {"verb": "now", "names": names, "within": within, "by": "test", **wanted}, within)
+
+
+def converse(path: Path, request: object, seconds: float = 60.0) -> list[dict[str, Any]]:
+    """One request over a control socket. `request` may be raw bytes. Raises OSError when nobody listens."""
+    with socket.socket(socket.AF_UNIX) as wire:
+        wire.settimeout(seconds + 5)
+        wire.connect(str(path))
+        wire.sendall(request if isinstance(request, bytes) else json.dumps(request).encode() + b"\n")
+        return [json.loads(line) for line in received(wire).splitlines()]
+
+
+def received(wire: socket.socket) -> bytes:
+    """Everything until the other side is gone."""
+    whole = b""
+    try:
+        while piece := wire.recv(65536):
+            whole += piece
+    except ConnectionResetError:
+        pass
+    return whole[: whole.rfind(b"\n") + 1]
