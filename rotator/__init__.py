@@ -18,7 +18,17 @@ FLOORS: tuple[dict[str, str], ...] = (
     },
     {"settings": "TOML to frozen settings; every fault at once"},
     {"status": "health, readiness, metrics, status page", "control": "unix socket: now, reload"},
-    {"app": "composition root: knows every class, owns the task group"},
+    {
+        "narrate": "a transition told: one log line, one progress line",
+        "wiring": "settings turned into what the edges ask for",
+    },
+    {"app": "composition root: the only place that knows every class"},
+    {
+        "now": "rotate now: whom it concerns, its progress, its verdict",
+        "looking": "summaries and explanations, without effects",
+        "checking": "a live look at every right the daemon needs",
+    },
+    {"daemon": "the life of `rotate run`", "alone": "work without a daemon"},
     {"demo": "the show of `rotate demo`: a world of its own, commentary, proof"},
     {"cli": "one small file per command, loaded lazily"},
     {"__main__": "python -m rotator"},

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import anyio
@@ -21,19 +19,16 @@ from rotator.engine.lease import Leases
 from rotator.engine.sweep import Swept, sweep
 from rotator.engine.visit import Happened, Visitor
 from rotator.logs import voice
-from rotator.ports import Clock, Installation, MinterRefused, StoreRefused
+from rotator.ports import Clock, Installation, MinterRefused
 from rotator.providers import KINDS, Site
 from rotator.providers.auth import Auth, Basic, Bearer
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.secret import Secret
-from rotator.settings import Minter, SecretRef, SecretUnreadableError, Settings, Source, Target, read_secret
-from rotator.vault import login
+from rotator.settings import Minter, SecretRef, Settings, Source, Target
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
-from rotator.vault.session import Session, VaultConnection
-
-if TYPE_CHECKING:
-    from rotator.settings import Vault
+from rotator.vault.session import Session
+from rotator.wiring import connection, local_secret, place_of, vault_login
 
 _MINTER_LIFE = 30.0  # seconds for which a minter's secret read from Vault is used again
 
@@ -183,73 +178,3 @@ async def opened(
     finally:
         with anyio.CancelScope(shield=True):
             await app.aclose()
-
-
-def connection(vault: Vault, instance: str) -> VaultConnection:
-    """The settings' Vault section as the edge wants it."""
-    cert = (vault.auth.cert_file, vault.auth.key_file) if vault.auth.cert_file else None
-    return VaultConnection(
-        address=vault.address,
-        mount=vault.mount,
-        prefix=vault.prefix,
-        instance=instance,
-        namespace=vault.namespace or None,
-        ca_file=vault.ca_file,
-        client_cert=cert,
-        connect_timeout=vault.connect_timeout.total_seconds(),
-        read_timeout=vault.read_timeout.total_seconds(),
-        allow_insecure_http=vault.allow_insecure_http,
-    )
-
-
-def vault_login(settings: Settings) -> login.Login:
-    """The way into Vault; files are read anew at every login."""
-    auth = settings.vault.auth
-    return _LOGINS[auth.method.value](settings)
-
-
-def local_secret(ref: SecretRef) -> Secret:
-    """A secret kept in a file or by systemd. Raises StoreRefused naming the place."""
-    try:
-        return read_secret(ref, voice.advise)
-    except SecretUnreadableError as fault:
-        raise StoreRefused(str(fault)) from None
-
-
-def _source(ref: SecretRef | None) -> login.Source:
-    if ref is None:
-        raise StoreRefused("the Vault login lacks a secret reference")
-    return partial(local_secret, ref)
-
-
-_LOGINS: Mapping[str, Callable[[Settings], login.Login]] = {
-    "token": lambda s: login.token(_source(s.vault.auth.token)),
-    "approle": lambda s: login.approle(
-        partial(Secret, s.vault.auth.role_id), _source(s.vault.auth.secret_id), s.vault.auth.mount
-    ),
-    "kubernetes": lambda s: login.kubernetes(s.vault.auth.role, _source(s.vault.auth.token), s.vault.auth.mount),
-    "jwt": lambda s: login.jwt(s.vault.auth.role, _source(s.vault.auth.token), s.vault.auth.mount),
-    "cert": lambda s: login.certificate(s.vault.auth.role, s.vault.auth.mount),
-}
-
-
-def place_of(ref: SecretRef, settings: Settings) -> Place:
-    """Where in Vault a reference points: the longest mount we know of, else the first part of the path."""
-    mounts = {settings.vault.mount, *(each.place.mount for each in settings.credentials.values())}
-    fitting = sorted((mount for mount in mounts if ref.name.startswith(f"{mount}/")), key=len)
-    mount = fitting[-1] if fitting else ref.name.partition("/")[0]
-    return Place(mount, ref.name[len(mount) + 1 :])
-
-
-_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-
-
-def longest_need(settings: Settings) -> timedelta:
-    """How long Vault must keep a version: the longest time between publications, and the longest grace."""
-    needs = [timedelta()]
-    for each in settings.credentials.values():
-        end = _LONG_AGO + each.lifetime if each.lifetime else None
-        due = each.schedule.due(each.name, _LONG_AGO, end)
-        interval = due - _LONG_AGO if due else timedelta()
-        needs.append(interval + (each.retire.deadline or each.retire.after))
-    return max(needs)

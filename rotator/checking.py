@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from secrets import token_hex
 
-from rotator.app import App, longest_need
+from rotator.app import App
 from rotator.ports import Accepted, Fault, Minted, Provider, Rejected, Unknown
 from rotator.providers import KINDS
 from rotator.rotation.credential import Credential
 from rotator.rotation.names import mint_name, stem
 from rotator.rotation.record import Token
 from rotator.vault.preflight import Finding, Level, preflight
+from rotator.wiring import longest_need
 
 _LIFE = timedelta(minutes=10)  # a disposable token dies by itself, should everything else fail
 

@@ -11,7 +11,7 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 from anyio.streams.memory import MemoryObjectSendStream
 
-from rotator.app import App, longest_need, opened
+from rotator.app import App, opened
 from rotator.clockwork import Alarms
 from rotator.control import Control
 from rotator.engine.visit import Happened
@@ -22,6 +22,7 @@ from rotator.ports import Fault, Refused, Transient
 from rotator.rotation.schedule import share
 from rotator.settings import Settings, SettingsError, load
 from rotator.vault.preflight import Level, preflight
+from rotator.wiring import longest_need
 
 _AGAIN = 5.0  # seconds until a Vault that could not be reached is tried again
 

@@ -121,7 +121,8 @@ def _no_stray(view: View, killed: Killed) -> Claim:
     lost = [token for token in view.tokens if token.name == killed.token]
     record = view.record(killed.name)
     recovered = bool(record.current) and record.rotation == killed.rotation and record.attempt > 1
-    text = f"the token lost in the kill ({short(killed.token)} of {killed.name}) is revoked; attempt {record.attempt} took its place"
+    lost_name = f"{short(killed.token)} of {killed.name}"
+    text = f"the token lost in the kill ({lost_name}) is revoked; attempt {record.attempt} took its place"
     return Claim(text, len(lost) == 1 and not lost[0].alive and recovered)
 
 

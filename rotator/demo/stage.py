@@ -1,4 +1,4 @@
-"""Owns what the show is played with, and the waiting: world, daemon, consumer, watch, face. The script is script.py's."""
+"""Owns what the show is played with, and the waiting; the order of events is script.py's."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from rotator.sandbox.openbao import OpenBaoError
 from rotator.sandbox.world import World
 from rotator.settings import load
 
-CREDENTIALS = {  # what the blog's machines need, and how old a value may grow
+CREDENTIALS: dict[str, dict[str, Any]] = {  # what the blog's machines need, and how old a value may grow
     "newsletter": {"roles": ["role-template-view-posts"], "fraction": 0.06},
     "search-index": {"roles": ["role-template-view-posts"], "fraction": 0.075},
     "thumbnails": {"fraction": 0.09},
-    "deploy-bot": {"every": "1d"},
-    "backup": {"every": "1d"},
+    "deploy-bot": {"every": "1d", "lifetime": "30d"},
+    "backup": {"every": "1d", "lifetime": "30d"},
 }
 LEASE = 9  # seconds: the shortest that settings accept for a Vault that answers within a second
 GRACE = 3  # seconds
@@ -63,7 +63,7 @@ class Stage:
         return self.world.write_settings(
             daemon={"lease": f"{LEASE}s"},
             vault={"connect_timeout": "1s", "read_timeout": "1s"},
-            target={"settle": "1s", "timeout": "1500ms", "deadline": "2s", "in_flight": 4},
+            target={"settle": "1s", "timeout": "1s", "deadline": "2s", "in_flight": 4},
             defaults={
                 "lifetime": "3m",
                 "jitter": 0.0,

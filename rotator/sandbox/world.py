@@ -164,7 +164,7 @@ class World:
             "defaults": sections.get("defaults", {}),
             "credentials": self.credentials,
         }
-        path = self.folder / sections.get("file", {}).get("name", "rotator.toml")
+        path: Path = self.folder / sections.get("file", {}).get("name", "rotator.toml")
         path.write_text(to_toml(document))
         return path
 

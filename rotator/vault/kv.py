@@ -161,7 +161,7 @@ class Kv:
         if newest.version == cas:
             return 0
         ours = newest if newest.version == cas + 1 else await self.read(place, version=cas + 1)
-        if newest.version > cas and not ours.deleted and ours.values == as_stored(values):
+        if newest.version > cas and ours.values == as_stored(values):
             return cas + 1
         raise Conflict("the document was changed in between")
 

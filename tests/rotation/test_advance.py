@@ -9,16 +9,14 @@ import pytest
 from rotator.rotation import backoff
 from rotator.rotation import events as ev
 from rotator.rotation.advance import _ADVANCE, advance
-from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record, Why
-from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, STEM, changes, published, record
+from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record
+from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, changes, published, record
 
 AT = NOW + MINUTE
 SETTLED, REQUESTED, STAGED, VERIFIED = Phase.SETTLED, Phase.REQUESTED, Phase.STAGED, Phase.VERIFIED
 PUBLISHED, CONDEMNED, REJECTED, HELD = Phase.PUBLISHED, Phase.CONDEMNED, Phase.REJECTED, Phase.HELD
 PAUSED = {"retry_at": NOW, "failures": 2, "failure": Failure("verify", "no answer", NOW)}
-RESEND = {"sent_at": AT, "mints": (NOW, AT), "sends": 2}
 
-begun = ev.Requested(AT, Why.AGED, "due", "ada", True, STEM, PLACE, "blog", "1:new")
 held = Held(HoldReason.FOREIGN_WRITE, "look at it", VERIFIED, AT)
 
 

@@ -9,16 +9,12 @@ import pytest
 from rotator.rotation.decide import backing_off, next_step
 from rotator.rotation.record import Failure, HoldReason, Phase
 from rotator.rotation.steps import Escalate, Hold, Verify, Wait
-from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, STEM, ask, credential, published, record
+from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, ask, credential, published, record
 
-NAME = f"{STEM}-r2-a1"
 FAILURE = Failure("mint", "no answer", NOW)
-SPENT = tuple(NOW - n * HOUR for n in range(6))
-GONE = {"predecessor": None}
 SETTLED, REQUESTED, STAGED, VERIFIED = Phase.SETTLED, Phase.REQUESTED, Phase.STAGED, Phase.VERIFIED
 PUBLISHED, CONDEMNED, REJECTED, HELD = Phase.PUBLISHED, Phase.CONDEMNED, Phase.REJECTED, Phase.HELD
 EMERGENCY = ask(NOW + SECOND, emergency=True)
-BUDGET_SPENT = Hold(HoldReason.MINT_BUDGET, "6 mints in 24 h, 6 allowed; last: mint: no answer")
 
 # record, time since NOW, ask, step
 TABLE = {
@@ -49,10 +45,16 @@ TABLE = {
         ask(NOW + SECOND),
         Verify(),
     ),
-    "an ask from before the failure does not end the pause": (
+    "an ask of the very moment of the failure does not end the pause": (
         record(STAGED, failure=FAILURE, retry_at=NOW + MINUTE),
         SECOND,
         ask(NOW),
+        Wait(NOW + MINUTE, "mint: no answer"),
+    ),
+    "an ask from before the failure does not end the pause": (
+        record(STAGED, failure=FAILURE, retry_at=NOW + MINUTE),
+        SECOND,
+        ask(NOW - SECOND),
         Wait(NOW + MINUTE, "mint: no answer"),
     ),
     "settings name another target: hold rather than act on the wrong one": (

@@ -205,8 +205,8 @@ class Process:
         try:
             listing = self.edges_of("*", self.clock).provider
             tokens = await listing.find("rotator-")
-            await sweep(tokens, self.config, self.journal, lambda x: self.edges_of(x.name, self.clock), remembered=self.seen)
+            await sweep(
+                tokens, self.config, self.journal, lambda x: self.edges_of(x.name, self.clock), remembered=self.seen
+            )
         except Fault as fault:
             self.world.tell(self.holder, f"sweep ends: {fault.reason}")
-
-

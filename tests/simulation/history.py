@@ -134,7 +134,9 @@ class History:
         resting = record.phase is Phase.SETTLED and not record.predecessor
         if not held and not resting and (began is None or began < ago):
             self.checks.broken("I2", f"{name} is still {record.phase}, predecessor {record.predecessor is not None}")
-        alive = [x for x in self.target.tokens.values() if self.target.alive(x) and x.name.startswith(f"{record.stem}-r")]
+        alive = [
+            x for x in self.target.tokens.values() if self.target.alive(x) and x.name.startswith(f"{record.stem}-r")
+        ]
         uncertain = {record.mint_name} if held else set()
         for token in alive:
             if token.minter != "person" and token.id not in known(record) and token.name not in uncertain:

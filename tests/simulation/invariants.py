@@ -229,7 +229,9 @@ class Checks:
             return
         urgent = value in self.replaced and self._urgent(token)
         if not urgent and not self.target.accepts(value):
-            self.broken("I1", f"a consumer of {name} is refused with {token.id}, read {self.world.now - read_at:.1f} s ago")
+            self.broken(
+                "I1", f"a consumer of {name} is refused with {token.id}, read {self.world.now - read_at:.1f} s ago"
+            )
 
     def _urgent(self, live: Live) -> bool:
         """Whether an emergency has taken the token's grace away."""
@@ -251,5 +253,3 @@ class Checks:
 def _number(values: Mapping[str, Any]) -> int | None:
     text = str(values.get("rotation", ""))
     return int(text) if text.isdecimal() else None
-
-

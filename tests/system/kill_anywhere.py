@@ -57,7 +57,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Crash:
-    """One kill: where, how long until all was well again (seconds, from the kill), and what was wrong then."""
+    """One kill: where, how long until all was well again, and what was wrong then.
+
+    `seconds` count from the moment the new daemon was ready: how fast a busy machine starts Python is not ours.
+    """
 
     name: str
     call: Call
@@ -108,10 +111,10 @@ class Campaign:
             replies = daemon.ask(name, patient=True)
             if not line.sprung.is_set():
                 raise AssertionError(f"call {number} never came: {replies[-1:]}")
-            killed, call = time.monotonic(), line.calls[number - 1]
+            call = line.calls[number - 1]
             daemon.wait()
             with self.start(daemon.path) as second:
-                seconds = self.recovery(name, second, killed)
+                seconds = self.recovery(name, second)
                 faults = faults_of(self.world, name)
                 again = second.ask(name, patient=True)[-1]
                 if again.get("exit") != 0:
@@ -119,14 +122,15 @@ class Campaign:
                 faults += faults_of(self.world, name)
             return Crash(name, call, side, seconds, tuple(faults))
 
-    def recovery(self, name: str, second: Daemon, killed: float) -> float:
+    def recovery(self, name: str, second: Daemon) -> float:
         """Seconds until the record rests; a TimeoutError tells what the daemon said last."""
         second.ready()
+        began = time.monotonic()
         try:
             until(f"{name} settles", lambda: settled(self.world, name), RECOVERY, 0.1)
         except TimeoutError as late:
             raise TimeoutError(f"{late}: {second.last_words()}") from None
-        return time.monotonic() - killed
+        return time.monotonic() - began
 
     def leaks(self) -> list[str]:
         """Logs in which a published value stands, or a bug."""

@@ -37,9 +37,7 @@ def settled(world: World, name: str, rotation: int = 1) -> bool:
 def living(world: World, stem: str) -> list[str]:
     """The names of our unrevoked tokens whose mint name begins with `stem`."""
     specs = [(x["metadata"]["name"], x["spec"], x["metadata"].get("deletionTimestamp")) for x in world.halo.tokens()]
-    return [
-        name for name, spec, gone in specs if name.startswith(f"{stem}-r") and not spec.get("revoked") and not gone
-    ]
+    return [name for name, spec, gone in specs if name.startswith(f"{stem}-r") and not spec.get("revoked") and not gone]
 
 
 def staged_remains(world: World, name: str) -> list[str]:

@@ -247,15 +247,6 @@ async def test_a_sealed_server_refuses_and_works_again_when_unsealed() -> None:
         await kv.session.close()
 
 
-async def test_a_cancelled_write_waits_for_its_answer(kv: Kv, mount: str, between: Proxy) -> None:
-    place = Place(mount, "apps/blog/halo")
-    with anyio.CancelScope() as scope:
-        scope.cancel()
-        await kv.write(place, {"a": "1"}, cas=0)
-    found = await kv.read(place)
-    assert found.version == len(document_writes(between))
-
-
 async def test_through_a_lagging_standby_strong_reads_are_never_stale_and_no_write_is_lost() -> None:
     """Two raft nodes; the client speaks to the standby only, somebody else writes through the leader."""
     with OpenBao(Storage.RAFT) as leader, OpenBao(Storage.RAFT, leader=leader) as standby:
