@@ -49,9 +49,6 @@ class Conflict(Fault):
     """A check-and-set lost: somebody else wrote in between."""
 
 
-# --- the target -----------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a kind of target can do; declared, not discovered by failure."""
@@ -151,9 +148,6 @@ class Provider(Protocol):
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
         """Whether the target positively refuses the token; None when it does not say. The secret may be unknown."""
         ...
-
-
-# --- the store ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,6 @@ path "secret/metadata/rotator/*"         { capabilities = ["create", "update", "
 path "secret/data/rotator/journal/*"     { capabilities = ["read"] }
 path "secret/undelete/rotator/journal/*" { capabilities = ["update"] }
 
-# What the pre-flight cannot see with the daemon's policy: max_versions and delete_version_after of mount and keys.
+# max_versions and delete_version_after of mount and keys.
 path "secret/config"                     { capabilities = ["read"] }
 path "secret/metadata/apps/+/halo"       { capabilities = ["read"] }

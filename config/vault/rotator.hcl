@@ -7,6 +7,10 @@
 # The published secrets. Foreign keys in them are read, kept and written back.
 path "secret/data/apps/+/halo"           { capabilities = ["create", "update", "read"] }
 
+# Their limits (max_versions, delete_version_after): versions that are still needed must not vanish.
+path "secret/metadata/apps/+/halo"       { capabilities = ["read"] }
+path "secret/config"                     { capabilities = ["read"] }
+
 # Records and leases, one per credential; no secrets in them. The daemon never deletes them.
 path "secret/data/rotator/journal/*"     { capabilities = ["create", "update", "read"] }
 path "secret/metadata/rotator/journal/*" { capabilities = ["list"] }
@@ -20,6 +24,9 @@ path "secret/data/rotator/node/*"        { capabilities = ["create", "update"] }
 
 # The installation's lineage and fingerprint key, made once.
 path "secret/data/rotator/meta"          { capabilities = ["create", "read"] }
+
+# The pre-flight's table of what this policy lacks.
+path "sys/capabilities-self"             { capabilities = ["update"] }
 
 # Its own token: tell "dead" from "not allowed", renew it, end it at shutdown.
 path "auth/token/lookup-self"            { capabilities = ["read"] }

@@ -118,7 +118,8 @@ def _published(record: Record) -> Iterator[str]:
 def _rotation(credential: Credential, record: Record) -> Iterator[str]:
     if record.requested_at and record.why:
         who = f", asked by {record.asked_by}" if record.asked_by else ""
-        yield f"Rotation {record.rotation} was requested at {record.requested_at:%F %T}Z: {record.why.value}{who}."
+        when = f"{record.requested_at:%F %T}Z"
+        yield f"Rotation {record.rotation} was requested at {when} because: {record.why.value}{who}."
     if record.phase is Phase.PUBLISHED and record.predecessor and record.current:
         until = retire.earliest(credential.retire, record.current.at, emergency=record.emergency)
         yield f"The predecessor may go from {until:%F %T}Z on, once the published value is proven again."

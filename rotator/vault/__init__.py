@@ -1,8 +1,7 @@
 """Owns everything between us and Vault, and is the only place that knows hvac; what to store is the engine's.
 
-login = approle(role_id, secret_id)                     # login.py: token, approle, kubernetes, jwt, certificate
-session = Session(VaultConnection(address), login, clock)   # session.py: one per process; run keep_alive() beside it
-kv = Kv(session)                                        # kv.py: the SecretStore port
-journal = VaultJournal(kv, mount, prefix)               # journal.py: the Journal port, and meta()
-findings = await preflight(kv, consumer_places, needed) # preflight.py: before any work
+session = Session(VaultConnection(address), login, clock)  -- one per process; keep_alive() runs beside it
+kv = Kv(session)                                           -- the SecretStore port
+journal = VaultJournal(kv, mount, prefix)                  -- the Journal port, and meta()
+findings = await preflight(kv, places, needed)             -- before any work
 """

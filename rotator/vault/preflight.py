@@ -14,6 +14,8 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+import anyio
+
 from rotator.ports import Fault, StoreRefused
 from rotator.rotation.credential import Place
 from rotator.vault.adapter import Answer
@@ -62,8 +64,7 @@ async def preflight(kv: Kv, consumers: Sequence[Place], needed: timedelta) -> tu
     for mount in mounts:
         found += await _mount(kv, mount, needed)
     found += await _heartbeat(kv)
-    for place in consumers:
-        found += await _consumer(kv, place, needed)
+    found += await _consumers(kv, consumers, needed)
     found += await _capabilities(kv, consumers)
     return tuple(found)
 
@@ -102,16 +103,34 @@ async def _heartbeat(kv: Kv) -> list[Finding]:
     return found
 
 
-async def _consumer(kv: Kv, place: Place, needed: timedelta) -> list[Finding]:
+async def _consumers(kv: Kv, places: Sequence[Place], needed: timedelta) -> list[Finding]:
+    """As many at once as there are threads for Vault; found in the order of the places."""
+    kept = {mount: await _kept_by(kv, mount) for mount in {place.mount for place in places}}
+    found: dict[Place, list[Finding]] = {place: [] for place in places}
+
+    async def look(place: Place) -> None:
+        found[place] = await _consumer(kv, place, needed, kept[place.mount])
+
+    async with anyio.create_task_group() as group:
+        for place in places:
+            group.start_soon(look, place)
+    return list(chain.from_iterable(found.values()))
+
+
+async def _kept_by(kv: Kv, mount: str) -> int | None:
+    """The mount's own max_versions; None when it has none, or does not tell us."""
+    read = await _settings(kv, f"mount {mount}", lambda client: client.secrets.kv.v2.read_configuration(mount))
+    return None if isinstance(read, Finding) else read.section("data").get("max_versions")
+
+
+async def _consumer(kv: Kv, place: Place, needed: timedelta, by_mount: int | None) -> list[Finding]:
     subject = f"path {place}"
     settings = await _settings(
         kv, subject, lambda client: client.secrets.kv.v2.read_secret_metadata(place.path, mount_point=place.mount)
     )
     if isinstance(settings, Finding):
         return [settings]
-    mount = await _settings(kv, subject, lambda client: client.secrets.kv.v2.read_configuration(place.mount))
-    limits = [settings.section("data").get("max_versions")]
-    limits.append(None if isinstance(mount, Finding) else mount.section("data").get("max_versions"))
+    limits = (settings.section("data").get("max_versions"), by_mount)
     kept = max((int(limit) for limit in limits if limit), default=VERSIONS_DEFAULT)
     found = _life(subject, settings, needed)
     if kept < VERSIONS_NEEDED:

@@ -129,58 +129,7 @@ class Proxy:
     headers: dict[str, str] = field(default_factory=dict)  # added to every answer
 
     def __post_init__(self) -> None:
-        proxy = self
-
-        class Talk(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_one(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                deed = ""
-                if self.command == "POST" and proxy.matching in self.path:
-                    proxy.writes.append((self.path, body, dict(self.headers)))
-                    deed = proxy.plan.pop(0) if proxy.plan else ""
-                if deed == "lose request":
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                    return
-                if deed == "false conflict":
-                    self.send(400, b'{"errors":["check-and-set parameter did not match the current version"]}', {})
-                    return
-                if deed == "late":
-                    self.send(502, b"", {})
-                    threading.Timer(0.02, proxy.forward, (self.command, self.path, body, dict(self.headers))).start()
-                    return
-                status, payload, headers = proxy.forward(self.command, self.path, body, dict(self.headers))
-                if deed == "lose answer":
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                elif deed == "502 after":
-                    self.send(502, b"<html>bad gateway</html>", {})
-                else:
-                    self.send(status, payload, headers)
-
-            do_GET = do_POST = do_PUT = do_LIST = do_DELETE = handle_one  # noqa: N815  # the base class's words
-
-            def send(self, status: int, payload: bytes, headers: dict[str, str]) -> None:
-                self.send_response_only(status)
-                for name, value in (headers | proxy.headers).items():
-                    self.send_header(name, value)
-                if status != 204:
-                    self.send_header("Content-Length", str(len(payload)))
-                self.end_headers()
-                self.wfile.write(payload)
-
-            def finish(self) -> None:
-                with suppress(OSError, ValueError):
-                    super().finish()
-
-            def log_message(self, *_: object) -> None:
-                return
-
-        class Quiet(ThreadingHTTPServer):
-            def handle_error(self, *_: object) -> None:
-                return
-
-        self._server = Quiet(("127.0.0.1", 0), Talk)
+        self._server = _Quiet(("127.0.0.1", 0), type("Talk", (_Talk,), {"proxy": self}))
         self.address = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -199,6 +148,60 @@ class Proxy:
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Talk(BaseHTTPRequestHandler):
+    """One connection to a Proxy, which makes a subclass with itself in it."""
+
+    proxy: Proxy
+    protocol_version = "HTTP/1.1"
+
+    def handle_one(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        deed = ""
+        if self.command == "POST" and self.proxy.matching in self.path:
+            self.proxy.writes.append((self.path, body, dict(self.headers)))
+            deed = self.proxy.plan.pop(0) if self.proxy.plan else ""
+        if deed == "lose request":
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        if deed == "false conflict":
+            self.send(400, b'{"errors":["check-and-set parameter did not match the current version"]}', {})
+            return
+        if deed == "late":
+            self.send(502, b"", {})
+            threading.Timer(0.02, self.proxy.forward, (self.command, self.path, body, dict(self.headers))).start()
+            return
+        status, payload, headers = self.proxy.forward(self.command, self.path, body, dict(self.headers))
+        if deed == "lose answer":
+            self.connection.shutdown(socket.SHUT_RDWR)
+        elif deed == "502 after":
+            self.send(502, b"<html>bad gateway</html>", {})
+        else:
+            self.send(status, payload, headers)
+
+    do_GET = do_POST = do_PUT = do_LIST = do_DELETE = handle_one  # noqa: N815  # the base class's words
+
+    def send(self, status: int, payload: bytes, headers: dict[str, str]) -> None:
+        self.send_response_only(status)
+        for name, value in (headers | self.proxy.headers).items():
+            self.send_header(name, value)
+        if status != 204:
+            self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
+
+    def finish(self) -> None:
+        with suppress(OSError, ValueError):
+            super().finish()
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+class _Quiet(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        return
 
 
 @contextmanager

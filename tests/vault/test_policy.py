@@ -60,6 +60,13 @@ async def operations(kv: Kv, mount: str) -> dict[str, Callable[[], Awaitable[obj
         "read the published": lambda: kv.read(consumer, strong=True),
         "beat a first time": kv.beat,
         "beat": kv.beat,
+        "read the published one's limits": lambda: ask(
+            lambda client: client.secrets.kv.v2.read_secret_metadata(consumer.path, mount_point=mount)
+        ),
+        "read the mount's limits": lambda: ask(lambda client: client.secrets.kv.v2.read_configuration(mount)),
+        "list our capabilities": lambda: ask(
+            lambda client: client.adapter.post("/v1/sys/capabilities-self", json={"paths": [f"{mount}/data/x"]})
+        ),
         "look the token up": lambda: ask(lambda client: client.auth.token.lookup_self()),
         "renew the token": lambda: ask(lambda client: client.auth.token.renew_self()),
         "end the token": lambda: ask(lambda client: client.auth.token.revoke_self(), effect=True),
@@ -83,8 +90,8 @@ async def broken_by(openbao: OpenBao, mount: str, policy: str) -> list[str]:
 
 
 def test_the_shipped_file_is_read_completely() -> None:
-    assert len(RULE.findall(POLICY)) == POLICY.count('path "') == 10
-    assert len(rules(POLICY)) == 18
+    assert len(RULE.findall(POLICY)) == POLICY.count('path "') == 13
+    assert len(rules(POLICY)) == 21
 
 
 async def test_the_shipped_policy_suffices_for_everything_the_daemon_does(openbao: OpenBao, mount: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import anyio
 
@@ -80,13 +81,14 @@ def session_on(
     bao: OpenBao, mount: str = "secret", login: Login | None = None, clock: WallClock | None = None, **settings: object
 ) -> Session:
     """A session, as root unless another login is given."""
-    connection = VaultConnection(bao.address, mount=mount, instance="test", **settings)  # type: ignore[arg-type]
+    wishes: dict[str, Any] = {"mount": mount, "instance": "test", **settings}
+    connection = VaultConnection(bao.address, **wishes)
     return Session(connection, login or token(lambda: bao.root), clock or WallClock())
 
 
-def kv_on(bao: OpenBao, mount: str, **wishes: object) -> Kv:
+def kv_on(bao: OpenBao, mount: str, **wishes: Any) -> Kv:
     """A store on the real server."""
-    return Kv(session_on(bao, mount, **wishes))  # type: ignore[arg-type]
+    return Kv(session_on(bao, mount, **wishes))
 
 
 def canary(name: str) -> Secret:
