@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format lock bench clean
+.PHONY: demo test check coverage format lock bench clean
 
 $(STAMP): pyproject.toml config/locks/dev.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -18,6 +18,10 @@ demo: $(STAMP)  ## rotate real tokens before your eyes, on a real OpenBao and a 
 
 test: $(STAMP)  ## the whole suite, real OpenBao included
 	$(BIN)/python -m pytest
+
+coverage: $(STAMP)  ## every branch of the decisions is tested
+	$(BIN)/coverage run --branch --source=rotator/rotation --data-file=$(VENV)/.cache/coverage-rotation -m pytest -q tests/rotation
+	$(BIN)/coverage report --data-file=$(VENV)/.cache/coverage-rotation --fail-under=100 --skip-covered
 
 check: $(STAMP)  ## format, lint, types, floors
 	$(BIN)/ruff format --check rotator tests

@@ -8,6 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from rotator.sandbox.openbao import OpenBao
+from tests.canary.plugin import pytest_configure, pytest_runtest_makereport
+
+__all__ = ["pytest_configure", "pytest_runtest_makereport"]  # hooks: every test is watched for leaks
+pytest_plugins = ["pytester"]
 
 _numbers = itertools.count(1)
 

@@ -179,8 +179,14 @@ class OpenBao:
         return dict(json.loads(text)) if text else {}
 
     def enable_kv(self, mount: str = "secret", *, version: int = 2, **configuration: object) -> str:
-        """Mount a KV engine, configure it (max_versions, delete_version_after, cas_required), return its mount."""
+        """Mount a KV engine, configure it (max_versions, delete_version_after, cas_required), return its mount.
+
+        Right after the mount, a node may still take the engine for version 1 or refuse to serve it (2.7.2, raft), so
+        this waits until it answers as version 2.
+        """
         self.call("POST", f"sys/mounts/{mount}", {"type": "kv", "options": {"version": str(version)}})
+        if version == 2:
+            self.await_kv(mount)
         if configuration:
             self.call("POST", f"{mount}/config", configuration)
         return mount
@@ -219,6 +225,10 @@ class OpenBao:
             return
         made = self.call("PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
         self.root, self._key = Secret(made["root_token"]), Secret(made["keys"][0])
+
+    def await_kv(self, mount: str = "secret") -> None:
+        """Wait until this node, a standby perhaps, serves an engine that was mounted through another."""
+        self._wait(f"{mount}/config", f"serve {mount}")
 
     def _wait(self, path: str, what: str, seconds: float = 20.0) -> None:
         deadline = time.monotonic() + seconds

@@ -251,6 +251,7 @@ async def test_through_a_lagging_standby_strong_reads_are_never_stale_and_no_wri
     """Two raft nodes; the client speaks to the standby only, somebody else writes through the leader."""
     with OpenBao(Storage.RAFT) as leader, OpenBao(Storage.RAFT, leader=leader) as standby:
         leader.enable_kv()
+        standby.await_kv()
         place, operator = Place("secret", "apps/blog/halo"), Operator(leader)
         kv, plain, stale = kv_on(standby, "secret"), kv_on(standby, "secret"), 0
         await kv.write(place, {"n": "first"}, cas=0)
