@@ -19,6 +19,7 @@ from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
 
 _LONG_LIFE = timedelta(days=90)
+_HALO_UNBAKED = frozenset({"probe", "description"})
 
 
 class Site(Protocol):
@@ -59,6 +60,7 @@ class Kind:
     options: type[msgspec.Struct]  # the credential section's own keys
     open: Callable[[str, TargetKeys, Minter, Clock], Site]  # the target's name, keys, minter, clock
     bind: Callable[[Site, Credential], Provider]  # one credential on an opened target
+    unbaked: frozenset[str]  # options that do not change the token itself
     warnings: Callable[[Credential, TargetKeys], list[str]]  # for `rotate check`, without a call
 
 
@@ -94,7 +96,9 @@ def _halo_warnings(credential: Credential, keys: TargetKeys) -> list[str]:
 
 
 KINDS: dict[str, Kind] = {
-    "halo-pat": Kind("halo-pat", "halo-cms", HaloTargetKeys, HaloPatKeys, _open_halo, _bind_halo, _halo_warnings),
+    "halo-pat": Kind(
+        "halo-pat", "halo-cms", HaloTargetKeys, HaloPatKeys, _open_halo, _bind_halo, _HALO_UNBAKED, _halo_warnings
+    ),
 }
 
 

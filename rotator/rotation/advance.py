@@ -55,7 +55,7 @@ def _escalated(record: Record, event: ev.Escalated) -> Record:
 
 
 def _resumed(record: Record, event: ev.Resumed) -> Record:
-    return replace(record, uncertain=record.uncertain or record.phase is Phase.REQUESTED)
+    return replace(record, uncertain=True) if record.phase is Phase.REQUESTED else record
 
 
 def _staged(record: Record, event: ev.Staged) -> Record:
@@ -76,7 +76,8 @@ def _mint_lost(record: Record, event: ev.MintLost) -> Record:
 
 def _not_minted(record: Record, event: ev.NotMinted) -> Record:
     if not event.resend:
-        return _reject(record, event.at, "mint", "no token under the name, and no mint left to try")
+        rejected = _reject(record, event.at, "mint", "no token under the name, and no mint left to try")
+        return replace(rejected, strays=True)
     return replace(record, retry_at=None, strays=True, **_authorise(record, event.at, sends=record.sends + 1))
 
 
@@ -222,9 +223,16 @@ def _faulted(record: Record, event: ev.Faulted) -> Record:
         record,
         failures=failures,
         failure=Failure(event.step, event.reason, event.at),
-        retry_at=backoff.step_retry(event.at, failures, record.lineage, event.retry_after),
-        uncertain=record.uncertain or record.phase is Phase.REQUESTED,
+        retry_at=backoff.step_retry(event.since or event.at, failures, record.lineage, event.retry_after),
+        **_unanswered(record, event.at),
     )
+
+
+def _unanswered(record: Record, at: datetime) -> dict[str, Any]:
+    """A mint whose answer did not come may take effect for as long as the target takes to settle, from now on."""
+    if record.phase is not Phase.REQUESTED or record.uncertain:
+        return {}
+    return {"uncertain": True, "sent_at": at}
 
 
 _ADVANCE: dict[type[ev.Event], Callable[[Record, Any], Record]] = {

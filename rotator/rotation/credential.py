@@ -75,9 +75,14 @@ class Credential:
     labels: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, object] = field(default_factory=dict)  # the kind's own settings (roles, probe, ...)
 
+    unbaked: frozenset[str] = frozenset()  # options that change how a token is proven or shown, not the token
+
     @property
     def policy(self) -> str:
         """A digest of what is baked into a token when it is minted; when it changes, the token is due."""
-        baked = {"kind": self.kind, "target": self.target, "options": dict(self.options)}
+        baked = {"kind": self.kind, "target": self.target, "options": self._baked()}
         text = json.dumps(baked, sort_keys=True, default=str, separators=(",", ":"))
         return "1:" + hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _baked(self) -> dict[str, object]:
+        return {name: value for name, value in self.options.items() if name not in self.unbaked}

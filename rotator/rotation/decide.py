@@ -54,7 +54,7 @@ def backing_off(record: Record, now: datetime, ask: Ask | None) -> bool:
 
 
 def _settled(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
-    if record.slot_full:
+    if record.slot_full or record.strays:
         return Sweep(record.strays)
     hit = why.due(credential, record, now, ask)
     if hit is None:

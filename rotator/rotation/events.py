@@ -182,12 +182,16 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Faulted:
-    """A step did not get through; it is tried again. `retry_after` in seconds, when the other side asked for it."""
+    """A step did not get through; it is tried again. `retry_after` in seconds, when the other side asked for it.
+
+    `since`: what the deciding clock showed, when that was not `at`; the pause counts from there.
+    """
 
     at: datetime
     step: str
     reason: str
     retry_after: float | None = None
+    since: datetime | None = None
 
 
 Event = (

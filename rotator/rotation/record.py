@@ -116,7 +116,7 @@ class Record:
     stem: str = ""  # every mint name of this credential starts with it
     requested_at: datetime | None = None
     sends: int = 0  # mint requests authorised in this rotation
-    sent_at: datetime | None = None  # when the last of them was authorised
+    sent_at: datetime | None = None  # when the last of them was authorised, or was given up waiting for
     mints: tuple[datetime, ...] = ()  # mint requests authorised in the last 24 h, over all rotations
     uncertain: bool = False  # a mint may have been sent whose answer we do not have
     candidate: Candidate | None = None

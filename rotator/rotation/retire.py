@@ -46,7 +46,7 @@ Judgement = Go | NotYet | StillUsed
 def earliest(
     policy: Retirement, published_at: datetime, *, emergency: bool, promised: datetime | None = None
 ) -> datetime:
-    """Before this time there is nothing to judge. Settings changed since may extend the promised end, not shorten it."""
+    """Before this time there is nothing to judge. Later settings may extend the promised end, not shorten it."""
     if emergency:
         return published_at
     return max(published_at + policy.after, promised or published_at)

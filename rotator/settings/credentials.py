@@ -81,6 +81,7 @@ def read_credential(section: Section, name: str, known: Known, defaults: Section
         describe=section.take("describe", flag, True),
         labels=section.take("labels", _labels, {}),
         options=_options(section, kind),
+        unbaked=kind.unbaked if kind else frozenset(),
     )
     if credential.describe and credential.key in _DESCRIPTION:
         section.fault("key", f"`{credential.key}` is written beside the value; choose another key, or describe = false")

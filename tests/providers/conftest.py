@@ -8,10 +8,5 @@ from tests.providers.clock import HandClock
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def clock() -> HandClock:
     return HandClock()

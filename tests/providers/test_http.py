@@ -26,24 +26,24 @@ CANARY = "pat_canary-9f31c7.aa.bb"
 BODY = "canary-body-5510"
 URL = "https://blog.example/halo"
 AS_JSON = {"content-type": "application/json"}
-Handler = Callable[[httpx.Request], Any]
+Peer = Callable[[httpx.Request], Any]
 
 
-def http(handler: Handler, clock: HandClock | None = None, **keys: Any) -> Http:
-    return Http("blog", TargetKeys(url=URL, **keys), clock or HandClock(), httpx.MockTransport(handler))
+def http(peer: Peer, clock: HandClock | None = None, **keys: Any) -> Http:
+    return Http("blog", TargetKeys(url=URL, **keys), clock or HandClock(), httpx.MockTransport(peer))
 
 
-async def ask(handler: Handler, method: str = "GET", clock: HandClock | None = None, **keys: Any) -> Answer:
-    edge = http(handler, clock, **keys)
+async def ask(peer: Peer, method: str = "GET", clock: HandClock | None = None, **keys: Any) -> Answer:
+    edge = http(peer, clock, **keys)
     try:
         return await edge.request(method, "/x?secret=canary-query", Bearer(Secret(CANARY)), cap=1000)
     finally:
         await edge.aclose()
 
 
-async def fault_of(handler: Handler, method: str = "GET", **more: Any) -> Fault:
+async def fault_of(peer: Peer, method: str = "GET", **more: Any) -> Fault:
     with pytest.raises(Fault) as caught:
-        await ask(handler, method, **more)
+        await ask(peer, method, **more)
     told = repr(caught.value) + str(caught.value) + caught.value.reason
     for hidden in (CANARY, BODY, "canary-query", "/halo", "canary-location"):
         assert hidden not in told
@@ -59,7 +59,7 @@ def reply(status: int, content: bytes = b"", headers: Any = ()) -> httpx.Respons
     return httpx.Response(status, content=body(), headers=headers)
 
 
-def answers(status: int, content: bytes = b"", **headers: str) -> Handler:
+def answers(status: int, content: bytes = b"", **headers: str) -> Peer:
     return lambda request: reply(status, content, {name.replace("_", "-"): text for name, text in headers.items()})
 
 
@@ -92,11 +92,11 @@ async def test_a_4xx_is_an_answer_without_its_body(status: int) -> None:
 async def test_a_redirect_is_refused_not_followed_and_not_quoted(status: int) -> None:
     asked = []
 
-    def handler(request: httpx.Request) -> httpx.Response:
+    def peer(request: httpx.Request) -> httpx.Response:
         asked.append(request.url)
         return httpx.Response(status, headers={"location": "https://elsewhere.example/canary-location"})
 
-    fault = await fault_of(handler)
+    fault = await fault_of(peer)
     assert isinstance(fault, Refused)
     assert "https://blog.example" in fault.reason
     assert len(asked) == 1
@@ -163,10 +163,10 @@ async def test_a_drip_ends_at_the_deadline_although_every_byte_is_in_time() -> N
             yield b" "
             await anyio.lowlevel.checkpoint()
 
-    def handler(request: httpx.Request) -> httpx.Response:
+    def peer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, content=drip(), headers=AS_JSON)
 
-    edge = http(handler, deadline=timedelta(milliseconds=20))
+    edge = http(peer, deadline=timedelta(milliseconds=20))
     with pytest.raises(Transient, match="no answer within"), anyio.fail_after(1):
         await edge.request("GET", "/x", cap=1 << 30)
 
@@ -192,10 +192,10 @@ async def test_a_call_to_a_target_that_was_closed_is_not_sent() -> None:
     ids=lambda error: type(error).__name__,
 )
 async def test_a_failure_on_the_way_is_transient_and_quotes_nothing(error: Exception) -> None:
-    def handler(request: httpx.Request) -> httpx.Response:
+    def peer(request: httpx.Request) -> httpx.Response:
         raise error
 
-    fault = await fault_of(handler)
+    fault = await fault_of(peer)
     assert isinstance(fault, Transient)
     assert fault.__suppress_context__
 
@@ -240,11 +240,11 @@ async def test_retry_after_is_read_in_either_form_and_capped(value: str, wait: f
 async def test_no_call_leaves_before_the_target_allows_it(clock: HandClock) -> None:
     asked = []
 
-    def handler(request: httpx.Request) -> httpx.Response:
+    def peer(request: httpx.Request) -> httpx.Response:
         asked.append(clock.monotonic())
         return reply(*((429, b"", {"retry-after": "120"}) if len(asked) == 1 else (200, b"[]", AS_JSON)))
 
-    edge = http(handler, clock)
+    edge = http(peer, clock)
     for _ in range(2):
         with pytest.raises(Transient) as caught:
             await edge.request("GET", "/x")
@@ -258,11 +258,11 @@ async def test_no_call_leaves_before_the_target_allows_it(clock: HandClock) -> N
 async def test_a_request_carries_what_it_needs_and_no_cookie() -> None:
     seen: list[httpx.Request] = []
 
-    def handler(request: httpx.Request) -> httpx.Response:
+    def peer(request: httpx.Request) -> httpx.Response:
         seen.append(request)
         return reply(200, headers={"set-cookie": "SESSION=canary; Path=/"})
 
-    edge = http(handler)
+    edge = http(peer)
     for _ in range(2):
         await edge.request("POST", "/apis/x", Basic("minter", Secret("canary-päss:word")), json={"a": 1})
     first, second = seen

@@ -35,6 +35,13 @@ def test_what_is_not_baked_into_a_token_leaves_the_policy_alone(wish: str) -> No
     assert credential(**{wish: FREE[wish]}).policy == credential().policy
 
 
+def test_an_option_that_is_not_baked_into_the_token_leaves_the_policy_alone() -> None:
+    loose = frozenset({"probe"})
+    one, other = ({"roles": ["view"], "probe": path} for path in ("/a", "/b"))
+    assert credential(options=one, unbaked=loose).policy == credential(options=other, unbaked=loose).policy
+    assert credential(options=one).policy != credential(options=other).policy
+
+
 def test_the_order_of_options_does_not_matter_to_the_policy() -> None:
     assert credential(options={"a": 1, "b": 2}).policy == credential(options={"b": 2, "a": 1}).policy
 
