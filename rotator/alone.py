@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -37,8 +37,9 @@ async def working(settings: Settings) -> AsyncIterator[tuple[App, MemoryObjectRe
         group.start_soon(_tick, app)
         yield app, receive
         app.crew.stop()
-        while not app.crew.idle:
-            await app.clock.sleep(_TICK)
+        with anyio.move_on_after(settings.daemon.drain.total_seconds()):
+            while not app.crew.idle:
+                await app.clock.sleep(_TICK)
         group.cancel_scope.cancel()
 
 
@@ -54,15 +55,16 @@ async def rotate_alone(settings: Settings, wanted: Demand) -> AsyncGenerator[dic
     if unknown:
         yield {"error": unknown, "exit": 2}
         return
-    lines: list[dict[str, Any]] = []
-    async with working(settings) as (app, happenings):
-        async for line in follow(app, names, wanted, happenings):
-            lines.append(line)
+    async with working(settings) as (app, happenings), aclosing(follow(app, names, wanted, happenings)) as lines:
+        async for line in lines:
             yield line
 
 
 async def one_pass(settings: Settings, within: float) -> tuple[App, int]:
-    """Look at every name, do what is due, stay while something comes within a minute. Returns the exit code, too."""
+    """Look at every name, do what is due, stay while something comes within a minute. Returns the exit code, too.
+
+    `within`: seconds after which the pass ends all the same.
+    """
     async with working(settings) as (app, _):
         app.crew.look_at(*settings.credentials)
         end = app.clock.monotonic() + within
@@ -73,18 +75,22 @@ async def one_pass(settings: Settings, within: float) -> tuple[App, int]:
 
 def _rests(app: App) -> bool:
     seen = app.crew.seen
-    return app.crew.idle and all(name in seen and _far(app, seen[name]) for name in app.settings.credentials)
+    broken = app.crew.broken  # that mends itself too late for this pass
+    names = (name for name in app.settings.credentials if name not in broken)
+    return app.crew.idle and all(name in seen and _far(app, seen[name]) for name in names)
 
 
 def _far(app: App, seen: Seen) -> bool:
     until = seen.wait.until
-    return seen.record is not None and (until is None or until - app.clock.now() > _NEAR)
+    return until is None or until - app.clock.now() > _NEAR
 
 
 def _code(app: App) -> int:
-    records = [app.crew.seen[name].record if name in app.crew.seen else None for name in app.settings.credentials]
-    if any(record and record.phase is Phase.SETTLED and record.failure for record in records):
+    crew = app.crew
+    records = [seen.record for seen in crew.seen.values() if seen.record]
+    unseen = any(pause > _NEAR.total_seconds() for pause, _ in map(crew.pause, app.settings.credentials.values()))
+    if crew.broken or unseen or any(record.phase is Phase.SETTLED and record.failure for record in records):
         return FAILED
-    if any(record and record.phase is Phase.HELD for record in records):
+    if any(record.phase is Phase.HELD for record in records):
         return HELD
-    return BUSY if not _rests(app) else DONE
+    return DONE if _rests(app) else BUSY

@@ -18,35 +18,50 @@ import anyio
 from anyio.abc import SocketAttribute, SocketStream, TaskStatus
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from rotator.ports import Fault, Transient
+
 LARGEST = 64 * 1024  # bytes of a request
 _READ_WITHIN = 5.0  # seconds
-_AT_ONCE = 16  # connections
+_WRITE_WITHIN = 10.0  # seconds in which a caller takes a line, or is given up
+SILENCE = 60.0  # seconds without a line after which a caller gives the daemon up; it says something more often
+_AT_ONCE = 64  # requests being read; whoever waits for an answer takes no place
+_GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
 
 Verb = Callable[[Mapping[str, Any]], AsyncGenerator[dict[str, Any]]]
 
 
-class ControlError(Exception):
-    """The socket cannot be used; the text says why and what to do."""
+class ControlError(Fault):
+    """The socket cannot be used; the reason says why and what to do."""
 
 
 class Control:
-    """The server's side. `heard` is told of every request: verb, peer uid and pid."""
+    """The server's side. `heard` is told of every request: verb, peer uid and pid; `failed` of a verb with a bug."""
 
-    def __init__(self, path: str, verbs: Mapping[str, Verb], heard: Callable[[str, int, int], None]) -> None:
+    def __init__(
+        self,
+        path: str,
+        verbs: Mapping[str, Verb],
+        heard: Callable[[str, int, int], None],
+        failed: Callable[[str, Exception], None],
+    ) -> None:
         self._path = Path(path)
         self._verbs = verbs
         self._heard = heard
+        self._failed = failed
         self._allowed = {0, os.getuid()}
         self._places = anyio.Semaphore(_AT_ONCE)
 
     async def serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Listen until cancelled. Raises ControlError when another daemon listens, or the folder cannot be used."""
         listener = await self._listen()
+        mine = _inode(self._path)
         try:
             task_status.started()
             await listener.serve(self._answer)
         finally:
-            self._path.unlink(missing_ok=True)
+            # By now another daemon may listen there, started because we did not answer.
+            if _inode(self._path) == mine:
+                self._path.unlink(missing_ok=True)
 
     async def _listen(self) -> Any:
         if await answers(str(self._path)):
@@ -63,27 +78,39 @@ class Control:
             os.umask(before)
 
     async def _answer(self, stream: SocketStream) -> None:
-        async with stream, self._places:
+        async with stream:
             try:
                 await self._converse(stream)
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
-                return  # the caller went away; what it asked for goes on
+            except _GONE:
+                return  # the caller went away, or reads nothing; what it asked for goes on
 
     async def _converse(self, stream: SocketStream) -> None:
         pid, uid = peer(stream.extra(SocketAttribute.raw_socket))  # noqa: S610 (not Django's)
         if uid not in self._allowed:
             await _send(stream, {"error": "this socket serves its owner and root only"})
             return
-        request = await _request(stream)
-        verb = self._verbs.get(str(request.get("verb"))) if request else None
+        async with self._places:
+            request = await _request(stream)
+        name = str(request.get("verb")) if request else ""
+        verb = self._verbs.get(name)
         if request is None or verb is None:
             known = ", ".join(sorted(self._verbs))
             await _send(stream, {"error": f"not a request this daemon knows; verbs: {known}"})
             return
-        self._heard(str(request["verb"]), uid, pid)
-        async with aclosing(verb({**request, "by": f"uid {uid} (pid {pid})"})) as replies:
-            async for reply in replies:
-                await _send(stream, reply)
+        self._heard(name, uid, pid)
+        try:
+            await _reply(stream, verb({**request, "by": f"uid {uid} (pid {pid})"}))
+        except _GONE:
+            raise
+        except Exception as bug:  # noqa: BLE001 (one caller's bug must not end the daemon)
+            self._failed(name, bug)
+            await _send(stream, {"error": f"a bug in the daemon, its log has it: {type(bug).__name__}", "exit": 1})
+
+
+async def _reply(stream: SocketStream, replies: AsyncGenerator[dict[str, Any]]) -> None:
+    async with aclosing(replies):
+        async for reply in replies:
+            await _send(stream, reply)
 
 
 async def _request(stream: SocketStream) -> dict[str, Any] | None:
@@ -97,7 +124,17 @@ async def _request(stream: SocketStream) -> dict[str, Any] | None:
 
 
 async def _send(stream: SocketStream, reply: Mapping[str, Any]) -> None:
-    await stream.send(json.dumps(reply).encode() + b"\n")
+    with anyio.move_on_after(_WRITE_WITHIN):
+        await stream.send(json.dumps(reply).encode() + b"\n")
+        return
+    raise anyio.BrokenResourceError
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
 
 
 def peer(raw: socket.socket) -> tuple[int, int]:
@@ -116,16 +153,28 @@ async def answers(path: str) -> bool:
 
 
 async def call(path: str, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-    """The client's side: send one request, yield each reply. Raises ControlError when the daemon is out of reach."""
+    """The client's side: send one request, yield each reply. Raises Transient when the daemon cannot be heard."""
     try:
         stream = await anyio.connect_unix(path)
     except OSError as fault:
-        raise ControlError(f"no daemon answers on {path}: {fault.strerror}") from None
+        raise Transient(f"no daemon answers on {path}: {fault.strerror}") from None
     async with stream:
-        await _send(stream, request)
         buffered = BufferedByteReceiveStream(stream)
-        while True:
-            try:
-                yield json.loads(await buffered.receive_until(b"\n", 16 * LARGEST))
-            except (anyio.IncompleteRead, anyio.EndOfStream, anyio.BrokenResourceError):
-                return
+        try:
+            await _send(stream, request)
+            while line := await _line(buffered):
+                yield json.loads(line)
+        except _GONE:
+            return
+        except (TimeoutError, ValueError, anyio.DelimiterNotFound):
+            text = f"the daemon on {path} has said nothing that makes sense for {SILENCE:g} s; its log may say why"
+            raise Transient(text) from None
+
+
+async def _line(stream: BufferedByteReceiveStream) -> bytes:
+    """The next reply; nothing at the end."""
+    try:
+        with anyio.fail_after(SILENCE):
+            return await stream.receive_until(b"\n", 16 * LARGEST)
+    except (anyio.IncompleteRead, *_GONE):
+        return b""

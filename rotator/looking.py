@@ -3,40 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
+
+import anyio
 
 from rotator import logs
 from rotator.app import App, opened
-from rotator.ports import Entry, Refused
+from rotator.ports import Refused
 from rotator.rotation.summary import Summary, explain, summarise
 from rotator.settings import Settings
-from rotator.settings.faults import suggest
+
+UNREADABLE = "unreadable"  # stands where a phase would, for a record that cannot be read
+_AT_ONCE = 8  # reads; Vault's edge has as many threads
 
 
 async def summaries(settings: Settings, names: Iterable[str]) -> tuple[list[Summary], datetime]:
-    """One summary per credential (all when no names are given), and the time they are of."""
-    chosen = [known(settings, name) for name in names] or list(settings.credentials)
+    """One summary per credential (all when no names are given), and the time they are of. Raises Transient."""
+    chosen = list(names) or list(settings.credentials)
+    rows: dict[str, Summary] = {}
     logs.configure("error", json=None)
     async with opened(settings) as app:
-        rows = [_summary(app, await app.journal.load(name)) for name in chosen]
-        return rows, app.clock.now()
+        places = anyio.CapacityLimiter(_AT_ONCE)
+
+        async def look(name: str) -> None:
+            async with places:
+                rows[name] = await _summary(app, name)
+
+        async with anyio.create_task_group() as group:
+            for name in chosen:
+                group.start_soon(look, name)
+        return [rows[name] for name in chosen], app.clock.now()
 
 
 async def explained(settings: Settings, name: str) -> list[str]:
     """The sentences about one credential."""
-    known(settings, name)
     logs.configure("error", json=None)
     async with opened(settings) as app:
         entry = await app.journal.load(name)
         return list(explain(settings.credentials[name], entry.record, app.clock.now(), entry.lease.holder))
 
 
-def known(settings: Settings, name: str) -> str:
-    """The name, if settings have it. Raises Refused with a suggestion."""
-    if name not in settings.credentials:
-        raise Refused(f"no credential is called {name!r}; {suggest(name, settings.credentials)}")
-    return name
-
-
-def _summary(app: App, entry: Entry) -> Summary:
-    return summarise(app.settings.credentials[entry.name], entry.record, app.clock.now(), entry.lease.holder)
+async def _summary(app: App, name: str) -> Summary:
+    """One record that cannot be read must not hide the others."""
+    credential, now = app.settings.credentials[name], app.clock.now()
+    try:
+        entry = await app.journal.load(name)
+    except Refused as fault:
+        nothing = summarise(credential, None, now)
+        return replace(nothing, phase=UNREADABLE, next_at=None, next="a person must act", trouble=fault.reason)
+    return summarise(credential, entry.record, now, entry.lease.holder)

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from rotator.app import App
-from rotator.engine.crew import Asked
+from rotator.engine.asked import Asked
 from rotator.engine.visit import Happened
 from rotator.narrate import progress
 from rotator.rotation.ask import Answer, Ask
+from rotator.rotation.record import Published
 from rotator.settings import Settings
 from rotator.settings.faults import suggest
 
 PATIENCE = 300.0  # seconds, unless the caller says otherwise
+_POLL = 0.2  # seconds between two looks at who is done
+_SIGN = 10.0  # seconds between two signs of life for who waits
+_BATCH = 200  # verdicts in one line
 
 DONE, FAILED, USAGE, HELD, BUSY = 0, 1, 2, 3, 75
 _EXITS = {
@@ -46,10 +51,9 @@ class Demand:
 
 def demand(request: Mapping[str, Any]) -> Demand:
     """Read a demand from a request; what does not fit is left at its default."""
-    labels = request.get("labels")
-    within = request.get("within")
+    names, labels, within = (request.get(key) for key in ("names", "labels", "within"))
     return Demand(
-        names=tuple(str(name) for name in request.get("names") or () if isinstance(name, str)),
+        names=tuple(name for name in names if isinstance(name, str)) if isinstance(names, list | tuple) else (),
         everything=request.get("everything") is True,
         labels={str(k): str(v) for k, v in labels.items()} if isinstance(labels, dict) else {},
         emergency=request.get("emergency") is True,
@@ -86,21 +90,45 @@ async def follow(
     app: App, names: tuple[str, ...], wanted: Demand, happenings: MemoryObjectReceiveStream[Happened]
 ) -> AsyncGenerator[dict[str, Any]]:
     """Ask, tell each step, end with a verdict. Rotations go on when the caller goes away."""
-    ask = Ask(app.clock.now(), wanted.by, wanted.emergency)
+    clock = app.clock
+    ask = Ask(clock.now(), wanted.by, wanted.emergency)
     asked = {name: app.crew.ask(name, ask, patient=wanted.patient) for name in names}
-    end = app.clock.monotonic() + wanted.within
-    while not all(each.done.is_set() for each in asked.values()) and app.clock.monotonic() < end:
+    end, left = clock.monotonic() + wanted.within, dict(asked)
+    look = sign = clock.monotonic()
+    while left and clock.monotonic() < end:
         happened = None
-        with anyio.move_on_after(0.2):
+        with anyio.move_on_after(_POLL):
             happened = await happenings.receive()
         # Not under the timeout: a yield hands it to the caller, and a slow one would be cancelled by it.
         if happened and happened.credential.name in asked:
             yield progress(happened)
+        if clock.monotonic() >= look + _POLL:
+            look = clock.monotonic()
+            left = {name: each for name, each in left.items() if not _over(app, each, end - look)}
+        if left and look >= sign + _SIGN:
+            sign = look
+            yield {"waiting": len(left), "said": f"{(name := next(iter(left)))}: {_waits_for(app, name, left[name])}"}
     for happened in _rest(happenings):
         if happened.credential.name in asked:
             yield progress(happened)
+    for line in _verdicts(app, asked):
+        yield line
+
+
+def _over(app: App, asked: Asked, left: float) -> bool:
+    """Whether it is answered, or nothing can come of it in the seconds left."""
+    if asked.done.is_set() or asked.wait is None:
+        return asked.done.is_set()
+    return asked.wait.until is None or asked.wait.until > app.clock.now() + timedelta(seconds=left)
+
+
+def _verdicts(app: App, asked: Mapping[str, Asked]) -> Iterable[dict[str, Any]]:
+    """Verdicts in lines of a bearable length; the last one carries the exit code."""
     verdicts = [_verdict(app, name, each) for name, each in asked.items()]
     exits = {verdict["exit"] for verdict in verdicts}
+    while len(verdicts) > _BATCH:
+        yield {"verdicts": verdicts[:_BATCH]}
+        verdicts = verdicts[_BATCH:]
     yield {"verdicts": verdicts, "exit": next(code for code in _GRAVITY if code in exits)}
 
 
@@ -113,15 +141,15 @@ def _rest(happenings: MemoryObjectReceiveStream[Happened]) -> Iterable[Happened]
 
 
 def _verdict(app: App, name: str, asked: Asked) -> dict[str, Any]:
-    answer = asked.answer if asked.done.is_set() else Answer.OPEN
+    answer = asked.answer if asked.done.is_set() and not asked.closed else Answer.OPEN
     return {"credential": name, "answer": answer.value, "exit": _EXITS[answer], "said": _said(app, name, asked, answer)}
 
 
 def _said(app: App, name: str, asked: Asked, answer: Answer) -> str:
     record = asked.record
     if record is None or answer is Answer.OPEN:
-        waiting = app.crew.seen[name].wait.reason if name in app.crew.seen else "not looked at yet"
-        return f"undecided: {waiting}; it goes on, ask `rotate status {name}`"
+        so_far = f"; {_live(record.current)}" if record and record.current and asked.in_grace else ""
+        return f"undecided: {_waits_for(app, name, asked)}; it goes on, ask `rotate status {name}`{so_far}"
     if answer is Answer.HELD and record.held:
         return f"held: {record.held.text}"
     if answer is Answer.FAILED and record.failure:
@@ -129,9 +157,7 @@ def _said(app: App, name: str, asked: Asked, answer: Answer) -> str:
             f"given up for now at {record.failure.step}: {record.failure.reason}; tried again {record.retry_at:%F %T}Z"
         )
     current = record.current
-    what = (
-        f"rotation {current.rotation}: {current.token.id} is live at {current.place}" if current else "nothing is live"
-    )
+    what = _live(current) if current else "nothing is live"
     if answer is Answer.IN_GRACE:
         return (
             f"{what} since {current.at:%F %T}Z, predecessor in grace; --emergency ends the grace" if current else what
@@ -139,3 +165,13 @@ def _said(app: App, name: str, asked: Asked, answer: Answer) -> str:
     if answer is Answer.PUBLISHED:
         return f"{what}; the predecessor is in grace" if record.predecessor else what
     return f"{what}; {record.evidence or 'no predecessor'}"
+
+
+def _waits_for(app: App, name: str, asked: Asked) -> str:
+    if asked.closed:
+        return asked.closed
+    return app.crew.seen[name].wait.reason if name in app.crew.seen else "not looked at yet"
+
+
+def _live(current: Published) -> str:
+    return f"rotation {current.rotation}: {current.token.id} is live at {current.place}"

@@ -15,6 +15,7 @@ COMMANDS = {
     "explain": "why one credential is as it is, and what comes next",
     "check": "settings, then a live look at every right the daemon needs",
     "strays": "tokens of ours on the targets that no record knows",
+    "receipts": "prove offline that a file of receipts is whole",
     "demo": "watch real tokens being rotated on this machine",
 }
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from rotator.cli import shell
+
+if TYPE_CHECKING:
+    from rotator.vault.preflight import Finding
 
 _COLOURS = {"ok": "green", "note": "cyan", "warning": "yellow", "refusal": "red"}
 
@@ -25,24 +30,29 @@ def command(config: str | None, offline: bool, as_json: bool) -> None:
     if not as_json:
         click.echo(f"settings  {len(settings.credentials)} credentials, {len(settings.targets)} targets in {files}")
     if offline:
+        if as_json:
+            shell.show_json([])
         return
 
     async def main() -> int:
         from rotator import logs
-        from rotator.app import opened
         from rotator.checking import check
 
         logs.configure("error", json=None)
         findings = []
-        async with opened(settings) as app:
-            async for finding in check(app):
+        async with aclosing(check(settings)) as found:
+            async for finding in found:
                 findings.append(finding)
                 if not as_json:
-                    mark = click.style(finding.level.value.ljust(8), fg=_COLOURS[finding.level.value])
-                    remedy = f"; {finding.remedy}" if finding.remedy else ""
-                    click.echo(f"{mark}  {finding.subject}: {finding.text}{remedy}")
+                    _say(finding)
         if as_json:
             shell.show_json([asdict(finding) for finding in findings])
         return shell.FAILED if any(finding.level.value == "refusal" for finding in findings) else 0
 
     shell.run(main)
+
+
+def _say(finding: Finding) -> None:
+    mark = click.style(finding.level.value.ljust(8), fg=_COLOURS[finding.level.value])
+    remedy = f"; {finding.remedy}" if finding.remedy else ""
+    click.echo(f"{mark}  {finding.subject}: {finding.text}{remedy}")

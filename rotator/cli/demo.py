@@ -23,12 +23,13 @@ def command(keep: bool, plain: bool) -> None:
     from rotator.demo.script import perform
     from rotator.demo.stage import ShowError
     from rotator.sandbox.openbao import OpenBaoError
+    from rotator.settings import SettingsError
 
     signal.signal(signal.SIGTERM, _interrupt)
     verdict: list[bool] = []
     try:
         perform(_face(plain), verdict.append, keep=keep)
-    except (ShowError, OpenBaoError, RuntimeError) as fault:
+    except (ShowError, OpenBaoError, SettingsError, RuntimeError) as fault:
         click.echo(f"rotate: {fault}", err=True)
     except KeyboardInterrupt:
         click.echo("rotate: interrupted; everything this demo started was ended", err=True)

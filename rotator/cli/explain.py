@@ -13,6 +13,7 @@ from rotator.cli import shell
 def command(config: str | None, name: str) -> None:
     """Say in sentences why a credential is as it is, and what comes next."""
     settings = shell.settings(config)
+    shell.known(settings, [name])
 
     async def main() -> int:
         from rotator.looking import explained

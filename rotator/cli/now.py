@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -28,27 +29,46 @@ def _labels(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", callback=_labels, help="All that carry it.")
 @click.option("--wait", "patient", is_flag=True, help="Wait until the predecessors are proven dead.")
 @click.option("--emergency", is_flag=True, help="No grace: the predecessor dies once the successor is proven.")
-@click.option("--within", default=300.0, show_default=True, help="Seconds to wait for a verdict.")
+@click.option(
+    "--within",
+    type=click.FloatRange(0, 86400, min_open=True, max_open=True),
+    default=300.0,
+    show_default=True,
+    help="Seconds to wait for a verdict.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
 @click.pass_obj
 def command(config: str | None, /, names: tuple[str, ...], as_json: bool, **wanted: Any) -> None:
-    """Rotate now and follow it, step by step, to its verdict. Joins a rotation in flight."""
+    """Rotate now and follow it, step by step, to its verdict. Joins a rotation in flight.
+
+    It ends as soon as the verdict is there, or when none can come within the time; exit 75 then.
+    """
     if not (names or wanted["everything"] or wanted["labels"]):
         raise click.UsageError("say what to rotate: NAME..., --all, or --label KEY=VALUE")
     settings = shell.settings(config)
+    shell.known(settings, names)
     from rotator.now import demand
 
-    request = {"names": list(names), "by": getpass.getuser(), **wanted}
+    request = {"names": list(names), "by": _me(), **wanted}
 
     async def main() -> int:
         async with aclosing(_lines(config, settings, request, demand(request))) as lines:
-            code = shell.BUSY
+            code = None
             async for line in lines:
                 code = line.get("exit", code)
-                shell.show_json(line) if as_json else _say(line)
-            return code
+                shell.show_line(line) if as_json else _say(line)
+            if code is None:
+                click.echo("rotate: the daemon ended before the verdict; it goes on, ask `rotate status`", err=True)
+            return shell.BUSY if code is None else code
 
     shell.run(main)
+
+
+def _me() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's number without a name
+        return f"uid {os.getuid()}"
 
 
 async def _lines(
@@ -77,5 +97,7 @@ def _say(line: dict[str, Any]) -> None:
     for verdict in line.get("verdicts", ()):
         colour = _MARKS.get(verdict["answer"], "yellow")
         click.echo(f"{verdict['credential']}: {click.style(verdict['answer'], fg=colour)}: {verdict['said']}")
+    if "waiting" in line:
+        click.echo(f"waiting for {line['waiting']}; {line['said']}", err=True)
     if "event" in line:
         click.echo(f"{line['credential']}  {line['event']:<22} {line['said']}")

@@ -16,6 +16,7 @@ from rotator.cli import shell
 def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
     """Show the next step of every credential and its reason. No effects."""
     settings = shell.settings(config)
+    shell.known(settings, names)
 
     async def main() -> int:
         from rotator.looking import summaries
@@ -24,7 +25,8 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
         if as_json:
             shell.show_json([asdict(row) for row in rows])
         else:
-            shell.show_table(("NAME", "TARGET", "PHASE", "NEXT"), ((r.name, r.target, r.phase, r.next) for r in rows))
+            cells = ((row.name, row.target, row.phase, row.next) for row in rows)
+            shell.show_table(("NAME", "TARGET", "PHASE", "NEXT"), cells)
         return 0
 
     shell.run(main)

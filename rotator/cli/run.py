@@ -16,17 +16,12 @@ def command(config: str | None, log: str) -> None:
     """Run the daemon until SIGTERM. SIGHUP reads the settings again; faulty ones are refused and the old ones kept."""
     settings = shell.settings(config)
     from rotator import logs
-    from rotator.control import ControlError
     from rotator.daemon import Daemon
-    from rotator.ports import Refused
 
     logs.configure(settings.daemon.log_level, json=None if log == "auto" else log == "json")
 
     async def main() -> int:
-        try:
-            await Daemon(config, settings).run()
-        except ControlError as error:
-            raise Refused(str(error)) from None
+        await Daemon(config, settings).run()
         return 0
 
     shell.run(main)

@@ -27,6 +27,16 @@ def settings(path: str | None) -> Settings:
         sys.exit(BAD_CONFIG)
 
 
+def known(settings: Settings, names: Iterable[str]) -> None:
+    """Raises UsageError (exit 2), with a suggestion, for a name that settings do not have."""
+    from rotator.settings.faults import suggest
+
+    for name in names:
+        if name not in settings.credentials:
+            hint = suggest(name, settings.credentials)
+            raise click.UsageError(f"no credential is called {name!r}; {hint}")
+
+
 def run(main: Callable[[], Coroutine[Any, Any, int]]) -> NoReturn:
     """Run an async command and exit with its code; a fault of the world becomes one sentence and a code."""
     import anyio
@@ -62,8 +72,17 @@ def _exit(text: str, code: int) -> NoReturn:
 
 
 def show_json(document: object) -> None:
-    """Print a document for machines."""
-    click.echo(json.dumps(document, default=str, indent=2))
+    """Print a document for machines. Times are written as ISO 8601."""
+    click.echo(json.dumps(document, default=_spell, indent=2))
+
+
+def show_line(document: object) -> None:
+    """Print one of many documents, each on a line of its own."""
+    click.echo(json.dumps(document, default=_spell))
+
+
+def _spell(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def show_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

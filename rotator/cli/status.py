@@ -1,4 +1,4 @@
-"""Owns `rotate status`: from the daemon when one runs, else from the journal."""
+"""Owns `rotate status`: from the journal, which knows as much as any daemon."""
 
 from __future__ import annotations
 
@@ -17,15 +17,20 @@ from rotator.rotation.summary import Summary
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 @click.pass_obj
 def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
-    """Every credential at a glance: phase, age, what comes next, what is wrong."""
+    """Every credential at a glance: phase, age, what comes next, what is wrong.
+
+    Exit 3 when one is held, 1 when a record cannot be read.
+    """
     settings = shell.settings(config)
+    shell.known(settings, names)
 
     async def main() -> int:
-        from rotator.looking import summaries
+        from rotator.looking import UNREADABLE, summaries
 
         rows, now = await summaries(settings, names)
         show(rows, now, as_json=as_json)
-        return shell.HELD if any(row.phase == "held" for row in rows) else 0
+        phases = {row.phase for row in rows}
+        return shell.FAILED if UNREADABLE in phases else shell.HELD if "held" in phases else 0
 
     shell.run(main)
 

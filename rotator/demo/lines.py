@@ -75,19 +75,22 @@ class Lines:
 
     def act(self, title: str, *sentences: str) -> None:
         """See `Face`."""
-        self.say()
-        self.say(f"== {title}")
+        self._write("")
+        self._write(f"== {title}")
         for sentence in sentences:
-            self.say(f"   {sentence}")
+            self.say(sentence)
 
     def say(self, text: str = "") -> None:
         """See `Face`."""
-        self._echo(self._redact(text))
+        self._write(f"   {text}")
+
+    def _write(self, text: str) -> None:
+        self._echo(self._redact(text).rstrip())
 
     def tell(self, name: str, text: str, level: str = "info") -> None:
         """See `Face`."""
         mark = "" if level == "info" else f"{level}: "
-        self.say(f"{time.monotonic() - self._began:5.1f}  {name:<13} {mark}{text}")
+        self._write(f"{time.monotonic() - self._began:5.1f}  {name:<13} {mark}{text}")
 
     def draw(self, rows: Sequence[Row], status: str, note: str = "") -> None:
         """See `Face`. A note is written once, not at every change of its numbers."""
@@ -103,12 +106,12 @@ class Lines:
         widths = [max(len(line[column]) for line in table) for column in range(len(HEADS))]
         self.say()
         for line in table:
-            self.say("   " + "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-        self.say(f"   {self._status}")
+            self.say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)))
+        self.say(self._status)
 
     def claim(self, text: str, *, held: bool) -> None:
         """See `Face`."""
-        self.say(f"   {'ok  ' if held else 'FAIL'}  {text}")
+        self.say(f"{'ok  ' if held else 'FAIL'}  {text}")
 
     def close(self) -> None:
         """See `Face`."""

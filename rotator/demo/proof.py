@@ -65,15 +65,12 @@ def _consumer_document(stage: Stage, name: str, part: str, query: str = "") -> d
 
 def evidence(stage: Stage, view: View, killed: Killed) -> Iterator[str]:
     """What was seen, line by line: answers, versions in Vault, a journal document."""
-    yield f"{'CREDENTIAL':<13}  {'NEWEST VALUE':<20}  {'VALUE BEFORE IT':<20}  ON HALO"
+    yield _line("CREDENTIAL", "NEWEST VALUE", "VALUE BEFORE IT", "ITS TOKENS ON HALO")
     for name in view.entries:
-        seen = ask(stage, name)
-        stem = view.record(name).stem
-        listed = sum(token.stem == stem for token in view.tokens)
-        yield (
-            f"{name:<13}  version {seen.newest:>2}: {seen.says}      version {seen.before:>2}: {seen.said}"
-            f"      {view.alive(name)} alive, {listed - view.alive(name)} revoked"
-        )
+        seen, stem = ask(stage, name), view.record(name).stem
+        listed, alive = sum(token.stem == stem for token in view.tokens), view.alive(name)
+        newest, before = f"version {seen.newest}: {seen.says}", f"version {seen.before}: {seen.said}"
+        yield _line(name, newest, before, f"{alive} alive, {listed - alive} revoked")
     yield ""
     versions = _consumer_document(stage, killed.name, "metadata")["versions"]
     times = ", ".join(f"{number} at {each['created_time'][11:19]}" for number, each in versions.items())
@@ -83,13 +80,18 @@ def evidence(stage: Stage, view: View, killed: Killed) -> Iterator[str]:
         yield f"   {key:<10} {said}"
 
 
+def _line(*cells: str) -> str:
+    return "".join(cell.ljust(width) for cell, width in zip(cells, (15, 18, 18, 0), strict=True))
+
+
 def _journal_extract(stage: Stage, name: str) -> Iterator[tuple[str, str]]:
     document = stage.watch.journal(name)["data"]
     for key in ("phase", "rotation", "attempt", "lease"):
         yield key, json.dumps(document.get(key))
     current = document["current"]
     yield "current", json.dumps({"token": current["token"]["id"], "fingerprint": current["fingerprint"]})
-    yield "evidence", document.get("evidence", "")
+    for number, part in enumerate(document.get("evidence", "").split("; ")):
+        yield "" if number else "evidence", part
 
 
 def claims(stage: Stage, view: View, killed: Killed) -> Iterator[Claim]:

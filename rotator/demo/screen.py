@@ -15,7 +15,7 @@ from rich.text import Text
 from rotator.demo.lines import HEADS, columns, redactor
 from rotator.demo.watch import Row
 
-_WIDTHS = (13, 10, 3, 5, 4, 50)
+_WIDTHS = (13, 10, 3, 5, 4, None)  # the last column takes what is left
 _PHASES = {"settled": "green", "published": "cyan", "condemned": "magenta", "held": "red", "rejected": "red"}
 _LEVELS = {"info": "default", "warning": "yellow", "error": "red"}
 _MARGIN = "  "
@@ -80,8 +80,7 @@ class Screen:
             self._live = None
 
     def _print(self, text: Text) -> None:
-        text.no_wrap, text.overflow = True, "ellipsis"
-        self._console.print(text)
+        self._console.print(text, no_wrap=True, overflow="ellipsis", crop=True)
 
 
 def _dim(text: str) -> Text:
@@ -89,10 +88,11 @@ def _dim(text: str) -> Text:
 
 
 def _table(rows: Sequence[Row]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=True, header_style="dim", show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, expand=True, padding=(0, 1), header_style="dim", show_edge=False)
     for head, width in zip(HEADS, _WIDTHS, strict=True):
         number = head in ("ROT", "ALIVE", "AGE")
         table.add_column(head, width=width, no_wrap=True, overflow="ellipsis", justify="right" if number else "left")
+    table.columns[-1].ratio = 1
     for row in rows:
         name, phase, rotation, alive, age, coming = columns(row)
         busy = Style(bold=row.phase != "settled")

@@ -5,10 +5,12 @@ How each is done is stage.py's; what must be true at the end, proof.py's.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from math import ceil
+from pathlib import Path
 
 from rotator.demo.lines import Face
 from rotator.demo.proof import Killed, claims, evidence
@@ -18,6 +20,7 @@ from rotator.rotation import why
 from rotator.rotation.record import Phase
 from rotator.sandbox.openbao import binary
 from rotator.sandbox.world import World
+from rotator.settings import load
 
 _LEAKED, _DOOMED = "deploy-bot", "backup"
 _SCHEDULED = tuple(name for name, own in CREDENTIALS.items() if "fraction" in own)
@@ -45,7 +48,7 @@ def perform(face: Face, verdict: Callable[[bool], object], *, keep: bool) -> Non
             _calm(stage)
             if not keep:
                 stage.darken()
-            verdict(_prove(stage, killed))
+            verdict(prove(stage, killed))
             _farewell(stage, keep=keep)
 
 
@@ -101,7 +104,7 @@ def _kill(stage: Stage) -> Killed:
     face.tell(killed.name, f"kill -9 {pid}", "error")
     face.say("Halo has made the token; the daemon died before it heard. Nobody knows the value.")
     face.say(f"`rotate now` lost its daemon and does not guess: exit {asked.returncode}, undecided.")
-    time.sleep(3)
+    time.sleep(2)
     face.snapshot()
     return killed
 
@@ -131,7 +134,7 @@ def _victim(stage: Stage) -> Killed:
 def _recover(stage: Stage, killed: Killed) -> None:
     face = stage.face
     face.act(
-        "5  Started again", "The journal knows the name under which was minted. First the dead daemon's lease must end."
+        "5  Started again", "The journal names the mint that was cut off. First, the dead daemon's lease must run out."
     )
     stage.daemon.start()
     stage.until(stage.daemon.readied.is_set, "the daemon is ready again")
@@ -153,12 +156,14 @@ def _recover(stage: Stage, killed: Killed) -> None:
 def _calm(stage: Stage) -> None:
     """Slower schedules by a reload, so that the proof does not run after a moving target."""
     stage.write_settings(every="1m")
+    stage.watch.settings = load(str(stage.settings))
     stage.daemon.reload()
     stage.speed_up()
     stage.until_settled()
 
 
-def _prove(stage: Stage, killed: Killed) -> bool:
+def prove(stage: Stage, killed: Killed) -> bool:
+    """Show the evidence and every claim; whether all of them held."""
     face = stage.face
     face.act("Proof", "Asked for by this demo itself, in Vault and on Halo; the daemon's word counts for nothing.")
     view = stage.watch.look()
@@ -173,7 +178,7 @@ def _prove(stage: Stage, killed: Killed) -> bool:
 
 
 def _farewell(stage: Stage, *, keep: bool) -> None:
-    face, rotate = stage.face, f"rotate -c {stage.settings}"
+    face = stage.face
     if not keep:
         face.act("Next")
         face.say("rotate demo --keep     the same, and it stays up for you to play with")
@@ -181,9 +186,12 @@ def _farewell(stage: Stage, *, keep: bool) -> None:
         face.say("config/rotator.toml    every setting, commented")
         return
     face.act("It stays up", "Scheduled credentials now rotate once a minute. In another terminal:")
-    for words in ("status", "explain backup", "now newsletter --wait", "now --all --emergency", "strays", "plan"):
-        face.say(f"  {rotate} {words}")
-    face.say(f"  kill -9 {stage.daemon.pid}    (the daemon; start it again with: {rotate} run)")
+    face.say(f"  export ROTATOR_CONFIG={stage.settings} PATH=$PATH:{Path(sys.executable).parent}")
+    for words in ("status", "explain backup", "now newsletter --wait", "now --all --emergency", "strays"):
+        face.say(f"  rotate {words}")
+    face.say("kill -9 the daemon, at any instant: it is started again after a moment.")
     face.say("Ctrl-C ends everything and cleans up.")
     while True:
-        time.sleep(1)
+        time.sleep(2)
+        if not stage.daemon.pid:
+            stage.daemon.start()

@@ -20,14 +20,14 @@ from rotator.sandbox.world import World
 from rotator.settings import load
 
 CREDENTIALS: dict[str, dict[str, Any]] = {  # what the blog's machines need, and how old a value may grow
-    "newsletter": {"roles": ["role-template-view-posts"], "fraction": 0.06},
-    "search-index": {"roles": ["role-template-view-posts"], "fraction": 0.075},
-    "thumbnails": {"fraction": 0.09},
+    "newsletter": {"roles": ["role-template-view-posts"], "fraction": 0.056},
+    "search-index": {"roles": ["role-template-view-posts"], "fraction": 0.07},
+    "thumbnails": {"fraction": 0.085},
     "deploy-bot": {"every": "1d", "lifetime": "30d"},
     "backup": {"every": "1d", "lifetime": "30d"},
 }
 LEASE = 9  # seconds: the shortest that settings accept for a Vault that answers within a second
-GRACE = 3  # seconds
+GRACE = 2  # seconds
 _SLOWNESS = 0.4  # seconds by which the sandbox Halo delays what the daemon asks of it
 _GLANCE = 0.25  # seconds between two looks
 
@@ -50,7 +50,6 @@ class Stage:
         self.note: Callable[[], str] = str
         self.close_up: set[str] = set()
         self.heard: set[tuple[str, str]] = set()  # (credential, event)
-        self._began = time.monotonic()
         self._slow: list[int] = []
         self._stop = threading.Event()
         self._glancing = threading.Thread(target=self._glance, daemon=True)
@@ -109,9 +108,8 @@ class Stage:
 
     def _status(self, pid: int) -> str:
         daemon = f"daemon: pid {pid}" if pid else "daemon: dead"
-        seconds = int(time.monotonic() - self._began)
-        probes = f"a consumer used its secrets {self.consumer.probes} times, {self.consumer.refused} refused"
-        return f"{daemon}  ·  {probes}  ·  {seconds // 60}:{seconds % 60:02}"
+        used = f"a consumer used its secrets {self.consumer.probes} times, {self.consumer.refused} refused"
+        return f"{daemon}  ·  {used}" if self.consumer.probes else daemon
 
     def _hear(self, event: dict[str, Any]) -> None:
         name = event.get("credential")

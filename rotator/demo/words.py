@@ -8,7 +8,7 @@ from typing import Any
 from rotator.rotation.names import parse
 
 _BEGINS = {
-    "missing": "nothing published yet: rotation {rotation} begins",
+    "missing": "",  # five times the same at the start; that a value is published says enough
     "aged": "due by its schedule: rotation {rotation} begins",
     "asked": "asked for: rotation {rotation} begins",
 }
@@ -16,7 +16,7 @@ _ALWAYS = {
     "value.published": "published as version {version}: consumers read it from now on",
     "predecessor.retired": "predecessor revoked; Halo refuses its value: proven dead",
     "rotation.escalated": "rotation {rotation} is an emergency now: no grace",
-    "mint.lost": "found on Halo by its name; its value died with the daemon, nobody will ever use it",
+    "mint.lost": "found on Halo by its name; its value died with the daemon",
     "mint.missed": "looked on Halo by its name: it was never minted",
     "attempt.burned": "lost token revoked; attempt {next_attempt} begins",
 }

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 _FAR = 10 * 365 * 86400.0
+_STALE = 1000  # entries of earlier puts that a heap may hold beside its living ones
+
+Heap = list[tuple[float, str]]
 
 
 @dataclass(slots=True)
@@ -18,11 +21,14 @@ class Agenda:
     """
 
     _when: dict[str, tuple[float, float]] = field(default_factory=dict)
-    _wall: list[tuple[float, str]] = field(default_factory=list)
-    _mono: list[tuple[float, str]] = field(default_factory=list)
+    _wall: Heap = field(default_factory=list)
+    _mono: Heap = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self._when)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._when
 
     def put(self, name: str, when: datetime | None, now: datetime, monotonic: float) -> None:
         """Look at `name` at `when` (UTC); None: not before it is put again. Replaces an earlier entry."""
@@ -34,6 +40,7 @@ class Agenda:
         self._when[name] = (wall, mono)
         heapq.heappush(self._wall, (wall, name))
         heapq.heappush(self._mono, (mono, name))
+        self._tidy()
 
     def drop(self, name: str) -> None:
         """Never look at it again."""
@@ -44,10 +51,17 @@ class Agenda:
         yield from self._take(self._wall, 0, now.timestamp())
         yield from self._take(self._mono, 1, monotonic)
 
-    def _take(self, heap: list[tuple[float, str]], which: int, until: float) -> Iterator[str]:
+    def _take(self, heap: Heap, which: int, until: float) -> Iterator[str]:
         while heap and heap[0][0] <= until:
             when, name = heapq.heappop(heap)
             entry = self._when.get(name)
             if entry is not None and entry[which] == when:
                 del self._when[name]
                 yield name
+
+    def _tidy(self) -> None:
+        """A replaced entry stays in its heap until its time comes; a name put off again and again leaves many."""
+        for which, heap in enumerate((self._wall, self._mono)):
+            if len(heap) > 2 * len(self._when) + _STALE:
+                heap[:] = [(entry[which], name) for name, entry in self._when.items()]
+                heapq.heapify(heap)

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotator.ports import Clock, Document, Installation, Provider, SecretStore
+from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.recognise import Content, recognise
 from rotator.rotation.record import Record, Token
 from rotator.rotation.secret import Secret
+
+_AGREE = timedelta(seconds=2)  # clocks this close are the same: the Date header counts whole seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +44,36 @@ class Bench:
 
     edges: Edges
     credential: Credential
-    skew: timedelta = timedelta()  # Vault's clock minus ours
+    told: datetime | None = None  # Vault's clock when the visit began, when it told
+    begun: float = 0.0  # our monotonic clock at that moment: a wall clock may jump in the middle of a visit
     staged: Staged | None = None
     consumer: Document | None = None
 
     @property
     def at(self) -> datetime:
         """The later of our clock and Vault's: what events are stamped with."""
-        return self.edges.clock.now() + max(self.skew, timedelta())
+        return max(self.edges.clock.now(), self._vault())
 
     @property
     def now(self) -> datetime:
         """The earlier of the two. Decisions use it: nothing is over before both clocks say so."""
-        return self.edges.clock.now() + min(self.skew, timedelta())
+        return min(self.edges.clock.now(), self._vault())
+
+    def _vault(self) -> datetime:
+        clock = self.edges.clock
+        ours = clock.now()
+        if self.told is None:
+            return ours
+        theirs = self.told + timedelta(seconds=clock.monotonic() - self.begun)
+        return theirs if abs(theirs - ours) > _AGREE else ours
+
+    def on_our_clock(self, when: datetime) -> datetime:
+        """A time that was decided by `now`, as our own wall clock will show it."""
+        return when + (self.edges.clock.now() - self.now)
+
+    def faulted(self, step: str, reason: str, retry_after: float | None = None) -> ev.Faulted:
+        """The event of a step that did not get through."""
+        return ev.Faulted(self.at, step, reason, retry_after, since=self.now)
 
     def fingerprint(self, secret: Secret) -> str:
         """The keyed fingerprint of a value."""

@@ -1,9 +1,12 @@
-"""Owns the work of one process: has due names visited, a few at once, fewer per target."""
+"""Owns the work of one process: has due names looked at, a few at once, fewer per target, and answers who asked.
+
+What a look comes to is rounds.py's.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -11,187 +14,187 @@ import anyio
 from anyio.abc import TaskGroup
 
 from rotator.engine.agenda import Agenda
-from rotator.engine.bench import Edges
+from rotator.engine.asked import Asked, foremost
 from rotator.engine.health import Health
-from rotator.engine.visit import Seen, Visitor
-from rotator.ports import Clock, Conflict, Fault, StoreRefused, Transient
-from rotator.rotation import events as ev
-from rotator.rotation.ask import Answer, Ask, answer
+from rotator.engine.queue import Queue
+from rotator.engine.rounds import Rounds
+from rotator.engine.visit import Seen
+from rotator.ports import Clock
+from rotator.rotation.ask import Answer, Ask
 from rotator.rotation.credential import Credential
-from rotator.rotation.record import Record
-from rotator.rotation.steps import Wait
+from rotator.rotation.schedule import share
 
-_SOON = timedelta(seconds=1)
-_BUG_PAUSE = timedelta(minutes=1)
+_AT_ONCE = timedelta(milliseconds=200)  # what is to be looked at "now" again must not spin
+_ASKED = timedelta(seconds=2)  # between looks for somebody who waits
+_SLOW = 1.0  # seconds: a visit that takes longer waits for its target, and leaves its place to others
+_STOPPING = "the daemon is stopping"
 
 
-@dataclass(slots=True)
-class Asked:
-    """A pending `rotate now`, joined by all who ask while it is open. `patient`: until the predecessor is dead."""
+@dataclass(slots=True, eq=False)
+class Visit:
+    """A visit under way. `began`: monotonic seconds."""
 
-    ask: Ask
-    patient: bool
-    done: anyio.Event = field(default_factory=anyio.Event)
-    answer: Answer = Answer.OPEN
-    record: Record | None = None
-
-    def hears(self, record: Record) -> bool:
-        """Whether the record settles it."""
-        said = answer(record, self.ask)
-        self.record, self.answer = record, said
-        return said not in (Answer.OPEN,) and not (said is Answer.PUBLISHED and (self.patient or self.ask.emergency))
+    target: str
+    began: float
+    over: anyio.Event = field(default_factory=anyio.Event)
 
 
 @dataclass(slots=True)
 class Crew:
-    """Workers of one process. `workers`: visits at once; `per_target`: of them on one target."""
+    """Workers of one process. `workers`: visits at once, slow ones aside; `per_target`: of them on one target.
 
-    visitor: Visitor
-    edges: Callable[[Credential], Edges]
+    Every name is looked at again within `reconcile`, whatever the last look said: nothing is ever forgotten, and what
+    a person does to the journal is seen.
+    """
+
+    rounds: Rounds
     clock: Clock
     credentials: Mapping[str, Credential]
     per_target: Mapping[str, int]
     workers: int
-    unforeseen: Callable[[str, BaseException], None]
-    control: Callable[[Credential], Awaitable[None]]  # the target's negative control, once before its first visit
+    reconcile: timedelta = timedelta(minutes=5)
     agenda: Agenda = field(default_factory=Agenda)
-    health: Health = field(default_factory=Health)
-    asks: dict[str, Asked] = field(default_factory=dict)
+    asks: dict[str, list[Asked]] = field(default_factory=dict)
     seen: dict[str, Seen] = field(default_factory=dict)
     moved: float = 0.0  # monotonic time of the last finished visit
-    _ready: dict[str, None] = field(default_factory=dict)
-    _busy: dict[str, str] = field(default_factory=dict)
-    _again: set[str] = field(default_factory=set)
-    _controlled: set[str] = field(default_factory=set)
-    _wake: anyio.Event = field(default_factory=anyio.Event)
     stopping: bool = False
+    _queue: Queue = field(default_factory=Queue)
+    _busy: dict[str, Visit] = field(default_factory=dict)
+    _again: set[str] = field(default_factory=set)
+    _wake: anyio.Event = field(default_factory=anyio.Event)
 
-    def look_at(self, *names: str) -> None:
-        """Put names at the head of the agenda; a name being visited is looked at again afterwards."""
+    def look_at(self, *names: str, first: bool = False) -> None:
+        """Have names visited; one being visited is looked at again afterwards. `first`: before others of its target."""
         for name in names:
             if name in self._busy:
                 self._again.add(name)
             elif name in self.credentials:
-                self._ready.setdefault(name)
+                self._queue.join(name, self.credentials[name].target, first=first)
         self.tick()
 
     def ask(self, name: str, ask: Ask, *, patient: bool) -> Asked:
-        """Ask for a new value; joins an open ask unless this one is more urgent."""
-        pending = self.asks.get(name)
-        if pending and not pending.done.is_set() and pending.ask.emergency >= ask.emergency:
-            pending.patient = pending.patient or patient
-        else:
-            pending = self.asks[name] = Asked(ask, patient)
-        self.look_at(name)
-        return pending
+        """Ask for a new value; the answer comes to what is returned."""
+        asked = Asked(ask, patient)
+        if self.stopping or name not in self.credentials:
+            asked.close(_STOPPING if self.stopping else "it is not in the settings")
+            return asked
+        self.asks.setdefault(name, []).append(asked)
+        self.look_at(name, first=True)
+        return asked
 
     def tick(self) -> None:
         """Time has passed, or something changed: look at the agenda."""
         self._wake.set()
 
     def stop(self) -> None:
-        """Begin no further visit; those under way end at their next rest."""
+        """Begin no further visit; those under way end at their next rest, and who waits for others is told."""
         self.stopping = True
+        self._queue.empty()
+        for name in self.asks.keys() - self._busy.keys():
+            self._dismiss(name, _STOPPING)
         self.tick()
+
+    def take(self, credentials: Mapping[str, Credential], changed: Collection[str]) -> None:
+        """New settings, in which the targets in `changed` are others; only who is concerned is looked at at once."""
+        before, self.credentials = self.credentials, credentials
+        for name in before.keys() - credentials.keys():
+            self.agenda.drop(name)
+            self.seen.pop(name, None)
+            self.rounds.forget(name)
+            self._dismiss(name, "it left the settings")
+        fresh = {name for name, each in credentials.items() if each != before.get(name) or each.target in changed}
+        self.look_at(*self._queue.empty(), *sorted(fresh | self.rounds.mended(changed)))
+
+    async def finished(self, targets: Collection[str]) -> None:
+        """Wait for the visits that are under way on these targets now."""
+        for visit in [each for each in self._busy.values() if each.target in targets]:
+            await visit.over.wait()
+
+    @property
+    def health(self) -> Health:
+        """How Vault, the targets and the minters are doing."""
+        return self.rounds.health
+
+    @property
+    def broken(self) -> Mapping[str, str]:
+        """Names that were refused or met a bug, and why."""
+        return self.rounds.broken
+
+    def pause(self, credential: Credential) -> tuple[float, str]:
+        """Seconds for which nothing may be done about it, and why."""
+        return self.rounds.pause(credential)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way or waiting for a worker."""
+        return not self._busy and not len(self._queue)
 
     async def run(self) -> None:
         """Work until stopped; returns when the last visit has ended."""
         async with anyio.create_task_group() as group:
             while not self.stopping:
                 self._wake = anyio.Event()
-                self._ready.update(dict.fromkeys(self.agenda.due(self.clock.now(), self.clock.monotonic())))
+                for name in self.agenda.due(self.clock.now(), self.clock.monotonic()):
+                    if name not in self._busy and name in self.credentials:
+                        self._queue.join(name, self.credentials[name].target)
                 self._dispatch(group)
                 await self._wake.wait()
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is under way or waiting for a worker."""
-        return not self._busy and not self._ready
+    # --- inside -----------------------------------------------------------------------------------------------------
 
     def _dispatch(self, group: TaskGroup) -> None:
-        load = Counter(self._busy.values())
-        for name in tuple(self._ready):
-            if len(self._busy) >= self.workers:
-                return
-            credential = self.credentials.get(name)
-            if credential is None or name in self._busy:
-                del self._ready[name]
-            elif load[credential.target] < self.per_target.get(credential.target, self.workers):
-                del self._ready[name]
-                self._busy[name] = credential.target
-                load[credential.target] += 1
-                group.start_soon(self._work, credential)
+        now = self.clock.monotonic()
+        load = Counter(visit.target for visit in self._busy.values())
+        places = self.workers - sum(visit.began > now - _SLOW for visit in self._busy.values())
 
-    async def _work(self, credential: Credential) -> None:
-        name = credential.name
+        def room(target: str) -> bool:
+            return load[target] < self.per_target.get(target, self.workers)
+
+        while places > 0 and (name := self._queue.take(load, room)):
+            visit = self._busy[name] = Visit(self.credentials[name].target, now)
+            load[visit.target] += 1
+            places -= 1
+            group.start_soon(self._work, name, visit)
+
+    async def _work(self, name: str, visit: Visit) -> None:
         try:
-            pause, reason = self.health.pause(credential.target, self.clock.monotonic())
-            if not pause and credential.target not in self._controlled:
-                pause, reason = await self._controls(credential)
-            self._note(credential, self._paused(name, pause, reason) if pause else await self._visit(credential))
+            if credential := self.credentials.get(name):
+                self._note(name, await self.rounds.attend(credential, foremost(self.asks.get(name, ()))))
         finally:
-            self._busy.pop(name, None)
+            del self._busy[name]
+            visit.over.set()
             self.moved = self.clock.monotonic()
-            if name in self._again:
+            if self.stopping:
+                self._dismiss(name, _STOPPING)
+            elif name in self._again:
                 self._again.discard(name)
-                self._ready.setdefault(name)
+                self.look_at(name, first=name in self.asks)
             self.tick()
 
-    async def _controls(self, credential: Credential) -> tuple[float, str]:
-        """A probe that accepts a broken secret proves nothing: such a target is not worked on."""
-        breaker, now = self.health.target(credential.target), self.clock.monotonic()
-        try:
-            await self.control(credential)
-        except Transient as fault:
-            breaker.faulted(now, fault.reason, patience=1)
-        except Fault as fault:
-            breaker.refused(now, fault.reason)
-        else:
-            self._controlled.add(credential.target)
-        return self.health.pause(credential.target, self.clock.monotonic())
+    def _note(self, name: str, seen: Seen) -> None:
+        if name not in self.credentials:
+            return
+        record = seen.record or (self.seen[name].record if name in self.seen else None)
+        self.seen[name] = Seen(record, seen.wait, seen.refused)
+        now = self.clock.now()
+        latest = now + (_ASKED if self._answer(name, seen) else self.reconcile * (0.75 + share(name) / 4))
+        until = max(now + _AT_ONCE, min(seen.wait.until or latest, latest))
+        self.agenda.put(name, until, now, self.clock.monotonic())
 
-    def recontrol(self, target: str) -> None:
-        """The target's settings changed: control it again before the next visit."""
-        self._controlled.discard(target)
-        self.health.target(target).worked()
+    def _answer(self, name: str, seen: Seen) -> bool:
+        """Tell who asked. Returns whether somebody waits for what may come at any time, from another actor perhaps."""
+        asks, put_off = self.asks.pop(name, []), name in self.rounds.put_off
+        left = [asked for asked in asks if not (seen.record and asked.hears(seen.record))]
+        for asked in asks:
+            asked.wait = seen.wait if put_off or asked.in_grace else None
+            if asked not in left:
+                asked.done.set()
+        if left:
+            self.asks[name] = left
+        if left and len(left) < len(asks):
+            self._again.add(name)  # the visit was made for another's ask
+        return not put_off and any(asked.answer is Answer.OPEN for asked in left)
 
-    def _paused(self, name: str, pause: float, reason: str) -> Seen:
-        record = self.seen[name].record if name in self.seen else None
-        return Seen(record, Wait(self.clock.now() + timedelta(seconds=pause), reason))
-
-    async def _visit(self, credential: Credential) -> Seen:
-        asked = self.asks.get(credential.name)
-        try:
-            seen = await self.visitor.visit(credential, self.edges(credential), asked.ask if asked else None)
-        except Conflict:
-            return Seen(None, Wait(self.clock.now() + _SOON, "another actor wrote the record"))
-        except (Transient, StoreRefused) as fault:
-            self.health.vault.faulted(self.clock.monotonic(), fault.reason, patience=1)
-            return Seen(None, Wait(self.clock.now() + _SOON, fault.reason))
-        except Fault as fault:
-            return Seen(None, Wait(self.clock.now() + _BUG_PAUSE, fault.reason))
-        except Exception as bug:  # noqa: BLE001 (one credential's bug must not end the daemon)
-            self.unforeseen(credential.name, bug)
-            return Seen(None, Wait(self.clock.now() + _BUG_PAUSE, f"a bug: {type(bug).__name__}"))
-        self.health.vault.worked()
-        if seen.refused:
-            self.health.target(credential.target).refused(self.clock.monotonic(), seen.refused.reason)
-        return seen
-
-    def observe(self, credential: Credential, event: ev.Event) -> None:
-        """Learn from a transition how the target is doing."""
-        breaker = self.health.target(credential.target)
-        if isinstance(event, ev.Faulted):
-            breaker.faulted(self.clock.monotonic(), event.reason)
-        elif isinstance(event, ev.Staged | ev.Verified | ev.Retired | ev.Burned):
-            breaker.worked()
-
-    def _note(self, credential: Credential, seen: Seen) -> None:
-        name = credential.name
-        previous = self.seen.get(name)
-        self.seen[name] = Seen(seen.record or (previous.record if previous else None), seen.wait, seen.refused)
-        self.agenda.put(name, seen.wait.until, self.clock.now(), self.clock.monotonic())
-        asked = self.asks.get(name)
-        if asked and seen.record and asked.hears(seen.record):
-            asked.done.set()
-            del self.asks[name]
+    def _dismiss(self, name: str, reason: str) -> None:
+        for asked in self.asks.pop(name, ()):
+            asked.close(reason)

@@ -1,36 +1,64 @@
-"""Owns whether Vault and each target may be called: a bad neighbour is paused, so that it costs the others nothing."""
+"""Owns whether Vault, each target and each minter may be called: who does badly is paused, at no cost to others."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-MINTER_PAUSE = 900.0  # seconds: a target that refuses our minter may ban us for trying on
-_PATIENCE = 3  # faults in a row before a pause
-_PAUSE_CAP = 30.0
+# Neighbour, reason, and for how many seconds it is left alone; zero when it works again.
+Tell = Callable[[str, str, float], None]
+
+
+def _quietly(neighbour: str, reason: str, pause: float) -> None:
+    pass
 
 
 @dataclass(slots=True)
 class Breaker:
-    """One neighbour. Times are monotonic seconds."""
+    """One neighbour. It is paused after faults of `patience` different names in a row: `first` seconds, then doubling.
 
-    faults: int = 0
+    Different names, because one broken credential has a pause of its own and must not stop its neighbours. Times are
+    monotonic seconds.
+    """
+
+    name: str
+    tell: Tell = _quietly
+    patience: int = 3
+    first: float = 1.0
+    cap: float = 30.0
     until: float = 0.0
     reason: str = ""
+    trips: int = 0
+    _who: set[str] = field(default_factory=set)
 
-    def faulted(self, now: float, reason: str, *, patience: int = _PATIENCE) -> None:
-        """One more failure in a row; past the patience each one doubles the pause, up to 30 s."""
-        self.faults += 1
-        self.reason = reason
-        if self.faults >= patience:
-            self.until = now + min(_PAUSE_CAP, 2.0 ** (self.faults - patience))
+    def faulted(self, now: float, who: str, reason: str, *, patience: int | None = None) -> None:
+        """One more fault. Those heard during a pause are the same trouble, met by calls that were under way."""
+        if now < self.until:
+            return
+        patience = patience or self.patience
+        if len(self._who) < patience:
+            self._who.add(who)
+        if len(self._who) >= patience:
+            self._trip(now, reason)
 
-    def refused(self, now: float, reason: str) -> None:
-        """The target refuses the identity that mints: no call for a quarter of an hour, or until a reload."""
-        self.until, self.reason = now + MINTER_PAUSE, reason
+    def _trip(self, now: float, reason: str) -> None:
+        pause = min(self.cap, self.first * 2.0 ** min(self.trips, 10))
+        news = not self.trips or reason != self.reason
+        self.until, self.reason, self.trips = now + pause, reason, self.trips + 1
+        if news:
+            self.tell(self.name, reason, pause)
 
-    def worked(self) -> None:
-        """It answered."""
-        self.faults, self.until, self.reason = 0, 0.0, ""
+    def worked(self, now: float) -> None:
+        """It answered. During a pause that proves nothing: the call may have begun before the trouble."""
+        if now >= self.until:
+            if self.trips:
+                self.tell(self.name, "", 0.0)
+            self.forgive()
+
+    def forgive(self) -> None:
+        """Begin anew."""
+        self.until, self.reason, self.trips = 0.0, "", 0
+        self._who.clear()
 
     def left(self, now: float) -> float:
         """Seconds until it may be called again."""
@@ -41,14 +69,28 @@ class Breaker:
 class Health:
     """Every neighbour's breaker."""
 
-    vault: Breaker = field(default_factory=Breaker)
+    tell: Tell = _quietly
+    vault: Breaker = field(init=False)
     targets: dict[str, Breaker] = field(default_factory=dict)
+    minters: dict[str, Breaker] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.vault = Breaker("vault", self.tell)
 
     def target(self, name: str) -> Breaker:
         """The target's breaker."""
-        return self.targets.setdefault(name, Breaker())
+        return self.targets.setdefault(name, Breaker(f"target {name}", self.tell))
 
-    def pause(self, target: str, now: float) -> tuple[float, str]:
+    def minter(self, name: str) -> Breaker:
+        """The minter's: a target may ban whoever goes on calling with a refused identity. A minute, up to a quarter."""
+        return self.minters.setdefault(name, Breaker(f"minter of {name}", self.tell, patience=1, first=60.0, cap=900.0))
+
+    def pause(self, target: str, minter: str, now: float) -> tuple[float, str]:
         """Seconds to wait before anything may be done there, and why; zero when nothing is in the way."""
-        worst = max((self.vault, self.target(target)), key=lambda breaker: breaker.left(now))
+        worst = max((self.vault, self.target(target), self.minter(minter)), key=lambda breaker: breaker.left(now))
         return worst.left(now), worst.reason
+
+    def forgive(self) -> None:
+        """A person says that things were mended: try every target and minter again."""
+        for breaker in (*self.targets.values(), *self.minters.values()):
+            breaker.forgive()

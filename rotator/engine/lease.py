@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from rotator.ports import Entry, Lease
 
 TAKE_OVER = 1.25  # times the ttl without a new version, on our own monotonic clock
-RENEW = 0.6  # times the ttl since our last acknowledged write
+RENEW = 0.6  # times the ttl since we sent our last acknowledged write
 
 
 @dataclass(slots=True)
@@ -42,9 +42,9 @@ class Leases:
         """The lease to write next."""
         return replace(entry.lease, holder="" if release else self.holder, seq=entry.lease.seq + 1, ttl=self.ttl)
 
-    def acknowledged(self, entry: Entry) -> None:
-        """A write of ours was answered."""
-        self._acked[entry.name] = self.monotonic()
+    def acknowledged(self, entry: Entry, sent: float | None = None) -> None:
+        """A write of ours was answered. Others may have seen it, and begun to wait, since it was sent (None: just now)."""
+        self._acked[entry.name] = self.monotonic() if sent is None else sent
 
     def forget(self, name: str) -> None:
         """Drop what we know of a credential that left the settings."""

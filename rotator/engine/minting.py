@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rotator.engine.bench import Bench, Staged, read_staged, write_staged
-from rotator.ports import Conflict, Duplicate, Minted, MinterRefused, Refused, StoreRefused, Transient
+from rotator.engine.bench import Bench, read_staged, write_staged
+from rotator.ports import Conflict, Document, Duplicate, Minted, MinterRefused, Refused, StoreRefused, Transient
 from rotator.rotation import events as ev
 from rotator.rotation.names import parse
 from rotator.rotation.record import Candidate, Record, Token
@@ -36,7 +36,7 @@ async def _stage(bench: Bench, record: Record, minted: Minted) -> ev.Event:
             version = await bench.edges.store.write(bench.edges.slot, document, cas=version)
         except Conflict:
             seen = await bench.edges.store.read(bench.edges.slot, strong=True)
-            if _newer(read_staged(seen), record):
+            if attempt_in(seen, record) >= (record.rotation, record.attempt):
                 raise
             version = seen.version
         except (Transient, StoreRefused) as fault:
@@ -47,12 +47,11 @@ async def _stage(bench: Bench, record: Record, minted: Minted) -> ev.Event:
     return ev.MintLost(bench.at, "could not be staged: the slot is written by others")
 
 
-def _newer(staged: Staged | None, record: Record) -> bool:
-    """Whether the slot belongs to this attempt or a later one, minted by another actor."""
+def attempt_in(slot: Document, record: Record) -> tuple[int, int]:
+    """The rotation and attempt whose candidate is in the slot; (0, 0) when it holds nothing of this credential."""
+    staged = read_staged(slot)
     name = parse(staged.token.name) if staged else None
-    return bool(
-        name and name.stem == record.stem and (name.rotation, name.attempt) >= (record.rotation, record.attempt)
-    )
+    return (name.rotation, name.attempt) if name and name.stem == record.stem else (0, 0)
 
 
 async def look(bench: Bench, record: Record, step: Look) -> ev.Event:
@@ -79,7 +78,7 @@ async def burn(bench: Bench, record: Record, step: Burn) -> ev.Event:
         await provider.revoke(token)
     alive = [token.id for token in doomed if not await provider.is_dead(token, None)]
     if alive:
-        return ev.Faulted(bench.at, "burn", f"not proven dead: {', '.join(alive)}")
+        return bench.faulted("burn", f"not proven dead: {', '.join(alive)}")
     return ev.Burned(bench.at, tuple(token.id for token in doomed), step.give_up)
 
 

@@ -20,7 +20,7 @@ async def perform(bench: Bench, record: Record, step: steps.Act) -> ev.Event:
     except (Conflict, MinterRefused):
         raise
     except (Transient, Refused) as fault:
-        return ev.Faulted(bench.at, type(step).__name__.lower(), fault.reason, fault.retry_after)
+        return bench.faulted(type(step).__name__.lower(), fault.reason, fault.retry_after)
 
 
 async def _escalate(bench: Bench, record: Record, step: steps.Escalate) -> ev.Event:

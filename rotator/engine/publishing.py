@@ -50,9 +50,8 @@ async def verify(bench: Bench, record: Record, step: Verify) -> ev.Event:
     if refusal := await _prove(bench, staged, record.sent_at):
         return refusal
     doc, content = await bench.look(record, again=False)
-    if content is Content.CANDIDATE:
-        return ev.Verified(bench.at, doc.version - 1)
-    return _objection(bench, content) or ev.Verified(bench.at, doc.version)
+    expected = doc.version - 1 if content is Content.CANDIDATE else doc.version
+    return _objection(bench, content) or ev.Verified(bench.at, expected, bench.credential.retire.after)
 
 
 async def _prove(bench: Bench, staged: Staged, since: datetime | None) -> ev.Event | None:
@@ -61,7 +60,7 @@ async def _prove(bench: Bench, staged: Staged, since: datetime | None) -> ev.Eve
     if isinstance(verdict, Accepted):
         return None
     if isinstance(verdict, Unknown):
-        return ev.Faulted(bench.at, "verify", verdict.reason, verdict.retry_after)
+        return bench.faulted("verify", verdict.reason, verdict.retry_after)
     return early(bench, verdict, since) or ev.Rejected(bench.at, verdict.reason)
 
 
@@ -69,14 +68,14 @@ def early(bench: Bench, verdict: Rejected, since: datetime | None) -> ev.Faulted
     """A refusal that may only mean 'not yet'."""
     if verdict.final or since is None or since + bench.credential.limits.settle <= bench.now:
         return None
-    return ev.Faulted(bench.at, "verify", f"not accepted yet: {verdict.reason}")
+    return bench.faulted("verify", f"not accepted yet: {verdict.reason}")
 
 
 async def publish(bench: Bench, record: Record, step: Publish) -> ev.Event:
     """Look, then write with check-and-set over exactly the version the journal names."""
     doc, content = await bench.look(record)
     if content is Content.CANDIDATE:
-        return _published(bench, doc.version)
+        return _published(bench, record, doc.version)
     if objection := _objection(bench, content):
         return objection
     if doc.version != step.expected:
@@ -90,12 +89,14 @@ async def publish(bench: Bench, record: Record, step: Publish) -> ev.Event:
     try:
         version = await bench.edges.store.write(record.place or bench.credential.place, values, cas=step.expected)
     except Conflict:
-        return ev.Faulted(bench.at, "publish", "the consumer path was written by somebody else at the same moment")
-    return _published(bench, version)
+        return bench.faulted("publish", "the consumer path was written by somebody else at the same moment")
+    return _published(bench, record, version)
 
 
-def _published(bench: Bench, version: int) -> ev.Published:
-    return ev.Published(bench.at, version, grace_ends=bench.at + bench.credential.retire.after)
+def _published(bench: Bench, record: Record, version: int) -> ev.Published:
+    """What is found published may have been so by an actor with older settings: the longer grace counts."""
+    grace = max(bench.credential.retire.after, record.grace)
+    return ev.Published(bench.at, version, grace_ends=bench.at + grace)
 
 
 def merged(doc: Document, credential: Credential, record: Record, staged: Staged) -> dict[str, object]:
@@ -120,14 +121,16 @@ async def fence(bench: Bench, record: Record, step: Fence) -> ev.Event:
     """Move the consumer path on, unchanged, so that no older authorisation to publish can succeed."""
     doc, content = await bench.look(record)
     if content is Content.CANDIDATE:
-        return _published(bench, doc.version)
+        return _published(bench, record, doc.version)
     if doc.version != step.expected:
         return ev.Fenced(bench.at, doc.version)
+    if objection := _objection(bench, content):
+        return objection
     place = record.place or bench.credential.place
     try:
         version = await bench.edges.store.write(place, dict(doc.values or {}), cas=step.expected)
     except Conflict:
-        return ev.Faulted(bench.at, "fence", "the consumer path was written by somebody else at the same moment")
+        return bench.faulted("fence", "the consumer path was written by somebody else at the same moment")
     return ev.Fenced(bench.at, version)
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rotator.engine.bench import Bench
-from rotator.engine.minting import reap
+from rotator.engine.minting import attempt_in, reap
 from rotator.engine.publishing import early
-from rotator.ports import Accepted, Unknown
+from rotator.ports import Accepted, Conflict, Unknown
 from rotator.rotation import events as ev
 from rotator.rotation.recognise import Content
 from rotator.rotation.record import HoldReason, Published, Record
@@ -42,7 +42,7 @@ async def _prove_published(bench: Bench, record: Record, current: Published) -> 
     if isinstance(verdict, Accepted):
         return None
     if isinstance(verdict, Unknown):
-        return ev.Faulted(bench.at, "condemn", verdict.reason, verdict.retry_after)
+        return bench.faulted("condemn", verdict.reason, verdict.retry_after)
     return early(bench, verdict, current.at) or ev.Disproved(bench.at, verdict.reason)
 
 
@@ -64,7 +64,7 @@ async def revoke(bench: Bench, record: Record, step: Revoke) -> ev.Event:
     predecessor, provider = record.predecessor, bench.edges.provider
     if predecessor is None:
         raise ValueError("nothing to revoke")
-    _, content = await bench.look(record, again=False)
+    _, content = await bench.look(record)
     if content is not Content.CURRENT:
         return _not_ours(bench, record)
     outcome = await provider.revoke(predecessor.token)
@@ -73,7 +73,7 @@ async def revoke(bench: Bench, record: Record, step: Revoke) -> ev.Event:
     dead = await provider.is_dead(predecessor.token, secret)
     if not dead:
         said = "is still accepted" if dead is False else "cannot be proven dead yet"
-        return ev.Faulted(bench.at, "revoke", f"predecessor {predecessor.token.id} {said}")
+        return bench.faulted("revoke", f"predecessor {predecessor.token.id} {said}")
     how = "its value is refused" if secret else "the target says so"
     return ev.Retired(bench.at, f"{predecessor.token.id} revoked ({outcome.value}), {how}; {record.evidence}")
 
@@ -92,7 +92,10 @@ async def sweep(bench: Bench, record: Record, step: Sweep) -> ev.Event:
     """Destroy what the staged slot held; revoke tokens of this credential that the record does not know."""
     store, newest = bench.edges.store, record.slot_version
     if step.strays:
-        newest = max(newest, (await store.read(bench.edges.slot, strong=True)).version)
+        seen = await store.read(bench.edges.slot, strong=True)
+        if attempt_in(seen, record) > (record.rotation, record.attempt):
+            raise Conflict("a later rotation has begun")
+        newest = max(newest, seen.version)
     if newest:
         await store.destroy(bench.edges.slot, tuple(range(max(1, newest - _KEPT + 1), newest + 1)))
     strays: tuple[str, ...] = ()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rotator.engine.bench import Edges
-from rotator.ports import Journal
+from rotator.ports import Fault, Journal, MinterRefused, Transient
 from rotator.rotation.credential import Credential
 from rotator.rotation.names import parse
 from rotator.rotation.record import Record, Token
@@ -16,12 +16,16 @@ from rotator.rotation.strays import is_stray
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep found. `unclaimed`: marked tokens of this installation that no credential in the settings claims."""
+    """What a sweep found. `unclaimed`: marked tokens of this installation that no credential in the settings claims.
+
+    `skipped`: credentials that could not be judged or cleared, and why; what is theirs counts as unclaimed.
+    """
 
     strays: tuple[Token, ...]
     reaped: tuple[str, ...]
     unclaimed: tuple[Token, ...]
     records: tuple[Record, ...]
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
 
 async def sweep(
@@ -36,27 +40,38 @@ async def sweep(
     """Judge a listing. Records are read **after** it: a number older than a later record's can only be a stray's.
 
     A record we remember is good enough to clear a token, never to condemn one. Revoking a stray needs no lease and
-    no record: the name proves it ours, and an older number is never used again.
+    no record: the name proves it ours, and an older number is never used again. Raises Transient and MinterRefused;
+    any other fault skips the one credential it is about.
     """
     listed = defaultdict(list)
     for token in tokens:
-        if name := parse(token.name):
-            listed[name.stem].append(token)
+        if parsed := parse(token.name):
+            listed[parsed.stem].append(token)
     strays: list[Token] = []
     records: list[Record] = []
     reaped: list[str] = []
-    for credential in credentials.values():
-        record = remembered.get(credential.name)
-        if record is None or any(is_stray(record, token) for token in listed[record.stem]):
-            record = (await journal.load(credential.name)).record
-        if record is None:
-            continue
-        records.append(record)
-        found = [token for token in listed.pop(record.stem, ()) if is_stray(record, token)]
-        strays += found
-        if reap and found:
-            provider = edges(credential).provider
-            for token in found:
-                await provider.revoke(token)
-                reaped.append(token.id)
-    return Swept(tuple(strays), tuple(reaped), tuple(x for each in listed.values() for x in each), tuple(records))
+    skipped: dict[str, str] = {}
+    for name, credential in credentials.items():
+        try:
+            record = remembered.get(name)
+            if record is None or any(is_stray(record, token) for token in listed[record.stem]):
+                record = (await journal.load(name)).record
+            if record is None:
+                continue
+            records.append(record)
+            found = [token for token in listed.pop(record.stem, ()) if is_stray(record, token)]
+            strays += found
+            if reap and found:
+                await _reap(edges(credential), found, reaped)
+        except (Transient, MinterRefused):
+            raise
+        except Fault as fault:
+            skipped[name] = fault.reason
+    unclaimed = tuple(token for each in listed.values() for token in each)
+    return Swept(tuple(strays), tuple(reaped), unclaimed, tuple(records), skipped)
+
+
+async def _reap(edges: Edges, strays: list[Token], reaped: list[str]) -> None:
+    for token in strays:
+        await edges.provider.revoke(token)
+        reaped.append(token.id)

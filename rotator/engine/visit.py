@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from rotator.engine.bench import Bench, Edges
 from rotator.engine.lease import Leases
@@ -20,8 +20,6 @@ from rotator.rotation.credential import Credential
 from rotator.rotation.decide import next_step
 from rotator.rotation.record import Record
 from rotator.rotation.steps import Act, Mint, Wait
-
-_AGREE = timedelta(seconds=2)  # clocks this close are the same: the Date header counts whole seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ class Visitor:
     async def visit(self, credential: Credential, edges: Edges, ask: Ask | None = None) -> Seen:
         """Do all there is to do now. Raises Conflict when overtaken, Transient, Refused."""
         entry = await self.journal.load(credential.name)
-        bench = Bench(edges, credential, skew=_skew(entry, edges.clock.now()))
+        bench = Bench(edges, credential, told=entry.server_time, begun=edges.clock.monotonic())
         blocked = self.leases.blocked(entry)
         if blocked is not None:
             wait = Wait(edges.clock.now() + timedelta(seconds=blocked), f"worked on by {entry.lease.holder}")
@@ -71,7 +69,8 @@ class Visitor:
             step = next_step(credential, record, bench.now, ask)
             if isinstance(step, Wait):
                 await self._let_go(entry, record)
-                return Seen(record, _local(step, bench))
+                until = bench.on_our_clock(step.until) if step.until else None
+                return Seen(record, Wait(until, step.reason))
             if self.stopping():
                 await self._let_go(entry, record)
                 return Seen(record, Wait(bench.now, "stopping"))
@@ -97,8 +96,9 @@ class Visitor:
         return after, entry, refused
 
     async def _save(self, entry: Entry, record: Record, *, release: bool) -> Entry:
+        sent = self.leases.monotonic()
         entry = await self.journal.save(entry, record, self.leases.stamp(entry, release=release))
-        self.leases.acknowledged(entry)
+        self.leases.acknowledged(entry, sent)
         return entry
 
     async def _let_go(self, entry: Entry, record: Record) -> None:
@@ -109,16 +109,4 @@ class Visitor:
 def _without_minter(bench: Bench, step: Act, fault: MinterRefused) -> ev.Event:
     if isinstance(step, Mint):
         return ev.MintRefused(bench.at, fault.reason)
-    return ev.Faulted(bench.at, type(step).__name__.lower(), fault.reason, fault.retry_after)
-
-
-def _skew(entry: Entry, now: datetime) -> timedelta:
-    skew = entry.server_time - now if entry.server_time else timedelta()
-    return skew if abs(skew) > _AGREE else timedelta()
-
-
-def _local(wait: Wait, bench: Bench) -> Wait:
-    """The wait on our own clock: decisions are made on the earlier of two."""
-    if wait.until is None:
-        return wait
-    return Wait(wait.until - min(bench.skew, timedelta()), wait.reason)
+    return bench.faulted(type(step).__name__.lower(), fault.reason, fault.retry_after)

@@ -11,8 +11,6 @@ from rotator.rotation import backoff
 from rotator.rotation import events as ev
 from rotator.rotation.record import Failure, Held, Phase, Published, Record
 
-_DAY = timedelta(hours=24)
-
 
 def advance(record: Record, event: ev.Event) -> Record:
     """The record after the event."""
@@ -46,7 +44,7 @@ def _requested(record: Record, event: ev.Requested) -> Record:
 
 def _authorise(record: Record, at: datetime, *, sends: int) -> dict[str, Any]:
     """One more mint request may leave."""
-    mints = (*(x for x in record.mints if x > at - _DAY), at)
+    mints = (*(x for x in record.mints if x > at - timedelta(hours=24)), at)
     return {"sends": sends, "sent_at": at, "mints": mints, "uncertain": False}
 
 
@@ -88,15 +86,21 @@ def _mint_refused(record: Record, event: ev.MintRefused) -> Record:
 
 def _verified(record: Record, event: ev.Verified) -> Record:
     return replace(
-        record, phase=Phase.VERIFIED, verified_at=event.at, expected_version=event.expected_version, retry_at=None
+        record,
+        phase=Phase.VERIFIED,
+        verified_at=event.at,
+        expected_version=event.expected_version,
+        grace=event.grace,
+        retry_at=None,
     )
 
 
 def _rejected(record: Record, event: ev.Rejected) -> Record:
     """Before `verified` the candidate may be burned; after it the consumer path has to be fenced first."""
     if record.phase is Phase.VERIFIED:
-        failure = Failure("publish", event.reason, event.at)
-        return replace(record, abandoned=event.reason, failure=failure, retry_at=None)
+        return replace(
+            record, abandoned=event.reason, failure=Failure("publish", event.reason, event.at), retry_at=None
+        )
     return _reject(record, event.at, "verify", event.reason)
 
 
@@ -193,19 +197,10 @@ def _give_up(record: Record, at: datetime, failure: Failure | None) -> Record:
 
 def _swept(record: Record, event: ev.Swept) -> Record:
     """A rotation that was given up keeps its pause and its failure."""
-    through = record.phase is not Phase.SETTLED
-    return replace(
-        record,
-        phase=Phase.SETTLED,
-        slot_full=False,
-        strays=False,
-        sends=0,
-        emergency=False,
-        settled_at=event.at,
-        failures=0 if through else record.failures,
-        failure=None if through else record.failure,
-        retry_at=None if through else record.retry_at,
-    )
+    tidy = replace(record, slot_full=False, strays=False, sends=0, emergency=False, settled_at=event.at)
+    if record.phase is Phase.SETTLED:
+        return tidy
+    return replace(tidy, phase=Phase.SETTLED, failures=0, failure=None, retry_at=None)
 
 
 def _put_on_hold(record: Record, event: ev.PutOnHold) -> Record:
@@ -218,21 +213,16 @@ def _released(record: Record, event: ev.Released) -> Record:
 
 
 def _faulted(record: Record, event: ev.Faulted) -> Record:
-    failures = record.failures + 1
+    """A mint that got no answer may take effect for as long as the target takes to settle, from now on."""
+    failures, unanswered = record.failures + 1, record.phase is Phase.REQUESTED and not record.uncertain
     return replace(
         record,
         failures=failures,
         failure=Failure(event.step, event.reason, event.at),
         retry_at=backoff.step_retry(event.since or event.at, failures, record.lineage, event.retry_after),
-        **_unanswered(record, event.at),
+        uncertain=record.uncertain or unanswered,
+        sent_at=event.at if unanswered else record.sent_at,
     )
-
-
-def _unanswered(record: Record, at: datetime) -> dict[str, Any]:
-    """A mint whose answer did not come may take effect for as long as the target takes to settle, from now on."""
-    if record.phase is not Phase.REQUESTED or record.uncertain:
-        return {}
-    return {"uncertain": True, "sent_at": at}
 
 
 _ADVANCE: dict[type[ev.Event], Callable[[Record, Any], Record]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rotator.rotation.credential import Place
 from rotator.rotation.record import Candidate, HoldReason, Why
@@ -74,10 +74,11 @@ class MintRefused:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The staged value was proven; it may be published over `expected_version`."""
+    """The staged value was proven; it may be published over `expected_version`, for at least this grace."""
 
     at: datetime
     expected_version: int
+    grace: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from rotator.rotation.credential import Place
@@ -122,6 +122,7 @@ class Record:
     candidate: Candidate | None = None
     verified_at: datetime | None = None
     expected_version: int | None = None
+    grace: timedelta = timedelta()  # as settings had it at that moment: publication may promise more, not less
     abandoned: str = ""
     current: Published | None = None
     predecessor: Published | None = None

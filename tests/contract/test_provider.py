@@ -92,11 +92,6 @@ def halo_bench(world: halo.World) -> Bench:
     )
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(params=[*BASE, *halo.VERSIONS])
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     clock = HandClock()

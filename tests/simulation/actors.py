@@ -24,7 +24,7 @@ from tests.simulation.wire import attempt
 from tests.simulation.world import Thread, Violation, World, beat
 
 TTL = 30.0
-POLL = 25.0  # seconds until a name is looked at again, whatever the last visit said
+POLL = 20.0  # seconds until a name is looked at again, whatever the last visit said
 SWEEP = 240.0
 EdgesOf = Callable[[str, "SimClock"], Edges]
 
@@ -68,6 +68,7 @@ class Process:
     asks: dict[str, Ask] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
     seen: dict[str, Record] = field(default_factory=dict)
+    again: set[str] = field(default_factory=set)  # names that something happened to while they were looked at
     threads: list[Thread] = field(default_factory=list)
     visitor: Visitor = field(init=False)
 
@@ -105,6 +106,12 @@ class Process:
         if not self.world.calm:
             self.world.later(self.world.rng.uniform(0.5, 60), lambda: self.start() if self.dead else None)
 
+    def close(self) -> None:
+        """Drop every coroutine."""
+        for thread in self.threads:
+            thread.coro.close()
+        self.threads.clear()
+
     def freeze(self, seconds: float, name: str) -> None:
         """SIGSTOP, then SIGCONT."""
         self.frozen_until = self.world.now + seconds
@@ -123,10 +130,12 @@ class Process:
         self.wake(name)
 
     def wake(self, name: str) -> None:
-        """Look at the name at once, unless it is being looked at."""
+        """Look at the name at once, or once more after the look that is under way."""
         for thread in self.threads:
-            if thread.name == name and thread.label == "idle" and not self.dead:
-                self._alarm(thread, 0.01)
+            if thread.name == name and not self.dead:
+                self.again.add(name)
+                if thread.label == "idle":
+                    self._alarm(thread, 0.01)
 
     # --- stepping ---------------------------------------------------------------------------------------------------
 
@@ -141,7 +150,7 @@ class Process:
 
     def _alarm(self, thread: Thread, seconds: float) -> None:
         thread.wake += 1
-        self.world.later(seconds, lambda wake=thread.wake: self._rung(thread, wake))  # type: ignore[misc]
+        self.world.later(seconds, lambda wake=thread.wake: self._rung(thread, wake))
 
     def _rung(self, thread: Thread, wake: int) -> None:
         if self.dead or wake != thread.wake or thread not in self.threads:
@@ -171,8 +180,10 @@ class Process:
 
     async def _tend(self, name: str) -> None:
         while True:
+            self.again.discard(name)
             pause = await self._visit(name)
-            await beat(min(POLL, max(0.05, pause)), "idle")
+            pause = 0.0 if name in self.again else pause
+            await beat(min(30 * POLL if self.world.calm else POLL, max(0.05, pause)), "idle")
 
     async def _visit(self, name: str) -> float:
         world, ask = self.world, self.asks.get(name)
@@ -198,10 +209,11 @@ class Process:
     async def _sweeping(self) -> None:
         for turn in itertools.count():
             if turn:
-                await self._sweep_once()
+                await self.sweep_once()
             await beat(self.world.rng.uniform(0.5, 1) * SWEEP, "idle")
 
-    async def _sweep_once(self) -> None:
+    async def sweep_once(self) -> None:
+        """List the whole target, judge it by the records, revoke strays."""
         try:
             listing = self.edges_of("*", self.clock).provider
             tokens = await listing.find("rotator-")

@@ -32,7 +32,7 @@ class Consumer:
             self.checks.used(self.name, self.value, self.read_at)
             if token := self.checks.target.by_value.get(self.value):
                 token.last_used = self.world.now // 60 * 60
-        self.world.later(USES if not self.world.calm else 10 * USES, self._turn)
+        self.world.later(USES if not self.world.calm else 30 * USES, self._turn)
 
     def _read(self) -> None:
         place = self.checks.live_path.get(self.name)

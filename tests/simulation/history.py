@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
@@ -14,7 +15,7 @@ from rotator.rotation.credential import Credential, Limits, OnForeign, Place, Re
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.schedule import Every
 from rotator.rotation.strays import known
-from tests.simulation.actors import TTL, Process, SimClock
+from tests.simulation.actors import SWEEP, TTL, Process, SimClock
 from tests.simulation.consumers import Consumer
 from tests.simulation.invariants import KEY, Checks
 from tests.simulation.journal import SimJournal
@@ -46,6 +47,8 @@ class History:
         names = [f"c{number}" for number in range(swarm.credentials)]
         self.wanted.update({name: _credential(name, swarm) for name in names})
         self.checks = Checks(self.world, self.wanted)
+        for name in names:
+            self.checks.graces[name].append((0.0, swarm.grace))
         self.checks.owner = {x.place: x.name for x in self.wanted.values()}
         self.vault = self.checks.vault = Vault(self.world, self.checks.written)
         self.target = self.checks.target = Target(self.world, self.checks.minted, self.checks.revoked)
@@ -66,17 +69,26 @@ class History:
             Consumer(world, self.checks, name).begin()
         world.run(world.swarm.active)
         self._calm()
-        leftover = self._leftover()
-        world.run(world.now + CONVERGED + leftover)
-        world.run(world.now + self._paused())
+        self._until(self._late, CONVERGED + self._leftover())
+        self._until(self._late, self._paused())
         for name in self.wanted:
-            self._converged(name)
-        for name, credential in list(self.wanted.items()):
+            if text := self._late(name):
+                self.checks.broken("L1", text)
+        for name in self.wanted:
             self.people.settings(name, schedule=Every(timedelta(days=900)), lifetime=None)
-            leftover = max(leftover, self._leftover() + credential.retire.after.total_seconds())
-        world.run(world.now + 300 + OVERLAP + leftover + 2 * self._skew())
+        grace = max(after for graces in self.checks.graces.values() for _, after in graces)
+        self._until(self._restless, OVERLAP + grace + CONVERGED + self._leftover())
+        world.run(world.now + SWEEP)
         for name in self.wanted:
-            self._at_rest(name)
+            if text := self._restless(name):
+                self.checks.broken("I2", text)
+            self._no_strays(name)
+
+    def _until(self, unready: Callable[[str], str], seconds: float) -> None:
+        """Let time pass until nothing is unready any more, `seconds` at most."""
+        end = self.world.now + seconds
+        while self.world.now < end and any(unready(name) for name in self.wanted):
+            self.world.run(min(end, self.world.now + 10))
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
@@ -94,52 +106,52 @@ class History:
 
     def _paused(self) -> float:
         """A rotation that trouble had used up the mints of was given up in the calm: it comes back after its pause."""
-        records = [x.latest for x in self.checks.ledgers.values() if x.latest]
-        pauses = [(x.retry_at - self.world.date()).total_seconds() for x in records if x.retry_at and x.failure]
-        return max((0.0, *pauses)) + CONVERGED if max((0.0, *pauses)) else 0.0
+        return CONVERGED + self._leftover() if any(self._late(name) for name in self.wanted) else 0.0
 
     def _skew(self) -> float:
         """The widest that clocks have been apart."""
         return self.people.widest_skew()
 
     def _leftover(self) -> float:
-        """Seconds that stored pauses may still last."""
+        """Seconds that stored pauses may still last; each of a few may be stamped by the latest of all clocks."""
         retries = [x.latest.retry_at for x in self.checks.ledgers.values() if x.latest and x.latest.retry_at]
-        return max([0.0, *((at - self.world.date()).total_seconds() for at in retries)]) + self._skew()
+        return max([0.0, *((at - self.world.date()).total_seconds() for at in retries)]) + 4 * self._skew()
 
-    def _converged(self, name: str) -> None:
+    def _late(self, name: str) -> str:
         """Liveness: every rotation that was due has come through, or waits for a person; every ask has its answer."""
         record, credential = self._record(name), self.wanted[name]
         if record is None:
-            return self.checks.broken("L1", f"{name} has no record")
+            return f"{name} has no record"
         if record.phase is Phase.HELD:
-            return None
+            return ""
         ago = self.world.date(-CONVERGED - self._skew())
         if record.phase is Phase.SETTLED and (hit := why.due(credential, record, ago)):
-            return self.checks.broken("L1", f"{name} is due and not rotated: {hit[1]}")
+            return f"{name} is due and not rotated: {hit[1]}"
         young = record.requested_at and record.requested_at > ago
         if record.phase not in (Phase.SETTLED, Phase.PUBLISHED) and not young:
-            return self.checks.broken("L1", f"{name} is stuck in {record.phase}: {record.failure}")
-        if open_ones := [x.holder for x in self.processes if name in x.asks]:
-            return self.checks.broken("L1", f"an ask for {name} at {open_ones} has no answer")
-        return None
+            return f"{name} is stuck in {record.phase}: {record.failure}"
+        open_ones = [x.holder for x in self.processes if name in x.asks]
+        return f"an ask for {name} at {open_ones} has no answer" if open_ones else ""
 
-    def _at_rest(self, name: str) -> None:
-        """I2 and I3: predecessors are dead, every live token of ours is known, the slot is empty."""
+    def _restless(self, name: str) -> str:
+        """I2: predecessors are dead, long after publication."""
         record = self._record(name)
         assert record is not None
-        held = record.phase is Phase.HELD
         began = record.current.at if record.phase is Phase.PUBLISHED and record.current else record.requested_at
         ago = self.world.date(-OVERLAP - self._skew()) - self.wanted[name].retire.after
-        resting = record.phase is Phase.SETTLED and not record.predecessor
-        if not held and not resting and (began is None or began < ago):
-            self.checks.broken("I2", f"{name} is still {record.phase}, predecessor {record.predecessor is not None}")
-        alive = [
-            x for x in self.target.tokens.values() if self.target.alive(x) and x.name.startswith(f"{record.stem}-r")
-        ]
-        uncertain = {record.mint_name} if held else set()
-        for token in alive:
-            if token.minter != "person" and token.id not in known(record) and token.name not in uncertain:
+        sole = record.refused_at is not None  # what is published was refused: the predecessor is kept until the next
+        resting = record.phase is Phase.HELD or (record.phase is Phase.SETTLED and (sole or not record.predecessor))
+        young = began is not None and began > ago and record.phase is not Phase.SETTLED
+        return "" if resting or young else f"{name} is {record.phase}, predecessor {record.predecessor is not None}"
+
+    def _no_strays(self, name: str) -> None:
+        """I3: every live token under our names is known to the record."""
+        record = self._record(name)
+        assert record is not None
+        uncertain = {record.mint_name} if record.phase is not Phase.SETTLED else set()
+        for token in self.target.tokens.values():
+            ours = token.name.startswith(f"{record.stem}-r") and token.minter != "person" and self.target.alive(token)
+            if ours and token.id not in known(record) and token.name not in uncertain:
                 self.checks.broken("I3", f"{token.id} ({token.name}) lives and nobody knows it")
 
     # --- building ---------------------------------------------------------------------------------------------------

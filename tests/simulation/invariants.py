@@ -6,7 +6,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from rotator.rotation.credential import Credential, OnForeign, Place
 from rotator.rotation.names import parse
@@ -34,11 +34,15 @@ class Checks:
     owner: dict[Place, str] = field(default_factory=dict)  # consumer path -> credential
     live_path: dict[str, Place] = field(default_factory=dict)  # where consumers read
     replaced: dict[str, tuple[float, float, int]] = field(default_factory=dict)  # value -> when, grace, by rotation
+    graces: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
+    erased: set[str] = field(default_factory=set)  # a person deleted the number, and the journal was lost
     looks: dict[tuple[str, Place], float] = field(default_factory=dict)
+    revocations: dict[str, float] = field(default_factory=dict)  # token -> when the first request to revoke it left
     overwrite_until: dict[str, float] = field(default_factory=dict)
     mints: Counter[tuple[str, int]] = field(default_factory=Counter)
     minted_at: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     unsure_since: float | None = None
+    lost_slots: set[str] = field(default_factory=set)  # version numbers began anew: an older request may name a new one
     lost_journals: set[str] = field(default_factory=set)
     vault: Vault = field(init=False)
     target: Target = field(init=False)
@@ -50,14 +54,13 @@ class Checks:
         ledger, parsed = self.ledgers[name], parse(mint_name)
         if mint_name not in ledger.mint_names or parsed is None:
             self.broken("I4", f"mints {mint_name} without a record that says so")
-            return
         ledger.sends_left[parsed.stem, parsed.rotation] += 1
         if ledger.sends_left[parsed.stem, parsed.rotation] > ledger.sends_allowed[parsed.stem, parsed.rotation]:
             self.broken("I4", f"more mint requests for {mint_name} than the journal authorised")
         self._sure()
 
     def write_leaves(self, name: str, place: Place, values: Mapping[str, object], cas: int) -> None:
-        """I4 and I7: a slot is written for a journalled attempt, a consumer path as a `verified` record says."""
+        """I4: a slot is written for a journalled attempt, a consumer path as a `verified` record says."""
         self._sure()
         ledger = self.ledgers[name]
         if place not in self.owner:
@@ -65,19 +68,14 @@ class Checks:
             if isinstance(handle, dict) and handle["name"] not in ledger.mint_names:
                 self.broken("I4", f"stages {handle['name']}, which no record names")
             return
-        mark, token = self._identify(values)
-        if (mark, cas) in ledger.publications:
-            if token and (token.id in ledger.condemned or token.id in ledger.doomed):
-                stale = ledger.latest is None or ledger.latest.phase is not Phase.VERIFIED
-                if not stale:
-                    self.broken("I7", f"publishes {token.id}, which is condemned or rejected")
-            return
-        if cas not in ledger.fences:
+        mark, _ = self._identify(values)
+        if (mark, cas) not in ledger.publications and cas not in ledger.fences:
             self.broken("I4", f"writes {place} over version {cas} without a `verified` record that says so")
 
     def revoke_leaves(self, name: str, token: Token) -> None:
         """I4 and I9: only what a record condemned or rejected, or a stray, and never what is published or staged."""
         ledger = self.ledgers[name]
+        self.revocations.setdefault(token.id, self.world.now)
         if not ledger.may_revoke(token):
             self.broken("I4", f"revokes {token.id}, which no record condemns")
         latest = ledger.latest
@@ -85,10 +83,9 @@ class Checks:
             self.broken("I9", f"revokes {token.id}, which is current")
         self._sure()
 
-    def looked(self, place: Place) -> None:
+    def looked(self, place: Place, who: str) -> None:
         """A process has read this place strongly."""
-        assert self.world.running is not None
-        self.looks[self.world.running.owner.holder, place] = self.world.now
+        self.looks[who, place] = self.world.now
 
     def _sure(self) -> None:
         """I11: Vault sealed, or the journal of a newer schema, means read-only."""
@@ -130,6 +127,8 @@ class Checks:
         latest = self.ledgers[name].latest
         if latest is None or latest.candidate is None or latest.phase not in (Phase.STAGED, Phase.VERIFIED):
             return
+        if name in self.lost_slots:
+            return
         doc = self.vault.docs.get(place)
         kept = doc.versions.get(latest.candidate.slot_version) if doc else None
         handle = (kept.values or {}).get("token") if kept else None
@@ -138,27 +137,30 @@ class Checks:
             self.broken("I4", f"destroys the candidate {latest.candidate.token.id} in phase {latest.phase}")
 
     def _published(self, name: str, place: Place, version: Version, before: Version | None) -> None:
-        old, new = dict(before.values or {}) if before else {}, dict(version.values or {})
+        """I1, I1a, I7, I8: proven, accepted, not condemned, of a greater number, nobody else's work lost."""
+        old, new = dict(before.values or {}) if before and not before.deleted else {}, dict(version.values or {})
         if old == new:
             return  # a fence
-        mark, token = self._identify(new)
+        _, token = self._identify(new)
         if token is None:
-            return self.broken("I1", "publishes a value that the target never made")
+            self.broken("I1", "publishes a value that the target never made")
         if not token.proven:
             self.broken("I1a", f"publishes {token.id}, which was never proven")
         if not self.target.accepts(token.value) and token.ended != "person" and not self.target.expired(token):
             self.broken("I1", f"publishes {token.id}, which the target does not accept (ended by {token.ended!r})")
+        if token.id in self.ledgers[name].condemned | self.ledgers[name].doomed:
+            self.broken("I7", f"publishes {token.id}, which is condemned or rejected")
         self._foreign_survives(name, place, version.author, before, new)
-        if (was := _number(old)) is not None and (_number(new) or 0) < was:
+        rewritten = before is not None and before.author == "person"
+        erased = name in self.lost_journals and (rewritten or name in self.erased)
+        if not erased and (was := _number(old)) is not None and (_number(new) or 0) < was:
             self.broken("I8", f"rotation number goes from {was} to {_number(new)}")
         self._note_publication(name, place, old)
         self.world.tell(version.author, f"published {token.id} at {place}", name)
-        return None
 
     def _note_publication(self, name: str, place: Place, old: Mapping[str, Any]) -> None:
-        assert self.ledgers[name].latest is not None
-        latest, process = self.ledgers[name].latest, self.world.running
-        grace = process.owner.config[name].retire.after.total_seconds() if process else 0.0
+        latest = self.ledgers[name].latest
+        grace = min(after for _, after in self.graces[name])
         if latest and latest.current:
             for live in self.target.tokens.values():
                 if live.id == latest.current.token.id:
@@ -191,8 +193,8 @@ class Checks:
             top = self.vault.top(place)
             if top is None or top.deleted or (top.values or {}).get("token") != live.value:
                 continue
-            late = top.author == "person" and top.at >= self.looks.get((by, place), -1.0)
-            if not late:
+            left = min(self.looks.get((by, place), -1.0), self.revocations.get(live.id, self.world.now))
+            if top.author != "person" or top.at < left:
                 self.broken("I1", f"{by} revokes {live.id}, which is what consumers of {name} read")
         if live.value not in self.replaced:
             return
@@ -201,23 +203,18 @@ class Checks:
             self.broken("I10", f"{by} revokes {live.id} after {self.world.now - at:.1f} s of {grace:.0f} s grace")
 
     def _journalled(self, name: str, values: Mapping[str, object]) -> None:
-        """I2, I5, I8: what the journal claims is true, holds no secret, and its numbers never go back."""
+        """I5: the journal holds no secret; what it claims is ledger.py's to judge."""
         if self.world.swarm.codec:
             if "sek-" in json.dumps(values):
                 self.broken("I5", "the journal holds a secret")
             record = document.decode(name, 1, values).record
         else:
-            record = values["record"]  # type: ignore[assignment]  # see journal.py
+            record = values["record"]
         assert isinstance(record, Record)
-        ledger, before = self.ledgers[name], self.ledgers[name].latest
-        if before and before.lineage == record.lineage:
-            if record.rotation < before.rotation:
-                self.broken("I8", f"rotation goes from {before.rotation} to {record.rotation}")
-            if before.predecessor and record.predecessor is None:
-                dead = self.target.tokens.get(before.predecessor.token.id)
-                if dead and self.target.alive(dead) and not dead.deleted:
-                    self.broken("I2", f"{dead.id} is called dead and is alive")
-        ledger.landed(record)
+        ledger = self.ledgers[name]
+        for promise, text in ledger.contradictions(record, self.target):
+            self.broken(promise, text)
+        ledger.landed(record, self.world.now)
         self.world.tell("*", f"journal: {record.phase} r{record.rotation} a{record.attempt}", name)
 
     # --- small things -----------------------------------------------------------------------------------------------
@@ -227,8 +224,7 @@ class Checks:
         token = self.target.by_value.get(value)
         if token is None or token.ended == "person" or self.target.expired(token):
             return
-        urgent = value in self.replaced and self._urgent(token)
-        if not urgent and not self.target.accepts(value):
+        if not self.target.accepts(value) and not (value in self.replaced and self._urgent(token)):
             self.broken(
                 "I1", f"a consumer of {name} is refused with {token.id}, read {self.world.now - read_at:.1f} s ago"
             )
@@ -239,12 +235,10 @@ class Checks:
         return any(s == stem and r >= rotation for x in self.ledgers.values() for s, r in x.emergencies)
 
     def _identify(self, values: Mapping[str, object]) -> tuple[str, Live | None]:
-        value = values.get("token")
-        if not isinstance(value, str):
-            return "", None
+        value = str(values.get("token") or "none")
         return Secret(value).fingerprint(KEY), self.target.by_value.get(value)
 
-    def broken(self, promise: str, text: str) -> None:
+    def broken(self, promise: str, text: str) -> NoReturn:
         """Stop the history here."""
         self.world.tell("!", f"{promise}: {text}")
         raise Violation(f"{promise}: {text}")

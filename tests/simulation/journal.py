@@ -1,9 +1,9 @@
-"""Owns the journal edge of the simulation: entries as documents of the modelled Vault, through the real codec or whole."""
+"""Owns the journal edge of the simulation: documents of the modelled Vault, through the real codec or whole."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from rotator.ports import Entry, Lease, Refused
 from rotator.rotation.credential import Place
@@ -57,4 +57,4 @@ class SimJournal:
     def _date(self) -> datetime | None:
         if not self.world.swarm.vault_tells:
             return None
-        return self.world.date(self.vault.skew).replace(microsecond=0) + timedelta()
+        return self.world.date(self.vault.skew).replace(microsecond=0)

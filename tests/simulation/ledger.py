@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rotator.rotation.names import parse
 from rotator.rotation.record import Phase, Record, Token
 from rotator.rotation.strays import is_stray
+from tests.simulation.target import Target
 
 
 @dataclass
@@ -23,10 +25,12 @@ class Ledger:
     fences: set[int] = field(default_factory=set)
     condemned: set[str] = field(default_factory=set)
     doomed: set[str] = field(default_factory=set)  # names and ids of rejected attempts
+    chosen: dict[str, str] = field(default_factory=dict)  # mint name -> the one token that was staged under it
+    rejected_at: dict[str, float] = field(default_factory=dict)  # mint name -> when its rejection was journalled
     emergencies: set[tuple[str, int]] = field(default_factory=set)
 
-    def landed(self, record: Record) -> None:
-        """A document became the newest."""
+    def landed(self, record: Record, now: float) -> None:
+        """A document became the newest at `now`, in true seconds."""
         self.latest = record
         rotation = (record.stem, record.rotation)
         if record.stem:
@@ -37,7 +41,10 @@ class Ledger:
         match record.phase:
             case Phase.REQUESTED:
                 self.mint_names.add(record.mint_name)
+            case Phase.STAGED if record.candidate:
+                self.chosen[record.mint_name] = record.candidate.token.id
             case Phase.REJECTED:
+                self.rejected_at.setdefault(record.mint_name, now)
                 self.doomed |= {record.mint_name} | ({record.candidate.token.id} if record.candidate else set())
             case Phase.VERIFIED if record.abandoned:
                 self.fences.add(record.expected_version or 0)
@@ -46,9 +53,27 @@ class Ledger:
             case Phase.CONDEMNED if record.predecessor:
                 self.condemned.add(record.predecessor.token.id)
 
+    def contradictions(self, after: Record, target: Target) -> Iterator[tuple[str, str]]:
+        """I2, I3, I8: what the journal claims is true, and its numbers never go back."""
+        before = self.latest
+        if before is None or before.lineage != after.lineage:
+            return
+        if after.rotation < before.rotation:
+            yield "I8", f"rotation goes from {before.rotation} to {after.rotation}"
+        alive = [x for x in target.tokens.values() if target.alive(x) and not x.deleted]
+        if before.predecessor and after.predecessor is None:
+            old = before.predecessor.token.id
+            yield from (("I2", f"{x.id} is called dead and is alive") for x in alive if x.id == old)
+        if before.phase is Phase.REJECTED and after.phase in (Phase.REQUESTED, Phase.SETTLED):
+            name, since = before.mint_name, self.rejected_at[before.mint_name]
+            burned = (x for x in alive if x.name == name and x.minted_at < since)
+            yield from (("I3", f"{x.id} is called burned and is alive") for x in burned)
+
     def may_revoke(self, token: Token) -> bool:
-        """Condemned, rejected, or a stray by the newest record."""
+        """Condemned, rejected, a double of what was staged, or a stray by the newest record."""
         if token.id in self.condemned or token.id in self.doomed or token.name in self.doomed:
+            return True
+        if token.id != self.chosen.get(token.name, token.id):
             return True
         name = parse(token.name)
         return bool(name and name.stem in self.stems and self.latest and is_stray(self.latest, token))

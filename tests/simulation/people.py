@@ -38,15 +38,16 @@ class People:
     def begin(self) -> None:
         """Act now and then, as the swarm says."""
         if self.world.swarm.acts:
-            self.world.later(self.world.rng.uniform(5, 120), self._act)
+            self.world.later(self.world.rng.uniform(3, 40), self._act)
 
     def _act(self) -> None:
         if self.world.calm:
             return
         name = self.world.rng.choice(sorted(self.wanted))
         act: Callable[[str], bool | None] = getattr(self, self.world.rng.choice(self.world.swarm.acts))
+        phase = self.world.phase_of(name)
         if act(name) is not False:
-            self.world.fault(act.__name__, name)
+            self.world.fault(act.__name__, name, phase)
         self.begin()
 
     # --- the consumer path ------------------------------------------------------------------------------------------
@@ -73,6 +74,7 @@ class People:
         if top is None:
             return False
         top.deleted, top.author, top.at = True, "person", self.world.now
+        self.checks.erased.add(name)
         return None
 
     def consumer_metadata(self, name: str) -> bool | None:
@@ -81,6 +83,7 @@ class People:
 
     def slot_metadata(self, name: str) -> bool | None:
         """The same for the staged slot."""
+        self.checks.lost_slots.add(name)
         return None if self.checks.vault.docs.pop(Place("kv", f"rotator/staged/{name}"), None) else False
 
     def journal_metadata(self, name: str) -> bool | None:
@@ -156,7 +159,7 @@ class People:
 
     def schedule(self, name: str) -> None:
         """Another interval."""
-        interval = timedelta(seconds=self.world.rng.choice((90, 300, 900)))
+        interval = timedelta(seconds=self.world.rng.choice((45, 120, 400)))
         self.settings(name, schedule=Every(interval))
 
     def policy(self, name: str) -> None:
@@ -171,14 +174,15 @@ class People:
 
     def grace(self, name: str) -> None:
         """Another grace."""
-        after = timedelta(seconds=self.world.rng.choice((5, 60, 200)))
+        after = timedelta(seconds=self.world.rng.choice((5, 30, 100)))
         self.settings(name, retire=replace(self.wanted[name].retire, after=after))
+        self.checks.graces[name].append((self.world.now, after.total_seconds()))
 
     def settings(self, name: str, **changes: object) -> None:
         """Change the settings; each process reloads when it gets to it."""
-        self.wanted[name] = replace(self.wanted[name], **changes)  # type: ignore[arg-type]  # keys are ours
+        self.wanted[name] = replace(self.wanted[name], **changes)
         for process in self.processes:
-            self.world.later(self.world.rng.uniform(0, 5), lambda p=process: self._reload(p, name))  # type: ignore[misc]
+            self.world.later(self.world.rng.uniform(0, 5), lambda p=process: self._reload(p, name))
 
     def _reload(self, process: Process, name: str) -> None:
         process.config[name] = self.wanted[name]

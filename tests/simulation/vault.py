@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 from rotator.ports import Conflict, Document, Transient
 from rotator.rotation.credential import Place
@@ -90,13 +92,19 @@ class KvClient:
     vault: Vault
     name: str  # the credential it is used for
 
-    async def get(self, place: Place, version: int | None = None) -> Document:
-        """A strong read."""
-        return await self._send("read", lambda: self.vault.get(place, version), writes=False)
+    async def get(self, place: Place, version: int | None = None, look: Callable[[], None] | None = None) -> Document:
+        """A strong read. `look` hears of the moment at which it is answered from."""
+
+        def effect() -> Document:
+            if look:
+                look()
+            return self.vault.get(place, version)
+
+        return await self._send(f"read {_kind(place)}", effect, writes=False)
 
     async def put(self, place: Place, values: Mapping[str, object], cas: int) -> int:
         """Write; after an unknown outcome the identical write again, then decide by a strong read."""
-        author = self.world.running.owner.holder  # type: ignore[union-attr]  # always in a thread
+        author = self.world.running.owner.holder
         for _ in range(3):
             try:
                 return await self._put_once(place, values, cas, author)
@@ -126,7 +134,7 @@ class KvClient:
                 raise Conflict("check-and-set parameter did not match the current version")
             return self.vault.put(place, values, cas, author)
 
-        return await self._send("write", effect, writes=True)
+        return await self._send(f"write {_kind(place)}", effect, writes=True)
 
     async def destroy(self, place: Place, versions: tuple[int, ...], check: Callable[..., None]) -> None:
         """Destroy versions, after a check at the moment it takes effect."""
@@ -135,7 +143,7 @@ class KvClient:
             check(place, versions)
             self.vault.destroy(place, versions)
 
-        await self._send("destroy", effect, writes=True)
+        await self._send("destroy staged", effect, writes=True)
 
     async def _send(self, verb: str, effect: Callable[[], wire.T], *, writes: bool) -> wire.T:
         def unless_sealed() -> wire.T:
@@ -147,30 +155,35 @@ class KvClient:
         return await wire.send(self.world, "vault", verb, self.name, unless_sealed, writes=writes)
 
 
+def _kind(place: Place) -> str:
+    """journal, staged, or consumer."""
+    return place.path.split("/")[1] if place.path.startswith("rotator/") else "consumer"
+
+
 @dataclass
 class SimStore:
     """The store port for one credential. `checks` is asked before a request leaves."""
 
     kv: KvClient
-    checks: object
+    checks: Any  # invariants.Checks, which knows this model
 
     async def read(self, place: Place, *, version: int | None = None, strong: bool = False) -> Document:
         """See `SecretStore.read`; a plain read may come from a standby that lags behind."""
         world = self.kv.world
-        doc = await self.kv.get(place, version)
+        assert world.running is not None
+        look = partial(self.checks.looked, place, world.running.owner.holder)
+        doc = await self.kv.get(place, version, look if strong else None)
         if not strong and world.chance(world.swarm.stale):
             world.fault("vault_stale_read", self.kv.name)
             return self.kv.vault.get(place, max(1, doc.version - 1)) if version is None else Document(0)
-        if strong:
-            self.checks.looked(place)  # type: ignore[attr-defined]  # see invariants.py
         return doc
 
     async def write(self, place: Place, values: Mapping[str, object], *, cas: int) -> int:
         """See `SecretStore.write`."""
         plain = {key: value.reveal() if isinstance(value, Secret) else value for key, value in values.items()}
-        self.checks.write_leaves(self.kv.name, place, plain, cas)  # type: ignore[attr-defined]  # see invariants.py
+        self.checks.write_leaves(self.kv.name, place, plain, cas)
         return await self.kv.put(place, plain, cas)
 
     async def destroy(self, place: Place, versions: tuple[int, ...]) -> None:
         """See `SecretStore.destroy`."""
-        await self.kv.destroy(place, versions, self.checks.destroyed)  # type: ignore[attr-defined]
+        await self.kv.destroy(place, versions, self.checks.destroyed)

@@ -1,4 +1,4 @@
-"""Owns what can happen to one request: lost before or after its effect, late, slow, refused; effects are the models'."""
+"""Owns what can happen to one request: lost before or after its effect, late, slow; effects are the models'."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def send(world: World, edge: str, verb: str, name: str, effect: Callable[[
         raise Transient(f"{edge}: {fate}")
     if isinstance(outcome, Fault):
         raise outcome
-    return outcome  # type: ignore[return-value]  # only a fault leaves it unset
+    return outcome
 
 
 def attempt(effect: Callable[[], T]) -> T | Fault:

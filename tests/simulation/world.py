@@ -79,9 +79,9 @@ class World:
         """Whether a fault of this rate strikes now."""
         return rate > 0 and not self.calm and self.rng.random() < rate
 
-    def fault(self, kind: str, name: str) -> None:
+    def fault(self, kind: str, name: str, phase: str = "") -> None:
         """A fault struck while the credential was in some phase."""
-        phase = self.phase_of(name)
+        phase = phase or self.phase_of(name)
         self.pairs[phase, kind] += 1
         self.tell("*", f"{kind} in {phase}", name)
 

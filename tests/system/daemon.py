@@ -28,11 +28,11 @@ def until(what: str, true: Callable[[], object], seconds: float = 20.0, pause: f
 
 
 class Daemon:
-    """A daemon of the settings in `path`; leaving the block kills it."""
+    """A daemon of the settings in `path`, its socket beside them; leaving the block kills it."""
 
-    def __init__(self, path: Path, socket_path: Path | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.socket = socket_path or path.with_suffix(".sock")
+        self.socket = path.with_suffix(".sock")
         self.log = path.with_name(f"{path.stem}-{next(_numbers)}.log")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -97,6 +97,12 @@ class Daemon:
     def ask(self, *names: str, within: float = 60.0, **wanted: Any) -> list[dict[str, Any]]:
         """`rotate now`, without the price of a process: every reply until the daemon, or its death, ends them."""
         return converse(self.socket, {"verb": "now", "names": names, "within": within, "by": "test", **wanted}, within)
+
+
+def rotate(path: Path, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+    """The `rotate` command in a shell, to its end."""
+    command = [sys.executable, "-m", "rotator", "-c", str(path), *arguments]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds)
 
 
 def converse(path: Path, request: object, seconds: float = 60.0) -> list[dict[str, Any]]:

@@ -16,16 +16,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 
 from rotator.sandbox.world import World
 from tests.system.daemon import Daemon, until
 from tests.system.prober import Prober
 from tests.system.proxy import Call, Loss, Proxy, Side
+from tests.system.quick import TAKEN_OVER, quick
 from tests.system.truth import faults_of, settled
 
 AT_ONCE = 10
-LEASE = 9.0  # seconds; the shortest that goes with timeouts of 1 s
-RECOVERY = LEASE * 1.25 + 20  # seconds
+RECOVERY = TAKEN_OVER + 20  # seconds
 _numbers = count(1)
 
 
@@ -84,15 +85,16 @@ class Campaign:
         with ExitStack() as stack:
             vault = stack.enter_context(Proxy("vault", self.world.bao.address, line.judge))
             halo = stack.enter_context(Proxy("halo", self.world.halo.url, line.judge))
-            path = settings(self.world, name, vault.url, halo.url)
+            self.world.add(name)
+            path = quick(self.world, name, only=[name], vault=vault.url, halo=halo.url)
             daemon = stack.enter_context(self.start(path))
-            until(f"{name}: rotation 1", lambda: settled(self.world, name), 30)
-            daemon.ready()
+            self.rest(name, daemon, RECOVERY)
             self.prober.watch(name)
             stack.callback(self.prober.leave, name)
             yield name, line, daemon
 
-    def start(self, path) -> Daemon:
+    def start(self, path: Path) -> Daemon:
+        """A daemon, remembered for its log."""
         self.daemons.append(Daemon(path))
         return self.daemons[-1]
 
@@ -105,7 +107,14 @@ class Campaign:
             return tuple(line.calls)
 
     def crash(self, number: int, side: Side) -> Crash:
-        """Kill the daemon at one call, start it anew, wait for convergence, judge."""
+        """Kill the daemon at one call, start it anew, wait for convergence, judge. A surprise is a fault, too."""
+        try:
+            return self._crash(number, side)
+        except (TimeoutError, AssertionError, OSError) as surprise:
+            text = f"kill {side} call {number}: {type(surprise).__name__}: {surprise}"
+            return Crash("", Call("", "", ""), side, RECOVERY, (text,))
+
+    def _crash(self, number: int, side: Side) -> Crash:
         with self.station() as (name, line, daemon):
             line.arm(number, Loss(side, then=daemon.kill, delay=1.5))
             replies = daemon.ask(name, patient=True)
@@ -114,7 +123,7 @@ class Campaign:
             call = line.calls[number - 1]
             daemon.wait()
             with self.start(daemon.path) as second:
-                seconds = self.recovery(name, second)
+                seconds = self.rest(name, second, RECOVERY)
                 faults = faults_of(self.world, name)
                 again = second.ask(name, patient=True)[-1]
                 if again.get("exit") != 0:
@@ -122,14 +131,14 @@ class Campaign:
                 faults += faults_of(self.world, name)
             return Crash(name, call, side, seconds, tuple(faults))
 
-    def recovery(self, name: str, second: Daemon) -> float:
-        """Seconds until the record rests; a TimeoutError tells what the daemon said last."""
-        second.ready()
+    def rest(self, name: str, daemon: Daemon, within: float) -> float:
+        """Seconds from the daemon's readiness until the record rests; a TimeoutError tells what was said last."""
+        daemon.ready()
         began = time.monotonic()
         try:
-            until(f"{name} settles", lambda: settled(self.world, name), RECOVERY, 0.1)
+            until(f"{name} rests", lambda: settled(self.world, name), within, 0.1)
         except TimeoutError as late:
-            raise TimeoutError(f"{late}: {second.last_words()}") from None
+            raise TimeoutError(f"{late}: {daemon.last_words()}") from None
         return time.monotonic() - began
 
     def leaks(self) -> list[str]:
@@ -140,27 +149,6 @@ class Campaign:
             found += [f"{daemon.log.name} holds a secret" for value in self.prober.values if value in text]
             found += [f"{daemon.log.name} tells of a bug" for event in ("visit.failed", "Traceback") if event in text]
         return found
-
-
-def settings(world: World, name: str, vault: str, halo: str):
-    """A settings file with one credential, with servers as this daemon shall see them."""
-    world.add(name)
-    with _one_at_a_time:
-        world.vault_address, world.halo_url = vault, halo
-        everything, world.credentials = world.credentials, {name: world.credentials[name]}
-        try:
-            return world.write_settings(
-                file={"name": f"{name}.toml"},
-                daemon={"lease": f"{LEASE:g}s", "instance": name, "socket": str(world.folder / f"{name}.sock")},
-                vault={"connect_timeout": "1s", "read_timeout": "1s"},
-                target={"settle": "1s", "timeout": "1s", "deadline": "2s"},
-                defaults={"every": "1d", "lifetime": "30d", "retire": {"after": "1s"}},
-            )
-        finally:
-            world.credentials = everything
-
-
-_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A call to lose: `then` runs at that moment, before the client can notice anything. `status`: a refusal instead."""
+    """A call to lose: `then` runs at that moment, before the client notices. `status`: refuse it instead."""
 
     side: Side = Side.BEFORE
     then: Callable[[], None] = lambda: None
@@ -144,4 +144,8 @@ class Exchange(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_LIST = do_PATCH = _serve
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        """Every method is served alike; the standard library asks for it by its name."""
+        if name.startswith("do_"):
+            return self._serve
+        raise AttributeError(name)

@@ -13,45 +13,21 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rotator.sandbox.world import World
 from tests.system.daemon import Daemon, until
 from tests.system.prober import Prober
-from tests.system.proxy import Call, Loss, Proxy, Side
+from tests.system.proxy import Proxy
+from tests.system.quick import LEASE, TAKEN_OVER, quick
+from tests.system.trouble import LONGEST_DELAY, Trouble
 from tests.system.truth import faults_of, journal, settled
 
-LEASE = 9.0  # seconds
 CONVERGENCE = LEASE + 60  # seconds
 NAMES = tuple(f"race-{number}" for number in range(1, 7))
-# One call in seven to Halo goes wrong, one in thirty to Vault.
-_HALO = (Side.BEFORE, Side.BEFORE, Side.AFTER, Side.AFTER, Side.LATE, 429, 503)
-_VAULT = (Side.BEFORE, Side.AFTER, Side.LATE)
-_ODDS = {"halo": (1 / 7, _HALO), "vault": (1 / 30, _VAULT)}
-
-
-class Trouble:
-    """What goes wrong on the wire. Quiet: nothing any more."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(f"{seed}/wire")
-        self._lock = threading.Lock()
-        self.quiet = False
-        self.done: Counter[str] = Counter()
-
-    def judge(self, call: Call) -> Loss | None:
-        """See `proxy.Judge`."""
-        odds, kinds = _ODDS[call.edge]
-        with self._lock:
-            if self.quiet or self._random.random() > odds:
-                return None
-            kind = self._random.choice(kinds)
-            self.done[f"{call.edge} {kind}"] += 1
-            delay = self._random.uniform(0.3, 3.0)
-        return Loss(status=kind) if isinstance(kind, int) else Loss(kind, delay=delay)
 
 
 @dataclass
@@ -82,7 +58,7 @@ class Race:
             if self.random.random() < 0.25:
                 self.counts["stops"] += 1
                 daemon.send(signal.SIGSTOP)
-                self.over.wait(self.random.uniform(LEASE * 1.25 + 0.5, LEASE * 1.25 + 2))
+                self.over.wait(self.random.uniform(TAKEN_OVER + 0.5, TAKEN_OVER + 2))
                 daemon.send(signal.SIGCONT)
             else:
                 self.counts["kills"] += 1
@@ -123,15 +99,10 @@ def _rotate(path: Path, *arguments: str) -> subprocess.Popen[bytes]:
 
 
 def settings(world: World, name: str, vault: str, halo: str) -> Path:
-    """Settings of one actor: the shortest times that are accepted."""
-    world.vault_address, world.halo_url = vault, halo
-    return world.write_settings(
-        file={"name": f"{name}.toml"},
-        daemon={"lease": f"{LEASE:g}s", "instance": name, "sweep": "60s", "socket": str(world.folder / f"{name}.sock")},
-        vault={"connect_timeout": "1s", "read_timeout": "1s"},
-        target={"settle": "4s", "timeout": "1s", "deadline": "2s", "calls": 6000},
-        defaults={"every": "1m", "lifetime": "10m", "retire": {"after": "1s"}, "limits": {"mints_per_day": 10000}},
-    )
+    """Settings of one actor, due every minute."""
+    defaults = {"every": "1m", "lifetime": "10m", "retire": {"after": "1s"}, "limits": {"mints_per_day": 10000}}
+    hurry = {"daemon": {"sweep": "60s", "reconcile": "10s"}, "target": {"settle": "4s"}}
+    return quick(world, name, vault=vault, halo=halo, defaults=defaults, **hurry)
 
 
 @dataclass(frozen=True)
@@ -177,10 +148,8 @@ def race(seconds: float, daemons: int = 2, shells: int = 1, seed: int = 1) -> Ou
 
 def _run(work: Race, seconds: float, shells: int) -> None:
     """Everybody at once."""
-    tasks: list[Callable[[], None]] = [work.strike]
-    for _ in range(shells):
-        tasks.append(lambda seed=work.random.random(): work.ask(seed))
-        tasks.append(lambda seed=work.random.random(): work.knock(seed))
+    seeds = [work.random.random() for _ in range(shells)]
+    tasks = [work.strike, *(partial(each, seed) for seed in seeds for each in (work.ask, work.knock))]
     threads = [threading.Thread(target=task, daemon=True) for task in tasks]
     for thread in threads:
         thread.start()
@@ -192,24 +161,47 @@ def _run(work: Race, seconds: float, shells: int) -> None:
 
 
 def _converge(work: Race) -> float:
-    """Faults off, one daemon left. Returns the seconds until every name rests as promised, or all the time it had."""
+    """Faults off, one daemon left. Returns the seconds until every name was once as promised; then all rotate again."""
     work.trouble.quiet = True
     for path in work.paths[1:]:
         work.running[path].kill()
         work.running[path].wait()
-    began = time.monotonic()
-    with suppress(TimeoutError):
-        until("rest", lambda: all(settled(work.world, name) for name in NAMES), CONVERGENCE, 0.2)
-    return time.monotonic() - began
+    time.sleep(LONGEST_DELAY)  # what is still on its way lands
+    began, waiting = time.monotonic(), set(NAMES)
+
+    def rest() -> bool:
+        waiting.difference_update([name for name in waiting if not _unrest(work.world, name)])
+        return not waiting
+
+    try:
+        until("rest", rest, CONVERGENCE, 0.2)
+    except TimeoutError:
+        work.errors += [f"does not come to rest: {_unrest(work.world, name)}" for name in waiting]
+    seconds = time.monotonic() - began
+    work.errors += _once_more(work)
+    return seconds
+
+
+def _once_more(work: Race) -> list[str]:
+    """Nothing is held, paused or forgotten: each name can be rotated, and its predecessor retired."""
+    last = work.running[work.paths[0]].ask(everything=True, patient=True, within=CONVERGENCE)[-1]
+    return [str(each) for each in last["verdicts"] if each["exit"] != 0]
+
+
+def _unrest(world: World, name: str) -> list[str]:
+    """What is not as promised; a record in flight is told by its own words."""
+    if settled(world, name):
+        return faults_of(world, name)
+    record = journal(world, name)
+    return [f"{name}: {key} {record.get(key)}" for key in ("phase", "failures", "retry_at", "failure", "held", "lease")]
 
 
 def _judge(work: Race, prober: Prober, convergence: float) -> Outcome:
     wrong = list(work.errors)
     for name in NAMES:
-        # A scheduled rotation may begin while we look, and a mint that landed late waits for the sweep.
-        with suppress(TimeoutError):
-            until(f"{name} rests", lambda name=name: not faults_of(work.world, name), CONVERGENCE, 0.5)
-        wrong += faults_of(work.world, name)
+        with suppress(TimeoutError):  # a scheduled rotation may begin while we look
+            until(f"{name} rests", lambda name=name: not _unrest(work.world, name), CONVERGENCE, 0.5)
+        wrong += _unrest(work.world, name)
     rotations = sum(int(journal(work.world, name)["rotation"]) for name in NAMES)
     wrong += prober.violations
     for daemon in work.daemons:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.system.kill_anywhere import LEASE, campaign
+from tests.system.kill_anywhere import campaign
+from tests.system.quick import TAKEN_OVER
 
 pytestmark = pytest.mark.system
 
@@ -21,4 +22,4 @@ def test_a_kill_at_any_call_before_or_after_its_effect_leaves_one_living_publish
     assert {call.edge for call in outcome.calls} == {"vault", "halo"}
     assert len(outcome.crashes) == 2 * len(outcome.calls) >= 36  # a rotation that needs fewer calls is another one
     assert outcome.probes > 20 * len(outcome.crashes)
-    assert outcome.percentile(0.99) <= LEASE * 1.25 + 10
+    assert outcome.percentile(0.99) <= TAKEN_OVER + 10

@@ -1,0 +1,63 @@
+"""Owns `rotate receipts`: the proof, offline, that a file of receipts is whole."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rotator.cli import shell
+
+if TYPE_CHECKING:
+    from rotator.receipts import Verdict
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def command() -> None:
+    """Look at the receipts that [audit] file in the settings asks for."""
+
+
+@command.command()
+@click.argument("files", nargs=-1, required=True, type=_FILE)
+@click.option(
+    "--head", default="", metavar="SHA256", help="A head noted earlier, such as the daemon logs: must be met."
+)
+@click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+def verify(files: tuple[Path, ...], head: str, as_json: bool) -> None:
+    """Find every edit, deletion, insertion or reordering in FILES, the oldest first; calls nobody.
+
+    Lines cut off at the end show only against a --head noted elsewhere. Exit code 0: whole; 1: not.
+    """
+    from rotator import receipts
+
+    if head and not re.fullmatch(r"[0-9a-f]{64}", head):
+        raise click.BadParameter("64 hexadecimal digits", param_hint="--head")
+    verdict = receipts.verify(((str(path), _lines(path)) for path in files), noted=head)
+    found = [str(finding) for finding in verdict.findings]
+    if not verdict.noted:
+        found.append(f"the noted head {head} is not in here: the end was cut off, or all of it was made anew")
+    if as_json:
+        end = {"receipts": verdict.end.number, "head": verdict.end.head, "torn": verdict.torn}
+        shell.show_json({"whole": not found, **end, "findings": found})
+    else:
+        _say(verdict, found)
+    sys.exit(shell.FAILED if found else 0)
+
+
+def _say(verdict: Verdict, found: list[str]) -> None:
+    for line in found:
+        click.echo(line)
+    if verdict.torn:
+        click.echo(f"{verdict.torn} cut short by a crash, and answered for by the next")
+    click.echo(f"{'BROKEN' if found else 'whole'}: {verdict.end.number} receipts, head {verdict.end.head}")
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as opened:
+        yield from opened

@@ -1,0 +1,141 @@
+"""Owns what one look at a credential comes to: pauses, the negative control, the visit, and what its faults mean.
+
+When to look, and how many at once, is crew.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from rotator.engine.bench import Edges
+from rotator.engine.health import Health
+from rotator.engine.visit import Seen, Visitor
+from rotator.ports import Clock, Conflict, Fault, StoreRefused, Transient
+from rotator.rotation import events as ev
+from rotator.rotation.ask import Ask
+from rotator.rotation.credential import Credential
+from rotator.rotation.steps import Wait
+
+_SOON = timedelta(seconds=1)
+_UNCONTROLLED = timedelta(seconds=5)  # between tries of a control that got no answer
+_BROKEN = timedelta(minutes=1)
+_UNGUARDED = timedelta(minutes=15)  # between tries of a control that was passed by anyone
+
+
+@dataclass(slots=True)
+class Rounds:
+    """Attends to credentials; learns from each how Vault, target and minter are doing."""
+
+    visitor: Visitor
+    edges: Callable[[Credential], Edges]
+    clock: Clock
+    unforeseen: Callable[[str, BaseException], None]  # a bug ended a visit
+    troubled: Callable[[Credential, str], None]  # a credential cannot be worked on, for a new reason
+    control: Callable[[Credential], Awaitable[None]]  # the negative control of what proves this credential
+    minter: Callable[[Credential], str]  # whose refusal stops whom: credentials of one minter share its name
+    health: Health = field(default_factory=Health)
+    broken: dict[str, str] = field(default_factory=dict)  # names that were refused or met a bug, and why
+    put_off: set[str] = field(default_factory=set)  # names whose last look was ended by a pause
+    _controlled: set[tuple[str, str]] = field(default_factory=set)
+
+    async def attend(self, credential: Credential, ask: Ask | None) -> Seen:
+        """Do all that may be done now. Raises nothing: a fault is a reason to come back, a bug ends this look only."""
+        self.put_off.discard(credential.name)
+        try:
+            return await self._attend(credential, ask)
+        except Exception as bug:  # noqa: BLE001 (one credential's bug must not end the daemon)
+            self.unforeseen(credential.name, bug)
+            return self._broken(credential, f"a bug: {type(bug).__name__}")
+
+    def pause(self, credential: Credential) -> tuple[float, str]:
+        """Seconds for which nothing may be done about it, and why."""
+        return self.health.pause(credential.target, self.minter(credential), self.clock.monotonic())
+
+    def refused(self, credential: Credential, reason: str) -> None:
+        """The target refuses the identity that mints."""
+        self.health.minter(self.minter(credential)).faulted(self.clock.monotonic(), credential.name, reason)
+
+    def observe(self, credential: Credential, event: ev.Event) -> None:
+        """Learn from a transition how target and minter are doing."""
+        now, breaker = self.clock.monotonic(), self.health.target(credential.target)
+        if isinstance(event, ev.Faulted):
+            breaker.faulted(now, credential.name, event.reason)
+        elif isinstance(event, ev.Staged | ev.Verified | ev.Condemned | ev.Retired | ev.Burned):
+            breaker.worked(now)
+        if isinstance(event, ev.Staged | ev.Retired | ev.Burned):
+            self.health.minter(self.minter(credential)).worked(now)
+
+    def mended(self, changed: Collection[str]) -> set[str]:
+        """A person's word that what was refused is mended. Returns who may be tried again; `changed` are targets."""
+        self._controlled = {each for each in self._controlled if each[0] not in changed}
+        self.health.forgive()
+        return self.put_off | self.broken.keys()
+
+    def forget(self, name: str) -> None:
+        """It left the settings."""
+        self.visitor.leases.forget(name)
+        self.broken.pop(name, None)
+        self.put_off.discard(name)
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    async def _attend(self, credential: Credential, ask: Ask | None) -> Seen:
+        pause, reason = self.pause(credential)
+        if pause:
+            return self._put_off(credential, timedelta(seconds=pause), reason)
+        trouble = await self._controls(credential)
+        return trouble or await self._visit(credential, ask)
+
+    async def _controls(self, credential: Credential) -> Seen | None:
+        """A probe that accepts a broken secret proves nothing: its credential is not worked on."""
+        probe = (credential.target, credential.policy)
+        if probe in self._controlled:
+            return None
+        try:
+            await self.control(credential)
+        except Transient as fault:
+            self.health.target(credential.target).faulted(self.clock.monotonic(), credential.name, fault.reason)
+            return self._put_off(credential, _UNCONTROLLED, fault.reason)
+        except Fault as fault:
+            return self._broken(credential, fault.reason, _UNGUARDED)
+        self._controlled.add(probe)
+        return None
+
+    async def _visit(self, credential: Credential, ask: Ask | None) -> Seen:
+        name, vault = credential.name, self.health.vault
+        try:
+            seen = await self.visitor.visit(credential, self.edges(credential), ask)
+        except Conflict:
+            return self._wait(_SOON, "another actor wrote the record")
+        except Transient as fault:
+            vault.faulted(self.clock.monotonic(), name, fault.reason, patience=1)
+            return self._wait(_SOON, fault.reason)
+        except StoreRefused as fault:
+            # One document may be denied, or our login be dead: how many names say so tells the two apart.
+            vault.faulted(self.clock.monotonic(), name, fault.reason)
+            return self._broken(credential, fault.reason)
+        except Fault as fault:
+            return self._broken(credential, fault.reason)
+        vault.worked(self.clock.monotonic())
+        self.broken.pop(name, None)
+        return self._without_minter(credential, seen) if seen.refused else seen
+
+    def _without_minter(self, credential: Credential, seen: Seen) -> Seen:
+        self.refused(credential, seen.wait.reason)
+        paused = self._put_off(credential, timedelta(seconds=self.pause(credential)[0]), seen.wait.reason)
+        return Seen(seen.record, paused.wait, seen.refused)
+
+    def _broken(self, credential: Credential, reason: str, pause: timedelta = _BROKEN) -> Seen:
+        if self.broken.get(credential.name) != reason:
+            self.broken[credential.name] = reason
+            self.troubled(credential, reason)
+        return self._put_off(credential, pause, reason)
+
+    def _put_off(self, credential: Credential, pause: timedelta, reason: str) -> Seen:
+        self.put_off.add(credential.name)
+        return self._wait(pause, reason)
+
+    def _wait(self, pause: timedelta, reason: str) -> Seen:
+        return Seen(None, Wait(self.clock.now() + pause, reason))

@@ -1,0 +1,176 @@
+"""Planted bugs: each is a mistake somebody could make in the engine, and the simulation must find it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+
+from rotator.engine import minting, perform, publishing, retiring
+from rotator.engine.bench import Bench
+from rotator.ports import Transient
+from rotator.rotation import advance, decide, steps
+from rotator.rotation import events as ev
+from rotator.rotation.record import Phase
+from tests.simulation.campaign import run_seed
+from tests.simulation.stage import NAME, TAKE_OVER, Stage
+from tests.simulation.swarm import Swarm
+from tests.simulation.world import Violation
+
+
+def caught(*promises: str, seeds: int = 200, swarm: Swarm | None = None) -> bool:
+    """Whether one of so many seeds breaks one of these promises."""
+    words = tuple(f"Violation: {promise}" for promise in promises)
+    return any(run_seed(seed, swarm)[1].startswith(words) for seed in range(seeds))
+
+
+def plant(monkeypatch, step, verb) -> None:
+    """Put a mutant in the place of an engine verb."""
+    monkeypatch.setitem(perform._PERFORM, step, verb)
+
+
+def test_the_engine_as_it_is_survives_the_seeds_that_kill_mutants():
+    assert not caught("I", "L", seeds=60)
+
+
+def test_minting_under_a_random_name_is_caught(monkeypatch):
+    async def mint(bench, record, step):
+        return await minting.mint(bench, record, replace(step, name=f"{record.stem}-{bench.edges.nonce()}"))
+
+    plant(monkeypatch, steps.Mint, mint)
+    assert caught("I4")
+
+
+def test_minting_again_without_a_look_is_caught(monkeypatch):
+    monkeypatch.setitem(decide._DECIDE, Phase.REQUESTED, lambda credential, record, *_: steps.Mint(record.mint_name))
+    assert caught("I4")
+
+
+def test_no_clean_up_before_minting_again_is_caught(monkeypatch):
+    async def burn(bench, record, step):
+        return ev.Burned(bench.at, (), step.give_up)
+
+    plant(monkeypatch, steps.Burn, burn)
+    assert caught("I3")
+
+
+def test_minting_without_counting_is_caught(monkeypatch):
+    monkeypatch.setattr(decide, "_may_mint", lambda *_: True)
+    assert caught("I6", swarm=Swarm(lost=0.5))
+
+
+def test_verifying_without_asking_the_target_is_caught(monkeypatch):
+    async def verify(bench, record, step):
+        doc, _ = await bench.look(record)
+        return ev.Verified(bench.at, doc.version)
+
+    plant(monkeypatch, steps.Verify, verify)
+    assert caught("I1a")
+
+
+def test_publishing_without_a_look_and_without_an_expectation_is_caught(monkeypatch):
+    async def publish(bench, record, step):
+        doc, _ = await bench.look(record)
+        values = publishing.merged(doc, bench.credential, record, await bench.unstage(record))
+        return ev.Published(bench.at, await bench.edges.store.write(record.place, values, cas=doc.version))
+
+    plant(monkeypatch, steps.Publish, publish)
+    assert caught("I8", "I4")
+
+
+def test_revoking_before_publishing_is_caught(monkeypatch):
+    async def publish(bench, record, step):
+        if record.current:
+            await bench.edges.provider.revoke(record.current.token)
+        return await publishing.publish(bench, record, step)
+
+    plant(monkeypatch, steps.Publish, publish)
+    assert caught("I4", "I9", "I1")
+
+
+async def verify_and_publish(bench, record, step):
+    """No `verified` record: the proof is followed by the write at once."""
+    event = await publishing.verify(bench, record, step)
+    if not isinstance(event, ev.Verified):
+        return event
+    return await publishing.publish(bench, record, steps.Publish(event.expected_version, reprove=False))
+
+
+def test_publishing_without_a_verified_record_is_caught_at_once(monkeypatch):
+    plant(monkeypatch, steps.Verify, verify_and_publish)
+    assert caught("I4", seeds=5)
+
+
+def test_publishing_without_a_verified_record_does_harm_after_a_pause(monkeypatch):
+    plant(monkeypatch, steps.Verify, verify_and_publish)
+    stage = Stage()
+    monkeypatch.setattr(stage.checks, "write_leaves", lambda *_: None)  # not the missing record: its consequence
+    stage.settle()
+    paused = stage.until(stage.begin("A", ask=True), "vault.write consumer")
+    plant(monkeypatch, steps.Verify, publishing.verify)
+    del stage.vault.docs[stage["B"].edges_of(NAME, stage["B"].clock).slot]
+    stage.visit("B")
+    stage.sleep(TAKE_OVER)
+    stage.until(stage.begin("B"), "target.mint")  # the slot was empty: burned without a fence, as nothing was verified
+    with pytest.raises(Violation, match="I1"):
+        stage.finish(paused)
+
+
+def test_abandoning_without_a_fence_is_caught(monkeypatch):
+    async def fence(bench, record, step):
+        doc, _ = await bench.look(record)
+        return ev.Fenced(bench.at, doc.version)
+
+    plant(monkeypatch, steps.Fence, fence)
+    stage = Stage()
+    stage.settle()
+    paused = stage.until(stage.begin("A", ask=True), "vault.write consumer")
+    del stage.vault.docs[stage["B"].edges_of(NAME, stage["B"].clock).slot]
+    stage.visit("B")
+    stage.sleep(TAKE_OVER)
+    stage.until(stage.begin("B"), "target.mint")
+    with pytest.raises(Violation, match="I1"):
+        stage.finish(paused)
+
+
+def test_retiring_without_proof_is_caught(monkeypatch):
+    async def revoke(bench, record, step):
+        with suppress(Transient):
+            await bench.edges.provider.revoke(record.predecessor.token)
+        return ev.Retired(bench.at, "asked for")
+
+    plant(monkeypatch, steps.Revoke, revoke)
+    assert caught("I2")
+
+
+def test_judging_grace_by_our_own_clock_alone_is_caught(monkeypatch):
+    monkeypatch.setattr(Bench, "now", property(lambda bench: bench.edges.clock.now()))
+    assert caught("I10", seeds=400)
+
+
+def test_taking_the_grace_from_changed_settings_is_caught(monkeypatch):
+    whole = advance._published
+    monkeypatch.setitem(
+        advance._ADVANCE, ev.Published, lambda record, event: whole(record, replace(event, grace_ends=None))
+    )
+    assert caught("I10", seeds=400)
+
+
+def test_starting_at_one_after_a_lost_journal_is_caught(monkeypatch):
+    monkeypatch.setattr(publishing, "_number", lambda doc: 0)
+    assert caught("I8", seeds=400)
+
+
+def test_a_sweep_that_does_not_look_whose_candidate_it_destroys_is_caught(monkeypatch):
+    monkeypatch.setattr(retiring, "attempt_in", lambda slot, record: (0, 0))
+    stage = Stage()
+    stage.lose(lost := stage.until(stage.begin("A"), "target.mint"))
+    stage.finish(lost)
+    stage.sleep(20)
+    paused = stage.until(stage.begin("A"), "vault.write consumer")
+    stage.until(paused, "vault.read staged")
+    stage.take_over("B")
+    stage.until(stage.begin("B", ask=True), "target.verify")
+    with pytest.raises(Violation, match="I4"):
+        stage.finish(paused)

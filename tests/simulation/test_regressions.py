@@ -1,0 +1,173 @@
+"""What the simulation has found, shrunk to the shortest schedule that shows it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from rotator.ports import Refused
+from rotator.rotation.credential import Place
+from rotator.rotation.steps import Wait
+from tests.simulation.stage import NAME, TAKE_OVER, Stage
+
+SLOT = Place("kv", f"rotator/staged/{NAME}")
+
+
+def in_grace(**options) -> Stage:
+    """A stage with a second rotation just published."""
+    stage = Stage(options={"grace": 300.0, **options})
+    stage.settle()
+    stage.visit("A", ask=True)
+    assert stage.record.phase == "published"
+    return stage
+
+
+def test_settings_that_shorten_the_grace_do_not_shorten_one_that_has_begun():
+    stage = in_grace()
+    shorter = replace(stage["A"].config[NAME].retire, after=timedelta(seconds=5))
+    stage["A"].config[NAME] = replace(stage["A"].config[NAME], retire=shorter)
+    stage.sleep(60)
+    stage.visit("A")
+    assert len(stage.alive()) == 2
+    stage.sleep(240)
+    stage.visit("A")
+    assert len(stage.alive()) == 1
+
+
+def test_a_clock_that_jumps_in_the_middle_of_a_visit_does_not_shorten_the_grace():
+    stage = Stage(options={"grace": 300.0})
+    stage.settle()
+    visit = stage.until(stage.begin("A", ask=True), "vault.write consumer")
+    stage.until(visit, "vault.write journal")
+    stage["A"].clock.skew = 3600.0
+    stage.finish(visit)
+    assert stage.record.phase == "published"
+    assert len(stage.alive()) == 2
+
+
+def test_an_emergency_does_not_wait_for_clocks_to_agree():
+    stage = Stage(options={"grace": 300.0})
+    stage.settle()
+    stage.vault.skew = 3600.0
+    stage.visit("A", ask=True)
+    stage.vault.skew = 0.0
+    stage.visit("A", emergency=True)
+    assert stage.record.phase == "settled"
+    assert len(stage.alive()) == 1
+
+
+def test_a_clock_that_is_an_hour_ahead_does_not_make_a_failed_step_wait_for_an_hour():
+    stage = Stage(actors=1)
+    stage["A"].clock.skew = 3600.0
+    stage.lose(stage.until(visit := stage.begin("A"), "target.verify"))
+    end = stage.finish(visit)
+    assert stage.record.failure
+    assert isinstance(end.wait, Wait)
+    assert end.wait.until - stage["A"].clock.now() < timedelta(seconds=5)
+
+
+def test_rotation_numbers_go_on_after_the_journal_was_lost():
+    stage = Stage(options={"overwrite": True})
+    stage.settle()
+    stage.visit("A", ask=True)
+    stage.settle()
+    stage.forget_journal()
+    stage.visit("B")
+    assert stage.record.rotation == 3
+    assert stage.vault.top(stage.checks.live_path[NAME]).values["rotation"] == "3"
+
+
+def test_a_mint_that_got_no_answer_is_not_looked_for_before_the_target_has_settled():
+    stage = Stage(actors=1, options={"named": False})
+    visit = stage.until(stage.begin("A"), "target.mint")
+    stage.lose(visit)  # ten seconds later; the effect may be on its way for as long as the target takes to settle
+    stage.finish(visit)
+    stage.sleep(2)
+    stage.visit("A")
+    stage.target.add(stage.record.mint_name, None, "A1")
+    stage.sleep(20)
+    stage.visit("A")
+    assert len(stage.target.by_value) - 3 == 2, "one mint was lost and burned, the next one succeeded"
+    assert stage.record.attempt == 2
+
+
+def test_a_paused_sweep_does_not_destroy_the_candidate_of_a_later_rotation():
+    stage = Stage()
+    stage.lose(lost := stage.until(stage.begin("A"), "target.mint"))
+    stage.finish(lost)
+    stage.sleep(20)
+    paused = stage.until(stage.begin("A"), "vault.write consumer")
+    stage.until(paused, "vault.read staged")
+    stage.take_over("B")
+    later = stage.until(stage.begin("B", ask=True), "target.verify")
+    assert stage.record.phase == "staged"
+    stage.finish(paused)
+    stage.finish(later)
+    assert (stage.record.rotation, stage.record.attempt, stage.record.phase) == (2, 1, "published")
+
+
+def test_a_journal_write_that_took_long_counts_from_when_it_was_sent():
+    stage = Stage()
+    slow = stage.until(stage.begin("A"), "vault.write journal")
+    stage.step(slow)
+    stage.sleep(20)  # its answer is late: others have seen this version for 20 s
+    labels = []
+    while stage.step(slow):
+        labels.append(slow.thread.label)
+    assert labels.index("vault.write journal sent") < labels.index("target.mint sent")
+
+
+def test_a_person_who_puts_the_predecessor_back_before_its_revocation_is_heeded():
+    stage = in_grace()
+    stage.sleep(301)
+    visit = stage.until(stage.begin("A"), "target.verify")
+    stage.until(visit, "vault.write journal")
+    doc = stage.vault.docs[stage.checks.live_path[NAME]]
+    stage.vault.put(stage.checks.live_path[NAME], dict(doc.versions[1].values), None, "person")
+    stage.finish(visit)
+    assert len(stage.alive()) == 2
+    assert stage.record.phase == "held"
+
+
+def test_a_fence_does_not_write_over_what_a_person_deleted():
+    stage = Stage()
+    stage.settle()
+    stage.until(stage.begin("A", ask=True), "vault.write consumer")
+    del stage.vault.docs[SLOT]
+    stage.visit("B")
+    stage.sleep(TAKE_OVER)
+    visit = stage.until(stage.begin("B"), "vault.read staged")
+    stage.until(visit, "vault.write journal")
+    stage.people.soft_delete(NAME)
+    stage.finish(visit)
+    assert stage.vault.top(stage.checks.live_path[NAME]).deleted
+    assert stage.record.phase == "held"
+
+
+def test_a_rotation_that_is_given_up_after_a_lost_mint_looks_for_strays():
+    stage = Stage(actors=1, options={"named": False})
+    stage.lose(lost := stage.until(stage.begin("A"), "target.mint"))
+    stage.finish(lost)
+    stage.sleep(20)
+    again = stage.until(stage.begin("A"), "target.mint")
+    stage.target.add(stage.record.mint_name, None, "A1")  # the first one, very late
+    stage.fail(again, Refused("the quota is used up"))
+    stage.finish(again)
+    assert stage.record.phase == "settled"
+    stage.sleep(60)
+    stage.visit("A")
+    assert stage.alive() == {stage.record.current.token.id}
+
+
+def test_a_publication_whose_record_was_lost_with_its_actor_keeps_the_grace_it_was_made_under():
+    stage = Stage(options={"grace": 300.0})
+    stage.settle()
+    stage.step(stage.until(stage.begin("A", ask=True), "vault.write consumer"))  # published, and killed
+    assert stage.record.phase == "verified"
+    shorter = replace(stage["B"].config[NAME].retire, after=timedelta(seconds=5))
+    stage["B"].config[NAME] = replace(stage["B"].config[NAME], retire=shorter)
+    stage.take_over("B")
+    stage.sleep(60)
+    stage.visit("B")
+    assert stage.record.phase == "published"
+    assert len(stage.alive()) == 2

@@ -1,0 +1,35 @@
+"""Owns settings for a hurry: the shortest times that are accepted, so that a lost lease is over in eleven seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import copy
+from pathlib import Path
+from typing import Any
+
+from rotator.sandbox.world import World
+
+LEASE = 9.0  # seconds; the shortest that goes with timeouts of 1 s
+TAKEN_OVER = LEASE * 1.25  # seconds until another daemon may go on with what a dead one held
+
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "daemon": {"lease": f"{LEASE:g}s"},
+    "vault": {"connect_timeout": "1s", "read_timeout": "1s"},
+    "target": {"settle": "1s", "timeout": "1s", "deadline": "2s", "calls": 6000},
+    "defaults": {"every": "1d", "lifetime": "30d", "retire": {"after": "1s"}, "limits": {"mints_per_day": 100}},
+}
+
+
+def quick(
+    world: World, name: str = "daemon", *, only: Iterable[str] = (), vault: str = "", halo: str = "", **sections: Any
+) -> Path:
+    """Settings of one daemon, with instance and socket called `name`; `only` these credentials, or all there are.
+
+    `vault` and `halo` are the addresses it is told, should it meet proxies there. Sections add to the quick defaults.
+    """
+    wanted = {key: {**values, **sections.pop(key, {})} for key, values in _DEFAULTS.items()}
+    wanted["daemon"] = {"instance": name, "socket": str(world.folder / f"{name}.sock"), **wanted["daemon"]}
+    seen = copy(world)  # many daemons at once are told different things of the same world
+    seen.credentials = {key: world.credentials[key] for key in only or world.credentials}
+    seen.vault_address, seen.halo_url = vault or world.vault_address, halo or world.halo_url
+    return seen.write_settings(file={"name": f"{name}.toml"}, **wanted, **sections)

