@@ -37,5 +37,8 @@ lock: $(STAMP)  ## renew the hash-checked locks (needs uv on the PATH)
 	uv pip compile -q pyproject.toml --upgrade --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header -o config/locks/runtime.txt
 	uv pip compile -q pyproject.toml --upgrade --extra dev --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header -o config/locks/dev.txt
 
+bench: $(STAMP)  ## the rotator against a bare loop and two scripts; see tests/bench/README.md
+	$(BIN)/python -m tests.bench
+
 clean:
 	rm -rf $(VENV)

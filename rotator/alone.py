@@ -11,10 +11,12 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from rotator import logs
-from rotator.app import App, opened
+from rotator.app import App, Observer, opened
 from rotator.engine.visit import Happened, Seen
+from rotator.lookout import bar
 from rotator.narrate import narrate
 from rotator.now import BUSY, DONE, FAILED, HELD, Demand, follow, select
+from rotator.receipts import keep
 from rotator.rotation.record import Phase
 from rotator.settings import Settings
 
@@ -32,7 +34,10 @@ async def working(settings: Settings) -> AsyncIterator[tuple[App, MemoryObjectRe
         with suppress(anyio.WouldBlock):
             send.send_nowait(happened)
 
-    async with send, receive, opened(settings, [narrate, hear]) as app, anyio.create_task_group() as group:
+    receipts = keep(settings.audit)
+    observers: list[Observer] = [*([receipts] if receipts else []), narrate, hear]
+    async with send, receive, opened(settings, observers) as app, anyio.create_task_group() as group:
+        bar(app.crew, receipts, settings)
         group.start_soon(app.crew.run)
         group.start_soon(_tick, app)
         yield app, receive

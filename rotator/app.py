@@ -15,19 +15,23 @@ import anyio
 from rotator.clockwork import SystemClock
 from rotator.engine.bench import Edges
 from rotator.engine.crew import Crew
+from rotator.engine.health import Health
 from rotator.engine.lease import Leases
+from rotator.engine.rounds import Rounds
 from rotator.engine.sweep import Swept, sweep
 from rotator.engine.visit import Happened, Visitor
-from rotator.logs import voice
-from rotator.ports import Clock, Installation, MinterRefused
+from rotator.narrate import paused, troubled, unforeseen
+from rotator.ports import Clock, Installation, MinterRefused, Provider, Transient
 from rotator.providers import KINDS, Site
 from rotator.providers.auth import Auth, Basic, Bearer
 from rotator.rotation.credential import Credential, Place
+from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from rotator.settings import Minter, SecretRef, Settings, Source, Target
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.session import Session
+from rotator.vault.transit import TransitKey
 from rotator.wiring import connection, local_secret, place_of, vault_login
 
 _MINTER_LIFE = 30.0  # seconds for which a minter's secret read from Vault is used again
@@ -56,28 +60,56 @@ class App:
     def _crew(self, settings: Settings) -> Crew:
         leases = Leases(self.holder, settings.daemon.lease.total_seconds(), self.clock.monotonic)
         visitor = Visitor(self.journal, leases, lambda: secrets.token_hex(3), self._tell, lambda: self.crew.stopping)
-        return Crew(
+        rounds = Rounds(
             visitor=visitor,
             edges=self.edges,
             clock=self.clock,
+            unforeseen=unforeseen,
+            troubled=troubled,
+            control=self._control,
+            minter=self._minter_name,
+            health=Health(paused),
+        )
+        return Crew(
+            rounds=rounds,
+            clock=self.clock,
             credentials=settings.credentials,
-            per_target={name: target.in_flight for name, target in settings.targets.items()},
+            per_target=_limits(settings),
             workers=settings.daemon.in_flight,
-            unforeseen=voice.unforeseen,
-            control=lambda credential: self.site(credential).control(credential),
+            reconcile=settings.daemon.reconcile,
         )
 
     def _tell(self, happened: Happened) -> None:
-        self.crew.observe(happened.credential, happened.event)
-        for observer in self.observers:
-            observer(happened)
+        """Nobody who is told may break the visit: what happened has happened, and is journalled."""
+        for observer in (lambda it: self.crew.rounds.observe(it.credential, it.event), *self.observers):
+            try:
+                observer(happened)
+            except Exception as bug:  # noqa: BLE001 (a log that cannot be written, for one)
+                unforeseen(happened.credential.name, bug)
+
+    async def _control(self, credential: Credential) -> None:
+        await self.site(credential).control(credential)
+
+    def _minter_name(self, credential: Credential) -> str:
+        target = self.settings.targets.get(credential.target)
+        self_minting = bool(target and target.minter and target.minter.self_minting)
+        return f"{credential.target}/{credential.name}" if self_minting else credential.target
 
     def edges(self, credential: Credential) -> Edges:
         """The world as one credential sees it."""
         vault = self.settings.vault
         provider = KINDS[credential.kind].bind(self.site(credential), credential)
         slot = Place(vault.mount, f"{vault.prefix}/staged/{credential.name}")
-        return Edges(self.kv, provider, self.clock, self.installation, slot, partial(secrets.token_urlsafe, 16))
+        nonce, elsewhere = partial(secrets.token_urlsafe, 16), partial(self._elsewhere, credential)
+        return Edges(self.kv, provider, self.clock, self.installation, slot, nonce, elsewhere)
+
+    def _elsewhere(self, credential: Credential, target: str) -> Provider | None:
+        """The credential's provider on a target that it has left, as long as settings have that one."""
+        old = self.settings.targets.get(target)
+        if old is None or old.kind != KINDS[credential.kind].family:
+            return None
+        there = replace(credential, target=target)
+        return KINDS[credential.kind].bind(self.site(there), there)
 
     def site(self, credential: Credential) -> Site:
         """The credential's target, opened once; through its own eyes when it mints its own successor."""
@@ -85,7 +117,8 @@ class App:
         site = self._sites.get(target.name)
         if site is None:
             minter = partial(self._minter, target, credential)
-            site = self._sites[target.name] = KINDS[credential.kind].open(target.name, target.keys, minter, self.clock)
+            kind = KINDS[credential.kind]
+            site = self._sites[target.name] = kind.open(target.name, target.keys, minter, self, self.clock)
         if target.minter and target.minter.self_minting:
             return site.minted_by(partial(self._minter, target, credential))
         return site
@@ -103,6 +136,11 @@ class App:
         if minter.password:
             return Basic(minter.username, await self.fetch(minter.password))
         raise MinterRefused(f"target {target.name} has no minter in the settings")
+
+    def transit(self, key: str) -> TransitKey:
+        """A signer whose private key stays in Vault: "mount/name"."""
+        mount, _, name = key.rpartition("/")
+        return TransitKey(self.session, name, mount)
 
     async def fetch(self, ref: SecretRef) -> Secret:
         """The secret a reference points to. Raises MinterRefused with words when it cannot be had."""
@@ -122,10 +160,9 @@ class App:
         ours = {name: each for name, each in self.settings.credentials.items() if each.target == target}
         if not ours:
             return Swept((), (), (), ())
-        site = self.site(next(iter(ours.values())))
         seen = self.crew.seen
         remembered = {name: record for name in ours if name in seen and (record := seen[name].record)}
-        tokens = await site.list_tokens()
+        site, tokens = await self._listing(ours.values())
         swept = await sweep(tokens, ours, self.journal, self.edges, remembered=remembered, reap=reap)
         keep = getattr(self.settings.targets[target].keys, "keep", None)
         stems = tuple(f"{record.stem}-r" for record in swept.records if record.stem)
@@ -133,30 +170,60 @@ class App:
             await site.prune(lambda name: name.startswith(stems), keep)
         return swept
 
+    async def _listing(self, credentials: Iterable[Credential]) -> tuple[Site, tuple[Token, ...]]:
+        """One listing of their target by the first minter that works; with a shared one, the first is the only one."""
+        refusal: MinterRefused | None = None
+        tried = set()
+        for credential in credentials:
+            if (name := self._minter_name(credential)) in tried:
+                continue
+            tried.add(name)
+            pause, reason = self.crew.rounds.pause(credential)
+            if pause:
+                refusal = refusal or MinterRefused(f"not called, it is paused: {reason}")
+                continue
+            site = self.site(credential)
+            try:
+                return site, await site.list_tokens()
+            except MinterRefused as fault:
+                self.crew.rounds.refused(credential, fault.reason)
+                refusal = fault
+        raise refusal or Transient("nobody to list with")
+
     async def reload(self, settings: Settings) -> None:
-        """Take new settings. Targets that changed are opened anew; visits under way end with what they began with."""
-        changed = [name for name in self._sites if self.settings.targets.get(name) != settings.targets.get(name)]
-        closing = [self._sites.pop(name) for name in changed]
-        gone = self.settings.credentials.keys() - settings.credentials.keys()
+        """Take new settings at once. Targets that changed are opened anew; their old connections are closed once the
+        visits under way, which end with what they began with, are over."""
+        changed = {name for name, old in self.settings.targets.items() if old != settings.targets.get(name)}
+        closing = [self._sites.pop(name) for name in changed & self._sites.keys()]
         self.settings = settings
-        self.crew.credentials = settings.credentials
-        self.crew.per_target = {name: target.in_flight for name, target in settings.targets.items()}
-        self.crew.workers = settings.daemon.in_flight
         self._minters.clear()
-        for name in changed:
-            self.crew.recontrol(name)
-        for name in gone:
-            self.crew.agenda.drop(name)
-            self.crew.visitor.leases.forget(name)
-        self.crew.look_at(*settings.credentials)
+        self.crew.per_target = _limits(settings)
+        self.crew.workers = settings.daemon.in_flight
+        self.crew.reconcile = settings.daemon.reconcile
+        self.crew.take(settings.credentials, changed)
+        await self.crew.finished(changed)
         for site in closing:
             await site.aclose()
 
     async def aclose(self) -> None:
-        """Close every connection."""
+        """Close the connections to targets; Vault's is the session's own."""
         for site in self._sites.values():
             await site.aclose()
-        await self.session.close()
+
+
+def _limits(settings: Settings) -> dict[str, int]:
+    return {name: target.in_flight for name, target in settings.targets.items()}
+
+
+@asynccontextmanager
+async def connected(settings: Settings, clock: Clock) -> AsyncIterator[Session]:
+    """A session with Vault that logs in when it is first asked, and whose token is revoked at the end."""
+    session = Session(connection(settings.vault, settings.daemon.instance), vault_login(settings), clock)
+    try:
+        yield session
+    finally:
+        with anyio.CancelScope(shield=True):
+            await session.close()
 
 
 @asynccontextmanager
@@ -165,16 +232,16 @@ async def opened(
 ) -> AsyncIterator[App]:
     """Log in, read the installation's own document, compose. Raises StoreRefused, Refused or Transient with words."""
     clock = clock or SystemClock()
-    session = Session(connection(settings.vault, settings.daemon.instance), vault_login(settings), clock)
-    await session.open()
-    journal = VaultJournal(Kv(session), settings.vault.mount, settings.vault.prefix)
-    installation = replace(await journal.meta(), prefix=settings.daemon.name_prefix)
-    app = App(settings, session, installation, clock, list(observers))
-    try:
-        async with anyio.create_task_group() as group:
-            group.start_soon(session.keep_alive)
-            yield app
-            group.cancel_scope.cancel()
-    finally:
-        with anyio.CancelScope(shield=True):
-            await app.aclose()
+    async with connected(settings, clock) as session:
+        await session.open()
+        journal = VaultJournal(Kv(session), settings.vault.mount, settings.vault.prefix)
+        installation = replace(await journal.meta(), prefix=settings.daemon.name_prefix)
+        app = App(settings, session, installation, clock, list(observers))
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(session.keep_alive)
+                yield app
+                group.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await app.aclose()

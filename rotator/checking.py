@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from secrets import token_hex
 
-from rotator.app import App
-from rotator.ports import Accepted, Fault, Minted, Provider, Rejected, Unknown
+import anyio
+
+from rotator.app import App, connected, opened
+from rotator.clockwork import SystemClock
+from rotator.engine.rounds import proof
+from rotator.ports import (
+    Accepted,
+    Fault,
+    Minted,
+    MinterRefused,
+    Provider,
+    Refused,
+    Rejected,
+    StoreRefused,
+    Transient,
+    Unknown,
+)
 from rotator.providers import KINDS
 from rotator.rotation.credential import Credential
 from rotator.rotation.names import mint_name, stem
 from rotator.rotation.record import Token
+from rotator.settings import Settings
+from rotator.vault.kv import Kv
 from rotator.vault.preflight import Finding, Level, preflight
 from rotator.wiring import longest_need
 
@@ -26,41 +44,55 @@ class _Stop(Exception):  # noqa: N818 (control flow within this file: what follo
     pass
 
 
-async def check(app: App) -> AsyncIterator[Finding]:
-    """Everything the daemon will do, tried or looked at. Nothing is left behind."""
+async def check(settings: Settings) -> AsyncGenerator[Finding]:
+    """Everything the daemon will do, tried or looked at. Nothing is left behind. Close it in the task that began it."""
+    places = [each.place for each in settings.credentials.values()]
+    async with connected(settings, SystemClock()) as session:
+        for finding in await preflight(Kv(session), places, longest_need(settings)):
+            yield finding
+    try:
+        async with opened(settings) as app, aclosing(_targets(app)) as findings:
+            async for finding in findings:
+                yield finding
+    except Fault as fault:
+        remedy = "see the findings above, [vault], and config/vault/rotator.hcl"
+        yield Finding(Level.REFUSAL, "start", f"{fault.reason}; the targets were not tried", remedy)
+
+
+async def _targets(app: App) -> AsyncGenerator[Finding]:
     credentials = app.settings.credentials
-    for finding in await preflight(app.kv, [each.place for each in credentials.values()], longest_need(app.settings)):
-        yield finding
     for each in credentials.values():
         for text in KINDS[each.kind].warnings(each, app.settings.targets[each.target].keys):
             yield Finding(Level.WARNING, f"credential {each.name}", text)
     for target in app.settings.targets:
-        alike = [each for each in credentials.values() if each.target == target]
+        alike = {proof(each): each for each in credentials.values() if each.target == target}
         if not alike:
             yield Finding(Level.NOTE, f"target {target}", "no credential uses it; not tried")
             continue
-        async for finding in _target(app, target, alike):
-            yield finding
+        async with aclosing(_target(app, target, tuple(alike.values()))) as findings:
+            async for finding in findings:
+                yield finding
 
 
-async def _target(app: App, target: str, credentials: list[Credential]) -> AsyncIterator[Finding]:
-    site = app.site(credentials[0])
+async def _target(app: App, target: str, credentials: tuple[Credential, ...]) -> AsyncGenerator[Finding]:
+    """`credentials`: one of each sort, since they differ in their probes and rights."""
+    subject = f"target {target}: minter"
     try:
-        await site.control(credentials[0])
-        yield Finding(Level.OK, f"target {target}: control", "a broken secret is refused")
-    except Fault as fault:
-        yield Finding(Level.REFUSAL, f"target {target}: control", fault.reason, "mend the probe, or what is in front")
-    try:
-        for text in await site.audit(tuple(credentials)):
-            yield Finding(Level.WARNING, f"target {target}: minter", text, "give the minter only what it hands out")
-    except Fault as fault:
-        yield Finding(Level.REFUSAL, f"target {target}: minter", fault.reason, "see the target's `minter`")
+        for text in await app.site(credentials[0]).audit(credentials):
+            yield Finding(Level.WARNING, subject, text, "give the minter only what it hands out")
+    except (Fault, OSError) as trouble:
+        yield Finding(Level.REFUSAL, subject, _words(trouble), _remedy(trouble))
         return
-    tried: set[str] = set()
     for credential in credentials:
-        if credential.policy not in tried:
-            tried.add(credential.policy)
-            async for finding in _Trial(app, credential).run():
+        subject = f"target {target}: control ({credential.name})"
+        try:
+            await app.site(credential).control(credential)
+        except Fault as fault:
+            yield Finding(Level.REFUSAL, subject, fault.reason, _remedy(fault, "mend the probe, or what is in front"))
+            continue
+        yield Finding(Level.OK, subject, "a broken secret is refused")
+        async with aclosing(_Trial(app, credential).run()) as findings:
+            async for finding in findings:
                 yield finding
 
 
@@ -71,28 +103,31 @@ class _Trial:
     app: App
     credential: Credential
 
-    async def run(self) -> AsyncIterator[Finding]:
+    async def run(self) -> AsyncGenerator[Finding]:
+        """Each verb's finding. However it ends, it cleans up."""
         provider = self.app.edges(self.credential).provider
         installation = self.app.installation
         name = mint_name(stem(installation.prefix, installation.lineage, "check", token_hex(3)), 0, 1)
         minted: Minted | None = None
+        rows: list[Finding] = []
         try:
-            try:
-                minted = await provider.mint(name, self.app.clock.now() + _LIFE)
-                yield self._row(Level.OK, "mint", "a disposable token, valid for ten minutes")
-            except Fault as fault:
-                yield self._row(Level.REFUSAL, "mint", fault.reason)
-                return
+            minted = await provider.mint(name, self.app.clock.now() + _LIFE)
+            yield self._row("mint", "a disposable token, valid for ten minutes")
             for verb, act in self._verbs(provider, name, minted):
-                try:
-                    yield self._row(Level.OK, verb, await act())
-                except _Stop as stop:
-                    yield self._row(Level.REFUSAL, verb, str(stop))
-                except Fault as fault:
-                    yield self._row(Level.REFUSAL, verb, fault.reason)
+                yield await self._try(verb, act)
+        except Fault as fault:  # of the mint: the verbs' own are findings
+            rows.append(self._row("mint", fault.reason, fault))
         finally:
-            left = await self._clean(provider, name, minted)
-        yield left
+            with anyio.CancelScope(shield=True):
+                rows.append(await self._clean(provider, name, minted))
+        for row in rows:
+            yield row
+
+    async def _try(self, verb: str, act: Callable[[], Awaitable[str]]) -> Finding:
+        try:
+            return self._row(verb, await act())
+        except (_Stop, Fault) as trouble:
+            return self._row(verb, _words(trouble), trouble)
 
     def _verbs(self, provider: Provider, name: str, minted: Minted) -> list[_Verb]:
         token, can = minted.token, provider.capabilities
@@ -126,18 +161,41 @@ class _Trial:
         return [*verbs, ("restore", restore)] if can.restores else verbs
 
     async def _clean(self, provider: Provider, name: str, minted: Minted | None) -> Finding:
+        """Also after a mint that failed: its answer may have been lost, and a token exist."""
         try:
             tokens: tuple[Token, ...] = (minted.token,) if minted else await provider.find(name)
             for token in tokens:
                 await provider.revoke(token)
-            await self.app.site(self.credential).prune(lambda other: other == name, timedelta())
+            # The target dates a revocation by its own clock, which may be ahead of ours.
+            pruned = await self.app.site(self.credential).prune(lambda other: other == name, -_LIFE)
         except Fault as fault:
-            return self._row(Level.WARNING, "clean up", f"{fault.reason}; the token expires in ten minutes")
-        return self._row(Level.OK, "clean up", "nothing is left")
+            row = self._row("clean up", f"{fault.reason}; should a token live, it expires in ten minutes")
+            return replace(row, level=Level.WARNING)
+        return self._row("clean up", "nothing is left" if pruned or not tokens else "a revoked record is left")
 
-    def _row(self, level: Level, verb: str, text: str) -> Finding:
-        remedy = "see the target's `minter` and its rights" if level is Level.REFUSAL else ""
-        return Finding(level, f"target {self.credential.target}: {verb} ({self.credential.name})", text, remedy)
+    def _row(self, verb: str, text: str, trouble: Exception | None = None) -> Finding:
+        subject = f"target {self.credential.target}: {verb} ({self.credential.name})"
+        return Finding(Level.REFUSAL if trouble else Level.OK, subject, text, _remedy(trouble) if trouble else "")
+
+
+def _words(trouble: Exception) -> str:
+    return trouble.reason if isinstance(trouble, Fault) else str(trouble)
+
+
+def _remedy(trouble: Exception, otherwise: str = "give the minter and the token the rights they need") -> str:
+    """What to do, by the kind of trouble."""
+    match trouble:
+        case MinterRefused():
+            return "put a valid secret where the target's `minter` points, or name another minter"
+        case StoreRefused():
+            return "see what the target's `minter` points to, and our right to read it"
+        case Transient():
+            return "is the target up, its url right, and the way to it open?"
+        case Refused():
+            return otherwise
+        case OSError():
+            return "see the target's `ca_file`"
+    return "see the target's own log"
 
 
 def _must(holds: bool, text: str) -> str:

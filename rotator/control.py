@@ -56,8 +56,9 @@ class Control:
         listener = await self._listen()
         mine = _inode(self._path)
         try:
-            task_status.started()
-            await listener.serve(self._answer)
+            async with listener:
+                task_status.started()
+                await listener.serve(self._answer)
         finally:
             # By now another daemon may listen there, started because we did not answer.
             if _inode(self._path) == mine:

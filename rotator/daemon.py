@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +16,7 @@ from rotator.clockwork import Alarms
 from rotator.control import Control
 from rotator.engine.visit import Happened
 from rotator.logs import voice
+from rotator.lookout import Lookout
 from rotator.narrate import narrate
 from rotator.now import demand, follow, select
 from rotator.ports import Fault, Refused, Transient
@@ -25,6 +26,8 @@ from rotator.vault.preflight import Level, preflight
 from rotator.wiring import longest_need
 
 _AGAIN = 5.0  # seconds until a Vault that could not be reached is tried again
+_LAST_WORDS = 2.0  # seconds in which callers are told that their verdict will not come from us
+_AT_START = "read at start only, restart for it"
 
 
 class Daemon:
@@ -35,6 +38,10 @@ class Daemon:
         self._settings = settings
         self._stop = anyio.Event()
         self._app: App | None = None
+        self._lookout = Lookout(settings)
+        self._start_up = anyio.CancelScope()
+        self._one_reload = anyio.Lock()
+        self._chores: set[str] = set()
         self._listeners: list[MemoryObjectSendStream[Happened]] = []
 
     async def run(self) -> None:
@@ -43,22 +50,25 @@ class Daemon:
             "daemon.started", instance=self._settings.daemon.instance, credentials=len(self._settings.credentials)
         )
         async with anyio.create_task_group() as group:
-            await group.start(self._signals)
+            await group.start(self._signals, group)
+            await group.start(self._lookout.serve)
             while not self._stop.is_set():
                 try:
-                    await self._work()
+                    with anyio.CancelScope() as self._start_up:
+                        await self._work()
                 except Transient as fault:
+                    self._lookout.wait(fault.reason)
                     voice.warn("vault.missed", said=fault.reason, again_in=_AGAIN)
                     with anyio.move_on_after(_AGAIN):
                         await self._stop.wait()
             group.cancel_scope.cancel()
+        self._lookout.close()
         voice.say("daemon.stopped")
 
     async def _work(self) -> None:
         """One stretch of work, from login to stop. Raises Transient when Vault cannot be reached at the start."""
-        async with opened(self._settings, [narrate, self._broadcast]) as app:
+        async with opened(self._settings, [*self._lookout.observers, narrate, self._broadcast]) as app:
             await _look_at_vault(app)
-            self._app = app
             async with anyio.create_task_group() as group:
                 await self._start(app, group)
                 await self._stop.wait()
@@ -66,10 +76,14 @@ class Daemon:
                 group.cancel_scope.cancel()
 
     async def _start(self, app: App, group: TaskGroup) -> None:
-        control = Control(self._settings.daemon.socket, self._verbs(app), _heard)
+        control = Control(self._settings.daemon.socket, self._verbs(app), _heard, _failed)
         await group.start(control.serve)
+        self._lookout.attend(app.crew)
         group.start_soon(app.crew.run)
         app.crew.look_at(*app.settings.credentials)
+        self._app = app
+        if app.settings is not self._settings:  # reloaded while we were starting
+            await app.reload(self._settings)
         group.start_soon(self._alarms, app, group)
         group.start_soon(_say_ready, app)
 
@@ -77,54 +91,79 @@ class Daemon:
         daemon = app.settings.daemon
         alarms = Alarms()
         alarms.every(daemon.tick, "tick", app.crew.tick)
-        alarms.every(daemon.reconcile, "reconcile", lambda: app.crew.look_at(*app.settings.credentials))
-        alarms.every(daemon.sweep, "sweep", lambda: group.start_soon(self._sweep, app))
-        alarms.every(daemon.lease, "heartbeat", lambda: group.start_soon(_heartbeat, app))
+        alarms.every(daemon.sweep, "sweep", lambda: group.start_soon(self._chore, "sweep", self._sweep, app))
+        alarms.every(daemon.lease, "heartbeat", lambda: group.start_soon(self._chore, "heartbeat", _heartbeat, app))
         alarms.start()
         try:
             await anyio.sleep_forever()
         finally:
             alarms.stop()
 
+    async def _chore(self, name: str, work: Callable[[App], Awaitable[None]], app: App) -> None:
+        """One at a time of a kind; a bug in it is told, and the next one may do better."""
+        if name in self._chores:
+            return
+        self._chores.add(name)
+        try:
+            await work(app)
+        except Exception as bug:  # noqa: BLE001 (what is done in passing must not end the daemon)
+            voice.tell("chore.failed", "error", chore=name, exc_info=bug)
+        finally:
+            self._chores.discard(name)
+
     async def _sweep(self, app: App) -> None:
-        for target in app.settings.targets:
+        for target in tuple(app.settings.targets):
             await app.clock.sleep(share(f"{app.holder}/{target}") * 10)
-            with suppress(Fault):  # the next sweep makes up for it
+            try:
                 swept = await app.sweep(target)
-                if swept.strays or swept.unclaimed:
-                    voice.say("target.swept", target=target, reaped=swept.reaped, unclaimed=len(swept.unclaimed))
+            except Fault as fault:  # the next sweep makes up for it
+                voice.warn("sweep.missed", target=target, said=fault.reason)
+                continue
+            for name, reason in swept.skipped.items():
+                voice.warn("sweep.missed", target=target, credential=name, said=reason)
+            if swept.strays or swept.unclaimed:
+                voice.say("target.swept", target=target, reaped=swept.reaped, unclaimed=len(swept.unclaimed))
 
     # --- signals ----------------------------------------------------------------------------------------------------
 
-    async def _signals(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+    async def _signals(self, group: TaskGroup, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
             task_status.started()
             async for received in signals:
                 if received is signal.SIGHUP:
-                    await self._reload()
-                else:
-                    voice.say("daemon.stopping", signal=signal.Signals(received).name)
-                    self._stop.set()
+                    group.start_soon(self._reload)  # not awaited: a stop must not wait for it
+                    continue
+                voice.say("daemon.stopping", signal=signal.Signals(received).name)
+                self._stop.set()
+                if self._app is None:
+                    self._start_up.cancel()
 
     async def _reload(self) -> None:
-        try:
-            settings = await anyio.to_thread.run_sync(load, self._path)
-        except SettingsError as error:
-            for fault in error.faults:
-                voice.warn("settings.refused", file=fault.file, line=fault.line, key=fault.key, reason=fault.text)
-            return
-        before, self._settings = self._settings, settings
-        if self._app:
-            if settings.vault != before.vault or settings.daemon.socket != before.daemon.socket:
-                voice.warn("settings.postponed", said="[vault] and the socket are read at start only: restart for them")
-            await self._app.reload(settings)
-        voice.say("settings.reloaded", credentials=len(settings.credentials), digest=settings.digest[:12])
+        async with self._one_reload:
+            try:
+                settings = await anyio.to_thread.run_sync(load, self._path)
+            except SettingsError as error:
+                for fault in error.faults:
+                    voice.warn("settings.refused", file=fault.file, line=fault.line, key=fault.key, reason=fault.text)
+                return
+            except Exception as bug:  # noqa: BLE001 (whatever is in the file, the old settings stay in force)
+                voice.tell("settings.refused", "error", file=self._path or "", exc_info=bug)
+                return
+            before, self._settings = self._settings, settings
+            voice.say("settings.reloaded", credentials=len(settings.credentials), digest=settings.digest[:12])
+            if self._app:
+                if postponed := _postponed(before, settings):
+                    voice.warn("settings.postponed", keys=postponed, said=_AT_START)
+                await self._app.reload(settings)
 
     async def _drain(self, app: App) -> None:
-        """Visits under way end at their next boundary, or lose nothing when they do not."""
+        """Visits under way end at their next boundary, or lose nothing when they do not; callers hear of it."""
         app.crew.stop()
         with anyio.move_on_after(app.settings.daemon.drain.total_seconds()):
             while not app.crew.idle:
+                await app.clock.sleep(0.05)
+        with anyio.move_on_after(_LAST_WORDS):
+            while self._listeners:
                 await app.clock.sleep(0.05)
 
     # --- verbs of the control socket --------------------------------------------------------------------------------
@@ -149,7 +188,12 @@ class Daemon:
         async def ping(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
             yield {"alive": True, "holder": app.holder}
 
-        return {"now": now, "ping": ping}
+        async def look(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+            names = demand(request).names
+            app.crew.look_at(*names)
+            yield {"looking": names}
+
+        return {"now": now, "ping": ping, "look": look}
 
     def _broadcast(self, happened: Happened) -> None:
         for listener in self._listeners:
@@ -170,8 +214,16 @@ async def _look_at_vault(app: App) -> None:
 
 
 async def _heartbeat(app: App) -> None:
-    with suppress(Fault):
-        await app.kv.barrier()
+    with suppress(Fault):  # every visit says the same
+        await app.kv.beat()
+
+
+def _postponed(before: Settings, after: Settings) -> str:
+    """The changed keys that a reload cannot bring into force."""
+    keys = ("socket", "instance", "name_prefix", "lease", "tick", "sweep", "log_level")
+    changed = [f"daemon.{key}" for key in keys if getattr(before.daemon, key) != getattr(after.daemon, key)]
+    sections = [key for key in ("vault", "status", "audit") if getattr(before, key) != getattr(after, key)]
+    return ", ".join(sections + changed)
 
 
 async def _say_ready(app: App) -> None:
@@ -183,3 +235,7 @@ async def _say_ready(app: App) -> None:
 
 def _heard(verb: str, uid: int, pid: int) -> None:
     voice.say("control.called", verb=verb, uid=uid, pid=pid)
+
+
+def _failed(verb: str, bug: Exception) -> None:
+    voice.warn("control.failed", verb=verb, exc_info=bug)

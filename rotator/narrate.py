@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from rotator.engine.visit import Happened
 from rotator.logs import voice
+from rotator.rotation.credential import Credential
 from rotator.rotation.telling import tell
 
 
@@ -29,3 +31,22 @@ def progress(happened: Happened) -> dict[str, Any]:
         "said": told.said,
         "seconds": round(happened.seconds, 3),
     }
+
+
+def unforeseen(credential: str, bug: BaseException) -> None:
+    """A bug ended a visit. If the log itself is broken, nobody is left to tell."""
+    with suppress(Exception):
+        voice.unforeseen(credential, bug)
+
+
+def troubled(credential: Credential, reason: str) -> None:
+    """A credential cannot be worked on, for a new reason."""
+    voice.warn("visit.refused", credential=credential.name, target=credential.target, said=reason)
+
+
+def paused(neighbour: str, reason: str, pause: float) -> None:
+    """Vault, a target or a minter is left alone for so many seconds; none: it works again."""
+    if pause:
+        voice.warn("neighbour.paused", neighbour=neighbour, said=reason, seconds=round(pause, 1))
+    else:
+        voice.say("neighbour.recovered", neighbour=neighbour)

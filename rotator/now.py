@@ -151,7 +151,7 @@ def _said(app: App, name: str, asked: Asked, answer: Answer) -> str:
         so_far = f"; {_live(record.current)}" if record and record.current and asked.in_grace else ""
         return f"undecided: {_waits_for(app, name, asked)}; it goes on, ask `rotate status {name}`{so_far}"
     if answer is Answer.HELD and record.held:
-        return f"held: {record.held.text}"
+        return record.held.text
     if answer is Answer.FAILED and record.failure:
         return (
             f"given up for now at {record.failure.step}: {record.failure.reason}; tried again {record.retry_at:%F %T}Z"

@@ -41,6 +41,10 @@ class MinterRefused(Refused):
     """The target refuses the identity that mints: stop every call to it."""
 
 
+class Elsewhere(Refused):
+    """A token lives on a target that the settings no longer name."""
+
+
 class StoreRefused(Refused):
     """Vault refuses us: our login is dead and cannot be renewed, or its policy withholds a right."""
 

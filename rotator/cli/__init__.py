@@ -14,6 +14,7 @@ COMMANDS = {
     "status": "every credential at a glance",
     "explain": "why one credential is as it is, and what comes next",
     "check": "settings, then a live look at every right the daemon needs",
+    "release": "lift a hold that a person has looked at",
     "strays": "tokens of ours on the targets that no record knows",
     "receipts": "prove offline that a file of receipts is whole",
     "demo": "watch real tokens being rotated on this machine",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rotator.ports import Clock, Document, Installation, Provider, SecretStore
+from rotator.ports import Clock, Document, Elsewhere, Installation, Provider, SecretStore
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.recognise import Content, recognise
@@ -21,11 +21,12 @@ class Edges:
     """The world, as far as one credential is concerned."""
 
     store: SecretStore
-    provider: Provider
+    provider: Provider  # of the target that settings name now
     clock: Clock
     installation: Installation
     slot: Place  # the credential's staged slot
     nonce: Callable[[], str]  # fresh randomness, for documents that must be told apart
+    elsewhere: Callable[[str], Provider | None] = lambda target: None  # of another target, if settings still have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,13 @@ class Bench:
     def faulted(self, step: str, reason: str, retry_after: float | None = None) -> ev.Faulted:
         """The event of a step that did not get through."""
         return ev.Faulted(self.at, step, reason, retry_after, since=self.now)
+
+    def provider(self, target: str) -> Provider:
+        """The provider of the target where a token lives: settings may name another one by now. Raises Elsewhere."""
+        found = self.edges.provider if target == self.credential.target else self.edges.elsewhere(target)
+        if found is None:
+            raise Elsewhere(f"a token lives on target {target!r}, which the settings no longer have")
+        return found
 
     def fingerprint(self, secret: Secret) -> str:
         """The keyed fingerprint of a value."""

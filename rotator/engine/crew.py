@@ -52,7 +52,7 @@ class Crew:
     credentials: Mapping[str, Credential]
     per_target: Mapping[str, int]
     workers: int
-    reconcile: timedelta = timedelta(minutes=5)
+    reconcile: timedelta = timedelta(seconds=45)
     agenda: Agenda = field(default_factory=Agenda)
     asks: dict[str, list[Asked]] = field(default_factory=dict)
     seen: dict[str, Seen] = field(default_factory=dict)
@@ -63,13 +63,13 @@ class Crew:
     _again: set[str] = field(default_factory=set)
     _wake: anyio.Event = field(default_factory=anyio.Event)
 
-    def look_at(self, *names: str, first: bool = False) -> None:
-        """Have names visited; one being visited is looked at again afterwards. `first`: before others of its target."""
+    def look_at(self, *names: str) -> None:
+        """Have names visited, those asked for first; one being visited is looked at again afterwards."""
         for name in names:
             if name in self._busy:
                 self._again.add(name)
             elif name in self.credentials:
-                self._queue.join(name, self.credentials[name].target, first=first)
+                self._queue.join(name, self.credentials[name].target, asked=name in self.asks)
         self.tick()
 
     def ask(self, name: str, ask: Ask, *, patient: bool) -> Asked:
@@ -79,7 +79,7 @@ class Crew:
             asked.close(_STOPPING if self.stopping else "it is not in the settings")
             return asked
         self.asks.setdefault(name, []).append(asked)
-        self.look_at(name, first=True)
+        self.look_at(name)
         return asked
 
     def tick(self) -> None:
@@ -168,7 +168,7 @@ class Crew:
                 self._dismiss(name, _STOPPING)
             elif name in self._again:
                 self._again.discard(name)
-                self.look_at(name, first=name in self.asks)
+                self.look_at(name)
             self.tick()
 
     def _note(self, name: str, seen: Seen) -> None:

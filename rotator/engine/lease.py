@@ -43,7 +43,7 @@ class Leases:
         return replace(entry.lease, holder="" if release else self.holder, seq=entry.lease.seq + 1, ttl=self.ttl)
 
     def acknowledged(self, entry: Entry, sent: float | None = None) -> None:
-        """A write of ours was answered. Others may have seen it, and begun to wait, since it was sent (None: just now)."""
+        """A write of ours was answered. Others may have seen it since it was `sent` (None: just now)."""
         self._acked[entry.name] = self.monotonic() if sent is None else sent
 
     def forget(self, name: str) -> None:

@@ -17,7 +17,7 @@ async def mint(bench: Bench, record: Record, step: Mint) -> ev.Event:
     """Mint under the journalled name and put the value into the staged slot before anything else."""
     lifetime = bench.credential.lifetime
     try:
-        minted = await bench.edges.provider.mint(step.name, bench.at + lifetime if lifetime else None)
+        minted = await bench.provider(record.target).mint(step.name, bench.at + lifetime if lifetime else None)
     except Duplicate:
         return ev.MintLost(bench.at, "the name is taken on the target")
     except MinterRefused:
@@ -61,14 +61,16 @@ async def look(bench: Bench, record: Record, step: Look) -> ev.Event:
     if staged and staged.token.name == step.name and doc.version > record.slot_version:
         bench.staged = staged
         return ev.Staged(bench.at, Candidate(staged.token, bench.fingerprint(staged.secret), doc.version))
-    if any(token.name == step.name for token in await bench.edges.provider.find(step.name)):
+    if any(token.name == step.name for token in await bench.provider(record.target).find(step.name)):
         return ev.MintLost(bench.at, "minted, but its secret was lost")
     return ev.NotMinted(bench.at, step.resend)
 
 
 async def burn(bench: Bench, record: Record, step: Burn) -> ev.Event:
     """Revoke whatever lives under the attempt's name."""
-    provider = bench.edges.provider
+    provider = bench.provider(record.target)
+    if not provider.capabilities.revokes:  # nobody but us ever saw the candidate, and it ends by its own date
+        return ev.Burned(bench.at, (), step.give_up)
     found = {token.id: token for token in await provider.find(step.name) if token.name == step.name}
     if record.candidate:
         found[record.candidate.token.id] = record.candidate.token
@@ -87,5 +89,5 @@ async def reap(bench: Bench, record: Record, tokens: tuple[Token, ...]) -> tuple
     spared = known(record)
     doomed = tuple(token for token in tokens if token.id not in spared)
     for token in doomed:
-        await bench.edges.provider.revoke(token)
+        await bench.provider(record.target).revoke(token)
     return tuple(token.id for token in doomed)

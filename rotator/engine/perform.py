@@ -7,10 +7,10 @@ from typing import Any
 
 from rotator.engine import minting, publishing, retiring
 from rotator.engine.bench import Bench
-from rotator.ports import Conflict, MinterRefused, Refused, Transient
+from rotator.ports import Conflict, Elsewhere, MinterRefused, Refused, Transient
 from rotator.rotation import events as ev
 from rotator.rotation import steps
-from rotator.rotation.record import Record
+from rotator.rotation.record import HoldReason, Record
 
 
 async def perform(bench: Bench, record: Record, step: steps.Act) -> ev.Event:
@@ -19,6 +19,9 @@ async def perform(bench: Bench, record: Record, step: steps.Act) -> ev.Event:
         return await _PERFORM[type(step)](bench, record, step)
     except (Conflict, MinterRefused):
         raise
+    except Elsewhere as fault:
+        remedy = "put the target back into the settings until it is settled, then release"
+        return ev.PutOnHold(bench.at, HoldReason.TARGET_CHANGED, f"{fault.reason}; {remedy}")
     except (Transient, Refused) as fault:
         return bench.faulted(type(step).__name__.lower(), fault.reason, fault.retry_after)
 

@@ -33,6 +33,7 @@ async def request(bench: Bench, record: Record, step: Request) -> ev.Event:
         target=credential.target,
         policy=credential.policy,
         above=_number(doc),
+        since=bench.at - credential.limits.day,
     )
 
 
@@ -47,16 +48,16 @@ async def verify(bench: Bench, record: Record, step: Verify) -> ev.Event:
     staged = await bench.unstage(record)
     if staged is None:
         return ev.Rejected(bench.at, "the staged value is gone")
-    if refusal := await _prove(bench, staged, record.sent_at):
+    if refusal := await _prove(bench, staged, record.target, record.sent_at):
         return refusal
     doc, content = await bench.look(record, again=False)
     expected = doc.version - 1 if content is Content.CANDIDATE else doc.version
     return _objection(bench, content) or ev.Verified(bench.at, expected, bench.credential.retire.after)
 
 
-async def _prove(bench: Bench, staged: Staged, since: datetime | None) -> ev.Event | None:
+async def _prove(bench: Bench, staged: Staged, target: str, since: datetime | None) -> ev.Event | None:
     """None when the target accepts the value; a refusal counts once the target has had time to settle."""
-    verdict = await bench.edges.provider.verify(staged.token, staged.secret)
+    verdict = await bench.provider(target).verify(staged.token, staged.secret)
     if isinstance(verdict, Accepted):
         return None
     if isinstance(verdict, Unknown):
@@ -83,7 +84,7 @@ async def publish(bench: Bench, record: Record, step: Publish) -> ev.Event:
     staged = await bench.unstage(record)
     if staged is None:
         return ev.Rejected(bench.at, "the staged value is gone")
-    if step.reprove and (refusal := await _prove(bench, staged, record.sent_at)):
+    if step.reprove and (refusal := await _prove(bench, staged, record.target, record.sent_at)):
         return refusal
     values = merged(doc, bench.credential, record, staged)
     try:

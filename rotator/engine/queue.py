@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class _Line:
+    """Names in the order of their coming: those that somebody asked for, then the others."""
+
+    asked: dict[str, None] = field(default_factory=dict)
+    due: dict[str, None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Queue:
     """Lines of names. A name stands in one line, once."""
 
-    _lines: dict[str, OrderedDict[str, None]] = field(default_factory=dict)
+    _lines: dict[str, _Line] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return sum(map(len, self._lines.values()))
+        return sum(len(line.asked) + len(line.due) for line in self._lines.values())
 
-    def join(self, name: str, target: str, *, first: bool = False) -> None:
-        """Stand in the target's line; `first`: at its head, also when standing there already."""
-        line = self._lines.setdefault(target, OrderedDict())
-        line.setdefault(name)
-        if first:
-            line.move_to_end(name, last=False)
+    def join(self, name: str, target: str, *, asked: bool = False) -> None:
+        """Stand in the target's line; `asked`: before those that are merely due."""
+        line = self._lines.setdefault(target, _Line())
+        if asked:
+            line.due.pop(name, None)
+            line.asked.setdefault(name)
+        elif name not in line.asked:
+            line.due.setdefault(name)
 
     def take(self, load: Mapping[str, int], room: Callable[[str], bool]) -> str | None:
         """The head of a line that has room; of several, the target with the least load."""
@@ -29,13 +38,15 @@ class Queue:
         if target is None:
             return None
         line = self._lines[target]
-        name, _ = line.popitem(last=False)
-        if not line:
+        first = line.asked or line.due
+        name = next(iter(first))
+        del first[name]
+        if not (line.asked or line.due):
             del self._lines[target]
         return name
 
     def empty(self) -> tuple[str, ...]:
         """Send everybody away; returns who stood there."""
-        names = tuple(name for line in self._lines.values() for name in line)
+        names = tuple(name for line in self._lines.values() for name in (*line.asked, *line.due))
         self._lines.clear()
         return names

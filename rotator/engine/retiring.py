@@ -20,6 +20,8 @@ async def condemn(bench: Bench, record: Record, step: Condemn) -> ev.Event:
     current, predecessor = record.current, record.predecessor
     if current is None or predecessor is None:
         raise ValueError("nothing to condemn")
+    if not bench.provider(predecessor.target).capabilities.revokes:
+        return await _left_to_expire(bench, predecessor)
     if trouble := await _prove_published(bench, record, current):
         return trouble
     use = await _use(bench, record, predecessor)
@@ -33,12 +35,20 @@ async def condemn(bench: Bench, record: Record, step: Condemn) -> ev.Event:
     return ev.PutOnHold(bench.at, HoldReason.STILL_USED, verdict.text)
 
 
+async def _left_to_expire(bench: Bench, predecessor: Published) -> ev.Event:
+    """Nothing is taken away from anybody, so nothing has to be proven first."""
+    until = (await bench.provider(predecessor.target).inspect(predecessor.token)).expires_at
+    if until is None:
+        return bench.faulted("condemn", f"nobody can say when {predecessor.token.id} ends")
+    return ev.LeftToExpire(bench.at, until)
+
+
 async def _prove_published(bench: Bench, record: Record, current: Published) -> ev.Event | None:
     doc, content = await bench.look(record)
     secret = doc.secret(bench.credential.key)
     if content is not Content.CURRENT or secret is None:
         return _not_ours(bench, record)
-    verdict = await bench.edges.provider.verify(current.token, secret)
+    verdict = await bench.provider(current.target).verify(current.token, secret)
     if isinstance(verdict, Accepted):
         return None
     if isinstance(verdict, Unknown):
@@ -53,20 +63,23 @@ def _not_ours(bench: Bench, record: Record) -> ev.PutOnHold:
 
 async def _use(bench: Bench, record: Record, predecessor: Published) -> Use:
     asks = bench.credential.retire.quiet is not None and not record.emergency
-    if not asks or not bench.edges.provider.capabilities.reports_last_use:
+    provider = bench.provider(predecessor.target)
+    if not asks or not provider.capabilities.reports_last_use:
         return Use(reported=False)
-    seen = await bench.edges.provider.inspect(predecessor.token)
+    seen = await provider.inspect(predecessor.token)
     return Use(reported=seen.exists and not seen.revoked, last=seen.last_used)
 
 
 async def revoke(bench: Bench, record: Record, step: Revoke) -> ev.Event:
     """End the predecessor, unless somebody put it back on the consumer path, and prove it dead."""
-    predecessor, provider = record.predecessor, bench.edges.provider
+    predecessor = record.predecessor
     if predecessor is None:
         raise ValueError("nothing to revoke")
-    _, content = await bench.look(record)
-    if content is not Content.CURRENT:
-        return _not_ours(bench, record)
+    provider = bench.provider(predecessor.target)
+    if provider.capabilities.revokes:
+        _, content = await bench.look(record)
+        if content is not Content.CURRENT:
+            return _not_ours(bench, record)
     outcome = await provider.revoke(predecessor.token)
     safe = provider.capabilities.old_is_safe_to_present
     secret = await _old_value(bench, predecessor) if safe else None
@@ -74,6 +87,8 @@ async def revoke(bench: Bench, record: Record, step: Revoke) -> ev.Event:
     if not dead:
         said = "is still accepted" if dead is False else "cannot be proven dead yet"
         return bench.faulted("revoke", f"predecessor {predecessor.token.id} {said}")
+    if not provider.capabilities.revokes:
+        return ev.Retired(bench.at, f"{predecessor.token.id} expired at {predecessor.token.expires_at:%FT%TZ}")
     how = "its value is refused" if secret else "the target says so"
     return ev.Retired(bench.at, f"{predecessor.token.id} revoked ({outcome.value}), {how}; {record.evidence}")
 
@@ -99,7 +114,7 @@ async def sweep(bench: Bench, record: Record, step: Sweep) -> ev.Event:
     if newest:
         await store.destroy(bench.edges.slot, tuple(range(max(1, newest - _KEPT + 1), newest + 1)))
     strays: tuple[str, ...] = ()
-    if step.strays and bench.edges.provider.capabilities.lists:
-        found = await bench.edges.provider.find(f"{record.stem}-")
+    if step.strays and record.target and bench.provider(record.target).capabilities.lists:
+        found = await bench.provider(record.target).find(f"{record.stem}-")
         strays = await reap(bench, record, tuple(token for token in found if is_stray(record, token)))
     return ev.Swept(bench.at, strays)

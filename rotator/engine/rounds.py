@@ -24,6 +24,11 @@ _BROKEN = timedelta(minutes=1)
 _UNGUARDED = timedelta(minutes=15)  # between tries of a control that was passed by anyone
 
 
+def proof(credential: Credential) -> str:
+    """How it is proven: credentials of one target that have this in common need one control."""
+    return repr((credential.kind, sorted(credential.options.items())))
+
+
 @dataclass(slots=True)
 class Rounds:
     """Attends to credentials; learns from each how Vault, target and minter are doing."""
@@ -90,7 +95,7 @@ class Rounds:
 
     async def _controls(self, credential: Credential) -> Seen | None:
         """A probe that accepts a broken secret proves nothing: its credential is not worked on."""
-        probe = (credential.target, credential.policy)
+        probe = (credential.target, proof(credential))
         if probe in self._controlled:
             return None
         try:

@@ -12,14 +12,16 @@ from datetime import timedelta
 from rotator.engine.bench import Bench, Edges
 from rotator.engine.lease import Leases
 from rotator.engine.perform import perform
-from rotator.ports import Entry, Journal, MinterRefused
+from rotator.ports import Conflict, Entry, Journal, MinterRefused
 from rotator.rotation import events as ev
 from rotator.rotation.advance import advance
 from rotator.rotation.ask import Ask
 from rotator.rotation.credential import Credential
 from rotator.rotation.decide import next_step
-from rotator.rotation.record import Record
-from rotator.rotation.steps import Act, Mint, Wait
+from rotator.rotation.record import Phase, Record
+from rotator.rotation.steps import Act, Mint, Request, Wait
+
+_BARRED = timedelta(seconds=30)  # between two looks whether a rotation may begin again
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Visitor:
     lineage: Callable[[], str]
     tell: Tell
     stopping: Callable[[], bool] = bool  # a stop ends the visit at the next boundary between two steps
+    barred: Callable[[], str] = str  # why no rotation may begin just now; what is under way goes on
 
     async def visit(self, credential: Credential, edges: Edges, ask: Ask | None = None) -> Seen:
         """Do all there is to do now. Raises Conflict when overtaken, Transient, Refused."""
@@ -74,11 +77,29 @@ class Visitor:
             if self.stopping():
                 await self._let_go(entry, record)
                 return Seen(record, Wait(bench.now, "stopping"))
+            if isinstance(step, Request) and (bar := self.barred()):
+                await self._let_go(entry, record)
+                return Seen(record, Wait(bench.now + _BARRED, bar))
             if step.effect and self.leases.needs_write(entry):
                 entry = await self._save(entry, record, release=False)
             record, entry, refused = await self._act(bench, entry, record, step, ask)
             if refused:
-                return Seen(record, Wait(None, refused.reason), refused)
+                return Seen(record, Wait(record.retry_at, refused.reason), refused)
+
+    async def release(self, credential: Credential, edges: Edges, by: str) -> Record | None:
+        """Lift a hold, its reason cleared. Returns the record; raises Conflict when somebody works on it."""
+        entry = await self.journal.load(credential.name)
+        record = entry.record
+        if record is None or record.phase is not Phase.HELD:
+            return record
+        if self.leases.blocked(entry) is not None:
+            raise Conflict(f"{entry.lease.holder} works on it just now")
+        bench = Bench(edges, credential, told=entry.server_time, begun=edges.clock.monotonic())
+        event = ev.Released(bench.at, by)
+        after = advance(record, event)
+        await self._save(entry, after, release=True)
+        self.tell(Happened(credential, record, event, after, 0.0, self.leases.holder))
+        return after
 
     async def _act(
         self, bench: Bench, entry: Entry, record: Record, step: Act, ask: Ask | None

@@ -13,8 +13,9 @@ from typing import Protocol
 import msgspec
 
 from rotator.ports import Clock, Provider
-from rotator.providers.auth import Minter
+from rotator.providers.auth import Keyring, Minter
 from rotator.providers.keys import HaloPatKeys, HaloTargetKeys, TargetKeys
+from rotator.providers.oauth_keys import UNBAKED, AccessTokenKeys, AssertionKeys, OAuthTargetKeys
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
 
@@ -58,16 +59,22 @@ class Kind:
     family: str  # `kind` of a target
     target: type[TargetKeys]  # the target section's own keys
     options: type[msgspec.Struct]  # the credential section's own keys
-    open: Callable[[str, TargetKeys, Minter, Clock], Site]  # the target's name, keys, minter, clock
+    open: Callable[[str, TargetKeys, Minter, Keyring, Clock], Site]  # the target's name and keys, who mints, where
     bind: Callable[[Site, Credential], Provider]  # one credential on an opened target
     unbaked: frozenset[str]  # options that do not change the token itself
     warnings: Callable[[Credential, TargetKeys], list[str]]  # for `rotate check`, without a call
+    misfits: Callable[[Credential, TargetKeys], str] = lambda credential, keys: ""  # why its lifetime cannot hold there
+    minter: bool = True  # whether one identity mints for all credentials of a target
+    expires: bool = False  # its tokens end by their date alone, so there is no grace to grant
+    key: str = "token"  # under which its value is published, unless settings say otherwise
+    lifetime: timedelta = timedelta(days=90)  # unless settings say otherwise
 
 
-def _open_halo(name: str, keys: TargetKeys, minter: Minter, clock: Clock) -> Site:
+def _open_halo(name: str, keys: TargetKeys, minter: Minter, keyring: Keyring, clock: Clock) -> Site:
     from rotator.providers.halo_site import HaloSite
     from rotator.providers.http import Http
 
+    del keyring  # the minter is all a Halo CMS asks for
     assert isinstance(keys, HaloTargetKeys)
     return HaloSite(Http(name, keys, clock), keys, minter, clock)
 
@@ -95,9 +102,83 @@ def _halo_warnings(credential: Credential, keys: TargetKeys) -> list[str]:
     return found
 
 
+def _open_oauth(name: str, keys: TargetKeys, minter: Minter, keyring: Keyring, clock: Clock) -> Site:
+    from rotator.providers.http import Http
+    from rotator.providers.oauth_site import OAuthSite
+
+    del minter  # every client proves itself
+    assert isinstance(keys, OAuthTargetKeys)
+    return OAuthSite(Http(name, keys, clock), keys, keyring, clock)
+
+
+def _bind_assertion(site: Site, credential: Credential) -> Provider:
+    from rotator.providers.client_assertion import ClientAssertion
+    from rotator.providers.oauth_site import OAuthSite
+
+    assert isinstance(site, OAuthSite)
+    return ClientAssertion(site, msgspec.convert(dict(credential.options), AssertionKeys))
+
+
+def _bind_access_token(site: Site, credential: Credential) -> Provider:
+    from rotator.providers.oauth_site import OAuthSite
+    from rotator.providers.oauth_token import AccessToken
+
+    assert isinstance(site, OAuthSite)
+    return AccessToken(site, msgspec.convert(dict(credential.options), AccessTokenKeys))
+
+
+def _assertion_misfits(credential: Credential, keys: TargetKeys) -> str:
+    from rotator.providers.oauth_keys import misfits
+
+    assert isinstance(keys, OAuthTargetKeys)
+    return misfits(keys, msgspec.convert(dict(credential.options), AssertionKeys), credential.lifetime)
+
+
+def _oauth_warnings(credential: Credential, keys: TargetKeys) -> list[str]:
+    assert isinstance(keys, OAuthTargetKeys)
+    found = []
+    if not credential.options.get("scopes"):
+        found.append("no scopes: HaloITSM issues such a token, and then refuses it everywhere")
+    if credential.kind == "client-assertion" and keys.single_use:
+        found.append(
+            "this server takes an assertion once: what is published serves one exchange by one consumer; for several"
+            " consumers publish the access token instead (kind oauth-token)"
+        )
+    return found
+
+
 KINDS: dict[str, Kind] = {
     "halo-pat": Kind(
         "halo-pat", "halo-cms", HaloTargetKeys, HaloPatKeys, _open_halo, _bind_halo, _HALO_UNBAKED, _halo_warnings
+    ),
+    "client-assertion": Kind(
+        name="client-assertion",
+        family="oauth",
+        target=OAuthTargetKeys,
+        options=AssertionKeys,
+        open=_open_oauth,
+        bind=_bind_assertion,
+        unbaked=UNBAKED,
+        warnings=_oauth_warnings,
+        misfits=_assertion_misfits,
+        minter=False,
+        expires=True,
+        key="client_assertion",
+        lifetime=timedelta(minutes=5),
+    ),
+    "oauth-token": Kind(
+        name="oauth-token",
+        family="oauth",
+        target=OAuthTargetKeys,
+        options=AccessTokenKeys,
+        open=_open_oauth,
+        bind=_bind_access_token,
+        unbaked=UNBAKED,
+        warnings=_oauth_warnings,
+        minter=False,
+        expires=True,
+        key="access_token",
+        lifetime=timedelta(hours=1),
     ),
 }
 

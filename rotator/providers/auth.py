@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
+from rotator.rotation.reference import SecretRef
 from rotator.rotation.secret import Secret
+
+if TYPE_CHECKING:
+    from rotator.providers.signing import Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +30,15 @@ class Basic:
 
 Auth = Bearer | Basic
 Minter = Callable[[], Awaitable[Auth]]  # asked anew for every call, so that the minter can be rotated too
+
+
+class Keyring(Protocol):
+    """Where secrets and signing keys are. Both verbs may raise Transient or Refused."""
+
+    async def fetch(self, ref: SecretRef) -> Secret:
+        """The secret a reference points to."""
+        ...
+
+    def transit(self, key: str) -> Signer:
+        """A signer whose key stays in Vault: "mount/name"."""
+        ...

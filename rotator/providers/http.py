@@ -10,6 +10,7 @@ import re
 import ssl
 from base64 import b64encode
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -26,6 +27,8 @@ from rotator.ports import Clock, Refused, Transient
 from rotator.providers.auth import Auth, Bearer
 from rotator.providers.budget import Budget, Turnstile
 from rotator.providers.keys import TargetKeys
+from rotator.providers.oauth_error import error_word
+from rotator.rotation.secret import Secret
 
 MIB = 1024 * 1024
 _LONGEST_PAUSE = 3600.0  # seconds; a target that asks for more is asked again
@@ -48,13 +51,21 @@ class Redirected(Refused):
     """The caller was sent elsewhere, to a login page perhaps."""
 
 
+class Broken(Transient):
+    """A 5xx: the target does not know itself what it did."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a target said. `document` is the decoded JSON of a 2xx, None when it was empty; it may hold a secret."""
+    """What a target said. `document` is the decoded JSON of a 2xx, None when it was empty; it may hold a secret.
+
+    `error` is the registered word in which an OAuth server refuses (RFC 6749, section 5.2), and no other text.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     document: Any = field(default=None, repr=False)
+    error: str = ""
 
     @property
     def is_json(self) -> bool:
@@ -82,9 +93,9 @@ class Http:
         self, target: str, keys: TargetKeys, clock: Clock, transport: httpx.AsyncBaseTransport | None = None
     ) -> None:
         """`transport` replaces the network in tests. Raises OSError when the CA file cannot be read."""
-        url = urlsplit(keys.url)
-        self._base = keys.url.rstrip("/")
-        self._where = f"{target} ({url.scheme}://{url.hostname})"
+        self._target = target
+        self._base = self._where = ""
+        self._move(keys.url)
         self._deadline = keys.deadline.total_seconds()
         self._clock = clock
         budget = Budget(keys.calls, keys.period.total_seconds())
@@ -105,17 +116,35 @@ class Http:
         """Close the connections."""
         await self._client.aclose()
 
+    def at(self, url: str) -> Http:
+        """Another address of the same target: the same client, the same budget."""
+        other = copy(self)
+        other._move(url)
+        return other
+
+    def _move(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._base = url.rstrip("/")
+        self._where = f"{self._target} ({parts.scheme}://{parts.hostname})"
+
     async def request(
-        self, method: str, path: str, auth: Auth | None = None, json: object = None, cap: int = MIB
+        self,
+        method: str,
+        path: str,
+        auth: Auth | None = None,
+        json: object = None,
+        cap: int = MIB,
+        form: Mapping[str, str | Secret] | None = None,
     ) -> Answer:
-        """One call, answered 2xx with JSON or nothing, or 4xx.
+        """One call with a JSON body, a form or nothing, answered 2xx with JSON or nothing, or 4xx.
 
         Raises Transient when the outcome is unknown (network, time, 429, 5xx, an answer cut off), Refused when
         something that is not the target's API answered (a redirect, a page), Unsendable for a secret that fits no
         header. `cap`: the longest answer that is read, in bytes.
         """
         headers = {"Authorization": _authorization(auth)} if auth else {}
-        request = self._client.build_request(method, self._base + path, headers=headers, json=json)
+        body = {name: _plain(value) for name, value in form.items()} if form else None
+        request = self._client.build_request(method, self._base + path, headers=headers, json=json, data=body)
         async with self._turnstile.turn():
             if self._client.is_closed:
                 raise Transient(f"{method} to {self._where} not sent: this target has been closed")
@@ -138,7 +167,9 @@ class Http:
             await response.aclose()
         headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
         answer = Answer(response.status_code, headers)
-        if not response.is_success or not body:
+        if not response.is_success:
+            return Answer(answer.status, headers, error=error_word(body))
+        if not body:
             return answer
         if not answer.is_json:
             raise Refused(f"{call}: {answer.status} with a page instead of JSON; a login page or proxy answered")
@@ -151,7 +182,8 @@ class Http:
             pause = self._retry_after(response.headers.get("retry-after"))
             if pause is not None:
                 self._turnstile.hush(pause)
-            raise Transient(f"{call}: {status}, outcome unknown", retry_after=pause)
+            fault = Transient if status == 429 else Broken
+            raise fault(f"{call}: {status}, outcome unknown", retry_after=pause)
         if status < 200 or 300 <= status < 400:
             raise Redirected(f"{call}: {status}, sent elsewhere; redirects are not followed")
 
@@ -188,6 +220,10 @@ def _authorization(auth: Auth) -> str:
         return "Basic " + b64encode(f"{auth.username}:{auth.password.reveal()}".encode()).decode()
     except UnicodeEncodeError:
         raise Unsendable("the Basic Auth name or password is not text that UTF-8 can hold") from None
+
+
+def _plain(value: str | Secret) -> str:
+    return value.reveal() if isinstance(value, Secret) else value
 
 
 async def _read(response: httpx.Response, cap: int, call: str) -> bytes:

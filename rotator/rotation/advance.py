@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from rotator.rotation import backoff
 from rotator.rotation import events as ev
-from rotator.rotation.record import Failure, Held, Phase, Published, Record
+from rotator.rotation.mints import authorise
+from rotator.rotation.record import Failure, Held, HoldReason, Phase, Published, Record
+from rotator.rotation.retire import left_behind
 
 
 def advance(record: Record, event: ev.Event) -> Record:
@@ -38,14 +40,8 @@ def _requested(record: Record, event: ev.Requested) -> Record:
         condemned_at=None,
         evidence="",
         retry_at=None,
-        **_authorise(record, event.at, sends=1),
+        **authorise(record, event.at, sends=1, since=event.since),
     )
-
-
-def _authorise(record: Record, at: datetime, *, sends: int) -> dict[str, Any]:
-    """One more mint request may leave."""
-    mints = (*(x for x in record.mints if x > at - timedelta(hours=24)), at)
-    return {"sends": sends, "sent_at": at, "mints": mints, "uncertain": False}
 
 
 def _escalated(record: Record, event: ev.Escalated) -> Record:
@@ -76,7 +72,7 @@ def _not_minted(record: Record, event: ev.NotMinted) -> Record:
     if not event.resend:
         rejected = _reject(record, event.at, "mint", "no token under the name, and no mint left to try")
         return replace(rejected, strays=True)
-    return replace(record, retry_at=None, strays=True, **_authorise(record, event.at, sends=record.sends + 1))
+    return replace(record, retry_at=None, strays=True, **authorise(record, event.at, sends=record.sends + 1))
 
 
 def _mint_refused(record: Record, event: ev.MintRefused) -> Record:
@@ -130,12 +126,14 @@ def _published(record: Record, event: ev.Published) -> Record:
         record,
         phase=Phase.PUBLISHED,
         current=current,
-        predecessor=record.predecessor or record.current,
+        predecessor=left_behind(record),
+        ends_at=None,
         grace_ends=event.grace_ends,
         candidate=None,
         abandoned="",
         refused_at=None,
         failures=0,
+        given_up=0,
         retry_at=None,
         failure=None,
     )
@@ -155,6 +153,14 @@ def _condemned(record: Record, event: ev.Condemned) -> Record:
     )
 
 
+def _left_to_expire(record: Record, event: ev.LeftToExpire) -> Record:
+    """Nothing is left to do, so the next rotation need not wait for the end."""
+    evidence = f"the predecessor ends by expiry, {event.until:%FT%TZ} at the latest"
+    return replace(
+        record, phase=Phase.SETTLED, ends_at=event.until, evidence=evidence, emergency=False, failures=0, retry_at=None
+    )
+
+
 def _disproved(record: Record, event: ev.Disproved) -> Record:
     """A new rotation is due at once. A live predecessor is kept: it is retired after the next publication."""
     failure = Failure("condemn", event.reason, event.at)
@@ -164,7 +170,7 @@ def _disproved(record: Record, event: ev.Disproved) -> Record:
 
 
 def _retired(record: Record, event: ev.Retired) -> Record:
-    return replace(record, predecessor=None, evidence=event.proof, failures=0, retry_at=None)
+    return replace(record, predecessor=None, ends_at=None, evidence=event.proof, failures=0, retry_at=None)
 
 
 def _burned(record: Record, event: ev.Burned) -> Record:
@@ -177,20 +183,21 @@ def _burned(record: Record, event: ev.Burned) -> Record:
         candidate=None,
         strays=True,
         retry_at=None,
-        **_authorise(record, event.at, sends=record.sends + 1),
+        **authorise(record, event.at, sends=record.sends + 1),
     )
 
 
 def _give_up(record: Record, at: datetime, failure: Failure | None) -> Record:
-    failures = record.failures + 1
+    given_up = record.given_up + 1
     return replace(
         record,
         phase=Phase.SETTLED,
         candidate=None,
         emergency=False,
-        failures=failures,
+        failures=0,
+        given_up=given_up,
         failure=failure,
-        retry_at=backoff.rotation_retry(at, failures, record.stem),
+        retry_at=backoff.rotation_retry(at, given_up, record.stem),
         settled_at=at,
     )
 
@@ -208,8 +215,18 @@ def _put_on_hold(record: Record, event: ev.PutOnHold) -> Record:
 
 
 def _released(record: Record, event: ev.Released) -> Record:
-    phase = record.held.phase if record.held else Phase.SETTLED
-    return replace(record, phase=phase, held=None, failures=0, retry_at=None)
+    """The person has looked, and that clears the reason: the mint budget begins anew, a predecessor in use may go."""
+    reason, phase = (record.held.reason, record.held.phase) if record.held else (None, Phase.SETTLED)
+    return replace(
+        record,
+        phase=phase,
+        held=None,
+        failures=0,
+        given_up=0,
+        retry_at=None,
+        mints=() if reason is HoldReason.MINT_BUDGET else record.mints,
+        emergency=record.emergency or reason is HoldReason.STILL_USED,
+    )
 
 
 def _faulted(record: Record, event: ev.Faulted) -> Record:
@@ -240,6 +257,7 @@ _ADVANCE: dict[type[ev.Event], Callable[[Record, Any], Record]] = {
     ev.Fenced: _fenced,
     ev.Deferred: _deferred,
     ev.Condemned: _condemned,
+    ev.LeftToExpire: _left_to_expire,
     ev.Disproved: _disproved,
     ev.Retired: _retired,
     ev.Burned: _burned,

@@ -53,6 +53,7 @@ class Limits:
 
     mints_per_rotation: int = 3
     mints_per_day: int = 6
+    day: timedelta = timedelta(hours=24)  # shorter for values that live for minutes
     settle: timedelta = timedelta(seconds=10)  # the target may take this long to accept, or to have done, a change
     proof_life: timedelta = timedelta(seconds=60)  # a proof older than this is made again before publishing
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from rotator.rotation import retire, why
 from rotator.rotation.ask import Ask, wanted
 from rotator.rotation.credential import Credential
+from rotator.rotation.mints import may_mint, minted
 from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.steps import (
     Act,
@@ -27,7 +28,6 @@ from rotator.rotation.steps import (
     Wait,
 )
 
-DAY = timedelta(hours=24)
 _IN_FLIGHT = frozenset({Phase.REQUESTED, Phase.STAGED, Phase.VERIFIED, Phase.PUBLISHED, Phase.REJECTED})
 
 
@@ -39,9 +39,6 @@ def next_step(credential: Credential, record: Record, now: datetime, ask: Ask | 
         return Escalate(ask.by)
     if backing_off(record, now, ask) and record.retry_at:
         return Wait(record.retry_at, _trouble(record))
-    if record.phase is not Phase.SETTLED and _elsewhere(credential, record):
-        text = f"a token in flight lives on target {_old_target(record)!r}, settings now name {credential.target!r}"
-        return Hold(HoldReason.TARGET_CHANGED, text)
     return _DECIDE[record.phase](credential, record, now, ask)
 
 
@@ -58,14 +55,24 @@ def _settled(credential: Credential, record: Record, now: datetime, ask: Ask | N
         return Sweep(record.strays)
     hit = why.due(credential, record, now, ask)
     if hit is None:
-        due = why.next_due(credential, record)
-        return Wait(due, f"due at {due:%FT%TZ}" if due else "never due by its schedule")
-    if _mints_today(record, now) >= credential.limits.mints_per_day:
-        text = f"{len(record.mints)} mints in 24 h, {credential.limits.mints_per_day} allowed; last: {_trouble(record)}"
+        return _idle(credential, record, now)
+    limits = credential.limits
+    if minted(credential, record, now) >= limits.mints_per_day:
+        day = f"{limits.day.total_seconds() / 3600:.3g} h"
+        text = f"{len(record.mints)} mints in {day}, {limits.mints_per_day} allowed; last: {_trouble(record)}"
         return Hold(HoldReason.MINT_BUDGET, text)
     reason, detail = hit
     asked = ask if wanted(record, ask) else None
     return Request(reason, detail, asked.by if asked else "", bool(asked and asked.emergency))
+
+
+def _idle(credential: Credential, record: Record, now: datetime) -> Step:
+    due, ends_at = why.next_due(credential, record), record.ends_at
+    if ends_at is None:
+        return Wait(due, f"due at {due:%FT%TZ}" if due else "never due by its schedule")
+    if ends_at <= now:
+        return Revoke()
+    return Wait(min(due or ends_at, ends_at), "the predecessor ends by expiry")
 
 
 def _requested(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
@@ -74,7 +81,7 @@ def _requested(credential: Credential, record: Record, now: datetime, ask: Ask |
     quiet_at = (record.sent_at or now) + credential.limits.settle
     if now < quiet_at:
         return Wait(quiet_at, "a mint may still be on its way")
-    return Look(record.mint_name, resend=_may_mint(credential, record, now))
+    return Look(record.mint_name, resend=may_mint(credential, record, now))
 
 
 def _staged(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
@@ -103,7 +110,7 @@ def _condemned(credential: Credential, record: Record, now: datetime, ask: Ask |
 
 
 def _rejected(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
-    return Burn(record.mint_name, give_up=not _may_mint(credential, record, now))
+    return Burn(record.mint_name, give_up=not may_mint(credential, record, now))
 
 
 _DECIDE: dict[Phase, Callable[[Credential, Record, datetime, Ask | None], Wait | Act]] = {
@@ -115,24 +122,6 @@ _DECIDE: dict[Phase, Callable[[Credential, Record, datetime, Ask | None], Wait |
     Phase.CONDEMNED: _condemned,
     Phase.REJECTED: _rejected,
 }
-
-
-def _may_mint(credential: Credential, record: Record, now: datetime) -> bool:
-    limits = credential.limits
-    return record.sends < limits.mints_per_rotation and _mints_today(record, now) < limits.mints_per_day
-
-
-def _mints_today(record: Record, now: datetime) -> int:
-    return sum(at > now - DAY for at in record.mints)
-
-
-def _elsewhere(credential: Credential, record: Record) -> bool:
-    """Whether a token we still have to deal with lives on a target that settings no longer name."""
-    return _old_target(record) != credential.target
-
-
-def _old_target(record: Record) -> str:
-    return record.predecessor.target if record.predecessor else record.target
 
 
 def _trouble(record: Record) -> str:

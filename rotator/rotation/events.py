@@ -23,6 +23,7 @@ class Requested:
     target: str
     policy: str
     above: int = 0  # the rotation number found on the consumer path: ours must be greater
+    since: datetime | None = None  # mints before this no longer count
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,14 @@ class Condemned:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftToExpire:
+    """The predecessor cannot be revoked: it ends by its own date, and is dead at `until`."""
+
+    at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Disproved:
     """The target refuses what is published now."""
 
@@ -210,6 +219,7 @@ Event = (
     | Fenced
     | Deferred
     | Condemned
+    | LeftToExpire
     | Disproved
     | Retired
     | Burned

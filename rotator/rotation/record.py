@@ -42,7 +42,6 @@ class HoldReason(StrEnum):
     FOREIGN_WRITE = "foreign_write"
     DELETED = "deleted_by_operator"
     STILL_USED = "predecessor_still_used"
-    PUBLISHED_REFUSED = "published_refused"
     TARGET_CHANGED = "target_changed"
 
 
@@ -117,7 +116,7 @@ class Record:
     requested_at: datetime | None = None
     sends: int = 0  # mint requests authorised in this rotation
     sent_at: datetime | None = None  # when the last of them was authorised, or was given up waiting for
-    mints: tuple[datetime, ...] = ()  # mint requests authorised in the last 24 h, over all rotations
+    mints: tuple[datetime, ...] = ()  # mint requests authorised of late, over all rotations
     uncertain: bool = False  # a mint may have been sent whose answer we do not have
     candidate: Candidate | None = None
     verified_at: datetime | None = None
@@ -127,13 +126,15 @@ class Record:
     current: Published | None = None
     predecessor: Published | None = None
     grace_ends: datetime | None = None  # as promised at publication; settings may only extend it
+    ends_at: datetime | None = None  # when the predecessor is dead by its own date, being of a kind nobody can revoke
     condemned_at: datetime | None = None
     evidence: str = ""
     slot_version: int = 0  # the staged slot's newest version that we know of
     slot_full: bool = False
     strays: bool = False  # something of ours may live that no field here names
     held: Held | None = None
-    failures: int = 0
+    failures: int = 0  # of steps, since one got through that mattered
+    given_up: int = 0  # rotations in a row
     retry_at: datetime | None = None
     failure: Failure | None = None
     refused_at: datetime | None = None  # the target refused the published value

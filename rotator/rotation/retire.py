@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotator.rotation.credential import AtDeadline, Retirement
+from rotator.rotation.record import Published, Record
 
 _LOOK_AGAIN = timedelta(minutes=1)  # Halo CMS writes a token's last use at most once a minute
 
@@ -84,3 +85,10 @@ def _in_use(policy: Retirement, published_at: datetime, now: datetime, use: Use)
     quiet_at = use.last + policy.quiet if use.last and policy.quiet else now + _LOOK_AGAIN
     until = max(quiet_at, now + timedelta(seconds=1))
     return NotYet(min(until, deadline) if deadline else until, said)
+
+
+def left_behind(record: Record) -> Published | None:
+    """Whose end is awaited after a publication. Of two that end by their dates, the later: with it both are gone."""
+    if record.ends_at is None or record.predecessor is None or record.current is None:
+        return record.predecessor or record.current
+    return max(record.predecessor, record.current, key=lambda each: each.token.expires_at or each.at)

@@ -45,6 +45,7 @@ _WORDS: dict[type[ev.Event], tuple[str, Severity, str]] = {
     ev.Fenced: ("path.fenced", _W, "{place} fenced at version {version}; the candidate is given up"),
     ev.Deferred: ("retirement.deferred", _I, "predecessor stays until {until}: {reason}"),
     ev.Condemned: ("predecessor.condemned", _I, "predecessor {predecessor} may go: {evidence}"),
+    ev.LeftToExpire: ("predecessor.left", _I, "predecessor {predecessor} ends by expiry, {until} at the latest"),
     ev.Disproved: ("value.disproved", _E, "the target refuses the published value: {reason}"),
     ev.Retired: ("predecessor.retired", _I, "{proof}"),
     ev.Burned: ("attempt.burned", _W, "attempt {attempt} burned: {tokens}"),

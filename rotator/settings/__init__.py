@@ -15,7 +15,8 @@ from rotator.settings.arithmetic import clashes, timeout_clash
 from rotator.settings.credentials import Known, check_defaults, read_credential
 from rotator.settings.faults import FaultAt, SettingsError, WrongValueError
 from rotator.settings.kinds import Kind
-from rotator.settings.model import Daemon, Method, Minter, Settings, Target, Vault, VaultAuth
+from rotator.settings.model import Audit, Daemon, Listen, Method, Minter, Settings, Status, Target, Vault, VaultAuth
+from rotator.settings.observing import read_audit, read_status
 from rotator.settings.secrets import SecretUnreadableError, read_secret
 from rotator.settings.section import Book, Section, dotted
 from rotator.settings.service import read_daemon, read_vault
@@ -23,8 +24,8 @@ from rotator.settings.targets import read_target
 from rotator.settings.values import name as read_name
 
 __all__ = [
-    "Daemon", "FaultAt", "Kind", "Method", "Minter", "SecretRef", "SecretUnreadableError", "Settings", "SettingsError",
-    "Source", "Target", "Vault", "VaultAuth", "load", "read_secret",
+    "Audit", "Daemon", "FaultAt", "Kind", "Listen", "Method", "Minter", "SecretRef", "SecretUnreadableError",
+    "Settings", "SettingsError", "Source", "Status", "Target", "Vault", "VaultAuth", "load", "read_secret",
 ]  # fmt: skip
 
 
@@ -40,6 +41,8 @@ def load(path: str | os.PathLike[str] | None = None, kinds: Mapping[str, Kind] |
     book = Book()
     joined = files.join(files.main_file(path), book)
     daemon = read_daemon(joined.single.get("daemon") or _absent(joined, book))
+    status = read_status(joined.single.get("status") or _absent(joined, book))
+    audit = read_audit(joined.single.get("audit") or _absent(joined, book))
     vault = _vault(joined, book)
     _check_names(joined)
     sections = joined.named["targets"]
@@ -50,10 +53,11 @@ def load(path: str | os.PathLike[str] | None = None, kinds: Mapping[str, Kind] |
     credentials = _credentials(joined, Known(targets, families, kinds, vault.mount), book)
     _check_timeouts(joined, daemon, vault, targets)
     _check_together(joined, daemon, vault, credentials)
+    _check_fit(joined, kinds, targets, credentials)
     if book.faults:
         raise SettingsError(book.faults)
     sound = {name: target for name, target in targets.items() if target is not None}
-    return Settings(vault, daemon, sound, credentials, joined.files, joined.digest)
+    return Settings(vault, daemon, sound, credentials, joined.files, joined.digest, status, audit)
 
 
 def _absent(joined: files.Joined, book: Book) -> Section:
@@ -104,6 +108,18 @@ def _check_timeouts(joined: files.Joined, daemon: Daemon, vault: Vault, targets:
         timeout = getattr(target.keys, "timeout", None) if target is not None else None
         if timeout is not None and (clash := timeout_clash(timeout, daemon.lease, "timeout")):
             joined.named["targets"][name].fault("timeout", clash)
+
+
+def _check_fit(
+    joined: files.Joined,
+    kinds: Mapping[str, Kind],
+    targets: Mapping[str, Target | None],
+    credentials: Mapping[str, Credential],
+) -> None:
+    for name, credential in credentials.items():
+        target = targets.get(credential.target)
+        if target is not None and (misfit := kinds[credential.kind].misfits(credential, target.keys)):
+            joined.named["credentials"][name].fault("lifetime", misfit)
 
 
 def _check_together(joined: files.Joined, daemon: Daemon, vault: Vault, credentials: Mapping[str, Credential]) -> None:

@@ -65,17 +65,17 @@ def read_credential(section: Section, name: str, known: Known, defaults: Section
         section.fault("target", f"there is no target {quoted(target)}; {suggest(target, known.targets)}")
     home = known.targets.get(target)
     kind = _kind(section, known, known.families.get(target))
-    lifetime = section.take("lifetime", _lifetime, timedelta(days=90))
+    lifetime = section.take("lifetime", _lifetime, kind.lifetime if kind else timedelta(days=90))
     schedule = _schedule(section, defaults)
     credential = Credential(
         name=name,
         kind=kind.name if kind else "",
         target=target,
         place=Place(section.take("mount", vault_path, known.mount), section.need("path", vault_path, "", '"apps/…"')),
-        key=section.take("key", _key, "token"),
+        key=section.take("key", _key, kind.key if kind else "token"),
         schedule=schedule,
         lifetime=lifetime,
-        retire=_retirement(section),
+        retire=_retirement(section, kind),
         limits=_limits(section, home.settle if home else Limits().settle),
         on_foreign=section.take("on_foreign", one_of(OnForeign), OnForeign.HOLD),
         describe=section.take("describe", flag, True),
@@ -130,7 +130,11 @@ def _labels(value: object) -> dict[str, str]:
     return dict(value)
 
 
-def _retirement(section: Section) -> Retirement:
+def _retirement(section: Section, kind: Kind | None) -> Retirement:
+    if kind is not None and kind.expires:
+        if section.has("retire"):
+            section.fault("retire", f"does nothing for `{kind.name}`: each value ends at its own expiry")
+        return Retirement(after=timedelta(0))
     given = section.inner("retire")
     if given is None:
         return Retirement()

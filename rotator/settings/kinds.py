@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import cache
 from typing import Any, Protocol, TypeVar, get_args
 
 import msgspec
 
+from rotator.rotation.credential import Credential
 from rotator.rotation.reference import SecretRef
 from rotator.settings.address import address
 from rotator.settings.faults import WrongValueError
@@ -34,6 +35,16 @@ class Kind(Protocol):
     def options(self) -> type[Any]: ...
     @property
     def unbaked(self) -> frozenset[str]: ...
+    @property
+    def misfits(self) -> Callable[[Credential, Any], str]: ...
+    @property
+    def minter(self) -> bool: ...
+    @property
+    def expires(self) -> bool: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def lifetime(self) -> timedelta: ...
 
 
 @cache

@@ -74,11 +74,42 @@ class Daemon:
     in_flight: int = 8  # rotations at once
     tick: timedelta = timedelta(seconds=1)
     lease: timedelta = timedelta(seconds=30)
-    reconcile: timedelta = timedelta(minutes=5)
+    reconcile: timedelta = timedelta(seconds=45)
     sweep: timedelta = timedelta(hours=1)
     drain: timedelta = timedelta(seconds=30)
     name_prefix: str = "rotator"  # mint names begin with it
     log_level: Level = Level.INFO
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """An address of this host: a numeric host and a port, or the path of a unix socket."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.path:
+            return f"unix:{self.path}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where people and machines may look: nowhere, unless settings name an address."""
+
+    listen: Listen | None = None
+    allow_remote: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Where receipts go. `required`: without them no rotation begins; `sync`: each is on disk before the next step."""
+
+    file: str = ""
+    required: bool = False
+    sync: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +144,5 @@ class Settings:
     credentials: Mapping[str, Credential] = field(default_factory=dict)
     files: tuple[Path, ...] = ()
     digest: str = ""
+    status: Status = Status()
+    audit: Audit = Audit()

@@ -100,7 +100,7 @@ def read_daemon(section: Section) -> Daemon:
         in_flight=section.take("in_flight", whole(1, 256), 8),
         tick=section.take("tick", span(_SECOND, 60 * _SECOND), _SECOND),
         lease=section.take("lease", span(5 * _SECOND, _HOUR), 30 * _SECOND),
-        reconcile=section.take("reconcile", span(10 * _SECOND, 24 * _HOUR), timedelta(minutes=5)),
+        reconcile=section.take("reconcile", span(10 * _SECOND, 24 * _HOUR), timedelta(seconds=45)),
         sweep=section.take("sweep", span(60 * _SECOND, 24 * 7 * _HOUR), _HOUR),
         drain=section.take("drain", span(timedelta(0), _HOUR), 30 * _SECOND),
         name_prefix=section.take("name_prefix", _name_prefix, "rotator"),

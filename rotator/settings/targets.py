@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from rotator.settings.faults import WrongValueError, quoted, suggest
-from rotator.settings.kinds import Kind, own_keys, read_struct
+from rotator.settings.kinds import Kind, read_struct
 from rotator.settings.model import Minter, Target
 from rotator.settings.secrets import secret_ref
 from rotator.settings.section import Section
@@ -32,7 +32,7 @@ def read_target(section: Section, name: str, kinds: Mapping[str, Kind]) -> Targe
 
 
 def _wants_minter(kind: Kind | None) -> bool:
-    return kind is None or "minter" not in own_keys(kind.target)
+    return kind is None or kind.minter
 
 
 def _family(value: object, families: Iterable[str]) -> str:

@@ -9,10 +9,13 @@ from tests.architecture.source import files, short, tree
 WAYS_OUT = {
     "rotator/logs/redaction.py": 1,  # to know what to blot out
     "rotator/providers/halo_record.py": 2,  # the form of a Halo token, and the id inside it
-    "rotator/providers/http.py": 2,  # the Authorization header: bearer, basic
+    "rotator/providers/assertion.py": 3,  # an assertion taken apart: to make its sibling, to forge one for the control
+    "rotator/providers/http.py": 3,  # the Authorization header: bearer, basic; a field of a form
+    "rotator/providers/signing.py": 2,  # a private key, and a certificate, parsed
     "rotator/vault/adapter.py": 1,  # a request to Vault: its token and its body
     # the sandbox is no part of the daemon: it plays the target and the person who sets things up
     "rotator/sandbox/cms/model.py": 1,
+    "rotator/sandbox/itsm/model.py": 3,
     "rotator/sandbox/openbao.py": 2,
     "rotator/sandbox/world.py": 4,
 }

@@ -44,8 +44,7 @@ def run(world: World, chosen: argparse.Namespace) -> None:
     say(f"one rotation makes {len(kinds)} calls: {', '.join(kinds)}")
     contest = [
         Rotator(world, settings, names, chosen.profile),
-        Bare(world, "bare", kinds, journal, chosen.rotations, tuned=False),
-        Bare(world, "bare, tuned", kinds, journal, chosen.rotations, tuned=True),
+        *(Bare(world, name, kinds, journal, chosen.rotations) for name in ("bare", "bare_tuned", "bare_async")),
     ]
     if missing := [tool for tool in ("bash", "curl", "xargs") if not shutil.which(tool)]:
         say(f"SKIPPED: the two scripts, because {', '.join(missing)} is missing here; install it and run again")

@@ -11,6 +11,7 @@ import resource
 import secrets
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,6 +20,7 @@ import hvac
 import requests
 
 PATS = "/apis/uc.api.security.halo.run/v1alpha1/personalaccesstokens"
+AT_ONCE = 8
 HEADERS = {"Accept": "application/json", "X-Requested-With": "XMLHttpRequest"}
 
 
@@ -90,11 +92,16 @@ class Rotation:
         last = self.version["staged"]
         self.loop.kv.destroy_secret_versions(f"rotator/staged/{self.name}", list(range(max(1, last - 9), last + 1)))
 
-    def mint(self) -> None:
+    def wish(self) -> dict[str, Any]:
         spec = {"name": self.new, "roles": ["role-template-view-posts"], "expiresAt": "2099-01-01T00:00:00Z"}
-        body = {"metadata": {"name": self.new}, "spec": spec}
-        answer = self.loop.halo.post(PATS, json=body, headers=self.loop.minter).raise_for_status().json()
+        return {"metadata": {"name": self.new}, "spec": spec}
+
+    def minted(self, answer: dict[str, Any]) -> None:
         self.value = answer["metadata"]["annotations"]["security.halo.run/access-token"]
+
+    def mint(self) -> None:
+        answer = self.loop.halo.post(PATS, json=self.wish(), headers=self.loop.minter)
+        self.minted(answer.raise_for_status().json())
 
     def accepted(self) -> None:
         self._own(self.new, self.value, 200)
@@ -119,6 +126,15 @@ class Rotation:
         self._write(f"rotator/journal/{self.name}", {**self.loop.journal, "slot": "0"}, 0)
 
 
+def measured(run: Callable[[], object]) -> None:
+    """Run, and write down the wall time and the CPU of this process in seconds."""
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
+    run()
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    json.dump({"wall": time.perf_counter() - began, "cpu": cpu}, sys.stdout)
+
+
 def main() -> None:
     order = json.load(sys.stdin)
     loop = Loop(order)
@@ -131,12 +147,8 @@ def main() -> None:
         for kind in order["calls"]:
             rotation.do(kind)
 
-    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(work, order["names"]))
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    json.dump({"wall": time.perf_counter() - began, "cpu": cpu}, sys.stdout)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        measured(lambda: list(pool.map(work, order["names"])))
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def of_one_rotation(settings: Path, name: str) -> tuple[list[str], dict[str, Any
 
     async def rotate() -> None:
         async for line in rotate_alone(load(str(settings)), demand):
-            if "verdicts" in line and line["exit"]:
+            if line.get("exit"):
                 raise RuntimeError(f"the rotation to be counted failed: {line['verdicts'][0]['said']}")
 
     with _taken_down() as seen:

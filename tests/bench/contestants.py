@@ -18,10 +18,8 @@ from rotator import control
 from rotator.rotation.secret import Secret
 from rotator.sandbox.openbao import binary
 from rotator.sandbox.world import World
-from tests.bench.bare import PATS
+from tests.bench.bare import AT_ONCE, PATS
 from tests.bench.figures import Own, cpu_of
-
-_AT_ONCE = 8
 
 
 def settings(world: World, names: list[str]) -> Path:
@@ -29,8 +27,8 @@ def settings(world: World, names: list[str]) -> Path:
     for name in names:
         world.add(name, roles=["role-template-view-posts"])
     return world.write_settings(
-        daemon={"in_flight": _AT_ONCE},
-        target={"in_flight": _AT_ONCE, "calls": 1_000_000, "settle": "1s", "version": "2.26.0"},
+        daemon={"in_flight": AT_ONCE},
+        target={"in_flight": AT_ONCE, "calls": 1_000_000, "settle": "1s", "version": "2.26.0"},
         defaults={"limits": {"mints_per_day": 10000}, "every": "10d"},
     )
 
@@ -62,17 +60,17 @@ class Rotator:
     def go(self) -> Own:
         assert self._process
         began, before = time.perf_counter(), cpu_of(self._process.pid)
-        verdict = anyio.run(self._ask)
+        verdicts = anyio.run(self._ask)
         wall = time.perf_counter() - began
-        if verdict["exit"]:
-            bad = [each for each in verdict["verdicts"] if each["exit"]]
-            raise RuntimeError(f"{len(bad)} rotations failed, such as: {bad[0]}")
+        bad = [each for each in verdicts if each["exit"]]
+        if bad or len(verdicts) != self.count:
+            raise RuntimeError(f"{len(bad)} of {len(verdicts)} rotations failed, such as: {bad[:1]}")
         return Own(wall, cpu_of(self._process.pid) - before)
 
-    async def _ask(self) -> dict[str, Any]:
+    async def _ask(self) -> list[dict[str, Any]]:
         request = {"verb": "now", "names": self._names, "emergency": True, "patient": True}
         async with aclosing(control.call(self._socket, request)) as replies:
-            return [reply async for reply in replies][-1]
+            return [verdict async for reply in replies for verdict in reply.get("verdicts", ())]
 
     def end(self) -> None:
         if self._process:
@@ -83,13 +81,12 @@ class Rotator:
 class Bare:
     """The bare loop, a fresh process each round; it measures itself, its start not included."""
 
-    def __init__(
-        self, world: World, name: str, kinds: list[str], journal: dict[str, Any], count: int, *, tuned: bool
-    ) -> None:
+    def __init__(self, world: World, name: str, kinds: list[str], journal: dict[str, Any], count: int) -> None:
+        """`name` says which: bare, bare_tuned (threads, tuned connections) or bare_async (the rotator's own manner)."""
         self.name = name
         self.count = count
-        self._names = [f"{'tuned' if tuned else 'bare'}-{number}" for number in range(count)]
-        self._order = {"vault": world.bao.address, "halo": world.halo_url, "tuned": tuned, "calls": kinds}
+        self._names = [f"{name.replace('_', '-')}-{number}" for number in range(count)]
+        self._order = {"vault": world.bao.address, "halo": world.halo_url, "tuned": name != "bare", "calls": kinds}
         self._order |= {"journal": journal, "token": world.bao.root, "minter": _minter(world)}
 
     def begin(self) -> None:
@@ -100,7 +97,8 @@ class Bare:
 
     def _run(self, *, begin: bool) -> dict[str, float]:
         order = {**self._order, "names": self._names, "begin": begin}
-        command = [sys.executable, "-m", "tests.bench.bare"]
+        loop = "bare_async" if self.name == "bare_async" and not begin else "bare"
+        command = [sys.executable, "-m", f"tests.bench.{loop}"]
         text = json.dumps(order, default=Secret.reveal)
         ended = subprocess.run(command, input=text, stdout=subprocess.PIPE, text=True, check=True)
         return dict(json.loads(ended.stdout))
@@ -114,8 +112,8 @@ class Script:
         self.count = count
         self._script = script
         self._world = world
-        self._bare = Bare(world, self.name, [], journal, count, tuned=True)
-        self._bare._names = self._names = [f"{script.stem.replace('_', '-')}-{number}" for number in range(count)]
+        self._names = [f"{script.stem.replace('_', '-')}-{number}" for number in range(count)]
+        self._bare = Bare(world, script.stem, [], journal, count)
 
     def begin(self) -> None:
         self._bare.begin()
@@ -125,7 +123,7 @@ class Script:
         environment |= {"BAO_ADDR": self._world.bao.address, "HALO": self._world.halo_url + PATS}
         environment |= {"BAO_TOKEN": self._world.bao.root.reveal(), "MINTER": _minter(self._world).reveal()}
         began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        command = ["xargs", f"-P{_AT_ONCE}", "-n1", "bash", str(self._script)]
+        command = ["xargs", f"-P{AT_ONCE}", "-n1", "bash", str(self._script)]
         subprocess.run(command, input="\n".join(self._names), text=True, check=True, env=environment)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -151,6 +152,16 @@ ANYWHERE = {
         ev.Released(AT, "ada"),
         {"phase": VERIFIED, "held": None, "failures": 0, "retry_at": None},
     ),
+    "released from the mint budget: the budget begins anew": (
+        record(HELD, held=replace(held, reason=HoldReason.MINT_BUDGET), mints=(NOW,), given_up=2),
+        ev.Released(AT, "ada"),
+        {"phase": VERIFIED, "held": None, "mints": (), "given_up": 0},
+    ),
+    "released although the predecessor is in use: the person has decided, it may go": (
+        record(HELD, held=replace(held, reason=HoldReason.STILL_USED)),
+        ev.Released(AT, "ada"),
+        {"phase": VERIFIED, "held": None, "emergency": True},
+    ),
     "released without a hold: settled": (record(HELD, held=None), ev.Released(AT, "ada"), {"phase": SETTLED}),
     "a fault is counted, and there is a pause": (
         record(STAGED, failures=2),
@@ -165,6 +176,7 @@ ANYWHERE = {
             "failure": failed("mint", "timeout"),
             "retry_at": backoff.step_retry(AT, 1, "l1", None),
             "uncertain": True,
+            "sent_at": AT,
         },
     ),
 }

@@ -25,12 +25,12 @@ def failed(step: str, reason: str) -> Failure:
     return Failure(step, reason, AT)
 
 
-def given_up(failures: int) -> dict[str, Any]:
+def given_up(rotations: int) -> dict[str, Any]:
     return {
         "phase": SETTLED,
         "emergency": False,
-        "failures": failures,
-        "retry_at": backoff.rotation_retry(AT, failures, STEM),
+        "given_up": rotations,
+        "retry_at": backoff.rotation_retry(AT, rotations, STEM),
         "settled_at": AT,
     }
 
@@ -130,6 +130,7 @@ TABLE: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
             "phase": REJECTED,
             "failure": failed("mint", "no token under the name, and no mint left to try"),
             "uncertain": False,
+            "strays": True,
         },
     ),
     "a refused mint is not counted, and the rotation is given up": (
@@ -143,9 +144,9 @@ TABLE: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
         RESEND | {"phase": REQUESTED, "attempt": 2, "candidate": None, "strays": True, "retry_at": None},
     ),
     "burned for the last time: given up, with what went wrong and a pause": (
-        record(REJECTED, failures=3, emergency=True),
+        record(REJECTED, failures=3, given_up=3, emergency=True),
         ev.Burned(AT, ("t2.1",), give_up=True),
-        given_up(4) | {"candidate": None},
+        given_up(4) | {"candidate": None, "failures": 0},
     ),
 }
 

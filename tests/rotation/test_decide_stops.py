@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from rotator.rotation.decide import backing_off, next_step
-from rotator.rotation.record import Failure, HoldReason, Phase
-from rotator.rotation.steps import Escalate, Hold, Verify, Wait
-from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, ask, credential, published, record
+from rotator.rotation.record import Failure, Phase
+from rotator.rotation.steps import Escalate, Verify, Wait
+from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, ask, credential, record
 
 FAILURE = Failure("mint", "no answer", NOW)
 SETTLED, REQUESTED, STAGED, VERIFIED = Phase.SETTLED, Phase.REQUESTED, Phase.STAGED, Phase.VERIFIED
@@ -57,17 +57,11 @@ TABLE = {
         ask(NOW - SECOND),
         Wait(NOW + MINUTE, "mint: no answer"),
     ),
-    "settings name another target: hold rather than act on the wrong one": (
+    "settings name another target by now: what is in flight is finished where it lives": (
         record(STAGED, target="old"),
         SECOND,
         None,
-        Hold(HoldReason.TARGET_CHANGED, "a token in flight lives on target 'old', settings now name 'blog'"),
-    ),
-    "the predecessor lives on another target: hold rather than revoke elsewhere": (
-        record(CONDEMNED, predecessor=published(1, target="old")),
-        SECOND,
-        None,
-        Hold(HoldReason.TARGET_CHANGED, "a token in flight lives on target 'old', settings now name 'blog'"),
+        Verify(),
     ),
     "settled on another target: nothing is in flight": (
         record(SETTLED, target="old"),

@@ -43,6 +43,7 @@ class Walk:
     ask: Ask | None = None
     published: int = 0
     reload: bool = False
+    expires: bool = False  # a kind whose tokens nobody can revoke: they end by their date
     lived: list[tuple[Record, ev.Event, Record]] = field(default_factory=list)
 
     def live(self, event: ev.Event) -> None:
@@ -90,7 +91,8 @@ def _request(walk: Walk, step: steps.Request) -> Iterator[ev.Event]:
 
 def _minted(walk: Walk) -> ev.Staged:
     name = walk.record.mint_name
-    token = Token(name.removeprefix(STEM), name, expires_at=walk.now + 90 * DAY)
+    life = DAY if walk.expires else 90 * DAY
+    token = Token(name.removeprefix(STEM), name, expires_at=walk.now + life)
     return ev.Staged(walk.now, Candidate(token, f"print of {name}", walk.record.slot_version + 1))
 
 
@@ -127,6 +129,10 @@ def _fence(walk: Walk, step: steps.Fence) -> Iterator[ev.Event]:
 
 
 def _condemn(walk: Walk, step: steps.Condemn) -> Iterator[ev.Event]:
+    if walk.expires:
+        assert walk.record.predecessor
+        yield ev.LeftToExpire(walk.now, walk.record.predecessor.token.expires_at or walk.now)
+        return
     yield ev.Condemned(walk.now, "quiet")
     yield ev.Deferred(walk.now, walk.now + HOUR, "in use")
     yield ev.Disproved(walk.now, "401")
@@ -156,7 +162,8 @@ _ANSWERS: dict[type[steps.Act], Callable[[Walk, Any], Iterator[ev.Event]]] = {
 
 
 def walked(tape: list[int], *, reload: bool = False) -> Walk:
-    walk = Walk(reload=reload, credential=CREDENTIALS[sum(tape) % 3])  # those of one target
+    credential = CREDENTIALS[sum(tape) % 3]  # those of one target
+    walk = Walk(reload=reload, credential=credential, expires=sum(tape) % 4 == 0)
     for number in tape:
         walk.move(number)
     return walk
@@ -205,8 +212,12 @@ def test_what_is_published_changes_by_publishing_only_and_a_predecessor_ends_by_
         if after.current != before.current:
             assert isinstance(event, ev.Published)
         if before.predecessor and after.predecessor != before.predecessor:
-            assert isinstance(event, ev.Retired)
-            assert before.phase is Phase.CONDEMNED
+            if before.ends_at:
+                assert isinstance(event, ev.Retired | ev.Published)
+                assert isinstance(event, ev.Published) or event.at >= before.ends_at
+            else:
+                assert isinstance(event, ev.Retired)
+                assert before.phase is Phase.CONDEMNED
 
 
 @steady
@@ -245,7 +256,8 @@ def test_once_the_world_answers_well_every_history_ends_settled_with_one_live_to
             break
         walk.go_on(0)
     assert walk.record.phase is Phase.SETTLED
-    assert walk.record.live == 1
+    assert walk.record.live == 1 + (walk.record.ends_at is not None)
+    assert walk.record.ends_at is None or walk.record.ends_at > walk.now
     assert not walk.record.slot_full
 
 

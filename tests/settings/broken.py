@@ -88,6 +88,24 @@ DAEMON = [
     Broken("a section that is none", END, "[daemons]\nworkers = 3", "[daemons]", "daemons", "did you mean `daemon`?"),
 ]
 
+STATUS = [
+    Broken("an unknown status key", END, "[status]\nlisten_on = 3", "listen_on", "status.listen_on", "did you mean `listen`?"),
+    Broken("a port alone", END, "[status]\nlisten = 9464", "listen", "status.listen", "must be a string"),
+    Broken("a listener by name", END, '[status]\nlisten = "host-a:9464"', "listen", "status.listen", 'write "127.0.0.1:9464"'),
+    Broken("a listener without port", END, '[status]\nlisten = "127.0.0.1"', "listen", "status.listen", "no address"),
+    Broken("a port beyond all ports", END, '[status]\nlisten = "127.0.0.1:99999"', "listen", "status.listen", "no address"),
+    Broken("an address that is none", END, '[status]\nlisten = "127.0.0.300:1"', "listen", "status.listen", "no address"),
+    Broken("a listener for everybody", END, '[status]\nlisten = "0.0.0.0:9464"', "listen", "status.listen", "allow_remote = true"),
+    Broken("a listener for the network", END, '[status]\nlisten = "[2001:db8::1]:9464"', "listen", "status.listen", "other hosts"),
+    Broken("a status socket that is relative", END, '[status]\nlisten = "unix:s.sock"', "listen", "status.listen", "absolute path"),
+    Broken("a status socket path too long", END, f'[status]\nlisten = "unix:/{"x" * 107}"', "listen", "status.listen", "107 bytes"),
+    Broken("a quoted allow_remote", END, '[status]\nallow_remote = "no"', "allow_remote", "status.allow_remote", "without quotes"),
+    Broken("an unknown audit key", END, '[audit]\nfiel = "/a"', "fiel", "audit.fiel", "did you mean `file`?"),
+    Broken("receipts in a relative file", END, '[audit]\nfile = "a.jsonl"', "file", "audit.file", "absolute path"),
+    Broken("receipts required but nowhere", END, "[audit]\nrequired = true", "required", "audit.required", "add file ="),
+    Broken("a sync that is a number", END, '[audit]\nfile = "/a"\nsync = 1', "sync", "audit.sync", "without quotes"),
+]
+
 TARGET = [
     _gone('kind = "halo-cms"', "a target without kind", "[targets.blog]", "targets.blog", "`kind` is missing"),
     _instead('kind = "halo-cms"', "an unknown kind", 'kind = "halo-csm"', "targets.blog.kind", "mean `halo-cms`?"),
@@ -173,4 +191,4 @@ ARITHMETIC = [
     _after(PATH, "more mints per rotation than per day", "limits = {mints_per_rotation = 9}", "credentials.web.limits", "more than mints_per_day 6"),
 ]
 
-ROWS = [*VAULT, *AUTH, *DAEMON, *TARGET, *CREDENTIAL, *CRON, *ARITHMETIC]
+ROWS = [*VAULT, *AUTH, *DAEMON, *STATUS, *TARGET, *CREDENTIAL, *CRON, *ARITHMETIC]

@@ -18,6 +18,7 @@ from rotator.settings import FaultAt, Method, Minter, SettingsError, load
 from tests.settings.files import SOUND, faults, line_of, write
 
 CONFIG = Path(__file__).parents[2] / "config"
+_SINGLE = "[daemon]\n[status]\n[audit]\n"
 SHIPPED = [CONFIG / "rotator.toml", *sorted((CONFIG / "examples").glob("*.toml"))]
 
 
@@ -56,6 +57,11 @@ def test_the_commented_file_shows_every_key() -> None:
         "in_flight",
         "settle",
         "minter",
+        "listen",
+        "allow_remote",
+        "file",
+        "required",
+        "sync",
     }
     wanted |= {*_DEFAULTABLE, "path"} | {
         key
@@ -94,13 +100,13 @@ def test_files_beside_are_joined_in_the_order_of_their_names(tmp_path: Path) -> 
     assert [path.name for path in settings.files] == ["rotator.toml", "10-a.toml", "20-b.toml"]
 
 
-@pytest.mark.parametrize("section", ["credentials.web", "targets.blog", "vault", "daemon"])
+@pytest.mark.parametrize("section", ["credentials.web", "targets.blog", "vault", "daemon", "status", "audit"])
 def test_a_name_defined_twice_names_both_places(section: str, tmp_path: Path) -> None:
-    main = write(tmp_path, SOUND + "[daemon]\n")
+    main = write(tmp_path, SOUND + _SINGLE)
     other = write(tmp_path, f"# another team\n[{section}]\n", "conf.d/team.toml")
     [fault] = faults(main)
     assert (fault.file, fault.line, fault.key) == (str(other), 2, section)
-    assert f"{main}:{line_of(SOUND + '[daemon]', f'[{section}]')}" in fault.text
+    assert f"{main}:{line_of(SOUND + _SINGLE, f'[{section}]')}" in fault.text
 
 
 def test_two_credentials_must_not_write_one_path(tmp_path: Path) -> None:

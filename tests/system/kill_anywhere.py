@@ -46,7 +46,9 @@ class Line:
             self._armed = (number, loss)
 
     def judge(self, call: Call) -> Loss | None:
-        """See `proxy.Judge`."""
+        """See `proxy.Judge`. Signs of life come when they come, and are no part of a rotation."""
+        if "/node/" in call.path:
+            return None
         with self._lock:
             self.calls.append(call)
             if self._armed is None or len(self.calls) != self._armed[0]:

@@ -45,6 +45,8 @@ class Prober:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join(10)
+        self._vault.close()
+        self._halo.close()
 
     def watch(self, *names: str) -> None:
         """Probe these from now on."""
@@ -111,8 +113,11 @@ class _Wire:
             answer = self._connection.getresponse()
             return answer.status, answer.read()
         except (OSError, HTTPException):
-            self._connection.close()
+            self.close()
             raise
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 def _policy(mount: str) -> str:

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from rotator.clockwork import SystemClock
-from rotator.engine.crew import Asked
+from rotator.engine.asked import Asked
 from rotator.engine.visit import Happened
 from rotator.now import Demand, follow
 from rotator.rotation.events import MintLost, Swept

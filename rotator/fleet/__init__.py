@@ -1,0 +1,113 @@
+"""Owns the fleet as its records show it: every credential, target and minter; alive; ready.
+
+All of it is computed anew at each look, so it heals by itself. Metrics, probes and pages read it and add nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from rotator.fleet.row import Mark, Row, row
+from rotator.fleet.view import Neighbour, Neighbours, View
+from rotator.ports import Clock
+from rotator.rotation.credential import Credential, Place
+
+__all__ = ["Fleet", "Mark", "Neighbour", "Neighbours", "Row", "Standing", "View"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a target or a minter is doing. `left`: seconds until it is called again; `said`: why it is not, or empty."""
+
+    name: str
+    left: float
+    said: str
+
+
+@dataclass(slots=True)
+class Fleet:
+    """A look at the fleet. `view` is None until the daemon has found Vault, and `waiting` says what for."""
+
+    clock: Clock
+    silence: timedelta  # a daemon in which no visit ended for so long is not alive
+    view: View | None = None
+    waiting: str = "starting"
+    began: float = 0.0  # monotonic seconds at which the view came
+    missing: Callable[[], str] = str  # signs of life that are missing, in words
+    barred: Callable[[], str] = str  # why no rotation may begin
+    minted_from: Mapping[str, Place] = field(default_factory=dict)  # where minters' own tokens are, by target
+
+    def show(self, view: View) -> None:
+        """From now on, this is what is looked at."""
+        self.view, self.waiting, self.began = view, "", self.clock.monotonic()
+
+    def hide(self, waiting: str) -> None:
+        """There is nothing to look at any more; why."""
+        self.view, self.waiting = None, waiting
+
+    def rows(self) -> list[Row]:
+        """Every credential, the worst first."""
+        view = self.view
+        rows = [self._row(view, each) for each in view.credentials.values()] if view else []
+        return sorted(rows, key=lambda each: (list(Mark).index(each.mark), each.credential.name))
+
+    def row(self, name: str) -> Row | None:
+        """One credential; None when settings do not know it."""
+        credential = self.view.credentials.get(name) if self.view else None
+        return self._row(self.view, credential) if self.view and credential else None
+
+    def _row(self, view: View, credential: Credential) -> Row:
+        pause, reason = view.pause(credential)
+        seen, broken = view.seen.get(credential.name), view.broken.get(credential.name, "")
+        return row(credential, seen, self.clock.now(), paused=reason if pause else "", broken=broken)
+
+    def targets(self) -> list[Standing]:
+        """Every target that a credential lives on."""
+        names = {each.target for each in self.view.credentials.values()} if self.view else ()
+        return [self._standing(name, self.view.health.targets.get(name)) for name in sorted(names) if self.view]
+
+    def minters(self) -> list[Standing]:
+        """Every minter that was ever refused or used."""
+        minters = self.view.health.minters if self.view else {}
+        return [self._standing(name, minter) for name, minter in sorted(minters.items())]
+
+    def minter_ends(self) -> dict[str, datetime]:
+        """When the tokens that mint expire, by target: of those that are themselves kept fresh here."""
+        seen = self.view.seen.values() if self.view else ()
+        currents = [each.record.current for each in seen if each.record and each.record.current]
+        ends = {each.place: end for each in currents if (end := each.token.expires_at)}
+        return {target: ends[place] for target, place in self.minted_from.items() if place in ends}
+
+    def _standing(self, name: str, neighbour: Neighbour | None) -> Standing:
+        if neighbour is None or not neighbour.trips:
+            return Standing(name, 0.0, "")
+        return Standing(name, neighbour.left(self.clock.monotonic()), neighbour.reason or "in trouble")
+
+    def silent(self) -> float:
+        """Seconds since a worker last finished a visit; as long as nothing is looked at, nothing is missed."""
+        if self.view is None or not self.view.credentials:
+            return 0.0
+        return max(0.0, self.clock.monotonic() - max(self.view.moved, self.began))
+
+    def alive(self) -> str:
+        """Why the process should be restarted; empty when it is alive. That it answers shows that its loop moves."""
+        silent = self.silent()
+        stuck = f"no visit ended for {silent:.0f} s" if silent > self.silence.total_seconds() else ""
+        return self.missing() or stuck
+
+    def vault(self) -> str:
+        """Why Vault does not serve us; empty when it does."""
+        if self.view is None:
+            return self.waiting or "starting"
+        breaker = self.view.health.vault
+        return (breaker.reason or "unreachable") if breaker.trips else ""
+
+    def unready(self) -> list[str]:
+        """Every reason for not being ready; empty when nothing is overdue or held, and Vault serves us."""
+        missed = self.vault()
+        found = [f"vault: {missed}"] if missed else []
+        found += [f"no rotation may begin: {bar}"] if (bar := self.barred()) else []
+        rows = (each for each in self.rows() if each.mark is Mark.ACT or each.record is None)
+        return [*found, *(f"{each.credential.name}: {each.word}: {each.said}" for each in rows)]

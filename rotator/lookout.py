@@ -1,0 +1,92 @@
+"""Owns how a running daemon is watched: counters, timeline, receipts and the status server, introduced to its crew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from importlib.metadata import version
+
+import anyio
+from anyio.abc import TaskStatus
+
+from rotator.clockwork import SystemClock
+from rotator.engine.crew import Crew
+from rotator.engine.visit import Happened
+from rotator.fleet import Fleet
+from rotator.logs import voice
+from rotator.metrics import Metrics
+from rotator.ports import Refused
+from rotator.receipts import Receipts, keep
+from rotator.rotation.credential import Place
+from rotator.settings import Settings, Source
+from rotator.status import Server, ServerError, Site, Timeline
+from rotator.wiring import place_of
+
+_SLACK = timedelta(minutes=1)
+
+
+class Lookout:
+    """Made once per process, so that counters outlive a lost Vault. Raises Refused as `keep` does."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.receipts: Receipts | None = keep(settings.audit)
+        # Every name is visited within a reconcile: a process in which none was is not alive.
+        self.fleet = Fleet(SystemClock(), silence=2 * settings.daemon.reconcile + _SLACK)
+        self._timeline = Timeline()
+        self._metrics = Metrics(self.fleet, version("rotator"), self._writable if self.receipts else None)
+
+    @property
+    def observers(self) -> list[Callable[[Happened], None]]:
+        """Who is to be told of transitions; receipts first, as they are the promise."""
+        return [*([self.receipts] if self.receipts else []), self._metrics, self._timeline]
+
+    def attend(self, crew: Crew) -> None:
+        """From now on this crew is looked at, and asks before it begins a rotation."""
+        self.fleet.show(crew)
+        self.fleet.minted_from = _minters(self._settings)
+        bar(crew, self.receipts, self._settings)
+        self.fleet.barred = crew.rounds.visitor.barred
+
+    def wait(self, reason: str) -> None:
+        """There is no crew; why."""
+        self.fleet.hide(reason)
+
+    async def serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Serve what settings ask for, until cancelled. Raises Refused when the address cannot be had."""
+        listen = self._settings.status.listen
+        if listen is None:
+            task_status.started()
+            return
+        instance, release = self._settings.daemon.instance, version("rotator")
+        site = Site(self.fleet, self._timeline, self._metrics.scrape, instance, release)
+        try:
+            async with anyio.create_task_group() as group:
+                await group.start(Server(listen, site.answer, _failed).serve)
+                voice.say("status.opened", listen=str(listen))
+                task_status.started()
+        except* ServerError as errors:
+            raise Refused(str(errors.exceptions[0])) from None
+
+    def close(self) -> None:
+        """Write what could not be written before, if that goes now."""
+        if self.receipts:
+            self.receipts.flush()
+
+    def _writable(self) -> bool:
+        return not (self.receipts and self.receipts.trouble)
+
+
+def bar(crew: Crew, receipts: Receipts | None, settings: Settings) -> None:
+    """Let no rotation begin while receipts are required and cannot be written; what is under way goes on."""
+    if receipts and settings.audit.required:
+        crew.rounds.visitor.barred = receipts.barred
+
+
+def _minters(settings: Settings) -> dict[str, Place]:
+    refs = {name: each.minter.pat for name, each in settings.targets.items() if each.minter and each.minter.pat}
+    return {name: place_of(ref, settings) for name, ref in refs.items() if ref.source is Source.VAULT}
+
+
+def _failed(bug: Exception) -> None:
+    voice.tell("status.failed", "error", exc_info=bug)

@@ -1,0 +1,211 @@
+"""Owns what Prometheus is told, and the only import of its library; what is true of the fleet is fleet's.
+
+States are computed from the fleet at each scrape; only what happened is counted. Every label value comes from
+settings or from a fixed list of ours, so that nothing a target says can make a series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from rotator.engine.visit import Happened
+from rotator.fleet import Fleet, Row
+from rotator.rotation import events as ev
+from rotator.rotation.record import HoldReason, Phase
+from rotator.rotation.telling import tell
+
+_STEPS: dict[type[ev.Event], str] = {
+    ev.Requested: "request",
+    ev.Escalated: "request",
+    ev.Staged: "mint",
+    ev.MintLost: "mint",
+    ev.MintRefused: "mint",
+    ev.NotMinted: "look",
+    ev.Verified: "verify",
+    ev.Rejected: "verify",
+    ev.Overtaken: "publish",
+    ev.Published: "publish",
+    ev.Fenced: "fence",
+    ev.Deferred: "condemn",
+    ev.Condemned: "condemn",
+    ev.Disproved: "condemn",
+    ev.Retired: "revoke",
+    ev.Burned: "burn",
+    ev.Swept: "sweep",
+    ev.PutOnHold: "hold",
+}
+_VERDICTS: dict[type[ev.Event], str] = {
+    ev.Verified: "accepted",
+    ev.Condemned: "accepted",
+    ev.Rejected: "refused",
+    ev.Disproved: "refused",
+}
+_KNOWN_STEPS = frozenset((*_STEPS.values(), "escalate"))
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_PLACE = ("credential", "target")
+
+Writable = Callable[[], bool]
+
+
+class Metrics:
+    """An observer that counts, and the text of a scrape. `receipts`: whether they are written, where there are any."""
+
+    def __init__(self, fleet: Fleet, version: str, receipts: Writable | None = None) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it untyped
+        self._registry = CollectorRegistry()
+        self._registry.register(_FromRecords(fleet, version, receipts))
+        ProcessCollector(registry=self._registry)
+        self._transitions = Counter(
+            "rotator_transitions", "Transitions, by event.", ("target", "event"), registry=self._registry
+        )
+        self._verdicts = Counter(
+            "rotator_target_verdicts", "What targets said of a value.", ("target", "verdict"), registry=self._registry
+        )
+        self._seconds = Histogram(
+            "rotator_step_duration_seconds",
+            "How long steps took.",
+            ("step",),
+            registry=self._registry,
+            buckets=_SECONDS,
+        )
+
+    def __call__(self, happened: Happened) -> None:
+        """Count a transition."""
+        event, target = happened.event, happened.credential.target
+        told = tell(happened.before, event, happened.after)
+        self._transitions.labels(target, told.name).inc()
+        if verdict := _verdict(event):
+            self._verdicts.labels(target, verdict).inc()
+        if step := _step(event):
+            self._seconds.labels(step).observe(happened.seconds)
+
+    def scrape(self) -> bytes:
+        """The text format, version 0.0.4."""
+        return generate_latest(self._registry)
+
+
+def _step(event: ev.Event) -> str:
+    step = event.step if isinstance(event, ev.Faulted) else _STEPS.get(type(event), "")
+    return step if step in _KNOWN_STEPS else ""
+
+
+def _verdict(event: ev.Event) -> str:
+    if isinstance(event, ev.Faulted):
+        return "unknown" if event.step in ("verify", "condemn") else ""
+    return _VERDICTS.get(type(event), "")
+
+
+class _FromRecords(Collector):
+    """States, computed when somebody asks."""
+
+    def __init__(self, fleet: Fleet, version: str, receipts: Writable | None) -> None:
+        self._fleet = fleet
+        self._version = version
+        self._receipts = receipts
+
+    def collect(self) -> Iterable[Metric]:
+        """Every family, in a fixed order; called once more, without a fleet, to learn their names."""
+        yield InfoMetricFamily("rotator_build", "Which rotator this is.", {"version": self._version})
+        yield from self._process()
+        yield from _neighbours(self._fleet)
+        rows = self._fleet.rows()
+        yield from _times(rows)
+        yield from _counts(rows)
+        yield from _phases(rows)
+
+    def _process(self) -> Iterable[Metric]:
+        fleet = self._fleet
+        yield _one("rotator_alive", "1 while workers finish visits.", not fleet.alive())
+        yield _one("rotator_ready", "1 while nothing is overdue or held, and Vault serves us.", not fleet.unready())
+        yield _one("rotator_vault_reachable", "1 while Vault serves us.", not fleet.vault())
+        yield _one("rotator_idle_seconds", "Since a worker last finished a visit.", fleet.silent())
+        if self._receipts is not None:
+            yield _one("rotator_receipts_writable", "1 while receipts are written.", self._receipts())
+
+
+def _one(name: str, words: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, words, float(value))
+
+
+def _neighbours(fleet: Fleet) -> Iterable[Metric]:
+    paused = GaugeMetricFamily("rotator_target_paused", "1 while a target is left alone.", labels=("target",))
+    for target in fleet.targets():
+        paused.add_metric((target.name,), float(bool(target.said)))
+    yield paused
+    refused = GaugeMetricFamily("rotator_minter_refused", "1 while a minter is refused.", labels=("minter",))
+    for minter in fleet.minters():
+        refused.add_metric((minter.name,), float(bool(minter.said)))
+    yield refused
+    words = "When the token that mints expires, where it is itself kept fresh here."
+    ends = GaugeMetricFamily("rotator_minter_expiry_timestamp_seconds", words, labels=("minter",))
+    for name, end in fleet.minter_ends().items():
+        ends.add_metric((name,), end.timestamp())
+    yield ends
+
+
+_TIMES: tuple[tuple[str, str, Callable[[Row], datetime | None]], ...] = (
+    ("next_rotation", "When the next rotation is due.", lambda row: row.next_at),
+    ("published", "When the published value was published.", lambda row: row.summary.published_at),
+    ("expiry", "When the published value expires.", lambda row: row.summary.expires_at),
+    ("due", "Since when a successor is due that is not published; absent when none is.", lambda row: row.due_since),
+    ("revoke_by", "When the living predecessor is dead at the latest.", lambda row: row.revoke_by),
+    ("refused", "Since when the target refuses the published value.", lambda row: row.refused_at),
+    ("held", "Since when the credential waits for a person.", lambda row: row.held_at),
+)
+
+
+def _times(rows: Iterable[Row]) -> Iterable[Metric]:
+    for name, words, of in _TIMES:
+        family = GaugeMetricFamily(f"rotator_credential_{name}_timestamp_seconds", words, labels=_PLACE)
+        for row in rows:
+            if when := of(row):
+                family.add_metric(_labels(row), when.timestamp())
+        yield family
+
+
+_COUNTS: tuple[tuple[str, str, Callable[[Row], float]], ...] = (
+    ("consecutive_failures", "Failures in a row; publication sets it back.", lambda row: row.failures),
+    ("live_predecessors", "Predecessors that may still be accepted.", lambda row: row.predecessors),
+    ("rotation", "The number of the latest rotation.", lambda row: row.summary.rotation),
+    ("seen", "1 once the record was read.", lambda row: row.record is not None),
+    ("broken", "1 while a fault or a bug keeps it from being worked on.", lambda row: row.word == "broken"),
+)
+
+
+def _counts(rows: Iterable[Row]) -> Iterable[Metric]:
+    for name, words, of in _COUNTS:
+        family = GaugeMetricFamily(f"rotator_credential_{name}", words, labels=_PLACE)
+        for row in rows:
+            family.add_metric(_labels(row), float(of(row)))
+        yield family
+
+
+def _phases(rows: Iterable[Row]) -> Iterable[Metric]:
+    phases = GaugeMetricFamily("rotator_credential_phase", "1 for the phase it is in.", labels=(*_PLACE, "phase"))
+    reasons = GaugeMetricFamily("rotator_credential_hold", "1 for why it is held.", labels=(*_PLACE, "reason"))
+    for row in rows:
+        if row.record is None:
+            continue
+        for phase in Phase:
+            phases.add_metric((*_labels(row), phase.value), float(row.record.phase is phase))
+        for reason in HoldReason:
+            if row.record.held and row.record.held.reason is reason:
+                reasons.add_metric((*_labels(row), reason.value), 1.0)
+    yield phases
+    yield reasons
+
+
+def _labels(row: Row) -> tuple[str, str]:
+    return row.credential.name, row.credential.target

@@ -1,0 +1,79 @@
+"""Owns what an OAuth server's answers say: a token with its scope, a refusal, the test call's verdict. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from rotator.ports import Accepted, Refused, Rejected, Unknown, Verdict
+from rotator.providers.http import Answer
+from rotator.providers.oauth_keys import ClientKeys
+from rotator.rotation.secret import Secret
+
+_WORDS = {
+    "invalid_client": "invalid_client, it does not accept how the client proves itself",
+    "invalid_scope": "invalid_scope, a scope that it does not know or does not give to this client",
+    "unauthorized_client": "unauthorized_client, this client may not do this, or its secret is another",
+    "invalid_request": "invalid_request, it wants another form: see client_secret and the send_ keys",
+}
+
+
+class Denied(Refused):
+    """The token endpoint refuses this client, or what it asks for. `error` is the registered word, or empty.
+
+    The word counts, not the status: for the same fault Keycloak 26.4.0 sends 400 where oidc-provider 9.13.3 sends 401.
+    """
+
+    def __init__(self, status: int, error: str) -> None:
+        words = _WORDS.get(error) or error or "no reason that we know"
+        super().__init__(f"the token endpoint answers {status}: {words}")
+        self.error = error
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """An answer of the token endpoint. `scopes` None: it did not say."""
+
+    access_token: Secret
+    asked_at: datetime
+    life: timedelta | None
+    scopes: frozenset[str] | None
+
+
+def granted(document: Any, asked_at: datetime) -> Granted:
+    """Read a token answer (RFC 6749, section 5.1). Raises Refused when it holds no token."""
+    told = document if isinstance(document, dict) else {}
+    value, life, scope = told.get("access_token"), told.get("expires_in"), told.get("scope")
+    if not isinstance(value, str) or not value:
+        raise Refused("the token endpoint's answer holds no access token")
+    seconds = int(life) if isinstance(life, int | str) and str(life).isdecimal() else 0
+    scopes = frozenset(scope.split()) if isinstance(scope, str) else None
+    return Granted(Secret(value), asked_at, timedelta(seconds=seconds) if seconds else None, scopes)
+
+
+def missing_scopes(client: ClientKeys, grant: Granted, *, echoes: bool) -> str:
+    """What is wrong with the granted scope, or nothing. oidc-provider 9.13.3 drops an unknown scope without a word."""
+    if not client.scopes:
+        return ""
+    if grant.scopes is None:
+        told = "the server does not say which scope it granted; if it never does, set echoes_scope = false"
+        return told if echoes else ""
+    lacking = sorted(set(client.scopes) - grant.scopes)
+    return f"the server did not grant: {', '.join(lacking)}" if lacking else ""
+
+
+def judged(answer: Answer, client: ClientKeys) -> Verdict:
+    """What the test call's answer says of the access token and its identity."""
+    if answer.status == 401:
+        hint = "" if client.scopes else ": no `scopes` are asked for, and such a token opens nothing on HaloITSM"
+        return Rejected(f"the probe refuses the access token{hint}")
+    if answer.status == 403:
+        return Rejected("accepted, but scope or role lacks the right that the probe needs", final=True)
+    if answer.status >= 300:
+        return Unknown(f"the probe answers {answer.status}: is its path right?")
+    told = answer.document if isinstance(answer.document, dict) else {}
+    other = sorted(name for name, wanted in client.identity.items() if told.get(name) != wanted)
+    if other:
+        return Rejected(f"the probe tells another identity: {', '.join(other)}", final=True)
+    return Accepted()

@@ -1,0 +1,203 @@
+"""Owns one OAuth server, a HaloITSM perhaps: token requests, the test call, and who signs for a client.
+
+What an answer means for a credential is left to the kinds; transport and its faults to http.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import msgspec
+from anyio import to_thread
+
+from rotator.ports import Accepted, Clock, MinterRefused, Refused, Rejected, Transient, Unknown, Verdict
+from rotator.providers.assertion import ASSERTION_TYPE, Assertion, Form, draft, forged, signed
+from rotator.providers.auth import Bearer, Keyring, Minter
+from rotator.providers.http import Broken, Http, Unsendable
+from rotator.providers.oauth_answer import Denied, Granted, granted, judged
+from rotator.providers.oauth_keys import AccessTokenKeys, AssertionKeys, ClientKeys, OAuthTargetKeys
+from rotator.providers.signing import Algorithm, LocalSigner, PublicKey, Signer, public_key
+from rotator.rotation.credential import Credential
+from rotator.rotation.record import Token
+from rotator.rotation.reference import SecretRef
+from rotator.rotation.secret import Secret
+
+
+@dataclass(slots=True)
+class Signers:
+    """The local signers that were parsed, by where their key is kept."""
+
+    parsed: dict[SecretRef, tuple[Secret, LocalSigner]] = field(default_factory=dict)
+
+
+class OAuthSite:
+    """One authorisation server with its resource server, shared by its credentials."""
+
+    def __init__(self, http: Http, keys: OAuthTargetKeys, keyring: Keyring, clock: Clock) -> None:
+        """Takes over `http`, which aclose() closes."""
+        self.keys = keys
+        self.clock = clock
+        self._http = http
+        self._tokens = http.at(keys.endpoint)
+        self._keyring = keyring
+        self._signers = Signers()
+
+    def minted_by(self, minter: Minter) -> OAuthSite:
+        """The same site: its clients prove themselves, nobody mints for them."""
+        return self
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    # who signs
+
+    async def signer(self, client: ClientKeys) -> Signer:
+        """Whoever signs for this client. Raises Refused when it has no key."""
+        if client.transit_key:
+            return self._keyring.transit(client.transit_key)
+        if client.signing_key is None:
+            raise Refused("this client has no signing key")
+        pem = await self._fetch(client.signing_key)
+        known = self._signers.parsed.get(client.signing_key)
+        if known is None or not known[0].matches(pem):
+            known = pem, await to_thread.run_sync(LocalSigner, pem)
+            self._signers.parsed[client.signing_key] = known
+        return known[1]
+
+    async def _fetch(self, ref: SecretRef) -> Secret:
+        try:
+            return await self._keyring.fetch(ref)
+        except MinterRefused as fault:
+            raise Refused(fault.reason) from None  # one client's trouble is not the whole target's
+
+    async def present_key(self, client: ClientKeys) -> PublicKey:
+        """The public half of the key that would sign now."""
+        return public_key(await (await self.signer(client)).public_pem())
+
+    async def draft(self, client: ClientKeys, expires_at: datetime) -> Assertion:
+        """A new assertion, unsigned, that never outlives the server's maximum age."""
+        now = self.clock.now()
+        if self.keys.max_age is not None:
+            expires_at = min(expires_at, now + self.keys.max_age)
+        certificate = await self._fetch(client.certificate) if client.certificate else None
+        form = Form(
+            client_id=client.client_id,
+            audience=self.keys.aud,
+            issuer=client.assertion_issuer,
+            algorithm=Algorithm(client.algorithm),
+            kid=client.kid,
+            x5t=client.x5t,
+            certificate=certificate,
+            typ=client.typ,
+            backdate=client.backdate,
+        )
+        return draft(form, await self.present_key(client), str(uuid4()), now, expires_at)
+
+    async def seal(self, client: ClientKeys, assertion: Assertion) -> Secret:
+        """The assertion, signed."""
+        return await signed(assertion, await self.signer(client))
+
+    # calls
+
+    async def exchange(
+        self, client: ClientKeys, assertion: Secret | None, wrong_secret: Secret | None = None
+    ) -> Granted:
+        """A token request. Raises Denied, Transient when undecided, Refused for an answer that is no token."""
+        form: dict[str, str | Secret] = {"grant_type": "client_credentials"}
+        if client.send_client_id or assertion is None:
+            form["client_id"] = client.client_id
+        if wrong_secret is not None:
+            form["client_secret"] = wrong_secret
+        elif client.client_secret is not None:
+            form["client_secret"] = await self._fetch(client.client_secret)
+        if assertion is not None:
+            form["client_assertion"] = assertion
+            if client.send_assertion_type:
+                form["client_assertion_type"] = ASSERTION_TYPE
+        if client.scopes:
+            form["scope"] = " ".join(client.scopes)
+        return await self._grant(form)
+
+    async def _grant(self, form: dict[str, str | Secret]) -> Granted:
+        if self.keys.tenant and self.keys.tenant_in == "form":
+            form["tenant"] = self.keys.tenant
+        asked_at = self.clock.now()
+        try:
+            answer = await self._tokens.request("POST", self.keys.query, form=form)
+        except Broken as fault:
+            hint = "; HaloITSM answers so to a wrong tenant: compare it with the API page" if self.keys.tenant else ""
+            raise Transient(fault.reason + hint, retry_after=fault.retry_after) from None
+        if answer.status >= 400:
+            raise Denied(answer.status, answer.error)
+        return granted(answer.document, asked_at)
+
+    async def probe(self, client: ClientKeys, access_token: Secret) -> Verdict:
+        """The test call: the access token must open it, and it must tell the wanted identity."""
+        if not client.probe:
+            return Accepted()
+        try:
+            answer = await self._http.request("GET", client.probe, Bearer(access_token))
+        except Unsendable as fault:
+            return Rejected(fault.reason, final=True)
+        except (Transient, Refused) as fault:
+            return Unknown(fault.reason, fault.retry_after)
+        return judged(answer, client)
+
+    async def unguarded(self, client: ClientKeys) -> str:
+        """Why the probe proves nothing, or nothing: it must refuse a caller without a token."""
+        if not client.probe:
+            return ""
+        answer = await self._http.request("GET", client.probe)
+        return "" if answer.status in (401, 403) else f"the probe accepts anyone: {answer.status} for no token"
+
+    # what a sweep asks; nothing here can be listed
+
+    async def list_tokens(self) -> tuple[Token, ...]:
+        """None: what expires by itself is written down nowhere."""
+        return ()
+
+    async def prune(self, owns: Callable[[str], bool], older_than: timedelta) -> int:
+        """Nothing is left behind."""
+        return 0
+
+    async def control(self, credential: Credential) -> None:
+        """The negative control: a client that cannot sign, or a wrong secret, must be refused. Raises Refused."""
+        client = options_of(credential)
+        if trouble := await self.unguarded(client):
+            raise Refused(trouble)
+        assertion = wrong_secret = None
+        if client.asserts:
+            true = await self.draft(client, self.clock.now() + timedelta(minutes=1))
+            assertion = forged(await self.seal(client, true), await self.seal(client, true.sibling(str(uuid4()))))
+        else:
+            wrong_secret = Secret(str(uuid4()))
+        try:
+            await self.exchange(client, assertion, wrong_secret)
+        except Denied:
+            return
+        raise Refused("this token endpoint accepts anyone: it gave a token to a client that proved nothing")
+
+    async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
+        """What differs between the settings and what the server says of itself (`/api/authinfo`, HaloITSM only)."""
+        del credentials
+        try:
+            answer = await self._http.request("GET", "/api/authinfo")
+        except (Transient, Refused):
+            return []
+        told = answer.document if isinstance(answer.document, dict) else {}
+        found = []
+        if (url := told.get("auth_url")) and str(url).rstrip("/") != self.keys.authority:
+            found.append("the server names another authorisation server in /api/authinfo: compare auth_url")
+        if (tenant := told.get("tenant_id")) and str(tenant) != self.keys.tenant:
+            found.append("the server names another tenant in /api/authinfo: compare tenant")
+        return found
+
+
+def options_of(credential: Credential) -> ClientKeys:
+    """The credential's own keys, of whichever of our kinds it is."""
+    shape = AssertionKeys if credential.kind == "client-assertion" else AccessTokenKeys
+    return msgspec.convert(dict(credential.options), shape)

@@ -1,0 +1,139 @@
+"""Owns signing keys: which are fit, how their public half is named, and a signer in this process.
+
+What is signed is assertion.py's. Keys that never leave Vault sign through the same protocol, see vault/transit.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, Protocol
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+from jwt import get_algorithm_by_name
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from rotator.ports import Refused
+from rotator.rotation.secret import Secret
+
+FEWEST_BITS = 2048  # RFC 7518, sections 3.3 and 3.5
+
+
+class Algorithm(StrEnum):
+    """How an assertion is signed (RFC 7518). PS256 has a salt of 32 bytes, ES256 a signature of 64 raw bytes."""
+
+    PS256 = "PS256"
+    RS256 = "RS256"
+    ES256 = "ES256"
+
+
+class Signer(Protocol):
+    """Whoever holds a private key. Both verbs may raise Transient or Refused."""
+
+    async def public_pem(self) -> str:
+        """The public key that belongs to the next signature, as PEM (SPKI)."""
+        ...
+
+    async def sign(self, algorithm: str, message: bytes) -> bytes:
+        """The signature in the form of RFC 7518."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A public key, parsed once."""
+
+    key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+    thumbprint: str  # RFC 7638, SHA-256
+
+    def verifies(self, algorithm: Algorithm, message: bytes, signature: bytes) -> bool:
+        """Whether the signature is this key's. Raises Refused when key and algorithm do not fit together."""
+        check_fit(algorithm, self.key)
+        checker: Any = get_algorithm_by_name(algorithm.value)
+        return bool(checker.verify(message, self.key, signature))
+
+
+class LocalSigner:
+    """A private key in this process, parsed once: that is a hundred times dearer than a signature."""
+
+    def __init__(self, pem: Secret) -> None:
+        """Takes PEM without a passphrase. Raises Refused without quoting it."""
+        try:
+            key = load_pem_private_key(pem.reveal().encode(), None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise Refused("the signing key cannot be read: it must be a PEM private key without passphrase") from None
+        if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+            raise Refused("the signing key is neither RSA nor EC")
+        self._key = key
+        self._public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+    async def public_pem(self) -> str:
+        """See `Signer`."""
+        return self._public
+
+    async def sign(self, algorithm: str, message: bytes) -> bytes:
+        """See `Signer`. Raises Refused when key and algorithm do not fit together."""
+        check_fit(Algorithm(algorithm), self._key.public_key())
+        signer: Any = get_algorithm_by_name(algorithm)
+        return bytes(signer.sign(message, self._key))
+
+
+@lru_cache(maxsize=1024)
+def public_key(pem: str) -> PublicKey:
+    """The public key in a PEM. Raises Refused for one that is no RSA key of 2048 bits or more, nor one on P-256."""
+    try:
+        key = load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm):
+        raise Refused("the public key cannot be read") from None
+    if isinstance(key, rsa.RSAPublicKey):
+        check_fit(Algorithm.PS256, key)
+        return PublicKey(key, _thumbprint(RSAAlgorithm.to_jwk(key, as_dict=True), ("e", "kty", "n")))
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        check_fit(Algorithm.ES256, key)
+        return PublicKey(key, _thumbprint(ECAlgorithm.to_jwk(key, as_dict=True), ("crv", "kty", "x", "y")))
+    raise Refused("the signing key is neither RSA nor EC")
+
+
+def check_fit(algorithm: Algorithm, key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> None:
+    """Raises Refused when this key must not be used with this algorithm."""
+    if algorithm is Algorithm.ES256:
+        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+            raise Refused("ES256 needs an EC key on the curve P-256")
+    elif not isinstance(key, rsa.RSAPublicKey):
+        raise Refused(f"{algorithm} needs an RSA key")
+    elif key.key_size < FEWEST_BITS:
+        raise Refused(f"the RSA key has {key.key_size} bits; {FEWEST_BITS} are the least")
+
+
+def certificate_mark(pem: Secret, algorithm: str) -> tuple[str, str]:
+    """The header parameter that names a certificate, and its value: `x5t` (sha1) or `x5t#S256` (sha256)."""
+    try:
+        certificate = x509.load_pem_x509_certificate(pem.reveal().encode())
+    except ValueError:
+        raise Refused("the certificate cannot be read: it must be one PEM certificate") from None
+    if algorithm == "sha1":
+        return "x5t", unpadded(certificate.fingerprint(hashes.SHA1()))  # noqa: S303 - a name, fixed by RFC 7515
+    return "x5t#S256", unpadded(certificate.fingerprint(hashes.SHA256()))
+
+
+def unpadded(raw: bytes) -> str:
+    """Base64url without padding, as JOSE writes everything."""
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _thumbprint(jwk: dict[str, Any], members: tuple[str, ...]) -> str:
+    text = json.dumps({name: jwk[name] for name in members}, separators=(",", ":"), sort_keys=True)
+    return unpadded(hashlib.sha256(text.encode()).digest())

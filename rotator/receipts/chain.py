@@ -1,0 +1,106 @@
+"""Owns what a chain of receipts is, and finding where it is broken; offline, from the bytes of the lines alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+START = "0" * 64  # what the first line of all carries
+TORN = "receipts.torn"  # the line before was cut short by a crash; `whole` is the hash of the last line that was not
+LARGEST = 64 * 1024  # bytes of a line
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The end of a chain: how many lines, and the hash of the last."""
+
+    number: int = 0
+    head: str = START
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong. `line` counts from 1 within its file."""
+
+    file: str
+    line: int
+    said: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.said}"
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a look at a chain found."""
+
+    findings: list[Finding] = field(default_factory=list)
+    end: Link = Link()
+    torn: int = 0
+    noted: bool = False  # the head that was noted elsewhere came by
+
+
+def digest(line: bytes) -> str:
+    """The hash of a line, without its newline."""
+    return hashlib.sha256(line).hexdigest()
+
+
+def parse(line: bytes) -> dict[str, Any] | None:
+    """A receipt; None when the line is none."""
+    try:
+        receipt = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    sound = isinstance(receipt, dict) and type(receipt.get("n")) is int and isinstance(receipt.get("previous"), str)
+    return receipt if sound else None
+
+
+def seal(link: Link, content: dict[str, Any]) -> tuple[bytes, Link]:
+    """The next line of the chain, without its newline, and the end it makes."""
+    receipt = {"n": link.number + 1, "previous": link.head, **content}
+    line = json.dumps(receipt, ensure_ascii=True, separators=(",", ":")).encode()
+    return line, Link(link.number + 1, digest(line))
+
+
+def verify(files: Iterable[tuple[str, Iterable[bytes]]], *, noted: str = "") -> Verdict:
+    """Follow one chain through its files, the oldest first. `noted`: a head that was written down elsewhere."""
+    verdict = Verdict(noted=noted in ("", START))
+    for name, lines in files:
+        _follow(verdict, name, lines, noted)
+    return verdict
+
+
+def _follow(verdict: Verdict, name: str, lines: Iterable[bytes], noted: str) -> None:
+    torn: tuple[int, Link] | None = None  # a line that is no receipt, and the end before it
+    for number, raw in enumerate(lines, 1):
+        line = raw.rstrip(b"\n")
+        before, mark = verdict.end, digest(line)
+        receipt = parse(line)
+        if torn is not None:
+            verdict.torn += 1
+            if not _mends(receipt, torn[1]):
+                verdict.findings.append(Finding(name, torn[0], "is not a receipt, and no later line answers for it"))
+            torn = None
+        if receipt is None:
+            torn = (number, before)
+            verdict.end = Link(before.number + 1, mark)
+        else:
+            verdict.findings += (Finding(name, number, said) for said in _faults(receipt, before))
+            verdict.end = Link(receipt["n"], mark)
+        verdict.noted = verdict.noted or mark == noted
+    if torn is not None:
+        verdict.findings.append(Finding(name, torn[0], "is cut short; the daemon answers for it when it starts again"))
+
+
+def _mends(receipt: dict[str, Any] | None, before: Link) -> bool:
+    return receipt is not None and receipt.get("event") == TORN and receipt.get("whole") == before.head
+
+
+def _faults(receipt: dict[str, Any], before: Link) -> Iterator[str]:
+    if receipt["previous"] != before.head:
+        yield "does not follow from the line before it: something was changed, removed, added or moved here or above"
+    elif receipt["n"] != before.number + 1:
+        yield f"is numbered {receipt['n']} after {before.number}"

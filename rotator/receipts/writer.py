@@ -1,0 +1,107 @@
+"""Owns what a receipt says of a transition, and that a trouble with the file never reaches a visit."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import Any
+
+from rotator.engine.visit import Happened
+from rotator.logs.redaction import Redactor
+from rotator.receipts.book import Book, ReceiptsError
+from rotator.receipts.chain import Link
+from rotator.rotation.record import Record
+from rotator.rotation.telling import tell
+
+_KEPT = 10_000  # transitions kept in memory while the file cannot be written
+_AT_ONCE = 256
+
+
+@dataclass(slots=True)
+class Receipts:
+    """An observer. What cannot be written is kept and tried again with the next transition, or when somebody asks.
+
+    `troubled` is told once per trouble, and once, with an empty text, when it is over.
+    """
+
+    book: Book
+    troubled: Callable[[str], None]
+    trouble: str = ""
+    lost: int = 0
+    _waiting: deque[Mapping[str, Any]] = field(default_factory=deque)
+    _redact: Redactor = field(default_factory=Redactor)
+
+    def open(self) -> Link:
+        """Check the end of the file and go on from there. Raises ReceiptsError."""
+        return self.book.open()
+
+    def __call__(self, happened: Happened) -> None:
+        """Write down a transition. Raises nothing that the file could cause."""
+        if len(self._waiting) >= _KEPT:
+            self._waiting.popleft()
+            self.lost += 1
+        self._waiting.append(self._receipt(happened))
+        self.flush()
+
+    def flush(self) -> str:
+        """Write what waits; why that is not possible, or an empty text."""
+        trouble = ""
+        try:
+            while self._waiting:
+                some = [self._waiting[at] for at in range(min(_AT_ONCE, len(self._waiting)))]
+                lost = [{"event": "receipts.lost", "transitions": self.lost}] if self.lost else []
+                self.book.append([*lost, *some])
+                self.lost = 0
+                for _ in some:
+                    self._waiting.popleft()
+        except ReceiptsError as fault:
+            trouble = str(fault)
+        return self.note(trouble)
+
+    def barred(self) -> str:
+        """Why no new rotation may begin, for those who require receipts; the file is tried before this says so."""
+        try:
+            self.book.open()
+        except ReceiptsError as fault:
+            return self.note(str(fault))
+        return self.flush()
+
+    def note(self, trouble: str) -> str:
+        """Take note of a trouble, or of its end."""
+        if trouble != self.trouble:
+            self.trouble = trouble
+            self.troubled(trouble)
+        return trouble
+
+    def _receipt(self, happened: Happened) -> dict[str, Any]:
+        before, event, after = happened.before, happened.event, happened.after
+        told = tell(before, event, after)
+        texts = {name: self._plain(value) for name, value in told.fields.items()}
+        return {
+            "at": event.at.astimezone(UTC).isoformat(timespec="milliseconds"),
+            "by": happened.holder,
+            "credential": happened.credential.name,
+            "target": happened.credential.target,
+            "event": told.name,
+            "from": before.phase.value,
+            "said": self._redact(told.said),
+            "why": after.why.value if after.why else "",
+            "asked_by": self._redact(after.asked_by),
+            **_tokens(after),
+            "detail": texts,
+        }
+
+    def _plain(self, value: object) -> object:
+        return self._redact(value) if isinstance(value, str) else value
+
+
+def _tokens(record: Record) -> dict[str, Any]:
+    """Names and keyed fingerprints of every token that the record knows: who holds a value can be told, never what."""
+    known = {"candidate": record.candidate, "current": record.current, "predecessor": record.predecessor}
+    return {
+        role: {"id": each.token.id, "name": each.token.name, "fingerprint": each.fingerprint}
+        for role, each in known.items()
+        if each is not None
+    }

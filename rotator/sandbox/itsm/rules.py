@@ -1,0 +1,57 @@
+"""Owns the rules by which a server judges a client assertion, and the presets of servers that were measured.
+
+Applying them is left to `assertions`.
+
+    keycloak       Keycloak 26.4.0: one use, 60 s after `iat` at most, one audience as a string, no clock tolerance
+    oidc-provider  node oidc-provider 9.13.3: one use, any age, several audiences, drops unknown scopes silently
+    halo           a guess at Halo 2.218, whose rules nobody has published: PS256 only, secret and assertion together
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """One server's rules. Times are seconds; None: no such limit. `status` is that of most refusals."""
+
+    algorithms: tuple[str, ...] = ("PS256", "RS256", "ES256")
+    audiences: tuple[str, ...] = ("token_url", "issuer")  # or auth_url; empty: any
+    several_audiences: bool = False
+    single_use: bool = True
+    max_age: float | None = 60.0
+    tolerance: float = 0.0  # for which an expired one is still taken
+    ahead: float = 15.0  # by which `iat` and `nbf` may lie in the future
+    needs_jti: bool = True
+    needs_kid: bool = False
+    with_secret: bool = False  # the secret is asked for as well
+    drops_scopes: bool = False  # an unknown scope is ignored, not refused
+    tells_scope: bool = True  # the answer names the granted scope
+    status: int = 400
+    nobody: int = 401  # the status when `iss` or `sub` is missing
+    other_client: tuple[int, str] = (401, "invalid_client")  # when the form names another client than the assertion
+
+
+PRESETS = {
+    "keycloak": Rules(),
+    "oidc-provider": Rules(
+        several_audiences=True,
+        max_age=None,
+        tolerance=15.0,
+        drops_scopes=True,
+        tells_scope=False,
+        status=401,
+        other_client=(400, "invalid_request"),
+    ),
+    "halo": Rules(
+        algorithms=("PS256",),
+        audiences=("token_url", "auth_url", "issuer"),
+        several_audiences=True,
+        single_use=False,
+        max_age=None,
+        needs_jti=False,
+        with_secret=True,
+        status=401,
+    ),
+}

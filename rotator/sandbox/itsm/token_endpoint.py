@@ -1,0 +1,91 @@
+"""Owns the token endpoint: who is this client, what may it have, an access token or a refusal.
+
+How an assertion is judged is left to `assertions`.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+from rotator.sandbox.itsm.applications import Application
+from rotator.sandbox.itsm.assertions import subject
+from rotator.sandbox.itsm.grants import SCOPES
+from rotator.sandbox.itsm.model import ItsmModel
+from rotator.sandbox.itsm.refusals import crash, oauth
+from rotator.sandbox.messages import Request, Response
+
+FORM = "application/x-www-form-urlencoded"
+BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+class TokenEndpoint:
+    """Answers POST /auth/token."""
+
+    def __init__(self, model: ItsmModel) -> None:
+        """Acts on the model."""
+        self._model = model
+
+    def serve(self, request: Request) -> Response:
+        """One token request. Raises Refusal; a wrong tenant is a 500, as seen on hosted instances."""
+        form = _form(request)
+        tenant = (request.parameters("tenant") or [form.get("tenant", "")])[0]
+        if tenant != self._model.tenant:
+            raise crash()
+        if form.get("grant_type") != "client_credentials":
+            raise oauth("unsupported_grant_type", "This grant type is not supported")
+        application = self._authenticated(form)
+        scopes = self._scopes(form.get("scope", ""), application)
+        value = self._model.grants.issue(application.client_id, scopes, self._model.token_life)
+        seconds = int(self._model.token_life.total_seconds())
+        shown: dict[str, object] = {"access_token": value, "token_type": "Bearer", "expires_in": seconds}
+        if self._model.rules.tells_scope and scopes:
+            shown["scope"] = " ".join(sorted(scopes))
+        answer = Response.document(shown)
+        return Response(answer.status, (*answer.headers, ("Cache-Control", "no-store")), answer.body, application.name)
+
+    def _authenticated(self, form: dict[str, str]) -> Application:
+        assertion, rules = form.get("client_assertion", ""), self._model.rules
+        named = subject(assertion) if assertion else form.get("client_id", "")
+        if assertion and not named:
+            raise oauth("invalid_client", "Issuer or subject missing", rules.nobody)
+        if assertion and form.get("client_id", named) != named:
+            status, error = rules.other_client
+            raise oauth(error, "The form names another client", status)
+        application = self._model.client(named)
+        if application is None:
+            raise oauth("invalid_client", "The specified 'client_id' parameter is invalid.", 401)
+        if form.get("client_secret") and not application.knows(form["client_secret"]):
+            raise oauth("invalid_client", "The specified client credentials are invalid.", 401)
+        if application.demands_assertion:
+            self._check_assertion(form, assertion, application)
+        if not form.get("client_secret") and (rules.with_secret or not application.demands_assertion):
+            raise oauth("invalid_client", "The 'client_secret' parameter is missing.", 401)
+        return application
+
+    def _check_assertion(self, form: dict[str, str], assertion: str, application: Application) -> None:
+        if not assertion:
+            raise oauth("invalid_client", "A client assertion is required", self._model.rules.status)
+        if form.get("client_assertion_type") != BEARER:
+            raise oauth("invalid_client", "The assertion type is missing or unknown", self._model.rules.status)
+        self._model.assertions.check(assertion, application, self._model.rules, self._model.names())
+
+    def _scopes(self, wanted: str, application: Application) -> frozenset[str]:
+        """A request without scope is granted none: 200, and a token that no call takes."""
+        asked = set(wanted.split())
+        if asked - SCOPES and not self._model.rules.drops_scopes:
+            raise oauth("invalid_scope", "The specified 'scope' parameter is not valid.")
+        asked &= SCOPES
+        if "all" in application.scopes:
+            return frozenset(asked)
+        if asked - set(application.scopes) and not self._model.rules.drops_scopes:
+            raise oauth("invalid_request", "This client application is not allowed to use the specified scope.")
+        return frozenset(asked & set(application.scopes))
+
+
+def _form(request: Request) -> dict[str, str]:
+    if request.media_type != FORM:
+        raise oauth("invalid_request", "The body is not a form")
+    pairs = parse_qsl(request.body.decode("ascii", "replace"), keep_blank_values=True)
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise oauth("invalid_request", "A parameter is repeated")
+    return dict(pairs)

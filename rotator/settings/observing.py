@@ -1,0 +1,60 @@
+"""Owns the [status] and [audit] sections: where the daemon may be looked at, and where its receipts go."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+
+from rotator.settings.faults import WrongValueError
+from rotator.settings.model import Audit, Listen, Status
+from rotator.settings.section import Section
+from rotator.settings.values import file, flag, text
+
+_FORMS = 'write "127.0.0.1:9464", "[::1]:9464" or "unix:/run/rotator/status.sock"'
+_ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<four>[0-9.]+|localhost)):(?P<port>[0-9]{1,5})")
+_LONGEST = 107  # bytes of a unix socket's path
+
+
+def listen(value: object) -> Listen:
+    """An address to listen on. A name is refused: what it resolves to may change behind everybody's back."""
+    said = text(value)
+    if said.startswith("unix:"):
+        path = file(said.removeprefix("unix:"))
+        if len(path.encode()) > _LONGEST:
+            raise WrongValueError(f"is longer than the {_LONGEST} bytes a unix socket's path may have")
+        return Listen(path=path)
+    found = _ADDRESS.fullmatch(said)
+    if found is None or not 0 < int(found["port"]) < 65536:
+        raise WrongValueError(f"is no address to listen on: {_FORMS}")
+    try:
+        host = ip_address(found["six"] or found["four"].replace("localhost", "127.0.0.1"))
+    except ValueError:
+        raise WrongValueError(f"is no address to listen on: {_FORMS}") from None
+    return Listen(str(host), int(found["port"]))
+
+
+def read_status(section: Section) -> Status:
+    """The [status] section."""
+    remote = section.take("allow_remote", flag, False)
+    where = section.take("listen", listen, None)
+    if where and where.host and not ip_address(where.host).is_loopback and not remote:
+        section.fault(
+            "listen",
+            "can be reached from other hosts, and whoever reaches it may look: listen on 127.0.0.1,"
+            " or set allow_remote = true",
+        )
+    section.finish()
+    return Status(where, remote)
+
+
+def read_audit(section: Section) -> Audit:
+    """The [audit] section."""
+    audit = Audit(
+        file=section.take("file", file, ""),
+        required=section.take("required", flag, False),
+        sync=section.take("sync", flag, True),
+    )
+    if audit.required and not section.has("file"):
+        section.fault("required", 'needs a file to write to; add file = "/var/lib/rotator/receipts.jsonl"')
+    section.finish()
+    return audit

@@ -1,0 +1,12 @@
+"""Owns what people and machines may look at over HTTP: probes, scrape, document and page; it changes nothing.
+
+What is true of the fleet is fleet's, what is counted is metrics'; both are handed in.
+"""
+
+from __future__ import annotations
+
+from rotator.status.server import Server, ServerError
+from rotator.status.site import Site
+from rotator.status.timeline import Timeline
+
+__all__ = ["Server", "ServerError", "Site", "Timeline"]

@@ -1,0 +1,102 @@
+"""Owns what is found at which path, and the headers that every answer carries; how it travels is server's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import resources
+from urllib.parse import unquote
+
+from rotator.fleet import Fleet, Mark
+from rotator.status.document import document
+from rotator.status.frame import page
+from rotator.status.html import el
+from rotator.status.overview import overview
+from rotator.status.single import single
+from rotator.status.timeline import Timeline
+
+_TEXT, _HTML, _JSON = "text/plain; charset=utf-8", "text/html; charset=utf-8", "application/json"
+_SCRAPE = "text/plain; version=0.0.4; charset=utf-8"
+_FILES = {
+    "/page.css": "text/css; charset=utf-8",
+    "/live.js": "text/javascript; charset=utf-8",
+    "/icon.svg": "image/svg+xml",
+}
+_REASONS = 20  # of not being ready; the page has them all
+_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = (
+    ("Content-Security-Policy", _POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cache-Control", "no-store"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status, what the body is, and the body."""
+
+    status: int
+    kind: str
+    body: bytes
+
+
+@dataclass(slots=True)
+class Site:
+    """Every path there is. `scrape`: the metrics."""
+
+    fleet: Fleet
+    timeline: Timeline
+    scrape: Callable[[], bytes]
+    instance: str
+    version: str
+    _files: dict[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        here = resources.files("rotator.status")
+        self._files = {path: (here / path[1:]).read_bytes() for path in _FILES}
+
+    def answer(self, path: str) -> Answer:
+        """What is found there. The query is not looked at."""
+        path = path.partition("?")[0]
+        if path in _FILES:
+            return Answer(200, _FILES[path], self._files[path])
+        match path:
+            case "/":
+                return Answer(200, _HTML, overview(self.fleet, self.instance, self.version))
+            case "/livez":
+                return _probe(self.fleet.alive(), "alive")
+            case "/readyz":
+                return _probe("\n".join(_shortened(self.fleet.unready())), "ready")
+            case "/metrics":
+                return Answer(200, _SCRAPE, self.scrape())
+            case "/status.json":
+                return Answer(200, _JSON, document(self.fleet, self.instance, self.version))
+        return self._credential(path)
+
+    def _credential(self, path: str) -> Answer:
+        before, _, name = path.partition("/credential/")
+        row = None if before else self.fleet.row(unquote(name))
+        if row is None:
+            return Answer(404, _HTML, self._missing())
+        moments = self.timeline.of(row.credential.name)
+        return Answer(200, _HTML, single(self.fleet, row, moments, self.instance, self.version))
+
+    def _missing(self) -> bytes:
+        words = "Nothing is found here. Perhaps the credential is no longer in the settings."
+        parts = (el("h1", "Not found"), el("p", words), el("p", el("a", "← All credentials", href="/")))
+        return page("Not found", Mark.WATCH, self.instance, self.version, self.fleet.clock.now(), *parts)
+
+
+def _probe(trouble: str, fine: str) -> Answer:
+    return Answer(503 if trouble else 200, _TEXT, f"{trouble or fine}\n".encode())
+
+
+def _shortened(reasons: list[str]) -> list[str]:
+    left = len(reasons) - _REASONS
+    return [*reasons[:_REASONS], *([f"and {left} more"] if left > 0 else [])]

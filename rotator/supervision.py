@@ -1,0 +1,114 @@
+"""Owns what the service manager hears of a running daemon: ready, reloading, one line of status, signs of life.
+
+How it is said is notify.py's, whether we count as alive pulse.py's; a manager that asks for nothing hears nothing.
+"""
+
+from __future__ import annotations
+
+import time
+
+from rotator.app import App
+from rotator.glance import glance
+from rotator.logs import voice
+from rotator.logs.redaction import Redactor
+from rotator.notify import Notifier
+from rotator.pulse import Pulse, Sign
+from rotator.settings import Settings
+
+_LOOK = 5.0  # seconds between two status lines
+_PATIENCE = 60.0  # seconds we ask for, again and again, while a start or a stop takes its time
+
+
+class Supervision:
+    """What the manager is told, and what its watchdog is fed with."""
+
+    def __init__(self, settings: Settings, notifier: Notifier | None = None) -> None:
+        self._ear = notifier or Notifier()
+        self._blot = Redactor()
+        self._said = ""
+        self._refused = ""
+        self._ready = self._stopping = self._starving = False
+        self._moved = 0.0  # the clock of the crew, which need not be ours
+        tick, lease = settings.daemon.tick.total_seconds(), settings.daemon.lease.total_seconds()
+        self.pulse = Pulse(time.monotonic(), tick=tick, lease=lease)
+
+    # --- told by the daemon -----------------------------------------------------------------------------------------
+
+    def waiting(self, reason: str) -> None:
+        """It cannot start yet, through no fault of its own."""
+        self._ear.extend(_PATIENCE)
+        self._say(f"Waiting for Vault: {reason}")
+
+    def ready(self, app: App) -> None:
+        """Every name was looked at once."""
+        self._ready = True
+        self._say(self._line(app))
+        self._ear.ready()
+
+    def reloading(self) -> None:
+        """The settings are being read again."""
+        if self._ready:
+            self._ear.reloading()
+
+    def reloaded(self, refused: str = "") -> None:
+        """They were read. `refused`: the first fault in words, when the old ones stay in force."""
+        self._refused = refused
+        if refused:
+            self._say(self._line())
+        if self._ready:
+            self._ear.ready()
+
+    def stopping(self) -> None:
+        """The end has begun."""
+        self._stopping = True
+        self._ear.stopping()
+        self._say("Stopping: steps under way end at their next boundary")
+
+    # --- signs of life ----------------------------------------------------------------------------------------------
+
+    def felt(self, sign: Sign) -> None:
+        """Something moved just now."""
+        self.pulse.felt(sign, time.monotonic())
+
+    async def keep(self, app: App) -> None:
+        """Tell how the fleet is and, while all signs are felt, feed the watchdog at half its period. Never ends."""
+        pause = min(_LOOK, (self._ear.watchdog or 2 * _LOOK) / 2)
+        while True:
+            self._look(app)
+            await app.clock.sleep(pause)
+
+    def missing(self) -> str:
+        """The signs that are missing, in words; empty when all is well."""
+        return self.pulse.still(time.monotonic())
+
+    def _look(self, app: App) -> None:
+        if app.crew.idle or app.crew.moved > self._moved:
+            self._moved = app.crew.moved
+            self.felt(Sign.WORKER)
+        missing = self.missing()
+        if not missing:
+            self._thrive()
+        elif not self._starving:
+            voice.warn("watchdog.starved", said=missing)
+        self._starving = bool(missing)
+        if self._ear.heard and not self._stopping:
+            self._say(self._line(app, missing))
+
+    def _thrive(self) -> None:
+        self._ear.alive()
+        if self._stopping or not self._ready:
+            self._ear.extend(_PATIENCE)
+
+    def _line(self, app: App | None = None, missing: str = "") -> str:
+        parts = [f"Settings refused, the old ones stay: {self._refused}"] if self._refused else []
+        if app:
+            trouble = app.crew.health.vault.reason
+            parts += [missing] if missing else []
+            parts += [f"Vault: {trouble}"] if trouble else []
+            parts.append(glance(app.settings.credentials, app.crew.seen, app.clock.now()))
+        return ". ".join(parts)
+
+    def _say(self, line: str) -> None:
+        if line != self._said:
+            self._said = line
+            self._ear.status(self._blot(line))

@@ -1,0 +1,228 @@
+"""`rotate now` as its caller sees it: whom it concerns, how it is followed, how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import aclosing, asynccontextmanager
+from types import SimpleNamespace
+
+import anyio
+import pytest
+
+from rotator import now
+from rotator.clockwork import SystemClock
+from rotator.engine.asked import Asked
+from rotator.engine.visit import Happened, Seen
+from rotator.now import Demand, demand, follow, select
+from rotator.rotation.events import Verified
+from rotator.rotation.record import Failure, Phase
+from rotator.rotation.steps import Wait
+from tests.rotation.builders import DAY, HOUR, NOW, SECOND, credential, published, record
+
+pytestmark = pytest.mark.anyio
+
+SETTINGS = SimpleNamespace(
+    credentials={
+        "blog/bot": credential(name="blog/bot", labels={"team": "web", "tier": "1"}),
+        "blog/ci": credential(name="blog/ci", labels={"team": "web"}),
+        "shop": credential(name="shop"),
+    }
+)
+
+
+class App:
+    """What `follow` needs: a crew whose asks the test answers."""
+
+    def __init__(self) -> None:
+        self.crew, self.clock, self.seen = self, SystemClock(), {}
+        self.asked: dict[str, Asked] = {}
+
+    def ask(self, name, ask, *, patient) -> Asked:
+        self.asked[name] = Asked(ask, patient)
+        return self.asked[name]
+
+    def answer(self, name: str, phase: Phase, **changes) -> None:
+        """The crew hears of a record, and tells who asked."""
+        asked = self.asked[name]
+        at = asked.ask.at + SECOND
+        if asked.hears(record(phase, **{"current": published(2, at), **changes})):
+            asked.done.set()
+
+
+@pytest.fixture
+def app() -> App:
+    return App()
+
+
+@asynccontextmanager
+async def following(app: App, names: tuple[str, ...], **wanted):
+    """Lines of one `now`, and where happenings go in."""
+    send, receive = anyio.create_memory_object_stream[Happened](16)
+    with send, receive:
+        async with aclosing(follow(app, names, Demand(names=names, **wanted), receive)) as lines:
+            yield lines, send
+
+
+async def ended(app: App, names: tuple[str, ...], then: Callable[[], object], **wanted) -> list[dict]:
+    """Every line of a `now`, during which `then` is called once."""
+    async with following(app, names, **wanted) as (lines, _), anyio.create_task_group() as group:
+
+        async def soon() -> None:
+            await anyio.sleep(0.02)
+            then()
+
+        group.start_soon(soon)
+        with anyio.fail_after(5):
+            return [line async for line in lines]
+
+
+# --- whom it concerns -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        (Demand(names=("shop",)), ("shop",)),
+        (Demand(everything=True), ("blog/bot", "blog/ci", "shop")),
+        (Demand(labels={"team": "web"}), ("blog/bot", "blog/ci")),
+        (Demand(labels={"team": "web", "tier": "1"}), ("blog/bot",)),
+        (Demand(names=("shop",), labels={"tier": "1"}), ("blog/bot", "shop")),
+    ],
+)
+def test_names_labels_and_all_choose_together(wanted: Demand, names: tuple[str, ...]) -> None:
+    assert select(SETTINGS, wanted) == (names, "")
+
+
+def test_an_unknown_name_selects_nothing_and_suggests_one() -> None:
+    names, wrong = select(SETTINGS, Demand(names=("shop", "blog/bott")))
+    assert names == ()
+    assert wrong == "no credential is called 'blog/bott'; did you mean `blog/bot`?"
+
+
+@pytest.mark.parametrize("wanted", [Demand(), Demand(labels={"team": "nobody"})])
+def test_a_demand_that_concerns_nobody_is_wrong(wanted: Demand) -> None:
+    assert select(SETTINGS, wanted)[1].startswith("nothing selected")
+
+
+@pytest.mark.parametrize("within", [0, -1, 1e9, float("nan"), float("inf"), "soon", None])
+def test_a_time_that_cannot_be_is_the_usual_one(within: object) -> None:
+    assert demand({"within": within}).within == now.PATIENCE
+
+
+@pytest.mark.parametrize("wrong", [5, "bot", {"a": 1}, [5, None, ["bot"]]])
+def test_names_that_are_none_are_left_out(wrong: object) -> None:
+    assert demand({"names": wrong, "labels": wrong if not isinstance(wrong, dict) else 5}).names == ()
+
+
+def test_only_true_is_true() -> None:
+    assert not any(demand({"emergency": wrong}).emergency for wrong in ("yes", 1, [1]))
+    assert demand({"emergency": True, "patient": True, "everything": True}) == Demand(
+        everything=True, emergency=True, patient=True
+    )
+
+
+# --- how it ends ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("phase", "changes", "code", "said"),
+    [
+        (Phase.SETTLED, {}, 0, "rotation 2: t2.1 is live at kv/blog/bot; no predecessor"),
+        (Phase.PUBLISHED, {}, 0, "rotation 2: t2.1 is live at kv/blog/bot; the predecessor is in grace"),
+        (Phase.PUBLISHED, {"current": published(2, NOW - DAY)}, 75, "--emergency ends the grace"),
+        (Phase.HELD, {}, 3, "held: look at it"),
+    ],
+    ids=["done", "published", "in grace", "held"],
+)
+async def test_the_answer_decides_exit_and_words(app: App, phase: Phase, changes, code: int, said: str) -> None:
+    lines = await ended(app, ("bot",), lambda: app.answer("bot", phase, **changes))
+    assert lines[-1]["exit"] == code
+    assert said in lines[-1]["verdicts"][0]["said"]
+
+
+async def test_a_failure_says_at_what_and_when_it_is_tried_again(app: App) -> None:
+    def fail() -> None:
+        at = app.asked["bot"].ask.at + SECOND
+        app.answer("bot", Phase.SETTLED, current=None, failure=Failure("mint", "no", at), retry_at=NOW + HOUR)
+
+    last = (await ended(app, ("bot",), fail))[-1]
+    assert last["exit"] == 1
+    assert last["verdicts"][0]["said"] == "given up for now at mint: no; tried again 2026-03-01 13:00:00Z"
+
+
+async def test_of_many_the_gravest_decides(app: App) -> None:
+    def answers() -> None:
+        app.answer("a", Phase.SETTLED)
+        app.answer("b", Phase.HELD)
+
+    assert (await ended(app, ("a", "b"), answers))[-1]["exit"] == 3
+
+
+async def test_without_an_answer_in_time_it_is_undecided_and_says_what_it_waits_for(app: App) -> None:
+    app.seen["bot"] = Seen(None, Wait(None, "worked on by host-b"))
+    last = (await ended(app, ("bot",), lambda: None, within=0.1))[-1]
+    assert last["exit"] == 75
+    assert last["verdicts"][0]["said"].startswith("undecided: worked on by host-b; it goes on")
+
+
+@pytest.mark.parametrize("until", [None, NOW + 365 * 10 * DAY])
+async def test_it_ends_early_when_nothing_can_come_of_it_in_time(app: App, until) -> None:
+    def put_off() -> None:
+        app.asked["bot"].wait = Wait(until, "the minter's token is refused")
+        app.seen["bot"] = Seen(None, app.asked["bot"].wait)
+
+    last = (await ended(app, ("bot",), put_off, within=300))[-1]
+    assert last["exit"] == 75
+    assert "the minter's token is refused" in last["verdicts"][0]["said"]
+
+
+async def test_a_patient_caller_whose_predecessor_outlives_its_patience_hears_what_is_live(app: App) -> None:
+    def in_grace() -> None:
+        app.answer("bot", Phase.PUBLISHED)
+        app.asked["bot"].wait = Wait(NOW + 365 * 10 * DAY, "predecessor in grace")
+        app.seen["bot"] = Seen(None, app.asked["bot"].wait)
+
+    last = (await ended(app, ("bot",), in_grace, patient=True))[-1]
+    assert last["exit"] == 75
+    assert "undecided: predecessor in grace" in last["verdicts"][0]["said"]
+    assert last["verdicts"][0]["said"].endswith("rotation 2: t2.1 is live at kv/blog/bot")
+
+
+async def test_an_ask_that_is_closed_ends_with_the_reason(app: App) -> None:
+    last = (await ended(app, ("bot",), lambda: app.asked["bot"].close("the daemon is stopping")))[-1]
+    assert last["exit"] == 75
+    assert last["verdicts"][0]["said"].startswith("undecided: the daemon is stopping")
+
+
+async def test_progress_is_told_of_the_asked_only_and_all_of_it_before_the_verdict(app: App) -> None:
+    async with following(app, ("bot",)) as (lines, send):
+        first = [await anext(lines) for _ in [send.send_nowait(happened("bot"))]]
+        for name in ("other", "bot", "bot"):
+            send.send_nowait(happened(name))
+        app.answer("bot", Phase.SETTLED)
+        rest = [line async for line in lines]
+    assert [line.get("credential") for line in (*first, *rest)] == ["bot", "bot", "bot", None]
+
+
+async def test_who_waits_long_gets_a_sign_of_life(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(now, "_SIGN", 0.0)
+    app.seen["bot"] = Seen(None, Wait(None, "predecessor in grace"))
+    async with following(app, ("bot", "ci"), within=300) as (lines, _):
+        assert await anext(lines) == {"waiting": 2, "said": "bot: predecessor in grace"}
+
+
+async def test_thousands_of_verdicts_come_in_lines_of_a_bearable_length(app: App) -> None:
+    names = tuple(f"bot-{number}" for number in range(1001))
+
+    def all_done() -> None:
+        for name in names:
+            app.answer(name, Phase.SETTLED)
+
+    lines = await ended(app, names, all_done)
+    assert [len(line["verdicts"]) for line in lines] == [200, 200, 200, 200, 200, 1]
+    assert [line.get("exit") for line in lines] == [None] * 5 + [0]
+
+
+def happened(name: str) -> Happened:
+    before = record(Phase.STAGED)
+    return Happened(credential(name=name), before, Verified(NOW, 1), before, 0.1, "me")

@@ -1,0 +1,193 @@
+"""The commands as people and machines use them: exit codes, tables, JSON, and what they leave untouched."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rotator.cli import COMMANDS
+from rotator.providers.halo_record import wish
+from rotator.providers.keys import HaloPatKeys
+from rotator.sandbox.openbao import OpenBaoError
+from rotator.sandbox.world import World
+from tests.system.daemon import rotate
+from tests.system.quick import quick
+from tests.system.truth import PATS, journal
+
+pytestmark = pytest.mark.system
+
+
+def journals(world: World) -> dict[str, dict]:
+    """Every journal document, as it stands."""
+    return {name: journal(world, name) for name in world.credentials}
+
+
+@pytest.fixture(scope="module")
+def path(world: World) -> Path:
+    """Settings; nothing was done yet when the first test begins."""
+    return quick(world)
+
+
+# The first tests go by the order of the file: from a world in which nothing happened to one with a story.
+
+
+def test_help_names_every_command_and_each_has_its_own() -> None:
+    said = subprocess.run([sys.executable, "-m", "rotator", "--help"], capture_output=True, text=True, timeout=30)
+    assert said.returncode == 0
+    assert all(f"  {name}" in said.stdout for name in COMMANDS)
+    assert "75 busy or undecided" in said.stdout.replace("\n", " ").replace("  ", " ")
+
+
+def test_before_anything_was_done_plan_says_so_and_leaves_journal_and_target_untouched(
+    world: World, path: Path
+) -> None:
+    tokens = world.halo.tokens()
+    ended = rotate(path, "plan")
+    assert ended.returncode == 0, ended.stderr
+    heads, first, _ = ended.stdout.splitlines()
+    assert heads.split() == ["NAME", "TARGET", "PHASE", "NEXT"]
+    assert first.split(maxsplit=3) == ["blog-ci", "halo", "settled", "rotate now (missing): nothing published yet"]
+    assert journals(world) == {"blog-ci": {}, "blog-web": {}}
+    assert world.halo.tokens() == tokens
+
+
+def test_explain_of_an_untouched_credential_says_what_comes_next(path: Path) -> None:
+    assert rotate(path, "explain", "blog-ci").stdout.splitlines() == [
+        "Nothing was ever done for this credential.",
+        "Next: rotate now (missing): nothing published yet.",
+    ]
+
+
+def test_due_does_what_is_due_and_prints_one_document(path: Path) -> None:
+    ended = rotate(path, "due", "--json")
+    assert ended.returncode == 0, ended.stderr
+    rows = json.loads(ended.stdout)
+    assert [(row["name"], row["phase"], row["rotation"], row["trouble"]) for row in rows] == [
+        ("blog-ci", "settled", 1, ""),
+        ("blog-web", "settled", 1, ""),
+    ]
+    assert rows[0]["published_at"].endswith("+00:00")
+
+
+def test_now_in_json_is_one_document_per_line_and_ends_with_the_verdict(path: Path) -> None:
+    ended = rotate(path, "now", "--label", "team=web", "--json")
+    assert ended.returncode == 0, ended.stderr
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert {line["credential"] for line in lines[:-1]} == {"blog-ci"}
+    assert lines[-1]["exit"] == 0
+    assert lines[-1]["verdicts"][0]["answer"] in ("done", "published")
+
+
+def test_now_that_is_patient_for_less_than_the_grace_ends_at_once_with_75(world: World) -> None:
+    slow = quick(world, "slow", defaults={"retire": {"after": "1h"}})
+    ended = rotate(slow, "now", "blog-web", "--wait", "--within", "3000", seconds=30)
+    assert ended.returncode == 75
+    assert "blog-web: open: undecided: predecessor in grace" in ended.stdout
+    assert "is live at secret/apps/blog-web/halo" in ended.stdout
+
+
+def test_status_is_a_table_for_people(path: Path) -> None:
+    ended = rotate(path, "status")
+    assert ended.returncode == 0
+    heads, ci, web = ended.stdout.splitlines()
+    assert heads.split() == ["NAME", "PHASE", "ROT", "LIVE", "AGE", "EXPIRES", "NEXT"]
+    assert ci.split()[0] == "blog-ci"
+    assert web.split()[:4] == ["blog-web", "published", "2", "2"]
+
+
+def test_explain_tells_the_story_in_sentences(path: Path) -> None:
+    ended = rotate(path, "explain", "blog-web")
+    assert ended.returncode == 0
+    assert "is live; its predecessor" in ended.stdout
+    assert "because: asked, asked by" in ended.stdout
+    assert ended.stdout.splitlines()[-1].startswith("Next: ")
+
+
+def test_looking_changes_nothing(world: World, path: Path) -> None:
+    before, tokens = journals(world), world.halo.tokens()
+    for command in (["plan", "--json"], ["status", "--json"], ["explain", "blog-ci"]):
+        assert rotate(path, *command).returncode == 0
+    assert journals(world) == before
+    assert world.halo.tokens() == tokens
+
+
+def test_strays_are_found_reaped_and_gone(world: World, path: Path) -> None:
+    stem = journal(world, "blog-ci")["stem"]
+    status, _ = world.halo.call("POST", PATS, wish(f"{stem}-r1-a3", None, HaloPatKeys()))
+    assert status == 200
+    found = rotate(path, "strays", "--json")
+    assert found.returncode == 1
+    assert [(row["target"], row["state"]) for row in json.loads(found.stdout)] == [("halo", "stray")]
+    assert rotate(path, "strays", "--reap").returncode == 0
+    assert rotate(path, "strays").stdout == "no strays\n"
+
+
+@pytest.mark.parametrize("command", [["status"], ["plan"], ["explain"], ["now"]])
+def test_an_unknown_name_is_a_usage_error_with_a_suggestion(path: Path, command: list[str]) -> None:
+    ended = rotate(path, *command, "blog-cj")
+    assert ended.returncode == 2
+    assert "no credential is called 'blog-cj'; did you mean `blog-ci`?" in ended.stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize("arguments", [["--within", "-1"], ["--within", "1e9"], ["--label", "x"], []])
+def test_a_wish_that_makes_no_sense_is_a_usage_error(path: Path, arguments: list[str]) -> None:
+    assert rotate(path, "now", *arguments).returncode == 2
+
+
+def test_settings_with_faults_end_with_78_and_all_of_them(tmp_path: Path) -> None:
+    bad = tmp_path / "rotator.toml"
+    bad.write_text('[vault]\naddress = "nowhere"\n[credentials.x]\ntarget = "none"\n')
+    ended = rotate(bad, "plan")
+    assert ended.returncode == 78
+    assert f"{bad}:2: vault.address" in ended.stderr
+    assert "nothing was done" in ended.stderr
+    assert rotate(tmp_path / "missing.toml", "status").returncode == 78
+
+
+def test_a_journal_that_was_deleted_is_shown_beside_the_others_and_ends_status_with_1(world: World, path: Path) -> None:
+    document = f"{world.mount}/data/rotator/journal/blog-web"
+    world.bao.call("DELETE", document)
+    try:
+        ended = rotate(path, "status")
+        assert ended.returncode == 1
+        _, ci, web = ended.stdout.splitlines()
+        assert ci.split()[1] != "unreadable"
+        assert web.split()[1] == "unreadable"
+        assert "was deleted" in web
+        due = rotate(path, "due", "--within", "60", seconds=30)
+        assert due.returncode == 1  # it does what can be done, and does not wait for what cannot
+    finally:
+        versions = world.bao.call("GET", f"{world.mount}/metadata/rotator/journal/blog-web")["data"]["versions"]
+        world.bao.call(
+            "POST", f"{world.mount}/undelete/rotator/journal/blog-web", {"versions": [max(map(int, versions))]}
+        )
+
+
+def test_held_is_3_and_unreachable_is_75(world: World, path: Path) -> None:
+    world.bao.call("POST", f"{world.mount}/data/apps/blog-ci/halo", {"data": {"token": "written-by-hand"}})
+    assert rotate(path, "now", "blog-ci").returncode == 3
+    held = rotate(path, "status", "blog-ci", "--json")
+    assert held.returncode == 3
+    assert json.loads(held.stdout)[0]["phase"] == "held"
+    nowhere = quick(world, "nowhere", vault="http://127.0.0.1:9")
+    ended = rotate(nowhere, "status")
+    assert ended.returncode == 75
+    assert ended.stderr.startswith("rotate: ")
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_pass_that_may_not_last_ends_in_time_although_the_target_hangs(world: World) -> None:
+    world.add("late")
+    try:
+        world.halo.fault(kind="slow", method="GET", path="rotator-control", delay=5, times=None)
+        ended = rotate(quick(world, "hasty", only=["late"]), "due", "--within", "1", seconds=30)
+        assert ended.returncode == 75
+    finally:
+        world.halo.call("DELETE", "/_sandbox/faults")
+        del world.credentials["late"]
+        with pytest.raises(OpenBaoError):
+            world.bao.call("GET", f"{world.mount}/data/apps/late/halo")

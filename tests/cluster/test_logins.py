@@ -1,0 +1,218 @@
+"""Settings as a cluster has them, all the way into a real OpenBao: TLS, a namespace, every login of a workload."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from rotator.ports import StoreRefused
+from rotator.rotation.credential import Place
+from rotator.rotation.secret import Secret
+from rotator.sandbox.world import to_toml
+from rotator.settings import load
+from rotator.vault.kv import Kv
+from rotator.vault.session import Session
+from rotator.wiring import connection, vault_login
+from tests.cluster.authority import Authority
+from tests.cluster.conftest import TlsOpenBao
+from tests.cluster.token_review import ISSUER, Cluster
+from tests.vault.worlds import WallClock
+
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
+POLICY = 'path "secret/data/*" { capabilities = ["create", "update", "read"] }'
+OWN = 'path "auth/token/revoke-self" { capabilities = ["update"] }'
+WRONG = [
+    {"account": "other", "namespace": "rotator"},
+    {"account": "rotator", "namespace": "other"},
+    {"account": "rotator", "namespace": "rotator", "audience": "somebody-else"},
+    {"account": "rotator", "namespace": "rotator", "age": timedelta(hours=1)},
+]
+WRONG_IDS = ["account", "namespace", "audience", "expired"]
+GRANTED = {"token_policies": ["rotator"], "token_no_default_policy": True, "token_ttl": "30m"}
+
+
+class Tenant:
+    """A namespace of Vault with an engine, a policy and one login method; and the settings of a daemon for it."""
+
+    def __init__(self, bao: TlsOpenBao, folder: Path, method: str) -> None:
+        self.bao, self.method = bao, method
+        self.name = f"team-{uuid4().hex[:8]}"
+        self.folder = folder
+        self.bao.call("POST", f"sys/namespaces/{self.name}", {})
+        self.call("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+        self.bao.await_kv(f"{self.name}/secret")
+        self.call("sys/policies/acl/rotator", {"policy": f"{POLICY}\n{OWN}"})
+        self.call(f"sys/auth/{method}", {"type": method})
+
+    def call(self, path: str, body: dict[str, Any]) -> None:
+        """A request as the operator, in the namespace."""
+        self.bao.call("POST", f"{self.name}/{path}", body)
+
+    def keep(self, secret: Secret, name: str = "token") -> Path:
+        """A secret in a file, as the kubelet or a CI system leaves it."""
+        path = self.folder / f"{self.name}-{name}"
+        path.write_text(secret.reveal())
+        path.chmod(0o600)
+        return path
+
+    def session(self, **auth: Any) -> Session:
+        """What a daemon with these settings would talk to Vault through."""
+        vault = {"address": self.bao.tls_address, "ca_file": str(self.bao.ca_file), "namespace": self.name}
+        path = self.folder / f"{self.name}.toml"
+        path.write_text(to_toml({"vault": vault | {"auth": {"method": self.method, **auth}}}))
+        settings = load(path)
+        return Session(connection(settings.vault, "host-a"), vault_login(settings), WallClock())
+
+
+async def works(session: Session) -> None:
+    """Log in, write and read; raises StoreRefused when that is refused."""
+    try:
+        await session.open()
+        place = Place("secret", f"apps/{uuid4().hex}")
+        assert await Kv(session).write(place, {"said": "hello"}, cas=0) == 1
+        assert (await Kv(session).read(place)).version == 1
+    finally:
+        await session.close()
+
+
+# --- kubernetes -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cluster(servers: Authority) -> Any:
+    with Cluster(*servers.issue(f"cluster-{uuid4().hex[:8]}")) as running:
+        yield running
+
+
+@pytest.fixture
+def pods(bao: TlsOpenBao, folder: Path, servers: Authority, cluster: Cluster) -> Tenant:
+    """Vault set up as config/kubernetes/serviceaccount.yaml says."""
+    tenant = Tenant(bao, folder, "kubernetes")
+    ca = servers.file.read_text()
+    reviewer = cluster.token("vault", "vault", audience=ISSUER)
+    config = {"kubernetes_host": cluster.address, "kubernetes_ca_cert": ca, "disable_local_ca_jwt": True}
+    tenant.call("auth/kubernetes/config", config | {"token_reviewer_jwt": reviewer})
+    bound = {"bound_service_account_names": ["rotator"], "bound_service_account_namespaces": ["rotator"]}
+    tenant.call("auth/kubernetes/role/rotator", {**GRANTED, **bound, "audience": "vault"})
+    return tenant
+
+
+async def test_a_pod_logs_in_with_its_projected_token(pods: Tenant, cluster: Cluster) -> None:
+    path = pods.keep(cluster.token("rotator", "rotator"))
+    await works(pods.session(role="rotator", token={"file": str(path)}))
+    assert cluster.reviewed == ["authenticated"]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=WRONG_IDS)
+async def test_any_other_pods_token_is_refused_in_words(pods: Tenant, cluster: Cluster, wrong: dict[str, Any]) -> None:
+    path = pods.keep(cluster.token(**wrong))
+    with pytest.raises(StoreRefused, match="kubernetes login"):
+        await works(pods.session(role="rotator", token={"file": str(path)}))
+
+
+async def test_a_pod_whose_account_was_deleted_is_refused(pods: Tenant, cluster: Cluster) -> None:
+    path = pods.keep(cluster.token("rotator", "rotator"))
+    cluster.deleted.add("system:serviceaccount:rotator:rotator")
+    with pytest.raises(StoreRefused, match="kubernetes login"):
+        await works(pods.session(role="rotator", token={"file": str(path)}))
+    assert cluster.reviewed == ["the service account is gone"]
+
+
+async def test_a_token_that_the_kubelet_replaced_is_read_anew(pods: Tenant, cluster: Cluster) -> None:
+    path = pods.keep(cluster.token("rotator", "rotator", age=timedelta(hours=1)))
+    with pytest.raises(StoreRefused):
+        await works(pods.session(role="rotator", token={"file": str(path)}))
+    session = pods.session(role="rotator", token={"file": str(path)})
+    pods.keep(cluster.token("rotator", "rotator"))
+    await works(session)
+
+
+# --- jwt ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def workloads(bao: TlsOpenBao, folder: Path, servers: Authority, cluster: Cluster) -> Tenant:
+    """Vault trusts the key set that the cluster publishes; it does not ask for reviews."""
+    tenant = Tenant(bao, folder, "jwt")
+    config = {"jwks_url": f"{cluster.address}/openid/v1/jwks", "jwks_ca_pem": servers.file.read_text()}
+    tenant.call("auth/jwt/config", config | {"bound_issuer": ISSUER})
+    subject = "system:serviceaccount:rotator:rotator"
+    bound = {"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "bound_subject": subject}
+    tenant.call("auth/jwt/role/rotator", {**GRANTED, **bound})
+    return tenant
+
+
+async def test_a_workload_logs_in_with_a_jwt_of_a_local_key_set(workloads: Tenant, cluster: Cluster) -> None:
+    path = workloads.keep(cluster.token("rotator", "rotator"))
+    await works(workloads.session(role="rotator", token={"file": str(path)}))
+    assert cluster.reviewed == []
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=WRONG_IDS)
+async def test_any_other_jwt_is_refused_in_words(workloads: Tenant, cluster: Cluster, wrong: dict[str, Any]) -> None:
+    path = workloads.keep(cluster.token(**wrong))
+    with pytest.raises(StoreRefused, match="jwt login"):
+        await works(workloads.session(role="rotator", token={"file": str(path)}))
+
+
+async def test_a_replaced_key_of_the_set_is_found_and_the_old_one_is_over(workloads: Tenant, cluster: Cluster) -> None:
+    before = workloads.keep(cluster.token("rotator", "rotator"), "before")
+    cluster.replace_key()
+    after = workloads.keep(cluster.token("rotator", "rotator"), "after")
+    await works(workloads.session(role="rotator", token={"file": str(after)}))
+    with pytest.raises(StoreRefused, match="jwt login"):
+        await works(workloads.session(role="rotator", token={"file": str(before)}))
+
+
+# --- cert -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def machines(bao: TlsOpenBao, folder: Path, clients: Authority) -> Tenant:
+    """Vault trusts certificates of the clients' authority that are called `rotator`."""
+    tenant = Tenant(bao, folder, "cert")
+    trusted = {"certificate": clients.file.read_text(), "allowed_common_names": ["rotator"]}
+    tenant.call("auth/cert/certs/rotator", {**GRANTED, **trusted})
+    return tenant
+
+
+async def test_a_machine_logs_in_with_its_tls_certificate(machines: Tenant, clients: Authority) -> None:
+    certificate, key = clients.issue("rotator")
+    for role in ({}, {"role": "rotator"}):
+        await works(machines.session(cert_file=str(certificate), key_file=str(key), **role))
+
+
+async def test_a_certificate_of_another_name_or_authority_is_refused(
+    machines: Tenant, clients: Authority, servers: Authority
+) -> None:
+    for certificate, key in (clients.issue("somebody"), servers.issue("rotator")):
+        with pytest.raises(StoreRefused, match="cert login"):
+            await works(machines.session(cert_file=str(certificate), key_file=str(key)))
+
+
+# --- namespaces and TLS ---------------------------------------------------------------------------------------------
+
+
+async def test_a_login_of_one_namespace_is_worth_nothing_in_another(bao: TlsOpenBao, folder: Path) -> None:
+    tenant, other = Tenant(bao, folder, "approle"), Tenant(bao, folder, "approle")
+    tenant.call("auth/approle/role/rotator", GRANTED)
+    role_id = bao.call("GET", f"{tenant.name}/auth/approle/role/rotator/role-id")["data"]["role_id"]
+    secret_id = bao.call("POST", f"{tenant.name}/auth/approle/role/rotator/secret-id")["data"]["secret_id"]
+    login = {"role_id": role_id, "secret_id": {"file": str(tenant.keep(Secret(secret_id)))}}
+    await works(tenant.session(**login))
+    with pytest.raises(StoreRefused, match="approle login"):
+        await works(other.session(**login))
+
+
+async def test_a_server_of_an_unknown_authority_is_not_talked_to(
+    bao: TlsOpenBao, folder: Path, clients: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = Tenant(bao, folder, "cert")
+    monkeypatch.setattr(bao, "ca_file", clients.file)
+    certificate, key = clients.issue("rotator")
+    with pytest.raises(Exception, match=r"(?i)certificate|tls"):
+        await works(tenant.session(cert_file=str(certificate), key_file=str(key)))

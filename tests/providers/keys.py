@@ -1,0 +1,41 @@
+"""Owns the signing keys of the tests: made once per process, never written anywhere."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.x509.oid import NameOID
+
+from rotator.rotation.secret import Secret
+
+
+@cache
+def rsa_key(bits: int = 2048, number: int = 0) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=bits)
+
+
+@cache
+def ec_key(curve: str = "secp256r1") -> ec.EllipticCurvePrivateKey:
+    curves: dict[str, Any] = {"secp256r1": ec.SECP256R1, "secp384r1": ec.SECP384R1}
+    return ec.generate_private_key(curves[curve]())
+
+
+def private_pem(key: Any) -> Secret:
+    return Secret(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode().strip())
+
+
+def public_pem(key: Any) -> str:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def certificate(key: Any) -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "rotator.test")])
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    return builder.not_valid_before(start).not_valid_after(start + timedelta(days=9999)).sign(key, hashes.SHA256())
