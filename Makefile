@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check coverage format lock bench clean
+.PHONY: demo test check coverage format lock campaign-simulation campaign-kill campaign-race bench clean
 
 $(STAMP): pyproject.toml config/locks/dev.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -23,7 +23,7 @@ coverage: $(STAMP)  ## every branch of the decisions is tested
 	$(BIN)/coverage run --branch --source=rotator/rotation --data-file=$(VENV)/.cache/coverage-rotation -m pytest -q tests/rotation
 	$(BIN)/coverage report --data-file=$(VENV)/.cache/coverage-rotation --fail-under=100 --skip-covered
 
-check: $(STAMP)  ## format, lint, types, floors
+check: $(STAMP) coverage  ## format, lint, types, floors, every branch of the decisions
 	$(BIN)/ruff format --check rotator tests
 	$(BIN)/ruff check rotator tests
 	$(BIN)/mypy
@@ -36,6 +36,15 @@ format: $(STAMP)
 lock: $(STAMP)  ## renew the hash-checked locks (needs uv on the PATH)
 	uv pip compile -q pyproject.toml --upgrade --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header -o config/locks/runtime.txt
 	uv pip compile -q pyproject.toml --upgrade --extra dev --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header -o config/locks/dev.txt
+
+campaign-simulation: $(STAMP)  ## a hundred thousand seeded histories; SEEDS=n FROM=n
+	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),100000) --from $(or $(FROM),0)
+
+campaign-kill: $(STAMP)  ## kill -9 at every call of a rotation, TIMES over
+	$(BIN)/python -m tests.system.kill_anywhere --times $(or $(TIMES),25)
+
+campaign-race: $(STAMP)  ## daemons and shells racing under faults for MINUTES
+	$(BIN)/python -m tests.system.race --minutes $(or $(MINUTES),10)
 
 bench: $(STAMP)  ## the rotator against a bare loop and two scripts; see tests/bench/README.md
 	$(BIN)/python -m tests.bench

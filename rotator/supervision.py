@@ -6,12 +6,15 @@ How it is said is notify.py's, whether we count as alive pulse.py's; a manager t
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from rotator.app import App
+from rotator.engine.visit import Happened
 from rotator.glance import glance
 from rotator.logs import voice
 from rotator.logs.redaction import Redactor
 from rotator.notify import Notifier
+from rotator.ports import Fault
 from rotator.pulse import Pulse, Sign
 from rotator.settings import Settings
 
@@ -66,8 +69,21 @@ class Supervision:
 
     # --- signs of life ----------------------------------------------------------------------------------------------
 
-    def felt(self, sign: Sign) -> None:
-        """Something moved just now."""
+    def turned(self) -> None:
+        """An alarm has rung: the scheduler's loop goes round."""
+        self._felt(Sign.LOOP)
+
+    def moved(self, _: Happened) -> None:
+        """A step was taken: a worker works."""
+        self._felt(Sign.WORKER)
+
+    async def ask_vault(self, app: App) -> None:
+        """Write our heartbeat; an answer is the sign, a fault is none."""
+        with suppress(Fault):  # every visit says the same
+            await app.kv.beat()
+            self._felt(Sign.VAULT)
+
+    def _felt(self, sign: Sign) -> None:
         self.pulse.felt(sign, time.monotonic())
 
     async def keep(self, app: App) -> None:
@@ -84,7 +100,7 @@ class Supervision:
     def _look(self, app: App) -> None:
         if app.crew.idle or app.crew.moved > self._moved:
             self._moved = app.crew.moved
-            self.felt(Sign.WORKER)
+            self._felt(Sign.WORKER)
         missing = self.missing()
         if not missing:
             self._thrive()

@@ -15,7 +15,7 @@ import msgspec
 from rotator.ports import Clock, Provider
 from rotator.providers.auth import Keyring, Minter
 from rotator.providers.keys import HaloPatKeys, HaloTargetKeys, TargetKeys
-from rotator.providers.oauth_keys import UNBAKED, AccessTokenKeys, AssertionKeys, OAuthTargetKeys
+from rotator.providers.oauth_keys import UNBAKED, AccessTokenKeys, AssertionKeys, OAuthTargetKeys, misfits
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
 
@@ -51,6 +51,11 @@ class Site(Protocol):
         ...
 
 
+def _fits(credential: Credential, keys: TargetKeys, longest: timedelta) -> str:
+    """`longest`: the time between two publications, at most."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of credential, and the family of targets it lives on."""
@@ -63,7 +68,7 @@ class Kind:
     bind: Callable[[Site, Credential], Provider]  # one credential on an opened target
     unbaked: frozenset[str]  # options that do not change the token itself
     warnings: Callable[[Credential, TargetKeys], list[str]]  # for `rotate check`, without a call
-    misfits: Callable[[Credential, TargetKeys], str] = lambda credential, keys: ""  # why its lifetime cannot hold there
+    misfits: Callable[[Credential, TargetKeys, timedelta], str] = _fits  # why its lifetime cannot hold on that target
     minter: bool = True  # whether one identity mints for all credentials of a target
     expires: bool = False  # its tokens end by their date alone, so there is no grace to grant
     key: str = "token"  # under which its value is published, unless settings say otherwise
@@ -127,11 +132,14 @@ def _bind_access_token(site: Site, credential: Credential) -> Provider:
     return AccessToken(site, msgspec.convert(dict(credential.options), AccessTokenKeys))
 
 
-def _assertion_misfits(credential: Credential, keys: TargetKeys) -> str:
-    from rotator.providers.oauth_keys import misfits
-
+def _assertion_misfits(credential: Credential, keys: TargetKeys, longest: timedelta) -> str:
     assert isinstance(keys, OAuthTargetKeys)
-    return misfits(keys, msgspec.convert(dict(credential.options), AssertionKeys), credential.lifetime)
+    return misfits(keys, msgspec.convert(dict(credential.options), AssertionKeys), credential.lifetime, longest)
+
+
+def _access_token_misfits(credential: Credential, keys: TargetKeys, longest: timedelta) -> str:
+    del keys, longest  # the server decides how long it lives
+    return 'cannot be "none": every access token expires' if credential.lifetime is None else ""
 
 
 def _oauth_warnings(credential: Credential, keys: TargetKeys) -> list[str]:
@@ -175,6 +183,7 @@ KINDS: dict[str, Kind] = {
         bind=_bind_access_token,
         unbaked=UNBAKED,
         warnings=_oauth_warnings,
+        misfits=_access_token_misfits,
         minter=False,
         expires=True,
         key="access_token",

@@ -146,14 +146,22 @@ class AccessTokenKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fiel
 UNBAKED = frozenset({"probe", "identity", "rest", "client_secret"})  # what changes no assertion and no token
 
 
-def misfits(keys: OAuthTargetKeys, options: AssertionKeys, lifetime: timedelta | None) -> str:
-    """Why this lifetime of an assertion cannot hold on this target, or nothing."""
+def misfits(keys: OAuthTargetKeys, options: AssertionKeys, lifetime: timedelta | None, longest: timedelta) -> str:
+    """Why this lifetime of an assertion cannot hold on this target, or nothing. `longest`: between publications."""
     if lifetime is None:
-        return "must be a length of time: an assertion always expires"
+        return 'cannot be "none": an assertion always expires'
     if lifetime > _LONGEST:
         return "is more than 24h: no server takes such an assertion"
     if keys.max_age is not None and lifetime > keys.max_age:
-        return f"is longer than the target's max_age of {keys.max_age.total_seconds():g}s: the rest of it would be dead"
-    if options.rest >= lifetime:
-        return f"is not longer than the rest of {options.rest.total_seconds():g}s that is promised"
+        return f"is longer than the target's max_age of {_seconds(keys.max_age)}: the rest of it would be dead"
+    need = longest + lifetime / 10 + options.rest  # a tenth for retries
+    if need > lifetime:
+        return (
+            f"{_seconds(lifetime)} is too short: a successor comes after {_seconds(longest)}, retries may take"
+            f" {_seconds(lifetime / 10)}, and a rest of {_seconds(options.rest)} is promised; together {_seconds(need)}"
+        )
     return ""
+
+
+def _seconds(span: timedelta) -> str:
+    return f"{span.total_seconds():g}s"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.reference import SecretRef, Source
 from rotator.settings import files
-from rotator.settings.arithmetic import clashes, timeout_clash
+from rotator.settings.arithmetic import clashes, spacing, timeout_clash
 from rotator.settings.credentials import Known, check_defaults, read_credential
 from rotator.settings.faults import FaultAt, SettingsError, WrongValueError
 from rotator.settings.kinds import Kind
@@ -118,7 +118,7 @@ def _check_fit(
 ) -> None:
     for name, credential in credentials.items():
         target = targets.get(credential.target)
-        if target is not None and (misfit := kinds[credential.kind].misfits(credential, target.keys)):
+        if target is not None and (misfit := kinds[credential.kind].misfits(credential, target.keys, spacing(credential)[1])):
             joined.named["credentials"][name].fault("lifetime", misfit)
 
 

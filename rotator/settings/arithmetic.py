@@ -13,6 +13,7 @@ from rotator.settings.model import Daemon
 from rotator.settings.values import spell
 
 _DAY = timedelta(days=1)
+_ROTATIONS = 3  # regular ones in the day of a value that ends by itself: the budget of six leaves room for failures
 _PROBE_CAP = timedelta(minutes=5)
 _LEASE_SLACK = timedelta(seconds=5)
 _FEWEST_TICKS = 10
@@ -63,7 +64,7 @@ def _pace(credential: Credential, daemon: Daemon, shortest: timedelta) -> Iterat
             f"rotates every {spell(shortest)}, which is less than {_FEWEST_TICKS} ticks of {spell(daemon.tick)}",
         )
         return
-    daily, allowed = -(-_DAY // shortest), credential.limits.mints_per_day
+    daily, allowed = -(-credential.limits.day // shortest), credential.limits.mints_per_day
     if daily > allowed:
         yield Clash(
             (_schedule_key(credential), "limits", "lifetime"),
@@ -113,6 +114,11 @@ def grace(credential: Credential) -> timedelta:
     """How long a predecessor may stay after publication, at most."""
     retire = credential.retire
     return retire.deadline if retire.quiet is not None and retire.deadline is not None else retire.after
+
+
+def short_day(credential: Credential) -> timedelta:
+    """The day of the mint budget for values that live for minutes, and of which nothing is left to clean up."""
+    return min(spacing(credential)[0], _DAY / _ROTATIONS) * _ROTATIONS
 
 
 def _grace_key(credential: Credential) -> str:

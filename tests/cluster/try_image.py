@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from pathlib import Path
@@ -70,7 +71,11 @@ def python_base(root: Path) -> None:
     """A Python 3.11 at /usr/bin with its standard library, certificates, and nothing else."""
     library = Path("/usr/lib/python3.11")
     programs = [Path("/usr/bin/python3.11"), *library.glob("lib-dynload/*.so")]
-    for file in {Path("/usr/bin/python3.11"), *(lib for each in programs for lib in needs(each))}:
+    libraries = Path("/usr/lib") / sysconfig.get_config_var("MULTIARCH")
+    shims = [
+        libraries / name for name in ("libpthread.so.0", "libdl.so.2", "librt.so.1", "libutil.so.1", "libgcc_s.so.1")
+    ]
+    for file in {Path("/usr/bin/python3.11"), *shims, *(lib for each in programs for lib in needs(each))}:
         place(root, file)
     shutil.copytree(library, root / "usr/lib/python3.11", ignore=STDLIB)
     for folder in ("tmp", "run/rotator", "proc", "dev", "etc/rotator"):  # a runtime makes what it mounts over

@@ -53,6 +53,7 @@ def actor(world: World, holder: str = "host-a", **changes: Any) -> Actor:
         "retire": Retirement(after=timedelta(0)),
         "limits": Limits(day=timedelta(minutes=2), settle=timedelta(seconds=1)),
     }
+    world.target.named = False  # nothing is kept there under any name
     made = world.actor(holder, **{**wanted, **changes})
     made.edges = replace(made.edges, provider=Expiring(world.target))
     return made

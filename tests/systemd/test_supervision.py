@@ -14,6 +14,7 @@ import pytest
 
 from rotator.engine.health import Health
 from rotator.notify import Notifier
+from rotator.ports import Fault, Transient
 from rotator.pulse import Pulse, Sign
 from rotator.settings import Daemon, Method, Settings, Vault, VaultAuth
 from rotator.supervision import Supervision
@@ -92,10 +93,36 @@ async def test_a_visit_that_ended_is_a_sign_once(ear: Ear) -> None:
     await looked(supervision, app(idle=False, moved=5.0))
     assert "WATCHDOG=1" in ear.listen()
     supervision.pulse = Pulse(time.monotonic() - 600)
-    supervision.felt(Sign.LOOP)
+    supervision.turned()
     ear.forget()
     await looked(supervision, app(idle=False, moved=5.0))
     assert "WATCHDOG=1" not in ear.listen()
+
+
+async def test_a_step_taken_is_a_sign_of_a_worker(ear: Ear) -> None:
+    supervision = supervised(ear, worker=600.0)
+    supervision.moved(None)
+    await looked(supervision, app(idle=False))
+    assert "WATCHDOG=1" in ear.listen()
+
+
+class Vault:
+    """Answers a heartbeat, or does not."""
+
+    def __init__(self, fault: Fault | None = None) -> None:
+        self.fault = fault
+
+    async def beat(self) -> None:
+        if self.fault:
+            raise self.fault
+
+
+async def test_only_an_answer_of_vault_is_a_sign_of_it(ear: Ear) -> None:
+    supervision = supervised(ear, vault=1200.0)
+    await supervision.ask_vault(SimpleNamespace(kv=Vault(Transient("sealed"))))
+    assert "Vault" in supervision.missing()
+    await supervision.ask_vault(SimpleNamespace(kv=Vault()))
+    assert supervision.missing() == ""
 
 
 async def test_until_ready_and_while_stopping_more_time_is_asked_for(ear: Ear) -> None:
