@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check coverage format lock campaign-simulation campaign-kill campaign-race bench clean
+.PHONY: demo test check coverage format lock campaign-simulation campaign-kill campaign-race bench try-systemd try-image clean
 
 $(STAMP): pyproject.toml config/locks/dev.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -36,6 +36,7 @@ format: $(STAMP)
 lock: $(STAMP)  ## renew the hash-checked locks (needs uv on the PATH)
 	uv pip compile -q pyproject.toml --upgrade --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header -o config/locks/runtime.txt
 	uv pip compile -q pyproject.toml --upgrade --extra dev --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header -o config/locks/dev.txt
+	echo hatchling | uv pip compile -q - --constraint config/locks/dev.txt --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header -o config/locks/build.txt
 
 campaign-simulation: $(STAMP)  ## a hundred thousand seeded histories; SEEDS=n FROM=n
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),100000) --from $(or $(FROM),0)
@@ -48,6 +49,12 @@ campaign-race: $(STAMP)  ## daemons and shells racing under faults for MINUTES
 
 bench: $(STAMP)  ## the rotator against a bare loop and two scripts; see tests/bench/README.md
 	$(BIN)/python -m tests.bench
+
+try-systemd: $(STAMP)  ## the units under a real systemd, booted on a throw-away root (root, systemd-container)
+	$(BIN)/python tests/systemd/try_booted.py
+
+try-image: $(STAMP)  ## build the container image and run its tree read-only, as a number (root, buildah, bubblewrap)
+	$(BIN)/python tests/cluster/try_image.py
 
 clean:
 	rm -rf $(VENV)

@@ -156,12 +156,15 @@ class _Trial:
         async def restore() -> str:
             return f"restoration: {(await provider.restore(token)).value}"
 
-        verbs: list[_Verb] = [("find", find), ("verify", verify), ("inspect", inspect)]
-        verbs += [("revoke", revoke), ("prove dead", is_dead)]
+        verbs: list[_Verb] = [("find", find)] if can.lists else []
+        verbs += [("verify", verify), ("inspect", inspect)]
+        verbs += [("revoke", revoke), ("prove dead", is_dead)] if can.revokes else []
         return [*verbs, ("restore", restore)] if can.restores else verbs
 
     async def _clean(self, provider: Provider, name: str, minted: Minted | None) -> Finding:
         """Also after a mint that failed: its answer may have been lost, and a token exist."""
+        if not provider.capabilities.revokes:
+            return self._row("clean up", "nobody can revoke it; it ends by itself, in ten minutes at the latest")
         try:
             tokens: tuple[Token, ...] = (minted.token,) if minted else await provider.find(name)
             for token in tokens:

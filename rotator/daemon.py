@@ -22,6 +22,7 @@ from rotator.now import demand, follow, select
 from rotator.ports import Fault, Refused, Transient
 from rotator.rotation.schedule import share
 from rotator.settings import Settings, SettingsError, load
+from rotator.supervision import Supervision
 from rotator.vault.preflight import Level, preflight
 from rotator.wiring import longest_need
 
@@ -39,6 +40,7 @@ class Daemon:
         self._stop = anyio.Event()
         self._app: App | None = None
         self._lookout = Lookout(settings)
+        self._supervision = Supervision(settings)
         self._start_up = anyio.CancelScope()
         self._one_reload = anyio.Lock()
         self._chores: set[str] = set()
@@ -58,6 +60,7 @@ class Daemon:
                         await self._work()
                 except Transient as fault:
                     self._lookout.wait(fault.reason)
+                    self._supervision.waiting(fault.reason)
                     voice.warn("vault.missed", said=fault.reason, again_in=_AGAIN)
                     with anyio.move_on_after(_AGAIN):
                         await self._stop.wait()
@@ -67,7 +70,8 @@ class Daemon:
 
     async def _work(self) -> None:
         """One stretch of work, from login to stop. Raises Transient when Vault cannot be reached at the start."""
-        async with opened(self._settings, [*self._lookout.observers, narrate, self._broadcast]) as app:
+        observers = [*self._lookout.observers, self._supervision.moved, narrate, self._broadcast]
+        async with opened(self._settings, observers) as app:
             await _look_at_vault(app)
             async with anyio.create_task_group() as group:
                 await self._start(app, group)
@@ -85,14 +89,17 @@ class Daemon:
         if app.settings is not self._settings:  # reloaded while we were starting
             await app.reload(self._settings)
         group.start_soon(self._alarms, app, group)
-        group.start_soon(_say_ready, app)
+        group.start_soon(self._supervision.keep, app)
+        group.start_soon(self._supervision.await_ready, app)
 
     async def _alarms(self, app: App, group: TaskGroup) -> None:
         daemon = app.settings.daemon
         alarms = Alarms()
         alarms.every(daemon.tick, "tick", app.crew.tick)
+        alarms.every(daemon.tick, "pulse", self._supervision.turned)
         alarms.every(daemon.sweep, "sweep", lambda: group.start_soon(self._chore, "sweep", self._sweep, app))
-        alarms.every(daemon.lease, "heartbeat", lambda: group.start_soon(self._chore, "heartbeat", _heartbeat, app))
+        beat = self._supervision.ask_vault
+        alarms.every(daemon.lease, "heartbeat", lambda: group.start_soon(self._chore, "heartbeat", beat, app))
         alarms.start()
         try:
             await anyio.sleep_forever()
@@ -135,26 +142,33 @@ class Daemon:
                     continue
                 voice.say("daemon.stopping", signal=signal.Signals(received).name)
                 self._stop.set()
+                self._supervision.stopping()
                 if self._app is None:
                     self._start_up.cancel()
 
     async def _reload(self) -> None:
         async with self._one_reload:
-            try:
-                settings = await anyio.to_thread.run_sync(load, self._path)
-            except SettingsError as error:
-                for fault in error.faults:
-                    voice.warn("settings.refused", file=fault.file, line=fault.line, key=fault.key, reason=fault.text)
-                return
-            except Exception as bug:  # noqa: BLE001 (whatever is in the file, the old settings stay in force)
-                voice.tell("settings.refused", "error", file=self._path or "", exc_info=bug)
-                return
-            before, self._settings = self._settings, settings
-            voice.say("settings.reloaded", credentials=len(settings.credentials), digest=settings.digest[:12])
-            if self._app:
-                if postponed := _postponed(before, settings):
-                    voice.warn("settings.postponed", keys=postponed, said=_AT_START)
-                await self._app.reload(settings)
+            self._supervision.reloading()
+            self._supervision.reloaded(await self._read_again())
+
+    async def _read_again(self) -> str:
+        """Bring new settings into force, or keep the old ones and return the first fault in words."""
+        try:
+            settings = await anyio.to_thread.run_sync(load, self._path)
+        except SettingsError as error:
+            for fault in error.faults:
+                voice.warn("settings.refused", file=fault.file, line=fault.line, key=fault.key, reason=fault.text)
+            return str(error.faults[0])
+        except Exception as bug:  # noqa: BLE001 (whatever is in the file, the old settings stay in force)
+            voice.tell("settings.refused", "error", file=self._path or "", exc_info=bug)
+            return f"a bug, the log has it: {type(bug).__name__}"
+        before, self._settings = self._settings, settings
+        voice.say("settings.reloaded", credentials=len(settings.credentials), digest=settings.digest[:12])
+        if self._app:
+            if postponed := _postponed(before, settings):
+                voice.warn("settings.postponed", keys=postponed, said=_AT_START)
+            await self._app.reload(settings)
+        return ""
 
     async def _drain(self, app: App) -> None:
         """Visits under way end at their next boundary, or lose nothing when they do not; callers hear of it."""
@@ -186,7 +200,8 @@ class Daemon:
                 receive.close()
 
         async def ping(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-            yield {"alive": True, "holder": app.holder}
+            missing = self._supervision.missing()
+            yield {"alive": not missing, "holder": app.holder, "missing": missing}
 
         async def look(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
             names = demand(request).names
@@ -213,24 +228,12 @@ async def _look_at_vault(app: App) -> None:
         raise Refused("Vault is not fit: " + " | ".join(refusals))
 
 
-async def _heartbeat(app: App) -> None:
-    with suppress(Fault):  # every visit says the same
-        await app.kv.beat()
-
-
 def _postponed(before: Settings, after: Settings) -> str:
     """The changed keys that a reload cannot bring into force."""
     keys = ("socket", "instance", "name_prefix", "lease", "tick", "sweep", "log_level")
     changed = [f"daemon.{key}" for key in keys if getattr(before.daemon, key) != getattr(after.daemon, key)]
     sections = [key for key in ("vault", "status", "audit") if getattr(before, key) != getattr(after, key)]
     return ", ".join(sections + changed)
-
-
-async def _say_ready(app: App) -> None:
-    """Ready: every name was looked at once."""
-    while len(app.crew.seen) < len(app.settings.credentials):
-        await app.clock.sleep(0.05)
-    voice.say("daemon.readied", credentials=len(app.crew.seen))
 
 
 def _heard(verb: str, uid: int, pid: int) -> None:

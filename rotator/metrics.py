@@ -42,6 +42,7 @@ _STEPS: dict[type[ev.Event], str] = {
     ev.Condemned: "condemn",
     ev.Disproved: "condemn",
     ev.Retired: "revoke",
+    ev.LeftToExpire: "revoke",
     ev.Burned: "burn",
     ev.Swept: "sweep",
     ev.PutOnHold: "hold",

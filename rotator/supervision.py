@@ -19,6 +19,7 @@ from rotator.pulse import Pulse, Sign
 from rotator.settings import Settings
 
 _LOOK = 5.0  # seconds between two status lines
+_SOON = 0.05  # seconds between two looks whether all is looked at
 _PATIENCE = 60.0  # seconds we ask for, again and again, while a start or a stop takes its time
 
 
@@ -42,8 +43,15 @@ class Supervision:
         self._ear.extend(_PATIENCE)
         self._say(f"Waiting for Vault: {reason}")
 
+    async def await_ready(self, app: App) -> None:
+        """Ready is who has looked at every name once."""
+        while len(app.crew.seen) < len(app.settings.credentials):
+            await app.clock.sleep(_SOON)
+        self.ready(app)
+        voice.say("daemon.readied", credentials=len(app.crew.seen))
+
     def ready(self, app: App) -> None:
-        """Every name was looked at once."""
+        """Start-up is complete."""
         self._ready = True
         self._say(self._line(app))
         self._ear.ready()

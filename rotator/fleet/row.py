@@ -63,7 +63,7 @@ def row(credential: Credential, seen: Seen | None, now: datetime, *, paused: str
     if broken:
         mark, word, said = Mark.ACT, "broken", broken
     elif record is None:
-        mark, word, said = Mark.WATCH, "not seen yet", seen.wait.reason if seen else "its record was not read yet"
+        mark, word, said = Mark.WATCH, "not seen yet", (seen and seen.wait.reason) or "its record was not read yet"
     else:
         mark, word, said = _judge(credential, record, now, paused)
     return Row(

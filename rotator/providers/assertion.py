@@ -62,6 +62,12 @@ class Assertion:
         """The same key, times, audience and kid; another `jti`. What a server says of it holds for this one too."""
         return replace(self, claims={**self.claims, "jti": jti})
 
+    def aged(self, age: timedelta, jti: str) -> Assertion:
+        """As if it had been made so much earlier; its end stays where it is."""
+        seconds = int(age.total_seconds())
+        moved = {name: self.claims[name] - seconds for name in ("iat", "nbf") if name in self.claims}
+        return replace(self, claims={**self.claims, **moved, "jti": jti})
+
     def message(self) -> bytes:
         """What is signed: header and claims, encoded (RFC 7515, section 5.1)."""
         parts = (json.dumps(dict(part), separators=(",", ":")).encode() for part in (self.header, self.claims))

@@ -14,6 +14,7 @@ import msgspec
 from anyio import to_thread
 
 from rotator.ports import Accepted, Clock, MinterRefused, Refused, Rejected, Transient, Unknown, Verdict
+from rotator.providers import oauth_trial
 from rotator.providers.assertion import ASSERTION_TYPE, Assertion, Form, draft, forged, signed
 from rotator.providers.auth import Bearer, Keyring, Minter
 from rotator.providers.http import Broken, Http, Unsendable
@@ -182,8 +183,16 @@ class OAuthSite:
         raise Refused("this token endpoint accepts anyone: it gave a token to a client that proved nothing")
 
     async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
-        """What differs between the settings and what the server says of itself (`/api/authinfo`, HaloITSM only)."""
-        del credentials
+        """What differs between the settings and what the server does, or says of itself."""
+        found = await self._authinfo()
+        asserting = [each for each in credentials if each.kind == "client-assertion"]
+        if asserting:  # one client's trial holds for the server
+            lifetime = asserting[0].lifetime or timedelta(0)
+            found += await oauth_trial.findings(self, options_of(asserting[0]), lifetime)
+        return found
+
+    async def _authinfo(self) -> list[str]:
+        """What HaloITSM says of itself to anybody."""
         try:
             answer = await self._http.request("GET", "/api/authinfo")
         except (Transient, Refused):

@@ -68,11 +68,11 @@ def _settled(credential: Credential, record: Record, now: datetime, ask: Ask | N
 
 def _idle(credential: Credential, record: Record, now: datetime) -> Step:
     due, ends_at = why.next_due(credential, record), record.ends_at
-    if ends_at is None:
-        return Wait(due, f"due at {due:%FT%TZ}" if due else "never due by its schedule")
-    if ends_at <= now:
+    if ends_at is not None and ends_at <= now:
         return Revoke()
-    return Wait(min(due or ends_at, ends_at), "the predecessor ends by expiry")
+    if ends_at is not None and (due is None or ends_at < due):
+        return Wait(ends_at, "the predecessor ends by expiry")
+    return Wait(due, f"due at {due:%FT%TZ}" if due else "never due by its schedule")
 
 
 def _requested(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:

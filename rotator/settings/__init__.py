@@ -118,7 +118,10 @@ def _check_fit(
 ) -> None:
     for name, credential in credentials.items():
         target = targets.get(credential.target)
-        if target is not None and (misfit := kinds[credential.kind].misfits(credential, target.keys, spacing(credential)[1])):
+        if target is None:
+            continue
+        longest = spacing(credential)[1]
+        if misfit := kinds[credential.kind].misfits(credential, target.keys, longest):
             joined.named["credentials"][name].fault("lifetime", misfit)
 
 

@@ -70,7 +70,6 @@ class Daemon:
 
     instance: str
     socket: str = "/run/rotator/control.sock"
-    workers: int = 8
     in_flight: int = 8  # rotations at once
     tick: timedelta = timedelta(seconds=1)
     lease: timedelta = timedelta(seconds=30)

@@ -96,7 +96,6 @@ def read_daemon(section: Section) -> Daemon:
     daemon = Daemon(
         instance=section.take("instance", word, host or "rotator"),
         socket=section.take("socket", _socket, "/run/rotator/control.sock"),
-        workers=section.take("workers", whole(1, 256), 8),
         in_flight=section.take("in_flight", whole(1, 256), 8),
         tick=section.take("tick", span(_SECOND, 60 * _SECOND), _SECOND),
         lease=section.take("lease", span(5 * _SECOND, _HOUR), 30 * _SECOND),

@@ -32,4 +32,8 @@ def _attribute(name: str, value: str | bool | None) -> str:
 
 
 def _text(parts: Iterable[object]) -> str:
-    return "".join(part if isinstance(part, Html) else escape(str(part)) for part in parts if part or part == 0)
+    return "".join(
+        part if isinstance(part, Html) else escape(str(part))
+        for part in parts
+        if part is not None and part is not False
+    )

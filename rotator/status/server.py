@@ -58,7 +58,8 @@ class Server:
         listener = await self._listener()
         try:
             async with listener:
-                task_status.started(0 if self._listen.path else listener.extra(SocketAttribute.local_port))  # noqa: S610
+                port = 0 if self._listen.path else listener.extra(SocketAttribute.local_port)  # noqa: S610 (not Django's)
+                task_status.started(port)
                 await listener.serve(self._converse)
         finally:
             if self._listen.path:

@@ -16,7 +16,7 @@ from typing import Any
 
 import anyio
 
-from rotator.ports import Fault, StoreRefused
+from rotator.ports import Fault, StoreRefused, Transient
 from rotator.rotation.credential import Place
 from rotator.vault.adapter import Answer
 from rotator.vault.kv import Kv
@@ -54,6 +54,7 @@ async def preflight(kv: Kv, consumers: Sequence[Place], needed: timedelta) -> tu
     """Every finding, in the order of looking. `needed`: how long a version must last, the longest interval and grace.
 
     A login that fails is a refusal and ends the look; other faults become findings of their own subject.
+    Raises Transient when Vault does not answer about the engine or the heartbeat: that says nothing of its set-up.
     """
     try:
         await kv.session.open()
@@ -76,6 +77,8 @@ async def _mount(kv: Kv, mount: str, needed: timedelta) -> list[Finding]:
         answer = await kv.session.ask(lambda client: client.adapter.get(f"/v1/sys/internal/ui/mounts/{mount}"))
     except StoreRefused:
         return [Finding(Level.REFUSAL, subject, "it does not exist, or our policy grants nothing in it", _POLICY)]
+    except Transient:
+        raise
     except Fault as fault:
         return [Finding(Level.REFUSAL, subject, fault.reason)]
     kind, version = answer.section("data").get("type"), answer.section("data", "options").get("version")
@@ -92,6 +95,8 @@ async def _heartbeat(kv: Kv) -> list[Finding]:
     """Also the first strong read's barrier: it shows whether this server has standbys that may lag."""
     try:
         index = await kv.barrier()
+    except Transient:
+        raise
     except Fault as fault:
         return [Finding(Level.REFUSAL, "heartbeat", f"{kv.node} cannot be written: {fault.reason}", _POLICY)]
     found = [Finding(Level.OK, "heartbeat", "written" + ("; reads carry the storage index" if index else ""))]

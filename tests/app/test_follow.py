@@ -130,7 +130,7 @@ def test_only_true_is_true() -> None:
         (Phase.SETTLED, {}, 0, "rotation 2: t2.1 is live at kv/blog/bot; no predecessor"),
         (Phase.PUBLISHED, {}, 0, "rotation 2: t2.1 is live at kv/blog/bot; the predecessor is in grace"),
         (Phase.PUBLISHED, {"current": published(2, NOW - DAY)}, 75, "--emergency ends the grace"),
-        (Phase.HELD, {}, 3, "held: look at it"),
+        (Phase.HELD, {}, 3, "look at it"),
     ],
     ids=["done", "published", "in grace", "held"],
 )

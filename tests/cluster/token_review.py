@@ -12,7 +12,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from rotator.rotation.secret import Secret
 
@@ -42,13 +42,13 @@ class Cluster:
 
     def replace_key(self) -> None:
         """A new signing key, under a new name; the old one is forgotten."""
-        self._key = rsa.generate_private_key(65537, 2048)
+        self._key = ec.generate_private_key(ec.SECP256R1())
         self._kid = uuid4().hex
 
     def jwks(self) -> dict[str, Any]:
         """The public key set, as the API server publishes it for workload identity."""
-        public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key()))
-        return {"keys": [public | {"kid": self._kid, "use": "sig", "alg": "RS256"}]}
+        public = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(self._key.public_key()))
+        return {"keys": [public | {"kid": self._kid, "use": "sig", "alg": "ES256"}]}
 
     def token(self, account: str, namespace: str, audience: str = "vault", age: timedelta = timedelta(0)) -> Secret:
         """A projected token, ten minutes of life from its making."""
@@ -62,13 +62,13 @@ class Cluster:
             "exp": made + timedelta(minutes=10),
             "kubernetes.io": {"namespace": namespace, "serviceaccount": {"name": account, "uid": f"uid-{account}"}},
         }
-        return Secret(jwt.encode(claims, self._key, "RS256", headers={"kid": self._kid}))
+        return Secret(jwt.encode(claims, self._key, "ES256", headers={"kid": self._kid}))
 
     def review(self, spec: dict[str, Any]) -> dict[str, Any]:
         """The status of a TokenReview, by the API's rules: signature, life, audience, and the account still exists."""
         wanted = spec.get("audiences") or [ISSUER, "vault"]
         try:
-            claims = jwt.decode(spec["token"], self._key.public_key(), ["RS256"], audience=wanted, issuer=ISSUER)
+            claims = jwt.decode(spec["token"], self._key.public_key(), ["ES256"], audience=wanted, issuer=ISSUER)
         except jwt.PyJWTError as fault:
             return {"authenticated": False, "error": type(fault).__name__}
         if claims["sub"] in self.deleted:

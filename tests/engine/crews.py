@@ -136,7 +136,15 @@ async def at_work(
         minter=changes.pop("minter", lambda wanted: wanted.target),
     )
     crew = Crew(
-        **{"rounds": rounds, "clock": clock, "credentials": credentials, "per_target": {}, "workers": 8, **changes}
+        **{
+            "rounds": rounds,
+            "clock": clock,
+            "credentials": credentials,
+            "per_target": {},
+            "workers": 8,
+            "reconcile": timedelta(minutes=5),
+            **changes,
+        }
     )
     async with anyio.create_task_group() as group:
         group.start_soon(crew.run)

@@ -1,4 +1,4 @@
-"""What Prometheus is told: states from records at each scrape, counters from what happened, labels from settings only."""
+"""What Prometheus is told: states from records at each scrape, counters of what happened, labels from settings."""
 
 from __future__ import annotations
 

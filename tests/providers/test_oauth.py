@@ -253,7 +253,7 @@ def test_faulty_targets_are_refused(keys: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("lifetime", "words"),
     [
-        (None, "length of time"),
+        (None, "always expires"),
         (timedelta(hours=25), "24h"),
         (timedelta(seconds=61), "max_age of 60s"),
         (timedelta(seconds=50), "rest of 15s"),
@@ -285,3 +285,24 @@ def test_a_lifetime_that_cannot_hold_is_explained(lifetime: timedelta | None, wo
 )
 def test_nothing_but_a_registered_word_is_read_from_a_refusal(body: bytes, word: str) -> None:
     assert error_word(body) == word
+
+
+@pytest.mark.parametrize(
+    ("preset", "keys", "words"),
+    [
+        pytest.param("keycloak", {}, ["made 70s ago"], id="a maximum age that nobody set"),
+        pytest.param("keycloak", {"max_age": timedelta(seconds=60)}, [], id="as the settings say"),
+        pytest.param("oidc-provider", {}, [], id="any age, once"),
+        pytest.param("oidc-provider", {"single_use": False}, ["takes an assertion once"], id="once after all"),
+        pytest.param("halo", {}, ["takes an assertion again"], id="more often than the settings say"),
+        pytest.param("halo", {"tenant": "other"}, ["another tenant"], id="a server that does not answer is not judged"),
+    ],
+)
+async def test_check_finds_out_how_often_and_how_old_a_server_takes_an_assertion(
+    clock: HandClock, preset: str, keys: dict[str, Any], words: list[str]
+) -> None:
+    async with desk.running(preset, clock, **keys) as world:
+        found = await world.site.audit((world.credential(),))
+        assert len(found) == len(words)
+        assert all(word in text for word, text in zip(words, found, strict=True))
+        assert world.exchanges() <= 5

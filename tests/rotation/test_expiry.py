@@ -46,7 +46,7 @@ SHORT = credential(schedule=Every(30 * MINUTE, jitter=0))
             id="a successor that is due does not wait for the end",
         ),
         pytest.param(
-            FADING, SHORT, SECOND, Wait(NOW + 30 * MINUTE, "the predecessor ends by expiry"), id="due before the end"
+            FADING, SHORT, SECOND, Wait(NOW + 30 * MINUTE, "due at 2026-03-01T12:30:00Z"), id="due before the end"
         ),
         pytest.param(
             replace(FADING, slot_full=True), credential(), SECOND, Sweep(False), id="the slot is emptied first"

@@ -77,15 +77,15 @@ AUTH = [
 ]
 
 DAEMON = [
-    Broken("an unknown daemon key", END, "[daemon]\nworker = 3", "worker =", "daemon.worker", "did you mean `workers`?" ),
-    Broken("too many workers", END, "[daemon]\nworkers = 0", "workers =", "daemon.workers", "from 1 to 256"),
-    Broken("workers that are a boolean", END, "[daemon]\nworkers = true", "workers =", "daemon.workers", "whole number" ),
+    Broken("an unknown daemon key", END, "[daemon]\nin_fligth = 3", "in_fligth =", "daemon.in_fligth", "did you mean `in_flight`?" ),
+    Broken("no rotation at all", END, "[daemon]\nin_flight = 0", "in_flight =", "daemon.in_flight", "from 1 to 256"),
+    Broken("a number that is a boolean", END, "[daemon]\nin_flight = true", "in_flight =", "daemon.in_flight", "whole number" ),
     Broken("an unknown level", END, '[daemon]\nlog_level = "warn"', "log_level", "daemon.log_level", "mean `warning`?"),
     Broken("a short lease", END, '[daemon]\nlease = "22s"', "[targets.blog]", "targets.blog.timeout", "too long for daemon.lease 22s" ),
     Broken("an unfit instance", END, '[daemon]\ninstance = "a/b"', "instance", "daemon.instance", "letters, digits"),
     Broken("an unfit name prefix", END, '[daemon]\nname_prefix = "Rot"', "name_prefix", "daemon.name_prefix", "lower-case" ),
     Broken("a socket path too long", END, f'[daemon]\nsocket = "/{"x" * 107}"', "socket", "daemon.socket", "107 bytes"),
-    Broken("a section that is none", END, "[daemons]\nworkers = 3", "[daemons]", "daemons", "did you mean `daemon`?"),
+    Broken("a section that is none", END, "[daemons]\nin_flight = 3", "[daemons]", "daemons", "did you mean `daemon`?"),
 ]
 
 STATUS = [

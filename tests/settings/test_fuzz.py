@@ -29,7 +29,7 @@ WORDS = st.sampled_from(
         ),
         *("secret_id", "token", "mount", "prefix", "kind", "url", "minter", "pat", "self", "username", "password"),
         *("every", "cron", "fraction", "timezone", "jitter", "lifetime", "retire", "after", "quiet", "deadline"),
-        *("labels", "limits", "roles", "probe", "path", "key", "target", "on_foreign", "tick", "lease", "workers"),
+        *("labels", "limits", "roles", "probe", "path", "key", "target", "on_foreign", "tick", "lease", "in_flight"),
         *("timeout", "settle", "calls", "period", "keep", "version"),
     ]
 )

@@ -13,9 +13,11 @@ import anyio
 import pytest
 
 from rotator.engine.health import Health
+from rotator.engine.visit import Seen
 from rotator.notify import Notifier
 from rotator.ports import Fault, Transient
 from rotator.pulse import Pulse, Sign
+from rotator.rotation.steps import Wait
 from rotator.settings import Daemon, Method, Settings, Vault, VaultAuth
 from rotator.supervision import Supervision
 from tests.systemd.ear import Ear
@@ -152,6 +154,18 @@ async def test_a_line_is_said_again_only_when_it_changed(ear: Ear) -> None:
 def test_a_wait_for_vault_is_said_and_asks_for_time(ear: Ear) -> None:
     supervised(ear).waiting("no answer")
     assert ear.listen() == ["EXTEND_TIMEOUT_USEC=60000000", "STATUS=Waiting for Vault: no answer"]
+
+
+async def test_ready_is_who_has_looked_at_every_name(ear: Ear) -> None:
+    waited = app(looks=2)
+    waited.settings = SimpleNamespace(credentials={"blog": None})
+    supervision = supervised(ear)
+    with pytest.raises(TimeoutError):
+        await supervision.await_ready(waited)
+    assert "READY=1" not in ear.listen()
+    waited.crew.seen["blog"] = Seen(None, Wait(None, "nothing to do"))
+    await supervision.await_ready(waited)
+    assert "READY=1" in ear.listen()
 
 
 def test_a_reload_before_the_start_is_complete_does_not_complete_it(ear: Ear) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
@@ -11,6 +12,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from rotator.ports import Refused
+from rotator.providers.assertion import Form, draft, signed
+from rotator.providers.signing import Algorithm, public_key
 from rotator.sandbox.openbao import OpenBao
 from rotator.vault.transit import TransitKey
 from tests.vault.worlds import session_on
@@ -43,6 +46,23 @@ async def test_a_jose_library_takes_what_transit_signed(openbao: OpenBao, algori
     assert checker.verify(MESSAGE, key, signature), token
     if algorithm == "ES256":
         assert len(signature) == 64
+    await session.close()
+
+
+@pytest.mark.parametrize(("algorithm", "kind"), [("PS256", "rsa-2048"), ("RS256", "rsa-2048"), ("ES256", "ecdsa-p256")])
+async def test_a_second_jose_library_takes_a_whole_assertion(openbao: OpenBao, algorithm: str, kind: str) -> None:
+    joserfc = pytest.importorskip("joserfc.jwt")
+    jwk = pytest.importorskip("joserfc.jwk")
+    mount, name = made(openbao, kind)
+    session = session_on(openbao)
+    signer = TransitKey(session, name, mount)
+    pem = await signer.public_pem()
+    now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    form = Form("crm", "https://desk.example/auth/token", algorithm=Algorithm(algorithm))
+    value = await signed(draft(form, public_key(pem), "jti-1", now, now + timedelta(minutes=1)), signer)
+    imported = (jwk.ECKey if kind.startswith("ec") else jwk.RSAKey).import_key(pem)
+    token = joserfc.decode(value.reveal(), imported, algorithms=[algorithm])
+    assert token.header["kid"] == imported.thumbprint()
     await session.close()
 
 

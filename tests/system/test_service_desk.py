@@ -1,0 +1,123 @@
+"""A service desk on a real OpenBao, through the whole app: the private key stays in Transit, nothing is used up."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rotator.app import App, opened
+from rotator.checking import check
+from rotator.engine.visit import Happened
+from rotator.rotation.ask import Ask
+from rotator.rotation.secret import Secret
+from rotator.sandbox.halo_itsm import HaloItsm
+from rotator.sandbox.openbao import OpenBao
+from rotator.settings import load
+from rotator.vault.preflight import Level
+
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
+
+SECRET = "canary-desk-secret-e1"
+_numbers = itertools.count(1)
+SETTINGS = """
+[vault]
+address = "{vault}"
+mount = "{mount}"
+[vault.auth]
+method = "token"
+token = {{file = "{folder}/vault-token"}}
+
+[targets.desk]
+kind = "oauth"
+url = "{desk}"
+tenant = "acme"
+single_use = true
+max_age = "60s"
+calls = 1000
+
+[defaults]
+target = "desk"
+client_id = "{client}"
+client_secret = {{file = "{folder}/client-secret"}}
+transit_key = "{transit}/crm"
+scopes = ["all"]
+identity = {{name = "crm"}}
+fraction = 0.6
+
+[credentials.assertion]
+kind = "client-assertion"
+path = "apps/crm/assertion"
+lifetime = "60s"
+
+[credentials.access]
+kind = "oauth-token"
+path = "apps/crm/access"
+"""
+
+
+@asynccontextmanager
+async def desk(openbao: OpenBao, mount: str, folder: Path) -> AsyncIterator[tuple[App, HaloItsm, list[Happened]]]:
+    transit = f"desk-transit-{next(_numbers)}"
+    openbao.call("POST", f"sys/mounts/{transit}", {"type": "transit"})
+    openbao.call("POST", f"{transit}/keys/crm", {"type": "rsa-2048"})
+    pem = openbao.call("GET", f"{transit}/keys/crm")["data"]["keys"]["1"]["public_key"]
+    async with HaloItsm("keycloak", tenant="acme", calls=0).running() as itsm:
+        client = itsm.model.add_application("crm", secret=Secret(SECRET), public_key=pem).client_id
+        for name, value in (("vault-token", openbao.root.reveal()), ("client-secret", SECRET)):
+            (folder / name).touch(0o600)
+            (folder / name).write_text(value)
+        path = folder / "rotator.toml"
+        path.write_text(
+            SETTINGS.format(
+                vault=openbao.address, mount=mount, folder=folder, desk=itsm.url, client=client, transit=transit
+            )
+        )
+        told: list[Happened] = []
+        async with opened(load(path), [told.append]) as app:
+            yield app, itsm, told
+
+
+async def visit(app: App, name: str, ask: Ask | None = None) -> None:
+    credential = app.settings.credentials[name]
+    await app.crew.rounds.visitor.visit(credential, app.edges(credential), ask)
+
+
+def published(openbao: OpenBao, mount: str, name: str) -> dict[str, Any]:
+    return dict(openbao.call("GET", f"{mount}/data/apps/crm/{name}")["data"]["data"])
+
+
+async def test_assertions_and_access_tokens_are_rotated_and_what_is_published_is_accepted(
+    openbao: OpenBao, mount: str, tmp_path: Path
+) -> None:
+    async with desk(openbao, mount, tmp_path) as (app, itsm, told):
+        accepted = {"assertion": itsm.model.accepts_assertion, "access": itsm.model.accepts_token}
+        for name, key in (("assertion", "client_assertion"), ("access", "access_token")):
+            await visit(app, name)
+            first = published(openbao, mount, name)
+            assert accepted[name](Secret(first[key]))
+            await visit(app, name, Ask(app.clock.now(), "ada"))
+            second = published(openbao, mount, name)
+            assert accepted[name](Secret(second[key]))
+            assert first[key] != second[key]
+            assert {"client_id", "expires_at", "provider_id", "rotation"} <= set(second)
+            journal = openbao.call("GET", f"{mount}/data/rotator/journal/{name}")["data"]["data"]
+            assert first[key] not in json.dumps(journal)
+            assert journal["ends_at"]
+        ends = [happened for happened in told if type(happened.event).__name__ == "LeftToExpire"]
+        assert len(ends) == 2
+
+
+async def test_check_tries_every_verb_that_there_is_and_finds_nothing_amiss(
+    openbao: OpenBao, mount: str, tmp_path: Path
+) -> None:
+    async with desk(openbao, mount, tmp_path) as (app, _, _):
+        rows = [row async for row in check(app.settings)]
+        ours = [row for row in rows if row.subject.startswith(("target", "credential"))]
+        assert [row for row in ours if row.level is Level.REFUSAL] == []
+        assert any("once" in row.text for row in ours)
