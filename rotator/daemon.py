@@ -39,8 +39,8 @@ class Daemon:
         self._settings = settings
         self._stop = anyio.Event()
         self._app: App | None = None
-        self._lookout = Lookout(settings)
         self._supervision = Supervision(settings)
+        self._lookout = Lookout(settings, self._supervision.missing)
         self._start_up = anyio.CancelScope()
         self._one_reload = anyio.Lock()
         self._chores: set[str] = set()

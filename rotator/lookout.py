@@ -26,13 +26,16 @@ _SLACK = timedelta(minutes=1)
 
 
 class Lookout:
-    """Made once per process, so that counters outlive a lost Vault. Raises Refused as `keep` does."""
+    """Made once per process, so that counters outlive a lost Vault. Raises Refused as `keep` does.
 
-    def __init__(self, settings: Settings) -> None:
+    `missing`: the signs of life that the watchdog misses, in words.
+    """
+
+    def __init__(self, settings: Settings, missing: Callable[[], str] = str) -> None:
         self._settings = settings
         self.receipts: Receipts | None = keep(settings.audit)
         # Every name is visited within a reconcile: a process in which none was is not alive.
-        self.fleet = Fleet(SystemClock(), silence=2 * settings.daemon.reconcile + _SLACK)
+        self.fleet = Fleet(SystemClock(), silence=2 * settings.daemon.reconcile + _SLACK, missing=missing)
         self._timeline = Timeline()
         self._metrics = Metrics(self.fleet, version("rotator"), self._writable if self.receipts else None)
 

@@ -34,5 +34,5 @@ path "auth/token/renew-self"             { capabilities = ["update"] }
 path "auth/token/revoke-self"            { capabilities = ["update"] }
 
 # Signing keys that stay in Transit (`transit_key`): look at the public half, sign. Two lines per key, when you have any.
-# path "transit/keys/crm"          { capabilities = ["read"] }
-# path "transit/sign/crm/sha2-256" { capabilities = ["update"] }
+# path "transit/keys/crm" { capabilities = ["read"] }
+# path "transit/sign/crm" { capabilities = ["update"] }

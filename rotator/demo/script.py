@@ -18,7 +18,7 @@ from rotator.demo.stage import CREDENTIALS, GRACE, LEASE, ShowError, Stage
 from rotator.engine.lease import TAKE_OVER
 from rotator.rotation import why
 from rotator.rotation.record import Phase
-from rotator.sandbox.openbao import binary
+from rotator.sandbox.wheel import binary
 from rotator.sandbox.world import World
 from rotator.settings import load
 

@@ -1,6 +1,7 @@
 """Owns the fleet as its records show it: every credential, target and minter; alive; ready.
 
-All of it is computed anew at each look, so it heals by itself. Metrics, probes and pages read it and add nothing.
+All of it is computed anew at each look, so it heals by itself. Metrics, probes and pages read it and add nothing. A
+look may be another thread's: what is read is frozen, or copied in one go.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Fleet:
 
     def minter_ends(self) -> dict[str, datetime]:
         """When the tokens that mint expire, by target: of those that are themselves kept fresh here."""
-        seen = self.view.seen.values() if self.view else ()
+        seen = tuple(self.view.seen.values()) if self.view else ()
         currents = [each.record.current for each in seen if each.record and each.record.current]
         ends = {each.place: end for each in currents if (end := each.token.expires_at)}
         return {target: ends[place] for target, place in self.minted_from.items() if place in ends}
@@ -93,6 +94,8 @@ class Fleet:
 
     def alive(self) -> str:
         """Why the process should be restarted; empty when it is alive. That it answers shows that its loop moves."""
+        if self.view is None:
+            return ""  # a restart brings Vault no nearer
         silent = self.silent()
         stuck = f"no visit ended for {silent:.0f} s" if silent > self.silence.total_seconds() else ""
         return self.missing() or stuck

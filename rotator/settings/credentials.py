@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from rotator.rotation.credential import AtDeadline, Credential, Limits, OnForeign, Place, Retirement
 from rotator.rotation.schedule import Every, FractionOfLife, Schedule
-from rotator.settings.arithmetic import short_day
+from rotator.settings.arithmetic import quickened
 from rotator.settings.faults import WrongValueError, quoted, suggest
 from rotator.settings.kinds import Kind, own_keys, read_struct, written
 from rotator.settings.model import Target
@@ -86,7 +86,7 @@ def read_credential(section: Section, name: str, known: Known, defaults: Section
         unbaked=kind.unbaked if kind else frozenset(),
     )
     if kind is not None and kind.expires:
-        credential = replace(credential, limits=replace(credential.limits, day=short_day(credential)))
+        credential = replace(credential, limits=quickened(credential))
     if credential.describe and credential.key in _DESCRIPTION:
         section.fault("key", f"`{credential.key}` is written beside the value; choose another key, or describe = false")
     if kind is not None:

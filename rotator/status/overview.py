@@ -10,7 +10,7 @@ from urllib.parse import quote
 from rotator.fleet import Fleet, Mark, Row, Standing
 from rotator.status.frame import NAMES, SHAPES, badge, page
 from rotator.status.html import Html, el, join
-from rotator.status.spoken import exact, moment, span
+from rotator.status.spoken import NOTHING, exact, moment, span
 
 _ROWS = 1000  # more would be no glance; the worst come first
 _HEADS = ("State", "Credential", "Published", "Next", "Expires", "Predecessor")
@@ -93,7 +93,7 @@ def _row(row: Row, now: datetime) -> Html:
         ("Credential", join(link, el("small", f"on {row.credential.target}"), said)),
         ("Published", moment(row.summary.published_at, now, "never")),
         ("Next", _next(row, now)),
-        ("Expires", moment(row.summary.expires_at, now, "never" if row.summary.published_at else "–")),  # noqa: RUF001
+        ("Expires", moment(row.summary.expires_at, now, "never" if row.summary.published_at else NOTHING)),
         ("Predecessor", _predecessor(row, now)),
     )
     return el("tr", *(_cell(head, value) for head, value in cells), class_=row.mark.value, role="row")
@@ -105,7 +105,7 @@ def _cell(head: str, value: object) -> Html:
 
 def _next(row: Row, now: datetime) -> Html:
     if row.record is None or row.summary.phase == "held":
-        return el("span", "waits" if row.record else "–", class_="none")  # noqa: RUF001 (a dash is meant)
+        return el("span", "waits" if row.record else NOTHING, class_="none")
     when = row.summary.next_at
     if when and when > now:
         return moment(when, now)

@@ -6,7 +6,7 @@ It is no door for the wide internet: it listens where settings say, on loopback 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ class Server:
         self._failed = failed
         self._patience = patience or Patience()
         self._open = 0
+        self._one = anyio.CapacityLimiter(1)
 
     async def serve(self, *, task_status: TaskStatus[int] = anyio.TASK_STATUS_IGNORED) -> None:
         """Listen; says the port when it does. Raises ServerError."""
@@ -64,6 +65,14 @@ class Server:
         finally:
             if self._listen.path:
                 _remove(self._listen.path)
+
+    async def _answered(self, path: str) -> Answer:
+        """The site's answer, made by a worker: a page of thousands of rows must not keep the daemon's loop waiting."""
+        try:
+            return await anyio.to_thread.run_sync(self._answer, path, limiter=self._one)
+        except Exception as bug:  # noqa: BLE001 (a bug in a page must not end the daemon)
+            self._failed(bug)
+            return Answer(500, "text/plain", b"a bug; the daemon's log has it\n")
 
     async def _listener(self) -> Any:
         try:
@@ -84,7 +93,7 @@ class Server:
                 return  # whoever holds the others will lose patience before we do
             self._open += 1
             try:
-                await _Connection(stream, self._answer, self._failed, self._patience).serve()
+                await _Connection(stream, self._answered, self._patience).serve()
             except (TimeoutError, *_GONE):
                 return
             finally:
@@ -101,13 +110,11 @@ class _Connection:
     def __init__(
         self,
         stream: SocketStream,
-        answer: Callable[[str], Answer],
-        failed: Callable[[Exception], None],
+        answer: Callable[[str], Awaitable[Answer]],
         patience: Patience,
     ) -> None:
         self._stream = stream
         self._answer = answer
-        self._failed = failed
         self._patience = patience
         self._wire = h11.Connection(h11.SERVER, max_incomplete_event_size=_LARGEST)
 
@@ -136,16 +143,10 @@ class _Connection:
         if request.method not in (b"GET", b"HEAD"):
             await self._send(Answer(405, "text/plain", b"only GET and HEAD\n"), last=True, allow=True)
             return False
-        await self._send(self._answered(request.target), last=last, bare=bare)
+        answer = await self._answer(request.target.decode("ascii", "replace"))
+        await self._send(answer, last=last, bare=bare)
         self._wire.next_event()  # the end of a request without body; without this look there is no next one
         return self._wire.our_state is h11.DONE and self._wire.their_state is h11.DONE
-
-    def _answered(self, target: bytes) -> Answer:
-        try:
-            return self._answer(target.decode("ascii", "replace"))
-        except Exception as bug:  # noqa: BLE001 (a bug in a page must not end the daemon)
-            self._failed(bug)
-            return Answer(500, "text/plain", b"a bug; the daemon's log has it\n")
 
     async def _request(self, wait: float) -> h11.Request | None:
         """The next request; None when none begins in time, or the caller goes away."""

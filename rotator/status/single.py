@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from rotator.fleet import Fleet, Row
+from rotator.rotation.record import Phase
 from rotator.rotation.summary import explain
 from rotator.rotation.telling import Severity
 from rotator.status.frame import badge, facts, page
@@ -29,7 +30,7 @@ def single(fleet: Fleet, row: Row, moments: Iterable[Moment], instance: str, ver
         el("section", el("h2", "Why it is so"), el("ul", *(el("li", each) for each in sentences), class_="reasons")),
         el("section", el("h2", "At a glance"), _facts(row, now)),
         _timeline(tuple(moments), now),
-        _commands(name),
+        _commands(row),
     )
     return page(f"{name}: {row.word}", row.mark, instance, version, now, *parts)
 
@@ -72,6 +73,7 @@ def _moment(each: Moment, now: datetime) -> Html:
     return el("li", sign, el("div", grave, el("span", each.said), facts), stamp, class_=each.severity.value)
 
 
-def _commands(name: str) -> Html:
-    lines = (f"rotate explain {name}", f"rotate now {name}")
-    return el("section", el("h2", "In a shell"), el("pre", el("code", "\n".join(lines)), tabindex="0"))
+def _commands(row: Row) -> Html:
+    verb = "release" if row.summary.phase == Phase.HELD else "now"
+    lines = "\n".join(f"rotate {each} {row.credential.name}" for each in ("explain", verb))
+    return el("section", el("h2", "In a shell"), el("pre", el("code", lines), tabindex="0"))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from rotator.status.html import Html, el
 
+NOTHING = "–"  # noqa: RUF001 (a dash is meant)
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
 
@@ -31,7 +32,7 @@ def exact(when: datetime) -> str:
     return f"{when.astimezone(UTC):%F %T} UTC"
 
 
-def moment(when: datetime | None, now: datetime, otherwise: str = "–") -> Html:  # noqa: RUF001 (a dash is meant)
+def moment(when: datetime | None, now: datetime, otherwise: str = NOTHING) -> Html:
     """A time as an element that says it both ways."""
     if when is None:
         return el("span", otherwise, class_="none")

@@ -14,7 +14,7 @@ from rotator.rotation.credential import Limits, Retirement
 from rotator.rotation.record import Phase, Token
 from rotator.rotation.schedule import FractionOfLife
 from rotator.rotation.secret import Secret
-from tests.engine.world import Actor, Crash, World, crash_at
+from tests.engine.world import PLACE, Actor, Crash, World, crash_at
 from tests.fakes.provider import FakeProvider
 
 pytestmark = pytest.mark.anyio
@@ -140,3 +140,18 @@ async def test_two_hours_of_one_minute_values_none_late_none_expired_and_a_recor
         world.clock.move(max(seen.wait.until - world.clock.now(), timedelta(milliseconds=1)))
     assert 195 <= one.events.count("Published") <= 205
     assert not {"Faulted", "PutOnHold", "Condemned"} & set(one.events)
+
+
+async def test_a_value_that_grew_old_before_it_could_be_published_never_is(world: World) -> None:
+    limits = Limits(day=timedelta(minutes=2), proof_life=timedelta(seconds=6), settle=timedelta(seconds=1))
+    one, two = actor(world, limits=limits), actor(world, "host-b", limits=limits)
+    one.hook = crash_at(f"before write {PLACE}")
+    with pytest.raises(Crash):
+        await one.visit()
+    assert (await world.record()).phase is Phase.VERIFIED
+    await two.visit()
+    world.clock.move(61)
+    await two.visit()
+    assert two.events[:5] == ["Rejected", "Fenced", "Burned", "Staged", "Verified"]
+    assert two.events[-2:] == ["Published", "Swept"]
+    assert world.healthy

@@ -48,6 +48,11 @@ def test_the_mint_budget_counts_over_three_rotations(tmp_path: Path) -> None:
     assert loaded(tmp_path, ASSERTION + "jitter = 0.0\n").limits.day == 3 * timedelta(seconds=36)
 
 
+def test_a_proof_is_made_again_when_a_tenth_of_the_life_is_over(tmp_path: Path) -> None:
+    assert loaded(tmp_path, ASSERTION).limits.proof_life == timedelta(seconds=6)
+    assert loaded(tmp_path, TOKEN).limits.proof_life == timedelta(seconds=60)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

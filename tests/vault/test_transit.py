@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import itertools
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -14,7 +16,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from rotator.ports import Refused
 from rotator.providers.assertion import Form, draft, signed
 from rotator.providers.signing import Algorithm, public_key
+from rotator.rotation.secret import Secret
 from rotator.sandbox.openbao import OpenBao
+from rotator.vault.login import approle
 from rotator.vault.transit import TransitKey
 from tests.vault.worlds import session_on
 
@@ -87,4 +91,19 @@ async def test_a_key_that_is_missing_or_symmetric_is_told_in_words(openbao: Open
         await TransitKey(session, "nobody", mount).public_pem()
     with pytest.raises(Refused, match="no public key"):
         await TransitKey(session, "crm", mount).public_pem()
+    await session.close()
+
+
+async def test_the_shipped_policys_two_lines_are_enough_to_sign(openbao: OpenBao) -> None:
+    mount, name = made(openbao, "rsa-2048")
+    lines = (Path(__file__).parents[2] / "config" / "vault" / "rotator.hcl").read_text().splitlines()
+    rules = [
+        line.removeprefix("# ").replace("transit/", f"{mount}/") for line in lines if line.startswith('# path "tra')
+    ]
+    own = 'path "auth/token/lookup-self" { capabilities = ["read"] }'
+    role = openbao.approle("signer", "\n".join([*rules, own]))
+    session = session_on(openbao, login=approle(partial(Secret, role.role_id), lambda: role.secret_id))
+    signer = TransitKey(session, name, mount)
+    assert await signer.public_pem()
+    assert await signer.sign("PS256", MESSAGE)
     await session.close()

@@ -1,0 +1,76 @@
+"""Owns the ports: what the engine asks of the world, and the three faults the world may raise.
+
+The edges (vault/, providers/, clockwork.py) implement them; the engine sees nothing else of the outside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from rotator.ports.faults import Conflict, Duplicate, Elsewhere, Fault, MinterRefused, Refused, StoreRefused, Transient
+from rotator.ports.store import Document, Entry, Journal, Lease, SecretStore
+from rotator.ports.target import (
+    Accepted,
+    Capabilities,
+    Inspection,
+    Minted,
+    Outcome,
+    Provider,
+    Rejected,
+    Unknown,
+    Verdict,
+)
+
+__all__ = [
+    "Accepted",
+    "Capabilities",
+    "Clock",
+    "Conflict",
+    "Document",
+    "Duplicate",
+    "Elsewhere",
+    "Entry",
+    "Fault",
+    "Inspection",
+    "Installation",
+    "Journal",
+    "Lease",
+    "Minted",
+    "MinterRefused",
+    "Outcome",
+    "Provider",
+    "Refused",
+    "Rejected",
+    "SecretStore",
+    "StoreRefused",
+    "Transient",
+    "Unknown",
+    "Verdict",
+]
+
+
+class Clock(Protocol):
+    """Time. Nothing else in the house reads a clock."""
+
+    def now(self) -> datetime:
+        """Wall-clock time, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds since some start; never goes back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What sets this installation apart from others that share a target: made once, kept in Vault."""
+
+    lineage: str
+    fingerprint_key: bytes = field(repr=False)
+    prefix: str = "rotator"

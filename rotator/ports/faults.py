@@ -1,0 +1,40 @@
+"""Owns what may go wrong with the world: three faults, and the kinds of refusal the engine tells apart."""
+
+from __future__ import annotations
+
+
+class Fault(Exception):  # noqa: N818 (the design's word; "error" would say whose it is)
+    """Something the world did to us. `reason` is a short sentence without secrets; it is logged and journalled."""
+
+    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after = retry_after  # seconds the other side asked us to wait
+
+
+class Transient(Fault):
+    """Undecided: the effect may or may not have happened; look before doing it again."""
+
+
+class Refused(Fault):
+    """The other side understood and said no; the same request will be refused again."""
+
+
+class Duplicate(Refused):
+    """The target says that the chosen name is taken: an earlier mint of ours, or a stranger's."""
+
+
+class MinterRefused(Refused):
+    """The target refuses the identity that mints: stop every call to it."""
+
+
+class Elsewhere(Refused):
+    """A token lives on a target that the settings no longer name."""
+
+
+class StoreRefused(Refused):
+    """Vault refuses us: our login is dead and cannot be renewed, or its policy withholds a right."""
+
+
+class Conflict(Fault):
+    """A check-and-set lost: somebody else wrote in between."""

@@ -1,0 +1,88 @@
+"""Owns the ports to Vault: documents, and the journal with its leases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from rotator.rotation.credential import Place
+from rotator.rotation.record import Record
+from rotator.rotation.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One version of a KV document. `version` 0: it never existed. `deleted`: the newest version was deleted."""
+
+    version: int
+    values: Mapping[str, object] | None = field(default=None, repr=False)
+    deleted: bool = False
+
+    def secret(self, key: str) -> Secret | None:
+        """The value under `key`, when it is non-empty text."""
+        value = (self.values or {}).get(key)
+        return Secret(value) if isinstance(value, str) and value else None
+
+    def text(self, key: str) -> str:
+        """The text under `key`, or an empty one."""
+        value = (self.values or {}).get(key)
+        return value if isinstance(value, str) else ""
+
+
+class SecretStore(Protocol):
+    """KV version 2 documents. Every verb may raise Transient or StoreRefused."""
+
+    async def read(self, place: Place, *, version: int | None = None, strong: bool = False) -> Document:
+        """The newest version, or the given one. `strong`: not from a lagging standby."""
+        ...
+
+    async def write(self, place: Place, values: Mapping[str, object], *, cas: int) -> int:
+        """Write over version `cas` and return the new version; `Secret` values are revealed on the wire only.
+
+        An unknown outcome is resolved by repeating the identical write and a strong read. Raises Conflict when
+        somebody else wrote.
+        """
+        ...
+
+    async def destroy(self, place: Place, versions: tuple[int, ...]) -> None:
+        """Destroy these versions for good; destroying twice is no fault."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who works on a record. An empty holder means that anybody may start."""
+
+    holder: str = ""
+    seq: int = 0
+    ttl: float = 30.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A journal document as read or written: `version` fences every further write. `record` None: there is none yet."""
+
+    name: str
+    version: int
+    record: Record | None
+    lease: Lease = Lease()
+    server_time: datetime | None = None  # Vault's clock at the answer, when it told
+    foreign: Mapping[str, object] = field(default_factory=dict)  # keys of a journal document that we do not know
+
+
+class Journal(Protocol):
+    """Record and lease of each credential, in one document. Every verb may raise Transient or StoreRefused."""
+
+    async def load(self, name: str) -> Entry:
+        """The newest entry, read strongly. Raises Refused when it is unreadable or of a newer schema."""
+        ...
+
+    async def save(self, over: Entry, record: Record, lease: Lease) -> Entry:
+        """Write over the entry that was read. Raises Conflict when somebody else wrote in between."""
+        ...
+
+    async def names(self) -> tuple[str, ...]:
+        """Every credential that has a journal document."""
+        ...

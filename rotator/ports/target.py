@@ -1,0 +1,113 @@
+"""Owns the port to a target: what a provider can do, and the words its answers come in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from rotator.rotation.record import Token
+from rotator.rotation.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a kind of target can do; declared, not discovered by failure."""
+
+    named_mint: bool = False  # the target takes a name we choose
+    lists: bool = False  # tokens can be listed, so strays can be found
+    overlap: bool = True  # the predecessor stays valid while the successor is published
+    revokes: bool = True
+    restores: bool = False  # a revocation can be taken back
+    reports_last_use: bool = False
+    old_is_safe_to_present: bool = True  # showing a revoked secret to the target harms nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """A fresh token: its handle, its value, and further fields to publish beside the value."""
+
+    token: Token
+    secret: Secret
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The target accepted the secret, and identity and rights are as wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The target refused the secret, or it is not what was asked for. `final`: waiting will not mend it."""
+
+    reason: str
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The target did not say."""
+
+    reason: str
+    retry_after: float | None = None
+
+
+Verdict = Accepted | Rejected | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What the target knows of a token. `last_used` None means unknown, never unused."""
+
+    exists: bool
+    revoked: bool = False
+    last_used: datetime | None = None
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+class Outcome(StrEnum):
+    """The end of a revocation, restoration or deletion. There is no word for unknown: that is a Transient."""
+
+    DONE = "done"
+    ALREADY = "already"
+
+
+class Provider(Protocol):
+    """One credential's view of its target. Every verb may raise Transient, Refused or MinterRefused."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this target can do."""
+        ...
+
+    async def mint(self, name: str, expires_at: datetime | None) -> Minted:
+        """Mint a token under `name`. Raises Duplicate when the target says the name is taken."""
+        ...
+
+    async def find(self, prefix: str) -> tuple[Token, ...]:
+        """Our tokens, alive or not, whose mint name starts with `prefix`, revoked ones excluded."""
+        ...
+
+    async def verify(self, token: Token, secret: Secret) -> Verdict:
+        """Prove the secret with a call that fails for anybody else: identity and scope, not just a 2xx."""
+        ...
+
+    async def inspect(self, token: Token) -> Inspection:
+        """What the target knows of this token."""
+        ...
+
+    async def revoke(self, token: Token) -> Outcome:
+        """End the token. Ending it twice is ALREADY, and so is ending one that is gone."""
+        ...
+
+    async def restore(self, token: Token) -> Outcome:
+        """Take a revocation back, where the target can."""
+        ...
+
+    async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
+        """Whether the target positively refuses the token; None when it does not say. The secret may be unknown."""
+        ...
