@@ -43,8 +43,8 @@ class Row:
 
     @property
     def failures(self) -> int:
-        """Failures in a row."""
-        return self.record.failures if self.record else 0
+        """Failures in a row: of steps, and of whole rotations."""
+        return self.record.failures + self.record.given_up if self.record else 0
 
     @property
     def refused_at(self) -> datetime | None:
@@ -93,7 +93,9 @@ def due_since(credential: Credential, record: Record, now: datetime) -> datetime
 
 
 def revoke_by(credential: Credential, record: Record) -> datetime | None:
-    """When the predecessor is dead at the latest, as settings and the promise at publication have it."""
+    """When the predecessor is dead at the latest: by its own date, or by settings and the promise at publication."""
+    if record.predecessor is not None and record.ends_at is not None:
+        return record.ends_at
     if record.predecessor is None or record.current is None or record.phase not in (Phase.PUBLISHED, Phase.CONDEMNED):
         return None
     policy, at = credential.retire, record.current.at

@@ -120,7 +120,7 @@ def _predecessor(row: Row, now: datetime) -> Html:
     if row.revoke_by < now:
         left = join(el("time", span(now - row.revoke_by), title=exact(row.revoke_by)), " too long")
     else:
-        left = join("revoked ", moment(row.revoke_by, now), " at the latest")
+        left = join("dead ", moment(row.revoke_by, now), " at the latest")
     return el("span", "1 alive", el("small", left), class_="alive")
 
 

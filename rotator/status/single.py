@@ -47,7 +47,7 @@ def _facts(row: Row, now: datetime) -> Html:
         ("Expires", record and _both(row.summary.expires_at, now, "never")),
         ("Next rotation due", record and _both(row.next_at, now, "when asked for")),
         ("Predecessors alive", str(row.predecessors) if record else ""),
-        ("Revoked at the latest", row.revoke_by and _both(row.revoke_by, now, "")),
+        ("Dead at the latest", row.revoke_by and _both(row.revoke_by, now, "")),
         ("Failures in a row", str(row.failures) if row.failures else ""),
         ("Paused", row.paused),
         ("Labels", labels),

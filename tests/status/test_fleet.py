@@ -80,6 +80,18 @@ def test_a_predecessor_is_dead_by(retire: Retirement, changes: dict, until: obje
     assert (row.revoke_by, row.predecessors) == (until, 1)
 
 
+def test_a_predecessor_that_nobody_can_revoke_is_dead_by_its_own_date() -> None:
+    left = settled(predecessor=published(0, NOW - 9 * DAY), ends_at=NOW + HOUR)
+    looked, _, _ = fleet((BLOG, left))
+    [row] = looked.rows()
+    assert (row.mark, row.revoke_by, row.predecessors) == (Mark.FINE, NOW + HOUR, 1)
+
+
+def test_steps_and_whole_rotations_count_as_failures() -> None:
+    looked, _, _ = fleet((BLOG, settled(failures=1, given_up=2)))
+    assert looked.rows()[0].failures == 3
+
+
 def test_a_request_that_was_answered_makes_nothing_due() -> None:
     answered = record(Phase.PUBLISHED, requested_at=NOW - 40 * MINUTE, current=published(2, NOW - 30 * MINUTE))
     looked, _, _ = fleet((BLOG, answered))
