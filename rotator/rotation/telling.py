@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from rotator.rotation import events as ev
+from rotator.rotation.credential import Place
 from rotator.rotation.record import Candidate, Record
 
 
@@ -85,6 +86,6 @@ def _plain(value: object) -> object:
         return value.token.id
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
-    if isinstance(value, tuple):
+    if isinstance(value, tuple) and not isinstance(value, Place):
         return ", ".join(map(str, value)) or "none"
     return value if isinstance(value, int | float | bool) or value is None else str(value)

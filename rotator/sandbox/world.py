@@ -163,7 +163,7 @@ class World:
             },
             "defaults": sections.get("defaults", {}),
             "credentials": self.credentials,
-        }
+        } | {name: sections[name] for name in ("status", "audit") if name in sections}
         path: Path = self.folder / sections.get("file", {}).get("name", "rotator.toml")
         path.write_text(to_toml(document))
         return path

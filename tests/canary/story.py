@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -67,7 +68,11 @@ class Story:
             world.vault_address, world.halo_url = vault.url, halo.url
             world.add("blog-ci", roles=["role-template-view-posts"])
             world.add("news", roles=[])
-            path = world.write_settings(**SETTINGS)
+            folder = world.folder
+            own = {"daemon": SETTINGS["daemon"] | {"socket": str(folder / "rotator.sock")}}
+            audit = {"file": str(folder / "receipts.jsonl")}
+            status = {"listen": f"unix:{folder / 'status.sock'}"}
+            path = world.write_settings(**(SETTINGS | own), audit=audit, status=status)
             watcher = threading.Thread(target=self._watch_processes)
             watcher.start()
             try:
@@ -79,7 +84,7 @@ class Story:
     def _tell(self, path: Path, halo: Ear, vault: Ear) -> None:
         for verb in ("check", "plan", "due", "status"):
             self.rotate(path, verb)
-        with Daemon(path, self.world.folder / "control.sock") as daemon:
+        with Daemon(path) as daemon:
             self._watched.add(daemon.process.pid)
             daemon.ready()
             self.answers("now", daemon.ask("blog-ci", emergency=True))
@@ -91,6 +96,7 @@ class Story:
             self._tamper()
             self.answers("now, tampered", daemon.ask("news", "blog-ci", within=15))
             self.answers("nonsense", daemon.ask("nobody"))
+            self._visit_pages()
             self.world.bao.seal()
             self.answers("now, sealed", daemon.ask("blog-ci", within=4))
             self.world.bao.unseal()
@@ -100,6 +106,16 @@ class Story:
             daemon.wait(15)
         path.write_text(path.read_text().replace('file = "', 'file = "/nowhere'))
         self.rotate(path, "status")
+
+    def _visit_pages(self) -> None:
+        """What the status server shows is a sink."""
+        for page in ("/", "/credentials/news", "/status.json", "/metrics", "/readyz", "/livez"):
+            with socket.socket(socket.AF_UNIX) as wire:
+                wire.settimeout(10)
+                wire.connect(str(self.world.folder / "status.sock"))
+                wire.sendall(f"GET {page} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+                pieces = iter(lambda: wire.recv(65536), b"")
+                self.outputs[f"status page {page}"] = b"".join(pieces).decode(errors="replace")
 
     def _lose(self, ear: Ear, part: str, act: Any) -> None:
         left = [Side.AFTER, Side.BEFORE, Side.AFTER]

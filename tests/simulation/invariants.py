@@ -98,7 +98,7 @@ class Checks:
     # --- effects that land ------------------------------------------------------------------------------------------
 
     def minted(self, live: Live) -> None:
-        """I6: at most three mints per rotation and as many per credential and day as settings allow."""
+        """I6: at most three mints per rotation, and per credential and day as many as settings, or a person, allow."""
         name = parse(live.name)
         if live.minter == "person" or name is None:
             return

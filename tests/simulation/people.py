@@ -10,7 +10,7 @@ from rotator.ports import Entry, Lease
 from rotator.rotation import events as ev
 from rotator.rotation.advance import advance
 from rotator.rotation.credential import Credential, OnForeign, Place
-from rotator.rotation.record import Phase, Record
+from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.schedule import Every
 from rotator.vault import document
 from tests.simulation.actors import Process
@@ -195,6 +195,8 @@ class People:
         entry = self._entry(name)
         if entry is None or entry.record is None or entry.record.phase is not Phase.HELD:
             return False
+        if entry.record.held and entry.record.held.reason is HoldReason.MINT_BUDGET:
+            self.checks.minted_at[name] = []  # the person grants a new budget
         record = advance(entry.record, ev.Released(self.world.date(), "person"))
         lease = replace(entry.lease, holder="", seq=entry.lease.seq + 1)
         values: dict[str, object] = {"record": record, "lease": lease, "nonce": self.world.word()}
