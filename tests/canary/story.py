@@ -109,7 +109,7 @@ class Story:
 
     def _visit_pages(self) -> None:
         """What the status server shows is a sink."""
-        for page in ("/", "/credentials/news", "/status.json", "/metrics", "/readyz", "/livez"):
+        for page in ("/", "/credential/news", "/status.json", "/metrics", "/readyz", "/livez"):
             with socket.socket(socket.AF_UNIX) as wire:
                 wire.settimeout(10)
                 wire.connect(str(self.world.folder / "status.sock"))
