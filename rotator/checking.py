@@ -13,6 +13,7 @@ import anyio
 from rotator.app import App, connected, opened
 from rotator.clockwork import SystemClock
 from rotator.engine.rounds import proof
+from rotator.logs import voice
 from rotator.ports import (
     Accepted,
     Fault,
@@ -205,3 +206,15 @@ def _must(holds: bool, text: str) -> str:
     if not holds:
         raise _Stop(f"not {text}")
     return text
+
+
+async def refuse_unfit(app: App) -> None:
+    """Raises Refused when Vault would not keep our promises, with every reason."""
+    places = [each.place for each in app.settings.credentials.values()]
+    findings = await preflight(app.kv, places, longest_need(app.settings))
+    for finding in findings:
+        if finding.level is Level.WARNING:
+            voice.warn("vault.doubted", subject=finding.subject, said=finding.text, remedy=finding.remedy)
+    refusals = [f"{each.subject}: {each.text}; {each.remedy}" for each in findings if each.level is Level.REFUSAL]
+    if refusals:
+        raise Refused("Vault is not fit: " + " | ".join(refusals))

@@ -12,6 +12,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from anyio.streams.memory import MemoryObjectSendStream
 
 from rotator.app import App, opened
+from rotator.checking import refuse_unfit
 from rotator.clockwork import Alarms
 from rotator.control import Control
 from rotator.engine.visit import Happened
@@ -19,12 +20,10 @@ from rotator.logs import voice
 from rotator.lookout import Lookout
 from rotator.narrate import narrate
 from rotator.now import demand, follow, select
-from rotator.ports import Fault, Refused, Transient
+from rotator.ports import Fault, Transient
 from rotator.rotation.schedule import share
 from rotator.settings import Settings, SettingsError, load
 from rotator.supervision import Supervision
-from rotator.vault.preflight import Level, preflight
-from rotator.wiring import longest_need
 
 _AGAIN = 5.0  # seconds until a Vault that could not be reached is tried again
 _LAST_WORDS = 2.0  # seconds in which callers are told that their verdict will not come from us
@@ -58,21 +57,24 @@ class Daemon:
                 try:
                     with anyio.CancelScope() as self._start_up:
                         await self._work()
-                except Transient as fault:
-                    self._lookout.wait(fault.reason)
-                    self._supervision.waiting(fault.reason)
-                    voice.warn("vault.missed", said=fault.reason, again_in=_AGAIN)
-                    with anyio.move_on_after(_AGAIN):
-                        await self._stop.wait()
+                except* Transient as missed:  # task groups wrap it
+                    await self._wait_for_vault(str(_first(missed)))
             group.cancel_scope.cancel()
         self._lookout.close()
         voice.say("daemon.stopped")
+
+    async def _wait_for_vault(self, reason: str) -> None:
+        self._lookout.wait(reason)
+        self._supervision.waiting(reason)
+        voice.warn("vault.missed", said=reason, again_in=_AGAIN)
+        with anyio.move_on_after(_AGAIN):
+            await self._stop.wait()
 
     async def _work(self) -> None:
         """One stretch of work, from login to stop. Raises Transient when Vault cannot be reached at the start."""
         observers = [*self._lookout.observers, self._supervision.moved, narrate, self._broadcast]
         async with opened(self._settings, observers) as app:
-            await _look_at_vault(app)
+            await refuse_unfit(app)
             async with anyio.create_task_group() as group:
                 await self._start(app, group)
                 await self._stop.wait()
@@ -216,16 +218,9 @@ class Daemon:
                 listener.send_nowait(happened)
 
 
-async def _look_at_vault(app: App) -> None:
-    """Raises Refused when Vault would not keep our promises, with every reason."""
-    places = [each.place for each in app.settings.credentials.values()]
-    findings = await preflight(app.kv, places, longest_need(app.settings))
-    for finding in findings:
-        if finding.level is Level.WARNING:
-            voice.warn("vault.doubted", subject=finding.subject, said=finding.text, remedy=finding.remedy)
-    refusals = [f"{each.subject}: {each.text}; {each.remedy}" for each in findings if each.level is Level.REFUSAL]
-    if refusals:
-        raise Refused("Vault is not fit: " + " | ".join(refusals))
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    inner = group.exceptions[0]
+    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def _postponed(before: Settings, after: Settings) -> str:

@@ -12,7 +12,7 @@ from rotator.app import App
 from rotator.engine.visit import Happened
 from rotator.glance import glance
 from rotator.logs import voice
-from rotator.logs.redaction import Redactor
+from rotator.logs.redaction import redact
 from rotator.notify import Notifier
 from rotator.ports import Fault
 from rotator.pulse import Pulse, Sign
@@ -28,7 +28,7 @@ class Supervision:
 
     def __init__(self, settings: Settings, notifier: Notifier | None = None) -> None:
         self._ear = notifier or Notifier()
-        self._blot = Redactor()
+        self._blot = redact
         self._said = ""
         self._refused = ""
         self._ready = self._stopping = self._starving = False

@@ -18,10 +18,10 @@ import structlog
 from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
 
-from rotator.logs.redaction import BLOT, Redactor
+from rotator.logs.redaction import BLOT, Redactor, redact
 from rotator.rotation.secret import Secret
 
-__all__ = ["BLOT", "Redactor", "configure"]
+__all__ = ["BLOT", "Redactor", "configure", "redact"]
 
 # At INFO httpx writes whole addresses, queries included; the others are merely talkative.
 _QUIET = ("httpx", "httpcore", "hpack", "urllib3", "asyncio", "apscheduler", "hvac", "requests")
@@ -118,7 +118,7 @@ def _name_foreign(logger: object, method: str, event: Event) -> Event:
 class _Redacted(structlog.stdlib.ProcessorFormatter):
     """Renders a record, then blots: nothing is written that did not pass here."""
 
-    _redact = Redactor()
+    _redact = staticmethod(redact)
 
     def format(self, record: logging.LogRecord) -> str:
         return self._redact(super().format(record))

@@ -100,15 +100,19 @@ def _windows(form: str) -> Iterator[str]:
 def _forms(value: str) -> set[str]:
     """How a value may be written down, each form at least as long as a secret must be to be told from a word."""
     lines = [line for line in value.splitlines() if len(line) >= _LONG] if "\n" in value else []
-    forms = {form for plain in (value, *lines) for form in (*_texts_of(plain), *_encodings_of(plain.encode()))}
+    forms = {
+        form
+        for plain in (value, *lines)
+        for form in (*_texts_of(plain), *_encodings_of(plain.encode(errors="surrogatepass")))
+    }
     return {form for form in forms if len(form) >= _SHORTEST}
 
 
 def _texts_of(value: str) -> Iterator[str]:
     yield value
-    yield quote(value)
-    yield quote(value, safe="")
-    yield quote_plus(value)
+    yield quote(value, errors="surrogatepass")
+    yield quote(value, safe="", errors="surrogatepass")
+    yield quote_plus(value, errors="surrogatepass")
     for escaped in (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]):
         yield escaped
         yield json.dumps(escaped)[1:-1]
@@ -123,3 +127,6 @@ def _encodings_of(value: bytes) -> Iterator[str]:
         whole = (len(value) + lead) * 8 // 6
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             yield encode(bytes(lead) + value).decode()[skip:whole]
+
+
+redact = Redactor()  # the process's own: another one would have to learn every secret again

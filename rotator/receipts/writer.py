@@ -9,7 +9,7 @@ from datetime import UTC
 from typing import Any
 
 from rotator.engine.visit import Happened
-from rotator.logs.redaction import Redactor
+from rotator.logs.redaction import Redactor, redact
 from rotator.receipts.book import Book, ReceiptsError
 from rotator.receipts.chain import Link
 from rotator.rotation.record import Record
@@ -31,7 +31,7 @@ class Receipts:
     trouble: str = ""
     lost: int = 0
     _waiting: deque[Mapping[str, Any]] = field(default_factory=deque)
-    _redact: Redactor = field(default_factory=Redactor)
+    _redact: Redactor = redact
 
     def open(self) -> Link:
         """Check the end of the file and go on from there. Raises ReceiptsError."""

@@ -39,11 +39,14 @@ class Secret:
 
     def matches(self, other: Secret) -> bool:
         """Whether both hold the same value, compared in constant time."""
-        return hmac.compare_digest(self._text.encode(), other._text.encode())
+        return hmac.compare_digest(self._bytes(), other._bytes())
 
     def fingerprint(self, key: bytes) -> str:
         """A keyed fingerprint (HMAC-SHA-256, first 16 hex digits): recognises a value without storing it."""
-        return hmac.new(key, self._text.encode(), hashlib.sha256).hexdigest()[:16]
+        return hmac.new(key, self._bytes(), hashlib.sha256).hexdigest()[:16]
+
+    def _bytes(self) -> bytes:
+        return self._text.encode(errors="surrogatepass")  # JSON can carry half a surrogate pair
 
     def __repr__(self) -> str:
         return "Secret(***)"

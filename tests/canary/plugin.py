@@ -21,7 +21,7 @@ def _learn(text: str) -> None:
     if len(text) < 2 * _SNIPPET or hash(text) in _seen:
         return
     _seen.add(hash(text))
-    for form in (text, base64.b64encode(text.encode()).decode().rstrip("=")[:-2]):
+    for form in (text, base64.b64encode(text.encode(errors="surrogatepass")).decode().rstrip("=")[:-2]):
         middle = len(form) // 2
         _snippets.update((form[middle : middle + _SNIPPET], form[-_SNIPPET:]))
 

@@ -15,6 +15,7 @@ from rotator.rotation.telling import _WORDS, Severity, tell
 from tests.rotation.builders import HOUR, NOW, PLACE, STEM, candidate, record
 
 # record before, event, what is said of it
+BURNED = record(Phase.REJECTED).mint_name  # not the one of the next attempt, which the record bears afterwards
 TABLE = {
     "requested": (
         record(Phase.SETTLED),
@@ -52,8 +53,8 @@ TABLE = {
     "condemned": (record(Phase.PUBLISHED), ev.Condemned(NOW, "quiet"), "predecessor t1.1 may go: quiet"),
     "disproved": (record(Phase.PUBLISHED), ev.Disproved(NOW, "401"), "the target refuses the published value: 401"),
     "retired": (record(Phase.CONDEMNED), ev.Retired(NOW, "t1.1 revoked"), "t1.1 revoked"),
-    "burned": (record(Phase.REJECTED), ev.Burned(NOW, ("t2.1", "t2.2"), False), "attempt 2 burned: t2.1, t2.2"),
-    "burned, with nothing there": (record(Phase.REJECTED), ev.Burned(NOW, (), True), "attempt 1 burned: none"),
+    "burned": (record(Phase.REJECTED), ev.Burned(NOW, ("t2.1", "t2.2"), False), f"{BURNED} burned: t2.1, t2.2"),
+    "burned, with nothing there": (record(Phase.REJECTED), ev.Burned(NOW, (), True), f"{BURNED} burned: none"),
     "swept": (record(Phase.CONDEMNED), ev.Swept(NOW, ()), "rotation 2 settled"),
     "held": (record(Phase.STAGED), ev.PutOnHold(NOW, HoldReason.DELETED, "look"), "held: look"),
     "released": (record(Phase.HELD), ev.Released(NOW, "ada"), "released by ada"),

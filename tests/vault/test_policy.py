@@ -90,7 +90,7 @@ async def broken_by(openbao: OpenBao, mount: str, policy: str) -> list[str]:
 
 
 def test_the_shipped_file_is_read_completely() -> None:
-    assert len(RULE.findall(POLICY)) == POLICY.count('path "') == 13
+    assert len(RULE.findall(POLICY)) == POLICY.count('\npath "') == 13
     assert len(rules(POLICY)) == 21
 
 
