@@ -25,9 +25,9 @@ from rotator.ports import (
 )
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
+from tests.fakes.clock import HandClock
 from tests.fakes.provider import FakeProvider, Target, When
 from tests.providers import halo
-from tests.providers.clock import HandClock
 
 pytestmark = pytest.mark.anyio
 

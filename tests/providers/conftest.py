@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.providers.clock import HandClock
+from tests.fakes.clock import HandClock
 
 
 @pytest.fixture

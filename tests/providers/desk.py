@@ -19,7 +19,7 @@ from rotator.rotation.reference import SecretRef, Source
 from rotator.rotation.secret import Secret
 from rotator.sandbox.halo_itsm import HaloItsm
 from rotator.sandbox.itsm.applications import Application
-from tests.providers.clock import HandClock
+from tests.fakes.clock import HandClock
 from tests.providers.keys import private_pem, public_pem, rsa_key
 
 PRESETS = ("keycloak", "oidc-provider", "halo")

@@ -17,7 +17,7 @@ from rotator.providers.keys import HaloTargetKeys
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.secret import Secret
 from rotator.sandbox.halo_cms import HaloCms
-from tests.providers.clock import HandClock
+from tests.fakes.clock import HandClock
 
 ROLE = "role-template-view-posts"
 OPTIONS: dict[str, Any] = {"roles": [ROLE]}

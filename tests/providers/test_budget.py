@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rotator.ports import Transient
 from rotator.providers.budget import Budget, Turnstile
-from tests.providers.clock import HandClock
+from tests.fakes.clock import HandClock
 
 
 @given(

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from rotator.ports import Accepted, MinterRefused, Rejected, Transient
+from tests.fakes.clock import HandClock
 from tests.fakes.provider import FakeProvider, Target, When
-from tests.providers.clock import HandClock
 
 NAME = "rotator-lab1-blog-c0ffee-r1-a1"
 

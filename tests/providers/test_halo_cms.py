@@ -18,8 +18,8 @@ from rotator.providers.halo_site import HaloSite
 from rotator.providers.keys import HaloPatKeys
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
+from tests.fakes.clock import HandClock
 from tests.providers import halo
-from tests.providers.clock import HandClock
 from tests.providers.halo import ROLE, World, credential
 
 pytestmark = pytest.mark.anyio

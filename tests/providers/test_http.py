@@ -18,7 +18,7 @@ from rotator.providers.auth import Auth, Basic, Bearer
 from rotator.providers.http import Answer, Http, Unsendable, segment
 from rotator.providers.keys import TargetKeys
 from rotator.rotation.secret import Secret
-from tests.providers.clock import HandClock
+from tests.fakes.clock import HandClock
 
 pytestmark = pytest.mark.anyio
 

@@ -16,8 +16,8 @@ from rotator.providers.oauth_error import error_word
 from rotator.providers.oauth_keys import AccessTokenKeys, AssertionKeys, OAuthTargetKeys
 from rotator.providers.signing import public_key
 from rotator.rotation.secret import Secret
+from tests.fakes.clock import HandClock
 from tests.providers import desk
-from tests.providers.clock import HandClock
 from tests.providers.keys import private_pem, public_pem, rsa_key
 
 pytestmark = pytest.mark.anyio

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from rotator.ports import Transient
 from rotator.providers.http import Http, tls_context
 from rotator.providers.keys import TargetKeys
-from tests.providers.clock import HandClock
+from tests.fakes.clock import HandClock
 
 pytestmark = pytest.mark.anyio
 
