@@ -56,6 +56,7 @@ def _first_values(stage: Stage) -> None:
     face = stage.face
     face.act("1  First values", "The daemon starts; five credentials have nothing published yet.")
     stage.slow_down()
+    face.say("Halo is made to take 0.4 s for each call, so that the eye can follow.")
     stage.daemon.start()
     stage.until(stage.daemon.readied.is_set, "the daemon is ready")
     stage.until_settled()
