@@ -14,7 +14,7 @@ from typing import Any
 
 import anyio
 import httpx
-import requests
+from requests.adapters import HTTPAdapter
 
 from rotator.alone import rotate_alone
 from rotator.now import Demand
@@ -65,7 +65,7 @@ def _kind(said: str) -> str:
 @contextmanager
 def _taken_down() -> Iterator[list[tuple[str, dict[str, Any]]]]:
     seen: list[tuple[str, dict[str, Any]]] = []
-    to_vault, to_target = requests.Session.send, httpx.AsyncClient.send
+    to_vault, to_target = HTTPAdapter.send, httpx.AsyncClient.send
 
     def vault(self: Any, request: Any, **details: Any) -> Any:
         answer = to_vault(self, request, **details)
@@ -79,8 +79,8 @@ def _taken_down() -> Iterator[list[tuple[str, dict[str, Any]]]]:
         seen.append((f"{request.method} {request.url}{status}", {}))
         return answer
 
-    requests.Session.send, httpx.AsyncClient.send = vault, target  # type: ignore[method-assign]  # put back below
+    HTTPAdapter.send, httpx.AsyncClient.send = vault, target  # type: ignore[method-assign]  # put back below
     try:
         yield seen
     finally:
-        requests.Session.send, httpx.AsyncClient.send = to_vault, to_target  # type: ignore[method-assign]  # as before
+        HTTPAdapter.send, httpx.AsyncClient.send = to_vault, to_target  # type: ignore[method-assign]  # as before
