@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from rotator.demo.watch import Row
-from rotator.logs import Redactor
+from rotator.logs import redact
 
 HEADS = ("CREDENTIAL", "PHASE", "ROT", "ALIVE", "AGE", "WHAT HAPPENS NEXT")
 
@@ -45,17 +44,6 @@ class Face(Protocol):
         ...
 
 
-def redactor() -> Callable[[str], str]:
-    """A redactor that several threads may use."""
-    lock, redact = threading.Lock(), Redactor()
-
-    def locked(text: str) -> str:
-        with lock:
-            return redact(text)
-
-    return locked
-
-
 def columns(row: Row) -> tuple[str, ...]:
     """A row's cells, in the order of HEADS."""
     return (row.name, row.phase, str(row.rotation), str(row.alive), row.age, row.next)
@@ -67,7 +55,7 @@ class Lines:
     def __init__(self, echo: Callable[[str], None]) -> None:
         """`echo` writes one line."""
         self._echo = echo
-        self._redact = redactor()
+        self._redact = redact
         self._began = time.monotonic()
         self._rows: Sequence[Row] = ()
         self._status = ""

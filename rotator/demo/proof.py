@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rotator.demo.watch import View
 from rotator.demo.words import short
-from rotator.logs import BLOT, Redactor
+from rotator.logs import BLOT, redact
 from rotator.rotation.secret import Secret
 
 if TYPE_CHECKING:
@@ -141,7 +141,6 @@ def _versions(stage: Stage, view: View) -> Claim:
 
 def _no_secret(stage: Stage, view: View) -> Claim:
     """Looks for every value that this process knows, in every usual encoding, and for everything shaped like one."""
-    redact = Redactor()
     known = [_value(stage, name)[1] for name in view.entries]  # living, so that the redactor knows them
     texts = [json.dumps(stage.watch.journal(name)) for name in view.entries]
     lines = stage.daemon.lines

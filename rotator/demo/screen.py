@@ -12,8 +12,9 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from rotator.demo.lines import HEADS, columns, redactor
+from rotator.demo.lines import HEADS, columns
 from rotator.demo.watch import Row
+from rotator.logs import redact
 
 _WIDTHS = (13, 10, 3, 5, 4, None)  # the last column takes what is left
 _PHASES = {"settled": "green", "published": "cyan", "condemned": "magenta", "held": "red", "rejected": "red"}
@@ -26,7 +27,7 @@ class Screen:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._redact = redactor()
+        self._redact = redact
         self._began = time.monotonic()
         self._live: Live | None = None
         self._shown: tuple[object, ...] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import threading
 from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
@@ -39,12 +40,18 @@ class Redactor:
     """Blots out what `Secret.living()` knows at that moment or knew a little earlier, and every shape."""
 
     def __init__(self) -> None:
+        # Log lines come from worker threads, too; a finaliser may log while its own thread is in here.
+        self._one_at_a_time = threading.RLock()
         self._known: set[str] = set()
         self._windows: set[str] = set()
         self._shorts: list[str] = []
 
     def __call__(self, text: str) -> str:
-        """The text with every secret replaced by `[redacted]`."""
+        """The text with every secret replaced by `[redacted]`. May be called from any thread."""
+        with self._one_at_a_time:
+            return self._blotted(text)
+
+    def _blotted(self, text: str) -> str:
         self._learn()
         for short in self._shorts:
             if short in text:

@@ -204,3 +204,20 @@ def test_secrets_made_in_other_threads_meanwhile_do_no_harm() -> None:
     finally:
         stop.set()
         thread.join()
+
+
+def test_no_thread_sees_the_redactor_between_forgetting_and_learning_anew() -> None:
+    redact, lasting = Redactor(), Secret("cnry-" + "q8ZkP3vN1xT6" * 3)
+    line, leaks, stop = f"before {lasting.reveal()} after", [], threading.Event()
+
+    def watch() -> None:
+        while not stop.is_set():
+            leaks.extend(text for text in (redact(line),) if "q8ZkP3vN1xT6" in text)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for number in range(400):  # far more than are remembered: it forgets and learns again many times
+        redact(Secret(f"cnry-{number:04d}-passing-by").reveal())
+    stop.set()
+    watcher.join()
+    assert leaks == []
