@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rotator.logs import redaction
 from rotator.logs.redaction import BLOT, Redactor
 from rotator.rotation.secret import Secret
 
@@ -206,18 +207,32 @@ def test_secrets_made_in_other_threads_meanwhile_do_no_harm() -> None:
         thread.join()
 
 
-def test_no_thread_sees_the_redactor_between_forgetting_and_learning_anew() -> None:
+def test_no_thread_reads_while_another_forgets_and_learns_anew(monkeypatch) -> None:
     redact, lasting = Redactor(), Secret("cnry-" + "q8ZkP3vN1xT6" * 3)
-    line, leaks, stop = f"before {lasting.reveal()} after", [], threading.Event()
+    go, forms = threading.Event(), redaction._forms
 
-    def watch() -> None:
-        while not stop.is_set():
-            leaks.extend(text for text in (redact(line),) if "q8ZkP3vN1xT6" in text)
+    def slowly(value: str) -> set[str]:
+        go.wait(5)
+        return forms(value)
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    for number in range(400):  # far more than are remembered: it forgets and learns again many times
-        redact(Secret(f"cnry-{number:04d}-passing-by").reveal())
-    stop.set()
-    watcher.join()
-    assert leaks == []
+    def learn() -> None:
+        newcomer = Secret("cnry-one-more-newcomer")  # alive while it is learnt
+        redact(newcomer.reveal())
+
+    another = threading.Thread(target=learn)
+
+    class MeanwhileAnotherLearns(list):
+        def __iter__(self):
+            if not another.ident:
+                another.start()
+                another.join(0.3)  # it gets as far as it can
+            return super().__iter__()
+
+    redact("nothing new")
+    redact._known |= {f"dead {number}" for number in range(2 * len(Secret.living()) + 200)}  # the next one forgets
+    monkeypatch.setattr(redaction, "_forms", slowly)
+    redact._shorts = MeanwhileAnotherLearns(redact._shorts)
+    said = redact(f"before {lasting.reveal()} after")
+    go.set()
+    another.join(5)
+    assert "q8ZkP3vN1xT6" not in said
