@@ -13,6 +13,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from rotator import logs
 from rotator.app import App, Observer, opened
 from rotator.engine.visit import Happened, Seen
+from rotator.herald import Herald
 from rotator.lookout import bar
 from rotator.narrate import narrate
 from rotator.now import BUSY, DONE, FAILED, HELD, Demand, follow, select
@@ -35,9 +36,11 @@ async def working(settings: Settings) -> AsyncIterator[tuple[App, MemoryObjectRe
             send.send_nowait(happened)
 
     receipts = keep(settings.audit)
-    observers: list[Observer] = [*([receipts] if receipts else []), narrate, hear]
+    herald = Herald(settings)
+    observers: list[Observer] = [*([receipts] if receipts else []), narrate, *herald.observers, hear]
     async with send, receive, opened(settings, observers) as app, anyio.create_task_group() as group:
         bar(app.crew, receipts, settings)
+        group.start_soon(herald.run, app)
         group.start_soon(app.crew.run)
         group.start_soon(_tick, app)
         yield app, receive
@@ -45,7 +48,9 @@ async def working(settings: Settings) -> AsyncIterator[tuple[App, MemoryObjectRe
         with anyio.move_on_after(settings.daemon.drain.total_seconds()):
             while not app.crew.idle:
                 await app.clock.sleep(_TICK)
+        await herald.drain()
         group.cancel_scope.cancel()
+    herald.close()
 
 
 async def _tick(app: App) -> None:
@@ -96,6 +101,6 @@ def _code(app: App) -> int:
     unseen = any(pause > _NEAR.total_seconds() for pause, _ in map(crew.pause, app.settings.credentials.values()))
     if crew.broken or unseen or any(record.phase is Phase.SETTLED and record.failure for record in records):
         return FAILED
-    if any(record.phase is Phase.HELD for record in records):
+    if any(record.phase in (Phase.HELD, Phase.AWAITING) for record in records):
         return HELD
     return DONE if _rests(app) else BUSY

@@ -30,6 +30,7 @@ _EXITS = {
     Answer.PUBLISHED: DONE,
     Answer.FAILED: FAILED,
     Answer.HELD: HELD,
+    Answer.AWAITING: HELD,
     Answer.IN_GRACE: BUSY,
     Answer.OPEN: BUSY,
 }
@@ -152,6 +153,8 @@ def _said(app: App, name: str, asked: Asked, answer: Answer) -> str:
         return f"undecided: {_waits_for(app, name, asked)}; it goes on, ask `rotate status {name}`{so_far}"
     if answer is Answer.HELD and record.held:
         return record.held.text
+    if answer is Answer.AWAITING:
+        return f"a person has to act, then it goes on by itself: {record.awaiting}"
     if answer is Answer.FAILED and record.failure:
         return (
             f"given up for now at {record.failure.step}: {record.failure.reason}; tried again {record.retry_at:%F %T}Z"

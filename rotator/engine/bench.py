@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rotator.ports import Clock, Document, Elsewhere, Installation, Provider, SecretStore
+from rotator.ports import Clock, Document, Elsewhere, Installation, Minted, Provider, SecretStore
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.recognise import Content, recognise
-from rotator.rotation.record import Record, Token
+from rotator.rotation.record import Published, Record, Token
 from rotator.rotation.secret import Secret
 
 _AGREE = timedelta(seconds=2)  # clocks this close are the same: the Date header counts whole seconds
@@ -35,8 +35,14 @@ class Staged:
 
     token: Token
     secret: Secret
-    fields: dict[str, str]
+    fields: dict[str, str | Secret]
+    private: dict[str, Secret]
     version: int
+
+    @property
+    def minted(self) -> Minted:
+        """As it came from the mint."""
+        return Minted(self.token, self.secret, self.fields, self.private)
 
 
 @dataclass(slots=True)
@@ -105,17 +111,35 @@ class Bench:
         if self.staged is None or self.staged.token.id != candidate.token.id:
             self.staged = read_staged(await self.edges.store.read(self.edges.slot, strong=True))
         staged = self.staged
-        return staged if staged and self.fingerprint(staged.secret) == candidate.fingerprint else None
+        if staged is None or self.fingerprint(staged.secret) != candidate.fingerprint:
+            return None
+        return replace(staged, token=candidate.token)
+
+
+async def published_value(bench: Bench, published: Published) -> Secret | None:
+    """What was published, from its own version of the document, if Vault still has it."""
+    doc = await bench.edges.store.read(published.place, version=published.version)
+    secret = doc.secret(bench.credential.key)
+    return secret if secret and bench.fingerprint(secret) == published.fingerprint else None
 
 
 _TIMES = ("issued_at", "expires_at")
 
 
-def write_staged(token: Token, secret: Secret, fields: dict[str, str], nonce: str) -> dict[str, object]:
+def write_staged(minted: Minted, nonce: str) -> dict[str, object]:
     """The staged document: all values text, as KV hands numbers back changed."""
+    token = minted.token
     times = {key: stamp.isoformat() for key in _TIMES if (stamp := getattr(token, key)) is not None}
-    handle = {"id": token.id, "name": token.name, "serial": token.serial, **times}
-    return {"schema": "1", "nonce": nonce, "token": handle, "fields": dict(fields), "value": secret}
+    plain = {key: text for key, text in minted.fields.items() if isinstance(text, str)}
+    return {
+        "schema": "1",
+        "nonce": nonce,
+        "token": {"id": token.id, "name": token.name, "serial": token.serial, **times},
+        "fields": plain,
+        "secrets": {key: text for key, text in minted.fields.items() if key not in plain},
+        "private": dict(minted.private),
+        "value": minted.secret,
+    }
 
 
 def read_staged(doc: Document) -> Staged | None:
@@ -123,10 +147,19 @@ def read_staged(doc: Document) -> Staged | None:
     secret, handle = doc.secret("value"), (doc.values or {}).get("token")
     if secret is None or not isinstance(handle, dict) or not handle.get("id"):
         return None
-    fields = (doc.values or {}).get("fields")
     try:
         times = {key: datetime.fromisoformat(handle[key]) for key in _TIMES if handle.get(key)}
     except (TypeError, ValueError):
         return None
     token = Token(str(handle["id"]), str(handle.get("name", "")), str(handle.get("serial", "")), **times)
-    return Staged(token, secret, fields if isinstance(fields, dict) else {}, doc.version)
+    fields: dict[str, str | Secret] = {**_texts(doc, "fields"), **_secrets(doc, "secrets")}
+    return Staged(token, secret, fields, _secrets(doc, "private"), doc.version)
+
+
+def _texts(doc: Document, key: str) -> dict[str, str]:
+    found = (doc.values or {}).get(key)
+    return {name: text for name, text in found.items() if isinstance(text, str)} if isinstance(found, dict) else {}
+
+
+def _secrets(doc: Document, key: str) -> dict[str, Secret]:
+    return {name: Secret(text) for name, text in _texts(doc, key).items() if text}

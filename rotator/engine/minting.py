@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rotator.engine import installing
 from rotator.engine.bench import Bench, read_staged, write_staged
-from rotator.ports import Conflict, Document, Duplicate, Minted, MinterRefused, Refused, StoreRefused, Transient
+from rotator.ports import (
+    Conflict,
+    Document,
+    Duplicate,
+    Minted,
+    MinterRefused,
+    NeedsPerson,
+    Refused,
+    StoreRefused,
+    Transient,
+)
 from rotator.rotation import events as ev
 from rotator.rotation.names import parse
 from rotator.rotation.record import Candidate, Record, Token
@@ -15,21 +26,29 @@ from rotator.rotation.strays import known
 
 async def mint(bench: Bench, record: Record, step: Mint) -> ev.Event:
     """Mint under the journalled name and put the value into the staged slot before anything else."""
-    lifetime = bench.credential.lifetime
+    lifetime, spared = bench.credential.lifetime, _spared(record)
     try:
-        minted = await bench.provider(record.target).mint(step.name, bench.at + lifetime if lifetime else None)
+        minted = await bench.provider(record.target).mint(step.name, bench.at + lifetime if lifetime else None, spared)
+    except NeedsPerson as fault:
+        return ev.Awaited(bench.at, fault.reason)
     except Duplicate:
         return ev.MintLost(bench.at, "the name is taken on the target")
     except MinterRefused:
         raise
     except Refused as fault:
         return ev.MintRefused(bench.at, fault.reason)
-    return await _stage(bench, record, minted)
+    return await stage(bench, record, minted, pending=bench.provider(record.target).capabilities.installs)
 
 
-async def _stage(bench: Bench, record: Record, minted: Minted) -> ev.Event:
+def _spared(record: Record) -> tuple[Token, ...]:
+    """What lives on the target where the next token is to live, and has to live on."""
+    return tuple(each.token for each in (record.current, record.predecessor) if each and each.target == record.target)
+
+
+async def stage(bench: Bench, record: Record, minted: Minted, *, pending: bool) -> ev.Event:
+    """Make a value durable in the private slot. `pending`: the target was not told of it yet."""
     token = replace(minted.token, name=minted.token.name or record.mint_name)
-    document = write_staged(token, minted.secret, dict(minted.fields), bench.edges.nonce())
+    document = write_staged(replace(minted, token=token), bench.edges.nonce())
     version = record.slot_version
     for _ in range(2):  # the second time after a look at who wrote in between
         try:
@@ -43,7 +62,7 @@ async def _stage(bench: Bench, record: Record, minted: Minted) -> ev.Event:
             return ev.MintLost(bench.at, f"could not be staged: {fault.reason}")
         else:
             bench.staged = None  # what is proven later is what Vault gives back
-            return ev.Staged(bench.at, Candidate(token, bench.fingerprint(minted.secret), version))
+            return ev.Staged(bench.at, Candidate(token, bench.fingerprint(minted.secret), version, pending))
     return ev.MintLost(bench.at, "could not be staged: the slot is written by others")
 
 
@@ -57,11 +76,12 @@ def attempt_in(slot: Document, record: Record) -> tuple[int, int]:
 async def look(bench: Bench, record: Record, step: Look) -> ev.Event:
     """Find out what became of a mint whose answer we do not have."""
     doc = await bench.edges.store.read(bench.edges.slot, strong=True)
-    staged = read_staged(doc)
+    staged, provider = read_staged(doc), bench.provider(record.target)
     if staged and staged.token.name == step.name and doc.version > record.slot_version:
         bench.staged = staged
-        return ev.Staged(bench.at, Candidate(staged.token, bench.fingerprint(staged.secret), doc.version))
-    if any(token.name == step.name for token in await bench.provider(record.target).find(step.name)):
+        mark, pending = bench.fingerprint(staged.secret), provider.capabilities.installs
+        return ev.Staged(bench.at, Candidate(staged.token, mark, doc.version, pending))
+    if any(token.name == step.name for token in await provider.find(step.name)):
         return ev.MintLost(bench.at, "minted, but its secret was lost")
     return ev.NotMinted(bench.at, step.resend)
 
@@ -69,6 +89,8 @@ async def look(bench: Bench, record: Record, step: Look) -> ev.Event:
 async def burn(bench: Bench, record: Record, step: Burn) -> ev.Event:
     """Revoke whatever lives under the attempt's name."""
     provider = bench.provider(record.target)
+    if not provider.capabilities.overlap:
+        return await installing.put_back(bench, record, step)
     if not provider.capabilities.revokes:  # nobody but us ever saw the candidate, and it ends by its own date
         return ev.Burned(bench.at, (), step.give_up)
     found = {token.id: token for token in await provider.find(step.name) if token.name == step.name}

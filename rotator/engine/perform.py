@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from rotator.engine import minting, publishing, retiring
+from rotator.engine import installing, minting, publishing, retiring
 from rotator.engine.bench import Bench
 from rotator.ports import Conflict, Elsewhere, MinterRefused, Refused, Transient
 from rotator.rotation import events as ev
@@ -39,6 +39,8 @@ _PERFORM: dict[type[steps.Act], Callable[[Bench, Record, Any], Awaitable[ev.Even
     steps.Escalate: _escalate,
     steps.Mint: minting.mint,
     steps.Look: minting.look,
+    steps.Install: installing.install,
+    steps.Poll: installing.poll,
     steps.Verify: publishing.verify,
     steps.Publish: publishing.publish,
     steps.Fence: publishing.fence,

@@ -20,8 +20,8 @@ async def request(bench: Bench, record: Record, step: Request) -> ev.Event:
     """Begin, unless the consumer path holds something that is not ours to replace."""
     credential, installation = bench.credential, bench.edges.installation
     doc, content = await bench.look(replace(record, place=credential.place, candidate=None))
-    if objection := _objection(bench, content):
-        return objection
+    if objected := objection(bench, content):
+        return objected
     return ev.Requested(
         at=bench.at,
         why=step.why,
@@ -48,11 +48,11 @@ async def verify(bench: Bench, record: Record, step: Verify) -> ev.Event:
     staged = await bench.unstage(record)
     if staged is None:
         return ev.Rejected(bench.at, "the staged value is gone")
-    if refusal := await _prove(bench, staged, record.target, record.sent_at):
+    if refusal := await _prove(bench, staged, record.target, _told_at(record)):
         return refusal
     doc, content = await bench.look(record, again=False)
     expected = doc.version - 1 if content is Content.CANDIDATE else doc.version
-    return _objection(bench, content) or ev.Verified(bench.at, expected, bench.credential.retire.after)
+    return objection(bench, content) or ev.Verified(bench.at, expected, bench.credential.retire.after)
 
 
 async def _prove(bench: Bench, staged: Staged, target: str, since: datetime | None) -> ev.Event | None:
@@ -77,14 +77,14 @@ async def publish(bench: Bench, record: Record, step: Publish) -> ev.Event:
     doc, content = await bench.look(record)
     if content is Content.CANDIDATE:
         return _published(bench, record, doc.version)
-    if objection := _objection(bench, content):
-        return objection
+    if objected := objection(bench, content):
+        return objected
     if doc.version != step.expected:
         return ev.Overtaken(bench.at, doc.version)
     staged = await bench.unstage(record)
     if staged is None:
         return ev.Rejected(bench.at, "the staged value is gone")
-    if step.reprove and (refusal := await _prove(bench, staged, record.target, record.sent_at)):
+    if step.reprove and (refusal := await _prove(bench, staged, record.target, _told_at(record))):
         return refusal
     values = merged(doc, bench.credential, record, staged)
     try:
@@ -125,8 +125,8 @@ async def fence(bench: Bench, record: Record, step: Fence) -> ev.Event:
         return _published(bench, record, doc.version)
     if doc.version != step.expected:
         return ev.Fenced(bench.at, doc.version)
-    if objection := _objection(bench, content):
-        return objection
+    if objected := objection(bench, content):
+        return objected
     place = record.place or bench.credential.place
     try:
         version = await bench.edges.store.write(place, dict(doc.values or {}), cas=step.expected)
@@ -135,7 +135,12 @@ async def fence(bench: Bench, record: Record, step: Fence) -> ev.Event:
     return ev.Fenced(bench.at, version)
 
 
-def _objection(bench: Bench, content: Content) -> ev.PutOnHold | None:
+def _told_at(record: Record) -> datetime | None:
+    """Since when the target knows of the candidate."""
+    return record.installed_at or record.sent_at
+
+
+def objection(bench: Bench, content: Content) -> ev.PutOnHold | None:
     """A foreign or deleted value is not ours to replace, unless settings say so."""
     credential = bench.credential
     if credential.on_foreign is OnForeign.OVERWRITE or content not in _OBJECTIONS:

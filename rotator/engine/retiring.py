@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rotator.engine.bench import Bench
+from rotator.engine.bench import Bench, published_value
 from rotator.engine.minting import attempt_in, reap
 from rotator.engine.publishing import early
 from rotator.ports import Accepted, Conflict, Unknown
@@ -10,7 +10,6 @@ from rotator.rotation import events as ev
 from rotator.rotation.recognise import Content
 from rotator.rotation.record import HoldReason, Published, Record
 from rotator.rotation.retire import Go, NotYet, Use, judge
-from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Condemn, Revoke, Sweep
 from rotator.rotation.strays import is_stray
 
@@ -82,7 +81,7 @@ async def revoke(bench: Bench, record: Record, step: Revoke) -> ev.Event:
             return _not_ours(bench, record)
     outcome = await provider.revoke(predecessor.token)
     safe = provider.capabilities.old_is_safe_to_present
-    secret = await _old_value(bench, predecessor) if safe else None
+    secret = await published_value(bench, predecessor) if safe else None
     dead = await provider.is_dead(predecessor.token, secret)
     if not dead:
         said = "is still accepted" if dead is False else "cannot be proven dead yet"
@@ -91,13 +90,6 @@ async def revoke(bench: Bench, record: Record, step: Revoke) -> ev.Event:
         return ev.Retired(bench.at, f"{predecessor.token.id} expired at {predecessor.token.expires_at:%FT%TZ}")
     how = "its value is refused" if secret else "the target says so"
     return ev.Retired(bench.at, f"{predecessor.token.id} revoked ({outcome.value}), {how}; {record.evidence}")
-
-
-async def _old_value(bench: Bench, predecessor: Published) -> Secret | None:
-    """The predecessor's value, from the older version of its document, if Vault still has it."""
-    doc = await bench.edges.store.read(predecessor.place, version=predecessor.version)
-    secret = doc.secret(bench.credential.key)
-    return secret if secret and bench.fingerprint(secret) == predecessor.fingerprint else None
 
 
 _KEPT = 10  # a KV version 2 engine keeps ten versions unless told otherwise

@@ -14,7 +14,7 @@ from rotator.rotation.record import Phase, Record
 from rotator.rotation.summary import Summary, summarise
 
 PATIENCE = timedelta(minutes=5)  # what is due, or over, for less than this is under way, not overdue
-_UNDER_WAY = frozenset({Phase.REQUESTED, Phase.STAGED, Phase.VERIFIED, Phase.REJECTED})
+_UNDER_WAY = frozenset({Phase.REQUESTED, Phase.AWAITING, Phase.STAGED, Phase.INSTALLED, Phase.VERIFIED, Phase.REJECTED})
 
 
 class Mark(StrEnum):
@@ -112,6 +112,10 @@ def _held(credential: Credential, record: Record, now: datetime) -> str:
     return f"{record.held.text} ({record.held.reason.value})" if record.held else ""
 
 
+def _awaiting(credential: Credential, record: Record, now: datetime) -> str:
+    return f"since {_at(record.awaiting_since)}: {record.awaiting}" if record.awaiting else ""
+
+
 def _refused(credential: Credential, record: Record, now: datetime) -> str:
     return f"the target refuses the published value since {_at(record.refused_at)}" if record.refused_at else ""
 
@@ -144,6 +148,7 @@ def _missing(credential: Credential, record: Record, now: datetime) -> str:
 _Check = Callable[[Credential, Record, datetime], str]
 _CHECKS: tuple[tuple[Mark, str, _Check], ...] = (
     (Mark.ACT, "held", _held),
+    (Mark.ACT, "needs you", _awaiting),
     (Mark.ACT, "value refused", _refused),
     (Mark.ACT, "expired", _expired),
     (Mark.ACT, "overdue", _overdue),

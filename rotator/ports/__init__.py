@@ -9,7 +9,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from rotator.ports.faults import Conflict, Duplicate, Elsewhere, Fault, MinterRefused, Refused, StoreRefused, Transient
+from rotator.ports.faults import (
+    Conflict,
+    Duplicate,
+    Elsewhere,
+    Fault,
+    MinterRefused,
+    NeedsPerson,
+    Refused,
+    StoreRefused,
+    Transient,
+)
 from rotator.ports.store import Document, Entry, Journal, Lease, SecretStore
 from rotator.ports.target import (
     Accepted,
@@ -39,6 +49,7 @@ __all__ = [
     "Lease",
     "Minted",
     "MinterRefused",
+    "NeedsPerson",
     "Outcome",
     "Provider",
     "Refused",

@@ -28,6 +28,10 @@ class MinterRefused(Refused):
     """The target refuses the identity that mints: stop every call to it."""
 
 
+class NeedsPerson(Refused):
+    """Only a person can do it; `reason` says to them what to do, and where."""
+
+
 class Elsewhere(Refused):
     """A token lives on a target that the settings no longer name."""
 

@@ -18,7 +18,8 @@ class Capabilities:
 
     named_mint: bool = False  # the target takes a name we choose
     lists: bool = False  # tokens can be listed, so strays can be found
-    overlap: bool = True  # the predecessor stays valid while the successor is published
+    installs: bool = False  # a fresh value is made here and put on the target later, by `install`
+    overlap: bool = True  # the predecessor stays valid while the successor is published; without, installing ends it
     revokes: bool = True
     restores: bool = False  # a revocation can be taken back
     reports_last_use: bool = False
@@ -27,11 +28,12 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Minted:
-    """A fresh token: its handle, its value, and further fields to publish beside the value."""
+    """A fresh token: handle, value, further fields to publish beside it, and what is staged but never published."""
 
     token: Token
     secret: Secret
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str | Secret] = field(default_factory=dict)
+    private: Mapping[str, Secret] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,18 @@ class Provider(Protocol):
         """What this target can do."""
         ...
 
-    async def mint(self, name: str, expires_at: datetime | None) -> Minted:
-        """Mint a token under `name`. Raises Duplicate when the target says the name is taken."""
+    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+        """Mint a token under `name`; what is `spared` must live on. One that `installs` only makes the value.
+
+        Raises Duplicate when the target says the name is taken, NeedsPerson when a person has to bring the value.
+        """
+        ...
+
+    async def install(self, minted: Minted) -> Token:
+        """Put a value that was made here on the target; doing it twice is doing it once. The token as it is there now.
+
+        Raises NeedsPerson when a person has to do it.
+        """
         ...
 
     async def find(self, prefix: str) -> tuple[Token, ...]:

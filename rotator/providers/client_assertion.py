@@ -37,7 +37,7 @@ class ClientAssertion(Expiring):
         self._site = site
         self._options = options
 
-    async def mint(self, name: str, expires_at: datetime | None) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
         """Sign a new assertion; no call but the signer's."""
         if expires_at is None:
             raise Refused("an assertion always expires")

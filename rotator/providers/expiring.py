@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from rotator.ports import Capabilities, Clock, Inspection, Outcome, Refused
+from rotator.ports import Capabilities, Clock, Inspection, Minted, Outcome, Refused
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
@@ -21,6 +21,10 @@ class Expiring:
     def capabilities(self) -> Capabilities:
         """An expired one is not shown to the server: failed logins may lock the client out."""
         return Capabilities(revokes=False, old_is_safe_to_present=False)
+
+    async def install(self, minted: Minted) -> Token:
+        """Refused: nothing is kept on the server."""
+        raise Refused("nothing is kept on the server")
 
     async def find(self, prefix: str) -> tuple[Token, ...]:
         """Nothing: no server lists them."""

@@ -43,7 +43,7 @@ class HaloPat:
         named = self._site.server.names_kept is True
         return Capabilities(named_mint=named, lists=True, restores=True, reports_last_use=True)
 
-    async def mint(self, name: str, expires_at: datetime | None) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
         """Mint under `name`. An unreadable answer is Transient: the token may exist, but nobody will ever see it."""
         answer = await self._site.manage("POST", json=wish(name, expires_at, self._options))
         if answer.status == 400:
@@ -58,6 +58,10 @@ class HaloPat:
         if await self._site.record(name):
             return Duplicate("the name is taken by a token of the minter's user")
         return Refused("400: a role that the minter lacks, an expiry in the past, or another user's token of that name")
+
+    async def install(self, minted: Minted) -> Token:
+        """Refused: the target makes the value."""
+        raise Refused("the target makes the value")
 
     async def find(self, prefix: str) -> tuple[Token, ...]:
         """Living tokens minted under a name that begins with `prefix`: by name where that can be, else from a list."""

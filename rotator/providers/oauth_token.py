@@ -24,7 +24,7 @@ class AccessToken(Expiring):
         self._site = site
         self._options = options
 
-    async def mint(self, name: str, expires_at: datetime | None) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
         """Ask for a token: with the secret, a fresh assertion, or both. Its life is the server's to decide.
 
         Raises Refused when the client is refused, or the scope is not granted.

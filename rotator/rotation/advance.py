@@ -29,9 +29,11 @@ def _verified(record: Record, event: ev.Verified) -> Record:
     return replace(
         record,
         phase=Phase.VERIFIED,
+        candidate=replace(record.candidate, pending=False) if record.candidate else None,
         verified_at=event.at,
         expected_version=event.expected_version,
         grace=event.grace,
+        awaiting="",
         retry_at=None,
     )
 
@@ -71,6 +73,7 @@ def _published(record: Record, event: ev.Published) -> Record:
         ends_at=None,
         grace_ends=event.grace_ends,
         candidate=None,
+        cut_over_at=None,
         abandoned="",
         refused_at=None,
         failures=0,
@@ -162,6 +165,10 @@ _ADVANCE: dict[type[ev.Event], Callable[[Record, Any], Record]] = {
     ev.MintLost: attempts.mint_lost,
     ev.NotMinted: attempts.not_minted,
     ev.MintRefused: attempts.mint_refused,
+    ev.Awaited: attempts.awaited,
+    ev.Polled: attempts.polled,
+    ev.Reminded: attempts.reminded,
+    ev.Installed: attempts.installed,
     ev.Verified: _verified,
     ev.Rejected: _rejected,
     ev.Overtaken: _overtaken,

@@ -27,12 +27,15 @@ class Answer(StrEnum):
     IN_GRACE = "in_grace"  # an earlier rotation waits for its predecessor's end
     FAILED = "failed"  # tried and given up for now
     HELD = "held"
+    AWAITING = "awaiting"  # a person must act first
 
 
 def answer(record: Record, ask: Ask) -> Answer:
     """What the record says to the ask."""
     if record.phase is Phase.HELD:
         return Answer.HELD
+    if record.phase is Phase.AWAITING:
+        return Answer.AWAITING
     fresh = record.current is not None and record.current.at >= ask.at
     if fresh:
         return Answer.DONE if record.phase is Phase.SETTLED else Answer.PUBLISHED

@@ -29,6 +29,10 @@ def requested(record: Record, event: ev.Requested) -> Record:
         candidate=None,
         verified_at=None,
         expected_version=None,
+        installed_at=None,
+        ready_at=None,
+        cut_over_at=None,
+        awaiting="",
         abandoned="",
         condemned_at=None,
         evidence="",
@@ -37,11 +41,54 @@ def requested(record: Record, event: ev.Requested) -> Record:
     )
 
 
+def awaited(record: Record, event: ev.Awaited) -> Record:
+    """A person has to act. What was authorised was not sent: it is not counted."""
+    unsent = record.phase is Phase.REQUESTED
+    again = record.awaiting == event.text
+    return replace(
+        record,
+        phase=Phase.AWAITING,
+        awaiting=event.text,
+        awaiting_since=record.awaiting_since if again else event.at,
+        reminded_at=event.at,
+        sends=record.sends - 1 if unsent else record.sends,
+        mints=record.mints[:-1] if unsent else record.mints,
+        uncertain=False,
+        retry_at=None,
+    )
+
+
+def polled(record: Record, event: ev.Polled) -> Record:
+    """Nothing has changed but the time."""
+    return replace(record, retry_at=event.until)
+
+
+def reminded(record: Record, event: ev.Reminded) -> Record:
+    """The next reminder is a while away."""
+    return replace(record, reminded_at=event.at)
+
+
+def installed(record: Record, event: ev.Installed) -> Record:
+    """The target knows the candidate, under the handle that it goes by there."""
+    candidate = replace(record.candidate, token=event.token, pending=False) if record.candidate else None
+    return replace(
+        record,
+        phase=Phase.INSTALLED,
+        candidate=candidate,
+        installed_at=event.at,
+        ready_at=event.ready_at,
+        cut_over_at=record.cut_over_at or event.cut_over_at,
+        awaiting="",
+        retry_at=None,
+    )
+
+
 def staged(record: Record, event: ev.Staged) -> Record:
     """The candidate is durable."""
     return replace(
         record,
         phase=Phase.STAGED,
+        awaiting="",
         candidate=event.candidate,
         slot_version=event.candidate.slot_version,
         slot_full=True,
@@ -60,7 +107,8 @@ def not_minted(record: Record, event: ev.NotMinted) -> Record:
     if not event.resend:
         rejected = reject(record, event.at, "mint", "no token under the name, and no mint left to try")
         return replace(rejected, strays=True)
-    return replace(record, retry_at=None, strays=True, **authorise(record, event.at, sends=record.sends + 1))
+    again = authorise(record, event.at, sends=record.sends + 1)
+    return replace(record, phase=Phase.REQUESTED, awaiting="", retry_at=None, strays=True, **again)
 
 
 def mint_refused(record: Record, event: ev.MintRefused) -> Record:
@@ -78,6 +126,8 @@ def burned(record: Record, event: ev.Burned) -> Record:
         phase=Phase.REQUESTED,
         attempt=record.attempt + 1,
         candidate=None,
+        installed_at=None,
+        cut_over_at=None,
         strays=True,
         retry_at=None,
         **authorise(record, event.at, sends=record.sends + 1),
@@ -90,6 +140,7 @@ def _give_up(record: Record, at: datetime, failure: Failure | None) -> Record:
         record,
         phase=Phase.SETTLED,
         candidate=None,
+        cut_over_at=None,
         emergency=False,
         failures=0,
         given_up=given_up,
@@ -101,4 +152,5 @@ def _give_up(record: Record, at: datetime, failure: Failure | None) -> Record:
 
 def reject(record: Record, at: datetime, step: str, reason: str) -> Record:
     """The candidate will be burned."""
-    return replace(record, phase=Phase.REJECTED, failure=Failure(step, reason, at), uncertain=False, retry_at=None)
+    failure = Failure(step, reason, at)
+    return replace(record, phase=Phase.REJECTED, failure=failure, awaiting="", uncertain=False, retry_at=None)

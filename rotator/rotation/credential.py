@@ -56,6 +56,8 @@ class Limits:
     day: timedelta = timedelta(hours=24)  # shorter for values that live for minutes
     settle: timedelta = timedelta(seconds=10)  # the target may take this long to accept, or to have done, a change
     proof_life: timedelta = timedelta(seconds=60)  # a proof older than this is made again before publishing
+    poll: timedelta = timedelta(minutes=1)  # between two looks whether a person has done it
+    remind: timedelta = timedelta(hours=24)  # between two reminders of what a person has to do
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,10 @@ from rotator.rotation.steps import (
     Escalate,
     Fence,
     Hold,
+    Install,
     Look,
     Mint,
+    Poll,
     Publish,
     Request,
     Revoke,
@@ -28,7 +30,12 @@ from rotator.rotation.steps import (
     Wait,
 )
 
-_IN_FLIGHT = frozenset({Phase.REQUESTED, Phase.STAGED, Phase.VERIFIED, Phase.PUBLISHED, Phase.REJECTED})
+_IN_FLIGHT = frozenset(
+    {
+        *(Phase.REQUESTED, Phase.AWAITING, Phase.STAGED, Phase.INSTALLED, Phase.VERIFIED),
+        *(Phase.PUBLISHED, Phase.REJECTED),
+    }
+)
 
 
 def next_step(credential: Credential, record: Record, now: datetime, ask: Ask | None = None) -> Step:
@@ -38,7 +45,7 @@ def next_step(credential: Credential, record: Record, now: datetime, ask: Ask | 
     if record.phase in _IN_FLIGHT and ask and ask.emergency and not record.emergency:
         return Escalate(ask.by)
     if backing_off(record, now, ask) and record.retry_at:
-        return Wait(record.retry_at, _trouble(record))
+        return Wait(record.retry_at, _for_person(record) if record.phase is Phase.AWAITING else _trouble(record))
     return _DECIDE[record.phase](credential, record, now, ask)
 
 
@@ -84,7 +91,20 @@ def _requested(credential: Credential, record: Record, now: datetime, ask: Ask |
     return Look(record.mint_name, resend=may_mint(credential, record, now))
 
 
+def _awaiting(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+    reminder = (record.reminded_at or now) + credential.limits.remind
+    if reminder <= now:
+        return Poll(remind=True)
+    return Poll(remind=False) if record.candidate else Wait(reminder, _for_person(record))
+
+
 def _staged(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+    return Install() if record.candidate and record.candidate.pending else Verify()
+
+
+def _installed(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+    if record.ready_at and now < record.ready_at:
+        return Wait(record.ready_at, "the target may not know of the new value everywhere yet")
     return Verify()
 
 
@@ -116,12 +136,18 @@ def _rejected(credential: Credential, record: Record, now: datetime, ask: Ask | 
 _DECIDE: dict[Phase, Callable[[Credential, Record, datetime, Ask | None], Wait | Act]] = {
     Phase.SETTLED: _settled,
     Phase.REQUESTED: _requested,
+    Phase.AWAITING: _awaiting,
     Phase.STAGED: _staged,
+    Phase.INSTALLED: _installed,
     Phase.VERIFIED: _verified,
     Phase.PUBLISHED: _published,
     Phase.CONDEMNED: _condemned,
     Phase.REJECTED: _rejected,
 }
+
+
+def _for_person(record: Record) -> str:
+    return f"waits for a person: {record.awaiting}"
 
 
 def _trouble(record: Record) -> str:

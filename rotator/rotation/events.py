@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotator.rotation.credential import Place
-from rotator.rotation.record import Candidate, HoldReason, Why
+from rotator.rotation.person import Awaited as Awaited
+from rotator.rotation.person import Escalated as Escalated
+from rotator.rotation.person import Polled as Polled
+from rotator.rotation.person import PutOnHold as PutOnHold
+from rotator.rotation.person import Released as Released
+from rotator.rotation.person import Reminded as Reminded
+from rotator.rotation.record import Candidate, Token, Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +30,6 @@ class Requested:
     policy: str
     above: int = 0  # the rotation number found on the consumer path: ours must be greater
     since: datetime | None = None  # mints before this no longer count
-
-
-@dataclass(frozen=True, slots=True)
-class Escalated:
-    """The rotation in flight became an emergency."""
-
-    at: datetime
-    asked_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +69,16 @@ class MintRefused:
 
     at: datetime
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """The target was told the staged value. `cut_over_at`: since then it may refuse what is published."""
+
+    at: datetime
+    token: Token
+    ready_at: datetime
+    cut_over_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,23 +182,6 @@ class Swept:
 
 
 @dataclass(frozen=True, slots=True)
-class PutOnHold:
-    """A person must act."""
-
-    at: datetime
-    reason: HoldReason
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """A person lifted the hold."""
-
-    at: datetime
-    by: str
-
-
-@dataclass(frozen=True, slots=True)
 class Faulted:
     """A step did not get through; it is tried again. `retry_after` in seconds, when the other side asked for it.
 
@@ -204,27 +195,8 @@ class Faulted:
     since: datetime | None = None
 
 
-Event = (
-    Requested
-    | Escalated
-    | Resumed
-    | Staged
-    | MintLost
-    | NotMinted
-    | MintRefused
-    | Verified
-    | Rejected
-    | Overtaken
-    | Published
-    | Fenced
-    | Deferred
-    | Condemned
-    | LeftToExpire
-    | Disproved
-    | Retired
-    | Burned
-    | Swept
-    | PutOnHold
-    | Released
-    | Faulted
-)
+_Minting = Requested | Resumed | Staged | MintLost | NotMinted | MintRefused | Installed
+_Publishing = Verified | Rejected | Overtaken | Published | Fenced
+_Retiring = Deferred | Condemned | LeftToExpire | Disproved | Retired | Burned | Swept | Faulted
+_Personal = Escalated | Awaited | Polled | Reminded | PutOnHold | Released
+Event = _Minting | _Publishing | _Retiring | _Personal

@@ -15,7 +15,9 @@ class Phase(StrEnum):
 
     SETTLED = "settled"
     REQUESTED = "requested"
+    AWAITING = "awaiting"  # a person has to act
     STAGED = "staged"
+    INSTALLED = "installed"  # the target was told the value; without overlap, the old one is dead
     VERIFIED = "verified"
     PUBLISHED = "published"
     CONDEMNED = "condemned"
@@ -43,6 +45,7 @@ class HoldReason(StrEnum):
     DELETED = "deleted_by_operator"
     STILL_USED = "predecessor_still_used"
     TARGET_CHANGED = "target_changed"
+    PERSON = "needs_person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Candidate:
     token: Token
     fingerprint: str
     slot_version: int
+    pending: bool = False  # made here, and the target was not told of it yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,12 @@ class Record:
     mints: tuple[datetime, ...] = ()  # mint requests authorised of late, over all rotations
     uncertain: bool = False  # a mint may have been sent whose answer we do not have
     candidate: Candidate | None = None
+    installed_at: datetime | None = None
+    ready_at: datetime | None = None  # before, the target may not know of what was installed everywhere
+    cut_over_at: datetime | None = None  # since when the target refuses what is published, for what is to come
+    awaiting: str = ""  # what a person has to do
+    awaiting_since: datetime | None = None
+    reminded_at: datetime | None = None
     verified_at: datetime | None = None
     expected_version: int | None = None
     grace: timedelta = timedelta()  # as settings had it at that moment: publication may promise more, not less

@@ -54,6 +54,21 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Install:
+    """Put the staged value on the target."""
+
+    effect: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """See whether a person has done their part; `remind`: say it again if not."""
+
+    remind: bool
+    effect: ClassVar[bool] = True  # where settings now let us, the step is ours after all
+
+
+@dataclass(frozen=True, slots=True)
 class Verify:
     """Read the staged value back from Vault and prove it on the target."""
 
@@ -117,5 +132,20 @@ class Hold:
     effect: ClassVar[bool] = False
 
 
-Act = Request | Escalate | Mint | Look | Verify | Publish | Fence | Condemn | Revoke | Burn | Sweep | Hold
+Act = (
+    Request
+    | Escalate
+    | Mint
+    | Look
+    | Install
+    | Poll
+    | Verify
+    | Publish
+    | Fence
+    | Condemn
+    | Revoke
+    | Burn
+    | Sweep
+    | Hold
+)
 Step = Wait | Act

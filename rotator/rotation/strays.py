@@ -5,7 +5,7 @@ from __future__ import annotations
 from rotator.rotation.names import parse
 from rotator.rotation.record import Phase, Record, Token
 
-_MINTING = frozenset({Phase.REQUESTED, Phase.REJECTED, Phase.HELD})
+_MINTING = frozenset({Phase.REQUESTED, Phase.AWAITING, Phase.REJECTED, Phase.HELD})
 
 
 def known(record: Record) -> frozenset[str]:

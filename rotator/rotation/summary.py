@@ -35,7 +35,7 @@ def summarise(credential: Credential, record: Record | None, now: datetime, hold
     record = record or Record("")
     current = record.current
     step = next_step(credential, record, now)
-    trouble = record.held.text if record.held else ""
+    trouble = record.held.text if record.held else f"waits for a person: {record.awaiting}" if record.awaiting else ""
     if not trouble and record.failure:
         trouble = f"{record.failure.step}: {record.failure.reason}"
     return Summary(
@@ -70,7 +70,9 @@ def words(step: Step) -> str:
 _PHASES = {
     Phase.SETTLED: "Settled: one value is published, nothing is in flight.",
     Phase.REQUESTED: "Requested: a mint under {mint} is authorised; it may or may not have happened.",
+    Phase.AWAITING: "Awaiting: a person has to act since {since}. What to do: {awaiting}",
     Phase.STAGED: "Staged: {candidate} is minted and kept in the private slot; it is not proven yet.",
+    Phase.INSTALLED: "Installed: the target was told {candidate}; it is not proven yet{apart}.",
     Phase.VERIFIED: "Verified: {candidate} is proven; it will be published over version {expected}.",
     Phase.PUBLISHED: "Published: {current} is live; its predecessor {predecessor} is in grace.",
     Phase.CONDEMNED: "Condemned: {predecessor} is being revoked; this cannot be taken back.",
@@ -92,6 +94,11 @@ def explain(credential: Credential, record: Record | None, now: datetime, holder
             predecessor=record.predecessor.token.id if record.predecessor else "none",
             expected=record.expected_version,
             attempt=record.attempt,
+            awaiting=record.awaiting,
+            since=f"{record.awaiting_since:%F %T}Z" if record.awaiting_since else "an unknown time",
+            apart=", and until it is published consumers hold the old value, which is refused"
+            if _apart(record)
+            else "",
         )
     yield from _published(record)
     yield from _rotation(credential, record)
@@ -102,6 +109,10 @@ def explain(credential: Credential, record: Record | None, now: datetime, holder
     due = why.next_due(credential, record)
     if due and record.phase is Phase.SETTLED:
         yield f"By its schedule it is due at {due:%F %T}Z."
+
+
+def _apart(record: Record) -> bool:
+    return record.cut_over_at is not None
 
 
 def _published(record: Record) -> Iterator[str]:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Place
-from rotator.rotation.record import Candidate, Record
+from rotator.rotation.record import Candidate, Record, Token
 
 
 class Severity(StrEnum):
@@ -39,10 +39,14 @@ _WORDS: dict[type[ev.Event], tuple[str, Severity, str]] = {
     ev.MintLost: ("mint.lost", _W, "{mint_name}: {reason}"),
     ev.NotMinted: ("mint.missed", _W, "nothing was minted under {mint_name}"),
     ev.MintRefused: ("mint.refused", _E, "the target refused to mint: {reason}"),
+    ev.Awaited: ("person.awaited", _W, "waits for a person: {text}"),
+    ev.Polled: ("person.polled", _I, "still waits for a person: {reason}"),
+    ev.Reminded: ("person.reminded", _W, "{text}"),
+    ev.Installed: ("candidate.installed", _I, "{token} put on the target"),
     ev.Verified: ("candidate.verified", _I, "{token} accepted by the target"),
     ev.Rejected: ("candidate.rejected", _E, "{token} rejected: {reason}"),
     ev.Overtaken: ("publication.overtaken", _W, "{place} moved on to version {expected_version}; publishing over that"),
-    ev.Published: ("value.published", _I, "{token} published at {place}, version {version}"),
+    ev.Published: ("value.published", _I, "{token} published at {place}, version {version}{apart}"),
     ev.Fenced: ("path.fenced", _W, "{place} fenced at version {version}; the candidate is given up"),
     ev.Deferred: ("retirement.deferred", _I, "predecessor stays until {until}: {reason}"),
     ev.Condemned: ("predecessor.condemned", _I, "predecessor {predecessor} may go: {evidence}"),
@@ -63,6 +67,10 @@ def tell(before: Record, event: ev.Event, after: Record) -> Told:
     name, severity, words = _WORDS[type(event)]
     own = {field.name: _plain(getattr(event, field.name)) for field in fields(event) if field.name != "at"}
     around = _around(before, after)
+    if isinstance(event, ev.Published) and before.cut_over_at is not None:
+        apart = (event.at - before.cut_over_at).total_seconds()
+        own["disagreed_seconds"] = apart
+        around["apart"] = f"; Vault and target disagreed for {apart:.3g} s"
     return Told(name, severity, words.format_map({**around, **own}), {**_bound(after), **own})
 
 
@@ -78,12 +86,15 @@ def _around(before: Record, after: Record) -> dict[str, object]:
         "predecessor": before.predecessor.token.id if before.predecessor else "none",
         "place": str(after.place or ""),
         "mint_name": before.mint_name,
+        "apart": "",
     }
 
 
 def _plain(value: object) -> object:
     if isinstance(value, Candidate):
         return value.token.id
+    if isinstance(value, Token):
+        return value.id
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
     if isinstance(value, tuple) and not isinstance(value, Place):

@@ -214,8 +214,12 @@ class FakeProvider:
     def capabilities(self) -> Capabilities:
         return self._capabilities
 
-    async def mint(self, name: str, expires_at: datetime | None) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
         return await self._perform("mint", lambda: self._target.mint(name, expires_at))
+
+    async def install(self, minted: Minted) -> Token:
+        """Refused: the target makes the value."""
+        raise Refused("the target makes the value")
 
     async def find(self, prefix: str) -> tuple[Token, ...]:
         return await self._perform("find", lambda: self._target.find(prefix))

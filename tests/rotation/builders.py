@@ -85,7 +85,9 @@ _CANDIDATE: dict[str, Any] = {"candidate": candidate(), "slot_version": 2, "slot
 _OVERLAP: dict[str, Any] = {"current": published(2), "predecessor": published(1, NOW - 30 * DAY), "slot_full": True}
 _SHAPES: dict[Phase, dict[str, Any]] = {
     Phase.SETTLED: {"rotation": 1, "mints": (), "sends": 0, "sent_at": None},
+    Phase.AWAITING: {"awaiting": "paste the key", "awaiting_since": NOW, "reminded_at": NOW},
     Phase.STAGED: _CANDIDATE,
+    Phase.INSTALLED: _CANDIDATE | {"installed_at": NOW, "ready_at": NOW + SECOND},
     Phase.VERIFIED: _CANDIDATE | {"verified_at": NOW, "expected_version": 1},
     Phase.PUBLISHED: _OVERLAP,
     Phase.CONDEMNED: _OVERLAP | {"condemned_at": NOW},

@@ -50,6 +50,16 @@ def test_a_step_in_words(step, said) -> None:
 SENTENCES = {
     "settled": (record(Phase.SETTLED), "By its schedule it is due at 2026-03-31 12:00:00Z."),
     "requested": (record(Phase.REQUESTED), "Next: mint."),
+    "awaiting": (
+        record(Phase.AWAITING),
+        "Awaiting: a person has to act since 2026-03-01 12:00:00Z. What to do: paste the key",
+    ),
+    "installed": (record(Phase.INSTALLED), "Installed: the target was told t2.1; it is not proven yet."),
+    "installed, the old value refused": (
+        record(Phase.INSTALLED, cut_over_at=NOW),
+        "Installed: the target was told t2.1; it is not proven yet, and until it is published consumers hold the old"
+        " value, which is refused.",
+    ),
     "staged": (record(Phase.STAGED), "Staged: t2.1 is minted and kept in the private slot; it is not proven yet."),
     "verified": (record(Phase.VERIFIED), "Verified: t2.1 is proven; it will be published over version 1."),
     "published": (record(Phase.PUBLISHED), "Published: t2.1 is live; its predecessor t1.1 is in grace."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from datetime import timedelta
 from typing import get_args
 
 import pytest
@@ -40,6 +41,14 @@ TABLE = {
         "kv/blog/bot moved on to version 4; publishing over that",
     ),
     "published": (record(Phase.VERIFIED), ev.Published(NOW, 2), "t2.1 published at kv/blog/bot, version 2"),
+    "awaited": (record(Phase.REQUESTED), ev.Awaited(NOW, "paste it"), "waits for a person: paste it"),
+    "polled": (record(Phase.AWAITING), ev.Polled(NOW, NOW + HOUR, "401"), "still waits for a person: 401"),
+    "reminded": (record(Phase.AWAITING), ev.Reminded(NOW, "paste it, please"), "paste it, please"),
+    "installed": (
+        record(Phase.STAGED),
+        ev.Installed(NOW, candidate().token, NOW),
+        "t2.1 put on the target",
+    ),
     "fenced": (
         record(Phase.VERIFIED),
         ev.Fenced(NOW, 3),
@@ -89,3 +98,10 @@ def test_every_event_has_a_name_of_its_own_made_of_noun_and_past_participle() ->
 def test_what_calls_for_a_person_is_an_error() -> None:
     errors = {event for event, (_, severity, _) in _WORDS.items() if severity is Severity.ERROR}
     assert errors == {ev.MintRefused, ev.Rejected, ev.Disproved, ev.PutOnHold}
+
+
+def test_after_a_hard_cut_over_the_time_of_disagreement_is_told() -> None:
+    before, event = record(Phase.VERIFIED, cut_over_at=NOW), ev.Published(NOW + timedelta(milliseconds=420), 2)
+    told = tell(before, event, advance(before, event))
+    assert told.said == "t2.1 published at kv/blog/bot, version 2; Vault and target disagreed for 0.42 s"
+    assert told.fields["disagreed_seconds"] == 0.42

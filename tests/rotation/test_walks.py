@@ -44,6 +44,7 @@ class Walk:
     published: int = 0
     reload: bool = False
     expires: bool = False  # a kind whose tokens nobody can revoke: they end by their date
+    installs: bool = False  # a kind whose values are made here
     lived: list[tuple[Record, ev.Event, Record]] = field(default_factory=list)
 
     def live(self, event: ev.Event) -> None:
@@ -78,6 +79,8 @@ class Walk:
     def rest(self, wait: steps.Wait) -> None:
         if self.record.phase is Phase.HELD:
             self.live(ev.Released(self.now, "ada"))
+        elif self.record.phase is Phase.AWAITING and self.record.candidate is None and self.now.minute % 2:
+            self.live(_minted(self))
         self.now = max(self.now + HOUR, wait.until or self.now)
 
 
@@ -93,19 +96,40 @@ def _minted(walk: Walk) -> ev.Staged:
     name = walk.record.mint_name
     life = DAY if walk.expires else 90 * DAY
     token = Token(name.removeprefix(STEM), name, expires_at=walk.now + life)
-    return ev.Staged(walk.now, Candidate(token, f"print of {name}", walk.record.slot_version + 1))
+    pending = walk.installs and walk.record.phase is not Phase.AWAITING
+    return ev.Staged(walk.now, Candidate(token, f"print of {name}", walk.record.slot_version + 1, pending))
 
 
 def _mint(walk: Walk, step: steps.Mint) -> Iterator[ev.Event]:
     yield _minted(walk)
     yield ev.MintLost(walk.now, "not staged")
     yield ev.MintRefused(walk.now, "quota")
+    yield ev.Awaited(walk.now, "press the button")
 
 
 def _look(walk: Walk, step: steps.Look) -> Iterator[ev.Event]:
     yield ev.NotMinted(walk.now, step.resend)
     yield _minted(walk)
     yield ev.MintLost(walk.now, "no secret")
+
+
+def _install(walk: Walk, step: steps.Install) -> Iterator[ev.Event]:
+    assert walk.record.candidate
+    cut = walk.now if walk.published % 2 else None
+    yield ev.Installed(walk.now, walk.record.candidate.token, walk.now + SECOND, cut)
+    yield ev.Awaited(walk.now, "paste the key")
+    yield ev.Rejected(walk.now, "not installed")
+    yield ev.PutOnHold(walk.now, HoldReason.FOREIGN_WRITE, "not ours")
+
+
+def _poll(walk: Walk, step: steps.Poll) -> Iterator[ev.Event]:
+    if walk.record.candidate is None:
+        yield ev.NotMinted(walk.now, resend=True)
+        yield ev.Reminded(walk.now, "press the button")
+        return
+    yield ev.Verified(walk.now, walk.published)
+    yield ev.Installed(walk.now, walk.record.candidate.token, walk.now)
+    yield ev.Reminded(walk.now, "paste the key") if step.remind else ev.Polled(walk.now, walk.now + HOUR, "401")
 
 
 def _verify(walk: Walk, step: steps.Verify) -> Iterator[ev.Event]:
@@ -150,6 +174,8 @@ _ANSWERS: dict[type[steps.Act], Callable[[Walk, Any], Iterator[ev.Event]]] = {
     steps.Escalate: lambda walk, step: iter([ev.Escalated(walk.now, step.asked_by)]),
     steps.Mint: _mint,
     steps.Look: _look,
+    steps.Install: _install,
+    steps.Poll: _poll,
     steps.Verify: _verify,
     steps.Publish: _publish,
     steps.Fence: _fence,
@@ -163,7 +189,7 @@ _ANSWERS: dict[type[steps.Act], Callable[[Walk, Any], Iterator[ev.Event]]] = {
 
 def walked(tape: list[int], *, reload: bool = False) -> Walk:
     credential = CREDENTIALS[sum(tape) % 3]  # those of one target
-    walk = Walk(reload=reload, credential=credential, expires=sum(tape) % 4 == 0)
+    walk = Walk(reload=reload, credential=credential, expires=sum(tape) % 4 == 0, installs=sum(tape) % 2 == 1)
     for number in tape:
         walk.move(number)
     return walk
@@ -226,8 +252,10 @@ def test_a_candidate_exists_exactly_where_a_phase_needs_one(tape: list[int]) -> 
     for _, _, after in walked(tape, reload=True).lived:
         phase = after.held.phase if after.held else after.phase
         assert (after.phase is Phase.HELD) is (after.held is not None)
-        if phase in (Phase.STAGED, Phase.VERIFIED):
+        if phase in (Phase.STAGED, Phase.INSTALLED, Phase.VERIFIED):
             assert after.candidate
+        if phase in (Phase.INSTALLED, Phase.VERIFIED):
+            assert not after.candidate.pending
         if phase in (Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED):
             assert after.candidate is None
 

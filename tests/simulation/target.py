@@ -115,7 +115,7 @@ class SimProvider:
         """See `Provider.capabilities`."""
         return Capabilities(named_mint=self.world.swarm.named, lists=True, restores=True, reports_last_use=True)
 
-    async def mint(self, name: str, expires_at: datetime | None) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
         """See `Provider.mint`."""
         who = self._who
         self.checks.mint_leaves(self.name, name)
@@ -128,6 +128,10 @@ class SimProvider:
             return Minted(Token(live.id, name, "", self.world.date(), expires_at), Secret(live.value), {"user": "u"})
 
         return await self._send("mint", effect, writes=True)
+
+    async def install(self, minted: Minted) -> Token:
+        """Refused: the target makes the value."""
+        raise Refused("the target makes the value")
 
     async def find(self, prefix: str) -> tuple[Token, ...]:
         """See `Provider.find`."""

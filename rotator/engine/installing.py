@@ -1,0 +1,96 @@
+"""Owns putting a value that was made here on the target: install, the wait for a person, and putting the old one back.
+
+Whether installing ends the value before is the provider's to say; what to do when is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from rotator.engine.bench import Bench, published_value
+from rotator.engine.publishing import objection, verify
+from rotator.ports import Accepted, Minted, MinterRefused, NeedsPerson, Provider, Refused, Unknown
+from rotator.rotation import events as ev
+from rotator.rotation.record import HoldReason, Record
+from rotator.rotation.steps import Burn, Install, Poll, Verify
+
+
+async def install(bench: Bench, record: Record, step: Install) -> ev.Event:
+    """Tell the target the staged value."""
+    staged = await bench.unstage(record)
+    if staged is None:
+        return ev.Rejected(bench.at, "the staged value is gone")
+    provider = bench.provider(record.target)
+    if not provider.capabilities.overlap:  # from here on consumers are cut off until we publish: may we?
+        _, content = await bench.look(record)
+        if objected := objection(bench, content):
+            return objected
+    return await _install(bench, provider, staged.minted)
+
+
+async def _install(bench: Bench, provider: Provider, minted: Minted) -> ev.Event:
+    began = bench.at
+    try:
+        token = await provider.install(minted)
+    except MinterRefused:
+        raise
+    except NeedsPerson as fault:
+        return ev.Awaited(bench.at, fault.reason)
+    except Refused as fault:
+        return ev.Rejected(bench.at, f"not installed: {fault.reason}")
+    overlap = provider.capabilities.overlap
+    settle = bench.credential.limits.settle if overlap else timedelta(0)
+    return ev.Installed(bench.at, token, bench.at + settle, None if overlap else began)
+
+
+async def poll(bench: Bench, record: Record, step: Poll) -> ev.Event:
+    """See whether the person has done it, or whether settings now let us do it ourselves."""
+    provider = bench.provider(record.target)
+    if record.candidate is None:
+        return ev.NotMinted(bench.at, resend=True) if provider.capabilities.installs else _remind(bench, record)
+    proven = await verify(bench, record, Verify())
+    if not isinstance(proven, ev.Rejected):
+        return proven
+    tried = await install(bench, record, Install())
+    if not isinstance(tried, ev.Awaited):
+        return tried
+    return _remind(bench, record) if step.remind else _again(bench, proven.reason)
+
+
+def _again(bench: Bench, reason: str) -> ev.Polled:
+    return ev.Polled(bench.at, bench.now + bench.credential.limits.poll, reason)
+
+
+def _remind(bench: Bench, record: Record) -> ev.Reminded:
+    since = f"{record.awaiting_since:%F %T}Z" if record.awaiting_since else "a while ago"
+    end = record.current.token.expires_at if record.current else None
+    urgency = f"; the published value expires at {end:%F %T}Z" if end else ""
+    return ev.Reminded(bench.at, f"waits for a person since {since}{urgency}: {record.awaiting}")
+
+
+async def put_back(bench: Bench, record: Record, step: Burn) -> ev.Event:
+    """After a candidate failed where the target keeps one value only: what is published must be accepted again."""
+    current = record.current
+    if current is None or current.target != record.target:
+        return ev.Burned(bench.at, (), step.give_up)
+    secret = await published_value(bench, current)
+    if secret is None:
+        text = f"version {current.version} of {current.place} is gone, so the old value cannot be put back"
+        return ev.PutOnHold(bench.at, HoldReason.FOREIGN_WRITE, f"{text}; ask for a new one: release, then rotate now")
+    provider = bench.provider(record.target)
+    verdict = await provider.verify(current.token, secret)
+    if isinstance(verdict, Unknown):
+        return bench.faulted("burn", verdict.reason, verdict.retry_after)
+    if not isinstance(verdict, Accepted):
+        try:
+            await provider.install(Minted(current.token, secret))
+        except NeedsPerson as fault:
+            return ev.PutOnHold(bench.at, HoldReason.PERSON, fault.reason)
+        verdict = await provider.verify(current.token, secret)
+    if not isinstance(verdict, Accepted):
+        return bench.faulted("burn", f"the old value was put back and is not accepted: {verdict.reason}")
+    return ev.Burned(bench.at, _burned(record), step.give_up)
+
+
+def _burned(record: Record) -> tuple[str, ...]:
+    return (record.candidate.token.id,) if record.candidate else ()
