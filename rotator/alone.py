@@ -17,6 +17,7 @@ from rotator.herald import Herald
 from rotator.lookout import bar
 from rotator.narrate import narrate
 from rotator.now import BUSY, DONE, FAILED, HELD, Demand, follow, select
+from rotator.operator import Order, obey
 from rotator.receipts import keep
 from rotator.rotation.record import Phase
 from rotator.settings import Settings
@@ -26,8 +27,10 @@ _NEAR = timedelta(minutes=1)  # a wait that ends this soon is worth staying for
 
 
 @asynccontextmanager
-async def working(settings: Settings) -> AsyncIterator[tuple[App, MemoryObjectReceiveStream[Happened]]]:
-    """An actor at work, and what happens to it."""
+async def working(
+    settings: Settings, *, visits: bool = True
+) -> AsyncIterator[tuple[App, MemoryObjectReceiveStream[Happened]]]:
+    """An actor at work, and what happens to it. Without `visits` it only does what it is told."""
     logs.configure("error", json=None)
     send, receive = anyio.create_memory_object_stream[Happened](1024)
 
@@ -41,7 +44,8 @@ async def working(settings: Settings) -> AsyncIterator[tuple[App, MemoryObjectRe
     async with send, receive, opened(settings, observers) as app, anyio.create_task_group() as group:
         bar(app.crew, receipts, settings)
         group.start_soon(herald.run, app)
-        group.start_soon(app.crew.run)
+        if visits:
+            group.start_soon(app.crew.run)
         group.start_soon(_tick, app)
         yield app, receive
         app.crew.stop()
@@ -66,6 +70,16 @@ async def rotate_alone(settings: Settings, wanted: Demand) -> AsyncGenerator[dic
         yield {"error": unknown, "exit": 2}
         return
     async with working(settings) as (app, happenings), aclosing(follow(app, names, wanted, happenings)) as lines:
+        async for line in lines:
+            yield line
+
+
+async def obey_alone(settings: Settings, wish: Order) -> AsyncGenerator[dict[str, Any]]:
+    """An operator's verb without a daemon: progress lines, then the verdicts."""
+    async with (
+        working(settings, visits=wish.verb == "undo") as (app, happenings),
+        aclosing(obey(app, wish, happenings)) as lines,
+    ):
         async for line in lines:
             yield line
 

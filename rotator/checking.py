@@ -13,6 +13,7 @@ import anyio
 from rotator.app import App, connected, opened
 from rotator.clockwork import SystemClock
 from rotator.engine.rounds import proof
+from rotator.hooks.fitness import look
 from rotator.logs import voice
 from rotator.ports import (
     Accepted,
@@ -55,6 +56,9 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
         async with opened(settings) as app, aclosing(_targets(app)) as findings:
             async for finding in findings:
                 yield finding
+            async for subject, reason in look(settings, app.fetch):
+                said, level = (reason, Level.WARNING) if reason else ("could be called; it was not", Level.OK)
+                yield Finding(level, subject, said, "rotations go on, but nobody would be told" if reason else "")
     except Fault as fault:
         remedy = "see the findings above, [vault], and config/vault/rotator.hcl"
         yield Finding(Level.REFUSAL, "start", f"{fault.reason}; the targets were not tried", remedy)
@@ -92,6 +96,10 @@ async def _target(app: App, target: str, credentials: tuple[Credential, ...]) ->
             yield Finding(Level.REFUSAL, subject, fault.reason, _remedy(fault, "mend the probe, or what is in front"))
             continue
         yield Finding(Level.OK, subject, "a broken secret is refused")
+        if KINDS[credential.kind].managed:
+            text = "not tried: it would write over a slot that may be in use"
+            yield Finding(Level.NOTE, f"target {target}: install ({credential.name})", text)
+            continue
         async with aclosing(_Trial(app, credential).run()) as findings:
             async for finding in findings:
                 yield finding
@@ -190,7 +198,7 @@ def _remedy(trouble: Exception, otherwise: str = "give the minter and the token 
     """What to do, by the kind of trouble."""
     match trouble:
         case MinterRefused():
-            return "put a valid secret where the target's `minter` points, or name another minter"
+            return "put a valid secret where the target's `minter` or `management` points, or name another"
         case StoreRefused():
             return "see what the target's `minter` points to, and our right to read it"
         case Transient():

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import suppress
 from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
-from anyio.streams.memory import MemoryObjectSendStream
 
-from rotator.app import App, opened
+from rotator.app import App, Observer, opened
 from rotator.checking import refuse_unfit
 from rotator.clockwork import Alarms
 from rotator.control import Control
-from rotator.engine.visit import Happened
+from rotator.engine.probing import Prober
+from rotator.herald import Herald
 from rotator.logs import voice
 from rotator.lookout import Lookout
-from rotator.narrate import narrate
+from rotator.narrate import Audience, narrate
 from rotator.now import demand, follow, select
+from rotator.operator import verbs
 from rotator.ports import Fault, Transient
 from rotator.rotation.schedule import share
 from rotator.settings import Settings, SettingsError, load
@@ -40,10 +40,11 @@ class Daemon:
         self._app: App | None = None
         self._supervision = Supervision(settings)
         self._lookout = Lookout(settings, self._supervision.missing)
+        self._herald = Herald(settings, self._lookout.called, self._lookout.unwell)
         self._start_up = anyio.CancelScope()
         self._one_reload = anyio.Lock()
         self._chores: set[str] = set()
-        self._listeners: list[MemoryObjectSendStream[Happened]] = []
+        self._audience = Audience()
 
     async def run(self) -> None:
         """Start, work until SIGTERM or SIGINT, stop. Raises Fault when it cannot start."""
@@ -61,6 +62,7 @@ class Daemon:
                     await self._wait_for_vault(str(_first(missed)))
             group.cancel_scope.cancel()
         self._lookout.close()
+        self._herald.close()
         voice.say("daemon.stopped")
 
     async def _wait_for_vault(self, reason: str) -> None:
@@ -72,8 +74,8 @@ class Daemon:
 
     async def _work(self) -> None:
         """One stretch of work, from login to stop. Raises Transient when Vault cannot be reached at the start."""
-        observers = [*self._lookout.observers, self._supervision.moved, narrate, self._broadcast]
-        async with opened(self._settings, observers) as app:
+        told: list[Observer] = [self._supervision.moved, narrate, *self._herald.observers, self._audience]
+        async with opened(self._settings, [*self._lookout.observers, *told]) as app:
             await refuse_unfit(app)
             async with anyio.create_task_group() as group:
                 await self._start(app, group)
@@ -85,6 +87,8 @@ class Daemon:
         control = Control(self._settings.daemon.socket, self._verbs(app), _heard, _failed)
         await group.start(control.serve)
         self._lookout.attend(app.crew)
+        self._lookout.keyhouse.attend(app)
+        group.start_soon(self._herald.run, app)
         group.start_soon(app.crew.run)
         app.crew.look_at(*app.settings.credentials)
         self._app = app
@@ -100,8 +104,12 @@ class Daemon:
         alarms.every(daemon.tick, "tick", app.crew.tick)
         alarms.every(daemon.tick, "pulse", self._supervision.turned)
         alarms.every(daemon.sweep, "sweep", lambda: group.start_soon(self._chore, "sweep", self._sweep, app))
+        prober = Prober(app.crew, lambda: app.settings.daemon.probe, self._lookout.probed)
+        alarms.every(daemon.tick, "probe", lambda: group.start_soon(self._chore, "probe", lambda _: prober.turn(), app))
         beat = self._supervision.ask_vault
         alarms.every(daemon.lease, "heartbeat", lambda: group.start_soon(self._chore, "heartbeat", beat, app))
+        if every := self._herald.every:
+            alarms.every(every, "ping", lambda: group.start_soon(self._chore, "ping", self._herald.ping, app))
         alarms.start()
         try:
             await anyio.sleep_forever()
@@ -179,8 +187,9 @@ class Daemon:
             while not app.crew.idle:
                 await app.clock.sleep(0.05)
         with anyio.move_on_after(_LAST_WORDS):
-            while self._listeners:
+            while self._audience.listeners:
                 await app.clock.sleep(0.05)
+        await self._herald.drain()
 
     # --- verbs of the control socket --------------------------------------------------------------------------------
 
@@ -191,15 +200,9 @@ class Daemon:
             if unknown:
                 yield {"error": unknown, "exit": 2}
                 return
-            send, receive = anyio.create_memory_object_stream[Happened](256)
-            self._listeners.append(send)
-            try:
-                async for line in follow(app, names, wanted, receive):
+            with self._audience.hearing() as happenings:
+                async for line in follow(app, names, wanted, happenings):
                     yield line
-            finally:
-                self._listeners.remove(send)
-                send.close()
-                receive.close()
 
         async def ping(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
             missing = self._supervision.missing()
@@ -210,12 +213,7 @@ class Daemon:
             app.crew.look_at(*names)
             yield {"looking": names}
 
-        return {"now": now, "ping": ping, "look": look}
-
-    def _broadcast(self, happened: Happened) -> None:
-        for listener in self._listeners:
-            with suppress(anyio.WouldBlock, anyio.BrokenResourceError):
-                listener.send_nowait(happened)
+        return {"now": now, "ping": ping, "look": look, **verbs(app, self._audience.hearing)}
 
 
 def _first(group: BaseExceptionGroup[Any]) -> BaseException:
@@ -227,7 +225,8 @@ def _postponed(before: Settings, after: Settings) -> str:
     """The changed keys that a reload cannot bring into force."""
     keys = ("socket", "instance", "name_prefix", "lease", "tick", "sweep", "log_level")
     changed = [f"daemon.{key}" for key in keys if getattr(before.daemon, key) != getattr(after.daemon, key)]
-    sections = [key for key in ("vault", "status", "audit") if getattr(before, key) != getattr(after, key)]
+    parts = ("vault", "status", "audit", "hooks", "ping", "tracing")
+    sections = [key for key in parts if getattr(before, key) != getattr(after, key)]
     return ", ".join(sections + changed)
 
 

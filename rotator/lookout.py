@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from importlib.metadata import version
+from itertools import product
 
 import anyio
 from anyio.abc import TaskStatus
@@ -13,16 +14,19 @@ from rotator.clockwork import SystemClock
 from rotator.engine.crew import Crew
 from rotator.engine.visit import Happened
 from rotator.fleet import Fleet
+from rotator.hooks import OUTCOMES
+from rotator.keyhouse import Keyhouse
 from rotator.logs import voice
 from rotator.metrics import Metrics
 from rotator.ports import Refused
 from rotator.receipts import Receipts, keep
 from rotator.rotation.credential import Place
 from rotator.settings import Settings, Source
-from rotator.status import Server, ServerError, Site, Timeline
+from rotator.status import KeySite, Server, ServerError, Site, Timeline
 from rotator.wiring import place_of
 
 _SLACK = timedelta(minutes=1)
+_SHOWN = 3  # reasons
 
 
 class Lookout:
@@ -37,7 +41,10 @@ class Lookout:
         # Every name is visited within a reconcile: a process in which none was is not alive.
         self.fleet = Fleet(SystemClock(), silence=2 * settings.daemon.reconcile + _SLACK, missing=missing)
         self._timeline = Timeline()
+        self.keyhouse = Keyhouse()
         self._metrics = Metrics(self.fleet, version("rotator"), self._writable if self.receipts else None)
+        for hook, outcome in product(settings.hooks, OUTCOMES):
+            self._metrics.called(hook, outcome, 0)
 
     @property
     def observers(self) -> list[Callable[[Happened], None]]:
@@ -57,19 +64,35 @@ class Lookout:
 
     async def serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve what settings ask for, until cancelled. Raises Refused when the address cannot be had."""
-        listen = self._settings.status.listen
-        if listen is None:
-            task_status.started()
-            return
         instance, release = self._settings.daemon.instance, version("rotator")
         site = Site(self.fleet, self._timeline, self._metrics.scrape, instance, release)
+        keys = KeySite(lambda name: anyio.from_thread.run(self.keyhouse.find, name))  # answers are made by a worker
+        status = self._settings.status
         try:
             async with anyio.create_task_group() as group:
-                await group.start(Server(listen, site.answer, _failed).serve)
-                voice.say("status.opened", listen=str(listen))
+                for listen, answer in ((status.listen, site.answer), (status.jwks_listen, keys.answer)):
+                    if listen is not None:
+                        await group.start(Server(listen, answer, _failed).serve)
+                        voice.say("status.opened", listen=str(listen))
                 task_status.started()
         except* ServerError as errors:
             raise Refused(str(errors.exceptions[0])) from None
+
+    def unwell(self) -> str:
+        """Why not all is well, in a few words; empty when /livez and /readyz say yes."""
+        reasons = [*filter(None, [self.fleet.alive()]), *self.fleet.unready()]
+        more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
+        return "; ".join(reasons[:_SHOWN]) + more
+
+    @property
+    def probed(self) -> Callable[[str, str], None]:
+        """Who counts probes: told the target and the verdict."""
+        return self._metrics.probed
+
+    @property
+    def called(self) -> Callable[[str, str], None]:
+        """Who counts the calls of hooks: told the hook's name and the outcome."""
+        return self._metrics.called
 
     def close(self) -> None:
         """Write what could not be written before, if that goes now."""

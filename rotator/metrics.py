@@ -46,6 +46,8 @@ _STEPS: dict[type[ev.Event], str] = {
     ev.Burned: "burn",
     ev.Swept: "sweep",
     ev.PutOnHold: "hold",
+    ev.Restored: "restore",
+    ev.UndoFailed: "restore",
 }
 _VERDICTS: dict[type[ev.Event], str] = {
     ev.Verified: "accepted",
@@ -82,6 +84,13 @@ class Metrics:
             buckets=_SECONDS,
         )
 
+        self._probes = Counter(
+            "rotator_probes", "What probes of published values came to.", ("target", "verdict"), registry=self._registry
+        )
+        self._hooks = Counter(
+            "rotator_hook_deliveries", "What became of calls of hooks.", ("hook", "outcome"), registry=self._registry
+        )
+
     def __call__(self, happened: Happened) -> None:
         """Count a transition."""
         event, target = happened.event, happened.credential.target
@@ -91,6 +100,14 @@ class Metrics:
             self._verdicts.labels(target, verdict).inc()
         if step := _step(event):
             self._seconds.labels(step).observe(happened.seconds)
+
+    def probed(self, target: str, verdict: str) -> None:
+        """Count what a probe of a published value came to."""
+        self._probes.labels(target, verdict).inc()
+
+    def called(self, hook: str, outcome: str, times: int = 1) -> None:
+        """Count a call of a hook, or of the ping; no time at all shows that it would be counted."""
+        self._hooks.labels(hook, outcome).inc(times)
 
     def scrape(self) -> bytes:
         """The text format, version 0.0.4."""
@@ -164,6 +181,8 @@ _TIMES: tuple[tuple[str, str, Callable[[Row], datetime | None]], ...] = (
     ("revoke_by", "When the living predecessor is dead at the latest.", lambda row: row.revoke_by),
     ("refused", "Since when the target refuses the published value.", lambda row: row.refused_at),
     ("held", "Since when the credential waits for a person.", lambda row: row.held_at),
+    ("paused", "Since when an operator keeps it from being rotated.", lambda row: row.paused_at),
+    ("accepted", "When this process last saw the published value accepted.", lambda row: row.accepted_at),
 )
 
 

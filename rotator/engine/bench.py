@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -46,6 +47,19 @@ class Staged:
 
 
 @dataclass(slots=True)
+class Brought:
+    """A value that a person has brought; it is used once."""
+
+    value: Secret
+    taken: bool = False
+
+    def take(self) -> Secret:
+        """The value, for the one use."""
+        self.taken = True
+        return self.value
+
+
+@dataclass(slots=True)
 class Bench:
     """One visit's working memory. Dropped with the visit; a crash loses nothing that matters."""
 
@@ -53,8 +67,10 @@ class Bench:
     credential: Credential
     told: datetime | None = None  # Vault's clock when the visit began, when it told
     begun: float = 0.0  # our monotonic clock at that moment: a wall clock may jump in the middle of a visit
+    lapses: float = math.inf  # our monotonic time until which the lease covers what leaves
     staged: Staged | None = None
     consumer: Document | None = None
+    brought: Brought | None = None  # for the next mint
 
     @property
     def at(self) -> datetime:
@@ -108,6 +124,8 @@ class Bench:
         candidate = record.candidate
         if candidate is None:
             return None
+        if record.undo:
+            return await _put_aside(self, record)
         if self.staged is None or self.staged.token.id != candidate.token.id:
             self.staged = read_staged(await self.edges.store.read(self.edges.slot, strong=True))
         staged = self.staged
@@ -121,6 +139,19 @@ async def published_value(bench: Bench, published: Published) -> Secret | None:
     doc = await bench.edges.store.read(published.place, version=published.version)
     secret = doc.secret(bench.credential.key)
     return secret if secret and bench.fingerprint(secret) == published.fingerprint else None
+
+
+async def _put_aside(bench: Bench, record: Record) -> Staged | None:
+    """The value that an undo goes back to: its own version of the consumer document is the staged slot."""
+    old = record.predecessor
+    if old is None:
+        return None
+    doc = await bench.edges.store.read(old.place, version=old.version)
+    secret = doc.secret(bench.credential.key)
+    if secret is None or bench.fingerprint(secret) != old.fingerprint:
+        return None
+    beside: dict[str, str | Secret] = {key: value for key in old.beside if (value := doc.secret(key))}
+    return Staged(old.token, secret, beside, {}, old.version)
 
 
 _TIMES = ("issued_at", "expires_at")

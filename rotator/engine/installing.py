@@ -9,9 +9,9 @@ from datetime import timedelta
 
 from rotator.engine.bench import Bench, published_value
 from rotator.engine.publishing import objection, verify
-from rotator.ports import Accepted, Minted, MinterRefused, NeedsPerson, Provider, Refused, Unknown
+from rotator.ports import Accepted, Minted, MinterRefused, NeedsPerson, Provider, Refused, Transient, Unknown
 from rotator.rotation import events as ev
-from rotator.rotation.record import HoldReason, Record
+from rotator.rotation.record import HoldReason, Record, Token
 from rotator.rotation.steps import Burn, Install, Poll, Verify
 
 
@@ -31,7 +31,7 @@ async def install(bench: Bench, record: Record, step: Install) -> ev.Event:
 async def _install(bench: Bench, provider: Provider, minted: Minted) -> ev.Event:
     began = bench.at
     try:
-        token = await provider.install(minted)
+        token = await _tell(bench, provider, minted)
     except MinterRefused:
         raise
     except NeedsPerson as fault:
@@ -39,18 +39,28 @@ async def _install(bench: Bench, provider: Provider, minted: Minted) -> ev.Event
     except Refused as fault:
         return ev.Rejected(bench.at, f"not installed: {fault.reason}")
     overlap = provider.capabilities.overlap
-    settle = bench.credential.limits.settle if overlap else timedelta(0)
+    limits = bench.credential.limits
+    settle = max(limits.settle, limits.spread) if overlap else timedelta(0)
     return ev.Installed(bench.at, token, bench.at + settle, None if overlap else began)
+
+
+async def _tell(bench: Bench, provider: Provider, minted: Minted) -> Token:
+    """Install while the lease is surely ours: no target fences a late one off. Raises what `install` does, Transient."""
+    if bench.edges.clock.monotonic() > bench.lapses:
+        raise Transient("the lease may have passed to others before the target was told")
+    return await provider.install(minted)
 
 
 async def poll(bench: Bench, record: Record, step: Poll) -> ev.Event:
     """See whether the person has done it, or whether settings now let us do it ourselves."""
     provider = bench.provider(record.target)
     if record.candidate is None:
-        return ev.NotMinted(bench.at, resend=True) if provider.capabilities.installs else _remind(bench, record)
+        ours = (bench.brought and not bench.brought.taken) or provider.capabilities.installs
+        return ev.NotMinted(bench.at, resend=True) if ours else _remind(bench, record)
     proven = await verify(bench, record, Verify())
-    if not isinstance(proven, ev.Rejected):
-        return proven
+    end = record.candidate.token.expires_at
+    if not isinstance(proven, ev.Rejected) or (end is not None and end <= bench.now):
+        return proven  # what has expired meanwhile will not be accepted any more, whatever a person does
     tried = await install(bench, record, Install())
     if not isinstance(tried, ev.Awaited):
         return tried
@@ -70,20 +80,19 @@ def _remind(bench: Bench, record: Record) -> ev.Reminded:
 
 async def put_back(bench: Bench, record: Record, step: Burn) -> ev.Event:
     """After a candidate failed where the target keeps one value only: what is published must be accepted again."""
-    current = record.current
-    if current is None or current.target != record.target:
+    current, provider = record.current, bench.provider(record.target)
+    if current is None or current.target != record.target or not provider.capabilities.installs:
         return ev.Burned(bench.at, (), step.give_up)
     secret = await published_value(bench, current)
     if secret is None:
         text = f"version {current.version} of {current.place} is gone, so the old value cannot be put back"
         return ev.PutOnHold(bench.at, HoldReason.FOREIGN_WRITE, f"{text}; ask for a new one: release, then rotate now")
-    provider = bench.provider(record.target)
     verdict = await provider.verify(current.token, secret)
     if isinstance(verdict, Unknown):
         return bench.faulted("burn", verdict.reason, verdict.retry_after)
     if not isinstance(verdict, Accepted):
         try:
-            await provider.install(Minted(current.token, secret))
+            await _tell(bench, provider, Minted(current.token, secret))
         except NeedsPerson as fault:
             return ev.PutOnHold(bench.at, HoldReason.PERSON, fault.reason)
         verdict = await provider.verify(current.token, secret)

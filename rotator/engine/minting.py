@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from rotator.engine import installing
@@ -13,6 +14,7 @@ from rotator.ports import (
     Minted,
     MinterRefused,
     NeedsPerson,
+    Receiver,
     Refused,
     StoreRefused,
     Transient,
@@ -26,9 +28,9 @@ from rotator.rotation.strays import known
 
 async def mint(bench: Bench, record: Record, step: Mint) -> ev.Event:
     """Mint under the journalled name and put the value into the staged slot before anything else."""
-    lifetime, spared = bench.credential.lifetime, _spared(record)
+    brings = bench.brought is not None and not bench.brought.taken
     try:
-        minted = await bench.provider(record.target).mint(step.name, bench.at + lifetime if lifetime else None, spared)
+        minted = await _mint(bench, record, step.name)
     except NeedsPerson as fault:
         return ev.Awaited(bench.at, fault.reason)
     except Duplicate:
@@ -37,7 +39,18 @@ async def mint(bench: Bench, record: Record, step: Mint) -> ev.Event:
         raise
     except Refused as fault:
         return ev.MintRefused(bench.at, fault.reason)
-    return await stage(bench, record, minted, pending=bench.provider(record.target).capabilities.installs)
+    staged = await stage(bench, record, minted, pending=bench.provider(record.target).capabilities.installs)
+    return replace(staged, brought=brings) if isinstance(staged, ev.Staged) else staged
+
+
+async def _mint(bench: Bench, record: Record, name: str) -> Minted:
+    provider, lifetime, spared = bench.provider(record.target), bench.credential.lifetime, _spared(record)
+    expires_at = bench.at + lifetime if lifetime else None
+    if bench.brought is None or bench.brought.taken:
+        return await provider.mint(name, expires_at, spared)
+    if not isinstance(provider, Receiver):
+        raise Refused("this kind takes no value from a person")
+    return await provider.receive(name, bench.brought.take(), expires_at, spared)
 
 
 def _spared(record: Record) -> tuple[Token, ...]:
@@ -62,8 +75,15 @@ async def stage(bench: Bench, record: Record, minted: Minted, *, pending: bool) 
             return ev.MintLost(bench.at, f"could not be staged: {fault.reason}")
         else:
             bench.staged = None  # what is proven later is what Vault gives back
-            return ev.Staged(bench.at, Candidate(token, bench.fingerprint(minted.secret), version, pending))
+            return ev.Staged(
+                bench.at, Candidate(token, bench.fingerprint(minted.secret), version, pending, _beside(minted.fields))
+            )
     return ev.MintLost(bench.at, "could not be staged: the slot is written by others")
+
+
+def _beside(fields: Mapping[str, object]) -> tuple[str, ...]:
+    """The keys of what is published beside the value: an undo puts these back, and no others."""
+    return tuple(sorted(fields))
 
 
 def attempt_in(slot: Document, record: Record) -> tuple[int, int]:
@@ -80,7 +100,7 @@ async def look(bench: Bench, record: Record, step: Look) -> ev.Event:
     if staged and staged.token.name == step.name and doc.version > record.slot_version:
         bench.staged = staged
         mark, pending = bench.fingerprint(staged.secret), provider.capabilities.installs
-        return ev.Staged(bench.at, Candidate(staged.token, mark, doc.version, pending))
+        return ev.Staged(bench.at, Candidate(staged.token, mark, doc.version, pending, _beside(staged.fields)))
     if any(token.name == step.name for token in await provider.find(step.name)):
         return ev.MintLost(bench.at, "minted, but its secret was lost")
     return ev.NotMinted(bench.at, step.resend)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rotator.engine.bench import Bench, published_value
 from rotator.engine.minting import attempt_in, reap
 from rotator.engine.publishing import early
-from rotator.ports import Accepted, Conflict, Unknown
+from rotator.ports import Accepted, Conflict, NeedsPerson, Unknown
 from rotator.rotation import events as ev
 from rotator.rotation.recognise import Content
 from rotator.rotation.record import HoldReason, Published, Record
@@ -79,17 +79,47 @@ async def revoke(bench: Bench, record: Record, step: Revoke) -> ev.Event:
         _, content = await bench.look(record)
         if content is not Content.CURRENT:
             return _not_ours(bench, record)
-    outcome = await provider.revoke(predecessor.token)
+    if bench.edges.clock.monotonic() > bench.lapses:  # by now an operator may have taken the rotation back
+        return bench.faulted("revoke", "the lease may have passed to others before the target was told")
+    person, ended = "", f"revoked; {record.evidence}"
+    try:
+        ended = f"revoked ({(await provider.revoke(predecessor.token)).value}); {record.evidence}"
+    except NeedsPerson as fault:
+        person, ended = fault.reason, "ended by a person"
     safe = provider.capabilities.old_is_safe_to_present
     secret = await published_value(bench, predecessor) if safe else None
     dead = await provider.is_dead(predecessor.token, secret)
+    if not dead and (cached := _cached(bench, record)):
+        return cached
     if not dead:
         said = "is still accepted" if dead is False else "cannot be proven dead yet"
-        return bench.faulted("revoke", f"predecessor {predecessor.token.id} {said}")
-    if not provider.capabilities.revokes:
+        return _alive(bench, record, f"predecessor {predecessor.token.id} {said}", person)
+    if record.ends_at:
         return ev.Retired(bench.at, f"{predecessor.token.id} expired at {predecessor.token.expires_at:%FT%TZ}")
     how = "its value is refused" if secret else "the target says so"
-    return ev.Retired(bench.at, f"{predecessor.token.id} revoked ({outcome.value}), {how}; {record.evidence}")
+    return ev.Retired(bench.at, f"{predecessor.token.id} is dead, {how}; {ended}")
+
+
+def _alive(bench: Bench, record: Record, said: str, person: str) -> ev.Event:
+    """Not dead yet: for want of a person, for caches that have to pass, or for a reason that has to be looked into."""
+    if person:
+        return bench.faulted("revoke", f"waits for a person: {person}", retry_after=_PERSON)
+    known_until = (record.condemned_at or bench.now) + bench.credential.limits.settle
+    if bench.now < known_until:
+        return ev.Deferred(bench.at, known_until, f"{said}: the target may take a while to notice")
+    return bench.faulted("revoke", said)
+
+
+_PERSON = 60.0  # seconds between two looks whether a person has ended the predecessor
+
+
+def _cached(bench: Bench, record: Record) -> ev.Deferred | None:
+    """Whether the target may only not have noticed yet."""
+    spread = bench.credential.limits.spread
+    until = (record.condemned_at or bench.now) + spread
+    if not spread or until <= bench.now:
+        return None
+    return ev.Deferred(bench.at, until, f"{record.evidence}; revoked, and the target may take {spread} to notice")
 
 
 _KEPT = 10  # a KV version 2 engine keeps ten versions unless told otherwise

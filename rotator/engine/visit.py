@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from rotator.engine.bench import Bench, Edges
+from rotator.engine.bench import Bench, Brought, Edges
 from rotator.engine.lease import Leases
 from rotator.engine.perform import perform
 from rotator.ports import Conflict, Entry, Journal, MinterRefused
@@ -19,7 +19,7 @@ from rotator.rotation.ask import Ask
 from rotator.rotation.credential import Credential
 from rotator.rotation.decide import next_step
 from rotator.rotation.record import Phase, Record
-from rotator.rotation.steps import Act, Mint, Request, Wait
+from rotator.rotation.steps import Act, Mint, Poll, Request, Step, Wait
 
 _BARRED = timedelta(seconds=30)  # between two looks whether a rotation may begin again
 
@@ -59,17 +59,22 @@ class Visitor:
     stopping: Callable[[], bool] = bool  # a stop ends the visit at the next boundary between two steps
     barred: Callable[[], str] = str  # why no rotation may begin just now; what is under way goes on
 
-    async def visit(self, credential: Credential, edges: Edges, ask: Ask | None = None) -> Seen:
-        """Do all there is to do now. Raises Conflict when overtaken, Transient, Refused."""
+    async def visit(
+        self, credential: Credential, edges: Edges, ask: Ask | None = None, brought: Brought | None = None
+    ) -> Seen:
+        """Do all there is to do now; `brought` is a person's value for the next mint.
+
+        Raises Conflict when overtaken, Transient, Refused.
+        """
         entry = await self.journal.load(credential.name)
-        bench = Bench(edges, credential, told=entry.server_time, begun=edges.clock.monotonic())
+        bench = Bench(edges, credential, told=entry.server_time, begun=edges.clock.monotonic(), brought=brought)
         blocked = self.leases.blocked(entry)
         if blocked is not None:
             wait = Wait(edges.clock.now() + timedelta(seconds=blocked), f"worked on by {entry.lease.holder}")
             return Seen(entry.record, wait)
         record = advance(entry.record or Record(self.lineage()), ev.Resumed(bench.at))
         while True:
-            step = next_step(credential, record, bench.now, ask)
+            step = _supplied(record, brought) or next_step(credential, record, bench.now, ask)
             if isinstance(step, Wait):
                 await self._let_go(entry, record)
                 until = bench.on_our_clock(step.until) if step.until else None
@@ -105,6 +110,7 @@ class Visitor:
         self, bench: Bench, entry: Entry, record: Record, step: Act, ask: Ask | None
     ) -> tuple[Record, Entry, MinterRefused | None]:
         started, refused = bench.edges.clock.monotonic(), None
+        bench.lapses = self.leases.lapses(entry)
         try:
             event = await perform(bench, record, step)
         except MinterRefused as fault:
@@ -125,6 +131,12 @@ class Visitor:
     async def _let_go(self, entry: Entry, record: Record) -> None:
         if entry.lease.holder == self.leases.holder:
             await self._save(entry, record, release=True)
+
+
+def _supplied(record: Record, brought: Brought | None) -> Step | None:
+    """Who waits for a value that was brought need not wait any longer."""
+    waits = record.phase is Phase.AWAITING and record.candidate is None
+    return Poll(remind=False) if waits and brought and not brought.taken else None
 
 
 def _without_minter(bench: Bench, step: Act, fault: MinterRefused) -> ev.Event:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
@@ -122,4 +122,26 @@ class Provider(Protocol):
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
         """Whether the target positively refuses the token; None when it does not say. The secret may be unknown."""
+        ...
+
+
+@runtime_checkable
+class Receiver(Protocol):
+    """The further verb of a kind whose value a person may bring."""
+
+    async def receive(
+        self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...] = ()
+    ) -> Minted:
+        """What `mint` would have made, of a value that a person brings. Raises Refused when it cannot be used."""
+        ...
+
+
+@runtime_checkable
+class Identifies(Protocol):
+    """What a provider can do beside, where a value says whose it is: needed to adopt one that somebody else made."""
+
+    async def identify(self, secret: Secret) -> Token:
+        """The living token that this is the value of. Raises Refused when that cannot be told, or it is no concern of
+        ours; Transient. It proves nothing about the value: verify does.
+        """
         ...

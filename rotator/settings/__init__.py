@@ -6,6 +6,7 @@ Loading calls nobody and reads no secret; fetching what a reference points to is
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 
 from rotator.rotation.credential import Credential, Place
@@ -14,8 +15,24 @@ from rotator.settings import files
 from rotator.settings.arithmetic import clashes, spacing, timeout_clash
 from rotator.settings.credentials import Known, check_defaults, read_credential
 from rotator.settings.faults import FaultAt, SettingsError, WrongValueError
+from rotator.settings.hooks import read_hook, read_ping, read_tracing
 from rotator.settings.kinds import Kind
-from rotator.settings.model import Audit, Daemon, Listen, Method, Minter, Settings, Status, Target, Vault, VaultAuth
+from rotator.settings.model import (
+    Audit,
+    Daemon,
+    Hook,
+    Listen,
+    Method,
+    Minter,
+    Moment,
+    Ping,
+    Settings,
+    Status,
+    Target,
+    Tracing,
+    Vault,
+    VaultAuth,
+)  # fmt: skip
 from rotator.settings.observing import read_audit, read_status
 from rotator.settings.secrets import SecretUnreadableError, read_secret
 from rotator.settings.section import Book, Section, dotted
@@ -24,8 +41,9 @@ from rotator.settings.targets import read_target
 from rotator.settings.values import name as read_name
 
 __all__ = [
-    "Audit", "Daemon", "FaultAt", "Kind", "Listen", "Method", "Minter", "SecretRef", "SecretUnreadableError",
-    "Settings", "SettingsError", "Source", "Status", "Target", "Vault", "VaultAuth", "load", "read_secret",
+    "Audit", "Daemon", "FaultAt", "Hook", "Kind", "Listen", "Method", "Minter", "Moment", "Ping", "SecretRef",
+    "SecretUnreadableError", "Settings", "SettingsError", "Source", "Status", "Target", "Tracing", "Vault",
+    "VaultAuth", "load", "read_secret",
 ]  # fmt: skip
 
 
@@ -52,12 +70,17 @@ def load(path: str | os.PathLike[str] | None = None, kinds: Mapping[str, Kind] |
     families = {name: family for name, family in families.items() if family in known}
     credentials = _credentials(joined, Known(targets, families, kinds, vault.mount), book)
     _check_timeouts(joined, daemon, vault, targets)
-    _check_together(joined, daemon, vault, credentials)
+    _check_together(joined, daemon, vault, kinds, credentials)
     _check_fit(joined, kinds, targets, credentials)
+    hooks = {
+        name: read_hook(section, name, joined.named["credentials"]) for name, section in joined.named["hooks"].items()
+    }
+    ping, tracing = joined.single.get("ping"), joined.single.get("tracing")
+    heard = (hooks, read_ping(ping) if ping else None, read_tracing(tracing) if tracing else None)
     if book.faults:
         raise SettingsError(book.faults)
     sound = {name: target for name, target in targets.items() if target is not None}
-    return Settings(vault, daemon, sound, credentials, joined.files, joined.digest, status, audit)
+    return Settings(vault, daemon, sound, credentials, joined.files, joined.digest, status, audit, *heard)
 
 
 def _absent(joined: files.Joined, book: Book) -> Section:
@@ -122,12 +145,30 @@ def _check_fit(
             continue
         longest = spacing(credential)[1]
         if misfit := kinds[credential.kind].misfits(credential, target.keys, longest):
-            joined.named["credentials"][name].fault("lifetime", misfit)
+            section = joined.named["credentials"][name]
+            named = [key for key in re.findall(r"`(\w+)`", misfit) if section.knows(key)]
+            section.fault(named[0] if named else "lifetime", misfit)
 
 
-def _check_together(joined: files.Joined, daemon: Daemon, vault: Vault, credentials: Mapping[str, Credential]) -> None:
+def _claim(joined: files.Joined, claims: frozenset[str], name: str, claimed: dict[str, str]) -> None:
+    for claim in sorted(claims):
+        if (first := claimed.setdefault(claim, name)) != name:
+            section, other = joined.named["credentials"][name], joined.named["credentials"][first]
+            text = f"{claim} is already rotated by {dotted(other.path)}; one slot, one credential"
+            section.fault("client_id", text)
+            return
+
+
+def _check_together(
+    joined: files.Joined,
+    daemon: Daemon,
+    vault: Vault,
+    kinds: Mapping[str, Kind],
+    credentials: Mapping[str, Credential],
+) -> None:
     sections = joined.named["credentials"]
     owners: dict[Place, str] = {}
+    claimed: dict[str, str] = {}
     for name, credential in credentials.items():
         section, place = sections[name], credential.place
         first = owners.setdefault(place, name)
@@ -140,5 +181,6 @@ def _check_together(joined: files.Joined, daemon: Daemon, vault: Vault, credenti
             )
         if place.mount == vault.mount and f"{place.path}/".startswith(f"{vault.prefix}/"):
             section.fault("path", f"lies in the daemon's private prefix {vault.mount}/{vault.prefix}; choose another")
+        _claim(joined, kinds[credential.kind].claims(credential), name, claimed)
         for clash in clashes(credential, daemon):
             section.fault(next(filter(section.knows, clash.keys), ""), clash.text)

@@ -14,8 +14,8 @@ from rotator.settings.section import Book, Section, Source, dotted
 from rotator.settings.values import sort_of
 
 DEFAULT = Path("/etc/rotator/rotator.toml")
-SINGLE = ("vault", "daemon", "defaults", "status", "audit")
-NAMED = ("targets", "credentials")
+SINGLE = ("vault", "daemon", "defaults", "status", "audit", "ping", "tracing")
+NAMED = ("targets", "credentials", "hooks")
 _LARGEST = 64 * 1024 * 1024  # bytes
 _AT = re.compile(r" ?\(at (?:line (\d+), column (\d+)|end of document)\)$")
 

@@ -75,6 +75,7 @@ class Daemon:
     lease: timedelta = timedelta(seconds=30)
     reconcile: timedelta = timedelta(seconds=45)
     sweep: timedelta = timedelta(hours=1)
+    probe: timedelta | None = timedelta(minutes=15)  # between two looks whether a published value is accepted
     drain: timedelta = timedelta(seconds=30)
     name_prefix: str = "rotator"  # mint names begin with it
     log_level: Level = Level.INFO
@@ -100,6 +101,7 @@ class Status:
 
     listen: Listen | None = None
     allow_remote: bool = False
+    jwks_listen: Listen | None = None  # of its own: whoever may read public keys need not see anything else
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,58 @@ class Audit:
     file: str = ""
     required: bool = False
     sync: bool = True
+
+
+class Moment(StrEnum):
+    """What a hook may be called on; hooks/facts.py says which transitions each one means."""
+
+    REQUESTED = "requested"
+    STAGED = "staged"
+    VERIFIED = "verified"
+    PUBLISHED = "published"
+    CONDEMNED = "condemned"
+    RETIRED = "retired"
+    SETTLED = "settled"
+    FAILED = "failed"
+    FAULTED = "faulted"
+    REFUSED = "refused"
+    AWAITING = "awaiting"
+    HELD = "held"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """Somebody who is told: a program with its arguments, or an address and the secret that signs for it."""
+
+    name: str
+    on: tuple[Moment, ...]
+    command: tuple[str, ...] = ()
+    url: str | SecretRef = ""
+    secret: SecretRef | None = None
+    ca_file: str | None = None
+    allow_insecure_http: bool = False
+    credentials: tuple[str, ...] = ()  # only these; empty: all
+    labels: Mapping[str, str] = field(default_factory=dict)  # only credentials that carry all of these
+    timeout: timedelta = timedelta(seconds=10)  # of one attempt
+    attempts: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """An address that is called as long as all is well, so that silence alarms somebody."""
+
+    url: str | SecretRef
+    every: timedelta = timedelta(minutes=1)
+    ca_file: str | None = None
+    allow_insecure_http: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tracing:
+    """Traces over OTLP; an empty endpoint is the one the OTEL_* environment names."""
+
+    endpoint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +199,6 @@ class Settings:
     digest: str = ""
     status: Status = Status()
     audit: Audit = Audit()
+    hooks: Mapping[str, Hook] = field(default_factory=dict)
+    ping: Ping | None = None
+    tracing: Tracing | None = None

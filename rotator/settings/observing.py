@@ -43,8 +43,11 @@ def read_status(section: Section) -> Status:
             "can be reached from other hosts, and whoever reaches it may look: listen on 127.0.0.1,"
             " or set allow_remote = true",
         )
+    keys = section.take("jwks_listen", listen, None)  # public keys are for everybody: any address will do
+    if keys is not None and keys == where:
+        section.fault("jwks_listen", "is the address of `listen`; public keys have one of their own")
     section.finish()
-    return Status(where, remote)
+    return Status(where, remote, keys)
 
 
 def read_audit(section: Section) -> Audit:

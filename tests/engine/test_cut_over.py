@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from rotator.engine.bench import Brought
 from rotator.ports import Transient
 from rotator.rotation.ask import Ask
 from rotator.rotation.credential import Limits, Retirement
 from rotator.rotation.record import HoldReason, Phase
 from rotator.rotation.secret import Secret
 from tests.engine.world import PLACE, SLOT, Actor, Crash, World, crash_at
-from tests.fakes.slots import PASTE, PRESS, SlotProvider, Slots
+from tests.fakes.slots import END, PASTE, PRESS, SlotProvider, Slots
 
 pytestmark = pytest.mark.anyio
 
@@ -281,3 +282,107 @@ async def test_when_vault_has_lost_the_old_value_a_person_is_called(world: World
     record = await world.record()
     assert record.held
     assert "cannot be put back" in record.held.text
+
+
+async def brought(actor: Actor, text: str) -> Brought:
+    """A person hands a value over."""
+    value = Brought(Secret(text))
+    await actor.visitor.visit(actor.credential, actor.edges, None, value)
+    return value
+
+
+async def test_a_value_that_a_person_brings_is_proven_and_published(world: World) -> None:
+    cut = Cut(world, person="value")
+    one = cut.actor()
+    await one.visit()
+    assert (await world.record()).awaiting == PRESS
+    cut.target.kept["1"] = Secret("slot-canary-of-ada")
+    value = await brought(one, "slot-canary-of-ada")
+    assert value.taken
+    assert one.events[2:] == ["NotMinted", "Staged", "Verified", "Published", "Swept"]
+    assert cut.agreed
+
+
+async def test_a_value_that_the_target_refuses_is_asked_for_again_and_the_old_one_stays(world: World) -> None:
+    cut = Cut(world, person="value")
+    one = cut.actor(limits=Limits(settle=timedelta(0)))
+    cut.target.kept["1"] = Secret("slot-canary-of-ada")
+    await one.visit()
+    await brought(one, "slot-canary-of-ada")
+    world.clock.move(1)
+    await one.visit(Ask(world.clock.now(), "ada"))
+    one.told.clear()
+    world.clock.move(1)
+    for _ in range(5):  # as often as it takes: what a person brings is no mint of ours
+        await brought(one, "slot-canary-mistyped")
+        assert one.events == ["NotMinted", "Staged", "Rejected", "Burned", "Awaited"]
+        one.told.clear()
+    record = await world.record()
+    assert record.failure
+    assert record.failure.reason == "invalid_client"
+    assert cut.agreed
+    assert cut.target.installs == 0
+
+
+async def test_a_value_is_used_once_and_one_that_cannot_be_used_is_refused_in_words(world: World) -> None:
+    one = Cut(world, person="value").actor()
+    await one.visit()
+    await brought(one, "unusable")
+    record = await world.record()
+    assert record.failure
+    assert record.failure.reason == "not a key"
+
+
+async def test_a_kind_that_mints_for_itself_takes_no_value(world: World) -> None:
+    one = world.actor()
+    value = Brought(Secret("canary-brought-in-vain"))
+    await one.visitor.visit(one.credential, one.edges, None, value)
+    record = await world.record()
+    assert record.failure
+    assert record.failure.reason == "this kind takes no value from a person"
+    assert not world.target.issued
+
+
+async def test_what_only_a_person_can_end_is_said_until_it_is_refused(world: World) -> None:
+    cut = Cut(world, number=2)
+    one = cut.actor(limits=Limits(settle=timedelta(0)))
+    await cut.rotated(one)
+    first = world.consumer.secret("token")
+    assert first
+    provider = one.edges.provider
+    assert isinstance(provider, SlotProvider)
+    provider.person = "end"
+    world.clock.move(1)
+    seen = await one.visit(Ask(world.clock.now(), "ada"))
+    record = await world.record()
+    assert record.phase is Phase.CONDEMNED
+    assert record.failure
+    assert END in record.failure.reason
+    assert seen.wait.until
+    world.clock.move(seen.wait.until - world.clock.now())
+    cut.target.kept = {slot: value for slot, value in cut.target.kept.items() if not value.matches(first)}
+    await one.visit()
+    record = await world.record()
+    assert record.phase is Phase.SETTLED
+    assert "ended by a person" in record.evidence
+
+
+async def test_an_old_value_that_caches_still_know_is_waited_for_without_a_fault(world: World) -> None:
+    cut = Cut(world, number=2)
+    one = cut.actor(limits=Limits(settle=SETTLE))
+    await cut.rotated(one)
+    provider = one.edges.provider
+    assert isinstance(provider, SlotProvider)
+    provider.lazy = True
+    one.told.clear()
+    world.clock.move(1)
+    await one.visit(Ask(world.clock.now(), "ada"))
+    world.clock.move(11)
+    seen = await one.visit()
+    assert one.events[-2:] == ["Condemned", "Deferred"]
+    assert seen.wait.until == world.clock.now() + SETTLE
+    provider.lazy = False
+    world.clock.move(SETTLE)
+    await one.visit()
+    assert "Faulted" not in one.events
+    assert (await world.record()).phase is Phase.SETTLED

@@ -21,7 +21,7 @@ from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from tests.fakes.provider import Pause, no_pause
 
-PRESS, PASTE = "press Generate and hand the value over", "paste the value"
+PRESS, PASTE, END = "press Generate and hand the value over", "paste the value", "delete the old one"
 
 
 @dataclass
@@ -41,12 +41,14 @@ class Slots:
 
 
 class SlotProvider:
-    """One credential's view of it. `person`: whose hands are needed, "value" to make one, "install" to enter ours."""
+    """One credential's view of it. `person`: whose hands are needed, "value" to make one, "install" to enter ours,
+    "end" to end the old one. `lazy`: it is slow to notice that a value was overwritten."""
 
     def __init__(self, target: Slots, pause: Pause = no_pause, person: str = "") -> None:
         self.target = target
         self.pause = pause
         self.person = person
+        self.lazy = False
 
     @property
     def capabilities(self) -> Capabilities:
@@ -59,6 +61,13 @@ class SlotProvider:
         slot = min(free - {token.serial for token in spared} or free)
         self.target.made += 1
         return Minted(Token(name, name, slot, self.target.now(), expires_at), Secret(f"slot-canary-{name}"))
+
+    async def receive(
+        self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...] = ()
+    ) -> Minted:
+        if value.matches(Secret("unusable")):
+            raise Refused("not a key")
+        return Minted(Token(name, name, "1", self.target.now(), expires_at), value)
 
     async def install(self, minted: Minted) -> Token:
         await self.pause("install: sent")
@@ -83,7 +92,9 @@ class SlotProvider:
 
     async def revoke(self, token: Token) -> Outcome:
         await self.pause("revoke: sent")
-        if self.target.number == 1:
+        if self.person == "end":
+            raise NeedsPerson(END)
+        if self.target.number == 1 or self.lazy:
             return Outcome.ALREADY
         self.target.kept[token.serial] = Secret(f"discarded-{self.target.made}")
         return Outcome.DONE

@@ -91,6 +91,18 @@ ADVANCED: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
         ev.Staged(AT, candidate()),
         {"phase": STAGED, "awaiting": "", "candidate": candidate(), "slot_version": 2, "slot_full": True},
     ),
+    "the value was brought on the way: no mint is counted": (
+        record(REQUESTED),
+        ev.Staged(AT, candidate(), brought=True),
+        {
+            "phase": STAGED,
+            "candidate": candidate(),
+            "slot_version": 2,
+            "slot_full": True,
+            "sends": 0,
+            "mints": (),
+        },
+    ),
     "settings let us do it after all: one more mint is authorised": (
         record(AWAITING, sends=0, mints=()),
         ev.NotMinted(AT, resend=True),

@@ -1,0 +1,72 @@
+"""Owns `rotate supply`: a person hands over a value that only they could make."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rotator.cli import shell
+
+if TYPE_CHECKING:
+    from rotator.rotation.secret import Secret
+
+_LONGEST = 64 * 1024  # bytes of a value
+
+
+@click.command()
+@click.argument("name")
+@click.option("--file", "path", type=click.Path(dir_okay=False), help="Read the value from a file; else from stdin.")
+@click.pass_obj
+def command(config: str | None, name: str, path: str | None) -> None:
+    """Hand over a value that a person made, for a credential that waits for one or is to be rotated.
+
+    The value comes from standard input or a file, never from the command line. It is staged in Vault, proven on the
+    target and published; what the target refuses is not published.
+    """
+    settings = shell.settings(config)
+    shell.known(settings, [name])
+    value = _read(path)
+
+    async def main() -> int:
+        from rotator import control, logs
+        from rotator.app import opened
+        from rotator.narrate import narrate
+        from rotator.supplying import supply
+
+        logs.configure("error", json=None)
+        async with opened(settings, [narrate]) as app:
+            said, code = await supply(app, name, value, getpass.getuser())
+        click.echo(f"{name}: {said}")
+        if await control.answers(settings.daemon.socket):
+            async for _ in control.call(settings.daemon.socket, {"verb": "look", "names": [name]}):
+                pass
+        return code
+
+    shell.run(main)
+
+
+def _read(path: str | None) -> Secret:
+    from rotator.rotation.secret import Secret
+
+    try:
+        given = Path(path).read_bytes() if path else _typed()
+        text = given[: _LONGEST + 1].decode().strip()
+    except OSError as fault:
+        raise click.UsageError(f"{path} cannot be read: {fault.strerror}") from None
+    except UnicodeDecodeError:
+        raise click.UsageError("the value is not UTF-8 text") from None
+    if not text:
+        raise click.UsageError("no value was given: pipe it in, or name a file with --file")
+    if len(given) > _LONGEST:
+        raise click.UsageError(f"the value is longer than {_LONGEST // 1024} KiB")
+    return Secret(text)
+
+
+def _typed() -> bytes:
+    if sys.stdin.isatty():
+        return getpass.getpass("Value (not shown): ").encode()
+    return sys.stdin.buffer.read(_LONGEST + 2)

@@ -1,0 +1,68 @@
+"""Owns the dead-man ping: an address is called while all is well, so that its silence alarms somebody.
+
+Whether all is well is fleet's to say; it is what /livez and /readyz say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rotator.hooks.courier import DELIVERED, FAILED, Count
+from rotator.hooks.fan import Fetch, whereabouts
+from rotator.logs import voice
+from rotator.ports import Fault, Refused
+from rotator.providers.letterbox import Letterbox
+from rotator.settings import Ping
+from rotator.settings.hooks import PING
+
+WITHHELD = "withheld"
+_DEADLINE = 10.0  # seconds
+
+
+class Heartbeat:
+    """One address. A trouble is told once, and once when it is over. `unwell`: why all is not well, or empty."""
+
+    def __init__(self, ping: Ping, unwell: Callable[[], str], count: Count, box: Letterbox | None = None) -> None:
+        self._ping = ping
+        self._unwell = unwell
+        self._count = count
+        self._box = box
+        self._said = ""
+
+    async def beat(self, fetch: Fetch) -> None:
+        """Call, or say why not. Raises nothing that the receiver could cause."""
+        if reason := self._unwell():
+            self._note(WITHHELD, reason)
+            return
+        try:
+            await self._call(fetch)
+        except Fault as fault:
+            self._note(FAILED, fault.reason)
+        else:
+            self._note(DELIVERED, "")
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        if self._box:
+            await self._box.aclose()
+
+    async def _call(self, fetch: Fetch) -> None:
+        where = await whereabouts(self._ping.url, self._ping.allow_insecure_http, fetch)
+        if self._box is None:
+            try:
+                self._box = Letterbox(self._ping.ca_file)
+            except OSError as fault:
+                said = fault.strerror or "no PEM in it"
+                raise Refused(f"ca_file {self._ping.ca_file} cannot be used: {said}") from None
+        await self._box.send("GET", where, min(_DEADLINE, self._ping.every.total_seconds()))
+
+    def _note(self, outcome: str, said: str) -> None:
+        self._count(PING, outcome)
+        state = outcome if said else ""
+        if state == self._said:
+            return
+        self._said = state
+        if state:
+            voice.warn(f"ping.{outcome}", said=said)
+        else:
+            voice.say("ping.resumed")

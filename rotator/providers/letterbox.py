@@ -1,0 +1,71 @@
+"""Owns one-way calls over HTTP: a body goes out, and only whether it was taken comes back; for hooks and pings.
+
+Faults name a method, a host and a status: never the path, which may be a secret, a body or a header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from urllib.parse import urlsplit
+
+import anyio
+import httpx
+
+from rotator.ports import Transient
+from rotator.providers.http import tls_context
+
+_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "rotator"}
+
+
+class Letterbox:
+    """A client for one receiver: no cookies, no redirects, no environment; the answer's body is not read."""
+
+    def __init__(self, ca_file: str | None = None, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        """`transport` replaces the network in tests. Raises OSError when the CA file cannot be read."""
+        self._client = httpx.AsyncClient(
+            headers=_HEADERS,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            follow_redirects=False,
+            trust_env=False,
+            verify=tls_context(ca_file),
+            timeout=None,  # noqa: S113 (`send` limits the whole call)
+            transport=transport,
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def send(
+        self, method: str, url: str, deadline: float, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> None:
+        """One call; returns when a 2xx has begun. Raises Transient for anything else. `deadline` in seconds."""
+        where = f"{method} to {_host(url)}"
+        try:
+            with anyio.fail_after(deadline):
+                request = self._client.build_request(method, url, content=body, headers=headers)
+                answer = await self._client.send(request, stream=True)
+                await answer.aclose()
+        except TimeoutError:
+            raise Transient(f"{where}: no answer within {deadline:g} s") from None
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as fault:
+            raise Transient(f"{where} failed: {type(fault).__name__}") from None
+        if not answer.is_success:
+            said = ", sent elsewhere; redirects are not followed" if answer.is_redirect else ""
+            raise Transient(
+                f"{where}: {answer.status_code}{said}", retry_after=_wait(answer.headers.get("retry-after"))
+            )
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or "an address without a host"
+    except ValueError:
+        return "an address that is none"
+
+
+def _wait(value: str | None) -> float | None:
+    """Seconds, when the receiver asks for some; a date is not worth its trouble here."""
+    return float(value) if value and re.fullmatch(r"[0-9]{1,6}", value.strip()) else None

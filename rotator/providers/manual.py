@@ -1,0 +1,146 @@
+"""Owns credentials that a person brings and ends: the proof is ours, the clicks are theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from rotator.ports import (
+    Accepted,
+    Capabilities,
+    Inspection,
+    Minted,
+    NeedsPerson,
+    Outcome,
+    Refused,
+    Rejected,
+    Transient,
+    Unknown,
+    Verdict,
+)
+from rotator.providers.auth import ApiKey, Minter
+from rotator.providers.http import Answer, Http, Unsendable
+from rotator.providers.manual_keys import ManualKeys
+from rotator.rotation.credential import Credential
+from rotator.rotation.record import Token
+from rotator.rotation.secret import Secret
+
+
+class HttpSite:
+    """One plain HTTP target, shared by its credentials."""
+
+    def __init__(self, http: Http) -> None:
+        """Takes over `http`, which aclose() closes."""
+        self._http = http
+
+    def minted_by(self, minter: Minter) -> HttpSite:
+        """The same site: nobody mints here but people."""
+        return self
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def probe(self, keys: ManualKeys, value: Secret | None) -> Answer:
+        """The test call. Raises Transient, Refused, Unsendable."""
+        return await self._http.request("GET", keys.probe, ApiKey(value, keys.header, keys.prefix) if value else None)
+
+    async def list_tokens(self) -> tuple[Token, ...]:
+        """None: nothing there bears a mark of ours."""
+        return ()
+
+    async def prune(self, owns: Callable[[str], bool], older_than: timedelta) -> int:
+        """Nothing is left behind."""
+        return 0
+
+    async def control(self, credential: Credential) -> None:
+        """The negative control: the probe must refuse nobody, and an invented token. Raises Refused."""
+        keys = msgspec.convert(dict(credential.options), ManualKeys)
+        for value in (None, Secret(f"{uuid4()}-{uuid4()}")):
+            answer = await self.probe(keys, value)
+            if answer.status < 400:
+                raise Refused(f"this probe accepts anyone: {answer.status} for {'a broken' if value else 'no'} token")
+
+    async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
+        """Nothing that could be asked."""
+        return []
+
+
+class ManualToken:
+    """One credential's view of its target. A token's id is the name that its rotation gave it."""
+
+    def __init__(self, site: HttpSite, keys: ManualKeys, credential: str) -> None:
+        """`credential`: its name, for what is said to people."""
+        self._site = site
+        self._keys = keys
+        self._credential = credential
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """People do it all, and both tokens live until they end the old one."""
+        return Capabilities(revokes=False, old_is_safe_to_present=self._keys.old_is_safe)
+
+    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+        """Ask a person."""
+        raise NeedsPerson(f"{self._keys.instructions}; then hand it over: rotate supply {self._credential}")
+
+    async def receive(
+        self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...] = ()
+    ) -> Minted:
+        """What the person brought; that it lives as long as `lifetime` says is their word."""
+        return Minted(Token(name, name, expires_at=expires_at), value)
+
+    async def install(self, minted: Minted) -> Token:
+        """Refused: it is there already."""
+        raise Refused("the target made the value")
+
+    async def find(self, prefix: str) -> tuple[Token, ...]:
+        """Nothing: only people can list them."""
+        return ()
+
+    async def verify(self, token: Token, secret: Secret) -> Verdict:
+        """The test call, and the identity that it tells."""
+        try:
+            answer = await self._site.probe(self._keys, secret)
+        except Unsendable as fault:
+            return Rejected(fault.reason, final=True)
+        except (Transient, Refused) as fault:
+            return Unknown(fault.reason, fault.retry_after)
+        if answer.status == 401:
+            return Rejected("the probe refuses the token")
+        if answer.status == 403:
+            return Rejected("accepted, but it lacks the right that the probe needs", final=True)
+        if answer.status >= 300:
+            return Unknown(f"the probe answers {answer.status}: is its path right?")
+        return self._identified(answer.document)
+
+    def _identified(self, document: Any) -> Verdict:
+        told = document if isinstance(document, dict) else {}
+        other = sorted(name for name, wanted in self._keys.identity.items() if told.get(name) != wanted)
+        return Rejected(f"the probe tells another identity: {', '.join(other)}", final=True) if other else Accepted()
+
+    async def inspect(self, token: Token) -> Inspection:
+        """Nobody tells, so its end is not left to its date."""
+        return Inspection(exists=True)
+
+    async def revoke(self, token: Token) -> Outcome:
+        """Ask a person."""
+        where = self._keys.ending or "end the old token on the target, where you made it"
+        raise NeedsPerson(f"{where} ({token.id})")
+
+    async def restore(self, token: Token) -> Outcome:
+        """Refused."""
+        raise Refused("only a person could bring it back")
+
+    async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
+        """Whether the probe refuses its value; None when it is not to be shown, or the target does not say."""
+        if secret is None:
+            return None
+        verdict = await self.verify(token, secret)
+        if isinstance(verdict, Unknown):
+            return None
+        return isinstance(verdict, Rejected) and not verdict.final

@@ -1,0 +1,52 @@
+"""Owns the kind of credential that a person brings, on any target that answers HTTP."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rotator.ports import Clock, Provider
+from rotator.providers.auth import Keyring, Minter
+from rotator.providers.keys import TargetKeys
+from rotator.providers.kind import Kind, Site
+from rotator.providers.manual_keys import UNBAKED, HttpTargetKeys, ManualKeys
+from rotator.rotation.credential import Credential
+
+
+def _open(name: str, keys: TargetKeys, minter: Minter, keyring: Keyring, clock: Clock) -> Site:
+    from rotator.providers.http import Http
+    from rotator.providers.manual import HttpSite
+
+    del minter, keyring  # people mint
+    return HttpSite(Http(name, keys, clock))
+
+
+def _bind(site: Site, credential: Credential) -> Provider:
+    from rotator.providers.manual import HttpSite, ManualToken
+
+    assert isinstance(site, HttpSite)
+    return ManualToken(site, msgspec.convert(dict(credential.options), ManualKeys), credential.name)
+
+
+def _warnings(credential: Credential, keys: TargetKeys) -> list[str]:
+    del keys  # nothing about the target matters here
+    found = []
+    if credential.lifetime is None:
+        found.append("nobody knows when the token expires: set lifetime, and a person is asked in time")
+    if not credential.options.get("ending"):
+        found.append("no `ending`: the person who has to end the old token is not told where")
+    return found
+
+
+MANUAL_KINDS = {
+    "manual": Kind(
+        name="manual",
+        family="http",
+        target=HttpTargetKeys,
+        options=ManualKeys,
+        open=_open,
+        bind=_bind,
+        unbaked=UNBAKED,
+        warnings=_warnings,
+        minter=False,
+    ),
+}
