@@ -1,8 +1,9 @@
 # What the daemon may do, and nothing more. Tested against OpenBao 2.7.2 without the `default` policy: each capability
 # is needed by a named operation, so none can be taken away.
 #
-# Adapt: the mount (`secret`), the prefix (`rotator`), and one line per published credential. "+" stands for one
-# path segment; a trailing "*" on a consumer path would let the daemon write beside your secrets, so don't.
+# `rotate policy` prints it for the settings as they are. By hand, adapt: the mount (`secret`), the prefix (`rotator`),
+# and one line per published credential. "+" stands for one path segment; a trailing "*" on a consumer path would let
+# the daemon write beside your secrets, so don't.
 
 # The published secrets. Foreign keys in them are read, kept and written back.
 path "secret/data/apps/+/halo"           { capabilities = ["create", "update", "read"] }

@@ -16,6 +16,8 @@ from rotator.settings.values import file, sort_of, text, word
 _HOW = 'refer to it: {file = "/path"}, {credential = "name"} (systemd) or {vault = "mount/path#key"}'
 _VAULT = re.compile(r"(?P<path>[^#\s/]+(?:/[^#\s/]+)+)#(?P<key>[^#\s]+)")
 _LARGEST = 64 * 1024  # bytes; a private key is far below
+# Where systemd keeps what it hands to rotator.service: with these, root may type `rotate` on a host as it is.
+_SYSTEMD = ("/run/credentials/rotator.service/{}", "/etc/credstore/rotator.{}")
 
 
 class SecretUnreadableError(Exception):
@@ -86,11 +88,15 @@ def _path(ref: SecretRef) -> Path:
     if ref.source is Source.FILE:
         return Path(ref.name)
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
-    if ref.source is not Source.CREDENTIAL or not directory:
+    if ref.source is Source.CREDENTIAL and directory:
+        return Path(directory) / ref.name
+    readable = [place for kept in _SYSTEMD if os.access(place := kept.format(ref.name), os.R_OK)]
+    if ref.source is not Source.CREDENTIAL or not readable:
         raise SecretUnreadableError(
-            f"{ref} cannot be read: no systemd credentials here ($CREDENTIALS_DIRECTORY is not set)"
+            f"{ref} cannot be read: no systemd credentials here ($CREDENTIALS_DIRECTORY is not set), and not the"
+            " service's own, which root may read"
         )
-    return Path(directory) / ref.name
+    return Path(readable[0])
 
 
 def _clean(ref: SecretRef, content: bytes) -> str:

@@ -1,0 +1,50 @@
+"""Owns `rotate completion`, and which names are offered; how a shell asks for them is click's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem, get_completion_class
+
+if TYPE_CHECKING:
+    from rotator.settings.section import Section
+
+
+class CredentialName(click.ParamType[str]):
+    """A credential's name. It is offered from the settings files alone: nobody is called, faults are passed over."""
+
+    name = "name"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The names that begin so, without those that stand on the line already."""
+        given = ctx.params.get(param.name or "") or ()
+        here = (given,) if isinstance(given, str) else given
+        return [
+            CompletionItem(name, help=str(section.table.get("path", "")))
+            for name, section in sorted(_sections(ctx.find_root().params.get("config")).items())
+            if name.startswith(incomplete) and name not in here
+        ]
+
+
+def _sections(config: str | None) -> dict[str, Section]:
+    from rotator.settings import files
+    from rotator.settings.section import Book
+
+    return files.join(files.main_file(config), Book()).named["credentials"]
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def command(ctx: click.Context, shell: str) -> None:
+    """Print the script that completes commands, options and the names of your credentials.
+
+    \b
+    bash   rotate completion bash > /etc/bash_completion.d/rotate
+    zsh    rotate completion zsh > "${fpath[1]}/_rotate"
+    fish   rotate completion fish > ~/.config/fish/completions/rotate.fish
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(ctx.find_root().command, {}, "rotate", "_ROTATE_COMPLETE").source())

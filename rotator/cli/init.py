@@ -1,0 +1,154 @@
+"""Owns `rotate init`: writes the first files of an installation. What stands in them is starter's and grants'."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from rotator.cli import shell
+from rotator.settings import Method, Settings, SettingsError, Source, load
+
+_HOME = Path("/etc/rotator")
+_USAGE = 2
+# What a kind of target starts with: the target's name, its address, the credential's name, the end of its path.
+_EXAMPLES = {
+    "halo-cms": ("blog", "https://blog.example", "newsletter", "halo"),
+    "oauth": ("desk", "https://desk.example", "crm", "desk"),
+}
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("folder", metavar="[DIR]", required=False, type=_PATH)
+@click.option("--vault-addr", envvar=["VAULT_ADDR", "BAO_ADDR"], default="https://127.0.0.1:8200", show_default=True,
+              show_envvar=True, metavar="URL", help="Where Vault is.")  # fmt: skip
+@click.option("--namespace", envvar=["VAULT_NAMESPACE", "BAO_NAMESPACE"], default="", show_envvar=True,
+              help="Vault's namespace, if any.")  # fmt: skip
+@click.option("--ca-file", envvar=["VAULT_CACERT", "BAO_CACERT"], default="", show_envvar=True, metavar="FILE",
+              help="Vault's authority, PEM.")  # fmt: skip
+@click.option("--mount", default="secret", show_default=True, help="The KV version 2 engine.")
+@click.option(
+    "--auth",
+    type=click.Choice([each.value for each in Method]),
+    default="approle",
+    show_default=True,
+    help="The login to Vault.",
+)
+@click.option("--kind", type=click.Choice([*_EXAMPLES]), default="halo-cms", show_default=True, help="The target's.")
+@click.option("--target-url", "url", metavar="URL", help="Where the target is.")
+@click.option("--credential", metavar="NAME", help="The first credential.")
+@click.option("--consumer-path", "path", metavar="PATH", help="What its consumers read, below the mount.")
+@click.option("--from", "existing", type=_PATH, metavar="FILE", help="Keep these settings: only policy and unit.")
+@click.option("--force", is_flag=True, help="Replace files that are there.")
+def command(folder: Path | None, existing: Path | None, force: bool, **wanted: Any) -> None:
+    """Write settings that load, the Vault policy for just what they name, and the unit; say what to type next.
+
+    DIR is /etc/rotator unless given. Nothing is asked, nobody is called, and no file is replaced without --force.
+    """
+    folder = (folder or (existing.parent if existing else _HOME)).absolute()
+    path = existing.absolute() if existing else folder / "rotator.toml"
+    texts: dict[Path, str] = {}
+    try:
+        if existing:
+            settings = shell.settings(str(path))
+        else:
+            texts[path] = _text(wanted)
+            settings = _tried(folder, texts[path])
+        texts |= _beside(settings, folder, path)
+        _write(texts, force=force)
+    except OSError as fault:
+        _refuse(
+            f"{fault.filename or folder} cannot be written: {fault.strerror}; sudo, or name a folder: rotate init ."
+        )
+    _say(settings, folder, path, [*texts])
+
+
+def _text(wanted: Mapping[str, Any]) -> str:
+    from rotator.starter import Wish, settings_text
+
+    target, where, name, last = _EXAMPLES[wanted["kind"]]
+    name = wanted["credential"] or name
+    return settings_text(
+        Wish(
+            vault_address=wanted["vault_addr"],
+            namespace=wanted["namespace"],
+            ca_file=str(Path(wanted["ca_file"]).absolute()) if wanted["ca_file"] else "",
+            mount=wanted["mount"],
+            auth=Method(wanted["auth"]),
+            kind=wanted["kind"],
+            target=target,
+            url=wanted["url"] or where,
+            credential=name,
+            path=wanted["path"] or f"apps/{name}/{last}",
+        )
+    )
+
+
+def _tried(folder: Path, text: str) -> Settings:
+    """The settings as they will be read there, conf.d beside them included."""
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        tempfile.NamedTemporaryFile(
+            "w", dir=folder if folder.is_dir() else scratch, prefix=".rotator-", suffix=".toml", encoding="utf-8"
+        ) as trial,
+    ):
+        trial.write(text)
+        trial.flush()
+        try:
+            return load(trial.name)
+        except SettingsError as error:
+            faults = [f"{x.key}: {x.text}" if x.file == trial.name else str(x) for x in error.faults]
+            _refuse("\nrotate: ".join(faults), _USAGE)
+
+
+def _beside(settings: Settings, folder: Path, path: Path) -> dict[Path, str]:
+    from rotator.grants import UngrantableError, policy, references
+    from rotator.starter.unit import unit_text
+
+    try:
+        texts = {folder / "rotator.hcl": policy(settings)}
+    except UngrantableError as fault:
+        _refuse(str(fault), _USAGE)
+    if settings.vault.auth.method is not Method.KUBERNETES:
+        texts[folder / "rotator.service"] = unit_text(references(settings), sys.executable, path)
+    return texts
+
+
+def _write(texts: Mapping[Path, str], *, force: bool) -> None:
+    if not force and (there := [str(path) for path in texts if os.path.lexists(path)]):
+        _refuse(f"{', '.join(there)}: there already, and left alone; nothing was written. --force replaces")
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=".rotator-", delete=False, encoding="utf-8"
+        ) as new:
+            new.write(text)
+        Path(new.name).chmod(0o644)
+        Path(new.name).replace(path)
+
+
+def _say(settings: Settings, folder: Path, path: Path, written: list[Path]) -> None:
+    from rotator.grants import references
+    from rotator.starter.steps import steps
+    from rotator.wiring import place_of
+
+    for each in written:
+        click.echo(f"wrote {each}")
+    wanted = [(place_of(ref, settings), ref.key) for ref in references(settings) if ref.source is Source.VAULT]
+    for number, step in enumerate(steps(settings.vault.auth.method, folder, path, wanted), 1):
+        click.echo(f"\n{click.style(f'{number}. {step.title}', bold=True)}:\n")
+        for line in step.lines:
+            click.echo(f"    {line}")
+    places = ", ".join(f"{each.place} ({each.key})" for each in settings.credentials.values())
+    click.echo(f"\nThen consumers read {places}.")
+
+
+def _refuse(text: str, code: int = shell.FAILED) -> NoReturn:
+    click.echo(f"rotate: {text}", err=True)
+    sys.exit(code)

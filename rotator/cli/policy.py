@@ -1,0 +1,26 @@
+"""Owns `rotate policy`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from rotator.cli import shell
+
+
+@click.command()
+@click.pass_obj
+def command(config: str | None) -> None:
+    """Print the Vault policy that the settings need, and nothing more; calls nobody.
+
+    After adding a credential: rotate policy | bao policy write rotator -
+    """
+    settings = shell.settings(config)
+    from rotator.grants import UngrantableError, policy
+
+    try:
+        click.echo(policy(settings), nl=False)
+    except UngrantableError as fault:
+        click.echo(f"rotate: {fault}", err=True)
+        sys.exit(shell.BAD_CONFIG)

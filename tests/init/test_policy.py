@@ -1,0 +1,130 @@
+"""The policy that is written from settings: each path they name, and none that they do not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from rotator.cli import rotate
+from rotator.grants import UngrantableError, grants, policy
+from rotator.settings import load
+from tests.settings.files import write
+
+SHIPPED = Path(__file__).parents[2] / "config" / "vault" / "rotator.hcl"
+RULE = re.compile(r'^path "([^"]+)" *\{ capabilities = \[([^\]]*)\] \}$', re.MULTILINE)
+BASE = """
+[vault]
+address = "https://vault.example:8200"
+auth = {method = "token", token = {file = "/run/vault-token"}}
+[targets.blog]
+kind = "halo-cms"
+url = "https://blog.example"
+minter = {pat = {file = "/run/minter"}}
+[targets.desk]
+kind = "oauth"
+url = "https://desk.example"
+[credentials.web]
+target = "blog"
+path = "apps/web/halo"
+"""
+
+
+def rules(text: str) -> dict[str, set[str]]:
+    """Path to capabilities."""
+    return {path: set(re.findall(r'"(\w+)"', words)) for path, words in RULE.findall(text)}
+
+
+def granted(folder: Path, more: str = "", base: str = BASE) -> dict[str, set[str]]:
+    """The policy for the settings, read back."""
+    text = policy(load(write(folder, base + more)))
+    assert text.count("\npath ") == len(RULE.findall(text))
+    return rules(text)
+
+
+def test_for_one_credential_it_is_the_shipped_policy(tmp_path: Path) -> None:
+    shipped = {path.replace("+", "web"): words for path, words in rules(SHIPPED.read_text()).items()}
+    assert granted(tmp_path) == shipped
+
+
+def test_a_credential_more_is_its_two_paths_more(tmp_path: Path) -> None:
+    before = granted(tmp_path)
+    after = granted(tmp_path, '[credentials."team/ci"]\ntarget = "blog"\npath = "apps/ci/deep/halo"\n')
+    assert {path: words for path, words in after.items() if path not in before} == {
+        "secret/data/apps/ci/deep/halo": {"create", "update", "read"},
+        "secret/metadata/apps/ci/deep/halo": {"read"},
+    }
+    assert before.items() <= after.items()
+
+
+OAUTH = (
+    '[credentials.crm]\ntarget = "desk"\nkind = "oauth-token"\npath = "apps/crm"\nclient_id = "crm"\nfraction = 0.5\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("more", "paths"),
+    [
+        ('client_secret = {vault = "secret/clients/crm#secret"}', {"secret/data/clients/crm": {"read"}}),
+        ('signing_key = {vault = "keys/crm#pem"}', {"keys/data/crm": {"read"}}),
+        ('client_secret = {file = "/run/crm"}', {}),
+        (
+            'grant = "refresh_token"\nclient_secret = {file = "/c"}\nrefresh_token = {vault = "secret/cli/r#token"}',
+            {"secret/data/cli/r": {"create", "update", "read"}},
+        ),
+        ('transit_key = "transit/crm"', {"transit/keys/crm": {"read"}, "transit/sign/crm": {"update"}}),
+        ('transit_key = "eu/transit/crm"', {"eu/transit/keys/crm": {"read"}, "eu/transit/sign/crm": {"update"}}),
+    ],
+)
+def test_a_secret_or_a_signing_key_in_vault_is_granted_by_its_own_path(
+    tmp_path: Path, more: str, paths: dict[str, set[str]]
+) -> None:
+    own = {"secret/data/apps/crm", "secret/metadata/apps/crm"}
+    found = granted(tmp_path, f"{OAUTH}{more}\n")
+    assert {path: words for path, words in found.items() if path not in own | granted(tmp_path).keys()} == paths
+
+
+def test_the_public_keys_that_are_handed_out_are_written(tmp_path: Path) -> None:
+    key = '[credentials.key]\ntarget = "desk"\nkind = "assertion-key"\npath = "apps/key"\nclient_id = "crm"\n'
+    found = granted(tmp_path, f'{key}jwks = "secret/public/crm"\n')
+    assert found["secret/data/public/crm"] == {"create", "update", "read"}
+    assert "secret/metadata/public/crm" not in found
+
+
+def test_what_lies_deeper_in_the_settings_counts_as_well(tmp_path: Path) -> None:
+    more = 'manage_applications = true\nmanagement = {client_id = "boss", transit_key = "transit/boss"}\n'
+    base = BASE.replace('url = "https://desk.example"\n', f'url = "https://desk.example"\n{more}')
+    base += '[hooks.chat]\non = ["held"]\nurl = {vault = "secret/hooks/chat#url"}\nsecret = {file = "/s"}\n'
+    found = granted(tmp_path, base=base)
+    assert found["transit/sign/boss"] == {"update"}
+    assert found["secret/data/hooks/chat"] == {"read"}
+
+
+def test_a_minter_that_rotator_itself_publishes_is_one_path_with_all_it_needs(tmp_path: Path) -> None:
+    base = BASE.replace('{file = "/run/minter"}', '{vault = "secret/apps/web/halo#token"}')
+    assert granted(tmp_path, base=base)["secret/data/apps/web/halo"] == {"create", "update", "read"}
+
+
+def test_mount_and_prefix_are_those_of_the_settings(tmp_path: Path) -> None:
+    base = BASE.replace("[targets.blog]", 'mount = "team/kv"\nprefix = "ops/rotator"\n[targets.blog]')
+    found = granted(tmp_path, '[credentials.far]\ntarget = "blog"\nmount = "other"\npath = "far"\n', base)
+    assert {"team/kv/config", "other/config", "other/data/far", "team/kv/data/ops/rotator/journal/*"} <= found.keys()
+    assert not [path for path in found if path.startswith("secret/")]
+
+
+@pytest.mark.parametrize("name", ["secret/minters/*", "secret/+/blog"])
+def test_a_name_that_a_policy_reads_as_a_pattern_is_refused(tmp_path: Path, name: str) -> None:
+    settings = load(write(tmp_path, BASE.replace('{file = "/run/minter"}', f'{{vault = "{name}#token"}}')))
+    with pytest.raises(UngrantableError, match="pattern"):
+        grants(settings)
+
+
+def test_the_command_prints_the_policy_and_calls_nobody(tmp_path: Path) -> None:
+    path = write(tmp_path, BASE)
+    ended = CliRunner().invoke(rotate, ["-c", str(path), "policy"])
+    assert ended.exit_code == 0
+    assert ended.output == policy(load(path))
+    path.write_text("[vault]\n")
+    assert CliRunner().invoke(rotate, ["-c", str(path), "policy"]).exit_code == 78
