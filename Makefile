@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check coverage format lock campaign-simulation campaign-kill campaign-race bench try-systemd try-image clean
+.PHONY: demo test check coverage format lock campaign-hostile campaign-fuzz campaign-simulation campaign-kill campaign-race campaign-raft campaign-soak bench try-systemd try-image clean
 
 $(STAMP): pyproject.toml config/locks/dev.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -41,11 +41,25 @@ lock: $(STAMP)  ## renew the hash-checked locks (needs uv on the PATH)
 campaign-simulation: $(STAMP)  ## a hundred thousand seeded histories; SEEDS=n FROM=n
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),100000) --from $(or $(FROM),0)
 
+campaign-hostile: $(STAMP)  ## every behaviour of a bad server at every call site; ONLY=text for some
+	$(BIN)/python -m tests.hostile --only "$(ONLY)"
+
+campaign-fuzz: $(STAMP)  ## settings, documents and the control socket fuzzed for MINUTES; SEED=n
+	$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),10) --seed $(or $(SEED),0)
+
 campaign-kill: $(STAMP)  ## kill -9 at every call of a rotation, TIMES over
 	$(BIN)/python -m tests.system.kill_anywhere --times $(or $(TIMES),25)
 
 campaign-race: $(STAMP)  ## daemons and shells racing under faults for MINUTES
 	$(BIN)/python -m tests.system.race --minutes $(or $(MINUTES),10)
+
+campaign-raft: $(STAMP)  ## three raft nodes, KILLS leaders killed, WRITES check-and-set writes acknowledged; SEED=n
+	$(BIN)/python -m tests.system.raft --kills $(or $(KILLS),50) --writes $(or $(WRITES),20000) --seed $(or $(SEED),1)
+
+campaign-soak: $(STAMP)  ## a day of everything, a year, a day of one-minute assertions, in accelerated time
+	$(BIN)/python -m tests.soak --hours 24
+	$(BIN)/python -m tests.soak --scenario yearly --days 365
+	$(BIN)/python -m tests.soak --scenario assertions --hours 24
 
 bench: $(STAMP)  ## the rotator against a bare loop and two scripts; see tests/bench/README.md
 	$(BIN)/python -m tests.bench

@@ -20,21 +20,18 @@ from rotator.engine.lease import Leases
 from rotator.engine.rounds import Rounds
 from rotator.engine.sweep import Swept, sweep
 from rotator.engine.visit import Happened, Visitor
+from rotator.keychain import Keychain
 from rotator.narrate import paused, troubled, unforeseen
 from rotator.ports import Clock, Installation, MinterRefused, Provider, Transient
 from rotator.providers import KINDS, Site
 from rotator.providers.auth import Auth, Basic, Bearer
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.record import Token
-from rotator.rotation.secret import Secret
-from rotator.settings import Minter, SecretRef, Settings, Source, Target
+from rotator.settings import Minter, Settings, Target
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.session import Session
-from rotator.vault.transit import TransitKey
-from rotator.wiring import connection, local_secret, place_of, vault_login
-
-_MINTER_LIFE = 30.0  # seconds for which a minter's secret read from Vault is used again
+from rotator.wiring import connection, vault_login
 
 Observer = Callable[[Happened], None]
 
@@ -54,7 +51,8 @@ class App:
         self.observers = observers
         self.holder = f"{settings.daemon.instance}/{os.getpid()}/{uuid4().hex[:8]}"
         self._sites: dict[str, Site] = {}
-        self._minters: dict[SecretRef, tuple[float, Secret]] = {}
+        self.keychain = Keychain(self.kv, clock, lambda: self.settings)
+        self.fetch = self.keychain.fetch
         self.crew = self._crew(settings)
 
     def _crew(self, settings: Settings) -> Crew:
@@ -93,6 +91,8 @@ class App:
     def _minter_name(self, credential: Credential) -> str:
         target = self.settings.targets.get(credential.target)
         self_minting = bool(target and target.minter and target.minter.self_minting)
+        if KINDS[credential.kind].managed:
+            return f"{credential.target}/management"
         return f"{credential.target}/{credential.name}" if self_minting else credential.target
 
     def edges(self, credential: Credential) -> Edges:
@@ -118,7 +118,7 @@ class App:
         if site is None:
             minter = partial(self._minter, target, credential)
             kind = KINDS[credential.kind]
-            site = self._sites[target.name] = kind.open(target.name, target.keys, minter, self, self.clock)
+            site = self._sites[target.name] = kind.open(target.name, target.keys, minter, self.keychain, self.clock)
         if target.minter and target.minter.self_minting:
             return site.minted_by(partial(self._minter, target, credential))
         return site
@@ -137,24 +137,6 @@ class App:
             return Basic(minter.username, await self.fetch(minter.password))
         raise MinterRefused(f"target {target.name} has no minter in the settings")
 
-    def transit(self, key: str) -> TransitKey:
-        """A signer whose private key stays in Vault: "mount/name"."""
-        mount, _, name = key.rpartition("/")
-        return TransitKey(self.session, name, mount)
-
-    async def fetch(self, ref: SecretRef) -> Secret:
-        """The secret a reference points to. Raises MinterRefused with words when it cannot be had."""
-        if ref.source is not Source.VAULT:
-            return local_secret(ref)
-        known = self._minters.get(ref)
-        if known and self.clock.monotonic() - known[0] < _MINTER_LIFE:
-            return known[1]
-        secret = (await self.kv.read(place_of(ref, self.settings), strong=True)).secret(ref.key)
-        if secret is None:
-            raise MinterRefused(f"{ref} holds nothing")
-        self._minters[ref] = (self.clock.monotonic(), secret)
-        return secret
-
     async def sweep(self, target: str, *, reap: bool = True) -> Swept:
         """Find strays on one target by one listing; revoke them, and delete what was revoked long ago."""
         ours = {name: each for name, each in self.settings.credentials.items() if each.target == target}
@@ -169,6 +151,15 @@ class App:
         if reap and keep is not None and stems:
             await site.prune(lambda name: name.startswith(stems), keep)
         return swept
+
+    async def disown(self, target: str, tokens: Iterable[Token]) -> tuple[Token, ...]:
+        """End those that bear the mark of this very installation, whatever the settings claim. Returns them."""
+        mine = f"{self.installation.prefix}-{self.installation.lineage}-"
+        ours = tuple(token for token in tokens if token.name.startswith(mine))
+        credential = next(each for each in self.settings.credentials.values() if each.target == target)
+        for token in ours:
+            await self.edges(credential).provider.revoke(token)
+        return ours
 
     async def _listing(self, credentials: Iterable[Credential]) -> tuple[Site, tuple[Token, ...]]:
         """One listing of their target by the first minter that works; with a shared one, the first is the only one."""
@@ -196,7 +187,7 @@ class App:
         changed = {name for name, old in self.settings.targets.items() if old != settings.targets.get(name)}
         closing = [self._sites.pop(name) for name in changed & self._sites.keys()]
         self.settings = settings
-        self._minters.clear()
+        self.keychain.forget()
         self.crew.per_target = _limits(settings)
         self.crew.workers = settings.daemon.in_flight
         self.crew.reconcile = settings.daemon.reconcile

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from rotator.engine.visit import Happened
 from rotator.logs import voice
@@ -31,6 +36,30 @@ def progress(happened: Happened) -> dict[str, Any]:
         "said": told.said,
         "seconds": round(happened.seconds, 3),
     }
+
+
+@dataclass(slots=True)
+class Audience:
+    """An observer that passes on what happens to those who wait for it; who does not keep up misses some."""
+
+    listeners: list[MemoryObjectSendStream[Happened]] = field(default_factory=list)
+
+    def __call__(self, happened: Happened) -> None:
+        """Pass it on."""
+        for listener in self.listeners:
+            with suppress(anyio.WouldBlock, anyio.BrokenResourceError):
+                listener.send_nowait(happened)
+
+    @contextmanager
+    def hearing(self) -> Iterator[MemoryObjectReceiveStream[Happened]]:
+        """Listen for as long as the block lasts."""
+        send, receive = anyio.create_memory_object_stream[Happened](256)
+        self.listeners.append(send)
+        try:
+            with send, receive:
+                yield receive
+        finally:
+            self.listeners.remove(send)
 
 
 def unforeseen(credential: str, bug: BaseException) -> None:

@@ -14,6 +14,7 @@ from rotator.app import App
 from rotator.engine.asked import Asked
 from rotator.engine.visit import Happened
 from rotator.narrate import progress
+from rotator.rotation import pause
 from rotator.rotation.ask import Answer, Ask
 from rotator.rotation.record import Published
 from rotator.settings import Settings
@@ -31,6 +32,7 @@ _EXITS = {
     Answer.FAILED: FAILED,
     Answer.HELD: HELD,
     Answer.AWAITING: HELD,
+    Answer.PAUSED: HELD,
     Answer.IN_GRACE: BUSY,
     Answer.OPEN: BUSY,
 }
@@ -155,6 +157,8 @@ def _said(app: App, name: str, asked: Asked, answer: Answer) -> str:
         return record.held.text
     if answer is Answer.AWAITING:
         return f"a person has to act, then it goes on by itself: {record.awaiting}"
+    if answer is Answer.PAUSED and record.paused:
+        return f"{pause.words(record.paused)}; `rotate resume {name}` ends that, --emergency does not ask"
     if answer is Answer.FAILED and record.failure:
         return (
             f"given up for now at {record.failure.step}: {record.failure.reason}; tried again {record.retry_at:%F %T}Z"

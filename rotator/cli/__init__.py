@@ -7,16 +7,27 @@ from importlib import import_module
 import click
 
 COMMANDS = {
+    "init": "write the first settings, the Vault policy for just them, and the unit",
     "run": "run the daemon until SIGTERM",
     "now": "rotate now, and follow it to its verdict",
     "due": "do what is due, then exit (for timers)",
     "plan": "show what would happen, and why; changes nothing",
     "status": "every credential at a glance",
     "explain": "why one credential is as it is, and what comes next",
+    "history": "what happened to one credential, with the evidence",
     "check": "settings, then a live look at every right the daemon needs",
+    "revoke": "a value leaked: a successor first, then every old value dead, and proven so",
+    "supply": "hand over a value that only a person could make",
+    "pause": "begin no rotation and end no predecessor, for a while",
+    "resume": "end a pause",
+    "undo": "take the last rotation back",
+    "adopt": "take over a value that somebody else wrote, without rotating it",
     "release": "lift a hold that a person has looked at",
     "strays": "tokens of ours on the targets that no record knows",
+    "unused": "what lives on the targets and nobody uses",
     "receipts": "prove offline that a file of receipts is whole",
+    "policy": "print the Vault policy that the settings need",
+    "completion": "print the completion script of a shell",
     "demo": "watch real tokens being rotated on this machine",
 }
 
@@ -32,15 +43,31 @@ class _Lazy(click.Group):
             return None
         command = import_module(f"rotator.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
-        return command
+        return _completed(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _completed(command: click.Command) -> click.Command:
+    """A shell offers the names of credentials wherever a command asks for NAME or NAMES."""
+    from rotator.cli.completion import CredentialName
+
+    for param in command.params:
+        if isinstance(param, click.Argument) and param.name in ("name", "names"):
+            param.type = CredentialName()
+    return command
+
+
 @click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("-c", "--config", metavar="FILE", help="Settings; else $ROTATOR_CONFIG, else /etc/rotator/rotator.toml.")
+@click.option(
+    "-c",
+    "--config",
+    type=click.Path(),
+    metavar="FILE",
+    help="Settings; else $ROTATOR_CONFIG, else /etc/rotator/rotator.toml.",
+)
 @click.version_option(package_name="rotator")
 @click.pass_context
 def rotate(ctx: click.Context, config: str | None) -> None:

@@ -49,14 +49,14 @@ def command(config: str | None, /, names: tuple[str, ...], as_json: bool, **want
     shell.known(settings, names)
     from rotator.now import demand
 
-    request = {"names": list(names), "by": _me(), **wanted}
+    request = {"names": list(names), "by": me(), **wanted}
 
     async def main() -> int:
-        async with aclosing(_lines(config, settings, request, demand(request))) as lines:
+        async with aclosing(lines(config, settings, request, demand(request))) as replies:
             code = None
-            async for line in lines:
+            async for line in replies:
                 code = line.get("exit", code)
-                shell.show_line(line) if as_json else _say(line)
+                shell.show_line(line) if as_json else say(line)
             if code is None:
                 click.echo("rotate: the daemon ended before the verdict; it goes on, ask `rotate status`", err=True)
             return shell.BUSY if code is None else code
@@ -64,16 +64,18 @@ def command(config: str | None, /, names: tuple[str, ...], as_json: bool, **want
     shell.run(main)
 
 
-def _me() -> str:
+def me() -> str:
+    """Who asks."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's number without a name
         return f"uid {os.getuid()}"
 
 
-async def _lines(
+async def lines(
     config: str | None, settings: Settings, request: dict[str, Any], wanted: Demand
 ) -> AsyncGenerator[dict[str, Any]]:
+    """Progress and verdict, through a daemon or alone."""
     from rotator import control
 
     if await control.answers(settings.daemon.socket):
@@ -83,15 +85,16 @@ async def _lines(
         return
     from rotator.alone import rotate_alone
 
-    async with aclosing(rotate_alone(settings, wanted)) as lines:
-        async for line in lines:
+    async with aclosing(rotate_alone(settings, wanted)) as told:
+        async for line in told:
             yield line
 
 
 _MARKS = {"done": "green", "published": "green", "failed": "red", "held": "red"}
 
 
-def _say(line: dict[str, Any]) -> None:
+def say(line: dict[str, Any]) -> None:
+    """One line of progress, or the verdicts, for people."""
     if "error" in line:
         click.echo(f"rotate: {line['error']}", err=True)
     for verdict in line.get("verdicts", ()):

@@ -9,10 +9,13 @@ from rotator.cli import shell
 
 @click.command()
 @click.option("--reap", is_flag=True, help="Revoke them, and delete what was revoked longer ago than `keep`.")
+@click.option("--unclaimed", is_flag=True, help="With --reap: also what bears our mark and no settings claim.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 @click.pass_obj
-def command(config: str | None, reap: bool, as_json: bool) -> None:
+def command(config: str | None, reap: bool, unclaimed: bool, as_json: bool) -> None:
     """List strays: one listing per target. Exit 1 when any is left, or a target could not be listed."""
+    if unclaimed and not reap:
+        raise click.UsageError("--unclaimed goes with --reap")
     settings = shell.settings(config)
 
     async def main() -> int:
@@ -34,7 +37,8 @@ def command(config: str | None, reap: bool, as_json: bool) -> None:
                     failed = True
                     click.echo(f"rotate: credential {name} not judged: {reason}", err=True)
                 rows += [(target, token.id, "reaped" if reap else "stray") for token in swept.strays]
-                rows += [(target, token.id, "unclaimed") for token in swept.unclaimed]
+                ended = await app.disown(target, swept.unclaimed) if unclaimed else ()
+                rows += [(target, token.id, "reaped" if token in ended else "unclaimed") for token in swept.unclaimed]
         if as_json:
             shell.show_json([dict(zip(("target", "token", "state"), row, strict=True)) for row in rows])
         elif rows or failed:

@@ -6,9 +6,10 @@ What a look comes to is rounds.py's.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import anyio
 from anyio.abc import TaskGroup
@@ -106,6 +107,20 @@ class Crew:
         fresh = {name for name, each in credentials.items() if each != before.get(name) or each.target in changed}
         self.look_at(*self._queue.empty(), *sorted(fresh | self.rounds.mended(changed)))
 
+    @asynccontextmanager
+    async def aside(self, name: str) -> AsyncIterator[None]:
+        """Nobody visits the name meanwhile: an operator has the word. It is looked at afterwards."""
+        while visit := self._busy.get(name):
+            await visit.over.wait()
+        visit = self._busy[name] = Visit("", self.clock.monotonic())
+        try:
+            yield
+        finally:
+            del self._busy[name]
+            visit.over.set()
+            self._again.discard(name)
+            self.look_at(name)
+
     async def finished(self, targets: Collection[str]) -> None:
         """Wait for the visits that are under way on these targets now."""
         for visit in [each for each in self._busy.values() if each.target in targets]:
@@ -120,6 +135,11 @@ class Crew:
     def broken(self) -> Mapping[str, str]:
         """Names that were refused or met a bug, and why."""
         return self.rounds.broken
+
+    @property
+    def accepted(self) -> Mapping[str, datetime]:
+        """When each published value was last seen to be accepted, by this process."""
+        return self.rounds.accepted
 
     def pause(self, credential: Credential) -> tuple[float, str]:
         """Seconds for which nothing may be done about it, and why."""
@@ -152,6 +172,9 @@ class Crew:
             return load[target] < self.per_target.get(target, self.workers)
 
         while places > 0 and (name := self._queue.take(load, room)):
+            if name in self._busy:
+                self._again.add(name)
+                continue
             visit = self._busy[name] = Visit(self.credentials[name].target, now)
             load[visit.target] += 1
             places -= 1

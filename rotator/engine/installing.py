@@ -5,8 +5,6 @@ Whether installing ends the value before is the provider's to say; what to do wh
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from rotator.engine.bench import Bench, published_value
 from rotator.engine.publishing import objection, verify
 from rotator.ports import Accepted, Minted, MinterRefused, NeedsPerson, Provider, Refused, Transient, Unknown
@@ -38,14 +36,14 @@ async def _install(bench: Bench, provider: Provider, minted: Minted) -> ev.Event
         return ev.Awaited(bench.at, fault.reason)
     except Refused as fault:
         return ev.Rejected(bench.at, f"not installed: {fault.reason}")
-    overlap = provider.capabilities.overlap
     limits = bench.credential.limits
-    settle = max(limits.settle, limits.spread) if overlap else timedelta(0)
-    return ev.Installed(bench.at, token, bench.at + settle, None if overlap else began)
+    if not provider.capabilities.overlap:  # by no clock is there anything to wait for while consumers are cut off
+        return ev.Installed(bench.at, token, None, began)
+    return ev.Installed(bench.at, token, bench.at + max(limits.settle, limits.spread))
 
 
 async def _tell(bench: Bench, provider: Provider, minted: Minted) -> Token:
-    """Install while the lease is surely ours: no target fences a late one off. Raises what `install` does, Transient."""
+    """Install while the lease is surely ours: no target fences a late one off. Raises Transient, and what it raises."""
     if bench.edges.clock.monotonic() > bench.lapses:
         raise Transient("the lease may have passed to others before the target was told")
     return await provider.install(minted)
@@ -58,8 +56,7 @@ async def poll(bench: Bench, record: Record, step: Poll) -> ev.Event:
         ours = (bench.brought and not bench.brought.taken) or provider.capabilities.installs
         return ev.NotMinted(bench.at, resend=True) if ours else _remind(bench, record)
     proven = await verify(bench, record, Verify())
-    end = record.candidate.token.expires_at
-    if not isinstance(proven, ev.Rejected) or (end is not None and end <= bench.now):
+    if not isinstance(proven, ev.Rejected) or _over(bench, record.candidate.token):
         return proven  # what has expired meanwhile will not be accepted any more, whatever a person does
     tried = await install(bench, record, Install())
     if not isinstance(tried, ev.Awaited):
@@ -83,6 +80,8 @@ async def put_back(bench: Bench, record: Record, step: Burn) -> ev.Event:
     current, provider = record.current, bench.provider(record.target)
     if current is None or current.target != record.target or not provider.capabilities.installs:
         return ev.Burned(bench.at, (), step.give_up)
+    if _over(bench, current.token):  # nobody would accept it, and only the next value mends that
+        return ev.Burned(bench.at, _burned(record), step.give_up)
     secret = await published_value(bench, current)
     if secret is None:
         text = f"version {current.version} of {current.place} is gone, so the old value cannot be put back"
@@ -99,6 +98,10 @@ async def put_back(bench: Bench, record: Record, step: Burn) -> ev.Event:
     if not isinstance(verdict, Accepted):
         return bench.faulted("burn", f"the old value was put back and is not accepted: {verdict.reason}")
     return ev.Burned(bench.at, _burned(record), step.give_up)
+
+
+def _over(bench: Bench, token: Token) -> bool:
+    return token.expires_at is not None and token.expires_at <= bench.now
 
 
 def _burned(record: Record) -> tuple[str, ...]:

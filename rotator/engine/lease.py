@@ -9,6 +9,7 @@ from rotator.ports import Entry, Lease
 
 TAKE_OVER = 1.25  # times the ttl without a new version, on our own monotonic clock
 RENEW = 0.6  # times the ttl since we sent our last acknowledged write
+LEAVE = 0.75  # the same: a request that leaves later might have its effect after others have taken over
 
 
 @dataclass(slots=True)
@@ -37,6 +38,10 @@ class Leases:
         """Whether the lease must be claimed or renewed before an effect."""
         acked = self._acked.get(entry.name)
         return entry.lease.holder != self.holder or acked is None or self.monotonic() - acked > self.ttl * RENEW
+
+    def lapses(self, entry: Entry) -> float:
+        """Our monotonic time after which a request that nothing at the target fences may no longer leave."""
+        return self._acked.get(entry.name, self.monotonic()) + self.ttl * LEAVE
 
     def stamp(self, entry: Entry, *, release: bool = False) -> Lease:
         """The lease to write next."""

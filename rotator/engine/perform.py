@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from rotator.engine import installing, minting, publishing, retiring
+from rotator.engine import installing, minting, publishing, retiring, undoing
 from rotator.engine.bench import Bench
 from rotator.ports import Conflict, Elsewhere, MinterRefused, Refused, Transient
 from rotator.rotation import events as ev
@@ -48,5 +48,6 @@ _PERFORM: dict[type[steps.Act], Callable[[Bench, Record, Any], Awaitable[ev.Even
     steps.Revoke: retiring.revoke,
     steps.Burn: minting.burn,
     steps.Sweep: retiring.sweep,
+    steps.Restore: undoing.restore,
     steps.Hold: _hold,
 }

@@ -32,12 +32,12 @@ async def request(bench: Bench, record: Record, step: Request) -> ev.Event:
         place=credential.place,
         target=credential.target,
         policy=credential.policy,
-        above=_number(doc),
+        above=number(doc),
         since=bench.at - credential.limits.day,
     )
 
 
-def _number(doc: Document) -> int:
+def number(doc: Document) -> int:
     """The rotation number on the consumer path: a lost journal must not make it go back."""
     text = doc.text("rotation")
     return int(text) if text.isdecimal() and len(text) < 10 else 0

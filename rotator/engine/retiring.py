@@ -89,8 +89,6 @@ async def revoke(bench: Bench, record: Record, step: Revoke) -> ev.Event:
     safe = provider.capabilities.old_is_safe_to_present
     secret = await published_value(bench, predecessor) if safe else None
     dead = await provider.is_dead(predecessor.token, secret)
-    if not dead and (cached := _cached(bench, record)):
-        return cached
     if not dead:
         said = "is still accepted" if dead is False else "cannot be proven dead yet"
         return _alive(bench, record, f"predecessor {predecessor.token.id} {said}", person)
@@ -104,22 +102,14 @@ def _alive(bench: Bench, record: Record, said: str, person: str) -> ev.Event:
     """Not dead yet: for want of a person, for caches that have to pass, or for a reason that has to be looked into."""
     if person:
         return bench.faulted("revoke", f"waits for a person: {person}", retry_after=_PERSON)
-    known_until = (record.condemned_at or bench.now) + bench.credential.limits.settle
+    limits = bench.credential.limits
+    known_until = (record.condemned_at or bench.now) + max(limits.settle, limits.spread)
     if bench.now < known_until:
         return ev.Deferred(bench.at, known_until, f"{said}: the target may take a while to notice")
     return bench.faulted("revoke", said)
 
 
 _PERSON = 60.0  # seconds between two looks whether a person has ended the predecessor
-
-
-def _cached(bench: Bench, record: Record) -> ev.Deferred | None:
-    """Whether the target may only not have noticed yet."""
-    spread = bench.credential.limits.spread
-    until = (record.condemned_at or bench.now) + spread
-    if not spread or until <= bench.now:
-        return None
-    return ev.Deferred(bench.at, until, f"{record.evidence}; revoked, and the target may take {spread} to notice")
 
 
 _KEPT = 10  # a KV version 2 engine keeps ten versions unless told otherwise

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rotator.engine.bench import Edges
 from rotator.engine.health import Health
@@ -43,6 +43,7 @@ class Rounds:
     health: Health = field(default_factory=Health)
     broken: dict[str, str] = field(default_factory=dict)  # names that were refused or met a bug, and why
     put_off: set[str] = field(default_factory=set)  # names whose last look was ended by a pause
+    accepted: dict[str, datetime] = field(default_factory=dict)  # when a published value was last seen accepted
     _controlled: set[tuple[str, str]] = field(default_factory=set)
 
     async def attend(self, credential: Credential, ask: Ask | None) -> Seen:
@@ -69,6 +70,8 @@ class Rounds:
             breaker.faulted(now, credential.name, event.reason)
         elif isinstance(event, ev.Staged | ev.Verified | ev.Condemned | ev.Retired | ev.Burned):
             breaker.worked(now)
+        if isinstance(event, ev.Published | ev.Condemned | ev.Adopted):
+            self.accepted[credential.name] = event.at
         if isinstance(event, ev.Staged | ev.Retired | ev.Burned):
             self.health.minter(self.minter(credential)).worked(now)
 
@@ -82,6 +85,7 @@ class Rounds:
         """It left the settings."""
         self.visitor.leases.forget(name)
         self.broken.pop(name, None)
+        self.accepted.pop(name, None)
         self.put_off.discard(name)
 
     # --- inside -----------------------------------------------------------------------------------------------------

@@ -62,7 +62,14 @@ class Fleet:
     def _row(self, view: View, credential: Credential) -> Row:
         pause, reason = view.pause(credential)
         seen, broken = view.seen.get(credential.name), view.broken.get(credential.name, "")
-        return row(credential, seen, self.clock.now(), paused=reason if pause else "", broken=broken)
+        return row(
+            credential,
+            seen,
+            self.clock.now(),
+            paused=reason if pause else "",
+            broken=broken,
+            accepted_at=view.accepted.get(credential.name),
+        )
 
     def targets(self) -> list[Standing]:
         """Every target that a credential lives on."""

@@ -10,11 +10,17 @@ from enum import StrEnum
 from rotator.engine.visit import Seen
 from rotator.rotation import retire, why
 from rotator.rotation.credential import Credential
+from rotator.rotation.pause import pause_on, words
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.summary import Summary, summarise
 
 PATIENCE = timedelta(minutes=5)  # what is due, or over, for less than this is under way, not overdue
-_UNDER_WAY = frozenset({Phase.REQUESTED, Phase.AWAITING, Phase.STAGED, Phase.INSTALLED, Phase.VERIFIED, Phase.REJECTED})
+_UNDER_WAY = frozenset(
+    {
+        *(Phase.UNDOING, Phase.REQUESTED, Phase.AWAITING, Phase.STAGED, Phase.INSTALLED, Phase.VERIFIED),
+        Phase.REJECTED,
+    }
+)
 
 
 class Mark(StrEnum):
@@ -40,11 +46,17 @@ class Row:
     revoke_by: datetime | None  # the predecessor lives until then at the latest
     predecessors: int
     paused: str  # why its target or Vault is not called just now
+    accepted_at: datetime | None = None  # when this process last saw the target accept the published value
 
     @property
     def failures(self) -> int:
         """Failures in a row: of steps, and of whole rotations."""
         return self.record.failures + self.record.given_up if self.record else 0
+
+    @property
+    def paused_at(self) -> datetime | None:
+        """Since when an operator keeps it from being rotated."""
+        return self.record.paused.at if self.record and self.record.paused and self.summary.operator_pause else None
 
     @property
     def refused_at(self) -> datetime | None:
@@ -57,7 +69,15 @@ class Row:
         return self.record.held.at if self.record and self.record.held else None
 
 
-def row(credential: Credential, seen: Seen | None, now: datetime, *, paused: str = "", broken: str = "") -> Row:
+def row(
+    credential: Credential,
+    seen: Seen | None,
+    now: datetime,
+    *,
+    paused: str = "",
+    broken: str = "",
+    accepted_at: datetime | None = None,
+) -> Row:
     """One credential. `paused`: why nothing is done about it just now; `broken`: why nothing can be done at all."""
     record = seen.record if seen else None
     if broken:
@@ -75,14 +95,17 @@ def row(credential: Credential, seen: Seen | None, now: datetime, *, paused: str
         said=said,
         due_since=due_since(credential, record, now) if record else None,
         next_at=why.next_due(credential, record) if record else None,
-        revoke_by=revoke_by(credential, record) if record else None,
+        revoke_by=revoke_by(credential, record) if record and not pause_on(record, now) else None,
         predecessors=int(record.predecessor is not None) if record else 0,
         paused=paused,
+        accepted_at=accepted_at,
     )
 
 
 def due_since(credential: Credential, record: Record, now: datetime) -> datetime | None:
-    """Since when a successor is due that is not published yet; None when none is."""
+    """Since when a successor is due that is not published yet; None when none is, or an operator wants none."""
+    if record.phase in (Phase.SETTLED, Phase.CONDEMNED) and pause_on(record, now):
+        return None
     times = [why.next_due(credential, record)]
     waiting = record.phase is Phase.SETTLED and why.due(credential, record, now)
     if record.phase in _UNDER_WAY or waiting:
@@ -100,9 +123,10 @@ def revoke_by(credential: Credential, record: Record) -> datetime | None:
         return None
     policy, at = credential.retire, record.current.at
     end = retire.earliest(policy, at, emergency=record.emergency, promised=record.grace_ends)
+    end += credential.limits.spread
     if record.emergency or policy.quiet is None or policy.deadline is None:
         return end
-    return max(end, at + policy.deadline)
+    return max(end, at + policy.deadline + credential.limits.spread)
 
 
 # --- what is wrong: the first check that hits gives the word and the sentence ---------------------------------------
@@ -131,7 +155,7 @@ def _overdue(credential: Credential, record: Record, now: datetime) -> str:
 
 
 def _late(credential: Credential, record: Record, now: datetime) -> str:
-    end = revoke_by(credential, record)
+    end = None if pause_on(record, now) else revoke_by(credential, record)
     return f"the predecessor should be dead since {_at(end)}{_cause(record)}" if end and end + PATIENCE < now else ""
 
 
@@ -139,6 +163,11 @@ def _failing(credential: Credential, record: Record, now: datetime) -> str:
     failure = record.failure
     times = f" ({record.failures} in a row)" if record.failures > 1 else ""
     return f"{failure.step}: {failure.reason}{times}" if failure else ""
+
+
+def _paused(credential: Credential, record: Record, now: datetime) -> str:
+    pause = pause_on(record, now)
+    return words(pause) if pause else ""
 
 
 def _missing(credential: Credential, record: Record, now: datetime) -> str:
@@ -153,6 +182,7 @@ _CHECKS: tuple[tuple[Mark, str, _Check], ...] = (
     (Mark.ACT, "expired", _expired),
     (Mark.ACT, "overdue", _overdue),
     (Mark.ACT, "predecessor alive", _late),
+    (Mark.WATCH, "paused by hand", _paused),
     (Mark.WATCH, "failing", _failing),
     (Mark.WATCH, "first rotation", _missing),
 )

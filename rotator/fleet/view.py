@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Protocol
 
 from rotator.engine.visit import Seen
@@ -52,6 +53,11 @@ class View(Protocol):
     @property
     def broken(self) -> Mapping[str, str]:
         """Names that were refused or met a bug, and why."""
+        ...
+
+    @property
+    def accepted(self) -> Mapping[str, datetime]:
+        """When each published value was last seen to be accepted."""
         ...
 
     @property

@@ -24,6 +24,7 @@ from rotator.ports.store import Document, Entry, Journal, Lease, SecretStore
 from rotator.ports.target import (
     Accepted,
     Capabilities,
+    Holding,
     Identifies,
     Inspection,
     Minted,
@@ -45,6 +46,7 @@ __all__ = [
     "Elsewhere",
     "Entry",
     "Fault",
+    "Holding",
     "Identifies",
     "Inspection",
     "Installation",

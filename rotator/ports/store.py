@@ -19,6 +19,7 @@ class Document:
     version: int
     values: Mapping[str, object] | None = field(default=None, repr=False)
     deleted: bool = False
+    written_at: datetime | None = None  # by Vault's clock, when it told
 
     def secret(self, key: str) -> Secret | None:
         """The value under `key`, when it is non-empty text."""

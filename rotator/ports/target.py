@@ -71,6 +71,19 @@ class Inspection:
     revoked_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What lives on a target, ours or not. `mark`: the mint name it bears. `last_used` None: unknown, never unused."""
+
+    id: str
+    mark: str = ""
+    title: str = ""
+    roles: tuple[str, ...] = ()
+    created_at: datetime | None = None
+    last_used: datetime | None = None
+    expires_at: datetime | None = None
+
+
 class Outcome(StrEnum):
     """The end of a revocation, restoration or deletion. There is no word for unknown: that is a Transient."""
 

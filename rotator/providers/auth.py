@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from rotator.ports import Document
 from rotator.rotation.reference import SecretRef
 from rotator.rotation.secret import Secret
 
@@ -28,12 +29,34 @@ class Basic:
     password: Secret
 
 
-Auth = Bearer | Basic
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key in a header of its own, after a prefix."""
+
+    secret: Secret
+    header: str = "Authorization"
+    prefix: str = "Bearer "
+
+
+Auth = Bearer | Basic | ApiKey
 Minter = Callable[[], Awaitable[Auth]]  # asked anew for every call, so that the minter can be rotated too
 
 
+class Shelf(Protocol):
+    """One document in Vault that a provider keeps for others. Its text says where; both verbs may raise Transient or
+    Refused."""
+
+    async def read(self) -> Document:
+        """The newest version, read strongly."""
+        ...
+
+    async def write(self, values: Mapping[str, object], over: int) -> int:
+        """Write over this version, and return the new one. Raises Conflict when somebody else wrote."""
+        ...
+
+
 class Keyring(Protocol):
-    """Where secrets and signing keys are. Both verbs may raise Transient or Refused."""
+    """Where secrets and signing keys are. All verbs may raise Transient or Refused."""
 
     async def fetch(self, ref: SecretRef) -> Secret:
         """The secret a reference points to."""
@@ -41,4 +64,8 @@ class Keyring(Protocol):
 
     def transit(self, key: str) -> Signer:
         """A signer whose key stays in Vault: "mount/name"."""
+        ...
+
+    def shelf(self, path: str) -> Shelf:
+        """A document that the daemon may write: "mount/path"."""
         ...

@@ -12,6 +12,8 @@ import anyio
 
 from rotator.ports import Clock, Transient
 
+_SHORTEST_REST, _LONGEST_REST = 30.0, 300.0  # seconds
+
 
 class Budget:
     """At most `calls` in any `period` (seconds): a tenth of them at once, the others evenly spread."""
@@ -48,6 +50,7 @@ class Turnstile:
         self._places = anyio.Semaphore(concurrency)
         self._clock = clock
         self._patience = patience
+        self._wearied: tuple[int, float] = (0, 0.0)  # how often in a row, and until when
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -59,6 +62,18 @@ class Turnstile:
                 await self._clock.sleep(max(delay, 0.001))  # a shorter nap may not move a coarse clock
             self._budget.spend(self._clock.monotonic())
             yield
+
+    def weary(self) -> float:
+        """The target has had too many calls and does not say for how long: 30 s, doubling to five minutes while it goes
+        on so. HaloITSM counts over five minutes, and short pauses were seen to be of no use there."""
+        times, until = self._wearied
+        now = self._clock.monotonic()
+        if now < until:  # a call that was under way at the same time
+            return until - now
+        times = times + 1 if now < until + _LONGEST_REST else 1
+        rest = min(_SHORTEST_REST * 2.0 ** min(times - 1, 9), _LONGEST_REST)
+        self._wearied = (times, now + rest)
+        return rest
 
     def hush(self, seconds: float) -> None:
         """The target asked for a pause."""

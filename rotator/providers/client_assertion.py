@@ -45,12 +45,20 @@ class ClientAssertion(Expiring):
         key = await self._site.present_key(self._options)
         token = Token(drafted.jti, name, key.thumbprint, drafted.issued_at, drafted.expires_at)
         keys = self._site.keys
-        beside = {
+        beside: dict[str, str | Secret] = {
             "client_assertion_type": ASSERTION_TYPE,
             "client_id": self._options.client_id,
             "token_url": keys.endpoint + keys.query,
         }
+        beside |= await self._pool(drafted)
         return Minted(token, await self._site.seal(self._options, drafted), beside)
+
+    async def _pool(self, first: Assertion) -> dict[str, Secret]:
+        """A sibling for each consumer: what proves the first of them proves all."""
+        if self._options.pool == 1:
+            return {}
+        names = [f"client_assertion_{slot}" for slot in range(1, self._options.pool + 1)]
+        return {name: await self._site.seal(self._options, first.sibling(str(uuid4()))) for name in names}
 
     async def verify(self, token: Token, secret: Secret) -> Verdict:
         """Exchange a sibling and make the test call with what it yields."""
@@ -72,6 +80,14 @@ class ClientAssertion(Expiring):
         if lacking := missing_scopes(self._options, granted, echoes=self._site.keys.echoes_scope):
             return Rejected(lacking, final=True)
         return await self._site.probe(self._options, granted.access_token)
+
+    async def identify(self, secret: Secret) -> Token:
+        """By its own claims, once the present key has vouched for them."""
+        key = await self._site.present_key(self._options)
+        assertion = read(secret, key)
+        if assertion is None:
+            raise Refused("not an assertion that the present key signed")
+        return Token(assertion.jti, "", key.thumbprint, assertion.issued_at, assertion.expires_at)
 
     def _mismatch(self, token: Token, assertion: Assertion) -> str:
         """What is wrong with the assertion before anybody is asked, or nothing."""

@@ -20,7 +20,7 @@ from rotator.ports import (
     Unknown,
     Verdict,
 )
-from rotator.providers.halo_record import PatRecord, is_pat, is_value_of, read, take_token, wish
+from rotator.providers.halo_record import PatRecord, is_pat, is_value_of, read, spoken, take_token, wish
 from rotator.providers.halo_site import GATE, RACES, HaloSite, expect
 from rotator.providers.http import Answer
 from rotator.providers.keys import HaloPatKeys
@@ -115,6 +115,18 @@ class HaloPat:
         if status == 401:
             return Rejected("the probe refuses the token")
         return Accepted() if status < 300 else Unknown(f"the probe answers {status}: is its path right?")
+
+    async def identify(self, secret: Secret) -> Token:
+        """The record that the value names, read as the minter: who cannot read it could not revoke it either."""
+        said = spoken(secret) if is_pat(secret) else None
+        if said is None:
+            raise Refused("the value does not say which personal access token it is")
+        record = await self._site.record(said.id)
+        if record is None or not record.is_of(said):
+            raise Refused(
+                f"it says that it is {said.id}, of which the minter knows nothing: it is another user's, or gone"
+            )
+        return record.token(record.mark)
 
     async def inspect(self, token: Token) -> Inspection:
         """What the record says. A record of the same name with another tokenId is another token: ours is gone."""

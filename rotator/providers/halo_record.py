@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from rotator.ports import Transient
+from rotator.ports import Holding, Transient
 from rotator.providers.keys import HaloPatKeys
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
@@ -67,6 +67,13 @@ class PatRecord(msgspec.Struct, frozen=True):
         """The handle of this record, minted under `name`."""
         spec = self.spec
         return Token(self.metadata.name, name, spec.token_id, self.metadata.creation_timestamp, spec.expires_at)
+
+    def holding(self) -> Holding:
+        """What it is to whoever looks for what nobody uses."""
+        meta, spec = self.metadata, self.spec
+        words = (spec.description or "").removesuffix(f"{_MARK}{self.mark}").strip()
+        made, used = meta.creation_timestamp, spec.last_used
+        return Holding(meta.name, self.mark, words, spec.roles or (), made, used, spec.expires_at)
 
     def named(self, prefix: str) -> str:
         """The name it was minted under when that begins with `prefix`, or nothing."""
@@ -132,12 +139,18 @@ def is_value_of(secret: Secret, token: Token) -> bool:
     The signature is Halo's to check. This must be asked beside it: every token of a user may read all the user's
     records, so that a 200 proves no more than the user.
     """
+    said = spoken(secret)
+    return said is None or (said.id == token.id and token.serial in ("", said.serial))
+
+
+def spoken(secret: Secret) -> Token | None:
+    """The handle that the value itself tells: `pat_name` is the record's name, `jti` its tokenId. None: it is silent."""
     try:
         payload = secret.reveal().split(".")[1]
         claims = msgspec.json.decode(urlsafe_b64decode(payload + "=="), type=_Claims)
     except (IndexError, binascii.Error, UnicodeError, ValueError, msgspec.MsgspecError):
-        return True
-    return claims.pat_name == token.id and token.serial in ("", claims.jti)
+        return None
+    return Token(claims.pat_name, "", claims.jti)
 
 
 def take_token(document: Any) -> str:

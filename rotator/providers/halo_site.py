@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from rotator.ports import Clock, MinterRefused, Outcome, Refused, Transient
+from rotator.ports import Clock, Holding, MinterRefused, Outcome, Refused, Transient
 from rotator.providers.auth import Auth, Basic, Bearer, Minter
 from rotator.providers.halo_record import PatRecord, read, read_list, read_roles
 from rotator.providers.http import MIB, Answer, Http, Redirected, Unsendable, segment
@@ -105,6 +105,10 @@ class HaloSite:
     async def list_tokens(self) -> tuple[Token, ...]:
         """Every living token that bears our mark, from one listing: a sweep shares it among its credentials."""
         return tuple(record.token(record.mark) for record in await self.records() if record.mark and record.living)
+
+    async def inventory(self) -> tuple[Holding, ...]:
+        """Every living token of the minter's user; Halo shows nobody the tokens of others."""
+        return tuple(record.holding() for record in await self.records() if record.living)
 
     async def delete(self, name: str) -> Outcome:
         """Delete a record for good; one that is gone is ALREADY."""

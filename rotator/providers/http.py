@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import ssl
-from base64 import b64encode
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field
@@ -24,16 +23,21 @@ import httpx
 import msgspec
 
 from rotator.ports import Clock, Refused, Transient
-from rotator.providers.auth import Auth, Bearer
+from rotator.providers import sockets
+from rotator.providers.auth import Auth
 from rotator.providers.budget import Budget, Turnstile
+from rotator.providers.header import Unsendable, header
 from rotator.providers.keys import TargetKeys
 from rotator.providers.oauth_error import error_word
 from rotator.rotation.secret import Secret
 
+__all__ = ["MIB", "Answer", "Broken", "Http", "Redirected", "Unsendable", "segment", "tls_context"]
+
 MIB = 1024 * 1024
+_MOST_VALUES = 1_000_000  # of one answer: an empty list is two bytes on the wire and sixty in memory
 _LONGEST_PAUSE = 3600.0  # seconds; a target that asks for more is asked again
-_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
 _KEPT_HEADERS = ("content-type", "www-authenticate", "date")
+_LIMITS = httpx.Limits(max_connections=8, max_keepalive_connections=8)
 _HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "identity",  # nothing to decompress: the cap on what is read is the cap on what is held
@@ -41,10 +45,6 @@ _HEADERS = {
     "User-Agent": "rotator",
     "X-Requested-With": "XMLHttpRequest",
 }
-
-
-class Unsendable(Refused):
-    """The secret cannot stand in a header; nothing was sent."""
 
 
 class Redirected(Refused):
@@ -98,6 +98,7 @@ class Http:
         self._move(keys.url)
         self._deadline = keys.deadline.total_seconds()
         self._clock = clock
+        self._rests = keys.rests
         budget = Budget(keys.calls, keys.period.total_seconds())
         self._turnstile = Turnstile(budget, keys.concurrency, clock)
         phase = keys.timeout.total_seconds()
@@ -105,11 +106,10 @@ class Http:
             headers=_HEADERS,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
+            event_hooks={"response": [_forget_where]},
             trust_env=False,
-            verify=tls_context(keys.ca_file),
             timeout=httpx.Timeout(connect=phase, read=phase, write=phase, pool=phase),
-            limits=httpx.Limits(max_connections=8, max_keepalive_connections=8),
-            transport=transport,
+            transport=transport or sockets.transport(tls_context(keys.ca_file), _LIMITS),
         )
 
     async def aclose(self) -> None:
@@ -142,9 +142,9 @@ class Http:
         something that is not the target's API answered (a redirect, a page), Unsendable for a secret that fits no
         header. `cap`: the longest answer that is read, in bytes.
         """
-        headers = {"Authorization": _authorization(auth)} if auth else {}
+        headers = dict([header(auth)]) if auth else {}
         body = {name: _plain(value) for name, value in form.items()} if form else None
-        request = self._client.build_request(method, self._base + path, headers=headers, json=json, data=body)
+        request = self._client.build_request(method, self._base + path, headers=headers, json=_plain(json), data=body)
         async with self._turnstile.turn():
             if self._client.is_closed:
                 raise Transient(f"{method} to {self._where} not sent: this target has been closed")
@@ -180,6 +180,8 @@ class Http:
         status = response.status_code
         if status == 429 or status >= 500:
             pause = self._retry_after(response.headers.get("retry-after"))
+            if status == 429 and pause is None and self._rests:
+                pause = self._turnstile.weary()
             if pause is not None:
                 self._turnstile.hush(pause)
             fault = Transient if status == 429 else Broken
@@ -195,7 +197,7 @@ class Http:
             return min(float(value), _LONGEST_PAUSE)
         try:
             wait = (parsedate_to_datetime(value) - self._clock.now()).total_seconds()
-        except (TypeError, ValueError):  # not a date, or one without a zone
+        except (TypeError, ValueError, OverflowError):  # not a date, one without a zone, or one that never comes
             return None
         return float(min(max(0, ceil(wait)), _LONGEST_PAUSE))
 
@@ -207,23 +209,18 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
     return context
 
 
-def _authorization(auth: Auth) -> str:
-    """The header value. It is checked here because h11 quotes a header that it refuses."""
-    if isinstance(auth, Bearer):
-        token = auth.secret.reveal()
-        if not _TOKEN.fullmatch(token):
-            raise Unsendable("the token holds characters that no Authorization header may carry")
-        return f"Bearer {token}"
-    if ":" in auth.username:
-        raise Unsendable("a Basic Auth name must not contain a colon")
-    try:
-        return "Basic " + b64encode(f"{auth.username}:{auth.password.reveal()}".encode()).decode()
-    except UnicodeEncodeError:
-        raise Unsendable("the Basic Auth name or password is not text that UTF-8 can hold") from None
+def _plain(value: Any) -> Any:
+    """A body as it travels: every secret in it revealed."""
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
-def _plain(value: str | Secret) -> str:
-    return value.reveal() if isinstance(value, Secret) else value
+async def _forget_where(response: httpx.Response) -> None:
+    """httpx prepares the next request even when told not to follow, and stumbles over addresses that are none."""
+    response.headers.pop("location", None)
 
 
 async def _read(response: httpx.Response, cap: int, call: str) -> bytes:
@@ -240,6 +237,8 @@ async def _read(response: httpx.Response, cap: int, call: str) -> bytes:
 
 def _decode(body: bytes, call: str) -> Any:
     """Strict JSON: no NaN, UTF-8 only; nesting is bounded by the decoder's own recursion limit."""
+    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise Transient(f"{call}: the JSON holds more than {_MOST_VALUES} values")
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from datetime import timedelta
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,6 +17,8 @@ _HALO_ROLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
 
 class TargetKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every kind of target has. Raises ValueError for an address that we will not call."""
+
+    rests: ClassVar[bool] = False  # after a 429 that names no time it is left alone for long, not for a moment
 
     url: str
     ca_file: str | None = None  # PEM; instead of the system's authorities

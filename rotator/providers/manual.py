@@ -53,6 +53,10 @@ class HttpSite:
         """None: nothing there bears a mark of ours."""
         return ()
 
+    async def inventory(self) -> None:
+        """Nobody tells."""
+        return
+
     async def prune(self, owns: Callable[[str], bool], older_than: timedelta) -> int:
         """Nothing is left behind."""
         return 0

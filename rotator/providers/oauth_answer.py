@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,10 +12,12 @@ from rotator.providers.http import Answer
 from rotator.providers.oauth_keys import ClientKeys
 from rotator.rotation.secret import Secret
 
+_CENTURY = 100 * 366 * 86400  # seconds
 _WORDS = {
     "invalid_client": "invalid_client, it does not accept how the client proves itself",
     "invalid_scope": "invalid_scope, a scope that it does not know or does not give to this client",
     "unauthorized_client": "unauthorized_client, this client may not do this, or its secret is another",
+    "invalid_grant": "invalid_grant, the password or the refresh token is wrong, spent or revoked",
     "invalid_request": "invalid_request, it wants another form: see client_secret and the send_ keys",
 }
 
@@ -39,17 +42,25 @@ class Granted:
     asked_at: datetime
     life: timedelta | None
     scopes: frozenset[str] | None
+    refresh_token: Secret | None = None  # the next one, where the server hands one out
 
 
 def granted(document: Any, asked_at: datetime) -> Granted:
     """Read a token answer (RFC 6749, section 5.1). Raises Refused when it holds no token."""
     told = document if isinstance(document, dict) else {}
-    value, life, scope = told.get("access_token"), told.get("expires_in"), told.get("scope")
+    value, life, scope, fresh = map(told.get, ("access_token", "expires_in", "scope", "refresh_token"))
     if not isinstance(value, str) or not value:
         raise Refused("the token endpoint's answer holds no access token")
-    seconds = int(life) if isinstance(life, int | str) and str(life).isdecimal() else 0
     scopes = frozenset(scope.split()) if isinstance(scope, str) else None
-    return Granted(Secret(value), asked_at, timedelta(seconds=seconds) if seconds else None, scopes)
+    renewal = Secret(fresh) if isinstance(fresh, str) and fresh else None
+    return Granted(Secret(value), asked_at, _life(life), scopes, renewal)
+
+
+def _life(told: Any) -> timedelta | None:
+    """`expires_in`, a number or one in text; None when it says nothing, or more than a century."""
+    if not isinstance(told, int | str) or not re.fullmatch("[0-9]{1,10}", str(told)):
+        return None
+    return timedelta(seconds=int(told)) if 0 < int(told) < _CENTURY else None
 
 
 def missing_scopes(client: ClientKeys, grant: Granted, *, echoes: bool) -> str:
@@ -69,11 +80,18 @@ def judged(answer: Answer, client: ClientKeys) -> Verdict:
         hint = "" if client.scopes else ": no `scopes` are asked for, and such a token opens nothing on HaloITSM"
         return Rejected(f"the probe refuses the access token{hint}")
     if answer.status == 403:
-        return Rejected("accepted, but scope or role lacks the right that the probe needs", final=True)
+        text = f"accepted, but scope or role lacks the right that the probe needs{_no_agent(client)}"
+        return Rejected(text, final=True)
     if answer.status >= 300:
-        return Unknown(f"the probe answers {answer.status}: is its path right?")
+        return Unknown(f"the probe answers {answer.status}: is its path right?{_no_agent(client)}")
     told = answer.document if isinstance(answer.document, dict) else {}
     other = sorted(name for name, wanted in client.identity.items() if told.get(name) != wanted)
     if other:
         return Rejected(f"the probe tells another identity: {', '.join(other)}", final=True)
     return Accepted()
+
+
+def _no_agent(client: ClientKeys) -> str:
+    """HaloITSM does not say what its own question after the agent means to an application without one."""
+    agents = client.probe == "/api/Agent/me"
+    return ' (an application without an agent may need another, such as probe = "/api/Status")' if agents else ""

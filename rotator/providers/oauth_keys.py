@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Literal
+from typing import ClassVar, Literal
 from urllib.parse import urlencode
 
 import msgspec
 
 from rotator.providers.keys import TargetKeys, check_url
-from rotator.rotation.reference import SecretRef
+from rotator.rotation.reference import SecretRef, Source
 
 _NONE = timedelta(0)
 _LONGEST = timedelta(hours=24)  # of an assertion's life; no server was found that takes more
+_SLOTS = 64  # of a pool
 _SCOPE = re.compile(r"[!#-\[\]-~]+")  # RFC 6749, section 3.3
 _PATH = re.compile(r"/(?!/)[!-\"$-~]*")
 _TRANSIT = re.compile(r"[A-Za-z0-9._/-]+/[A-Za-z0-9._-]+")
@@ -24,6 +25,8 @@ _TRANSIT = re.compile(r"[A-Za-z0-9._/-]+/[A-Za-z0-9._-]+")
 
 class OAuthTargetKeys(TargetKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An OAuth server with its resource server at `url`. Without further keys it is a HaloITSM of one's own."""
+
+    rests: ClassVar[bool] = True
 
     auth_url: str = ""  # the authorisation server; empty: <url>/auth
     token_url: str = ""  # empty: <auth_url>/token
@@ -37,9 +40,15 @@ class OAuthTargetKeys(TargetKeys, frozen=True, kw_only=True, forbid_unknown_fiel
     echoes_scope: bool = True  # the token answer names the granted scope; silence is then a refusal
     calls: int = 300  # Halo's own limit per instance, shared with all other integrations ...
     period: timedelta = timedelta(minutes=5)  # ... in any five minutes
+    manage_applications: bool = False  # HaloITSM: API applications may be changed through its Application API ...
+    management: ManagementKeys | None = None  # ... by this application, which is none of those that are rotated
+    resend: tuple[str, ...] = ()  # properties of an application that the server drops unless they are sent along
+    old_is_safe_to_present: bool = True  # a refused login does not lock a client out
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.manage_applications and self.management is None:
+            raise ValueError("manage_applications = true needs the key management: who may change applications?")
         for address in filter(None, (self.auth_url, self.token_url)):
             check_url(address, insecure=self.allow_insecure_http)
         if self.audience == "issuer" and not self.issuer:
@@ -119,10 +128,25 @@ class ClientKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return bool(self.signing_key or self.transit_key)
 
 
+class ManagementKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The client that may change API applications: as powerful as an administrator, so it does nothing else."""
+
+    scopes: tuple[str, ...] = ("admin",)
+    probe: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.asserts and self.client_secret is None:
+            raise ValueError("client_secret, signing_key or transit_key is missing: how shall it prove itself?")
+        if self.probe:
+            raise ValueError("probe does nothing for the management client")
+
+
 class AssertionKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A client assertion that others present."""
 
     rest: timedelta = timedelta(seconds=15)  # what is published lives at least this long from any moment on
+    pool: int = 1  # more: so many siblings beside the value, client_assertion_1 and on, a slot for each consumer
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -130,20 +154,66 @@ class AssertionKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError("signing_key or transit_key is missing: who shall sign?")
         if self.rest < _NONE:
             raise ValueError("rest must not be negative")
+        if not 1 <= self.pool <= _SLOTS:
+            raise ValueError(f"pool is from 1 to {_SLOTS}")
 
 
-class AccessTokenKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An access token, by client credentials."""
+class AssertionKeyKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A key pair: the private half for consumers that sign for themselves, the public half for a JWK Set."""
+
+    jwks_file: str = ""  # where a web server hands the set out; and, or ...
+    jwks: str = ""  # ... "secret/apps/crm/jwks": a Vault document with the set under the key `jwks`
+    jwks_cache: timedelta = timedelta(hours=1)  # a server may go on with a set that it read so long ago
+    assertion_life: timedelta = timedelta(minutes=5)  # of what consumers sign, at most
+    bits: int = 3072  # of an RSA key
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.asserts and self.client_secret is None:
+        if self.signing_key or self.transit_key:
+            raise ValueError("signing_key and transit_key do not belong here: the key pair is made, not given")
+        if self.kid != "thumbprint" or self.x5t != "none":
+            raise ValueError("kid and x5t stay as they are: each new key needs a name of its own, its thumbprint")
+        if not self.jwks_file and not self.jwks:
+            raise ValueError("jwks_file or jwks is missing: where do servers read the public keys?")
+        if self.jwks and not _TRANSIT.fullmatch(self.jwks):
+            raise ValueError('jwks is a mount and a path, such as "secret/apps/crm/jwks"')
+        if self.jwks_file and not self.jwks_file.startswith("/"):
+            raise ValueError("jwks_file is an absolute path")
+        if not _NONE <= self.jwks_cache <= _LONGEST:
+            raise ValueError("jwks_cache is from 0s to 24h")
+        if not _NONE < self.assertion_life <= _LONGEST:
+            raise ValueError("assertion_life is from 1s to 24h")
+        if not 2048 <= self.bits <= 8192:
+            raise ValueError("bits is from 2048 to 8192")
+
+
+class AccessTokenKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An access token, by one of three grants."""
+
+    grant: Literal["client_credentials", "password", "refresh_token"] = "client_credentials"
+    username: str = ""
+    password: SecretRef | None = None
+    refresh_token: SecretRef | None = None  # {vault = "..."}: the present one; each new one is written there
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        credentials = self.grant == "client_credentials"
+        if credentials and not self.asserts and self.client_secret is None:
             raise ValueError("client_secret, signing_key or transit_key is missing: how shall the client prove itself?")
         if not self.probe:
             raise ValueError("probe must not be empty: there is no other proof of an access token")
+        if (self.grant == "password") is not bool(self.username and self.password):
+            raise ValueError('grant = "password" and the keys username and password go together')
+        if (self.grant == "refresh_token") is not (self.refresh_token is not None):
+            raise ValueError('grant = "refresh_token" and the key refresh_token go together')
+        if self.refresh_token is not None and self.refresh_token.source is not Source.VAULT:
+            raise ValueError("refresh_token is kept in Vault, since each use may replace it: {vault = ...}")
 
 
-UNBAKED = frozenset({"probe", "identity", "rest", "client_secret"})  # what changes no assertion and no token
+UNBAKED = frozenset(  # what changes no assertion, no token and no key
+    {"probe", "identity", "rest", "client_secret", "password", "refresh_token"}
+    | {"jwks_file", "jwks", "jwks_cache", "assertion_life"}
+)
 
 
 def misfits(keys: OAuthTargetKeys, options: AssertionKeys, lifetime: timedelta | None, longest: timedelta) -> str:

@@ -5,7 +5,7 @@ What an answer means for a credential is left to the kinds; transport and its fa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -13,18 +13,27 @@ from uuid import uuid4
 import msgspec
 from anyio import to_thread
 
-from rotator.ports import Accepted, Clock, MinterRefused, Refused, Rejected, Transient, Unknown, Verdict
-from rotator.providers import oauth_trial
-from rotator.providers.assertion import ASSERTION_TYPE, Assertion, Form, draft, forged, signed
-from rotator.providers.auth import Bearer, Keyring, Minter
-from rotator.providers.http import Broken, Http, Unsendable
+from rotator.ports import Accepted, Clock, Holding, MinterRefused, Refused, Rejected, Transient, Unknown, Verdict
+from rotator.providers import oauth_control, oauth_trial
+from rotator.providers.assertion import ASSERTION_TYPE, Assertion, Form, draft, signed
+from rotator.providers.auth import Auth, Bearer, Keyring, Minter, Shelf
+from rotator.providers.http import Answer, Broken, Http, Unsendable
 from rotator.providers.oauth_answer import Denied, Granted, granted, judged
-from rotator.providers.oauth_keys import AccessTokenKeys, AssertionKeys, ClientKeys, OAuthTargetKeys
+from rotator.providers.oauth_keys import (
+    AccessTokenKeys,
+    AssertionKeyKeys,
+    AssertionKeys,
+    ClientKeys,
+    OAuthTargetKeys,
+)  # fmt: skip
 from rotator.providers.signing import Algorithm, LocalSigner, PublicKey, Signer, public_key
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
 from rotator.rotation.reference import SecretRef
 from rotator.rotation.secret import Secret
+
+_CREDENTIALS = {"grant_type": "client_credentials"}  # RFC 6749, section 4.4.2
+_MINUTE = timedelta(minutes=1)  # the shortest life of an assertion that we present ourselves
 
 
 @dataclass(slots=True)
@@ -62,29 +71,38 @@ class OAuthSite:
             return self._keyring.transit(client.transit_key)
         if client.signing_key is None:
             raise Refused("this client has no signing key")
-        pem = await self._fetch(client.signing_key)
+        pem = await self.fetch(client.signing_key)
         known = self._signers.parsed.get(client.signing_key)
         if known is None or not known[0].matches(pem):
             known = pem, await to_thread.run_sync(LocalSigner, pem)
             self._signers.parsed[client.signing_key] = known
         return known[1]
 
-    async def _fetch(self, ref: SecretRef) -> Secret:
+    async def fetch(self, ref: SecretRef) -> Secret:
+        """The secret a reference points to. Raises Transient or Refused."""
         try:
             return await self._keyring.fetch(ref)
         except MinterRefused as fault:
             raise Refused(fault.reason) from None  # one client's trouble is not the whole target's
+
+    def shelf(self, path: str) -> Shelf:
+        """A document in Vault that is kept for others."""
+        return self._keyring.shelf(path)
 
     async def present_key(self, client: ClientKeys) -> PublicKey:
         """The public half of the key that would sign now."""
         return public_key(await (await self.signer(client)).public_pem())
 
     async def draft(self, client: ClientKeys, expires_at: datetime) -> Assertion:
-        """A new assertion, unsigned, that never outlives the server's maximum age."""
+        """A new assertion, unsigned, by the client's own key."""
+        return await self.draft_for(client, await self.present_key(client), expires_at)
+
+    async def draft_for(self, client: ClientKeys, key: PublicKey, expires_at: datetime) -> Assertion:
+        """A new assertion for whoever holds this key; it never outlives the server's maximum age."""
         now = self.clock.now()
         if self.keys.max_age is not None:
             expires_at = min(expires_at, now + self.keys.max_age)
-        certificate = await self._fetch(client.certificate) if client.certificate else None
+        certificate = await self.fetch(client.certificate) if client.certificate else None
         form = Form(
             client_id=client.client_id,
             audience=self.keys.aud,
@@ -96,25 +114,38 @@ class OAuthSite:
             typ=client.typ,
             backdate=client.backdate,
         )
-        return draft(form, await self.present_key(client), str(uuid4()), now, expires_at)
+        return draft(form, key, str(uuid4()), now, expires_at)
 
     async def seal(self, client: ClientKeys, assertion: Assertion) -> Secret:
         """The assertion, signed."""
         return await signed(assertion, await self.signer(client))
 
+    async def vouched(self, client: ClientKeys, signer: Signer | None = None) -> Secret:
+        """A fresh assertion that lives for a minute, to be presented by ourselves at once; by another `signer`."""
+        signer = signer or await self.signer(client)
+        key = public_key(await signer.public_pem())
+        return await signed(await self.draft_for(client, key, self.clock.now() + _MINUTE), signer)
+
     # calls
 
     async def exchange(
-        self, client: ClientKeys, assertion: Secret | None, wrong_secret: Secret | None = None
+        self,
+        client: ClientKeys,
+        assertion: Secret | None,
+        secret: Secret | None = None,
+        grant: Mapping[str, str | Secret] = _CREDENTIALS,
     ) -> Granted:
-        """A token request. Raises Denied, Transient when undecided, Refused for an answer that is no token."""
-        form: dict[str, str | Secret] = {"grant_type": "client_credentials"}
+        """A token request, with this `secret` instead of the client's own, for this `grant`.
+
+        Raises Denied, Transient when undecided, Refused for an answer that is no token.
+        """
+        form = dict(grant)
         if client.send_client_id or assertion is None:
             form["client_id"] = client.client_id
-        if wrong_secret is not None:
-            form["client_secret"] = wrong_secret
+        if secret is not None:
+            form["client_secret"] = secret
         elif client.client_secret is not None:
-            form["client_secret"] = await self._fetch(client.client_secret)
+            form["client_secret"] = await self.fetch(client.client_secret)
         if assertion is not None:
             form["client_assertion"] = assertion
             if client.send_assertion_type:
@@ -141,12 +172,16 @@ class OAuthSite:
         if not client.probe:
             return Accepted()
         try:
-            answer = await self._http.request("GET", client.probe, Bearer(access_token))
+            answer = await self.read(client.probe, Bearer(access_token))
         except Unsendable as fault:
             return Rejected(fault.reason, final=True)
         except (Transient, Refused) as fault:
             return Unknown(fault.reason, fault.retry_after)
         return judged(answer, client)
+
+    async def read(self, path: str, auth: Auth | None = None) -> Answer:
+        """Any path of the resource server. Raises as `Http.request` does."""
+        return await self._http.request("GET", path, auth)
 
     async def unguarded(self, client: ClientKeys) -> str:
         """Why the probe proves nothing, or nothing: it must refuse a caller without a token."""
@@ -161,26 +196,17 @@ class OAuthSite:
         """None: what expires by itself is written down nowhere."""
         return ()
 
+    async def inventory(self) -> tuple[Holding, ...] | None:
+        """Nobody tells: what expires by itself is written down nowhere."""
+        return None
+
     async def prune(self, owns: Callable[[str], bool], older_than: timedelta) -> int:
         """Nothing is left behind."""
         return 0
 
     async def control(self, credential: Credential) -> None:
         """The negative control: a client that cannot sign, or a wrong secret, must be refused. Raises Refused."""
-        client = options_of(credential)
-        if trouble := await self.unguarded(client):
-            raise Refused(trouble)
-        assertion = wrong_secret = None
-        if client.asserts:
-            true = await self.draft(client, self.clock.now() + timedelta(minutes=1))
-            assertion = forged(await self.seal(client, true), await self.seal(client, true.sibling(str(uuid4()))))
-        else:
-            wrong_secret = Secret(str(uuid4()))
-        try:
-            await self.exchange(client, assertion, wrong_secret)
-        except Denied:
-            return
-        raise Refused("this token endpoint accepts anyone: it gave a token to a client that proved nothing")
+        await oauth_control.control(self, options_of(credential))
 
     async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
         """What differs between the settings and what the server does, or says of itself."""
@@ -208,5 +234,11 @@ class OAuthSite:
 
 def options_of(credential: Credential) -> ClientKeys:
     """The credential's own keys, of whichever of our kinds it is."""
-    shape = AssertionKeys if credential.kind == "client-assertion" else AccessTokenKeys
-    return msgspec.convert(dict(credential.options), shape)
+    return msgspec.convert(dict(credential.options), _SHAPES[credential.kind])
+
+
+_SHAPES: dict[str, type[ClientKeys]] = {
+    "client-assertion": AssertionKeys,
+    "assertion-key": AssertionKeyKeys,
+    "oauth-token": AccessTokenKeys,
+}

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from rotator.ports import Minted, Refused, Verdict
 from rotator.providers.expiring import Expiring
-from rotator.providers.oauth_answer import Denied, missing_scopes
+from rotator.providers.oauth_answer import Denied, Granted, missing_scopes
 from rotator.providers.oauth_keys import AccessTokenKeys
 from rotator.providers.oauth_site import OAuthSite
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
-
-_MINUTE = timedelta(minutes=1)  # the shortest life of the assertion that asks for the token
 
 
 class AccessToken(Expiring):
@@ -27,21 +26,39 @@ class AccessToken(Expiring):
     async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
         """Ask for a token: with the secret, a fresh assertion, or both. Its life is the server's to decide.
 
-        Raises Refused when the client is refused, or the scope is not granted.
+        Raises Refused when the client or its user is refused, or the scope is not granted.
         """
-        client, site = self._options, self._site
-        assertion = None
-        if client.asserts:
-            assertion = await site.seal(client, await site.draft(client, site.clock.now() + _MINUTE))
         try:
-            granted = await site.exchange(client, assertion)
+            granted = await self._ask(await self._grant())
         except Denied as refusal:
             raise Refused(refusal.reason) from None
-        if lacking := missing_scopes(client, granted, echoes=site.keys.echoes_scope):
+        if lacking := missing_scopes(self._options, granted, echoes=self._site.keys.echoes_scope):
             raise Refused(lacking)
+        return self._minted(name, granted, expires_at)
+
+    async def _ask(self, grant: Mapping[str, str | Secret]) -> Granted:
+        """A token request in which the client proves itself by all it has."""
+        assertion = await self._site.vouched(self._options) if self._options.asserts else None
+        return await self._site.exchange(self._options, assertion, grant=grant)
+
+    async def _grant(self) -> Mapping[str, str | Secret]:
+        """What the request asks for (RFC 6749, sections 4.3.2 and 4.4.2)."""
+        options = self._options
+        if options.password is None:
+            return {"grant_type": options.grant}
+        password = await self._site.fetch(options.password)
+        return {"grant_type": options.grant, "username": options.username, "password": password}
+
+    def _minted(self, name: str, granted: Granted, expires_at: datetime | None) -> Minted:
+        client = self._options
         end = granted.asked_at + granted.life if granted.life else expires_at
         scope = " ".join(sorted(granted.scopes or client.scopes))
-        beside = {"token_type": "Bearer", "scope": scope, "client_id": client.client_id, "resource_url": site.keys.url}
+        beside = {
+            "token_type": "Bearer",
+            "scope": scope,
+            "client_id": client.client_id,
+            "resource_url": self._site.keys.url,
+        }
         return Minted(Token(name, name, "", granted.asked_at, end), granted.access_token, beside)
 
     async def verify(self, token: Token, secret: Secret) -> Verdict:

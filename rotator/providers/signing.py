@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
+    NoEncryption,
+    PrivateFormat,
     PublicFormat,
     load_pem_private_key,
     load_pem_public_key,
@@ -30,6 +32,7 @@ from rotator.ports import Refused
 from rotator.rotation.secret import Secret
 
 FEWEST_BITS = 2048  # RFC 7518, sections 3.3 and 3.5
+_RSA, _EC = ("e", "kty", "n"), ("crv", "kty", "x", "y")  # what makes a key, by RFC 7638
 
 
 class Algorithm(StrEnum):
@@ -100,11 +103,33 @@ def public_key(pem: str) -> PublicKey:
         raise Refused("the public key cannot be read") from None
     if isinstance(key, rsa.RSAPublicKey):
         check_fit(Algorithm.PS256, key)
-        return PublicKey(key, _thumbprint(RSAAlgorithm.to_jwk(key, as_dict=True), ("e", "kty", "n")))
+        return PublicKey(key, _thumbprint(RSAAlgorithm.to_jwk(key, as_dict=True), _RSA))
     if isinstance(key, ec.EllipticCurvePublicKey):
         check_fit(Algorithm.ES256, key)
-        return PublicKey(key, _thumbprint(ECAlgorithm.to_jwk(key, as_dict=True), ("crv", "kty", "x", "y")))
+        return PublicKey(key, _thumbprint(ECAlgorithm.to_jwk(key, as_dict=True), _EC))
     raise Refused("the signing key is neither RSA nor EC")
+
+
+def make_key(algorithm: Algorithm, bits: int) -> Secret:
+    """A new private key as PEM (PKCS 8); `bits` of an RSA key. It takes up to a second: call it in a worker thread."""
+    made: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+    if algorithm is Algorithm.ES256:
+        made = ec.generate_private_key(ec.SECP256R1())
+    else:
+        made = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    check_fit(algorithm, made.public_key())
+    return Secret(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode().strip())
+
+
+def public_jwk(key: PublicKey, algorithm: Algorithm) -> dict[str, str]:
+    """The public half as a JWK (RFC 7517), for signatures of this algorithm; `kid` is its thumbprint."""
+    told = json.loads(_jwk(key.key))
+    members = _RSA if isinstance(key.key, rsa.RSAPublicKey) else _EC
+    return {**{name: told[name] for name in members}, "kid": key.thumbprint, "use": "sig", "alg": algorithm.value}
+
+
+def _jwk(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> str:
+    return RSAAlgorithm.to_jwk(key) if isinstance(key, rsa.RSAPublicKey) else ECAlgorithm.to_jwk(key)
 
 
 def check_fit(algorithm: Algorithm, key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> None:

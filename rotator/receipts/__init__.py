@@ -7,8 +7,8 @@ only against a head noted elsewhere. The daemon logs its head for that purpose, 
 from __future__ import annotations
 
 from rotator.receipts.book import Book, ReceiptsError
-from rotator.receipts.chain import START, Finding, Verdict, verify
+from rotator.receipts.chain import START, Finding, Verdict, parse, verify
 from rotator.receipts.keeping import keep
 from rotator.receipts.writer import Receipts
 
-__all__ = ["START", "Book", "Finding", "Receipts", "ReceiptsError", "Verdict", "keep", "verify"]
+__all__ = ["START", "Book", "Finding", "Receipts", "ReceiptsError", "Verdict", "keep", "parse", "verify"]

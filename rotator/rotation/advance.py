@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from rotator.rotation import attempts, backoff
+from rotator.rotation import adopt, attempts, backoff, pause, undo
 from rotator.rotation import events as ev
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, Published, Record
 from rotator.rotation.retire import left_behind
@@ -64,12 +64,16 @@ def _published(record: Record, event: ev.Published) -> Record:
         place=place,
         target=record.target,
         policy=record.policy,
+        beside=candidate.beside,
+        reused=record.undo is not None,
     )
     return replace(
         record,
         phase=Phase.PUBLISHED,
         current=current,
-        predecessor=left_behind(record),
+        predecessor=record.current if record.undo else left_behind(record),
+        retired=None,
+        undo=None,
         ends_at=None,
         grace_ends=event.grace_ends,
         candidate=None,
@@ -84,11 +88,15 @@ def _published(record: Record, event: ev.Published) -> Record:
 
 
 def _fenced(record: Record, event: ev.Fenced) -> Record:
+    if record.undo:
+        return undo.failed(record, event.at, record.abandoned)
     return replace(record, phase=Phase.REJECTED, abandoned="", expected_version=None, verified_at=None, retry_at=None)
 
 
 def _deferred(record: Record, event: ev.Deferred) -> Record:
-    return replace(record, retry_at=event.until, evidence=event.reason, failure=None)
+    """What allowed the end of a predecessor stays its evidence, though the end takes a while to be noticed."""
+    evidence = record.evidence if record.phase is Phase.CONDEMNED else event.reason
+    return replace(record, retry_at=event.until, evidence=evidence, failure=None)
 
 
 def _condemned(record: Record, event: ev.Condemned) -> Record:
@@ -114,7 +122,16 @@ def _disproved(record: Record, event: ev.Disproved) -> Record:
 
 
 def _retired(record: Record, event: ev.Retired) -> Record:
-    return replace(record, predecessor=None, ends_at=None, evidence=event.proof, failures=0, retry_at=None)
+    retired = None if record.emergency else record.predecessor  # after an emergency it counts as leaked
+    return replace(
+        record,
+        predecessor=None,
+        retired=retired,
+        ends_at=None,
+        evidence=event.proof,
+        failures=0,
+        retry_at=None,
+    )
 
 
 def _swept(record: Record, event: ev.Swept) -> Record:
@@ -184,4 +201,10 @@ _ADVANCE: dict[type[ev.Event], Callable[[Record, Any], Record]] = {
     ev.PutOnHold: _put_on_hold,
     ev.Released: _released,
     ev.Faulted: _faulted,
+    ev.Paused: pause.paused,
+    ev.Unpaused: pause.unpaused,
+    ev.UndoBegun: undo.begun,
+    ev.Restored: undo.restored,
+    ev.UndoFailed: undo.given_up,
+    ev.Adopted: adopt.adopted,
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from rotator.rotation.pause import pause_on
 from rotator.rotation.record import Phase, Record
 
 
@@ -28,6 +29,10 @@ class Answer(StrEnum):
     FAILED = "failed"  # tried and given up for now
     HELD = "held"
     AWAITING = "awaiting"  # a person must act first
+    PAUSED = "paused"  # an operator wants nothing to begin or end
+
+
+_AT_REST = frozenset({Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED})  # from here only a new rotation would help
 
 
 def answer(record: Record, ask: Ask) -> Answer:
@@ -36,9 +41,11 @@ def answer(record: Record, ask: Ask) -> Answer:
         return Answer.HELD
     if record.phase is Phase.AWAITING:
         return Answer.AWAITING
-    fresh = record.current is not None and record.current.at >= ask.at
+    fresh = record.current is not None and record.current.at >= ask.at and not record.current.reused
     if fresh:
         return Answer.DONE if record.phase is Phase.SETTLED else Answer.PUBLISHED
+    if pause_on(record, ask.at) and record.phase in _AT_REST and not ask.emergency:
+        return Answer.PAUSED
     if record.phase is Phase.PUBLISHED and not ask.emergency:
         return Answer.IN_GRACE
     if record.phase is Phase.SETTLED and record.failure and record.failure.at >= ask.at and record.retry_at:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from rotator.rotation import backoff
+from rotator.rotation import backoff, undo
 from rotator.rotation import events as ev
 from rotator.rotation.mints import authorise
 from rotator.rotation.record import Failure, Phase, Record
@@ -92,6 +92,8 @@ def staged(record: Record, event: ev.Staged) -> Record:
         candidate=event.candidate,
         slot_version=event.candidate.slot_version,
         slot_full=True,
+        sends=record.sends - 1 if event.brought else record.sends,
+        mints=record.mints[:-1] if event.brought else record.mints,
         uncertain=False,
         retry_at=None,
     )
@@ -152,5 +154,7 @@ def _give_up(record: Record, at: datetime, failure: Failure | None) -> Record:
 
 def reject(record: Record, at: datetime, step: str, reason: str) -> Record:
     """The candidate will be burned."""
+    if record.undo:  # the candidate is the predecessor: never burned
+        return undo.failed(record, at, reason)
     failure = Failure(step, reason, at)
     return replace(record, phase=Phase.REJECTED, failure=failure, awaiting="", uncertain=False, retry_at=None)

@@ -55,6 +55,7 @@ class Limits:
     mints_per_day: int = 6
     day: timedelta = timedelta(hours=24)  # shorter for values that live for minutes
     settle: timedelta = timedelta(seconds=10)  # the target may take this long to accept, or to have done, a change
+    spread: timedelta = timedelta(0)  # ... and may go on for this long with what it read before (a cached key set)
     proof_life: timedelta = timedelta(seconds=60)  # a proof older than this is made again before publishing
     poll: timedelta = timedelta(minutes=1)  # between two looks whether a person has done it
     remind: timedelta = timedelta(hours=24)  # between two reminders of what a person has to do

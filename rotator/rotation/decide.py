@@ -9,7 +9,8 @@ from rotator.rotation import retire, why
 from rotator.rotation.ask import Ask, wanted
 from rotator.rotation.credential import Credential
 from rotator.rotation.mints import may_mint, minted
-from rotator.rotation.record import HoldReason, Phase, Record
+from rotator.rotation.pause import pause_on, words
+from rotator.rotation.record import HoldReason, Pause, Phase, Record
 from rotator.rotation.steps import (
     Act,
     Burn,
@@ -23,6 +24,7 @@ from rotator.rotation.steps import (
     Poll,
     Publish,
     Request,
+    Restore,
     Revoke,
     Step,
     Sweep,
@@ -32,7 +34,7 @@ from rotator.rotation.steps import (
 
 _IN_FLIGHT = frozenset(
     {
-        *(Phase.REQUESTED, Phase.AWAITING, Phase.STAGED, Phase.INSTALLED, Phase.VERIFIED),
+        *(Phase.UNDOING, Phase.REQUESTED, Phase.AWAITING, Phase.STAGED, Phase.INSTALLED, Phase.VERIFIED),
         *(Phase.PUBLISHED, Phase.REJECTED),
     }
 )
@@ -63,23 +65,34 @@ def _settled(credential: Credential, record: Record, now: datetime, ask: Ask | N
     hit = why.due(credential, record, now, ask)
     if hit is None:
         return _idle(credential, record, now)
+    asked = ask if wanted(record, ask) else None
+    emergency = bool(asked and asked.emergency)
+    if (pause := pause_on(record, now)) and not emergency:
+        return _idle(credential, record, now, pause)
     limits = credential.limits
     if minted(credential, record, now) >= limits.mints_per_day:
         day = f"{limits.day.total_seconds() / 3600:.3g} h"
         text = f"{len(record.mints)} mints in {day}, {limits.mints_per_day} allowed; last: {_trouble(record)}"
         return Hold(HoldReason.MINT_BUDGET, text)
     reason, detail = hit
-    asked = ask if wanted(record, ask) else None
-    return Request(reason, detail, asked.by if asked else "", bool(asked and asked.emergency))
+    return Request(reason, detail, asked.by if asked else "", emergency)
 
 
-def _idle(credential: Credential, record: Record, now: datetime) -> Step:
-    due, ends_at = why.next_due(credential, record), record.ends_at
+def _idle(credential: Credential, record: Record, now: datetime, pause: Pause | None = None) -> Step:
+    due, ends_at = pause.until if pause else why.next_due(credential, record), record.ends_at
     if ends_at is not None and ends_at <= now:
         return Revoke()
     if ends_at is not None and (due is None or ends_at < due):
         return Wait(ends_at, "the predecessor ends by expiry")
+    if pause:
+        return Wait(due, words(pause))
     return Wait(due, f"due at {due:%FT%TZ}" if due else "never due by its schedule")
+
+
+def _undoing(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+    if record.ready_at and now < record.ready_at:
+        return Wait(record.ready_at, "a revocation of the value before may still be on its way")
+    return Restore()
 
 
 def _requested(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
@@ -95,7 +108,8 @@ def _awaiting(credential: Credential, record: Record, now: datetime, ask: Ask | 
     reminder = (record.reminded_at or now) + credential.limits.remind
     if reminder <= now:
         return Poll(remind=True)
-    return Poll(remind=False) if record.candidate else Wait(reminder, _for_person(record))
+    done = ask is not None and record.reminded_at is not None and record.reminded_at < ask.at  # somebody says so
+    return Poll(remind=False) if record.candidate or done else Wait(reminder, _for_person(record))
 
 
 def _staged(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
@@ -121,12 +135,17 @@ def _published(credential: Credential, record: Record, now: datetime, ask: Ask |
         return Sweep(record.strays)
     if record.emergency:
         return Condemn()
+    if pause := pause_on(record, now):
+        return Wait(pause.until, words(pause))
     earliest = retire.earliest(credential.retire, record.current.at, emergency=False, promised=record.grace_ends)
     return Wait(earliest, "predecessor in grace") if now < earliest else Condemn()
 
 
 def _condemned(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
-    return Revoke() if record.predecessor else Sweep(record.strays)
+    if record.predecessor is None:
+        return Sweep(record.strays)
+    pause, emergency = pause_on(record, now), record.emergency or bool(ask and ask.emergency)
+    return Wait(pause.until, words(pause)) if pause and not emergency else Revoke()
 
 
 def _rejected(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
@@ -135,6 +154,7 @@ def _rejected(credential: Credential, record: Record, now: datetime, ask: Ask | 
 
 _DECIDE: dict[Phase, Callable[[Credential, Record, datetime, Ask | None], Wait | Act]] = {
     Phase.SETTLED: _settled,
+    Phase.UNDOING: _undoing,
     Phase.REQUESTED: _requested,
     Phase.AWAITING: _awaiting,
     Phase.STAGED: _staged,

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from rotator.rotation.commands import Adopted as Adopted
+from rotator.rotation.commands import Paused as Paused
+from rotator.rotation.commands import Restored as Restored
+from rotator.rotation.commands import UndoBegun as UndoBegun
+from rotator.rotation.commands import UndoFailed as UndoFailed
+from rotator.rotation.commands import Unpaused as Unpaused
 from rotator.rotation.credential import Place
 from rotator.rotation.person import Awaited as Awaited
 from rotator.rotation.person import Escalated as Escalated
@@ -41,10 +47,11 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """The candidate is durable in the private slot."""
+    """The candidate is durable in the private slot. `brought`: by a person, so that nothing was minted."""
 
     at: datetime
     candidate: Candidate
+    brought: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ class Installed:
 
     at: datetime
     token: Token
-    ready_at: datetime
+    ready_at: datetime | None
     cut_over_at: datetime | None = None
 
 
@@ -199,4 +206,5 @@ _Minting = Requested | Resumed | Staged | MintLost | NotMinted | MintRefused | I
 _Publishing = Verified | Rejected | Overtaken | Published | Fenced
 _Retiring = Deferred | Condemned | LeftToExpire | Disproved | Retired | Burned | Swept | Faulted
 _Personal = Escalated | Awaited | Polled | Reminded | PutOnHold | Released
-Event = _Minting | _Publishing | _Retiring | _Personal
+_Commanded = Paused | Unpaused | UndoBegun | Restored | UndoFailed | Adopted
+Event = _Minting | _Publishing | _Retiring | _Personal | _Commanded

@@ -14,6 +14,7 @@ class Phase(StrEnum):
     """A fact that is already true, and journalled."""
 
     SETTLED = "settled"
+    UNDOING = "undoing"  # an operator takes the last rotation back
     REQUESTED = "requested"
     AWAITING = "awaiting"  # a person has to act
     STAGED = "staged"
@@ -35,6 +36,7 @@ class Why(StrEnum):
     EXPIRING = "expiring"
     POLICY = "policy_changed"
     AGED = "aged"
+    UNDO = "undo"  # no check: an operator took a rotation back
 
 
 class HoldReason(StrEnum):
@@ -67,6 +69,7 @@ class Candidate:
     fingerprint: str
     slot_version: int
     pending: bool = False  # made here, and the target was not told of it yet
+    beside: tuple[str, ...] = ()  # keys of what is published beside the value
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,8 @@ class Published:
     place: Place
     target: str
     policy: str
+    beside: tuple[str, ...] = ()  # keys of what was published beside the value
+    reused: bool = False  # adopted, or put back by an undo: not the new value that `rotate now` asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,25 @@ class Held:
     text: str
     phase: Phase
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """An operator's word that nothing is to begin or end. `until` None: until it is resumed."""
+
+    by: str
+    at: datetime
+    reason: str = ""
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """An undo under way, and the phase to go back to when it fails."""
+
+    by: str
+    at: datetime
+    back: Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +159,7 @@ class Record:
     abandoned: str = ""
     current: Published | None = None
     predecessor: Published | None = None
+    retired: Published | None = None  # the last predecessor that ended, until the next publication
     grace_ends: datetime | None = None  # as promised at publication; settings may only extend it
     ends_at: datetime | None = None  # when the predecessor is dead by its own date, being of a kind nobody can revoke
     condemned_at: datetime | None = None
@@ -143,6 +168,8 @@ class Record:
     slot_full: bool = False
     strays: bool = False  # something of ours may live that no field here names
     held: Held | None = None
+    paused: Pause | None = None  # it may be over: pause.py says
+    undo: Undo | None = None
     failures: int = 0  # of steps, since one got through that mattered
     given_up: int = 0  # rotations in a row
     retry_at: datetime | None = None
@@ -158,4 +185,4 @@ class Record:
     @property
     def live(self) -> int:
         """How many tokens of ours we believe to be alive."""
-        return sum(x is not None for x in (self.candidate, self.current, self.predecessor))
+        return len({x.token.id for x in (self.candidate, self.current, self.predecessor) if x})

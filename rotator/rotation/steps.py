@@ -124,6 +124,13 @@ class Sweep:
 
 
 @dataclass(frozen=True, slots=True)
+class Restore:
+    """Bring the value before back: take its revocation back where there is one, and read it from Vault."""
+
+    effect: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """Stop and call a person."""
 
@@ -146,6 +153,7 @@ Act = (
     | Revoke
     | Burn
     | Sweep
+    | Restore
     | Hold
 )
 Step = Wait | Act

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from rotator.rotation import retire, why
+from rotator.rotation import pause, retire, why
 from rotator.rotation.credential import Credential
 from rotator.rotation.decide import next_step
 from rotator.rotation.record import Phase, Record
@@ -28,6 +28,7 @@ class Summary:
     next: str
     trouble: str
     holder: str = ""
+    operator_pause: str = ""  # who paused it, until when, and why
 
 
 def summarise(credential: Credential, record: Record | None, now: datetime, holder: str = "") -> Summary:
@@ -50,6 +51,7 @@ def summarise(credential: Credential, record: Record | None, now: datetime, hold
         next=words(step),
         trouble=trouble,
         holder=holder,
+        operator_pause=pause.words(paused) if (paused := pause.pause_on(record, now)) else "",
     )
 
 
@@ -69,6 +71,7 @@ def words(step: Step) -> str:
 
 _PHASES = {
     Phase.SETTLED: "Settled: one value is published, nothing is in flight.",
+    Phase.UNDOING: "Undoing: {predecessor} is brought back, to be published again.",
     Phase.REQUESTED: "Requested: a mint under {mint} is authorised; it may or may not have happened.",
     Phase.AWAITING: "Awaiting: a person has to act since {since}. What to do: {awaiting}",
     Phase.STAGED: "Staged: {candidate} is minted and kept in the private slot; it is not proven yet.",
@@ -87,21 +90,11 @@ def explain(credential: Credential, record: Record | None, now: datetime, holder
         yield "Nothing was ever done for this credential."
         record = Record("")
     else:
-        yield _PHASES[record.phase].format(
-            mint=record.mint_name,
-            candidate=record.candidate.token.id if record.candidate else "the candidate",
-            current=record.current.token.id if record.current else "the value",
-            predecessor=record.predecessor.token.id if record.predecessor else "none",
-            expected=record.expected_version,
-            attempt=record.attempt,
-            awaiting=record.awaiting,
-            since=f"{record.awaiting_since:%F %T}Z" if record.awaiting_since else "an unknown time",
-            apart=", and until it is published consumers hold the old value, which is refused"
-            if _apart(record)
-            else "",
-        )
+        yield stands(record)
     yield from _published(record)
     yield from _rotation(credential, record)
+    if paused := pause.pause_on(record, now):
+        yield f"P{pause.words(paused)[1:]}."
     yield from _trouble(record)
     if holder:
         yield f"{holder} works on it now."
@@ -109,6 +102,21 @@ def explain(credential: Credential, record: Record | None, now: datetime, holder
     due = why.next_due(credential, record)
     if due and record.phase is Phase.SETTLED:
         yield f"By its schedule it is due at {due:%F %T}Z."
+
+
+def stands(record: Record) -> str:
+    """The phase in a sentence."""
+    return _PHASES[record.phase].format(
+        mint=record.mint_name,
+        candidate=record.candidate.token.id if record.candidate else "the candidate",
+        current=record.current.token.id if record.current else "the value",
+        predecessor=record.predecessor.token.id if record.predecessor else "none",
+        expected=record.expected_version,
+        attempt=record.attempt,
+        awaiting=record.awaiting,
+        since=f"{record.awaiting_since:%F %T}Z" if record.awaiting_since else "an unknown time",
+        apart=", and until it is published consumers hold the old value, which is refused" if _apart(record) else "",
+    )
 
 
 def _apart(record: Record) -> bool:
@@ -127,7 +135,9 @@ def _published(record: Record) -> Iterator[str]:
 
 
 def _rotation(credential: Credential, record: Record) -> Iterator[str]:
-    if record.requested_at and record.why:
+    if record.undo:
+        yield f"{record.undo.by} takes the rotation before back since {record.undo.at:%F %T}Z."
+    elif record.requested_at and record.why:
         who = f", asked by {record.asked_by}" if record.asked_by else ""
         when = f"{record.requested_at:%F %T}Z"
         yield f"Rotation {record.rotation} was requested at {when} because: {record.why.value}{who}."

@@ -9,7 +9,8 @@ from enum import StrEnum
 
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Place
-from rotator.rotation.record import Candidate, Record, Token
+from rotator.rotation.pause import words as pause_words
+from rotator.rotation.record import Candidate, Published, Record, Token
 
 
 class Severity(StrEnum):
@@ -58,6 +59,12 @@ _WORDS: dict[type[ev.Event], tuple[str, Severity, str]] = {
     ev.PutOnHold: ("credential.held", _E, "held: {text}"),
     ev.Released: ("credential.released", _W, "released by {by}"),
     ev.Faulted: ("step.faulted", _W, "{step}: {reason}"),
+    ev.Paused: ("credential.paused", _W, "{pause}"),
+    ev.Unpaused: ("credential.unpaused", _W, "resumed by {by}"),
+    ev.UndoBegun: ("undo.begun", _W, "{by} takes the last rotation back: rotation {rotation} publishes {old} again"),
+    ev.Restored: ("candidate.restored", _W, "{token} is in hand again"),
+    ev.UndoFailed: ("undo.failed", _E, "the rotation is not taken back: {reason}"),
+    ev.Adopted: ("value.adopted", _W, "{token} at {place} adopted by {by}: it is ours to rotate, and to revoke later"),
     ev.Resumed: ("record.resumed", _I, "resumed"),
 }
 
@@ -84,6 +91,8 @@ def _around(before: Record, after: Record) -> dict[str, object]:
         **_bound(after),
         "token": holder.token.id if holder else "the candidate",
         "predecessor": before.predecessor.token.id if before.predecessor else "none",
+        "old": after.predecessor.token.id if after.predecessor else "none",
+        "pause": pause_words(after.paused) if after.paused else "",
         "place": str(after.place or ""),
         "mint_name": before.mint_name,
         "apart": "",
@@ -91,7 +100,7 @@ def _around(before: Record, after: Record) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, Candidate):
+    if isinstance(value, Candidate | Published):
         return value.token.id
     if isinstance(value, Token):
         return value.id

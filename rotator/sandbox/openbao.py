@@ -56,7 +56,11 @@ class OpenBao:
         self.leader = leader
         self.root: Secret = leader.root if leader else Secret("not-initialised")
         self._key: Secret = leader._key if leader else self.root
-        self._port, self._cluster_port = _free_port(), _free_port()
+        self._alone = leader is None
+        if leader:
+            leader._alone = False  # from now on it may wake up as a standby
+        self._port, self.cluster_port = _free_port(), _free_port()
+        self.advertised = self.cluster_port  # where other nodes look for this one: a test may stand in between
         self._process: subprocess.Popen[bytes] | None = None
         self.directory = Path(tempfile.mkdtemp(prefix="rotator-openbao-"))
         self.log = self.directory / "server.log"
@@ -144,7 +148,7 @@ class OpenBao:
     def unseal(self) -> None:
         """Unseal and wait until the server is ready for requests, as the active node or as a standby."""
         self.call("PUT", "sys/unseal", {"key": self._key})
-        self._wait("sys/health?standbyok=true" if self.leader else "sys/health", "become ready")
+        self._wait("sys/health" if self._alone else "sys/health?standbyok=true", "become ready")
 
     # --- set-up -----------------------------------------------------------------------------------------------------
 
@@ -196,12 +200,12 @@ class OpenBao:
             raft.mkdir(exist_ok=True)
             place = {"path": str(raft), "node_id": f"node-{self._port}", "performance_multiplier": "1"}
         here = f"127.0.0.1:{self._port}"
-        listener = {"address": here, "cluster_address": f"127.0.0.1:{self._cluster_port}", "tls_disable": True}
+        listener = {"address": here, "cluster_address": f"127.0.0.1:{self.cluster_port}", "tls_disable": True}
         return {
             "storage": {self.storage.value: place},
             "listener": [{"tcp": listener}],
             "api_addr": f"http://{here}",
-            "cluster_addr": f"https://127.0.0.1:{self._cluster_port}",
+            "cluster_addr": f"https://127.0.0.1:{self.advertised}",
         }
 
     def _initialise(self) -> None:

@@ -163,7 +163,7 @@ class World:
             },
             "defaults": sections.get("defaults", {}),
             "credentials": self.credentials,
-        } | {name: sections[name] for name in ("status", "audit") if name in sections}
+        } | {name: sections[name] for name in ("status", "audit", "hooks", "ping", "tracing") if name in sections}
         path: Path = self.folder / sections.get("file", {}).get("name", "rotator.toml")
         path.write_text(to_toml(document))
         return path
@@ -185,7 +185,7 @@ def to_toml(document: dict[str, Any]) -> str:
     """A settings document as TOML: tables, and inline tables below the second level."""
     lines: list[str] = []
     for section, content in document.items():
-        groups = content.items() if section in ("targets", "credentials") else [("", content)]
+        groups = content.items() if section in ("targets", "credentials", "hooks") else [("", content)]
         for name, table in groups:
             lines.append(f'[{section}."{name}"]' if name else f"[{section}]")
             lines += [f"{key} = {_inline(value)}" for key, value in table.items()]

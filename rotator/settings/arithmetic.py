@@ -39,10 +39,12 @@ def clashes(credential: Credential, daemon: Daemon) -> Iterator[Clash]:
     yield from _pace(credential, daemon, shortest)
     if credential.lifetime is not None:
         yield from _life(credential, credential.lifetime, longest)
-    if grace(credential) >= shortest:
+    stay, spread = grace(credential), 2 * credential.limits.spread  # until it is known, and until it is forgotten
+    if stay + spread >= shortest:
+        cached = f" and {spell(spread)} pass in the target's cache" if spread else ""
         yield Clash(
             ("retire", _schedule_key(credential)),
-            f"the predecessor may stay for {spell(grace(credential))} ({_grace_key(credential)}), but the next rotation"
+            f"the predecessor may stay for {spell(stay)} ({_grace_key(credential)}){cached}, but the next rotation"
             f" can come after {spell(shortest)}: shorten it, or rotate less often",
         )
 

@@ -8,14 +8,25 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
-from rotator.rotation.credential import AtDeadline, Credential, Limits, OnForeign, Place, Retirement
+from rotator.rotation.credential import Credential, OnForeign, Place
 from rotator.rotation.schedule import Every, FractionOfLife, Schedule
 from rotator.settings.arithmetic import quickened
 from rotator.settings.faults import WrongValueError, quoted, suggest
 from rotator.settings.kinds import Kind, own_keys, read_struct, written
 from rotator.settings.model import Target
+from rotator.settings.patience import read_limits, read_retirement
 from rotator.settings.section import Section
-from rotator.settings.values import Reader, duration, flag, one_of, real, sort_of, span, text, vault_path, whole, word
+from rotator.settings.values import (
+    Reader,
+    flag,
+    one_of,
+    real,
+    sort_of,
+    span,
+    text,
+    vault_path,
+    word,
+)
 
 T = TypeVar("T")
 
@@ -69,6 +80,7 @@ def read_credential(section: Section, name: str, known: Known, defaults: Section
     kind = _kind(section, known, known.families.get(target))
     lifetime = section.take("lifetime", _lifetime, kind.lifetime if kind else timedelta(days=90))
     schedule = _schedule(section, defaults)
+    options = read_struct(section, kind.options) if kind else None
     credential = Credential(
         name=name,
         kind=kind.name if kind else "",
@@ -77,12 +89,12 @@ def read_credential(section: Section, name: str, known: Known, defaults: Section
         key=section.take("key", _key, kind.key if kind else "token"),
         schedule=schedule,
         lifetime=lifetime,
-        retire=_retirement(section, kind),
-        limits=_limits(section, home.settle if home else Limits().settle),
+        retire=read_retirement(section, kind, options),
+        limits=read_limits(section, home, kind, options),
         on_foreign=section.take("on_foreign", one_of(OnForeign), OnForeign.HOLD),
         describe=section.take("describe", flag, True),
         labels=section.take("labels", _labels, {}),
-        options=_options(section, kind),
+        options=written(options) if options is not None else {},
         unbaked=kind.unbaked if kind else frozenset(),
     )
     if kind is not None and kind.expires:
@@ -109,11 +121,6 @@ def _kind(section: Section, known: Known, family: str | None) -> Kind | None:
     return fitting.get(asked) if asked else next(iter(fitting.values())) if len(fitting) == 1 else None
 
 
-def _options(section: Section, kind: Kind | None) -> dict[str, object]:
-    shape = read_struct(section, kind.options) if kind else None
-    return written(shape) if shape is not None else {}
-
-
 def _lifetime(value: object) -> timedelta | None:
     return None if value == _NEVER else span(_MINUTE)(value)
 
@@ -132,37 +139,6 @@ def _labels(value: object) -> dict[str, str]:
         if not isinstance(given, str) or not _LABEL.fullmatch(given):
             raise WrongValueError(f"`{label}` must be a string of up to 64 letters, digits, blanks and . _ / @ : -")
     return dict(value)
-
-
-def _retirement(section: Section, kind: Kind | None) -> Retirement:
-    if kind is not None and kind.expires:
-        if section.has("retire"):
-            section.fault("retire", f"does nothing for `{kind.name}`: each value ends at its own expiry")
-        return Retirement(after=timedelta(0))
-    given = section.inner("retire")
-    if given is None:
-        return Retirement()
-    retirement = Retirement(
-        after=given.take("after", duration, timedelta(hours=1)),
-        quiet=given.take("quiet", span(_MINUTE), None),
-        deadline=given.take("deadline", span(_MINUTE), None),
-        at_deadline=given.take("at_deadline", one_of(AtDeadline), AtDeadline.REVOKE),
-    )
-    section.close(given)
-    return retirement
-
-
-def _limits(section: Section, settle: timedelta) -> Limits:
-    given = section.inner("limits")
-    if given is None:
-        return Limits(settle=settle)
-    limits = Limits(
-        mints_per_rotation=given.take("mints_per_rotation", whole(1, 10), 3),
-        mints_per_day=given.take("mints_per_day", whole(1, 10_000), 6),
-        settle=settle,
-    )
-    section.close(given)
-    return limits
 
 
 def _schedule(section: Section, defaults: Section | None) -> Schedule:

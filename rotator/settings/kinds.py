@@ -44,7 +44,15 @@ class Kind(Protocol):
     @property
     def key(self) -> str: ...
     @property
-    def lifetime(self) -> timedelta: ...
+    def cuts(self) -> Callable[[Any], bool]: ...
+    @property
+    def claims(self) -> Callable[[Credential], frozenset[str]]: ...
+    @property
+    def lifetime(self) -> timedelta | None: ...
+    @property
+    def grace(self) -> Callable[[Any], timedelta]: ...
+    @property
+    def spread(self) -> Callable[[Any], timedelta]: ...
 
 
 @cache
@@ -63,9 +71,12 @@ def read_struct(section: Section, shape: type[S]) -> S | None:
     before = len(section.source.book.faults)
     insecure = section.table.get("allow_insecure_http") is True
     for field in _fields(shape):
-        reader = _url(insecure) if field.encode_name == "url" else _reader(field.type)
-        ask = section.need if field.required else section.take
-        value = ask(field.encode_name, reader, _ABSENT)
+        if inner := _inner(field.type):
+            value = _read_inner(section, field.encode_name, inner)
+        else:
+            reader = _url(insecure) if field.encode_name == "url" else _reader(field.type)
+            ask = section.need if field.required else section.take
+            value = ask(field.encode_name, reader, _ABSENT)
         if value is not _ABSENT:
             values[field.name] = value
     if len(section.source.book.faults) > before:
@@ -75,6 +86,21 @@ def read_struct(section: Section, shape: type[S]) -> S | None:
     except (ValueError, TypeError) as fault:
         _place(section, str(fault), values)
         return None
+
+
+def _inner(wanted: Any) -> type[msgspec.Struct] | None:
+    """The struct of a key that is a table of its own."""
+    members = (wanted, *get_args(wanted))
+    return next((each for each in members if isinstance(each, type) and issubclass(each, msgspec.Struct)), None)
+
+
+def _read_inner(section: Section, key: str, shape: type[msgspec.Struct]) -> Any:
+    part = section.inner(key)
+    if part is None:
+        return _ABSENT
+    value = read_struct(part, shape)
+    section.close(part)
+    return _ABSENT if value is None else value
 
 
 def written(value: msgspec.Struct) -> dict[str, Any]:

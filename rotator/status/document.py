@@ -40,6 +40,7 @@ def _credential(row: Row) -> dict[str, Any]:
         "predecessors": row.predecessors,
         "failures": row.failures,
         "paused": row.paused,
+        "accepted_at": row.accepted_at,
     }
     return said | more
 

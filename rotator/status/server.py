@@ -85,7 +85,7 @@ class Server:
                 os.umask(before)
         except OSError as fault:
             words = fault.strerror or "unusable"
-            raise ServerError(f"status address {self._listen}: {words}; give it another in [status] listen") from None
+            raise ServerError(f"status address {self._listen}: {words}; give it another in [status]") from None
 
     async def _converse(self, stream: SocketStream) -> None:
         async with stream:
@@ -177,6 +177,7 @@ class _Connection:
 
     async def _send(self, answer: Answer, *, last: bool, bare: bool = False, allow: bool = False) -> None:
         headers = [("Content-Type", answer.kind), ("Content-Length", str(len(answer.body))), *HEADERS]
+        headers += [("Cache-Control", answer.cache)]
         headers += [("Connection", "close")] if last else []
         headers += [("Allow", "GET, HEAD")] if allow else []
         parts = [self._wire.send(h11.Response(status_code=answer.status, headers=headers)) or b""]

@@ -49,7 +49,9 @@ def _facts(row: Row, now: datetime) -> Html:
         ("Predecessors alive", str(row.predecessors) if record else ""),
         ("Dead at the latest", row.revoke_by and _both(row.revoke_by, now, "")),
         ("Failures in a row", str(row.failures) if row.failures else ""),
-        ("Paused", row.paused),
+        ("Last seen accepted", row.accepted_at and _both(row.accepted_at, now, "")),
+        ("Paused by hand", row.summary.operator_pause),
+        ("Target left alone", row.paused),
         ("Labels", labels),
     )
 
@@ -74,6 +76,6 @@ def _moment(each: Moment, now: datetime) -> Html:
 
 
 def _commands(row: Row) -> Html:
-    verb = "release" if row.summary.phase == Phase.HELD else "now"
+    verb = "release" if row.summary.phase == Phase.HELD else "resume" if row.paused_at else "now"
     lines = "\n".join(f"rotate {each} {row.credential.name}" for each in ("explain", verb))
     return el("section", el("h2", "In a shell"), el("pre", el("code", lines), tabindex="0"))

@@ -33,7 +33,6 @@ HEADERS = (
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
-    ("Cache-Control", "no-store"),
 )
 
 
@@ -44,6 +43,7 @@ class Answer:
     status: int
     kind: str
     body: bytes
+    cache: str = "no-store"  # whether, and how long, it may be kept
 
 
 @dataclass(slots=True)

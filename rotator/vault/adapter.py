@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from http.client import HTTPException
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,8 +27,9 @@ from urllib3.exceptions import HTTPError
 from rotator.ports import Conflict, Fault, Refused, StoreRefused, Transient
 from rotator.rotation.secret import Secret
 
-POOL = 16  # connections kept; eight workers use them
-BODY_LIMIT = 4 * 2**20  # bytes of an answer, unpacked; the largest honest one is a long list of names
+BODY_LIMIT = 4 * 2**20  # bytes of an answer; the largest honest one is a long list of names
+MOST_VALUES = 500_000  # of an answer: an empty list is two bytes on the wire and sixty in memory
+LONGEST_PAUSE = 3600.0  # seconds; a Vault that asks for more is asked again
 
 # OpenBao 2.7.2 and Vault's KV source use these words; the status alone (400) does not tell.
 _CAS_LOST = "check-and-set parameter did not match"
@@ -111,27 +111,6 @@ class HardenedAdapter(JSONAdapter):  # type: ignore[misc]  # hvac ships no types
         return headers
 
 
-class _Requests(requests.Session):
-    """A session that knows no redirects, no environment, no cookies and no retries of its own."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.trust_env = False
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        for scheme in ("http://", "https://"):
-            self.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=POOL, max_retries=0))
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """None, ever: requests would otherwise prepare the next request, token included."""
-
-
-def new_requests_session(ca_file: str | None) -> requests.Session:
-    """A session for the adapter; certificates are always verified, against `ca_file` when one is given."""
-    session = _Requests()
-    session.verify = ca_file or True
-    return session
-
-
 def _revealed(value: object) -> str:
     """The only exit of secrets towards Vault; also json's hook for what it cannot encode."""
     if isinstance(value, Secret):
@@ -149,7 +128,10 @@ def as_stored(document: Mapping[str, object]) -> Any:
 
 
 def _read(response: requests.Response) -> bytes:
-    body = response.raw.read(BODY_LIMIT + 1, decode_content=True)
+    """Nothing is unpacked: some kilobytes can hold gigabytes, and no compression was asked for."""
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Transient("a compressed answer, which was not asked for, in place of Vault's")
+    body = response.raw.read(BODY_LIMIT + 1, decode_content=False)
     if len(body) > BODY_LIMIT:
         raise Transient(f"Vault's answer is longer than {BODY_LIMIT} bytes")
     return bytes(body)
@@ -175,8 +157,7 @@ def _judge(response: requests.Response, raw: bytes) -> Answer:
             raise Transient(f"the answer ({status}) is not Vault's: no JSON object")
         return Answer(status, headers, body)
     if 300 <= status < 400:
-        where = _origin(headers.get("Location", ""))
-        raise Refused(f"Vault's address redirects ({status}) to {where}; that is not followed")
+        raise _redirected(status, _origin(headers.get("Location", "")))
     errors = body.get("errors") if body is not None else None
     if status == 404:
         if body is None or not (isinstance(errors, list) or isinstance(body.get("data"), Mapping)):
@@ -184,6 +165,15 @@ def _judge(response: requests.Response, raw: bytes) -> Answer:
         return Answer(status, headers, body)
     words = " ".join(map(str, errors)) if isinstance(errors, list) else ""
     raise _fault(status, words, _seconds(headers.get("Retry-After")))
+
+
+def _redirected(status: int, where: str) -> Fault:
+    """A standby answers 307 as long as it cannot reach a leader to forward to: OpenBao 2.7.2 with raft, for seconds
+    after each loss of the leader. The request was not carried out. Other redirects come from whatever stands before it.
+    """
+    if status == 307:
+        return Transient(f"this Vault node forwards nothing just now (307 to {where}); redirects are not followed")
+    return Refused(f"Vault's address redirects ({status}) to {where}; that is not followed")
 
 
 def _fault(status: int, errors: str, retry_after: float | None) -> Fault:
@@ -216,14 +206,27 @@ def _bad_request(errors: str) -> Fault:
 
 
 def _decoded(raw: bytes) -> Mapping[str, Any] | None:
-    """The JSON object, an empty one for no body, None for anything else."""
+    """The JSON object, an empty one for no body, None for anything else, a key said twice for example."""
     if not raw.strip():
         return {}
+    if sum(map(raw.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        return None
     try:
-        body = json.loads(raw)
+        body = json.loads(raw.decode(), object_pairs_hook=_once, parse_constant=_no_number)
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, Mapping) else None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key twice")
+    return found
+
+
+def _no_number(text: str) -> None:
+    raise ValueError("JSON knows neither NaN nor Infinity")
 
 
 def _origin(location: str) -> str:
@@ -236,4 +239,4 @@ def _origin(location: str) -> str:
 
 
 def _seconds(text: str | None) -> float | None:
-    return float(text) if text is not None and text.isascii() and text.isdecimal() else None
+    return min(float(text), LONGEST_PAUSE) if text is not None and text.isascii() and text.isdecimal() else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -21,6 +21,9 @@ from rotator.ports import Entry, Lease, Refused
 from rotator.rotation.record import Record
 
 SCHEMA = 1
+_DIGITS = 9
+_FIRST_YEAR, _LAST_YEAR = 1970, 8999
+_LONGEST = timedelta(days=36600)
 _OURS = frozenset({"schema", "nonce", "lease", *(field.name for field in fields(Record))})
 _WHERE = re.compile(r"`\$\.([^`]*)`")
 _ABSENT = re.compile(r"missing required field `(\w+)`")
@@ -44,18 +47,36 @@ def decode(name: str, version: int, values: Mapping[str, object], server_time: d
     schema = values.get("schema")
     if not isinstance(schema, str) or not schema.isdecimal():
         raise Refused(f"the journal of {name} cannot be read: `schema` is missing or not a number")
-    if int(schema) > SCHEMA:
-        raise Refused(f"the journal of {name} was written by a newer rotator (schema {int(schema)}): read-only here")
+    if is_newer(schema):
+        raise Refused(f"the journal of {name} was written by a newer rotator (schema {schema[:9]}): read-only here")
     try:
         record = msgspec.convert(values, Record, strict=False)
         lease = msgspec.convert(values, _Leased, strict=False).lease
     except msgspec.ValidationError as error:
         raise Refused(f"the journal of {name} cannot be read: {_key(str(error))}") from None
-    for key, time in _times(record):
-        if time.tzinfo is None:
-            raise Refused(f"the journal of {name} cannot be read: the time in `{key}` has no zone")
+    except UnicodeEncodeError:
+        raise Refused(f"the journal of {name} cannot be read: it holds half a character") from None
+    if wrong := _beyond(record, lease):
+        raise Refused(f"the journal of {name} cannot be read: {wrong}")
     foreign = {key: value for key, value in values.items() if key not in _OURS}
     return Entry(name, version, record, lease, server_time, foreign)
+
+
+def is_newer(schema: str) -> bool:
+    """Whether a schema, decimal digits, is beyond what we know; a number of thousands of digits cannot be converted."""
+    return len(schema) > _DIGITS or int(schema) > SCHEMA
+
+
+def _beyond(record: Record, lease: Lease) -> str:
+    """What no arithmetic can be done with, or nothing. A token's own times are its target's to choose."""
+    for key, time in _times(record):
+        if time.tzinfo is None:
+            return f"the time in `{key}` has no zone"
+        if ".token." not in f".{key}" and not _FIRST_YEAR <= time.year <= _LAST_YEAR:
+            return f"the time in `{key}` is in no year that we know"
+    if record.grace > _LONGEST:
+        return "the value of `grace` is more than a century"
+    return "" if 0 <= lease.ttl <= _LONGEST.total_seconds() else "the value of `lease.ttl` is not what it should be"
 
 
 def _texts(value: Any) -> Any:

@@ -6,16 +6,19 @@ How a document looks is document.py's, how it is written and read is kv.py's.
 from __future__ import annotations
 
 import base64
-import binascii
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 
 from rotator.ports import Conflict, Entry, Installation, Lease, Refused
 from rotator.rotation.credential import Place
 from rotator.rotation.record import Record
 from rotator.vault import document
 from rotator.vault.kv import Kv
+
+MOST = 100  # versions that are looked at for a history
+DEEPEST = 64  # folders: a credential's name has 128 characters at most
 
 
 class VaultJournal:
@@ -38,6 +41,21 @@ class VaultJournal:
             return Entry(name, 0, None, server_time=self._kv.session.server_time)
         return document.decode(name, read.version, read.values or {}, self._kv.session.server_time)
 
+    async def versions(self, name: str) -> list[tuple[datetime, Record, str]]:
+        """What Vault still has of its history, the oldest first: when it was written, the record, who held the lease.
+
+        Vault keeps ten versions unless told otherwise. A version that cannot be read is left out.
+        """
+        newest = (await self._kv.read(self._place(name), strong=True)).version
+        found = []
+        for number in range(max(1, newest - MOST + 1), newest + 1):
+            read = await self._kv.read(self._place(name), version=number)
+            with suppress(Refused):
+                entry = document.decode(name, number, read.values or {})
+                if entry.record and read.written_at:
+                    found.append((read.written_at, entry.record, entry.lease.holder))
+        return found
+
     async def save(self, over: Entry, record: Record, lease: Lease) -> Entry:
         """See `Journal.save`. The nonce tells our write from anybody's after a lost answer."""
         values = document.encode(record, lease, secrets.token_urlsafe(16), over.foreign)
@@ -50,6 +68,8 @@ class VaultJournal:
         folders = [""]
         while folders:
             folder = folders.pop()
+            if folder.count("/") > DEEPEST:
+                raise Refused(f"the folders below {self._folder} have no end")
             for key in await self._kv.list(self._place(folder.rstrip("/")) if folder else self._folder):
                 (folders if key.endswith("/") else found).append(folder + key)
         return tuple(sorted(found))
@@ -80,11 +100,11 @@ def _new_installation() -> dict[str, object]:
 
 def _installation(values: Mapping[str, object], place: Place) -> Installation:
     schema, lineage, key = (values.get(name) for name in ("schema", "lineage", "fingerprint_key"))
-    if isinstance(schema, str) and schema.isdecimal() and int(schema) > document.SCHEMA:
-        raise Refused(f"{place} was written by a newer rotator (schema {int(schema)}): read-only here")
+    if isinstance(schema, str) and schema.isdecimal() and document.is_newer(schema):
+        raise Refused(f"{place} was written by a newer rotator (schema {schema[:9]}): read-only here")
     try:
         raw = base64.b64decode(key, validate=True) if isinstance(key, str) else b""
-    except binascii.Error:
+    except ValueError:  # not base64, or not even ASCII
         raw = b""
     if not isinstance(lineage, str) or len(lineage) != 6 or len(raw) != 32:
         raise Refused(f"{place} cannot be read: `lineage` or `fingerprint_key` is damaged")

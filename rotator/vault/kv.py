@@ -23,6 +23,7 @@ from hvac.api.secrets_engines.kv_v2 import KvV2
 from rotator.ports import Conflict, Document, Fault, Refused, Transient
 from rotator.rotation.credential import Place
 from rotator.vault.adapter import Answer, as_stored
+from rotator.vault.kv_answer import document, names, written
 from rotator.vault.session import Request, Session
 
 READ_PATIENCE = 3.0  # seconds of trying again before a read gives up
@@ -53,7 +54,10 @@ class Kv:
             ),
             READ_PATIENCE,
         )
-        return _document(place, answer)
+        found = document(place, answer)
+        if version is not None and found.version not in (version, 0):
+            raise Transient(f"asked for version {version} of {place}, another one came")
+        return found
 
     async def write(self, place: Place, values: Mapping[str, object], *, cas: int) -> int:
         """See `SecretStore.write`. Returns within about `WRITE_PATIENCE` and one request's time.
@@ -61,36 +65,26 @@ class Kv:
         Raises Conflict when somebody else wrote, Transient when the outcome is still unknown at the end,
         Refused or StoreRefused when Vault will not have it.
         """
-        path, pauses = _path(place), _Pauses(self.session, WRITE_PATIENCE)
+        pauses = _Pauses(self.session, WRITE_PATIENCE)
         while True:
             try:
-                answer = await self.session.ask(
-                    lambda client: self._engine(client).create_or_update_secret(
-                        path, values, cas=cas, mount_point=place.mount
-                    ),
-                    effect=True,
-                )
+                return await self._written(place, values, cas)
             except Transient as fault:
                 if await pauses.over(fault):
                     return await self._decide(place, values, cas, at_last=fault)
-            except Conflict as fault:
-                landed = await self._landed(place, values, cas)
-                if landed:
-                    return landed
-                if await pauses.over(fault):
-                    raise Transient("Vault keeps refusing a check-and-set at the true version") from None
-            else:
-                return _version(answer.section("data"), place)
 
     async def destroy(self, place: Place, versions: tuple[int, ...]) -> None:
         """See `SecretStore.destroy`."""
         path = _path(place)
         if versions:
-            await self._patiently(
+            answer = await self._patiently(
                 lambda client: self._engine(client).destroy_secret_versions(path, list(versions), place.mount),
                 WRITE_PATIENCE,
                 effect=True,
             )
+            told = answer.body.get("request_id")  # Vault's warnings come with one, and 200
+            if answer.status != 204 and not isinstance(told, str):
+                raise Transient(f"{answer.status} to a destruction, and not in Vault's form")
 
     # --- beyond the port --------------------------------------------------------------------------------------------
 
@@ -102,9 +96,9 @@ class Kv:
             lambda client: self._engine(client, index).list_secrets(path, mount_point=place.mount), READ_PATIENCE
         )
         if answer.status == 404:
-            _document(place, answer)  # raises unless it is a plain "nothing here"
+            document(place, answer)  # raises unless it is a plain "nothing here"
             return ()
-        return tuple(str(key) for key in answer.section("data").get("keys", ()))
+        return names(answer)
 
     async def beat(self) -> Answer:
         """Write our own small document: a sign of life, and the start of every barrier. Without check-and-set."""
@@ -155,6 +149,23 @@ class Kv:
                 if await pauses.over(fault):
                     raise
 
+    async def _written(self, place: Place, values: Mapping[str, object], cas: int) -> int:
+        """One try of a write; a refusal is looked into. Raises Transient for one that was false: try again."""
+        path = _path(place)
+        try:
+            answer = await self.session.ask(
+                lambda client: self._engine(client).create_or_update_secret(
+                    path, values, cas=cas, mount_point=place.mount
+                ),
+                effect=True,
+            )
+        except Conflict:
+            landed = await self._landed(place, values, cas)
+            if landed:
+                return landed
+            raise Transient("Vault keeps refusing a check-and-set at the true version") from None
+        return written(answer, place, cas)
+
     async def _landed(self, place: Place, values: Mapping[str, object], cas: int) -> int:
         """The version of our write, or 0 when nobody has written yet. Raises Conflict when somebody else has."""
         newest = await self.read(place, strong=True)
@@ -182,11 +193,15 @@ class _Pauses:
         self._next = FIRST_PAUSE
 
     async def over(self, fault: Fault) -> bool:
-        """Pause, at least as long as the other side asked; True, at once, when there is no time for another try."""
-        pause = max(self._next, fault.retry_after or 0.0)
-        if self._clock.monotonic() + pause >= self._end:
+        """Pause, at least as long as the other side asked; True, at once, when there is no time for another try.
+
+        The last pause is as short as it must be: a leader may be found in the very last second.
+        """
+        left = self._end - self._clock.monotonic()
+        asked = fault.retry_after or 0.0
+        if left <= max(0.0, asked):
             return True
-        await self._clock.sleep(pause)
+        await self._clock.sleep(min(max(self._next, asked), left))
         self._next = min(self._next * 2, LONGEST_PAUSE)
         return False
 
@@ -197,23 +212,3 @@ def _path(place: Place) -> str:
         if segment in ("", ".", "..") or not segment.isprintable():
             raise Refused(f"{place} is not a usable Vault path")
     return place.path
-
-
-def _document(place: Place, answer: Answer) -> Document:
-    """Shapes seen on OpenBao 2.7.2; a 404 with a body is a version that was deleted or destroyed."""
-    section = answer.section("data")
-    if answer.status == 404:
-        if section:
-            return Document(_version(answer.section("data", "metadata"), place), deleted=True)
-        if answer.body.get("errors") == []:
-            return Document(0)
-        raise Refused(f"there is no secrets engine at {place.mount}")
-    return Document(_version(answer.section("data", "metadata"), place), answer.section("data", "data"))
-
-
-def _version(metadata: Mapping[str, Any], place: Place) -> int:
-    """KV version 1 accepts our writes (204), ignores check-and-set, and knows no versions: that is how it shows."""
-    version = metadata.get("version")
-    if not isinstance(version, int) or version < 1:
-        raise Refused(f"{place.mount} is not a KV version 2 engine: its answer carries no version")
-    return version

@@ -6,6 +6,7 @@ A source is called at every login, in a worker thread, so that a replaced file i
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,9 @@ from rotator.ports import Fault, Refused, StoreRefused
 from rotator.rotation.secret import Secret
 from rotator.vault.adapter import Answer
 
+_TOKEN = re.compile(r"[!-~]+")
 Source = Callable[[], Secret]
+_CENTURY = 100 * 366 * 86400.0  # seconds
 SHORTEST_LIFE = 600.0  # seconds a token must live when we cannot get another one
 
 
@@ -62,7 +65,7 @@ class Login:
             raise StoreRefused(f"Vault refuses our {self.method} login: {fault.reason}") from None
         except Fault:
             raise
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
             raise StoreRefused(f"the {self.method} login has no usable credential ({type(error).__name__})") from None
 
 
@@ -73,7 +76,7 @@ def token(source: Source) -> Login:
         ours = source()
         client.adapter.token = ours  # this client is not shared yet
         about = client.auth.token.lookup_self().section("data")
-        return Grant(ours, float(about["ttl"]), bool(about.get("renewable")), int(about.get("num_uses") or 0))
+        return Grant(ours, seconds(about["ttl"]), bool(about.get("renewable")), int(about.get("num_uses") or 0))
 
     return Login("token", ask, repeatable=False)
 
@@ -108,12 +111,22 @@ def certificate(role: str = "", mount: str = "cert") -> Login:
     return Login("cert", lambda client: _granted(client.auth.cert.login(name=role, mount_point=mount, use_token=False)))
 
 
+def seconds(value: Any) -> float:
+    """A life as Vault tells it, 0: for ever; at most a century. Raises ValueError, TypeError or OverflowError."""
+    life = float(value)
+    if not life >= 0:
+        raise ValueError("a life is not less than nothing")
+    return min(life, _CENTURY)
+
+
 def _granted(answer: Answer) -> Grant:
     """What an auth method's answer grants. OpenBao 2.7.2 and Vault put num_uses beside the token."""
     auth = answer.section("auth")
+    if not _TOKEN.fullmatch(auth["client_token"]):
+        raise ValueError("a token that fits no header")
     return Grant(
         Secret(auth["client_token"]),
-        float(auth["lease_duration"]),
+        seconds(auth["lease_duration"]),
         bool(auth.get("renewable")),
         int(auth.get("num_uses") or 0),
     )

@@ -83,7 +83,13 @@ async def _mount(kv: Kv, mount: str, needed: timedelta) -> list[Finding]:
         return [Finding(Level.REFUSAL, subject, fault.reason)]
     kind, version = answer.section("data").get("type"), answer.section("data", "options").get("version")
     if kind != "kv" or version != "2":
-        seen = "a KV engine of version 1, which ignores check-and-set" if kind == "kv" else f"a {kind} engine"
+        seen = (
+            "a KV engine of version 1, which ignores check-and-set"
+            if kind == "kv"
+            else f"a {kind} engine"
+            if kind in _KINDS
+            else "another engine"
+        )
         return [Finding(Level.REFUSAL, subject, f"it is {seen}", f"use KV version 2: bao kv enable-versioning {mount}")]
     settings = await _settings(kv, subject, lambda client: client.secrets.kv.v2.read_configuration(mount))
     if isinstance(settings, Finding):
@@ -136,7 +142,7 @@ async def _consumer(kv: Kv, place: Place, needed: timedelta, by_mount: int | Non
     if isinstance(settings, Finding):
         return [settings]
     limits = (settings.section("data").get("max_versions"), by_mount)
-    kept = max((int(limit) for limit in limits if limit), default=VERSIONS_DEFAULT)
+    kept = max((limit for limit in limits if isinstance(limit, int) and limit > 0), default=VERSIONS_DEFAULT)
     found = _life(subject, settings, needed)
     if kept < VERSIONS_NEEDED:
         text = f"only {kept} version(s) are kept, {VERSIONS_NEEDED} are needed to take a rotation back"
@@ -177,9 +183,13 @@ async def _capabilities(kv: Kv, consumers: Sequence[Place]) -> list[Finding]:
         except Fault as fault:
             return [Finding(Level.NOTE, "policy", f"capabilities could not be listed: {fault.reason}")]
         granted = answer.section("data")
-        found += [_missing(path, set(granted.get(path) or ()), wanted[path]) for path in batch]
+        found += [_missing(path, _words(granted.get(path)), wanted[path]) for path in batch]
     lacking = [finding for finding in found if finding.level is not Level.OK]
     return lacking or [Finding(Level.OK, "policy", f"grants all that is needed on {len(paths)} paths")]
+
+
+def _words(value: Any) -> set[str]:
+    return {word for word in value if isinstance(word, str)} if isinstance(value, list) else set()
 
 
 def _list_capabilities(paths: list[str], client: Any) -> Answer:
@@ -205,4 +215,5 @@ def _missing(path: str, granted: set[str], wanted: frozenset[str]) -> Finding:
 
 
 _WRITE = frozenset({"create", "update", "read"})
-_POLICY = "compare the token's policy with config/vault/rotator.hcl"
+_KINDS = ("cubbyhole", "database", "identity", "pki", "ssh", "system", "totp", "transit")  # no word of theirs is told
+_POLICY = "give the token the policy that `rotate policy` prints"

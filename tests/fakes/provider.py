@@ -157,6 +157,12 @@ class Target:
         revoked = found.revoked_at is not None
         return Inspection(True, revoked, found.last_used, found.token.expires_at, found.revoked_at)
 
+    def identify(self, secret: Secret) -> Token:
+        found = next((x.token for x in self.issued if x.secret.matches(secret) and not x.deleted), None)
+        if found is None:
+            raise Refused("nobody knows it")
+        return found
+
     def judge(self, token: Token, secret: Secret) -> Verdict:
         self.use(secret)
         found = next((x for x in self.issued if x.secret.matches(secret) and self._authenticates(x)), None)
@@ -229,6 +235,9 @@ class FakeProvider:
             return await self._perform("verify", lambda: self._target.judge(token, secret))
         except Fault as fault:
             return Unknown(fault.reason, fault.retry_after)
+
+    async def identify(self, secret: Secret) -> Token:
+        return await self._perform("identify", lambda: self._target.identify(secret))
 
     async def inspect(self, token: Token) -> Inspection:
         return await self._perform("inspect", lambda: self._target.inspect(token))

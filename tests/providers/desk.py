@@ -20,6 +20,7 @@ from rotator.rotation.secret import Secret
 from rotator.sandbox.halo_itsm import HaloItsm
 from rotator.sandbox.itsm.applications import Application
 from tests.fakes.clock import HandClock
+from tests.fakes.shelf import HandShelf
 from tests.providers.keys import private_pem, public_pem, rsa_key
 
 PRESETS = ("keycloak", "oidc-provider", "halo")
@@ -32,6 +33,7 @@ class Keys:
 
     held: dict[SecretRef, Secret] = field(default_factory=dict)
     remote: dict[str, Signer] = field(default_factory=dict)
+    shelves: dict[str, HandShelf] = field(default_factory=dict)
 
     async def fetch(self, ref: SecretRef) -> Secret:
         if ref not in self.held:
@@ -40,6 +42,9 @@ class Keys:
 
     def transit(self, key: str) -> Signer:
         return self.remote[key]
+
+    def shelf(self, path: str) -> HandShelf:
+        return self.shelves.setdefault(path, HandShelf(path))
 
 
 @dataclass

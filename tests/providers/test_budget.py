@@ -97,3 +97,16 @@ async def test_no_more_go_at_once_than_there_are_places(clock: HandClock) -> Non
         for _ in range(20):
             group.start_soon(one)
     assert most == 3
+
+
+def test_a_target_that_has_had_enough_and_names_no_time_is_left_alone_for_longer_each_time(clock: HandClock) -> None:
+    turnstile = Turnstile(Budget(300, 300.0), 8, clock)
+    assert turnstile.weary() == 30
+    assert turnstile.weary() == 30  # of the same moment: a call that was under way
+    rests = []
+    for _ in range(5):
+        clock.move(turnstile.weary() + 1)
+        rests.append(turnstile.weary())
+    assert rests == [60, 120, 240, 300, 300]
+    clock.move(601)
+    assert turnstile.weary() == 30

@@ -13,7 +13,7 @@ from rotator.rotation.ask import Ask
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.events import Event
 from rotator.rotation.names import mint_name
-from rotator.rotation.record import Candidate, Failure, Held, HoldReason, Phase, Published, Record, Token
+from rotator.rotation.record import Candidate, Failure, Held, HoldReason, Phase, Published, Record, Token, Undo
 from rotator.rotation.schedule import Every
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -92,6 +92,7 @@ _SHAPES: dict[Phase, dict[str, Any]] = {
     Phase.PUBLISHED: _OVERLAP,
     Phase.CONDEMNED: _OVERLAP | {"condemned_at": NOW},
     Phase.REJECTED: _CANDIDATE | {"failure": Failure("verify", "refused", NOW)},
+    Phase.UNDOING: _OVERLAP | {"rotation": 3, "undo": Undo("ada", NOW, Phase.PUBLISHED)},
     Phase.HELD: _CANDIDATE | {"held": Held(HoldReason.FOREIGN_WRITE, "look at it", Phase.VERIFIED, NOW)},
 }
 

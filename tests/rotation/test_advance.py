@@ -106,7 +106,13 @@ RETIRING = {
     "retired: no predecessor, the proof is kept": (
         record(CONDEMNED, failures=1, retry_at=NOW),
         ev.Retired(AT, "refused"),
-        {"predecessor": None, "evidence": "refused", "failures": 0, "retry_at": None},
+        {
+            "predecessor": None,
+            "retired": record(CONDEMNED).predecessor,
+            "evidence": "refused",
+            "failures": 0,
+            "retry_at": None,
+        },
     ),
     "swept at the end: settled, all clear": (
         record(CONDEMNED, predecessor=None, strays=True, emergency=True, **PAUSED),

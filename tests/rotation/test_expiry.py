@@ -68,7 +68,8 @@ def test_being_left_to_expire_settles_the_rotation_and_keeps_the_predecessor() -
 
 
 def test_its_end_is_written_down() -> None:
-    assert changes(FADING, ev.Retired(ENDS, "expired")) == {"predecessor": None, "ends_at": None, "evidence": "expired"}
+    told = {"predecessor": None, "retired": FADING.predecessor, "ends_at": None, "evidence": "expired"}
+    assert changes(FADING, ev.Retired(ENDS, "expired")) == told
 
 
 @pytest.mark.parametrize(("older", "newer", "left"), [(HOUR, DAY, 2), (DAY, HOUR, 1)])

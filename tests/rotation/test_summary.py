@@ -94,7 +94,7 @@ def test_explain_says(known, sentence) -> None:
 
 @pytest.mark.parametrize("phase", list(Phase))
 def test_explain_is_plain_without_trouble_and_without_a_publication(phase: Phase) -> None:
-    bare = record(phase, current=None, predecessor=None, candidate=None, held=None, failure=None)
+    bare = record(phase, current=None, predecessor=None, candidate=None, held=None, failure=None, undo=None)
     said = list(explain(credential(), bare, NOW + HOUR))
     assert len(said) == 2
     assert said[1].startswith("Next: ")

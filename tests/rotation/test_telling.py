@@ -97,7 +97,7 @@ def test_every_event_has_a_name_of_its_own_made_of_noun_and_past_participle() ->
 
 def test_what_calls_for_a_person_is_an_error() -> None:
     errors = {event for event, (_, severity, _) in _WORDS.items() if severity is Severity.ERROR}
-    assert errors == {ev.MintRefused, ev.Rejected, ev.Disproved, ev.PutOnHold}
+    assert errors == {ev.MintRefused, ev.Rejected, ev.Disproved, ev.PutOnHold, ev.UndoFailed}
 
 
 def test_after_a_hard_cut_over_the_time_of_disagreement_is_told() -> None:

@@ -13,13 +13,14 @@ from typing import Any, get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rotator.rotation import adopt, steps, undo
 from rotator.rotation import events as ev
-from rotator.rotation import steps
 from rotator.rotation.advance import advance
 from rotator.rotation.ask import Ask
 from rotator.rotation.credential import Credential, Limits, Retirement
 from rotator.rotation.decide import next_step
-from rotator.rotation.record import Candidate, HoldReason, Phase, Record, Token
+from rotator.rotation.pause import pause_on
+from rotator.rotation.record import Candidate, HoldReason, Phase, Published, Record, Token
 from rotator.rotation.summary import explain
 from tests.rotation.builders import DAY, HOUR, NOW, PLACE, SECOND, STEM, credential, steady
 
@@ -61,10 +62,31 @@ class Walk:
             self.live(ev.Resumed(self.now))
         elif number % 13 == 0:
             self.ask = Ask(self.now, "ada", emergency=number % 2 == 0)
+        elif number % 19 == 0:
+            self.obey(number)
         elif number % 17 == 0 and self.reload:
             self.credential = CREDENTIALS[number % len(CREDENTIALS)]
         else:
             self.go_on(number)
+
+    def obey(self, number: int) -> None:
+        """An operator says something; what the rules refuse changes nothing."""
+        word = number % 4
+        if word == 0:
+            self.live(ev.Paused(self.now, "ada", "", self.now + HOUR if number % 3 else None))
+        elif word == 1:
+            self.live(ev.Unpaused(self.now, "ada"))
+        elif word == 2 and not undo.objection(self.credential, self.record, self.now):
+            self.live(ev.UndoBegun(self.now, "ada", number % 3 == 0, PLACE, self.now + SECOND))
+        elif word == 3 and not adopt.objection(self.record):
+            self.live(ev.Adopted(self.now, "ada", self.found(number), STEM, self.now + self.credential.retire.after))
+
+    def found(self, number: int) -> Published:
+        """What somebody else wrote to the consumer path."""
+        self.published += 1
+        token, policy = Token(f"by-hand-{number}-{self.published}"), self.credential.policy
+        rotation, target = self.record.rotation, self.credential.target
+        return Published(token, token.id, rotation, self.published, self.now, PLACE, target, policy, reused=True)
 
     def go_on(self, number: int) -> None:
         step = self.step()
@@ -98,6 +120,13 @@ def _minted(walk: Walk) -> ev.Staged:
     token = Token(name.removeprefix(STEM), name, expires_at=walk.now + life)
     pending = walk.installs and walk.record.phase is not Phase.AWAITING
     return ev.Staged(walk.now, Candidate(token, f"print of {name}", walk.record.slot_version + 1, pending))
+
+
+def _restore(walk: Walk, step: steps.Restore) -> Iterator[ev.Event]:
+    old = walk.record.predecessor
+    assert old
+    yield ev.Restored(walk.now, Candidate(old.token, old.fingerprint, 0))
+    yield ev.UndoFailed(walk.now, "deleted at the target")
 
 
 def _mint(walk: Walk, step: steps.Mint) -> Iterator[ev.Event]:
@@ -173,6 +202,7 @@ _ANSWERS: dict[type[steps.Act], Callable[[Walk, Any], Iterator[ev.Event]]] = {
     steps.Request: _request,
     steps.Escalate: lambda walk, step: iter([ev.Escalated(walk.now, step.asked_by)]),
     steps.Mint: _mint,
+    steps.Restore: _restore,
     steps.Look: _look,
     steps.Install: _install,
     steps.Poll: _poll,
@@ -205,9 +235,9 @@ def test_every_reachable_record_has_a_next_step_and_words_for_it(tape: list[int]
 
 @steady
 @given(TAPES)
-def test_only_staging_adds_a_live_token_and_only_one(tape: list[int]) -> None:
+def test_only_staging_or_an_operator_adds_a_live_token_and_only_one(tape: list[int]) -> None:
     for before, event, after in walked(tape, reload=True).lived:
-        assert after.live <= before.live + isinstance(event, ev.Staged)
+        assert after.live <= before.live + isinstance(event, ev.Staged | ev.UndoBegun | ev.Adopted)
 
 
 @steady
@@ -236,7 +266,11 @@ def test_minting_is_bounded_per_rotation_and_per_day(tape: list[int]) -> None:
 def test_what_is_published_changes_by_publishing_only_and_a_predecessor_ends_by_retiring_only(tape: list[int]) -> None:
     for before, event, after in walked(tape, reload=True).lived:
         if after.current != before.current:
-            assert isinstance(event, ev.Published)
+            assert isinstance(event, ev.Published | ev.Adopted)
+        if before.undo and isinstance(event, ev.Published):
+            assert after.current.token == before.predecessor.token
+            assert after.predecessor == before.current
+            continue
         if before.predecessor and after.predecessor != before.predecessor:
             if before.ends_at:
                 assert isinstance(event, ev.Retired | ev.Published)
@@ -268,6 +302,23 @@ def test_grace_is_never_cut_short_except_in_an_emergency(tape: list[int]) -> Non
             assert event.at >= before.grace_ends
 
 
+@steady
+@given(TAPES)
+def test_nothing_begins_and_nothing_ends_while_it_is_paused_except_in_an_emergency(tape: list[int]) -> None:
+    for before, event, after in walked(tape, reload=True).lived:
+        if pause_on(before, event.at) and isinstance(event, ev.Requested | ev.Condemned | ev.Retired):
+            dead_by_its_date = isinstance(event, ev.Retired) and before.ends_at is not None
+            assert before.emergency or after.emergency or dead_by_its_date
+
+
+@steady
+@given(TAPES)
+def test_what_an_undo_goes_back_to_is_never_burned(tape: list[int]) -> None:
+    for before, event, _ in walked(tape, reload=True).lived:
+        assert not (before.undo and isinstance(event, ev.Burned))
+        assert not (before.undo and before.phase is Phase.REJECTED)
+
+
 def at_rest(walk: Walk) -> bool:
     record = walk.record
     pausing = record.retry_at is not None and record.retry_at > walk.now
@@ -278,6 +329,7 @@ def at_rest(walk: Walk) -> bool:
 @given(TAPES)
 def test_once_the_world_answers_well_every_history_ends_settled_with_one_live_token(tape: list[int]) -> None:
     walk = walked(tape)
+    walk.live(ev.Unpaused(walk.now, "ada"))
     for _ in range(60):
         walk.now += DAY if walk.record.phase is Phase.HELD else SECOND  # a person looks once a day, and releases
         if at_rest(walk):

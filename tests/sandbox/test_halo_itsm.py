@@ -23,7 +23,7 @@ import pytest
 from rotator.rotation.secret import Secret
 from rotator.sandbox.halo_itsm import HaloItsm
 from rotator.sandbox.itsm.applications import Application
-from tests.providers.keys import public_pem, rsa_key
+from tests.providers.keys import ec_key, public_pem, rsa_key
 from tests.sandbox.client import StoppedClock
 
 SECRET = "canary-itsm-secret-1"
@@ -256,3 +256,50 @@ def test_a_process_says_where_it_listens_and_who_its_clients_are(tmp_path: Path)
         assert process.wait(10) == 0
         assert SECRET not in process.stdout.read() + process.stderr.read()
     assert answer.json()["expires_in"] == 3600
+
+
+async def administer(desk: Desk) -> dict[str, str]:
+    return {"Authorization": f"Bearer {await desk.token()}"}
+
+
+@pytest.mark.anyio
+async def test_an_update_over_an_old_version_is_a_conflict_unless_the_switch_is_off() -> None:
+    async with running("halo") as desk:
+        bearer, number = await administer(desk), desk.crm.id
+        shown = (await desk.client.get(f"/api/Application/{number}", headers=bearer)).json()
+        update = [{"id": number, "concurrencyToken": shown["concurrencyToken"], "displayName": "other"}]
+        assert (await desk.client.post("/api/Application", json=update, headers=bearer)).status_code == 201
+        assert (await desk.client.post("/api/Application", json=update, headers=bearer)).status_code == 409
+        desk.itsm.model.keeps_versions = False
+        assert (await desk.client.post("/api/Application", json=update, headers=bearer)).status_code == 201
+
+
+@pytest.mark.anyio
+async def test_an_api_key_goes_in_one_header_or_the_other_and_an_inactive_application_has_none() -> None:
+    async with running("halo") as desk:
+        key = "canary-api-key-header"
+        desk.crm.slots[0].put(key, desk.clock(), 90)
+        as_bearer, alone = {"Authorization": f"Bearer {key}"}, {"x-api-key": key}
+        assert (await desk.client.get("/api/Status", headers=as_bearer)).status_code == 200
+        desk.itsm.model.key_header = "x-api-key"
+        assert (await desk.client.get("/api/Status", headers=as_bearer)).status_code == 401
+        assert (await desk.client.get("/api/Status", headers=alone)).status_code == 200
+        desk.crm.inactive = True
+        assert (await desk.client.get("/api/Status", headers=alone)).status_code == 401
+        assert not desk.itsm.model.accepts_key(Secret(key))
+
+
+@pytest.mark.anyio
+async def test_asking_whether_a_key_is_taken_is_no_use_of_it() -> None:
+    async with running("halo") as desk:
+        key = "canary-api-key-unused"
+        desk.crm.slots[1].put(key, desk.clock(), 90)
+        assert desk.itsm.model.accepts_key(Secret(key))
+        assert desk.crm.slots[1].last_used is None
+
+
+@pytest.mark.anyio
+async def test_an_assertion_by_a_key_of_another_sort_is_refused_like_any_other() -> None:
+    async with running("halo") as desk:
+        desk.itsm.model.change(algorithms=("PS256", "ES256"))
+        assert await desk.ask(desk.sign("ES256", None, ec_key())) == (401, "invalid_client")

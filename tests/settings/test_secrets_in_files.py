@@ -76,6 +76,19 @@ def test_without_systemd_a_credential_says_so(monkeypatch: pytest.MonkeyPatch) -
         read_secret(SecretRef(Source.CREDENTIAL, "minter"))
 
 
+def test_on_a_host_root_reads_what_the_service_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    places = (str(tmp_path / "run" / "{}"), str(tmp_path / "rotator.{}"))
+    monkeypatch.setattr("rotator.settings.secrets._SYSTEMD", places)
+    Path(_file(tmp_path, CANARY.encode(), 0o400).name).rename(tmp_path / "rotator.secret")
+    ref = SecretRef(Source.CREDENTIAL, "secret")
+    assert read_secret(ref).reveal() == CANARY
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "elsewhere"))
+    with pytest.raises(SecretUnreadableError):  # what the environment names is all there is
+        read_secret(ref)
+
+
 def test_a_secret_in_vault_is_not_read_here() -> None:
     with pytest.raises(SecretUnreadableError):
         read_secret(SecretRef(Source.VAULT, "secret/x", "token"))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from rotator.engine.bench import Edges
+from rotator.engine.bench import Brought, Edges
 from rotator.engine.lease import Leases
 from rotator.engine.sweep import sweep
 from rotator.engine.visit import Happened, Visitor
@@ -19,6 +19,7 @@ from rotator.ports import Conflict, Fault, Transient
 from rotator.rotation.ask import Answer, Ask, answer
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Record
+from rotator.rotation.secret import Secret
 from tests.simulation.journal import SimJournal
 from tests.simulation.wire import attempt
 from tests.simulation.world import Thread, Violation, World, beat
@@ -66,6 +67,7 @@ class Process:
     frozen_until: float = 0.0
     thawed: float = 0.0
     asks: dict[str, Ask] = field(default_factory=dict)
+    brought: dict[str, Brought] = field(default_factory=dict)  # what a person has brought for the next mint
     answers: list[Answer] = field(default_factory=list)
     seen: dict[str, Record] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)  # names that something happened to while they were looked at
@@ -81,7 +83,7 @@ class Process:
         """Begin a new life."""
         self.life += 1
         self.dead = False
-        self.asks, self.seen = {}, {}
+        self.asks, self.seen, self.brought = {}, {}, {}
         self.thawed = self.world.now
         leases = Leases(self.holder, TTL, self.clock.monotonic)
         self.visitor = Visitor(self.journal, leases, lambda: self.world.word()[:4], self.told)
@@ -129,6 +131,11 @@ class Process:
         self.asks[name] = Ask(self.clock.now(), "person", emergency)
         self.wake(name)
 
+    def bring(self, name: str) -> None:
+        """`rotate supply` arrives on the control socket."""
+        self.brought[name] = Brought(Secret(f"sek-brought-{self.world.word()}"))
+        self.wake(name)
+
     def wake(self, name: str) -> None:
         """Look at the name at once, or once more after the look that is under way."""
         for thread in self.threads:
@@ -136,6 +143,12 @@ class Process:
                 self.again.add(name)
                 if thread.label == "idle":
                     self._alarm(thread, 0.01)
+
+    def errand(self, name: str, coro: Coroutine[Any, Any, None]) -> None:
+        """Somebody starts another program on this host; it ends with the host's next kill."""
+        thread = self._thread(name, coro)
+        self.threads.append(thread)
+        self._alarm(thread, 0.01)
 
     # --- stepping ---------------------------------------------------------------------------------------------------
 
@@ -186,9 +199,9 @@ class Process:
             await beat(min(30 * POLL if self.world.calm else POLL, max(0.05, pause)), "idle")
 
     async def _visit(self, name: str) -> float:
-        world, ask = self.world, self.asks.get(name)
+        world, ask, brought = self.world, self.asks.get(name), self.brought.get(name)
         try:
-            seen = await self.visitor.visit(self.config[name], self.edges_of(name, self.clock), ask)
+            seen = await self.visitor.visit(self.config[name], self.edges_of(name, self.clock), ask, brought)
         except Violation:
             raise
         except Conflict:
@@ -197,6 +210,8 @@ class Process:
         except Fault as fault:
             world.tell(self.holder, f"visit ends: {fault.reason}", name)
             return world.rng.uniform(0.5, 3) if isinstance(fault, Transient) else POLL
+        if brought and brought.taken:
+            self.brought.pop(name, None)
         if seen.record:
             self.seen[name] = seen.record
             if ask and (said := answer(seen.record, ask)) is not Answer.OPEN:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ class Summary:
     failed: list[tuple[int, str]] = field(default_factory=list)
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
+    apart: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))  # seconds, by whose doing
     seconds: float = 0.0
 
     def add(self, other: Summary) -> None:
@@ -33,6 +35,8 @@ class Summary:
         self.failed += other.failed
         self.pairs += other.pairs
         self.counts += other.counts
+        for whose, seconds in other.apart.items():
+            self.apart[whose] += seconds
 
     def unvisited(self) -> list[tuple[str, str]]:
         """Reachable pairs that no seed has visited."""
@@ -48,10 +52,19 @@ class Summary:
             f"(phase, fault) pairs visited: {len(universe) - len(missing)} of {len(universe)} "
             f"({100 * (1 - len(missing) / len(universe)):.1f} %), {sum(self.pairs.values())} faults in all; {counts}",
         ]
+        lines += [_spread(whose, seconds) for whose, seconds in sorted(self.apart.items())]
         if missing:
             lines.append("not visited: " + ", ".join(f"{phase}/{fault}" for phase, fault in missing))
         lines += [f"seed {seed}: {text}" for seed, text in sorted(self.failed)[:20]]
         return "\n".join(lines)
+
+
+def _spread(whose: str, seconds: list[float]) -> str:
+    """How long Vault and target disagreed in one-slot cut-overs."""
+    ranked = sorted(seconds)
+    at = {share: ranked[min(len(ranked) - 1, int(share * len(ranked)))] for share in (0.5, 0.95, 0.99)}
+    spread = ", ".join(f"p{100 * share:.0f} {value:.2f} s" for share, value in at.items())
+    return f"Vault and target disagreed, {whose}: {len(ranked)} times, {spread}, at most {ranked[-1]:.2f} s"
 
 
 def run_seed(seed: int, swarm: Swarm | None = None) -> tuple[History, str]:
@@ -75,13 +88,20 @@ def digest(seed: int) -> str:
 def run_chunk(seeds: Iterable[int]) -> Summary:
     """Some seeds, one after the other."""
     summary = Summary()
+    gc.freeze()  # histories make few cycles: collecting after each costs less than all the time
+    gc.disable()
     for seed in seeds:
         history, text = run_seed(seed)
         summary.seeds += 1
         summary.pairs += history.world.pairs
         summary.counts += history.world.counts
+        for window in history.checks.cut_over.windows:
+            summary.apart[window.whose].append(window.seconds)
         if text:
             summary.failed.append((seed, text))
+        if summary.seeds % 10 == 0:
+            gc.collect()
+    gc.enable()
     return summary
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from rotator.rotation.record import Phase
 from tests.simulation.swarm import ACTS
 
-PHASES = ("new", *(str(phase) for phase in Phase))
+BY_ACT = {Phase.UNDOING: "undo"}  # phases that only a person's act leads to
+PHASES = ("new", *(str(phase) for phase in Phase if BY_ACT.get(phase, ACTS[0]) in ACTS))
+HANDS = ("done_by_hand", "done_wrongly", "value_brought")
 WIRE = tuple(f"{edge}_{how}" for edge in ("vault", "target") for how in ("lost_before", "lost_after", "late"))
 FAULTS = (
     *WIRE,
@@ -14,6 +16,7 @@ FAULTS = (
     *("target_429", "target_5xx", "target_409", "target_minter_refused"),
     *("target_refuses", "target_settling", "target_lags"),
     *ACTS,
+    *HANDS,
 )
 ON_TARGET = frozenset(x for x in FAULTS if x.startswith("target_"))
 
@@ -25,6 +28,9 @@ ONLY_IN = {
     "vault_stale_read": {"condemned"},  # the only plain read: the predecessor's value
     "release": {"held"},  # the journal has left the hold when it is noted
     "mend": {"held"},
+    "done_by_hand": {"awaiting", "held"},
+    "done_wrongly": {"awaiting", "held"},
+    "value_brought": {"awaiting"},
 }
 # fault -> phases in which it cannot strike
 NEVER_IN = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import zip_longest
 from random import Random
 
 from rotator.engine.bench import Edges
@@ -19,9 +20,11 @@ from tests.simulation.actors import SWEEP, TTL, Process, SimClock
 from tests.simulation.consumers import Consumer
 from tests.simulation.invariants import KEY, Checks
 from tests.simulation.journal import SimJournal
+from tests.simulation.kinds import INSTALLED, NO_GRACE, Kind
 from tests.simulation.people import People
+from tests.simulation.provider import SimProvider
 from tests.simulation.swarm import Swarm, draw
-from tests.simulation.target import Live, SimProvider, Target
+from tests.simulation.target import Live, Target
 from tests.simulation.vault import KvClient, SimStore, Vault
 from tests.simulation.world import World
 
@@ -45,13 +48,22 @@ class History:
         swarm = self.swarm or draw(Random(self.seed))
         self.world = World(self.seed, swarm)
         names = [f"c{number}" for number in range(swarm.credentials)]
-        self.wanted.update({name: _credential(name, swarm) for name in names})
+        self.wanted.update(
+            {
+                name: _credential(name, swarm, kind)
+                for name, kind in zip_longest(names, swarm.kinds[: len(names)], fillvalue=Kind.TOKENS)
+            }
+        )
         self.checks = Checks(self.world, self.wanted)
         for name in names:
-            self.checks.graces[name].append((0.0, swarm.grace))
+            self.checks.graces[name].append((0.0, self.wanted[name].retire.after.total_seconds()))
         self.checks.owner = {x.place: x.name for x in self.wanted.values()}
         self.vault = self.checks.vault = Vault(self.world, self.checks.written)
-        self.target = self.checks.target = Target(self.world, self.checks.minted, self.checks.revoked)
+        self.target = self.checks.target = Target(
+            self.world, self.checks.minted, self.checks.revoked, self.checks.installed
+        )
+        self.target.kinds.update(zip(names, swarm.kinds, strict=False))
+        self.target.by_hand.update({name: swarm.by_hand for name in names if self.target.kind(name) in INSTALLED})
         self.world.phase_of = self._phase
         self.journal = SimJournal(self.world, self.vault)
         self.installation = Installation("inst01", KEY)
@@ -65,6 +77,7 @@ class History:
         for process in self.processes:
             process.start()
         self.people.begin()
+        self.people.hands.begin()
         for name in self.wanted:
             Consumer(world, self.checks, name).begin()
         world.run(world.swarm.active)
@@ -75,10 +88,11 @@ class History:
             if text := self._late(name):
                 self.checks.broken("L1", text)
         for name in self.wanted:
-            self.people.settings(name, schedule=Every(timedelta(days=900)), lifetime=None)
-        grace = max(after for graces in self.checks.graces.values() for _, after in graces)
-        self._until(self._restless, OVERLAP + grace + CONVERGED + self._leftover())
+            lives = timedelta(days=2000) if self.target.kind(name) is Kind.EXPIRING else None
+            self.people.settings(name, schedule=Every(timedelta(days=900)), lifetime=lives)
+        self._until(self._restless, OVERLAP + self._ends_in() + CONVERGED + self._leftover())
         world.run(world.now + SWEEP)
+        self._agreed()
         for name in self.wanted:
             if text := self._restless(name):
                 self.checks.broken("I2", text)
@@ -89,6 +103,26 @@ class History:
         end = self.world.now + seconds
         while self.world.now < end and any(unready(name) for name in self.wanted):
             self.world.run(min(end, self.world.now + 10))
+
+    def _agreed(self) -> None:
+        """I1: no cut-over is left half done, unless it waits for a person."""
+        for name, window in self.checks.cut_over.open.items():
+            record, live = self._record(name), self.checks.cut_over.read_now(name)
+            rests = record is None or record.phase in (Phase.HELD, Phase.AWAITING) or name in self.checks.lost_journals
+            young = self.world.now - window.began < CONVERGED
+            if not (rests or young) and live and live.ended != "person":
+                self.checks.broken("I1", f"{name}: Vault and target disagree since {window.began:.3f}")
+
+    def _ends_in(self) -> float:
+        """Seconds that a predecessor may live on: its grace, or its own lifetime where nobody can revoke it."""
+        grace = max(after for graces in self.checks.graces.values() for _, after in graces)
+        expiring = Kind.EXPIRING in self.target.kinds.values()
+        return grace + (2.5 * self.world.swarm.interval + self._skew() if expiring else 0.0)
+
+    def _waits(self, name: str) -> bool:
+        """Whether it rests with a person: what they have done is seen soon after."""
+        done = self.people.hands.done.get(name)
+        return done is None or self.world.now - done < CONVERGED + self.wanted[name].limits.poll.total_seconds()
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
@@ -103,6 +137,8 @@ class History:
             process.thaw()
             if process.dead:
                 process.start()
+        for name in self.wanted:
+            self.people.resume(name)
 
     def _paused(self) -> float:
         """A rotation that trouble had used up the mints of was given up in the calm: it comes back after its pause."""
@@ -122,7 +158,7 @@ class History:
         record, credential = self._record(name), self.wanted[name]
         if record is None:
             return f"{name} has no record"
-        if record.phase is Phase.HELD:
+        if record.phase is Phase.HELD or (record.phase is Phase.AWAITING and self._waits(name)):
             return ""
         ago = self.world.date(-CONVERGED - self._skew())
         if record.phase is Phase.SETTLED and (hit := why.due(credential, record, ago)):
@@ -140,7 +176,9 @@ class History:
         began = record.current.at if record.phase is Phase.PUBLISHED and record.current else record.requested_at
         ago = self.world.date(-OVERLAP - self._skew()) - self.wanted[name].retire.after
         sole = record.refused_at is not None  # what is published was refused: the predecessor is kept until the next
-        resting = record.phase is Phase.HELD or (record.phase is Phase.SETTLED and (sole or not record.predecessor))
+        ending = record.ends_at is not None and record.ends_at > ago
+        kept = sole or ending or not record.predecessor
+        resting = record.phase in (Phase.HELD, Phase.AWAITING) or (record.phase is Phase.SETTLED and kept)
         young = began is not None and began > ago and record.phase is not Phase.SETTLED
         return "" if resting or young else f"{name} is {record.phase}, predecessor {record.predecessor is not None}"
 
@@ -148,6 +186,9 @@ class History:
         """I3: every live token under our names is known to the record."""
         record = self._record(name)
         assert record is not None
+        kind = self.target.kind(name)
+        if kind is Kind.EXPIRING or (kind is Kind.ONE_SLOT and record.current is None):
+            return  # it ends by itself; a slot cannot be emptied, and what it holds was destroyed in Vault
         uncertain = {record.mint_name} if record.phase is not Phase.SETTLED else set()
         for token in self.target.tokens.values():
             ours = token.name.startswith(f"{record.stem}-r") and token.minter != "person" and self.target.alive(token)
@@ -187,19 +228,21 @@ class History:
         return str(record.phase) if record else "new"
 
 
-def _credential(name: str, swarm: Swarm) -> Credential:
+def _credential(name: str, swarm: Swarm, kind: Kind) -> Credential:
     def span(seconds: float | None) -> timedelta | None:
         return None if seconds is None else timedelta(seconds=seconds)
 
-    quiet = span(swarm.quiet)
+    after = 0.0 if kind in NO_GRACE else swarm.grace
+    quiet = None if kind in NO_GRACE else span(swarm.quiet)
+    lifetime = swarm.lifetime if kind is not Kind.EXPIRING else 2.5 * swarm.interval
     return Credential(
         name=name,
         kind="sim",
         target="sim",
         place=Place("kv", f"apps/{name}"),
         schedule=Every(timedelta(seconds=swarm.interval)),
-        lifetime=span(swarm.lifetime),
-        retire=Retirement(timedelta(seconds=swarm.grace), quiet, span(swarm.grace + 120) if quiet else None),
+        lifetime=span(lifetime),
+        retire=Retirement(timedelta(seconds=after), quiet, span(swarm.grace + 120) if quiet else None),
         limits=Limits(mints_per_day=swarm.mints_per_day),
         on_foreign=OnForeign.OVERWRITE if swarm.overwrite else OnForeign.HOLD,
     )

@@ -8,19 +8,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from rotator.ports import Minted
 from rotator.rotation.credential import Credential, OnForeign, Place
-from rotator.rotation.names import parse
+from rotator.rotation.names import Parsed, parse
 from rotator.rotation.record import Phase, Record, Token
 from rotator.rotation.secret import Secret
 from rotator.vault import document
+from tests.simulation.cutover import CutOver
 from tests.simulation.journal import place_of
+from tests.simulation.kinds import Kind
 from tests.simulation.ledger import Ledger
 from tests.simulation.target import Live, Target
-from tests.simulation.vault import Vault, Version
+from tests.simulation.vault import Kept, Vault, Version
 from tests.simulation.world import Violation, World
 
 KEY = b"0123456789abcdef0123456789abcdef"
 SLACK = 4.0  # seconds: Vault's clock is told in whole seconds, and clocks within two seconds count as one
+COUNTED_ON = frozenset({Phase.AWAITING, Phase.STAGED, Phase.INSTALLED, Phase.VERIFIED})
 UNSURE = 78.0  # seconds: 0.6 of the lease and the patience of one step
 
 
@@ -46,18 +50,27 @@ class Checks:
     lost_journals: set[str] = field(default_factory=set)
     vault: Vault = field(init=False)
     target: Target = field(init=False)
+    cut_over: CutOver = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.cut_over = CutOver(self)
 
     # --- requests that leave ----------------------------------------------------------------------------------------
 
     def mint_leaves(self, name: str, mint_name: str) -> None:
         """I4: the name stands in the journal, and no more requests leave than it authorised."""
-        ledger, parsed = self.ledgers[name], parse(mint_name)
-        if mint_name not in ledger.mint_names or parsed is None:
-            self.broken("I4", f"mints {mint_name} without a record that says so")
+        ledger, parsed = self.ledgers[name], self.mint_named(name, mint_name)
         ledger.sends_left[parsed.stem, parsed.rotation] += 1
         if ledger.sends_left[parsed.stem, parsed.rotation] > ledger.sends_allowed[parsed.stem, parsed.rotation]:
             self.broken("I4", f"more mint requests for {mint_name} than the journal authorised")
         self._sure()
+
+    def mint_named(self, name: str, mint_name: str) -> Parsed:
+        """I4: the name stands in the journal; a value that a person brings costs no mint."""
+        parsed = parse(mint_name)
+        if mint_name not in self.ledgers[name].mint_names or parsed is None:
+            self.broken("I4", f"mints {mint_name} without a record that says so")
+        return parsed
 
     def write_leaves(self, name: str, place: Place, values: Mapping[str, object], cas: int) -> None:
         """I4: a slot is written for a journalled attempt, a consumer path as a `verified` record says."""
@@ -81,6 +94,17 @@ class Checks:
         latest = ledger.latest
         if latest and latest.current and latest.current.token.id == token.id:
             self.broken("I9", f"revokes {token.id}, which is current")
+        self._sure()
+
+    def restore_leaves(self, name: str, token: Token) -> None:
+        """I7: a revocation is taken back at an operator's word only."""
+        if token.id not in self.ledgers[name].restorable:
+            self.broken("I7", f"restores {token.id}, which nobody wants back")
+        self._sure()
+
+    def install_leaves(self, name: str, minted: Minted) -> None:
+        """I4: staged and journalled first."""
+        self.cut_over.leaves(name, minted)
         self._sure()
 
     def looked(self, place: Place, who: str) -> None:
@@ -113,6 +137,14 @@ class Checks:
         if len(day) >= credential.limits.mints_per_day:
             self.broken("I6", f"mint {len(day) + 1} of one day: {live.name}")
 
+    def installed(self, live: Live, before: Live | None, by: str) -> None:
+        """I1: what takes the place of a value that consumers read is about to be published."""
+        self.cut_over.landed(live, before, by)
+
+    def slot(self, name: str) -> Kept | None:
+        """The credential's staged slot."""
+        return self.vault.docs.get(Place("kv", f"rotator/staged/{name}"))
+
     def written(self, place: Place, version: Version, before: Version | None) -> None:
         """Dispatch: journal, consumer path, or slot."""
         name = place.path.rpartition("/")[2]
@@ -125,7 +157,7 @@ class Checks:
         """I4: a candidate that the journal still counts on is not destroyed."""
         name = place.path.rpartition("/")[2]
         latest = self.ledgers[name].latest
-        if latest is None or latest.candidate is None or latest.phase not in (Phase.STAGED, Phase.VERIFIED):
+        if latest is None or latest.candidate is None or latest.phase not in COUNTED_ON:
             return
         if name in self.lost_slots:
             return
@@ -148,7 +180,8 @@ class Checks:
             self.broken("I1a", f"publishes {token.id}, which was never proven")
         if not self.target.accepts(token.value) and token.ended != "person" and not self.target.expired(token):
             self.broken("I1", f"publishes {token.id}, which the target does not accept (ended by {token.ended!r})")
-        if token.id in self.ledgers[name].condemned | self.ledgers[name].doomed:
+        ledger = self.ledgers[name]
+        if token.id in (ledger.condemned | ledger.doomed) - ledger.restorable:
             self.broken("I7", f"publishes {token.id}, which is condemned or rejected")
         self._foreign_survives(name, place, version.author, before, new)
         rewritten = before is not None and before.author == "person"
@@ -156,6 +189,8 @@ class Checks:
         if not erased and (was := _number(old)) is not None and (_number(new) or 0) < was:
             self.broken("I8", f"rotation number goes from {was} to {_number(new)}")
         self._note_publication(name, place, old)
+        self.replaced.pop(token.value, None)  # put back by an undo, its grace begins anew when it is replaced again
+        self.cut_over.look(name, token)
         self.world.tell(version.author, f"published {token.id} at {place}", name)
 
     def _note_publication(self, name: str, place: Place, old: Mapping[str, Any]) -> None:
@@ -215,6 +250,7 @@ class Checks:
         for promise, text in ledger.contradictions(record, self.target):
             self.broken(promise, text)
         ledger.landed(record, self.world.now)
+        self.cut_over.journalled(name, record)
         self.world.tell("*", f"journal: {record.phase} r{record.rotation} a{record.attempt}", name)
 
     # --- small things -----------------------------------------------------------------------------------------------
@@ -224,6 +260,10 @@ class Checks:
         token = self.target.by_value.get(value)
         if token is None or token.ended == "person" or self.target.expired(token):
             return
+        if self.target.kind(name) is Kind.ONE_SLOT and self.cut_over.excuses(name, value):
+            return
+        if self.target.kind(name) is Kind.TWO_SLOTS and name in self.lost_journals:
+            return  # with the journal went the knowledge which of two slots may be taken
         if not self.target.accepts(value) and not (value in self.replaced and self._urgent(token)):
             self.broken(
                 "I1", f"a consumer of {name} is refused with {token.id}, read {self.world.now - read_at:.1f} s ago"
@@ -232,7 +272,8 @@ class Checks:
     def _urgent(self, live: Live) -> bool:
         """Whether an emergency has taken the token's grace away."""
         rotation, stem = self.replaced[live.value][2], live.name.rpartition("-r")[0]
-        return any(s == stem and r >= rotation for x in self.ledgers.values() for s, r in x.emergencies)
+        stems = self.ledgers[live.credential].stems if live.minter == "adopted" else {stem}
+        return any(s in stems and r >= rotation for x in self.ledgers.values() for s, r in x.emergencies)
 
     def _identify(self, values: Mapping[str, object]) -> tuple[str, Live | None]:
         value = str(values.get("token") or "none")

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from rotator.rotation.names import parse
 from rotator.rotation.record import Phase, Record, Token
 from rotator.rotation.strays import is_stray
-from tests.simulation.target import Target
+from tests.simulation.kinds import Kind
+from tests.simulation.target import Live, Target
 
 
 @dataclass
@@ -24,6 +25,9 @@ class Ledger:
     publications: set[tuple[str, int]] = field(default_factory=set)  # fingerprint, expected version
     fences: set[int] = field(default_factory=set)
     condemned: set[str] = field(default_factory=set)
+    installable: set[str] = field(default_factory=set)  # ids of candidates that were staged, and the target not told of
+    put_back: set[str] = field(default_factory=set)  # ids of what was published when a candidate failed
+    restorable: set[str] = field(default_factory=set)  # ids of what an undo goes back to
     doomed: set[str] = field(default_factory=set)  # names and ids of rejected attempts
     chosen: dict[str, str] = field(default_factory=dict)  # mint name -> the one token that was staged under it
     rejected_at: dict[str, float] = field(default_factory=dict)  # mint name -> when its rejection was journalled
@@ -39,18 +43,24 @@ class Ledger:
         if record.emergency:
             self.emergencies.add(rotation)
         match record.phase:
+            case Phase.UNDOING if record.predecessor:
+                self.restorable.add(record.predecessor.token.id)
             case Phase.REQUESTED:
                 self.mint_names.add(record.mint_name)
-            case Phase.STAGED if record.candidate:
+            case Phase.STAGED | Phase.AWAITING if record.candidate:
+                if record.candidate.pending:
+                    self.installable.add(record.candidate.token.id)
                 self.chosen[record.mint_name] = record.candidate.token.id
             case Phase.REJECTED:
                 self.rejected_at.setdefault(record.mint_name, now)
                 self.doomed |= {record.mint_name} | ({record.candidate.token.id} if record.candidate else set())
+                self.put_back |= {record.current.token.id} if record.current else set()
             case Phase.VERIFIED if record.abandoned:
                 self.fences.add(record.expected_version or 0)
             case Phase.VERIFIED if record.candidate:
                 self.publications.add((record.candidate.fingerprint, record.expected_version or 0))
             case Phase.CONDEMNED if record.predecessor:
+                self.restorable.discard(record.predecessor.token.id)
                 self.condemned.add(record.predecessor.token.id)
 
     def contradictions(self, after: Record, target: Target) -> Iterator[tuple[str, str]]:
@@ -58,6 +68,9 @@ class Ledger:
         before = self.latest
         if before is None or before.lineage != after.lineage:
             return
+        began = before.phase is Phase.SETTLED and after.phase is Phase.REQUESTED
+        if before.paused and before.paused.until is None and after.paused and began and not after.emergency:
+            yield "P", "a rotation begins although it is paused"
         if after.rotation < before.rotation:
             yield "I8", f"rotation goes from {before.rotation} to {after.rotation}"
         alive = [x for x in target.tokens.values() if target.alive(x) and not x.deleted]
@@ -66,7 +79,7 @@ class Ledger:
             yield from (("I2", f"{x.id} is called dead and is alive") for x in alive if x.id == old)
         if before.phase is Phase.REJECTED and after.phase in (Phase.REQUESTED, Phase.SETTLED):
             name, since = before.mint_name, self.rejected_at[before.mint_name]
-            burned = (x for x in alive if x.name == name and x.minted_at < since)
+            burned = (x for x in alive if x.name == name and x.minted_at < since and _ends(x, before, target))
             yield from (("I3", f"{x.id} is called burned and is alive") for x in burned)
 
     def may_revoke(self, token: Token) -> bool:
@@ -77,3 +90,9 @@ class Ledger:
             return True
         name = parse(token.name)
         return bool(name and name.stem in self.stems and self.latest and is_stray(self.latest, token))
+
+
+def _ends(live: Live, record: Record, target: Target) -> bool:
+    """Whether burning ends it: not what nobody can revoke, nor the only value of a slot."""
+    kind = target.kind(live.credential)
+    return kind is not Kind.EXPIRING and not (kind is Kind.ONE_SLOT and record.current is None)

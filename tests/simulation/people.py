@@ -14,8 +14,11 @@ from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.schedule import Every
 from rotator.vault import document
 from tests.simulation.actors import Process
+from tests.simulation.hands import Hands
 from tests.simulation.invariants import Checks
 from tests.simulation.journal import SimJournal, place_of
+from tests.simulation.kinds import NO_GRACE, Kind
+from tests.simulation.operators import Operators
 from tests.simulation.world import World
 
 
@@ -28,7 +31,13 @@ class People:
     journal: SimJournal
     wanted: dict[str, Credential]
     processes: list[Process]
+    hands: Hands = field(init=False)
+    operators: Operators = field(init=False)
     _skews: list[float] = field(default_factory=lambda: [0.0])
+
+    def __post_init__(self) -> None:
+        self.hands = Hands(self.world, self.checks, self.wanted, self.processes)
+        self.operators = Operators(self.world, self.checks, self.journal, self.wanted, self.processes)
 
     def widest_skew(self) -> float:
         """How far apart clocks have been, in seconds."""
@@ -49,6 +58,22 @@ class People:
         if act(name) is not False:
             self.world.fault(act.__name__, name, phase)
         self.begin()
+
+    def pause(self, name: str) -> bool | None:
+        """Nothing is to begin or to end."""
+        return self.operators.pause(name)
+
+    def resume(self, name: str) -> bool | None:
+        """It goes on."""
+        return self.operators.resume(name)
+
+    def undo(self, name: str) -> bool | None:
+        """The last rotation is taken back."""
+        return self.operators.undo(name)
+
+    def adopt(self, name: str) -> bool | None:
+        """Somebody's own value is taken over."""
+        return self.operators.adopt(name)
 
     # --- the consumer path ------------------------------------------------------------------------------------------
 
@@ -101,7 +126,7 @@ class People:
         """Somebody revokes one of our tokens."""
         target = self.checks.target
         alive = [x for x in target.tokens.values() if target.alive(x) and f"-{name}-" in x.name]
-        if not alive:
+        if not alive or target.kind(name) is Kind.EXPIRING:
             return False
         target.end(self.world.rng.choice(alive), "person")
         return None
@@ -147,6 +172,14 @@ class People:
         self._skews.append(self.checks.vault.skew)
         return None
 
+    def allow(self, name: str) -> bool | None:
+        """Settings let the daemon do what a person had to."""
+        return self.hands.allow(name)
+
+    def forbid(self, name: str) -> bool | None:
+        """Settings want a person again."""
+        return self.hands.forbid(name)
+
     # --- wishes and settings ----------------------------------------------------------------------------------------
 
     def ask(self, name: str) -> None:
@@ -172,11 +205,14 @@ class People:
         self.checks.owner[place] = name
         self.settings(name, place=place)
 
-    def grace(self, name: str) -> None:
+    def grace(self, name: str) -> bool | None:
         """Another grace."""
+        if self.checks.target.kind(name) in NO_GRACE:
+            return False
         after = timedelta(seconds=self.world.rng.choice((5, 30, 100)))
         self.settings(name, retire=replace(self.wanted[name].retire, after=after))
         self.checks.graces[name].append((self.world.now, after.total_seconds()))
+        return None
 
     def settings(self, name: str, **changes: object) -> None:
         """Change the settings; each process reloads when it gets to it."""

@@ -13,6 +13,7 @@ from rotator.rotation.record import Record
 from tests.simulation.actors import SWEEP, TTL, Process
 from tests.simulation.history import History
 from tests.simulation.journal import place_of
+from tests.simulation.kinds import Kind
 from tests.simulation.swarm import Swarm
 from tests.simulation.target import Live
 from tests.simulation.wire import TIMEOUT
@@ -151,3 +152,16 @@ class Stage:
         del self.vault.docs[place_of(NAME)]
         self.checks.ledgers[NAME].latest = None
         self.checks.lost_journals.add(NAME)
+
+
+def overtaken_before_it_tells() -> Stage:
+    """One slot: A is stopped right before it tells the target; B finds the candidate gone and makes another."""
+    stage = Stage(options={"kinds": (Kind.ONE_SLOT,)})
+    stage.settle()
+    paused = stage.until(stage.begin("A", ask=True), "target.mint")
+    stage.step(stage.until(stage.until(paused, "vault.read staged"), "vault.read consumer"))  # it may: it has looked
+    stage.people.slot_metadata(NAME)
+    stage.take_over("B")
+    assert (stage.record.phase, stage.record.attempt) == ("settled", 2)
+    stage.finish(paused)
+    return stage

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
+from tests.simulation.kinds import INSTALLED, Kind
+
 ACTS = (
     "foreign_write",
     "foreign_key",
@@ -27,6 +29,12 @@ ACTS = (
     "seal",
     "minter_refused",
     "newer_schema",
+    "allow",
+    "forbid",
+    "pause",
+    "resume",
+    "undo",
+    "adopt",
 )
 
 
@@ -36,6 +44,10 @@ class Swarm:
 
     actors: int = 2
     credentials: int = 1
+    kinds: tuple[Kind, ...] = ()  # of each credential in turn; tokens when there are none left
+    by_hand: str = ""  # what only a person can do, of what the target is told: "install", or "mint"
+    careless: float = 0.0  # how often that person does it wrong
+    cache: float = 0.0  # for up to this long a target believes an old copy of a key set
     named: bool = True  # the target takes chosen names
     active: float = 1500.0  # how long trouble lasts
     interval: float = 300.0
@@ -65,15 +77,25 @@ class Swarm:
     acts: tuple[str, ...] = field(default=())
 
 
+_KINDS = (Kind.TOKENS, Kind.TOKENS, *Kind, Kind.ONE_SLOT)
+_HANDS = ("", "", "install", "install", "mint")
+
+
 def draw(rng: Random) -> Swarm:
     """A random subset of everything."""
 
     def rate(*choices: float) -> float:
         return rng.choice(choices) if rng.random() < 0.5 else 0.0
 
+    kinds = tuple(rng.choice(_KINDS) for _ in range(rng.choice((1, 1, 1, 2))))
+    by_hand = rng.choice(_HANDS) if INSTALLED.intersection(kinds) else ""
     return Swarm(
         actors=rng.choice((1, 2, 2, 3, 3, 4)),
-        credentials=rng.choice((1, 1, 1, 2)),
+        credentials=len(kinds),
+        kinds=kinds,
+        by_hand=by_hand,
+        careless=rate(0.2, 0.5),
+        cache=rate(3.0, 8.0),
         named=rng.random() < 0.6,
         active=rng.choice((200.0, 400.0, 800.0)),
         interval=rng.choice((60.0, 120.0, 240.0)),

@@ -7,15 +7,18 @@ from dataclasses import replace
 
 import pytest
 
-from rotator.engine import minting, perform, publishing, retiring
+from rotator.engine import installing, minting, perform, publishing, retiring
 from rotator.engine.bench import Bench
+from rotator.engine.lease import Leases
 from rotator.ports import Transient
-from rotator.rotation import advance, decide, steps
+from rotator.rotation import advance, decide, retire, steps
 from rotator.rotation import events as ev
 from rotator.rotation.record import Phase
 from tests.simulation.campaign import run_seed
-from tests.simulation.stage import NAME, TAKE_OVER, Stage
+from tests.simulation.kinds import Kind
+from tests.simulation.stage import NAME, TAKE_OVER, Stage, overtaken_before_it_tells
 from tests.simulation.swarm import Swarm
+from tests.simulation.target import Target
 from tests.simulation.world import Violation
 
 
@@ -159,7 +162,7 @@ def test_taking_the_grace_from_changed_settings_is_caught(monkeypatch):
 
 
 def test_starting_at_one_after_a_lost_journal_is_caught(monkeypatch):
-    monkeypatch.setattr(publishing, "_number", lambda doc: 0)
+    monkeypatch.setattr(publishing, "number", lambda doc: 0)
     assert caught("I8", seeds=400)
 
 
@@ -175,3 +178,64 @@ def test_a_sweep_that_does_not_look_whose_candidate_it_destroys_is_caught(monkey
     stage.until(stage.begin("B", ask=True), "target.verify")
     with pytest.raises(Violation, match="I4"):
         stage.finish(paused)
+
+
+# --- values that the target is told -------------------------------------------------------------------------------
+
+
+def one_slot(**options) -> Swarm:
+    """Fair weather over a target that keeps one value."""
+    return Swarm(kinds=(Kind.ONE_SLOT,), interval=60.0, active=400.0, **options)
+
+
+def test_not_putting_the_old_value_back_after_a_rejection_is_caught(monkeypatch):
+    async def burned(bench, record, step):
+        return ev.Burned(bench.at, (), step.give_up)
+
+    monkeypatch.setattr(installing, "put_back", burned)
+    assert caught("I1", swarm=one_slot(kill=0.04, acts=("slot_metadata", "person_revokes")))
+
+
+def test_telling_the_target_before_the_value_is_durable_is_caught(monkeypatch):
+    async def mint(bench, record, step):
+        minted = await bench.edges.provider.mint(step.name, None)
+        await bench.edges.provider.install(minted)
+        return await minting.stage(bench, record, minted, pending=False)
+
+    plant(monkeypatch, steps.Mint, mint)
+    assert caught("I4", seeds=5, swarm=one_slot())
+
+
+def test_a_mint_that_takes_a_slot_which_must_live_on_is_caught(monkeypatch):
+    monkeypatch.setattr(Target, "free_slot", lambda target, credential, spared: "1")
+    assert caught("I1", seeds=5, swarm=Swarm(kinds=(Kind.TWO_SLOTS,), interval=60.0, active=400.0))
+
+
+def test_publishing_before_the_proof_in_a_cut_over_is_caught(monkeypatch):
+    async def install(bench, record, step):
+        event = await installing.install(bench, record, step)
+        doc, _ = await bench.look(record)
+        return ev.Verified(bench.at, doc.version) if isinstance(event, ev.Installed) else event
+
+    plant(monkeypatch, steps.Install, install)
+    assert caught("I1a", seeds=5, swarm=one_slot())
+
+
+def test_removing_a_key_from_the_set_before_its_grace_is_over_is_caught(monkeypatch):
+    monkeypatch.setattr(retire, "earliest", lambda policy, published_at, **_: published_at)
+    assert caught("I10", seeds=5, swarm=Swarm(kinds=(Kind.KEY_SET,), interval=60.0, active=400.0))
+
+
+def test_polling_that_believes_the_person_without_a_proof_is_caught(monkeypatch):
+    async def poll(bench, record, step):
+        doc, _ = await bench.look(record)
+        return ev.Verified(bench.at, doc.version)
+
+    plant(monkeypatch, steps.Poll, poll)
+    assert caught("I1a", seeds=5, swarm=one_slot(by_hand="install"))
+
+
+def test_telling_the_target_after_the_lease_has_passed_on_is_caught(monkeypatch):
+    monkeypatch.setattr(Leases, "lapses", lambda leases, entry: float("inf"))
+    with pytest.raises(Violation, match="I1: A1 ends what consumers read"):
+        overtaken_before_it_tells()

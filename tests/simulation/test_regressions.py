@@ -8,7 +8,8 @@ from datetime import timedelta
 from rotator.ports import Refused
 from rotator.rotation.credential import Place
 from rotator.rotation.steps import Wait
-from tests.simulation.stage import NAME, TAKE_OVER, Stage
+from tests.simulation.kinds import Kind
+from tests.simulation.stage import NAME, TAKE_OVER, Stage, overtaken_before_it_tells
 
 SLOT = Place("kv", f"rotator/staged/{NAME}")
 
@@ -171,3 +172,44 @@ def test_a_publication_whose_record_was_lost_with_its_actor_keeps_the_grace_it_w
     stage.visit("B")
     assert stage.record.phase == "published"
     assert len(stage.alive()) == 2
+
+
+def test_an_actor_that_was_overtaken_does_not_tell_the_target_its_older_value():  # seed 716 of the first campaign
+    stage = overtaken_before_it_tells()
+    assert stage.published().id == stage.record.current.token.id
+    assert stage.target.accepts(stage.published().value)
+
+
+def test_a_cut_over_does_not_wait_for_clocks_that_are_an_hour_apart():  # seeds 1267, 2484 and 2948
+    stage = Stage(actors=1, options={"kinds": (Kind.ONE_SLOT,)})
+    stage.settle()
+    stage.vault.skew = -3600.0
+    stage.visit("A", ask=True)
+    assert stage.record.phase == "published"
+    [window] = stage.checks.cut_over.windows
+    assert window.seconds < 1
+
+
+def test_a_candidate_that_expires_while_a_person_is_awaited_makes_room_for_a_new_one():  # seed 1279
+    stage = Stage(actors=1, options={"kinds": (Kind.ONE_SLOT,), "by_hand": "install", "lifetime": 100.0})
+    stage.visit("A")
+    first = stage.record.candidate.token.id
+    stage.sleep(120)
+    stage.visit("A")
+    assert stage.record.phase == "awaiting"
+    assert stage.record.attempt == 2
+    assert stage.record.candidate.token.id != first
+
+
+def test_a_published_value_that_has_expired_is_not_put_back_for_ever():  # found by the Hypothesis machine
+    stage = Stage(actors=1, options={"kinds": (Kind.ONE_SLOT,), "lifetime": 900.0})
+    stage.settle()
+    stage.until(stage.begin("A", ask=True), "target.install")
+    stage["A"].kill()
+    stage["A"].start()
+    stage["A"].close()
+    stage.sleep(7200)
+    stage.take_over("A")
+    stage.sleep(60)
+    stage.visit("A")
+    assert stage.target.accepts(stage.published().value)

@@ -68,7 +68,8 @@ class Vault:
         if cas is not None and cas != doc.newest:
             raise Conflict("check-and-set parameter did not match the current version")
         before = doc.versions.get(doc.newest)
-        version = Version(values, author, self.world.now)
+        fenced = before is not None and not before.deleted and before.values == values
+        version = Version(values, before.author if before and fenced else author, self.world.now)
         self.written(place, version, before)
         self.docs[place] = doc
         doc.newest += 1

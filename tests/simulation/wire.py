@@ -12,16 +12,23 @@ T = TypeVar("T")
 TIMEOUT = 10.0  # seconds until a client gives up on an answer
 
 
-async def send(world: World, edge: str, verb: str, name: str, effect: Callable[[], T], *, writes: bool) -> T:
-    """Send one request and wait for its answer. The effect happens between two beats, later, or never."""
+async def send(
+    world: World, edge: str, verb: str, name: str, effect: Callable[[], T], *, writes: bool, timely: bool = False
+) -> T:
+    """Send one request and wait for its answer. The effect happens between two beats, later, or never.
+
+    `timely`: it does not leave after its client's deadline, however long the process was stopped.
+    """
     thread = world.running
     assert thread is not None
     label = f"{edge}.{verb}"
     fate = _fate(world, edge, writes=writes)
-    thread.wire = effect if writes else None
+    thread.wire, leaves = effect if writes else None, world.now
     await beat(_latency(world), f"{label} sent")
     thread.wire = None
     outcome: T | Fault | None = None
+    if timely and world.now - leaves > TIMEOUT:
+        raise Transient(f"{edge}: no answer in time")
     if fate in ("", "lost_after"):
         outcome = attempt(effect)
     if fate == "late":

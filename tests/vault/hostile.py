@@ -119,7 +119,8 @@ class Proxy:
     """In front of a real server. `plan` names what to do with the next matching writes; then it is honest.
 
     "lose request": never forwarded; "lose answer": forwarded, the connection is cut; "false conflict": not forwarded,
-    refused as a lagging standby would; "502 after": forwarded, answered 502; "late": answered 502, forwarded later.
+    refused as a lagging standby would; "502 after": forwarded, answered 502; "late": answered 502, forwarded later;
+    "leaderless": not forwarded, sent elsewhere as by a standby that has lost its leader.
     """
 
     upstream: str
@@ -167,6 +168,9 @@ class _Talk(BaseHTTPRequestHandler):
             return
         if deed == "false conflict":
             self.send(400, b'{"errors":["check-and-set parameter did not match the current version"]}', {})
+            return
+        if deed == "leaderless":
+            self.send(307, b"", {"Location": "https://elsewhere.test/"})
             return
         if deed == "late":
             self.send(502, b"", {})

@@ -10,7 +10,8 @@ import hvac
 import pytest
 
 from rotator.ports import Conflict, Fault, Refused, StoreRefused, Transient
-from rotator.vault.adapter import BODY_LIMIT, Answer, Denied, HardenedAdapter, Misread, new_requests_session
+from rotator.vault.adapter import BODY_LIMIT, Answer, Denied, HardenedAdapter, Misread
+from rotator.vault.wire import new_requests_session
 from tests.vault.hostile import Script, answer, raw_server, self_signed
 from tests.vault.worlds import canary
 
@@ -61,7 +62,11 @@ FAULTS = {
     "bad gateway": (answer(502, BODY.encode()), Transient),
     "sealed": (answer(503, {"errors": ["Vault is sealed"]}), Transient),
     "gateway timeout": (answer(504, b""), Transient),
-    "redirect": (answer(307, BODY.encode(), Location=f"https://elsewhere.test/{BODY}?token={BODY}"), Refused),
+    "leaderless standby": (
+        answer(307, BODY.encode(), Location=f"https://elsewhere.test/{BODY}?token={BODY}"),
+        Transient,
+    ),
+    "redirect": (answer(308, BODY.encode(), Location=f"https://elsewhere.test/{BODY}?token={BODY}"), Refused),
     "moved": (answer(301, b"", Location="http://[bad"), Refused),
     "a page": (answer(200, b"<html>hello</html>"), Transient),
     "a list": (answer(200, [BODY]), Transient),
@@ -107,10 +112,11 @@ def test_an_unreadable_retry_after_is_none(text: str) -> None:
     assert caught.value.retry_after is None
 
 
-def test_a_redirect_names_scheme_and_host_and_is_not_followed() -> None:
+@pytest.mark.parametrize(("status", "kind"), [(301, Refused), (302, Refused), (307, Transient), (308, Refused)])
+def test_a_redirect_names_scheme_and_host_and_is_not_followed(status: int, kind: type[Fault]) -> None:
     with raw_server(answer(200, {"data": {}})) as elsewhere:
-        with raw_server(answer(307, b"", Location=f"{elsewhere.address}/v1/secret/data/x")) as server:
-            with pytest.raises(Refused, match=r"http://127\.0\.0\.1") as caught:
+        with raw_server(answer(status, b"", Location=f"{elsewhere.address}/v1/secret/data/x")) as server:
+            with pytest.raises(kind, match=r"http://127\.0\.0\.1") as caught:
                 ask_at(server.address)
             assert "secret/data" not in caught.value.reason
         assert elsewhere.connections == 0

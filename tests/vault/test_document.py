@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import MISSING, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, get_type_hints
 
 import pytest
@@ -18,7 +18,8 @@ from rotator.rotation.record import Phase, Published, Record, Token
 from rotator.vault.document import decode, encode
 
 AT = datetime(2026, 3, 1, 12, 30, 15, 123456, UTC)
-times = st.datetimes(timezones=st.just(UTC))
+times = st.datetimes(datetime(1970, 1, 1), datetime(8999, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 (wanted so)
+st.register_type_strategy(timedelta, st.timedeltas(timedelta(days=-9999), timedelta(days=36600)))
 st.register_type_strategy(datetime, times)
 st.register_type_strategy(Place, st.builds(Place, st.text(), st.text()))
 
@@ -117,6 +118,13 @@ WORD = "canary-typed-by-hand"
         ({"lease": WORD}, "lease"),
         ({"lease": {"seq": WORD}}, "seq"),
         ({"lineage": 7}, "lineage"),
+        ({"phase": "\ud800"}, "half a character"),
+        ({"schema": "9" * 5000}, "newer rotator"),
+        ({"requested_at": "9999-12-31T23:59:59Z"}, "requested_at"),
+        ({"requested_at": "0001-01-01T00:00:00Z"}, "requested_at"),
+        ({"grace": "P99999999D"}, "grace"),
+        ({"lease": {"ttl": "9" * 30}}, "lease.ttl"),
+        ({"lease": {"ttl": "-1"}}, "lease.ttl"),
     ],
     ids=lambda value: json.dumps(value)[:60],
 )

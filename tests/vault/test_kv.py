@@ -10,13 +10,14 @@ import pytest
 from rotator.ports import Conflict, Refused, Transient
 from rotator.rotation.credential import Place
 from rotator.sandbox.openbao import OpenBao, Storage
-from rotator.vault.kv import WRITE_PATIENCE, Kv
+from rotator.vault.kv import READ_PATIENCE, WRITE_PATIENCE, Kv
 from rotator.vault.login import token
 from rotator.vault.session import Session, VaultConnection
 from tests.vault.hostile import Proxy, answer, proxy, raw_server
 from tests.vault.worlds import Operator, QuickClock, WallClock, canary, kv_on
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
+INDEX = "eyJjbHVzdGVyIjoiYyIsInZhbHVlIjoiMSJ9"
 
 
 @pytest.fixture
@@ -55,6 +56,8 @@ def document_writes(between: Proxy) -> list[bytes]:
         ["false conflict"],
         ["false conflict", "lose answer"],
         ["lose answer", "false conflict", "false conflict"],
+        ["leaderless"],
+        ["lose answer", "leaderless", "false conflict"],
     ],
     ids=" then ".join,
 )
@@ -149,6 +152,24 @@ async def test_endless_false_conflicts_end_undecided_not_lost(kv: Kv, mount: str
         await kv.write(Place(mount, "apps/blog/halo"), {"a": "1"}, cas=0)
 
 
+async def test_a_look_that_fails_while_a_refusal_is_looked_into_does_not_use_up_the_writes_patience(
+    kv: Kv, mount: str, between: Proxy
+) -> None:
+    """Found by the raft campaign: the look of three seconds decided about a write that had twenty-five."""
+    between.headers["X-Vault-Index"] = INDEX
+    await kv.read(Place(mount, "a"))
+    between.plan = ["false conflict", *["lose request"] * 7]  # the look's own write, until its patience is over
+    assert await kv.write(Place(mount, "apps/blog/halo"), {"a": "1"}, cas=0) == 1
+    assert not between.plan
+
+
+async def test_patience_ends_with_a_last_try_not_with_a_pause(kv: Kv, between: Proxy) -> None:
+    """Found by the raft campaign: reads gave up after half of their patience, just before there was a leader again."""
+    between.plan = ["lose request"] * 6
+    await kv.beat()
+    assert sum(kv.session.clock.slept) == pytest.approx(READ_PATIENCE, abs=0.5)
+
+
 async def test_a_lost_destroy_is_repeated(kv: Kv, mount: str, between: Proxy) -> None:
     place = Place(mount, "rotator/staged/blog")
     await kv.write(place, {"token": canary("kv")}, cas=0)
@@ -172,7 +193,7 @@ async def test_a_server_without_indexes_is_asked_for_one_only_once(kv: Kv, mount
 async def test_a_server_that_begins_to_send_indexes_gets_barriers_from_then_on(
     kv: Kv, mount: str, between: Proxy
 ) -> None:
-    between.headers["X-Vault-Index"] = "eyJjbHVzdGVyIjoiYyIsInZhbHVlIjoiMSJ9"
+    between.headers["X-Vault-Index"] = INDEX
     await kv.write(Place(mount, "apps/blog/halo"), {"a": "1"}, cas=0)
     between.writes.clear()
     await kv.read(Place(mount, "apps/blog/halo"), strong=True)
@@ -181,7 +202,7 @@ async def test_a_server_that_begins_to_send_indexes_gets_barriers_from_then_on(
 
 
 async def test_strong_reads_at_the_same_time_share_barriers(kv: Kv, mount: str, between: Proxy) -> None:
-    between.headers["X-Vault-Index"] = "eyJjbHVzdGVyIjoiYyIsInZhbHVlIjoiMSJ9"
+    between.headers["X-Vault-Index"] = INDEX
     await kv.read(Place(mount, "a"))
     async with anyio.create_task_group() as group:
         for _ in range(20):

@@ -14,8 +14,8 @@ from rotator.rotation.secret import Secret
 from rotator.sandbox.openbao import AppRole, OpenBao
 from rotator.vault.adapter import Answer
 from rotator.vault.login import Grant, Login, approle, token
-from rotator.vault.session import LOGIN_PAUSE, RETRY_PAUSE, Session, VaultConnection
-from tests.vault.hostile import answer, drip, raw_server
+from rotator.vault.session import LOGIN_PAUSE, MISSED_PAUSE, RETRY_PAUSE, Session, VaultConnection
+from tests.vault.hostile import answer, drip, proxy, raw_server
 from tests.vault.worlds import QuickClock, canary, session_on
 
 pytestmark = pytest.mark.anyio
@@ -105,16 +105,21 @@ async def test_a_policys_no_is_told_from_a_dead_token_and_causes_no_login(openba
 
 
 @pytest.mark.system
-async def test_a_login_that_fails_is_not_tried_by_everybody(openbao: OpenBao, counted: Counted) -> None:
+@pytest.mark.parametrize(
+    ("fault", "pause"), [(StoreRefused("spoilt"), LOGIN_PAUSE), (Transient("unheard"), MISSED_PAUSE)]
+)
+async def test_a_login_that_fails_is_not_tried_by_everybody(
+    openbao: OpenBao, counted: Counted, fault: Fault, pause: float
+) -> None:
     clock = QuickClock()
     session = session_on(openbao, login=counted.login, clock=clock)
     await session.open()
     kill(openbao, *counted.tokens)
-    counted.spoilt = StoreRefused("spoilt")
+    counted.spoilt = fault
     refused = []
 
     async def ask() -> None:
-        with pytest.raises(StoreRefused):
+        with pytest.raises(type(fault)):
             await session.ask(mine)
         refused.append(True)
 
@@ -123,7 +128,7 @@ async def test_a_login_that_fails_is_not_tried_by_everybody(openbao: OpenBao, co
             group.start_soon(ask)
     assert (len(refused), counted.count) == (20, 2)
     counted.spoilt = None
-    clock.ahead += LOGIN_PAUSE
+    clock.ahead += pause
     assert (await session.ask(mine)).status == 404
     await session.close()
 
@@ -135,6 +140,19 @@ async def test_a_wrong_secret_id_is_named_without_being_shown(openbao: OpenBao, 
         await session.open()
     assert "canary" not in repr(caught.value)
     await session.close()
+
+
+@pytest.mark.system
+async def test_a_login_at_a_standby_that_has_lost_its_leader_is_no_refusal(openbao: OpenBao, role: AppRole) -> None:
+    """Found by the raft campaign: for seconds after each loss of the leader, a login seemed to be refused."""
+    with proxy(openbao.address, "leaderless") as between:
+        between.matching, clock = "/login", QuickClock()
+        session = session_at(between.address, approle(lambda: Secret(role.role_id), lambda: role.secret_id), clock)
+        with pytest.raises(Transient, match="307"):
+            await session.open()
+        clock.ahead += MISSED_PAUSE
+        await session.open()
+        await session.close()
 
 
 async def test_a_credential_file_that_is_missing_is_named_by_its_method() -> None:

@@ -58,6 +58,9 @@ class ApplicationApi:
     def _put(self, wish: dict[str, Any]) -> Application:
         number = str(wish.get("id") or "")
         application = self._find(number) if number else self._model.add_application(str(wish.get("displayName")))
+        version = wish.get("concurrencyToken")
+        if number and self._model.keeps_versions and version is not None and version != str(application.changes):
+            raise api(409, "The application has been changed by somebody else")
         for key, field in {**_TEXTS, **_FLAGS}.items():
             if key in wish:
                 setattr(application, field, bool(wish[key]) if key in _FLAGS else str(wish[key] or ""))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,12 +32,13 @@ class KeySlot:
         self.kept, self.generated, self.last_used = digest(value), now, None
         self.expires = now + timedelta(days=days)
 
-    def opens(self, value: str, now: datetime) -> bool:
-        """Whether this value is the slot's living key; notes the use."""
+    def opens(self, value: str, now: datetime, *, use: bool = True) -> bool:
+        """Whether this value is the slot's living key; notes the use, if it is one."""
         live = bool(self.kept) and self.expires is not None and now < self.expires
         if not (live and hmac.compare_digest(self.kept, digest(value))):
             return False
-        self.last_used = now
+        if use:
+            self.last_used = now
         return True
 
 
@@ -55,6 +57,7 @@ class Application:
     demands_assertion: bool = False
     public_key: str = ""  # PEM; one key, so that replacing it is a hard cut-over
     kid: str = ""
+    jwks: Callable[[], str] | None = None  # where the client's key set is read; then there is no single key
     issuer: str = ""  # what `iss` must be; empty: the client id
     expiry_days: int = 90
     inactive: bool = False

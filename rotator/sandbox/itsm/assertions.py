@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt.types import Options
 
 from rotator.sandbox.itsm.applications import Application
+from rotator.sandbox.itsm.key_sets import KeySets
 from rotator.sandbox.itsm.refusals import oauth
 from rotator.sandbox.itsm.rules import Rules
 
@@ -44,6 +45,7 @@ class Assertions:
     def __init__(self, clock: Callable[[], datetime]) -> None:
         """Times are judged by `clock`."""
         self._clock = clock
+        self.key_sets = KeySets(clock)
         self._used: dict[tuple[str, str], float] = {}
 
     def check(
@@ -62,9 +64,9 @@ class Assertions:
     def _signed(self, assertion: str, application: Application, rules: Rules) -> dict[str, Any]:
         try:
             header = jwt.get_unverified_header(assertion)
-            key: Any = load_pem_public_key(application.public_key.encode())
+            key = self._key(application, header, rules)
             claims = jwt.decode(assertion, key, algorithms=list(rules.algorithms), options=_SIGNATURE_ONLY)
-        except (jwt.PyJWTError, ValueError):
+        except (jwt.PyJWTError, ValueError, TypeError):  # the last for a key of another sort than the algorithm's
             raise oauth("invalid_client", "Unable to verify the assertion", rules.status) from None
         kid = header.get("kid")
         if kid is None and rules.needs_kid:
@@ -72,6 +74,11 @@ class Assertions:
         if kid is not None and application.kid and kid != application.kid:
             raise oauth("invalid_client", "No key of this kid", rules.status)
         return claims
+
+    def _key(self, application: Application, header: dict[str, Any], rules: Rules) -> Any:
+        if application.jwks:
+            return self.key_sets.key(application, header.get("kid"), rules)
+        return load_pem_public_key(application.public_key.encode())
 
     def _check_times(self, claims: dict[str, Any], rules: Rules) -> None:
         now, status = self._clock().timestamp(), rules.status

@@ -16,6 +16,7 @@ from rotator.sandbox.cms.times import utc_now
 from rotator.sandbox.itsm.applications import Application, digest
 from rotator.sandbox.itsm.assertions import Assertions, subject
 from rotator.sandbox.itsm.grants import Grants
+from rotator.sandbox.itsm.refreshes import Refreshes
 from rotator.sandbox.itsm.refusals import Refusal
 from rotator.sandbox.itsm.rules import PRESETS, Rules
 from rotator.sandbox.itsm.throttle import Throttle
@@ -42,12 +43,16 @@ class ItsmModel:
         self.clock = clock
         self.token_life = timedelta(seconds=token_life)
         self.grants = Grants(clock)
+        self.refreshes = Refreshes(clock)
+        self.users: dict[str, str] = {}  # digests of passwords, by name
         self.assertions = Assertions(clock)
         self.throttle = Throttle(clock, calls, period)
         self.applications: dict[str, Application] = {}  # by id
         self.agents: dict[int, str] = {}
         self.lone_me = 200  # what /api/Agent/me says to a machine identity without an agent: 200, 403 or 404
         self.keeps_unsent = True  # a POST without roles or scopes leaves them alone
+        self.keeps_versions = True  # a POST with an old concurrencyToken is a conflict
+        self.key_header = "authorization"  # where an API key goes, in lower case; as a bearer, if it is this one
         self.url = ""
         self._numbers = count(1)
 
@@ -64,6 +69,7 @@ class ItsmModel:
         secret: Secret | None = None,
         public_key: str = "",
         kid: str = "",
+        jwks: Callable[[], str] | None = None,
         scopes: tuple[str, ...] = ("all",),
         agent: int | None = None,
         roles: tuple[str, ...] = ("sys-all-permissions",),
@@ -80,14 +86,23 @@ class ItsmModel:
             scopes=scopes,
             agent=agent,
             roles=roles,
-            demands_assertion=bool(public_key),
+            demands_assertion=bool(public_key or jwks),
             public_key=public_key,
             kid=kid,
+            jwks=jwks,
             issuer=issuer,
             system=system,
         )
         self.applications[made.id] = made
         return made
+
+    def add_user(self, name: str, password: Secret) -> None:
+        """Somebody who logs in with a password, for the grant of that name."""
+        self.users[name] = digest(password.reveal())
+
+    def authorise(self, application: Application) -> Secret:
+        """As if a person had consented in a browser: a refresh token that begins a family."""
+        return Secret(self.refreshes.issue(application.client_id, frozenset(application.scopes)))
 
     def client(self, client_id: str) -> Application | None:
         """The active application of a client id."""
@@ -112,6 +127,20 @@ class ItsmModel:
         except Refusal:
             return False
         return True
+
+    def accepts_secret(self, application: Application, value: Secret) -> bool:
+        """Whether exactly this client secret is the application's, and of use."""
+        return not application.inactive and application.knows(value.reveal())
+
+    def accepts_key(self, value: Secret) -> bool:
+        """Whether exactly this API key is taken now. Asking is no use."""
+        return self.keyed(value.reveal(), use=False) is not None
+
+    def keyed(self, key: str, *, use: bool = True) -> Application | None:
+        """The active application with this living API key; notes the use."""
+        now = self.clock()
+        active = (each for each in self.applications.values() if key and not each.inactive)
+        return next((each for each in active if any(slot.opens(key, now, use=use) for slot in each.slots)), None)
 
     def accepts_token(self, value: Secret) -> bool:
         """Whether exactly this access token is taken now."""

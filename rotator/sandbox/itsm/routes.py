@@ -116,9 +116,8 @@ class ItsmSite:
             owner = self._model.client(grant.client_id)
             if owner is not None:
                 return Caller(owner, grant)
-        key = request.headers.get("x-api-key", value)
-        now = self._model.clock()
-        for application in self._model.applications.values():
-            if key and not application.inactive and any(slot.opens(key, now) for slot in application.slots):
-                return Caller(application, Grant(application.client_id, frozenset(application.scopes), now))
-        raise api(401, "Not authorised")
+        bearer = value if self._model.key_header == "authorization" else ""
+        application = self._model.keyed(request.headers.get("x-api-key", bearer))
+        if application is None:
+            raise api(401, "Not authorised")
+        return Caller(application, Grant(application.client_id, frozenset(application.scopes), self._model.clock()))

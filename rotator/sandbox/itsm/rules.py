@@ -28,6 +28,11 @@ class Rules:
     with_secret: bool = False  # the secret is asked for as well
     drops_scopes: bool = False  # an unknown scope is ignored, not refused
     tells_scope: bool = True  # the answer names the granted scope
+    jwks_cache: float = 300.0  # for which a client's key set is believed
+    jwks_asks_again: bool = False  # ... unless it lacks the key
+    rotates_refresh: bool = True  # a refresh token is used once, and the answer has the next
+    refresh_leeway: float = 0.0  # for which a spent one is still taken
+    ends_family: bool = True  # after that, it ends all that descend from the same authorisation
     status: int = 400
     nobody: int = 401  # the status when `iss` or `sub` is missing
     other_client: tuple[int, str] = (401, "invalid_client")  # when the form names another client than the assertion

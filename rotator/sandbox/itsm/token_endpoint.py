@@ -5,9 +5,11 @@ How an assertion is judged is left to `assertions`.
 
 from __future__ import annotations
 
+import hmac
+from collections.abc import Callable
 from urllib.parse import parse_qsl
 
-from rotator.sandbox.itsm.applications import Application
+from rotator.sandbox.itsm.applications import Application, digest
 from rotator.sandbox.itsm.assertions import subject
 from rotator.sandbox.itsm.grants import SCOPES
 from rotator.sandbox.itsm.model import ItsmModel
@@ -15,6 +17,7 @@ from rotator.sandbox.itsm.refusals import crash, oauth
 from rotator.sandbox.messages import Request, Response
 
 FORM = "application/x-www-form-urlencoded"
+Granting = Callable[[dict[str, str], Application], tuple[frozenset[str], str]]  # scopes, and the next refresh token
 BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -24,6 +27,11 @@ class TokenEndpoint:
     def __init__(self, model: ItsmModel) -> None:
         """Acts on the model."""
         self._model = model
+        self._granting: dict[str, Granting] = {
+            "client_credentials": lambda form, application: (self._scopes(form.get("scope", ""), application), ""),
+            "password": self._password,
+            "refresh_token": self._refresh,
+        }
 
     def serve(self, request: Request) -> Response:
         """One token request. Raises Refusal; a wrong tenant is a 500, as seen on hosted instances."""
@@ -31,17 +39,33 @@ class TokenEndpoint:
         tenant = (request.parameters("tenant") or [form.get("tenant", "")])[0]
         if tenant != self._model.tenant:
             raise crash()
-        if form.get("grant_type") != "client_credentials":
+        granting = self._granting.get(form.get("grant_type", ""))
+        if granting is None:
             raise oauth("unsupported_grant_type", "This grant type is not supported")
         application = self._authenticated(form)
-        scopes = self._scopes(form.get("scope", ""), application)
+        scopes, renewal = granting(form, application)
         value = self._model.grants.issue(application.client_id, scopes, self._model.token_life)
         seconds = int(self._model.token_life.total_seconds())
         shown: dict[str, object] = {"access_token": value, "token_type": "Bearer", "expires_in": seconds}
         if self._model.rules.tells_scope and scopes:
             shown["scope"] = " ".join(sorted(scopes))
+        if renewal:
+            shown["refresh_token"] = renewal
         answer = Response.document(shown)
         return Response(answer.status, (*answer.headers, ("Cache-Control", "no-store")), answer.body, application.name)
+
+    def _password(self, form: dict[str, str], application: Application) -> tuple[frozenset[str], str]:
+        known = self._model.users.get(form.get("username", ""), "")
+        if not known or not hmac.compare_digest(known, digest(form.get("password", ""))):
+            raise oauth("invalid_grant", "The username/password couple is invalid.")
+        return self._scopes(form.get("scope", ""), application), ""
+
+    def _refresh(self, form: dict[str, str], application: Application) -> tuple[frozenset[str], str]:
+        """Scopes may be fewer than authorised (RFC 6749, section 6); without any, they are all of them."""
+        rules, refreshes = self._model.rules, self._model.refreshes
+        scopes, renewal = refreshes.redeem(form.get("refresh_token", ""), application.client_id, rules)
+        asked = frozenset(form.get("scope", "").split())
+        return asked & scopes if asked else scopes, renewal
 
     def _authenticated(self, form: dict[str, str]) -> Application:
         assertion, rules = form.get("client_assertion", ""), self._model.rules

@@ -1,0 +1,69 @@
+"""Owns how the operator's verbs are asked: over the daemon's socket when one runs, else alone under the same lease."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+from rotator.cli import shell
+from rotator.cli.now import _labels, me, say
+
+if TYPE_CHECKING:
+    from rotator.settings import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+_OPTIONS = (
+    click.option("--all", "everything", is_flag=True, help="Every credential in the settings."),
+    click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", callback=_labels, help="All that carry it."),
+)
+
+
+def many(command: F) -> F:
+    """Names, --all and --label, as `rotate now` has them."""
+    for option in _OPTIONS:
+        command = option(command)
+    return click.argument("names", nargs=-1)(command)
+
+
+def selected(names: tuple[str, ...], everything: bool, labels: dict[str, str]) -> dict[str, Any]:
+    """Whom it concerns, as a request says it. Raises UsageError when that is nobody."""
+    if not (names or everything or labels):
+        raise click.UsageError("say which: NAME..., --all, or --label KEY=VALUE")
+    return {"names": list(names), "everything": everything, "labels": labels}
+
+
+def ask(config: str | None, verb: str, request: dict[str, Any], *, as_json: bool) -> NoReturn:
+    """Ask, show what is answered, exit with the verdict's code."""
+    settings = shell.settings(config)
+    shell.known(settings, request["names"])
+
+    async def main() -> int:
+        code = None
+        async with aclosing(_lines(settings, verb, {"by": me(), **request})) as lines:
+            async for line in lines:
+                code = line.get("exit", code)
+                shell.show_line(line) if as_json else say(line)
+        if code is None:
+            click.echo("rotate: the daemon ended before it answered; ask `rotate status`", err=True)
+        return shell.BUSY if code is None else int(code)
+
+    shell.run(main)
+
+
+async def _lines(settings: Settings, verb: str, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+    from rotator import control
+
+    if await control.answers(settings.daemon.socket):
+        async with aclosing(control.call(settings.daemon.socket, {"verb": verb, **request})) as replies:
+            async for reply in replies:
+                yield reply
+        return
+    from rotator.alone import obey_alone
+    from rotator.operator import order
+
+    async with aclosing(obey_alone(settings, order(verb, request))) as lines:
+        async for line in lines:
+            yield line

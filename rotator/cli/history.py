@@ -1,0 +1,38 @@
+"""Owns `rotate history NAME`."""
+
+from __future__ import annotations
+
+import click
+
+from rotator.cli import shell
+
+
+@click.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+@click.pass_obj
+def command(config: str | None, name: str, as_json: bool) -> None:
+    """Say what happened to a credential, the oldest first, with the evidence that opened each gate.
+
+    From the receipts of this host when [audit] file is set; else from what Vault still has of the journal.
+    """
+    settings = shell.settings(config)
+
+    async def main() -> int:
+        from rotator.past import known, past
+
+        if unknown := known(settings, name):
+            raise click.UsageError(unknown)
+        moments, source = await past(settings, name)
+        if as_json:
+            keys = ("at", "rotation", "said", "by")
+            shell.show_json([{key: getattr(each, key) for key in keys} for each in moments])
+            return 0
+        shell.show_table(
+            ("AT", "ROTATION", "BY", "WHAT HAPPENED"),
+            ((f"{each.at:%F %T}Z", str(each.rotation), each.by or "-", each.said) for each in moments),
+        )
+        click.echo(f"{len(moments)} from {source}", err=True)
+        return 0
+
+    shell.run(main)

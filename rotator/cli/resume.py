@@ -1,0 +1,18 @@
+"""Owns `rotate resume`: end a pause."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rotator.cli import asking
+
+
+@click.command()
+@asking.many
+@click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
+@click.pass_obj
+def command(config: str | None, /, as_json: bool, **wanted: Any) -> None:
+    """End the pause of credentials. What was due meanwhile is done once, and spread out by the limits."""
+    asking.ask(config, "resume", asking.selected(**wanted), as_json=as_json)

@@ -1,0 +1,63 @@
+"""Owns `rotate revoke`: the answer to a leak."""
+
+from __future__ import annotations
+
+import time
+from contextlib import aclosing
+from typing import Any
+
+import click
+
+from rotator.cli import now, shell
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True)
+@click.option(
+    "--within",
+    type=click.FloatRange(0, 86400, min_open=True, max_open=True),
+    default=300.0,
+    show_default=True,
+    help="Seconds to wait for the proof.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
+@click.pass_obj
+def command(config: str | None, names: tuple[str, ...], within: float, as_json: bool) -> None:
+    """A value leaked: publish a successor, then end every value of NAMES that was valid when you typed this.
+
+    Consumers always find a valid value. Prints how long after the command each old one was proven dead. Exit 0 only
+    when all are; a kind that nobody can revoke ends by its own date, which is told.
+    """
+    settings = shell.settings(config)
+    shell.known(settings, names)
+    from rotator.now import demand
+
+    began = time.monotonic()
+    request = {"names": list(names), "by": now.me(), "emergency": True, "patient": True, "within": within}
+
+    async def main() -> int:
+        ends: dict[str, list[str]] = {}
+        code = shell.BUSY
+        async with aclosing(now.lines(config, settings, request, demand(request))) as lines:
+            async for line in lines:
+                code = line.get("exit", code)
+                after = round(time.monotonic() - began, 1)
+                if line.get("event") == "predecessor.retired":
+                    ends.setdefault(line["credential"], []).append(f"{line['said']} ({after:g} s after the command)")
+                shell.show_line({**line, "after": after}) if as_json else now.say(line)
+        return _verdict(settings.credentials, names, ends, code, quiet=as_json)
+
+    shell.run(main)
+
+
+def _verdict(known: Any, names: tuple[str, ...], ends: dict[str, list[str]], code: int, *, quiet: bool) -> int:
+    from rotator.providers import KINDS
+
+    for name in sorted(set(names)):
+        if KINDS[known[name].kind].expires:
+            code = code or shell.FAILED
+            text = "a new value is published, but nobody can revoke the old one: it is accepted until it expires"
+            click.echo(f"{name}: {text}", err=quiet)
+        for said in ends.get(name, ()):
+            click.echo(f"{name}: proven dead: {said}", err=quiet)
+    return code

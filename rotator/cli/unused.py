@@ -1,0 +1,83 @@
+"""Owns `rotate unused`: what lives on the targets and nobody uses. It ends nothing."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from rotator.cli import shell
+
+if TYPE_CHECKING:
+    from rotator.unused import Found
+
+_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+
+
+def _older(_ctx: click.Context, _param: click.Parameter, value: str) -> timedelta:
+    told = re.fullmatch(r"([0-9]{1,5})([hdw])", value)
+    if told is None:
+        raise click.BadParameter(f"{value!r} is not a time such as 12h, 30d or 8w")
+    return timedelta(**{_UNITS[told[2]]: int(told[1])})
+
+
+@click.command()
+@click.option("--older", default="30d", show_default=True, callback=_older, help="Not used for at least so long.")
+@click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+@click.pass_obj
+def command(config: str | None, older: timedelta, as_json: bool) -> None:
+    """List what lives on the targets and was not used of late: whose it is, and what would end each of ours.
+
+    A token whose use the target never noted counts from the day it was made. Nothing is ended. Exit 1 when a target
+    could not be listed.
+    """
+    settings = shell.settings(config)
+
+    async def main() -> int:
+        from rotator import logs
+        from rotator.app import opened
+        from rotator.unused import unused
+
+        logs.configure("error", json=None)
+        async with opened(settings) as app:
+            found, silent = await unused(app, older)
+            now = app.clock.now()
+        for text in silent:
+            click.echo(f"rotate: {text}", err=True)
+        if as_json:
+            shell.show_json([_plain(each) for each in found])
+        elif found:
+            shell.show_table(
+                ("TARGET", "TOKEN", "WHOSE", "LAST USED", "EXPIRES", "ROLES", "TO END IT"),
+                (_row(each, now) for each in found),
+            )
+        else:
+            click.echo("nothing lives there unused")
+        return shell.FAILED if any("not listed" in text for text in silent) else 0
+
+    shell.run(main)
+
+
+def _plain(found: Found) -> dict[str, object]:
+    held = found.holding
+    return {
+        "target": found.target,
+        "token": held.id,
+        "title": held.title,
+        "whose": found.whose,
+        "created_at": held.created_at,
+        "last_used": held.last_used,
+        "expires_at": held.expires_at,
+        "roles": list(held.roles),
+        "end": found.end,
+    }
+
+
+def _row(found: Found, now: datetime) -> tuple[str, ...]:
+    held = found.holding
+    made = f"never noted, made {shell.ago(held.created_at, now)} ago"
+    used = f"{shell.ago(held.last_used, now)} ago" if held.last_used else made
+    ends = shell.ago(held.expires_at, now) if held.expires_at else "never"
+    return found.target, held.id, found.whose, used, ends, ", ".join(held.roles) or "none", found.end or "-"

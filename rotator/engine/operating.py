@@ -1,0 +1,162 @@
+"""Owns an operator's word: what pause, resume, undo and adopt change in a record, at once and under its lease.
+
+Each is one event, saved with check-and-set like any other, or a refusal that changes nothing. What follows from it is
+a visit's. `rotate release` is the oldest of these words, and visit.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from rotator.engine.bench import Bench, Edges
+from rotator.engine.publishing import number
+from rotator.engine.undoing import impossible
+from rotator.engine.visit import Happened, Visitor
+from rotator.ports import Accepted, Conflict, Identifies, Refused, Transient, Unknown
+from rotator.rotation import adopt as adoption
+from rotator.rotation import events as ev
+from rotator.rotation import undo as undone
+from rotator.rotation.advance import advance
+from rotator.rotation.credential import Credential
+from rotator.rotation.names import stem
+from rotator.rotation.record import Phase, Published, Record, Token
+from rotator.rotation.secret import Secret
+
+Word = Callable[[Bench, Record], Awaitable[ev.Event | None]]
+
+
+async def say(visitor: Visitor, credential: Credential, edges: Edges, word: Word) -> Record:
+    """Let a word change the record. Returns the record, as it was when the word changes nothing.
+
+    Raises Refused with the word's reason, Conflict when somebody works on the record just now.
+    """
+    entry = await visitor.journal.load(credential.name)
+    if visitor.leases.blocked(entry) is not None:
+        raise Conflict(f"{entry.lease.holder} works on it just now")
+    record = entry.record or Record(visitor.lineage())
+    bench = Bench(edges, credential, told=entry.server_time, begun=edges.clock.monotonic())
+    event = await word(bench, record)
+    if event is None:
+        return record
+    after = advance(record, event)
+    await visitor.journal.save(entry, after, visitor.leases.stamp(entry, release=True))
+    visitor.tell(
+        Happened(credential, record, event, after, edges.clock.monotonic() - bench.begun, visitor.leases.holder)
+    )
+    return after
+
+
+def pause(by: str, reason: str, length: timedelta | None) -> Word:
+    """Let nothing begin or end, for so long, or until it is resumed."""
+
+    async def word(bench: Bench, record: Record) -> ev.Event:
+        return ev.Paused(bench.at, by, reason, bench.at + length if length else None)
+
+    return word
+
+
+def resume(by: str) -> Word:
+    """Let it go on; nothing when it was not paused."""
+
+    async def word(bench: Bench, record: Record) -> ev.Event | None:
+        return ev.Unpaused(bench.at, by) if record.paused else None
+
+    return word
+
+
+def undo(by: str, *, emergency: bool) -> Word:
+    """Take the last rotation back; nothing when that is under way. `emergency`: no grace for what is taken back."""
+
+    async def word(bench: Bench, record: Record) -> ev.Event | None:
+        if record.undo:
+            return None
+        if reason := await impossible(bench, record):
+            raise Refused(reason)
+        doc, _ = await bench.look(record, again=False)
+        return ev.UndoBegun(bench.at, by, emergency, bench.credential.place, _quiet_at(bench, record), number(doc))
+
+    return word
+
+
+def _quiet_at(bench: Bench, record: Record) -> datetime:
+    """When no revocation of the value before can be on its way any more."""
+    if not undone.ended(record):
+        return bench.at
+    last = bench.at if record.predecessor else (record.settled_at or bench.at)
+    return last + bench.credential.limits.settle
+
+
+def adopt(by: str, spoken_for: Callable[[str], str]) -> Word:
+    """Take over what the consumer path holds. `spoken_for`: which other credential has this token id, if any."""
+
+    async def word(bench: Bench, record: Record) -> ev.Event | None:
+        credential = bench.credential
+        doc = await bench.edges.store.read(credential.place, strong=True)
+        secret = doc.secret(credential.key)
+        if secret is None:
+            raise Refused(f"{credential.place} holds nothing under {credential.key!r} that could be adopted")
+        mark = bench.fingerprint(secret)
+        if record.current and record.current.place == credential.place and record.current.fingerprint == mark:
+            if record.phase is Phase.HELD:
+                raise Refused("what is there is what we published: nothing to adopt, release it")
+            return None
+        if reason := adoption.objection(record):
+            raise Refused(reason)
+        token = await _identified(bench, record, secret, spoken_for)
+        above = max(record.rotation, number(doc))
+        current = Published(
+            token=token,
+            fingerprint=mark,
+            rotation=above,
+            version=doc.version,
+            at=bench.at,
+            place=credential.place,
+            target=credential.target,
+            policy=credential.policy,
+            reused=True,
+        )
+        return ev.Adopted(bench.at, by, current, _stem(bench, record), bench.at + credential.retire.after)
+
+    return word
+
+
+async def _identified(bench: Bench, record: Record, secret: Secret, spoken_for: Callable[[str], str]) -> Token:
+    """Whose value it is, by its own word and the target's; proven as a candidate is. Raises Refused, Transient."""
+    provider = bench.edges.provider
+    if not isinstance(provider, Identifies):
+        raise Refused(f"values of kind {bench.credential.kind} do not say whose they are: rotate now makes a new one")
+    token = await provider.identify(secret)
+    if reason := adoption.claimed(token, _stem(bench, record)):
+        raise Refused(reason)
+    if other := spoken_for(token.id):
+        raise Refused(f"{token.id} is {other}'s token: one token cannot be two credentials'")
+    verdict = await provider.verify(token, secret)
+    if isinstance(verdict, Unknown):
+        raise Transient(verdict.reason)
+    if not isinstance(verdict, Accepted):
+        raise Refused(f"{token.id} is not what settings want: {verdict.reason}")
+    return token
+
+
+def _stem(bench: Bench, record: Record) -> str:
+    installation = bench.edges.installation
+    return stem(installation.prefix, installation.lineage, bench.credential.name, record.lineage)
+
+
+def disprove(token_id: str, reason: str) -> Word:
+    """The target refuses what is published, and it is published still: it is due at once."""
+
+    async def word(bench: Bench, record: Record) -> ev.Event | None:
+        current = record.current
+        if record.phase not in (Phase.SETTLED, Phase.PUBLISHED) or record.refused_at:
+            return None
+        if current is None or current.token.id != token_id:
+            return None
+        doc = await bench.edges.store.read(current.place, strong=True)
+        secret = doc.secret(bench.credential.key)
+        if secret is None or bench.fingerprint(secret) != current.fingerprint:
+            return None
+        return ev.Disproved(bench.at, reason)
+
+    return word

@@ -1,0 +1,74 @@
+"""Owns where secrets, signing keys and documents of providers are found: in files, with systemd, in Vault.
+
+Reading files is wiring's, Vault's own ways are the vault edge's; what a provider makes of them is its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from rotator.ports import Clock, Document, MinterRefused
+from rotator.rotation.credential import Place
+from rotator.rotation.reference import SecretRef, Source
+from rotator.rotation.secret import Secret
+from rotator.settings import Settings
+from rotator.vault.kv import Kv
+from rotator.vault.transit import TransitKey
+from rotator.wiring import local_secret, place_of
+
+_LIFE = 30.0  # seconds for which a secret read from Vault is used again
+
+
+class VaultShelf:
+    """One document that a provider keeps."""
+
+    def __init__(self, kv: Kv, place: Place) -> None:
+        self._kv = kv
+        self._place = place
+
+    async def read(self) -> Document:
+        """The newest version, read strongly."""
+        return await self._kv.read(self._place, strong=True)
+
+    async def write(self, values: Mapping[str, object], over: int) -> int:
+        """Write over this version. Raises Conflict when somebody else wrote."""
+        return await self._kv.write(self._place, values, cas=over)
+
+    def __str__(self) -> str:
+        return str(self._place)
+
+
+class Keychain:
+    """Secrets by reference, keys and documents by path. `settings`: as they are at each question."""
+
+    def __init__(self, kv: Kv, clock: Clock, settings: Callable[[], Settings]) -> None:
+        self._kv = kv
+        self._clock = clock
+        self._settings = settings
+        self._known: dict[SecretRef, tuple[float, Secret]] = {}
+
+    async def fetch(self, ref: SecretRef) -> Secret:
+        """The secret a reference points to. Raises MinterRefused with words when it cannot be had."""
+        if ref.source is not Source.VAULT:
+            return local_secret(ref)
+        known = self._known.get(ref)
+        if known and self._clock.monotonic() - known[0] < _LIFE:
+            return known[1]
+        secret = (await self._kv.read(place_of(ref, self._settings()), strong=True)).secret(ref.key)
+        if secret is None:
+            raise MinterRefused(f"{ref} holds nothing")
+        self._known[ref] = (self._clock.monotonic(), secret)
+        return secret
+
+    def transit(self, key: str) -> TransitKey:
+        """A signer whose private key stays in Vault: "mount/name"."""
+        mount, _, name = key.rpartition("/")
+        return TransitKey(self._kv.session, name, mount)
+
+    def shelf(self, path: str) -> VaultShelf:
+        """A document that a provider keeps: "mount/path"."""
+        return VaultShelf(self._kv, place_of(SecretRef(Source.VAULT, path), self._settings()))
+
+    def forget(self) -> None:
+        """Read every secret anew."""
+        self._known.clear()

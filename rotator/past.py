@@ -1,0 +1,69 @@
+"""Owns what happened to a credential: from the receipts where they are kept, else from its journal's older versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import anyio
+
+from rotator import logs
+from rotator.app import opened
+from rotator.receipts import parse
+from rotator.rotation.record import Record
+from rotator.rotation.summary import stands
+from rotator.settings import Settings
+from rotator.settings.faults import suggest
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that happened, or a state that was reached, in a sentence. `by`: which daemon or shell did it."""
+
+    at: datetime
+    rotation: int
+    said: str
+    by: str = ""
+
+
+async def past(settings: Settings, name: str) -> tuple[list[Moment], str]:
+    """The oldest first, and where it is from. Raises Transient or Refused, and OSError for unreadable receipts."""
+    if settings.audit.file and await anyio.Path(settings.audit.file).exists():
+        return list(_receipts(Path(settings.audit.file), name)), f"the receipts in {settings.audit.file}"
+    logs.configure("error", json=None)
+    async with opened(settings) as app:
+        versions = await app.journal.versions(name)
+    return list(_states(versions)), "the versions of its journal that Vault still has; [audit] file keeps all of it"
+
+
+def known(settings: Settings, name: str) -> str:
+    """What is wrong with the name, or nothing: one that left the settings may still have receipts."""
+    if name in settings.credentials or settings.audit.file:
+        return ""
+    return f"no credential is called {name!r}; {suggest(name, settings.credentials)}"
+
+
+def _receipts(path: Path, name: str) -> Iterator[Moment]:
+    with path.open("rb") as lines:
+        for line in lines:
+            receipt = parse(line)
+            if receipt is None or receipt.get("credential") != name:
+                continue
+            rotation = receipt.get("detail", {}).get("rotation", 0)
+            asked = f", asked by {receipt['asked_by']}" if receipt.get("asked_by") and _begins(receipt["event"]) else ""
+            yield Moment(datetime.fromisoformat(receipt["at"]), rotation, receipt["said"] + asked, receipt["by"])
+
+
+def _begins(event: object) -> bool:
+    return event == "rotation.requested"
+
+
+def _states(versions: list[tuple[datetime, Record, str]]) -> Iterator[Moment]:
+    last = ""
+    for at, record, holder in versions:
+        said = stands(record)
+        if said != last:
+            yield Moment(at, record.rotation, said, holder)
+        last = said

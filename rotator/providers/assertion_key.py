@@ -1,0 +1,127 @@
+"""Owns key pairs whose public half lies in a JWK Set: made, joined to it, proven, and taken out again.
+
+Consumers sign for themselves, so that nothing published is used up, however often and by however many. The set is kept
+in jwks_places.py; when a server has read it anew is left to settings (`jwks_cache`) and to the engine, which waits.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from anyio import to_thread
+
+from rotator.ports import Capabilities, Inspection, Minted, Outcome, Refused, Rejected, Transient, Unknown, Verdict
+from rotator.providers.jwks import MARK, KeySet
+from rotator.providers.jwks_places import places_of
+from rotator.providers.oauth_answer import Denied, missing_scopes
+from rotator.providers.oauth_keys import AssertionKeyKeys
+from rotator.providers.oauth_site import OAuthSite
+from rotator.providers.signing import Algorithm, LocalSigner, PublicKey, make_key, public_jwk, public_key
+from rotator.rotation.record import Token
+from rotator.rotation.secret import Secret
+
+_FINAL = {"invalid_scope", "invalid_request", "unsupported_grant_type"}  # waiting mends none of these
+_REFUSED = {"invalid_client", "unauthorized_client"}  # what a server says to a key that it does not know
+
+
+class AssertionKey:
+    """One credential's view of its server. A token's id is the key's thumbprint, which is its `kid` in the set."""
+
+    def __init__(self, site: OAuthSite, options: AssertionKeyKeys) -> None:
+        """`options` say who the client is, and where the set is kept."""
+        self._site = site
+        self._options = options
+        self._places = places_of(options, site)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Our keys are marked in the set, so that strays are found. Old ones are shown, as nothing else proves them
+        dead."""
+        return Capabilities(installs=True, lists=True)
+
+    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+        """Make a key pair; nobody hears of it yet."""
+        client, keys = self._options, self._site.keys
+        pem = await to_thread.run_sync(make_key, Algorithm(client.algorithm), client.bits)
+        _, key = await _opened(pem)
+        beside = {
+            "kid": key.thumbprint,
+            "algorithm": client.algorithm,
+            "client_id": client.client_id,
+            "iss": client.assertion_issuer or client.client_id,
+            "aud": keys.aud,
+            "token_url": keys.endpoint + keys.query,
+        }
+        return Minted(Token(key.thumbprint, name, "", self._site.clock.now(), expires_at), pem, beside)
+
+    async def install(self, minted: Minted) -> Token:
+        """Let the public key join the set, beside all others."""
+        _, key = await _opened(minted.secret)
+        jwk = {**public_jwk(key, Algorithm(self._options.algorithm)), MARK: minted.token.name}
+        for place in self._places:
+            await place.change(lambda keys: keys.having(jwk))
+        return minted.token
+
+    async def find(self, prefix: str) -> tuple[Token, ...]:
+        """Our keys in the set."""
+        found: dict[str, str] = {}
+        for place in self._places:
+            found |= (await place.read()).marked(prefix)
+        return tuple(Token(kid, name) for kid, name in found.items())
+
+    async def verify(self, token: Token, secret: Secret) -> Verdict:
+        """Exchange an assertion that this key signed, and make the test call with what it yields."""
+        try:
+            signer, key = await _opened(secret)
+        except Refused as fault:
+            return Rejected(fault.reason, final=True)
+        if key.thumbprint != token.id:
+            return Rejected("the key belongs to another token", final=True)
+        try:
+            granted = await self._site.exchange(self._options, await self._site.vouched(self._options, signer))
+        except Denied as refusal:
+            return Rejected(refusal.reason, final=refusal.error in _FINAL)
+        except (Transient, Refused) as fault:
+            return Unknown(fault.reason, fault.retry_after)
+        if lacking := missing_scopes(self._options, granted, echoes=self._site.keys.echoes_scope):
+            return Rejected(lacking, final=True)
+        return await self._site.probe(self._options, granted.access_token)
+
+    async def inspect(self, token: Token) -> Inspection:
+        """Whether the set has it. A key does not expire, and nobody counts its uses."""
+        return Inspection(exists=await self._listed(token))
+
+    async def revoke(self, token: Token) -> Outcome:
+        """Take the public key out of the set."""
+
+        def leave(keys: KeySet) -> KeySet:
+            return keys.without(token.id)
+
+        gone = [await place.change(leave) for place in self._places]
+        return Outcome.DONE if any(gone) else Outcome.ALREADY
+
+    async def restore(self, token: Token) -> Outcome:
+        """Refused: the set forgets a key that has left."""
+        raise Refused("a key that has left the set cannot be brought back")
+
+    async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
+        """Whether an assertion that it signed is refused; without the secret, whether the set has it no more."""
+        if await self._listed(token):
+            return False
+        if secret is None:
+            return True
+        signer, _ = await _opened(secret)
+        try:
+            await self._site.exchange(self._options, await self._site.vouched(self._options, signer))
+        except Denied as refusal:
+            return True if refusal.error in _REFUSED else None
+        return False
+
+    async def _listed(self, token: Token) -> bool:
+        return any([token.id in await place.read() for place in self._places])
+
+
+async def _opened(pem: Secret) -> tuple[LocalSigner, PublicKey]:
+    """Raises Refused for what is no private key."""
+    signer = await to_thread.run_sync(LocalSigner, pem)
+    return signer, public_key(await signer.public_pem())

@@ -1,0 +1,244 @@
+"""Owns what API keys, client secrets and assertion keys of HaloITSM applications have in common: a value is made here,
+put into a slot of an application later, and ended by being written over.
+
+Which slot is free, and how a value is proven, is each kind's; the calls are halo_application_api.py's.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from datetime import datetime
+from uuid import uuid4
+
+from rotator.ports import (
+    Capabilities,
+    Inspection,
+    Minted,
+    Outcome,
+    Refused,
+    Rejected,
+    Transient,
+    Unknown,
+    Verdict,
+)  # fmt: skip
+from rotator.providers.halo_application_api import ApplicationApi
+from rotator.providers.halo_application_keys import ApplicationKeys, Slot
+from rotator.providers.halo_application_record import ApplicationRecord
+from rotator.providers.oauth_answer import Denied, missing_scopes
+from rotator.providers.oauth_keys import ClientKeys
+from rotator.providers.oauth_site import OAuthSite
+from rotator.rotation.record import Token
+from rotator.rotation.secret import Secret
+
+_FINAL = {"invalid_scope", "invalid_request", "unsupported_grant_type"}  # waiting mends none of these
+_REFUSED = {"invalid_client", "unauthorized_client"}  # what a server says to a value that it does not know
+
+
+def new_value() -> Secret:
+    """A fresh value in the shape of Halo's own, two joined UUIDs: 244 random bits."""
+    return Secret(f"{uuid4()}-{uuid4()}")
+
+
+class Slotted(ABC):
+    """One credential's view of its applications. A token's id is `<application>/<slot>/<mint name>`."""
+
+    slots: tuple[Slot, ...]
+
+    def __init__(self, site: OAuthSite, api: ApplicationApi, options: ApplicationKeys) -> None:
+        """`api` does nothing unless settings allow it."""
+        self._site = site
+        self._api = api
+        self._client = options
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """With one slot, putting the new value there ends the old one; what a person makes, we do not install."""
+        return Capabilities(
+            installs=self._api.allowed,
+            overlap=len(self.slots) > 1,
+            old_is_safe_to_present=self._site.keys.old_is_safe_to_present,
+        )
+
+    def slot_of(self, token: Token) -> Slot:
+        """Where this token is. What a person brought bears no slot in its id: it is where it always was."""
+        application, _, rest = token.id.partition("/")
+        field = rest.partition("/")[0]
+        fits = (each for each in self.slots if (each.application, each.field) == (application, field))
+        return next(fits, self.slots[0])
+
+    def handle(self, slot: Slot, name: str, serial: str = "") -> Token:
+        """The handle of a value that is to be put into this slot. Until that is done, it has no date."""
+        return Token(f"{slot.application}/{slot.field}/{name}", name, serial)
+
+    async def application(self, slot: Slot) -> ApplicationRecord:
+        """The slot's application as it is now."""
+        return await self._api.get(slot.application, slot.client_id)
+
+    def beside(self, slot: Slot) -> dict[str, str]:
+        """What consumers need to know besides: in blue/green, the client id changes with the value."""
+        keys = self._site.keys
+        return {"client_id": slot.client_id, "token_url": keys.endpoint + keys.query, "resource_url": keys.url}
+
+    # the same for all of them
+
+    async def find(self, prefix: str) -> tuple[Token, ...]:
+        """Nothing: an application says that there is a value, not whose it is."""
+        return ()
+
+    async def restore(self, token: Token) -> Outcome:
+        """Refused: what was written over is gone."""
+        raise Refused("a value that was written over cannot be brought back; rotate to a new one")
+
+    async def inspect(self, token: Token) -> Inspection:
+        """What the application shows of the slot, when it still holds this value."""
+        if not self._api.allowed:
+            return Inspection(exists=True, expires_at=token.expires_at)
+        record, slot = await self.application(self.slot_of(token)), self.slot_of(token)
+        if not self.holds(record, token):
+            return Inspection(exists=False)
+        return Inspection(True, last_used=record.used(slot.field), expires_at=record.expires(slot.field))
+
+    async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
+        """Whether the value is refused when it is presented; without it, whether its slot holds another one."""
+        if secret is not None:
+            return await self.refused(token, secret)
+        return not self._api.allowed or not self.holds(await self.application(self.slot_of(token)), token)
+
+    # each kind's own
+
+    @abstractmethod
+    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+        """See `Provider.mint`."""
+
+    @abstractmethod
+    async def install(self, minted: Minted) -> Token:
+        """See `Provider.install`."""
+
+    @abstractmethod
+    async def verify(self, token: Token, secret: Secret) -> Verdict:
+        """See `Provider.verify`."""
+
+    @abstractmethod
+    async def revoke(self, token: Token) -> Outcome:
+        """See `Provider.revoke`."""
+
+    @abstractmethod
+    def holds(self, record: ApplicationRecord, token: Token) -> bool:
+        """Whether the slot holds this value, as far as the application shows."""
+
+    @abstractmethod
+    async def refused(self, token: Token, secret: Secret) -> bool | None:
+        """Present the value; None when the answer says nothing about it."""
+
+    @abstractmethod
+    async def control(self) -> None:
+        """The negative control: a value that nobody knows must be refused. Raises Refused when it is not."""
+
+
+class ClientValue(Slotted):
+    """What a client proves itself with at the token endpoint: one slot in each application."""
+
+    def choose(self, spared: tuple[Token, ...]) -> Slot:
+        """The slot for the next value: the only one, or the one whose application nobody uses. Raises Refused."""
+        taken = {self.slot_of(each) for each in spared}
+        free = [each for each in self.slots if each not in taken]
+        if free or len(self.slots) == 1:
+            return free[-1] if free else self.slots[0]  # whoever began by hand began with the first: it comes last
+        raise Refused("both applications hold a value that must live on: wait until the predecessor has been retired")
+
+    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+        """Make a value; nobody hears of it yet. It never expires."""
+        slot = self.choose(spared)
+        if self._api.allowed:
+            await self.ready(slot)
+        return await self.minted(slot, name, await self.new())
+
+    async def receive(
+        self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...] = ()
+    ) -> Minted:
+        """Take a value that a person brings; where we may, it is put into its slot like one of our own."""
+        slot = self.choose(spared)
+        if self._api.allowed:
+            await self.ready(slot)
+        return await self.minted(slot, name, value)
+
+    async def ready(self, slot: Slot) -> None:
+        """Look before anything is made that the application may be changed. Raises Refused with words."""
+        record = await self.application(slot)
+        if record.inactive and len(self.slots) == 1:
+            raise Refused(f"application {record.id} is inactive: nobody could use the new value")
+
+    async def put(self, slot: Slot, value: str | Secret) -> ApplicationRecord:
+        """Put a value into the slot, and see to it that its application is active."""
+        record = await self.application(slot)
+        active: dict[str, str | bool | Secret] = {"inactive": False} if record.inactive else {}
+        after = await self._api.change(record, {slot.field: value, **active})
+        if after.inactive:
+            raise Refused(f"application {after.id} stays inactive, whatever we ask of it")
+        return after
+
+    async def revoke(self, token: Token) -> Outcome:
+        """With one slot it has been written over by its successor. Of two applications, the token's is switched off,
+        and the value written over; but never the only active one."""
+        if len(self.slots) == 1 or not self._api.allowed:
+            return Outcome.ALREADY
+        slot = self.slot_of(token)
+        record = await self.application(slot)
+        if record.inactive or not self.holds(record, token):
+            return Outcome.ALREADY
+        other = await self.application(next(each for each in self.slots if each != slot))
+        if other.inactive:
+            raise Refused(f"application {record.id} is the only active one: it is not switched off")
+        await self._api.change(record, {slot.field: await self.discard(), "inactive": True})
+        return Outcome.DONE
+
+    @abstractmethod
+    async def new(self) -> Secret:
+        """A fresh value."""
+
+    @abstractmethod
+    async def minted(self, slot: Slot, name: str, secret: Secret) -> Minted:
+        """The value with its handle and what is published beside it. Raises Refused for one that is of no use."""
+
+    # proofs
+
+    @abstractmethod
+    async def presented(self, client: ClientKeys, secret: Secret) -> tuple[Secret | None, Secret | None]:
+        """The assertion and the client secret of a token request."""
+
+    async def verify(self, token: Token, secret: Secret) -> Verdict:
+        """A token request with this value, then the test call."""
+        try:
+            client = self._client.known_as(self.slot_of(token).client_id)
+            granted = await self._site.exchange(client, *await self.presented(client, secret))
+        except Denied as refusal:
+            return Rejected(refusal.reason, final=refusal.error in _FINAL)
+        except (Transient, Refused) as fault:
+            return Unknown(fault.reason, fault.retry_after)
+        if lacking := missing_scopes(client, granted, echoes=self._site.keys.echoes_scope):
+            return Rejected(lacking, final=True)
+        return await self._site.probe(client, granted.access_token)
+
+    async def refused(self, token: Token, secret: Secret) -> bool | None:
+        """See `Slotted.refused`. One request: nobody knows what a server makes of many."""
+        client = self._client.known_as(self.slot_of(token).client_id)
+        try:
+            await self._site.exchange(client, *await self.presented(client, secret))
+        except Denied as refusal:
+            return True if refusal.error in _REFUSED else None
+        return False
+
+    async def stranger(self) -> Secret:
+        """A value that no application has."""
+        return new_value()
+
+    async def discard(self) -> str | Secret:
+        """What goes into a slot so that nobody can use it."""
+        return await self.stranger()
+
+    async def control(self) -> None:
+        """See `Slotted.control`; the probe must refuse a caller without an access token, too."""
+        if trouble := await self._site.unguarded(self._client):
+            raise Refused(trouble)
+        if await self.refused(Token(""), await self.stranger()) is False:
+            raise Refused("this token endpoint accepts anyone: it gave a token for a value that nobody knows")

@@ -1,0 +1,155 @@
+"""Owns calls to HaloITSM's Application API, made as the management application: read one, change as little as can be.
+
+What is changed and why is left to the kinds. The API is in public copies of Halo's own description; who may call it,
+and what becomes of properties that are not sent, is published nowhere: hence the words here, and the look afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import anyio
+
+from rotator.ports import MinterRefused, Refused, Transient
+from rotator.providers.auth import Bearer
+from rotator.providers.halo_application_record import ApplicationRecord, lost, read
+from rotator.providers.http import Answer, Http, segment
+from rotator.providers.oauth_answer import Denied, Granted, missing_scopes
+from rotator.providers.oauth_keys import ManagementKeys
+from rotator.providers.oauth_site import OAuthSite
+from rotator.rotation.secret import Secret
+
+_PATH = "/api/Application"
+_EARLY = timedelta(minutes=1)  # an access token this close to its end is not used any more
+_UNSETTLED = timedelta(minutes=5)  # after this long, what differs may be a person's work
+_LIFE = timedelta(hours=1)  # of one that does not say; every published example has it
+
+
+class ApplicationApi:
+    """The API applications of one HaloITSM. It shares the target's request budget."""
+
+    def __init__(self, site: OAuthSite, http: Http) -> None:
+        """Acts as the target's `management` client."""
+        self._site = site
+        self._http = http
+        self._granted: Granted | None = None
+        self._asking = anyio.Lock()
+        self._begun: dict[str, tuple[datetime, ApplicationRecord]] = {}  # changes of which we do not know the end
+        self.discarded: set[tuple[str, str, str]] = set()  # application, slot and stamp of keys that nobody knows
+
+    @property
+    def allowed(self) -> bool:
+        """Whether settings let us."""
+        return self._site.keys.manage_applications
+
+    async def get(self, number: str, client_id: str = "") -> ApplicationRecord:
+        """One application that we may touch. Raises Refused with words for any other, MinterRefused when the management
+        client is refused."""
+        if not number:
+            raise Refused("`application` is missing: the id of the API application, which is not its client id")
+        answer = await self._call("GET", f"{_PATH}/{segment(number)}?includedetails=true")
+        if answer.status == 404:
+            raise Refused(f"404: there is no application {number}, or this HaloITSM has no Application API")
+        record = read(_fine(answer))
+        if record.system:
+            raise Refused(f"application {number} is one of Halo's own (system) applications: those are never touched")
+        if record.client_id == self._management.client_id:
+            raise Refused(f"application {number} is the management application: it must not depend on itself")
+        if client_id and record.client_id != client_id:
+            raise Refused(f"application {number} has another client id than the settings say: which one is meant?")
+        return record
+
+    async def change(self, before: ApplicationRecord, wanted: Mapping[str, str | bool | Secret]) -> ApplicationRecord:
+        """Change these properties only, look at what has become of it, and return that. Raises Refused, naming them,
+        when other properties have changed; they are put back as far as the server lets us."""
+        whole = self._whole(before)
+        kept = {name: whole.document[name] for name in self._site.keys.resend if name in whole.document}
+        await self._post(before, {**kept, **wanted})
+        after = await self.get(before.id)
+        gone = lost(whole, after, wanted)
+        if gone:
+            await self._post(after, gone)
+            still = lost(whole, await self.get(before.id), wanted)
+        del self._begun[before.id]
+        if gone:
+            names, how = ", ".join(sorted(gone)), "could not be put back" if still else "was put back"
+            remedy = 'set resend = ["..."] on the target, so that it is sent along'
+            raise Refused(f"changing application {before.id} also changed {names}, which {how}: {remedy}")
+        return after
+
+    def _whole(self, before: ApplicationRecord) -> ApplicationRecord:
+        """The application as it was before the first try of a change whose answer was lost: what it says now may be
+        the damage."""
+        now = self._site.clock.now()
+        begun = self._begun.get(before.id)
+        if begun is None or begun[0] + _UNSETTLED < now:
+            begun = self._begun[before.id] = (now, before)
+        return begun[1]
+
+    async def _post(self, record: ApplicationRecord, wanted: Mapping[str, Any]) -> None:
+        """Halo's own form of an update: an array of objects, each with its id."""
+        version = record.document.get("concurrencyToken")
+        body = {"id": record.document["id"], **({"concurrencyToken": version} if version else {}), **wanted}
+        answer = await self._call("POST", _PATH, [body])
+        if answer.status in (409, 412):
+            raise Transient(f"application {record.id} was changed by somebody else at the same moment")
+        if answer.status >= 400:
+            raise Refused(f"the Application API answers {answer.status} to a change of application {record.id}")
+
+    # who calls
+
+    @property
+    def _management(self) -> ManagementKeys:
+        found = self._site.keys.management
+        if found is None or not self.allowed:
+            raise Refused("manage_applications is off in the settings")
+        return found
+
+    async def _call(self, method: str, path: str, json: object = None) -> Answer:
+        """A 401 may only mean that the access token was ended early: a fresh one decides."""
+        kept, token = self._granted is not None, await self._token()
+        answer = await self._http.request(method, path, Bearer(token), json)
+        if answer.status == 401 and kept:
+            self._granted = None
+            answer = await self._http.request(method, path, Bearer(await self._token()), json)
+        if answer.status == 401:
+            self._granted = None
+            raise MinterRefused(
+                "the Application API answers 401 to a fresh access token of the management application: the scopes in"
+                " `management` open nothing there (HaloITSM issues such a token, and then refuses it everywhere)"
+            )
+        if answer.status == 403:
+            raise MinterRefused(
+                "the Application API answers 403: the management application is signed in, but too weak; it needs the"
+                " scope `admin` or `all`, and an administrator's role or agent"
+            )
+        return answer
+
+    async def _token(self) -> Secret:
+        async with self._asking:
+            granted = self._granted
+            if granted is None or self._site.clock.now() >= _end(granted):
+                granted = self._granted = await self._ask()
+            return granted.access_token
+
+    async def _ask(self) -> Granted:
+        site, client = self._site, self._management
+        try:
+            granted = await site.exchange(client, await site.vouched(client) if client.asserts else None)
+        except Denied as refusal:
+            raise MinterRefused(f"the management application: {refusal.reason}") from None
+        if lacking := missing_scopes(client, granted, echoes=site.keys.echoes_scope):
+            raise MinterRefused(f"the management application: {lacking}")
+        return granted
+
+
+def _end(granted: Granted) -> datetime:
+    return granted.asked_at + (granted.life or _LIFE) - _EARLY
+
+
+def _fine(answer: Answer) -> Any:
+    if answer.status >= 400:
+        raise Refused(f"the Application API answers {answer.status}")
+    return answer.document

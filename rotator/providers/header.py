@@ -1,0 +1,36 @@
+"""Owns how a caller's identity stands in a header; who the caller is, is auth.py's, sending it http.py's."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+
+from rotator.ports import Refused
+from rotator.providers.auth import ApiKey, Auth, Bearer
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
+_VISIBLE = re.compile(r"[!-~]+")  # RFC 9110, section 5.5, without blanks
+
+
+class Unsendable(Refused):
+    """The secret cannot stand in a header; nothing was sent."""
+
+
+def header(auth: Auth) -> tuple[str, str]:
+    """The header's name and value. They are checked here because h11 quotes a header that it refuses."""
+    if isinstance(auth, Bearer):
+        token = auth.secret.reveal()
+        if not _TOKEN.fullmatch(token):
+            raise Unsendable("the token holds characters that no Authorization header may carry")
+        return "Authorization", f"Bearer {token}"
+    if isinstance(auth, ApiKey):
+        key = auth.secret.reveal()
+        if not _VISIBLE.fullmatch(key):
+            raise Unsendable("the key holds characters that no header may carry")
+        return auth.header, f"{auth.prefix}{key}"
+    if ":" in auth.username:
+        raise Unsendable("a Basic Auth name must not contain a colon")
+    try:
+        return "Authorization", "Basic " + b64encode(f"{auth.username}:{auth.password.reveal()}".encode()).decode()
+    except UnicodeEncodeError:
+        raise Unsendable("the Basic Auth name or password is not text that UTF-8 can hold") from None

@@ -1,0 +1,152 @@
+"""Owns where a JWK Set is kept: a file that a web server hands out, or a document in Vault. What is in it is jwks.py's.
+
+A change is a read, a merge and a write that loses to nobody. Trouble of a place is always Transient, since a key that
+could not join or leave today is tried again tomorrow; nothing is thrown away for it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from anyio import to_thread
+
+from rotator.ports import Conflict, Refused, Transient
+from rotator.providers.auth import Shelf
+from rotator.providers.jwks import KeySet, parse
+from rotator.providers.oauth_keys import AssertionKeyKeys
+
+KEY = "jwks"  # of a Vault document: the whole set as one text, ready for any template
+_TRIES = 5
+_READABLE = 0o644  # by the web server that hands the set out
+
+Change = Callable[[KeySet], KeySet]
+
+
+class JwksPlace(Protocol):
+    """One place where a set is kept. Both verbs raise Transient."""
+
+    async def read(self) -> KeySet:
+        """The set as it is now."""
+        ...
+
+    async def change(self, change: Change) -> bool:
+        """Make a change; whether there was anything to change."""
+        ...
+
+
+class JwksDocument:
+    """A set in a Vault document. Foreign keys of the document survive."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    async def read(self) -> KeySet:
+        """See `JwksPlace`."""
+        try:
+            return parse((await self._shelf.read()).text(KEY))
+        except Refused as fault:
+            raise Transient(f"{self._shelf}: {fault.reason}") from None
+
+    async def change(self, change: Change) -> bool:
+        """See `JwksPlace`."""
+        try:
+            return await self._change(change)
+        except Refused as fault:
+            raise Transient(f"{self._shelf}: {fault.reason}") from None
+
+    async def _change(self, change: Change) -> bool:
+        for _ in range(_TRIES):
+            document = await self._shelf.read()
+            before = parse(document.text(KEY))
+            after = change(before)
+            if after == before:
+                return False
+            try:
+                await self._shelf.write({**(document.values or {}), KEY: after.text()}, document.version)
+            except Conflict:
+                continue
+            return True
+        raise Transient(f"{self._shelf} is written by others all the time")
+
+
+class JwksFile:
+    """A set in a file, replaced in one go. It is this host's: for daemons on several hosts, take a document."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+
+    async def read(self) -> KeySet:
+        """See `JwksPlace`."""
+        return await to_thread.run_sync(self._read)
+
+    async def change(self, change: Change) -> bool:
+        """See `JwksPlace`."""
+        return await to_thread.run_sync(self._change, change)
+
+    def _read(self) -> KeySet:
+        with self._told():
+            return parse(self._path.read_text("utf-8") if self._path.exists() else "")
+
+    def _change(self, change: Change) -> bool:
+        with self._told(), _locked(self._path.parent):
+            before = parse(self._path.read_text("utf-8") if self._path.exists() else "")
+            after = change(before)
+            if after == before:
+                return False
+            _replace(self._path, after.text() + "\n")
+            return True
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as fault:
+            raise Transient(f"{self._path}: {fault.strerror or 'unusable'}") from None
+        except UnicodeDecodeError:
+            raise Transient(f"{self._path}: is no text") from None
+        except Refused as fault:
+            raise Transient(f"{self._path}: {fault.reason}") from None
+
+
+class Shelves(Protocol):
+    """Whoever has documents in Vault."""
+
+    def shelf(self, path: str) -> Shelf: ...
+
+
+def places_of(options: AssertionKeyKeys, shelves: Shelves) -> list[JwksPlace]:
+    """Where the set is kept; all of them hold the same, unless trouble kept one of them behind."""
+    places: list[JwksPlace] = [JwksDocument(shelves.shelf(options.jwks))] if options.jwks else []
+    return places + ([JwksFile(options.jwks_file)] if options.jwks_file else [])
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Among the processes of this host; the lock ends with its holder."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+        os.fsync(handle)  # what was renamed in it stays so after a power cut
+    finally:
+        os.close(handle)
+
+
+def _replace(path: Path, text: str) -> None:
+    handle, made = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), _READABLE)
+            os.fsync(file.fileno())
+        Path(made).replace(path)
+    except BaseException:
+        Path(made).unlink(missing_ok=True)
+        raise

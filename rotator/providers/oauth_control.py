@@ -1,0 +1,59 @@
+"""Owns the negative control of OAuth servers: a client that proves nothing gets nothing. The calls are the site's."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import uuid4
+
+from anyio import to_thread
+
+from rotator.ports import Clock, Refused
+from rotator.providers.assertion import Assertion, forged
+from rotator.providers.oauth_answer import Denied, Granted
+from rotator.providers.oauth_keys import AssertionKeyKeys, ClientKeys
+from rotator.providers.signing import FEWEST_BITS, Algorithm, LocalSigner, Signer, make_key
+from rotator.rotation.secret import Secret
+
+_MINUTE = timedelta(minutes=1)
+
+
+class Server(Protocol):
+    """What the control needs of a site."""
+
+    clock: Clock
+
+    async def unguarded(self, client: ClientKeys) -> str: ...
+    async def draft(self, client: ClientKeys, expires_at: datetime) -> Assertion: ...
+    async def seal(self, client: ClientKeys, assertion: Assertion) -> Secret: ...
+    async def vouched(self, client: ClientKeys, signer: Signer | None = None) -> Secret: ...
+    async def exchange(self, client: ClientKeys, assertion: Secret | None, secret: Secret | None = None) -> Granted: ...
+
+
+async def control(site: Server, client: ClientKeys) -> None:
+    """Raises Refused when the probe or the token endpoint accepts anyone."""
+    if trouble := await site.unguarded(client):
+        raise Refused(trouble)
+    assertion = wrong_secret = None
+    if isinstance(client, AssertionKeyKeys):
+        assertion = await _of_a_stranger(site, client)
+    elif client.asserts:
+        assertion = await _forged(site, client)
+    else:
+        wrong_secret = Secret(str(uuid4()))
+    try:
+        await site.exchange(client, assertion, wrong_secret)
+    except Denied:
+        return
+    raise Refused("this token endpoint accepts anyone: it gave a token to a client that proved nothing")
+
+
+async def _forged(site: Server, client: ClientKeys) -> Secret:
+    true = await site.draft(client, site.clock.now() + _MINUTE)
+    return forged(await site.seal(client, true), await site.seal(client, true.sibling(str(uuid4()))))
+
+
+async def _of_a_stranger(site: Server, client: ClientKeys) -> Secret:
+    """Signed with a key that no set has."""
+    pem = await to_thread.run_sync(make_key, Algorithm(client.algorithm), FEWEST_BITS)
+    return await site.vouched(client, LocalSigner(pem))

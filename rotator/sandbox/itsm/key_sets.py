@@ -1,0 +1,57 @@
+"""Owns the key sets of clients as a server sees them: read when first needed, and believed for a while.
+
+What is checked with a key is left to `assertions`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import jwt
+
+from rotator.sandbox.itsm.applications import Application
+from rotator.sandbox.itsm.refusals import oauth
+from rotator.sandbox.itsm.rules import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A set as it was read."""
+
+    at: float
+    keys: dict[str, Any]
+
+
+class KeySets:
+    """Reads a client's JWK Set, and reads it anew when it is `rules.jwks_cache` seconds old."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        """Ages are judged by `clock`."""
+        self._clock = clock
+        self._known: dict[str, _Read] = {}
+
+    def key(self, application: Application, kid: object, rules: Rules) -> Any:
+        """The public key of this `kid`. Raises Refusal; a set that cannot be read has no keys."""
+        now = self._clock().timestamp()
+        known = self._known.get(application.id)
+        unknown = known is not None and kid not in known.keys and rules.jwks_asks_again
+        if known is None or unknown or now - known.at >= rules.jwks_cache:
+            known = self._known[application.id] = _Read(now, _keys(application))
+        if kid not in known.keys:
+            raise oauth("invalid_client", "No key of this kid", rules.status)
+        return known.keys[str(kid)]
+
+
+def _keys(application: Application) -> dict[str, Any]:
+    try:
+        told = json.loads(application.jwks() if application.jwks else "")["keys"]
+        found = {each["kid"]: jwt.PyJWK(each).key for each in told}
+    except (OSError, ValueError, KeyError, TypeError, jwt.PyJWTError):
+        return {}
+    if any("d" in each for each in told):
+        raise AssertionError("a private key lies in a public set")
+    return found

@@ -1,0 +1,184 @@
+"""Owns the call sites at targets: each verb of each kind as one line, against a sandbox that knows the truth."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from rotator.ports import Accepted, Minted, Rejected
+from rotator.providers.http import Http
+from rotator.providers.oauth_keys import OAuthTargetKeys
+from rotator.providers.oauth_site import OAuthSite
+from rotator.rotation.record import Token
+from rotator.rotation.secret import Secret
+from tests.fakes.clock import HandClock
+from tests.hostile.server import Hostile
+from tests.hostile.sites import DEADLINE, Cell, Site
+from tests.hostile.wire import forwarded_to
+from tests.providers import desk, halo
+
+STEM = "rotator-lab1-blog-c0ffee"
+PROBE = "/apis/uc.api.content.halo.run/v1alpha1/posts"
+LISTING = 160  # MiB: a listing may have 32, and is held twice for a moment
+SHORT: dict[str, Any] = {"timeout": timedelta(seconds=DEADLINE), "deadline": timedelta(seconds=DEADLINE)}
+
+
+@dataclass
+class HaloCell:
+    """A Halo CMS that we reach through the bad server; `token` lives, `ended` was revoked long ago."""
+
+    world: halo.World
+    site: Any
+    pat: Any
+    token: Token
+    secret: Secret
+    ended: Token
+    dead: Secret
+
+    def lives(self) -> bool:
+        return self.world.halo.model.accepts(self.secret)
+
+    def listed(self, tokens: Any) -> bool:
+        return self.token.id in {each.id for each in tokens}
+
+
+@asynccontextmanager
+async def on_halo(hostile: Hostile, ca_file: str) -> AsyncIterator[HaloCell]:
+    clock = HandClock()
+    async with halo.running("2.26.0", clock, ca_file=ca_file) as world:
+        honest = world.pat()
+        old = await honest.mint(f"{STEM}-r1-a1", None)
+        await honest.revoke(old.token)
+        clock.move(9 * 86400)
+        new = await honest.mint(f"{STEM}-r2-a1", clock.now() + timedelta(days=9))
+        hostile.upstream = forwarded_to(world.halo.url)
+        site = await halo.open_site(hostile.url, world.auth, clock, ca_file=ca_file, **SHORT)
+        pat = halo.KINDS["halo-pat"].bind(site, halo.credential())
+        hostile.armed = True
+        try:
+            yield HaloCell(world, site, pat, new.token, new.secret, old.token, old.secret)
+        finally:
+            await site.aclose()
+
+
+def _minted(cell: HaloCell, got: Minted) -> bool:
+    return cell.world.halo.model.accepts(got.secret)
+
+
+def _gone(cell: HaloCell, _: object) -> bool:
+    return not cell.lives()
+
+
+def _pruned(cell: HaloCell, got: int) -> bool:
+    return got == 1 and all(
+        record.deleted_at for record in cell.world.halo.model.records.all() if record.name == cell.ended.id
+    )
+
+
+HALO: dict[str, Site[HaloCell]] = {
+    "halo-pat mint": Site(on_halo, lambda it: it.pat.mint(f"{STEM}-r3-a1", None), _minted, calls=2),
+    "halo-pat find": Site(on_halo, lambda it: it.pat.find(STEM), lambda it, got: it.listed(got), memory=LISTING),
+    "halo-pat find one": Site(
+        on_halo, lambda it: it.pat.find(it.token.name), lambda it, got: it.listed(got), calls=2, memory=LISTING
+    ),
+    "halo-pat verify": Site(
+        on_halo,
+        lambda it: it.pat.verify(it.token, it.secret),
+        lambda it, got: not isinstance(got, Rejected),
+        proof=True,
+    ),
+    "halo-pat verify a dead one": Site(
+        on_halo, lambda it: it.pat.verify(it.ended, it.dead), lambda it, got: not isinstance(got, Accepted)
+    ),
+    "halo-pat inspect": Site(
+        on_halo, lambda it: it.pat.inspect(it.token), lambda it, got: got.exists and not got.revoked
+    ),
+    "halo-pat revoke": Site(on_halo, lambda it: it.pat.revoke(it.token), _gone, calls=10),
+    "halo-pat restore": Site(
+        on_halo, lambda it: it.pat.restore(it.ended), lambda it, got: it.world.halo.model.accepts(it.dead), calls=10
+    ),
+    "halo-pat delete": Site(on_halo, lambda it: it.pat.delete(it.token), _gone, calls=5),
+    "halo-pat is_dead": Site(on_halo, lambda it: it.pat.is_dead(it.token, it.secret), lambda it, got: got is not True),
+    "halo-pat is_dead by record": Site(
+        on_halo, lambda it: it.pat.is_dead(it.token, None), lambda it, got: got is not True, calls=2, memory=LISTING
+    ),
+    "halo list_tokens": Site(on_halo, lambda it: it.site.list_tokens(), lambda it, got: it.listed(got), memory=LISTING),
+    "halo prune": Site(
+        on_halo, lambda it: it.site.prune(lambda _: True, timedelta(days=1)), _pruned, calls=6, memory=LISTING
+    ),
+    "halo control": Site(on_halo, lambda it: it.site.control(halo.credential()), proof=True, calls=3),
+    "halo audit": Site(on_halo, lambda it: it.site.audit((halo.credential(),)), proof=True),
+}
+
+
+@dataclass
+class DeskCell:
+    """A service desk that we reach through the bad server, and what an honest exchange gave."""
+
+    world: desk.Desk
+    site: OAuthSite
+    assertion: Minted
+    access: Minted
+
+    def bound(self, kind: str) -> Any:
+        return desk.KINDS[kind].bind(self.site, self.world.credential(kind, **PROBED))
+
+
+PROBED: dict[str, Any] = {}  # the kinds have a probe of their own
+
+
+@asynccontextmanager
+async def on_desk(hostile: Hostile, ca_file: str) -> AsyncIterator[DeskCell]:
+    clock = HandClock()
+    async with desk.running("keycloak", clock, ca_file=ca_file) as world:
+        end = clock.now() + timedelta(minutes=5)
+        assertion = await world.bound().mint("a-r1-a1", end)
+        access = await world.bound("oauth-token").mint("a-r1-a1", end)
+        hostile.upstream = forwarded_to(world.itsm.url)
+        target = OAuthTargetKeys(url=hostile.url, audience=world.site.keys.aud, tenant="acme", ca_file=ca_file, **SHORT)
+        site = OAuthSite(Http("desk", target, clock), target, world.keys, clock)
+        hostile.armed = True
+        try:
+            yield DeskCell(world, site, assertion, access)
+        finally:
+            await site.aclose()
+
+
+def _granted(cell: DeskCell, got: Minted) -> bool:
+    return cell.world.itsm.model.accepts_token(got.secret)
+
+
+DESK: dict[str, Site[DeskCell]] = {
+    "client-assertion verify": Site(
+        on_desk,
+        lambda it: it.bound("client-assertion").verify(it.assertion.token, it.assertion.secret),
+        lambda it, got: not isinstance(got, Rejected),
+        proof=True,
+        calls=2,
+    ),
+    "oauth-token mint": Site(
+        on_desk, lambda it: it.bound("oauth-token").mint("a-r2-a1", it.world.clock.now()), _granted
+    ),
+    "oauth-token verify": Site(
+        on_desk,
+        lambda it: it.bound("oauth-token").verify(it.access.token, it.access.secret),
+        lambda it, got: not isinstance(got, Rejected),
+        proof=True,
+    ),
+    "oauth control by assertion": Site(
+        on_desk, lambda it: it.site.control(it.world.credential(**PROBED)), proof=True, calls=2
+    ),
+    "oauth control by secret": Site(
+        on_desk,
+        lambda it: it.site.control(it.world.credential("oauth-token", signing_key=None, **PROBED)),
+        proof=True,
+        calls=2,
+    ),
+    "oauth audit": Site(on_desk, lambda it: it.site.audit((it.world.credential(),)), calls=6),
+}
+
+TARGETS: dict[str, Site[Any]] = {**HALO, **DESK}
+Verb = Callable[[Cell], Awaitable[object]]

@@ -1,0 +1,125 @@
+"""A part of the matrix, another one for each seed; the whole is `make campaign-hostile`. And: the matrix can fail."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from rotator.providers import http
+from rotator.vault import adapter, wire
+from tests.hostile.behaviours import BEHAVIOURS
+from tests.hostile.matrix import SITES, Summary, chosen, every, run
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
+
+
+def test_the_table_is_as_long_as_promised() -> None:
+    assert len(BEHAVIOURS) >= 40
+    assert len(every()) == len(BEHAVIOURS) * len(SITES)
+    assert {name for _, name in chosen(1)} == set(BEHAVIOURS)
+    assert {site for site, _ in chosen(1)} == set(SITES)
+
+
+def test_a_part_of_the_matrix_ends_in_time_in_truth_and_in_silence() -> None:
+    summary = run(chosen(0, sites=1, behaviours=2))
+    assert not summary.violations, summary.text()
+    assert summary.cells >= len(BEHAVIOURS)
+
+
+# --- what once broke, each as one cell --------------------------------------------------------------------------------
+
+BROKE = {
+    "a Retry-After on no day was a traceback": ("halo-pat inspect", "429, come back on no day"),
+    "a Date on no day was a traceback": ("vault approle login", "a wilder date"),
+    "a redirect to no address was a traceback": ("halo-pat mint", "sent to a script"),
+    "a redirect to no name was a traceback": ("oauth-token mint", "sent to a name that is none"),
+    "a life of 400 digits was a traceback": ("vault approle login", "numbers and dates beyond the end"),
+    "a renewal of 400 digits ended the daemon": ("vault renew-self", "numbers and dates beyond the end"),
+    "a renewal in words ended the daemon": ("vault renew-self", "other types"),
+    "an access token for 400 digits of seconds was a traceback": (
+        "oauth-token mint",
+        "numbers and dates beyond the end",
+    ),
+    "names that are no list were a traceback": ("vault list", "other types"),
+    "folders without end were listed without end": ("journal names", "folders without end"),
+    "a bomb was unpacked": ("vault read", "a compression bomb"),
+    "a version beyond all numbers was believed": ("vault write", "numbers and dates beyond the end"),
+    "an answer without a document was an empty document": ("vault read", "every key twice"),
+    "a token that fits no header was taken": ("vault jwt login", "half a character"),
+    "any JSON was the end of a destruction": ("vault destroy", "an empty object"),
+    "a dripping head held its thread for hours": ("vault read", "a head that drips"),
+    "a dripping body held its thread for hours": ("vault write", "a body that drips"),
+    "millions of empty lists took a gigabyte": ("halo list_tokens", "ten million lists"),
+}
+
+
+def test_nothing_that_once_broke_breaks_again() -> None:
+    summary = run(list(BROKE.values()))
+    assert not summary.violations, summary.text()
+
+
+# --- planted weaknesses: each must be seen ----------------------------------------------------------------------------
+
+
+def found(site: str, behaviour: str) -> str:
+    summary: Summary = run([(site, behaviour)])
+    return "\n".join(summary.violations)
+
+
+def test_a_thread_that_waits_for_a_drip_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire._Timed, "readinto", lambda self, buffer: self._raw.readinto(buffer))
+    assert "stay" in found("vault read", "a head without end")
+
+
+def test_an_unpacked_bomb_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unpacking(response: Any) -> bytes:
+        return bytes(response.raw.read(decode_content=True))
+
+    monkeypatch.setattr(adapter, "_read", unpacking)
+    assert "memory grew" in found("vault read", "a compression bomb")
+
+
+def test_a_call_without_a_deadline_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    patient = http.Http.__init__
+
+    def init(self: Any, *args: Any, **wishes: Any) -> None:
+        patient(self, *args, **wishes)
+        self._deadline = 60.0
+
+    monkeypatch.setattr(http.Http, "__init__", init)
+    began = time.monotonic()
+    assert "are allowed" in found("halo-pat inspect", "a body that drips") or time.monotonic() - began > 60
+
+
+def test_a_fault_that_quotes_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def quoting(auth: Any) -> Any:
+        raise http.Unsendable(f"this does not fit: {auth.secret.reveal()}")
+
+    monkeypatch.setattr(http, "header", quoting)
+    assert "tells a secret" in found("halo-pat verify", "honest")
+
+
+def test_a_guess_at_garbage_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def guessing(body: bytes, call: str) -> Any:
+        try:
+            return msgspec.json.decode(body)
+        except msgspec.DecodeError:
+            return {
+                "metadata": {"name": "x", "annotations": {"security.halo.run/access-token": "pat_x"}},
+                "spec": {"tokenId": "t"},
+            }
+
+    monkeypatch.setattr(http, "_decode", guessing)
+    assert "against the truth" in found("halo-pat mint", "JSON cut off")
+
+
+def test_a_foreign_exception_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumbling(raw: bytes) -> Mapping[str, Any] | None:
+        raise RecursionError
+
+    monkeypatch.setattr(adapter, "_decoded", stumbling)
+    assert "RecursionError" in found("vault read", "deep JSON that ends")

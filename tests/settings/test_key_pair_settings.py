@@ -1,0 +1,89 @@
+"""Settings of key pairs: defaults that hold together, and times that are refused with their numbers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rotator.rotation.credential import Credential
+from rotator.settings import Listen, SettingsError, load
+
+BASE = """
+[vault]
+address = "http://127.0.0.1:8200"
+[vault.auth]
+method = "token"
+token = {file = "/run/vault-token"}
+[targets.desk]
+kind = "oauth"
+url = "https://desk.example"
+[credentials.crm]
+target = "desk"
+kind = "assertion-key"
+path = "apps/crm"
+client_id = "crm"
+"""
+SOUND = BASE + 'jwks = "secret/public/crm"\n'
+
+
+def loaded(tmp_path: Path, text: str) -> Any:
+    path = tmp_path / "rotator.toml"
+    path.write_text(text)
+    return load(path)
+
+
+def crm(tmp_path: Path, text: str) -> Credential:
+    found: Credential = loaded(tmp_path, text).credentials["crm"]
+    return found
+
+
+def test_a_key_pair_never_expires_and_consumers_have_an_hour_to_read_the_new_one(tmp_path: Path) -> None:
+    found = crm(tmp_path, SOUND)
+    assert (found.key, found.lifetime) == ("private_key", None)
+    assert found.retire.after == timedelta(hours=1)
+    assert found.limits.spread == timedelta(hours=1)
+    assert found.limits.settle == timedelta(seconds=10)  # a lost mint is not waited for that long
+
+
+def test_long_assertions_lengthen_the_grace_by_themselves(tmp_path: Path) -> None:
+    assert crm(tmp_path, SOUND + 'assertion_life = "3h"\n').retire.after == timedelta(hours=3)
+
+
+def test_where_the_set_is_and_how_it_is_proven_rotates_nothing(tmp_path: Path) -> None:
+    moved = SOUND + 'jwks_file = "/srv/jwks.json"\njwks_cache = "5m"\nprobe = "/me"\nassertion_life = "1m"\n'
+    assert crm(tmp_path, moved).policy == crm(tmp_path, SOUND).policy
+    assert crm(tmp_path, SOUND + "bits = 4096\n").policy != crm(tmp_path, SOUND).policy
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (BASE, "jwks_file or jwks is missing"),
+        (SOUND + 'assertion_life = "30m"\nretire = {after = "10m"}\n', "10m is too short"),
+        (SOUND + 'assertion_life = "30m"\nretire = {after = "10m"}\n', "lives for 30m"),
+        (SOUND + 'jwks_cache = "25h"\n', "jwks_cache is from 0s to 24h"),
+        (SOUND + 'jwks_cache = "12h"\nevery = "1d"\njitter = 0.0\n', "1d pass in the target's cache"),
+        (SOUND + 'signing_key = {file = "/k"}\n', "the key pair is made"),
+        (SOUND + 'transit_key = "transit/crm"\n', "the key pair is made"),
+        (SOUND + 'kid = "crm-1"\n', "a name of its own"),
+        (SOUND + "bits = 1024\n", "bits is from 2048"),
+        (SOUND + 'assertion_life = "0s"\n', "assertion_life"),
+        (BASE + 'jwks = "crm"\n', "a mount and a path"),
+        (BASE + 'jwks_file = "jwks.json"\n', "absolute path"),
+        (SOUND + 'fraction = 0.5\n', "never comes"),
+        (SOUND + '[status]\nlisten = "127.0.0.1:9"\njwks_listen = "127.0.0.1:9"\n', "one of their own"),
+    ],
+)
+def test_what_cannot_hold_is_refused_with_its_numbers(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        loaded(tmp_path, text)
+    told = [f"{each.key} {each.text}" for each in refusal.value.faults]
+    assert any(words in each for each in told), told
+
+
+def test_public_keys_may_be_shown_to_other_hosts_without_showing_anything_else(tmp_path: Path) -> None:
+    status = loaded(tmp_path, SOUND + '[status]\njwks_listen = "0.0.0.0:8081"\n').status
+    assert (status.listen, status.jwks_listen) == (None, Listen("0.0.0.0", 8081))

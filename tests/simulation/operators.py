@@ -1,0 +1,99 @@
+"""Owns the operator's verbs in a history: somebody at a shell who pauses, resumes, undoes and adopts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from rotator.engine import operating
+from rotator.engine.lease import Leases
+from rotator.engine.visit import Happened, Visitor
+from rotator.ports import Conflict, Refused, Transient
+from rotator.rotation import events as ev
+from rotator.rotation.credential import Credential
+from tests.simulation.actors import TTL, Process
+from tests.simulation.invariants import Checks
+from tests.simulation.journal import SimJournal
+from tests.simulation.kinds import Kind
+from tests.simulation.target import Live
+from tests.simulation.world import World, beat
+
+TRIES = 6
+
+
+@dataclass
+class Operators:
+    """Each word is a shell of its own, on the host of some process; it has no lease unless nobody else has it."""
+
+    world: World
+    checks: Checks
+    journal: SimJournal
+    wanted: dict[str, Credential]
+    processes: list[Process]
+    shells: int = 0
+    heard: list[str] = field(default_factory=list)  # what became of each word
+
+    def say(self, name: str, word: operating.Word) -> bool | None:
+        """Somebody types it; False when no host is up."""
+        hosts = [process for process in self.processes if not process.dead]
+        if not hosts:
+            return False
+        host = self.world.rng.choice(hosts)
+        host.errand(name, self._shell(host, name, word))
+        return None
+
+    async def _shell(self, host: Process, name: str, word: operating.Word) -> None:
+        self.shells += 1
+        leases = Leases(f"shell{self.shells}", TTL, host.clock.monotonic)
+        visitor = Visitor(self.journal, leases, lambda: self.world.word()[:4], self._told)
+        for _ in range(TRIES):
+            try:
+                await operating.say(visitor, host.config[name], host.edges_of(name, host.clock), word)
+            except (Conflict, Transient):
+                await beat(self.world.rng.uniform(1, 8), "shell")
+                continue
+            except Refused as refusal:
+                self.heard.append(refusal.reason)
+                self.world.tell("shell", f"refused: {refusal.reason}", name)
+            host.wake(name)
+            break
+        while True:
+            await beat(1e6, "idle")
+
+    def _told(self, happened: Happened) -> None:
+        name, event = happened.credential.name, happened.event
+        self.heard.append(type(event).__name__)
+        self.world.tell("shell", type(event).__name__, name)
+        if isinstance(event, ev.Adopted):
+            self.checks.target.tokens[event.current.token.id].minter = "adopted"
+
+    # --- words ------------------------------------------------------------------------------------------------------
+
+    def pause(self, name: str) -> bool | None:
+        """For ever, or for a while."""
+        length = self.world.rng.choice((None, timedelta(seconds=60), timedelta(seconds=300)))
+        return self.say(name, operating.pause("person", "", length))
+
+    def resume(self, name: str) -> bool | None:
+        """Lift a pause, if there is one."""
+        return self.say(name, operating.resume("person"))
+
+    def undo(self, name: str) -> bool | None:
+        """Take the last rotation back, whatever it is doing."""
+        return self.say(name, operating.undo("person", emergency=self.world.chance(0.2)))
+
+    def adopt(self, name: str) -> bool | None:
+        """Adopt what is on the consumer path, which a person may have put there a moment ago."""
+        place = self.checks.live_path.get(name, self.wanted[name].place)
+        if self.checks.target.kind(name) is Kind.TOKENS and self.world.chance(0.7):
+            top = self.checks.vault.top(place)
+            old = dict(top.values or {}) if top and not top.deleted else {}
+            self.checks.vault.put(place, {**old, "token": self._by_hand(name).value}, None, "person")
+        return self.say(name, operating.adopt("person", lambda token: ""))
+
+    def _by_hand(self, name: str) -> Live:
+        number = len(self.checks.target.by_value) + 1
+        live = Live(f"hand{number}", "by hand", f"sek-hand-{number}", self.world.now, None, "person")
+        live.credential = name
+        self.checks.target.tokens[live.id] = self.checks.target.by_value[live.value] = live
+        return live

@@ -1,0 +1,227 @@
+"""API keys, client secrets and key pairs of HaloITSM applications on a real OpenBao, through the whole app."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from rotator.app import App, opened
+from rotator.checking import check
+from rotator.engine.visit import Happened
+from rotator.ports import Accepted
+from rotator.rotation import events as ev
+from rotator.rotation.ask import Ask
+from rotator.rotation.secret import Secret
+from rotator.rotation.telling import tell
+from rotator.sandbox.halo_itsm import HaloItsm
+from rotator.sandbox.itsm.applications import Application
+from rotator.sandbox.openbao import OpenBao, OpenBaoError
+from rotator.settings import load
+from rotator.vault.preflight import Level
+from tests.providers.keys import public_pem, rsa_key
+
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
+
+SECRET = "canary-application-secret-b3"
+SETTINGS = """
+[vault]
+address = "{vault}"
+mount = "{mount}"
+[vault.auth]
+method = "token"
+token = {{file = "{folder}/vault-token"}}
+
+[targets.desk]
+kind = "oauth"
+url = "{desk}"
+tenant = "acme"
+calls = 1000
+settle = "1s"
+manage_applications = {manage}
+management = {{client_id = "{chief}", client_secret = {{file = "{folder}/client-secret"}}}}
+
+[credentials.crm]
+target = "desk"
+path = "apps/crm/desk"
+application = "{crm_id}"
+client_id = "{crm}"
+scopes = ["all"]
+every = "30d"
+{more}
+"""
+KEY = 'kind = "halo-api-key"\nretire = {after = "0s"}\n'
+ONE = 'kind = "halo-client-secret"\n'
+PAIR = 'kind = "halo-assertion-key"\nbits = 2048\nclient_secret = {file = "FOLDER/client-secret"}\n'
+TWO = ONE + 'second_application = "SPARE_ID"\nsecond_client_id = "SPARE"\nretire = {after = "0s"}\n'
+
+
+@dataclass
+class Desk:
+    """The app at work, and the truth about the service desk."""
+
+    app: App
+    itsm: HaloItsm
+    crm: Application
+    spare: Application
+    bao: OpenBao
+    mount: str
+    happened: list[Happened] = field(default_factory=list)
+
+    async def rotate(self) -> dict[str, Any]:
+        """One rotation to its end, or until a person is needed; what is published then."""
+        await self.visit(Ask(self.app.clock.now(), "ada"))
+        await self.until("settled", "awaiting", "held")
+        return self.published()
+
+    async def until(self, *phases: str) -> None:
+        """Visit as the daemon would, until the record says one of these."""
+        with anyio.fail_after(20):
+            while self.record()["phase"] not in phases:
+                await anyio.sleep(0.3)
+                await self.visit()
+
+    async def visit(self, ask: Ask | None = None) -> None:
+        """What the daemon would do now."""
+        known = self.app.settings.credentials["crm"]
+        credential = replace(known, limits=replace(known.limits, poll=timedelta(milliseconds=100)))
+        await self.app.crew.rounds.visitor.visit(credential, self.app.edges(credential), ask)
+
+    def published(self) -> dict[str, Any]:
+        return dict(self.bao.call("GET", f"{self.mount}/data/apps/crm/desk")["data"]["data"])
+
+    def record(self) -> dict[str, Any]:
+        return dict(self.bao.call("GET", f"{self.mount}/data/rotator/journal/crm")["data"]["data"])
+
+    def events(self, kind: Any) -> list[Any]:
+        return [each.event for each in self.happened if isinstance(each.event, kind)]
+
+
+@asynccontextmanager
+async def desk(bao: OpenBao, mount: str, folder: Path, more: str, manage: str = "true") -> AsyncIterator[Desk]:
+    async with HaloItsm("halo", tenant="acme", calls=0).running() as itsm:
+        key = public_pem(rsa_key()) if "assertion-key" in more else ""
+        crm = itsm.model.add_application("crm", secret=Secret(SECRET), public_key=key)
+        spare = itsm.model.add_application("spare", secret=Secret(SECRET), public_key=key)
+        chief = itsm.model.add_application("chief", secret=Secret(SECRET))
+        for name, value in (("vault-token", bao.root.reveal()), ("client-secret", SECRET)):
+            (folder / name).touch(0o600)
+            (folder / name).write_text(value)
+        for word, value in (("FOLDER", str(folder)), ("SPARE_ID", spare.id), ("SPARE", spare.client_id)):
+            more = more.replace(word, value)
+        path = folder / "rotator.toml"
+        ids = {"crm": crm.client_id, "crm_id": crm.id, "chief": chief.client_id}
+        text = SETTINGS.format(
+            vault=bao.address, mount=mount, folder=folder, desk=itsm.url, manage=manage, more=more, **ids
+        )
+        path.write_text(text)
+        happened: list[Happened] = []
+        async with opened(load(path), [happened.append]) as app:
+            yield Desk(app, itsm, crm, spare, bao, mount, happened)
+
+
+async def test_api_keys_take_turns_in_two_slots_and_the_old_one_is_proven_dead(
+    openbao: OpenBao, mount: str, tmp_path: Path
+) -> None:
+    async with desk(openbao, mount, tmp_path, KEY) as world:
+        first = await world.rotate()
+        assert world.itsm.model.accepts_key(Secret(first["api_key"]))
+        second = await world.rotate()
+        assert not world.itsm.model.accepts_key(Secret(first["api_key"]))
+        assert world.itsm.model.accepts_key(Secret(second["api_key"]))
+        assert first["provider_id"].split("/")[:2] != second["provider_id"].split("/")[:2]
+        assert second["expires_at"]
+        (retired,) = world.events(ev.Retired)
+        assert "its value is refused" in retired.proof
+
+
+@pytest.mark.parametrize(("more", "key"), [(ONE, "client_secret"), (PAIR, "private_key")])
+async def test_one_slot_is_cut_over_and_the_window_is_told(
+    openbao: OpenBao, mount: str, tmp_path: Path, more: str, key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with desk(openbao, mount, tmp_path, more) as world:
+        first = await world.rotate()
+        assert "client_id" in first
+        assert {"kid", "algorithm", "token_url"} <= set(first) or key == "client_secret"
+        second = await world.rotate()
+        assert first[key] != second[key]
+        assert first.get("kid") != second.get("kid") or key == "client_secret"
+        assert world.record()["phase"] == "settled"
+        assert first[key] not in json.dumps(world.record())
+        window = [each for each in world.happened if isinstance(each.event, ev.Published)][-1]
+        seconds = float(str(tell(window.before, window.event, window.after).fields["disagreed_seconds"]))
+        with capsys.disabled():
+            print(f"\n{key}: what was published was refused for {seconds * 1000:.0f} ms")  # noqa: T201 (a measurement)
+        assert 0 < seconds < 10
+        (retired,) = world.events(ev.Retired)
+        assert "its value is refused" in retired.proof
+
+
+@pytest.mark.parametrize(("more", "key"), [(ONE, "client_secret"), (PAIR, "private_key")])
+async def test_a_value_that_fails_its_proof_is_taken_back_and_the_old_one_is_accepted_again(
+    openbao: OpenBao, mount: str, tmp_path: Path, more: str, key: str
+) -> None:
+    limits = "limits = {mints_per_rotation = 1, mints_per_day = 6}\n"
+    async with desk(openbao, mount, tmp_path, more + limits) as world:
+        first = await world.rotate()
+        world.itsm.faults.add("status", status=403, method="GET", path="/api/Agent/me")  # of the new value only
+        assert await world.rotate() == first
+        assert [type(each).__name__ for each in world.events(ev.Rejected | ev.Burned)] == ["Rejected", "Burned"]
+        assert len(world.events(ev.Installed)) == 2  # the first value, and the one that failed
+        provider = world.app.edges(world.app.settings.credentials["crm"]).provider
+        token = world.happened[-1].after.current.token
+        assert await provider.verify(token, Secret(first[key])) == Accepted()
+        assert (await world.rotate())[key] != first[key]
+
+
+async def test_two_applications_take_turns_and_the_client_id_goes_with_the_value(
+    openbao: OpenBao, mount: str, tmp_path: Path
+) -> None:
+    async with desk(openbao, mount, tmp_path, TWO) as world:
+        seen = []
+        for _ in range(3):
+            published = await world.rotate()
+            seen.append(published["client_id"])
+        assert seen == [world.spare.client_id, world.crm.client_id, world.spare.client_id]
+        assert (world.crm.inactive, world.spare.inactive) == (True, False)
+        assert world.itsm.model.accepts_secret(world.spare, Secret(published["client_secret"]))
+
+
+async def test_without_the_api_a_person_pastes_the_key_and_the_daemon_goes_on_by_itself(
+    openbao: OpenBao, mount: str, tmp_path: Path
+) -> None:
+    async with desk(openbao, mount, tmp_path, PAIR, manage="false") as world:
+        with pytest.raises(OpenBaoError, match="404"):  # nothing is published yet
+            await world.rotate()
+        record = world.record()
+        assert record["phase"] == "awaiting"
+        pem = re.search(r"-----BEGIN PUBLIC KEY-----.*-----END PUBLIC KEY-----", record["awaiting"], re.S)
+        assert pem
+        assert "View Applications" in record["awaiting"]
+        await anyio.sleep(0.2)
+        await world.visit()
+        assert world.record()["phase"] == "awaiting"
+        world.crm.public_key = pem[0]
+        await world.until("settled")
+        assert world.published()["private_key"]
+        assert world.record()["phase"] == "settled"
+
+
+@pytest.mark.parametrize("more", [KEY, ONE, PAIR, TWO])
+async def test_check_reads_the_applications_and_changes_nothing(
+    openbao: OpenBao, mount: str, tmp_path: Path, more: str
+) -> None:
+    async with desk(openbao, mount, tmp_path, more) as world:
+        rows = [row async for row in check(world.app.settings)]
+        ours = [row for row in rows if row.subject.startswith(("target", "credential"))]
+        assert [row for row in ours if row.level is Level.REFUSAL] == []
+        assert any("hard cut-over" in row.text for row in ours) == (more in (ONE, PAIR))
+        assert world.crm.changes == world.spare.changes == 0

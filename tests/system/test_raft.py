@@ -1,0 +1,84 @@
+"""A raft cluster loses its leaders under our own client: what was acknowledged stays, and no conflict is imagined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.system.raft import campaign, on
+from tests.system.raft_cluster import cluster
+from tests.system.raft_ledger import Attempt, Kept, Ledger, Told, judge
+from tests.system.raft_writers import MISTAKES
+
+HISTORY = {"d": {1: Kept("a", 10.0), 2: Kept("b", 20.0)}}
+
+
+def told(what: Told, cas: int, nonce: str, ended: float = 30.0, version: int | None = None) -> Attempt:
+    """An attempt on the document of the history."""
+    return Attempt("d", cas, nonce, "w", 0.0, ended, what, cas + 1 if version is None else version)
+
+
+HONEST = [told(Told.WRITTEN, 0, "a"), told(Told.UNKNOWN, 1, "b")]
+BROKEN = {
+    "acknowledged, then lost: at a place where another stands": [told(Told.WRITTEN, 1, "c")],
+    "acknowledged, then lost: beyond the newest": [told(Told.WRITTEN, 2, "c")],
+    "acknowledged, then lost: under a version that it has not": [told(Told.WRITTEN, 1, "b", version=3)],
+    "double winner": [told(Told.WRITTEN, 0, "c")],
+    "false conflict: it had landed": [told(Told.LOST, 1, "b")],
+    "false conflict: nobody ever wrote that version": [told(Told.LOST, 2, "c")],
+    "false conflict: somebody wrote it, but only later": [told(Told.LOST, 1, "c", ended=19.0)],
+    "false refusal": [told(Told.REFUSED, 1, "c")],
+    "misplaced": [told(Told.UNKNOWN, 5, "b")],
+}
+
+
+@pytest.mark.parametrize("promise", BROKEN)
+def test_the_judge_names_each_broken_promise(promise: str) -> None:
+    attempts = {each.nonce: each for each in HONEST + BROKEN[promise]}  # of two with one nonce, the broken one
+    found = judge(Ledger([*attempts.values()]), HISTORY)
+    assert promise.partition(":")[0] in {text.partition(":")[0] for text in found}
+
+
+def test_the_judge_sees_versions_that_nobody_wrote_and_versions_that_are_missing() -> None:
+    found = judge(Ledger(list(HONEST)), {"d": {**HISTORY["d"], 4: Kept("z", 40.0)}})
+    assert sorted(text.partition(":")[0] for text in found) == ["gap", "stranger"]
+
+
+def test_the_judge_is_content_with_honest_clients() -> None:
+    honest = [*HONEST, told(Told.LOST, 1, "c", ended=20.5), told(Told.UNKNOWN, 2, "e")]
+    assert judge(Ledger(honest), HISTORY) == ()
+
+
+def test_a_strong_read_behind_an_acknowledged_write_is_noted() -> None:
+    ledger = Ledger()
+    ledger.read("d", 3, known=3)
+    assert not ledger.wrong
+    ledger.read("d", 2, known=3)
+    assert ledger.wrong[0].startswith("stale")
+
+
+@pytest.mark.system
+@pytest.mark.anyio
+async def test_clients_on_all_nodes_lose_nothing_and_imagine_no_conflict_while_leaders_are_killed(
+    figures: Callable[[str], None],
+) -> None:
+    outcome = await campaign(kills=3, writes=300)
+    figures(f"raft: {outcome}")
+    assert not outcome.violations
+    assert outcome.told[Told.WRITTEN] >= 300
+    assert outcome.told[Told.LOST] >= 50  # these floors only say that it was no empty campaign
+    assert len(outcome.outages_after_kills) == 3
+
+
+@pytest.mark.system
+@pytest.mark.anyio
+async def test_clients_with_a_mistake_in_them_are_found_out_in_fair_weather() -> None:
+    async with cluster(220) as made:
+        for name, words in {
+            "TrustsTheRefusal": "false conflict",
+            "ReadsPlainly": "stale",
+            "WritesOverAnything": "double winner",
+        }.items():
+            outcome = await on(made, 0, 50, kind=MISTAKES[name])
+            assert words in {text.partition(":")[0] for text in outcome.violations}, name
