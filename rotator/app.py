@@ -23,7 +23,7 @@ from rotator.engine.visit import Happened, Visitor
 from rotator.keychain import Keychain
 from rotator.narrate import paused, troubled, unforeseen
 from rotator.ports import Clock, Installation, MinterRefused, Provider, Transient
-from rotator.providers import KINDS, Site
+from rotator.providers import Site, kind_of
 from rotator.providers.auth import Auth, Basic, Bearer
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.record import Token
@@ -91,14 +91,14 @@ class App:
     def _minter_name(self, credential: Credential) -> str:
         target = self.settings.targets.get(credential.target)
         self_minting = bool(target and target.minter and target.minter.self_minting)
-        if KINDS[credential.kind].managed:
+        if kind_of(credential.kind).managed:
             return f"{credential.target}/management"
         return f"{credential.target}/{credential.name}" if self_minting else credential.target
 
     def edges(self, credential: Credential) -> Edges:
         """The world as one credential sees it."""
         vault = self.settings.vault
-        provider = KINDS[credential.kind].bind(self.site(credential), credential)
+        provider = kind_of(credential.kind).bind(self.site(credential), credential)
         slot = Place(vault.mount, f"{vault.prefix}/staged/{credential.name}")
         nonce, elsewhere = partial(secrets.token_urlsafe, 16), partial(self._elsewhere, credential)
         return Edges(self.kv, provider, self.clock, self.installation, slot, nonce, elsewhere)
@@ -106,10 +106,10 @@ class App:
     def _elsewhere(self, credential: Credential, target: str) -> Provider | None:
         """The credential's provider on a target that it has left, as long as settings have that one."""
         old = self.settings.targets.get(target)
-        if old is None or old.kind != KINDS[credential.kind].family:
+        if old is None or old.kind != kind_of(credential.kind).family:
             return None
         there = replace(credential, target=target)
-        return KINDS[credential.kind].bind(self.site(there), there)
+        return kind_of(credential.kind).bind(self.site(there), there)
 
     def site(self, credential: Credential) -> Site:
         """The credential's target, opened once; through its own eyes when it mints its own successor."""
@@ -117,7 +117,7 @@ class App:
         site = self._sites.get(target.name)
         if site is None:
             minter = partial(self._minter, target, credential)
-            kind = KINDS[credential.kind]
+            kind = kind_of(credential.kind)
             site = self._sites[target.name] = kind.open(target.name, target.keys, minter, self.keychain, self.clock)
         if target.minter and target.minter.self_minting:
             return site.minted_by(partial(self._minter, target, credential))

@@ -27,7 +27,7 @@ from rotator.ports import (
     Transient,
     Unknown,
 )
-from rotator.providers import KINDS
+from rotator.providers import kind_of
 from rotator.rotation.credential import Credential
 from rotator.rotation.names import mint_name, stem
 from rotator.rotation.record import Token
@@ -67,7 +67,7 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
 async def _targets(app: App) -> AsyncGenerator[Finding]:
     credentials = app.settings.credentials
     for each in credentials.values():
-        for text in KINDS[each.kind].warnings(each, app.settings.targets[each.target].keys):
+        for text in kind_of(each.kind).warnings(each, app.settings.targets[each.target].keys):
             yield Finding(Level.WARNING, f"credential {each.name}", text)
     for target in app.settings.targets:
         alike = {proof(each): each for each in credentials.values() if each.target == target}
@@ -96,7 +96,7 @@ async def _target(app: App, target: str, credentials: tuple[Credential, ...]) ->
             yield Finding(Level.REFUSAL, subject, fault.reason, _remedy(fault, "mend the probe, or what is in front"))
             continue
         yield Finding(Level.OK, subject, "a broken secret is refused")
-        if KINDS[credential.kind].managed:
+        if kind_of(credential.kind).managed:
             text = "not tried: it would write over a slot that may be in use"
             yield Finding(Level.NOTE, f"target {target}: install ({credential.name})", text)
             continue

@@ -144,6 +144,8 @@ def _rest(happenings: MemoryObjectReceiveStream[Happened]) -> Iterable[Happened]
 
 
 def _verdict(app: App, name: str, asked: Asked) -> dict[str, Any]:
+    if asked.hopeless:
+        return {"credential": name, "answer": Answer.FAILED.value, "exit": FAILED, "said": asked.closed}
     answer = asked.answer if asked.done.is_set() and not asked.closed else Answer.OPEN
     return {"credential": name, "answer": answer.value, "exit": _EXITS[answer], "said": _said(app, name, asked, answer)}
 

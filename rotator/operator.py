@@ -175,9 +175,9 @@ Outcome = tuple[str, str, int]
 
 async def _paused(app: App, credential: Credential, record: Record, end: float) -> Outcome:
     said = pause.words(record.paused) if record.paused else ""
-    hint = (
-        "" if record.phase is Phase.SETTLED else f"; {record.phase.value}: a rotation under way goes on to publication"
-    )
+    hint = "" if record.phase is Phase.SETTLED else "; what is under way goes on to its publication"
+    if record.predecessor:
+        hint = f"; its predecessor {record.predecessor.token.id} lives on meanwhile"
     return "paused", said + hint, DONE
 
 

@@ -51,10 +51,10 @@ def command(config: str | None, names: tuple[str, ...], within: float, as_json: 
 
 
 def _verdict(known: Any, names: tuple[str, ...], ends: dict[str, list[str]], code: int, *, quiet: bool) -> int:
-    from rotator.providers import KINDS
+    from rotator.providers import kind_of
 
     for name in sorted(set(names)):
-        if KINDS[known[name].kind].expires:
+        if kind_of(known[name].kind).expires:
             code = code or shell.FAILED
             text = "a new value is published, but nobody can revoke the old one: it is accepted until it expires"
             click.echo(f"{name}: {text}", err=quiet)

@@ -27,6 +27,7 @@ class Asked:
     record: Record | None = None
     wait: Wait | None = None  # nothing can come of it before
     closed: str = ""  # why there will be no answer here
+    hopeless: bool = False  # it was closed because nothing can be done about the credential as things are
 
     def hears(self, record: Record) -> bool:
         """Whether the record settles it."""
@@ -39,9 +40,9 @@ class Asked:
         """Whether the new value is live, and the predecessor's end is waited for."""
         return self.answer is Answer.PUBLISHED and (self.patient or self.ask.emergency)
 
-    def close(self, reason: str) -> None:
+    def close(self, reason: str, *, hopeless: bool = False) -> None:
         """End it without an answer."""
-        self.closed = reason
+        self.closed, self.hopeless = reason, hopeless
         self.done.set()
 
 

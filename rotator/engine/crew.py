@@ -220,10 +220,13 @@ class Crew:
                 asked.done.set()
         if left:
             self.asks[name] = left
+        if reason := self.rounds.broken.get(name):
+            self._dismiss(name, reason, hopeless=True)
+            return False
         if left and len(left) < len(asks):
             self._again.add(name)  # the visit was made for another's ask
         return not put_off and any(asked.answer is Answer.OPEN for asked in left)
 
-    def _dismiss(self, name: str, reason: str) -> None:
+    def _dismiss(self, name: str, reason: str, *, hopeless: bool = False) -> None:
         for asked in self.asks.pop(name, ()):
-            asked.close(reason)
+            asked.close(reason, hopeless=hopeless)

@@ -6,7 +6,7 @@ Whether installing ends the value before is the provider's to say; what to do wh
 from __future__ import annotations
 
 from rotator.engine.bench import Bench, published_value
-from rotator.engine.publishing import objection, verify
+from rotator.engine.publishing import gone, objection, verify
 from rotator.ports import Accepted, Minted, MinterRefused, NeedsPerson, Provider, Refused, Transient, Unknown
 from rotator.rotation import events as ev
 from rotator.rotation.record import HoldReason, Record, Token
@@ -17,7 +17,7 @@ async def install(bench: Bench, record: Record, step: Install) -> ev.Event:
     """Tell the target the staged value."""
     staged = await bench.unstage(record)
     if staged is None:
-        return ev.Rejected(bench.at, "the staged value is gone")
+        return gone(bench, record)
     provider = bench.provider(record.target)
     if not provider.capabilities.overlap:  # from here on consumers are cut off until we publish: may we?
         _, content = await bench.look(record)

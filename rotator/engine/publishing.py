@@ -47,7 +47,7 @@ async def verify(bench: Bench, record: Record, step: Verify) -> ev.Event:
     """Prove the value that Vault gives back, then note what publication will write over."""
     staged = await bench.unstage(record)
     if staged is None:
-        return ev.Rejected(bench.at, "the staged value is gone")
+        return gone(bench, record)
     if refusal := await _prove(bench, staged, record.target, _told_at(record)):
         return refusal
     doc, content = await bench.look(record, again=False)
@@ -63,6 +63,18 @@ async def _prove(bench: Bench, staged: Staged, target: str, since: datetime | No
     if isinstance(verdict, Unknown):
         return bench.faulted("verify", verdict.reason, verdict.retry_after)
     return early(bench, verdict, since) or ev.Rejected(bench.at, verdict.reason)
+
+
+def gone(bench: Bench, record: Record) -> ev.Event:
+    """The candidate is lost. While the target may still be told of it by a request without an answer, it is not burned:
+    what is put back then, or told next, would be overwritten."""
+    settle, failure = bench.credential.limits.settle, record.failure
+    if failure and failure.step in _TELLING and bench.now < failure.at + settle:
+        return bench.faulted("unstage", "the staged value is gone, a request may be on its way", settle.total_seconds())
+    return ev.Rejected(bench.at, "the staged value is gone")
+
+
+_TELLING = ("install", "poll")
 
 
 def early(bench: Bench, verdict: Rejected, since: datetime | None) -> ev.Faulted | None:
@@ -83,7 +95,7 @@ async def publish(bench: Bench, record: Record, step: Publish) -> ev.Event:
         return ev.Overtaken(bench.at, doc.version)
     staged = await bench.unstage(record)
     if staged is None:
-        return ev.Rejected(bench.at, "the staged value is gone")
+        return gone(bench, record)
     if step.reprove and (refusal := await _prove(bench, staged, record.target, _told_at(record))):
         return refusal
     values = merged(doc, bench.credential, record, staged)

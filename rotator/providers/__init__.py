@@ -10,6 +10,7 @@ from datetime import timedelta
 import msgspec
 
 from rotator.ports import Clock, Provider
+from rotator.providers import outside
 from rotator.providers.auth import Keyring, Minter
 from rotator.providers.halo_application_kinds import APPLICATION_KINDS
 from rotator.providers.keys import HaloPatKeys, HaloTargetKeys, TargetKeys
@@ -18,7 +19,7 @@ from rotator.providers.manual_kinds import MANUAL_KINDS
 from rotator.providers.oauth_kinds import OAUTH_KINDS
 from rotator.rotation.credential import Credential
 
-__all__ = ["KINDS", "Kind", "Site", "default_kind"]
+__all__ = ["KINDS", "Kind", "Site", "default_kind", "kind_of"]
 
 _LONG_LIFE = timedelta(days=90)
 _HALO_UNBAKED = frozenset({"probe", "description"})
@@ -69,3 +70,8 @@ KINDS: dict[str, Kind] = {
 def default_kind(family: str) -> Kind | None:
     """The first kind of credential that lives on this family of targets."""
     return next((kind for kind in KINDS.values() if kind.family == family), None)
+
+
+def kind_of(name: str) -> Kind:
+    """The kind of this name, built in or from a package that settings have named. Raises KeyError."""
+    return KINDS.get(name) or outside.loaded[name]

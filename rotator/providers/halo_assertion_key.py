@@ -11,10 +11,10 @@ from anyio import to_thread
 
 from rotator.ports import Capabilities, Minted, NeedsPerson, Refused, Rejected, Verdict
 from rotator.providers import halo_application_words as words
-from rotator.providers.halo_application import ClientValue
 from rotator.providers.halo_application_api import ApplicationApi
 from rotator.providers.halo_application_keys import PUBLIC_KEY, HaloAssertionKeyKeys, Slot
 from rotator.providers.halo_application_record import ApplicationRecord
+from rotator.providers.halo_client_value import ClientValue
 from rotator.providers.oauth_keys import ClientKeys
 from rotator.providers.oauth_site import OAuthSite
 from rotator.providers.signing import FEWEST_BITS, Algorithm, LocalSigner, make_key, public_key

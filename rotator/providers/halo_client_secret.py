@@ -6,10 +6,11 @@ from datetime import datetime
 
 from rotator.ports import Minted, NeedsPerson
 from rotator.providers import halo_application_words as words
-from rotator.providers.halo_application import ClientValue, new_value
+from rotator.providers.halo_application import new_value
 from rotator.providers.halo_application_api import ApplicationApi
 from rotator.providers.halo_application_keys import SECRET, ClientSecretKeys, Slot
 from rotator.providers.halo_application_record import ApplicationRecord
+from rotator.providers.halo_client_value import ClientValue
 from rotator.providers.oauth_keys import ClientKeys
 from rotator.providers.oauth_site import OAuthSite
 from rotator.rotation.record import Token

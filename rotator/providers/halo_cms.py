@@ -126,6 +126,8 @@ class HaloPat:
             raise Refused(
                 f"it says that it is {said.id}, of which the minter knows nothing: it is another user's, or gone"
             )
+        if not record.living:
+            raise Refused(f"{said.id} is revoked or deleted")
         return record.token(record.mark)
 
     async def inspect(self, token: Token) -> Inspection:

@@ -1,12 +1,14 @@
-"""Owns how a caller's identity stands in a header; who the caller is, is auth.py's, sending it http.py's."""
+"""Owns how secrets stand in a request: a caller's identity in a header, values in a body. Sending it is http.py's."""
 
 from __future__ import annotations
 
 import re
 from base64 import b64encode
+from typing import Any
 
 from rotator.ports import Refused
 from rotator.providers.auth import ApiKey, Auth, Bearer
+from rotator.rotation.secret import Secret
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
 _VISIBLE = re.compile(r"[!-~]+")  # RFC 9110, section 5.5, without blanks
@@ -34,3 +36,12 @@ def header(auth: Auth) -> tuple[str, str]:
         return "Authorization", "Basic " + b64encode(f"{auth.username}:{auth.password.reveal()}".encode()).decode()
     except UnicodeEncodeError:
         raise Unsendable("the Basic Auth name or password is not text that UTF-8 can hold") from None
+
+
+def revealed(body: Any) -> Any:
+    """A form or a JSON body as it travels."""
+    if isinstance(body, Secret):
+        return body.reveal()
+    if isinstance(body, dict):
+        return {name: revealed(each) for name, each in body.items()}
+    return [revealed(each) for each in body] if isinstance(body, list) else body

@@ -23,12 +23,12 @@ import httpx
 import msgspec
 
 from rotator.ports import Clock, Refused, Transient
-from rotator.providers import sockets
 from rotator.providers.auth import Auth
 from rotator.providers.budget import Budget, Turnstile
-from rotator.providers.header import Unsendable, header
+from rotator.providers.header import Unsendable, header, revealed
 from rotator.providers.keys import TargetKeys
 from rotator.providers.oauth_error import error_word
+from rotator.providers.sockets import closing
 from rotator.rotation.secret import Secret
 
 __all__ = ["MIB", "Answer", "Broken", "Http", "Redirected", "Unsendable", "segment", "tls_context"]
@@ -102,6 +102,7 @@ class Http:
         budget = Budget(keys.calls, keys.period.total_seconds())
         self._turnstile = Turnstile(budget, keys.concurrency, clock)
         phase = keys.timeout.total_seconds()
+        verify = tls_context(keys.ca_file)
         self._client = httpx.AsyncClient(
             headers=_HEADERS,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
@@ -109,7 +110,7 @@ class Http:
             event_hooks={"response": [_forget_where]},
             trust_env=False,
             timeout=httpx.Timeout(connect=phase, read=phase, write=phase, pool=phase),
-            transport=transport or sockets.transport(tls_context(keys.ca_file), _LIMITS),
+            transport=transport or closing(httpx.AsyncHTTPTransport(verify=verify, limits=_LIMITS, trust_env=False)),
         )
 
     async def aclose(self) -> None:
@@ -143,8 +144,8 @@ class Http:
         header. `cap`: the longest answer that is read, in bytes.
         """
         headers = dict([header(auth)]) if auth else {}
-        body = {name: _plain(value) for name, value in form.items()} if form else None
-        request = self._client.build_request(method, self._base + path, headers=headers, json=_plain(json), data=body)
+        body = {name: revealed(value) for name, value in form.items()} if form else None
+        request = self._client.build_request(method, self._base + path, headers=headers, json=revealed(json), data=body)
         async with self._turnstile.turn():
             if self._client.is_closed:
                 raise Transient(f"{method} to {self._where} not sent: this target has been closed")
@@ -207,15 +208,6 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
-
-
-def _plain(value: Any) -> Any:
-    """A body as it travels: every secret in it revealed."""
-    if isinstance(value, Secret):
-        return value.reveal()
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, list) else value
 
 
 async def _forget_where(response: httpx.Response) -> None:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import httpcore
-import httpx
 
 
 class _Backend(httpcore.AnyIOBackend):
+    """Where httpcore gets its sockets from."""
+
     async def connect_tcp(
         self,
         host: str,
@@ -24,23 +25,18 @@ class _Backend(httpcore.AnyIOBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        return _Stream(await super().connect_tcp(host, port, timeout, local_address, socket_options))
+        stream: Any = _Stream(await super().connect_tcp(host, port, timeout, local_address, socket_options))
+        return cast(httpcore.AsyncNetworkStream, stream)
 
 
-class _Stream(httpcore.AsyncNetworkStream):
-    """A stream of httpcore's, which it hands everything to."""
+class _Stream:
+    """A stream of httpcore's, which does everything but the handshake by itself."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 (httpcore's signature)
-        return await self._stream.read(max_bytes, timeout)
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 (httpcore's signature)
-        await self._stream.write(buffer, timeout)
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
     async def start_tls(
         self,
@@ -55,13 +51,8 @@ class _Stream(httpcore.AsyncNetworkStream):
                 await self._stream.aclose()
             raise
 
-    def get_extra_info(self, info: str) -> Any:  # its base class's word
-        return self._stream.get_extra_info(info)
 
-
-def transport(verify: ssl.SSLContext, limits: httpx.Limits) -> httpx.AsyncBaseTransport:
-    """httpx's own, on these sockets. It has no parameter for them."""
-    made = httpx.AsyncHTTPTransport(verify=verify, limits=limits, trust_env=False)
-    pool: Any = made._pool
-    pool._network_backend = _Backend()
-    return made
+def closing(transport: Any) -> Any:
+    """httpx's own transport, on these sockets: it has no parameter for them."""
+    transport._pool._network_backend = _Backend()
+    return transport

@@ -47,28 +47,28 @@ __all__ = [
 ]  # fmt: skip
 
 
-def load(path: str | os.PathLike[str] | None = None, kinds: Mapping[str, Kind] | None = None) -> Settings:
+def load(
+    path: str | os.PathLike[str] | None = None, kinds: Mapping[str, Kind] | None = None, *, vaultless: bool = False
+) -> Settings:
     """Read the settings: `path`, else the file $ROTATOR_CONFIG names, else /etc/rotator/rotator.toml.
 
-    `conf.d/*.toml` beside that file is read too. Raises SettingsError with every fault, and nothing else.
+    `conf.d/*.toml` beside that file is read too. `vaultless`: [vault] may be missing, as nobody will call one. Raises
+    SettingsError with every fault, and nothing else.
     """
-    if kinds is None:
-        from rotator.providers import KINDS
-
-        kinds = KINDS
     book = Book()
     joined = files.join(files.main_file(path), book)
+    kinds, troubles = _kinds(joined) if kinds is None else (kinds, {})
     daemon = read_daemon(joined.single.get("daemon") or _absent(joined, book))
     status = read_status(joined.single.get("status") or _absent(joined, book))
     audit = read_audit(joined.single.get("audit") or _absent(joined, book))
-    vault = _vault(joined, book)
+    vault = _vault(joined, book, vaultless)
     _check_names(joined)
     sections = joined.named["targets"]
-    targets = {name: read_target(section, name, kinds) for name, section in sections.items()}
+    targets = {name: read_target(section, name, kinds, troubles) for name, section in sections.items()}
     known = {kind.family for kind in kinds.values()}
     families = {name: str(section.table.get("kind")) for name, section in sections.items()}
     families = {name: family for name, family in families.items() if family in known}
-    credentials = _credentials(joined, Known(targets, families, kinds, vault.mount), book)
+    credentials = _credentials(joined, Known(targets, families, kinds, vault.mount, troubles), book)
     _check_timeouts(joined, daemon, vault, targets)
     _check_together(joined, daemon, vault, kinds, credentials)
     _check_fit(joined, kinds, targets, credentials)
@@ -89,11 +89,22 @@ def _absent(joined: files.Joined, book: Book) -> Section:
     return Section(File(str(joined.files[0]), "", {}, book), (), {})
 
 
-def _vault(joined: files.Joined, book: Book) -> Vault:
+def _kinds(joined: files.Joined) -> tuple[Mapping[str, Kind], Mapping[str, str]]:
+    """What there is, with what these files name beyond it; and why some of that cannot be used."""
+    from rotator.providers import KINDS, outside
+
+    sections = [*joined.named["targets"].values(), *joined.named["credentials"].values()]
+    sections += [joined.single["defaults"]] if "defaults" in joined.single else []
+    named = (section.table.get("kind") for section in sections)
+    found, troubles = outside.find((name for name in named if isinstance(name, str)), KINDS)
+    return {**KINDS, **found}, troubles
+
+
+def _vault(joined: files.Joined, book: Book, vaultless: bool) -> Vault:
     section = joined.single.get("vault")
     if section is not None:
         return read_vault(section)
-    if not book.partial:
+    if not (book.partial or vaultless):
         _absent(joined, book).source.fault(
             (), "the section [vault] is missing; it says where Vault is and how to log in"
         )

@@ -46,12 +46,19 @@ class Known:
     """What credentials may refer to: the targets by name, those that are faulty included, and the kinds."""
 
     def __init__(
-        self, targets: Mapping[str, Target | None], families: Mapping[str, str], kinds: Mapping[str, Kind], mount: str
+        self,
+        targets: Mapping[str, Target | None],
+        families: Mapping[str, str],
+        kinds: Mapping[str, Kind],
+        mount: str,
+        troubles: Mapping[str, str],
     ) -> None:
+        """`troubles`: why a kind that exists cannot be used."""
         self.targets = targets
         self.families = families
         self.kinds = kinds
         self.mount = mount
+        self.troubles = troubles
 
     def of_family(self, family: str) -> dict[str, Kind]:
         """The kinds of credentials that live on this kind of target."""
@@ -109,7 +116,8 @@ def read_credential(section: Section, name: str, known: Known, defaults: Section
 def _kind(section: Section, known: Known, family: str | None) -> Kind | None:
     asked = section.take("kind", text, "")
     if asked and asked not in known.kinds:
-        section.fault("kind", f"there is no kind of credential {quoted(asked)}; {suggest(asked, known.kinds)}")
+        absent = f"there is no kind of credential {quoted(asked)}, built in or installed; {suggest(asked, known.kinds)}"
+        section.fault("kind", known.troubles.get(asked, absent))
         return None
     if family is None:
         return known.kinds.get(asked)

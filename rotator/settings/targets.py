@@ -15,10 +15,11 @@ from rotator.settings.values import flag, span, text, whole
 _FORMS = 'write {pat = {file = "/path"}}, {username = "name", password = {file = "/path"}} or {self = true}'
 
 
-def read_target(section: Section, name: str, kinds: Mapping[str, Kind]) -> Target | None:
-    """One target; None when it is faulty."""
+def read_target(section: Section, name: str, kinds: Mapping[str, Kind], troubles: Mapping[str, str]) -> Target | None:
+    """One target; None when it is faulty. `troubles`: why a kind that exists cannot be used."""
     families = {kind.family: kind for kind in kinds.values()}
-    kind = section.need("kind", lambda value: _family(value, families), "", f'"{next(iter(families), "halo-cms")}"')
+    example = f'"{next(iter(families), "halo-cms")}"'
+    kind = section.need("kind", lambda value: _family(value, families, troubles), "", example)
     in_flight = section.take("in_flight", whole(1, 64), 2)
     settle = section.take("settle", span(timedelta(0), timedelta(minutes=10)), timedelta(seconds=10))
     minter = read_minter(section) if _wants_minter(families.get(kind)) else None
@@ -35,10 +36,11 @@ def _wants_minter(kind: Kind | None) -> bool:
     return kind is None or kind.minter
 
 
-def _family(value: object, families: Iterable[str]) -> str:
+def _family(value: object, families: Iterable[str], troubles: Mapping[str, str]) -> str:
     family = text(value)
     if family not in families:
-        raise WrongValueError(f"there is no kind of target {quoted(family)}; {suggest(family, families)}")
+        absent = f"there is no kind of target {quoted(family)}, built in or installed; {suggest(family, families)}"
+        raise WrongValueError(troubles.get(family, absent))
     return family
 
 

@@ -85,7 +85,8 @@ class Server:
                 os.umask(before)
         except OSError as fault:
             words = fault.strerror or "unusable"
-            raise ServerError(f"status address {self._listen}: {words}; give it another in [status]") from None
+            remedy = "give it another in [status] listen or jwks_listen"
+            raise ServerError(f"status address {self._listen}: {words}; {remedy}") from None
 
     async def _converse(self, stream: SocketStream) -> None:
         async with stream:

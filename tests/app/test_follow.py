@@ -194,6 +194,12 @@ async def test_an_ask_that_is_closed_ends_with_the_reason(app: App) -> None:
     assert last["verdicts"][0]["said"].startswith("undecided: the daemon is stopping")
 
 
+async def test_an_ask_that_is_hopeless_has_failed(app: App) -> None:
+    last = (await ended(app, ("bot",), lambda: app.asked["bot"].close("unreadable", hopeless=True)))[-1]
+    assert last["exit"] == 1
+    assert last["verdicts"][0] == {"credential": "bot", "answer": "failed", "exit": 1, "said": "unreadable"}
+
+
 async def test_progress_is_told_of_the_asked_only_and_all_of_it_before_the_verdict(app: App) -> None:
     async with following(app, ("bot",)) as (lines, send):
         first = [await anext(lines) for _ in [send.send_nowait(happened("bot"))]]

@@ -12,8 +12,7 @@ WAYS_OUT = {
     "rotator/hooks/fan.py": 1,  # an address that is itself a secret: the one to call
     "rotator/providers/halo_record.py": 2,  # the form of a Halo token, and the id inside it
     "rotator/providers/assertion.py": 3,  # an assertion taken apart: to make its sibling, to forge one for the control
-    "rotator/providers/header.py": 3,  # the header of a caller: bearer, key, basic
-    "rotator/providers/http.py": 1,  # a field of a form or a JSON body
+    "rotator/providers/header.py": 4,  # the header of a caller: bearer, key, basic; a field of a form or JSON body
     "rotator/providers/signing.py": 2,  # a private key, and a certificate, parsed
     "rotator/vault/adapter.py": 1,  # a request to Vault: its token and its body
     # the sandbox is no part of the daemon: it plays the target and the person who sets things up

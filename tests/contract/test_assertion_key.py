@@ -1,4 +1,4 @@
-"""The Provider port for key pairs in a JWK Set: what the engine may rely on, whoever judges and wherever the set lies."""
+"""The Provider port for key pairs in a JWK Set: what the engine may rely on, wherever the set is kept."""
 
 from __future__ import annotations
 
@@ -65,10 +65,11 @@ class Bench:
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
     places, _, preset = request.param.partition(" for ")
     async with desk.running(preset, HandClock()) as world:
-        where: dict[str, Any] = {"document": {"jwks": "secret/jwks"}, "file": {"jwks_file": str(tmp_path / "jwks.json")}}
-        where["both"] = {**where["document"], **where["file"]}
-        sort: dict[str, Any] = {"algorithm": "PS256", "bits": 2048} if preset == "halo" else {"algorithm": "ES256"}  # RSA takes its time
-        bound = world.bound("assertion-key", signing_key=None, **sort, **where[places])
+        document, file = {"jwks": "secret/jwks"}, {"jwks_file": str(tmp_path / "jwks.json")}
+        where = {"document": document, "file": file, "both": {**document, **file}}[places]
+        quick: dict[str, Any] = {"algorithm": "ES256"}  # making an RSA key takes its time
+        sort = {"algorithm": "PS256", "bits": 2048} if preset == "halo" else quick
+        bound = world.bound("assertion-key", signing_key=None, **sort, **where)
         made = Bench(bound, world, tmp_path, places, sort["algorithm"])
         world.client.public_key, world.client.kid, world.client.jwks = "", "", made.read
         yield made

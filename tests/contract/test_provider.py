@@ -15,6 +15,7 @@ import pytest
 from rotator.ports import (
     Accepted,
     Duplicate,
+    Identifies,
     Inspection,
     Outcome,
     Provider,
@@ -319,3 +320,18 @@ async def test_a_question_without_an_answer_is_a_transient_fault(bench: Bench, v
     bench.lose(verb, after=True)
     with pytest.raises(Transient):
         await (bench.provider.find(STEM) if verb == "find" else bench.provider.inspect(minted.token))
+
+
+async def test_a_value_says_whose_it_is_and_one_that_is_unknown_is_refused(bench: Bench) -> None:
+    assert isinstance(bench.provider, Identifies)
+    minted = await bench.provider.mint(f"{STEM}-r1-a1", None)
+    assert await bench.provider.identify(minted.secret) == minted.token
+    with pytest.raises(Refused):
+        await bench.provider.identify(Secret(JUNK))
+    await bench.provider.revoke(minted.token)
+    with pytest.raises(Refused):
+        await bench.provider.identify(minted.secret)
+    other = await bench.provider.mint(f"{STEM}-r2-a1", None)
+    bench.remove(other.token)
+    with pytest.raises(Refused):
+        await bench.provider.identify(other.secret)

@@ -16,7 +16,7 @@ from rotator.rotation.record import Phase
 from rotator.rotation.steps import Wait
 from tests.engine.crews import at_work, bots, elsewhere, hang, settled
 from tests.engine.world import StillClock
-from tests.rotation.builders import HOUR, MINUTE, NOW, SECOND, record
+from tests.rotation.builders import HOUR, MINUTE, NOW, SECOND, ask, record
 
 pytestmark = pytest.mark.anyio
 
@@ -185,6 +185,15 @@ async def test_while_vault_does_not_answer_one_visit_at_a_time_finds_out() -> No
             await stage.after(1)
         assert len(stage.visitor.visits) == 5  # after pauses of 1, 2, 4 and 8 seconds
         assert all(seen.wait.reason == "sealed" for seen in stage.crew.seen.values())
+
+
+async def test_who_asks_for_what_cannot_be_worked_on_is_told_so_at_once() -> None:
+    async with at_work(bots("ill"), failing(Refused("written by a newer rotator"))) as stage:
+        asked = stage.crew.ask("ill", ask(), patient=False)
+        await stage.rest()
+        assert asked.done.is_set()
+        assert (asked.hopeless, asked.closed) == (True, "written by a newer rotator")
+        assert not stage.crew.asks
 
 
 async def test_a_name_that_is_well_again_is_no_longer_broken() -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.engine import operating
-from rotator.ports import Capabilities, Conflict, Refused, Transient
+from rotator.ports import Capabilities, Conflict, Refused, Rejected, Transient
 from rotator.rotation.ask import Ask
 from rotator.rotation.credential import Retirement
 from rotator.rotation.record import Phase
@@ -270,9 +270,9 @@ async def test_what_cannot_be_adopted_is_refused_in_words(world: World) -> None:
     assert "nobody knows it" in await refusal(actor, ADOPT)
     by_hand(world, "rotator-home-search-l1-r1-a1")
     assert "was minted for another credential" in await refusal(actor, ADOPT)
-    dead = by_hand(world, "dead")
-    world.target.revoke(world.target.identify(dead))
-    assert "is not what settings want: the token is refused" in await refusal(actor, ADOPT)
+    by_hand(world, "too strong")
+    world.target.judge = lambda token, secret: Rejected("other roles", final=True)
+    assert "is not what settings want: other roles" in await refusal(actor, ADOPT)
 
 
 async def test_a_kind_whose_values_are_silent_says_so(world: World) -> None:

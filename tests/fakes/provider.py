@@ -158,7 +158,7 @@ class Target:
         return Inspection(True, revoked, found.last_used, found.token.expires_at, found.revoked_at)
 
     def identify(self, secret: Secret) -> Token:
-        found = next((x.token for x in self.issued if x.secret.matches(secret) and not x.deleted), None)
+        found = next((x.token for x in self.issued if x.secret.matches(secret) and x.living), None)
         if found is None:
             raise Refused("nobody knows it")
         return found

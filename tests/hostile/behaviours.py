@@ -194,7 +194,7 @@ async def _(case: Case) -> None:
 BEHAVIOURS["honest"] = Behaviour(lambda case: _honestly(case), spoils=False, honest=True)
 answer("a length that is too long", lambda it: it.head(Content_Length=str(len(it.body) + 5)) + it.body, ends=True)
 answer("a length that is too short", lambda it: it.head(Content_Length=str(len(it.body) // 2)) + it.body, ends=True)
-answer("a negative length", lambda it: it.head(Content_Length="-5") + it.body, ends=True)
+answer("a negative length", lambda it: it.head(Content_Length="-5") + it.body, spoils=False, ends=True)
 answer("a length in words", lambda it: it.head(Content_Length="many") + it.body, ends=True)
 answer(
     "two lengths",

@@ -152,7 +152,7 @@ async def _ask(
                 got = await site.ask(cell)
         except Fault as fault:
             words += [fault.reason, repr(fault), "".join(traceback.format_exception(fault))]
-            end, wrong = type(fault).__name__, f"honest, and yet: {fault.reason}" if behaviour.honest else ""
+            end, wrong = type(fault).__name__, f"honest, and yet a {type(fault).__name__}" if behaviour.honest else ""
         except TimeoutError:
             end, wrong = "hang", "it hangs"
         except Exception as bug:  # noqa: BLE001 (that is what is looked for)

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from rotator.ports import Unknown
+from rotator.ports import Rejected, Unknown
 from tests.hostile.server import Hostile
 
 DEADLINE = 0.6  # seconds for one call
@@ -41,6 +41,6 @@ class Site(Generic[Cell]):
         """What is wrong with a result, or nothing."""
         if isinstance(got, Unknown):
             return f"honest, and yet: {got.reason}" if honest else ""
-        if self.proof and spoilt:
+        if self.proof and spoilt and not isinstance(got, Rejected):
             return f"garbage was taken for a proof: {type(got).__name__}"
         return "" if self.fair(cell, got) else f"against the truth: {got!r:.80}"

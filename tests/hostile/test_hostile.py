@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from rotator.ports import Transient
 from rotator.providers import http
+from rotator.providers.halo_cms import HaloPat
 from rotator.vault import adapter, wire
 from tests.hostile.behaviours import BEHAVIOURS
 from tests.hostile.matrix import SITES, Summary, chosen, every, run
@@ -96,10 +98,10 @@ def test_a_call_without_a_deadline_is_seen(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_fault_that_quotes_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    def quoting(auth: Any) -> Any:
-        raise http.Unsendable(f"this does not fit: {auth.secret.reveal()}")
+    async def quoting(self: Any, token: Any, secret: Any) -> Any:
+        raise Transient(f"this does not fit: {secret.reveal()}")
 
-    monkeypatch.setattr(http, "header", quoting)
+    monkeypatch.setattr(HaloPat, "verify", quoting)
     assert "tells a secret" in found("halo-pat verify", "honest")
 
 

@@ -86,9 +86,7 @@ def test_a_pool_has_one_to_sixty_four_slots(pool: int) -> None:
         (1, False, ""),
     ],
 )
-async def test_check_says_when_a_pool_is_the_answer(
-    clock: HandClock, pool: int, single_use: bool, words: str
-) -> None:
+async def test_check_says_when_a_pool_is_the_answer(clock: HandClock, pool: int, single_use: bool, words: str) -> None:
     async with desk.running("keycloak", clock, single_use=single_use) as world:
         said = KINDS["client-assertion"].warnings(world.credential(pool=pool), world.site.keys)
     assert words in " ".join(said)

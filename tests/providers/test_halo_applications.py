@@ -404,7 +404,9 @@ def test_dates_are_read_as_dotnet_writes_them() -> None:
 
 
 def test_what_moves_by_itself_is_no_loss_and_everything_else_is() -> None:
-    before = ApplicationRecord({"id": "7", "roles": ["a"], "concurrencyToken": "1", "last_seen": "x", "note": None, "update": 1})
+    before = ApplicationRecord(
+        {"id": "7", "roles": ["a"], "concurrencyToken": "1", "last_seen": "x", "note": None, "update": 1}
+    )
     after = ApplicationRecord({"id": "7", "concurrencyToken": "2", "last_seen": "y", "note": "new"})
     assert lost(before, after, {"public_key": "pem"}) == {"roles": ["a"], "update": 1}
     assert lost(before, after, {"roles": [], "update": 2}) == {}

@@ -73,7 +73,7 @@ def test_where_the_set_is_and_how_it_is_proven_rotates_nothing(tmp_path: Path) -
         (SOUND + 'assertion_life = "0s"\n', "assertion_life"),
         (BASE + 'jwks = "crm"\n', "a mount and a path"),
         (BASE + 'jwks_file = "jwks.json"\n', "absolute path"),
-        (SOUND + 'fraction = 0.5\n', "never comes"),
+        (SOUND + "fraction = 0.5\n", "never comes"),
         (SOUND + '[status]\nlisten = "127.0.0.1:9"\njwks_listen = "127.0.0.1:9"\n', "one of their own"),
     ],
 )

@@ -138,7 +138,7 @@ class History:
             if process.dead:
                 process.start()
         for name in self.wanted:
-            self.people.resume(name)
+            self.people.resume_at_once(name)
 
     def _paused(self) -> float:
         """A rotation that trouble had used up the mints of was given up in the calm: it comes back after its pause."""

@@ -233,13 +233,21 @@ class People:
             return False
         if entry.record.held and entry.record.held.reason is HoldReason.MINT_BUDGET:
             self.checks.minted_at[name] = []  # the person grants a new budget
-        record = advance(entry.record, ev.Released(self.world.date(), "person"))
+        self._write(name, entry, advance(entry.record, ev.Released(self.world.date(), "person")))
+        return None
+
+    def resume_at_once(self, name: str) -> None:
+        """Whoever is at work on it, the pause is over."""
+        entry = self._entry(name)
+        if entry and entry.record and entry.record.paused:
+            self._write(name, entry, advance(entry.record, ev.Unpaused(self.world.date(), "person")))
+
+    def _write(self, name: str, entry: Entry, record: Record) -> None:
         lease = replace(entry.lease, holder="", seq=entry.lease.seq + 1)
         values: dict[str, object] = {"record": record, "lease": lease, "nonce": self.world.word()}
         if self.world.swarm.codec:
             values = document.encode(record, lease, self.world.word(), {})
         self.checks.vault.put(place_of(name), values, None, "person")
-        return None
 
     def mend(self, name: str) -> bool | None:
         """Settle a hold the way its text says: allow overwriting for a while, then release."""

@@ -213,3 +213,21 @@ def test_a_published_value_that_has_expired_is_not_put_back_for_ever():  # found
     stage.sleep(60)
     stage.visit("A")
     assert stage.target.accepts(stage.published().value)
+
+
+def test_a_lost_candidate_is_not_burned_while_the_target_may_still_be_told_of_it():  # seed 20132
+    stage = Stage(actors=1, options={"kinds": (Kind.ONE_SLOT,)})
+    stage.settle()
+    visit = stage.until(stage.begin("A", ask=True), "target.install")
+    late = visit.thread.wire
+    stage.lose(visit)
+    stage.finish(visit)
+    stage.people.slot_metadata(NAME)
+    stage.sleep(2)
+    stage.visit("A")
+    late()  # three seconds after its client gave up
+    stage.sleep(20)
+    stage.visit("A")
+    stage.settle()
+    assert stage.target.accepts(stage.published().value)
+    assert stage.record.attempt == 2

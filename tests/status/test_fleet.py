@@ -9,17 +9,34 @@ import pytest
 
 from rotator.fleet import Mark
 from rotator.rotation.credential import Retirement
-from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record
+from rotator.rotation.record import Failure, Held, HoldReason, Pause, Phase, Record
 from tests.fakes.fleet import FakeNeighbour, fleet, named, settled, troubled
 from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, candidate, published, record, token
 
 BLOG = named("blog")
+PAUSE = Pause("ada", NOW - 2 * DAY, "a freeze")
 HOLD = Held(HoldReason.DELETED, "deleted by somebody", Phase.SETTLED, NOW)
 FAILURE = Failure("mint", "HTTP 503", NOW)
 EXPIRED = published(1, NOW - 91 * DAY, token=token(1, expires_at=NOW - DAY))
 WHAT_IS_SHOWN = {
     "a value at rest is settled": (settled(), Mark.FINE, "settled"),
     "a predecessor in grace is calm": (record(Phase.PUBLISHED), Mark.FINE, "in grace"),
+    "what an operator paused is to be watched, though it is due": (
+        record(Phase.SETTLED, current=published(1, NOW - 40 * DAY), paused=PAUSE),
+        Mark.WATCH,
+        "paused by hand",
+    ),
+    "so is a predecessor that is kept by a pause": (
+        record(Phase.PUBLISHED, current=published(2, NOW - 2 * DAY), paused=PAUSE),
+        Mark.WATCH,
+        "paused by hand",
+    ),
+    "a paused value that expired needs a person": (
+        record(Phase.SETTLED, current=published(1, NOW - DAY, token=token(1, expires_at=NOW)), paused=PAUSE),
+        Mark.ACT,
+        "expired",
+    ),
+    "an undo is a rotation": (record(Phase.UNDOING, requested_at=NOW), Mark.FINE, "rotating"),
     "a predecessor being revoked is calm": (record(Phase.CONDEMNED), Mark.FINE, "retiring"),
     "a rotation begun a minute ago is calm": (record(Phase.STAGED, requested_at=NOW - MINUTE), Mark.FINE, "rotating"),
     "due for four minutes is under way": (settled(NOW - 30 * DAY - 4 * MINUTE), Mark.FINE, "settled"),
@@ -153,3 +170,16 @@ def test_the_order_of_troubles_is_fixed() -> None:
     every = record(Phase.HELD, held=HOLD, refused_at=NOW, failure=FAILURE, candidate=candidate())
     looked, _, _ = fleet((BLOG, every))
     assert looked.rows()[0].word == "held"
+
+
+def test_a_pause_silences_what_is_due_and_what_is_late_but_says_since_when() -> None:
+    due = record(Phase.SETTLED, current=published(1, NOW - 40 * DAY), paused=PAUSE)
+    late = record(Phase.CONDEMNED, current=published(2, NOW - 2 * DAY), paused=PAUSE)
+    looked, view, _ = fleet((named("due"), due), (named("late"), late), (named("free"), settled()))
+    rows = {each.credential.name: each for each in looked.rows()}
+    assert (rows["due"].due_since, rows["late"].revoke_by) == (None, None)
+    assert rows["due"].paused_at == rows["late"].paused_at == PAUSE.at
+    assert rows["free"].paused_at is None
+    assert not looked.unready()
+    view.accepted = {"free": NOW}
+    assert looked.row("free").accepted_at == NOW

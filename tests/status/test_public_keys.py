@@ -10,8 +10,10 @@ import anyio
 import pytest
 
 from rotator.keyhouse import Keyhouse
+from rotator.lookout import Lookout
 from rotator.ports import Transient
 from rotator.rotation.credential import Credential, Place
+from rotator.settings import Daemon, Listen, Method, Settings, Status, Vault, VaultAuth
 from rotator.status import KeySite, Shown
 from tests.fakes.clock import HandClock
 from tests.fakes.shelf import HandShelf
@@ -117,3 +119,20 @@ async def test_a_private_key_in_the_document_is_never_shown(actor: Actor, keyhou
         said = await get(port, "/jwks/team/crm")
     assert said.status == 503
     assert b"c2VjcmV0" not in said.body
+
+
+async def test_the_daemons_lookout_serves_keys_at_their_own_address_and_nothing_else_there(
+    actor: Actor, free_tcp_port: int
+) -> None:
+    vault = Vault("http://127.0.0.1:1", VaultAuth(Method.TOKEN, ""))
+    status = Status(jwks_listen=Listen("127.0.0.1", free_tcp_port))
+    lookout = Lookout(Settings(vault, Daemon("host-a"), status=status))
+    lookout.keyhouse.attend(actor)
+    actor.put(JWK)
+    async with anyio.create_task_group() as group:
+        await group.start(lookout.serve)
+        said = await get(free_tcp_port, "/jwks/team/crm")
+        probe = await get(free_tcp_port, "/livez")
+        group.cancel_scope.cancel()
+    assert json.loads(said.body) == {"keys": [JWK]}
+    assert probe.status == 404

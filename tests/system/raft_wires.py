@@ -32,7 +32,8 @@ class Wires:
             assert talk is not None
             self._talks.add(talk)
             try:
-                await self._carry(node, port, reader, writer)
+                with suppress(asyncio.CancelledError):  # by `close`; asyncio 3.11 would tell of each with a trace
+                    await self._carry(node, port, reader, writer)
             finally:
                 self._talks.discard(talk)
                 writer.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -16,6 +16,7 @@ import pytest
 
 from rotator.app import App, opened
 from rotator.checking import check
+from rotator.engine.bench import Brought
 from rotator.engine.visit import Happened
 from rotator.ports import Accepted
 from rotator.rotation import events as ev
@@ -23,7 +24,7 @@ from rotator.rotation.ask import Ask
 from rotator.rotation.secret import Secret
 from rotator.rotation.telling import tell
 from rotator.sandbox.halo_itsm import HaloItsm
-from rotator.sandbox.itsm.applications import Application
+from rotator.sandbox.itsm.applications import Application, digest
 from rotator.sandbox.openbao import OpenBao, OpenBaoError
 from rotator.settings import load
 from rotator.vault.preflight import Level
@@ -89,11 +90,11 @@ class Desk:
                 await anyio.sleep(0.3)
                 await self.visit()
 
-    async def visit(self, ask: Ask | None = None) -> None:
+    async def visit(self, ask: Ask | None = None, brought: Brought | None = None) -> None:
         """What the daemon would do now."""
         known = self.app.settings.credentials["crm"]
         credential = replace(known, limits=replace(known.limits, poll=timedelta(milliseconds=100)))
-        await self.app.crew.rounds.visitor.visit(credential, self.app.edges(credential), ask)
+        await self.app.crew.rounds.visitor.visit(credential, self.app.edges(credential), ask, brought)
 
     def published(self) -> dict[str, Any]:
         return dict(self.bao.call("GET", f"{self.mount}/data/apps/crm/desk")["data"]["data"])
@@ -225,3 +226,87 @@ async def test_check_reads_the_applications_and_changes_nothing(
         assert [row for row in ours if row.level is Level.REFUSAL] == []
         assert any("hard cut-over" in row.text for row in ours) == (more in (ONE, PAIR))
         assert world.crm.changes == world.spare.changes == 0
+
+
+@pytest.mark.parametrize(("more", "key"), [(KEY, "api_key"), (TWO, "client_secret")])
+async def test_where_values_overlap_a_failed_proof_ends_the_new_one_and_never_touches_the_old(
+    openbao: OpenBao, mount: str, tmp_path: Path, more: str, key: str
+) -> None:
+    async with desk(openbao, mount, tmp_path, more) as world:
+        first = await world.rotate()
+        world.itsm.faults.add("status", status=403, method="GET", path="/api/Agent/me")
+        second = await world.rotate()
+        assert [type(each).__name__ for each in world.events(ev.Rejected | ev.Burned)] == ["Rejected", "Burned"]
+        failed = world.events(ev.Burned)[0].tokens[0]
+        assert second["provider_id"].split("/")[:2] == failed.split("/")[:2]  # its slot is free again at once
+        assert first[key] != second[key]
+        assert world.record()["phase"] == "settled"
+
+
+def _system(world: Desk) -> None:
+    world.crm.system = True
+
+
+def _too_weak(world: Desk) -> None:
+    next(each for each in world.itsm.model.applications.values() if each.name == "chief").roles = ()
+
+
+def _unknown_chief(world: Desk) -> None:
+    next(each for each in world.itsm.model.applications.values() if each.name == "chief").secret = "other"
+
+
+def _missing(world: Desk) -> None:
+    world.itsm.model.applications.pop(world.crm.id)
+
+
+def _unreachable(world: Desk) -> None:
+    world.itsm.faults.add("status", status=503, path="/api/Application/*", times=None)
+
+
+def _useless_token(world: Desk) -> None:
+    world.itsm.faults.add("status", status=401, path="/api/Application/*", times=None)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (_system, "those are never touched"),
+        (_too_weak, "signed in, but too weak"),
+        (_unknown_chief, "the management application: the token endpoint answers 401: invalid_client"),
+        (_missing, "there is no application"),
+        (_unreachable, "503, outcome unknown"),
+        (_useless_token, "the scopes in `management` open nothing there"),
+    ],
+)
+async def test_check_says_in_words_what_is_wrong_with_the_application_api(
+    openbao: OpenBao, mount: str, tmp_path: Path, trouble: Callable[[Desk], None], words: str
+) -> None:
+    async with desk(openbao, mount, tmp_path, ONE) as world:
+        trouble(world)
+        rows = [row async for row in check(world.app.settings) if row.level is Level.REFUSAL]
+        assert any(words in row.text and row.remedy for row in rows), rows
+
+
+@pytest.mark.parametrize(("more", "key"), [(KEY, "api_key"), (ONE, "client_secret")])
+async def test_without_the_api_a_person_brings_the_value_and_it_is_proven_before_it_is_published(
+    openbao: OpenBao, mount: str, tmp_path: Path, more: str, key: str
+) -> None:
+    async with desk(openbao, mount, tmp_path, more, manage="false") as world:
+        with pytest.raises(OpenBaoError, match="404"):  # nothing is published yet
+            await world.rotate()
+        assert world.record()["phase"] == "awaiting"
+        assert "press Generate" in world.record()["awaiting"]
+        for number in (1, 2):
+            value = Secret(f"canary-brought-by-hand-{number}")
+            if key == "api_key":
+                world.crm.slots[number - 1].put(value.reveal(), world.itsm.model.clock(), 90)
+            else:
+                world.crm.secret = digest(value.reveal())
+            await world.visit(Ask(world.app.clock.now(), "ada"), Brought(value))
+            await world.until("settled", "condemned")
+            assert Secret(world.published()[key]).matches(value)
+        if key == "api_key":  # the old one is ended by the person, too, and that is seen
+            assert "still accepted" in json.dumps(world.record())
+            world.crm.slots[0].put("canary-discarded", world.itsm.model.clock(), 90)
+            await world.until("settled")
+        assert world.events(ev.Retired)

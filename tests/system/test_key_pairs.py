@@ -1,4 +1,4 @@
-"""Key pairs and refresh tokens on a real OpenBao, through the whole app: the set, its readers, and the old key's end."""
+"""Key pairs and refresh tokens on a real OpenBao, through the whole app: sets, their readers, an old key's end."""
 
 from __future__ import annotations
 

@@ -1,0 +1,130 @@
+"""Owns what client secrets and assertion keys have in common: one slot per application, proven at the token endpoint.
+
+With one application, the new value ends the old one; two take turns, and the one whose turn is over is switched off.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from datetime import datetime
+
+from rotator.ports import Minted, Outcome, Refused, Rejected, Transient, Unknown, Verdict
+from rotator.providers.halo_application import Slotted, new_value
+from rotator.providers.halo_application_keys import Slot
+from rotator.providers.halo_application_record import ApplicationRecord
+from rotator.providers.oauth_answer import Denied, missing_scopes
+from rotator.providers.oauth_keys import ClientKeys
+from rotator.rotation.record import Token
+from rotator.rotation.secret import Secret
+
+_FINAL = {"invalid_scope", "invalid_request", "unsupported_grant_type"}  # waiting mends none of these
+_REFUSED = {"invalid_client", "unauthorized_client"}  # what a server says to a value that it does not know
+
+
+class ClientValue(Slotted):
+    """What a client proves itself with at the token endpoint: one slot in each application."""
+
+    def choose(self, spared: tuple[Token, ...]) -> Slot:
+        """The slot for the next value: the only one, or the one whose application nobody uses. Raises Refused."""
+        taken = {self.slot_of(each) for each in spared}
+        free = [each for each in self.slots if each not in taken]
+        if free or len(self.slots) == 1:
+            return free[-1] if free else self.slots[0]  # whoever began by hand began with the first: it comes last
+        raise Refused("both applications hold a value that must live on: wait until the predecessor has been retired")
+
+    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+        """Make a value; nobody hears of it yet. It never expires."""
+        slot = self.choose(spared)
+        if self._api.allowed:
+            await self.ready(slot)
+        return await self.minted(slot, name, await self.new())
+
+    async def receive(
+        self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...] = ()
+    ) -> Minted:
+        """Take a value that a person brings; where we may, it is put into its slot like one of our own."""
+        slot = self.choose(spared)
+        if self._api.allowed:
+            await self.ready(slot)
+        return await self.minted(slot, name, value)
+
+    async def ready(self, slot: Slot) -> None:
+        """Look before anything is made that the application may be changed. Raises Refused with words."""
+        record = await self.application(slot)
+        if record.inactive and len(self.slots) == 1:
+            raise Refused(f"application {record.id} is inactive: nobody could use the new value")
+
+    async def put(self, slot: Slot, value: str | Secret) -> ApplicationRecord:
+        """Put a value into the slot, and see to it that its application is active."""
+        record = await self.application(slot)
+        active: dict[str, str | bool | Secret] = {"inactive": False} if record.inactive else {}
+        after = await self._api.change(record, {slot.field: value, **active})
+        if after.inactive:
+            raise Refused(f"application {after.id} stays inactive, whatever we ask of it")
+        return after
+
+    async def revoke(self, token: Token) -> Outcome:
+        """With one slot it has been written over by its successor. Of two applications, the token's is switched off,
+        and the value written over; but never the only active one."""
+        if len(self.slots) == 1 or not self._api.allowed:
+            return Outcome.ALREADY
+        slot = self.slot_of(token)
+        record = await self.application(slot)
+        if record.inactive or not self.holds(record, token):
+            return Outcome.ALREADY
+        other = await self.application(next(each for each in self.slots if each != slot))
+        if other.inactive:
+            raise Refused(f"application {record.id} is the only active one: it is not switched off")
+        await self._api.change(record, {slot.field: await self.discard(), "inactive": True})
+        return Outcome.DONE
+
+    @abstractmethod
+    async def new(self) -> Secret:
+        """A fresh value."""
+
+    @abstractmethod
+    async def minted(self, slot: Slot, name: str, secret: Secret) -> Minted:
+        """The value with its handle and what is published beside it. Raises Refused for one that is of no use."""
+
+    # proofs
+
+    @abstractmethod
+    async def presented(self, client: ClientKeys, secret: Secret) -> tuple[Secret | None, Secret | None]:
+        """The assertion and the client secret of a token request."""
+
+    async def verify(self, token: Token, secret: Secret) -> Verdict:
+        """A token request with this value, then the test call."""
+        try:
+            client = self._client.known_as(self.slot_of(token).client_id)
+            granted = await self._site.exchange(client, *await self.presented(client, secret))
+        except Denied as refusal:
+            return Rejected(refusal.reason, final=refusal.error in _FINAL)
+        except (Transient, Refused) as fault:
+            return Unknown(fault.reason, fault.retry_after)
+        if lacking := missing_scopes(client, granted, echoes=self._site.keys.echoes_scope):
+            return Rejected(lacking, final=True)
+        return await self._site.probe(client, granted.access_token)
+
+    async def refused(self, token: Token, secret: Secret) -> bool | None:
+        """See `Slotted.refused`. One request: nobody knows what a server makes of many."""
+        client = self._client.known_as(self.slot_of(token).client_id)
+        try:
+            await self._site.exchange(client, *await self.presented(client, secret))
+        except Denied as refusal:
+            return True if refusal.error in _REFUSED else None
+        return False
+
+    async def stranger(self) -> Secret:
+        """A value that no application has."""
+        return new_value()
+
+    async def discard(self) -> str | Secret:
+        """What goes into a slot so that nobody can use it."""
+        return await self.stranger()
+
+    async def control(self) -> None:
+        """See `Slotted.control`; the probe must refuse a caller without an access token, too."""
+        if trouble := await self._site.unguarded(self._client):
+            raise Refused(trouble)
+        if await self.refused(Token(""), await self.stranger()) is False:
+            raise Refused("this token endpoint accepts anyone: it gave a token for a value that nobody knows")

@@ -1,0 +1,268 @@
+"""Owns one small world: Vault, a target, one credential, processes that visit it with the real engine, and people."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from rotator.engine import operating
+from rotator.engine.bench import Edges
+from rotator.engine.lease import Leases
+from rotator.engine.visit import Happened, Seen, Visitor
+from rotator.ports import Conflict, Fault, Installation
+from rotator.rotation.ask import Answer, Ask, answer
+from rotator.rotation.credential import Credential, Limits, OnForeign, Place, Retirement
+from rotator.rotation.record import Phase, Record
+from rotator.rotation.schedule import Every
+from rotator.rotation.secret import Secret
+from tests.fakes.journal import FakeJournal
+from tests.fakes.store import FakeStore, FakeVault
+from tests.matrix.clocks import HostClock, Time
+from tests.matrix.kinds import GRACED, Kind, Truth
+from tests.matrix.promises import CONSUMER, ELSEWHERE, KEY, SLOT, Promises
+from tests.matrix.wire import Call, Point, Wire, WiredProvider, WiredStore, drive
+
+TTL = 30.0
+PATIENCE = 1.25 * TTL + 1
+GRACE = 300.0
+RETRY = 2.0  # seconds until a visit that ended in a fault of the journal is made again
+MOST_VISITS, LONGEST = 90, 8 * 3600.0  # until a world that does not come to rest is a finding
+
+
+class Crash(BaseException):
+    """The process is gone: nothing may catch it."""
+
+
+@dataclass
+class Actor:
+    """One process on a host of its own."""
+
+    world: World
+    holder: str
+    clock: HostClock
+    told: list[Happened] = field(default_factory=list)
+    stopping: bool = False
+    visits: int = 0
+
+    def __post_init__(self) -> None:
+        world = self.world
+        store = WiredStore(world.wire, FakeStore(world.vault), world.time.now, self)
+        provider = WiredProvider(world.wire, world.truth.provider, self)
+        installation = Installation("home", KEY)
+        self.edges = Edges(store, provider, self.clock, installation, SLOT, lambda: f"nonce-{next(world.numbers)}")
+        self.visitor = Visitor(
+            FakeJournal(store),  # type: ignore[arg-type]  # a store on a wire is what it needs of one
+            Leases(self.holder, TTL, self.clock.monotonic),
+            lambda: f"l{next(world.numbers)}",
+            self.hears,
+            stopping=lambda: self.stopping,
+        )
+
+    def hears(self, happened: Happened) -> None:
+        """A transition."""
+        self.told.append(happened)
+        self.world.told.append(happened)
+        self.world.promises.told(happened)
+
+    def calls(self, verb: str, args: tuple[Any, ...]) -> None:
+        """A call to the target is about to leave."""
+        self.world.promises.calls(verb, args)
+
+    def did(self, verb: str, args: tuple[Any, ...], result: Any) -> Any:
+        """The target has done it."""
+        return self.world.promises.did(verb, args, result)
+
+    def leaves(self, place: Place, values: Mapping[str, object], cas: int) -> None:
+        """A write is about to leave."""
+        self.world.promises.leaves(place, values, cas)
+
+    def landed(self, place: Place, version: int) -> int:
+        """A write is in Vault."""
+        return self.world.promises.landed(place, version)
+
+
+Word = Callable[[Actor], None]
+
+
+@dataclass
+class World:
+    """Everything of one run. `strike` stands at every call; `ends`: how visits ended that did not come to a rest."""
+
+    kind: Kind
+    limits: Limits = Limits(settle=timedelta(seconds=10))
+    strike: Callable[[World, Actor, Point, Call], Any] = lambda world, actor, point, call: call.effect()
+    time: Time = field(default_factory=Time)
+    vault: FakeVault = field(default_factory=FakeVault)
+    told: list[Happened] = field(default_factory=list)
+    ends: list[str] = field(default_factory=list)
+    words: list[Word] = field(default_factory=list)  # what people say between two visits
+    ask: Ask | None = None
+    reading: Callable[[], None] | None = None  # what mends an unreadable journal
+
+    def __post_init__(self) -> None:
+        self.numbers = itertools.count(1)
+        self.hosts = iter("abcdefghijklmnopqrstuvwxyz")
+        self.truth = Truth(self.kind, self.time)
+        self.grace = GRACE if self.kind in GRACED else 0.0
+        self.promises = Promises(self.vault, self.truth, self.time, lambda: self.grace)
+        self.time.struck = self.promises.look
+        self.wire = Wire(lambda actor, point, call: self.strike(self, actor, point, call))
+        quiet = timedelta(minutes=1) if self.kind is Kind.NAMED else None
+        lifetimes = {Kind.NAMED: timedelta(days=90), Kind.EXPIRING: timedelta(hours=2)}
+        self.credential = Credential(
+            "blog/bot",
+            "halo-cms",
+            "blog",
+            CONSUMER,
+            schedule=Every(timedelta(days=30), jitter=0),
+            lifetime=lifetimes.get(self.kind),
+            retire=Retirement(timedelta(seconds=self.grace), quiet, timedelta(hours=1) if quiet else None),
+            limits=self.limits,
+        )
+        self.actor = self.host()
+
+    def host(self) -> Actor:
+        """One more process, on a new host."""
+        return Actor(self, f"host-{next(self.hosts)}", HostClock(self.time))
+
+    def replace(self) -> Actor:
+        """The process is gone for good: another one goes on."""
+        self.actor = self.host()
+        return self.actor
+
+    @property
+    def record(self) -> Record:
+        """The newest record."""
+        assert self.promises.latest
+        return self.promises.latest
+
+    # --- people -----------------------------------------------------------------------------------------------------
+
+    def wish(self, *, emergency: bool = False) -> None:
+        """`rotate now`."""
+        self.time.move(1)
+        self.ask = Ask(max(self.actor.clock.now(), self.time.now()), "ada", emergency)
+
+    def say(self, word: operating.Word) -> None:
+        """`rotate pause`, `resume` or `undo`: heard when nobody works on it."""
+        self.words.append(lambda actor: drive(operating.say(actor.visitor, self.credential, actor.edges, word)))
+
+    def settings(self, **changes: Any) -> None:
+        """New settings, from the next visit on."""
+        self.credential = replace(self.credential, **changes)
+        self.grace = min(self.grace, self.credential.retire.after.total_seconds())
+
+    def move_path(self) -> None:
+        """Settings name another path, and half the grace."""
+        shorter = replace(self.credential.retire, after=self.credential.retire.after / 2)
+        self.settings(place=ELSEWHERE, retire=shorter)
+
+    def clear_up(self) -> None:
+        """A person has looked at what is held, decides that our value is to be there, and releases."""
+        self.settings(on_foreign=OnForeign.OVERWRITE)
+        self.promises.overwrites = True
+        self.words.append(lambda actor: drive(actor.visitor.release(self.credential, actor.edges, "ada")))
+
+    def paste(self) -> None:
+        """The person whose hands are needed reads the staged value and enters it."""
+        if value := self.promises.staged_value():
+            self.truth.slots.kept["1"] = Secret(value.reveal())
+
+    # --- the daemon -------------------------------------------------------------------------------------------------
+
+    def visit(self, actor: Actor | None = None) -> float:
+        """One visit and what people say after it. Returns in how many seconds to come again."""
+        actor = actor or self.actor
+        actor.visits += 1
+        try:
+            seen = drive(actor.visitor.visit(self.credential, actor.edges, self.ask))
+        except Crash:
+            self.ends.append("killed")
+            self.wire.between()
+            self.replace()
+            return 0.0
+        except Fault as fault:
+            self.wire.between()
+            self.ends.append("overtaken" if isinstance(fault, Conflict) else type(fault).__name__.lower())
+            return RETRY
+        finally:
+            actor.stopping = False
+        if self._hear(actor):
+            return 0.0
+        return self._again(actor, seen)
+
+    def _hear(self, actor: Actor) -> bool:
+        """People say what they have to say."""
+        words, self.words = self.words, []
+        for word in words:
+            try:
+                word(actor)
+            except Conflict:
+                self.words.append(word)  # somebody works on it: later
+            except (Crash, Fault):
+                self.ends.append("unheard")
+        return bool(words) and not self.words
+
+    def _again(self, actor: Actor, seen: Seen) -> float:
+        if seen.refused:
+            return 60.0  # the target is left alone for a while
+        if self.ask and seen.record and answer(seen.record, self.ask) is Answer.DONE:
+            self.ask = None
+        until = seen.wait.until
+        return LONGEST if until is None else (until - actor.clock.now()).total_seconds()
+
+    def settle(self) -> None:
+        """Visit until nothing is left to do but what the schedule says; people do what they are asked to."""
+        begun, visits = self.time.seconds, 0
+        while not self.resting:
+            visits += 1
+            if visits > MOST_VISITS or self.time.seconds - begun > LONGEST:
+                record = self.promises.latest
+                self.promises.broken("L1", f"no rest after {visits} visits: {record and (record.phase, record.failure)}")
+            seconds = self.visit()
+            if self._person():
+                continue
+            self.time.move(max(seconds, 0.05) if not self.resting else 0.0)
+
+    def _person(self) -> bool:
+        """Whether a person had to act, and did."""
+        record = self.promises.latest
+        if self.reading and self.ends[-2:] == ["refused", "refused"]:
+            self.reading()
+            self.reading = None
+            return True
+        if record is None or self.words:
+            return False
+        if record.phase is Phase.HELD:
+            self.ends.append(f"held: {record.held.reason}" if record.held else "held")
+            self.clear_up()
+            return False
+        if record.phase is Phase.AWAITING:
+            self.time.move(90)
+            self.paste()
+        return False
+
+    @property
+    def resting(self) -> bool:
+        """Nothing in flight, nothing to tidy up, nothing asked for."""
+        record = self.promises.latest
+        if record is None or record.phase is not Phase.SETTLED or record.predecessor or record.current is None:
+            return False
+        tidy = not (record.slot_full or record.strays or record.refused_at)
+        as_wanted = record.current.place == self.credential.place
+        return tidy and as_wanted and self.ask is None and not self.words and self.time.quiet
+
+    def session(self, actor: Actor) -> None:
+        """Another process finds a lease, waits it out, and does what there is to do within a minute."""
+        step, seen = self.wire.step, dict(self.wire._seen)
+        for _ in range(12):
+            seconds = self.visit(actor)
+            if seconds > PATIENCE + 1:
+                break
+            self.time.move(max(seconds, 0.05))
+        self.wire.step = step
+        self.wire._seen.clear()
+        self.wire._seen.update(seen)
