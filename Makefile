@@ -38,8 +38,8 @@ lock: $(STAMP)  ## renew the hash-checked locks (needs uv on the PATH)
 	uv pip compile -q pyproject.toml --upgrade --extra dev --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header -o config/locks/dev.txt
 	echo hatchling | uv pip compile -q - --constraint config/locks/dev.txt --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header -o config/locks/build.txt
 
-campaign-simulation: $(STAMP)  ## a hundred thousand seeded histories; SEEDS=n FROM=n
-	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),100000) --from $(or $(FROM),0)
+campaign-simulation: $(STAMP)  ## a million seeded histories, on every core for hours; SEEDS=n FROM=n
+	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000000) --from $(or $(FROM),0)
 
 campaign-hostile: $(STAMP)  ## every behaviour of a bad server at every call site; ONLY=text for some
 	$(BIN)/python -m tests.hostile --only "$(ONLY)"

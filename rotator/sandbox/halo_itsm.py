@@ -76,6 +76,7 @@ def plant(model: ItsmModel, seed_file: Path) -> None:
             secret=secret,
             public_key=each.get("public_key", ""),
             kid=each.get("kid", ""),
+            jwks=Path(each["jwks_file"]).read_text if each.get("jwks_file") else None,
             scopes=tuple(each.get("scopes", ("all",))),
         )
 
@@ -84,7 +85,9 @@ async def _serve(itsm: HaloItsm) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with itsm.running():
             clients = {each.name: each.client_id for each in itsm.model.applications.values()}
-            ready = {"url": itsm.url, "pid": os.getpid(), "tenant": itsm.model.tenant, "clients": clients}
+            numbers = {each.name: each.id for each in itsm.model.applications.values()}
+            about = {"url": itsm.url, "pid": os.getpid(), "tenant": itsm.model.tenant}
+            ready = {**about, "clients": clients, "applications": numbers}
             sys.stdout.write(json.dumps(ready) + "\n")
             sys.stdout.flush()
             async for _ in signals:

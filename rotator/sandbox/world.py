@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from rotator.rotation.secret import Secret
+from rotator.sandbox.desk import Desk
 from rotator.sandbox.openbao import OpenBao, Storage
 
 ADMIN = "rotator-admin"
@@ -107,10 +108,19 @@ class Halo:
 class World:
     """OpenBao, Halo, a Vault policy and login, a minter, and the settings that fit them."""
 
-    def __init__(self, *, version: str = "2.26.0", storage: Storage = Storage.MEMORY, mount: str = "secret") -> None:
+    def __init__(
+        self,
+        *,
+        version: str = "2.26.0",
+        storage: Storage = Storage.MEMORY,
+        mount: str = "secret",
+        applications: tuple[str, ...] = (),
+    ) -> None:
+        """`applications`: those of a sandbox HaloITSM beside it, see desk.py; none: there is no HaloITSM."""
         self.folder = Path(tempfile.mkdtemp(prefix="rotator-world-"))
         self.bao = OpenBao(storage)
         self.halo = Halo(self.folder, version)
+        self.desk = Desk(self.folder, *applications) if applications else None
         self.mount = mount
         self.vault_address = ""  # what the daemon is told; a test may put a proxy in between
         self.halo_url = ""
@@ -122,6 +132,8 @@ class World:
             self.bao.__enter__()
             self.bao.enable_kv(self.mount)
             self.halo.start()
+            if self.desk:
+                self.desk.start()
             self._plant()
         except BaseException:
             self.close()
@@ -135,6 +147,8 @@ class World:
     def close(self) -> None:
         """End both servers and remove the folder."""
         self.halo.stop()
+        if self.desk:
+            self.desk.stop()
         self.bao.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -159,7 +173,8 @@ class World:
             "daemon": {"socket": str(self.folder / "control.sock"), "instance": "host-a"} | sections.get("daemon", {}),
             "targets": {
                 "halo": {"kind": "halo-cms", "url": self.halo_url, "minter": self.minter, "username": ADMIN}
-                | sections.get("target", {})
+                | sections.get("target", {}),
+                **({"desk": self.desk.target(**sections.get("desk", {}))} if self.desk else {}),
             },
             "defaults": sections.get("defaults", {}),
             "credentials": self.credentials,

@@ -85,7 +85,7 @@ def read_credential(section: Section, name: str, known: Known, defaults: Section
         section.fault("target", f"there is no target {quoted(target)}; {suggest(target, known.targets)}")
     home = known.targets.get(target)
     kind = _kind(section, known, known.families.get(target))
-    lifetime = section.take("lifetime", _lifetime, kind.lifetime if kind else timedelta(days=90))
+    lifetime = _life(section, kind)
     schedule = _schedule(section, defaults)
     options = read_struct(section, kind.options) if kind else None
     credential = Credential(
@@ -127,6 +127,15 @@ def _kind(section: Section, known: Known, family: str | None) -> Kind | None:
     elif not asked and len(fitting) != 1:
         section.fault("", f"`kind` is missing: a `{family}` target has several, {', '.join(sorted(fitting))}")
     return fitting.get(asked) if asked else next(iter(fitting.values())) if len(fitting) == 1 else None
+
+
+def _life(section: Section, kind: Kind | None) -> timedelta | None:
+    """How long a value lives. A default is for those that expire at all."""
+    usual = kind.lifetime if kind else timedelta(days=90)
+    if usual is None and not section.has("lifetime"):
+        section.known.add("lifetime")
+        return None
+    return section.take("lifetime", _lifetime, usual)
 
 
 def _lifetime(value: object) -> timedelta | None:

@@ -183,11 +183,18 @@ class Promises:
             if self.time.seconds < at + grace and not self.truth.accepts(old):
                 self.broken("I10", f"the predecessor ended {self.time.seconds - at:.0f} s into {grace:.0f} s of grace")
 
+    @property
+    def place(self) -> Place:
+        """Where consumers read: where it was last published to."""
+        return self.latest.current.place if self.latest and self.latest.current else CONSUMER
+
+    def forget(self) -> None:
+        """The journal is gone, and with it what it knew."""
+        self.latest = None
+
     def read_now(self) -> str:
-        """What consumers read, where they read it: at the place last published to."""
-        current = self.latest.current if self.latest else None
-        place = current.place if current else CONSUMER
-        doc = self.vault.keys.get(place)
+        """What consumers read."""
+        doc = self.vault.keys.get(self.place)
         if doc is None or doc.newest in doc.deleted:
             return ""
         return str((doc.versions.get(doc.newest) or {}).get("token", ""))

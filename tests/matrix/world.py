@@ -69,10 +69,15 @@ class Actor:
 
     def calls(self, verb: str, args: tuple[Any, ...]) -> None:
         """A call to the target is about to leave."""
+        if self.world.time.seconds < self.world.busy_until:
+            self.world.promises.broken("429", f"{verb} leaves before the time that Retry-After asked for")
         self.world.promises.calls(verb, args)
 
     def did(self, verb: str, args: tuple[Any, ...], result: Any) -> Any:
         """The target has done it."""
+        if verb == "mint" and self.world.spoils:
+            self.world.spoils = False
+            self.world.truth.spoil()
         return self.world.promises.did(verb, args, result)
 
     def leaves(self, place: Place, values: Mapping[str, object], cas: int) -> None:
@@ -100,6 +105,9 @@ class World:
     ends: list[str] = field(default_factory=list)
     words: list[Word] = field(default_factory=list)  # what people say between two visits
     ask: Ask | None = None
+    busy_until: float = 0.0  # true seconds: before, the target wants no call
+    spoils: bool = False  # the target will not accept what it mints next
+    crashed: Callable[[], object] = lambda: None  # what happens when a process dies
     reading: Callable[[], None] | None = None  # what mends an unreadable journal
 
     def __post_init__(self) -> None:
@@ -181,6 +189,8 @@ class World:
             seen = drive(actor.visitor.visit(self.credential, actor.edges, self.ask))
         except Crash:
             self.ends.append("killed")
+            self.crashed()
+            self.crashed = lambda: None
             self.wire.between()
             self.replace()
             return 0.0
@@ -238,8 +248,9 @@ class World:
             return False
         if record.phase is Phase.HELD:
             self.ends.append(f"held: {record.held.reason}" if record.held else "held")
+            self.time.move(60)
             self.clear_up()
-            return False
+            return True
         if record.phase is Phase.AWAITING:
             self.time.move(90)
             self.paste()

@@ -88,8 +88,8 @@ def digest(seed: int) -> str:
 def run_chunk(seeds: Iterable[int]) -> Summary:
     """Some seeds, one after the other."""
     summary = Summary()
-    gc.freeze()  # histories make few cycles: collecting after each costs less than all the time
-    gc.disable()
+    gc.freeze()
+    gc.disable()  # a chunk's garbage fits into memory; looking for it all the time costs a tenth
     for seed in seeds:
         history, text = run_seed(seed)
         summary.seeds += 1
@@ -99,9 +99,8 @@ def run_chunk(seeds: Iterable[int]) -> Summary:
             summary.apart[window.whose].append(window.seconds)
         if text:
             summary.failed.append((seed, text))
-        if summary.seeds % 10 == 0:
-            gc.collect()
     gc.enable()
+    gc.collect()
     return summary
 
 

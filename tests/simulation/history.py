@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import zip_longest
 from random import Random
 
@@ -139,6 +140,7 @@ class History:
                 process.start()
         for name in self.wanted:
             self.people.resume_at_once(name)
+            world.later(20.0, partial(self.people.resume_at_once, name))  # a shell may be typing still
 
     def _paused(self) -> float:
         """A rotation that trouble had used up the mints of was given up in the calm: it comes back after its pause."""

@@ -47,6 +47,8 @@ class Operators:
         leases = Leases(f"shell{self.shells}", TTL, host.clock.monotonic)
         visitor = Visitor(self.journal, leases, lambda: self.world.word()[:4], self._told)
         for _ in range(TRIES):
+            if self.world.calm:
+                break
             try:
                 await operating.say(visitor, host.config[name], host.edges_of(name, host.clock), word)
             except (Conflict, Transient):

@@ -121,6 +121,6 @@ def draw(rng: Random) -> Swarm:
         purge=rng.random() < 0.4,
         refused=rate(0.05, 0.2),
         lags=rate(0.1, 0.5),
-        codec=rng.random() < 0.08,
+        codec=rng.random() < 0.04,
         acts=tuple(act for act in ACTS if rng.random() < 0.3),
     )

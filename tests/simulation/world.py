@@ -55,6 +55,7 @@ class World:
     phase_of: Callable[[str], str] = lambda name: "settled"
     _queue: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _seq: int = 0
+    _dated: tuple[float, datetime] = (0.0, EPOCH)  # the last date asked for: every token's end is held against it
 
     def __post_init__(self) -> None:
         self.rng = Random(self.seed * 7919 + 1)
@@ -73,7 +74,11 @@ class World:
 
     def date(self, seconds: float = 0.0) -> datetime:
         """True time as a date, `seconds` off."""
-        return EPOCH + timedelta(seconds=self.now + seconds)
+        if seconds:
+            return EPOCH + timedelta(seconds=self.now + seconds)
+        if self._dated[0] != self.now:
+            self._dated = (self.now, EPOCH + timedelta(seconds=self.now))
+        return self._dated[1]
 
     def chance(self, rate: float) -> bool:
         """Whether a fault of this rate strikes now."""

@@ -1,0 +1,138 @@
+"""Owns the rules about trouble: calls that are given up, answers that are lost, words that give secrets away."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from time import perf_counter
+
+import anyio
+
+from rotator.conformance.heard import words
+from rotator.conformance.kit import Kit
+from rotator.conformance.rule import NotApplicable, must
+from rotator.ports import Accepted, Duplicate, Fault
+
+_SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)  # of the time that the call takes when it is left in peace
+_CALLS = 12  # more than a target is called at once
+_OPEN = Path("/proc/self/fd")
+_LOOKS = 40
+
+
+async def given_up(call: Callable[[], Awaitable[object]], seconds: float) -> bool:
+    """Cancel a call after this time: what a lost answer comes to. Whether it was answered before."""
+    with anyio.move_on_after(seconds):
+        try:
+            await call()
+        except (Fault, NotApplicable):
+            return False
+        return True
+    return False
+
+
+async def _takes(call: Callable[[], Awaitable[object]]) -> float:
+    began = perf_counter()
+    await call()
+    return perf_counter() - began
+
+
+async def lost(kit: Kit) -> None:
+    """What a mint without an answer has left on the target is found by its name, and nothing else is there."""
+    took = await _takes(kit.made)
+    known = await _census(kit)
+    names = {}
+    for share in _SHARES:
+        name = kit.name()
+        names[name] = await given_up(lambda name=name: kit.made(name), took * share)  # type: ignore[misc]  # a default binds it
+    await kit.clock.sleep(kit.settle)
+    found = {name: len(await kit.provider.find(name)) for name in names}
+    for name, answered in names.items():
+        must(found[name] <= 1, f"one mint under {name} left {found[name]} tokens")
+        must(found[name] == 1 or not answered, f"{name} was minted, and is not found")
+    lives = await _census(kit)
+    if known is not None and lives is not None:
+        strays = lives - known - sum(found.values())
+        must(strays <= 0, f"{strays} of {len(names)} mints without an answer live on, and are not found by name")
+    for name, number in found.items():
+        if number == 0:
+            await _again(kit, name)
+
+
+async def _again(kit: Kit, name: str) -> None:
+    """A name that finds nothing is free, unless it never was."""
+    try:
+        await kit.made(name)
+    except Duplicate:
+        must(bool(await kit.provider.find(name)), f"{name} is taken, and finds nothing")
+
+
+async def _census(kit: Kit) -> int | None:
+    held = await kit.site.inventory()
+    return None if held is None else len(held)
+
+
+async def resumed(kit: Kit) -> None:
+    """An effect that was given up half-way is done by doing it again."""
+    for share in _SHARES:
+        made = await kit.made()
+        if kit.can.installs:
+            took = await _takes(lambda made=made: kit.provider.install(made))  # type: ignore[misc]  # a default binds it
+            made = await kit.made("", made.token)
+            await given_up(lambda made=made: kit.provider.install(made), took * share)  # type: ignore[misc]  # the same
+            made = await kit.installed(made)
+        verdict = await kit.verdict(made)
+        must(isinstance(verdict, Accepted), f"installed again after an answer was lost: {words(verdict)}")
+        if kit.can.revokes and kit.can.overlap:
+            took = await _takes(lambda made=made: kit.provider.inspect(made.token))  # type: ignore[misc]  # the same
+            await given_up(lambda made=made: kit.provider.revoke(made.token), took * share)  # type: ignore[misc]  # the same
+            await kit.provider.revoke(made.token)
+            must(await kit.dead(made.token, None) is True, "revoked again after an answer was lost: it is not dead")
+        await kit.clear()
+
+
+async def tireless(kit: Kit) -> None:
+    """Calls that were given up hold no place: the next one is made."""
+    made = await kit.fresh()
+    took = await _takes(lambda: kit.provider.verify(made.token, made.secret))
+    for number in range(_CALLS):
+        await given_up(lambda: kit.provider.verify(made.token, made.secret), took * _SHARES[number % len(_SHARES)])
+    verdict = await kit.verdict(made)
+    must(isinstance(verdict, Accepted), f"after {_CALLS} proofs that were given up: {words(verdict)}")
+
+
+async def closed(kit: Kit) -> None:
+    """A target that was opened, called, given up on and closed leaves no connection."""
+    if not _OPEN.exists():
+        raise NotApplicable("this system does not list open files")
+    made = await kit.fresh()
+    before = await _files(0)
+    site = kit.reopen()
+    provider = kit.kind.bind(site, kit.credential)
+    took = await _takes(lambda: provider.verify(made.token, made.secret))
+    for share in _SHARES:
+        await given_up(lambda: provider.verify(made.token, made.secret), took * share)
+    await site.aclose()
+    if site is not kit.site:
+        left = await _files(before) - before
+        must(left <= 0, f"{left} files are still open after the target was closed")
+
+
+async def _files(wanted: int) -> int:
+    """How many files are open, once there are no more than wanted; the other end of a connection may be here, too."""
+    seen = len(list(_OPEN.iterdir()))
+    for _ in range(_LOOKS if wanted else 0):
+        if seen <= wanted:
+            break
+        gc.collect()
+        await anyio.sleep(0.02)  # real time: sockets know no other
+        seen = len(list(_OPEN.iterdir()))
+    return seen
+
+
+async def discreet(kit: Kit) -> None:
+    """Whatever was said in all of this, no value was quoted. The rule stands last, when most has been said."""
+    values = [made.secret for made in kit.memory.minted]
+    values += [each for made in kit.memory.minted for each in made.private.values()]
+    quoted = sum(any(value.reveal() in text for value in values) for text in kit.memory.said)
+    must(quoted == 0, f"{quoted} of {len(kit.memory.said)} sentences quote a secret")

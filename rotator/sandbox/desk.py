@@ -1,0 +1,119 @@
+"""Owns the sandbox HaloITSM as a process of its own, with the applications that a show or a test needs.
+
+The management application may call the Application API and is used for nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from rotator.rotation.secret import Secret
+
+MANAGEMENT = "management"
+TENANT = "sandbox"
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Desk:
+    """A HaloITSM in a process. Each application's secret is in a file that settings can name."""
+
+    def __init__(self, folder: Path, *applications: str, rules: str = "halo") -> None:
+        """`applications` are names; one whose name ends in `-keys` has its public keys read from `<name>.jwks`."""
+        self.folder = folder
+        self.rules = rules
+        self.url = ""
+        self.clients: dict[str, str] = {}  # client ids by name
+        self.numbers: dict[str, str] = {}  # ids in the Application API by name
+        self.secrets = {name: Secret(secrets.token_hex(20)) for name in (MANAGEMENT, *applications)}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until it answers. Raises RuntimeError when it does not."""
+        planted = [self._planted(name, secret) for name, secret in self.secrets.items()]
+        seed = self.folder / "desk-applications.json"
+        seed.write_text(json.dumps({"applications": planted}))
+        seed.chmod(0o600)
+        command = [sys.executable, "-m", "rotator.sandbox.halo_itsm", "--rules", self.rules, "--calls", "0"]
+        with (self.folder / "desk.log").open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 (our own module)
+                [*command, "--tenant", TENANT, "--seed-file", str(seed)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+        line = self._process.stdout.readline() if self._process.stdout else b""
+        if not line:
+            raise RuntimeError(f"the sandbox HaloITSM did not start; see {self.folder / 'desk.log'}")
+        told = json.loads(line)
+        self.url, self.clients, self.numbers = told["url"], told["clients"], told["applications"]
+
+    def _planted(self, name: str, secret: Secret) -> dict[str, Any]:
+        kept = self.folder / f"desk-{name}"
+        kept.write_text(secret.reveal())
+        kept.chmod(0o600)
+        if not name.endswith("-keys"):
+            return {"name": name, "secret": secret.reveal()}
+        return {"name": name, "jwks_file": str(self.jwks(name))}
+
+    def jwks(self, name: str) -> Path:
+        """Where the desk reads the public keys of an application from."""
+        return self.folder / f"{name}.jwks"
+
+    def stop(self) -> None:
+        """End it by its process id."""
+        if self._process:
+            self._process.terminate()
+            self._process.wait(10)
+            if self._process.stdout:
+                self._process.stdout.close()
+            self._process = None
+
+    def target(self, **more: Any) -> dict[str, Any]:
+        """The [targets] section of this desk."""
+        management = {"client_id": self.clients[MANAGEMENT], "client_secret": self._file(MANAGEMENT)}
+        about = {"kind": "oauth", "url": self.url, "tenant": TENANT, "calls": 6000, "period": "1m"}
+        return {**about, "manage_applications": True, "management": management, **more}
+
+    def client(self, name: str) -> dict[str, Any]:
+        """The keys of a credential that proves itself as this application."""
+        return {"client_id": self.clients[name], "client_secret": self._file(name), "scopes": ["all"]}
+
+    def _file(self, name: str) -> dict[str, str]:
+        return {"file": str(self.folder / f"desk-{name}")}
+
+    def grants(self, client_id: str, secret: Secret) -> bool:
+        """Whether a client secret gets an access token now."""
+        form = {"grant_type": "client_credentials", "client_id": client_id, "scope": "all"}
+        return self._post(f"/auth/token?tenant={TENANT}", {**form, "client_secret": secret.reveal()}) == 200
+
+    def opens(self, token: Secret) -> bool:
+        """Whether an access token or an API key opens a guarded path now."""
+        request = urllib.request.Request(f"{self.url}/api/Status")  # noqa: S310 (loopback http is meant)
+        request.add_header("Authorization", f"Bearer {token.reveal()}")
+        return self._answer(request) == 200
+
+    def fault(self, **rule: Any) -> None:
+        """Put a rule of the fault panel in force."""
+        body = json.dumps(rule).encode()
+        request = urllib.request.Request(f"{self.url}/_sandbox/faults", body, method="POST")  # noqa: S310 (as above)
+        request.add_header("Content-Type", "application/json")
+        self._answer(request)
+
+    def _post(self, path: str, form: dict[str, str]) -> int:
+        return self._answer(urllib.request.Request(self.url + path, urllib.parse.urlencode(form).encode()))  # noqa: S310
+
+    def _answer(self, request: urllib.request.Request) -> int:
+        try:
+            with _OPENER.open(request, timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code

@@ -1,0 +1,113 @@
+"""Owns one run: a story, the faults that strike in it, what came of it, and in which word that is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from rotator.rotation import events as ev
+from tests.matrix.faults import Cell, Trouble, impossible, strike
+from tests.matrix.promises import Violation
+from tests.matrix.stories import STORIES, Story, settled
+from tests.matrix.wire import VISIT, Call, Point, watched
+from tests.matrix.world import Actor, World
+
+
+@dataclass
+class Run:
+    """What came of it. `struck`: how many of the planned faults found their point; `broken`: the promise, if one."""
+
+    story: Story
+    struck: int = 0
+    broken: str = ""
+    ends: list[str] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    attempts: int = 0
+    rotations: int = 0
+    minted: int = 0
+    calls: dict[Point, Call] = field(default_factory=dict)
+
+
+class Plan:
+    """The faults to come, one after the other."""
+
+    def __init__(self, run: Run, cells: Sequence[Cell]) -> None:
+        self.run = run
+        self.cells = list(cells)
+
+    def __call__(self, world: World, actor: Actor, point: Point, call: Call) -> Any:
+        """Stand at one call."""
+        self.run.calls.setdefault(point, call)
+        if not self.cells or self.cells[0].point != point or impossible(self.cells[0].trouble, call):
+            return call.effect()
+        cell = self.cells.pop(0)
+        self.run.struck += 1
+        return strike(world, actor, call, cell.trouble)
+
+
+def perform(story: Story, *cells: Cell) -> Run:
+    """Tell the story with these faults. Raises nothing that they may cause."""
+    run = Run(story)
+    world = settled(story)
+    minted = world.truth.minted
+    world.strike = Plan(run, (*story.before, *cells))
+    try:
+        with watched(world.wire):
+            story.tell(world)
+    except Violation as broken:
+        run.broken = str(broken)
+    except Exception as bug:  # noqa: BLE001 (a bug in the engine is a finding like any other)
+        run.broken = f"{type(bug).__name__}: {bug}"
+    run.ends, run.minted = world.ends, world.truth.minted - minted
+    run.events = [type(each.event).__name__ for each in world.told]
+    run.attempts = max([each.after.attempt for each in world.told], default=0)
+    run.rotations = sum(isinstance(each.event, ev.Requested) for each in world.told)
+    run.struck -= len(story.before)
+    return run
+
+
+@cache
+def rehearsal(story: Story) -> Run:
+    """The story as it goes when nothing further goes wrong."""
+    run = perform(story)
+    assert not run.broken, f"{story.name}, {story.kind}: {run.broken}"
+    return run
+
+
+def rows(story: Story) -> list[tuple[Point, Call]]:
+    """The points of a story that have a row in the table."""
+    shown = story.shows or {point.step for point in rehearsal(story).calls}
+    return [(point, call) for point, call in rehearsal(story).calls.items() if point.step in shown]
+
+
+def cells(story: Story) -> list[Cell]:
+    """Every cell of a story that is possible."""
+    return [Cell(point, trouble) for point, call in rows(story) for trouble in Trouble if not impossible(trouble, call)]
+
+
+def outcome(run: Run) -> str:
+    """The one word that tells what the fault made of the story."""
+    plain = rehearsal(run.story)
+    if run.broken:
+        return f"BROKEN {run.broken}"
+    held = [end for end in run.ends if end.startswith("held") and end not in plain.ends]
+    if held:
+        return held[0]
+    if run.events.count("UndoFailed") or ("Restored" in plain.events and run.events.count("Published") < 1):
+        return "not taken back"
+    if run.rotations > plain.rotations:
+        return "next rotation"
+    if run.attempts > plain.attempts:
+        return "next attempt"
+    if any(run.ends.count(end) > plain.ends.count(end) for end in ("killed", "overtaken")):
+        return "another goes on"
+    if run.events.count("Faulted") > plain.events.count("Faulted"):
+        return "step again"
+    if any(run.ends.count(end) > plain.ends.count(end) for end in ("transient", "refused", "storerefused")):
+        return "visit again"
+    return "goes on"
+
+
+__all__ = ["STORIES", "VISIT", "Run", "cells", "outcome", "perform", "rehearsal", "rows"]
