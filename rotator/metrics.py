@@ -184,7 +184,8 @@ _TIMES: tuple[tuple[str, str, Callable[[Row], datetime | None]], ...] = (
     ("due", "Since when a successor is due that is not published; absent when none is.", lambda row: row.due_since),
     ("revoke_by", "When the living predecessor is dead at the latest.", lambda row: row.revoke_by),
     ("refused", "Since when the target refuses the published value.", lambda row: row.refused_at),
-    ("held", "Since when the credential waits for a person.", lambda row: row.held_at),
+    ("held", "Since when the credential is held, until a person decides.", lambda row: row.held_at),
+    ("awaiting", "Since when the credential waits for a person's work.", lambda row: row.awaiting_at),
     ("paused", "Since when an operator keeps it from being rotated.", lambda row: row.paused_at),
     ("accepted", "When this process last saw the published value accepted.", lambda row: row.accepted_at),
 )

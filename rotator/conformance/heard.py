@@ -5,7 +5,7 @@ Whether a secret is among what was said is trouble.py's to judge; what a call ma
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
@@ -23,14 +23,24 @@ class Memory:
 
     minted: list[Minted] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    mints: int = 0
 
     def token_of(self, secret: Secret) -> Token | None:
         """The handle of this value, as it was told last."""
         return next((each.token for each in reversed(self.minted) if each.secret.matches(secret)), None)
 
+    def quoted(self, texts: Iterable[str]) -> int:
+        """How many of these texts hold a value that was minted, or what is staged beside it."""
+        values = [each for made in self.minted for each in (made.secret, *made.private.values(), *_secrets(made))]
+        return sum(any(value.reveal() in text for value in values) for text in texts)
+
     def installed(self, value: Minted, token: Token) -> None:
         """An installation told the handle anew."""
         self.minted.append(replace(value, token=token))
+
+
+def _secrets(made: Minted) -> list[Secret]:
+    return [value for value in made.fields.values() if isinstance(value, Secret)]
 
 
 def _pass(verb: str) -> None:
@@ -54,6 +64,7 @@ class Heard:
         """See `Provider.mint`."""
 
         async def call() -> Minted:
+            self.memory.mints += 1
             made = await self.provider.mint(name, expires_at, spared)
             self.memory.minted.append(made)
             return made

@@ -33,11 +33,12 @@ from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
 LIFE = timedelta(seconds=60)  # asked for what the kit mints by itself, where the target lets us choose
+TICK = 1.0  # second: targets that date what they take by whole seconds tell two of ours apart
 _LEEWAY = 120.0  # seconds after its date until which a target may go on with a token
 _LOOKS = 40  # at a value that the target does not know everywhere yet
 
 
-@dataclass
+@dataclass(eq=False)
 class Kit:
     """One kind on one target. `reopen` opens the target anew; `patience`: seconds that a rule may wait for a date."""
 
@@ -98,6 +99,7 @@ class Kit:
 
     async def installed(self, made: Minted) -> Minted:
         """The same value, put on the target."""
+        await self.clock.sleep(TICK)
         try:
             token = await self.provider.install(made)
         except NeedsPerson:
@@ -154,6 +156,10 @@ class Kit:
             await self.clock.sleep(5)
         return await self.provider.is_dead(token, secret)
 
+    def discreet(self, text: str) -> str:
+        """A text for the table: a provider that quotes secrets is found out, and not repeated."""
+        return "what it said quotes a secret" if self.memory.quoted([text]) else text
+
     async def clear(self) -> None:
         """End what the last rule made, as far as that can be ended."""
         doomed, self._made = self._made, []
@@ -171,4 +177,3 @@ class Kit:
             # The target dates a revocation by its own clock, which may be ahead of ours.
             await self.site.prune(lambda name: name.startswith(self.begins), -timedelta(minutes=10))
         await self.site.aclose()
-

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from uuid import uuid4
+
+import msgspec
 
 from rotator.conformance.heard import words
 from rotator.conformance.kit import Kit
@@ -16,15 +19,16 @@ from rotator.rotation.secret import Secret
 async def capabilities(kit: Kit) -> None:
     """What the engine would do with these would leave something undone."""
     can, kind = kit.can, kit.kind
-    options = kind.options(**dict(kit.credential.options)) if kit.credential.options else None
+    cuts = kind.cuts(msgspec.convert(dict(kit.credential.options), kind.options))
     must(not (can.restores and not can.revokes), "restores, but does not revoke")
     must(can.overlap or not can.restores, "restores, but installing has written over the old value for good")
-    must(not (kind.expires and can.revokes), "the kind says that tokens end by date alone, the provider that it revokes")
+    must(
+        not (kind.expires and can.revokes), "the kind says that tokens end by date alone, the provider that it revokes"
+    )
     findable = can.lists or can.installs or not can.revokes
     must(findable, "revokes, but does not list: a token whose answer was lost would live on, known to nobody")
     must(can.overlap or not can.lists, "lists what shares one slot")
-    if options is not None:
-        must(kind.cuts(options) != can.overlap, "the kind's `cuts` and the provider's `overlap` contradict each other")
+    must(cuts != can.overlap, "the kind's `cuts` and the provider's `overlap` contradict each other")
 
 
 async def control(kit: Kit) -> None:
@@ -38,10 +42,8 @@ async def control(kit: Kit) -> None:
 async def junk(kit: Kit) -> None:
     """A value that nobody ever made, for a token that nobody knows, and in place of one that is known."""
     tokens = [Token(kit.name(), kit.name())]
-    try:
+    with suppress(NotApplicable):
         tokens.append((await kit.fresh()).token)
-    except NotApplicable:
-        pass
     for token in tokens:
         verdict = await kit.refusal(token, Secret(f"{uuid4()}-{uuid4()}"))
         must(isinstance(verdict, Rejected), f"an invented value: {words(verdict)}")
@@ -82,7 +84,10 @@ async def found(kit: Kit) -> None:
         seen = {token.id for token in tokens}
         missed = {ids[name] for name in expected} - seen
         must(not missed, f"find({prefix}) misses {len(missed)} of {len(expected)}")
-        must(len(seen) == len(expected), f"find({prefix}) finds {len(seen)}, which is {len(seen) - len(expected)} too many")
+        must(
+            len(seen) == len(expected),
+            f"find({prefix}) finds {len(seen)}, which is {len(seen) - len(expected)} too many",
+        )
         must({token.name for token in tokens} == expected, f"find({prefix}) tells other names than were minted")
 
 
@@ -115,9 +120,9 @@ async def unheard(kit: Kit) -> None:
 
 async def twice(kit: Kit) -> None:
     """Whoever resumes after a crash does it again."""
-    made = await kit.fresh()
-    again = await kit.installed(made)
-    same = (made.token.id, made.token.serial) == (again.token.id, again.token.serial)
+    made = await kit.made()
+    once, again = await kit.installed(made), await kit.installed(made)
+    same = (once.token.id, once.token.serial) == (again.token.id, again.token.serial)
     must(same, "installing it again came back with another handle")
     verdict = await kit.verdict(again)
     must(isinstance(verdict, Accepted), f"installed twice: {words(verdict)}")

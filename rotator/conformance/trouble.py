@@ -14,7 +14,8 @@ from rotator.conformance.kit import Kit
 from rotator.conformance.rule import NotApplicable, must
 from rotator.ports import Accepted, Duplicate, Fault
 
-_SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)  # of the time that the call takes when it is left in peace
+_SHARES = (0.2, 0.4, 0.6, 0.8)  # of the time that the call takes when it is left in peace
+_UNDER_WAY = 0.02  # seconds
 _CALLS = 12  # more than a target is called at once
 _OPEN = Path("/proc/self/fd")
 _LOOKS = 40
@@ -28,6 +29,7 @@ async def given_up(call: Callable[[], Awaitable[object]], seconds: float) -> boo
         except (Fault, NotApplicable):
             return False
         return True
+    await anyio.sleep(max(seconds, _UNDER_WAY))  # real time: what is on its way may arrive
     return False
 
 
@@ -103,10 +105,10 @@ async def tireless(kit: Kit) -> None:
 
 async def closed(kit: Kit) -> None:
     """A target that was opened, called, given up on and closed leaves no connection."""
-    if not _OPEN.exists():
+    if not _files():
         raise NotApplicable("this system does not list open files")
     made = await kit.fresh()
-    before = await _files(0)
+    before = _files()
     site = kit.reopen()
     provider = kit.kind.bind(site, kit.credential)
     took = await _takes(lambda: provider.verify(made.token, made.secret))
@@ -114,25 +116,26 @@ async def closed(kit: Kit) -> None:
         await given_up(lambda: provider.verify(made.token, made.secret), took * share)
     await site.aclose()
     if site is not kit.site:
-        left = await _files(before) - before
+        left = await _dwindled(before)
         must(left <= 0, f"{left} files are still open after the target was closed")
 
 
-async def _files(wanted: int) -> int:
-    """How many files are open, once there are no more than wanted; the other end of a connection may be here, too."""
-    seen = len(list(_OPEN.iterdir()))
-    for _ in range(_LOOKS if wanted else 0):
-        if seen <= wanted:
-            break
+def _files() -> int:
+    """How many files this process has open; 0 where that is not told."""
+    return len(list(_OPEN.iterdir())) if _OPEN.is_dir() else 0
+
+
+async def _dwindled(before: int) -> int:
+    """How many files are left beyond those before, once the other ends of connections, which may be here, are gone."""
+    for _ in range(_LOOKS):
         gc.collect()
+        if _files() <= before:
+            break
         await anyio.sleep(0.02)  # real time: sockets know no other
-        seen = len(list(_OPEN.iterdir()))
-    return seen
+    return _files() - before
 
 
 async def discreet(kit: Kit) -> None:
     """Whatever was said in all of this, no value was quoted. The rule stands last, when most has been said."""
-    values = [made.secret for made in kit.memory.minted]
-    values += [each for made in kit.memory.minted for each in made.private.values()]
-    quoted = sum(any(value.reveal() in text for value in values) for text in kit.memory.said)
+    quoted = kit.memory.quoted(kit.memory.said)
     must(quoted == 0, f"{quoted} of {len(kit.memory.said)} sentences quote a secret")

@@ -64,6 +64,11 @@ class Row:
         return self.record.refused_at if self.record else None
 
     @property
+    def awaiting_at(self) -> datetime | None:
+        """Since when a person has work to do for it."""
+        return self.record.awaiting_since if self.record and self.record.awaiting else None
+
+    @property
     def held_at(self) -> datetime | None:
         """Since when it waits for a person."""
         return self.record.held.at if self.record and self.record.held else None

@@ -93,12 +93,6 @@ class _Permissions(msgspec.Struct, frozen=True):
     roles: tuple[_Role, ...]
 
 
-def begins(name: str, prefix: str) -> bool:
-    """Whether a mint name begins with `prefix`: `x-r1` begins `x-r1-a1`, but not `x-r12-a1`."""
-    cut_number = prefix[-1:].isdigit() and name[len(prefix) :][:1].isdigit()
-    return name.startswith(prefix) and not cut_number
-
-
 def wish(name: str, expires_at: datetime | None, options: HaloPatKeys) -> dict[str, Any]:
     """The body of a mint. Never finalizers: nothing would ever remove them, and the record could not be collected."""
     spec: dict[str, Any] = {

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rotator.ports import Refused
+from rotator.rotation.names import begins
 
 MARK = "rotator"  # a further member, which RFC 7517, section 4, lets everybody ignore: our mint name
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518, section 6
@@ -39,7 +40,7 @@ class KeySet:
     def marked(self, prefix: str) -> dict[str, str]:
         """The mint names of our keys that begin so, by `kid`."""
         named = {str(each.get("kid", "")): str(each.get(MARK, "")) for each in self.keys}
-        return {kid: name for kid, name in named.items() if kid and name and name.startswith(prefix)}
+        return {kid: name for kid, name in named.items() if kid and name and begins(name, prefix)}
 
     def __contains__(self, kid: object) -> bool:
         return any(each.get("kid") == kid for each in self.keys)

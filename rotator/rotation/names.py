@@ -40,3 +40,9 @@ def parse(name: str) -> Parsed | None:
     """Take a mint name apart; None when it is not one."""
     found = _NAME.fullmatch(name)
     return Parsed(found["stem"], int(found["rotation"]), int(found["attempt"])) if found else None
+
+
+def begins(name: str, prefix: str) -> bool:
+    """Whether a mint name begins with `prefix`: `x-r1` begins `x-r1-a1`, but not `x-r12-a1`."""
+    cut_number = prefix[-1:].isdigit() and name[len(prefix) :][:1].isdigit()
+    return name.startswith(prefix) and not cut_number

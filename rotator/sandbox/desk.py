@@ -19,6 +19,7 @@ from rotator.rotation.secret import Secret
 
 MANAGEMENT = "management"
 TENANT = "sandbox"
+JWKS_CACHE = 1.0  # seconds for which it believes a key set
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -26,7 +27,7 @@ class Desk:
     """A HaloITSM in a process. Each application's secret is in a file that settings can name."""
 
     def __init__(self, folder: Path, *applications: str, rules: str = "halo") -> None:
-        """`applications` are names; one whose name ends in `-keys` has its public keys read from `<name>.jwks`."""
+        """`applications` are names; one whose name ends in `-keys` proves itself with a key, too."""
         self.folder = folder
         self.rules = rules
         self.url = ""
@@ -42,6 +43,7 @@ class Desk:
         seed.write_text(json.dumps({"applications": planted}))
         seed.chmod(0o600)
         command = [sys.executable, "-m", "rotator.sandbox.halo_itsm", "--rules", self.rules, "--calls", "0"]
+        command += ["--jwks-cache", f"{JWKS_CACHE:g}"]
         with (self.folder / "desk.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 (our own module)
                 [*command, "--tenant", TENANT, "--seed-file", str(seed)],
@@ -59,9 +61,8 @@ class Desk:
         kept = self.folder / f"desk-{name}"
         kept.write_text(secret.reveal())
         kept.chmod(0o600)
-        if not name.endswith("-keys"):
-            return {"name": name, "secret": secret.reveal()}
-        return {"name": name, "jwks_file": str(self.jwks(name))}
+        keys = {"jwks_file": str(self.jwks(name))} if name.endswith("-keys") else {}
+        return {"name": name, "secret": secret.reveal(), **keys}
 
     def jwks(self, name: str) -> Path:
         """Where the desk reads the public keys of an application from."""

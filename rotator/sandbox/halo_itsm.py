@@ -101,10 +101,12 @@ def main() -> None:
     parser.add_argument("--rules", choices=sorted(PRESETS), default="halo", help="whose judgement of assertions")
     parser.add_argument("--tenant", default="sandbox")
     parser.add_argument("--calls", type=int, default=300, help="allowed in five minutes; 0: any number")
+    parser.add_argument("--jwks-cache", type=float, default=300.0, help="seconds for which a key set is believed")
     parser.add_argument("--seed", type=int, default=0, help="makes even-odds faults repeatable")
     parser.add_argument("--seed-file", type=Path, help="JSON file with the first applications")
     chosen = parser.parse_args()
     itsm = HaloItsm(chosen.rules, seed=chosen.seed, port=chosen.port, tenant=chosen.tenant, calls=chosen.calls)
+    itsm.model.change(jwks_cache=chosen.jwks_cache)
     if chosen.seed_file:
         plant(itsm.model, chosen.seed_file)
     anyio.run(_serve, itsm)

@@ -27,7 +27,7 @@ from rotator.ports import (
     Unknown,
     Verdict,
 )
-from rotator.providers.halo_record import begins
+from rotator.rotation.names import begins
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 

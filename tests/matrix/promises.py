@@ -188,6 +188,13 @@ class Promises:
         """Where consumers read: where it was last published to."""
         return self.latest.current.place if self.latest and self.latest.current else CONSUMER
 
+    @property
+    def unnoticed(self) -> bool:
+        """Whether consumers read what somebody else has put there, and the record does not say so."""
+        current = self.latest.current if self.latest else None
+        value = self.read_now()
+        return not value or (current is not None and Secret(value).fingerprint(KEY) != current.fingerprint)
+
     def forget(self) -> None:
         """The journal is gone, and with it what it knew."""
         self.latest = None

@@ -11,6 +11,7 @@ from typing import Any
 from rotator.engine import operating
 from rotator.engine.bench import Edges
 from rotator.engine.lease import Leases
+from rotator.engine.sweep import sweep
 from rotator.engine.visit import Happened, Seen, Visitor
 from rotator.ports import Conflict, Fault, Installation
 from rotator.rotation.ask import Answer, Ask, answer
@@ -106,6 +107,7 @@ class World:
     words: list[Word] = field(default_factory=list)  # what people say between two visits
     ask: Ask | None = None
     busy_until: float = 0.0  # true seconds: before, the target wants no call
+    woken: bool = False  # there is something new to look at
     spoils: bool = False  # the target will not accept what it mints next
     crashed: Callable[[], object] = lambda: None  # what happens when a process dies
     reading: Callable[[], None] | None = None  # what mends an unreadable journal
@@ -152,14 +154,17 @@ class World:
     def wish(self, *, emergency: bool = False) -> None:
         """`rotate now`."""
         self.time.move(1)
+        self.woken = True
         self.ask = Ask(max(self.actor.clock.now(), self.time.now()), "ada", emergency)
 
     def say(self, word: operating.Word) -> None:
         """`rotate pause`, `resume` or `undo`: heard when nobody works on it."""
+        self.woken = True
         self.words.append(lambda actor: drive(operating.say(actor.visitor, self.credential, actor.edges, word)))
 
     def settings(self, **changes: Any) -> None:
         """New settings, from the next visit on."""
+        self.woken = True
         self.credential = replace(self.credential, **changes)
         self.grace = min(self.grace, self.credential.retire.after.total_seconds())
 
@@ -170,6 +175,12 @@ class World:
 
     def clear_up(self) -> None:
         """A person has looked at what is held, decides that our value is to be there, and releases."""
+        current, record = self.record.current, self.record
+        if current and record.held and record.held.phase in (Phase.PUBLISHED, Phase.CONDEMNED):
+            ours = self.vault.get(current.place, current.version)
+            if ours.values and not self.vault.get(current.place).deleted:
+                self.vault.overwrite(current.place, ours.values)
+                self.promises.lost.discard("consumer")
         self.settings(on_foreign=OnForeign.OVERWRITE)
         self.promises.overwrites = True
         self.words.append(lambda actor: drive(actor.visitor.release(self.credential, actor.edges, "ada")))
@@ -219,13 +230,36 @@ class World:
     def _again(self, actor: Actor, seen: Seen) -> float:
         if seen.refused:
             return 60.0  # the target is left alone for a while
-        if self.ask and seen.record and answer(seen.record, self.ask) is Answer.DONE:
-            self.ask = None
         until = seen.wait.until
-        return LONGEST if until is None else (until - actor.clock.now()).total_seconds()
+        seconds = LONGEST if until is None else (until - actor.clock.now()).total_seconds()
+        if self.ask and seen.record:
+            said = answer(seen.record, self.ask)
+            if said is Answer.DONE:
+                self.ask = None
+            if said in (Answer.FAILED, Answer.PAUSED):  # a verdict: who still wants it asks again when it is over
+                self.ends.append(f"{said}, asked again")
+                self.time.move(_over(seen.record, said) - actor.clock.now().timestamp() + 1)
+                self.wish(emergency=self.ask.emergency)
+        if self.woken:
+            self.woken = False
+            return 0.0
+        return seconds
 
     def settle(self) -> None:
         """Visit until nothing is left to do but what the schedule says; people do what they are asked to."""
+        self._rest()
+        if self.promises.unnoticed:  # after our last look at the consumer path: the next rotation sees it
+            self.ends.append("seen at the next look")
+            self.wish()
+            self._rest()
+        self.sweep()
+        if self.promises.staged_value() and not self.record.slot_full:  # by an actor that nobody waited for
+            self.ends.append("the slot is emptied at the next rotation")
+            self.wish()
+            self._rest()
+            self.sweep()
+
+    def _rest(self) -> None:
         begun, visits = self.time.seconds, 0
         while not self.resting:
             visits += 1
@@ -233,9 +267,16 @@ class World:
                 record = self.promises.latest
                 self.promises.broken("L1", f"no rest after {visits} visits: {record and (record.phase, record.failure)}")
             seconds = self.visit()
-            if self._person():
-                continue
-            self.time.move(max(seconds, 0.05) if not self.resting else 0.0)
+            if not self._person() and not self.resting:
+                self.time.move(max(seconds, 0.05))
+
+    def sweep(self) -> None:
+        """The daemon's search for strays, over the whole target."""
+        actor = self.actor
+        if actor.edges.provider.capabilities.lists:
+            strays = drive(actor.edges.provider.find("rotator-home-"))
+            wanted = {self.credential.name: self.credential}
+            drive(sweep(strays, wanted, actor.visitor.journal, lambda _: actor.edges, remembered={}))
 
     def _person(self) -> bool:
         """Whether a person had to act, and did."""
@@ -277,3 +318,9 @@ class World:
         self.wire.step = step
         self.wire._seen.clear()
         self.wire._seen.update(seen)
+
+
+def _over(record: Record, said: Answer) -> float:
+    """When the failure's or the operator's pause ends, as seconds since the epoch."""
+    end = record.retry_at if said is Answer.FAILED else record.paused and record.paused.until
+    return end.timestamp() if end else 0.0

@@ -43,8 +43,13 @@ def test_times_are_seconds_since_the_epoch_of_the_record() -> None:
 
 def test_what_is_not_so_has_no_time() -> None:
     metrics, _ = single(settled(NOW, None))
-    for name in ("expiry", "due", "revoke_by", "refused", "held"):
+    for name in ("expiry", "due", "revoke_by", "refused", "held", "awaiting"):
         assert of("blog", f"{name}_timestamp_seconds") not in scraped(metrics)
+
+
+def test_what_waits_for_a_person_says_since_when() -> None:
+    metrics, _ = single(record(Phase.AWAITING))
+    assert scraped(metrics)[of("blog", "awaiting_timestamp_seconds")] == NOW.timestamp()
 
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.HELD])

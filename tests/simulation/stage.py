@@ -70,7 +70,7 @@ class Stage:
         process = visit.process
         try:
             edges = process.edges_of(NAME, process.clock)
-            visit.end = await process.visitor.visit(process.config[NAME], edges, wish)
+            visit.end = await process.visitor.visit(process.config[NAME], edges, wish, process.brought.pop(NAME, None))
         except Fault as fault:
             visit.end = fault
 

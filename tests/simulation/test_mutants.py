@@ -239,3 +239,12 @@ def test_telling_the_target_after_the_lease_has_passed_on_is_caught(monkeypatch)
     monkeypatch.setattr(Leases, "lapses", lambda leases, entry: float("inf"))
     with pytest.raises(Violation, match="I1: A1 ends what consumers read"):
         overtaken_before_it_tells()
+
+
+def test_an_undo_that_forgets_what_it_replaces_is_caught(monkeypatch):
+    def published(record, event, right=advance._published):
+        after = right(record, event)
+        return replace(after, predecessor=None, strays=True) if record.undo else after
+
+    monkeypatch.setitem(advance._ADVANCE, ev.Published, published)
+    assert caught("I2", "I3", "I10", swarm=Swarm(interval=120.0, acts=("undo", "ask")))
