@@ -38,6 +38,7 @@ FLOORS: tuple[dict[str, str], ...] = (
     {
         "app": "composition root: the only place that knows every class",
         "keyhouse": "the public keys that others may fetch",
+        "conformance": "a provider's promises as rules, tried on a real target; rotations killed everywhere",
     },
     {
         "now": "rotate now: whom it concerns, its progress, its verdict",

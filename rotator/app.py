@@ -20,11 +20,11 @@ from rotator.engine.lease import Leases
 from rotator.engine.rounds import Rounds
 from rotator.engine.sweep import Swept, sweep
 from rotator.engine.visit import Happened, Visitor
-from rotator.keychain import Keychain
+from rotator.keychain import Keychain, identity
 from rotator.narrate import paused, troubled, unforeseen
 from rotator.ports import Clock, Installation, MinterRefused, Provider, Transient
 from rotator.providers import Site, kind_of
-from rotator.providers.auth import Auth, Basic, Bearer
+from rotator.providers.auth import Auth, Bearer
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.record import Token
 from rotator.settings import Minter, Settings, Target
@@ -131,11 +131,7 @@ class App:
             if secret is None:
                 raise MinterRefused(f"{credential.place} holds no token that could mint its own successor")
             return Bearer(secret)
-        if minter.pat:
-            return Bearer(await self.fetch(minter.pat))
-        if minter.password:
-            return Basic(minter.username, await self.fetch(minter.password))
-        raise MinterRefused(f"target {target.name} has no minter in the settings")
+        return await identity(target, self.fetch)
 
     async def sweep(self, target: str, *, reap: bool = True) -> Swept:
         """Find strays on one target by one listing; revoke them, and delete what was revoked long ago."""

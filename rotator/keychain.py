@@ -1,17 +1,18 @@
-"""Owns where secrets, signing keys and documents of providers are found: in files, with systemd, in Vault.
+"""Owns where secrets, minters, signing keys and documents of providers are found: in files, with systemd, in Vault.
 
 Reading files is wiring's, Vault's own ways are the vault edge's; what a provider makes of them is its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from rotator.ports import Clock, Document, MinterRefused
+from rotator.providers.auth import Auth, Basic, Bearer
 from rotator.rotation.credential import Place
 from rotator.rotation.reference import SecretRef, Source
 from rotator.rotation.secret import Secret
-from rotator.settings import Settings
+from rotator.settings import Minter, Settings, Target
 from rotator.vault.kv import Kv
 from rotator.vault.transit import TransitKey
 from rotator.wiring import local_secret, place_of
@@ -72,3 +73,13 @@ class Keychain:
     def forget(self) -> None:
         """Read every secret anew."""
         self._known.clear()
+
+
+async def identity(target: Target, fetch: Callable[[SecretRef], Awaitable[Secret]]) -> Auth:
+    """Who mints on a target, unless each value mints its own successor. Raises MinterRefused when nobody does."""
+    minter = target.minter or Minter()
+    if minter.pat:
+        return Bearer(await fetch(minter.pat))
+    if minter.password:
+        return Basic(minter.username, await fetch(minter.password))
+    raise MinterRefused(f"target {target.name} has no minter in the settings")

@@ -26,6 +26,7 @@ COMMANDS = {
     "strays": "tokens of ours on the targets that no record knows",
     "unused": "what lives on the targets and nobody uses",
     "receipts": "prove offline that a file of receipts is whole",
+    "conformance": "try a kind of credential against everything that the engine relies on",
     "policy": "print the Vault policy that the settings need",
     "completion": "print the completion script of a shell",
     "demo": "watch real tokens being rotated on this machine",

@@ -15,10 +15,10 @@ from rotator.settings import Settings, SettingsError, load
 FAILED, HELD, BUSY, BAD_CONFIG = 1, 3, 75, 78
 
 
-def settings(path: str | None) -> Settings:
-    """The settings, or every fault in them and exit 78."""
+def settings(path: str | None, *, vaultless: bool = False) -> Settings:
+    """The settings, or every fault in them and exit 78. `vaultless`: they may lack [vault]."""
     try:
-        return load(path)
+        return load(path, vaultless=vaultless)
     except SettingsError as error:
         for fault in error.faults:
             click.echo(str(fault), err=True)

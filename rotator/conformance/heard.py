@@ -23,7 +23,7 @@ class Memory:
 
     minted: list[Minted] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
-    mints: int = 0
+    names: list[str] = field(default_factory=list)  # under which something was to be minted
 
     def token_of(self, secret: Secret) -> Token | None:
         """The handle of this value, as it was told last."""
@@ -64,7 +64,7 @@ class Heard:
         """See `Provider.mint`."""
 
         async def call() -> Minted:
-            self.memory.mints += 1
+            self.memory.names.append(name)
             made = await self.provider.mint(name, expires_at, spared)
             self.memory.minted.append(made)
             return made

@@ -5,13 +5,13 @@ What must hold afterwards is judged here and told as rows of the table by killed
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from secrets import token_hex, token_urlsafe
 
 from rotator.conformance.heard import Heard, words
-from rotator.conformance.kit import TICK, Kit
+from rotator.conformance.kit import Kit
 from rotator.conformance.memory import MemoryJournal, MemoryStore, MemoryVault
 from rotator.conformance.rule import NotApplicable
 from rotator.engine.bench import Edges
@@ -20,6 +20,7 @@ from rotator.engine.visit import Visitor
 from rotator.ports import Accepted, Document
 from rotator.rotation.ask import Answer, Ask, answer
 from rotator.rotation.credential import Credential, Limits, Place, Retirement
+from rotator.rotation.names import parse
 from rotator.rotation.record import Phase, Published, Record
 from rotator.rotation.schedule import Every
 
@@ -70,20 +71,26 @@ class Campaign:
         self.credential: Credential = replace(wanted, schedule=forever, retire=Retirement(now), limits=often)
         self.journal = MemoryJournal(MemoryStore(self.vault))
         self.lineage = token_hex(3)
+        self.site, self.provider = self.kit.site, self.kit.plain
 
     async def run(self) -> None:
         """A first rotation, one that shows how many calls there are, and one for each of them."""
-        await self._rotation(Line())
-        calls = await self._rotation(Line())
-        for at in range(1, min(len(calls), _MOST_CALLS) + 1):
-            if self.broken:
-                return  # what follows would only say so again, and mint more
-            await self._rotation(Line(at))
+        try:
+            await self._rotation(Line())
+            calls = await self._rotation(Line())
+            for at in range(1, min(len(calls), _MOST_CALLS) + 1):
+                if self.broken:
+                    return  # what follows would only say so again, and mint more
+                await self._rotation(Line(at))
+        finally:
+            if self.site is not self.kit.site:
+                await self.site.aclose()
 
     async def _rotation(self, line: Line) -> list[str]:
         kit, before = self.kit, (await self.journal.load(self.credential.name)).record
+        await kit.clock.sleep(kit.rest)
         ask = Ask(kit.clock.now(), "conformance")
-        mints, where = kit.memory.mints, "without a kill"
+        names, where = len(kit.memory.names), "without a kill"
         try:
             try:
                 record = await self._work(line, ask)
@@ -91,6 +98,8 @@ class Campaign:
                 self.kills += 1
                 where = f"killed after {death}"
                 await self.journal.bury(self.credential.name)
+                await kit.clock.sleep(kit.rest)
+                await self._restart()
                 record = await self._work(Line(), ask)
             await self._judge(where, record, before.current if before else None, ask)
         except NotApplicable:
@@ -98,10 +107,17 @@ class Campaign:
         except Exception as bug:  # noqa: BLE001 (other people's code; its text may quote anything)
             kit.memory.said.append(str(bug))
             self.broken[SETTLED].append(f"{where}: a fault that no verb may raise: {type(bug).__name__}")
-        if (made := kit.memory.mints - mints) > self.credential.limits.mints_per_rotation:
+        numbers = Counter(parsed.rotation for name in kit.memory.names[names:] if (parsed := parse(name)))
+        if (made := max(numbers.values(), default=0)) > self.credential.limits.mints_per_rotation:
             self.broken[BUDGET].append(f"{where}: {made} mints")
-        await kit.clock.sleep(TICK)
         return line.calls
+
+    async def _restart(self) -> None:
+        """Another process knows nothing but what is in Vault and on the target."""
+        site, self.site = self.site, self.kit.reopen()
+        self.provider = self.kit.kind.bind(self.site, self.kit.credential)
+        if site not in (self.site, self.kit.site):
+            await site.aclose()
 
     async def _work(self, line: Line, ask: Ask) -> Record | None:
         """Visit until the ask is answered and the predecessor is dead, or nothing more will come of it."""
@@ -127,7 +143,7 @@ class Campaign:
         store = MemoryStore(self.vault, pause)
         journal = MemoryJournal(store)
         slot = Place(journal.folder.mount, f"rotator/staged/{name}")
-        provider = Heard(kit.plain, kit.memory, line.passed)
+        provider = Heard(self.provider, kit.memory, line.passed)
         edges = Edges(store, provider, kit.clock, kit.installation, slot, lambda: token_urlsafe(16))
         leases = Leases(token_hex(4), _LEASE, kit.clock.monotonic)
         return Visitor(journal, leases, lambda: self.lineage, lambda happened: None), edges

@@ -40,13 +40,15 @@ _LOOKS = 40  # at a value that the target does not know everywhere yet
 
 @dataclass(eq=False)
 class Kit:
-    """One kind on one target. `reopen` opens the target anew; `patience`: seconds that a rule may wait for a date."""
+    """One kind on one target. `reopen` opens the target anew; `patience`: seconds that a rule may wait for a date;
+    `rest`: that the target wants between two rotations."""
 
     kind: Kind
     credential: Credential
     reopen: Callable[[], Site]
     clock: Clock
     patience: float = math.inf
+    rest: float = TICK
     memory: Memory = field(default_factory=Memory)
     installation: Installation = field(default_factory=lambda: Installation(token_hex(4), b"a key of the kit's own"))
     _numbers: count[int] = field(default_factory=lambda: count(1))

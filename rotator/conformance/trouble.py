@@ -10,7 +10,7 @@ from time import perf_counter
 import anyio
 
 from rotator.conformance.heard import words
-from rotator.conformance.kit import Kit
+from rotator.conformance.kit import TICK, Kit
 from rotator.conformance.rule import NotApplicable, must
 from rotator.ports import Accepted, Duplicate, Fault
 
@@ -79,7 +79,9 @@ async def resumed(kit: Kit) -> None:
     for share in _SHARES:
         made = await kit.made()
         if kit.can.installs:
+            await kit.clock.sleep(TICK)
             took = await _takes(lambda made=made: kit.provider.install(made))  # type: ignore[misc]  # a default binds it
+            await kit.clock.sleep(TICK)
             made = await kit.made("", made.token)
             await given_up(lambda made=made: kit.provider.install(made), took * share)  # type: ignore[misc]  # the same
             made = await kit.installed(made)
@@ -91,6 +93,7 @@ async def resumed(kit: Kit) -> None:
             await kit.provider.revoke(made.token)
             must(await kit.dead(made.token, None) is True, "revoked again after an answer was lost: it is not dead")
         await kit.clear()
+        await kit.clock.sleep(kit.rest)
 
 
 async def tireless(kit: Kit) -> None:

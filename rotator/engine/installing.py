@@ -96,7 +96,8 @@ async def put_back(bench: Bench, record: Record, step: Burn) -> ev.Event:
             return ev.PutOnHold(bench.at, HoldReason.PERSON, fault.reason)
         verdict = await provider.verify(current.token, secret)
     if not isinstance(verdict, Accepted):
-        return bench.faulted("burn", f"the old value was put back and is not accepted: {verdict.reason}")
+        asked = verdict.retry_after if isinstance(verdict, Unknown) else None
+        return bench.faulted("burn", f"the old value was put back and is not accepted: {verdict.reason}", asked)
     return ev.Burned(bench.at, _burned(record), step.give_up)
 
 

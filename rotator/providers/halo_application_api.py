@@ -27,6 +27,9 @@ _UNSETTLED = timedelta(minutes=5)  # after this long, what differs may be a pers
 _LIFE = timedelta(hours=1)  # of one that does not say; every published example has it
 
 
+_Begun = tuple[datetime, ApplicationRecord, Mapping[str, str | bool | Secret]]
+
+
 class ApplicationApi:
     """The API applications of one HaloITSM. It shares the target's request budget."""
 
@@ -36,7 +39,7 @@ class ApplicationApi:
         self._http = http
         self._granted: Granted | None = None
         self._asking = anyio.Lock()
-        self._begun: dict[str, tuple[datetime, ApplicationRecord]] = {}  # changes of which we do not know the end
+        self._begun: dict[str, _Begun] = {}  # changes of which we do not know the end
         self.discarded: set[tuple[str, str, str]] = set()  # application, slot and stamp of keys that nobody knows
 
     @property
@@ -64,14 +67,14 @@ class ApplicationApi:
     async def change(self, before: ApplicationRecord, wanted: Mapping[str, str | bool | Secret]) -> ApplicationRecord:
         """Change these properties only, look at what has become of it, and return that. Raises Refused, naming them,
         when other properties have changed; they are put back as far as the server lets us."""
-        whole = self._whole(before)
+        whole, ours = self._whole(before, wanted)
         kept = {name: whole.document[name] for name in self._site.keys.resend if name in whole.document}
         await self._post(before, {**kept, **wanted})
         after = await self.get(before.id)
-        gone = lost(whole, after, wanted)
+        gone = lost(whole, after, ours)
         if gone:
             await self._post(after, gone)
-            still = lost(whole, await self.get(before.id), wanted)
+            still = lost(whole, await self.get(before.id), ours)
         del self._begun[before.id]
         if gone:
             names, how = ", ".join(sorted(gone)), "could not be put back" if still else "was put back"
@@ -79,14 +82,18 @@ class ApplicationApi:
             raise Refused(f"changing application {before.id} also changed {names}, which {how}: {remedy}")
         return after
 
-    def _whole(self, before: ApplicationRecord) -> ApplicationRecord:
-        """The application as it was before the first try of a change whose answer was lost: what it says now may be
-        the damage."""
+    def _whole(
+        self, before: ApplicationRecord, wanted: Mapping[str, str | bool | Secret]
+    ) -> tuple[ApplicationRecord, Mapping[str, str | bool | Secret]]:
+        """The application as it was before the first try of a change whose answer was lost, as what it says now may
+        be the damage; and all that we have wanted of it since."""
         now = self._site.clock.now()
         begun = self._begun.get(before.id)
         if begun is None or begun[0] + _UNSETTLED < now:
-            begun = self._begun[before.id] = (now, before)
-        return begun[1]
+            begun = (now, before, {})
+        since, whole, ours = begun[0], begun[1], {**begun[2], **wanted}
+        self._begun[before.id] = (since, whole, ours)
+        return whole, ours
 
     async def _post(self, record: ApplicationRecord, wanted: Mapping[str, Any]) -> None:
         """Halo's own form of an update: an array of objects, each with its id."""

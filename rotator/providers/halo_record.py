@@ -12,6 +12,7 @@ import msgspec
 
 from rotator.ports import Holding, Transient
 from rotator.providers.keys import HaloPatKeys
+from rotator.rotation.names import begins
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from anyio import to_thread
 
-from rotator.ports import Clock, Refused
+from rotator.ports import Clock, Refused, Transient
 from rotator.providers.assertion import Assertion, forged
 from rotator.providers.oauth_answer import Denied, Granted
 from rotator.providers.oauth_keys import AssertionKeyKeys, ClientKeys
@@ -31,7 +31,7 @@ class Server(Protocol):
 
 
 async def control(site: Server, client: ClientKeys) -> None:
-    """Raises Refused when the probe or the token endpoint accepts anyone."""
+    """Raises Refused when the probe or the token endpoint accepts anyone, Transient when no OAuth server answers."""
     if trouble := await site.unguarded(client):
         raise Refused(trouble)
     assertion = wrong_secret = None
@@ -43,8 +43,12 @@ async def control(site: Server, client: ClientKeys) -> None:
         wrong_secret = Secret(str(uuid4()))
     try:
         await site.exchange(client, assertion, wrong_secret)
-    except Denied:
-        return
+    except Denied as refusal:
+        if refusal.error:
+            return
+        raise Transient(
+            f"{refusal.reason}: is it the token endpoint that answers, or something in front of it?"
+        ) from None
     raise Refused("this token endpoint accepts anyone: it gave a token to a client that proved nothing")
 
 

@@ -15,6 +15,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 from rotator.rotation.secret import Secret
 
 MANAGEMENT = "management"
@@ -27,17 +30,22 @@ class Desk:
     """A HaloITSM in a process. Each application's secret is in a file that settings can name."""
 
     def __init__(self, folder: Path, *applications: str, rules: str = "halo") -> None:
-        """`applications` are names; one whose name ends in `-keys` proves itself with a key, too."""
+        """`applications` are names; one whose name ends in `-keys` proves itself with a key of its set, too, one in
+        `-pair` with the key in the file `pair`."""
         self.folder = folder
         self.rules = rules
         self.url = ""
         self.clients: dict[str, str] = {}  # client ids by name
         self.numbers: dict[str, str] = {}  # ids in the Application API by name
         self.secrets = {name: Secret(secrets.token_hex(20)) for name in (MANAGEMENT, *applications)}
+        self.pair = folder / "desk-pair.pem"
+        self._public = ""
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers. Raises RuntimeError when it does not."""
+        if any(name.endswith("-pair") for name in self.secrets):
+            self._public = _key_pair(self.pair)
         planted = [self._planted(name, secret) for name, secret in self.secrets.items()]
         seed = self.folder / "desk-applications.json"
         seed.write_text(json.dumps({"applications": planted}))
@@ -62,7 +70,8 @@ class Desk:
         kept.write_text(secret.reveal())
         kept.chmod(0o600)
         keys = {"jwks_file": str(self.jwks(name))} if name.endswith("-keys") else {}
-        return {"name": name, "secret": secret.reveal(), **keys}
+        pair = {"public_key": self._public} if name.endswith("-pair") else {}
+        return {"name": name, "secret": secret.reveal(), **keys, **pair}
 
     def jwks(self, name: str) -> Path:
         """Where the desk reads the public keys of an application from."""
@@ -118,3 +127,13 @@ class Desk:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code
+
+
+def _key_pair(path: Path) -> str:
+    """A fresh RSA key of 2048 bits: the private half in the file, the public half as PEM."""
+    key = rsa.generate_private_key(65537, 2048)
+    form = serialization.PrivateFormat.PKCS8
+    path.touch(0o600)
+    path.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    spki = serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_key().public_bytes(serialization.Encoding.PEM, spki).decode()

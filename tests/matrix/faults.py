@@ -14,7 +14,7 @@ from tests.matrix.wire import Call, Point
 from tests.matrix.world import Actor, Crash, World
 
 LATE, SEALED, RETRY_AFTER, JUMP = 4.0, 60.0, 20.0, 3600.0  # seconds
-PAUSED = timedelta(minutes=30)
+PAUSED = timedelta(minutes=15)
 
 
 class Trouble(StrEnum):

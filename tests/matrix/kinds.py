@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from rotator.ports import Capabilities, Inspection, Outcome, Refused
+from rotator.ports import Capabilities, Inspection, Minted, Outcome, Refused
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from tests.fakes.provider import FakeProvider, Target
@@ -65,6 +65,29 @@ class Expiring(FakeProvider):
         return not (await self.inspect(token)).exists
 
 
+class Slotted(SlotProvider):
+    """A slot tells what it holds, without being shown the value; one that must live on is not taken."""
+
+    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+        """See `Provider.mint`."""
+        kept = {token.serial for token in spared if self._holds(token)}
+        if len(kept) == self.target.number > 1:
+            raise Refused("no slot is free")
+        return await super().mint(name, expires_at, spared)
+
+    async def revoke(self, token: Token) -> Outcome:
+        """See `Provider.revoke`."""
+        return await super().revoke(token) if self._holds(token) else Outcome.ALREADY
+
+    async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
+        """See `Provider.is_dead`."""
+        return await super().is_dead(token, secret) if secret else not self._holds(token)
+
+    def _holds(self, token: Token) -> bool:
+        held = self.target.kept.get(token.serial)
+        return held is not None and held.reveal().endswith(f"-{token.id}")
+
+
 @dataclass
 class Truth:
     """The target of one world. `provider` is one credential's view of it."""
@@ -75,7 +98,7 @@ class Truth:
     def __post_init__(self) -> None:
         if self.kind in SLOTTED:
             self.slots = Slots(self.time.now, 2 if self.kind is Kind.TWO_SLOTS else 1)
-            self.provider: Any = SlotProvider(self.slots)
+            self.provider: Any = Slotted(self.slots)
         else:
             self.target = Target(self.time.now, named=self.kind is Kind.NAMED, seed="canary")
             self.stranger = self.target.mint("rotator-home-blog-bot-other-r1-a1", None).token

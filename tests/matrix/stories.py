@@ -24,6 +24,7 @@ class Story:
     name: str
     kind: Kind
     begin: Callable[[World], None]
+    prelude: Callable[[World], None] = lambda world: None
     shows: frozenset[str] = frozenset()
     before: tuple[Cell, ...] = ()
     limits: Limits = SETTLE
@@ -41,10 +42,11 @@ def settled(story: Story) -> World:
     with watched(world.wire):
         world.settle()
     world.promises.rest()
+    world.time.move(5400 if story.kind is Kind.EXPIRING else 60)
+    with watched(world.wire):
+        story.prelude(world)
     world.told.clear()
     world.ends.clear()
-    world.wire.points.clear()
-    world.time.move(5400 if story.kind is Kind.EXPIRING else 60)
     return world
 
 
@@ -57,23 +59,24 @@ def _by_hand(world: World) -> None:
     world.wish()
 
 
-def _emergency(world: World) -> None:
+def _in_grace(world: World) -> None:
     world.wish()
     world.visit()
     world.time.move(30)
+
+
+def _emergency(world: World) -> None:
     world.wish(emergency=True)
-    world.told.clear()
-    world.wire.points.clear()
+
+
+def _rotated(world: World) -> None:
+    world.wish()
+    world.settle()
+    world.time.move(60)
 
 
 def _undo(world: World) -> None:
-    world.wish()
-    world.settle()
-    world.told.clear()
-    world.wire.points.clear()
-    world.time.move(60)
     world.say(operating.undo("ada", emergency=False))
-    world.visit()
 
 
 def _spoiled(world: World) -> None:
@@ -103,20 +106,20 @@ def _stories() -> tuple[Story, ...]:
     looked, burned = frozenset({"Look"}), frozenset({"Burn"})
     return (
         *whole,
-        Story("a person enters the value", Kind.PERSON, _by_hand, frozenset({"Install", "Poll", "Verify"})),
-        Story("a mint without an answer", Kind.NAMED, _ask, looked | burned | {"Sweep"}, LOST_MINT),
-        Story("a mint without an answer", Kind.EXPIRING, _ask, looked | burned, LOST_MINT),
-        Story("a value made without an answer", Kind.ONE_SLOT, _ask, looked, LOST_MINT),
-        Story("a candidate is refused", Kind.NAMED, _spoiled, burned | {"Verify"}),
-        Story("a candidate is refused", Kind.ONE_SLOT, _spoiled, burned | {"Verify"}),
-        Story("a candidate is refused", Kind.TWO_SLOTS, _spoiled, burned | {"Verify"}),
-        Story("a verified candidate is gone", Kind.NAMED, _unstaged, frozenset({"Publish", "Fence"}), DIES),
-        Story("a verified candidate is gone", Kind.ONE_SLOT, _unstaged, frozenset({"Fence"}), DIES),
-        Story("a proof grows old", Kind.NAMED, _ask, frozenset({"Publish"}), DIES_EARLY, OLD_PROOF),
-        Story("a proof grows old", Kind.ONE_SLOT, _ask, frozenset({"Publish"}), DIES_EARLY, OLD_PROOF),
-        Story("an emergency in the grace", Kind.NAMED, _emergency, frozenset({"Escalate", "Condemn", "Revoke"})),
-        Story("an undo", Kind.NAMED, _undo, frozenset({"Restore", "Verify", "Publish"})),
-        Story("a mint too many", Kind.NAMED, _ask, frozenset({"Hold"}), (), NO_MORE),
+        Story("a person enters the value", Kind.PERSON, _by_hand, shows=frozenset({"Install", "Poll", "Verify"})),
+        Story("a mint without an answer", Kind.NAMED, _ask, shows=looked | burned | {"Sweep"}, before=LOST_MINT),
+        Story("a mint without an answer", Kind.EXPIRING, _ask, shows=looked | burned, before=LOST_MINT),
+        Story("a value made without an answer", Kind.ONE_SLOT, _ask, shows=looked, before=LOST_MINT),
+        Story("a candidate is refused", Kind.NAMED, _spoiled, shows=burned | {"Verify"}),
+        Story("a candidate is refused", Kind.ONE_SLOT, _spoiled, shows=burned | {"Verify"}),
+        Story("a candidate is refused", Kind.TWO_SLOTS, _spoiled, shows=burned | {"Verify"}),
+        Story("a verified candidate is gone", Kind.NAMED, _unstaged, shows=frozenset({"Publish", "Fence"}), before=DIES),
+        Story("a verified candidate is gone", Kind.ONE_SLOT, _unstaged, shows=frozenset({"Fence"}), before=DIES),
+        Story("a proof grows old", Kind.NAMED, _ask, shows=frozenset({"Publish"}), before=DIES_EARLY, limits=OLD_PROOF),
+        Story("a proof grows old", Kind.ONE_SLOT, _ask, shows=frozenset({"Publish"}), before=DIES_EARLY, limits=OLD_PROOF),
+        Story("an emergency in the grace", Kind.NAMED, _emergency, _in_grace, shows=frozenset({"Escalate", "Condemn", "Revoke"})),
+        Story("an undo", Kind.NAMED, _undo, _rotated, shows=frozenset({"Restore", "Verify", "Publish"})),
+        Story("a mint too many", Kind.NAMED, _ask, shows=frozenset({"Hold"}), limits=NO_MORE),
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from rotator.engine.visit import Happened, Seen, Visitor
 from rotator.ports import Conflict, Fault, Installation
 from rotator.rotation.ask import Answer, Ask, answer
 from rotator.rotation.credential import Credential, Limits, OnForeign, Place, Retirement
-from rotator.rotation.record import Phase, Record
+from rotator.rotation.record import Held, HoldReason, Phase, Published, Record
 from rotator.rotation.schedule import Every
 from rotator.rotation.secret import Secret
 from tests.fakes.journal import FakeJournal
@@ -91,6 +92,12 @@ class Actor:
 
 
 Word = Callable[[Actor], None]
+Strike = Callable[["World", Actor, Point, Call], Any]
+
+
+def _nothing(world: World, actor: Actor, point: Point, call: Call) -> Any:
+    """Nothing goes wrong."""
+    return call.effect()
 
 
 @dataclass
@@ -99,7 +106,7 @@ class World:
 
     kind: Kind
     limits: Limits = Limits(settle=timedelta(seconds=10))
-    strike: Callable[[World, Actor, Point, Call], Any] = lambda world, actor, point, call: call.effect()
+    strike: Strike = _nothing
     time: Time = field(default_factory=Time)
     vault: FakeVault = field(default_factory=FakeVault)
     told: list[Happened] = field(default_factory=list)
@@ -174,21 +181,35 @@ class World:
         self.settings(place=ELSEWHERE, retire=shorter)
 
     def clear_up(self) -> None:
-        """A person has looked at what is held, decides that our value is to be there, and releases."""
-        current, record = self.record.current, self.record
-        if current and record.held and record.held.phase in (Phase.PUBLISHED, Phase.CONDEMNED):
-            ours = self.vault.get(current.place, current.version)
-            if ours.values and not self.vault.get(current.place).deleted:
-                self.vault.overwrite(current.place, ours.values)
-                self.promises.lost.discard("consumer")
+        """A person does what a hold asks for: our value is to be there; then releases."""
+        held, current = self.record.held, self.record.current
+        if current and held:
+            self._put_right(current, held)
         self.settings(on_foreign=OnForeign.OVERWRITE)
         self.promises.overwrites = True
         self.words.append(lambda actor: drive(actor.visitor.release(self.credential, actor.edges, "ada")))
+
+    def _put_right(self, current: Published, held: Held) -> None:
+        place = current.place
+        if held.reason is HoldReason.PERSON:
+            self.truth.slots.kept["1"] = Secret(self.promises.read_now())
+        if self.vault.get(place).deleted:
+            self.vault.undelete(place, self.vault.get(place).version)
+        ours = self.vault.get(place, current.version).values
+        if ours and held.phase in (Phase.PUBLISHED, Phase.CONDEMNED):
+            self.vault.overwrite(place, ours)
 
     def paste(self) -> None:
         """The person whose hands are needed reads the staged value and enters it."""
         if value := self.promises.staged_value():
             self.truth.slots.kept["1"] = Secret(value.reveal())
+
+    def free_slot(self, record: Record) -> None:
+        """Both slots hold what must live on: a person ends the older one, as they are told."""
+        if record.predecessor:
+            self.ends.append("a person frees a slot")
+            self.truth.slots.kept[record.predecessor.token.serial] = Secret("discarded-by-a-person")
+            self.promises.replaced.clear()
 
     # --- the daemon -------------------------------------------------------------------------------------------------
 
@@ -218,14 +239,22 @@ class World:
     def _hear(self, actor: Actor) -> bool:
         """People say what they have to say."""
         words, self.words = self.words, []
-        for word in words:
-            try:
-                word(actor)
-            except Conflict:
-                self.words.append(word)  # somebody works on it: later
-            except (Crash, Fault):
-                self.ends.append("unheard")
+        with self.fair_weather():
+            for word in words:
+                try:
+                    word(actor)
+                except Fault:
+                    self.words.append(word)  # somebody works on it, or Vault is out of reach: later
         return bool(words) and not self.words
+
+    @contextmanager
+    def fair_weather(self) -> Iterator[None]:
+        """Faults strike visits, not what people and jobs do between them."""
+        strike, self.strike = self.strike, _nothing
+        try:
+            yield
+        finally:
+            self.strike = strike
 
     def _again(self, actor: Actor, seen: Seen) -> float:
         if seen.refused:
@@ -236,6 +265,8 @@ class World:
             said = answer(seen.record, self.ask)
             if said is Answer.DONE:
                 self.ask = None
+            if said is Answer.FAILED and seen.record.failure and "no slot is free" in seen.record.failure.reason:
+                self.free_slot(seen.record)
             if said in (Answer.FAILED, Answer.PAUSED):  # a verdict: who still wants it asks again when it is over
                 self.ends.append(f"{said}, asked again")
                 self.time.move(_over(seen.record, said) - actor.clock.now().timestamp() + 1)
@@ -274,9 +305,10 @@ class World:
         """The daemon's search for strays, over the whole target."""
         actor = self.actor
         if actor.edges.provider.capabilities.lists:
-            strays = drive(actor.edges.provider.find("rotator-home-"))
             wanted = {self.credential.name: self.credential}
-            drive(sweep(strays, wanted, actor.visitor.journal, lambda _: actor.edges, remembered={}))
+            with self.fair_weather():
+                strays = drive(actor.edges.provider.find("rotator-home-"))
+                drive(sweep(strays, wanted, actor.visitor.journal, lambda _: actor.edges, remembered={}))
 
     def _person(self) -> bool:
         """Whether a person had to act, and did."""

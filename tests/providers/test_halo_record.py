@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from rotator.providers.halo_record import PatRecord, begins, is_pat, is_value_of, read
+from rotator.providers.halo_record import PatRecord, is_pat, is_value_of, read
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
@@ -73,21 +73,6 @@ def record(description: str | None) -> PatRecord:
 def test_the_mark_is_the_last_word_of_the_description(description: str | None, mark: str) -> None:
     assert record(description).mark == mark
 
-
-@pytest.mark.parametrize(
-    ("name", "prefix", "yes"),
-    [
-        ("x-r1-a1", "x-r1-a1", True),
-        ("x-r1-a1", "x-r1", True),
-        ("x-r12-a1", "x-r1", False),
-        ("x-r1-a12", "x-r1-a1", False),
-        ("x-r1-a1", "x-", True),
-        ("x-r1-a1", "y", False),
-        ("x-r1-a1", "", True),
-    ],
-)
-def test_a_prefix_never_cuts_a_number(name: str, prefix: str, yes: bool) -> None:
-    assert begins(name, prefix) is yes
 
 
 def test_nanoseconds_are_read_and_a_time_without_a_zone_is_not() -> None:

@@ -195,6 +195,12 @@ async def test_a_server_that_accepts_anyone_is_refused(world: desk.Desk) -> None
         await world.site.control(world.credential())
 
 
+async def test_a_page_in_front_of_the_server_is_no_refusal_of_a_broken_client(world: desk.Desk) -> None:
+    world.itsm.faults.add("status", status=403, path="/auth/token")
+    with pytest.raises(Transient, match="something in front of it"):
+        await world.site.control(world.credential())
+
+
 async def test_a_probe_that_accepts_anyone_is_refused(world: desk.Desk) -> None:
     with pytest.raises(Refused, match="accepts anyone"):
         await world.site.control(world.credential(probe="/api/authinfo"))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.rotation.names import Parsed, family, mint_name, parse, stem
+from rotator.rotation.names import Parsed, begins, family, mint_name, parse, stem
 from tests.rotation.builders import steady
 
 NUMBERS = st.integers(1, 10**6)
@@ -58,3 +58,19 @@ def test_a_new_lineage_makes_names_that_the_old_one_never_used() -> None:
 )
 def test_a_name_that_is_not_ours_is_not_taken_apart(name: str) -> None:
     assert parse(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix", "yes"),
+    [
+        ("x-r1-a1", "x-r1-a1", True),
+        ("x-r1-a1", "x-r1", True),
+        ("x-r12-a1", "x-r1", False),
+        ("x-r1-a12", "x-r1-a1", False),
+        ("x-r1-a1", "x-", True),
+        ("x-r1-a1", "y", False),
+        ("x-r1-a1", "", True),
+    ],
+)
+def test_a_prefix_never_cuts_a_number(name: str, prefix: str, yes: bool) -> None:
+    assert begins(name, prefix) is yes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import zip_longest
 from random import Random
@@ -110,7 +110,7 @@ class History:
         for name, window in self.checks.cut_over.open.items():
             record, live = self._record(name), self.checks.cut_over.read_now(name)
             rests = record is None or record.phase in (Phase.HELD, Phase.AWAITING) or name in self.checks.lost_journals
-            young = self.world.now - window.began < CONVERGED
+            young = self.world.now - window.began < CONVERGED + self._skew()  # settling is judged by the earlier clock
             if not (rests or young) and live and live.ended != "person":
                 self.checks.broken("I1", f"{name}: Vault and target disagree since {window.began:.3f}")
 
@@ -165,7 +165,7 @@ class History:
         ago = self.world.date(-CONVERGED - self._skew())
         if record.phase is Phase.SETTLED and (hit := why.due(credential, record, ago)):
             return f"{name} is due and not rotated: {hit[1]}"
-        young = record.requested_at and record.requested_at > ago
+        young = record.requested_at and _under_way(record, record.requested_at) > ago
         if record.phase not in (Phase.SETTLED, Phase.PUBLISHED) and not young:
             return f"{name} is stuck in {record.phase}: {record.failure}"
         open_ones = [x.holder for x in self.processes if name in x.asks]
@@ -176,6 +176,7 @@ class History:
         record = self._record(name)
         assert record is not None
         began = record.current.at if record.phase is Phase.PUBLISHED and record.current else record.requested_at
+        began = began and _under_way(record, began)
         ago = self.world.date(-OVERLAP - self._skew()) - self.wanted[name].retire.after
         sole = record.refused_at is not None  # what is published was refused: the predecessor is kept until the next
         ending = record.ends_at is not None and record.ends_at > ago
@@ -248,3 +249,8 @@ def _credential(name: str, swarm: Swarm, kind: Kind) -> Credential:
         limits=Limits(mints_per_day=swarm.mints_per_day),
         on_foreign=OnForeign.OVERWRITE if swarm.overwrite else OnForeign.HOLD,
     )
+
+
+def _under_way(record: Record, began: datetime) -> datetime:
+    """Since when a rotation goes on by itself: not while it waited for a person."""
+    return max(began, record.installed_at or began)

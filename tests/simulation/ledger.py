@@ -93,6 +93,7 @@ class Ledger:
 
 
 def _ends(live: Live, record: Record, target: Target) -> bool:
-    """Whether burning ends it: not what nobody can revoke, nor the only value of a slot."""
+    """Whether burning ends it: not what nobody can revoke, nor what fills the only slot when none is put back."""
     kind = target.kind(live.credential)
-    return kind is not Kind.EXPIRING and not (kind is Kind.ONE_SLOT and record.current is None)
+    old = target.tokens.get(record.current.token.id) if record.current else None
+    return kind is not Kind.EXPIRING and not (kind is Kind.ONE_SLOT and (old is None or target.expired(old)))

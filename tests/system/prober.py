@@ -1,7 +1,8 @@
 """Owns the consumers' view: it reads each consumer path and uses the value, twenty times a second, past every proxy.
 
 A value that was replaced between the reading and the use may be dead: so a refusal counts only when the path still
-holds the same version afterwards.
+holds the same version afterwards. Where a kind has one slot, nor does it count during a cut-over: from the first refusal
+until the next value is accepted is a window, which is measured.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 import json
 import threading
 import time
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 from typing import Self
-from urllib.parse import urlsplit
 
 from rotator.rotation.secret import Secret
 from rotator.sandbox.world import World
-from tests.system.truth import PATS
+from tests.system.kinds import ask, kind_of
+from tests.system.truth import journal
+from tests.system.wire import Wire
 
+CUT_OVER = {"staged", "installed", "verified", "rejected"}  # phases in which the target may hold another value
 RATE = 20.0  # per second and name
 
 
@@ -27,8 +30,10 @@ class Prober:
         world.bao.call("PUT", "sys/policies/acl/consumer", {"policy": _policy(world.mount)})
         made = world.bao.call("POST", "auth/token/create", {"policies": ["consumer"], "no_default_policy": True})
         self._token = Secret(made["auth"]["client_token"])
-        self._vault = _Wire(world.bao.address)
-        self._halo = _Wire(world.halo.url)
+        self._vault = Wire(world.bao.address)
+        self._targets = {"halo": Wire(world.halo.url)}
+        if world.desk:
+            self._targets["desk"] = Wire(world.desk.url)
         self._world = world
         self._due: dict[str, float] = {}
         self._published: set[str] = set()
@@ -36,6 +41,8 @@ class Prober:
         self._thread = threading.Thread(target=self._work, daemon=True)
         self.probes = self.superseded = 0
         self.violations: list[str] = []
+        self.windows: dict[str, list[float]] = {}  # seconds in which consumers were cut off, by name
+        self._cut: dict[str, float] = {}  # since when they are
         self.values: set[str] = set()  # every value that was ever seen: canaries for the search through the logs
 
     def __enter__(self) -> Self:
@@ -46,7 +53,8 @@ class Prober:
         self._stop.set()
         self._thread.join(10)
         self._vault.close()
-        self._halo.close()
+        for wire in self._targets.values():
+            wire.close()
 
     def watch(self, *names: str) -> None:
         """Probe these from now on."""
@@ -81,43 +89,31 @@ class Prober:
         if status != 200:
             self.violations.append(f"{name}: the consumer path was answered {status}")
             return
-        self.values.add(document["token"])
-        bearer = {"Authorization": f"Bearer {document['token']}", "Accept": "application/json"}
-        answered, _ = self._halo.get(f"{PATS}/{document['provider_id']}", bearer)
+        kind = kind_of(self._world, name)
+        self.values.add(document[kind.key])
+        began = time.monotonic()
+        answered, _ = ask(self._targets[kind.edge], kind.use(self._world.desk, name, document))
         if answered == 200:
-            return
-        if self._read(name)[1] != version:
+            if name in self._cut:
+                self.windows.setdefault(name, []).append(time.monotonic() - self._cut.pop(name))
+        elif self._read(name)[1] != version:
             self.superseded += 1
+        elif not kind.overlap and self._cuts_over(name, version):
+            self._cut.setdefault(name, began)
         else:
             self.violations.append(f"{name}: version {version}, {document['provider_id']}, was answered {answered}")
 
+    def _cuts_over(self, name: str, version: int) -> bool:
+        """Whether the journal says so, or the cut-over ended while we looked."""
+        return journal(self._world, name).get("phase") in CUT_OVER or self._read(name)[1] != version
+
     def _read(self, name: str) -> tuple[int, int, dict[str, str]]:
         place = f"/v1/{self._world.mount}/data/{self._world.credentials[name]['path']}"
-        status, body = self._vault.get(place, {"X-Vault-Token": self._token.reveal()})
+        status, body = self._vault.ask("GET", place, {"X-Vault-Token": self._token.reveal()})
         if status != 200:
             return status, 0, {}
         content = json.loads(body)["data"]
         return status, content["metadata"]["version"], content["data"]
-
-
-class _Wire:
-    """A connection that is kept, and opened anew after a fault."""
-
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        self._connection = HTTPConnection(parts.hostname or "", parts.port, timeout=10)
-
-    def get(self, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
-        try:
-            self._connection.request("GET", path, headers=headers)
-            answer = self._connection.getresponse()
-            return answer.status, answer.read()
-        except (OSError, HTTPException):
-            self.close()
-            raise
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 def _policy(mount: str) -> str:

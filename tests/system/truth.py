@@ -1,4 +1,7 @@
-"""Owns what is really so: the journal, the consumer path and the tokens, asked of the servers with other keys."""
+"""Owns what is really so: the journal, the consumer path and the tokens, asked of the servers with other keys.
+
+What is true of one kind only is kinds.py's.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from typing import Any
 from rotator.rotation.secret import Secret
 from rotator.sandbox.openbao import OpenBaoError
 from rotator.sandbox.world import World
+from tests.system.kinds import PATS, Told, ask, kind_of
+from tests.system.wire import Wire
 
-PATS = "/apis/uc.api.security.halo.run/v1alpha1/personalaccesstokens"
+__all__ = ["PATS", "faults_of", "journal", "living", "settled", "staged_remains"]
 
 
 def journal(world: World, name: str) -> dict[str, Any]:
@@ -29,7 +34,7 @@ def settled(world: World, name: str, rotation: int = 1) -> bool:
         record.get("phase") == "settled"
         and int(record["rotation"]) >= rotation
         and record["slot_full"] == "false"
-        and "predecessor" not in record
+        and ("predecessor" not in record or "ends_at" in record)  # by its own date, where nobody can end it
         and "current" in record
     )
 
@@ -51,19 +56,23 @@ def staged_remains(world: World, name: str) -> list[str]:
     return [number for number, version in versions.items() if not version["destroyed"]]
 
 
-def faults_of(world: World, name: str) -> list[str]:
-    """What is wrong after convergence; empty when all is as promised."""
-    record = journal(world, name)
-    alive = living(world, record["stem"])
+def faults_of(world: World, name: str, told: Told = frozenset()) -> list[str]:
+    """What is wrong after convergence; empty when all is as promised. `told`: what the desk was told on the way."""
+    kind, record = kind_of(world, name), journal(world, name)
     document = world.bao.call("GET", f"{world.mount}/data/{world.credentials[name]['path']}")["data"]["data"]
-    published, secret = document["provider_id"], Secret(document["token"])
-    status, _ = world.halo.call("GET", f"{PATS}/{published}", token=secret)
+    published, secret = document["provider_id"], Secret(document[kind.key])
+    target = Wire(world.desk.url if world.desk and kind.applications else world.halo.url)
+    status, _ = ask(target, kind.use(world.desk, name, document))
+    target.close()
     checks = {
-        f"living tokens are {alive}, published is {published}": alive == [published],
         f"the published value is answered {status}": status == 200,
         f"the journal says {record['phase']}": record["phase"] == "settled",
         f"the journal's current is {record['current']['token']['id']}": record["current"]["token"]["id"] == published,
         f"the staged slot keeps versions {staged_remains(world, name)}": not staged_remains(world, name),
         "the journal holds the value": secret.reveal() not in json.dumps(record),
     }
-    return [f"{name}: {text}" for text, fine in checks.items() if not fine]
+    if kind.name == "halo-pat":
+        alive = living(world, record["stem"])
+        checks[f"living tokens are {alive}, published is {published}"] = alive == [published]
+    wrong = [text for text, fine in checks.items() if not fine] + kind.faults(world, name, document, told)
+    return [f"{name}: {text}" for text in wrong]

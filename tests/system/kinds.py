@@ -1,0 +1,311 @@
+"""Owns the kinds of credentials that the campaigns go through: settings, how a consumer uses the value, what must be so.
+
+Consumers and judges here know the servers only: nothing of ours reads, signs or decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator, Set
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from rotator.sandbox.desk import MANAGEMENT, TENANT, Desk
+from rotator.sandbox.world import World
+from tests.system.wire import Wire
+
+PATS = "/apis/uc.api.security.halo.run/v1alpha1/personalaccesstokens"
+BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+STATUS = "/api/Status"
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+_TOKEN = f"/auth/token?tenant={TENANT}"
+
+Document = dict[str, str]  # what consumers read
+Told = Set[tuple[str, str, str]]  # what the desk was told: the number of an application, a property, a value
+
+
+@dataclass(frozen=True)
+class Use:
+    """One request of a consumer: 200 means that the value is good."""
+
+    method: str
+    path: str
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One row of the table. `applications`: the endings of the names of those that each credential needs."""
+
+    name: str
+    key: str
+    use: Callable[[Desk | None, str, Document], Use]
+    settings: Callable[[Desk, str], dict[str, Any]] = lambda desk, name: {}
+    applications: tuple[str, ...] = ()
+    overlap: bool = True  # consumers of what is published never notice a rotation
+    faults: Callable[[World, str, Document, Told], list[str]] = lambda world, name, document, told: []
+
+    @property
+    def edge(self) -> str:
+        """Which server it lives on."""
+        return "desk" if self.applications else "halo"
+
+    def add(self, world: World, name: str, **more: Any) -> None:
+        """A credential of this kind."""
+        own = self.settings(_desk(world), name) if self.applications else {}
+        world.add(name, **({"target": "desk", **own} if self.applications else {}), **more)
+
+
+def kind_of(world: World, name: str) -> Kind:
+    """By its settings."""
+    settings = world.credentials[name]
+    kind = settings.get("kind", "halo-pat")
+    return KINDS["halo-client-secret-pair" if "second_application" in settings else kind]
+
+
+def _desk(world: World) -> Desk:
+    assert world.desk is not None, "this world has no service desk"
+    return world.desk
+
+
+# --- what a consumer does -------------------------------------------------------------------------------------------
+
+
+def _read_own_record(desk: Desk | None, name: str, document: Document) -> Use:
+    bearer = {"Authorization": f"Bearer {document['token']}", "Accept": "application/json"}
+    return Use("GET", f"{PATS}/{document['provider_id']}", bearer)
+
+
+def opens(value: str) -> Use:
+    """A call with an access token or an API key."""
+    return Use("GET", STATUS, {"Authorization": f"Bearer {value}"})
+
+
+def grants(client_id: str, secret: str, **more: str) -> Use:
+    """A token request."""
+    form = {"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret, "scope": "all"}
+    return Use("POST", _TOKEN, dict(_FORM), urlencode({**form, **more}))
+
+
+def _present(desk: Desk | None, name: str, document: Document) -> Use:
+    """HaloITSM takes an assertion again and again, and wants the secret beside it."""
+    assert desk is not None
+    secret = desk.secrets[f"{name}-pair"].reveal()
+    value = document["client_assertion"]
+    return grants(document["client_id"], secret, client_assertion_type=BEARER, client_assertion=value)
+
+
+def _sign(desk: Desk | None, name: str, document: Document) -> Use:
+    """Sign as a consumer would, a new assertion every half minute."""
+    assert desk is not None
+    secret = next(desk.secrets[f"{name}{ending}"] for ending in ("-pair", "-keys") if f"{name}{ending}" in desk.secrets)
+    signed = _assertion(document["private_key"], document["kid"], document["client_id"], f"{desk.url}/auth/token")
+    return grants(document["client_id"], secret.reveal(), client_assertion_type=BEARER, client_assertion=signed)
+
+
+_SIGNED_FOR = 60.0  # seconds
+
+
+def _assertion(pem: str, kid: str, client_id: str, audience: str) -> str:
+    return _signed(pem, kid, client_id, audience, int(time.time() / _SIGNED_FOR * 2))
+
+
+@lru_cache(maxsize=256)
+def _signed(pem: str, kid: str, client_id: str, audience: str, half_minute: int) -> str:
+    now = int(time.time())
+    claims = {"iss": client_id, "sub": client_id, "aud": audience, "jti": str(uuid4())}
+    times = {"iat": now - 5, "exp": now + 2 * int(_SIGNED_FOR)}
+    return jwt.encode({**claims, **times}, pem, "PS256", {"kid": kid})
+
+
+def ask(wire: Wire, use: Use) -> tuple[int, bytes]:
+    """Status and body. Raises OSError or HTTPException."""
+    return wire.ask(use.method, use.path, use.headers, use.body)
+
+
+# --- what must be so at rest ----------------------------------------------------------------------------------------
+
+
+def hear(body: bytes) -> Iterator[tuple[str, str, str]]:
+    """What a change of an application tells the desk."""
+    try:
+        wishes = json.loads(body)
+    except ValueError:
+        return
+    for wish in wishes if isinstance(wishes, list) else []:
+        for name in {"clientSecret", "new_apikey1", "new_apikey2"} & set(wish):
+            yield str(wish["id"]), name, wish[name]
+
+
+def _application(world: World, name: str) -> dict[str, Any]:
+    """As the Application API shows it to its administrator."""
+    desk = _desk(world)
+    wire = Wire(desk.url)
+    login = grants(desk.clients[MANAGEMENT], desk.secrets[MANAGEMENT].reveal())
+    token = json.loads(ask(wire, login)[1])["access_token"]
+    path = f"/api/Application/{desk.numbers[name]}"
+    found = ask(wire, Use("GET", path, {"Authorization": f"Bearer {token}"}))[1]
+    wire.close()
+    return dict(json.loads(found))
+
+
+def _others_are_refused(world: World, name: str, document: Document, told: Told) -> list[str]:
+    """Of all that the desk was ever told for this credential, only what is published opens it."""
+    desk, kind = _desk(world), kind_of(world, name)
+    wire, wrong = Wire(desk.url), []
+    numbers = {desk.numbers[name + ending]: desk.clients[name + ending] for ending in kind.applications}
+    for number, what, value in sorted(told):
+        if number in numbers and (value, numbers[number]) != (document[kind.key], document["client_id"]):
+            use = grants(numbers[number], value) if what == "clientSecret" else opens(value)
+            if ask(wire, use)[0] == 200:
+                wrong.append(f"another {what} of application {number} is accepted")
+    wire.close()
+    return wrong
+
+
+def _api_key(world: World, name: str, document: Document, told: Told) -> list[str]:
+    slot = document["provider_id"].split("/")[1].removeprefix("new_")
+    shown = _application(world, name)
+    record = world.bao.call("GET", f"{world.mount}/data/rotator/journal/{name}")["data"]["data"]
+    made, known = shown[f"{slot}_date_generated"], record["current"]["token"]["serial"]
+    return [*([] if made == known else [f"{slot} was made at {made}, the journal says {known}"]),
+            *_others_are_refused(world, name, document, told)]  # fmt: skip
+
+
+def _blue_green(world: World, name: str, document: Document, told: Told) -> list[str]:
+    apart = [_application(world, name + ending) for ending in kind_of(world, name).applications]
+    active = [each["clientId"] for each in apart if not each["inactive"]]
+    wrong = [] if active == [document["client_id"]] else [f"active are {active}, published is {document['client_id']}"]
+    return wrong + _others_are_refused(world, name, document, told)
+
+
+def _only_key(world: World, name: str, document: Document, told: Told) -> list[str]:
+    key = load_pem_private_key(document["private_key"].encode(), None)
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    known = _application(world, f"{name}-pair")["public_key"]
+    return [] if known.strip() == public.strip() else ["the application knows another key than the published one"]
+
+
+def _only_key_of_the_set(world: World, name: str, document: Document, told: Told) -> list[str]:
+    kids = [each["kid"] for each in json.loads(_desk(world).jwks(f"{name}-keys").read_text())["keys"]]
+    key = load_pem_private_key(document["private_key"].encode(), None)
+    assert isinstance(key, RSAPrivateKey)
+    wrong = [] if kids == [document["kid"]] else [f"the set holds {kids}, published is {document['kid']}"]
+    return wrong + ([] if thumbprint(key) == document["kid"] else ["the published key is not what kid says"])
+
+
+def thumbprint(key: RSAPrivateKey) -> str:
+    """RFC 7638."""
+    numbers = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
+    text = json.dumps({name: numbers[name] for name in ("e", "kty", "n")}, separators=(",", ":"))
+    return urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
+
+
+# --- the table ------------------------------------------------------------------------------------------------------
+
+
+def _pair(desk: Desk, name: str) -> dict[str, Any]:
+    return {**desk.client(f"{name}-pair"), "probe": STATUS}
+
+
+def _application_keys(desk: Desk, name: str) -> dict[str, Any]:
+    return {"application": desk.numbers[name], "client_id": desk.clients[name], "probe": STATUS}
+
+
+def _one_secret(desk: Desk, name: str) -> dict[str, Any]:
+    return {"kind": "halo-client-secret", **_application_keys(desk, name), "scopes": ["all"]}
+
+
+KINDS = {
+    each.name: each
+    for each in (
+        Kind("halo-pat", "token", _read_own_record),
+        Kind(
+            "client-assertion",
+            "client_assertion",
+            _present,
+            lambda desk, name: {"kind": "client-assertion", **_pair(desk, name), "signing_key": {"file": str(desk.pair)},
+                                "lifetime": "2h", "every": "1h"},
+            ("-pair",),
+        ),
+        Kind(
+            "oauth-token",
+            "access_token",
+            lambda desk, name, document: opens(document["access_token"]),
+            lambda desk, name: {"kind": "oauth-token", **desk.client(name), "probe": STATUS, "lifetime": "1h",
+                                "every": "30m"},
+            ("",),
+        ),
+        Kind(
+            "halo-api-key",
+            "api_key",
+            lambda desk, name, document: opens(document["api_key"]),
+            lambda desk, name: {"kind": "halo-api-key", **_application_keys(desk, name)},
+            ("",),
+            faults=_api_key,
+        ),
+        Kind(
+            "halo-client-secret",
+            "client_secret",
+            lambda desk, name, document: grants(document["client_id"], document["client_secret"]),
+            _one_secret,
+            ("",),
+            overlap=False,
+            faults=_others_are_refused,
+        ),
+        Kind(
+            "halo-client-secret-pair",
+            "client_secret",
+            lambda desk, name, document: grants(document["client_id"], document["client_secret"]),
+            lambda desk, name: {
+                **_one_secret(desk, name),
+                "second_application": desk.numbers[f"{name}-second"],
+                "second_client_id": desk.clients[f"{name}-second"],
+                "retire": {"after": "1s"},
+            },
+            ("", "-second"),
+            faults=_blue_green,
+        ),
+        Kind(
+            "halo-assertion-key",
+            "private_key",
+            _sign,
+            lambda desk, name: {
+                "kind": "halo-assertion-key",
+                **_pair(desk, name),
+                "application": desk.numbers[f"{name}-pair"],
+                "bits": 2048,
+            },
+            ("-pair",),
+            overlap=False,
+            faults=_only_key,
+        ),
+        Kind(
+            "assertion-key",
+            "private_key",
+            _sign,
+            lambda desk, name: {
+                "kind": "assertion-key",
+                **desk.client(f"{name}-keys"),
+                "probe": STATUS,
+                "jwks_file": str(desk.jwks(f"{name}-keys")),
+                "jwks_cache": "2s",
+                "assertion_life": "1s",
+                "bits": 2048,
+            },
+            ("-keys",),
+            faults=_only_key_of_the_set,
+        ),
+    )
+}  # fmt: skip
