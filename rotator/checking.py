@@ -13,6 +13,7 @@ import anyio
 from rotator.app import App, connected, opened
 from rotator.clockwork import SystemClock
 from rotator.engine.rounds import proof
+from rotator.grants import transit_rights
 from rotator.hooks.fitness import look
 from rotator.logs import voice
 from rotator.ports import (
@@ -50,7 +51,7 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
     """Everything the daemon will do, tried or looked at. Nothing is left behind. Close it in the task that began it."""
     places = [each.place for each in settings.credentials.values()]
     async with connected(settings, SystemClock()) as session:
-        for finding in await preflight(Kv(session), places, longest_need(settings)):
+        for finding in await preflight(Kv(session), places, longest_need(settings), transit_rights(settings)):
             yield finding
     try:
         async with opened(settings) as app, aclosing(_targets(app)) as findings:
@@ -219,7 +220,7 @@ def _must(holds: bool, text: str) -> str:
 async def refuse_unfit(app: App) -> None:
     """Raises Refused when Vault would not keep our promises, with every reason."""
     places = [each.place for each in app.settings.credentials.values()]
-    findings = await preflight(app.kv, places, longest_need(app.settings))
+    findings = await preflight(app.kv, places, longest_need(app.settings), transit_rights(app.settings))
     for finding in findings:
         if finding.level is Level.WARNING:
             voice.warn("vault.doubted", subject=finding.subject, said=finding.text, remedy=finding.remedy)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from itertools import chain
 
 import msgspec
 
+from rotator.providers import kind_of
 from rotator.rotation.reference import SecretRef, Source
 from rotator.settings import Settings
 from rotator.wiring import place_of
@@ -38,7 +40,7 @@ _META = "The installation's lineage and fingerprint key, made once."
 _REFERRED = "Secrets that the settings refer to: minters, client secrets, keys."
 _KEPT = "Documents that providers keep for others: JWK Sets, refresh tokens."
 _KEPT = "Documents that are read and written beside the published ones: public keys, refresh tokens."
-_TRANSIT = "Signing keys that stay in Transit: look at the public half, sign."
+_TRANSIT = "Signing keys that stay in Transit: look at the public half, sign; make a version of those that are rotated."
 _FLIGHT = "The pre-flight's table of what this policy lacks."
 _SELF = 'Its own token: tell "dead" from "not allowed", renew it, end it at shutdown.'
 _WHOLE_FOLDERS = (_JOURNAL, _STAGED, _NODE)
@@ -89,6 +91,7 @@ def _all(settings: Settings) -> Iterator[Grant]:
     yield Grant(f"{vault.mount}/data/{vault.prefix}/meta", ("create", "read"), _META)
     for key, value in entries(settings):
         yield from _named(settings, key, value)
+    yield from _rotated_in_transit(settings)
     yield Grant("sys/capabilities-self", _UPDATE, _FLIGHT)
     yield Grant("auth/token/lookup-self", _READ, _SELF)
     yield Grant("auth/token/renew-self", _UPDATE, _SELF)
@@ -106,6 +109,20 @@ def _named(settings: Settings, key: str, value: SecretRef | str) -> Iterator[Gra
     elif isinstance(value, SecretRef) and value.source is Source.VAULT:
         kept = key == "refresh_token"  # each use replaces it
         yield Grant(_document(settings, value), _WRITE if kept else _READ, _KEPT if kept else _REFERRED)
+
+
+def _rotated_in_transit(settings: Settings) -> Iterator[Grant]:
+    for each in settings.credentials.values():
+        path = str(each.options.get("transit_key", ""))
+        if path and kind_of(each.kind).key_in_transit:
+            mount, _, name = path.rpartition("/")
+            yield Grant(f"{mount}/keys/{name}/rotate", _UPDATE, _TRANSIT)
+
+
+def transit_rights(settings: Settings) -> dict[str, frozenset[str]]:
+    """What the daemon needs to do in Transit, by path; for the look before any work."""
+    named = (_named(settings, key, value) for key, value in entries(settings) if key == "transit_key")
+    return {each.path: frozenset(each.capabilities) for each in (*chain(*named), *_rotated_in_transit(settings))}
 
 
 def _document(settings: Settings, ref: SecretRef) -> str:

@@ -66,6 +66,10 @@ class Keychain:
         mount, _, name = key.rpartition("/")
         return TransitKey(self._kv.session, name, mount)
 
+    def versions(self, key: str) -> TransitKey:
+        """The same key, to make versions of it."""
+        return self.transit(key)
+
     def shelf(self, path: str) -> VaultShelf:
         """A document that a provider keeps: "mount/path"."""
         return VaultShelf(self._kv, place_of(SecretRef(Source.VAULT, path), self._settings()))

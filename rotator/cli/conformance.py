@@ -11,7 +11,7 @@ import click
 from rotator.cli import shell
 
 if TYPE_CHECKING:
-    from rotator.conformance.rule import Row
+    from rotator.conformance.verdict import Row
     from rotator.settings import Settings
 
 _COLOURS = {"passed": "green", "failed": "red", "not applicable": "cyan"}

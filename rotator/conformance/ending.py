@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rotator.conformance.heard import words
 from rotator.conformance.kit import Kit
-from rotator.conformance.rule import BrokenRule, must
+from rotator.conformance.verdict import BrokenRule, must
 from rotator.ports import Accepted, Outcome, Refused, Rejected
 from rotator.rotation.record import Token
 

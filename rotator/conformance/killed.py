@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 from rotator.conformance import killing
 from rotator.conformance.killing import Campaign
 from rotator.conformance.kit import Kit
-from rotator.conformance.rule import must
+from rotator.conformance.verdict import must
 
 _SHOWN = 3  # of what broke one promise
 _runs: WeakKeyDictionary[Kit, Campaign] = WeakKeyDictionary()

@@ -13,7 +13,7 @@ from secrets import token_hex, token_urlsafe
 from rotator.conformance.heard import Heard, words
 from rotator.conformance.kit import Kit
 from rotator.conformance.memory import MemoryJournal, MemoryStore, MemoryVault
-from rotator.conformance.rule import NotApplicable
+from rotator.conformance.verdict import NotApplicable
 from rotator.engine.bench import Edges
 from rotator.engine.lease import Leases
 from rotator.engine.visit import Visitor

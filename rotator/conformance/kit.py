@@ -14,7 +14,7 @@ from itertools import count
 from secrets import token_hex
 
 from rotator.conformance.heard import Heard, Memory, words
-from rotator.conformance.rule import BrokenRule, NotApplicable
+from rotator.conformance.verdict import BrokenRule, NotApplicable
 from rotator.ports import (
     Accepted,
     Capabilities,

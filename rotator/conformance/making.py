@@ -9,7 +9,7 @@ import msgspec
 
 from rotator.conformance.heard import words
 from rotator.conformance.kit import Kit
-from rotator.conformance.rule import BrokenRule, NotApplicable, must
+from rotator.conformance.verdict import BrokenRule, NotApplicable, must
 from rotator.ports import Accepted, Duplicate, Fault, Refused, Rejected
 from rotator.rotation.names import mint_name
 from rotator.rotation.record import Token

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from time import perf_counter
 
 import anyio
 
 from rotator.conformance import ending, killed, making, trouble
 from rotator.conformance.kit import Kit
-from rotator.conformance.rule import BrokenRule, NotApplicable, Row, Rule, Verdict
+from rotator.conformance.verdict import BrokenRule, NotApplicable, Row, Verdict
 from rotator.ports import Capabilities, Fault
 
 _LONGEST = 900.0  # seconds for one rule, by a real clock
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One promise. `spared`: why it does not apply to what can do this; empty when it does."""
+
+    name: str
+    promise: str
+    check: Callable[[Kit], Awaitable[None]]
+    spared: Callable[[Capabilities], str] = lambda can: ""
 
 
 def _if(capability: str, why: str) -> Callable[[Capabilities], str]:

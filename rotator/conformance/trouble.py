@@ -11,7 +11,7 @@ import anyio
 
 from rotator.conformance.heard import words
 from rotator.conformance.kit import TICK, Kit
-from rotator.conformance.rule import NotApplicable, must
+from rotator.conformance.verdict import NotApplicable, must
 from rotator.ports import Accepted, Duplicate, Fault
 
 _SHARES = (0.2, 0.4, 0.6, 0.8)  # of the time that the call takes when it is left in peace

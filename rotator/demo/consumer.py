@@ -1,4 +1,4 @@
-"""Owns an independent consumer: it reads its secrets from Vault with a read-only login and uses them on Halo.
+"""Owns an independent consumer: it reads its secrets from Vault with a read-only login and uses them on their targets.
 
 It knows nothing of rotations. What it saw is counted here; the judgement is proof.py's.
 """
@@ -8,6 +8,9 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from rotator.rotation.secret import Secret
 from rotator.sandbox.openbao import OpenBaoError
@@ -18,16 +21,18 @@ _PAUSE = 0.1  # seconds
 
 
 class Consumer:
-    """Reads each consumer path in turn, some ten times a second, and calls Halo with what it finds.
+    """Reads each consumer path in turn, some ten times a second, and uses what it finds on the target.
 
-    `refused` counts values that Halo refused while they were still the newest on their path; `unread` counts reads
+    `refused` counts values that were refused while they were still the newest on their path; `unread` counts reads
     that Vault did not answer with a value. A refused value that was replaced meanwhile is read again, as any
-    consumer would do, and does not count as a probe.
+    consumer would do, and does not count as a probe. `cut_off` holds the times of refusals while it looks `closely`.
     """
 
     def __init__(self, world: World) -> None:
         self._world = world
         self.probes = self.refused = self.unread = 0
+        self.cut_off: list[float] = []
+        self._only = ""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._consume, daemon=True)
         login = world.bao.approle("consumer", _POLICY.format(mount=world.mount))
@@ -44,25 +49,44 @@ class Consumer:
         if self._thread.ident:
             self._thread.join(15)
 
+    @contextmanager
+    def closely(self, name: str) -> Iterator[None]:
+        """Use this one only, again and again without a pause; its refusals are counted by themselves."""
+        self._only = name
+        try:
+            yield
+        finally:
+            self._only = ""
+
+    @property
+    def apart(self) -> float:
+        """Seconds from the first to the last refusal of what it looked at closely."""
+        return self.cut_off[-1] - self.cut_off[0] if self.cut_off else 0.0
+
     def _consume(self) -> None:
         for name in itertools.cycle(self._world.credentials):
             if self._stop.is_set():
                 return
-            self._probe(name)
-            time.sleep(_PAUSE)
+            only = self._only
+            self._probe(only or name, self.cut_off if only else None)
+            time.sleep(0 if only else _PAUSE)
 
-    def _probe(self, name: str) -> None:
+    def _probe(self, name: str, cut_off: list[float] | None) -> None:
         try:
-            value = self._read(name)
-            accepted = self._world.halo.accepts(value)
-            if not accepted and not self._read(name).matches(value):
+            version, published = self._read(name)
+            accepted, at = self._world.answers(published) == 200, time.monotonic()
+            if not accepted and self._read(name)[0] != version:
                 return
         except (OpenBaoError, KeyError, OSError):
             self.unread += 1
             return
         self.probes += 1
-        self.refused += not accepted
+        if not accepted and cut_off is not None:
+            cut_off.append(at)
+        elif not accepted:
+            self.refused += 1
 
-    def _read(self, name: str) -> Secret:
+    def _read(self, name: str) -> tuple[int, dict[str, Any]]:
         place = f"{self._world.mount}/data/{self._world.credentials[name]['path']}"
-        return Secret(self._world.bao.call("GET", place, token=self._token)["data"]["data"]["token"])
+        document = self._world.bao.call("GET", place, token=self._token)["data"]
+        return document["metadata"]["version"], document["data"]

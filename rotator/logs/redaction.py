@@ -21,6 +21,7 @@ _LONG, _WINDOW, _STRIDE = 12, 8, 4
 _REMEMBERED = 64  # secrets
 _SHORTEST = 5  # a shorter secret would blot out half of all words; such a one is covered by its type only
 
+_SCHEME = re.compile(r"\Ahttps?://(?=.)")
 _SHAPES = re.compile(
     r"""pat_ey[\w.=-]*                                                  # a Halo CMS personal access token
     | \bhv[sbr]\.[\w-]{8,}                                              # Vault and OpenBao tokens
@@ -106,6 +107,7 @@ def _windows(form: str) -> Iterator[str]:
 
 def _forms(value: str) -> set[str]:
     """How a value may be written down, each form at least as long as a secret must be to be told from a word."""
+    value = _SCHEME.sub("", value)  # of a secret address: else every address would be blotted out
     lines = [line for line in value.splitlines() if len(line) >= _LONG] if "\n" in value else []
     forms = {
         form

@@ -1,22 +1,22 @@
-"""Owns key pairs whose public half lies in a JWK Set: made, joined to it, proven, and taken out again.
+"""Owns key pairs whose public half lies in a JWK Set: joined to it, proven, and taken out again.
 
 Consumers sign for themselves, so that nothing published is used up, however often and by however many. The set is kept
-in jwks_places.py; when a server has read it anew is left to settings (`jwks_cache`) and to the engine, which waits.
+in jwks_places.py, pairs come from key_pairs.py; when a server has read the set anew is left to settings (`jwks_cache`)
+and to the engine, which waits.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from anyio import to_thread
-
 from rotator.ports import Capabilities, Inspection, Minted, Outcome, Refused, Rejected, Transient, Unknown, Verdict
 from rotator.providers.jwks import MARK, KeySet
 from rotator.providers.jwks_places import places_of
+from rotator.providers.key_pairs import pairs_of
 from rotator.providers.oauth_answer import Denied, missing_scopes
 from rotator.providers.oauth_keys import AssertionKeyKeys
 from rotator.providers.oauth_site import OAuthSite
-from rotator.providers.signing import Algorithm, LocalSigner, PublicKey, make_key, public_jwk, public_key
+from rotator.providers.signing import Algorithm, public_jwk, public_key
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
@@ -32,6 +32,7 @@ class AssertionKey:
         self._site = site
         self._options = options
         self._places = places_of(options, site)
+        self._pairs = pairs_of(options, site)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -42,22 +43,27 @@ class AssertionKey:
     async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
         """Make a key pair; nobody hears of it yet."""
         client, keys = self._options, self._site.keys
-        pem = await to_thread.run_sync(make_key, Algorithm(client.algorithm), client.bits)
-        _, key = await _opened(pem)
+
+        async def seen() -> set[str]:
+            return {each.id for each in spared}.union(*[(await place.read()).kids() for place in self._places])
+
+        value = await self._pairs.new(seen)
+        pair = await self._pairs.opened(value)
         beside = {
-            "kid": key.thumbprint,
+            **pair.beside,
+            "kid": pair.thumbprint,
             "algorithm": client.algorithm,
             "client_id": client.client_id,
             "iss": client.assertion_issuer or client.client_id,
             "aud": keys.aud,
             "token_url": keys.endpoint + keys.query,
         }
-        return Minted(Token(key.thumbprint, name, "", self._site.clock.now(), expires_at), pem, beside)
+        return Minted(Token(pair.thumbprint, name, "", self._site.clock.now(), expires_at), value, beside)
 
     async def install(self, minted: Minted) -> Token:
         """Let the public key join the set, beside all others."""
-        _, key = await _opened(minted.secret)
-        jwk = {**public_jwk(key, Algorithm(self._options.algorithm)), MARK: minted.token.name}
+        pair = await self._pairs.opened(minted.secret)
+        jwk = {**public_jwk(public_key(pair.pem), Algorithm(self._options.algorithm)), MARK: minted.token.name}
         for place in self._places:
             await place.change(lambda keys: keys.having(jwk))
         return minted.token
@@ -72,13 +78,14 @@ class AssertionKey:
     async def verify(self, token: Token, secret: Secret) -> Verdict:
         """Exchange an assertion that this key signed, and make the test call with what it yields."""
         try:
-            signer, key = await _opened(secret)
+            pair = await self._pairs.opened(secret)
+            own = pair.thumbprint == token.id
         except Refused as fault:
             return Rejected(fault.reason, final=True)
-        if key.thumbprint != token.id:
+        if not own:
             return Rejected("the key belongs to another token", final=True)
         try:
-            granted = await self._site.exchange(self._options, await self._site.vouched(self._options, signer))
+            granted = await self._site.exchange(self._options, await self._site.vouched(self._options, pair.signer))
         except Denied as refusal:
             return Rejected(refusal.reason, final=refusal.error in _FINAL)
         except (Transient, Refused) as fault:
@@ -92,7 +99,8 @@ class AssertionKey:
         return Inspection(exists=await self._listed(token))
 
     async def revoke(self, token: Token) -> Outcome:
-        """Take the public key out of the set."""
+        """Take the public key out of the set. A version of a Transit key stays there, and is never used again."""
+        await self._pairs.spend(token.id)
 
         def leave(keys: KeySet) -> KeySet:
             return keys.without(token.id)
@@ -105,12 +113,15 @@ class AssertionKey:
         raise Refused("a key that has left the set cannot be brought back")
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
-        """Whether an assertion that it signed is refused; without the secret, whether the set has it no more."""
+        """Whether an assertion that it signed is refused; where we cannot sign, whether the set has it no more."""
         if await self._listed(token):
             return False
         if secret is None:
             return True
-        signer, _ = await _opened(secret)
+        try:
+            signer = (await self._pairs.opened(secret)).signer
+        except Refused:  # trimmed in Transit, or from before the settings changed
+            return True
         try:
             await self._site.exchange(self._options, await self._site.vouched(self._options, signer))
         except Denied as refusal:
@@ -119,9 +130,3 @@ class AssertionKey:
 
     async def _listed(self, token: Token) -> bool:
         return any([token.id in await place.read() for place in self._places])
-
-
-async def _opened(pem: Secret) -> tuple[LocalSigner, PublicKey]:
-    """Raises Refused for what is no private key."""
-    signer = await to_thread.run_sync(LocalSigner, pem)
-    return signer, public_key(await signer.public_pem())

@@ -11,6 +11,7 @@ from rotator.rotation.reference import SecretRef
 from rotator.rotation.secret import Secret
 
 if TYPE_CHECKING:
+    from rotator.providers.key_pairs import VersionedKey
     from rotator.providers.signing import Signer
 
 
@@ -64,6 +65,10 @@ class Keyring(Protocol):
 
     def transit(self, key: str) -> Signer:
         """A signer whose key stays in Vault: "mount/name"."""
+        ...
+
+    def versions(self, key: str) -> VersionedKey:
+        """The same key, to make versions of it."""
         ...
 
     def shelf(self, path: str) -> Shelf:

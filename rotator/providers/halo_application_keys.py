@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import msgspec
 
-from rotator.providers.oauth_keys import ClientKeys
+from rotator.providers.oauth_keys import ClientKeys, unfit_in_transit
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # RFC 9110, section 5.6.2
 _PREFIX = re.compile(r"(?:[!-~]+ ?)?")
@@ -84,17 +84,22 @@ class ClientSecretKeys(ApplicationKeys, frozen=True, kw_only=True, forbid_unknow
 
 
 class HaloAssertionKeyKeys(ApplicationKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The key pair of a client that signs assertions. With `client_secret`, both go into the proof."""
+    """The key pair of a client that signs assertions. With `client_secret`, both go into the proof.
 
-    bits: int = 3072  # of an RSA key
+    With `transit_key`, pairs are versions of a Transit key of the credential's own: see `AssertionKeyKeys`.
+    """
+
+    bits: int = 3072  # of an RSA key; in Transit 2048, 3072 or 4096
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _without(self, "signing_key", "transit_key", why="the key pair is made, not given")
+        _without(self, "signing_key", why="the key pair is made, not given")
         if self.kid not in ("thumbprint", "none") or self.x5t != "none":
             raise ValueError('kid is "thumbprint" or "none", and x5t stays as it is: a new key needs a name of its own')
         if not 2048 <= self.bits <= 4096:
             raise ValueError("bits is from 2048 to 4096: Halo keeps 2000 characters of a public key")
+        if trouble := unfit_in_transit(self.transit_key, self.bits):
+            raise ValueError(trouble)
 
 
 def _without(keys: ApplicationKeys, *names: str, why: str) -> None:

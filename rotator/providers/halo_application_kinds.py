@@ -52,7 +52,9 @@ def _claims(credential: Credential) -> frozenset[str]:
     """The slots that nobody else may write. Of two that take turns, one is switched off: they are its own, whole."""
     options = _options(credential)
     fields = _EVERYTHING if options.second_client_id else _FIELDS[credential.kind]
-    return frozenset(f"{slot.field} of {slot.client_id} on {credential.target}" for slot in options.places(*fields))
+    slots = {f"{slot.field} of {slot.client_id} on {credential.target}" for slot in options.places(*fields)}
+    own = credential.kind == "halo-assertion-key" and options.transit_key
+    return frozenset(slots | ({f"Transit key {options.transit_key}"} if own else set()))
 
 
 def _cuts(options: Any) -> bool:
@@ -108,7 +110,7 @@ def _kind(name: str, key: str, **more: Any) -> Kind:
         options=_SHAPES[name],
         open=open_oauth,
         bind=_bind,
-        unbaked=UNBAKED,
+        unbaked=UNBAKED - more.pop("baked", frozenset()),
         warnings=_warnings,
         misfits=_misfits,
         minter=False,
@@ -123,5 +125,11 @@ def _kind(name: str, key: str, **more: Any) -> Kind:
 APPLICATION_KINDS: dict[str, Kind] = {
     "halo-api-key": _kind("halo-api-key", "api_key"),
     "halo-client-secret": _kind("halo-client-secret", "client_secret", lifetime=None),
-    "halo-assertion-key": _kind("halo-assertion-key", "private_key", lifetime=None),
+    "halo-assertion-key": _kind(
+        "halo-assertion-key",
+        "private_key",
+        key_in_transit="public_key",
+        baked=frozenset({"transit_key"}),  # where pairs come from, not only who signs
+        lifetime=None,
+    ),
 }

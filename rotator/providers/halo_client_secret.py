@@ -31,7 +31,7 @@ class ClientSecret(ClientValue):
             raise NeedsPerson(words.generate(self.choose(spared), "the client secret"))
         return await super().mint(name, expires_at, spared)
 
-    async def new(self) -> Secret:
+    async def new(self, spared: tuple[Token, ...]) -> Secret:
         """See `ClientValue.new`."""
         return new_value()
 

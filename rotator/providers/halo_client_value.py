@@ -37,7 +37,7 @@ class ClientValue(Slotted):
         slot = self.choose(spared)
         if self._api.allowed:
             await self.ready(slot)
-        return await self.minted(slot, name, await self.new())
+        return await self.minted(slot, name, await self.new(spared))
 
     async def receive(
         self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...] = ()
@@ -79,8 +79,8 @@ class ClientValue(Slotted):
         return Outcome.DONE
 
     @abstractmethod
-    async def new(self) -> Secret:
-        """A fresh value."""
+    async def new(self, spared: tuple[Token, ...]) -> Secret:
+        """A fresh value, none of the `spared`."""
 
     @abstractmethod
     async def minted(self, slot: Slot, name: str, secret: Secret) -> Minted:

@@ -42,6 +42,10 @@ class KeySet:
         named = {str(each.get("kid", "")): str(each.get(MARK, "")) for each in self.keys}
         return {kid: name for kid, name in named.items() if kid and name and begins(name, prefix)}
 
+    def kids(self) -> set[str]:
+        """The `kid` of every key that has one."""
+        return {str(each["kid"]) for each in self.keys if each.get("kid")}
+
     def __contains__(self, kid: object) -> bool:
         return any(each.get("kid") == kid for each in self.keys)
 

@@ -81,6 +81,7 @@ class Kind:
     minter: bool = True  # whether one identity mints for all credentials of a target
     expires: bool = False  # its tokens end by their date alone, so there is no grace to grant
     key: str = "token"  # under which its value is published, unless settings say otherwise
+    key_in_transit: str = ""  # the same, where its options have a `transit_key` that each rotation makes a version of
     lifetime: timedelta | None = timedelta(days=90)  # unless settings say otherwise
     grace: Callable[[Any], timedelta] = _none  # by its options: how long consumers need a predecessor at least
     spread: Callable[[Any], timedelta] = _none  # by its options: how long the target may go on with what it read

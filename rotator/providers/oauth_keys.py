@@ -20,6 +20,7 @@ _LONGEST = timedelta(hours=24)  # of an assertion's life; no server was found th
 _SLOTS = 64  # of a pool
 _SCOPE = re.compile(r"[!#-\[\]-~]+")  # RFC 6749, section 3.3
 _PATH = re.compile(r"/(?!/)[!-\"$-~]*")
+_TRANSIT_BITS = (2048, 3072, 4096)  # of its RSA keys
 _TRANSIT = re.compile(r"[A-Za-z0-9._/-]+/[A-Za-z0-9._-]+")
 
 
@@ -159,18 +160,27 @@ class AssertionKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class AssertionKeyKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A key pair: the private half for consumers that sign for themselves, the public half for a JWK Set."""
+    """A key pair: the private half for consumers that sign for themselves, the public half for a JWK Set.
+
+    With `transit_key` = "transit/crm", each rotation makes a version of that key, which never leaves Vault, and consumers
+    ask Transit to sign with that version. The key is this credential's own, since others that sign with it would follow
+    its newest version. Old versions stay; consumers can use none that the set has lost. To trim them, keep from the
+    predecessor's on: `bao write transit/keys/crm/config min_decryption_version=N min_encryption_version=N`, then
+    `bao write transit/keys/crm/trim min_available_version=N`.
+    """
 
     jwks_file: str = ""  # where a web server hands the set out; and, or ...
     jwks: str = ""  # ... "secret/apps/crm/jwks": a Vault document with the set under the key `jwks`
     jwks_cache: timedelta = timedelta(hours=1)  # a server may go on with a set that it read so long ago
     assertion_life: timedelta = timedelta(minutes=5)  # of what consumers sign, at most
-    bits: int = 3072  # of an RSA key
+    bits: int = 3072  # of an RSA key; in Transit 2048, 3072 or 4096
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.signing_key or self.transit_key:
-            raise ValueError("signing_key and transit_key do not belong here: the key pair is made, not given")
+        if self.signing_key:
+            raise ValueError("signing_key does not belong here: the key pair is made, not given")
+        if trouble := unfit_in_transit(self.transit_key, self.bits):
+            raise ValueError(trouble)
         if self.kid != "thumbprint" or self.x5t != "none":
             raise ValueError("kid and x5t stay as they are: each new key needs a name of its own, its thumbprint")
         if not self.jwks_file and not self.jwks:
@@ -208,6 +218,12 @@ class AccessTokenKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError('grant = "refresh_token" and the key refresh_token go together')
         if self.refresh_token is not None and self.refresh_token.source is not Source.VAULT:
             raise ValueError("refresh_token is kept in Vault, since each use may replace it: {vault = ...}")
+
+
+def unfit_in_transit(transit_key: str, bits: int) -> str:
+    """Why Transit makes no such key, or nothing."""
+    known = ", ".join(map(str, _TRANSIT_BITS))
+    return f"bits is one of {known} where transit_key is set" if transit_key and bits not in _TRANSIT_BITS else ""
 
 
 UNBAKED = frozenset(  # what changes no assertion, no token and no key

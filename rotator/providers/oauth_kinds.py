@@ -60,6 +60,12 @@ def _bind_assertion_key(site: Site, credential: Credential) -> Provider:
     return AssertionKey(site, msgspec.convert(dict(credential.options), AssertionKeyKeys))
 
 
+def _claims(credential: Credential) -> frozenset[str]:
+    """The Transit key that it makes versions of: another credential would take them for its own."""
+    key = credential.options.get("transit_key")
+    return frozenset({f"Transit key {key}"} if key else ())
+
+
 def _assertion_misfits(credential: Credential, keys: TargetKeys, longest: timedelta) -> str:
     assert isinstance(keys, OAuthTargetKeys)
     return misfits(keys, msgspec.convert(dict(credential.options), AssertionKeys), credential.lifetime, longest)
@@ -121,6 +127,8 @@ OAUTH_KINDS: dict[str, Kind] = {
         warnings=_oauth_warnings,
         minter=False,
         key="private_key",
+        key_in_transit="public_key",
+        claims=_claims,
         lifetime=None,
         grace=lambda options: options.assertion_life,
         spread=lambda options: options.jwks_cache,

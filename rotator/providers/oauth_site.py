@@ -18,6 +18,7 @@ from rotator.providers import oauth_control, oauth_trial
 from rotator.providers.assertion import ASSERTION_TYPE, Assertion, Form, draft, signed
 from rotator.providers.auth import Auth, Bearer, Keyring, Minter, Shelf
 from rotator.providers.http import Answer, Broken, Http, Unsendable
+from rotator.providers.key_pairs import VersionedKey
 from rotator.providers.oauth_answer import Denied, Granted, granted, judged
 from rotator.providers.oauth_keys import (
     AccessTokenKeys,
@@ -88,6 +89,10 @@ class OAuthSite:
     def shelf(self, path: str) -> Shelf:
         """A document in Vault that is kept for others."""
         return self._keyring.shelf(path)
+
+    def versions(self, key: str) -> VersionedKey:
+        """A key of Transit, to make versions of it."""
+        return self._keyring.versions(key)
 
     async def present_key(self, client: ClientKeys) -> PublicKey:
         """The public half of the key that would sign now."""

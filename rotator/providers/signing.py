@@ -32,6 +32,7 @@ from rotator.ports import Refused
 from rotator.rotation.secret import Secret
 
 FEWEST_BITS = 2048  # RFC 7518, sections 3.3 and 3.5
+_BEGIN, _END = "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"  # RFC 7468, section 13
 _RSA, _EC = ("e", "kty", "n"), ("crv", "kty", "x", "y")  # what makes a key, by RFC 7638
 
 
@@ -92,6 +93,13 @@ class LocalSigner:
         check_fit(Algorithm(algorithm), self._key.public_key())
         signer: Any = get_algorithm_by_name(algorithm)
         return bytes(signer.sign(message, self._key))
+
+
+def public_text(value: Secret) -> str | None:
+    """The value itself, when it is a public key in PEM and nothing else."""
+    text = value.reveal().strip()
+    alone = text.startswith(_BEGIN) and text.endswith(_END) and text.count("-----BEGIN") == 1
+    return text if alone else None
 
 
 @lru_cache(maxsize=1024)

@@ -147,11 +147,17 @@ def _put_on_hold(record: Record, event: ev.PutOnHold) -> Record:
 
 
 def _released(record: Record, event: ev.Released) -> Record:
-    """The person has looked, and that clears the reason: the mint budget begins anew, a predecessor in use may go."""
+    """The person has looked, and that clears the reason: the mint budget begins anew, a predecessor in use may go.
+
+    Where an old value could not be put back because Vault has lost it, only a new one helps: it is due at once.
+    """
     reason, phase = (record.held.reason, record.held.phase) if record.held else (None, Phase.SETTLED)
+    lost = reason is HoldReason.FOREIGN_WRITE and phase is Phase.REJECTED
     return replace(
         record,
-        phase=phase,
+        phase=Phase.SETTLED if lost else phase,
+        candidate=None if lost else record.candidate,
+        refused_at=event.at if lost else record.refused_at,
         held=None,
         failures=0,
         given_up=0,

@@ -9,16 +9,20 @@ import json
 import secrets
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from rotator.rotation.secret import Secret
+from rotator.sandbox.itsm.token_endpoint import BEARER
 
 MANAGEMENT = "management"
 TENANT = "sandbox"
@@ -29,11 +33,12 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 class Desk:
     """A HaloITSM in a process. Each application's secret is in a file that settings can name."""
 
-    def __init__(self, folder: Path, *applications: str, rules: str = "halo") -> None:
+    def __init__(self, folder: Path, *applications: str, rules: str = "halo", token_life: float = 3600.0) -> None:
         """`applications` are names; one whose name ends in `-keys` proves itself with a key of its set, too, one in
         `-pair` with the key in the file `pair`."""
         self.folder = folder
         self.rules = rules
+        self.token_life = token_life  # seconds
         self.url = ""
         self.clients: dict[str, str] = {}  # client ids by name
         self.numbers: dict[str, str] = {}  # ids in the Application API by name
@@ -51,7 +56,7 @@ class Desk:
         seed.write_text(json.dumps({"applications": planted}))
         seed.chmod(0o600)
         command = [sys.executable, "-m", "rotator.sandbox.halo_itsm", "--rules", self.rules, "--calls", "0"]
-        command += ["--jwks-cache", f"{JWKS_CACHE:g}"]
+        command += ["--jwks-cache", f"{JWKS_CACHE:g}", "--token-life", f"{self.token_life:g}"]
         with (self.folder / "desk.log").open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 (our own module)
                 [*command, "--tenant", TENANT, "--seed-file", str(seed)],
@@ -106,9 +111,21 @@ class Desk:
 
     def opens(self, token: Secret) -> bool:
         """Whether an access token or an API key opens a guarded path now."""
-        request = urllib.request.Request(f"{self.url}/api/Status")  # noqa: S310 (loopback http is meant)
-        request.add_header("Authorization", f"Bearer {token.reveal()}")
-        return self._answer(request) == 200
+        return self._read(token) == 200
+
+    def answers(self, published: Mapping[str, Any]) -> int:
+        """The status that a consumer gets who uses what is published for it: an access token, an API key, a client
+        secret, or a private key, with which it signs for itself."""
+        for key in ("access_token", "api_key"):
+            if key in published:
+                return self._read(Secret(published[key]))
+        form = {"grant_type": "client_credentials", "client_id": published["client_id"], "scope": "all"}
+        if "private_key" in published:
+            name = next(name for name, each in self.clients.items() if each == form["client_id"])
+            proof = {"client_secret": self.secrets[name].reveal(), **_assertion(published)}
+        else:
+            proof = {"client_secret": published["client_secret"]}
+        return self._post(f"/auth/token?tenant={TENANT}", {**form, **proof})
 
     def fault(self, **rule: Any) -> None:
         """Put a rule of the fault panel in force."""
@@ -120,6 +137,11 @@ class Desk:
     def _post(self, path: str, form: dict[str, str]) -> int:
         return self._answer(urllib.request.Request(self.url + path, urllib.parse.urlencode(form).encode()))  # noqa: S310
 
+    def _read(self, token: Secret) -> int:
+        request = urllib.request.Request(f"{self.url}/api/Status")  # noqa: S310 (loopback http is meant)
+        request.add_header("Authorization", f"Bearer {token.reveal()}")
+        return self._answer(request)
+
     def _answer(self, request: urllib.request.Request) -> int:
         try:
             with _OPENER.open(request, timeout=10) as answer:
@@ -127,6 +149,16 @@ class Desk:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code
+
+
+def _assertion(published: Mapping[str, Any]) -> dict[str, str]:
+    """One made by a consumer of a published private key."""
+    pem, life = str(published["private_key"]).encode(), 30  # seconds
+    key = serialization.load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)  # or each use takes 80 ms
+    now, client = int(time.time()), published["client_id"]
+    claims = {"iss": published["iss"], "sub": client, "aud": published["aud"], "iat": now, "exp": now + life}
+    token = jwt.encode({**claims, "jti": secrets.token_hex(8)}, key, published["algorithm"], {"kid": published["kid"]})  # type: ignore[arg-type]  # RSA and EC are what is published
+    return {"client_assertion": token, "client_assertion_type": BEARER}
 
 
 def _key_pair(path: Path) -> str:

@@ -106,7 +106,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="makes even-odds faults repeatable")
     parser.add_argument("--seed-file", type=Path, help="JSON file with the first applications")
     chosen = parser.parse_args()
-    model = {"tenant": chosen.tenant, "calls": chosen.calls, "token_life": chosen.token_life}
+    model: dict[str, Any] = {"tenant": chosen.tenant, "calls": chosen.calls, "token_life": chosen.token_life}
     itsm = HaloItsm(chosen.rules, seed=chosen.seed, port=chosen.port, **model)
     itsm.model.change(jwks_cache=chosen.jwks_cache)
     if chosen.seed_file:

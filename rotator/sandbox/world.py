@@ -19,6 +19,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, Self
@@ -115,12 +116,14 @@ class World:
         storage: Storage = Storage.MEMORY,
         mount: str = "secret",
         applications: tuple[str, ...] = (),
+        token_life: float = 3600.0,
     ) -> None:
-        """`applications`: those of a sandbox HaloITSM beside it, see desk.py; none: there is no HaloITSM."""
+        """`applications`: those of a sandbox HaloITSM beside it, see desk.py; none: there is no HaloITSM. Its access
+        tokens live for `token_life` seconds."""
         self.folder = Path(tempfile.mkdtemp(prefix="rotator-world-"))
         self.bao = OpenBao(storage)
         self.halo = Halo(self.folder, version)
-        self.desk = Desk(self.folder, *applications) if applications else None
+        self.desk = Desk(self.folder, *applications, token_life=token_life) if applications else None
         self.mount = mount
         self.vault_address = ""  # what the daemon is told; a test may put a proxy in between
         self.halo_url = ""
@@ -182,6 +185,12 @@ class World:
         path: Path = self.folder / sections.get("file", {}).get("name", "rotator.toml")
         path.write_text(to_toml(document))
         return path
+
+    def answers(self, published: Mapping[str, Any]) -> int:
+        """The status that a consumer gets who uses what is published for it, on either target."""
+        if self.desk and "token" not in published:
+            return self.desk.answers(published)
+        return self.halo.call("GET", _PATS, token=Secret(published["token"]))[0]
 
     def published(self, name: str, key: str = "token") -> Secret:
         """The value on the consumer path. Raises OpenBaoError (404) when there is none."""

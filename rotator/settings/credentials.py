@@ -93,7 +93,7 @@ def read_credential(section: Section, name: str, known: Known, defaults: Section
         kind=kind.name if kind else "",
         target=target,
         place=Place(section.take("mount", vault_path, known.mount), section.need("path", vault_path, "", '"apps/…"')),
-        key=section.take("key", _key, kind.key if kind else "token"),
+        key=section.take("key", _key, _usual_key(kind, options)),
         schedule=schedule,
         lifetime=lifetime,
         retire=read_retirement(section, kind, options),
@@ -127,6 +127,13 @@ def _kind(section: Section, known: Known, family: str | None) -> Kind | None:
     elif not asked and len(fitting) != 1:
         section.fault("", f"`kind` is missing: a `{family}` target has several, {', '.join(sorted(fitting))}")
     return fitting.get(asked) if asked else next(iter(fitting.values())) if len(fitting) == 1 else None
+
+
+def _usual_key(kind: Kind | None, options: object) -> str:
+    """Where the private key stays in Transit, what is published is none."""
+    if kind and kind.key_in_transit and getattr(options, "transit_key", ""):
+        return kind.key_in_transit
+    return kind.key if kind else "token"
 
 
 def _life(section: Section, kind: Kind | None) -> timedelta | None:

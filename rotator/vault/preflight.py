@@ -6,7 +6,7 @@ It changes nothing but our own heartbeat. Whether a refusal stops the start is t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -26,6 +26,9 @@ VERSIONS_NEEDED = 3  # the newest, the predecessor's, and one for a fence or a f
 VERSIONS_DEFAULT = 10  # what KV version 2 keeps when neither mount nor key says
 SKEW_ALLOWED = timedelta(seconds=30)
 BATCH = 100  # paths in one question for capabilities
+
+Rights = Mapping[str, frozenset[str]]  # capabilities by path
+_NO_RIGHTS: Rights = {}
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|h|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
@@ -50,8 +53,11 @@ class Finding:
     remedy: str = ""
 
 
-async def preflight(kv: Kv, consumers: Sequence[Place], needed: timedelta) -> tuple[Finding, ...]:
-    """Every finding, in the order of looking. `needed`: how long a version must last, the longest interval and grace.
+async def preflight(
+    kv: Kv, consumers: Sequence[Place], needed: timedelta, rights: Rights = _NO_RIGHTS
+) -> tuple[Finding, ...]:
+    """Every finding, in the order of looking. `needed`: how long a version must last, the longest interval and grace;
+    `rights`: what else the policy must grant, in Transit for example.
 
     A login that fails is a refusal and ends the look; other faults become findings of their own subject.
     Raises Transient when Vault does not answer about the engine or the heartbeat: that says nothing of its set-up.
@@ -66,7 +72,7 @@ async def preflight(kv: Kv, consumers: Sequence[Place], needed: timedelta) -> tu
         found += await _mount(kv, mount, needed)
     found += await _heartbeat(kv)
     found += await _consumers(kv, consumers, needed)
-    found += await _capabilities(kv, consumers)
+    found += await _capabilities(kv, consumers, rights)
     return tuple(found)
 
 
@@ -171,8 +177,9 @@ def _life(subject: str, settings: Answer, needed: timedelta) -> list[Finding]:
     return [Finding(Level.REFUSAL, subject, words, "set delete_version_after to 0s, or longer")]
 
 
-async def _capabilities(kv: Kv, consumers: Sequence[Place]) -> list[Finding]:
-    wanted = dict(chain(_own(kv), ((f"{place.mount}/data/{place.path}", _WRITE) for place in consumers)))
+async def _capabilities(kv: Kv, consumers: Sequence[Place], rights: Rights) -> list[Finding]:
+    published = ((f"{place.mount}/data/{place.path}", _WRITE) for place in consumers)
+    wanted = dict(chain(_own(kv), published, rights.items()))
     paths, found = list(wanted), list[Finding]()
     for start in range(0, len(paths), BATCH):
         batch = paths[start : start + BATCH]

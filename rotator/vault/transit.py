@@ -1,16 +1,20 @@
-"""Owns signing with a key of Vault's Transit engine: the private half never leaves Vault.
+"""Owns keys of Vault's Transit engine: signing with them, and making versions of them. The private half never leaves
+Vault.
 
-What is signed is left to the providers; requests and the token to session.py.
+What is signed, and which version is whose, is left to the providers; requests and the token to session.py.
 
 Facts, OpenBao 2.7.2 and hvac 2.4.0: PS256 needs `salt_length="hash"`, the default is refused by JOSE libraries;
-`marshaling_algorithm="jws"` gives unpadded base64url, and for ES256 the 64 raw bytes of RFC 7518.
+`marshaling_algorithm="jws"` gives unpadded base64url, and for ES256 the 64 raw bytes of RFC 7518. A version below
+`min_decryption_version` is not shown; signing with that, or with one below `min_encryption_version`, is answered 500,
+as a server in trouble would: so a version is looked up before it is asked to sign.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode, urlsafe_b64decode
+from collections.abc import Mapping
 
-from rotator.ports import Refused, Transient
+from rotator.ports import Refused, StoreRefused, Transient
 from rotator.vault.adapter import Answer
 from rotator.vault.session import Session
 
@@ -18,7 +22,9 @@ _SCHEMES = {"PS256": "pss", "RS256": "pkcs1v15", "ES256": "pss"}  # the last is 
 
 
 class TransitKey:
-    """One key by its name; the newest version signs. The policy needs `read` on keys/NAME and `update` on sign/NAME."""
+    """One key by its name; the newest version signs. The policy needs `read` on keys/NAME and `update` on sign/NAME,
+    and to rotate it `update` on keys/NAME/rotate. Every verb may raise Transient, Refused or StoreRefused.
+    """
 
     def __init__(self, session: Session, name: str, mount: str = "transit") -> None:
         self._session = session
@@ -27,21 +33,20 @@ class TransitKey:
 
     async def public_pem(self) -> str:
         """The newest version's public key. Raises Refused when there is no such key, or it has no public half."""
-        answer = await self._session.ask(
-            lambda client: client.secrets.transit.read_key(self._name, mount_point=self._mount)
-        )
+        answer = await self._read()
         newest = str(self._section(answer).get("latest_version", ""))
         pem = answer.section("data", "keys", newest).get("public_key")
         if not isinstance(pem, str) or not pem:
             raise Refused(f"Transit key {self} has no public key: make it rsa-3072, rsa-2048 or ecdsa-p256")
         return pem
 
-    async def sign(self, algorithm: str, message: bytes) -> bytes:
-        """A signature in the form of RFC 7518. Raises Transient, Refused or StoreRefused."""
+    async def sign(self, algorithm: str, message: bytes, version: int | None = None) -> bytes:
+        """A signature in the form of RFC 7518, by one version or by the newest."""
         answer = await self._session.ask(
             lambda client: client.secrets.transit.sign_data(
                 self._name,
                 hash_input=b64encode(message).decode(),
+                key_version=version,
                 hash_algorithm="sha2-256",
                 signature_algorithm=_SCHEMES[algorithm],
                 marshaling_algorithm="jws",
@@ -55,10 +60,86 @@ class TransitKey:
         except ValueError:
             raise Transient(f"Transit key {self} gave no readable signature") from None
 
+    # versions
+
+    async def prepare(self, sort: str) -> None:
+        """See that there is such a key, of this Transit type, that nobody can take out of Vault: make it where there is
+        none and we may. Raises Refused with words.
+        """
+        answer = await self._read()
+        if answer.status == 404:
+            await self._make(sort)
+            return
+        told = answer.section("data")
+        if told.get("exportable") or told.get("allow_plaintext_backup") or told.get("imported_key"):
+            raise Refused(f"Transit key {self} is exportable, backed up in plaintext or imported: others may have it")
+        if told.get("type") != sort:
+            raise Refused(f"Transit key {self} is not of the type {sort}, which the settings ask for")
+
+    async def versions(self) -> dict[int, str]:
+        """The public keys of the versions that can sign, by number; none where there is no such key."""
+        answer = await self._read()
+        shown, least = answer.section("data", "keys"), answer.section("data").get("min_encryption_version")
+        least = least if isinstance(least, int) else 0
+        return {int(number): pem for number, pem in _pems(shown) if number.isdecimal() and int(number) >= least}
+
+    async def rotate(self) -> None:
+        """Make a version more. Without an answer it may have been made, and then `versions` shows it."""
+        self._section(
+            await self._session.ask(
+                lambda client: client.secrets.transit.rotate_key(self._name, mount_point=self._mount)
+            )
+        )
+
+    def version(self, number: int, public_pem: str) -> TransitVersion:
+        """Whoever signs with exactly this version."""
+        return TransitVersion(self, number, public_pem)
+
     def __str__(self) -> str:
         return f"{self._mount}/{self._name}"
+
+    async def _read(self) -> Answer:
+        answer: Answer = await self._session.ask(
+            lambda client: client.secrets.transit.read_key(self._name, mount_point=self._mount)
+        )
+        return answer
+
+    async def _make(self, sort: str) -> None:
+        command = f"`bao write -f {self._mount}/keys/{self._name} type={sort}`"
+        try:
+            answer = await self._session.ask(
+                lambda client: client.secrets.transit.create_key(
+                    self._name, key_type=sort, exportable=False, mount_point=self._mount
+                )
+            )
+        except StoreRefused:
+            raise Refused(f"there is no Transit key {self}, and our policy lets us make none: {command}") from None
+        if answer.status == 404:
+            raise Refused(f"there is no Transit engine at {self._mount}: `bao secrets enable` it, then {command}")
 
     def _section(self, answer: Answer) -> dict[str, object]:
         if answer.status == 404:
             raise Refused(f"there is no Transit key {self}")
         return dict(answer.section("data"))
+
+
+class TransitVersion:
+    """One version of a key; its number and its public half never change."""
+
+    def __init__(self, key: TransitKey, number: int, public_pem: str) -> None:
+        self._key = key
+        self._number = number
+        self._pem = public_pem
+
+    async def public_pem(self) -> str:
+        """The version's public key."""
+        return self._pem
+
+    async def sign(self, algorithm: str, message: bytes) -> bytes:
+        """See `TransitKey.sign`."""
+        return await self._key.sign(algorithm, message, self._number)
+
+
+def _pems(shown: Mapping[str, object]) -> list[tuple[str, str]]:
+    found = ((number, each.get("public_key")) for number, each in shown.items() if isinstance(each, Mapping))
+    return [(number, pem) for number, pem in found if isinstance(pem, str) and pem]

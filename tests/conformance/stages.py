@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from rotator.conformance.kit import Kit
-from rotator.conformance.rule import Row, Rule, Verdict
-from rotator.conformance.table import RULES, tried
+from rotator.conformance.table import RULES, Rule, tried
+from rotator.conformance.verdict import Row, Verdict
 from rotator.providers import KINDS
 from rotator.providers.auth import Auth
 from rotator.providers.keys import HaloTargetKeys

@@ -27,7 +27,7 @@ from tests.providers.keys import public_pem, rsa_key
 from tests.vault.worlds import QuickClock, canary
 
 TOKEN, LATER, VALUE, ROLE, ID = (
-    canary(name) for name in ("vault-token", "renewed", "published", "role-id", "secret-id")
+    canary(name) for name in ("vt", "rn", "pb", "ri", "si")
 )
 PLACE = Place("secret", "blog/bot")
 LINEAGE, KEY, SIGNATURE = "c0ffee", bytes(32), b"signed-by-transit-"

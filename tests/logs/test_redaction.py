@@ -236,3 +236,10 @@ def test_no_thread_reads_while_another_forgets_and_learns_anew(monkeypatch) -> N
     go.set()
     another.join(5)
     assert "q8ZkP3vN1xT6" not in said
+
+
+def test_a_secret_address_is_blotted_out_and_others_stay() -> None:
+    address = Secret("https://" + secrets.token_urlsafe(30) + "/" + secrets.token_urlsafe(30))
+    redact = Redactor()
+    assert redact(f"posted to {address.reveal()}") == "posted to https://[redacted]"
+    assert redact("https://blog.example/apis") == "https://blog.example/apis"

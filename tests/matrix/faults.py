@@ -155,7 +155,7 @@ def _lost_cas(world: World, actor: Actor, call: Call) -> Any:
     assert call.place
     doc = world.vault.get(call.place)
     if call.place == JOURNAL:
-        world.vault.overwrite(call.place, {**(doc.values or {}), "nonce": "theirs"} if doc.values else {"schema": "1"})
+        world.vault.overwrite(call.place, {**(doc.values or {}), "nonce": "theirs"} if doc.values else {"notes": "theirs"})
     else:
         world.vault.overwrite(call.place, {**(doc.values or {}), "theirs-note": "a person's"})
     return call.effect()

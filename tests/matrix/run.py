@@ -12,7 +12,7 @@ from tests.matrix.faults import Cell, Trouble, impossible, strike
 from tests.matrix.promises import Violation
 from tests.matrix.stories import STORIES, Story, settled
 from tests.matrix.wire import VISIT, Call, Point, watched
-from tests.matrix.world import Actor, World
+from tests.matrix.world import Actor, Stuck, World
 
 
 @dataclass
@@ -22,6 +22,8 @@ class Run:
     story: Story
     struck: int = 0
     broken: str = ""
+    stuck: str = ""
+    left: bool = False
     ends: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     attempts: int = 0
@@ -56,10 +58,16 @@ def perform(story: Story, *cells: Cell) -> Run:
     try:
         with watched(world.wire):
             story.tell(world)
+    except Stuck as hold:
+        run.stuck = f"{hold}, no way out"
     except Violation as broken:
         run.broken = str(broken)
     except Exception as bug:  # noqa: BLE001 (a bug in the engine is a finding like any other)
         run.broken = f"{type(bug).__name__}: {bug}"
+    current = world.promises.latest and world.promises.latest.current
+    run.left = world.promises.disowned and bool(
+        current and world.truth.left_over(current.token, world.promises.read_now())
+    )
     run.ends, run.minted = world.ends, world.truth.minted - minted
     run.events = [type(each.event).__name__ for each in world.told]
     run.attempts = max([each.after.attempt for each in world.told], default=0)
@@ -92,11 +100,15 @@ def outcome(run: Run) -> str:
     plain = rehearsal(run.story)
     if run.broken:
         return f"BROKEN {run.broken}"
+    if run.stuck:
+        return run.stuck
     held = [end for end in run.ends if end.startswith("held") and end not in plain.ends]
     if held:
         return held[0]
     if run.events.count("UndoFailed") or ("Restored" in plain.events and run.events.count("Published") < 1):
         return "not taken back"
+    if run.left:
+        return "next rotation, one left over"
     if run.rotations > plain.rotations:
         return "next rotation"
     if run.attempts > plain.attempts:

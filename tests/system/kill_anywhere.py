@@ -12,7 +12,7 @@ import argparse
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from typing import Any
 
 from rotator.sandbox.world import World
 from tests.system.daemon import Daemon, until
-from tests.system.kinds import KINDS, Kind, hear
+from tests.system.kinds import KINDS, Heard, Kind
 from tests.system.prober import Prober
 from tests.system.proxy import Call, Loss, Proxy, Side
 from tests.system.quick import TAKEN_OVER, quick
@@ -65,13 +65,13 @@ class Line:
 
 
 class Ear(Proxy):
-    """A proxy before the desk, which notes what applications are told; a later judge tries all of it."""
+    """A proxy that passes on to a later judge what it hears."""
 
-    told: set[tuple[str, str, str]]
+    hear: Callable[[bytes], None]
 
     def forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[HTTPResponse, bytes]:
         """See `Proxy.forward`."""
-        self.told |= set(hear(body))
+        self.hear(body)
         return super().forward(method, path, headers, body)
 
 
@@ -102,33 +102,34 @@ class Campaign:
         self.world = world
         self.prober = prober
         self.daemons: list[Daemon] = []
-        self._told: set[tuple[str, str, str]] = set()
+        self.heard: dict[str, Heard] = {}
         self._numbers = count(1)
 
     @contextmanager
     def station(self) -> Iterator[tuple[str, Line, Daemon]]:
         """A credential at rotation 1, its daemon at work through a line."""
-        name, line = _name(self.kind, next(self._numbers)), Line()
+        name, line, heard = _name(self.kind, next(self._numbers)), Line(), Heard()
+        self.heard[name] = heard
         with ExitStack() as stack:
-            vault = stack.enter_context(Proxy("vault", self.world.bao.address, line.judge))
-            halo = stack.enter_context(Proxy("halo", self.world.halo.url, line.judge))
+            vault = Ear("vault", self.world.bao.address, line.judge)
+            halo = stack.enter_context(Proxy("halo", self.world.halo.url, line.judge)).url
+            vault.hear = heard.vault
             self.kind.add(self.world, name)
-            path = quick(
-                self.world, name, only=[name], vault=vault.url, halo=halo.url, **self._desk(stack, line)
-            )  # fmt: skip
-            daemon = stack.enter_context(self.start(path))
+            desk = self._desk(stack, line, heard)
+            told = {"vault": stack.enter_context(vault).url, "halo": halo, **desk}
+            daemon = stack.enter_context(self.start(quick(self.world, name, only=[name], **told)))
             self.rest(name, daemon, RECOVERY)
             self.prober.watch(name)
             stack.callback(self.prober.leave, name)
             yield name, line, daemon
 
-    def _desk(self, stack: ExitStack, line: Line) -> dict[str, Any]:
+    def _desk(self, stack: ExitStack, line: Line, heard: Heard) -> dict[str, Any]:
         """The service desk seen through the line; consumers know it by its own address."""
         desk = self.world.desk
         if desk is None:
             return {}
         ear = Ear("desk", desk.url, line.judge)
-        ear.told = self._told
+        ear.hear = heard.desk
         url = stack.enter_context(ear).url
         return {"desk": {"url": url, "audience": f"{desk.url}/auth/token", **HASTE}}
 
@@ -165,17 +166,20 @@ class Campaign:
             daemon.wait()
             with self.start(daemon.path) as second:
                 seconds = self.rest(name, second, RECOVERY)
-                faults = [f"{side} {call.method} {call.path}: {x}" for x in faults_of(self.world, name, self._told)]
+                faults = [f"{side} {call.method} {call.path}: {x}" for x in self.faults(name)]
                 through = len(self.prober.windows.get(name, ()))
                 again = second.ask(name, patient=True)[-1]
                 if again.get("exit") != 0:
                     faults.append(f"{side} {call.method} {call.path}: {name}: the next rotation ended with {again}")
                 self.rest(name, second, RECOVERY)
-                faults += faults_of(self.world, name, self._told)
-            cut = self.prober.windows.get(name, [])
-            return Crash(
-                self.kind.name, call, side, seconds, tuple(faults), tuple(cut[:through]), tuple(cut[through:])
-            )  # fmt: skip
+                faults += self.faults(name)
+            seen = self.prober.windows.get(name, [])
+            cut, fair = tuple(seen[:through]), tuple(seen[through:])
+            return Crash(self.kind.name, call, side, seconds, tuple(faults), cut, fair)
+
+    def faults(self, name: str) -> list[str]:
+        """What is not as promised."""
+        return faults_of(self.world, name, self.heard[name])
 
     def rest(self, name: str, daemon: Daemon, within: float) -> float:
         """Seconds from the daemon's readiness until the record rests; a TimeoutError tells what was said last."""
@@ -252,7 +256,7 @@ class Outcome:
             text += f", {len(crashes) - len(struck)} came too late"
         if KINDS[name].overlap:
             return text
-        cut, fair = ([x for crash in crashes for x in each] for each in zip(*((c.cut, c.fair) for c in crashes)))
+        cut, fair = [x for crash in crashes for x in crash.cut], [x for crash in crashes for x in crash.fair]
         return text + f"; consumers cut off, ms: {percentiles(fair, 1000)}; through a kill: {percentiles(cut, 1000)}"
 
 

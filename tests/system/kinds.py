@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -31,7 +31,6 @@ _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _TOKEN = f"/auth/token?tenant={TENANT}"
 
 Document = dict[str, str]  # what consumers read
-Told = Set[tuple[str, str, str]]  # what the desk was told: the number of an application, a property, a value
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,39 @@ class Use:
     body: str = ""
 
 
+@dataclass
+class Heard:
+    """What was said on the wires: to the desk, an application's number, a property and a value; to Vault, what to keep.
+
+    A value of an API key that Vault never kept is known to nobody: it was made to write a slot over.
+    """
+
+    told: set[tuple[str, str, str]] = field(default_factory=set)
+    kept: list[str] = field(default_factory=list)
+
+    def desk(self, body: bytes) -> None:
+        """A request to the desk."""
+        if not body.startswith(b"["):
+            return
+        for wish in json.loads(body):
+            for name in {"clientSecret", "new_apikey1", "new_apikey2"} & set(wish):
+                self.told.add((str(wish["id"]), name, wish[name]))
+
+    def vault(self, body: bytes) -> None:
+        """A request to Vault."""
+        if body:
+            self.kept.append(body.decode())
+
+    def known(self, number: str) -> Iterator[tuple[str, str]]:
+        """The properties and values that this application was told and that somebody may know."""
+        for whose, name, value in sorted(self.told):
+            if whose == number and any(value in text for text in self.kept):
+                yield name, value
+
+
+NOTHING_HEARD = Heard()
+
+
 @dataclass(frozen=True)
 class Kind:
     """One row of the table. `applications`: the endings of the names of those that each credential needs."""
@@ -54,7 +86,7 @@ class Kind:
     settings: Callable[[Desk, str], dict[str, Any]] = lambda desk, name: {}
     applications: tuple[str, ...] = ()
     overlap: bool = True  # consumers of what is published never notice a rotation
-    faults: Callable[[World, str, Document, Told], list[str]] = lambda world, name, document, told: []
+    faults: Callable[[World, str, Document, Heard], list[str]] = lambda world, name, document, heard: []
 
     @property
     def edge(self) -> str:
@@ -137,17 +169,6 @@ def ask(wire: Wire, use: Use) -> tuple[int, bytes]:
 # --- what must be so at rest ----------------------------------------------------------------------------------------
 
 
-def hear(body: bytes) -> Iterator[tuple[str, str, str]]:
-    """What a change of an application tells the desk."""
-    try:
-        wishes = json.loads(body)
-    except ValueError:
-        return
-    for wish in wishes if isinstance(wishes, list) else []:
-        for name in {"clientSecret", "new_apikey1", "new_apikey2"} & set(wish):
-            yield str(wish["id"]), name, wish[name]
-
-
 def _application(world: World, name: str) -> dict[str, Any]:
     """As the Application API shows it to its administrator."""
     desk = _desk(world)
@@ -160,44 +181,44 @@ def _application(world: World, name: str) -> dict[str, Any]:
     return dict(json.loads(found))
 
 
-def _others_are_refused(world: World, name: str, document: Document, told: Told) -> list[str]:
-    """Of all that the desk was ever told for this credential, only what is published opens it."""
+def _others_are_refused(world: World, name: str, document: Document, heard: Heard) -> list[str]:
+    """Of all values of this credential that the desk was ever told, only what is published opens it."""
     desk, kind = _desk(world), kind_of(world, name)
     wire, wrong = Wire(desk.url), []
-    numbers = {desk.numbers[name + ending]: desk.clients[name + ending] for ending in kind.applications}
-    for number, what, value in sorted(told):
-        if number in numbers and (value, numbers[number]) != (document[kind.key], document["client_id"]):
-            use = grants(numbers[number], value) if what == "clientSecret" else opens(value)
-            if ask(wire, use)[0] == 200:
+    for ending in kind.applications:
+        number, client = desk.numbers[name + ending], desk.clients[name + ending]
+        for what, value in heard.known(number):
+            use = grants(client, value) if what == "clientSecret" else opens(value)
+            if (value, client) != (document[kind.key], document["client_id"]) and ask(wire, use)[0] == 200:
                 wrong.append(f"another {what} of application {number} is accepted")
     wire.close()
     return wrong
 
 
-def _api_key(world: World, name: str, document: Document, told: Told) -> list[str]:
+def _api_key(world: World, name: str, document: Document, heard: Heard) -> list[str]:
     slot = document["provider_id"].split("/")[1].removeprefix("new_")
     shown = _application(world, name)
     record = world.bao.call("GET", f"{world.mount}/data/rotator/journal/{name}")["data"]["data"]
     made, known = shown[f"{slot}_date_generated"], record["current"]["token"]["serial"]
     return [*([] if made == known else [f"{slot} was made at {made}, the journal says {known}"]),
-            *_others_are_refused(world, name, document, told)]  # fmt: skip
+            *_others_are_refused(world, name, document, heard)]  # fmt: skip
 
 
-def _blue_green(world: World, name: str, document: Document, told: Told) -> list[str]:
+def _blue_green(world: World, name: str, document: Document, heard: Heard) -> list[str]:
     apart = [_application(world, name + ending) for ending in kind_of(world, name).applications]
     active = [each["clientId"] for each in apart if not each["inactive"]]
     wrong = [] if active == [document["client_id"]] else [f"active are {active}, published is {document['client_id']}"]
-    return wrong + _others_are_refused(world, name, document, told)
+    return wrong + _others_are_refused(world, name, document, heard)
 
 
-def _only_key(world: World, name: str, document: Document, told: Told) -> list[str]:
+def _only_key(world: World, name: str, document: Document, heard: Heard) -> list[str]:
     key = load_pem_private_key(document["private_key"].encode(), None)
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     known = _application(world, f"{name}-pair")["public_key"]
     return [] if known.strip() == public.strip() else ["the application knows another key than the published one"]
 
 
-def _only_key_of_the_set(world: World, name: str, document: Document, told: Told) -> list[str]:
+def _only_key_of_the_set(world: World, name: str, document: Document, heard: Heard) -> list[str]:
     kids = [each["kid"] for each in json.loads(_desk(world).jwks(f"{name}-keys").read_text())["keys"]]
     key = load_pem_private_key(document["private_key"].encode(), None)
     assert isinstance(key, RSAPrivateKey)

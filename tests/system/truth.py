@@ -11,7 +11,7 @@ from typing import Any
 from rotator.rotation.secret import Secret
 from rotator.sandbox.openbao import OpenBaoError
 from rotator.sandbox.world import World
-from tests.system.kinds import PATS, Told, ask, kind_of
+from tests.system.kinds import NOTHING_HEARD, PATS, Heard, ask, kind_of
 from tests.system.wire import Wire
 
 __all__ = ["PATS", "faults_of", "journal", "living", "settled", "staged_remains"]
@@ -56,8 +56,8 @@ def staged_remains(world: World, name: str) -> list[str]:
     return [number for number, version in versions.items() if not version["destroyed"]]
 
 
-def faults_of(world: World, name: str, told: Told = frozenset()) -> list[str]:
-    """What is wrong after convergence; empty when all is as promised. `told`: what the desk was told on the way."""
+def faults_of(world: World, name: str, heard: Heard = NOTHING_HEARD) -> list[str]:
+    """What is wrong after convergence; empty when all is as promised. `heard`: what was said on the way."""
     kind, record = kind_of(world, name), journal(world, name)
     document = world.bao.call("GET", f"{world.mount}/data/{world.credentials[name]['path']}")["data"]["data"]
     published, secret = document["provider_id"], Secret(document[kind.key])
@@ -74,5 +74,5 @@ def faults_of(world: World, name: str, told: Told = frozenset()) -> list[str]:
     if kind.name == "halo-pat":
         alive = living(world, record["stem"])
         checks[f"living tokens are {alive}, published is {published}"] = alive == [published]
-    wrong = [text for text, fine in checks.items() if not fine] + kind.faults(world, name, document, told)
+    wrong = [text for text, fine in checks.items() if not fine] + kind.faults(world, name, document, heard)
     return [f"{name}: {text}" for text in wrong]

@@ -1,16 +1,9 @@
-"""Owns what a rule is, and how trying one ends; the rules themselves are the other files'."""
+"""Owns how trying a rule ends; the rules themselves are the other files'."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-from rotator.ports import Capabilities
-
-if TYPE_CHECKING:
-    from rotator.conformance.kit import Kit
 
 
 class Verdict(StrEnum):
@@ -27,16 +20,6 @@ class BrokenRule(Exception):  # noqa: N818 (what was seen; the rule is broken, n
 
 class NotApplicable(Exception):  # noqa: N818 (no error: there is nothing to try)
     """The rule says nothing about this kind; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One promise. `spared`: why it does not apply to what can do this; empty when it does."""
-
-    name: str
-    promise: str
-    check: Callable[[Kit], Awaitable[None]]
-    spared: Callable[[Capabilities], str] = lambda can: ""
 
 
 @dataclass(frozen=True, slots=True)
