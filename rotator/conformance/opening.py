@@ -11,6 +11,7 @@ from rotator.keychain import identity
 from rotator.ports import Clock, Document, Refused
 from rotator.providers import Site, kind_of
 from rotator.providers.auth import Auth
+from rotator.providers.key_pairs import VersionedKey
 from rotator.providers.signing import Signer
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.reference import SecretRef, Source
@@ -38,6 +39,10 @@ class LocalKeyring:
     def transit(self, key: str) -> Signer:
         """Refused."""
         raise Refused(f"transit key {key}: the kit calls no Vault; put a key for the test into a file")
+
+    def versions(self, key: str) -> VersionedKey:
+        """Refused."""
+        raise Refused(f"transit key {key}: the kit calls no Vault; leave it out for the test, and a key is made here")
 
     def shelf(self, path: str) -> LocalShelf:
         """A document in memory, which no target can read."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rotator.demo.cast import BLOG, KEY_SET, NAMES, ONE_SLOT
 from rotator.demo.watch import View
 from rotator.demo.words import short
 from rotator.logs import BLOT, redact
@@ -14,8 +15,6 @@ from rotator.rotation.secret import Secret
 
 if TYPE_CHECKING:
     from rotator.demo.stage import Stage
-
-_PATS = "/apis/uc.api.security.halo.run/v1alpha1/personalaccesstokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +35,25 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """What Halo answers to the newest value on a consumer path, and to the one before it. Versions and statuses."""
+class Published:
+    """One version on a consumer path, and the status with which its target answers to it now."""
 
-    newest: int
-    says: int
-    before: int
-    said: int
+    document: Mapping[str, Any]
+    status: int
 
 
-def ask(stage: Stage, name: str) -> Answers:
-    """Present both values of a consumer path to Halo."""
-    newest, value = _value(stage, name)
-    before, old = _value(stage, name, newest - 1)
-    call = stage.world.halo.call
-    return Answers(newest, call("GET", _PATS, token=value)[0], before, call("GET", _PATS, token=old)[0])
+History = Mapping[str, Mapping[int, Published]]  # by credential and version, oldest first
 
 
-def _value(stage: Stage, name: str, version: int = 0) -> tuple[int, Secret]:
-    document = _consumer_document(stage, name, "data", f"?version={version}" if version else "")
-    return document["metadata"]["version"], Secret(document["data"]["token"])
+def ask(stage: Stage) -> History:
+    """Use every value that was ever published, as far as Vault keeps it, on its target."""
+    return {name: dict(_kept(stage, name)) for name in NAMES}
+
+
+def _kept(stage: Stage, name: str) -> Iterator[tuple[int, Published]]:
+    for version in sorted(map(int, _consumer_document(stage, name, "metadata")["versions"])):
+        document = _consumer_document(stage, name, "data", f"?version={version}")["data"]
+        yield version, Published(document, stage.world.answers(document))
 
 
 def _consumer_document(stage: Stage, name: str, part: str, query: str = "") -> dict[str, Any]:
@@ -63,14 +61,12 @@ def _consumer_document(stage: Stage, name: str, part: str, query: str = "") -> d
     return dict(stage.world.bao.call("GET", f"{stage.world.mount}/{part}/{path}{query}")["data"])
 
 
-def evidence(stage: Stage, view: View, killed: Killed) -> Iterator[str]:
+def evidence(stage: Stage, view: View, history: History, killed: Killed) -> Iterator[str]:
     """What was seen, line by line: answers, versions in Vault, a journal document."""
-    yield _line("CREDENTIAL", "NEWEST VALUE", "VALUE BEFORE IT", "ITS TOKENS ON HALO")
-    for name in view.entries:
-        seen, stem = ask(stage, name), view.record(name).stem
-        listed, alive = sum(token.stem == stem for token in view.tokens), view.alive(name)
-        newest, before = f"version {seen.newest}: {seen.says}", f"version {seen.before}: {seen.said}"
-        yield _line(name, newest, before, f"{alive} alive, {listed - alive} revoked")
+    yield _line("CREDENTIAL", "NEWEST VALUE", "VALUE BEFORE IT", "ON ITS TARGET")
+    for name, kept in history.items():
+        cells = [f"version {version}: {each.status}" for version, each in kept.items()]
+        yield _line(name, cells[-1], cells[-2] if len(cells) > 1 else "none", _on_target(view, name, kept))
     yield ""
     versions = _consumer_document(stage, killed.name, "metadata")["versions"]
     times = ", ".join(f"{number} at {each['created_time'][11:19]}" for number, each in versions.items())
@@ -84,6 +80,14 @@ def _line(*cells: str) -> str:
     return "".join(cell.ljust(width) for cell, width in zip(cells, (15, 18, 18, 0), strict=True))
 
 
+def _on_target(view: View, name: str, kept: Mapping[int, Published]) -> str:
+    """Halo CMS lists its tokens; the desk lists nothing, so all that was published is tried."""
+    if name not in BLOG:
+        return f"{view.alive(name)} of {len(kept)} values accepted"
+    listed, alive = sum(token.stem == view.record(name).stem for token in view.tokens), view.alive(name)
+    return f"{alive} alive, {listed - alive} revoked"
+
+
 def _journal_extract(stage: Stage, name: str) -> Iterator[tuple[str, str]]:
     document = stage.watch.journal(name)["data"]
     for key in ("phase", "rotation", "attempt", "lease"):
@@ -94,13 +98,15 @@ def _journal_extract(stage: Stage, name: str) -> Iterator[tuple[str, str]]:
         yield "" if number else "evidence", part
 
 
-def claims(stage: Stage, view: View, killed: Killed) -> Iterator[Claim]:
+def claims(stage: Stage, view: View, history: History, killed: Killed) -> Iterator[Claim]:
     """Every promise that this show can check."""
-    answers = [ask(stage, name) for name in view.entries]
-    good, dead = (sum(a.says == 200 for a in answers), sum(a.said == 401 for a in answers))
-    yield Claim(f"{good} of {len(answers)} newest values are accepted by Halo (200)", good == len(answers))
-    yield Claim(f"{dead} of {len(answers)} predecessors are dead (401)", dead == len(answers))
+    newest = [[*kept.values()][-1].status for kept in history.values()]
+    former = [each.status for kept in history.values() for each in [*kept.values()][:-1]]
+    good, dead = newest.count(200), former.count(401)
+    yield Claim(f"{good} of {len(newest)} newest values are accepted, on the blog and the desk (200)", newest == [200] * len(NAMES))
+    yield Claim(f"{dead} of {len(former)} values published before them are dead (401)", dead == len(former) >= len(NAMES))
     yield _one_each(view)
+    yield _key_set(stage, history)
     yield _no_stray(view, killed)
     consumer = stage.consumer
     yield Claim(
@@ -108,15 +114,32 @@ def claims(stage: Stage, view: View, killed: Killed) -> Iterator[Claim]:
         f"{consumer.unread} not readable",
         consumer.probes > 0 and not consumer.refused and not consumer.unread,
     )
-    yield _versions(stage, view)
-    yield _no_secret(stage, view)
+    yield _cut_over(stage)
+    yield _versions(history)
+    yield _no_secret(stage, view, history)
 
 
 def _one_each(view: View) -> Claim:
     alive = {token.name for token in view.tokens if token.alive}
-    current = {record.current.token.name for name in view.entries if (record := view.record(name)).current}
+    current = {record.current.token.name for name in BLOG if (record := view.record(name)).current}
     text = f"{len(alive)} tokens of ours live on Halo, exactly one for each of {len(current)} credentials: no stray"
-    return Claim(text, alive == current and len(current) == len(view.entries))
+    return Claim(text, alive == current and len(current) == len(BLOG))
+
+
+def _key_set(stage: Stage, history: History) -> Claim:
+    desk, published = stage.desk, [*history[KEY_SET].values()][-1].document["kid"]
+    kids = [key["kid"] for key in json.loads(desk.jwks("portal-keys").read_text())["keys"]]
+    return Claim(f"the key set that the desk reads holds {len(kids)} key: the published one's", kids == [published])
+
+
+def _cut_over(stage: Stage) -> Claim:
+    """The daemon's figure spans more than any consumer can have seen."""
+    seen, said = stage.consumer, stage.disagreed.get(ONE_SLOT, 0.0)
+    text = (
+        f"the one hard cut-over, {ONE_SLOT}: {len(seen.cut_off)} refused within {seen.apart * 1000:.0f} ms; "
+        f"the daemon said {said * 1000:.0f} ms"
+    )
+    return Claim(text, 0 < said and seen.apart <= said)
 
 
 def _no_stray(view: View, killed: Killed) -> Claim:
@@ -128,20 +151,17 @@ def _no_stray(view: View, killed: Killed) -> Claim:
     return Claim(text, len(lost) == 1 and not lost[0].alive and recovered)
 
 
-def _versions(stage: Stage, view: View) -> Claim:
+def _versions(history: History) -> Claim:
     """Rotation numbers on each path, oldest first, as far as Vault still keeps them."""
-    rising = True
-    for name in view.entries:
-        kept = sorted(map(int, _consumer_document(stage, name, "metadata")["versions"]))
-        documents = [_consumer_document(stage, name, "data", f"?version={version}") for version in kept]
-        rotations = [int(document["data"]["rotation"]) for document in documents]
-        rising = rising and rotations == sorted(set(rotations))
+    rotations = [[int(each.document["rotation"]) for each in kept.values()] for kept in history.values()]
+    rising = all(numbers == sorted(set(numbers)) for numbers in rotations)
     return Claim("rotation numbers on the consumer paths only rise", rising)
 
 
-def _no_secret(stage: Stage, view: View) -> Claim:
+def _no_secret(stage: Stage, view: View, history: History) -> Claim:
     """Looks for every value that this process knows, in every usual encoding, and for everything shaped like one."""
-    known = [_value(stage, name)[1] for name in view.entries]  # living, so that the redactor knows them
+    keys = {name: each.key for name, each in stage.watch.settings.credentials.items()}
+    known = [Secret(each.document[keys[name]]) for name, kept in history.items() for each in kept.values()]
     texts = [json.dumps(stage.watch.journal(name)) for name in view.entries]
     lines = stage.daemon.lines
     leaks = sum(redact(text) != text or BLOT in text for text in (*texts, *lines))

@@ -1,6 +1,6 @@
-"""Owns what the viewer's table shows: each credential by its journal in Vault, beside Halo's own list of tokens.
+"""Owns what the viewer's table shows: each credential by its journal in Vault, beside what its target says.
 
-It asks Vault and Halo itself; a dead daemon does not blind it.
+It asks Vault and the targets itself; a dead daemon does not blind it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from rotator.demo.cast import DESK
+from rotator.demo.words import WHERE
 from rotator.ports import Entry
 from rotator.rotation.credential import Credential
 from rotator.rotation.decide import next_step
@@ -24,7 +26,7 @@ from rotator.vault import document
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One credential. `alive`: how many tokens of its name Halo would accept now."""
+    """One credential. `alive`: how many of its tokens or values the target would accept now."""
 
     name: str
     phase: str
@@ -45,17 +47,20 @@ class HaloToken:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One look: journal entries by credential, and Halo's list."""
+    """One look: journal entries by credential, Halo's list, and how many values the desk takes."""
 
     entries: Mapping[str, Entry]
     tokens: tuple[HaloToken, ...]
+    accepted: Mapping[str, int]
 
     def record(self, name: str) -> Record:
         """The credential's record; an empty one before the first visit."""
         return self.entries[name].record or Record("")
 
     def alive(self, name: str) -> int:
-        """How many of the credential's tokens Halo accepts."""
+        """How many of the credential's tokens or values its target accepts."""
+        if name in self.accepted:
+            return self.accepted[name]
         stem = self.record(name).stem
         return sum(token.alive and token.stem == stem for token in self.tokens)
 
@@ -66,17 +71,31 @@ class View:
 
 
 class Watch:
-    """Looks, as the root user of Vault and the administrator of Halo."""
+    """Looks, as the root user of Vault, the administrator of Halo, and a client of the desk."""
 
     def __init__(self, world: World, settings: Settings) -> None:
         self._world = world
         self.settings = settings
+        self._documents: dict[tuple[str, int], dict[str, Any]] = {}
 
     def look(self) -> View:
         """The world as it is now. Raises OpenBaoError or OSError when a server does not answer."""
         entries = {name: self.entry(name) for name in self.settings.credentials}
         now = datetime.now(UTC)
-        return View(entries, tuple(each for item in self._world.halo.tokens() if (each := _token(item, now))))
+        tokens = tuple(each for item in self._world.halo.tokens() if (each := _token(item, now)))
+        return View(entries, tokens, {name: self._accepted(name, entries[name].record) for name in DESK})
+
+    def _accepted(self, name: str, record: Record | None) -> int:
+        """The desk lists nothing, so the values that the record believes in are tried."""
+        believed = (record.current, record.predecessor) if record else ()
+        documents = [self._document(name, each.version) for each in believed if each]
+        return sum(self._world.answers(document) == 200 for document in documents)
+
+    def _document(self, name: str, version: int) -> dict[str, Any]:
+        if (name, version) not in self._documents:
+            place = f"{self._world.mount}/data/{self._world.credentials[name]['path']}?version={version}"
+            self._documents[name, version] = self._world.bao.call("GET", place)["data"]["data"]
+        return self._documents[name, version]
 
     def entry(self, name: str) -> Entry:
         """The credential's journal entry."""
@@ -102,7 +121,7 @@ class Watch:
     def _row(self, view: View, credential: Credential, now: datetime, pid: int) -> Row:
         record, holder = view.record(credential.name), view.entries[credential.name].lease.holder
         left_behind = bool(holder) and f"/{pid}/" not in holder
-        coming = next_words(next_step(credential, record, now), record, now)
+        coming = next_words(next_step(credential, record, now), record, now).format(where=WHERE[credential.target])
         if left_behind or not pid:
             coming = "its daemon died at work: lease must run out" if left_behind else "no daemon runs"
         age = span(now - record.current.at) if record.current else "-"
@@ -111,9 +130,10 @@ class Watch:
 
 _ACTS = {
     "Request": "begin a rotation",
-    "Mint": "mint a successor on Halo",
-    "Look": "look on Halo for the mint whose answer was lost",
-    "Verify": "prove the staged value on Halo",
+    "Mint": "make a successor",
+    "Look": "look on {where} for the mint whose answer was lost",
+    "Install": "tell {where} of the staged value",
+    "Verify": "prove the staged value on {where}",
     "Publish": "publish it where consumers read",
     "Condemn": "prove the published value again",
     "Revoke": "revoke the predecessor, prove it dead",
@@ -130,6 +150,10 @@ def next_words(step: Step, record: Record, now: datetime) -> str:
     if step.until is None:
         return step.reason
     soon = f"in {span(max(timedelta(), step.until - now))}"
+    if record.phase is Phase.INSTALLED:
+        return f"{soon}: every server of {{where}} knows it by then"
+    if record.ends_at is not None and step.until == record.ends_at:
+        return f"{soon}: the predecessor's life is over"
     if record.phase is Phase.PUBLISHED:
         return f"{soon}: the predecessor's grace is over"
     return f"{soon}: due by its schedule" if record.phase is Phase.SETTLED and not record.failure else f"{soon}: go on"

@@ -162,10 +162,10 @@ class AssertionKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fields
 class AssertionKeyKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A key pair: the private half for consumers that sign for themselves, the public half for a JWK Set.
 
-    With `transit_key` = "transit/crm", each rotation makes a version of that key, which never leaves Vault, and consumers
-    ask Transit to sign with that version. The key is this credential's own, since others that sign with it would follow
-    its newest version. Old versions stay; consumers can use none that the set has lost. To trim them, keep from the
-    predecessor's on: `bao write transit/keys/crm/config min_decryption_version=N min_encryption_version=N`, then
+    With `transit_key` = "transit/crm", each rotation makes a version of that key, which never leaves Vault, and
+    consumers ask Transit to sign with that version. The key is this credential's own, since others that sign with it
+    would follow its newest version. Old versions stay; consumers can use none that the set has lost. To trim them, keep
+    from the predecessor's on: `bao write transit/keys/crm/config min_decryption_version=N min_encryption_version=N`, then
     `bao write transit/keys/crm/trim min_available_version=N`.
     """
 

@@ -13,7 +13,7 @@ WAYS_OUT = {
     "rotator/providers/halo_record.py": 2,  # the form of a Halo token, and the id inside it
     "rotator/providers/assertion.py": 3,  # an assertion taken apart: to make its sibling, to forge one for the control
     "rotator/providers/header.py": 4,  # the header of a caller: bearer, key, basic; a field of a form or JSON body
-    "rotator/providers/signing.py": 2,  # a private key, and a certificate, parsed
+    "rotator/providers/signing.py": 3,  # a private key, and a certificate, parsed; a public key, which is no secret
     "rotator/conformance/heard.py": 1,  # to find a value in what a provider has said
     "rotator/conformance/memory.py": 1,  # a document of the engine in memory
     "rotator/vault/adapter.py": 1,  # a request to Vault: its token and its body

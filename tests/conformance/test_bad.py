@@ -18,7 +18,9 @@ def breaks(provider: type, *rules: str, slots: int = 0) -> Bad:
 PLANTED = {
     "honest": breaks(bad.Honest),
     "honest, with one slot": breaks(bad.SlotProvider, slots=1),
-    "honest, with two slots": breaks(bad.SlotProvider, slots=2),
+    "a slot is written over whenever asked, and not looked at": breaks(
+        bad.SlotProvider, *("refused", "repeated", "dead", "resumed"), slots=2
+    ),
     "verify accepts anything": breaks(bad.AcceptsAnything, "junk", "others", "refused"),
     "verify does not look whose it is": breaks(bad.AcceptsAnyOfOurs, "others"),
     "revoke says done and does nothing": breaks(

@@ -20,7 +20,9 @@ pytestmark = pytest.mark.anyio
 
 STEM = "rotator-lab1-crm-c0ffee"
 ONE, TWO = "halo-client-secret", "halo-client-secret, two applications"
-REAL = ("halo-api-key", ONE, TWO, "halo-assertion-key", "halo-assertion-key, two applications")
+PAIR, TRANSIT = "halo-assertion-key", ", in Transit"
+PAIRS = (PAIR, f"{PAIR}, two applications")
+REAL = ("halo-api-key", ONE, TWO, *PAIRS, *(f"{each}{TRANSIT}" for each in PAIRS))
 FAKES = ("one slot", "two slots")
 
 
@@ -32,6 +34,7 @@ class Bench:
     clock: HandClock
     accepts: Callable[[Secret], bool]
     office: back_office.Office | None = None
+    transit: bool = False
 
     @property
     def overlap(self) -> bool:
@@ -51,9 +54,11 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
         target = Slots(clock.now, number=1 + (request.param == "two slots"))
         yield Bench(SlotProvider(target), clock, target.accepts)
         return
-    kind, _, two = request.param.partition(", ")
+    transit = request.param.endswith(TRANSIT)
+    kind, _, two = request.param.removesuffix(TRANSIT).partition(", ")
+    key = {"transit_key": "transit/crm"} if transit else {}
     async with back_office.running(clock, kind) as office:
-        yield Bench(office.bound(kind, two=bool(two)), clock, office.accepts, office)
+        yield Bench(office.bound(kind, two=bool(two), **key), clock, office.accepts, office, transit)
 
 
 async def test_minting_makes_a_value_and_the_target_hears_nothing_of_it(bench: Bench) -> None:
@@ -69,7 +74,7 @@ async def test_no_two_mints_have_a_value_or_an_id_in_common(bench: Bench) -> Non
     one = await bench.provider.mint(f"{STEM}-r1-a1", None)
     two = await bench.provider.mint(f"{STEM}-r1-a2", None)
     assert one.token.id != two.token.id
-    assert bench.office is None or not one.secret.matches(two.secret)
+    assert bench.office is None or one.secret.matches(two.secret) == bench.transit  # nobody was told of it: it is new
 
 
 async def test_what_is_installed_is_accepted_and_dated(bench: Bench) -> None:

@@ -261,7 +261,8 @@ def _between(said: Callable[[World], None]) -> Struck:
 def _stop(world: World, actor: Actor, call: Call) -> Any:
     """SIGTERM; another process is started."""
     actor.stopping = True
-    world.words.append(lambda _: world.replace() and None)
+    world.words.append(lambda _: world.stop())
+    world.woken = True
     return call.effect()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,6 +15,8 @@ from tests.matrix.stories import STORIES, Story, settled
 from tests.matrix.wire import VISIT, Call, Point, watched
 from tests.matrix.world import Actor, Stuck, World
 
+LONGER = 300.0  # seconds
+
 
 @dataclass
 class Run:
@@ -23,6 +26,9 @@ class Run:
     struck: int = 0
     broken: str = ""
     stuck: str = ""
+    kept: bool = False  # an undo was given up
+    seconds: float = 0.0
+    faults: list[str] = field(default_factory=list)
     left: bool = False
     ends: list[str] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
@@ -70,6 +76,10 @@ def perform(story: Story, *cells: Cell) -> Run:
     )
     run.ends, run.minted = world.ends, world.truth.minted - minted
     run.events = [type(each.event).__name__ for each in world.told]
+    run.seconds = world.time.seconds
+    run.faults = [each.event.reason for each in world.told if isinstance(each.event, ev.Faulted)]
+    undone = [each for each in world.told if each.before.undo and not each.after.undo]
+    run.kept = any(not isinstance(each.event, ev.Published) for each in undone)
     run.attempts = max([each.after.attempt for each in world.told], default=0)
     run.rotations = sum(isinstance(each.event, ev.Requested) for each in world.told)
     run.struck -= len(story.before)
@@ -105,7 +115,7 @@ def outcome(run: Run) -> str:
     held = [end for end in run.ends if end.startswith("held") and end not in plain.ends]
     if held:
         return held[0]
-    if run.events.count("UndoFailed") or ("Restored" in plain.events and run.events.count("Published") < 1):
+    if run.kept:
         return "not taken back"
     if run.left:
         return "next rotation, one left over"
@@ -113,13 +123,13 @@ def outcome(run: Run) -> str:
         return "next rotation"
     if run.attempts > plain.attempts:
         return "next attempt"
-    if any(run.ends.count(end) > plain.ends.count(end) for end in ("killed", "overtaken")):
+    if any(run.ends.count(end) > plain.ends.count(end) for end in ("killed", "stopped", "overtaken")):
         return "another goes on"
-    if run.events.count("Faulted") > plain.events.count("Faulted"):
+    if Counter(run.faults) - Counter(plain.faults):
         return "step again"
     if any(run.ends.count(end) > plain.ends.count(end) for end in ("transient", "refused", "storerefused")):
         return "visit again"
-    return "goes on"
+    return "waits longer" if run.seconds > plain.seconds + LONGER else "goes on"
 
 
 __all__ = ["STORIES", "VISIT", "Run", "cells", "outcome", "perform", "rehearsal", "rows"]

@@ -156,6 +156,11 @@ class World:
         self.actor = self.host()
         return self.actor
 
+    def stop(self) -> None:
+        """The process has ended in good order."""
+        self.ends.append("stopped")
+        self.replace()
+
     @property
     def record(self) -> Record:
         """The newest record."""

@@ -21,6 +21,7 @@ from rotator.sandbox.halo_itsm import HaloItsm
 from rotator.sandbox.itsm.applications import Application
 from tests.fakes.clock import HandClock
 from tests.fakes.shelf import HandShelf
+from tests.fakes.transit_key import HandTransitKey
 from tests.providers.keys import private_pem, public_pem, rsa_key
 
 PRESETS = ("keycloak", "oidc-provider", "halo")
@@ -32,7 +33,7 @@ class Keys:
     """A keyring in memory."""
 
     held: dict[SecretRef, Secret] = field(default_factory=dict)
-    remote: dict[str, Signer] = field(default_factory=dict)
+    remote: dict[str, Any] = field(default_factory=dict)
     shelves: dict[str, HandShelf] = field(default_factory=dict)
 
     async def fetch(self, ref: SecretRef) -> Secret:
@@ -41,7 +42,11 @@ class Keys:
         return self.held[ref]
 
     def transit(self, key: str) -> Signer:
-        return self.remote[key]
+        found: Signer = self.remote[key]
+        return found
+
+    def versions(self, key: str) -> HandTransitKey:
+        return self.remote.setdefault(key, HandTransitKey())
 
     def shelf(self, path: str) -> HandShelf:
         return self.shelves.setdefault(path, HandShelf(path))

@@ -250,6 +250,9 @@ class Checks:
         for promise, text in ledger.contradictions(record, self.target):
             self.broken(promise, text)
         ledger.landed(record, self.world.now)
+        live = self.target.tokens.get(record.current.token.id) if record.current else None
+        if live and live.minter == "person" and "adopt" in self.world.swarm.acts:
+            live.minter = "adopted"  # the record says so, whether or not the operator's shell has heard it
         self.cut_over.journalled(name, record)
         self.world.tell("*", f"journal: {record.phase} r{record.rotation} a{record.attempt}", name)
 

@@ -1,0 +1,125 @@
+"""A kind of credential from another package: tokens of an imaginary Acme, which lists them by label and ends them.
+
+    [project.entry-points."rotator.providers"]
+    acme-token = "acme_rotator:KIND"
+
+It is imported when settings say kind = "acme-token", and tried by: rotate conformance acme-token --settings test.toml
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from rotator.ports import (
+    Accepted, Capabilities, Holding, Inspection, Minted, MinterRefused, Outcome, Refused, Rejected, Transient, Unknown,
+)  # fmt: skip
+from rotator.providers.auth import Bearer
+from rotator.providers.http import Http, segment
+from rotator.providers.keys import TargetKeys
+from rotator.providers.kind import Kind
+from rotator.rotation.names import begins, parse
+from rotator.rotation.record import Token
+from rotator.rotation.secret import Secret
+
+
+class AcmeKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The credential's own keys."""
+
+    team: str
+
+
+class AcmeSite:
+    """One Acme, shared by its credentials."""
+
+    def __init__(self, http, minter):
+        self.http, self.minter = http, minter
+
+    def minted_by(self, minter):
+        return AcmeSite(self.http, minter)
+
+    async def call(self, method, path, json=None):
+        answer = await self.http.request(method, path, await self.minter(), json)
+        if answer.status in (401, 403):
+            raise MinterRefused(f"Acme answers {answer.status} to the minter")
+        if answer.status >= 400 and answer.status != 404:
+            raise Refused(f"Acme answers {answer.status}")
+        return answer
+
+    async def living(self, prefix=""):
+        rows = (await self.call("GET", "/tokens")).document
+        return [Token(row["id"], row["label"]) for row in rows if begins(row["label"], prefix)]
+
+    async def list_tokens(self):
+        return tuple(token for token in await self.living() if parse(token.name))
+
+    async def inventory(self):
+        return tuple(Holding(token.id, token.name) for token in await self.living())
+
+    async def prune(self, owns, older_than):
+        return 0  # what is revoked is gone
+
+    async def control(self, credential):
+        if (await self.http.request("GET", "/me", Bearer(Secret("nobody-s")))).status != 401:
+            raise Refused("Acme accepts anyone")
+
+    async def audit(self, credentials):
+        return []
+
+    async def aclose(self):
+        await self.http.aclose()
+
+
+class AcmeToken:
+    """One credential's view of it."""
+
+    capabilities = Capabilities(lists=True)
+
+    def __init__(self, site, options):
+        self.site, self.options = site, options
+
+    async def mint(self, name, expires_at, spared=()):
+        made = (await self.site.call("POST", "/tokens", {"label": name, "team": self.options.team})).document
+        return Minted(Token(made["id"], name), Secret(made["secret"]))
+
+    async def install(self, minted):
+        raise Refused("Acme makes the value")
+
+    async def find(self, prefix):
+        return tuple(await self.site.living(prefix))
+
+    async def verify(self, token, secret):
+        try:
+            answer = await self.site.http.request("GET", "/me", Bearer(secret))
+        except (Transient, Refused) as fault:
+            return Unknown(fault.reason, fault.retry_after)
+        if answer.status >= 400:
+            return Rejected(f"Acme answers {answer.status}")
+        return Accepted() if answer.document["id"] == token.id else Rejected("another token's value", final=True)
+
+    async def inspect(self, token):
+        return Inspection(exists=(await self.site.call("GET", f"/tokens/{segment(token.id)}")).status == 200)
+
+    async def revoke(self, token):
+        gone = (await self.site.call("DELETE", f"/tokens/{segment(token.id)}")).status == 404
+        return Outcome.ALREADY if gone else Outcome.DONE
+
+    async def restore(self, token):
+        raise Refused("Acme forgets what is revoked")
+
+    async def is_dead(self, token, secret):
+        if secret is None:
+            return not (await self.inspect(token)).exists
+        verdict = await self.verify(token, secret)
+        return None if isinstance(verdict, Unknown) else isinstance(verdict, Rejected) and not verdict.final
+
+
+KIND = Kind(
+    name="acme-token",
+    family="acme",
+    target=TargetKeys,
+    options=AcmeKeys,
+    open=lambda name, keys, minter, keyring, clock: AcmeSite(Http(name, keys, clock), minter),
+    bind=lambda site, credential: AcmeToken(site, msgspec.convert(dict(credential.options), AcmeKeys)),
+    unbaked=frozenset(),
+    warnings=lambda credential, keys: [],
+)
