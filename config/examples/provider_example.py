@@ -6,12 +6,25 @@
 It is imported when settings say kind = "acme-token", and tried by: rotate conformance acme-token --settings test.toml
 """
 
+# ruff: noqa: ANN001, ANN201, ANN204
+# Unannotated to stay short: rotator.ports.Provider and rotator.providers.kind.Site have every type.
+
 from __future__ import annotations
 
 import msgspec
 
 from rotator.ports import (
-    Accepted, Capabilities, Holding, Inspection, Minted, MinterRefused, Outcome, Refused, Rejected, Transient, Unknown,
+    Accepted,
+    Capabilities,
+    Holding,
+    Inspection,
+    Minted,
+    MinterRefused,
+    Outcome,
+    Refused,
+    Rejected,
+    Transient,
+    Unknown,
 )  # fmt: skip
 from rotator.providers.auth import Bearer
 from rotator.providers.http import Http, segment

@@ -62,7 +62,4 @@ def _on_the_desk(desk: Desk) -> dict[str, dict[str, Any]]:
         OVERLAPPING: {"kind": "halo-api-key", **managed("chatbot"), "lifetime": "30d"},
         KEY_SET: {"kind": "assertion-key", **desk.client("portal-keys"), **key_set},
     }
-    return {
-        name: {"target": "desk", "path": f"apps/{name}/desk", "probe": "/api/Status", **own}
-        for name, own in kinds.items()
-    }
+    return {name: {"target": "desk", "probe": "/api/Status", **own} for name, own in kinds.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rotator.demo.cast import BLOG, KEY_SET, NAMES, ONE_SLOT
@@ -38,7 +38,7 @@ class Claim:
 class Published:
     """One version on a consumer path, and the status with which its target answers to it now."""
 
-    document: Mapping[str, Any]
+    document: Mapping[str, Any] = field(repr=False)
     status: int
 
 
@@ -103,8 +103,13 @@ def claims(stage: Stage, view: View, history: History, killed: Killed) -> Iterat
     newest = [[*kept.values()][-1].status for kept in history.values()]
     former = [each.status for kept in history.values() for each in [*kept.values()][:-1]]
     good, dead = newest.count(200), former.count(401)
-    yield Claim(f"{good} of {len(newest)} newest values are accepted, on the blog and the desk (200)", newest == [200] * len(NAMES))
-    yield Claim(f"{dead} of {len(former)} values published before them are dead (401)", dead == len(former) >= len(NAMES))
+    yield Claim(
+        f"{good} of {len(newest)} newest values are accepted, on the blog and the desk (200)",
+        newest == [200] * len(NAMES),
+    )
+    yield Claim(
+        f"{dead} of {len(former)} values published before them are dead (401)", dead == len(former) >= len(NAMES)
+    )
     yield _one_each(view)
     yield _key_set(stage, history)
     yield _no_stray(view, killed)
@@ -139,7 +144,7 @@ def _cut_over(stage: Stage) -> Claim:
         f"the one hard cut-over, {ONE_SLOT}: {len(seen.cut_off)} refused within {seen.apart * 1000:.0f} ms; "
         f"the daemon said {said * 1000:.0f} ms"
     )
-    return Claim(text, 0 < said and seen.apart <= said)
+    return Claim(text, said > 0 and seen.apart <= said)
 
 
 def _no_stray(view: View, killed: Killed) -> Claim:

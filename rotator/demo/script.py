@@ -1,4 +1,4 @@
-"""Owns the order of events: first values, an emergency, the schedule, a kill -9 at the worst instant, the proof.
+"""Owns the order of events: first values, an emergency, one slot and two, the schedule, a kill -9, the proof.
 
 How each is done is stage.py's; what must be true at the end, proof.py's.
 """
@@ -12,18 +12,27 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from pathlib import Path
 
+from rotator.demo.cast import (
+    APPLICATIONS,
+    GRACE,
+    KEY_SET,
+    LEASE,
+    LIVELY,
+    NAMES,
+    ONE_SLOT,
+    OVERLAPPING,
+    TOKEN_LIFE,
+)
 from rotator.demo.lines import Face
-from rotator.demo.proof import Killed, claims, evidence
-from rotator.demo.stage import CREDENTIALS, GRACE, LEASE, ShowError, Stage
+from rotator.demo.proof import Killed, ask, claims, evidence
+from rotator.demo.stage import ShowError, Stage
 from rotator.engine.lease import TAKE_OVER
 from rotator.rotation import why
 from rotator.rotation.record import Phase
 from rotator.sandbox.wheel import binary
 from rotator.sandbox.world import World
-from rotator.settings import load
 
 _LEAKED, _DOOMED = "deploy-bot", "backup"
-_SCHEDULED = tuple(name for name, own in CREDENTIALS.items() if "fraction" in own)
 _CLEARANCE = timedelta(seconds=3)
 
 
@@ -34,14 +43,18 @@ def perform(face: Face, verdict: Callable[[bool], object], *, keep: bool) -> Non
     """
     binary()
     face.act("rotate demo: real tokens, rotated before your eyes", "Everything runs on this machine's loopback.")
-    with World() as world:
-        stage = Stage(world, face)
-        face.say(f"Vault: a real OpenBao server       {world.bao.address}")
-        face.say(f"Target: a sandbox Halo CMS 2.26.0  {world.halo.url}")
-        face.say(f"Settings of the daemon             {stage.settings}")
+    with World(applications=APPLICATIONS, token_life=TOKEN_LIFE) as world:
+        assert world.desk
+        stage = Stage(world, world.desk, face)
+        face.say(f"Vault: a real OpenBao server        {world.bao.address}")
+        face.say(f"A blog: a sandbox Halo CMS 2.26.0   {world.halo.url}")
+        face.say(f"A service desk: a sandbox HaloITSM  {world.desk.url}")
+        face.say(f"Settings of the daemon              {stage.settings}")
         with stage.lit():
             _first_values(stage)
             _emergency(stage)
+            _one_slot(stage)
+            _overlap(stage)
             _schedule(stage)
             killed = _kill(stage)
             _recover(stage, killed)
@@ -54,41 +67,63 @@ def perform(face: Face, verdict: Callable[[bool], object], *, keep: bool) -> Non
 
 def _first_values(stage: Stage) -> None:
     face = stage.face
-    face.act("1  First values", "The daemon starts; five credentials have nothing published yet.")
+    face.act("1  First values", "The daemon starts; eight credentials have nothing published yet.")
     stage.slow_down()
-    face.say("Halo is made to take 0.4 s for each call, so that the eye can follow.")
+    face.say("Halo CMS is made to take 0.4 s for each call, so that the eye can follow.")
     stage.daemon.start()
     stage.until(stage.daemon.readied.is_set, "the daemon is ready")
     stage.until_settled()
     stage.consumer.start()
-    face.say(f"From now on a consumer reads {len(CREDENTIALS)} paths in Vault and uses what it finds on Halo.")
+    face.say(f"From now on a consumer reads {len(NAMES)} paths in Vault and uses what it finds there on its target.")
     face.snapshot()
 
 
 def _emergency(stage: Stage) -> None:
     stage.face.act("2  A token has leaked", f"No grace: the old token of {_LEAKED} must die within seconds.")
     stage.close_up.add(_LEAKED)
-    asked = stage.rotate("now", _LEAKED, "--emergency")
-    stage.until(lambda: asked.poll() is not None, "rotate now came to its verdict")
-    asked.communicate()
-    stage.face.say(f"`rotate now` ends with exit {asked.returncode}: done, predecessor proven dead.")
-    if asked.returncode != 0:
-        raise ShowError("rotate now --emergency did not succeed")
+    stage.done("now", _LEAKED, "--emergency")
+    stage.face.snapshot()
+
+
+def _one_slot(stage: Stage) -> None:
+    face, consumer = stage.face, stage.consumer
+    face.act(
+        "3  One slot: a hard cut-over",
+        "The service desk knows one client secret per application, so a new one ends the old one, whoever rotates it.",
+        "What can be done is to keep that moment short. The consumer now uses this secret without a pause.",
+    )
+    stage.close_up.add(ONE_SLOT)
+    with consumer.closely(ONE_SLOT):
+        stage.done("now", ONE_SLOT)
+    seen = f"the consumer was refused {len(consumer.cut_off)} times, within {consumer.apart:.3g} s"
+    face.say(f"Vault and desk disagreed for {stage.disagreed.get(ONE_SLOT, 0):.3g} s; {seen}, and never after that.")
+    face.snapshot()
+
+
+def _overlap(stage: Stage) -> None:
+    stage.face.act(
+        "4  Two slots, and a set of keys: the old value lives on",
+        "An application has two API keys, which take turns; a key set holds any number of public keys.",
+    )
+    stage.close_up.update((OVERLAPPING, KEY_SET))
+    stage.done("now", OVERLAPPING, KEY_SET, "--wait")
     stage.face.snapshot()
 
 
 def _schedule(stage: Stage) -> None:
     stage.face.act(
-        "3  By schedule", f"Three credentials rotate every few seconds; grace for predecessors is {GRACE} s."
+        "5  By schedule",
+        f"Two blog tokens rotate every few seconds; grace for predecessors is {GRACE} s.",
+        f"The desk's access tokens live for {TOKEN_LIFE:.0f} s: each is renewed when seven tenths of that are over.",
     )
-    stage.until_settled(*_SCHEDULED[:2], rotation=2)
+    stage.until_settled(*LIVELY, rotation=2)
     stage.face.snapshot()
 
 
 def _kill(stage: Stage) -> Killed:
     face = stage.face
     face.act(
-        "4  kill -9 between mint and stage: the worst instant there is",
+        "6  kill -9 between mint and stage: the worst instant there is",
         "Halo is told to make the next token, and to keep its answer back.",
     )
     stage.close_up.add(_DOOMED)
@@ -113,7 +148,7 @@ def _kill(stage: Stage) -> Killed:
 def _clear(stage: Stage) -> bool:
     """Whether nothing will be minted by schedule in the next moments."""
     soon = datetime.now(UTC) + _CLEARANCE
-    for name in _SCHEDULED:
+    for name in LIVELY:
         record = stage.view.record(name)
         due = why.next_due(stage.watch.settings.credentials[name], record)
         if record.phase not in (Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED) or due is None or due < soon:
@@ -125,7 +160,7 @@ def _victim(stage: Stage) -> Killed:
     """Whose mint was cut off: the journal names it, Halo has it, and no field of the record knows it."""
     view = stage.look()
     alive = {token.name for token in view.tokens if token.alive}
-    for name in (_DOOMED, *CREDENTIALS):
+    for name in (_DOOMED, *NAMES):
         record = view.record(name)
         if record.phase is Phase.REQUESTED and record.mint_name in alive:
             return Killed(name, record.mint_name, record.rotation)
@@ -135,7 +170,7 @@ def _victim(stage: Stage) -> Killed:
 def _recover(stage: Stage, killed: Killed) -> None:
     face = stage.face
     face.act(
-        "5  Started again", "The journal names the mint that was cut off. First, the dead daemon's lease must run out."
+        "7  Started again", "The journal names the mint that was cut off. First, the dead daemon's lease must run out."
     )
     stage.daemon.start()
     stage.until(stage.daemon.readied.is_set, "the daemon is ready again")
@@ -155,24 +190,27 @@ def _recover(stage: Stage, killed: Killed) -> None:
 
 
 def _calm(stage: Stage) -> None:
-    """Slower schedules by a reload, so that the proof does not run after a moving target."""
-    stage.write_settings(every="1m")
-    stage.watch.settings = load(str(stage.settings))
-    stage.daemon.reload()
+    """Slower schedules, so that the proof does not run after a moving target."""
+    stage.calm_down()
     stage.speed_up()
     stage.until_settled()
+    stage.note = lambda: "the access token before the present one lives to its end: nobody can revoke it"
+    stage.until(lambda: all(stage.view.alive(name) == 1 for name in NAMES) and _clear(stage), "one value each")
+    stage.note = str
 
 
 def prove(stage: Stage, killed: Killed) -> bool:
     """Show the evidence and every claim; whether all of them held."""
     face = stage.face
-    face.act("Proof", "Asked for by this demo itself, in Vault and on Halo; the daemon's word counts for nothing.")
-    view = stage.watch.look()
-    for line in evidence(stage, view, killed):
+    face.act(
+        "Proof", "Asked for by this demo itself, in Vault and on both targets; the daemon's word counts for nothing."
+    )
+    view, history = stage.watch.look(), ask(stage)
+    for line in evidence(stage, view, history, killed):
         face.say(line)
     face.say()
     held = True
-    for claim in claims(stage, view, killed):
+    for claim in claims(stage, view, history, killed):
         face.claim(claim.text, held=claim.held)
         held = held and claim.held
     return held
@@ -186,7 +224,7 @@ def _farewell(stage: Stage, *, keep: bool) -> None:
         face.say("rotate --help          all commands")
         face.say("config/rotator.toml    every setting, commented")
         return
-    face.act("It stays up", "Scheduled credentials now rotate once a minute. In another terminal:")
+    face.act("It stays up", "Blog tokens now rotate once a minute, the access token as it must. In another terminal:")
     face.say(f"  export ROTATOR_CONFIG={stage.settings} PATH=$PATH:{Path(sys.executable).parent}")
     for words in ("status", "explain backup", "now newsletter --wait", "now --all --emergency", "strays"):
         face.say(f"  rotate {words}")

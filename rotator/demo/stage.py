@@ -7,27 +7,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
+from rotator.demo.cast import CALM, LIVELY, NAMES, write_settings
 from rotator.demo.consumer import Consumer
 from rotator.demo.daemon import Daemon, command
 from rotator.demo.lines import Face
 from rotator.demo.watch import View, Watch
 from rotator.demo.words import told
+from rotator.sandbox.desk import Desk
 from rotator.sandbox.openbao import OpenBaoError
 from rotator.sandbox.world import World
 from rotator.settings import load
 
-CREDENTIALS: dict[str, dict[str, Any]] = {  # what the blog's machines need, and how old a value may grow
-    "newsletter": {"roles": ["role-template-view-posts"], "fraction": 0.056},
-    "search-index": {"roles": ["role-template-view-posts"], "fraction": 0.07},
-    "thumbnails": {"fraction": 0.085},
-    "deploy-bot": {"every": "1d", "lifetime": "30d"},
-    "backup": {"every": "1d", "lifetime": "30d"},
-}
-LEASE = 9  # seconds: the shortest that settings accept for a Vault that answers within a second
-GRACE = 2  # seconds
 _SLOWNESS = 0.4  # seconds by which the sandbox Halo delays what the daemon asks of it
 _GLANCE = 0.25  # seconds between two looks
 
@@ -39,10 +31,11 @@ class ShowError(Exception):
 class Stage:
     """Everything that is running."""
 
-    def __init__(self, world: World, face: Face) -> None:
+    def __init__(self, world: World, desk: Desk, face: Face) -> None:
         self.world = world
+        self.desk = desk
         self.face = face
-        self.settings = self.write_settings()
+        self.settings = write_settings(world, LIVELY)
         self.watch = Watch(world, load(str(self.settings)))
         self.daemon = Daemon(self.settings, self._hear)
         self.consumer = Consumer(world)
@@ -50,26 +43,10 @@ class Stage:
         self.note: Callable[[], str] = str
         self.close_up: set[str] = set()
         self.heard: set[tuple[str, str]] = set()  # (credential, event)
+        self.disagreed: dict[str, float] = {}  # seconds, of the last publication, as the daemon tells
         self._slow: list[int] = []
         self._stop = threading.Event()
         self._glancing = threading.Thread(target=self._glance, daemon=True)
-
-    def write_settings(self, **calmer: Any) -> Path:
-        """The daemon's settings. `calmer`: replaces the schedules of those that rotate every few seconds."""
-        for name, own in CREDENTIALS.items():
-            schedule = calmer if calmer and "fraction" in own else {}
-            self.world.add(name, **({k: v for k, v in own.items() if not schedule or k != "fraction"} | schedule))
-        return self.world.write_settings(
-            daemon={"lease": f"{LEASE}s"},
-            vault={"connect_timeout": "1s", "read_timeout": "1s"},
-            target={"settle": "1s", "timeout": "1s", "deadline": "2s", "in_flight": 4},
-            defaults={
-                "lifetime": "3m",
-                "jitter": 0.0,
-                "retire": {"after": f"{GRACE}s"},
-                "limits": {"mints_per_day": 10000},
-            },
-        )
 
     # --- life -------------------------------------------------------------------------------------------------------
 
@@ -108,12 +85,16 @@ class Stage:
 
     def _status(self, pid: int) -> str:
         daemon = f"daemon: pid {pid}" if pid else "daemon: dead"
-        used = f"a consumer used its secrets {self.consumer.probes} times, {self.consumer.refused} refused"
-        return f"{daemon}  ·  {used}" if self.consumer.probes else daemon
+        consumer = self.consumer
+        used = f"a consumer used its secrets {consumer.probes} times, {consumer.refused} refused"
+        cut_off = f", {len(consumer.cut_off)} cut off" if consumer.cut_off else ""
+        return f"{daemon}  ·  {used}{cut_off}" if consumer.probes else daemon
 
     def _hear(self, event: dict[str, Any]) -> None:
         name = event.get("credential")
         self.heard.add((str(name), str(event.get("event"))))
+        if "disagreed_seconds" in event:
+            self.disagreed[str(name)] = event["disagreed_seconds"]
         if name and (sentence := told(event, close_up=name in self.close_up)):
             self.face.tell(name, sentence, event.get("level", "info"))
 
@@ -145,6 +126,12 @@ class Stage:
 
     # --- doing and waiting ------------------------------------------------------------------------------------------
 
+    def calm_down(self) -> None:
+        """Slower schedules, by a reload."""
+        self.settings = write_settings(self.world, CALM)
+        self.watch.settings = load(str(self.settings))
+        self.daemon.reload()
+
     def rotate(self, *words: str) -> subprocess.Popen[str]:
         """Type a `rotate` command, in a process of its own."""
         self.face.say(f"$ rotate {' '.join(words)}")
@@ -157,6 +144,15 @@ class Stage:
             start_new_session=True,
         )
 
+    def done(self, *words: str) -> None:
+        """Type a `rotate` command and wait for its end. Raises ShowError unless it succeeds."""
+        asked = self.rotate(*words)
+        self.until(lambda: asked.poll() is not None, f"rotate {words[0]} came to its verdict")
+        asked.communicate()
+        self.face.say(f"`rotate {words[0]}` ends with exit {asked.returncode}: done, predecessors proven dead.")
+        if asked.returncode != 0:
+            raise ShowError(f"rotate {' '.join(words)} did not succeed")
+
     def until(self, true: Callable[[], bool], what: str, within: float = 30.0, every: float = 0.1) -> None:
         """Wait. Raises ShowError when it takes longer than `within` seconds."""
         end = time.monotonic() + within
@@ -167,7 +163,7 @@ class Stage:
 
     def until_settled(self, *names: str, rotation: int = 1) -> None:
         """Wait until these have a published value of this rotation or a later one, and nothing in flight."""
-        chosen = names or tuple(CREDENTIALS)
+        chosen = names or NAMES
 
         def settled() -> bool:
             view = self.view

@@ -121,7 +121,7 @@ class Watch:
     def _row(self, view: View, credential: Credential, now: datetime, pid: int) -> Row:
         record, holder = view.record(credential.name), view.entries[credential.name].lease.holder
         left_behind = bool(holder) and f"/{pid}/" not in holder
-        coming = next_words(next_step(credential, record, now), record, now).format(where=WHERE[credential.target])
+        coming = next_words(next_step(credential, record, now), record, now, WHERE[credential.target])
         if left_behind or not pid:
             coming = "its daemon died at work: lease must run out" if left_behind else "no daemon runs"
         age = span(now - record.current.at) if record.current else "-"
@@ -142,16 +142,16 @@ _ACTS = {
 }
 
 
-def next_words(step: Step, record: Record, now: datetime) -> str:
+def next_words(step: Step, record: Record, now: datetime, where: str) -> str:
     """What happens next, in words for the viewer."""
     if not isinstance(step, Wait):
         name = type(step).__name__
-        return _ACTS.get(name, name.lower())
+        return _ACTS.get(name, name.lower()).format(where=where)
     if step.until is None:
         return step.reason
     soon = f"in {span(max(timedelta(), step.until - now))}"
     if record.phase is Phase.INSTALLED:
-        return f"{soon}: every server of {{where}} knows it by then"
+        return f"{soon}: every server of {where} knows it by then"
     if record.ends_at is not None and step.until == record.ends_at:
         return f"{soon}: the predecessor's life is over"
     if record.phase is Phase.PUBLISHED:

@@ -43,7 +43,7 @@ def told(event: Mapping[str, Any], *, close_up: bool) -> str:
         sentence = _ALWAYS.get(name) or (_CLOSE_UP.get(name, "") if close_up else "")
     if not sentence and event.get("level") in ("warning", "error"):
         sentence = "{said}"
-    if event.get("disagreed_seconds"):
+    if event.get("disagreed_seconds") and event.get("version") != 1:  # before the first, nobody had anything to use
         sentence += "; Vault and desk disagreed for {disagreed_seconds:.3g} s"
     return sentence.format_map({**event, **_around(event)})
 

@@ -77,7 +77,7 @@ _PHASES = {
     Phase.STAGED: "Staged: {candidate} is minted and kept in the private slot; it is not proven yet.",
     Phase.INSTALLED: "Installed: the target was told {candidate}; it is not proven yet{apart}.",
     Phase.VERIFIED: "Verified: {candidate} is proven; it will be published over version {expected}.",
-    Phase.PUBLISHED: "Published: {current} is live; its predecessor {predecessor} is in grace.",
+    Phase.PUBLISHED: "Published: {current} is live; {grace}.",
     Phase.CONDEMNED: "Condemned: {predecessor} is being revoked; this cannot be taken back.",
     Phase.REJECTED: "Rejected: attempt {attempt} failed; what lives under {mint} is being revoked.",
     Phase.HELD: "Held: a person must act.",
@@ -112,11 +112,16 @@ def stands(record: Record) -> str:
         current=record.current.token.id if record.current else "the value",
         predecessor=record.predecessor.token.id if record.predecessor else "none",
         expected=record.expected_version,
+        grace=_grace(record),
         attempt=record.attempt,
         awaiting=record.awaiting,
         since=f"{record.awaiting_since:%F %T}Z" if record.awaiting_since else "an unknown time",
         apart=", and until it is published consumers hold the old value, which is refused" if _apart(record) else "",
     )
+
+
+def _grace(record: Record) -> str:
+    return f"its predecessor {record.predecessor.token.id} is in grace" if record.predecessor else "it has no predecessor"
 
 
 def _apart(record: Record) -> bool:

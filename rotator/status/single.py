@@ -75,7 +75,10 @@ def _moment(each: Moment, now: datetime) -> Html:
     return el("li", sign, el("div", grave, el("span", each.said), facts), stamp, class_=each.severity.value)
 
 
+_VERBS: dict[str, str] = {Phase.HELD: "release", Phase.AWAITING: "supply"}
+
+
 def _commands(row: Row) -> Html:
-    verb = "release" if row.summary.phase == Phase.HELD else "resume" if row.paused_at else "now"
-    lines = "\n".join(f"rotate {each} {row.credential.name}" for each in ("explain", verb))
+    verb = _VERBS.get(row.summary.phase, "resume" if row.paused_at else "now")
+    lines = "\n".join(f"rotate {each} {row.credential.name}" for each in ("explain", "history", verb))
     return el("section", el("h2", "In a shell"), el("pre", el("code", lines), tabindex="0"))

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from rotator.cli import rotate
-from rotator.grants import UngrantableError, grants, policy
+from rotator.grants import UngrantableError, grants, policy, transit_rights
 from rotator.settings import load
 from tests.settings.files import write
 
@@ -84,6 +84,22 @@ def test_a_secret_or_a_signing_key_in_vault_is_granted_by_its_own_path(
     own = {"secret/data/apps/crm", "secret/metadata/apps/crm"}
     found = granted(tmp_path, f"{OAUTH}{more}\n")
     assert {path: words for path, words in found.items() if path not in own | granted(tmp_path).keys()} == paths
+
+
+@pytest.mark.parametrize("kind", ["assertion-key", "halo-assertion-key"])
+def test_a_key_that_is_rotated_in_transit_is_one_path_more(tmp_path: Path, kind: str) -> None:
+    more = f'[credentials.crm]\ntarget = "desk"\nkind = "{kind}"\npath = "apps/crm"\nclient_id = "crm"\n'
+    more += 'transit_key = "eu/transit/crm"\n' + ('jwks_file = "/srv/jwks"\n' if kind == "assertion-key" else "")
+    found = granted(tmp_path, more)
+    assert {path: words for path, words in found.items() if "transit" in path} == {
+        "eu/transit/keys/crm": {"read"},
+        "eu/transit/sign/crm": {"update"},
+        "eu/transit/keys/crm/rotate": {"update"},
+    }
+    rights = transit_rights(load(write(tmp_path, BASE + more)))
+    assert {path: set(words) for path, words in rights.items()} == {
+        path: words for path, words in found.items() if "transit" in path
+    }
 
 
 def test_the_public_keys_that_are_handed_out_are_written(tmp_path: Path) -> None:

@@ -52,7 +52,71 @@ TOLD = "|".join(SLOTTED)
 NO_ANSWER = (T.LOST_BEFORE, T.LOST_AFTER, T.LATE, T.GARBAGE, T.BROKEN, T.BUSY)
 NO = (T.REFUSED, T.FORBIDDEN)
 
-RULES: tuple[Rule, ...] = ()
+RULES: tuple[Rule, ...] = (
+    # what people do to the journal
+    _rule(FOREIGN, "a value without a record is a stranger's", T.WIPED, calls=JOURNAL),
+    _rule(GOES_ON, "a deletion moves no version: the next write brings the journal back", T.DELETED, calls="write journal"),
+    _rule(VISIT_AGAIN, "read-only until a person brings the journal back", T.DELETED, T.FOREIGN, calls="read journal"),
+    _rule(ANOTHER, "check-and-set is lost; the next visit reads what is there", T.FOREIGN, T.LOST_CAS, calls="write journal"),
+    # what people do to the staged slot
+    _rule(PERSON, "what they entered cannot be read back: they are to enter the old value again", T.WIPED, T.DELETED, T.FOREIGN, calls="read staged", steps="Poll"),
+    _rule(GOES_ON, "nothing in the slot is counted on at this point", T.WIPED, T.DELETED, T.FOREIGN, calls="read staged", steps="Look|Sweep"),
+    _rule(GOES_ON, "the slot was empty, or the attempt fails anyway", T.WIPED, T.DELETED, T.FOREIGN, calls="read staged", stories=f"{GONE}|{REFUSED}"),
+    _rule(ATTEMPT, "the staged value is gone: burned, and made anew", T.WIPED, T.DELETED, T.FOREIGN, calls="read staged"),
+    _rule(GOES_ON, "the slot is written for the next attempt, whatever it held", T.WIPED, T.DELETED, T.FOREIGN, T.LOST_CAS, calls="write staged"),
+    _rule(GOES_ON, "it was to be emptied anyway", T.WIPED, T.DELETED, T.FOREIGN, calls="destroy staged"),
+    _rule(ATTEMPT, "installed, but its value cannot be read back to be proven", T.WIPED, calls="install", kinds=f"{Kind.TWO_SLOTS}|{Kind.PERSON}"),
+    _rule(ATTEMPT, "the person finds no value to enter, or it was refused once before", T.WIPED, calls="verify", steps="Poll"),
+    # what people do to the consumer path
+    _rule(NO_WAY_OUT, "a predecessor lives, and the value that it is to be replaced by is nowhere: adopt refuses too", T.WIPED, calls=f"read consumer|write consumer|{OLD}", stories=UNDO),
+    _rule(NO_WAY_OUT, "a predecessor lives, and the value that it is to be replaced by is nowhere: adopt refuses too", T.WIPED, calls="read consumer", steps="Condemn|Revoke"),
+    _rule(FOREIGN, "the old value cannot be put back: released, a new one is due at once", T.WIPED, calls=f"read consumer|write consumer|{OLD}", steps="Fence|Burn", kinds=Kind.ONE_SLOT),
+    _rule(DELETED, "seen by the look, or by the next one", T.WIPED, calls=f"read consumer|write consumer|{OLD}"),
+    _rule(FOREIGN, "the old value cannot be put back", T.DELETED, calls=f"{OLD}|write consumer", steps="Fence|Burn", kinds=Kind.ONE_SLOT),
+    _rule(FOREIGN, "the old value cannot be put back", T.DELETED, calls="verify", stories=REFUSED, kinds=Kind.ONE_SLOT),
+    _rule(GOES_ON, "a deletion after the look moves no version: nothing can fence it", T.DELETED, calls="write consumer"),
+    _rule(GOES_ON, "the look was before it", T.DELETED, calls="verify", stories="a proof grows old"),
+    _rule(GOES_ON, "the look was before it", T.DELETED, calls=OLD, steps="Publish"),
+    _rule(DELETED, "nothing of it is looked at before the next rotation", T.DELETED, steps="Condemn", kinds=Kind.EXPIRING),
+    _rule(FOREIGN, "what was published is not there: the predecessor lives until that is cleared up", T.DELETED, calls="read consumer|verify|inspect", steps="Condemn"),
+    _rule(FOREIGN, "what was published is not there: the predecessor lives until that is cleared up", T.DELETED, calls="read consumer", steps="Revoke"),
+    _rule(FOREIGN, "the undo is given up, and the retirement it came from sees it", T.DELETED, calls=f"read consumer|{OLD}", steps="Restore"),
+    _rule(DELETED, "seen by the next look, which may be the next rotation's", T.DELETED),
+    _rule(FOREIGN, "never written over: seen by the next look, which may be the next rotation's", T.FOREIGN),
+    _rule(GOES_ON, "nothing in the slot is counted on at this point", T.WIPED),
+    _rule(AGAIN, "somebody else's key came in between: look, then write over the new version", T.LOST_CAS, calls="write consumer"),
+    # the target
+    _rule(ATTEMPT, "an earlier mint of ours, or a stranger's token: burned, next attempt", T.DUPLICATE),
+    _rule(ROTATION, "nothing was made and nothing will be: given up, begun again after a pause", *NO, T.MINTER, calls="mint"),
+    _rule(ATTEMPT, "a token may live under the name: its value is lost, burned", T.LOST_AFTER, T.LATE, T.GARBAGE, calls="mint", kinds=Kind.NAMED),
+    _rule(GOES_ON, "the person had entered it already", T.LOST_AFTER, T.GARBAGE, T.MINTER, T.KILL_AFTER, T.OVERTAKEN, calls="install", kinds=Kind.PERSON),
+    _rule(AGAIN, "what must serve again is put back until it does", *NO, calls="install", steps="Burn"),
+    _rule(ATTEMPT, "the target does not take it", *NO, calls="install"),
+    _rule(KEPT, "it cannot be brought back", *NO, calls="restore"),
+    _rule(KEPT, "the value before is not accepted: what is published stays", *NO, calls="verify", stories=UNDO),
+    _rule(LEFT_OVER, "refused for good, replaced; where nothing can be listed its slot is not ended", *NO, calls="verify", steps="Condemn", kinds=Kind.TWO_SLOTS),
+    _rule(GOES_ON, "a new value is on its way already", *NO, calls="verify", stories=URGENT),
+    _rule(ROTATION, "what is published is refused: a new one is due at once", *NO, calls="verify", steps="Condemn"),
+    _rule(GOES_ON, "it is refused anyway, or proven again", *NO, calls="verify", steps="Poll|Verify", stories=f"{REFUSED}|{BY_HAND}"),
+    _rule(ATTEMPT, "refused for good: burned", *NO, calls="verify", steps="Verify|Publish"),
+    # Vault
+    _rule(ATTEMPT, "the value could not be made durable: burned", *NO_ANSWER, *NO, calls="write staged"),
+    _rule(FOREIGN, "a version that a standby does not have yet counts as gone", T.LAGGING, steps="Burn"),
+    _rule(KEPT, "a version that a standby does not have yet counts as gone", T.LAGGING, stories=UNDO),
+    _rule(GOES_ON, "the target's word is proof enough", T.LAGGING),
+    _rule(ATTEMPT, "the mint was answered, and its value could not be staged", T.SEALED, calls="mint|write staged", kinds=Kind.NAMED),
+    _rule(VISIT_AGAIN, "read-only until it is open again", T.SEALED),
+    # processes
+    _rule(ATTEMPT, "the value died with the process: burned", T.KILL_AFTER, T.OVERTAKEN, calls="mint", kinds=Kind.NAMED),
+    _rule(ATTEMPT, "the value died with the process: burned", T.KILL_BEFORE, T.STOPPED, calls="write staged", kinds=Kind.NAMED),
+    _rule(ROTATION, "its late value stays in the private slot; the next rotation empties it", T.STOPPED, calls="mint|write staged", kinds=f"{Kind.EXPIRING}|{Kind.ONE_SLOT}"),
+    _rule(ROTATION, "its late value stays in the private slot; the next rotation empties it", T.OVERTAKEN, calls="mint", kinds=f"{Kind.EXPIRING}|{Kind.ONE_SLOT}"),
+    _rule(GOES_ON, "nobody holds the lease: the other one has done it all", T.STOPPED, calls="read journal"),
+    _rule(ANOTHER, "by check-and-set, or by a look at what is there", T.KILL_BEFORE, T.KILL_AFTER, T.STOPPED, T.OVERTAKEN, T.STOP),
+    # faults that pass
+    _rule(VISIT_AGAIN, "no visit without a journal", *NO_ANSWER, *NO, calls=JOURNAL),
+    _rule(AGAIN, "the same step, after its pause", *NO_ANSWER, *NO, T.MINTER),
+)
 
 
 def expected(story: Story, cell: Cell) -> Rule:

@@ -50,6 +50,10 @@ def test_a_step_in_words(step, said) -> None:
 SENTENCES = {
     "settled": (record(Phase.SETTLED), "By its schedule it is due at 2026-03-31 12:00:00Z."),
     "requested": (record(Phase.REQUESTED), "Next: mint."),
+    "published without a predecessor": (
+        record(Phase.PUBLISHED, predecessor=None),
+        "Published: t2.1 is live; it has no predecessor.",
+    ),
     "awaiting": (
         record(Phase.AWAITING),
         "Awaiting: a person has to act since 2026-03-01 12:00:00Z. What to do: paste the key",

@@ -27,6 +27,24 @@ path = "apps/crm"
 client_id = "crm"
 """
 SOUND = BASE + 'jwks = "secret/public/crm"\n'
+TRANSIT = 'transit_key = "transit/crm"\n'
+OTHER = """
+[credentials.shop]
+target = "desk"
+kind = "assertion-key"
+path = "apps/shop"
+client_id = "shop"
+jwks = "secret/public/shop"
+transit_key = "transit/crm"
+"""
+HALO = """
+[credentials.office]
+target = "desk"
+kind = "halo-assertion-key"
+path = "apps/office"
+client_id = "office"
+transit_key = "transit/crm"
+"""
 
 
 def loaded(tmp_path: Path, text: str) -> Any:
@@ -52,6 +70,19 @@ def test_long_assertions_lengthen_the_grace_by_themselves(tmp_path: Path) -> Non
     assert crm(tmp_path, SOUND + 'assertion_life = "3h"\n').retire.after == timedelta(hours=3)
 
 
+def test_what_is_published_of_a_key_in_transit_is_its_public_half_unless_settings_say_otherwise(tmp_path: Path) -> None:
+    assert crm(tmp_path, SOUND + TRANSIT).key == "public_key"
+    assert crm(tmp_path, SOUND + TRANSIT + 'key = "version"\n').key == "version"
+    assert loaded(tmp_path, SOUND + HALO).credentials["office"].key == "public_key"
+
+
+def test_moving_to_transit_and_to_another_key_there_rotates(tmp_path: Path) -> None:
+    policies = {crm(tmp_path, SOUND + more).policy for more in ("", TRANSIT, TRANSIT.replace("crm", "new"))}
+    assert len(policies) == 3
+    office = [SOUND + HALO.replace(TRANSIT, more) for more in ("", TRANSIT, TRANSIT.replace("crm", "new"))]
+    assert len({loaded(tmp_path, each).credentials["office"].policy for each in office}) == 3
+
+
 def test_where_the_set_is_and_how_it_is_proven_rotates_nothing(tmp_path: Path) -> None:
     moved = SOUND + 'jwks_file = "/srv/jwks.json"\njwks_cache = "5m"\nprobe = "/me"\nassertion_life = "1m"\n'
     assert crm(tmp_path, moved).policy == crm(tmp_path, SOUND).policy
@@ -67,7 +98,11 @@ def test_where_the_set_is_and_how_it_is_proven_rotates_nothing(tmp_path: Path) -
         (SOUND + 'jwks_cache = "25h"\n', "jwks_cache is from 0s to 24h"),
         (SOUND + 'jwks_cache = "12h"\nevery = "1d"\njitter = 0.0\n', "1d pass in the target's cache"),
         (SOUND + 'signing_key = {file = "/k"}\n', "the key pair is made"),
-        (SOUND + 'transit_key = "transit/crm"\n', "the key pair is made"),
+        (SOUND + 'transit_key = "crm"\n', "a mount and a name"),
+        (SOUND + 'transit_key = "transit/crm"\nbits = 2500\n', "bits is one of 2048, 3072, 4096"),
+        (SOUND + TRANSIT + OTHER, "Transit key transit/crm is already rotated by credentials.crm"),
+        (SOUND + TRANSIT + HALO, "Transit key transit/crm is already rotated by credentials.crm"),
+        (SOUND + HALO + "bits = 2500\n", "bits is one of 2048, 3072, 4096"),
         (SOUND + 'kid = "crm-1"\n', "a name of its own"),
         (SOUND + "bits = 1024\n", "bits is from 2048"),
         (SOUND + 'assertion_life = "0s"\n', "assertion_life"),

@@ -133,3 +133,16 @@ async def test_findings_hold_no_secret(openbao: OpenBao, mount: str) -> None:
     openbao.call("POST", f"{mount}/data/apps/a", {"data": {"token": canary("pre")}})
     found = await look(kv_on(openbao, mount), Place(mount, "apps/a"))
     assert no_secret_in(found, openbao.root.reveal, canary("pre").reveal)
+
+
+async def test_rights_in_transit_are_looked_for_and_each_one_that_is_missing_is_told(
+    openbao: OpenBao, mount: str
+) -> None:
+    rights = {"transit/keys/crm": frozenset({"read"}), "transit/keys/crm/rotate": frozenset({"update"})}
+    lines = [f'path "{path}" {{ capabilities = ["{next(iter(words))}"] }}' for path, words in rights.items()]
+    for given, refused in ((lines, []), (lines[:1], ["transit/keys/crm/rotate: our policy lacks update"])):
+        role = openbao.approle(f"preflight-{mount}", POLICY.replace('"secret/', f'"{mount}/') + "\n".join(given))
+        kv = Kv(session_on(openbao, mount, approle(lambda role=role: Secret(role.role_id), lambda role=role: role.secret_id)))
+        found = await preflight(kv, [Place(mount, "apps/blog/halo")], MONTH, rights)
+        await kv.session.close()
+        assert refusals(found) == refused
