@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check coverage format lock campaign-hostile campaign-fuzz campaign-simulation campaign-kill campaign-race campaign-raft campaign-soak bench try-systemd try-image clean
+.PHONY: demo test check coverage format lock campaign-hostile campaign-fuzz campaign-simulation campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak bench try-systemd try-image clean
 
 $(STAMP): pyproject.toml config/locks/dev.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -13,7 +13,7 @@ $(STAMP): pyproject.toml config/locks/dev.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(STAMP)  ## rotate real tokens before your eyes, on a real OpenBao and a sandbox Halo
+demo: $(STAMP)  ## rotate real tokens and keys before your eyes, on a real OpenBao and two sandbox targets
 	$(BIN)/rotate demo
 
 test: $(STAMP)  ## the whole suite, real OpenBao included
@@ -41,17 +41,20 @@ lock: $(STAMP)  ## renew the hash-checked locks (needs uv on the PATH)
 campaign-simulation: $(STAMP)  ## a million seeded histories, on every core for hours; SEEDS=n FROM=n
 	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000000) --from $(or $(FROM),0)
 
+campaign-matrix: $(STAMP)  ## pairs of faults, in the order of SEED, for MINUTES
+	$(BIN)/python -m tests.matrix --pairs --seed $(or $(SEED),0) --minutes $(or $(MINUTES),60)
+
 campaign-hostile: $(STAMP)  ## every behaviour of a bad server at every call site; ONLY=text for some
 	$(BIN)/python -m tests.hostile --only "$(ONLY)"
 
 campaign-fuzz: $(STAMP)  ## settings, documents and the control socket fuzzed for MINUTES; SEED=n
 	$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),10) --seed $(or $(SEED),0)
 
-campaign-kill: $(STAMP)  ## kill -9 at every call of a rotation, TIMES over
-	$(BIN)/python -m tests.system.kill_anywhere --times $(or $(TIMES),25)
+campaign-kill: $(STAMP)  ## kill -9 at every call of a rotation of every kind, TIMES over; KIND=name for one
+	$(BIN)/python -m tests.system.kill_anywhere --times $(or $(TIMES),25) $(if $(KIND),--kind $(KIND))
 
-campaign-race: $(STAMP)  ## daemons and shells racing under faults for MINUTES
-	$(BIN)/python -m tests.system.race --minutes $(or $(MINUTES),10)
+campaign-race: $(STAMP)  ## six daemons with wrong clocks and two shells racing under faults for MINUTES
+	$(BIN)/python -m tests.system.race --minutes $(or $(MINUTES),10) --daemons 6 --shells 2
 
 campaign-raft: $(STAMP)  ## three raft nodes, KILLS leaders killed, WRITES check-and-set writes acknowledged; SEED=n
 	$(BIN)/python -m tests.system.raft --kills $(or $(KILLS),50) --writes $(or $(WRITES),20000) --seed $(or $(SEED),1)

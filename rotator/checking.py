@@ -97,13 +97,21 @@ async def _target(app: App, target: str, credentials: tuple[Credential, ...]) ->
             yield Finding(Level.REFUSAL, subject, fault.reason, _remedy(fault, "mend the probe, or what is in front"))
             continue
         yield Finding(Level.OK, subject, "a broken secret is refused")
-        if kind_of(credential.kind).managed:
-            text = "not tried: it would write over a slot that may be in use"
-            yield Finding(Level.NOTE, f"target {target}: install ({credential.name})", text)
+        if why := _untried(app, credential):
+            yield Finding(Level.NOTE, f"target {target}: install ({credential.name})", f"not tried: {why}")
             continue
         async with aclosing(_Trial(app, credential).run()) as findings:
             async for finding in findings:
                 yield finding
+
+
+def _untried(app: App, credential: Credential) -> str:
+    """Why no disposable value goes to the target."""
+    if kind_of(credential.kind).managed:
+        return "it would write over a slot that may be in use"
+    if app.edges(credential).provider.capabilities.installs:
+        return "others would read it where it is put, and no target knows it before its cache has passed"
+    return ""
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rotator.conformance.verdict import Row
     from rotator.settings import Settings
 
+_TIDYING = 30.0  # seconds for ending what an interrupted run has left
 _COLOURS = {"passed": "green", "failed": "red", "not applicable": "cyan"}
 
 
@@ -33,6 +34,8 @@ def command(kind: str, path: str, credential: str, rest: float, yes: bool, as_js
     settings = shell.settings(path, vaultless=True)
 
     async def main() -> int:
+        import anyio
+
         from rotator import logs
         from rotator.clockwork import SystemClock
         from rotator.conformance.opening import chosen, kit
@@ -47,7 +50,8 @@ def command(kind: str, path: str, credential: str, rest: float, yes: bool, as_js
                     if not as_json:
                         _say(row)
         finally:
-            await under_test.aclose()
+            with anyio.move_on_after(_TIDYING, shield=True):
+                await under_test.aclose()
         if as_json:
             shell.show_json([asdict(row) for row in rows])
         failed = [row for row in rows if row.verdict.value == "failed"]

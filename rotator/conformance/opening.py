@@ -19,7 +19,7 @@ from rotator.rotation.secret import Secret
 from rotator.settings import Settings, Target
 from rotator.wiring import local_secret
 
-PATIENCE = 180.0  # seconds that a rule waits for the end of a token
+PATIENCE = 240.0  # seconds that a rule waits for the end of a token
 _FEW = 25  # mints of the contract suite, about
 _CALLS = 30  # of one rotation that are killed after, about
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
@@ -46,7 +47,7 @@ async def lost(kit: Kit) -> None:
     names = {}
     for share in _SHARES:
         name = kit.name()
-        names[name] = await given_up(lambda name=name: kit.made(name), took * share)  # type: ignore[misc]  # a default binds it
+        names[name] = await given_up(partial(kit.made, name), took * share)
     await kit.clock.sleep(kit.settle)
     found = {name: len(await kit.provider.find(name)) for name in names}
     for name, answered in names.items():
@@ -80,16 +81,16 @@ async def resumed(kit: Kit) -> None:
         made = await kit.made()
         if kit.can.installs:
             await kit.clock.sleep(TICK)
-            took = await _takes(lambda made=made: kit.provider.install(made))  # type: ignore[misc]  # a default binds it
+            took = await _takes(partial(kit.provider.install, made))
             await kit.clock.sleep(TICK)
             made = await kit.made("", made.token)
-            await given_up(lambda made=made: kit.provider.install(made), took * share)  # type: ignore[misc]  # the same
+            await given_up(partial(kit.provider.install, made), took * share)
             made = await kit.installed(made)
         verdict = await kit.verdict(made)
         must(isinstance(verdict, Accepted), f"installed again after an answer was lost: {words(verdict)}")
         if kit.can.revokes and kit.can.overlap:
-            took = await _takes(lambda made=made: kit.provider.inspect(made.token))  # type: ignore[misc]  # the same
-            await given_up(lambda made=made: kit.provider.revoke(made.token), took * share)  # type: ignore[misc]  # the same
+            took = await _takes(partial(kit.provider.inspect, made.token))
+            await given_up(partial(kit.provider.revoke, made.token), took * share)
             await kit.provider.revoke(made.token)
             must(await kit.dead(made.token, None) is True, "revoked again after an answer was lost: it is not dead")
         await kit.clear()
@@ -99,9 +100,9 @@ async def resumed(kit: Kit) -> None:
 async def tireless(kit: Kit) -> None:
     """Calls that were given up hold no place: the next one is made."""
     made = await kit.fresh()
-    took = await _takes(lambda: kit.provider.verify(made.token, made.secret))
+    took = await _takes(partial(kit.provider.verify, made.token, made.secret))
     for number in range(_CALLS):
-        await given_up(lambda: kit.provider.verify(made.token, made.secret), took * _SHARES[number % len(_SHARES)])
+        await given_up(partial(kit.provider.verify, made.token, made.secret), took * _SHARES[number % len(_SHARES)])
     verdict = await kit.verdict(made)
     must(isinstance(verdict, Accepted), f"after {_CALLS} proofs that were given up: {words(verdict)}")
 
@@ -114,9 +115,9 @@ async def closed(kit: Kit) -> None:
     before = _files()
     site = kit.reopen()
     provider = kit.kind.bind(site, kit.credential)
-    took = await _takes(lambda: provider.verify(made.token, made.secret))
+    took = await _takes(partial(provider.verify, made.token, made.secret))
     for share in _SHARES:
-        await given_up(lambda: provider.verify(made.token, made.secret), took * share)
+        await given_up(partial(provider.verify, made.token, made.secret), took * share)
     await site.aclose()
     if site is not kit.site:
         left = await _dwindled(before)

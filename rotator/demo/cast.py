@@ -9,7 +9,7 @@ from rotator.sandbox.desk import Desk
 from rotator.sandbox.world import World
 
 APPLICATIONS = ("crm", "chatbot", "importer", "portal-keys")
-TOKEN_LIFE = 24.0  # seconds for which the desk's access tokens live
+TOKEN_LIFE = 40.0  # seconds for which the desk's access tokens live
 LEASE = 9  # seconds: the shortest that settings accept for a Vault that answers within a second
 GRACE = 2  # seconds
 
@@ -23,10 +23,10 @@ RENEWED, ONE_SLOT, OVERLAPPING, KEY_SET = "crm-token", "import-secret", "chatbot
 DESK = (RENEWED, ONE_SLOT, OVERLAPPING, KEY_SET)
 NAMES = (*BLOG, *DESK)
 
-LIVELY: dict[str, dict[str, Any]] = {"newsletter": {"fraction": 0.085}, "search-index": {"fraction": 0.095}}
-LIVELY[RENEWED] = {"fraction": 0.7}
+LIVELY: dict[str, dict[str, Any]] = {"newsletter": {"fraction": 0.105}, "search-index": {"fraction": 0.115}}
+LIVELY[RENEWED] = {"fraction": 0.5}
 CALM: dict[str, dict[str, Any]] = {"newsletter": {"every": "1m"}, "search-index": {"every": "1m"}}
-CALM[RENEWED] = {"fraction": 0.9}
+CALM[RENEWED] = {"fraction": 0.85}
 
 
 def write_settings(world: World, schedules: dict[str, dict[str, Any]]) -> Path:

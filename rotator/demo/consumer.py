@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from rotator.demo.cast import ONE_SLOT
 from rotator.rotation.secret import Secret
 from rotator.sandbox.openbao import OpenBaoError
 from rotator.sandbox.world import World
 
 _POLICY = 'path "{mount}/data/apps/*" {{ capabilities = ["read"] }}'
-_PAUSE = 0.1  # seconds
+_PAUSE, _SHORT_PAUSE = 0.1, 0.01  # seconds
 
 
 class Consumer:
@@ -25,7 +26,8 @@ class Consumer:
 
     `refused` counts values that were refused while they were still the newest on their path; `unread` counts reads
     that Vault did not answer with a value. A refused value that was replaced meanwhile is read again, as any
-    consumer would do, and does not count as a probe. `cut_off` holds the times of refusals while it looks `closely`.
+    consumer would do, and does not count as a probe. `cut_off` holds the times at which the value with one slot was
+    refused: those cannot be avoided, and count by themselves.
     """
 
     def __init__(self, world: World) -> None:
@@ -51,7 +53,7 @@ class Consumer:
 
     @contextmanager
     def closely(self, name: str) -> Iterator[None]:
-        """Use this one only, again and again without a pause; its refusals are counted by themselves."""
+        """Use this one only, a hundred times a second at best."""
         self._only = name
         try:
             yield
@@ -60,18 +62,17 @@ class Consumer:
 
     @property
     def apart(self) -> float:
-        """Seconds from the first to the last refusal of what it looked at closely."""
+        """Seconds from the first to the last refusal of the value with one slot."""
         return self.cut_off[-1] - self.cut_off[0] if self.cut_off else 0.0
 
     def _consume(self) -> None:
         for name in itertools.cycle(self._world.credentials):
             if self._stop.is_set():
                 return
-            only = self._only
-            self._probe(only or name, self.cut_off if only else None)
-            time.sleep(0 if only else _PAUSE)
+            self._probe(self._only or name)
+            time.sleep(_SHORT_PAUSE if self._only else _PAUSE)
 
-    def _probe(self, name: str, cut_off: list[float] | None) -> None:
+    def _probe(self, name: str) -> None:
         try:
             version, published = self._read(name)
             accepted, at = self._world.answers(published) == 200, time.monotonic()
@@ -81,8 +82,8 @@ class Consumer:
             self.unread += 1
             return
         self.probes += 1
-        if not accepted and cut_off is not None:
-            cut_off.append(at)
+        if not accepted and name == ONE_SLOT:
+            self.cut_off.append(at)
         elif not accepted:
             self.refused += 1
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rotator.demo.cast import (
     APPLICATIONS,
+    CALM,
     GRACE,
     KEY_SET,
     LEASE,
@@ -21,6 +22,7 @@ from rotator.demo.cast import (
     NAMES,
     ONE_SLOT,
     OVERLAPPING,
+    RENEWED,
     TOKEN_LIFE,
 )
 from rotator.demo.lines import Face
@@ -42,7 +44,9 @@ def perform(face: Face, verdict: Callable[[bool], object], *, keep: bool) -> Non
     Raises ShowError with words when it cannot go on, OpenBaoError when there is no server to start.
     """
     binary()
-    face.act("rotate demo: real tokens, rotated before your eyes", "Everything runs on this machine's loopback.")
+    face.act(
+        "rotate demo: real tokens and keys, rotated before your eyes", "Everything runs on this machine's loopback."
+    )
     with World(applications=APPLICATIONS, token_life=TOKEN_LIFE) as world:
         assert world.desk
         stage = Stage(world, world.desk, face)
@@ -89,14 +93,13 @@ def _one_slot(stage: Stage) -> None:
     face, consumer = stage.face, stage.consumer
     face.act(
         "3  One slot: a hard cut-over",
-        "The service desk knows one client secret per application, so a new one ends the old one, whoever rotates it.",
-        "What can be done is to keep that moment short. The consumer now uses this secret without a pause.",
+        "The desk knows one client secret per application: a new one ends the old one, whoever makes it.",
+        "All that can be done is to be quick. The consumer now uses this secret as often as it can.",
     )
     stage.close_up.add(ONE_SLOT)
     with consumer.closely(ONE_SLOT):
         stage.done("now", ONE_SLOT)
-    seen = f"the consumer was refused {len(consumer.cut_off)} times, within {consumer.apart:.3g} s"
-    face.say(f"Vault and desk disagreed for {stage.disagreed.get(ONE_SLOT, 0):.3g} s; {seen}, and never after that.")
+    face.say(f"The consumer was refused {len(consumer.cut_off)} times, within {consumer.apart:.2g} s, and never since.")
     face.snapshot()
 
 
@@ -111,10 +114,11 @@ def _overlap(stage: Stage) -> None:
 
 
 def _schedule(stage: Stage) -> None:
+    spent = LIVELY[RENEWED]["fraction"]
     stage.face.act(
         "5  By schedule",
         f"Two blog tokens rotate every few seconds; grace for predecessors is {GRACE} s.",
-        f"The desk's access tokens live for {TOKEN_LIFE:.0f} s: each is renewed when seven tenths of that are over.",
+        f"The desk's access tokens live for {TOKEN_LIFE:.0f} s; each is renewed when {spent:.0%} of that are over.",
     )
     stage.until_settled(*LIVELY, rotation=2)
     stage.face.snapshot()
@@ -172,6 +176,7 @@ def _recover(stage: Stage, killed: Killed) -> None:
     face.act(
         "7  Started again", "The journal names the mint that was cut off. First, the dead daemon's lease must run out."
     )
+    stage.reschedule({**LIVELY, RENEWED: CALM[RENEWED]})  # its last predecessor has to be dead before the proof
     stage.daemon.start()
     stage.until(stage.daemon.readied.is_set, "the daemon is ready again")
     end = time.monotonic() + LEASE * TAKE_OVER
@@ -191,7 +196,7 @@ def _recover(stage: Stage, killed: Killed) -> None:
 
 def _calm(stage: Stage) -> None:
     """Slower schedules, so that the proof does not run after a moving target."""
-    stage.calm_down()
+    stage.reschedule(CALM)
     stage.speed_up()
     stage.until_settled()
     stage.note = lambda: "the access token before the present one lives to its end: nobody can revoke it"
@@ -226,7 +231,13 @@ def _farewell(stage: Stage, *, keep: bool) -> None:
         return
     face.act("It stays up", "Blog tokens now rotate once a minute, the access token as it must. In another terminal:")
     face.say(f"  export ROTATOR_CONFIG={stage.settings} PATH=$PATH:{Path(sys.executable).parent}")
-    for words in ("status", "explain backup", "now newsletter --wait", "now --all --emergency", "strays"):
+    for words in (
+        "status",
+        "explain backup",
+        "now newsletter --wait",
+        "now backup import-secret --emergency",
+        "strays",
+    ):
         face.say(f"  rotate {words}")
     face.say("kill -9 the daemon, at any instant: it is started again after a moment.")
     face.say("Ctrl-C ends everything and cleans up.")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from rotator.demo.cast import CALM, LIVELY, NAMES, write_settings
+from rotator.demo.cast import LIVELY, NAMES, write_settings
 from rotator.demo.consumer import Consumer
 from rotator.demo.daemon import Daemon, command
 from rotator.demo.lines import Face
@@ -61,8 +61,10 @@ class Stage:
 
     def end(self) -> None:
         """End the daemon and the consumer; the servers are the world's."""
-        self.darken()
-        self.daemon.stop()
+        try:
+            self.darken()
+        finally:  # a terminal that is gone must not keep the daemon alive
+            self.daemon.stop()
 
     def darken(self) -> None:
         """The table stays as it is, and the consumer rests."""
@@ -126,9 +128,9 @@ class Stage:
 
     # --- doing and waiting ------------------------------------------------------------------------------------------
 
-    def calm_down(self) -> None:
-        """Slower schedules, by a reload."""
-        self.settings = write_settings(self.world, CALM)
+    def reschedule(self, schedules: dict[str, dict[str, Any]]) -> None:
+        """Other schedules, by a reload if a daemon runs."""
+        self.settings = write_settings(self.world, schedules)
         self.watch.settings = load(str(self.settings))
         self.daemon.reload()
 
@@ -149,7 +151,7 @@ class Stage:
         asked = self.rotate(*words)
         self.until(lambda: asked.poll() is not None, f"rotate {words[0]} came to its verdict")
         asked.communicate()
-        self.face.say(f"`rotate {words[0]}` ends with exit {asked.returncode}: done, predecessors proven dead.")
+        self.face.say(f"`rotate {words[0]}` ends with exit {asked.returncode}: done, what was before is proven dead.")
         if asked.returncode != 0:
             raise ShowError(f"rotate {' '.join(words)} did not succeed")
 

@@ -24,7 +24,7 @@ _ALWAYS = {
     "attempt.burned": "lost token revoked; attempt {next_attempt} begins",
 }
 _CLOSE_UP = {
-    "candidate.staged": "{minted}; the value lies in a private slot of Vault",
+    "candidate.staged": "{minted} lies in a private slot of Vault",
     "candidate.installed": "{where} was told of it: {beside}",
     "candidate.verified": "read back from Vault and proven: {where} accepts it",
     "predecessor.condemned": "published value proven once more: the predecessor may go",
@@ -37,14 +37,14 @@ def told(event: Mapping[str, Any], *, close_up: bool) -> str:
     name = event.get("event", "")
     if name == "rotation.requested":
         sentence = _BEGINS.get(str(event.get("why")), "rotation {rotation} begins: {detail}")
+    elif event.get("disagreed_seconds") and event.get("version") != 1:  # before the first, nobody had anything to use
+        sentence = "published as version {version}; Vault and desk disagreed for {disagreed_seconds:.2g} s"
     elif name == "predecessor.retired" and "expired" in str(event.get("proof")):
         sentence = "predecessor has expired"
     else:
         sentence = _ALWAYS.get(name) or (_CLOSE_UP.get(name, "") if close_up else "")
     if not sentence and event.get("level") in ("warning", "error"):
         sentence = "{said}"
-    if event.get("disagreed_seconds") and event.get("version") != 1:  # before the first, nobody had anything to use
-        sentence += "; Vault and desk disagreed for {disagreed_seconds:.3g} s"
     return sentence.format_map({**event, **_around(event)})
 
 
@@ -53,7 +53,9 @@ def _around(event: Mapping[str, Any]) -> dict[str, str]:
     blog = event.get("target") != "desk"
     return {
         "where": WHERE.get(str(event.get("target")), "Halo"),
-        "minted": f"minted {short(str(event.get('candidate', '')))} on Halo" if blog else "a new value is made",
+        "minted": f"minted {short(str(event.get('candidate', '')))} on Halo; the value"
+        if blog
+        else "a new value is made; it",
         "beside": "from now on it refuses the published value" if event.get("cut_over_at") else "the old one lives on",
         "ended": "revoked" if blog else "ended",
         "next_attempt": str(event.get("attempt", "")),

@@ -134,9 +134,9 @@ class Bench:
         return replace(staged, token=candidate.token)
 
 
-async def published_value(bench: Bench, published: Published) -> Secret | None:
-    """What was published, from its own version of the document, if Vault still has it."""
-    doc = await bench.edges.store.read(published.place, version=published.version)
+async def published_value(bench: Bench, published: Published, *, strong: bool = True) -> Secret | None:
+    """What was published, from its own version of the document, if Vault still has it: a lagging standby may not."""
+    doc = await bench.edges.store.read(published.place, version=published.version, strong=strong)
     secret = doc.secret(bench.credential.key)
     return secret if secret and bench.fingerprint(secret) == published.fingerprint else None
 
@@ -146,7 +146,7 @@ async def _put_aside(bench: Bench, record: Record) -> Staged | None:
     old = record.predecessor
     if old is None:
         return None
-    doc = await bench.edges.store.read(old.place, version=old.version)
+    doc = await bench.edges.store.read(old.place, version=old.version, strong=True)
     secret = doc.secret(bench.credential.key)
     if secret is None or bench.fingerprint(secret) != old.fingerprint:
         return None

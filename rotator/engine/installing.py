@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from rotator.engine.bench import Bench, published_value
 from rotator.engine.publishing import gone, objection, verify
-from rotator.ports import Accepted, Minted, MinterRefused, NeedsPerson, Provider, Refused, Transient, Unknown
+from rotator.ports import (
+    Accepted,
+    Minted,
+    MinterRefused,
+    NeedsPerson,
+    Provider,
+    Refused,
+    Rejected,
+    Transient,
+    Unknown,
+    Verdict,
+)
 from rotator.rotation import events as ev
 from rotator.rotation.record import HoldReason, Record, Token
 from rotator.rotation.steps import Burn, Install, Poll, Verify
@@ -76,7 +87,10 @@ def _remind(bench: Bench, record: Record) -> ev.Reminded:
 
 
 async def put_back(bench: Bench, record: Record, step: Burn) -> ev.Event:
-    """After a candidate failed where the target keeps one value only: what is published must be accepted again."""
+    """After a candidate failed where the target keeps one value only: what is published must be accepted again.
+
+    A target that does not take it back, however often it is told, is told a new value instead.
+    """
     current, provider = record.current, bench.provider(record.target)
     if current is None or current.target != record.target or not provider.capabilities.installs:
         return ev.Burned(bench.at, (), step.give_up)
@@ -91,14 +105,29 @@ async def put_back(bench: Bench, record: Record, step: Burn) -> ev.Event:
         return bench.faulted("burn", verdict.reason, verdict.retry_after)
     if not isinstance(verdict, Accepted):
         try:
-            await _tell(bench, provider, Minted(current.token, secret))
+            verdict = await _tell_again(bench, provider, Minted(current.token, secret))
         except NeedsPerson as fault:
             return ev.PutOnHold(bench.at, HoldReason.PERSON, fault.reason)
-        verdict = await provider.verify(current.token, secret)
-    if not isinstance(verdict, Accepted):
-        asked = verdict.retry_after if isinstance(verdict, Unknown) else None
-        return bench.faulted("burn", f"the old value was put back and is not accepted: {verdict.reason}", asked)
-    return ev.Burned(bench.at, _burned(record), step.give_up)
+    said = "" if isinstance(verdict, Accepted) else f"the old value is not accepted again: {verdict.reason}"
+    if isinstance(verdict, Unknown):
+        return bench.faulted("burn", said, verdict.retry_after)
+    if said and record.failures < _TRIES - 1:
+        return bench.faulted("burn", said)
+    return ev.Burned(bench.at, _burned(record), step.give_up, lost=said)
+
+
+_TRIES = 5  # to put the old value back: by their pauses longer than a target usually takes to settle
+
+
+async def _tell_again(bench: Bench, provider: Provider, old: Minted) -> Verdict:
+    """A target may remember what it had before, and take nothing twice."""
+    try:
+        await _tell(bench, provider, old)
+    except (MinterRefused, NeedsPerson):
+        raise
+    except Refused as fault:
+        return Rejected(fault.reason)
+    return await provider.verify(old.token, old.secret)
 
 
 def _over(bench: Bench, token: Token) -> bool:

@@ -48,20 +48,23 @@ async def verify(bench: Bench, record: Record, step: Verify) -> ev.Event:
     staged = await bench.unstage(record)
     if staged is None:
         return gone(bench, record)
-    if refusal := await _prove(bench, staged, record.target, _told_at(record)):
+    if refusal := await _prove(bench, staged, record):
         return refusal
     doc, content = await bench.look(record, again=False)
     expected = doc.version - 1 if content is Content.CANDIDATE else doc.version
     return objection(bench, content) or ev.Verified(bench.at, expected, bench.credential.retire.after)
 
 
-async def _prove(bench: Bench, staged: Staged, target: str, since: datetime | None) -> ev.Event | None:
+async def _prove(bench: Bench, staged: Staged, record: Record) -> ev.Event | None:
     """None when the target accepts the value; a refusal counts once the target has had time to settle."""
-    verdict = await bench.provider(target).verify(staged.token, staged.secret)
+    verdict = await bench.provider(record.target).verify(staged.token, staged.secret)
     if isinstance(verdict, Accepted):
         return None
     if isinstance(verdict, Unknown):
         return bench.faulted("verify", verdict.reason, verdict.retry_after)
+    since = _told_at(record)
+    if record.cut_over_at and since and not since <= bench.at < since + bench.credential.limits.settle:
+        since = None  # consumers are cut off: an hour between two clocks is not waited for
     return early(bench, verdict, since) or ev.Rejected(bench.at, verdict.reason)
 
 
@@ -96,7 +99,7 @@ async def publish(bench: Bench, record: Record, step: Publish) -> ev.Event:
     staged = await bench.unstage(record)
     if staged is None:
         return gone(bench, record)
-    if step.reprove and (refusal := await _prove(bench, staged, record.target, _told_at(record))):
+    if step.reprove and (refusal := await _prove(bench, staged, record)):
         return refusal
     values = merged(doc, bench.credential, record, staged)
     try:

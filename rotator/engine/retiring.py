@@ -87,7 +87,7 @@ async def revoke(bench: Bench, record: Record, step: Revoke) -> ev.Event:
     except NeedsPerson as fault:
         person, ended = fault.reason, "ended by a person"
     safe = provider.capabilities.old_is_safe_to_present
-    secret = await published_value(bench, predecessor) if safe else None
+    secret = await published_value(bench, predecessor, strong=False) if safe else None  # without it the target is asked
     dead = await provider.is_dead(predecessor.token, secret)
     if not dead:
         said = "is still accepted" if dead is False else "cannot be proven dead yet"

@@ -8,7 +8,8 @@ from datetime import timedelta
 
 import msgspec
 
-from rotator.providers.oauth_keys import ClientKeys, unfit_in_transit
+from rotator.providers.keys import unfit_in_transit
+from rotator.providers.oauth_keys import ClientKeys
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # RFC 9110, section 5.6.2
 _PREFIX = re.compile(r"(?:[!-~]+ ?)?")

@@ -139,7 +139,7 @@ def is_value_of(secret: Secret, token: Token) -> bool:
 
 
 def spoken(secret: Secret) -> Token | None:
-    """The handle that the value itself tells: `pat_name` is the record's name, `jti` its tokenId. None: it is silent."""
+    """The handle that the value tells: `pat_name` is the record's name, `jti` its tokenId. None: it has none."""
     try:
         payload = secret.reveal().split(".")[1]
         claims = msgspec.json.decode(urlsafe_b64decode(payload + "=="), type=_Claims)

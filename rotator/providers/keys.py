@@ -13,6 +13,7 @@ import msgspec
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
 _METADATA = ipaddress.ip_network("fd00:ec2::/64")  # where EC2 answers over IPv6
 _HALO_ROLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
+_TRANSIT_BITS = (2048, 3072, 4096)  # of the RSA keys that Vault Transit makes
 
 
 class TargetKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,3 +101,9 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
+
+
+def unfit_in_transit(transit_key: str, bits: int) -> str:
+    """Why Transit makes no such key, or nothing."""
+    known = ", ".join(map(str, _TRANSIT_BITS))
+    return f"bits is one of {known} where transit_key is set" if transit_key and bits not in _TRANSIT_BITS else ""

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from rotator.providers.keys import TargetKeys, check_url
+from rotator.providers.keys import TargetKeys, check_url, unfit_in_transit
 from rotator.rotation.reference import SecretRef, Source
 
 _NONE = timedelta(0)
@@ -20,7 +20,6 @@ _LONGEST = timedelta(hours=24)  # of an assertion's life; no server was found th
 _SLOTS = 64  # of a pool
 _SCOPE = re.compile(r"[!#-\[\]-~]+")  # RFC 6749, section 3.3
 _PATH = re.compile(r"/(?!/)[!-\"$-~]*")
-_TRANSIT_BITS = (2048, 3072, 4096)  # of its RSA keys
 _TRANSIT = re.compile(r"[A-Za-z0-9._/-]+/[A-Za-z0-9._-]+")
 
 
@@ -164,9 +163,8 @@ class AssertionKeyKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fie
 
     With `transit_key` = "transit/crm", each rotation makes a version of that key, which never leaves Vault, and
     consumers ask Transit to sign with that version. The key is this credential's own, since others that sign with it
-    would follow its newest version. Old versions stay; consumers can use none that the set has lost. To trim them, keep
-    from the predecessor's on: `bao write transit/keys/crm/config min_decryption_version=N min_encryption_version=N`, then
-    `bao write transit/keys/crm/trim min_available_version=N`.
+    would follow its newest version. Old versions stay in Transit, where nobody gets anything for what they sign;
+    config/examples/assertion-key-transit.toml says how to trim them.
     """
 
     jwks_file: str = ""  # where a web server hands the set out; and, or ...
@@ -218,12 +216,6 @@ class AccessTokenKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError('grant = "refresh_token" and the key refresh_token go together')
         if self.refresh_token is not None and self.refresh_token.source is not Source.VAULT:
             raise ValueError("refresh_token is kept in Vault, since each use may replace it: {vault = ...}")
-
-
-def unfit_in_transit(transit_key: str, bits: int) -> str:
-    """Why Transit makes no such key, or nothing."""
-    known = ", ".join(map(str, _TRANSIT_BITS))
-    return f"bits is one of {known} where transit_key is set" if transit_key and bits not in _TRANSIT_BITS else ""
 
 
 UNBAKED = frozenset(  # what changes no assertion, no token and no key

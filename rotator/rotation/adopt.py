@@ -33,12 +33,16 @@ def claimed(token: Token, stem: str) -> str:
 
 
 def adopted(record: Record, event: cmd.Adopted) -> Record:
-    """What we had published before, if anything, is the predecessor now, and gets its grace."""
+    """What we had published before, if anything, is the predecessor now, and gets its grace.
+
+    Numbers never go back, attempts neither: the staged slot may still hold the last one's candidate.
+    """
+    same = record.stem == event.stem and record.rotation == event.current.rotation
     return replace(
         record,
         phase=Phase.PUBLISHED if record.current else Phase.SETTLED,
         rotation=event.current.rotation,
-        attempt=0,
+        attempt=record.attempt if same else 0,
         why=None,
         asked_by=event.by,
         emergency=False,

@@ -90,7 +90,8 @@ def _published(record: Record, event: ev.Published) -> Record:
 def _fenced(record: Record, event: ev.Fenced) -> Record:
     if record.undo:
         return undo.failed(record, event.at, record.abandoned)
-    return replace(record, phase=Phase.REJECTED, abandoned="", expected_version=None, verified_at=None, retry_at=None)
+    unproven = replace(record, abandoned="", expected_version=None, verified_at=None)
+    return replace(unproven, phase=Phase.REJECTED, failures=0, retry_at=None)
 
 
 def _deferred(record: Record, event: ev.Deferred) -> Record:

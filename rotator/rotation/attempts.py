@@ -120,7 +120,9 @@ def mint_refused(record: Record, event: ev.MintRefused) -> Record:
 
 
 def burned(record: Record, event: ev.Burned) -> Record:
-    """The next attempt, or none."""
+    """The next attempt, or none. Where the target takes the published value no more, only a new one helps."""
+    if event.lost:
+        record = replace(record, refused_at=event.at, failure=Failure("burn", event.lost, event.at))
     if event.give_up:
         return _give_up(record, event.at, record.failure)
     return replace(
@@ -129,7 +131,7 @@ def burned(record: Record, event: ev.Burned) -> Record:
         attempt=record.attempt + 1,
         candidate=None,
         installed_at=None,
-        cut_over_at=None,
+        cut_over_at=record.cut_over_at if event.lost else None,
         strays=True,
         retry_at=None,
         **authorise(record, event.at, sends=record.sends + 1),
@@ -153,8 +155,9 @@ def _give_up(record: Record, at: datetime, failure: Failure | None) -> Record:
 
 
 def reject(record: Record, at: datetime, step: str, reason: str) -> Record:
-    """The candidate will be burned."""
+    """The candidate will be burned; how often that fails is counted from here."""
     if record.undo:  # the candidate is the predecessor: never burned
         return undo.failed(record, at, reason)
     failure = Failure(step, reason, at)
-    return replace(record, phase=Phase.REJECTED, failure=failure, awaiting="", uncertain=False, retry_at=None)
+    again = replace(record, failure=failure, failures=0, retry_at=None)
+    return replace(again, phase=Phase.REJECTED, awaiting="", uncertain=False)

@@ -173,11 +173,12 @@ class Retired:
 
 @dataclass(frozen=True, slots=True)
 class Burned:
-    """Nothing lives under the attempt's name any more."""
+    """Nothing lives under the attempt's name any more. `lost`: why what is published could not be put back."""
 
     at: datetime
     tokens: tuple[str, ...]
     give_up: bool
+    lost: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,8 @@ def stands(record: Record) -> str:
 
 
 def _grace(record: Record) -> str:
-    return f"its predecessor {record.predecessor.token.id} is in grace" if record.predecessor else "it has no predecessor"
+    old = record.predecessor
+    return f"its predecessor {old.token.id} is in grace" if old else "it has no predecessor"
 
 
 def _apart(record: Record) -> bool:

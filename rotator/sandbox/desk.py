@@ -35,7 +35,8 @@ class Desk:
 
     def __init__(self, folder: Path, *applications: str, rules: str = "halo", token_life: float = 3600.0) -> None:
         """`applications` are names; one whose name ends in `-keys` proves itself with a key of its set, too, one in
-        `-pair` with the key in the file `pair`."""
+        `-pair` with the key in the file `pair`; one in `-consent` has a refresh token, as a person's consent gives it.
+        """
         self.folder = folder
         self.rules = rules
         self.token_life = token_life  # seconds
@@ -43,6 +44,7 @@ class Desk:
         self.clients: dict[str, str] = {}  # client ids by name
         self.numbers: dict[str, str] = {}  # ids in the Application API by name
         self.secrets = {name: Secret(secrets.token_hex(20)) for name in (MANAGEMENT, *applications)}
+        self.consents = {name: Secret(secrets.token_urlsafe(32)) for name in applications if name.endswith("-consent")}
         self.pair = folder / "desk-pair.pem"
         self._public = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -76,7 +78,8 @@ class Desk:
         kept.chmod(0o600)
         keys = {"jwks_file": str(self.jwks(name))} if name.endswith("-keys") else {}
         pair = {"public_key": self._public} if name.endswith("-pair") else {}
-        return {"name": name, "secret": secret.reveal(), **keys, **pair}
+        consent = {"refresh_token": self.consents[name].reveal()} if name in self.consents else {}
+        return {"name": name, "secret": secret.reveal(), **keys, **pair, **consent}
 
     def jwks(self, name: str) -> Path:
         """Where the desk reads the public keys of an application from."""
@@ -135,7 +138,7 @@ class Desk:
         self._answer(request)
 
     def _post(self, path: str, form: dict[str, str]) -> int:
-        return self._answer(urllib.request.Request(self.url + path, urllib.parse.urlencode(form).encode()))  # noqa: S310
+        return self._answer(urllib.request.Request(self.url + path, urllib.parse.urlencode(form).encode()))  # noqa: S310 (as above)
 
     def _read(self, token: Secret) -> int:
         request = urllib.request.Request(f"{self.url}/api/Status")  # noqa: S310 (loopback http is meant)

@@ -71,7 +71,7 @@ def plant(model: ItsmModel, seed_file: Path) -> None:
     """Create the applications of a seed file. Raises OSError, ValueError or KeyError for an unusable one."""
     for each in json.loads(seed_file.read_text())["applications"]:
         secret = Secret(each["secret"]) if each.get("secret") else None
-        model.add_application(
+        made = model.add_application(
             each["name"],
             secret=secret,
             public_key=each.get("public_key", ""),
@@ -79,6 +79,8 @@ def plant(model: ItsmModel, seed_file: Path) -> None:
             jwks=Path(each["jwks_file"]).read_text if each.get("jwks_file") else None,
             scopes=tuple(each.get("scopes", ("all",))),
         )
+        if each.get("refresh_token"):
+            model.refreshes.issue(made.client_id, frozenset(made.scopes), value=each["refresh_token"])
 
 
 async def _serve(itsm: HaloItsm) -> None:

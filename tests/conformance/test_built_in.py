@@ -37,3 +37,4 @@ async def test_a_built_in_kind_keeps_every_promise(name: str, tmp_path: Path) ->
     assert [row.rule for row in rows] == [rule.name for rule in RULES]
     usual = name.partition(" on ")[0].removesuffix(", single use")
     assert len(spared(rows)) == SPARED[usual]
+    assert len(kit.memory.names) <= 85  # what `rotate conformance` announces

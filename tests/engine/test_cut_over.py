@@ -12,7 +12,7 @@ from rotator.engine.bench import Brought
 from rotator.ports import Transient
 from rotator.rotation.ask import Ask
 from rotator.rotation.credential import Limits, Retirement
-from rotator.rotation.record import HoldReason, Phase
+from rotator.rotation.record import HoldReason, Phase, Why
 from rotator.rotation.secret import Secret
 from tests.engine.world import PLACE, SLOT, Actor, Crash, World, crash_at
 from tests.fakes.slots import END, PASTE, PRESS, SlotProvider, Slots
@@ -94,6 +94,50 @@ async def test_the_old_value_is_back_before_anything_else_is_tried(world: World)
     assert record.failure
     assert record.cut_over_at is None
     assert cut.agreed
+
+
+async def test_a_target_that_takes_no_value_twice_gets_a_new_one(world: World) -> None:
+    cut = Cut(world)
+    one = cut.actor(limits=Limits(settle=timedelta(0)))
+    await cut.rotated(one)
+    cut.target.refuses = cut.target.remembers = True
+    one.told.clear()
+    world.clock.move(1)
+    for _ in range(5):
+        await one.visit(Ask(world.clock.now(), "ada"))
+        world.clock.move(31)
+    assert one.events[:8] == ["Requested", "Staged", "Installed", "Rejected", *["Faulted"] * 4]
+    assert one.events[8:] == ["Burned", *ROTATED[1:]]
+    assert "used before" in one.told[8].event.lost  # type: ignore[union-attr]  # it is a Burned
+    assert cut.agreed
+
+
+async def test_when_no_attempt_is_left_the_next_rotation_is_due_although_nobody_asks(world: World) -> None:
+    cut = Cut(world)
+    one = cut.actor(limits=Limits(mints_per_rotation=1, settle=timedelta(0)))
+    await cut.rotated(one)
+    cut.target.refuses = cut.target.remembers = True
+    world.clock.move(1)
+    for wish in (Ask(world.clock.now(), "ada"), *[None] * 6):
+        await one.visit(wish)
+        world.clock.move(60)
+    record = await world.record()
+    assert (record.rotation, record.why, record.phase) == (3, Why.REFUSED, Phase.SETTLED)
+    assert cut.agreed
+
+
+async def test_a_cut_over_does_not_wait_for_clocks_that_disagree_about_when_the_target_was_told(world: World) -> None:
+    cut = Cut(world)
+    one = cut.actor()
+    await cut.rotated(one)
+    cut.target.refuses = True
+    world.skew = timedelta(hours=1)
+    world.clock.move(1)
+    one.told.clear()
+    await one.visit(Ask(world.clock.now(), "ada"))
+    world.clock.move(11)
+    await one.visit()
+    assert one.events[:6] == ["Requested", "Staged", "Installed", "Faulted", "Rejected", "Burned"]
 
 
 async def test_an_install_that_was_refused_outright_leaves_the_old_value_alone(world: World) -> None:
@@ -386,3 +430,22 @@ async def test_an_old_value_that_caches_still_know_is_waited_for_without_a_fault
     await one.visit()
     assert "Faulted" not in one.events
     assert (await world.record()).phase is Phase.SETTLED
+
+
+async def test_a_published_value_that_is_refused_makes_room_for_the_next_one(world: World) -> None:
+    cut = Cut(world, number=2)
+    one = cut.actor(limits=Limits(settle=timedelta(0)))
+    await cut.rotated(one)
+    world.clock.move(1)
+    one.credential = replace(one.credential, retire=Retirement(after=HOURS))
+    await one.visit(Ask(world.clock.now(), "ada"))
+    record = await world.record()
+    assert record.current
+    assert record.predecessor
+    cut.target.kept[record.current.token.serial] = Secret("slot-canary-of-a-stranger")
+    world.clock.move(HOURS)
+    for _ in range(4):
+        world.clock.move(11)
+        await one.visit()
+    assert "Disproved" in one.events
+    assert cut.agreed

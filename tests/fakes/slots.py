@@ -26,13 +26,16 @@ PRESS, PASTE, END = "press Generate and hand the value over", "paste the value",
 
 @dataclass
 class Slots:
-    """What the target accepts: one value per slot. `refuses`: values that it takes and then does not accept."""
+    """What the target accepts: one value per slot. `refuses`: the next value is taken and then not accepted;
+    `remembers`: no value is taken twice."""
 
     now: Callable[[], datetime]
     number: int = 1
     kept: dict[str, Secret] = field(default_factory=dict)
     made: int = 0
     refuses: bool = False
+    remembers: bool = False
+    had: set[str] = field(default_factory=set)
     installs: int = 0
 
     def accepts(self, secret: Secret) -> bool:
@@ -73,6 +76,9 @@ class SlotProvider:
         await self.pause("install: sent")
         if self.person == "install":
             raise NeedsPerson(PASTE)
+        if self.target.remembers and minted.token.id in self.target.had:
+            raise Refused("used before")
+        self.target.had.add(minted.token.id)
         self.target.installs += 1
         kept = Secret(f"mangled-{minted.token.id}") if self.target.refuses else minted.secret
         self.target.kept[minted.token.serial or "1"] = kept

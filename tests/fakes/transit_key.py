@@ -7,7 +7,7 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from rotator.ports import Fault, Transient
+from rotator.ports import Fault, StoreRefused, Transient
 from tests.providers.keys import public_pem, rsa_key
 
 
@@ -20,6 +20,7 @@ class HandTransitKey:
         self.least = 1  # versions below are not shown
         self.lags = False  # the newest is not shown yet
         self.lost = False
+        self.mute = False  # nobody may sign
         self.faults: list[Fault] = []
         self.rotations = 0
 
@@ -45,7 +46,7 @@ class HandTransitKey:
             raise Transient("no usable answer")
 
     def version(self, number: int, pem: str) -> OneVersion:
-        return OneVersion(self.made[number], pem)
+        return OneVersion(None if self.mute else self.made[number], pem)
 
     def _make(self) -> None:
         number = len(self.made) + 1
@@ -68,5 +69,7 @@ class OneVersion:
         return self.pem
 
     async def sign(self, algorithm: str, message: bytes) -> bytes:
+        if self.key is None:
+            raise StoreRefused("Vault answered 403")
         signer: Any = jwt.get_algorithm_by_name(algorithm)
         return bytes(signer.sign(message, self.key))

@@ -55,7 +55,7 @@ class Cell(NamedTuple):
     trouble: Trouble
 
     def __str__(self) -> str:
-        return f"{self.point} × {self.trouble}"
+        return f"{self.point}, {self.trouble}"
 
 
 IDEMPOTENT_READS = frozenset({"read", "find", "verify", "inspect", "is_dead"})
@@ -155,7 +155,9 @@ def _lost_cas(world: World, actor: Actor, call: Call) -> Any:
     assert call.place
     doc = world.vault.get(call.place)
     if call.place == JOURNAL:
-        world.vault.overwrite(call.place, {**(doc.values or {}), "nonce": "theirs"} if doc.values else {"notes": "theirs"})
+        world.vault.overwrite(
+            call.place, {**(doc.values or {}), "nonce": "theirs"} if doc.values else {"notes": "theirs"}
+        )
     else:
         world.vault.overwrite(call.place, {**(doc.values or {}), "theirs-note": "a person's"})
     return call.effect()

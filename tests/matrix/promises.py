@@ -128,7 +128,11 @@ class Promises:
             self.broken("I5", "the journal holds a secret")
         self.latest = record
         self.urgent = self.urgent or record.emergency
-        if record.phase is Phase.REQUESTED and not record.uncertain and (not before or _sends(record) != _sends(before)):
+        if (
+            record.phase is Phase.REQUESTED
+            and not record.uncertain
+            and (not before or _sends(record) != _sends(before))
+        ):
             self.authorised[record.mint_name] = self.authorised.get(record.mint_name, 0) + 1
         if record.sends > MOST_MINTS:
             self.broken("I6", f"{record.sends} mints in one rotation")

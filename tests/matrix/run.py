@@ -11,8 +11,8 @@ from typing import Any
 from rotator.rotation import events as ev
 from tests.matrix.faults import Cell, Trouble, impossible, strike
 from tests.matrix.promises import Violation
-from tests.matrix.stories import STORIES, Story, settled
-from tests.matrix.wire import VISIT, Call, Point, watched
+from tests.matrix.stories import Story, opened, settle
+from tests.matrix.wire import Call, Point, watched
 from tests.matrix.world import Actor, Stuck, World
 
 LONGER = 300.0  # seconds
@@ -34,7 +34,6 @@ class Run:
     events: list[str] = field(default_factory=list)
     attempts: int = 0
     rotations: int = 0
-    minted: int = 0
     calls: dict[Point, Call] = field(default_factory=dict)
 
 
@@ -58,10 +57,10 @@ class Plan:
 def perform(story: Story, *cells: Cell) -> Run:
     """Tell the story with these faults. Raises nothing that they may cause."""
     run = Run(story)
-    world = settled(story)
-    minted = world.truth.minted
-    world.strike = Plan(run, (*story.before, *cells))
+    world = opened(story)
     try:
+        settle(world, story)
+        world.strike = Plan(run, (*story.before, *cells))
         with watched(world.wire):
             story.tell(world)
     except Stuck as hold:
@@ -74,7 +73,7 @@ def perform(story: Story, *cells: Cell) -> Run:
     run.left = world.promises.disowned and bool(
         current and world.truth.left_over(current.token, world.promises.read_now())
     )
-    run.ends, run.minted = world.ends, world.truth.minted - minted
+    run.ends = world.ends
     run.events = [type(each.event).__name__ for each in world.told]
     run.seconds = world.time.seconds
     run.faults = [each.event.reason for each in world.told if isinstance(each.event, ev.Faulted)]
@@ -94,12 +93,14 @@ def rehearsal(story: Story) -> Run:
     return run
 
 
+@cache
 def rows(story: Story) -> list[tuple[Point, Call]]:
     """The points of a story that have a row in the table."""
     shown = story.shows or {point.step for point in rehearsal(story).calls}
     return [(point, call) for point, call in rehearsal(story).calls.items() if point.step in shown]
 
 
+@cache
 def cells(story: Story) -> list[Cell]:
     """Every cell of a story that is possible."""
     return [Cell(point, trouble) for point, call in rows(story) for trouble in Trouble if not impossible(trouble, call)]
@@ -130,6 +131,3 @@ def outcome(run: Run) -> str:
     if any(run.ends.count(end) > plain.ends.count(end) for end in ("transient", "refused", "storerefused")):
         return "visit again"
     return "waits longer" if run.seconds > plain.seconds + LONGER else "goes on"
-
-
-__all__ = ["STORIES", "VISIT", "Run", "cells", "outcome", "perform", "rehearsal", "rows"]

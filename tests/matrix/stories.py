@@ -36,9 +36,13 @@ class Story:
         world.promises.rest()
 
 
-def settled(story: Story) -> World:
-    """A world in which the first value is published."""
-    world = World(story.kind, story.limits)
+def opened(story: Story) -> World:
+    """A world in which nothing has happened yet."""
+    return World(story.kind, story.limits)
+
+
+def settle(world: World, story: Story) -> None:
+    """Publish the first value, and what the story's prelude says. Raises Violation."""
     with watched(world.wire):
         world.settle()
     world.promises.rest()
@@ -47,7 +51,6 @@ def settled(story: Story) -> World:
         story.prelude(world)
     world.told.clear()
     world.ends.clear()
-    return world
 
 
 def _ask(world: World) -> None:
@@ -113,11 +116,21 @@ def _stories() -> tuple[Story, ...]:
         Story("a candidate is refused", Kind.NAMED, _spoiled, shows=burned | {"Verify"}),
         Story("a candidate is refused", Kind.ONE_SLOT, _spoiled, shows=burned | {"Verify"}),
         Story("a candidate is refused", Kind.TWO_SLOTS, _spoiled, shows=burned | {"Verify"}),
-        Story("a verified candidate is gone", Kind.NAMED, _unstaged, shows=frozenset({"Publish", "Fence"}), before=DIES),
+        Story(
+            "a verified candidate is gone", Kind.NAMED, _unstaged, shows=frozenset({"Publish", "Fence"}), before=DIES
+        ),
         Story("a verified candidate is gone", Kind.ONE_SLOT, _unstaged, shows=frozenset({"Fence"}), before=DIES),
         Story("a proof grows old", Kind.NAMED, _ask, shows=frozenset({"Publish"}), before=DIES_EARLY, limits=OLD_PROOF),
-        Story("a proof grows old", Kind.ONE_SLOT, _ask, shows=frozenset({"Publish"}), before=DIES_EARLY, limits=OLD_PROOF),
-        Story("an emergency in the grace", Kind.NAMED, _emergency, _in_grace, shows=frozenset({"Escalate", "Condemn", "Revoke"})),
+        Story(
+            "a proof grows old", Kind.ONE_SLOT, _ask, shows=frozenset({"Publish"}), before=DIES_EARLY, limits=OLD_PROOF
+        ),
+        Story(
+            "an emergency in the grace",
+            Kind.NAMED,
+            _emergency,
+            _in_grace,
+            shows=frozenset({"Escalate", "Condemn", "Revoke"}),
+        ),
         Story("an undo", Kind.NAMED, _undo, _rotated, shows=frozenset({"Restore", "Verify", "Publish"})),
         Story("a mint too many", Kind.NAMED, _ask, shows=frozenset({"Hold"}), limits=NO_MORE),
     )

@@ -110,7 +110,7 @@ class World:
     """Everything of one run. `strike` stands at every call; `ends`: how visits ended that did not come to a rest."""
 
     kind: Kind
-    limits: Limits = Limits(settle=timedelta(seconds=10))
+    limits: Limits
     strike: Strike = _nothing
     time: Time = field(default_factory=Time)
     vault: FakeVault = field(default_factory=FakeVault)
@@ -228,6 +228,7 @@ class World:
         """One visit and what people say after it. Returns in how many seconds to come again."""
         actor = actor or self.actor
         actor.visits += 1
+        self.wire.between()
         try:
             seen = drive(actor.visitor.visit(self.credential, actor.edges, self.ask))
         except Crash:
@@ -305,7 +306,9 @@ class World:
             visits += 1
             if visits > MOST_VISITS or self.time.seconds - begun > LONGEST:
                 record = self.promises.latest
-                self.promises.broken("L1", f"no rest after {visits} visits: {record and (record.phase, record.failure)}")
+                self.promises.broken(
+                    "L1", f"no rest after {visits} visits: {record and (record.phase, record.failure)}"
+                )
             seconds = self.visit()
             if not self._person() and not self.resting:
                 self.time.move(max(seconds, 0.05))

@@ -96,6 +96,18 @@ async def test_rights_that_were_dropped_by_a_change_without_an_answer_are_put_ba
     assert office.crm.roles == ("sys-all-permissions",)
 
 
+async def test_an_application_that_was_switched_on_by_a_change_without_an_answer_stays_on(office: Office) -> None:
+    office.spare.inactive = True
+    office.itsm.faults.add("drop", when="after", method="POST", path="/api/Application")
+    provider = office.bound(ONE, two=True, signing_key=None)
+    minted = await provider.mint(NAME, None)
+    with pytest.raises(Transient):
+        await provider.install(minted)
+    token = await provider.install(minted)
+    assert not office.spare.inactive
+    assert await provider.verify(token, minted.secret) == Accepted()
+
+
 async def test_what_is_sent_along_is_not_dropped(clock: HandClock) -> None:
     async with back_office.running(clock, API, resend=("roles", "scopes")) as office:
         office.itsm.model.keeps_unsent = False

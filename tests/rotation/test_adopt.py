@@ -38,6 +38,13 @@ def test_it_settles_a_hold_and_what_we_had_published_gets_its_grace() -> None:
     assert next_step(credential(), after, AT + HOUR) == Condemn()
 
 
+@pytest.mark.parametrize(("rotation", "attempt"), [(2, 3), (5, 0)])
+def test_attempts_of_the_same_number_do_not_go_back(rotation: int, attempt: int) -> None:
+    """The staged slot may still hold the last one's candidate: to an older attempt it would look like a later one."""
+    after = adopted(record(Phase.SETTLED, candidate=None, rotation=2, attempt=3), rotation=rotation)
+    assert (after.rotation, after.attempt) == (rotation, attempt)
+
+
 def test_an_adopted_value_is_no_answer_to_who_asked_for_a_new_one() -> None:
     assert answer(adopted(Record("l1")), ask(NOW)) is Answer.OPEN
 

@@ -160,6 +160,28 @@ ADVANCED: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
         ev.Burned(AT, (), give_up=False),
         changes(record(Phase.REJECTED), ev.Burned(AT, (), give_up=False)) | {"cut_over_at": None, "installed_at": None},
     ),
+    "the target does not take the old value back: the next attempt ends the same cut-over, and says what it is for": (
+        record(Phase.REJECTED, cut_over_at=NOW, installed_at=NOW),
+        ev.Burned(AT, (), give_up=False, lost="used before"),
+        changes(record(Phase.REJECTED), ev.Burned(AT, (), give_up=False))
+        | {"installed_at": None, "refused_at": AT, "failure": Failure("burn", "used before", AT)},
+    ),
+    "given up, and the old value is not back: what is published is refused": (
+        record(Phase.REJECTED, cut_over_at=NOW),
+        ev.Burned(AT, (), give_up=True, lost="used before"),
+        changes(record(Phase.REJECTED), ev.Burned(AT, (), give_up=True))
+        | {"cut_over_at": None, "refused_at": AT, "failure": Failure("burn", "used before", AT)},
+    ),
+    "rejected after trouble: how often it cannot be burned is counted from here": (
+        record(INSTALLED, failures=3),
+        ev.Rejected(AT, "401"),
+        {"phase": Phase.REJECTED, "failures": 0, "failure": Failure("verify", "401", AT)},
+    ),
+    "fenced off after trouble: the same": (
+        record(Phase.VERIFIED, failures=3),
+        ev.Fenced(AT, 3),
+        {"phase": Phase.REJECTED, "failures": 0, "expected_version": None, "verified_at": None},
+    ),
     "given up: the old value is back": (
         record(Phase.REJECTED, cut_over_at=NOW),
         ev.Burned(AT, (), give_up=True),

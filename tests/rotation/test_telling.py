@@ -64,6 +64,11 @@ TABLE = {
     "retired": (record(Phase.CONDEMNED), ev.Retired(NOW, "t1.1 revoked"), "t1.1 revoked"),
     "burned": (record(Phase.REJECTED), ev.Burned(NOW, ("t2.1", "t2.2"), False), f"{BURNED} burned: t2.1, t2.2"),
     "burned, with nothing there": (record(Phase.REJECTED), ev.Burned(NOW, (), True), f"{BURNED} burned: none"),
+    "burned, and the old value is not back": (
+        record(Phase.REJECTED),
+        ev.Burned(NOW, ("t2.1",), False, lost="used before"),
+        f"{BURNED} burned: t2.1; consumers are cut off until a new value works: used before",
+    ),
     "swept": (record(Phase.CONDEMNED), ev.Swept(NOW, ()), "rotation 2 settled"),
     "held": (record(Phase.STAGED), ev.PutOnHold(NOW, HoldReason.DELETED, "look"), "held: look"),
     "released": (record(Phase.HELD), ev.Released(NOW, "ada"), "released by ada"),
@@ -98,6 +103,12 @@ def test_every_event_has_a_name_of_its_own_made_of_noun_and_past_participle() ->
 def test_what_calls_for_a_person_is_an_error() -> None:
     errors = {event for event, (_, severity, _) in _WORDS.items() if severity is Severity.ERROR}
     assert errors == {ev.MintRefused, ev.Rejected, ev.Disproved, ev.PutOnHold, ev.UndoFailed}
+
+
+def test_consumers_that_stay_cut_off_are_an_error() -> None:
+    before = record(Phase.REJECTED)
+    said = [ev.Burned(NOW, (), False, lost=lost) for lost in ("", "used before")]
+    assert [tell(before, x, advance(before, x)).severity for x in said] == [Severity.WARNING, Severity.ERROR]
 
 
 def test_after_a_hard_cut_over_the_time_of_disagreement_is_told() -> None:

@@ -78,6 +78,8 @@ class CutOver:
         if name in self.checks.lost_journals:
             return  # with the journal went the knowledge that a cut-over was under way
         live = self.read_now(name)
+        if live and live.id in self.checks.ledgers[name].not_taken_back:
+            return  # loudly so, and until the next value is published
         if live and self._refused(live) and live.ended != "person" and not self.checks.target.by_hand.get(name):
             self.checks.broken("I1", f"{live.id} is published and refused, in phase {record.phase}")
 

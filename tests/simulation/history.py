@@ -13,6 +13,7 @@ from rotator.engine.bench import Edges
 from rotator.engine.visit import Happened
 from rotator.ports import Installation
 from rotator.rotation import why
+from rotator.rotation.backoff import STEP_CAP
 from rotator.rotation.credential import Credential, Limits, OnForeign, Place, Retirement
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.schedule import Every
@@ -110,9 +111,14 @@ class History:
         for name, window in self.checks.cut_over.open.items():
             record, live = self._record(name), self.checks.cut_over.read_now(name)
             rests = record is None or record.phase in (Phase.HELD, Phase.AWAITING) or name in self.checks.lost_journals
-            young = self.world.now - window.began < CONVERGED + self._skew()  # settling is judged by the earlier clock
-            if not (rests or young) and live and live.ended != "person":
+            young = self.world.now - window.began < CONVERGED
+            if not (rests or young or self._put_off(record)) and live and live.ended != "person":
                 self.checks.broken("I1", f"{name}: Vault and target disagree since {window.began:.3f}")
+
+    def _put_off(self, record: Record | None) -> bool:
+        """Whether the clock that set the pause after a failed step was so far ahead of one that may judge it."""
+        earliest = self.world.date(min(self.vault.skew, *(process.clock.skew for process in self.processes)))
+        return bool(record and record.retry_at and record.retry_at > earliest + STEP_CAP)
 
     def _ends_in(self) -> float:
         """Seconds that a predecessor may live on: its grace, or its own lifetime where nobody can revoke it."""
@@ -190,7 +196,8 @@ class History:
         record = self._record(name)
         assert record is not None
         kind = self.target.kind(name)
-        if kind is Kind.EXPIRING or (kind is Kind.ONE_SLOT and record.current is None):
+        lost = record.current is None or record.current.token.id in self.checks.ledgers[name].not_taken_back
+        if kind is Kind.EXPIRING or (kind is Kind.ONE_SLOT and lost):
             return  # it ends by itself; a slot cannot be emptied, and what it holds was destroyed in Vault
         uncertain = {record.mint_name} if record.phase is not Phase.SETTLED else set()
         for token in self.target.tokens.values():

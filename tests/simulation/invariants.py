@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from rotator.ports import Minted
 from rotator.rotation.credential import Credential, OnForeign, Place
 from rotator.rotation.names import Parsed, parse
-from rotator.rotation.record import Phase, Record, Token
+from rotator.rotation.record import Phase, Published, Record, Token
 from rotator.rotation.secret import Secret
 from rotator.vault import document
 from tests.simulation.cutover import CutOver
@@ -37,7 +37,7 @@ class Checks:
     ledgers: dict[str, Ledger] = field(default_factory=lambda: defaultdict(Ledger))
     owner: dict[Place, str] = field(default_factory=dict)  # consumer path -> credential
     live_path: dict[str, Place] = field(default_factory=dict)  # where consumers read
-    replaced: dict[str, tuple[float, float, int]] = field(default_factory=dict)  # value -> when, grace, by rotation
+    replaced: dict[str, tuple[float, float, Record]] = field(default_factory=dict)  # value -> when, grace, by what
     graces: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
     erased: set[str] = field(default_factory=set)  # a person deleted the number, and the journal was lost
     looks: dict[tuple[str, Place], float] = field(default_factory=dict)
@@ -199,7 +199,7 @@ class Checks:
         if latest and latest.current:
             for live in self.target.tokens.values():
                 if live.id == latest.current.token.id:
-                    self.replaced.setdefault(live.value, (self.world.now, grace, latest.rotation))
+                    self.replaced.setdefault(live.value, (self.world.now, grace, latest))
         self.live_path[name] = place
 
     def _foreign_survives(
@@ -249,12 +249,26 @@ class Checks:
         ledger = self.ledgers[name]
         for promise, text in ledger.contradictions(record, self.target):
             self.broken(promise, text)
+        adopted = ledger.adopts(record)
         ledger.landed(record, self.world.now)
-        live = self.target.tokens.get(record.current.token.id) if record.current else None
-        if live and live.minter == "person" and "adopt" in self.world.swarm.acts:
-            live.minter = "adopted"  # the record says so, whether or not the operator's shell has heard it
+        if adopted:
+            self._adopted(name, record, adopted)
         self.cut_over.journalled(name, record)
         self.world.tell("*", f"journal: {record.phase} r{record.rotation} a{record.attempt}", name)
+
+    def _adopted(self, name: str, record: Record, current: Published) -> None:
+        """It is ours, and consumers read it where it is; what was published before was replaced when it was written."""
+        if (live := self.target.tokens.get(current.token.id)) and live.minter == "person":
+            live.minter = "adopted"  # the record says so, whether or not the operator's shell has heard it
+        doc = self.vault.docs.get(current.place)
+        version = doc.versions.get(current.version) if doc else None
+        if version and self._identify(version.values or {})[0] == current.fingerprint:
+            version.author = "adopted"
+        self.live_path[name] = current.place
+        old = self.target.tokens.get(record.predecessor.token.id) if record.predecessor else None
+        if old:
+            grace = min(after for _, after in self.graces[name])
+            self.replaced.setdefault(old.value, (version.at if version else self.world.now, grace, record))
 
     # --- small things -----------------------------------------------------------------------------------------------
 
@@ -274,9 +288,9 @@ class Checks:
 
     def _urgent(self, live: Live) -> bool:
         """Whether an emergency has taken the token's grace away."""
-        rotation, stem = self.replaced[live.value][2], live.name.rpartition("-r")[0]
-        stems = self.ledgers[live.credential].stems if live.minter == "adopted" else {stem}
-        return any(s in stems and r >= rotation for x in self.ledgers.values() for s, r in x.emergencies)
+        at, _, by = self.replaced[live.value]
+        urgent = ((r, seen) for (stem, r), seen in self.ledgers[live.credential].emergencies.items() if stem == by.stem)
+        return any(r > by.rotation or (r == by.rotation and seen >= at) for r, seen in urgent)
 
     def _identify(self, values: Mapping[str, object]) -> tuple[str, Live | None]:
         value = str(values.get("token") or "none")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rotator.rotation.names import parse
-from rotator.rotation.record import Phase, Record, Token
+from rotator.rotation.record import HoldReason, Phase, Published, Record, Token
 from rotator.rotation.strays import is_stray
 from tests.simulation.kinds import Kind
 from tests.simulation.target import Live, Target
@@ -31,17 +31,20 @@ class Ledger:
     doomed: set[str] = field(default_factory=set)  # names and ids of rejected attempts
     chosen: dict[str, str] = field(default_factory=dict)  # mint name -> the one token that was staged under it
     rejected_at: dict[str, float] = field(default_factory=dict)  # mint name -> when its rejection was journalled
-    emergencies: set[tuple[str, int]] = field(default_factory=set)
+    emergencies: dict[tuple[str, int], float] = field(default_factory=dict)  # rotation -> when it last was one
+    not_taken_back: set[str] = field(default_factory=set)  # ids of published values that an only slot takes no more
 
     def landed(self, record: Record, now: float) -> None:
         """A document became the newest at `now`, in true seconds."""
+        if self.latest and record.current and _gives_up_the_old(self.latest, record):
+            self.not_taken_back.add(record.current.token.id)
         self.latest = record
         rotation = (record.stem, record.rotation)
         if record.stem:
             self.stems.add(record.stem)
             self.sends_allowed[rotation] = max(self.sends_allowed[rotation], record.sends)
         if record.emergency:
-            self.emergencies.add(rotation)
+            self.emergencies[rotation] = now
         match record.phase:
             case Phase.UNDOING if record.predecessor:
                 self.restorable.add(record.predecessor.token.id)
@@ -63,6 +66,14 @@ class Ledger:
                 self.restorable.discard(record.predecessor.token.id)
                 self.condemned.add(record.predecessor.token.id)
 
+    def adopts(self, record: Record) -> Published | None:
+        """What an operator's word has made ours, if this record says so: any other publication was `verified` first."""
+        before, current = self.latest, record.current
+        if current is None or (before and before.phase not in (Phase.SETTLED, Phase.HELD)):
+            return None
+        old = before.current if before else None
+        return None if old and (old.place, old.version) == (current.place, current.version) else current
+
     def contradictions(self, after: Record, target: Target) -> Iterator[tuple[str, str]]:
         """I2, I3, I8: what the journal claims is true, and its numbers never go back."""
         before = self.latest
@@ -78,8 +89,9 @@ class Ledger:
             old = before.predecessor.token.id
             yield from (("I2", f"{x.id} is called dead and is alive") for x in alive if x.id == old)
         if before.phase is Phase.REJECTED and after.phase in (Phase.REQUESTED, Phase.SETTLED):
-            name, since = before.mint_name, self.rejected_at[before.mint_name]
-            burned = (x for x in alive if x.name == name and x.minted_at < since and _ends(x, before, target))
+            name, since, stays = before.mint_name, self.rejected_at[before.mint_name], _gives_up_the_old(before, after)
+            ended = (x for x in alive if x.name == name and x.minted_at < since and _ends(x, before, target))
+            burned = (x for x in ended if not (stays and target.kind(x.credential) is Kind.ONE_SLOT))
             yield from (("I3", f"{x.id} is called burned and is alive") for x in burned)
 
     def may_revoke(self, token: Token) -> bool:
@@ -90,6 +102,16 @@ class Ledger:
             return True
         name = parse(token.name)
         return bool(name and name.stem in self.stems and self.latest and is_stray(self.latest, token))
+
+
+def _gives_up_the_old(before: Record, after: Record) -> bool:
+    """Whether a failed candidate makes way for the next one although the published value is not back.
+
+    The target does not take it, or Vault has lost it, and a person who was told so has released the hold.
+    """
+    held = before.held
+    lost = held is not None and held.reason is HoldReason.FOREIGN_WRITE and held.phase is Phase.REJECTED
+    return (before.phase is Phase.REJECTED or lost) and after.refused_at not in (None, before.refused_at)
 
 
 def _ends(live: Live, record: Record, target: Target) -> bool:

@@ -9,7 +9,6 @@ from rotator.engine import operating
 from rotator.engine.lease import Leases
 from rotator.engine.visit import Happened, Visitor
 from rotator.ports import Conflict, Refused, Transient
-from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential
 from tests.simulation.actors import TTL, Process
 from tests.simulation.invariants import Checks
@@ -66,8 +65,6 @@ class Operators:
         name, event = happened.credential.name, happened.event
         self.heard.append(type(event).__name__)
         self.world.tell("shell", type(event).__name__, name)
-        if isinstance(event, ev.Adopted):
-            self.checks.target.tokens[event.current.token.id].minter = "adopted"
 
     # --- words ------------------------------------------------------------------------------------------------------
 
@@ -90,10 +87,11 @@ class Operators:
         if self.checks.target.kind(name) is Kind.TOKENS and self.world.chance(0.7):
             top = self.checks.vault.top(place)
             old = dict(top.values or {}) if top and not top.deleted else {}
-            self.checks.vault.put(place, {**old, "token": self._by_hand(name).value}, None, "person")
+            self.checks.vault.put(place, {**old, "token": self.by_hand(name).value}, None, "person")
         return self.say(name, operating.adopt("person", lambda token: ""))
 
-    def _by_hand(self, name: str) -> Live:
+    def by_hand(self, name: str) -> Live:
+        """A value that somebody has made at the target."""
         number = len(self.checks.target.by_value) + 1
         live = Live(f"hand{number}", "by hand", f"sek-hand-{number}", self.world.now, None, "person")
         live.credential = name

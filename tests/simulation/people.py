@@ -241,6 +241,7 @@ class People:
         entry = self._entry(name)
         if entry and entry.record and entry.record.paused:
             self._write(name, entry, advance(entry.record, ev.Unpaused(self.world.date(), "person")))
+            next(process for process in self.processes if not process.dead).wake(name)  # over its control socket
 
     def _write(self, name: str, entry: Entry, record: Record) -> None:
         lease = replace(entry.lease, holder="", seq=entry.lease.seq + 1)

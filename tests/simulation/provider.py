@@ -101,7 +101,10 @@ class SimProvider:
         self.checks.install_leaves(self.name, minted)
 
         def effect() -> Token:
-            self.target.install(self.target.by_value[minted.secret.reveal()], who)
+            live = self.target.by_value[minted.secret.reveal()]
+            if live.ended and self.kind is Kind.ONE_SLOT and self.world.swarm.remembers:
+                raise Refused("it was used before")
+            self.target.install(live, who)
             return minted.token
 
         return await self._send("install", effect, writes=True, timely=True)

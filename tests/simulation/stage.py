@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rotator.engine import operating
 from rotator.engine.visit import Seen
 from rotator.ports import Fault, Transient
 from rotator.rotation.ask import Ask
@@ -119,6 +120,18 @@ class Stage:
         self.visit(host)
         self.sleep(TAKE_OVER)
         return self.visit(host)
+
+    def adopt(self, host: str) -> None:
+        """A person puts a value of their own on the consumer path, and has it adopted."""
+        place, live = self.checks.live_path[NAME], self.people.operators.by_hand(NAME)
+        top = self.vault.top(place)
+        self.vault.put(place, {**(top.values or {}), "token": live.value} if top else {}, None, "person")
+        process = self[host]
+        visit = Visit(process, Thread(process, NAME, None))
+        word = operating.adopt("person", lambda token: "")
+        edges = process.edges_of(NAME, process.clock)
+        visit.thread.coro = operating.say(process.visitor, process.config[NAME], edges, word)
+        self.finish(visit)
 
     def sleep(self, seconds: float) -> None:
         """Time passes."""

@@ -74,6 +74,7 @@ class Swarm:
     refused: float = 0.0  # the target refuses one mint
     lags: float = 0.0  # a proof of death is not possible yet
     codec: bool = False
+    remembers: bool = False  # an only slot takes no value that it has had before
     acts: tuple[str, ...] = field(default=())
 
 
@@ -123,4 +124,5 @@ def draw(rng: Random) -> Swarm:
         lags=rate(0.1, 0.5),
         codec=rng.random() < 0.04,
         acts=tuple(act for act in ACTS if rng.random() < 0.3),
+        remembers=rng.random() < 0.15,  # the last to be drawn: what is drawn before it stays what it was
     )

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from rotator.ports import Refused
 from rotator.rotation.credential import Place
 from rotator.rotation.steps import Wait
+from tests.simulation.campaign import run_seed
 from tests.simulation.kinds import Kind
 from tests.simulation.stage import NAME, TAKE_OVER, Stage, overtaken_before_it_tells
 
@@ -231,3 +234,71 @@ def test_a_lost_candidate_is_not_burned_while_the_target_may_still_be_told_of_it
     stage.settle()
     assert stage.target.accepts(stage.published().value)
     assert stage.record.attempt == 2
+
+
+def rejected_after_the_cut_over(**options) -> Stage:
+    """One slot: the target was told the candidate, and then somebody overwrote it there."""
+    stage = Stage(actors=1, options={"kinds": (Kind.ONE_SLOT,), **options})
+    stage.settle()
+    visit = stage.until(stage.begin("A", ask=True), "target.verify")
+    stage.target.end(stage.target.tokens[stage.record.candidate.token.id], "person")
+    stage.finish(visit)
+    assert stage.record.phase == "installed"
+    return stage
+
+
+def test_an_adoption_does_not_make_the_attempt_before_it_look_like_a_later_one():  # seed 56273
+    stage = Stage(actors=1)
+    stage.settle()
+    visit = stage.until(stage.begin("A", ask=True), "target.verify")
+    stage.target.end(stage.target.tokens[stage.record.candidate.token.id], "person")
+    stage.finish(visit)
+    stage.sleep(20)
+    again = stage.until(stage.begin("A"), "target.mint")
+    stage.fail(again, Refused("the quota is used up"))
+    stage.finish(again)
+    assert stage.record.slot_full
+    stage.adopt("A")
+    assert stage.record.current.token.id.startswith("hand")
+    stage.sleep(120)
+    stage.settle()
+    assert not stage.record.slot_full
+    assert stage.alive() == {stage.record.current.token.id}
+
+
+def test_a_target_that_does_not_take_the_old_value_back_is_told_a_new_one():
+    stage = rejected_after_the_cut_over(remembers=True)
+    for _ in range(6):
+        stage.sleep(31)
+        stage.visit("A")
+    assert stage.record.attempt == 2
+    assert stage.target.accepts(stage.published().value)
+    assert [x.name for x in stage.checks.cut_over.windows] == [NAME]
+    assert stage.checks.ledgers[NAME].not_taken_back
+
+
+def test_a_standby_that_lags_behind_is_no_reason_to_hold_a_cut_over():  # seed 3796
+    stage = rejected_after_the_cut_over(stale=1.0)
+    stage.sleep(11)
+    stage.visit("A")
+    assert stage.record.attempt == 2
+    assert stage.target.accepts(stage.published().value)
+
+
+def test_a_failed_cut_over_is_taken_back_although_clocks_are_an_hour_apart():  # like seed 70888
+    stage = Stage(actors=1, options={"kinds": (Kind.ONE_SLOT,)})
+    stage.settle()
+    stage.vault.skew = 3600.0
+    visit = stage.until(stage.begin("A", ask=True), "target.verify")
+    stage.target.end(stage.target.tokens[stage.record.candidate.token.id], "person")
+    stage.finish(visit)
+    stage.sleep(11)
+    stage.visit("A")
+    assert stage.target.accepts(stage.published().value)
+
+
+# 3947: a person releases what cannot be put back; 30429: adopted at another path; 31236: resumed after a pause;
+# 56937: an emergency takes the grace of what an adoption replaced
+@pytest.mark.parametrize("seed", [3947, 30429, 31236, 56937])
+def test_what_the_model_had_misjudged(seed):
+    assert run_seed(seed)[1] == ""

@@ -173,7 +173,7 @@ class SimStore:
         world = self.kv.world
         assert world.running is not None
         look = partial(self.checks.looked, place, world.running.owner.holder)
-        doc = await self.kv.get(place, version, look if strong else None)
+        doc = await self.kv.get(place, version, look if strong and version is None else None)
         if not strong and world.chance(world.swarm.stale):
             world.fault("vault_stale_read", self.kv.name)
             return self.kv.vault.get(place, max(1, doc.version - 1)) if version is None else Document(0)

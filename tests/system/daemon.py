@@ -28,15 +28,19 @@ def until(what: str, true: Callable[[], object], seconds: float = 20.0, pause: f
 
 
 class Daemon:
-    """A daemon of the settings in `path`, its socket beside them; leaving the block kills it."""
+    """A daemon of the settings in `path`, its socket beside them; leaving the block kills it.
 
-    def __init__(self, path: Path) -> None:
+    `skew`: seconds that its wall clock is ahead.
+    """
+
+    def __init__(self, path: Path, skew: float = 0.0) -> None:
         self.path = path
         self.socket = path.with_suffix(".sock")
         self.log = path.with_name(f"{path.stem}-{next(_numbers)}.log")
+        program = ["tests.system.skewed", f"{skew:g}"] if skew else ["rotator"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "rotator", "-c", str(path), "run", "--log", "json"],
+                [sys.executable, "-m", *program, "-c", str(path), "run", "--log", "json"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

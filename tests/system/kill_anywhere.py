@@ -2,8 +2,8 @@
 
     python -m tests.system.kill_anywhere --times 25 [--kind halo-api-key]
 
-The product has no fail points: each call on the wire is one. The kinds of credentials are those of kinds.py; where a kind
-has one slot, the time in which what is published is refused is measured, through a kill and in fair weather.
+The product has no fail points: each call on the wire is one. The kinds of credentials are those of kinds.py; where one
+has a single slot, the time in which what is published is refused is measured, through a kill and in fair weather.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import argparse
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPResponse
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from rotator.sandbox.world import World
 from tests.system.daemon import Daemon, until
+from tests.system.ear import Ear
 from tests.system.kinds import KINDS, Heard, Kind
 from tests.system.prober import Prober
 from tests.system.proxy import Call, Loss, Proxy, Side
@@ -64,24 +64,13 @@ class Line:
         return loss
 
 
-class Ear(Proxy):
-    """A proxy that passes on to a later judge what it hears."""
-
-    hear: Callable[[bytes], None]
-
-    def forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[HTTPResponse, bytes]:
-        """See `Proxy.forward`."""
-        self.hear(body)
-        return super().forward(method, path, headers, body)
-
-
 @dataclass(frozen=True)
 class Crash:
     """One kill: where, how long until all was well again, and what was wrong then.
 
     `seconds` count from the moment the new daemon was ready: how fast a busy machine starts Python is not ours.
     `cut` and `fair` are how long consumers were cut off, through the kill and in the next rotation. `missed`: this
-    rotation needed fewer calls than the one that was learned from.
+    rotation needed fewer calls than the one that was learned from. `put_off`: the next rotation was refused by a rule.
     """
 
     kind: str
@@ -92,6 +81,7 @@ class Crash:
     cut: tuple[float, ...] = ()
     fair: tuple[float, ...] = ()
     missed: bool = False
+    put_off: bool = False
 
 
 class Campaign:
@@ -111,9 +101,8 @@ class Campaign:
         name, line, heard = _name(self.kind, next(self._numbers)), Line(), Heard()
         self.heard[name] = heard
         with ExitStack() as stack:
-            vault = Ear("vault", self.world.bao.address, line.judge)
+            vault = Ear("vault", self.world.bao.address, line.judge, heard.vault, heard.denied)
             halo = stack.enter_context(Proxy("halo", self.world.halo.url, line.judge)).url
-            vault.hear = heard.vault
             self.kind.add(self.world, name)
             desk = self._desk(stack, line, heard)
             told = {"vault": stack.enter_context(vault).url, "halo": halo, **desk}
@@ -128,8 +117,7 @@ class Campaign:
         desk = self.world.desk
         if desk is None:
             return {}
-        ear = Ear("desk", desk.url, line.judge)
-        ear.hear = heard.desk
+        ear = Ear("desk", desk.url, line.judge, heard.desk, heard.denied)
         url = stack.enter_context(ear).url
         return {"desk": {"url": url, "audience": f"{desk.url}/auth/token", **HASTE}}
 
@@ -169,13 +157,14 @@ class Campaign:
                 faults = [f"{side} {call.method} {call.path}: {x}" for x in self.faults(name)]
                 through = len(self.prober.windows.get(name, ()))
                 again = second.ask(name, patient=True)[-1]
-                if again.get("exit") != 0:
+                put_off = bool(self.kind.puts_off) and self.kind.puts_off in str(again)
+                if again.get("exit") != 0 and not put_off:
                     faults.append(f"{side} {call.method} {call.path}: {name}: the next rotation ended with {again}")
                 self.rest(name, second, RECOVERY)
                 faults += self.faults(name)
             seen = self.prober.windows.get(name, [])
             cut, fair = tuple(seen[:through]), tuple(seen[through:])
-            return Crash(self.kind.name, call, side, seconds, tuple(faults), cut, fair)
+            return Crash(self.kind.name, call, side, seconds, tuple(faults), cut, fair, put_off=put_off)
 
     def faults(self, name: str) -> list[str]:
         """What is not as promised."""
@@ -183,12 +172,13 @@ class Campaign:
 
     def rest(self, name: str, daemon: Daemon, within: float) -> float:
         """Seconds from the daemon's readiness until the record rests; a TimeoutError tells what was said last."""
-        daemon.ready()
-        began = time.monotonic()
         try:
+            daemon.ready()
+            began = time.monotonic()
             until(f"{name} rests", lambda: settled(self.world, name), within, 0.1)
-        except TimeoutError as late:
-            raise TimeoutError(f"{late}: {daemon.last_words()}") from None
+        except (TimeoutError, AssertionError) as late:
+            words = f"{late}: {daemon.last_words()}; answered 403: {self.heard[name].denied}"
+            raise TimeoutError(words) from None
         return time.monotonic() - began
 
     def leaks(self) -> list[str]:
@@ -254,6 +244,8 @@ class Outcome:
         text += f" {percentiles([crash.seconds for crash in struck])}"
         if len(struck) < len(crashes):
             text += f", {len(crashes) - len(struck)} came too late"
+        if put_off := sum(crash.put_off for crash in crashes):
+            text += f", {put_off} next rotations put off: {KINDS[name].puts_off}"
         if KINDS[name].overlap:
             return text
         cut, fair = [x for crash in crashes for x in crash.cut], [x for crash in crashes for x in crash.fair]
@@ -283,7 +275,8 @@ def campaign(kinds: Iterable[str] = ("halo-pat",), times: int = 1, choose: Any =
     """Learn the calls of each kind, then kill at the chosen ones, so many times."""
     rows = [KINDS[name] for name in kinds]
     with _world(rows, 1) as world, Prober(world) as prober, ThreadPoolExecutor(AT_ONCE) as pool:
-        calls = dict(zip((row.name for row in rows), pool.map(lambda row: Campaign(row, world, prober).learn(), rows)))
+        learned = pool.map(lambda row: (row.name, Campaign(row, world, prober).learn()), rows)
+        calls = dict(learned)
     points = {name: times * choose(each) for name, each in calls.items()}
     with _world(rows, max(map(len, points.values()))) as world, Prober(world) as prober:
         work = {row.name: Campaign(row, world, prober) for row in rows}

@@ -1,4 +1,4 @@
-"""Owns the kinds of credentials that the campaigns go through: settings, how a consumer uses the value, what must be so.
+"""Owns the kinds of credentials that the campaigns go through: settings, the consumer's use, and what must be so.
 
 Consumers and judges here know the servers only: nothing of ours reads, signs or decides.
 """
@@ -52,6 +52,7 @@ class Heard:
 
     told: set[tuple[str, str, str]] = field(default_factory=set)
     kept: list[str] = field(default_factory=list)
+    denied: list[str] = field(default_factory=list)  # calls that were answered 403
 
     def desk(self, body: bytes) -> None:
         """A request to the desk."""
@@ -86,6 +87,7 @@ class Kind:
     settings: Callable[[Desk, str], dict[str, Any]] = lambda desk, name: {}
     applications: tuple[str, ...] = ()
     overlap: bool = True  # consumers of what is published never notice a rotation
+    puts_off: str = ""  # words with which a rotation so soon after another may be refused for a while
     faults: Callable[[World, str, Document, Heard], list[str]] = lambda world, name, document, heard: []
 
     @property
@@ -103,7 +105,7 @@ def kind_of(world: World, name: str) -> Kind:
     """By its settings."""
     settings = world.credentials[name]
     kind = settings.get("kind", "halo-pat")
-    return KINDS["halo-client-secret-pair" if "second_application" in settings else kind]
+    return KINDS["halo-client-secret-two" if "second_application" in settings else kind]
 
 
 def _desk(world: World) -> Desk:
@@ -256,16 +258,26 @@ KINDS = {
             "client-assertion",
             "client_assertion",
             _present,
-            lambda desk, name: {"kind": "client-assertion", **_pair(desk, name), "signing_key": {"file": str(desk.pair)},
-                                "lifetime": "2h", "every": "1h"},
+            lambda desk, name: {
+                "kind": "client-assertion",
+                **_pair(desk, name),
+                "signing_key": {"file": str(desk.pair)},
+                "lifetime": "2h",
+                "every": "1h",
+            },
             ("-pair",),
         ),
         Kind(
             "oauth-token",
             "access_token",
             lambda desk, name, document: opens(document["access_token"]),
-            lambda desk, name: {"kind": "oauth-token", **desk.client(name), "probe": STATUS, "lifetime": "1h",
-                                "every": "30m"},
+            lambda desk, name: {
+                "kind": "oauth-token",
+                **desk.client(name),
+                "probe": STATUS,
+                "lifetime": "1h",
+                "every": "30m",
+            },
             ("",),
         ),
         Kind(
@@ -274,6 +286,8 @@ KINDS = {
             lambda desk, name, document: opens(document["api_key"]),
             lambda desk, name: {"kind": "halo-api-key", **_application_keys(desk, name)},
             ("",),
+            # Only the process that wrote the old key over knows that nobody needs the slot; others wait for an hour.
+            puts_off="less than an hour ago",
             faults=_api_key,
         ),
         Kind(
@@ -286,7 +300,7 @@ KINDS = {
             faults=_others_are_refused,
         ),
         Kind(
-            "halo-client-secret-pair",
+            "halo-client-secret-two",
             "client_secret",
             lambda desk, name, document: grants(document["client_id"], document["client_secret"]),
             lambda desk, name: {
@@ -329,4 +343,4 @@ KINDS = {
             faults=_only_key_of_the_set,
         ),
     )
-}  # fmt: skip
+}

@@ -1,8 +1,8 @@
 """Owns the consumers' view: it reads each consumer path and uses the value, twenty times a second, past every proxy.
 
 A value that was replaced between the reading and the use may be dead: so a refusal counts only when the path still
-holds the same version afterwards. Where a kind has one slot, nor does it count during a cut-over: from the first refusal
-until the next value is accepted is a window, which is measured.
+holds the same version afterwards. Where a kind has one slot, nor does it count during a cut-over: from the first
+refusal until the next value is accepted is a window, which is measured.
 """
 
 from __future__ import annotations

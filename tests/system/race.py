@@ -1,6 +1,8 @@
 """Owns the race: daemons and a shell loop on the same credentials, killed, stopped and cut off at random, by a seed.
 
 python -m tests.system.race --minutes 10 --daemons 6 --shells 2
+
+The clocks of the daemons differ, and so do the kinds of credentials: those that consumers must never notice.
 """
 
 from __future__ import annotations
@@ -17,9 +19,12 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rotator.sandbox.world import World
 from tests.system.daemon import Daemon, until
+from tests.system.ear import Ear
+from tests.system.kinds import KINDS, Heard, kind_of
 from tests.system.prober import Prober
 from tests.system.proxy import Proxy
 from tests.system.quick import LEASE, TAKEN_OVER, quick
@@ -27,7 +32,13 @@ from tests.system.trouble import LONGEST_DELAY, Trouble
 from tests.system.truth import faults_of, journal, settled
 
 CONVERGENCE = LEASE + 60  # seconds
-NAMES = tuple(f"race-{number}" for number in range(1, 7))
+KIND_OF = {f"race-{number}": "halo-pat" for number in range(1, 7)} | {
+    "race-token": "oauth-token",
+    "race-key": "halo-api-key",
+    "race-two": "halo-client-secret-two",
+}
+NAMES = tuple(KIND_OF)
+SKEWS = (0.0, 20.0, -20.0, 5.0, -5.0, 12.0)  # seconds that each daemon's clock is ahead
 
 
 @dataclass
@@ -39,6 +50,7 @@ class Race:
     paths: list[Path]
     shell_path: Path
     random: random.Random
+    heard: Heard = field(default_factory=Heard)
     daemons: list[Daemon] = field(default_factory=list)
     running: dict[Path, Daemon] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
@@ -47,7 +59,7 @@ class Race:
 
     def start(self, path: Path) -> None:
         """Let a daemon run on these settings."""
-        self.running[path] = Daemon(path)
+        self.running[path] = Daemon(path, SKEWS[self.paths.index(path) % len(SKEWS)])
         self.daemons.append(self.running[path])
 
     def strike(self) -> None:
@@ -98,11 +110,13 @@ def _rotate(path: Path, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def settings(world: World, name: str, vault: str, halo: str) -> Path:
+def settings(world: World, name: str, vault: str, halo: str, desk: str) -> Path:
     """Settings of one actor, due every minute."""
     defaults = {"every": "1m", "lifetime": "10m", "retire": {"after": "1s"}, "limits": {"mints_per_day": 10000}}
     hurry = {"daemon": {"sweep": "60s", "reconcile": "10s"}, "target": {"settle": "4s"}}
-    return quick(world, name, vault=vault, halo=halo, defaults=defaults, **hurry)
+    assert world.desk is not None
+    known = {"url": desk, "audience": f"{world.desk.url}/auth/token", "settle": "4s", "timeout": "1s", "deadline": "2s"}
+    return quick(world, name, vault=vault, halo=halo, defaults=defaults, desk=known, **hurry)
 
 
 @dataclass(frozen=True)
@@ -128,15 +142,18 @@ class Outcome:
 def race(seconds: float, daemons: int = 2, shells: int = 1, seed: int = 1) -> Outcome:
     """Race for so long, then let one daemon tidy up, and judge."""
     with ExitStack() as stack:
-        world = stack.enter_context(World())
+        world = stack.enter_context(World(applications=_applications()))
         prober = stack.enter_context(Prober(world))
-        trouble = Trouble(seed)
-        for name in NAMES:
-            world.add(name)
-        vault = stack.enter_context(Proxy("vault", world.bao.address, trouble.judge)).url
-        halo = stack.enter_context(Proxy("halo", world.halo.url, trouble.judge)).url
-        paths = [settings(world, f"daemon-{number}", vault, halo) for number in range(daemons)]
-        work = Race(world, trouble, paths, settings(world, "shell", vault, halo), random.Random(seed))
+        trouble, heard = Trouble(seed), Heard()
+        for name, kind in KIND_OF.items():
+            KINDS[kind].add(world, name)
+        assert world.desk is not None
+        servers = {"vault": (world.bao.address, heard.vault), "desk": (world.desk.url, heard.desk)}
+        ears = {edge: Ear(edge, url, trouble.judge, hear) for edge, (url, hear) in servers.items()}
+        proxies = {**ears, "halo": Proxy("halo", world.halo.url, trouble.judge)}
+        urls = {edge: stack.enter_context(proxy).url for edge, proxy in proxies.items()}
+        paths = [settings(world, f"daemon-{number}", **urls) for number in range(daemons)]
+        work = Race(world, trouble, paths, settings(world, "shell", **urls), random.Random(seed), heard)
         stack.callback(_end, work)
         for path in paths:
             work.start(path)
@@ -144,6 +161,10 @@ def race(seconds: float, daemons: int = 2, shells: int = 1, seed: int = 1) -> Ou
         _run(work, seconds, shells)
         convergence = _converge(work)
         return _judge(work, prober, convergence)
+
+
+def _applications() -> tuple[str, ...]:
+    return tuple(name + ending for name, kind in KIND_OF.items() for ending in KINDS[kind].applications)
 
 
 def _run(work: Race, seconds: float, shells: int) -> None:
@@ -170,13 +191,13 @@ def _converge(work: Race) -> float:
     began, waiting = time.monotonic(), set(NAMES)
 
     def rest() -> bool:
-        waiting.difference_update([name for name in waiting if not _unrest(work.world, name)])
+        waiting.difference_update([name for name in waiting if not _unrest(work, name)])
         return not waiting
 
     try:
         until("rest", rest, CONVERGENCE, 0.2)
     except TimeoutError:
-        work.errors += [f"does not come to rest: {_unrest(work.world, name)}" for name in waiting]
+        work.errors += [f"does not come to rest: {_unrest(work, name)}" for name in waiting]
     seconds = time.monotonic() - began
     work.errors += _once_more(work)
     return seconds
@@ -185,23 +206,29 @@ def _converge(work: Race) -> float:
 def _once_more(work: Race) -> list[str]:
     """Nothing is held, paused or forgotten: each name can be rotated, and its predecessor retired."""
     last = work.running[work.paths[0]].ask(everything=True, patient=True, within=CONVERGENCE)[-1]
-    return [str(each) for each in last["verdicts"] if each["exit"] != 0]
+    return [str(each) for each in last["verdicts"] if each["exit"] != 0 and not _put_off(work, each)]
 
 
-def _unrest(world: World, name: str) -> list[str]:
+def _put_off(work: Race, verdict: dict[str, Any]) -> bool:
+    words = kind_of(work.world, verdict["credential"]).puts_off
+    return bool(words) and words in verdict["said"]
+
+
+def _unrest(work: Race, name: str) -> list[str]:
     """What is not as promised; a record in flight is told by its own words."""
-    if settled(world, name):
-        return faults_of(world, name)
-    record = journal(world, name)
-    return [f"{name}: {key} {record.get(key)}" for key in ("phase", "failures", "retry_at", "failure", "held", "lease")]
+    if settled(work.world, name):
+        return faults_of(work.world, name, work.heard)
+    record = journal(work.world, name)
+    told = ("phase", "rotation", "failures", "retry_at", "failure", "held", "slot_full", "lease", "candidate")
+    return [f"{name}: {key} {record.get(key)}" for key in (*told, "current", "predecessor") if record.get(key)]
 
 
 def _judge(work: Race, prober: Prober, convergence: float) -> Outcome:
     wrong = list(work.errors)
     for name in NAMES:
         with suppress(TimeoutError):  # a scheduled rotation may begin while we look
-            until(f"{name} rests", lambda name=name: not _unrest(work.world, name), CONVERGENCE, 0.5)
-        wrong += _unrest(work.world, name)
+            until(f"{name} rests", lambda name=name: not _unrest(work, name), CONVERGENCE, 0.5)
+        wrong += _unrest(work, name)
     rotations = sum(int(journal(work.world, name)["rotation"]) for name in NAMES)
     wrong += prober.violations
     for daemon in work.daemons:

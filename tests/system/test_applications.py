@@ -62,6 +62,7 @@ every = "30d"
 KEY = 'kind = "halo-api-key"\nretire = {after = "0s"}\n'
 ONE = 'kind = "halo-client-secret"\n'
 PAIR = 'kind = "halo-assertion-key"\nbits = 2048\nclient_secret = {file = "FOLDER/client-secret"}\n'
+TRANSIT = f'{PAIR}transit_key = "TRANSIT/crm"\n'
 TWO = ONE + 'second_application = "SPARE_ID"\nsecond_client_id = "SPARE"\nretire = {after = "0s"}\n'
 
 
@@ -116,7 +117,16 @@ async def desk(bao: OpenBao, mount: str, folder: Path, more: str, manage: str = 
         for name, value in (("vault-token", bao.root.reveal()), ("client-secret", SECRET)):
             (folder / name).touch(0o600)
             (folder / name).write_text(value)
-        for word, value in (("FOLDER", str(folder)), ("SPARE_ID", spare.id), ("SPARE", spare.client_id)):
+        transit = f"transit-{mount}"
+        if "TRANSIT" in more:
+            bao.call("POST", f"sys/mounts/{transit}", {"type": "transit"})
+            bao.call("POST", f"{transit}/keys/crm", {"type": "rsa-2048"})
+        for word, value in (
+            ("FOLDER", str(folder)),
+            ("TRANSIT", transit),
+            ("SPARE_ID", spare.id),
+            ("SPARE", spare.client_id),
+        ):
             more = more.replace(word, value)
         path = folder / "rotator.toml"
         ids = {"crm": crm.client_id, "crm_id": crm.id, "chief": chief.client_id}
@@ -144,7 +154,7 @@ async def test_api_keys_take_turns_in_two_slots_and_the_old_one_is_proven_dead(
         assert "its value is refused" in retired.proof
 
 
-@pytest.mark.parametrize(("more", "key"), [(ONE, "client_secret"), (PAIR, "private_key")])
+@pytest.mark.parametrize(("more", "key"), [(ONE, "client_secret"), (PAIR, "private_key"), (TRANSIT, "public_key")])
 async def test_one_slot_is_cut_over_and_the_window_is_told(
     openbao: OpenBao, mount: str, tmp_path: Path, more: str, key: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -166,7 +176,7 @@ async def test_one_slot_is_cut_over_and_the_window_is_told(
         assert "its value is refused" in retired.proof
 
 
-@pytest.mark.parametrize(("more", "key"), [(ONE, "client_secret"), (PAIR, "private_key")])
+@pytest.mark.parametrize(("more", "key"), [(ONE, "client_secret"), (PAIR, "private_key"), (TRANSIT, "public_key")])
 async def test_a_value_that_fails_its_proof_is_taken_back_and_the_old_one_is_accepted_again(
     openbao: OpenBao, mount: str, tmp_path: Path, more: str, key: str
 ) -> None:
@@ -196,10 +206,11 @@ async def test_two_applications_take_turns_and_the_client_id_goes_with_the_value
         assert world.itsm.model.accepts_secret(world.spare, Secret(published["client_secret"]))
 
 
+@pytest.mark.parametrize(("more", "key"), [(PAIR, "private_key"), (TRANSIT, "public_key")])
 async def test_without_the_api_a_person_pastes_the_key_and_the_daemon_goes_on_by_itself(
-    openbao: OpenBao, mount: str, tmp_path: Path
+    openbao: OpenBao, mount: str, tmp_path: Path, more: str, key: str
 ) -> None:
-    async with desk(openbao, mount, tmp_path, PAIR, manage="false") as world:
+    async with desk(openbao, mount, tmp_path, more, manage="false") as world:
         with pytest.raises(OpenBaoError, match="404"):  # nothing is published yet
             await world.rotate()
         record = world.record()
@@ -212,11 +223,11 @@ async def test_without_the_api_a_person_pastes_the_key_and_the_daemon_goes_on_by
         assert world.record()["phase"] == "awaiting"
         world.crm.public_key = pem[0]
         await world.until("settled")
-        assert world.published()["private_key"]
+        assert world.published()[key]
         assert world.record()["phase"] == "settled"
 
 
-@pytest.mark.parametrize("more", [KEY, ONE, PAIR, TWO])
+@pytest.mark.parametrize("more", [KEY, ONE, PAIR, TRANSIT, TWO])
 async def test_check_reads_the_applications_and_changes_nothing(
     openbao: OpenBao, mount: str, tmp_path: Path, more: str
 ) -> None:
@@ -224,7 +235,7 @@ async def test_check_reads_the_applications_and_changes_nothing(
         rows = [row async for row in check(world.app.settings)]
         ours = [row for row in rows if row.subject.startswith(("target", "credential"))]
         assert [row for row in ours if row.level is Level.REFUSAL] == []
-        assert any("hard cut-over" in row.text for row in ours) == (more in (ONE, PAIR))
+        assert any("hard cut-over" in row.text for row in ours) == (more in (ONE, PAIR, TRANSIT))
         assert world.crm.changes == world.spare.changes == 0
 
 

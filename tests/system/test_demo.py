@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from rotator.cli import rotate
 from rotator.demo import script
+from rotator.demo.cast import DESK
 from rotator.demo.lines import Lines
 from rotator.demo.proof import Claim
 from rotator.demo.words import told
@@ -76,11 +77,16 @@ def test_the_whole_demo_verifies_every_claim_and_leaves_nothing_behind() -> None
         rest = process.communicate(timeout=60)[0]
     assert process.returncode == 0, text + rest
     assert "FAIL" not in text
-    assert text.count("   ok    ") == 7
+    assert text.count("   ok    ") == 9
+    assert "8 of 8 newest values are accepted, on the blog and the desk (200)" in text
+    assert "4 tokens of ours live on Halo, exactly one for each of 4 credentials" in text
+    for name in DESK:
+        assert re.search(rf"{name} +version (\d+): 200 +version \d+: 401 +1 of \1 values accepted", text), name
+    assert re.search(r"import-secret published as version 2; Vault and desk disagreed for 0\.\d+ s", text)
     assert re.search(r"kill -9 \d+\n", text)
     assert "attempt 2 took its place" in text
     assert status.returncode == 0
-    assert status.stdout.count("settled") == 5
+    assert status.stdout.count("settled") == 8
     assert BLOT not in text
     assert Redactor()(text) == text
     assert not settings.parent.exists()
@@ -112,6 +118,7 @@ def test_without_the_server_the_demo_says_how_to_get_it(monkeypatch: pytest.Monk
 
 def test_one_claim_that_does_not_hold_is_enough_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
+    monkeypatch.setattr(script, "ask", lambda _: {})
     monkeypatch.setattr(script, "evidence", lambda *_: ())
     monkeypatch.setattr(script, "claims", lambda *_: [Claim("one holds", True), Claim("one does not", False)])
     assert script.prove(_Stage(Lines(said.append)), None) is False  # type: ignore[arg-type]  # a stage with a face only
@@ -129,6 +136,18 @@ def test_a_warning_nobody_has_words_for_is_told_in_its_own() -> None:
     event = {"event": "step.faulted", "level": "warning", "said": "verify: 503"}
     assert told(event, close_up=False) == "verify: 503"
     assert told({"event": "candidate.staged", "level": "info"}, close_up=False) == ""
+
+
+def test_what_happens_on_the_desk_is_told_as_it_is_there() -> None:
+    def on_the_desk(event: str, **fields: object) -> str:
+        return told({"event": event, "target": "desk", **fields}, close_up=True)
+
+    assert "refuses the published value" in on_the_desk("candidate.installed", cut_over_at="2026-03-01T12:00:00+00:00")
+    assert "the old one lives on" in on_the_desk("candidate.installed", cut_over_at=None)
+    assert "disagreed for 0.079 s" in on_the_desk("value.published", version=2, disagreed_seconds=0.0785)
+    assert "disagreed" not in on_the_desk("value.published", version=1, disagreed_seconds=0.0785)
+    assert on_the_desk("predecessor.retired", proof="crm-r1-a1 expired at noon") == "predecessor has expired"
+    assert "the desk refuses its value" in on_the_desk("predecessor.retired", proof="dead, its value is refused")
 
 
 def test_the_plain_face_blots_out_what_looks_like_a_secret() -> None:

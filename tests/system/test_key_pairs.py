@@ -13,6 +13,7 @@ import anyio
 import pytest
 
 from rotator.app import App, opened
+from rotator.checking import check
 from rotator.engine.visit import Happened
 from rotator.grants import grants
 from rotator.keyhouse import Keyhouse
@@ -23,6 +24,7 @@ from rotator.sandbox.halo_itsm import HaloItsm
 from rotator.sandbox.openbao import OpenBao
 from rotator.settings import load
 from rotator.status import Shown
+from rotator.vault.preflight import Level
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
@@ -203,3 +205,15 @@ async def test_the_policy_lets_providers_keep_their_documents(openbao: OpenBao, 
         wanted = {each.path: each.capabilities for each in grants(world.app.settings)}
         for path in ("public/crm", "renewals/crm"):
             assert {"create", "update", "read"} <= set(wanted[f"{mount}/data/{path}"])
+
+
+async def test_check_puts_no_key_into_the_set_and_refuses_nothing_that_is_sound(
+    openbao: OpenBao, mount: str, tmp_path: Path
+) -> None:
+    async with desk(openbao, mount, tmp_path) as world:
+        await world.rest("pair")
+        before = world.read("public/crm")
+        rows = [row async for row in check(world.app.settings) if "(pair)" in row.subject]
+        assert [row for row in rows if row.level is Level.REFUSAL] == []
+        assert any("not tried" in row.text for row in rows)
+        assert world.read("public/crm") == before

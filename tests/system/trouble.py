@@ -8,11 +8,11 @@ from collections import Counter
 
 from tests.system.proxy import Call, Loss, Side
 
-# One call in seven to Halo goes wrong, one in thirty to Vault.
+# One call in seven to Halo or to the desk goes wrong, one in thirty to Vault.
 LONGEST_DELAY = 3.0  # seconds until a late request lands
 _HALO = (Side.BEFORE, Side.BEFORE, Side.AFTER, Side.AFTER, Side.LATE, 429, 503)
 _VAULT = (Side.BEFORE, Side.AFTER, Side.LATE)
-_ODDS = {"halo": (1 / 7, _HALO), "vault": (1 / 30, _VAULT)}
+_ODDS = {"halo": (1 / 7, _HALO), "desk": (1 / 7, _HALO), "vault": (1 / 30, _VAULT)}
 
 
 class Trouble:

@@ -142,7 +142,8 @@ async def test_rights_in_transit_are_looked_for_and_each_one_that_is_missing_is_
     lines = [f'path "{path}" {{ capabilities = ["{next(iter(words))}"] }}' for path, words in rights.items()]
     for given, refused in ((lines, []), (lines[:1], ["transit/keys/crm/rotate: our policy lacks update"])):
         role = openbao.approle(f"preflight-{mount}", POLICY.replace('"secret/', f'"{mount}/') + "\n".join(given))
-        kv = Kv(session_on(openbao, mount, approle(lambda role=role: Secret(role.role_id), lambda role=role: role.secret_id)))
+        login = approle(lambda role=role: Secret(role.role_id), lambda role=role: role.secret_id)
+        kv = Kv(session_on(openbao, mount, login))
         found = await preflight(kv, [Place(mount, "apps/blog/halo")], MONTH, rights)
         await kv.session.close()
         assert refusals(found) == refused

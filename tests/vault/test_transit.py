@@ -196,7 +196,8 @@ async def test_the_shipped_policys_lines_are_enough_to_sign_and_to_rotate_and_no
     assert await signer.sign("PS256", MESSAGE)
     await session.close()
     assert len(rules) == 3
-    for number, verb in enumerate((signer_verb("versions"), signer_verb("sign", "PS256", MESSAGE), signer_verb("rotate"))):
+    verbs = (signer_verb("versions"), signer_verb("sign", "PS256", MESSAGE), signer_verb("rotate"))
+    for number, verb in enumerate(verbs):
         role = openbao.approle("lean", "\n".join([*rules[:number], *rules[number + 1 :], own]))
         session = session_on(openbao, login=approle(partial(Secret, role.role_id), lambda role=role: role.secret_id))
         with pytest.raises(StoreRefused):

@@ -35,12 +35,13 @@ class Refreshes:
         self._families = 0
         self.ended: set[int] = set()  # families in which a spent one turned up
 
-    def issue(self, client_id: str, scopes: frozenset[str], family: int | None = None) -> str:
-        """A new refresh token's value; without a family it begins one, as a person's authorisation does."""
+    def issue(self, client_id: str, scopes: frozenset[str], family: int | None = None, value: str = "") -> str:
+        """A new refresh token's value; without a family it begins one, as a person's authorisation does. Given a value,
+        it is that."""
         if family is None:
             self._families += 1
             family = self._families
-        value = secrets.token_urlsafe(32)
+        value = value or secrets.token_urlsafe(32)
         self._issued[digest(value)] = _Refresh(client_id, family, scopes)
         return value
 
