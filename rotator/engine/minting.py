@@ -54,9 +54,8 @@ async def _mint(bench: Bench, record: Record, name: str) -> Minted:
 
 
 def _spared(record: Record) -> tuple[Token, ...]:
-    """What lives on the target where the next token is to live, and has to live on: not what it refuses."""
-    published = (None if record.refused_at else record.current, record.predecessor)
-    return tuple(each.token for each in published if each and each.target == record.target)
+    """What lives on the target where the next token is to live, and has to live on: a refusal may pass, too."""
+    return tuple(each.token for each in (record.current, record.predecessor) if each and each.target == record.target)
 
 
 async def stage(bench: Bench, record: Record, minted: Minted, *, pending: bool) -> ev.Event:

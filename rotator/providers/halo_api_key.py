@@ -73,7 +73,7 @@ class HaloApiKey(Slotted):
         if record.inactive:
             raise Refused(f"application {record.id} is inactive: nobody could use a key of it")
         self._check_life(record, expires_at)
-        slot = self._choose(record, spared)
+        slot = await self._choose(record, spared)
         return Minted(self.handle(slot, name, record.stamp(slot.field)), value, self.beside(slot))
 
     async def install(self, minted: Minted) -> Token:
@@ -117,8 +117,7 @@ class HaloApiKey(Slotted):
         record = await self.application(slot)
         if not self.holds(record, token):
             return Outcome.ALREADY
-        after = await self._api.change(record, {slot.field: new_value()})
-        self._api.discarded.add((after.id, slot.field, after.stamp(slot.field)))
+        await self._api.change(record, {slot.field: await self._api.waste(record.id, slot.field) or new_value()})
         return Outcome.DONE
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
@@ -130,11 +129,13 @@ class HaloApiKey(Slotted):
 
     # which slot
 
-    def _choose(self, record: ApplicationRecord, spared: tuple[Token, ...]) -> Slot:
+    async def _choose(self, record: ApplicationRecord, spared: tuple[Token, ...]) -> Slot:
         now, kept = self._site.clock.now(), {self.slot_of(each) for each in spared if self._lives(record, each)}
         ranked, said = [], []
         for slot in self.slots:
             rank, why = (None, "holds a key that must live on") if slot in kept else self._rank(record, slot, now)
+            if rank is None and slot not in kept and await self._given_up(record, slot):
+                rank = (2, 0.0)
             said.append(f"{_said(slot)} {why}")
             if rank is not None:
                 ranked.append((rank, slot.field, slot))
@@ -142,6 +143,11 @@ class HaloApiKey(Slotted):
             raise Refused(f"application {record.id} has no free slot: {'; '.join(said)}. Generate the one anew that"
                           " nobody needs, and wait an hour")  # fmt: skip
         return min(ranked)[2]
+
+    async def _given_up(self, record: ApplicationRecord, slot: Slot) -> bool:
+        """Whether it holds what we wrote it over with: a key made lately that is nobody's."""
+        waste = await self._api.waste(record.id, slot.field)
+        return waste is not None and await self.refused(Token(""), waste) is False
 
     def _lives(self, record: ApplicationRecord, token: Token) -> bool:
         end = record.expires(self.slot_of(token).field)
@@ -155,8 +161,6 @@ class HaloApiKey(Slotted):
             return (0, 0.0), "is empty"
         if end is not None and end <= now:
             return (1, end.timestamp()), "has expired"
-        if (record.id, field, record.stamp(field)) in self._api.discarded:
-            return (2, 0.0), "was given up by us"
         if used is None and made + _FRESH <= now:
             return (3, made.timestamp()), "was never used"
         if used is not None and used + self._options.idle <= now:

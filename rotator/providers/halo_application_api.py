@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import anyio
 
@@ -40,12 +41,24 @@ class ApplicationApi:
         self._granted: Granted | None = None
         self._asking = anyio.Lock()
         self._begun: dict[str, _Begun] = {}  # changes of which we do not know the end
-        self.discarded: set[tuple[str, str, str]] = set()  # application, slot and stamp of keys that nobody knows
 
     @property
     def allowed(self) -> bool:
         """Whether settings let us."""
         return self._site.keys.manage_applications
+
+    async def waste(self, number: str, slot: str) -> Secret | None:
+        """What a slot is written over with when we give it up; None where the management client's key is in Transit.
+
+        Nobody else knows it, and after a restart or on another host we know it again: it is derived from what the
+        management client proves itself with, and whoever has that could write the slot over anyway.
+        """
+        proof = self._management.client_secret or self._management.signing_key
+        if proof is None:
+            return None
+        known = await self._site.fetch(proof)
+        digits = "".join(known.fingerprint(f"rotator/given-up/{number}/{slot}/{part}".encode()) for part in range(4))
+        return Secret(f"{UUID(digits[:32])}-{UUID(digits[32:])}")
 
     async def get(self, number: str, client_id: str = "") -> ApplicationRecord:
         """One application that we may touch. Raises Refused with words for any other, MinterRefused when the management

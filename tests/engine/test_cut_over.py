@@ -430,22 +430,3 @@ async def test_an_old_value_that_caches_still_know_is_waited_for_without_a_fault
     await one.visit()
     assert "Faulted" not in one.events
     assert (await world.record()).phase is Phase.SETTLED
-
-
-async def test_a_published_value_that_is_refused_makes_room_for_the_next_one(world: World) -> None:
-    cut = Cut(world, number=2)
-    one = cut.actor(limits=Limits(settle=timedelta(0)))
-    await cut.rotated(one)
-    world.clock.move(1)
-    one.credential = replace(one.credential, retire=Retirement(after=HOURS))
-    await one.visit(Ask(world.clock.now(), "ada"))
-    record = await world.record()
-    assert record.current
-    assert record.predecessor
-    cut.target.kept[record.current.token.serial] = Secret("slot-canary-of-a-stranger")
-    world.clock.move(HOURS)
-    for _ in range(4):
-        world.clock.move(11)
-        await one.visit()
-    assert "Disproved" in one.events
-    assert cut.agreed

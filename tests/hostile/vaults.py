@@ -26,9 +26,7 @@ from tests.hostile.wire import Asked, Reply
 from tests.providers.keys import public_pem, rsa_key
 from tests.vault.worlds import QuickClock, canary
 
-TOKEN, LATER, VALUE, ROLE, ID = (
-    canary(name) for name in ("vt", "rn", "pb", "ri", "si")
-)
+TOKEN, LATER, VALUE, ROLE, ID = (canary(name) for name in ("vt", "rn", "pb", "ri", "si"))
 PLACE = Place("secret", "blog/bot")
 LINEAGE, KEY, SIGNATURE = "c0ffee", bytes(32), b"signed-by-transit-"
 ANSWERS: dict[str, dict[str, Any]] = {

@@ -42,6 +42,7 @@ class Call:
     effect: Callable[[], Any]
     place: Place | None = None
     strong: bool = True
+    older: bool = False  # a given version is read, not the newest
 
     @property
     def document(self) -> str:
@@ -55,7 +56,7 @@ class Call:
         """As the table calls it."""
         if not self.document:
             return self.verb
-        return f"{self.verb} {self.document}" + ("" if self.strong else ", an older version")
+        return f"{self.verb} {self.document}" + (", an older version" if self.older else "")
 
 
 Strike = Callable[[Any, Point, Call], Any]  # who calls, where, what
@@ -131,7 +132,13 @@ class WiredStore:
 
     async def read(self, place: Place, *, version: int | None = None, strong: bool = False) -> Document:
         """See `SecretStore.read`."""
-        call = Call("read", lambda: drive(self.inner.read(place, version=version, strong=strong)), place, strong)
+        call = Call(
+            "read",
+            lambda: drive(self.inner.read(place, version=version, strong=strong)),
+            place,
+            strong,
+            version is not None,
+        )
         return self.wire.cross(self.actor, call)
 
     async def write(self, place: Place, values: Mapping[str, object], *, cas: int) -> int:

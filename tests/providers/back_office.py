@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -65,6 +65,11 @@ class Office:
             return any(not each.inactive and each.public_key == pem for each in (self.crm, self.spare))
         secrets = any(model.accepts_secret(each, secret) for each in (self.crm, self.spare))
         return secrets or model.accepts_key(secret)
+
+    def elsewhere(self) -> Office:
+        """The same office as another process sees it."""
+        site = ApplicationSite(self.site._http, self.site.keys, self.keys, self.clock)
+        return replace(self, site=site)
 
     def posts(self) -> int:
         return sum(each.method == "POST" and each.path == "/api/Application" for each in self.itsm.calls.since(0))

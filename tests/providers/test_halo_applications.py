@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as replace_keys
 
 from rotator.ports import Accepted, Minted, MinterRefused, NeedsPerson, Outcome, Refused, Rejected, Transient, Unknown
 from rotator.providers.halo_application_record import ApplicationRecord, lost, moment
@@ -222,8 +223,30 @@ async def test_a_key_that_was_given_up_leaves_its_slot_free_at_once(office: Offi
     one = await installed(provider, NAME)
     two = await installed(provider, NAME, one.token)
     assert await provider.revoke(two.token) is Outcome.DONE
-    again = await provider.mint(NAME, None, (one.token,))
-    assert again.token.id.startswith(f"{office.crm.id}/new_apikey2/")
+    for process in (office, office.elsewhere()):
+        again = await process.bound(API).mint(NAME, None, (one.token,))
+        assert again.token.id.startswith(f"{office.crm.id}/new_apikey2/")
+
+
+async def test_a_key_that_a_person_made_where_we_gave_up_ours_is_left_alone(office: Office) -> None:
+    provider = office.bound(API)
+    one = await installed(provider, NAME)
+    two = await installed(provider, NAME, one.token)
+    await provider.revoke(two.token)
+    office.crm.slots[1].put("canary-persons-own", office.clock.now(), 90)
+    with pytest.raises(Refused, match="less than an hour ago"):
+        await provider.mint(NAME, None, (one.token,))
+
+
+async def test_a_management_client_whose_key_is_in_transit_waits_an_hour_for_a_slot_it_gave_up(office: Office) -> None:
+    api = office.bound(API)._api
+    known = await api.waste(office.crm.id, "new_apikey1")
+    other = await api.waste(office.crm.id, "new_apikey2")
+    assert known.matches(await office.elsewhere().bound(API)._api.waste(office.crm.id, "new_apikey1"))
+    assert not known.matches(other)
+    management = replace_keys(office.site.keys.management, client_secret=None, transit_key="transit/chief")
+    office.site.keys = replace_keys(office.site.keys, management=management)
+    assert await api.waste(office.crm.id, "new_apikey1") is None
 
 
 async def test_a_slot_that_a_person_filled_in_between_is_left_alone(office: Office) -> None:

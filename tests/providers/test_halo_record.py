@@ -74,7 +74,6 @@ def test_the_mark_is_the_last_word_of_the_description(description: str | None, m
     assert record(description).mark == mark
 
 
-
 def test_nanoseconds_are_read_and_a_time_without_a_zone_is_not() -> None:
     spec = {"tokenId": "t", "lastUsed": "2026-11-22T16:12:51.294191231Z"}
     assert read({"metadata": {"name": "x"}, "spec": spec}).spec.last_used.microsecond == 294191

@@ -72,7 +72,8 @@ class Ledger:
         if current is None or (before and before.phase not in (Phase.SETTLED, Phase.HELD)):
             return None
         old = before.current if before else None
-        return None if old and (old.place, old.version) == (current.place, current.version) else current
+        same = old is not None and (old.token.id, old.place, old.at) == (current.token.id, current.place, current.at)
+        return None if same else current
 
     def contradictions(self, after: Record, target: Target) -> Iterator[tuple[str, str]]:
         """I2, I3, I8: what the journal claims is true, and its numbers never go back."""

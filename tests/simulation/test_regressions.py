@@ -298,7 +298,7 @@ def test_a_failed_cut_over_is_taken_back_although_clocks_are_an_hour_apart():  #
 
 
 # 3947: a person releases what cannot be put back; 30429: adopted at another path; 31236: resumed after a pause;
-# 56937: an emergency takes the grace of what an adoption replaced
-@pytest.mark.parametrize("seed", [3947, 30429, 31236, 56937])
+# 56937, 1749: an emergency takes the grace of what an adoption replaced; 70032: adopted where versions began anew
+@pytest.mark.parametrize("seed", [1749, 3947, 30429, 31236, 56937, 70032])
 def test_what_the_model_had_misjudged(seed):
     assert run_seed(seed)[1] == ""

@@ -70,7 +70,7 @@ class Crash:
 
     `seconds` count from the moment the new daemon was ready: how fast a busy machine starts Python is not ours.
     `cut` and `fair` are how long consumers were cut off, through the kill and in the next rotation. `missed`: this
-    rotation needed fewer calls than the one that was learned from. `put_off`: the next rotation was refused by a rule.
+    rotation needed fewer calls than the one that was learned from.
     """
 
     kind: str
@@ -81,7 +81,6 @@ class Crash:
     cut: tuple[float, ...] = ()
     fair: tuple[float, ...] = ()
     missed: bool = False
-    put_off: bool = False
 
 
 class Campaign:
@@ -157,14 +156,13 @@ class Campaign:
                 faults = [f"{side} {call.method} {call.path}: {x}" for x in self.faults(name)]
                 through = len(self.prober.windows.get(name, ()))
                 again = second.ask(name, patient=True)[-1]
-                put_off = bool(self.kind.puts_off) and self.kind.puts_off in str(again)
-                if again.get("exit") != 0 and not put_off:
+                if again.get("exit") != 0:
                     faults.append(f"{side} {call.method} {call.path}: {name}: the next rotation ended with {again}")
                 self.rest(name, second, RECOVERY)
                 faults += self.faults(name)
             seen = self.prober.windows.get(name, [])
             cut, fair = tuple(seen[:through]), tuple(seen[through:])
-            return Crash(self.kind.name, call, side, seconds, tuple(faults), cut, fair, put_off=put_off)
+            return Crash(self.kind.name, call, side, seconds, tuple(faults), cut, fair)
 
     def faults(self, name: str) -> list[str]:
         """What is not as promised."""
@@ -244,8 +242,6 @@ class Outcome:
         text += f" {percentiles([crash.seconds for crash in struck])}"
         if len(struck) < len(crashes):
             text += f", {len(crashes) - len(struck)} came too late"
-        if put_off := sum(crash.put_off for crash in crashes):
-            text += f", {put_off} next rotations put off: {KINDS[name].puts_off}"
         if KINDS[name].overlap:
             return text
         cut, fair = [x for crash in crashes for x in crash.cut], [x for crash in crashes for x in crash.fair]

@@ -87,7 +87,6 @@ class Kind:
     settings: Callable[[Desk, str], dict[str, Any]] = lambda desk, name: {}
     applications: tuple[str, ...] = ()
     overlap: bool = True  # consumers of what is published never notice a rotation
-    puts_off: str = ""  # words with which a rotation so soon after another may be refused for a while
     faults: Callable[[World, str, Document, Heard], list[str]] = lambda world, name, document, heard: []
 
     @property
@@ -286,8 +285,6 @@ KINDS = {
             lambda desk, name, document: opens(document["api_key"]),
             lambda desk, name: {"kind": "halo-api-key", **_application_keys(desk, name)},
             ("",),
-            # Only the process that wrote the old key over knows that nobody needs the slot; others wait for an hour.
-            puts_off="less than an hour ago",
             faults=_api_key,
         ),
         Kind(

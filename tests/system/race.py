@@ -19,12 +19,11 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rotator.sandbox.world import World
 from tests.system.daemon import Daemon, until
 from tests.system.ear import Ear
-from tests.system.kinds import KINDS, Heard, kind_of
+from tests.system.kinds import KINDS, Heard
 from tests.system.prober import Prober
 from tests.system.proxy import Proxy
 from tests.system.quick import LEASE, TAKEN_OVER, quick
@@ -206,12 +205,7 @@ def _converge(work: Race) -> float:
 def _once_more(work: Race) -> list[str]:
     """Nothing is held, paused or forgotten: each name can be rotated, and its predecessor retired."""
     last = work.running[work.paths[0]].ask(everything=True, patient=True, within=CONVERGENCE)[-1]
-    return [str(each) for each in last["verdicts"] if each["exit"] != 0 and not _put_off(work, each)]
-
-
-def _put_off(work: Race, verdict: dict[str, Any]) -> bool:
-    words = kind_of(work.world, verdict["credential"]).puts_off
-    return bool(words) and words in verdict["said"]
+    return [str(each) for each in last["verdicts"] if each["exit"] != 0]
 
 
 def _unrest(work: Race, name: str) -> list[str]:
