@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import httpx
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from rotator.hooks import Heartbeat
@@ -18,6 +21,15 @@ from tests.hooks import transitions as they
 from tests.rotation.builders import record
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def as_configured() -> Iterator[None]:
+    """Another test may have left the log at a level where nothing of this is heard."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**before)
 
 
 class Watcher:

@@ -146,7 +146,6 @@ RULES: tuple[Rule, ...] = (
         steps="Fence|Burn",
         kinds=Kind.ONE_SLOT,
     ),
-    _rule(FOREIGN, "the old value cannot be put back", T.DELETED, points="Burn: read consumer"),
     _rule(DELETED, "seen by the look, or by the next one", T.WIPED, calls=f"read consumer|write consumer|{OLD}"),
     _rule(
         FOREIGN,
@@ -258,8 +257,6 @@ RULES: tuple[Rule, ...] = (
     _rule(ATTEMPT, "refused for good: burned", *NO, calls="verify", steps="Verify|Publish"),
     # Vault
     _rule(ATTEMPT, "the value could not be made durable: burned", *NO_ANSWER, *NO, calls="write staged"),
-    _rule(FOREIGN, "a version that a standby does not have yet counts as gone", T.LAGGING, steps="Burn"),
-    _rule(KEPT, "a version that a standby does not have yet counts as gone", T.LAGGING, stories=UNDO),
     _rule(GOES_ON, "the target's word is proof enough", T.LAGGING),
     _rule(
         ATTEMPT,
