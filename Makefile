@@ -16,9 +16,9 @@ $(STAMP): pyproject.toml config/locks/dev.txt
 demo: $(STAMP)  ## rotate real tokens and keys before your eyes, on a real OpenBao and two sandbox targets
 	$(BIN)/rotate demo
 
-test: $(STAMP)  ## the whole suite, real OpenBao included: first what computes, on two cores; then what is timed, alone
+test: $(STAMP)  ## the whole suite, real OpenBao included: first what computes, then what mostly waits for real processes
 	$(BIN)/python -m pytest -m "not system" -n 2
-	$(BIN)/python -m pytest -m system
+	$(BIN)/python -m pytest -m system -n 3 --dist loadfile
 
 coverage: $(STAMP)  ## every branch of the decisions is tested
 	$(BIN)/coverage run --branch --source=rotator/rotation --data-file=$(VENV)/.cache/coverage-rotation -m pytest -q tests/rotation

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import ssl
+import warnings
 import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -352,7 +353,9 @@ def serving(make: Callable[[Authority], ssl.SSLContext]) -> Shake:
 def _old(authority: Authority) -> ssl.SSLContext:
     context: ssl.SSLContext = authority.context()
     context.set_ciphers("ALL:@SECLEVEL=0")
-    context.options |= ssl.OP_NO_TLSv1_2 | ssl.OP_NO_TLSv1_3
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # an old server is what is wanted here
+        context.options |= ssl.OP_NO_TLSv1_2 | ssl.OP_NO_TLSv1_3
     return context
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -27,9 +29,10 @@ def test_the_table_is_as_long_as_promised() -> None:
 
 
 def test_a_part_of_the_matrix_ends_in_time_in_truth_and_in_silence() -> None:
-    summary = run(chosen(0, sites=1, behaviours=2))
-    assert not summary.violations, summary.text()
-    assert summary.cells >= len(BEHAVIOURS)
+    # In a process of its own: memory is weighed, and in this one much is kept that has nothing to do with it.
+    command = [sys.executable, "-m", "tests.hostile", "--short", "--seed", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=220, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
 
 # --- what once broke, each as one cell --------------------------------------------------------------------------------
@@ -74,7 +77,7 @@ def found(site: str, behaviour: str) -> str:
 
 def test_a_thread_that_waits_for_a_drip_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire._Timed, "readinto", lambda self, buffer: self._raw.readinto(buffer))
-    assert "stay" in found("vault read", "a head without end")
+    assert "stay" in found("vault read", "a body that drips")
 
 
 def test_an_unpacked_bomb_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
