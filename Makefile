@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+ALONE := tests/hostile $(addprefix tests/system/test_,demo.py race.py kill_anywhere.py raft.py)  # time is judged there
 
 .PHONY: demo test check coverage format lock campaign-hostile campaign-fuzz campaign-simulation campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak bench try-systemd try-image clean
 
@@ -18,7 +19,8 @@ demo: $(STAMP)  ## rotate real tokens and keys before your eyes, on a real OpenB
 
 test: $(STAMP)  ## the whole suite, real OpenBao included: first what computes, then what mostly waits for real processes
 	$(BIN)/python -m pytest -m "not system" -n 2
-	$(BIN)/python -m pytest -m system -n 3 --dist loadfile
+	$(BIN)/python -m pytest -m system -n 2 --dist loadfile $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest -m system $(ALONE)
 
 coverage: $(STAMP)  ## every branch of the decisions is tested
 	$(BIN)/coverage run --branch --source=rotator/rotation --data-file=$(VENV)/.cache/coverage-rotation -m pytest -q tests/rotation

@@ -34,7 +34,6 @@ CONVERGENCE = LEASE + 60  # seconds
 KIND_OF = {f"race-{number}": "halo-pat" for number in range(1, 7)} | {
     "race-token": "oauth-token",
     "race-key": "halo-api-key",
-    "race-two": "halo-client-secret-two",
 }
 NAMES = tuple(KIND_OF)
 SKEWS = (0.0, 20.0, -20.0, 5.0, -5.0, 12.0)  # seconds that each daemon's clock is ahead

@@ -74,7 +74,7 @@ def test_the_whole_demo_verifies_every_claim_and_leaves_nothing_behind() -> None
             [sys.executable, "-m", "rotator", "-c", str(settings), "status"], capture_output=True, text=True, timeout=60
         )
         process.send_signal(signal.SIGINT)
-        rest = process.communicate(timeout=60)[0]
+        rest = process.communicate(timeout=180)[0]
     assert process.returncode == 0, text + rest
     assert "FAIL" not in text
     assert text.count("   ok    ") == 9
@@ -94,12 +94,12 @@ def test_the_whole_demo_verifies_every_claim_and_leaves_nothing_behind() -> None
 
 
 @pytest.mark.system
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_a_demo_that_is_interrupted_ends_what_it_started_and_does_not_claim_success() -> None:
     with demo("--plain") as process:
         text = "\n".join(read_until(process, "published as version 1"))
         process.send_signal(signal.SIGTERM)
-        rest = process.communicate(timeout=60)[0]
+        rest = process.communicate(timeout=180)[0]
     assert process.returncode == 1
     assert "interrupted" in rest
     assert all(gone(address) for address in ADDRESS.findall(text))
