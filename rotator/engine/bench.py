@@ -73,6 +73,11 @@ class Bench:
     brought: Brought | None = None  # for the next mint
 
     @property
+    def brings(self) -> bool:
+        """Whether a person has brought a value that was not used yet."""
+        return self.brought is not None and not self.brought.taken
+
+    @property
     def at(self) -> datetime:
         """The later of our clock and Vault's: what events are stamped with."""
         return max(self.edges.clock.now(), self._vault())
@@ -136,20 +141,24 @@ class Bench:
 
 async def published_value(bench: Bench, published: Published, *, strong: bool = True) -> Secret | None:
     """What was published, from its own version of the document, if Vault still has it: a lagging standby may not."""
+    found = await _as_published(bench, published, strong=strong)
+    return found[1] if found else None
+
+
+async def _as_published(bench: Bench, published: Published, *, strong: bool) -> tuple[Document, Secret] | None:
+    """The very version that was published, and its value; None when Vault has it no more, or holds another."""
     doc = await bench.edges.store.read(published.place, version=published.version, strong=strong)
     secret = doc.secret(bench.credential.key)
-    return secret if secret and bench.fingerprint(secret) == published.fingerprint else None
+    return (doc, secret) if secret and bench.fingerprint(secret) == published.fingerprint else None
 
 
 async def _put_aside(bench: Bench, record: Record) -> Staged | None:
     """The value that an undo goes back to: its own version of the consumer document is the staged slot."""
     old = record.predecessor
-    if old is None:
+    found = await _as_published(bench, old, strong=True) if old else None
+    if old is None or found is None:
         return None
-    doc = await bench.edges.store.read(old.place, version=old.version, strong=True)
-    secret = doc.secret(bench.credential.key)
-    if secret is None or bench.fingerprint(secret) != old.fingerprint:
-        return None
+    doc, secret = found
     beside: dict[str, str | Secret] = {key: value for key in old.beside if (value := doc.secret(key))}
     return Staged(old.token, secret, beside, {}, old.version)
 

@@ -64,7 +64,7 @@ async def poll(bench: Bench, record: Record, step: Poll) -> ev.Event:
     """See whether the person has done it, or whether settings now let us do it ourselves."""
     provider = bench.provider(record.target)
     if record.candidate is None:
-        ours = (bench.brought and not bench.brought.taken) or provider.capabilities.installs
+        ours = bench.brings or provider.capabilities.installs
         return ev.NotMinted(bench.at, resend=True) if ours else _remind(bench, record)
     proven = await verify(bench, record, Verify())
     if not isinstance(proven, ev.Rejected) or _over(bench, record.candidate.token):

@@ -28,7 +28,7 @@ from rotator.rotation.strays import known
 
 async def mint(bench: Bench, record: Record, step: Mint) -> ev.Event:
     """Mint under the journalled name and put the value into the staged slot before anything else."""
-    brings = bench.brought is not None and not bench.brought.taken
+    brings = bench.brings
     try:
         minted = await _mint(bench, record, step.name)
     except NeedsPerson as fault:

@@ -74,7 +74,7 @@ class Visitor:
             return Seen(entry.record, wait)
         record = advance(entry.record or Record(self.lineage()), ev.Resumed(bench.at))
         while True:
-            step = _supplied(record, brought) or next_step(credential, record, bench.now, ask)
+            step = _supplied(record, bench) or next_step(credential, record, bench.now, ask)
             if isinstance(step, Wait):
                 await self._let_go(entry, record)
                 until = bench.on_our_clock(step.until) if step.until else None
@@ -133,10 +133,10 @@ class Visitor:
             await self._save(entry, record, release=True)
 
 
-def _supplied(record: Record, brought: Brought | None) -> Step | None:
+def _supplied(record: Record, bench: Bench) -> Step | None:
     """Who waits for a value that was brought need not wait any longer."""
     waits = record.phase is Phase.AWAITING and record.candidate is None
-    return Poll(remind=False) if waits and brought and not brought.taken else None
+    return Poll(remind=False) if waits and bench.brings else None
 
 
 def _without_minter(bench: Bench, step: Act, fault: MinterRefused) -> ev.Event:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import msgspec
 
 from rotator.ports import (
-    Accepted,
     Capabilities,
     Inspection,
     Minted,
@@ -24,6 +22,7 @@ from rotator.ports import (
 )
 from rotator.providers.auth import ApiKey, Minter
 from rotator.providers.http import Answer, Http, Unsendable
+from rotator.providers.identity import identified
 from rotator.providers.manual_keys import ManualKeys
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
@@ -120,12 +119,7 @@ class ManualToken:
             return Rejected("accepted, but it lacks the right that the probe needs", final=True)
         if answer.status >= 300:
             return Unknown(f"the probe answers {answer.status}: is its path right?")
-        return self._identified(answer.document)
-
-    def _identified(self, document: Any) -> Verdict:
-        told = document if isinstance(document, dict) else {}
-        other = sorted(name for name, wanted in self._keys.identity.items() if told.get(name) != wanted)
-        return Rejected(f"the probe tells another identity: {', '.join(other)}", final=True) if other else Accepted()
+        return identified(answer.document, self._keys.identity)
 
     async def inspect(self, token: Token) -> Inspection:
         """Nobody tells, so its end is not left to its date."""

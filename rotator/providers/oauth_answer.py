@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from rotator.ports import Accepted, Refused, Rejected, Unknown, Verdict
+from rotator.ports import Refused, Rejected, Unknown, Verdict
 from rotator.providers.http import Answer
+from rotator.providers.identity import identified
 from rotator.providers.oauth_keys import ClientKeys
 from rotator.rotation.secret import Secret
 
@@ -84,11 +85,7 @@ def judged(answer: Answer, client: ClientKeys) -> Verdict:
         return Rejected(text, final=True)
     if answer.status >= 300:
         return Unknown(f"the probe answers {answer.status}: is its path right?{_no_agent(client)}")
-    told = answer.document if isinstance(answer.document, dict) else {}
-    other = sorted(name for name, wanted in client.identity.items() if told.get(name) != wanted)
-    if other:
-        return Rejected(f"the probe tells another identity: {', '.join(other)}", final=True)
-    return Accepted()
+    return identified(answer.document, client.identity)
 
 
 def _no_agent(client: ClientKeys) -> str:
