@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 
-from rotator.ports import Conflict, Entry, Installation, Lease, Refused
+from rotator.ports import Conflict, Document, Entry, Installation, Lease, Refused, StoreRefused
 from rotator.rotation.credential import Place
 from rotator.rotation.record import Record
 from rotator.vault import document
@@ -78,12 +78,28 @@ class VaultJournal:
         """The installation's own document, made by whoever comes first. Raises Refused when it is unreadable."""
         read = await self._kv.read(self._meta, strong=True)
         if read.version == 0:
-            with suppress(Conflict):  # another instance was first
-                await self._kv.write(self._meta, _new_installation(), cas=0)
-            read = await self._kv.read(self._meta, strong=True)
+            read = await self._founded()
         if read.deleted:
             raise Refused(f"{self._meta} was deleted; undelete it: every name we minted under contains its lineage")
         return _installation(read.values or {}, self._meta)
+
+    async def _founded(self) -> Document:
+        """The document after an attempt to make it.
+
+        Who comes second hears a conflict, or a 403 under a policy that lets nobody overwrite it: Vault asks the policy
+        for `update` where something exists, before it compares versions (OpenBao 2.7.2).
+        """
+        denied: StoreRefused | None = None
+        try:
+            await self._kv.write(self._meta, _new_installation(), cas=0)
+        except Conflict:
+            pass
+        except StoreRefused as fault:
+            denied = fault
+        read = await self._kv.read(self._meta, strong=True)
+        if denied and read.version == 0:
+            raise denied
+        return read
 
     def _place(self, name: str) -> Place:
         return Place(self._folder.mount, f"{self._folder.path}/{name}")

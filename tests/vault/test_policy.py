@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.ports import Fault, Lease, StoreRefused
+from rotator.ports import Document, Fault, Lease, StoreRefused
 from rotator.rotation.credential import Place
 from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret
@@ -102,6 +102,35 @@ async def test_the_shipped_policy_suffices_for_everything_the_daemon_does(openba
 async def test_no_capability_can_be_taken_away(openbao: OpenBao, mount: str, surplus: tuple[str, str]) -> None:
     rest = [rule for rule in rules(POLICY) if rule != surplus]
     assert await broken_by(openbao, mount, policy_text(rest, mount)) != []
+
+
+class Behind(Kv):
+    """A store whose first look is from before anything was written."""
+
+    async def read(self, place: Place, *, version: int | None = None, strong: bool = False) -> Document:
+        self.read = super().read  # type: ignore[method-assign]  # the next looks see what there is
+        return Document(0)
+
+
+async def test_who_starts_second_takes_the_installation_that_it_may_not_overwrite(openbao: OpenBao, mount: str) -> None:
+    role = openbao.approle(f"second-{mount}", policy_text(rules(POLICY), mount))
+    first, second = (
+        session_on(openbao, mount, approle(lambda: Secret(role.role_id), lambda: role.secret_id)) for _ in range(2)
+    )
+    made = await VaultJournal(Kv(first), mount, "rotator").meta()
+    assert await VaultJournal(Behind(second), mount, "rotator").meta() == made
+    await first.close()
+    await second.close()
+
+
+async def test_a_policy_that_keeps_the_installation_from_being_made_is_told(openbao: OpenBao, mount: str) -> None:
+    policy = policy_text([rule for rule in rules(POLICY) if rule[0] != "secret/data/rotator/meta"], mount)
+    policy += f'\npath "{mount}/data/rotator/meta" {{ capabilities = ["read"] }}'
+    role = openbao.approle(f"reader-{mount}", policy)
+    session = session_on(openbao, mount, approle(lambda: Secret(role.role_id), lambda: role.secret_id))
+    with pytest.raises(StoreRefused):
+        await VaultJournal(Kv(session), mount, "rotator").meta()
+    await session.close()
 
 
 FORBIDDEN = {
