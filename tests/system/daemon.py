@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -12,7 +11,9 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
+
+from tests.system.nursery import Nursery
 
 _numbers = itertools.count(1)
 START = 30.0  # seconds within which a daemon says that it is ready, on a busy machine
@@ -30,21 +31,17 @@ def until(what: str, true: Callable[[], object], seconds: float = 20.0, pause: f
 class Daemon:
     """A daemon of the settings in `path`, its socket beside them; leaving the block kills it.
 
-    `skew`: seconds that its wall clock is ahead.
+    `skew`: seconds that its wall clock is ahead. `nursery`: it is a child of that, which is cheap; else it is executed.
     """
 
-    def __init__(self, path: Path, skew: float = 0.0) -> None:
+    def __init__(self, path: Path, skew: float = 0.0, nursery: Nursery | None = None) -> None:
         self.path = path
         self.socket = path.with_suffix(".sock")
         self.log = path.with_name(f"{path.stem}-{next(_numbers)}.log")
         program = ["tests.system.skewed", f"{skew:g}"] if skew else ["rotator"]
+        words = [*program, "-c", str(path), "run", "--log", "json"]
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", *program, "-c", str(path), "run", "--log", "json"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+            self.process = nursery.child(*words, output=log) if nursery else _executed(*words, output=log)
 
     def __enter__(self) -> Self:
         return self
@@ -55,8 +52,7 @@ class Daemon:
 
     def kill(self) -> None:
         """kill -9; a process that ended already is left in peace. Does not wait for the end."""
-        if self.process.poll() is None:
-            os.kill(self.process.pid, signal.SIGKILL)
+        self.process.send_signal(signal.SIGKILL)
 
     def send(self, number: signal.Signals) -> None:
         """Any other signal."""
@@ -101,6 +97,11 @@ class Daemon:
     def ask(self, *names: str, within: float = 60.0, **wanted: Any) -> list[dict[str, Any]]:
         """`rotate now`, without the price of a process: every reply until the daemon, or its death, ends them."""
         return converse(self.socket, {"verb": "now", "names": names, "within": within, "by": "test", **wanted}, within)
+
+
+def _executed(*words: str, output: IO[bytes]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", *words]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
 
 def rotate(path: Path, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
