@@ -30,17 +30,22 @@ SWEEP = 240.0
 EdgesOf = Callable[[str, "SimClock"], Edges]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class SimClock:
     """One process's clocks. `skew`: seconds its wall clock is ahead."""
 
     world: World
     skew: float
     boot: float
+    _read: tuple[float, float, datetime | None] = (0.0, 0.0, None)  # true time, skew, and what was shown then
 
     def now(self) -> datetime:
         """See `Clock.now`."""
-        return self.world.date(self.skew)
+        at, skew, date = self._read
+        if date is None or at != self.world.now or skew != self.skew:
+            date = self.world.date(self.skew)
+            self._read = (self.world.now, self.skew, date)
+        return date
 
     def monotonic(self) -> float:
         """See `Clock.monotonic`."""
@@ -62,6 +67,7 @@ class Process:
     edges_of: EdgesOf
     config: dict[str, Credential]
     told: Callable[[Happened], None]
+    holder: str = ""  # who it is in this life
     life: int = 0
     dead: bool = False
     frozen_until: float = 0.0
@@ -74,15 +80,10 @@ class Process:
     threads: list[Thread] = field(default_factory=list)
     visitor: Visitor = field(init=False)
 
-    @property
-    def holder(self) -> str:
-        """Who it is in this life."""
-        return f"{self.host}{self.life}"
-
     def start(self) -> None:
         """Begin a new life."""
         self.life += 1
-        self.dead = False
+        self.holder, self.dead = f"{self.host}{self.life}", False
         self.asks, self.seen, self.brought = {}, {}, {}
         self.thawed = self.world.now
         leases = Leases(self.holder, TTL, self.clock.monotonic)
@@ -152,39 +153,45 @@ class Process:
 
     # --- stepping ---------------------------------------------------------------------------------------------------
 
-    def step(self, thread: Thread) -> None:
-        """Move one coroutine to its next beat."""
-        self.world.running = thread
-        try:
-            seconds, thread.label = thread.coro.send(None)
-        finally:
-            self.world.running = None
-        self._alarm(thread, seconds)
-
     def _alarm(self, thread: Thread, seconds: float) -> None:
         thread.wake += 1
-        self.world.later(seconds, lambda wake=thread.wake: self._rung(thread, wake))
+        self.world.later(seconds, self._rung, thread, thread.wake)
 
     def _rung(self, thread: Thread, wake: int) -> None:
+        """Move one coroutine from beat to beat until something else comes first, unless this alarm is void."""
+        world = self.world
         if self.dead or wake != thread.wake or thread not in self.threads:
             return
-        if self.world.now < self.frozen_until:
+        if world.now < self.frozen_until:
             self.thawed = self.frozen_until
-            self._alarm(thread, self.frozen_until - self.world.now)
+            self._alarm(thread, self.frozen_until - world.now)
             return
-        self.step(thread)
-        if thread.label != "idle":
-            self._hazard(thread)
+        while True:
+            world.running = thread
+            try:
+                seconds, thread.label = thread.coro.send(None)
+            finally:
+                world.running = None
+            struck = thread.label != "idle" and not world.calm and self._hazard(thread)
+            if struck or not world.idles(seconds):
+                break
+            thread.wake += 1
+        if not self.dead:
+            self._alarm(thread, seconds)
 
-    def _hazard(self, thread: Thread) -> None:
-        world = self.world
-        if world.chance(world.swarm.kill):
+    def _hazard(self, thread: Thread) -> bool:
+        """Whether the process is killed or stopped here."""
+        rng, swarm = self.world.rng, self.world.swarm
+        if swarm.kill and rng.random() < swarm.kill:
             self.kill()
-        elif world.chance(world.swarm.pause):
-            self.freeze(world.rng.choice((world.rng.uniform(0.3, 10), world.rng.uniform(38, 120))), thread.name)
+        elif swarm.pause and rng.random() < swarm.pause:
+            self.freeze(rng.choice((rng.uniform(0.3, 10), rng.uniform(38, 120))), thread.name)
+        else:
+            return False
+        return True
 
     def _later_effect(self, effect: Callable[[], object]) -> None:
-        self.world.later(self.world.rng.uniform(0, 3), lambda: attempt(effect) and None)
+        self.world.later(self.world.rng.uniform(0, 3), attempt, effect)
 
     def _thread(self, name: str, coro: Coroutine[Any, Any, None]) -> Thread:
         return Thread(self, name, coro)

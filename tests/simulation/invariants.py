@@ -275,13 +275,13 @@ class Checks:
     def used(self, name: str, value: str, read_at: float) -> None:
         """I1 as consumers see it: a value read less than its grace ago is accepted."""
         token = self.target.by_value.get(value)
-        if token is None or token.ended == "person" or self.target.expired(token):
+        if self.target.accepts(value) or token is None or token.ended == "person" or self.target.expired(token):
             return
         if self.target.kind(name) is Kind.ONE_SLOT and self.cut_over.excuses(name, value):
             return
         if self.target.kind(name) is Kind.TWO_SLOTS and name in self.lost_journals:
             return  # with the journal went the knowledge which of two slots may be taken
-        if not self.target.accepts(value) and not (value in self.replaced and self._urgent(token)):
+        if not (value in self.replaced and self._urgent(token)):
             self.broken(
                 "I1", f"a consumer of {name} is refused with {token.id}, read {self.world.now - read_at:.1f} s ago"
             )

@@ -85,13 +85,12 @@ class Ledger:
             yield "P", "a rotation begins although it is paused"
         if after.rotation < before.rotation:
             yield "I8", f"rotation goes from {before.rotation} to {after.rotation}"
-        alive = [x for x in target.tokens.values() if target.alive(x) and not x.deleted]
         if before.predecessor and after.predecessor is None:
             old = before.predecessor.token.id
-            yield from (("I2", f"{x.id} is called dead and is alive") for x in alive if x.id == old)
+            yield from (("I2", f"{x.id} is called dead and is alive") for x in _alive(target) if x.id == old)
         if before.phase is Phase.REJECTED and after.phase in (Phase.REQUESTED, Phase.SETTLED):
             name, since, stays = before.mint_name, self.rejected_at[before.mint_name], _gives_up_the_old(before, after)
-            ended = (x for x in alive if x.name == name and x.minted_at < since and _ends(x, before, target))
+            ended = (x for x in _alive(target) if x.name == name and x.minted_at < since and _ends(x, before, target))
             burned = (x for x in ended if not (stays and target.kind(x.credential) is Kind.ONE_SLOT))
             yield from (("I3", f"{x.id} is called burned and is alive") for x in burned)
 
@@ -103,6 +102,10 @@ class Ledger:
             return True
         name = parse(token.name)
         return bool(name and name.stem in self.stems and self.latest and is_stray(self.latest, token))
+
+
+def _alive(target: Target) -> Iterator[Live]:
+    return (x for x in target.tokens.values() if target.alive(x) and not x.deleted)
 
 
 def _gives_up_the_old(before: Record, after: Record) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,7 +24,7 @@ from rotator.ports import (
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from tests.simulation import wire
-from tests.simulation.kinds import CAN, INSTALLED, Kind
+from tests.simulation.kinds import CAN, INSTALLED, NAMED, Kind
 from tests.simulation.target import Live, Target
 from tests.simulation.world import World
 
@@ -40,16 +40,13 @@ class SimProvider:
     name: str
     checks: Any  # invariants.Checks, which knows this model
 
-    @property
-    def kind(self) -> Kind:
-        """The sort of target."""
-        return self.target.kind(self.name)
+    def __post_init__(self) -> None:
+        self.kind = self.target.kind(self.name)
 
     @property
     def capabilities(self) -> Capabilities:
         """See `Provider.capabilities`."""
-        can = CAN[self.kind]
-        return replace(can, named_mint=True) if self.kind is Kind.TOKENS and self.world.swarm.named else can
+        return NAMED if self.kind is Kind.TOKENS and self.world.swarm.named else CAN[self.kind]
 
     async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
         """See `Provider.mint`."""
@@ -218,7 +215,7 @@ class SimProvider:
         assert self.world.running is not None
         return self.world.running.owner.holder
 
-    async def _send(
+    def _send(
         self,
         verb: str,
         effect: Callable[[], wire.T],
@@ -226,7 +223,7 @@ class SimProvider:
         writes: bool = False,
         minter: bool = True,
         timely: bool = False,
-    ) -> wire.T:
+    ) -> Awaitable[wire.T]:
         world = self.world
 
         def unless_busy() -> wire.T:
@@ -242,4 +239,4 @@ class SimProvider:
                 raise Transient("409, a lock race")
             return effect()
 
-        return await wire.send(world, "target", verb, self.name, unless_busy, writes=writes, timely=timely)
+        return wire.send(world, "target", verb, self.name, unless_busy, writes=writes, timely=timely)

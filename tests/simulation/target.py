@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 
 from rotator.ports import Duplicate, Outcome, Refused
 from tests.simulation.kinds import LISTED, SLOTS, Kind
-from tests.simulation.world import World
+from tests.simulation.world import EPOCH, World
 
 
 @dataclass(slots=True)
@@ -30,6 +31,11 @@ class Live:
     deleted: bool = False
     last_used: float | None = None
     proven: bool = False
+    ends: float = field(init=False)  # `expires` as true time
+
+    def __post_init__(self) -> None:
+        # a date is true time rounded to microseconds
+        self.ends = inf if self.expires is None else (self.expires - EPOCH).total_seconds() - 5e-7
 
 
 @dataclass
@@ -67,7 +73,7 @@ class Target:
 
     def expired(self, token: Live) -> bool:
         """Over by its own lifetime."""
-        return token.expires is not None and token.expires <= self.world.date()
+        return token.ends <= self.world.now
 
     def add(self, name: str, expires: datetime | None, minter: str, credential: str = "") -> Live:
         """Mint. Raises Duplicate when names are chosen by the client and this one is taken."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from rotator.ports import Conflict, Document, Transient
@@ -22,6 +22,7 @@ class Version:
     author: str
     at: float
     deleted: bool = False
+    shown: Document | None = None  # what readers get of it while it is whole
 
 
 @dataclass(slots=True)
@@ -55,7 +56,9 @@ class Vault:
         kept = doc.versions.get(number)
         if kept is None or kept.deleted or kept.values is None:
             return Document(number, None, deleted=kept is not None)
-        return Document(number, kept.values)
+        if kept.shown is None:
+            kept.shown = Document(number, kept.values)
+        return kept.shown
 
     def top(self, place: Place) -> Version | None:
         """The newest version, as the model keeps it."""
@@ -93,7 +96,9 @@ class KvClient:
     vault: Vault
     name: str  # the credential it is used for
 
-    async def get(self, place: Place, version: int | None = None, look: Callable[[], None] | None = None) -> Document:
+    def get(
+        self, place: Place, version: int | None = None, look: Callable[[], None] | None = None
+    ) -> Awaitable[Document]:
         """A strong read. `look` hears of the moment at which it is answered from."""
 
         def effect() -> Document:
@@ -101,7 +106,7 @@ class KvClient:
                 look()
             return self.vault.get(place, version)
 
-        return await self._send(f"read {_kind(place)}", effect, writes=False)
+        return self._send(_verb("read", place), effect, writes=False)
 
     async def put(self, place: Place, values: Mapping[str, object], cas: int) -> int:
         """Write; after an unknown outcome the identical write again, then decide by a strong read."""
@@ -128,37 +133,38 @@ class KvClient:
             return True
         raise Conflict("the document was changed in between")
 
-    async def _put_once(self, place: Place, values: Mapping[str, object], cas: int, author: str) -> int:
+    def _put_once(self, place: Place, values: Mapping[str, object], cas: int, author: str) -> Awaitable[int]:
         def effect() -> int:
             if self.world.chance(self.world.swarm.false_conflict):
                 self.world.fault("vault_false_conflict", self.name)
                 raise Conflict("check-and-set parameter did not match the current version")
             return self.vault.put(place, values, cas, author)
 
-        return await self._send(f"write {_kind(place)}", effect, writes=True)
+        return self._send(_verb("write", place), effect, writes=True)
 
-    async def destroy(self, place: Place, versions: tuple[int, ...], check: Callable[..., None]) -> None:
+    def destroy(self, place: Place, versions: tuple[int, ...], check: Callable[..., None]) -> Awaitable[None]:
         """Destroy versions, after a check at the moment it takes effect."""
 
         def effect() -> None:
             check(place, versions)
             self.vault.destroy(place, versions)
 
-        await self._send("destroy staged", effect, writes=True)
+        return self._send("destroy staged", effect, writes=True)
 
-    async def _send(self, verb: str, effect: Callable[[], wire.T], *, writes: bool) -> wire.T:
+    def _send(self, verb: str, effect: Callable[[], wire.T], *, writes: bool) -> Awaitable[wire.T]:
         def unless_sealed() -> wire.T:
             if self.vault.sealed:
                 self.world.fault("vault_sealed", self.name)
                 raise Transient("Vault is sealed")
             return effect()
 
-        return await wire.send(self.world, "vault", verb, self.name, unless_sealed, writes=writes)
+        return wire.send(self.world, "vault", verb, self.name, unless_sealed, writes=writes)
 
 
-def _kind(place: Place) -> str:
-    """journal, staged, or consumer."""
-    return place.path.split("/")[1] if place.path.startswith("rotator/") else "consumer"
+@lru_cache(maxsize=1024)
+def _verb(verb: str, place: Place) -> str:
+    """What is done to the journal, the staged slot, or a consumer path."""
+    return f"{verb} {place.path.split('/')[1] if place.path.startswith('rotator/') else 'consumer'}"
 
 
 @dataclass

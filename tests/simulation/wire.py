@@ -2,44 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Generator
+from functools import cache
 from typing import TypeVar
 
 from rotator.ports import Fault, Transient
-from tests.simulation.world import World, beat
+from tests.simulation.world import World
 
 T = TypeVar("T")
 TIMEOUT = 10.0  # seconds until a client gives up on an answer
 
 
-async def send(
+@types.coroutine
+def send(
     world: World, edge: str, verb: str, name: str, effect: Callable[[], T], *, writes: bool, timely: bool = False
-) -> T:
+) -> Generator[tuple[float, str], None, T]:
     """Send one request and wait for its answer. The effect happens between two beats, later, or never.
 
     `timely`: it does not leave after its client's deadline, however long the process was stopped.
     """
     thread = world.running
     assert thread is not None
-    label = f"{edge}.{verb}"
-    fate = _fate(world, edge, writes=writes)
+    sent, answered = _labels(edge, verb)
+    fate = "" if world.calm else _fate(world, edge, writes=writes)
     thread.wire, leaves = effect if writes else None, world.now
-    await beat(_latency(world), f"{label} sent")
+    yield _latency(world), sent
     thread.wire = None
     outcome: T | Fault | None = None
     if timely and world.now - leaves > TIMEOUT:
         raise Transient(f"{edge}: no answer in time")
     if fate in ("", "lost_after"):
-        outcome = attempt(effect)
+        try:
+            outcome = effect()
+        except Fault as fault:
+            outcome = fault
     if fate == "late":
-        world.later(TIMEOUT + world.rng.uniform(0.3, 3.0), lambda: attempt(effect) and None)
+        world.later(TIMEOUT + world.rng.uniform(0.3, 3.0), attempt, effect)
     if fate:
         world.fault(f"{edge}_{fate}", name)
-    await beat(TIMEOUT if fate == "late" else _latency(world), f"{label} answered")
+    yield TIMEOUT if fate == "late" else _latency(world), answered
     if fate:
         raise Transient(f"{edge}: {fate}")
     if isinstance(outcome, Fault):
-        raise outcome
+        try:
+            raise outcome
+        finally:
+            del outcome  # which holds this frame by its traceback: a circle
     return outcome
 
 
@@ -51,15 +60,22 @@ def attempt(effect: Callable[[], T]) -> T | Fault:
         return fault
 
 
+@cache
+def _labels(edge: str, verb: str) -> tuple[str, str]:
+    return f"{edge}.{verb} sent", f"{edge}.{verb} answered"
+
+
 def _fate(world: World, edge: str, *, writes: bool) -> str:
-    swarm = world.swarm
+    """What the weather does to it; asked among faults only."""
+    swarm, random = world.swarm, world.rng.random
     lost, late = (swarm.vault_lost, swarm.vault_late) if edge == "vault" else (swarm.lost, swarm.late)
-    if world.chance(lost):
-        return "lost_after" if writes and world.rng.random() < 0.5 else "lost_before"
-    return "late" if writes and world.chance(late) else ""
+    if lost and random() < lost:
+        return "lost_after" if writes and random() < 0.5 else "lost_before"
+    return "late" if writes and late and random() < late else ""
 
 
 def _latency(world: World) -> float:
-    if world.chance(world.swarm.slow):
-        return world.rng.uniform(0.5, 6.0)
-    return world.rng.uniform(0.002, 0.03)
+    slow, rng = world.swarm.slow, world.rng
+    if slow and not world.calm and rng.random() < slow:
+        return rng.uniform(0.5, 6.0)
+    return 0.002 + (0.03 - 0.002) * rng.random()  # rng.uniform() as it is written

@@ -27,7 +27,7 @@ def beat(seconds: float, label: str) -> Generator[tuple[float, str], None, None]
     yield seconds, label
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Thread:
     """One coroutine of a process, and the effect of its request that is on the wire."""
 
@@ -51,34 +51,45 @@ class World:
     running: Thread | None = None
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
-    lines: list[str] = field(default_factory=list)
     phase_of: Callable[[str], str] = lambda name: "settled"
-    _queue: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    _queue: list[tuple[float, int, Callable[..., object], tuple[Any, ...]]] = field(default_factory=list)
     _seq: int = 0
-    _dated: tuple[float, datetime] = (0.0, EPOCH)  # the last date asked for: every token's end is held against it
+    _until: float = 0.0  # how far time may go by itself
+    _told: list[tuple[float, str, str, str]] = field(default_factory=list)
+    _dates: dict[float, datetime] = field(default_factory=dict)  # that were asked for at `_dated`, by how far off
+    _dated: float = -1.0
 
     def __post_init__(self) -> None:
         self.rng = Random(self.seed * 7919 + 1)
 
-    def later(self, seconds: float, act: Callable[[], None]) -> None:
+    def later(self, seconds: float, act: Callable[..., object], *args: Any) -> None:
         """Do it in a while."""
         self._seq += 1
-        heapq.heappush(self._queue, (self.now + seconds, self._seq, act))
+        heapq.heappush(self._queue, (self.now + seconds, self._seq, act, args))
 
     def run(self, until: float) -> None:
         """Let everything happen that happens before `until`."""
-        while self._queue and self._queue[0][0] <= until:
-            self.now, _, act = heapq.heappop(self._queue)
-            act()
+        queue, self._until = self._queue, until
+        while queue and queue[0][0] <= until:
+            self.now, _, act, args = heapq.heappop(queue)
+            act(*args)
         self.now = max(self.now, until)
+
+    def idles(self, seconds: float) -> bool:
+        """Let `seconds` pass at once, if nothing else happens within them."""
+        then = self.now + seconds
+        if then > self._until or (self._queue and self._queue[0][0] <= then):
+            return False
+        self.now = then
+        return True
 
     def date(self, seconds: float = 0.0) -> datetime:
         """True time as a date, `seconds` off."""
-        if seconds:
-            return EPOCH + timedelta(seconds=self.now + seconds)
-        if self._dated[0] != self.now:
-            self._dated = (self.now, EPOCH + timedelta(seconds=self.now))
-        return self._dated[1]
+        if self._dated != self.now:
+            self._dates, self._dated = {}, self.now
+        if (date := self._dates.get(seconds)) is None:
+            date = self._dates[seconds] = EPOCH + timedelta(seconds=self.now + seconds)
+        return date
 
     def chance(self, rate: float) -> bool:
         """Whether a fault of this rate strikes now."""
@@ -92,7 +103,12 @@ class World:
 
     def tell(self, who: str, what: str, name: str = "") -> None:
         """One line of the trace."""
-        self.lines.append(f"{self.now:10.3f} {who:<6} {name:<4} {what}")
+        self._told.append((self.now, who, name, what))
+
+    @property
+    def lines(self) -> list[str]:
+        """The trace. Nearly nobody reads it, so nothing is formatted before."""
+        return [f"{at:10.3f} {who:<6} {name:<4} {what}" for at, who, name, what in self._told]
 
     def digest(self) -> str:
         """The hash of the whole trace."""
