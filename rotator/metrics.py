@@ -24,7 +24,6 @@ from rotator.engine.visit import Happened
 from rotator.fleet import Fleet, Row
 from rotator.rotation import events as ev
 from rotator.rotation.record import HoldReason, Phase
-from rotator.rotation.telling import tell
 
 _STEPS: dict[type[ev.Event], str] = {
     ev.Requested: "request",
@@ -98,8 +97,7 @@ class Metrics:
     def __call__(self, happened: Happened) -> None:
         """Count a transition."""
         event, target = happened.event, happened.credential.target
-        told = tell(happened.before, event, happened.after)
-        self._transitions.labels(target, told.name).inc()
+        self._transitions.labels(target, happened.told.name).inc()
         if verdict := _verdict(event):
             self._verdicts.labels(target, verdict).inc()
         if step := _step(event):

@@ -13,12 +13,11 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from rotator.engine.visit import Happened
 from rotator.logs import voice
 from rotator.rotation.credential import Credential
-from rotator.rotation.telling import tell
 
 
 def narrate(happened: Happened) -> None:
     """Log the transition: the only place where transitions are logged."""
-    told = tell(happened.before, happened.event, happened.after)
+    told = happened.told
     place = {"credential": happened.credential.name, "target": happened.credential.target}
     took = {"seconds": round(happened.seconds, 3), "said": told.said}
     voice.tell(told.name, told.severity.value, **{**place, **told.fields, **took})
@@ -26,7 +25,7 @@ def narrate(happened: Happened) -> None:
 
 def progress(happened: Happened) -> dict[str, Any]:
     """The transition for somebody who waits for it."""
-    told = tell(happened.before, happened.event, happened.after)
+    told = happened.told
     return {
         "credential": happened.credential.name,
         "event": told.name,

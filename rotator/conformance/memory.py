@@ -6,10 +6,10 @@ tests/contract holds it to what a real one does. It does not wait by itself: `pa
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from rotator.ports import Conflict, Document, Entry, Lease, Refused
 from rotator.rotation.credential import Place
@@ -51,7 +51,7 @@ class MemoryVault:
         values = key.versions[number]
         if values is None or number in key.deleted:
             return Document(number, deleted=True)
-        return Document(number, json.loads(json.dumps(values)))
+        return Document(number, _sent(values))
 
     def put(self, place: Place, values: Mapping[str, object], cas: int | None) -> int:
         """Write over version `cas`, or whatever is there. Raises Conflict."""
@@ -59,7 +59,7 @@ class MemoryVault:
         if cas is not None and cas != key.newest:
             raise Conflict("the document was changed in between")
         key.newest += 1
-        key.versions[key.newest] = json.loads(json.dumps(values, default=Secret.reveal))
+        key.versions[key.newest] = _sent(values)
         kept = key.max_versions or self.max_versions
         for old in [number for number in key.versions if number <= key.newest - kept]:
             del key.versions[old]
@@ -165,6 +165,17 @@ class MemoryJournal:
         entry = await self.load(name)
         if entry.record is not None and entry.lease.holder:
             await self.save(entry, entry.record, replace(entry.lease, holder=""))
+
+
+def _sent(value: Any) -> Any:
+    """As JSON brings it to the other side: a copy, secrets in clear."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): _sent(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_sent(item) for item in value]
+    return value if value is None or isinstance(value, (bool, int, float)) else Secret.reveal(value)
 
 
 def _check(place: Place) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from rotator.ports import Clock, Document, Elsewhere, Installation, Minted, Provider, SecretStore
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential, Place
-from rotator.rotation.recognise import Content, recognise
+from rotator.rotation.recognise import Content, published_here, recognise
 from rotator.rotation.record import Published, Record, Token
 from rotator.rotation.secret import Secret
 
@@ -80,14 +80,16 @@ class Bench:
     @property
     def at(self) -> datetime:
         """The later of our clock and Vault's: what events are stamped with."""
-        return max(self.edges.clock.now(), self._vault())
+        return max(self.edges.clock.now(), self.shared)
 
     @property
     def now(self) -> datetime:
         """The earlier of the two. Decisions use it: nothing is over before both clocks say so."""
-        return min(self.edges.clock.now(), self._vault())
+        return min(self.edges.clock.now(), self.shared)
 
-    def _vault(self) -> datetime:
+    @property
+    def shared(self) -> datetime:
+        """Vault's clock, which all hosts have in common; ours where it does not tell, or agrees."""
         clock = self.edges.clock
         ours = clock.now()
         if self.told is None:
@@ -99,9 +101,11 @@ class Bench:
         """A time that was decided by `now`, as our own wall clock will show it."""
         return when + (self.edges.clock.now() - self.now)
 
-    def faulted(self, step: str, reason: str, retry_after: float | None = None) -> ev.Faulted:
+    def faulted(
+        self, step: str, reason: str, retry_after: float | None = None, *, unanswered: bool = False
+    ) -> ev.Faulted:
         """The event of a step that did not get through."""
-        return ev.Faulted(self.at, step, reason, retry_after, since=self.now)
+        return ev.Faulted(self.at, step, reason, retry_after, since=self.now, unanswered=unanswered)
 
     def provider(self, target: str) -> Provider:
         """The provider of the target where a token lives: settings may name another one by now. Raises Elsewhere."""
@@ -120,9 +124,15 @@ class Bench:
         if again or self.consumer is None:
             self.consumer = await self.edges.store.read(place, strong=True)
         doc = self.consumer
-        secret = doc.secret(self.credential.key)
+        secret = self.value(doc, record)
         mark = self.fingerprint(secret) if secret else None
         return doc, recognise(record, mark, exists=doc.version > 0, deleted=doc.deleted)
+
+    def value(self, doc: Document, record: Record) -> Secret | None:
+        """What consumers read: under the key that is wanted, or under the one that settings named before."""
+        wanted = (record.candidate.key if record.candidate else "") or self.credential.key
+        here = published_here(record)
+        return doc.secret(wanted) or doc.secret(here.key if here else wanted)
 
     async def unstage(self, record: Record) -> Staged | None:
         """The candidate read back from the staged slot; None when the slot holds something else."""
@@ -148,7 +158,7 @@ async def published_value(bench: Bench, published: Published, *, strong: bool = 
 async def _as_published(bench: Bench, published: Published, *, strong: bool) -> tuple[Document, Secret] | None:
     """The very version that was published, and its value; None when Vault has it no more, or holds another."""
     doc = await bench.edges.store.read(published.place, version=published.version, strong=strong)
-    secret = doc.secret(bench.credential.key)
+    secret = doc.secret(published.key or bench.credential.key)
     return (doc, secret) if secret and bench.fingerprint(secret) == published.fingerprint else None
 
 
@@ -159,8 +169,13 @@ async def _put_aside(bench: Bench, record: Record) -> Staged | None:
     if old is None or found is None:
         return None
     doc, secret = found
-    beside: dict[str, str | Secret] = {key: value for key in old.beside if (value := doc.secret(key))}
-    return Staged(old.token, secret, beside, {}, old.version)
+    return Staged(old.token, secret, _beside(old, doc), {}, old.version)
+
+
+def _beside(old: Published, doc: Document) -> dict[str, str | Secret]:
+    """A public text that were held as a secret would be blotted out of every log."""
+    found = {key: doc.text(key) if key in old.public else doc.secret(key) for key in old.beside}
+    return {key: value for key, value in found.items() if value}
 
 
 _TIMES = ("issued_at", "expires_at")

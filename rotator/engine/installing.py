@@ -5,6 +5,8 @@ Whether installing ends the value before is the provider's to say; what to do wh
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from rotator.engine.bench import Bench, published_value
 from rotator.engine.publishing import gone, objection, verify
 from rotator.ports import (
@@ -24,11 +26,15 @@ from rotator.rotation.record import HoldReason, Record, Token
 from rotator.rotation.steps import Burn, Install, Poll, Verify
 
 
+class Unanswered(Transient):
+    """The target was told a value, and did not answer: it may heed it yet."""
+
+
 async def install(bench: Bench, record: Record, step: Install) -> ev.Event:
     """Tell the target the staged value."""
     staged = await bench.unstage(record)
     if staged is None:
-        return gone(bench, record)
+        return gone(bench)
     provider = bench.provider(record.target)
     if not provider.capabilities.overlap:  # from here on consumers are cut off until we publish: may we?
         _, content = await bench.look(record)
@@ -57,7 +63,20 @@ async def _tell(bench: Bench, provider: Provider, minted: Minted) -> Token:
     """Install while the lease is surely ours: no target fences a late one off. Raises Transient, and what it raises."""
     if bench.edges.clock.monotonic() > bench.lapses:
         raise Transient("the lease may have passed to others before the target was told")
-    return await provider.install(minted)
+    try:
+        return await provider.install(minted)
+    except Transient as fault:
+        raise Unanswered(fault.reason, retry_after=fault.retry_after) from None
+
+
+def unsettled(bench: Bench, record: Record) -> ev.Faulted | None:
+    """What was told without an answer would undo what is done next: while it may land, an attempt is not over."""
+    if record.unanswered_at is None:
+        return None
+    left = record.unanswered_at + bench.credential.limits.settle - bench.now
+    if left <= timedelta(0):
+        return None
+    return bench.faulted("burn", "what the target was told without an answer may land yet", left.total_seconds())
 
 
 async def poll(bench: Bench, record: Record, step: Poll) -> ev.Event:
@@ -93,9 +112,9 @@ async def put_back(bench: Bench, record: Record, step: Burn) -> ev.Event:
     """
     current, provider = record.current, bench.provider(record.target)
     if current is None or current.target != record.target or not provider.capabilities.installs:
-        return ev.Burned(bench.at, (), step.give_up)
+        return unsettled(bench, record) or ev.Burned(bench.at, (), step.give_up)
     if _over(bench, current.token):  # nobody would accept it, and only the next value mends that
-        return ev.Burned(bench.at, _burned(record), step.give_up)
+        return unsettled(bench, record) or ev.Burned(bench.at, _burned(record), step.give_up)
     secret = await published_value(bench, current)
     if secret is None:
         text = f"version {current.version} of {current.place} is gone, so the old value cannot be put back"
@@ -113,7 +132,7 @@ async def put_back(bench: Bench, record: Record, step: Burn) -> ev.Event:
         return bench.faulted("burn", said, verdict.retry_after)
     if said and record.failures < _TRIES - 1:
         return bench.faulted("burn", said)
-    return ev.Burned(bench.at, _burned(record), step.give_up, lost=said)
+    return unsettled(bench, record) or ev.Burned(bench.at, _burned(record), step.give_up, lost=said)
 
 
 _TRIES = 5  # to put the old value back: by their pauses longer than a target usually takes to settle

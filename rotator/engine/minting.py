@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from rotator.engine import installing
@@ -75,15 +74,15 @@ async def stage(bench: Bench, record: Record, minted: Minted, *, pending: bool) 
             return ev.MintLost(bench.at, f"could not be staged: {fault.reason}")
         else:
             bench.staged = None  # what is proven later is what Vault gives back
-            return ev.Staged(
-                bench.at, Candidate(token, bench.fingerprint(minted.secret), version, pending, _beside(minted.fields))
-            )
+            return ev.Staged(bench.at, _candidate(bench, replace(minted, token=token), version, pending=pending))
     return ev.MintLost(bench.at, "could not be staged: the slot is written by others")
 
 
-def _beside(fields: Mapping[str, object]) -> tuple[str, ...]:
-    """The keys of what is published beside the value: an undo puts these back, and no others."""
-    return tuple(sorted(fields))
+def _candidate(bench: Bench, minted: Minted, version: int, *, pending: bool) -> Candidate:
+    """What the record says of it. An undo puts back what lies beside the value, and no other keys."""
+    fields, mark = minted.fields, bench.fingerprint(minted.secret)
+    public = tuple(sorted(key for key, text in fields.items() if isinstance(text, str)))
+    return Candidate(minted.token, mark, version, pending, tuple(sorted(fields)), public, bench.credential.key)
 
 
 def attempt_in(slot: Document, record: Record) -> tuple[int, int]:
@@ -99,8 +98,8 @@ async def look(bench: Bench, record: Record, step: Look) -> ev.Event:
     staged, provider = read_staged(doc), bench.provider(record.target)
     if staged and staged.token.name == step.name and doc.version > record.slot_version:
         bench.staged = staged
-        mark, pending = bench.fingerprint(staged.secret), provider.capabilities.installs
-        return ev.Staged(bench.at, Candidate(staged.token, mark, doc.version, pending, _beside(staged.fields)))
+        pending = provider.capabilities.installs
+        return ev.Staged(bench.at, _candidate(bench, staged.minted, doc.version, pending=pending))
     if any(token.name == step.name for token in await provider.find(step.name)):
         return ev.MintLost(bench.at, "minted, but its secret was lost")
     return ev.NotMinted(bench.at, step.resend)
@@ -113,6 +112,8 @@ async def burn(bench: Bench, record: Record, step: Burn) -> ev.Event:
         return await installing.put_back(bench, record, step)
     if not provider.capabilities.revokes:  # nobody but us ever saw the candidate, and it ends by its own date
         return ev.Burned(bench.at, (), step.give_up)
+    if waiting := installing.unsettled(bench, record):
+        return waiting
     found = {token.id: token for token in await provider.find(step.name) if token.name == step.name}
     if record.candidate:
         found[record.candidate.token.id] = record.candidate.token

@@ -13,7 +13,7 @@ from rotator.engine.bench import Bench, Edges
 from rotator.engine.publishing import number
 from rotator.engine.undoing import impossible
 from rotator.engine.visit import Happened, Visitor
-from rotator.ports import Accepted, Conflict, Identifies, Refused, Transient, Unknown
+from rotator.ports import Accepted, Capabilities, Conflict, Identifies, Refused, Transient, Unknown
 from rotator.rotation import adopt as adoption
 from rotator.rotation import events as ev
 from rotator.rotation import undo as undone
@@ -115,6 +115,7 @@ def adopt(by: str, spoken_for: Callable[[str], str]) -> Word:
             target=credential.target,
             policy=credential.policy,
             reused=True,
+            key=credential.key,
         )
         return ev.Adopted(bench.at, by, current, _stem(bench, record), bench.at + credential.retire.after)
 
@@ -125,7 +126,7 @@ async def _identified(bench: Bench, record: Record, secret: Secret, spoken_for: 
     """Whose value it is, by its own word and the target's; proven as a candidate is. Raises Refused, Transient."""
     provider = bench.edges.provider
     if not isinstance(provider, Identifies):
-        raise Refused(f"values of kind {bench.credential.kind} do not say whose they are: rotate now makes a new one")
+        raise Refused(_silent(bench, record, provider.capabilities))
     token = await provider.identify(secret)
     if reason := adoption.claimed(token, _stem(bench, record)):
         raise Refused(reason)
@@ -137,6 +138,18 @@ async def _identified(bench: Bench, record: Record, secret: Secret, spoken_for: 
     if not isinstance(verdict, Accepted):
         raise Refused(f"{token.id} is not what settings want: {verdict.reason}")
     return token
+
+
+def _silent(bench: Bench, record: Record, can: Capabilities) -> str:
+    """Why a value that does not say whose it is cannot be ours: nobody could say later what is to be ended. And what
+    to do instead."""
+    release = ", release it" if record.phase is Phase.HELD else ""
+    remedy = f'set on_foreign = "overwrite"{release} and let `rotate now` write a new one'
+    by_hand = f"then end the old one by hand on target {bench.credential.target}, where only you know which it is"
+    ended = (
+        by_hand if can.overlap and can.revokes else "the old one ends by its date" if can.overlap else "it ends this"
+    )
+    return f"values of kind {bench.credential.kind} do not say whose they are, so none is adopted: {remedy}; {ended}"
 
 
 def _stem(bench: Bench, record: Record) -> str:
@@ -154,7 +167,7 @@ def disprove(token_id: str, reason: str) -> Word:
         if current is None or current.token.id != token_id:
             return None
         doc = await bench.edges.store.read(current.place, strong=True)
-        secret = doc.secret(bench.credential.key)
+        secret = doc.secret(current.key or bench.credential.key)
         if secret is None or bench.fingerprint(secret) != current.fingerprint:
             return None
         return ev.Disproved(bench.at, reason)

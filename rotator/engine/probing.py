@@ -115,7 +115,7 @@ async def _verdict(credential: Credential, edges: Edges, current: Published) -> 
     """What the target says of the value that Vault holds; None when it is not the one that we published."""
     try:
         doc = await edges.store.read(current.place)
-        secret = doc.secret(credential.key)
+        secret = doc.secret(current.key or credential.key)
         if secret is None or secret.fingerprint(edges.installation.fingerprint_key) != current.fingerprint:
             return None
         return await edges.provider.verify(current.token, secret)

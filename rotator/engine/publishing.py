@@ -11,7 +11,7 @@ from rotator.ports import Accepted, Conflict, Document, Rejected, Unknown
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential, OnForeign
 from rotator.rotation.names import stem
-from rotator.rotation.recognise import Content
+from rotator.rotation.recognise import Content, published_here
 from rotator.rotation.record import HoldReason, Record
 from rotator.rotation.steps import Fence, Publish, Request, Verify
 
@@ -47,7 +47,7 @@ async def verify(bench: Bench, record: Record, step: Verify) -> ev.Event:
     """Prove the value that Vault gives back, then note what publication will write over."""
     staged = await bench.unstage(record)
     if staged is None:
-        return gone(bench, record)
+        return gone(bench)
     if refusal := await _prove(bench, staged, record):
         return refusal
     doc, content = await bench.look(record, again=False)
@@ -68,16 +68,9 @@ async def _prove(bench: Bench, staged: Staged, record: Record) -> ev.Event | Non
     return early(bench, verdict, since) or ev.Rejected(bench.at, verdict.reason)
 
 
-def gone(bench: Bench, record: Record) -> ev.Event:
-    """The candidate is lost. While the target may still be told of it by a request without an answer, it is not burned:
-    what is put back then, or told next, would be overwritten."""
-    settle, failure = bench.credential.limits.settle, record.failure
-    if failure and failure.step in _TELLING and bench.now < failure.at + settle:
-        return bench.faulted("unstage", "the staged value is gone, a request may be on its way", settle.total_seconds())
+def gone(bench: Bench) -> ev.Event:
+    """The candidate is lost."""
     return ev.Rejected(bench.at, "the staged value is gone")
-
-
-_TELLING = ("install", "poll")
 
 
 def early(bench: Bench, verdict: Rejected, since: datetime | None) -> ev.Faulted | None:
@@ -98,7 +91,7 @@ async def publish(bench: Bench, record: Record, step: Publish) -> ev.Event:
         return ev.Overtaken(bench.at, doc.version)
     staged = await bench.unstage(record)
     if staged is None:
-        return gone(bench, record)
+        return gone(bench)
     if step.reprove and (refusal := await _prove(bench, staged, record)):
         return refusal
     values = merged(doc, bench.credential, record, staged)
@@ -116,8 +109,12 @@ def _published(bench: Bench, record: Record, version: int) -> ev.Published:
 
 
 def merged(doc: Document, credential: Credential, record: Record, staged: Staged) -> dict[str, object]:
-    """The consumer document with our keys set; keys of others stay as they are."""
-    values: dict[str, object] = {**(doc.values or {}), **staged.fields, credential.key: staged.secret}
+    """The consumer document with our keys set, and those of the value before gone; keys of others stay as they are."""
+    key = (record.candidate.key if record.candidate else "") or credential.key
+    here = published_here(record)
+    before = {here.key, *here.beside} if here else set()
+    kept = {name: text for name, text in (doc.values or {}).items() if name not in before}
+    values: dict[str, object] = {**kept, **staged.fields, key: staged.secret}
     if credential.describe:
         values |= _described(record, staged)
     return values

@@ -5,8 +5,9 @@ from __future__ import annotations
 from rotator.engine.bench import Bench, published_value
 from rotator.engine.minting import attempt_in, reap
 from rotator.engine.publishing import early
-from rotator.ports import Accepted, Conflict, NeedsPerson, Unknown
+from rotator.ports import Accepted, CannotPresent, Conflict, Document, NeedsPerson, Provider, Unknown
 from rotator.rotation import events as ev
+from rotator.rotation.credential import OnForeign
 from rotator.rotation.recognise import Content
 from rotator.rotation.record import HoldReason, Published, Record
 from rotator.rotation.retire import Go, NotYet, Use, judge
@@ -44,9 +45,11 @@ async def _left_to_expire(bench: Bench, predecessor: Published) -> ev.Event:
 
 async def _prove_published(bench: Bench, record: Record, current: Published) -> ev.Event | None:
     doc, content = await bench.look(record)
-    secret = doc.secret(bench.credential.key)
+    if objected := _objection(bench, record, doc, content):
+        return objected
+    secret = bench.value(doc, record)
     if content is not Content.CURRENT or secret is None:
-        return _not_ours(bench, record)
+        return None  # it was, when it was published; what is there by now is nobody's to prove
     verdict = await bench.provider(current.target).verify(current.token, secret)
     if isinstance(verdict, Accepted):
         return None
@@ -55,9 +58,23 @@ async def _prove_published(bench: Bench, record: Record, current: Published) -> 
     return early(bench, verdict, current.at) or ev.Disproved(bench.at, verdict.reason)
 
 
-def _not_ours(bench: Bench, record: Record) -> ev.PutOnHold:
+def _objection(bench: Bench, record: Record, doc: Document, content: Content) -> ev.PutOnHold | None:
+    """Consumers may read what is to be ended: where they do not read its successor, a person decides.
+
+    Settings that let us write over what others wrote are such a word, except where the predecessor itself was put back.
+    """
+    if content is Content.CURRENT:
+        return None
+    old, found = record.predecessor, bench.value(doc, record)
+    put_back = old is not None and found is not None and bench.fingerprint(found) == old.fingerprint
+    if bench.credential.on_foreign is OnForeign.OVERWRITE and not put_back:
+        return None
+    remedy = "put our value back" if put_back else _REMEDY
     text = f"{record.place} no longer holds what we published; the predecessor stays alive until that is cleared up"
-    return ev.PutOnHold(bench.at, HoldReason.FOREIGN_WRITE, text)
+    return ev.PutOnHold(bench.at, HoldReason.FOREIGN_WRITE, f"{text}: {remedy}, and release")
+
+
+_REMEDY = 'put our value back, or set on_foreign = "overwrite" and ask for a new one later (`rotate now`)'
 
 
 async def _use(bench: Bench, record: Record, predecessor: Published) -> Use:
@@ -75,10 +92,8 @@ async def revoke(bench: Bench, record: Record, step: Revoke) -> ev.Event:
     if predecessor is None:
         raise ValueError("nothing to revoke")
     provider = bench.provider(predecessor.target)
-    if provider.capabilities.revokes:
-        _, content = await bench.look(record)
-        if content is not Content.CURRENT:
-            return _not_ours(bench, record)
+    if provider.capabilities.revokes and (objected := _objection(bench, record, *await bench.look(record))):
+        return objected
     if bench.edges.clock.monotonic() > bench.lapses:  # by now an operator may have taken the rotation back
         return bench.faulted("revoke", "the lease may have passed to others before the target was told")
     person, ended = "", f"revoked; {record.evidence}"
@@ -86,16 +101,24 @@ async def revoke(bench: Bench, record: Record, step: Revoke) -> ev.Event:
         ended = f"revoked ({(await provider.revoke(predecessor.token)).value}); {record.evidence}"
     except NeedsPerson as fault:
         person, ended = fault.reason, "ended by a person"
-    safe = provider.capabilities.old_is_safe_to_present
-    secret = await published_value(bench, predecessor, strong=False) if safe else None  # without it the target is asked
-    dead = await provider.is_dead(predecessor.token, secret)
+    dead, how = await _is_dead(bench, provider, predecessor)
     if not dead:
         said = "is still accepted" if dead is False else "cannot be proven dead yet"
         return _alive(bench, record, f"predecessor {predecessor.token.id} {said}", person)
     if record.ends_at:
         return ev.Retired(bench.at, f"{predecessor.token.id} expired at {predecessor.token.expires_at:%FT%TZ}")
-    how = "its value is refused" if secret else "the target says so"
     return ev.Retired(bench.at, f"{predecessor.token.id} is dead, {how}; {ended}")
+
+
+async def _is_dead(bench: Bench, provider: Provider, old: Published) -> tuple[bool | None, str]:
+    """By its value where that is at hand and safe to show, else by what the target says; and which of them it was."""
+    safe, asked = provider.capabilities.old_is_safe_to_present, "the target says so"
+    if secret := await published_value(bench, old, strong=False) if safe else None:
+        try:
+            return await provider.is_dead(old.token, secret), "its value is refused"
+        except CannotPresent as fault:
+            asked = f"{asked} (its value was not tried: {fault.reason})"
+    return await provider.is_dead(old.token, None), asked
 
 
 def _alive(bench: Bench, record: Record, said: str, person: str) -> ev.Event:

@@ -24,7 +24,7 @@ async def restore(bench: Bench, record: Record, step: Restore) -> ev.Event:
         raise ValueError("no undo is under way")
     if await published_value(bench, old) is None:
         return ev.UndoFailed(bench.at, _gone(old))
-    candidate = _candidate(old)
+    candidate = _candidate(bench, old)
     _, content = await bench.look(replace(record, candidate=candidate))
     if objected := objection(bench, content):
         return ev.UndoFailed(bench.at, objected.text)
@@ -46,7 +46,7 @@ async def impossible(bench: Bench, record: Record) -> str:
     said = undo.objection(bench.credential, record, bench.now)
     if said or old is None:
         return said
-    _, content = await bench.look(replace(record, candidate=_candidate(old)))
+    _, content = await bench.look(replace(record, candidate=_candidate(bench, old)))
     if content not in (Content.CURRENT, Content.CANDIDATE):
         return f"{old.place} does not hold what we published: put that right first, or adopt what is there"
     if await published_value(bench, old) is None:
@@ -63,8 +63,9 @@ async def impossible(bench: Bench, record: Record) -> str:
     return ""
 
 
-def _candidate(old: Published) -> Candidate:
-    return Candidate(old.token, old.fingerprint, slot_version=0, beside=old.beside)
+def _candidate(bench: Bench, old: Published) -> Candidate:
+    key = bench.credential.key
+    return Candidate(old.token, old.fingerprint, slot_version=0, beside=old.beside, public=old.public, key=key)
 
 
 def _gone(old: Published) -> str:

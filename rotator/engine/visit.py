@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 
 from rotator.engine.bench import Bench, Brought, Edges
 from rotator.engine.lease import Leases
@@ -20,11 +21,12 @@ from rotator.rotation.credential import Credential
 from rotator.rotation.decide import next_step
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.steps import Act, Mint, Poll, Request, Step, Wait
+from rotator.rotation.telling import Told, tell
 
 _BARRED = timedelta(seconds=30)  # between two looks whether a rotation may begin again
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, which leave no room for the words
 class Happened:
     """One transition, as observers are told: logs, progress, metrics, receipts. `seconds` is how long the step took."""
 
@@ -34,6 +36,11 @@ class Happened:
     after: Record
     seconds: float
     holder: str
+
+    @cached_property
+    def told(self) -> Told:
+        """In words, which are the same for every observer."""
+        return tell(self.before, self.event, self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ class Visitor:
             return Seen(entry.record, wait)
         record = advance(entry.record or Record(self.lineage()), ev.Resumed(bench.at))
         while True:
-            step = _supplied(record, bench) or next_step(credential, record, bench.now, ask)
+            step = _supplied(record, bench) or next_step(credential, record, bench.now, ask, bench.shared)
             if isinstance(step, Wait):
                 await self._let_go(entry, record)
                 until = bench.on_our_clock(step.until) if step.until else None
@@ -116,7 +123,7 @@ class Visitor:
         except MinterRefused as fault:
             event, refused = _without_minter(bench, step, fault), fault
         after = advance(record, event)
-        resting = isinstance(next_step(bench.credential, after, bench.now, ask), Wait)
+        resting = isinstance(next_step(bench.credential, after, bench.now, ask, bench.shared), Wait)
         entry = await self._save(entry, after, release=resting)
         took = bench.edges.clock.monotonic() - started
         self.tell(Happened(bench.credential, record, event, after, took, self.leases.holder))

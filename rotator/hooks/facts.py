@@ -15,7 +15,7 @@ from typing import Any
 from rotator.engine.visit import Happened
 from rotator.logs.redaction import redact
 from rotator.rotation.record import Candidate, Published
-from rotator.rotation.telling import Told, tell
+from rotator.rotation.telling import Told
 from rotator.settings import Moment
 
 _MOMENTS: Mapping[str, Moment] = {
@@ -56,7 +56,7 @@ class Facts:
 def moments(happened: Happened) -> frozenset[Moment]:
     """What a transition means for hooks. Failed: given up for now, or a step that faulted again and again."""
     before, after = happened.before, happened.after
-    told = tell(before, happened.event, after)
+    told = happened.told
     found = {_MOMENTS[told.name]} if told.name in _MOMENTS else set()
     stuck = Moment.FAULTED in found and after.failures == _STUCK
     if stuck or after.given_up > before.given_up:
@@ -66,7 +66,7 @@ def moments(happened: Happened) -> frozenset[Moment]:
 
 def gather(happened: Happened, moment: Moment) -> Facts:
     """The facts of a transition, told as this moment."""
-    told = tell(happened.before, happened.event, happened.after)
+    told = happened.told
     about = _about(happened, told, moment)
     at = happened.event.at.astimezone(UTC).isoformat(timespec="milliseconds")
     number = _number(happened, told.name, at)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from rotator.ports.faults import (
+    CannotPresent,
     Conflict,
     Duplicate,
     Elsewhere,
@@ -38,6 +39,7 @@ from rotator.ports.target import (
 
 __all__ = [
     "Accepted",
+    "CannotPresent",
     "Capabilities",
     "Clock",
     "Conflict",

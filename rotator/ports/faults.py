@@ -36,6 +36,10 @@ class Elsewhere(Refused):
     """A token lives on a target that the settings no longer name."""
 
 
+class CannotPresent(Refused):
+    """A value cannot be shown to the target from here, which says nothing about it; `reason` says why, and a remedy."""
+
+
 class StoreRefused(Refused):
     """Vault refuses us: our login is dead and cannot be renewed, or its policy withholds a right."""
 

@@ -134,7 +134,10 @@ class Provider(Protocol):
         ...
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
-        """Whether the target positively refuses the token; None when it does not say. The secret may be unknown."""
+        """Whether the target positively refuses the token; None when it does not say. The secret may be unknown.
+
+        Raises CannotPresent when it is known and of no use here, as that was not the question.
+        """
         ...
 
 

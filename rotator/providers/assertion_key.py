@@ -113,15 +113,12 @@ class AssertionKey:
         raise Refused("a key that has left the set cannot be brought back")
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
-        """Whether an assertion that it signed is refused; where we cannot sign, whether the set has it no more."""
+        """Whether an assertion that it signed is refused; without it, whether the set has it no more."""
         if await self._listed(token):
             return False
         if secret is None:
             return True
-        try:
-            signer = (await self._pairs.opened(secret)).signer
-        except Refused:  # trimmed in Transit, or from before the settings changed
-            return True
+        signer = (await self._pairs.opened(secret)).signer
         try:
             await self._site.exchange(self._options, await self._site.vouched(self._options, signer))
         except Denied as refusal:

@@ -71,13 +71,14 @@ class HaloAssertionKey(ClientValue):
 
     async def install(self, minted: Minted) -> Token:
         """Tell the application the public half, unless it knows it already."""
-        slot, pem = self.slot_of(minted.token), (await self._pairs.opened(minted.secret)).pem
+        slot, by = self.slot_of(minted.token), self._api.deadline()
+        pem = (await self._pairs.opened(minted.secret)).pem
         if not self._api.allowed:
             raise NeedsPerson(words.paste(slot, pem))
         wanted = public_key(pem).thumbprint
         record = await self.application(slot)
         if record.thumbprint != wanted or record.inactive:
-            record = await self.put(slot, pem)
+            record = await self.put(slot, pem, by)
         if record.thumbprint != wanted:
             raise Refused(f"application {record.id} was told a public key, and shows another one")
         return replace(minted.token, serial=wanted, issued_at=self._site.clock.now())
@@ -88,12 +89,10 @@ class HaloAssertionKey(ClientValue):
         return await super().revoke(token)
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
-        """See `Slotted.is_dead`. What we cannot sign with, trimmed in Transit perhaps, is looked for in its slot."""
-        try:
-            found = secret and await self._pairs.opened(secret)
-        except Refused:
-            found = None
-        return await super().is_dead(token, secret if found else None)
+        """See `Slotted.is_dead`. What we cannot sign with, trimmed in Transit perhaps, is not presented."""
+        if secret is not None:
+            await self._pairs.opened(secret)
+        return await super().is_dead(token, secret)
 
     def holds(self, record: ApplicationRecord, token: Token) -> bool:
         """By the public key that the application shows."""

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from anyio import to_thread
 
-from rotator.ports import Refused, StoreRefused, Transient
+from rotator.ports import CannotPresent, Refused, StoreRefused, Transient
 from rotator.providers.signing import Algorithm, LocalSigner, Signer, make_key, public_key, public_text
 from rotator.rotation.secret import Secret
 
@@ -68,7 +68,8 @@ class KeyPairs(Protocol):
         ...
 
     async def opened(self, value: Secret) -> Pair:
-        """The pair that this is the value of. Raises Refused for what is none, Transient."""
+        """The pair that this is the value of. Raises CannotPresent when settings sign elsewhere by now, Transient,
+        Refused for what is no pair."""
         ...
 
     async def spend(self, thumbprint: str) -> None:
@@ -92,6 +93,9 @@ class LocalPairs:
 
     async def opened(self, value: Secret) -> Pair:
         """See `KeyPairs`. Parsed once: of some kinds, consumers are cut off while we look at it."""
+        if public_text(value):
+            lost = "its key is in Vault Transit, and settings have no `transit_key` any more to sign with"
+            raise CannotPresent(f"{lost}: put it back to use this value")
         if self._parsed is None or not self._parsed[0].matches(value):
             self._parsed = value, await to_thread.run_sync(LocalSigner, value)
         signer = self._parsed[1]
@@ -136,7 +140,8 @@ class TransitPairs:
             if public_key(each).thumbprint == wanted:
                 beside = {"transit_key": self._path, "key_version": str(number)}
                 return Pair(self._key.version(number, each), each, beside)
-        raise Refused(f"Transit key {self._path} has no version with this public key that may sign")
+        lost = f"Transit key {self._path} has no version with this public key that may sign"
+        raise CannotPresent(f"{lost}: where settings named another key before, put that back to use this value")
 
     async def spend(self, thumbprint: str) -> None:
         """Only the newest version is ever taken for new: with one after it, this one is not."""

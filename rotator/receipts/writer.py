@@ -13,7 +13,6 @@ from rotator.logs.redaction import Redactor, redact
 from rotator.receipts.book import Book, ReceiptsError
 from rotator.receipts.chain import Link
 from rotator.rotation.record import Record
-from rotator.rotation.telling import tell
 
 _KEPT = 10_000  # transitions kept in memory while the file cannot be written
 _AT_ONCE = 256
@@ -77,7 +76,7 @@ class Receipts:
 
     def _receipt(self, happened: Happened) -> dict[str, Any]:
         before, event, after = happened.before, happened.event, happened.after
-        told = tell(before, event, after)
+        told = happened.told
         texts = {name: self._plain(value) for name, value in told.fields.items()}
         return {
             "at": event.at.astimezone(UTC).isoformat(timespec="milliseconds"),

@@ -65,6 +65,8 @@ def _published(record: Record, event: ev.Published) -> Record:
         target=record.target,
         policy=record.policy,
         beside=candidate.beside,
+        public=candidate.public,
+        key=candidate.key,
         reused=record.undo is not None,
     )
     return replace(
@@ -169,7 +171,7 @@ def _released(record: Record, event: ev.Released) -> Record:
 
 
 def _faulted(record: Record, event: ev.Faulted) -> Record:
-    """A mint that got no answer may take effect for as long as the target takes to settle, from now on."""
+    """What got no answer may take effect for as long as the target takes to settle, from now on."""
     failures, unanswered = record.failures + 1, record.phase is Phase.REQUESTED and not record.uncertain
     return replace(
         record,
@@ -178,6 +180,7 @@ def _faulted(record: Record, event: ev.Faulted) -> Record:
         retry_at=backoff.step_retry(event.since or event.at, failures, record.lineage, event.retry_after),
         uncertain=record.uncertain or unanswered,
         sent_at=event.at if unanswered else record.sent_at,
+        unanswered_at=(event.since or event.at) if event.unanswered else record.unanswered_at,
     )
 
 

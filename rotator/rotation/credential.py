@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import NamedTuple
 
 from rotator.rotation.schedule import Every, Schedule
@@ -61,7 +62,7 @@ class Limits:
     remind: timedelta = timedelta(hours=24)  # between two reminders of what a person has to do
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, which leave no room for what is computed once
 class Credential:
     """One credential as the operator wants it."""
 
@@ -81,7 +82,7 @@ class Credential:
 
     unbaked: frozenset[str] = frozenset()  # options that change how a token is proven or shown, not the token
 
-    @property
+    @cached_property
     def policy(self) -> str:
         """A digest of what is baked into a token when it is minted; when it changes, the token is due."""
         baked = {"kind": self.kind, "target": self.target, "options": self._baked()}

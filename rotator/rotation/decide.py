@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rotator.rotation import retire, why
 from rotator.rotation.ask import Ask, wanted
@@ -40,14 +40,22 @@ _IN_FLIGHT = frozenset(
 )
 
 
-def next_step(credential: Credential, record: Record, now: datetime, ask: Ask | None = None) -> Step:
-    """What to do next. `now` is UTC; `ask` is a pending `rotate now`."""
+def next_step(
+    credential: Credential, record: Record, now: datetime, ask: Ask | None = None, shared: datetime | None = None
+) -> Step:
+    """What to do next. `ask` is a pending `rotate now`. Times are UTC.
+
+    `now` is the earlier of our clock and Vault's: nothing ends early. `shared` is Vault's and says what is due, as a
+    successor that is late does harm too, and all hosts are to agree; None: the same.
+    """
     if record.phase is Phase.HELD:
         return Wait(None, f"held: {record.held.text}" if record.held else "held")
     if record.phase in _IN_FLIGHT and ask and ask.emergency and not record.emergency:
         return Escalate(ask.by)
     if backing_off(record, now, ask) and record.retry_at:
         return Wait(record.retry_at, _for_person(record) if record.phase is Phase.AWAITING else _trouble(record))
+    if record.phase is Phase.SETTLED:
+        return _settled(credential, record, now, ask, shared or now)
     return _DECIDE[record.phase](credential, record, now, ask)
 
 
@@ -59,17 +67,19 @@ def backing_off(record: Record, now: datetime, ask: Ask | None) -> bool:
     return not (newer and wanted(record, ask))
 
 
-def _settled(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+def _settled(credential: Credential, record: Record, now: datetime, ask: Ask | None, shared: datetime) -> Step:
     if record.slot_full or record.strays:
         return Sweep(record.strays)
-    hit = why.due(credential, record, now, ask)
+    hit = why.due(credential, record, shared, ask)
     if hit is None:
-        return _idle(credential, record, now)
+        return _idle(credential, record, now, ahead=shared - now)
     asked = ask if wanted(record, ask) else None
     emergency = bool(asked and asked.emergency)
     if (pause := pause_on(record, now)) and not emergency:
         return _idle(credential, record, now, pause)
     limits = credential.limits
+    if record.unanswered_at and now < record.unanswered_at + limits.settle:
+        return Wait(record.unanswered_at + limits.settle, "a value that the target was told may still be on its way")
     if minted(credential, record, now) >= limits.mints_per_day:
         day = f"{limits.day.total_seconds() / 3600:.3g} h"
         text = f"{len(record.mints)} mints in {day}, {limits.mints_per_day} allowed; last: {_trouble(record)}"
@@ -78,15 +88,17 @@ def _settled(credential: Credential, record: Record, now: datetime, ask: Ask | N
     return Request(reason, detail, asked.by if asked else "", emergency)
 
 
-def _idle(credential: Credential, record: Record, now: datetime, pause: Pause | None = None) -> Step:
+def _idle(
+    credential: Credential, record: Record, now: datetime, pause: Pause | None = None, ahead: timedelta = timedelta()
+) -> Step:
     due, ends_at = pause.until if pause else why.next_due(credential, record), record.ends_at
     if ends_at is not None and ends_at <= now:
         return Revoke()
-    if ends_at is not None and (due is None or ends_at < due):
+    if ends_at is not None and (due is None or ends_at < due - ahead):
         return Wait(ends_at, "the predecessor ends by expiry")
     if pause:
         return Wait(due, words(pause))
-    return Wait(due, f"due at {due:%FT%TZ}" if due else "never due by its schedule")
+    return Wait(due - ahead, f"due at {due:%FT%TZ}") if due else Wait(None, "never due by its schedule")
 
 
 def _undoing(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
@@ -153,7 +165,6 @@ def _rejected(credential: Credential, record: Record, now: datetime, ask: Ask | 
 
 
 _DECIDE: dict[Phase, Callable[[Credential, Record, datetime, Ask | None], Wait | Act]] = {
-    Phase.SETTLED: _settled,
     Phase.UNDOING: _undoing,
     Phase.REQUESTED: _requested,
     Phase.AWAITING: _awaiting,

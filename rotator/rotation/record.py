@@ -70,6 +70,8 @@ class Candidate:
     slot_version: int
     pending: bool = False  # made here, and the target was not told of it yet
     beside: tuple[str, ...] = ()  # keys of what is published beside the value
+    public: tuple[str, ...] = ()  # those of them that hold no secret; of an older record that does not say: none
+    key: str = ""  # that the value is to be published under; empty, here and below: the one that settings name now
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class Published:
     target: str
     policy: str
     beside: tuple[str, ...] = ()  # keys of what was published beside the value
+    public: tuple[str, ...] = ()  # those of them that hold no secret
+    key: str = ""  # of the value
     reused: bool = False  # adopted, or put back by an undo: not the new value that `rotate now` asks for
 
 
@@ -149,6 +153,7 @@ class Record:
     candidate: Candidate | None = None
     installed_at: datetime | None = None
     ready_at: datetime | None = None  # before, the target may not know of what was installed everywhere
+    unanswered_at: datetime | None = None  # when the target was last told a value without an answer: it may heed it yet
     cut_over_at: datetime | None = None  # since when the target refuses what is published, for what is to come
     awaiting: str = ""  # what a person has to do
     awaiting_since: datetime | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -16,6 +17,7 @@ class Schedule(Protocol):
         ...
 
 
+@lru_cache(maxsize=10_000)
 def share(name: str) -> float:
     """A number in [0, 1) hashed from the name: every replica draws the same jitter."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64

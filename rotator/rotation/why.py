@@ -26,11 +26,13 @@ def missing(credential: Credential, record: Record, now: datetime, ask: Ask | No
 
 
 def moved(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
-    """Settings name another consumer path."""
+    """Settings name another consumer path, or another key there."""
     current = record.current
-    if current is None or current.place == credential.place:
-        return None
-    return f"published at {current.place}, wanted at {credential.place}"
+    if current and current.place != credential.place:
+        return f"published at {current.place}, wanted at {credential.place}"
+    if current and current.key not in ("", credential.key):
+        return f"published under the key {current.key}, wanted under {credential.key}"
+    return None
 
 
 def refused(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:

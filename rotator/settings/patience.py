@@ -17,6 +17,7 @@ _MINUTE = timedelta(minutes=1)
 
 def read_retirement(section: Section, kind: Kind | None, options: msgspec.Struct | None) -> Retirement:
     """When a predecessor may go: never before consumers can do without it, which the kind may know."""
+    section.known.add("retire")  # known, even where it does nothing: one mistake, one fault
     if kind is not None and kind.expires:
         if section.has("retire"):
             section.fault("retire", f"does nothing for `{kind.name}`: each value ends at its own expiry")

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from rotator.engine.visit import Happened
 from rotator.logs.redaction import Redactor, redact
-from rotator.rotation.telling import Severity, tell
+from rotator.rotation.telling import Severity
 
 _KEPT = 40  # per credential
 _CREDENTIALS = 5000  # of which anything is kept
@@ -35,7 +35,7 @@ class Timeline:
 
     def __call__(self, happened: Happened) -> None:
         """Keep a transition."""
-        told = tell(happened.before, happened.event, happened.after)
+        told = happened.told
         rotation, said = happened.after.rotation, self._redact(told.said)
         moment = Moment(happened.event.at, told.name, told.severity, rotation, said, happened.seconds)
         # Whoever moved last is last in order, so the quietest is forgotten first.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -69,7 +69,7 @@ def is_newer(schema: str) -> bool:
 
 def _beyond(record: Record, lease: Lease) -> str:
     """What no arithmetic can be done with, or nothing. A token's own times are its target's to choose."""
-    for key, time in _times(record):
+    for key, time in _times(msgspec.to_builtins(record, builtin_types=(datetime, timedelta))):
         if time.tzinfo is None:
             return f"the time in `{key}` has no zone"
         if ".token." not in f".{key}" and not _FIRST_YEAR <= time.year <= _LAST_YEAR:
@@ -81,7 +81,9 @@ def _beyond(record: Record, lease: Lease) -> str:
 
 def _texts(value: Any) -> Any:
     """Every leaf as text; None is left out of objects."""
-    if isinstance(value, Mapping):
+    if isinstance(value, str):
+        return value
+    if isinstance(value, dict):
         return {key: _texts(item) for key, item in value.items() if item is not None}
     if isinstance(value, (list, tuple)):
         return [_texts(item) for item in value]
@@ -98,12 +100,13 @@ def _key(words: str) -> str:
     return f"the value of `{where[0]}` is not what it should be" if where else "it is not a record"
 
 
-def _times(value: object, path: str = "") -> Iterator[tuple[str, datetime]]:
+def _times(value: Any, path: str = "") -> Iterator[tuple[str, datetime]]:
     if isinstance(value, datetime):
         yield path, value
-    elif isinstance(value, tuple):
+    elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _times(item, path)
-    elif is_dataclass(value):
-        for field in fields(value):
-            yield from _times(getattr(value, field.name), f"{path}.{field.name}".lstrip("."))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(item, (datetime, dict, list, tuple)):  # most are neither: a generator less for each
+                yield from _times(item, f"{path}.{key}".lstrip("."))

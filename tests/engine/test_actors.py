@@ -10,7 +10,9 @@ import pytest
 from rotator.engine.lease import RENEW, TAKE_OVER
 from rotator.ports import Conflict, Lease
 from rotator.rotation.ask import Ask
+from rotator.rotation.credential import Retirement
 from rotator.rotation.record import Phase
+from rotator.rotation.schedule import Every
 from tests.engine.world import JOURNAL, PLACE, SLOT, TTL, Actor, Crash, World, crash_at
 
 pytestmark = pytest.mark.anyio
@@ -185,3 +187,19 @@ async def test_events_are_stamped_with_the_later_clock(world: World) -> None:
     world.skew = MINUTE
     seen = await world.actor().visit()
     assert seen.record.current.at == world.clock.now() + MINUTE
+
+
+@pytest.mark.parametrize("skew", [-HOUR, HOUR])
+async def test_a_successor_is_not_late_on_a_host_whose_clock_is_wrong(world: World, skew: timedelta) -> None:
+    right = world.actor(retire=Retirement(timedelta(0)), schedule=Every(2 * HOUR, jitter=0))
+    world.skew = timedelta()
+    await right.visit()
+    due = world.clock.now() + 2 * HOUR
+    world.clock.move(MINUTE)
+    world.clock.wall -= skew  # Vault's clock is right, and by so much ahead of ours
+    world.skew, due = skew, due - skew
+    seen = await right.visit()
+    assert seen.wait.until == due
+    world.clock.move(due - world.clock.now())
+    await right.visit()
+    assert right.events.count("Requested") == 2

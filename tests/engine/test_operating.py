@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from rotator.engine import operating
-from rotator.ports import Capabilities, Conflict, Refused, Rejected, Transient
+from rotator.ports import Capabilities, Conflict, Minted, Refused, Rejected, Transient
 from rotator.rotation.ask import Ask
 from rotator.rotation.credential import Retirement
-from rotator.rotation.record import Phase
+from rotator.rotation.record import Phase, Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Wait
 from tests.engine.world import PLACE, Actor, Crash, World, crash_at
@@ -275,14 +275,29 @@ async def test_what_cannot_be_adopted_is_refused_in_words(world: World) -> None:
     assert "is not what settings want: other roles" in await refusal(actor, ADOPT)
 
 
-async def test_a_kind_whose_values_are_silent_says_so(world: World) -> None:
+@pytest.mark.parametrize(
+    ("can", "end"),
+    [
+        (Capabilities(), "then end the old one by hand on target blog, where only you know which it is"),
+        (Capabilities(overlap=False), "it ends this"),
+        (Capabilities(revokes=False), "the old one ends by its date"),
+    ],
+    ids=["nobody could end it later", "one slot", "it expires"],
+)
+async def test_a_kind_whose_values_are_silent_says_so_and_what_to_do(world: World, can: Capabilities, end: str) -> None:
     class Silent:
-        capabilities = Capabilities()
+        capabilities = can
 
     actor = world.actor()
     by_hand(world)
-    actor.edges = replace(actor.edges, provider=Silent())
-    assert "do not say whose they are" in await refusal(actor, ADOPT)
+    plain, actor.edges = actor.edges, replace(actor.edges, provider=Silent())
+    said = await refusal(actor, ADOPT)
+    assert "values of kind halo-cms do not say whose they are, so none is adopted" in said
+    assert said.endswith(f'set on_foreign = "overwrite" and let `rotate now` write a new one; {end}')
+    silent, actor.edges = actor.edges, plain
+    await actor.visit()
+    actor.edges = silent
+    assert 'set on_foreign = "overwrite", release it and let `rotate now`' in await refusal(actor, ADOPT)
 
 
 async def test_in_the_middle_of_a_rotation_nothing_is_adopted_and_our_own_is_not_foreign(world: World) -> None:
@@ -346,3 +361,33 @@ async def test_a_value_that_somebody_replaced_is_not_disproved(world: World) -> 
     world.vault.put(PLACE, {"token": "by hand"}, None)
     await say(actor, operating.disprove((await world.record()).current.token.id, "401"))
     assert actor.events == []
+
+
+class Paired(FakeProvider):
+    """What it mints has a name and a twin beside the value."""
+
+    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+        minted = await super().mint(name, expires_at, spared)
+        return replace(minted, fields={"kid": f"kid-of-{name}", "twin": Secret(f"canary-twin-of-{name}")})
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["as it is recorded", "in a record that does not say"])
+async def test_what_is_public_beside_a_value_is_no_secret_in_an_undo(world: World, known: bool) -> None:
+    actor = world.actor(retire=Retirement(HOUR))
+    actor.edges = replace(actor.edges, provider=Paired(world.target))
+    await actor.visit()
+    first = dict(world.consumer.values or {})
+    world.clock.move(1)
+    await actor.visit(Ask(world.clock.now(), "ada"))
+    if not known:
+        entry = await actor.journal.load("blog/bot")
+        older = replace(entry.record, predecessor=replace(entry.record.predecessor, public=()))
+        await actor.journal.save(entry, older, entry.lease)
+    hidden: set[str] = set()
+    actor.hook = lambda label: hidden.update(each.reveal() for each in Secret.living())
+    await undo(actor)
+    await actor.visit()
+    now = world.consumer.values or {}
+    assert {key: now[key] for key in ("token", "kid", "twin")} == {key: first[key] for key in ("token", "kid", "twin")}
+    assert first["twin"] in hidden
+    assert (first["kid"] in hidden) is not known

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from rotator.ports import MinterRefused, Refused, Transient
 from rotator.rotation.ask import Ask
-from rotator.rotation.credential import Retirement
+from rotator.rotation.credential import OnForeign, Retirement
 from rotator.rotation.record import HoldReason, Phase
 from tests.engine.world import JOURNAL, PLACE, SLOT, Actor, World
 
@@ -202,3 +203,47 @@ async def test_without_a_journal_a_visit_does_nothing(world: World, fault) -> No
         await actor.visit()
     assert world.vault.history == []
     assert world.target.calls == []
+
+
+async def after_its_grace(world: World) -> Actor:
+    """An actor at the end of the grace of a second rotation."""
+    actor = world.actor(retire=Retirement(HOUR))
+    await actor.visit()
+    await actor.visit(asked(world))
+    world.clock.move(HOUR)
+    actor.told.clear()
+    return actor
+
+
+async def released(actor: Actor) -> None:
+    """A person lets us write over what is there."""
+    actor.credential = replace(actor.credential, on_foreign=OnForeign.OVERWRITE)
+    await actor.visitor.release(actor.credential, actor.edges, "ada")
+    await actor.visit()
+
+
+async def test_where_the_published_value_is_lost_a_person_may_let_the_predecessor_go_for_a_new_one(
+    world: World,
+) -> None:
+    actor = await after_its_grace(world)
+    world.vault.forget(PLACE)
+    await actor.visit()
+    held = (await world.record()).held
+    assert held
+    assert 'or set on_foreign = "overwrite" and ask for a new one later (`rotate now`), and release' in held.text
+    assert len(world.target.living()) == 2
+    await released(actor)
+    assert actor.events == ["PutOnHold", "Released", *LAST]
+    await actor.visit(asked(world))
+    assert actor.events[5:] == SECOND
+    assert world.healthy
+
+
+async def test_a_predecessor_that_somebody_put_back_is_not_ended_whatever_may_be_written_over(world: World) -> None:
+    actor = await after_its_grace(world)
+    first = world.vault.get(PLACE, 1)
+    world.vault.put(PLACE, first.values or {}, cas=world.consumer.version)
+    await actor.visit()
+    await released(actor)
+    assert actor.events == ["PutOnHold", "Released", "PutOnHold"]
+    assert world.healthy

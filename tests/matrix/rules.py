@@ -12,8 +12,7 @@ from tests.matrix.stories import Story
 GOES_ON, AGAIN, VISIT_AGAIN, ANOTHER = "goes on", "step again", "visit again", "another goes on"
 ATTEMPT, ROTATION, LEFT_OVER = "next attempt", "next rotation", "next rotation, one left over"
 FOREIGN, DELETED, PERSON = "held: foreign_write", "held: deleted_by_operator", "held: needs_person"
-NO_WAY_OUT, KEPT, WAITS = "held: foreign_write, no way out", "not taken back", "waits longer"
-OPEN = "BROKEN I1: consumers read a value that the target refuses"
+KEPT, WAITS = "not taken back", "waits longer"
 T = Trouble
 
 
@@ -125,15 +124,14 @@ RULES: tuple[Rule, ...] = (
     ),
     # what people do to the consumer path
     _rule(
-        NO_WAY_OUT,
-        "a predecessor lives, and the value that it is to be replaced by is nowhere: adopt refuses too",
+        FOREIGN,
+        "the undo is given up; released to be written over, the retirement it came from ends the value before",
         T.WIPED,
-        calls=f"read consumer|write consumer|{OLD}",
-        stories=UNDO,
+        points=f"Restore: read consumer|Restore: {OLD}|Verify: {OLD}|Publish: {OLD}",
     ),
     _rule(
-        NO_WAY_OUT,
-        "a predecessor lives, and the value that it is to be replaced by is nowhere: adopt refuses too",
+        FOREIGN,
+        "released to be written over, the predecessor ends; the next rotation writes a new value",
         T.WIPED,
         calls="read consumer",
         steps="Condemn|Revoke",
@@ -353,13 +351,6 @@ RULES: tuple[Rule, ...] = (
     _rule(GOES_ON, "no grace is to come any more", T.BACK, steps="Revoke|Sweep"),
     _rule(GOES_ON, "the visit that ends what has expired", T.AHEAD, T.BACK, calls="write journal", steps="Visit"),
     _rule(WAITS, "the grace ends when both clocks say so", T.AHEAD, T.BACK),
-    # open: what the engine does not keep yet
-    _rule(
-        OPEN,
-        "an old value that was put back without an answer may land after the next one",
-        T.LATE,
-        points="Burn: install",
-    ),
     # people
     _rule(GOES_ON, "an emergency does not wait, and here nothing is ended by us", T.PAUSE, stories=URGENT),
     _rule(GOES_ON, "what ends by its date is not ended by us", T.PAUSE, kinds=Kind.EXPIRING),

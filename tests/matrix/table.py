@@ -26,8 +26,6 @@ SHORT = {
     "held: foreign_write": "held foreign",
     "held: deleted_by_operator": "held deleted",
     "held: needs_person": "held person",
-    "BROKEN I1: consumers read a value that the target refuses": "**open: I1**",
-    "held: foreign_write, no way out": "held foreign, **stuck**",
 }
 LEGEND = {
     "on": "the fault makes no difference in the end",
@@ -38,8 +36,7 @@ LEGEND = {
     "rotation": "given up or due again; the next rotation succeeds. **left over**: a refused key lives on in its slot",
     "waits": "converges, but waits for a clock or for a person's pause",
     "kept": "an undo is given up; what is published stays",
-    "open": "a promise that the engine does not keep yet in this cell",
-    "held …": "a person must act; released, it converges. **stuck**: what the hold asks for does not end it",
+    "held …": "a person must act; released, it converges",
 }
 
 

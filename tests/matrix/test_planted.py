@@ -79,6 +79,6 @@ def test_a_pause_that_ignores_retry_after_is_caught(monkeypatch):
 
     monkeypatch.setattr(
         "rotator.engine.bench.Bench.faulted",
-        lambda bench, step, reason, retry_after=None: faulted(bench.at, step, reason),
+        lambda bench, step, reason, retry_after=None, **_: faulted(bench.at, step, reason),
     )
     assert broken(Kind.NAMED, "Revoke", "revoke", Trouble.BUSY).startswith("429")

@@ -289,10 +289,11 @@ class World:
     def settle(self) -> None:
         """Visit until nothing is left to do but what the schedule says; people do what they are asked to."""
         self._rest()
-        if self.promises.unnoticed:  # after our last look at the consumer path: the next rotation sees it
-            self.ends.append("seen at the next look")
-            self.wish()
-            self._rest()
+        for _ in range(2):  # a second fault may strike the rotation that notices the first
+            if self.promises.unnoticed:  # after our last look at the consumer path: the next rotation sees it
+                self.ends.append("seen at the next look")
+                self.wish()
+                self._rest()
         self.sweep()
         if self.promises.staged_value() and not self.record.slot_full:  # by an actor that nobody waited for
             self.ends.append("the slot is emptied at the next rotation")

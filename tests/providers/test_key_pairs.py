@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rotator.ports import Accepted, Minted, Outcome, Refused, Rejected, StoreRefused, Transient, Unknown
+from rotator.ports import Accepted, CannotPresent, Minted, Outcome, Refused, Rejected, StoreRefused, Transient, Unknown
 from rotator.providers.key_pairs import TransitPairs
 from rotator.providers.signing import Algorithm, public_key
 from rotator.rotation.secret import Secret
@@ -165,7 +165,12 @@ async def test_a_pair_from_before_the_settings_changed_still_ends(clock: HandClo
         assert await after.is_dead(old.token, old.secret) is False
         assert await after.revoke(old.token) is Outcome.DONE
         clock.move(300)
-        assert await after.is_dead(old.token, old.secret) is True
+        if back:
+            with pytest.raises(CannotPresent, match="put it back to use this value"):
+                await after.is_dead(old.token, old.secret)
+        else:
+            assert await after.is_dead(old.token, old.secret) is True
+        assert await after.is_dead(old.token, None) is True
         assert await after.verify(new_one.token, new_one.secret) == Accepted()
 
 
@@ -182,7 +187,9 @@ async def test_a_trimmed_version_is_rejected_for_good_and_dead_once_the_set_has_
         assert verdict.final
         assert await bound.is_dead(minted.token, minted.secret) is False
         await bound.revoke(minted.token)
-        assert await bound.is_dead(minted.token, minted.secret) is True
+        with pytest.raises(CannotPresent, match="may sign"):
+            await bound.is_dead(minted.token, minted.secret)
+        assert await bound.is_dead(minted.token, None) is True
 
 
 async def test_a_vault_that_does_not_answer_or_refuses_decides_nothing(clock: HandClock) -> None:

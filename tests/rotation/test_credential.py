@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rotator.rotation.credential import Limits, OnForeign, Place, Retirement
@@ -40,6 +42,11 @@ def test_an_option_that_is_not_baked_into_the_token_leaves_the_policy_alone() ->
     one, other = ({"roles": ["view"], "probe": path} for path in ("/a", "/b"))
     assert credential(options=one, unbaked=loose).policy == credential(options=other, unbaked=loose).policy
     assert credential(options=one).policy != credential(options=other).policy
+
+
+def test_changed_settings_have_a_policy_of_their_own_though_the_old_ones_were_asked_for_theirs() -> None:
+    old = credential(options={"roles": ["view"]})
+    assert old.policy == old.policy != replace(old, options={"roles": ["edit"]}).policy
 
 
 def test_the_order_of_options_does_not_matter_to_the_policy() -> None:

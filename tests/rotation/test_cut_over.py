@@ -10,8 +10,8 @@ import pytest
 from rotator.rotation import events as ev
 from rotator.rotation.ask import Answer, answer
 from rotator.rotation.decide import next_step
-from rotator.rotation.record import Failure, Phase, Record
-from rotator.rotation.steps import Escalate, Install, Poll, Verify, Wait
+from rotator.rotation.record import Failure, Phase, Record, Why
+from rotator.rotation.steps import Escalate, Install, Poll, Request, Verify, Wait
 from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, ask, candidate, changes, credential, record
 
 AT = NOW + MINUTE
@@ -32,6 +32,16 @@ DECIDED = {
         record(INSTALLED, ready_at=None),
         SECOND,
         Verify(),
+    ),
+    "the target was told a value a moment ago and did not answer: nothing new begins": (
+        record(Phase.SETTLED, current=None, unanswered_at=NOW),
+        SECOND,
+        Wait(NOW + 10 * SECOND, "a value that the target was told may still be on its way"),
+    ),
+    "by now it has landed, or never will": (
+        record(Phase.SETTLED, current=None, unanswered_at=NOW),
+        10 * SECOND,
+        Request(Why.MISSING, "nothing published yet"),
     ),
     "a person has to bring a value: wait for the next reminder, and say what to do": (
         record(AWAITING),
@@ -188,6 +198,13 @@ ADVANCED: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
         changes(record(Phase.REJECTED), ev.Burned(AT, (), give_up=True)) | {"cut_over_at": None},
     ),
 }
+
+
+def test_a_telling_without_an_answer_is_noted_by_the_clock_that_decides() -> None:
+    told = ev.Faulted(AT, "install", "no answer", since=NOW, unanswered=True)
+    assert changes(record(STAGED), told)["unanswered_at"] == NOW
+    assert changes(record(STAGED), replace(told, since=None))["unanswered_at"] == AT
+    assert "unanswered_at" not in changes(record(STAGED), replace(told, unanswered=False))
 
 
 @pytest.mark.parametrize(("before", "event", "different"), ADVANCED.values(), ids=ADVANCED)

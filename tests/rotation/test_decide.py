@@ -182,6 +182,15 @@ def test_a_value_without_an_end_and_a_fraction_of_its_life_to_wait_for_is_never_
     assert next_step(endless, record(SETTLED), NOW + 900 * DAY) == Wait(None, "never due by its schedule")
 
 
+def test_what_is_due_says_the_clock_that_all_hosts_have_in_common() -> None:
+    behind = 30 * DAY - HOUR
+    step = next_step(credential(), record(SETTLED), NOW + behind, None, NOW + 30 * DAY)
+    assert step == Request(Why.AGED, "due since 2026-03-31T12:00:00Z")
+    ahead = 30 * DAY + HOUR
+    early = next_step(credential(), record(SETTLED), NOW + ahead, None, NOW + 30 * DAY - MINUTE)
+    assert early == Wait(NOW + ahead + MINUTE, "due at 2026-03-31T12:00:00Z")
+
+
 def test_a_hold_for_spent_mints_says_what_went_wrong_as_far_as_it_is_known() -> None:
     frozen = credential(limits=Limits(mints_per_day=0))
     hold = Hold(HoldReason.MINT_BUDGET, "0 mints in 24 h, 0 allowed; last: backing off")

@@ -60,7 +60,11 @@ TABLE = {
         "predecessor stays until 2026-03-01T13:00:00+00:00: in use",
     ),
     "condemned": (record(Phase.PUBLISHED), ev.Condemned(NOW, "quiet"), "predecessor t1.1 may go: quiet"),
-    "disproved": (record(Phase.PUBLISHED), ev.Disproved(NOW, "401"), "the target refuses the published value: 401"),
+    "disproved": (
+        record(Phase.PUBLISHED),
+        ev.Disproved(NOW, "401"),
+        "the published value is not accepted any more: 401",
+    ),
     "retired": (record(Phase.CONDEMNED), ev.Retired(NOW, "t1.1 revoked"), "t1.1 revoked"),
     "burned": (record(Phase.REJECTED), ev.Burned(NOW, ("t2.1", "t2.2"), False), f"{BURNED} burned: t2.1, t2.2"),
     "burned, with nothing there": (record(Phase.REJECTED), ev.Burned(NOW, (), True), f"{BURNED} burned: none"),

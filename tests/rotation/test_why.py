@@ -30,6 +30,13 @@ TABLE = {
         None,
         (Why.MOVED, "published at kv/old, wanted at kv/blog/bot"),
     ),
+    "another key of the document makes it due": (
+        settled(current=published(1, key="password")),
+        0 * DAY,
+        None,
+        (Why.MOVED, "published under the key password, wanted under token"),
+    ),
+    "the key that is wanted does not": (settled(current=published(1, key="token")), 0 * DAY, None, None),
     "a value the target refuses is due": (
         settled(refused_at=NOW),
         0 * DAY,

@@ -124,3 +124,10 @@ def test_the_example_loads_and_says_what_it_costs(name: str) -> None:
     said = KINDS[name].warnings(credential, settings.targets[credential.target].keys)
     one_slot = credential.retire.after == timedelta(0)
     assert any("hard cut-over" in text for text in said) == one_slot
+
+
+def test_a_grace_with_one_slot_is_one_fault(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        loaded(tmp_path, BASE + ONE + 'retire = {after = "1h"}\n')
+    [fault] = refusal.value.faults
+    assert "the new value ends the old one" in fault.text

@@ -72,3 +72,10 @@ def test_what_cannot_hold_is_refused_with_its_numbers(tmp_path: Path, text: str,
         loaded(tmp_path, text)
     faults: Any = refusal.value.faults
     assert any(words in f"{each.key} {each.text}" for each in faults), [each.text for each in faults]
+
+
+def test_a_grace_for_what_ends_by_its_date_is_one_fault(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        loaded(tmp_path, ASSERTION + 'retire = {after = "1h"}\n')
+    [fault] = refusal.value.faults
+    assert "ends at its own expiry" in fault.text

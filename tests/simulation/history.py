@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from itertools import zip_longest
 from random import Random
 
@@ -69,6 +69,7 @@ class History:
         self.world.phase_of = self._phase
         self.journal = SimJournal(self.world, self.vault)
         self.installation = Installation("inst01", KEY)
+        self._shared = cache(self._edges)  # edges remember nothing: all visits of a process may have the same
         self.processes += [self._process(host) for host in "ABCD"[: swarm.actors]]
         self.people = People(self.world, self.checks, self.journal, self.wanted, self.processes)
         self._strangers(names[0])
@@ -210,7 +211,7 @@ class History:
     def _process(self, host: str) -> Process:
         swarm, rng = self.world.swarm, self.world.rng
         clock = SimClock(self.world, rng.choice((-1, 0, 1)) * swarm.skew, -rng.uniform(0, 1e6))
-        return Process(self.world, host, clock, self.journal, self._edges, dict(self.wanted), self._told)
+        return Process(self.world, host, clock, self.journal, self._shared, dict(self.wanted), self._told)
 
     def _edges(self, name: str, clock: SimClock) -> Edges:
         kv = KvClient(self.world, self.vault, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 
 from rotator.ports import Capabilities
@@ -24,6 +25,7 @@ CAN = {
     Kind.TWO_SLOTS: Capabilities(installs=True),
     Kind.KEY_SET: Capabilities(installs=True, lists=True),
 }
+NAMED = replace(CAN[Kind.TOKENS], named_mint=True)  # the same where the target takes chosen names
 LISTED = frozenset(kind for kind, can in CAN.items() if can.lists)
 INSTALLED = frozenset(kind for kind, can in CAN.items() if can.installs)
 SLOTS = {Kind.ONE_SLOT: ("1",), Kind.TWO_SLOTS: ("1", "2")}

@@ -245,7 +245,7 @@ class People:
 
     def _write(self, name: str, entry: Entry, record: Record) -> None:
         lease = replace(entry.lease, holder="", seq=entry.lease.seq + 1)
-        values: dict[str, object] = {"record": record, "lease": lease, "nonce": self.world.word()}
+        values: dict[str, object] = {"nonce": self.world.word(), "record": record, "lease": lease}
         if self.world.swarm.codec:
             values = document.encode(record, lease, self.world.word(), {})
         self.checks.vault.put(place_of(name), values, None, "person")
