@@ -99,10 +99,9 @@ def _blot(text: str, hits: list[int]) -> str:
     return "".join([*pieces, text[end:]])
 
 
-def _windows(form: str) -> Iterator[str]:
+def _windows(form: str) -> list[str]:
     last = len(form) - _WINDOW
-    for at in (*range(0, last, _STRIDE), last):
-        yield form[at : at + _WINDOW]
+    return [form[at : at + _WINDOW] for at in (*range(0, last, _STRIDE), last)]
 
 
 def _forms(value: str) -> set[str]:

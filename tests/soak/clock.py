@@ -11,10 +11,14 @@ class VirtualClock:
     """See `ports.Clock`. `seconds`: how far it has been moved."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self.move(0.0)
+
+    def move(self, seconds: float) -> None:
+        """So far from the beginning it is now."""
+        self.seconds, self._now = seconds, BEGIN + timedelta(seconds=seconds)
 
     def now(self) -> datetime:
-        return BEGIN + timedelta(seconds=self.seconds)
+        return self._now
 
     def monotonic(self) -> float:
         return 1000.0 + self.seconds

@@ -18,6 +18,11 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 MIB = 1 << 20
 
 
+def weight() -> int:
+    """The bytes of this process that are in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One weighing. `rss` in bytes; `objects`: those that Python's collector knows."""
@@ -47,10 +52,9 @@ class Meter:
     def weigh(self, hour: float) -> None:
         """Look at ourselves, after a full collection."""
         gc.collect()
-        rss = int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
         descriptors = len(list(Path("/proc/self/fd").iterdir()))
         objects = len(gc.get_objects()) - len(self.samples)  # our own weighings are no leak
-        self.samples.append(Sample(hour, rss, objects, descriptors, len(asyncio.all_tasks())))
+        self.samples.append(Sample(hour, weight(), objects, descriptors, len(asyncio.all_tasks())))
 
     def trend(self, what: str) -> Trend:
         """Of `rss` or `objects`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,13 +17,13 @@ import anyio.lowlevel
 from rotator.engine.sweep import sweep
 from rotator.engine.visit import Happened
 from rotator.ports import Transient
-from tests.soak.meter import MIB, Meter, Trend
+from tests.soak.meter import MIB, Meter, Trend, weight
 from tests.soak.scenarios import House, house
 
 HOUR = 3600.0
 HICCUP = 600.0  # seconds between two reads that Vault does not answer
 ALLOWED = 5 * MIB  # of growth in 24 hours, or in the whole of a shorter run
-NOISE = MIB // 2  # that an allocator may settle by within a run of less than a day
+NOISE = MIB // 2  # that an allocator may settle by, in the whole of a run
 FEWEST = 32  # weighings of a run, at least
 MOST = 200
 
@@ -80,10 +81,23 @@ async def soak(
             spoil()
             if number * every > warm_up:
                 meter.weigh(made.clock.seconds / HOUR)
+            if int(number * every) > int((number - 1) * every):
+                _follow(made, warm_up + hours, time.monotonic() - began)
         made.crew.stop()
         group.cancel_scope.cancel()
     made.consumers.close()
     return _judged(made, meter, time.monotonic() - began)
+
+
+def _follow(made: House, hours: float, seconds: float) -> None:
+    """A line for whoever watches a long run, each virtual hour at most."""
+    consumers = made.consumers
+    wrong = len(consumers.missed) + len(consumers.expired) + len(made.bugs)
+    sys.stderr.write(
+        f"{made.clock.seconds / HOUR:.1f} of {hours:g} h after {seconds:.0f} s: {consumers.published} publications,"
+        f" {weight() / MIB:.1f} MiB, {wrong} violations\n"
+    )
+    sys.stderr.flush()
 
 
 async def _pass(made: House, until: float) -> None:
@@ -97,12 +111,12 @@ async def _pass(made: House, until: float) -> None:
         following = math.ceil(max(due, clock.seconds + tick) / tick) * tick
         if following > until:
             break
-        clock.seconds = following
+        clock.move(following)
         if following >= hiccup:
             made.store.fail("read", Transient("Vault did not answer"))
-            hiccup += HICCUP
+            hiccup = following + HICCUP  # one that nobody met is not owed: a row of them is an outage
         crew.tick()
-    clock.seconds = until
+    clock.move(until)
 
 
 async def _rest(made: House) -> None:
@@ -133,8 +147,7 @@ def _judged(made: House, meter: Meter, seconds: float) -> Outcome:
     descriptors, tasks = meter.spread("descriptors"), meter.spread("tasks")
     wrong = [*made.consumers.missed, *made.consumers.expired, *made.bugs]
     days = (meter.samples[-1].hour - meter.samples[0].hour) / 24
-    growing = rss.low > 0 and (days > 0.9 or rss.slope * days > NOISE)
-    if rss.slope * min(1.0, days) > ALLOWED or growing:
+    if grows(rss, days):
         wrong.append(f"memory grows: {_trend(rss, MIB, 'MiB')}")
     if objects.low > 0:
         wrong.append(f"objects pile up: {_trend(objects, 1, 'objects')}")
@@ -148,6 +161,11 @@ def _judged(made: House, meter: Meter, seconds: float) -> Outcome:
         made.clock.seconds / HOUR, seconds, len(made.crew.credentials), consumers.published, consumers.worst,
         consumers.shortest, rss, objects, meter.samples[-1].rss, descriptors, tasks, tuple(wrong),
     )  # fmt: skip
+
+
+def grows(rss: Trend, days: float) -> bool:
+    """By too much in a day, or steadily: a page of 4 KiB now and then is steady, too, and no leak in any month."""
+    return rss.slope * min(1.0, days) > ALLOWED or (rss.low > 0 and rss.slope * days > NOISE)
 
 
 # --- mistakes that somebody could make ------------------------------------------------------------------------------

@@ -5,15 +5,22 @@ The command is run as it stands, in a process of its own: in this one every secr
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 
-from tests.soak.meter import trend
+from tests.soak.meter import MIB, PAGE, trend
+from tests.soak.run import HICCUP, HOUR, _pass, grows
+from tests.soak.scenarios import house
 
 
 def soak(*arguments: str) -> tuple[int, str]:
@@ -40,6 +47,12 @@ def test_a_short_soak_passes_without_a_late_value_an_expired_one_or_growth(argum
     assert int(publications[1]) >= SHORT[arguments], "an empty soak shows nothing"
 
 
+@pytest.mark.system
+def test_whoever_watches_a_long_soak_sees_each_virtual_hour() -> None:
+    _, said = soak("--scenario", "mixed", "--credentials", "4", "--warm-up", "0.5", "--hours", "2.5")
+    assert re.findall(r"^(\d)\.\d of 3 h after \d+ s: \d+ publications", said, re.MULTILINE) == ["1", "2", "3"]
+
+
 MISTAKES = {
     "leaks": ("--scenario assertions --credentials 5 --warm-up 0.2 --hours 0.5", "objects pile up"),
     "opens": ("--scenario assertions --credentials 1 --warm-up 0.1 --hours 0.5", "descriptors come and stay"),
@@ -54,6 +67,26 @@ def test_a_soak_with_a_mistake_in_it_fails(mistake: str) -> None:
     code, said = soak(*arguments.split(), "--plant", mistake)
     assert code == 1
     assert words in said
+
+
+@pytest.mark.anyio
+async def test_vault_hiccups_but_is_never_away_for_long_however_seldom_it_is_asked(tmp_path: Path) -> None:
+    made = house("yearly", 2, tmp_path, timedelta(hours=3))
+    at: list[float] = []
+    fail = made.store.fail
+
+    def noted(*how: Any) -> None:
+        at.append(made.clock.seconds)
+        fail(*how)
+
+    made.store.fail = noted  # type: ignore[method-assign]  # to hear when it hiccups
+    async with anyio.create_task_group() as group:
+        group.start_soon(made.crew.run)
+        made.crew.look_at(*made.crew.credentials)
+        await _pass(made, 24 * HOUR)
+        group.cancel_scope.cancel()
+    assert len(at) > 5
+    assert min(after - before for before, after in itertools.pairwise(at)) >= HICCUP
 
 
 def rising(hour: float) -> float:
@@ -74,3 +107,13 @@ def test_a_steady_rise_is_told_from_a_jump_and_from_noise(course: Callable[[floa
     hours = [hour / 2 for hour in range(48)]
     found = trend(hours, [course(hour) + chance.gauss(0, 300) for hour in hours])
     assert (found.low > 0) is grows
+
+
+@pytest.mark.parametrize(("step", "verdict"), [(PAGE, False), (MIB // 8, True)], ids=["a page", "128 KiB"])
+def test_a_page_a_day_is_what_an_allocator_does_and_an_eighth_of_a_mebibyte_a_day_is_a_leak(
+    step: int, verdict: bool
+) -> None:
+    hours = [each / 2 for each in range(14 * 48)]
+    found = trend(hours, [55 * MIB + step * (hour // 24) for hour in hours])
+    assert found.low > 0, "both are steady"
+    assert grows(found, 14.0) is verdict
