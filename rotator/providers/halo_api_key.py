@@ -80,10 +80,10 @@ class HaloApiKey(Slotted):
         """Put the key into its slot, unless it is there already. Raises Refused when somebody else's is."""
         if not self._api.allowed:
             raise NeedsPerson(words.put_back(self.slot_of(minted.token), "an API key"))
-        token, slot = minted.token, self.slot_of(minted.token)
+        token, slot, by = minted.token, self.slot_of(minted.token), self._api.deadline()
         before = await self.application(slot)
         if before.stamp(slot.field) == token.serial:
-            after = await self._api.change(before, {slot.field: minted.secret})
+            after = await self._api.change(before, {slot.field: minted.secret}, by)
         elif await self._is_ours(before, slot, minted.secret):
             after = before  # the answer of an earlier request was lost
         else:
@@ -113,11 +113,12 @@ class HaloApiKey(Slotted):
         """Write the slot over with a key that nobody knows, but only while it holds this one."""
         if not self._api.allowed:
             return Outcome.ALREADY
-        slot = self.slot_of(token)
+        slot, by = self.slot_of(token), self._api.deadline()
         record = await self.application(slot)
         if not self.holds(record, token):
             return Outcome.ALREADY
-        await self._api.change(record, {slot.field: await self._api.waste(record.id, slot.field) or new_value()})
+        waste = await self._api.waste(record.id, slot.field) or new_value()
+        await self._api.change(record, {slot.field: waste}, by)
         return Outcome.DONE
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any
 from uuid import UUID
 
@@ -77,16 +78,23 @@ class ApplicationApi:
             raise Refused(f"application {number} has another client id than the settings say: which one is meant?")
         return record
 
-    async def change(self, before: ApplicationRecord, wanted: Mapping[str, str | bool | Secret]) -> ApplicationRecord:
+    def deadline(self) -> float:
+        """By when a change must leave whose looks begin now, in monotonic seconds. Whoever was stopped on the way does
+        not go on: it may be another value's turn by then, and what an application shows would not tell."""
+        return self._site.clock.monotonic() + self._site.keys.deadline.total_seconds()
+
+    async def change(
+        self, before: ApplicationRecord, wanted: Mapping[str, str | bool | Secret], by: float
+    ) -> ApplicationRecord:
         """Change these properties only, look at what has become of it, and return that. Raises Refused, naming them,
-        when other properties have changed; they are put back as far as the server lets us."""
+        when other properties have changed; they are put back as far as the server lets us. `by`: see `deadline`."""
         whole, ours = self._whole(before, wanted)
         kept = {name: whole.document[name] for name in self._site.keys.resend if name in whole.document}
-        await self._post(before, {**kept, **wanted})
+        await self._post(before, {**kept, **wanted}, by)
         after = await self.get(before.id)
         gone = lost(whole, after, ours)
         if gone:
-            await self._post(after, gone)
+            await self._post(after, gone, by)
             still = lost(whole, await self.get(before.id), ours)
         del self._begun[before.id]
         if gone:
@@ -108,11 +116,11 @@ class ApplicationApi:
         self._begun[before.id] = (since, whole, ours)
         return whole, ours
 
-    async def _post(self, record: ApplicationRecord, wanted: Mapping[str, Any]) -> None:
+    async def _post(self, record: ApplicationRecord, wanted: Mapping[str, Any], by: float) -> None:
         """Halo's own form of an update: an array of objects, each with its id."""
         version = record.document.get("concurrencyToken")
         body = {"id": record.document["id"], **({"concurrencyToken": version} if version else {}), **wanted}
-        answer = await self._call("POST", _PATH, [body])
+        answer = await self._call("POST", _PATH, [body], by)
         if answer.status in (409, 412):
             raise Transient(f"application {record.id} was changed by somebody else at the same moment")
         if answer.status >= 400:
@@ -127,13 +135,13 @@ class ApplicationApi:
             raise Refused("manage_applications is off in the settings")
         return found
 
-    async def _call(self, method: str, path: str, json: object = None) -> Answer:
+    async def _call(self, method: str, path: str, json: object = None, by: float = inf) -> Answer:
         """A 401 may only mean that the access token was ended early: a fresh one decides."""
         kept, token = self._granted is not None, await self._token()
-        answer = await self._http.request(method, path, Bearer(token), json)
+        answer = await self._http.request(method, path, Bearer(token), json, by=by)
         if answer.status == 401 and kept:
             self._granted = None
-            answer = await self._http.request(method, path, Bearer(await self._token()), json)
+            answer = await self._http.request(method, path, Bearer(await self._token()), json, by=by)
         if answer.status == 401:
             self._granted = None
             raise MinterRefused(

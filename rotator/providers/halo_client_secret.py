@@ -28,7 +28,7 @@ class ClientSecret(ClientValue):
     async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
         """Make a secret; nobody hears of it yet. It never expires. Raises NeedsPerson where Halo has to make it."""
         if not self._api.allowed:
-            raise NeedsPerson(words.generate(self.choose(spared), "the client secret"))
+            raise NeedsPerson(words.generate(await self.choose(spared), "the client secret"))
         return await super().mint(name, expires_at, spared)
 
     async def new(self, spared: tuple[Token, ...]) -> Secret:
@@ -44,7 +44,7 @@ class ClientSecret(ClientValue):
         slot = self.slot_of(minted.token)
         if not self._api.allowed:
             raise NeedsPerson(words.put_back(slot, "the client secret"))
-        await self.put(slot, minted.secret)
+        await self.put(slot, minted.secret, self._api.deadline())
         return Token(minted.token.id, minted.token.name, "", self._site.clock.now())
 
     def holds(self, record: ApplicationRecord, token: Token) -> bool:

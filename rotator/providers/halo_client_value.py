@@ -24,17 +24,21 @@ _REFUSED = {"invalid_client", "unauthorized_client"}  # what a server says to a 
 class ClientValue(Slotted):
     """What a client proves itself with at the token endpoint: one slot in each application."""
 
-    def choose(self, spared: tuple[Token, ...]) -> Slot:
-        """The slot for the next value: the only one, or the one whose application nobody uses. Raises Refused."""
-        taken = {self.slot_of(each) for each in spared}
+    async def choose(self, spared: tuple[Token, ...]) -> Slot:
+        """The slot for the next value: the only one, or the one whose application nobody uses, or one whose application
+        shows that what had to live on is gone. Raises Refused."""
+        taken = {self.slot_of(each): each for each in spared}
         free = [each for each in self.slots if each not in taken]
         if free or len(self.slots) == 1:
             return free[-1] if free else self.slots[0]  # whoever began by hand began with the first: it comes last
+        for slot, token in taken.items():
+            if not self.holds(await self.application(slot), token):
+                return slot
         raise Refused("both applications hold a value that must live on: wait until the predecessor has been retired")
 
     async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
         """Make a value; nobody hears of it yet. It never expires."""
-        slot = self.choose(spared)
+        slot = await self.choose(spared)
         if self._api.allowed:
             await self.ready(slot)
         return await self.minted(slot, name, await self.new(spared))
@@ -43,7 +47,7 @@ class ClientValue(Slotted):
         self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...] = ()
     ) -> Minted:
         """Take a value that a person brings; where we may, it is put into its slot like one of our own."""
-        slot = self.choose(spared)
+        slot = await self.choose(spared)
         if self._api.allowed:
             await self.ready(slot)
         return await self.minted(slot, name, value)
@@ -54,11 +58,12 @@ class ClientValue(Slotted):
         if record.inactive and len(self.slots) == 1:
             raise Refused(f"application {record.id} is inactive: nobody could use the new value")
 
-    async def put(self, slot: Slot, value: str | Secret) -> ApplicationRecord:
-        """Put a value into the slot, and see to it that its application is active."""
+    async def put(self, slot: Slot, value: str | Secret, by: float) -> ApplicationRecord:
+        """Put a value into the slot by then, see `ApplicationApi.deadline`, and see to it that its application is
+        active."""
         record = await self.application(slot)
         active: dict[str, str | bool | Secret] = {"inactive": False} if record.inactive else {}
-        after = await self._api.change(record, {slot.field: value, **active})
+        after = await self._api.change(record, {slot.field: value, **active}, by)
         if after.inactive:
             raise Refused(f"application {after.id} stays inactive, whatever we ask of it")
         return after
@@ -68,14 +73,14 @@ class ClientValue(Slotted):
         and the value written over; but never the only active one."""
         if len(self.slots) == 1 or not self._api.allowed:
             return Outcome.ALREADY
-        slot = self.slot_of(token)
+        slot, by = self.slot_of(token), self._api.deadline()
         record = await self.application(slot)
         if record.inactive or not self.holds(record, token):
             return Outcome.ALREADY
         other = await self.application(next(each for each in self.slots if each != slot))
         if other.inactive:
             raise Refused(f"application {record.id} is the only active one: it is not switched off")
-        await self._api.change(record, {slot.field: await self.discard(), "inactive": True})
+        await self._api.change(record, {slot.field: await self.discard(), "inactive": True}, by)
         return Outcome.DONE
 
     @abstractmethod

@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -206,10 +206,28 @@ def _api_key(world: World, name: str, document: Document, heard: Heard) -> list[
 
 
 def _blue_green(world: World, name: str, document: Document, heard: Heard) -> list[str]:
-    apart = [_application(world, name + ending) for ending in kind_of(world, name).applications]
-    active = [each["clientId"] for each in apart if not each["inactive"]]
-    wrong = [] if active == [document["client_id"]] else [f"active are {active}, published is {document['client_id']}"]
-    return wrong + _others_are_refused(world, name, document, heard)
+    apart = [name + ending for ending in kind_of(world, name).applications]
+    shown = [(each, _application(world, each)) for each in apart]
+    active = {found["clientId"]: _as_it_was(world, each) for each, found in shown if not found["inactive"]}
+    return taking_turns(document, active) + _others_are_refused(world, name, document, heard)
+
+
+def taking_turns(document: Document, active: Mapping[str, bool]) -> list[str]:
+    """One application is active, and it is the published one's. `active`, by client id: whether it holds what it held
+    before the first rotation. Such a value is not the rotator's to end, until it needs the place for its second one."""
+    ours = [client for client, as_it_was in active.items() if not as_it_was]
+    if ours == [document["client_id"]]:
+        return []
+    return [f"active are {ours}, published is {document['client_id']} of rotation {document['rotation']}"]
+
+
+def _as_it_was(world: World, name: str) -> bool:
+    """Whether an application still takes the secret that it was set up with."""
+    desk = _desk(world)
+    wire = Wire(desk.url)
+    status = ask(wire, grants(desk.clients[name], desk.secrets[name].reveal()))[0]
+    wire.close()
+    return status == 200
 
 
 def _only_key(world: World, name: str, document: Document, heard: Heard) -> list[str]:

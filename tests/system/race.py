@@ -24,6 +24,7 @@ from rotator.sandbox.world import World
 from tests.system.daemon import Daemon, until
 from tests.system.ear import Ear
 from tests.system.kinds import KINDS, Heard
+from tests.system.nursery import Nursery
 from tests.system.prober import Prober
 from tests.system.proxy import Proxy
 from tests.system.quick import LEASE, TAKEN_OVER, quick
@@ -34,6 +35,7 @@ CONVERGENCE = LEASE + 60  # seconds
 KIND_OF = {f"race-{number}": "halo-pat" for number in range(1, 7)} | {
     "race-token": "oauth-token",
     "race-key": "halo-api-key",
+    "race-two": "halo-client-secret-two",
 }
 NAMES = tuple(KIND_OF)
 SKEWS = (0.0, 20.0, -20.0, 5.0, -5.0, 12.0)  # seconds that each daemon's clock is ahead
@@ -48,6 +50,7 @@ class Race:
     paths: list[Path]
     shell_path: Path
     random: random.Random
+    nursery: Nursery
     heard: Heard = field(default_factory=Heard)
     daemons: list[Daemon] = field(default_factory=list)
     running: dict[Path, Daemon] = field(default_factory=dict)
@@ -57,7 +60,7 @@ class Race:
 
     def start(self, path: Path) -> None:
         """Let a daemon run on these settings."""
-        self.running[path] = Daemon(path, SKEWS[self.paths.index(path) % len(SKEWS)])
+        self.running[path] = Daemon(path, SKEWS[self.paths.index(path) % len(SKEWS)], self.nursery)
         self.daemons.append(self.running[path])
 
     def strike(self) -> None:
@@ -151,7 +154,8 @@ def race(seconds: float, daemons: int = 2, shells: int = 1, seed: int = 1) -> Ou
         proxies = {**ears, "halo": Proxy("halo", world.halo.url, trouble.judge)}
         urls = {edge: stack.enter_context(proxy).url for edge, proxy in proxies.items()}
         paths = [settings(world, f"daemon-{number}", **urls) for number in range(daemons)]
-        work = Race(world, trouble, paths, settings(world, "shell", **urls), random.Random(seed), heard)
+        nursery, shell = stack.enter_context(Nursery()), settings(world, "shell", **urls)
+        work = Race(world, trouble, paths, shell, random.Random(seed), nursery, heard)
         stack.callback(_end, work)
         for path in paths:
             work.start(path)
@@ -202,9 +206,16 @@ def _converge(work: Race) -> float:
 
 
 def _once_more(work: Race) -> list[str]:
-    """Nothing is held, paused or forgotten: each name can be rotated, and its predecessor retired."""
-    last = work.running[work.paths[0]].ask(everything=True, patient=True, within=CONVERGENCE)[-1]
-    return [str(each) for each in last["verdicts"] if each["exit"] != 0]
+    """Nothing is held, paused or forgotten: each name can be rotated, and its predecessor retired. One that is in the
+    grace of a rotation by schedule says so, and is asked again."""
+    names, end = NAMES, time.monotonic() + CONVERGENCE
+    while True:
+        last = work.running[work.paths[0]].ask(*names, patient=True, within=CONVERGENCE)[-1]
+        wrong = [each for each in last["verdicts"] if each["exit"] != 0]
+        names = tuple(each["credential"] for each in wrong if each["answer"] == "in_grace")
+        if len(names) < len(wrong) or not names or time.monotonic() > end:
+            return [str(each) for each in wrong]
+        time.sleep(1)
 
 
 def _unrest(work: Race, name: str) -> list[str]:

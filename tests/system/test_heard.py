@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from tests.system.kill_anywhere import Crash, Outcome, at_effects, everywhere, late, percentiles
-from tests.system.kinds import KINDS, Heard
+from tests.system.daemon import Daemon
+from tests.system.kill_anywhere import at_effects, everywhere, late, leaks
+from tests.system.kinds import KINDS, Heard, taking_turns
+from tests.system.outcome import Crash, Outcome, percentiles
 from tests.system.proxy import Call, Side
 
 CALLS = (
@@ -36,6 +39,23 @@ def test_a_form_tells_no_application_anything() -> None:
     assert not heard.told
 
 
+@pytest.mark.parametrize(
+    ("active", "fine"),
+    [
+        ({"spare": False}, True),
+        ({"crm": True, "spare": False}, True),  # after the first rotation: its value is a person's
+        ({"crm": False, "spare": False}, False),
+        ({"crm": False}, False),
+        ({"crm": True}, False),
+        ({}, False),
+    ],
+)
+def test_of_two_applications_that_take_turns_only_a_value_from_before_us_may_live_beside_the_published_one(
+    active: dict[str, bool], fine: bool
+) -> None:
+    assert (taking_turns({"client_id": "spare", "rotation": "1"}, active) == []) is fine
+
+
 def test_the_short_form_strikes_after_each_write_but_the_journals() -> None:
     assert at_effects(CALLS) == [(number, Side.AFTER) for number in (4, 5, 6)]
     assert len(everywhere(CALLS)) == 2 * len(CALLS)
@@ -52,6 +72,16 @@ def test_an_outcome_tells_of_every_kind_and_of_the_time_in_which_consumers_were_
     assert "1 came too late" in text
     assert "p50 14000.0" in text
     assert percentiles(()) == "none seen"
+
+
+@pytest.mark.parametrize("value", ["canary-" + "0123456789abcdef" * 4, "canary-line-of-a-key-0123456789\n" * 4])
+def test_a_piece_of_a_value_in_a_log_is_found_and_so_is_a_bug(tmp_path: Path, value: str) -> None:
+    daemon = object.__new__(Daemon)  # one that never ran
+    daemon.log = tmp_path / "daemon-1.log"
+    daemon.log.write_text(json.dumps({"event": "token.minted", "name": "a-r1"}))
+    assert leaks([daemon], [value]) == []
+    daemon.log.write_text(json.dumps({"event": "visit.failed", "said": f"of {value[8:]}"}))
+    assert set(leaks([daemon], [value])) == {"daemon-1.log holds a secret", "daemon-1.log tells of a bug"}
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
