@@ -55,9 +55,7 @@ class Keychain:
         known = self._known.get(ref)
         if known and self._clock.monotonic() - known[0] < _LIFE:
             return known[1]
-        secret = (await self._kv.read(place_of(ref, self._settings()), strong=True)).secret(ref.key)
-        if secret is None:
-            raise MinterRefused(f"{ref} holds nothing")
+        secret = _trimmed(ref, (await self._kv.read(place_of(ref, self._settings()), strong=True)).text(ref.key))
         self._known[ref] = (self._clock.monotonic(), secret)
         return secret
 
@@ -77,6 +75,16 @@ class Keychain:
     def forget(self) -> None:
         """Read every secret anew."""
         self._known.clear()
+
+
+def _trimmed(ref: SecretRef, text: str) -> Secret:
+    """Without closing line ends: `bao kv put PLACE KEY=@FILE` keeps those of the file. Raises MinterRefused."""
+    value = text.rstrip("\r\n")
+    if not value:
+        raise MinterRefused(f"{ref} holds nothing")
+    if not value.startswith("-----BEGIN ") and any(char < " " or char == "\x7f" for char in value):
+        raise MinterRefused(f"{ref} holds several lines or control characters, and is no PEM block")
+    return Secret(value)
 
 
 async def identity(target: Target, fetch: Callable[[SecretRef], Awaitable[Secret]]) -> Auth:

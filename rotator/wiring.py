@@ -38,10 +38,10 @@ def vault_login(settings: Settings) -> login.Login:
     return _LOGINS[auth.method.value](settings)
 
 
-def local_secret(ref: SecretRef) -> Secret:
+def local_secret(ref: SecretRef, *, blanks: bool = True) -> Secret:
     """A secret kept in a file or by systemd. Raises StoreRefused naming the place."""
     try:
-        return read_secret(ref, voice.advise)
+        return read_secret(ref, voice.advise, blanks=blanks)
     except SecretUnreadableError as fault:
         raise StoreRefused(str(fault)) from None
 
@@ -49,7 +49,7 @@ def local_secret(ref: SecretRef) -> Secret:
 def _source(ref: SecretRef | None) -> login.Source:
     if ref is None:
         raise StoreRefused("the Vault login lacks a secret reference")
-    return partial(local_secret, ref)
+    return partial(local_secret, ref, blanks=False)
 
 
 _LOGINS: Mapping[str, Callable[[Settings], login.Login]] = {

@@ -16,6 +16,7 @@ from rotator.providers.signing import public_key
 
 _SHOWN_SECRETS = frozenset({"clientSecret", "new_apikey1", "new_apikey2"})
 _MOVING = frozenset({"concurrencyToken", "tokens", "authorizations", "_warning"}) | _SHOWN_SECRETS
+_LAST = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +95,14 @@ def read(document: Any) -> ApplicationRecord:
 
 
 def moment(told: Any) -> datetime | None:
-    """A date as .NET writes it; one without a zone is UTC. Year 1 is .NET's word for none."""
+    """A date as .NET writes it; one without a zone is UTC. Year 1 is .NET's word for none, year 9999 for never: it is
+    drawn nearer, so that it can be reckoned with."""
     try:
         found = datetime.fromisoformat(told)
     except (TypeError, ValueError):
         return None
     found = found if found.tzinfo else found.replace(tzinfo=UTC)
-    return found if found.year > 1 else None
+    return min(found, _LAST) if found.year > 1 else None
 
 
 def lost(before: ApplicationRecord, after: ApplicationRecord, wanted: Mapping[str, Any]) -> dict[str, Any]:

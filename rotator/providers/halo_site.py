@@ -25,6 +25,7 @@ RACES = 5  # how often a change is tried that loses to a concurrent write; every
 _LIST_CAP = 32 * MIB  # 10,000 records were 4.1 MB on 2.26.0
 _PERMISSIONS = "/apis/api.console.halo.run/v1alpha1/users/-/permissions"
 GATE = "since 2.26.0 the account may need a verified e-mail address; before 2.17 the api_group is another"
+_PROBLEM = "application/problem+json"
 _EVERYBODY = {"anonymous", "authenticated"}
 
 
@@ -58,10 +59,15 @@ class HaloSite:
         await self._http.aclose()
 
     async def call(self, method: str, path: str, auth: Auth | None, json: object = None, cap: int = MIB) -> Answer:
-        """One call. Raises Transient for a refusal that is neither problem document nor challenge: not Halo's own."""
+        """One call. Raises Transient for a refusal that is neither problem document nor challenge: not Halo's own.
+
+        Of its tokens, Halo 2.19.3 to 2.26.0 refuses in problem documents by name (RFC 9457); a gateway's 404 in JSON of
+        its own says nothing about them. Probes may ask a plugin, which has its own ways.
+        """
         answer = await self._http.request(method, path, auth, json, cap)
         no_password = answer.status == 401 and isinstance(auth, Basic)  # to a script, this comes without a challenge
-        if answer.status >= 400 and not (answer.is_json or answer.challenge in ("bearer", "formlogin") or no_password):
+        problem = answer.media_type == _PROBLEM if path.startswith(self._path) else answer.is_json
+        if answer.status >= 400 and not (problem or answer.challenge in ("bearer", "formlogin") or no_password):
             raise Transient(f"{answer.status} from something in front of Halo, not from Halo itself")
         return answer
 

@@ -13,7 +13,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from math import ceil
+from math import ceil, inf
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -31,7 +31,7 @@ from rotator.providers.oauth_error import error_word
 from rotator.providers.sockets import closing
 from rotator.rotation.secret import Secret
 
-__all__ = ["MIB", "Answer", "Broken", "Http", "Redirected", "Unsendable", "segment", "tls_context"]
+__all__ = ["MIB", "Answer", "Broken", "Http", "Redirected", "Unsendable", "forget_where", "segment", "tls_context"]
 
 MIB = 1024 * 1024
 _MOST_VALUES = 1_000_000  # of one answer: an empty list is two bytes on the wire and sixty in memory
@@ -68,10 +68,14 @@ class Answer:
     error: str = ""
 
     @property
+    def media_type(self) -> str:
+        """What the answer calls itself, in lower case and without parameters, or nothing."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
     def is_json(self) -> bool:
         """Whether the answer calls itself JSON; problem documents do."""
-        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-        return kind == "application/json" or kind.endswith("+json")
+        return self.media_type == "application/json" or self.media_type.endswith("+json")
 
     @property
     def challenge(self) -> str:
@@ -107,7 +111,7 @@ class Http:
             headers=_HEADERS,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
-            event_hooks={"response": [_forget_where]},
+            event_hooks={"response": [forget_where]},
             trust_env=False,
             timeout=httpx.Timeout(connect=phase, read=phase, write=phase, pool=phase),
             transport=transport or closing(httpx.AsyncHTTPTransport(verify=verify, limits=_LIMITS, trust_env=False)),
@@ -136,12 +140,13 @@ class Http:
         json: object = None,
         cap: int = MIB,
         form: Mapping[str, str | Secret] | None = None,
+        by: float = inf,
     ) -> Answer:
         """One call with a JSON body, a form or nothing, answered 2xx with JSON or nothing, or 4xx.
 
         Raises Transient when the outcome is unknown (network, time, 429, 5xx, an answer cut off), Refused when
         something that is not the target's API answered (a redirect, a page), Unsendable for a secret that fits no
-        header. `cap`: the longest answer that is read, in bytes.
+        header. `cap`: the longest answer that is read, in bytes. `by`: later, in monotonic seconds, it does not leave.
         """
         headers = dict([header(auth)]) if auth else {}
         body = {name: revealed(value) for name, value in form.items()} if form else None
@@ -149,6 +154,8 @@ class Http:
         async with self._turnstile.turn():
             if self._client.is_closed:
                 raise Transient(f"{method} to {self._where} not sent: this target has been closed")
+            if self._clock.monotonic() > by:
+                raise Transient(f"{method} to {self._where} not sent: too late, others may have gone on since")
             try:
                 with anyio.fail_after(self._deadline):
                     return await self._exchange(request, cap)
@@ -210,7 +217,7 @@ def tls_context(ca_file: str | None) -> ssl.SSLContext:
     return context
 
 
-async def _forget_where(response: httpx.Response) -> None:
+async def forget_where(response: httpx.Response) -> None:
     """httpx prepares the next request even when told not to follow, and stumbles over addresses that are none."""
     response.headers.pop("location", None)
 

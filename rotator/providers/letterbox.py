@@ -14,7 +14,8 @@ import anyio
 import httpx
 
 from rotator.ports import Transient
-from rotator.providers.http import tls_context
+from rotator.providers.http import forget_where, tls_context
+from rotator.providers.sockets import closing
 
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "rotator"}
 
@@ -28,10 +29,10 @@ class Letterbox:
             headers=_HEADERS,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
+            event_hooks={"response": [forget_where]},
             trust_env=False,
-            verify=tls_context(ca_file),
             timeout=None,  # noqa: S113 (`send` limits the whole call)
-            transport=transport,
+            transport=transport or closing(httpx.AsyncHTTPTransport(verify=tls_context(ca_file), trust_env=False)),
         )
 
     async def aclose(self) -> None:

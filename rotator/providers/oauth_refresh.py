@@ -45,7 +45,7 @@ class RefreshedToken(AccessToken):
     async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
         """Exchange the present refresh token. Raises NeedsPerson when there is none that the server takes."""
         document = await self._shelf.read()
-        present = document.secret(self._ref.key)
+        present = self._present(document)
         if present is None:
             raise NeedsPerson(self._remedy("there is no refresh token"))
         if document.text(_REFUSED) == str(document.version):
@@ -91,7 +91,7 @@ class RefreshedToken(AccessToken):
     async def _hand_over(self, fresh: Secret, spent: Secret) -> None:
         for _ in range(_TRIES):
             document = await self._shelf.read()
-            present = document.secret(self._ref.key)
+            present = self._present(document)
             if present is None or not present.matches(spent):
                 return  # ours is there already, or somebody has authorised anew
             values = {name: value for name, value in (document.values or {}).items() if name != _REFUSED}
@@ -101,6 +101,11 @@ class RefreshedToken(AccessToken):
                 continue
             return
         raise Transient(f"{self._shelf} is written by others all the time")
+
+    def _present(self, document: Document) -> Secret | None:
+        """Without closing line ends: a person may have written it from a file."""
+        text = document.text(self._ref.key).rstrip("\r\n")
+        return Secret(text) if text else None
 
     def _remedy(self, trouble: str) -> str:
         scopes = " ".join(self._options.scopes)

@@ -64,11 +64,11 @@ _READ: Mapping[Source, Callable[[object], SecretRef]] = {
 }
 
 
-def read_secret(ref: SecretRef, warn: Callable[[str], None] = lambda text: None) -> Secret:
+def read_secret(ref: SecretRef, warn: Callable[[str], None] = lambda text: None, *, blanks: bool = True) -> Secret:
     """The secret a file or systemd credential holds, without its closing line ends.
 
     `warn` is told when others may read the file. Raises SecretUnreadableError: absent, too large, empty, or not text
-    that can travel in a header (printable ASCII; a PEM block may have lines).
+    that can travel in a header (printable ASCII; a PEM block may have lines; `blanks`: a password may have some).
     """
     path = _path(ref)
     try:
@@ -81,7 +81,10 @@ def read_secret(ref: SecretRef, warn: Callable[[str], None] = lambda text: None)
     # systemd serves its credentials from a directory of their own, whatever the bits of the file say.
     if ref.source is Source.FILE and stat.S_IMODE(status.st_mode) & 0o077:
         warn(f"{ref} may be read by others than its owner; chmod 0400 it")
-    return Secret(_clean(ref, content))
+    value = _clean(ref, content)
+    if " " in value and not blanks:
+        raise SecretUnreadableError(f"{ref} holds a blank, which no token has: is it all that the file should hold?")
+    return Secret(value)
 
 
 def _path(ref: SecretRef) -> Path:

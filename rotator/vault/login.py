@@ -13,7 +13,7 @@ from typing import Any
 
 from rotator.ports import Fault, Refused, StoreRefused
 from rotator.rotation.secret import Secret
-from rotator.vault.adapter import Answer
+from rotator.vault.adapter import Answer, Denied
 
 _TOKEN = re.compile(r"[!-~]+")
 Source = Callable[[], Secret]
@@ -59,8 +59,10 @@ class Login:
     def _asked(self, client: Any) -> Grant:
         try:
             return self.ask(client)
-        except StoreRefused:
+        except Denied:
             raise StoreRefused(f"Vault refuses our {self.method} login (403)") from None
+        except StoreRefused as fault:  # not Vault's words: the source's, which names its place
+            raise StoreRefused(f"no {self.method} login: {fault.reason}") from None
         except Refused as fault:
             raise StoreRefused(f"Vault refuses our {self.method} login: {fault.reason}") from None
         except Fault:

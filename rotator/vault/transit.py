@@ -11,6 +11,7 @@ as a server in trouble would: so a version is looked up before it is asked to si
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Mapping
 
@@ -36,6 +37,8 @@ class TransitKey:
         answer = await self._read()
         newest = str(self._section(answer).get("latest_version", ""))
         pem = answer.section("data", "keys", newest).get("public_key")
+        if isinstance(pem, str) and not pem.isascii():
+            raise Transient(f"what Vault answers of Transit key {self} is not in Transit's form")
         if not isinstance(pem, str) or not pem:
             raise Refused(f"Transit key {self} has no public key: make it rsa-3072, rsa-2048 or ecdsa-p256")
         return pem
@@ -54,11 +57,14 @@ class TransitKey:
                 mount_point=self._mount,
             )
         )
-        signature = str(self._section(answer).get("signature", "")).rpartition(":")[2]
+        text = str(self._section(answer).get("signature", "")).rpartition(":")[2]
         try:
-            return urlsafe_b64decode(signature + "=" * (-len(signature) % 4))
+            signature = urlsafe_b64decode(text + "=" * (-len(text) % 4))
         except ValueError:
-            raise Transient(f"Transit key {self} gave no readable signature") from None
+            signature = b""
+        if not signature:
+            raise Transient(f"Transit key {self} gave no readable signature")
+        return signature
 
     # versions
 
@@ -77,11 +83,18 @@ class TransitKey:
             raise Refused(f"Transit key {self} is not of the type {sort}, which the settings ask for")
 
     async def versions(self) -> dict[int, str]:
-        """The public keys of the versions that can sign, by number; none where there is no such key."""
+        """The public keys of the versions that can sign, by number; none where there is no such key.
+
+        Raises Transient for an answer that is not Transit's: that a version is not shown may end a credential.
+        """
         answer = await self._read()
+        if answer.status == 404:
+            return {}
         shown, least = answer.section("data", "keys"), answer.section("data").get("min_encryption_version")
+        if not shown or not all(map(_is_version, shown.items())):
+            raise Transient(f"what Vault answers of Transit key {self} is not in Transit's form")
         least = least if isinstance(least, int) else 0
-        return {int(number): pem for number, pem in _pems(shown) if number.isdecimal() and int(number) >= least}
+        return {int(number): pem for number, pem in _pems(shown) if int(number) >= least}
 
     async def rotate(self) -> None:
         """Make a version more. Without an answer it may have been made, and then `versions` shows it."""
@@ -138,6 +151,13 @@ class TransitVersion:
     async def sign(self, algorithm: str, message: bytes) -> bytes:
         """See `TransitKey.sign`."""
         return await self._key.sign(algorithm, message, self._number)
+
+
+def _is_version(each: tuple[str, object]) -> bool:
+    """Numbered, and a time (of a key without a public half) or an object whose public key is plain text."""
+    number, told = each
+    text = told.get("public_key", "") if isinstance(told, Mapping) else ""
+    return isinstance(text, str) and text.isascii() and re.fullmatch("[0-9]{1,9}", number) is not None
 
 
 def _pems(shown: Mapping[str, object]) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from tests.hostile.wire import Asked, Authority, Reply, Upstream, reset
 
 MIB = 1 << 20
 PAGE = b"<html><body>Please sign in</body></html>"
+NO_ROUTE = b'{"message":"no Route matched with those values"}'
 FOREVER = 10_000_000
 HTML = {"Content-Type": "text/html; charset=utf-8"}
 
@@ -56,6 +57,7 @@ class Behaviour:
     spoils: bool = True
     heavy: bool = False
     honest: bool = False  # the positive control: everything must succeed
+    posing: bool = False  # a 401, or dates made up: only some targets have a form by which their own word is known
     shake: Shake | None = None  # what happens to TLS before any request
 
 
@@ -77,6 +79,7 @@ def answer(
     spoils: bool = True,
     heavy: bool = False,
     ends: bool = False,
+    posing: bool = False,
 ) -> None:
     """A behaviour that is an answer made from the honest one. `ends`: and then the connection is closed."""
 
@@ -86,7 +89,7 @@ def answer(
         if ends:
             raise Over
 
-    BEHAVIOURS[name] = Behaviour(act, spoils, heavy)
+    BEHAVIOURS[name] = Behaviour(act, spoils, heavy, posing=posing)
 
 
 # --- nothing, or not to the end ---------------------------------------------------------------------------------------
@@ -193,10 +196,15 @@ async def _(case: Case) -> None:
 # --- HTTP that is none ------------------------------------------------------------------------------------------------
 
 BEHAVIOURS["honest"] = Behaviour(lambda case: _honestly(case), spoils=False, honest=True)
-answer("a length that is too long", lambda it: it.head(Content_Length=str(len(it.body) + 5)) + it.body, ends=True)
+answer(
+    "a length that is too long",
+    lambda it: it.head(Content_Length=str(len(it.body) + 5)) + it.body,
+    spoils=False,  # all that there is has come
+    ends=True,
+)
 answer("a length that is too short", lambda it: it.head(Content_Length=str(len(it.body) // 2)) + it.body, ends=True)
 answer("a negative length", lambda it: it.head(Content_Length="-5") + it.body, spoils=False, ends=True)
-answer("a length in words", lambda it: it.head(Content_Length="many") + it.body, ends=True)
+answer("a length in words", lambda it: it.head(Content_Length="many") + it.body, spoils=False, ends=True)
 answer(
     "two lengths",
     lambda it: it.head().replace(b"\r\n\r\n", b"\r\nContent-Length: 1\r\n\r\n") + it.body,
@@ -219,7 +227,12 @@ answer(
     "a bare line feed in a header", lambda it: it.head(X_Odd="a\nHTTP/1.1 200 OK") + it.body, spoils=False, ends=True
 )
 answer("a header of one MiB", lambda it: it.head(X_Odd="a" * MIB) + it.body, heavy=True, ends=True)
-answer("thousands of headers", lambda it: it.head(**{f"X-{n}": "y" for n in range(9000)}) + it.body, ends=True)
+answer(
+    "thousands of headers",
+    lambda it: it.head(**{f"X-{n}": "y" for n in range(9000)}) + it.body,
+    spoils=False,  # some read 100 KB of them
+    ends=True,
+)
 answer("status 000", lambda it: b"HTTP/1.1 000 Zero\r\nContent-Length: 0\r\n\r\n", ends=True)
 answer("status 999", lambda it: Reply(999, it.body))
 answer("switching protocols", lambda it: b"HTTP/1.1 101 Odd\r\nUpgrade: odd\r\nConnection: upgrade\r\n\r\n", ends=True)
@@ -230,11 +243,22 @@ answer("a second answer behind the first", lambda it: it.raw + Reply(200, b'{"da
 
 answer("a page", lambda it: Reply(200, PAGE, HTML))
 answer("a page called JSON", lambda it: Reply(200, PAGE))
-answer("a page with 401", lambda it: Reply(401, PAGE, HTML))
-answer("a page with 401 and a challenge", lambda it: Reply(401, PAGE, HTML | {"WWW-Authenticate": "Negotiate"}))
+answer("a page with 401", lambda it: Reply(401, PAGE, HTML), posing=True)
+answer(
+    "a page with 401 and a challenge",
+    lambda it: Reply(401, PAGE, HTML | {"WWW-Authenticate": "Negotiate"}),
+    posing=True,
+)
 answer("a page with 403", lambda it: Reply(403, PAGE, HTML))
 answer("a page with 404", lambda it: Reply(404, PAGE, HTML))
-answer("a gateway's 404", lambda it: Reply(404, b'{"message":"no Route matched with those values"}'))
+answer("a gateway's 404", lambda it: Reply(404, NO_ROUTE))
+
+
+@deed("a gateway's 404, and no effect")
+async def _(case: Case) -> None:
+    await case.say(Reply(404, NO_ROUTE).raw)
+
+
 answer("a gateway's 400", lambda it: Reply(400, b'{"message":"bad"}'))
 answer("500", lambda it: Reply(500, PAGE, HTML))
 answer("502", lambda it: Reply(502, PAGE, HTML))
@@ -318,7 +342,7 @@ answer("folders without end", lambda it: it.saying({"data": {"keys": ["deeper/"]
 answer("JSON cut off", lambda it: replace(it, status=200, body=it.body[:-1] if it.body else b"{"))
 answer("two documents", lambda it: replace(it, status=200, body=(it.body or b"{}") * 2))
 answer("other types", lambda it: it.saying(bent(it.document, other_type)))
-answer("numbers and dates beyond the end", lambda it: it.saying(bent(it.document, extreme)), spoils=False)
+answer("numbers and dates beyond the end", lambda it: it.saying(bent(it.document, extreme)), spoils=False, posing=True)
 answer(
     "half a character",
     lambda it: it.saying(bent(it.document, lambda v: "\ud800" if isinstance(v, str) else v)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import select
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -11,19 +11,22 @@ from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from tests.hostile.behaviours import Behaviour, Case, Over
-from tests.hostile.wire import GONE, Authority, Upstream, read_request
+from tests.hostile.wire import GONE, Asked, Authority, Upstream, read_request
 
 
 class Hostile:
-    """One address in front of an honest `upstream`. `armed` False: it only passes on."""
+    """One address in front of an honest `upstream`. `armed` False: it only passes on; so it does with what it `spares`,
+    for call sites that come after others."""
 
     def __init__(self, behaviour: Behaviour, authority: Authority) -> None:
         self.upstream: Upstream | None = None
         self.url = ""
         self.armed = False
+        self.spares: Callable[[Asked], bool] = lambda asked: False
         self.requests = 0
         self.open = 0
         self.tls = behaviour.shake is not None
+        self.posing = behaviour.posing
         self._behaviour = behaviour
         self.authority = authority
 
@@ -67,7 +70,7 @@ class Hostile:
             asked = await read_request(buffered)
             self.requests += 1
             case = Case(link, asked, self.upstream)
-            if self.armed:
+            if self.armed and not self.spares(asked):
                 await self._behaviour.deed(case)
             else:
                 await case.say((await case.honest()).raw)

@@ -30,7 +30,7 @@ class Site(Generic[Cell]):
     proof: bool = False
     calls: int = 1
     patience: float = 0.0
-    memory: int = 64  # MiB by which the process may grow meanwhile
+    memory: int = 96  # MiB by which the process may grow meanwhile; the bad server's own two copies are 62 of them
 
     @property
     def bound(self) -> float:
@@ -41,6 +41,8 @@ class Site(Generic[Cell]):
         """What is wrong with a result, or nothing."""
         if isinstance(got, Unknown):
             return f"honest, and yet: {got.reason}" if honest else ""
+        if self.proof and honest and isinstance(got, Rejected):
+            return f"honest, and yet: {got.reason}"
         if self.proof and spoilt and not isinstance(got, Rejected):
             return f"garbage was taken for a proof: {type(got).__name__}"
         return "" if self.fair(cell, got) else f"against the truth: {got!r:.80}"

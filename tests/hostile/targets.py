@@ -21,7 +21,6 @@ from tests.hostile.wire import forwarded_to
 from tests.providers import desk, halo
 
 STEM = "rotator-lab1-blog-c0ffee"
-PROBE = "/apis/uc.api.content.halo.run/v1alpha1/posts"
 LISTING = 160  # MiB: a listing may have 32, and is held twice for a moment
 SHORT: dict[str, Any] = {"timeout": timedelta(seconds=DEADLINE), "deadline": timedelta(seconds=DEADLINE)}
 
@@ -73,9 +72,9 @@ def _gone(cell: HaloCell, _: object) -> bool:
 
 
 def _pruned(cell: HaloCell, got: int) -> bool:
-    return got == 1 and all(
-        record.deleted_at for record in cell.world.halo.model.records.all() if record.name == cell.ended.id
-    )
+    """As many are gone as it says: none, where Halo calls them young."""
+    old = [record for record in cell.world.halo.model.records.all() if record.name == cell.ended.id]
+    return got == sum(record.deleted_at is not None for record in old) and cell.lives()
 
 
 HALO: dict[str, Site[HaloCell]] = {
@@ -117,10 +116,16 @@ HALO: dict[str, Site[HaloCell]] = {
 
 @dataclass
 class DeskCell:
-    """A service desk that we reach through the bad server, and what an honest exchange gave."""
+    """A service desk that we reach through the bad server."""
 
     world: desk.Desk
     site: OAuthSite
+
+
+@dataclass
+class UsedDeskCell(DeskCell):
+    """One that has exchanged before, honestly, and what that gave."""
+
     assertion: Minted
     access: Minted
 
@@ -132,28 +137,35 @@ PROBED: dict[str, Any] = {}  # the kinds have a probe of their own
 
 
 @asynccontextmanager
-async def on_desk(hostile: Hostile, ca_file: str) -> AsyncIterator[DeskCell]:
+async def through_bad_company(hostile: Hostile, world: desk.Desk, ca_file: str) -> AsyncIterator[OAuthSite]:
+    """The desk's site once more; from now on the bad server is bad."""
+    hostile.upstream = forwarded_to(world.itsm.url)
+    target = OAuthTargetKeys(url=hostile.url, audience=world.site.keys.aud, tenant="acme", ca_file=ca_file, **SHORT)
+    site = OAuthSite(Http("desk", target, world.clock), target, world.keys, world.clock)
+    hostile.armed = True
+    try:
+        yield site
+    finally:
+        await site.aclose()
+
+
+@asynccontextmanager
+async def on_desk(hostile: Hostile, ca_file: str) -> AsyncIterator[UsedDeskCell]:
     clock = HandClock()
     async with desk.running("keycloak", clock, ca_file=ca_file) as world:
         end = clock.now() + timedelta(minutes=5)
         assertion = await world.bound().mint("a-r1-a1", end)
         access = await world.bound("oauth-token").mint("a-r1-a1", end)
-        hostile.upstream = forwarded_to(world.itsm.url)
-        target = OAuthTargetKeys(url=hostile.url, audience=world.site.keys.aud, tenant="acme", ca_file=ca_file, **SHORT)
-        site = OAuthSite(Http("desk", target, clock), target, world.keys, clock)
-        hostile.armed = True
-        try:
-            yield DeskCell(world, site, assertion, access)
-        finally:
-            await site.aclose()
+        async with through_bad_company(hostile, world, ca_file) as site:
+            yield UsedDeskCell(world, site, assertion, access)
 
 
-def _granted(cell: DeskCell, got: Minted) -> bool:
+def _granted(cell: UsedDeskCell, got: Minted) -> bool:
     return cell.world.itsm.model.accepts_token(got.secret)
 
 
 # No proofs: a 2xx opens the probe where no `identity` is asked for, and any 4xx of a token endpoint is a refusal.
-DESK: dict[str, Site[DeskCell]] = {
+DESK: dict[str, Site[UsedDeskCell]] = {
     "client-assertion verify": Site(
         on_desk,
         lambda it: it.bound("client-assertion").verify(it.assertion.token, it.assertion.secret),

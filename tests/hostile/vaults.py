@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from rotator.keychain import VaultShelf
 from rotator.ports import Document, Entry, Lease, Transient
+from rotator.providers.jwks_places import JwksDocument
 from rotator.rotation.credential import Place
 from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret
@@ -28,6 +30,7 @@ from tests.vault.worlds import QuickClock, canary
 
 TOKEN, LATER, VALUE, ROLE, ID = (canary(name) for name in ("vt", "rn", "pb", "ri", "si"))
 PLACE = Place("secret", "blog/bot")
+JWK = {"kty": "EC", "kid": "k1"}
 LINEAGE, KEY, SIGNATURE = "c0ffee", bytes(32), b"signed-by-transit-"
 ANSWERS: dict[str, dict[str, Any]] = {
     r"POST auth/\w+/login": {"auth": {"client_token": TOKEN.reveal(), "lease_duration": 3600, "renewable": True}},
@@ -50,7 +53,10 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "GET secret/config": {"data": {"max_versions": 0, "delete_version_after": "0s"}},
     "GET sys/internal/ui/mounts/": {"data": {"type": "kv", "options": {"version": "2"}}},
     "POST sys/capabilities-self": {"data": {"secret/data/blog/bot": ["root"]}},
-    "GET transit/keys/": {"data": {"latest_version": 1, "keys": {"1": {"public_key": public_pem(rsa_key())}}}},
+    "GET transit/keys/": {
+        "data": {"type": "rsa-2048", "latest_version": 1, "keys": {"1": {"public_key": public_pem(rsa_key())}}}
+    },
+    "POST transit/keys/": {"data": {"type": "rsa-2048", "latest_version": 2}},
     "POST transit/sign/": {"data": {"signature": "vault:v1:" + base64.urlsafe_b64encode(SIGNATURE).decode()}},
 }
 
@@ -79,6 +85,10 @@ class VaultCell:
     kv: Kv
     journal: VaultJournal
     key: TransitKey
+
+    @property
+    def keys(self) -> JwksDocument:
+        return JwksDocument(VaultShelf(self.kv, PLACE))
 
 
 Login = Callable[[], login.Login]
@@ -141,9 +151,14 @@ def entering(way: Login) -> Site[VaultCell]:
     return Site(on_vault(way, logged_in=False), _open, lambda it, got: got.matches(TOKEN))
 
 
+async def _versions(cell: VaultCell) -> dict[int, bool]:
+    """Which there are, and whether they are the right ones. A public key has half its text in common with a private."""
+    return {number: pem == public_pem(rsa_key()) for number, pem in (await cell.key.versions()).items()}
+
+
 def stored(ask: Callable[[VaultCell], Any], fair: Callable[[VaultCell, Any], object], **wishes: Any) -> Site[VaultCell]:
-    """A verb that tries again; each further try may last a deadline."""
-    return Site(on_vault(), ask, fair, **{"calls": 6, "patience": READ_PATIENCE, **wishes})
+    """A verb that tries again; each further try may last a deadline, and leaves its memory to another thread."""
+    return Site(on_vault(), ask, fair, **{"calls": 6, "patience": READ_PATIENCE, "memory": 160, **wishes})
 
 
 WRITE: dict[str, Any] = {"calls": 12, "patience": WRITE_PATIENCE / 4}
@@ -185,6 +200,13 @@ VAULT: dict[str, Site[VaultCell]] = {
         on_vault(), lambda it: it.key.public_pem(), lambda it, got: got == public_pem(rsa_key())
     ),
     "transit sign": Site(on_vault(), lambda it: it.key.sign("PS256", b"m"), lambda it, got: got == SIGNATURE),
+    "transit prepare": Site(on_vault(), lambda it: it.key.prepare("rsa-2048"), calls=2),
+    "transit versions": Site(on_vault(), _versions, lambda it, got: got == {1: True}),
+    "transit rotate": Site(on_vault(), lambda it: it.key.rotate()),  # what has become of it, `versions` says
+    "transit sign by a version": Site(
+        on_vault(), lambda it: it.key.version(1, "").sign("PS256", b"m"), lambda it, got: got == SIGNATURE
+    ),
+    "jwks in vault": stored(lambda it: it.keys.change(lambda keys: keys.having(JWK)), lambda it, got: got, **WRITE),
     "vault pre-flight": stored(
         lambda it: preflight(it.kv, [PLACE], timedelta(days=1)),
         lambda it, got: any(finding.level is not Level.OK for finding in got),

@@ -123,6 +123,14 @@ async def test_a_change_by_somebody_else_at_the_same_moment_is_no_verdict(office
         await installed(office.bound(API))
 
 
+async def test_a_key_made_on_the_last_of_all_days_is_not_reckoned_past_it(office: Office) -> None:
+    """.NET's DateTime.MaxValue, and what a server far in the west makes of it."""
+    for told in ("9999-12-31T23:59:59.9999999", "9999-12-31T23:59:59.999999-14:00"):
+        when = moment(told)
+        assert when is not None
+        assert when + timedelta(days=365) > when
+
+
 # what the application api says
 
 

@@ -316,3 +316,15 @@ async def test_a_name_is_quoted_into_one_segment(name: str, quoted: str) -> None
 async def test_a_name_that_would_climb_is_refused(name: str) -> None:
     with pytest.raises(Refused):
         segment(name)
+
+
+async def test_what_is_to_leave_by_a_time_is_not_sent_later_not_even_after_waiting_for_its_turn(
+    clock: HandClock,
+) -> None:
+    sent: list[httpx.Request] = []
+    edge = http(lambda request: sent.append(request) or reply(200), clock, calls=1, period=timedelta(seconds=8))
+    await edge.request("POST", "/x", by=clock.monotonic())
+    with pytest.raises(Transient, match="not sent: too late"):
+        await edge.request("POST", "/x", by=clock.monotonic() + 7)
+    assert len(sent) == 1
+    assert clock.slept == [8.0]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from rotator.rotation.record import Phase
 from tests.system.raft import campaign, on
-from tests.system.raft_cluster import cluster
+from tests.system.raft_cluster import Cluster, cluster
+from tests.system.raft_host import host, kept
 from tests.system.raft_ledger import Attempt, Kept, Ledger, Told, judge
 from tests.system.raft_writers import MISTAKES
+from tests.vault.worlds import Operator
+
+UNHEARD = 1.5  # seconds for which a standby is cut off
 
 HISTORY = {"d": {1: Kept("a", 10.0), 2: Kept("b", 20.0)}}
 
@@ -71,14 +77,82 @@ async def test_clients_on_all_nodes_lose_nothing_and_imagine_no_conflict_while_l
     assert len(outcome.outages_after_kills) == 3
 
 
+@pytest.fixture(scope="module")
+async def made() -> AsyncIterator[Cluster]:
+    async with cluster(220) as made:
+        yield made
+
+
 @pytest.mark.system
 @pytest.mark.anyio
-async def test_clients_with_a_mistake_in_them_are_found_out_in_fair_weather() -> None:
-    async with cluster(220) as made:
-        for name, words in {
-            "TrustsTheRefusal": "false conflict",
-            "ReadsPlainly": "stale",
-            "WritesOverAnything": "double winner",
-        }.items():
-            outcome = await on(made, 0, 50, kind=MISTAKES[name])
-            assert words in {text.partition(":")[0] for text in outcome.violations}, name
+async def test_clients_with_a_mistake_in_them_are_found_out_in_fair_weather(made: Cluster) -> None:
+    for name, words in {
+        "TrustsTheRefusal": "false conflict",
+        "ReadsPlainly": "stale",
+        "WritesOverAnything": "double winner",
+    }.items():
+        outcome = await on(made, 0, 50, kind=MISTAKES[name])
+        assert words in {text.partition(":")[0] for text in outcome.violations}, name
+
+
+# --- directed: at the one moment when it could do harm ----------------------------------------------------------------
+
+
+@pytest.mark.system
+@pytest.mark.anyio
+async def test_a_leader_kill_between_cas_and_response_leaves_a_publication_neither_lost_nor_doubled(
+    made: Cluster,
+) -> None:
+    leader = await made.leader()
+    survivor = (leader + 1) % len(made.nodes)
+    struck: list[str] = []
+    async with host(made, leader, "killed") as actor:
+        assert (await actor.visit()).phase is Phase.SETTLED
+
+        def kill(path: str, body: bytes) -> None:
+            if path.endswith(actor.place.path) and not struck:
+                made.nodes[leader].kill()
+                actor.way.upstream = made.nodes[survivor].address
+                struck.append(path)
+                raise ConnectionResetError
+
+        actor.way.after = kill
+        actor.way.writes.clear()
+        record = await actor.visit()
+        tries = [body for path, body, _ in actor.way.writes if [path] == struck]
+        assert len(tries) > len(set(tries)) == 1, "it is written again, and nothing else is"
+        assert (record.phase, record.rotation, record.attempt) == (Phase.SETTLED, 2, 1)
+        assert actor.events.count("Published") == 2
+        assert "Faulted" not in actor.events
+        await made.restart(leader)
+        await made.leader()
+        version, values = kept(made, survivor, actor.place)
+        assert (version, values["rotation"]) == (2, "2")
+        assert [each.id for each in actor.target.living()] == [values["provider_id"]]
+        assert len(actor.target.issued) == 2
+
+
+@pytest.mark.system
+@pytest.mark.anyio
+async def test_a_standby_read_in_retiring_revokes_nothing_that_is_published_again(made: Cluster) -> None:
+    await made.whole()
+    leader = await made.leader()
+    standby = (leader + 1) % len(made.nodes)
+    looked: list[int] = []
+    async with host(made, standby, "behind") as actor:
+        assert (await actor.visit()).phase is Phase.SETTLED
+        _, before = kept(made, leader, actor.place)
+
+        def overtake(path: str, body: bytes) -> None:
+            if b'"phase": "condemned"' in body and not looked:
+                made.wires.cut.add(standby)
+                Operator(made.nodes[leader]).overwrite(actor.place, before)
+                looked.append(kept(made, standby, actor.place)[0])
+                threading.Timer(UNHEARD, made.wires.cut.discard, (standby,)).start()
+
+        actor.way.after = overtake
+        record = await actor.visit()
+        assert looked == [2], "this standby answers with the version before"
+        assert record.phase is Phase.HELD
+        assert len(actor.target.living()) == 2
+        assert "revoke" not in actor.target.calls

@@ -1,0 +1,153 @@
+"""Owns the call sites of refresh tokens, key sets and values that people bring, and of those who are told by a hook."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rotator.ports import Minted, NeedsPerson
+from rotator.providers.http import Http
+from rotator.providers.letterbox import Letterbox
+from rotator.providers.manual import HttpSite, ManualToken
+from rotator.providers.manual_keys import HttpTargetKeys, ManualKeys
+from rotator.rotation.credential import Credential, Place
+from rotator.rotation.record import Token
+from rotator.rotation.reference import SecretRef, Source
+from rotator.rotation.secret import Secret
+from tests.fakes.clock import HandClock
+from tests.hostile.server import Hostile
+from tests.hostile.sites import DEADLINE, Site
+from tests.hostile.targets import SHORT, DeskCell, through_bad_company
+from tests.hostile.wire import Asked, Reply, forwarded_to
+from tests.providers import desk, halo
+
+REFRESH = SecretRef(Source.VAULT, "secret/crm/refresh", "refresh_token")
+JWKS = "secret/crm/jwks"
+PROBE = "/apis/content.halo.run/v1alpha1/posts"
+
+
+@asynccontextmanager
+async def on_refreshes(hostile: Hostile, ca_file: str) -> AsyncIterator[DeskCell]:
+    """A client whose refresh token lies on its shelf."""
+    async with desk.running("keycloak", HandClock(), ca_file=ca_file) as world:
+        world.keys.shelf(REFRESH.name).put(refresh_token=world.itsm.model.authorise(world.client))
+        async with through_bad_company(hostile, world, ca_file) as site:
+            yield DeskCell(world, site)
+
+
+async def _refreshed(cell: DeskCell) -> object:
+    provider = desk.KINDS["oauth-token"].bind(
+        cell.site, cell.world.credential("oauth-token", grant="refresh_token", refresh_token=REFRESH)
+    )
+    try:
+        return await provider.mint("a-r2-a1", None)
+    except NeedsPerson:
+        return "a person is asked"
+
+
+def _both(cell: DeskCell, got: Any) -> bool:
+    """The access token opens the server, and the refresh token that came with it is the next one."""
+    if not isinstance(got, Minted) or not cell.world.itsm.model.accepts_token(got.secret):
+        return False
+    return cell.world.itsm.model.refreshes.takes(got.private["refresh_token"].reveal())
+
+
+@dataclass
+class KeySetCell(DeskCell):
+    """A client whose key is in a set that the server has read."""
+
+    key: Minted
+
+    @property
+    def provider(self) -> Any:
+        return desk.KINDS["assertion-key"].bind(self.site, in_set(self.world))
+
+
+def in_set(world: desk.Desk) -> Credential:
+    return world.credential("assertion-key", signing_key=None, algorithm="ES256", jwks=JWKS)
+
+
+@asynccontextmanager
+async def on_key_set(hostile: Hostile, ca_file: str) -> AsyncIterator[KeySetCell]:
+    """The key has been proven, so the server believes its copy of the set for some minutes."""
+    async with desk.running("keycloak", HandClock(), ca_file=ca_file) as world:
+        world.client.public_key = world.client.kid = ""
+        world.client.jwks = lambda: str(world.keys.shelf(JWKS).values.get("jwks", ""))
+        honest = desk.KINDS["assertion-key"].bind(world.site, in_set(world))
+        key = await honest.mint("a-r1-a1", None)
+        await honest.install(key)
+        await honest.verify(key.token, key.secret)
+        async with through_bad_company(hostile, world, ca_file) as site:
+            yield KeySetCell(world, site, key)
+
+
+async def _left(cell: KeySetCell) -> object:
+    """The set has it no more, and the server does not know yet."""
+    await cell.provider.revoke(cell.key.token)
+    return await cell.provider.is_dead(cell.key.token, cell.key.secret)
+
+
+@dataclass
+class ManualCell:
+    """A token that a person made, on a target that we reach through the bad server."""
+
+    site: HttpSite
+    value: Secret
+    posing: bool  # somebody else's word, which nobody can tell from the target's own
+
+    token = Token("tool-r1-a1")
+    keys = ManualKeys(instructions="Users, bot, New token", probe=PROBE, identity={"first": True})
+
+    @property
+    def provider(self) -> ManualToken:
+        return ManualToken(self.site, self.keys, "tool")
+
+
+@asynccontextmanager
+async def on_manual(hostile: Hostile, ca_file: str) -> AsyncIterator[ManualCell]:
+    clock = HandClock()
+    async with halo.running("2.26.0", clock, ca_file=ca_file) as world:
+        value = world.halo.model.mint("minter", name="by-hand", roles=["super-role"])
+        hostile.upstream = forwarded_to(world.halo.url)
+        site = HttpSite(Http("tool", HttpTargetKeys(url=hostile.url, ca_file=ca_file, **SHORT), clock))
+        hostile.armed = True
+        try:
+            yield ManualCell(site, value, hostile.posing)
+        finally:
+            await site.aclose()
+
+
+def _tool(cell: ManualCell) -> Credential:
+    options = {"instructions": "Users, bot, New token", "probe": PROBE}
+    return Credential("tool", "manual", "tool", Place("secret", "tool"), options=options)
+
+
+@asynccontextmanager
+async def on_letterbox(hostile: Hostile, ca_file: str) -> AsyncIterator[tuple[Letterbox, str]]:
+    async def taken(asked: Asked) -> Reply:
+        return Reply()
+
+    hostile.upstream, hostile.armed, box = taken, True, Letterbox(ca_file)
+    try:
+        yield box, f"{hostile.url}/hook"
+    finally:
+        await box.aclose()
+
+
+CLIENTS: dict[str, Site[Any]] = {
+    "oauth-token mint by refresh token": Site(on_refreshes, _refreshed, _both, proof=True),
+    "assertion-key verify": Site(
+        on_key_set, lambda it: it.provider.verify(it.key.token, it.key.secret), proof=True, calls=2
+    ),
+    "assertion-key is_dead": Site(on_key_set, _left, lambda it, got: got is not True),
+    "manual verify": Site(on_manual, lambda it: it.provider.verify(it.token, it.value), proof=True),
+    "manual is_dead": Site(
+        on_manual, lambda it: it.provider.is_dead(it.token, it.value), lambda it, got: got is not True or it.posing
+    ),
+    # What it wants is a refusal: the status is all that counts, whatever the body is.
+    "manual control": Site(on_manual, lambda it: it.site.control(_tool(it)), calls=2),
+    # One way: that a 2xx has begun is all that it wants to know.
+    "hook and ping": Site(on_letterbox, lambda it: it[0].send("POST", it[1], DEADLINE, b"{}")),
+}
