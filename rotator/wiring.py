@@ -12,7 +12,7 @@ from rotator.rotation.credential import Place
 from rotator.rotation.secret import Secret
 from rotator.settings import SecretRef, SecretUnreadableError, Settings, Vault, read_secret
 from rotator.vault import login
-from rotator.vault.session import VaultConnection
+from rotator.vault.connection import VaultConnection
 
 
 def connection(vault: Vault, instance: str) -> VaultConnection:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rotator.ports import Clock, Document, Elsewhere, Installation, Minted, Provider, SecretStore
+from rotator.ports import Clock, Document, Elsewhere, Installation, Minted, Provider, SecretStore, Transient
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.recognise import Content, published_here, recognise
@@ -100,6 +100,11 @@ class Bench:
     def on_our_clock(self, when: datetime) -> datetime:
         """A time that was decided by `now`, as our own wall clock will show it."""
         return when + (self.edges.clock.now() - self.now)
+
+    def still_ours(self) -> None:
+        """Raises Transient when the lease may have passed to others: what they did since must not be undone."""
+        if self.edges.clock.monotonic() > self.lapses:
+            raise Transient("the lease may have passed to others before this left")
 
     def faulted(
         self, step: str, reason: str, retry_after: float | None = None, *, unanswered: bool = False

@@ -61,8 +61,7 @@ async def _install(bench: Bench, provider: Provider, minted: Minted) -> ev.Event
 
 async def _tell(bench: Bench, provider: Provider, minted: Minted) -> Token:
     """Install while the lease is surely ours: no target fences a late one off. Raises Transient, and what it raises."""
-    if bench.edges.clock.monotonic() > bench.lapses:
-        raise Transient("the lease may have passed to others before the target was told")
+    bench.still_ours()
     try:
         return await provider.install(minted)
     except Transient as fault:

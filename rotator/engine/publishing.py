@@ -95,6 +95,7 @@ async def publish(bench: Bench, record: Record, step: Publish) -> ev.Event:
     if step.reprove and (refusal := await _prove(bench, staged, record)):
         return refusal
     values = merged(doc, bench.credential, record, staged)
+    bench.still_ours()  # check-and-set fences a late one off, unless the path's versions begin anew meanwhile
     try:
         version = await bench.edges.store.write(record.place or bench.credential.place, values, cas=step.expected)
     except Conflict:
@@ -140,6 +141,7 @@ async def fence(bench: Bench, record: Record, step: Fence) -> ev.Event:
     if objected := objection(bench, content):
         return objected
     place = record.place or bench.credential.place
+    bench.still_ours()
     try:
         version = await bench.edges.store.write(place, dict(doc.values or {}), cas=step.expected)
     except Conflict:

@@ -28,8 +28,7 @@ async def restore(bench: Bench, record: Record, step: Restore) -> ev.Event:
     _, content = await bench.look(replace(record, candidate=candidate))
     if objected := objection(bench, content):
         return ev.UndoFailed(bench.at, objected.text)
-    if bench.edges.clock.monotonic() > bench.lapses:
-        return bench.faulted("restore", "the lease may have passed to others before the target was told")
+    bench.still_ours()
     if asked.back is Phase.CONDEMNED:
         try:
             await bench.provider(old.target).restore(old.token)

@@ -1,6 +1,7 @@
-"""Owns our standing with Vault: the connection, the token and its life, and each request in a worker thread.
+"""Owns our standing with Vault: the token and its life, and each request in a worker thread.
 
-How an answer becomes a fault is adapter.py's; how to log in is login.py's; repeating writes is kv.py's.
+Where Vault is, is connection.py's; how an answer becomes a fault adapter.py's; how to log in login.py's; repeating
+writes kv.py's.
 """
 
 from __future__ import annotations
@@ -10,9 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import anyio
 import hvac
@@ -20,6 +19,7 @@ from anyio import CapacityLimiter, to_thread
 
 from rotator.ports import Clock, Fault, StoreRefused, Transient
 from rotator.vault.adapter import Answer, Denied, HardenedAdapter, Misread
+from rotator.vault.connection import VaultConnection
 from rotator.vault.login import Grant, Login, seconds
 from rotator.vault.wire import new_requests_session
 
@@ -31,33 +31,6 @@ RETRY_PAUSE = 10.0  # seconds between tries of the background renewal
 
 T = TypeVar("T")
 Request = Callable[[Any], T]  # what to do with an hvac client, in a worker thread
-
-
-@dataclass(frozen=True, slots=True)
-class VaultConnection:
-    """Where Vault is and where our documents live in it."""
-
-    address: str
-    mount: str = "secret"
-    prefix: str = "rotator"
-    instance: str = "rotator"  # names our heartbeat; no two running instances share one
-    namespace: str | None = None
-    ca_file: str | None = None
-    client_cert: tuple[str, str] | None = None  # certificate and key files
-    connect_timeout: float = 3.0  # seconds
-    read_timeout: float = 7.0  # seconds between two pieces of an answer
-    total_timeout: float = 10.0  # seconds for one request, whatever happens
-    allow_insecure_http: bool = False
-
-    def __post_init__(self) -> None:
-        """Raises ValueError with words for the settings."""
-        parts = urlsplit(self.address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("the Vault address is not an http(s) URL")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("the Vault address must not carry user, query or fragment")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname) and not self.allow_insecure_http:
-            raise ValueError("plain http to Vault is for loopback only, unless allow_insecure_http is set")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +98,19 @@ class Session:
         return answer
 
     async def _in_thread(self, request: Request[T], client: Any, *, effect: bool) -> T:
-        """Bounded even when a name server or a dripping answer is not: then the thread is left to its own timeouts."""
+        """Bounded even when a name server or a dripping answer is not: then the thread is left to its own timeouts.
+
+        A thread that comes too late, since the whole process was stopped meanwhile, sends nothing.
+        """
+        by = self.clock.monotonic() + self.settings.total_timeout
+
+        def in_time(client: Any) -> T:
+            if self.clock.monotonic() > by:
+                raise Transient("too late to be sent to Vault")
+            return request(client)
+
         with anyio.move_on_after(self.settings.total_timeout, shield=effect):
-            return await to_thread.run_sync(request, client, abandon_on_cancel=True, limiter=self._limiter)
+            return await to_thread.run_sync(in_time, client, abandon_on_cancel=True, limiter=self._limiter)
         raise Transient(f"no complete answer from Vault within {self.settings.total_timeout:g} s")
 
     async def _is_alive(self, live: _Live) -> bool:
@@ -234,13 +217,6 @@ class Session:
             allow_redirects=False,
         )
         return hvac.Client(url=settings.address, token="", cert=(), verify=True, adapter=lambda **_: adapter)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _date(answer: Answer) -> datetime | None:

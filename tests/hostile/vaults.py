@@ -17,10 +17,11 @@ from rotator.rotation.credential import Place
 from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret
 from rotator.vault import document, login
+from rotator.vault.connection import VaultConnection
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import READ_PATIENCE, WRITE_PATIENCE, Kv
 from rotator.vault.preflight import Level, preflight
-from rotator.vault.session import Session, VaultConnection
+from rotator.vault.session import Session
 from rotator.vault.transit import TransitKey
 from tests.hostile.server import Hostile
 from tests.hostile.sites import DEADLINE, Site

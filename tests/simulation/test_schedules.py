@@ -7,7 +7,7 @@ from dataclasses import replace
 from rotator.engine.visit import Seen
 from rotator.ports import Conflict
 from rotator.rotation.credential import Place
-from tests.simulation.stage import NAME, TAKE_OVER, Stage
+from tests.simulation.stage import NAME, TAKE_OVER, Stage, Visit
 
 
 def test_a_pause_between_verify_and_publish_never_publishes_a_burned_candidate():
@@ -73,6 +73,22 @@ def test_after_the_metadata_of_the_consumer_path_was_deleted_an_equal_version_nu
     assert isinstance(end, Seen)
     assert stage.record.phase == "held"
     assert stage.vault.top(stage.checks.live_path[NAME]).author == "person"
+
+
+def test_a_pause_before_publish_over_versions_that_began_anew_publishes_nothing():
+    stage = Stage()
+    stage.step(stage.until(paused_before_publish := proven(stage), "vault.read consumer"))  # nothing is there, it saw
+    stage.people.slot_metadata(NAME)
+    stage.take_over("B")
+    assert (stage.record.phase, stage.record.attempt) == ("settled", 2)
+    stage.people.consumer_metadata(NAME)  # so that version 0 is right again
+    assert isinstance(stage.finish(paused_before_publish), Conflict)
+    assert stage.checks.live_path[NAME] not in stage.vault.docs
+
+
+def proven(stage: Stage) -> Visit:
+    """A's first rotation, just verified."""
+    return stage.until(stage.until(stage.begin("A"), "target.verify"), "vault.write journal")
 
 
 def test_after_the_metadata_of_the_journal_was_deleted_a_stale_write_has_no_effect_on_the_target():

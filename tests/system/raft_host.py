@@ -17,10 +17,11 @@ from rotator.rotation.ask import Ask
 from rotator.rotation.credential import Credential, Place, Retirement
 from rotator.rotation.record import Record
 from rotator.rotation.schedule import Every
+from rotator.vault.connection import VaultConnection
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.login import token
-from rotator.vault.session import Session, VaultConnection
+from rotator.vault.session import Session
 from tests.fakes.provider import FakeProvider, Target
 from tests.system.raft_cluster import Cluster, reader
 from tests.vault.hostile import Proxy

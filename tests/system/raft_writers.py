@@ -14,9 +14,10 @@ from rotator.ports import Conflict, Document, Fault, Transient
 from rotator.rotation.credential import Place
 from rotator.rotation.secret import Secret
 from rotator.sandbox.openbao import AppRole, OpenBao
+from rotator.vault.connection import VaultConnection
 from rotator.vault.kv import Kv
 from rotator.vault.login import approle
-from rotator.vault.session import Session, VaultConnection
+from rotator.vault.session import Session
 from tests.system.raft_ledger import Attempt, Ledger, Told
 from tests.vault.worlds import WallClock
 

@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from rotator.ports import StoreRefused
 from rotator.rotation.secret import Secret
 from rotator.sandbox.openbao import OpenBao
+from rotator.vault.connection import VaultConnection
 from rotator.vault.login import certificate, jwt, kubernetes
-from rotator.vault.session import Session, VaultConnection
+from rotator.vault.session import Session
 from tests.vault.hostile import answer, raw_server, self_signed
 from tests.vault.worlds import WallClock, session_on
 

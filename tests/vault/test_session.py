@@ -13,8 +13,9 @@ from rotator.ports import Fault, StoreRefused, Transient
 from rotator.rotation.secret import Secret
 from rotator.sandbox.openbao import AppRole, OpenBao
 from rotator.vault.adapter import Answer
+from rotator.vault.connection import VaultConnection
 from rotator.vault.login import Grant, Login, approle, token
-from rotator.vault.session import LOGIN_PAUSE, MISSED_PAUSE, RETRY_PAUSE, Session, VaultConnection
+from rotator.vault.session import LOGIN_PAUSE, MISSED_PAUSE, RETRY_PAUSE, Session
 from tests.vault.hostile import answer, drip, proxy, raw_server
 from tests.vault.worlds import QuickClock, canary, session_on
 
@@ -360,3 +361,23 @@ def test_an_honest_address_is_accepted(address: str) -> None:
 
 def test_plain_http_can_be_allowed() -> None:
     assert VaultConnection("http://vault.example", allow_insecure_http=True)
+
+
+class Stopped(QuickClock):
+    """A clock that shows a minute more at each look: the process stands still all the time."""
+
+    def monotonic(self) -> float:
+        self.ahead += 60.0
+        return super().monotonic()
+
+
+@pytest.mark.system
+async def test_a_request_of_a_process_that_was_stopped_for_long_is_not_sent(openbao: OpenBao) -> None:
+    session = session_on(openbao)
+    await session.open()
+    sent: list[object] = []
+    session.clock = Stopped()
+    with pytest.raises(Transient, match="too late"):
+        await session.ask(sent.append)
+    assert not sent
+    await session.close()

@@ -9,8 +9,9 @@ import pytest
 
 from rotator.ports import Transient
 from rotator.rotation.secret import Secret
+from rotator.vault.connection import VaultConnection
 from rotator.vault.login import token
-from rotator.vault.session import Session, VaultConnection
+from rotator.vault.session import Session
 from rotator.vault.transit import TransitKey
 from tests.vault.hostile import answer, raw_server
 from tests.vault.worlds import WallClock

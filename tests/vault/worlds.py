@@ -12,9 +12,10 @@ import anyio
 from rotator.rotation.credential import Place
 from rotator.rotation.secret import Secret
 from rotator.sandbox.openbao import OpenBao
+from rotator.vault.connection import VaultConnection
 from rotator.vault.kv import Kv
 from rotator.vault.login import Login, token
-from rotator.vault.session import Session, VaultConnection
+from rotator.vault.session import Session
 
 
 class WallClock:

@@ -1,0 +1,44 @@
+"""Owns the description of a Vault: where it is, how it is reached, and where in it our documents live.
+
+Reaching it is session.py's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class VaultConnection:
+    """Where Vault is and where our documents live in it."""
+
+    address: str
+    mount: str = "secret"
+    prefix: str = "rotator"
+    instance: str = "rotator"  # names our heartbeat; no two running instances share one
+    namespace: str | None = None
+    ca_file: str | None = None
+    client_cert: tuple[str, str] | None = None  # certificate and key files
+    connect_timeout: float = 3.0  # seconds
+    read_timeout: float = 7.0  # seconds between two pieces of an answer
+    total_timeout: float = 10.0  # seconds for one request, whatever happens
+    allow_insecure_http: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises ValueError with words for the settings."""
+        parts = urlsplit(self.address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("the Vault address is not an http(s) URL")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("the Vault address must not carry user, query or fragment")
+        if parts.scheme == "http" and not _is_loopback(parts.hostname) and not self.allow_insecure_http:
+            raise ValueError("plain http to Vault is for loopback only, unless allow_insecure_http is set")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
