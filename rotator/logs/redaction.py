@@ -54,14 +54,15 @@ class Redactor:
 
     def _blotted(self, text: str) -> str:
         self._learn()
+        spans = [found.span() for found in _SHAPES.finditer(text)]
         for short in self._shorts:
             if short in text:
-                text = text.replace(short, BLOT)
+                spans += [found.span() for found in re.finditer(re.escape(short), text)]
         windows = self._windows
         if windows:
-            hits = [at for at in range(len(text) - _WINDOW + 1) if text[at : at + _WINDOW] in windows]
-            text = _blot(text, hits) if hits else text
-        return _SHAPES.sub(BLOT, text)
+            hits = (at for at in range(len(text) - _WINDOW + 1) if text[at : at + _WINDOW] in windows)
+            spans += [(at, at + _WINDOW) for at in hits]
+        return _blot(text, sorted(spans)) if spans else text
 
     def _learn(self) -> None:
         living = _living_texts()
@@ -89,13 +90,14 @@ def _living_texts() -> frozenset[str]:
             continue
 
 
-def _blot(text: str, hits: list[int]) -> str:
+def _blot(text: str, spans: list[tuple[int, int]]) -> str:
+    """All are looked for in the text as it came: a blot in the midst of a shape would hide the rest of it."""
     pieces: list[str] = []
-    start, end = hits[0], 0
-    for at, following in zip(hits, [*hits[1:], len(text) + _WINDOW], strict=True):
-        if following > at + _WINDOW:
+    end = 0
+    for start, stop in spans:
+        if start > end or not pieces:
             pieces += [text[end:start], BLOT]
-            end, start = at + _WINDOW, following
+        end = max(end, stop)
     return "".join([*pieces, text[end:]])
 
 

@@ -243,3 +243,9 @@ def test_a_secret_address_is_blotted_out_and_others_stay() -> None:
     redact = Redactor()
     assert redact(f"posted to {address.reveal()}") == "posted to https://[redacted]"
     assert redact("https://blog.example/apis") == "https://blog.example/apis"
+
+
+def test_a_foreign_key_is_blotted_while_one_with_the_same_armour_is_known() -> None:
+    armour = "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----"
+    known = Secret(armour.format("MIIEpQ" + "k" * 40))
+    assert Redactor()(f"got {armour.format('MIIEow')} for {known.reveal()}") == f"got {BLOT} for {BLOT}"
