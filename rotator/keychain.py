@@ -82,7 +82,7 @@ def _trimmed(ref: SecretRef, text: str) -> Secret:
     value = text.rstrip("\r\n")
     if not value:
         raise MinterRefused(f"{ref} holds nothing")
-    if not value.startswith("-----BEGIN ") and any(char < " " or char == "\x7f" for char in value):
+    if "-----BEGIN " not in value and any(char < " " or char == "\x7f" for char in value):
         raise MinterRefused(f"{ref} holds several lines or control characters, and is no PEM block")
     return Secret(value)
 

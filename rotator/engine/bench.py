@@ -11,7 +11,7 @@ from rotator.ports import Clock, Document, Elsewhere, Installation, Minted, Prov
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.recognise import Content, published_here, recognise
-from rotator.rotation.record import Published, Record, Token
+from rotator.rotation.record import Phase, Published, Record, Token
 from rotator.rotation.secret import Secret
 
 _AGREE = timedelta(seconds=2)  # clocks this close are the same: the Date header counts whole seconds
@@ -104,10 +104,10 @@ class Bench:
     def still_ours(self) -> None:
         """Raises Transient when the lease may have passed to others: what they did since must not be undone."""
         if self.edges.clock.monotonic() > self.lapses:
-            raise Transient("the lease may have passed to others before this left")
+            raise Transient("what came before took longer than the lease allows: the target or Vault is slow")
 
     def faulted(
-        self, step: str, reason: str, retry_after: float | None = None, *, unanswered: bool = False
+        self, step: str, reason: str, retry_after: float | None = None, *, unanswered: datetime | None = None
     ) -> ev.Faulted:
         """The event of a step that did not get through."""
         return ev.Faulted(self.at, step, reason, retry_after, since=self.now, unanswered=unanswered)
@@ -134,10 +134,17 @@ class Bench:
         return doc, recognise(record, mark, exists=doc.version > 0, deleted=doc.deleted)
 
     def value(self, doc: Document, record: Record) -> Secret | None:
-        """What consumers read: under the key that is wanted, or under the one that settings named before."""
+        """What consumers read: under the key that is wanted, or under the one that settings named before.
+
+        Between a publication and its end the latter comes first: what others keep under the wanted key is not in the
+        way yet.
+        """
         wanted = (record.candidate.key if record.candidate else "") or self.credential.key
         here = published_here(record)
-        return doc.secret(wanted) or doc.secret(here.key if here else wanted)
+        before = (here.key if here else "") or wanted
+        if record.candidate is None and record.phase is not Phase.SETTLED:
+            wanted, before = before, wanted
+        return doc.secret(wanted) or doc.secret(before)
 
     async def unstage(self, record: Record) -> Staged | None:
         """The candidate read back from the staged slot; None when the slot holds something else."""

@@ -5,10 +5,8 @@ Whether installing ends the value before is the provider's to say; what to do wh
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from rotator.engine.bench import Bench, published_value
-from rotator.engine.publishing import gone, objection, verify
+from rotator.engine.publishing import gone, judged, objection, verify
 from rotator.ports import (
     Accepted,
     Minted,
@@ -70,11 +68,10 @@ async def _tell(bench: Bench, provider: Provider, minted: Minted) -> Token:
 
 def unsettled(bench: Bench, record: Record) -> ev.Faulted | None:
     """What was told without an answer would undo what is done next: while it may land, an attempt is not over."""
-    if record.unanswered_at is None:
+    told, settle = record.unanswered_at, bench.credential.limits.settle
+    if told is None or not told <= bench.shared < told + settle:
         return None
-    left = record.unanswered_at + bench.credential.limits.settle - bench.now
-    if left <= timedelta(0):
-        return None
+    left = told + settle - bench.shared
     return bench.faulted("burn", "what the target was told without an answer may land yet", left.total_seconds())
 
 
@@ -118,7 +115,7 @@ async def put_back(bench: Bench, record: Record, step: Burn) -> ev.Event:
     if secret is None:
         text = f"version {current.version} of {current.place} is gone, so the old value cannot be put back"
         return ev.PutOnHold(bench.at, HoldReason.FOREIGN_WRITE, f"{text}; ask for a new one: release, then rotate now")
-    verdict = await provider.verify(current.token, secret)
+    verdict = await judged(provider, current.token, secret)
     if isinstance(verdict, Unknown):
         return bench.faulted("burn", verdict.reason, verdict.retry_after)
     if not isinstance(verdict, Accepted):
@@ -145,7 +142,7 @@ async def _tell_again(bench: Bench, provider: Provider, old: Minted) -> Verdict:
         raise
     except Refused as fault:
         return Rejected(fault.reason)
-    return await provider.verify(old.token, old.secret)
+    return await judged(provider, old.token, old.secret)
 
 
 def _over(bench: Bench, token: Token) -> bool:

@@ -53,14 +53,8 @@ async def _mint(bench: Bench, record: Record, name: str) -> Minted:
 
 
 def _spared(record: Record) -> tuple[Token, ...]:
-    """What lives on the target where the next token is to live, and has to live on.
-
-    What is published and refused has to as well, since a refusal may pass; but not where a predecessor is still
-    accepted: places may be scarce, and it is the one that consumers can go on with.
-    """
-    old, refused = record.predecessor, record.refused_at is not None
-    here = (old,) if refused and old and old.target == record.target else (record.current, old)
-    return tuple(each.token for each in here if each and each.target == record.target)
+    """What lives on the target where the next token is to live, and has to live on: a refusal may pass, too."""
+    return tuple(each.token for each in (record.current, record.predecessor) if each and each.target == record.target)
 
 
 async def stage(bench: Bench, record: Record, minted: Minted, *, pending: bool) -> ev.Event:

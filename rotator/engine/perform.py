@@ -23,7 +23,7 @@ async def perform(bench: Bench, record: Record, step: steps.Act) -> ev.Event:
         remedy = "put the target back into the settings until it is settled, then release"
         return ev.PutOnHold(bench.at, HoldReason.TARGET_CHANGED, f"{fault.reason}; {remedy}")
     except (Transient, Refused) as fault:
-        unanswered = isinstance(fault, installing.Unanswered)
+        unanswered = bench.shared if isinstance(fault, installing.Unanswered) else None
         return bench.faulted(type(step).__name__.lower(), fault.reason, fault.retry_after, unanswered=unanswered)
 
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from rotator.engine.bench import Bench, Staged
-from rotator.ports import Accepted, Conflict, Document, Rejected, Unknown
+from rotator.ports import Accepted, CannotPresent, Conflict, Document, Provider, Rejected, Unknown, Verdict
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential, OnForeign
 from rotator.rotation.names import stem
 from rotator.rotation.recognise import Content, published_here
-from rotator.rotation.record import HoldReason, Record
+from rotator.rotation.record import HoldReason, Record, Token
+from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Fence, Publish, Request, Verify
 
 
@@ -57,7 +58,7 @@ async def verify(bench: Bench, record: Record, step: Verify) -> ev.Event:
 
 async def _prove(bench: Bench, staged: Staged, record: Record) -> ev.Event | None:
     """None when the target accepts the value; a refusal counts once the target has had time to settle."""
-    verdict = await bench.provider(record.target).verify(staged.token, staged.secret)
+    verdict = await judged(bench.provider(record.target), staged.token, staged.secret)
     if isinstance(verdict, Accepted):
         return None
     if isinstance(verdict, Unknown):
@@ -66,6 +67,14 @@ async def _prove(bench: Bench, staged: Staged, record: Record) -> ev.Event | Non
     if record.cut_over_at and since and not since <= bench.at < since + bench.credential.limits.settle:
         since = None  # consumers are cut off: an hour between two clocks is not waited for
     return early(bench, verdict, since) or ev.Rejected(bench.at, verdict.reason)
+
+
+async def judged(provider: Provider, token: Token, secret: Secret) -> Verdict:
+    """Verify, for a value that consumers are to be given: one that cannot be shown from here is of no use for that."""
+    try:
+        return await provider.verify(token, secret)
+    except CannotPresent as fault:
+        return Rejected(fault.reason, final=True)
 
 
 def gone(bench: Bench) -> ev.Event:
@@ -92,8 +101,9 @@ async def publish(bench: Bench, record: Record, step: Publish) -> ev.Event:
     staged = await bench.unstage(record)
     if staged is None:
         return gone(bench)
-    if step.reprove and (refusal := await _prove(bench, staged, record)):
-        return refusal
+    if step.reprove:  # and nothing more: a slow proof leaves little of the lease, noting it renews it
+        grace = max(bench.credential.retire.after, record.grace)
+        return await _prove(bench, staged, record) or ev.Verified(bench.at, step.expected, grace)
     values = merged(doc, bench.credential, record, staged)
     bench.still_ours()  # check-and-set fences a late one off, unless the path's versions begin anew meanwhile
     try:

@@ -10,7 +10,8 @@ from rotator.rotation import events as ev
 from rotator.rotation.credential import OnForeign
 from rotator.rotation.recognise import Content
 from rotator.rotation.record import HoldReason, Published, Record
-from rotator.rotation.retire import Go, NotYet, Use, judge
+from rotator.rotation.retire import PROVEN, Go, NotYet, Use, judge
+from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Condemn, Revoke, Sweep
 from rotator.rotation.strays import is_stray
 
@@ -22,11 +23,12 @@ async def condemn(bench: Bench, record: Record, step: Condemn) -> ev.Event:
         raise ValueError("nothing to condemn")
     if not bench.provider(predecessor.target).capabilities.revokes:
         return await _left_to_expire(bench, predecessor)
-    if trouble := await _prove_published(bench, record, current):
-        return trouble
+    proof = await _proof(bench, record, current)
+    if not isinstance(proof, str):
+        return proof
     use = await _use(bench, record, predecessor)
     policy, promised = bench.credential.retire, record.grace_ends
-    verdict = judge(policy, current.at, bench.now, use, emergency=record.emergency, promised=promised)
+    verdict = judge(policy, current.at, bench.now, use, emergency=record.emergency, promised=promised, proof=proof)
     match verdict:
         case Go(evidence):
             return ev.Condemned(bench.at, evidence)
@@ -43,38 +45,59 @@ async def _left_to_expire(bench: Bench, predecessor: Published) -> ev.Event:
     return ev.LeftToExpire(bench.at, until)
 
 
-async def _prove_published(bench: Bench, record: Record, current: Published) -> ev.Event | None:
+async def _proof(bench: Bench, record: Record, current: Published) -> ev.Event | str:
+    """What there is to say for the successor, in words; an event when the predecessor has to wait for it."""
     doc, content = await bench.look(record)
     if objected := _objection(bench, record, doc, content):
         return objected
     secret = bench.value(doc, record)
     if content is not Content.CURRENT or secret is None:
-        return None  # it was, when it was published; what is there by now is nobody's to prove
-    verdict = await bench.provider(current.target).verify(current.token, secret)
+        return _unproven(secret)
+    try:
+        verdict = await bench.provider(current.target).verify(current.token, secret)
+    except CannotPresent as fault:  # it was proven when it was published, and settings that changed want a new one
+        return f"not proven: the value cannot be shown from here ({fault.reason})"
     if isinstance(verdict, Accepted):
-        return None
+        return PROVEN
     if isinstance(verdict, Unknown):
         return bench.faulted("condemn", verdict.reason, verdict.retry_after)
     return early(bench, verdict, current.at) or ev.Disproved(bench.at, verdict.reason)
 
 
+def _unproven(found: Secret | None) -> str:
+    """What is there by now is nobody's to prove."""
+    there = "another's value" if found else "no value"
+    return f"not proven: the path holds {there}, and on_foreign allows it"
+
+
 def _objection(bench: Bench, record: Record, doc: Document, content: Content) -> ev.PutOnHold | None:
     """Consumers may read what is to be ended: where they do not read its successor, a person decides.
 
-    Settings that let us write over what others wrote are such a word, except where the predecessor itself was put back.
+    Settings that let us write over what others wrote are such a word, but not where the predecessor itself was put
+    back, nor where a deletion can be taken back: consumers would read nothing until the next rotation.
     """
     if content is Content.CURRENT:
         return None
-    old, found = record.predecessor, bench.value(doc, record)
-    put_back = old is not None and found is not None and bench.fingerprint(found) == old.fingerprint
-    if bench.credential.on_foreign is OnForeign.OVERWRITE and not put_back:
+    put_back = _put_back(bench, record, doc)
+    if bench.credential.on_foreign is OnForeign.OVERWRITE and not put_back and not doc.deleted:
         return None
-    remedy = "put our value back" if put_back else _REMEDY
+    remedy = "put our value back" if put_back else _UNDELETE if doc.deleted else _REMEDY
     text = f"{record.place} no longer holds what we published; the predecessor stays alive until that is cleared up"
     return ev.PutOnHold(bench.at, HoldReason.FOREIGN_WRITE, f"{text}: {remedy}, and release")
 
 
 _REMEDY = 'put our value back, or set on_foreign = "overwrite" and ask for a new one later (`rotate now`)'
+_UNDELETE = (
+    "undelete its newest version, or, where that was destroyed, delete the path's metadata and set "
+    'on_foreign = "overwrite", to ask for a new one later (`rotate now`)'
+)
+
+
+def _put_back(bench: Bench, record: Record, doc: Document) -> bool:
+    """Whether consumers read the predecessor again, under the key they read now or the one it was published under."""
+    old = record.predecessor
+    found = (bench.value(doc, record), doc.secret(old.key or bench.credential.key)) if old else ()
+    return any(each and old and bench.fingerprint(each) == old.fingerprint for each in found)
 
 
 async def _use(bench: Bench, record: Record, predecessor: Published) -> Use:
@@ -92,12 +115,16 @@ async def revoke(bench: Bench, record: Record, step: Revoke) -> ev.Event:
     if predecessor is None:
         raise ValueError("nothing to revoke")
     provider = bench.provider(predecessor.target)
-    if provider.capabilities.revokes and (objected := _objection(bench, record, *await bench.look(record))):
-        return objected
+    evidence = record.evidence
+    if provider.capabilities.revokes:
+        doc, content = await bench.look(record)
+        if objected := _objection(bench, record, doc, content):
+            return objected
+        evidence = evidence if content is Content.CURRENT else _by_now(evidence, _unproven(bench.value(doc, record)))
     bench.still_ours()  # an operator may have taken the rotation back since
-    person, ended = "", f"revoked; {record.evidence}"
+    person, ended = "", f"revoked; {evidence}"
     try:
-        ended = f"revoked ({(await provider.revoke(predecessor.token)).value}); {record.evidence}"
+        ended = f"revoked ({(await provider.revoke(predecessor.token)).value}); {evidence}"
     except NeedsPerson as fault:
         person, ended = fault.reason, "ended by a person"
     dead, how = await _is_dead(bench, provider, predecessor)
@@ -107,6 +134,11 @@ async def revoke(bench: Bench, record: Record, step: Revoke) -> ev.Event:
     if record.ends_at:
         return ev.Retired(bench.at, f"{predecessor.token.id} expired at {predecessor.token.expires_at:%FT%TZ}")
     return ev.Retired(bench.at, f"{predecessor.token.id} is dead, {how}; {ended}")
+
+
+def _by_now(evidence: str, lacks: str) -> str:
+    """What allowed the end may not be so any more when it comes."""
+    return evidence if lacks in evidence else f"{lacks} (when it was condemned: {evidence})"
 
 
 async def _is_dead(bench: Bench, provider: Provider, old: Published) -> tuple[bool | None, str]:

@@ -22,18 +22,20 @@ _REMEMBERED = 64  # secrets
 _SHORTEST = 5  # a shorter secret would blot out half of all words; such a one is covered by its type only
 
 _SCHEME = re.compile(r"\Ahttps?://(?=.)")
-_SHAPES = re.compile(
-    r"""pat_ey[\w.=-]*                                                  # a Halo CMS personal access token
-    | \bhv[sbr]\.[\w-]{8,}                                              # Vault and OpenBao tokens
-    | \b[sbr]\.[A-Za-z0-9]{24}\b                                        # ... as they were before
-    | \beyJ[\w-]{6,}(?:\.[\w-]*){0,4}                                   # a JSON web token, or its beginning
-    | -----BEGIN\ [A-Z0-9 ]{1,40}-----(?:(?:[\w+/=:,\s]|-(?!-)|\\[nr])*-----END\ [A-Z0-9 ]{1,40}-----
-                                       |(?:[A-Za-z0-9+/=\s]|\\[nr])*)   # a PEM block, or its beginning
-    | (?<=://)[^\s/:@"'\\]+:[^\s/@"'\\]+(?=@)                           # a name and password in an address
-    | (?<=\b[Bb]earer\ )(?=[a-z._~-]*[A-Z0-9+/])[\w.~+/=-]{4,}          # Authorization headers; a word such as
-    | (?<=\b[Bb]asic\ )(?=[a-z._~-]*[A-Z0-9+/])[\w.~+/=-]{4,}           # `realm` has neither capitals nor digits
-    """,
-    re.VERBOSE,
+# Each is looked for by itself: one of them may begin within another.
+_SHAPES = tuple(
+    re.compile(shape, re.VERBOSE)
+    for shape in (
+        r"pat_ey[\w.=-]*",  # a Halo CMS personal access token
+        r"\bhv[sbr]\.[\w-]{8,}",  # Vault and OpenBao tokens
+        r"\b[sbr]\.[A-Za-z0-9]{24}\b",  # ... as they were before
+        r"\beyJ[\w-]{6,}(?:\.[\w-]*){0,4}",  # a JSON web token, or its beginning
+        r"""-----BEGIN\ [A-Z0-9 ]{1,40}-----(?:(?:[\w+/=:,\s]|-(?!-)|\\[nr])*-----END\ [A-Z0-9 ]{1,40}-----
+                                            |(?:[A-Za-z0-9+/=\s]|\\[nr])*)""",  # a PEM block, or its beginning
+        r"""(?<=://)[^\s/:@"'\\]+:[^\s/@"'\\]+(?=@)""",  # a name and password in an address
+        r"(?<=\b[Bb]earer\ )(?=[a-z._~-]*[A-Z0-9+/])[\w.~+/=-]{4,}",  # Authorization headers; a word such as
+        r"(?<=\b[Bb]asic\ )(?=[a-z._~-]*[A-Z0-9+/])[\w.~+/=-]{4,}",  # `realm` has neither capitals nor digits
+    )
 )
 
 
@@ -54,7 +56,7 @@ class Redactor:
 
     def _blotted(self, text: str) -> str:
         self._learn()
-        spans = [found.span() for found in _SHAPES.finditer(text)]
+        spans = [found.span() for shape in _SHAPES for found in shape.finditer(text)]
         for short in self._shorts:
             if short in text:
                 spans += [found.span() for found in re.finditer(re.escape(short), text)]
@@ -62,7 +64,7 @@ class Redactor:
         if windows:
             hits = (at for at in range(len(text) - _WINDOW + 1) if text[at : at + _WINDOW] in windows)
             spans += [(at, at + _WINDOW) for at in hits]
-        return _blot(text, sorted(spans)) if spans else text
+        return _shapeless(_blot(text, sorted(spans))) if spans else text
 
     def _learn(self) -> None:
         living = _living_texts()
@@ -99,6 +101,13 @@ def _blot(text: str, spans: list[tuple[int, int]]) -> str:
             pieces += [text[end:start], BLOT]
         end = max(end, stop)
     return "".join([*pieces, text[end:]])
+
+
+def _shapeless(text: str) -> str:
+    """What has the looks of a secret only now that a known one in front of it is gone."""
+    for shape in _SHAPES:
+        text = shape.sub(BLOT, text)
+    return text
 
 
 def _windows(form: str) -> list[str]:

@@ -118,7 +118,10 @@ class Provider(Protocol):
         ...
 
     async def verify(self, token: Token, secret: Secret) -> Verdict:
-        """Prove the secret with a call that fails for anybody else: identity and scope, not just a 2xx."""
+        """Prove the secret with a call that fails for anybody else: identity and scope, not just a 2xx.
+
+        Raises CannotPresent when it cannot be shown from here, as that is no verdict.
+        """
         ...
 
     async def inspect(self, token: Token) -> Inspection:

@@ -9,7 +9,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rotator.ports import Capabilities, Inspection, Minted, Outcome, Refused, Rejected, Transient, Unknown, Verdict
+from rotator.ports import (
+    CannotPresent,
+    Capabilities,
+    Inspection,
+    Minted,
+    Outcome,
+    Refused,
+    Rejected,
+    Transient,
+    Unknown,
+    Verdict,
+)
 from rotator.providers.jwks import MARK, KeySet
 from rotator.providers.jwks_places import places_of
 from rotator.providers.key_pairs import pairs_of
@@ -80,6 +91,8 @@ class AssertionKey:
         try:
             pair = await self._pairs.opened(secret)
             own = pair.thumbprint == token.id
+        except CannotPresent:
+            raise
         except Refused as fault:
             return Rejected(fault.reason, final=True)
         if not own:

@@ -94,7 +94,7 @@ class ApplicationApi:
         after = await self.get(before.id)
         gone = lost(whole, after, ours)
         if gone:
-            await self._post(after, gone, by)
+            await self._post(after, gone, self.deadline())  # of its own: no later try would see the damage
             still = lost(whole, await self.get(before.id), ours)
         del self._begun[before.id]
         if gone:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from anyio import to_thread
 
-from rotator.ports import Capabilities, Minted, NeedsPerson, Outcome, Refused, Rejected, Verdict
+from rotator.ports import CannotPresent, Capabilities, Minted, NeedsPerson, Outcome, Refused, Rejected, Verdict
 from rotator.providers import halo_application_words as words
 from rotator.providers.halo_application_api import ApplicationApi
 from rotator.providers.halo_application_keys import PUBLIC_KEY, HaloAssertionKeyKeys, Slot
@@ -106,6 +106,8 @@ class HaloAssertionKey(ClientValue):
         """An exchange of what the key signs, then the test call."""
         try:
             await self._pairs.opened(secret)
+        except CannotPresent:
+            raise
         except Refused as fault:
             return Rejected(fault.reason, final=True)
         return await super().verify(token, secret)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from datetime import datetime
 
-from rotator.ports import Minted, Outcome, Refused, Rejected, Transient, Unknown, Verdict
+from rotator.ports import CannotPresent, Minted, Outcome, Refused, Rejected, Transient, Unknown, Verdict
 from rotator.providers.halo_application import Slotted, new_value
 from rotator.providers.halo_application_keys import Slot
 from rotator.providers.halo_application_record import ApplicationRecord
@@ -25,15 +25,17 @@ class ClientValue(Slotted):
     """What a client proves itself with at the token endpoint: one slot in each application."""
 
     async def choose(self, spared: tuple[Token, ...]) -> Slot:
-        """The slot for the next value: the only one, or the one whose application nobody uses, or one whose application
-        shows that what had to live on is gone. Raises Refused."""
-        taken = {self.slot_of(each): each for each in spared}
+        """The slot for the next value: the only one, or the one whose application nobody uses, or the published value's
+        when its application shows that it is gone. Raises Refused.
+
+        Never the predecessor's, which comes second: its end would be the end of what was put in its place.
+        """
+        taken = [self.slot_of(each) for each in spared]
         free = [each for each in self.slots if each not in taken]
         if free or len(self.slots) == 1:
             return free[-1] if free else self.slots[0]  # whoever began by hand began with the first: it comes last
-        for slot, token in taken.items():
-            if not self.holds(await self.application(slot), token):
-                return slot
+        if not self.holds(await self.application(taken[0]), spared[0]):
+            return taken[0]
         raise Refused("both applications hold a value that must live on: wait until the predecessor has been retired")
 
     async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
@@ -104,6 +106,8 @@ class ClientValue(Slotted):
             granted = await self._site.exchange(client, *await self.presented(client, secret))
         except Denied as refusal:
             return Rejected(refusal.reason, final=refusal.error in _FINAL)
+        except CannotPresent:
+            raise
         except (Transient, Refused) as fault:
             return Unknown(fault.reason, fault.retry_after)
         if lacking := missing_scopes(client, granted, echoes=self._site.keys.echoes_scope):

@@ -180,7 +180,7 @@ def _faulted(record: Record, event: ev.Faulted) -> Record:
         retry_at=backoff.step_retry(event.since or event.at, failures, record.lineage, event.retry_after),
         uncertain=record.uncertain or unanswered,
         sent_at=event.at if unanswered else record.sent_at,
-        unanswered_at=(event.since or event.at) if event.unanswered else record.unanswered_at,
+        unanswered_at=event.unanswered or record.unanswered_at,
     )
 
 

@@ -70,22 +70,30 @@ def backing_off(record: Record, now: datetime, ask: Ask | None) -> bool:
 def _settled(credential: Credential, record: Record, now: datetime, ask: Ask | None, shared: datetime) -> Step:
     if record.slot_full or record.strays:
         return Sweep(record.strays)
-    hit = why.due(credential, record, shared, ask)
+    clock = _judging(record, now, shared)
+    hit = why.due(credential, record, clock, ask)
     if hit is None:
-        return _idle(credential, record, now, ahead=shared - now)
+        return _idle(credential, record, now, ahead=clock - now)
     asked = ask if wanted(record, ask) else None
     emergency = bool(asked and asked.emergency)
     if (pause := pause_on(record, now)) and not emergency:
         return _idle(credential, record, now, pause)
     limits = credential.limits
-    if record.unanswered_at and now < record.unanswered_at + limits.settle:
-        return Wait(record.unanswered_at + limits.settle, "a value that the target was told may still be on its way")
+    if record.unanswered_at and record.unanswered_at <= shared < (sure := record.unanswered_at + limits.settle):
+        return Wait(sure - (shared - now), "a value that the target was told may still be on its way")
     if minted(credential, record, now) >= limits.mints_per_day:
         day = f"{limits.day.total_seconds() / 3600:.3g} h"
         text = f"{len(record.mints)} mints in {day}, {limits.mints_per_day} allowed; last: {_trouble(record)}"
         return Hold(HoldReason.MINT_BUDGET, text)
     reason, detail = hit
     return Request(reason, detail, asked.by if asked else "", emergency)
+
+
+def _judging(record: Record, now: datetime, shared: datetime) -> datetime:
+    """Vault's clock, unless by that the published value was over when it was published: then it is wrong."""
+    current = record.current
+    end = current.token.expires_at if current else None
+    return now if current and end and end <= current.at else shared
 
 
 def _idle(

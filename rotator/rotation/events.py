@@ -194,7 +194,7 @@ class Faulted:
     """A step did not get through; it is tried again. `retry_after` in seconds, when the other side asked for it.
 
     `since`: what the deciding clock showed, when that was not `at`; the pause counts from there.
-    `unanswered`: the target was told a value, and may heed it later.
+    `unanswered`: when, by Vault's clock, the target was told a value that it may heed later.
     """
 
     at: datetime
@@ -202,7 +202,7 @@ class Faulted:
     reason: str
     retry_after: float | None = None
     since: datetime | None = None
-    unanswered: bool = False
+    unanswered: datetime | None = None
 
 
 _Minting = Requested | Resumed | Staged | MintLost | NotMinted | MintRefused | Installed

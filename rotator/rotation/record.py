@@ -153,7 +153,7 @@ class Record:
     candidate: Candidate | None = None
     installed_at: datetime | None = None
     ready_at: datetime | None = None  # before, the target may not know of what was installed everywhere
-    unanswered_at: datetime | None = None  # when the target was last told a value without an answer: it may heed it yet
+    unanswered_at: datetime | None = None  # by Vault's clock: a value told without an answer may be heeded yet
     cut_over_at: datetime | None = None  # since when the target refuses what is published, for what is to come
     awaiting: str = ""  # what a person has to do
     awaiting_since: datetime | None = None

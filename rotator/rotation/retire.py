@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from rotator.rotation.credential import AtDeadline, Retirement
 from rotator.rotation.record import Published, Record
 
+PROVEN = "successor proven"
 _LOOK_AGAIN = timedelta(minutes=1)  # Halo CMS writes a token's last use at most once a minute
 
 
@@ -61,27 +62,28 @@ def judge(
     *,
     emergency: bool,
     promised: datetime | None = None,
+    proof: str = PROVEN,
 ) -> Judgement:
-    """Whether the predecessor may go, by what evidence; the successor's proof is the caller's to bring."""
+    """Whether the predecessor may go, by what evidence; the successor's proof is the caller's to bring, in words."""
     if emergency:
-        return Go("emergency: successor published and proven")
+        return Go(f"emergency: {proof}")
     grace_ends = earliest(policy, published_at, emergency=False, promised=promised)
     if now < grace_ends:
         return NotYet(grace_ends, "in grace")
     if policy.quiet is None or not use.reported:
-        return Go(f"successor proven, {policy.after} since publication")
+        return Go(f"{proof}, {policy.after} since publication")
     if use.last is not None and use.last + policy.quiet <= now:
-        return Go(f"successor proven, {policy.after} since publication, last used {use.last:%FT%TZ}")
-    return _in_use(policy, published_at, now, use)
+        return Go(f"{proof}, {policy.after} since publication, last used {use.last:%FT%TZ}")
+    return _in_use(policy, published_at, now, use, proof)
 
 
-def _in_use(policy: Retirement, published_at: datetime, now: datetime, use: Use) -> Judgement:
+def _in_use(policy: Retirement, published_at: datetime, now: datetime, use: Use, proof: str) -> Judgement:
     said = f"last used {use.last:%FT%TZ}" if use.last else "last use unknown"
     deadline = published_at + policy.deadline if policy.deadline is not None else None
     if deadline is not None and deadline <= now:
         if policy.at_deadline is AtDeadline.HOLD:
             return StillUsed(f"predecessor {said}, deadline {deadline:%FT%TZ} is over")
-        return Go(f"successor proven, deadline {deadline:%FT%TZ} is over, {said}")
+        return Go(f"{proof}, deadline {deadline:%FT%TZ} is over, {said}")
     quiet_at = use.last + policy.quiet if use.last and policy.quiet else now + _LOOK_AGAIN
     until = max(quiet_at, now + timedelta(seconds=1))
     return NotYet(min(until, deadline) if deadline else until, said)

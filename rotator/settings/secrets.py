@@ -108,7 +108,7 @@ def _clean(ref: SecretRef, content: bytes) -> str:
     value = content.rstrip(b"\r\n")
     if not value:
         raise SecretUnreadableError(f"{ref} is empty")
-    lines = value.splitlines() if value.startswith(b"-----BEGIN ") else [value]
+    lines = value.splitlines() if b"-----BEGIN " in value else [value]
     if not all(0x20 <= byte < 0x7F for line in lines for byte in line):
         raise SecretUnreadableError(f"{ref} holds something else than printable ASCII on one line (or one PEM block)")
     if value != value.strip():

@@ -13,7 +13,9 @@ import pytest
 from rotator.keychain import Keychain, identity
 from rotator.ports import MinterRefused, StoreRefused
 from rotator.providers.header import header
+from rotator.providers.signing import LocalSigner
 from rotator.rotation.reference import SecretRef, Source
+from rotator.rotation.secret import Secret
 from rotator.settings import Settings, load
 from rotator.vault.kv import Kv
 from rotator.vault.session import Session
@@ -150,6 +152,14 @@ async def test_a_token_that_was_put_into_vault_from_a_file_with_newline_is_witho
     assert (await world.fetched(TOKEN + end)).reveal() == TOKEN
     block = private_pem(ec_key()).reveal()
     assert (await world.fetched(block + end)).reveal() == block
+
+
+@pytest.mark.parametrize("before", ["\n", "Bag Attributes\n    friendlyName: crm\nKey Attributes: <No Attributes>\n"])
+async def test_a_key_in_vault_with_lines_before_its_armour_is_used_as_it_is(world: World, before: str) -> None:
+    block = private_pem(ec_key()).reveal()
+    kept = await world.fetched(before + block)
+    assert kept.reveal() == before + block
+    assert await LocalSigner(kept).public_pem() == await LocalSigner(Secret(block)).public_pem()
 
 
 @pytest.mark.parametrize("kept", [f"{TOKEN}\n{TOKEN}", f"{TOKEN}\tx", f"{TOKEN}\x7f", "\n", ""])

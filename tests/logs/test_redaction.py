@@ -249,3 +249,20 @@ def test_a_foreign_key_is_blotted_while_one_with_the_same_armour_is_known() -> N
     armour = "-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----"
     known = Secret(armour.format("MIIEpQ" + "k" * 40))
     assert Redactor()(f"got {armour.format('MIIEow')} for {known.reveal()}") == f"got {BLOT} for {BLOT}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "key=-----BEGIN PRIVATE KEY-----\nMIIE{known} token=hvs.{foreign}",
+        "key=-----BEGIN PRIVATE KEY-----\nMIIE{known}\neyJhbG{foreign}.payload.sig",
+        "{known}hvs.{foreign}",
+        "{known}eyJhbG{foreign}.payload",
+        "x://tok{foreign}:{known}@host",
+    ],
+)
+def test_a_foreign_secret_right_beside_a_known_one_is_blotted(text: str) -> None:
+    known, foreign = Secret("kn0wn/" + "Kq7" * 9), secrets.token_urlsafe(24)
+    said = Redactor()(text.format(known=known.reveal(), foreign=foreign))
+    assert foreign not in said
+    assert known.reveal()[4:] not in said

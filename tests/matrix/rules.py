@@ -49,6 +49,8 @@ def _rule(outcome: str, why: str, *troubles: Trouble, **where: str) -> Rule:
 
 OLD, UNDO, REFUSED = "read consumer, an older version", "an undo", "a candidate is refused"
 GONE, URGENT, BY_HAND = "a verified candidate is gone", "an emergency in the grace", "a person enters the value"
+AGED = "a proof grows old"
+UNPUBLISHED = f"{GONE}|{AGED}"  # stories in which a Publish ends without a publication
 JOURNAL = "read journal|write journal"
 NO_ANSWER = (T.LOST_BEFORE, T.LOST_AFTER, T.LATE, T.GARBAGE, T.BROKEN, T.BUSY)
 NO = (T.REFUSED, T.FORBIDDEN)
@@ -165,7 +167,6 @@ RULES: tuple[Rule, ...] = (
     _rule(
         GOES_ON, "a deletion after the look moves no version: nothing can fence it", T.DELETED, calls="write consumer"
     ),
-    _rule(GOES_ON, "the look was before it", T.DELETED, calls="verify", stories="a proof grows old"),
     _rule(GOES_ON, "the look was before it", T.DELETED, calls=OLD, steps="Publish"),
     _rule(
         DELETED, "nothing of it is looked at before the next rotation", T.DELETED, steps="Condemn", kinds=Kind.EXPIRING
@@ -293,11 +294,11 @@ RULES: tuple[Rule, ...] = (
     _rule(GOES_ON, "nobody holds the lease: the other one has done it all", T.STOPPED, calls="read journal"),
     _rule(
         ANOTHER,
-        "this write only says that the candidate is gone",
+        "this write only says that the candidate is gone, or proven anew",
         T.OVERTAKEN,
         calls="write journal",
         steps="Publish",
-        stories=GONE,
+        stories=UNPUBLISHED,
     ),
     _rule(GOES_ON, "the lease was let go of with this write", T.OVERTAKEN, calls="write journal", steps="Sweep|Hold"),
     _rule(
@@ -339,11 +340,11 @@ RULES: tuple[Rule, ...] = (
     _rule(GOES_ON, "no grace is to come any more", T.AHEAD, steps="Condemn|Revoke|Sweep"),
     _rule(
         WAITS,
-        "this write only says that the candidate is gone",
+        "this write only says that the candidate is gone, or proven anew",
         T.AHEAD,
         calls="write journal",
         steps="Publish",
-        stories=GONE,
+        stories=UNPUBLISHED,
     ),
     _rule(GOES_ON, "stamped by the clock as it was", T.AHEAD, calls="write journal", steps="Publish"),
     _rule(WAITS, "the end by expiry is awaited by both clocks", T.BACK, steps="Condemn|Sweep", kinds=Kind.EXPIRING),
@@ -369,6 +370,7 @@ RULES: tuple[Rule, ...] = (
     _rule(ROTATION, "what an undo puts back is not the new value that was asked for", T.EMERGENCY, stories=UNDO),
     _rule(ROTATION, "it was published before it was asked for", T.EMERGENCY, steps="Condemn|Revoke|Sweep"),
     _rule(GOES_ON, "the rotation under way is the one: no grace", T.EMERGENCY, stories=GONE),
+    _rule(GOES_ON, "the rotation under way is the one: no grace", T.EMERGENCY, steps="Publish", stories=AGED),
     _rule(
         ROTATION, "it was published before it was asked for", T.EMERGENCY, calls="write journal", steps="Publish|Visit"
     ),

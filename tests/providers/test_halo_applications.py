@@ -18,6 +18,7 @@ from rotator.rotation.secret import Secret
 from tests.fakes.clock import HandClock
 from tests.providers import back_office
 from tests.providers.back_office import CHIEF, KINDS_HERE, SECRET, Office
+from tests.providers.turns import Turns
 
 pytestmark = pytest.mark.anyio
 
@@ -95,6 +96,22 @@ async def test_rights_that_were_dropped_by_a_change_without_an_answer_are_put_ba
     with pytest.raises(Refused, match="put back"):
         await provider.install(minted)
     assert office.crm.roles == ("sys-all-permissions",)
+
+
+async def test_rights_that_a_change_dropped_are_put_back_however_long_the_look_at_them_took() -> None:
+    turns = Turns()
+    turns.model.keeps_unsent = False
+    desk = turns.daemon().edges.provider
+    minted = await desk.mint(NAME, None)
+
+    async def slowly() -> None:
+        turns.world.clock.move(60)
+
+    turns.wire.holds[turns.wire.calls + 3] = slowly
+    with pytest.raises(Refused, match="put back"):
+        await desk.install(minted)
+    assert turns.wire.changes == [turns.wire.calls - 3, turns.wire.calls - 1]
+    assert turns.spare.roles == ("sys-all-permissions",)
 
 
 async def test_an_application_that_was_switched_on_by_a_change_without_an_answer_stays_on(office: Office) -> None:
@@ -372,6 +389,19 @@ async def test_two_applications_take_turns_and_only_one_stays_active(office: Off
     assert await provider.verify(three.token, three.secret) == Accepted()
     with pytest.raises(Refused, match="must live on"):
         await provider.mint(NAME, None, (two.token, three.token))
+
+
+async def test_the_slot_of_the_predecessor_is_never_given_up_even_when_its_application_is_off(office: Office) -> None:
+    """The record would still call it the predecessor, and end what was published in its place."""
+    provider = office.bound(ONE, two=True, signing_key=None)
+    one = await installed(provider)
+    two = await installed(provider, NAME, one.token)
+    office.spare.inactive = True
+    with pytest.raises(Refused, match="must live on"):
+        await provider.mint(NAME, None, (two.token, one.token))
+    office.crm.inactive = True
+    three = await provider.mint(NAME, None, (two.token, one.token))
+    assert three.token.id.startswith(f"{office.crm.id}/")
 
 
 # without the application api

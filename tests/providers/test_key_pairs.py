@@ -174,7 +174,7 @@ async def test_a_pair_from_before_the_settings_changed_still_ends(clock: HandClo
         assert await after.verify(new_one.token, new_one.secret) == Accepted()
 
 
-async def test_a_trimmed_version_is_rejected_for_good_and_dead_once_the_set_has_lost_it(clock: HandClock) -> None:
+async def test_a_trimmed_version_cannot_be_shown_and_is_dead_once_the_set_has_lost_it(clock: HandClock) -> None:
     async with desk.running("keycloak", clock) as world:
         key = world.keys.versions("transit/crm")
         bound = world.bound("assertion-key", **IN_SET, transit_key="transit/crm")
@@ -182,9 +182,8 @@ async def test_a_trimmed_version_is_rejected_for_good_and_dead_once_the_set_has_
         await bound.install(minted)
         await bound.mint(NAME, None, (minted.token,))
         key.least = 2
-        verdict = await bound.verify(minted.token, minted.secret)
-        assert isinstance(verdict, Rejected)
-        assert verdict.final
+        with pytest.raises(CannotPresent, match="may sign"):
+            await bound.verify(minted.token, minted.secret)
         assert await bound.is_dead(minted.token, minted.secret) is False
         await bound.revoke(minted.token)
         with pytest.raises(CannotPresent, match="may sign"):
@@ -206,7 +205,47 @@ async def test_a_vault_that_does_not_answer_or_refuses_decides_nothing(clock: Ha
         assert isinstance(await bound.verify(minted.token, minted.secret), Unknown)
 
 
+async def test_what_is_no_key_at_all_is_rejected_for_good(clock: HandClock) -> None:
+    async with desk.running("keycloak", clock) as world:
+        bound = world.bound("assertion-key", **IN_SET)
+        minted = await bound.mint(NAME, None)
+        verdict = await bound.verify(minted.token, Secret("canary-no-key"))
+        assert isinstance(verdict, Rejected)
+        assert verdict.final
+
+
+async def test_a_key_in_transit_that_settings_lost_is_no_verdict_on_what_is_in_the_set(clock: HandClock) -> None:
+    async with desk.running("keycloak", clock) as world:
+        minted = await world.bound("assertion-key", **IN_SET, transit_key="transit/crm").mint(NAME, None)
+        with pytest.raises(CannotPresent, match="no `transit_key` any more"):
+            await world.bound("assertion-key", **IN_SET).verify(minted.token, minted.secret)
+
+
 # in an application
+
+
+async def test_a_key_in_transit_that_settings_lost_is_no_verdict_on_what_an_application_has(clock: HandClock) -> None:
+    async with back_office.running(clock, PAIR) as office:
+        bound = office.bound(PAIR, transit_key="transit/crm")
+        minted = await bound.mint(NAME, None)
+        await bound.install(minted)
+        with pytest.raises(CannotPresent, match="no `transit_key` any more"):
+            await office.bound(PAIR).verify(minted.token, minted.secret)
+
+
+async def test_a_key_that_is_lost_while_its_assertion_is_signed_is_no_answer_of_the_application(
+    clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with back_office.running(clock, PAIR) as office:
+        bound = office.bound(PAIR)
+        minted = await bound.mint(NAME, None)
+
+        async def lost(*_: object) -> None:
+            raise CannotPresent("gone meanwhile")
+
+        monkeypatch.setattr(bound, "presented", lost)
+        with pytest.raises(CannotPresent, match="gone meanwhile"):
+            await bound.verify(minted.token, minted.secret)
 
 
 async def test_an_application_is_told_the_public_half_and_consumers_the_version(clock: HandClock) -> None:

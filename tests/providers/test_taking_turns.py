@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from rotator.engine import operating
 from rotator.ports import Conflict
 from rotator.rotation.record import Phase
 from tests.providers.turns import BEFORE_US, Fate, Lost, Turns
@@ -63,20 +62,6 @@ async def test_the_published_application_is_told_anew_when_somebody_switches_it_
     await turns.until(daemon, lambda record: turns.published is turns.spare)
     assert turns.active == ["crm", "spare"]
     turns.spare.inactive = True
-    await turns.until(daemon, lambda record: turns.accepted and record.phase is Phase.SETTLED)
-    assert turns.active == [turns.published.name] == ["spare"]
-
-
-async def test_a_published_secret_that_somebody_overwrites_in_the_grace_of_the_other_is_told_anew() -> None:
-    """Nothing shows it but the refusal; the application of the predecessor is not touched."""
-    turns = Turns()
-    daemon = await turns.rotated(turns.daemon(), 2)
-    daemon = await turns.until(daemon, lambda record: turns.published is turns.spare)
-    turns.spare.secret = BEFORE_US
-    current = (await turns.world.record()).current
-    assert current
-    word = operating.disprove(current.token.id, "the probe was refused")
-    await operating.say(daemon.visitor, daemon.credential, daemon.edges, word)
     await turns.until(daemon, lambda record: turns.accepted and record.phase is Phase.SETTLED)
     assert turns.active == [turns.published.name] == ["spare"]
 

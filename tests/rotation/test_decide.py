@@ -9,7 +9,7 @@ from rotator.rotation.decide import next_step
 from rotator.rotation.record import Failure, HoldReason, Phase, Why
 from rotator.rotation.schedule import FractionOfLife
 from rotator.rotation.steps import Burn, Condemn, Fence, Hold, Look, Mint, Publish, Request, Revoke, Sweep, Verify, Wait
-from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, STEM, ask, credential, record
+from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, STEM, ask, credential, published, record, token
 
 NAME = f"{STEM}-r2-a1"
 FAILURE = Failure("mint", "no answer", NOW)
@@ -189,6 +189,16 @@ def test_what_is_due_says_the_clock_that_all_hosts_have_in_common() -> None:
     ahead = 30 * DAY + HOUR
     early = next_step(credential(), record(SETTLED), NOW + ahead, None, NOW + 30 * DAY - MINUTE)
     assert early == Wait(NOW + ahead + MINUTE, "due at 2026-03-31T12:00:00Z")
+
+
+def test_a_vault_clock_far_ahead_does_not_rotate_short_lived_values_without_end() -> None:
+    """They would all be held for spent mints, and stay so when the clock is right again."""
+    current = published(1, NOW + 3 * HOUR, token=token(1, expires_at=NOW + HOUR))
+    fresh = record(SETTLED, current=current)
+    assert isinstance(next_step(credential(), fresh, NOW + MINUTE, None, NOW + 3 * HOUR + MINUTE), Wait)
+    over = next_step(credential(), fresh, NOW + 2 * HOUR, None, NOW + 5 * HOUR)
+    assert isinstance(over, Request)
+    assert over.why is Why.EXPIRING
 
 
 def test_a_hold_for_spent_mints_says_what_went_wrong_as_far_as_it_is_known() -> None:

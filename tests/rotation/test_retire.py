@@ -108,7 +108,7 @@ def test_judge(policy, later, use, judgement) -> None:
 
 @pytest.mark.parametrize("use", [SILENT, UNKNOWN, used(SECOND)])
 def test_in_an_emergency_it_goes_at_once_whatever_its_use(use: Use) -> None:
-    assert judge(HOLD, NOW, NOW, use, emergency=True) == Go("emergency: successor published and proven")
+    assert judge(HOLD, NOW, NOW, use, emergency=True) == Go("emergency: successor proven")
 
 
 def test_there_is_nothing_to_judge_before_grace_is_over_except_in_an_emergency() -> None:
