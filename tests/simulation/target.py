@@ -163,8 +163,12 @@ class Target:
         if by != "person":
             self.revoked(token)
         if self.world.swarm.purge:
-            self.world.later(self.world.rng.uniform(5, 60), lambda: setattr(token, "deleted", True))
+            self.world.later(self.world.rng.uniform(5, 60), lambda: self._purge(token))
         return Outcome.DONE
+
+    def _purge(self, token: Live) -> None:
+        """Nothing is left of it, unless it was restored meanwhile."""
+        token.deleted = bool(token.ended)
 
     def _settled(self, within: float) -> float:
         return self.world.now + (0.0 if self.world.calm else self.world.rng.uniform(0, within))

@@ -148,3 +148,16 @@ def test_a_killed_holder_is_succeeded_after_the_lease_and_not_before():
     stage.sleep(3)
     stage.visit("B")
     assert stage.record.phase == "settled"
+
+
+def test_a_token_that_was_restored_is_not_purged_for_its_revocation():
+    stage = Stage(options={"purge": True})
+    stage.settle()
+    token = next(iter(stage.target.tokens.values()))
+    stage.target.end(token, "person")
+    stage.target.restore(token, "person")
+    stage.sleep(61)
+    assert not token.deleted
+    stage.target.end(token, "person")
+    stage.sleep(61)
+    assert token.deleted
