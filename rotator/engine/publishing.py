@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rotator.engine.bench import Bench, Staged
 from rotator.ports import Accepted, CannotPresent, Conflict, Document, Provider, Rejected, Unknown, Verdict
@@ -102,8 +102,7 @@ async def publish(bench: Bench, record: Record, step: Publish) -> ev.Event:
     if staged is None:
         return gone(bench)
     if step.reprove:  # and nothing more: a slow proof leaves little of the lease, noting it renews it
-        grace = max(bench.credential.retire.after, record.grace)
-        return await _prove(bench, staged, record) or ev.Verified(bench.at, step.expected, grace)
+        return await _prove(bench, staged, record) or ev.Verified(bench.at, step.expected, _grace(bench, record))
     values = merged(doc, bench.credential, record, staged)
     bench.still_ours()  # check-and-set fences a late one off, unless the path's versions begin anew meanwhile
     try:
@@ -114,9 +113,12 @@ async def publish(bench: Bench, record: Record, step: Publish) -> ev.Event:
 
 
 def _published(bench: Bench, record: Record, version: int) -> ev.Published:
+    return ev.Published(bench.at, version, grace_ends=bench.at + _grace(bench, record))
+
+
+def _grace(bench: Bench, record: Record) -> timedelta:
     """What is found published may have been so by an actor with older settings: the longer grace counts."""
-    grace = max(bench.credential.retire.after, record.grace)
-    return ev.Published(bench.at, version, grace_ends=bench.at + grace)
+    return max(bench.credential.retire.after, record.grace)
 
 
 def merged(doc: Document, credential: Credential, record: Record, staged: Staged) -> dict[str, object]:
