@@ -53,8 +53,9 @@ campaign-hostile: $(STAMP)  ## every behaviour of a bad server at every call sit
 campaign-fuzz: $(STAMP)  ## settings, documents and the control socket fuzzed for MINUTES; SEED=n
 	$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),10) --seed $(or $(SEED),0)
 
-campaign-kill: $(STAMP)  ## kill -9 at every call of a rotation of every kind, TIMES over; KIND=name for one
-	$(BIN)/python -m tests.system.kill_anywhere --times $(or $(TIMES),25) $(if $(KIND),--kind $(KIND))
+campaign-kill: $(STAMP)  ## kill -9 at every call of a rotation of every kind, TIMES over; KIND=name for one, AT_ONCE=n, PROBES=n
+	$(BIN)/python -m tests.system.kill_anywhere --times $(or $(TIMES),25) $(if $(KIND),--kind $(KIND)) \
+	  $(if $(AT_ONCE),--at-once $(AT_ONCE)) $(if $(PROBES),--probes $(PROBES))
 
 campaign-race: $(STAMP)  ## six daemons with wrong clocks and two shells racing under faults for MINUTES
 	$(BIN)/python -m tests.system.race --minutes $(or $(MINUTES),10) --daemons 6 --shells 2

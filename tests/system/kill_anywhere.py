@@ -27,19 +27,29 @@ from tests.system.ear import Ear
 from tests.system.kinds import KINDS, Heard, Kind
 from tests.system.nursery import Nursery
 from tests.system.outcome import Crash, Outcome
-from tests.system.prober import Prober
+from tests.system.prober import RATE, Prober
 from tests.system.progress import Progress, Tell
 from tests.system.proxy import Call, Loss, Proxy, Side
 from tests.system.quick import TAKEN_OVER, quick
 from tests.system.truth import faults_of, settled
 
-AT_ONCE = 24
 A_WORLD = 240  # kills: the tokens of many more would make every listing slow
 HASTE = {"settle": "1s", "timeout": "1s", "deadline": "2s"}
 RECOVERY = TAKEN_OVER + 20  # seconds
 PIECE = 16  # characters of a secret that no log may show
 Point = tuple[int, Side]
 Task = tuple[str, Point]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many credentials are killed at a time, and how often in a second consumers use each of them."""
+
+    at_once: int = 24
+    probes: float = RATE
+
+
+PACE = Pace()
 
 
 @dataclass
@@ -224,28 +234,36 @@ def _writes(call: Call) -> bool:
 
 
 def campaign(
-    kinds: Sequence[str] = ("halo-pat",), times: int = 1, choose: Any = everywhere, tell: Tell = lambda text: None
+    kinds: Sequence[str] = ("halo-pat",),
+    times: int = 1,
+    choose: Any = everywhere,
+    tell: Tell = lambda text: None,
+    pace: Pace = PACE,
 ) -> Outcome:
     """Learn the calls of each kind, then kill at the chosen ones, so many times. `tell` is told how it goes."""
     with Nursery() as nursery:
-        calls = _learned([KINDS[name] for name in kinds], nursery)
+        calls = _learned([KINDS[name] for name in kinds], nursery, pace)
         tasks = [(name, point) for _ in range(times) for name in kinds for point in choose(calls[name])]
         with Progress(", ".join(kinds), len(tasks), tell) as progress:
             batches = [tasks[at : at + A_WORLD] for at in range(0, len(tasks), A_WORLD)]
-            probes = sum(_struck(batch, nursery, progress) for batch in batches)
+            probes = sum(_struck(batch, nursery, progress, pace) for batch in batches)
     return Outcome(calls, tuple(progress.crashes), probes, tuple(progress.violations))
 
 
-def _learned(rows: Sequence[Kind], nursery: Nursery) -> dict[str, tuple[Call, ...]]:
-    with _world(rows, 1) as world, Prober(world) as prober, ThreadPoolExecutor(AT_ONCE) as pool:
+def _learned(rows: Sequence[Kind], nursery: Nursery, pace: Pace) -> dict[str, tuple[Call, ...]]:
+    with _world(rows, 1) as world, Prober(world) as prober, ThreadPoolExecutor(pace.at_once) as pool:
         return dict(pool.map(lambda row: (row.name, Campaign(row, world, prober, nursery).learn()), rows))
 
 
-def _struck(tasks: Sequence[Task], nursery: Nursery, progress: Progress) -> int:
+def _struck(tasks: Sequence[Task], nursery: Nursery, progress: Progress, pace: Pace) -> int:
     """Kill at these points in a world of their own. Returns the number of probes."""
     many = Counter(name for name, _ in tasks)
     rows = [KINDS[name] for name in many]
-    with _world(rows, max(many.values())) as world, Prober(world) as prober, ThreadPoolExecutor(AT_ONCE) as pool:
+    with (
+        _world(rows, max(many.values())) as world,
+        Prober(world, pace.probes) as prober,
+        ThreadPoolExecutor(pace.at_once) as pool,
+    ):
         prober.violations = progress.violations
         work = {row.name: Campaign(row, world, prober, nursery) for row in rows}
         list(pool.map(lambda task: progress.add(work[task[0]].crash(task[1])), tasks))
@@ -269,11 +287,14 @@ def main() -> int:
     parser.add_argument("--kind", action="append", choices=list(KINDS), help="these only; may be given again")
     parser.add_argument("--late", action="store_true", help="let every lost request land 1.5 s later as well")
     parser.add_argument("--effects", action="store_true", help="after each write but the journal's only")
+    parser.add_argument("--at-once", type=int, default=PACE.at_once, help="credentials that are killed at a time")
+    parser.add_argument("--probes", type=float, default=PACE.probes, help="of each credential, a second")
     wishes = parser.parse_args()
+    pace = Pace(wishes.at_once, wishes.probes)
     bad = 0
     for name in wishes.kind or KINDS:  # one after another, so that a rotation is measured among its like
         for choose in (at_effects if wishes.effects else everywhere, *([late] if wishes.late else [])):
-            outcome = campaign([name], wishes.times, choose, _tell)
+            outcome = campaign([name], wishes.times, choose, _tell, pace)
             sys.stdout.write(f"{outcome}\n" + "".join(f"  {text}\n" for text in outcome.violations))
             sys.stdout.flush()
             bad += len(outcome.violations)

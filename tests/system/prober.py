@@ -1,4 +1,4 @@
-"""Owns the consumers' view: it reads each consumer path and uses the value, twenty times a second, past every proxy.
+"""Owns the consumers' view: it reads each consumer path and uses the value, many times a second, past every proxy.
 
 A value that was replaced between the reading and the use may be dead: so a refusal counts only when the path still
 holds the same version afterwards. Where a kind has one slot, nor does it count during a cut-over: from the first
@@ -20,13 +20,13 @@ from tests.system.truth import journal
 from tests.system.wire import Wire
 
 CUT_OVER = {"staged", "installed", "verified", "rejected"}  # phases in which the target may hold another value
-RATE = 20.0  # per second and name
+RATE = 20.0  # per second and name, unless told
 
 
 class Prober:
     """A consumer of every name it is told of. `violations` says what no consumer should have met."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, rate: float = RATE) -> None:
         world.bao.call("PUT", "sys/policies/acl/consumer", {"policy": _policy(world.mount)})
         made = world.bao.call("POST", "auth/token/create", {"policies": ["consumer"], "no_default_policy": True})
         self._token = Secret(made["auth"]["client_token"])
@@ -35,6 +35,7 @@ class Prober:
         if world.desk:
             self._targets["desk"] = Wire(world.desk.url)
         self._world = world
+        self._rate = rate
         self._due: dict[str, float] = {}
         self._published: set[str] = set()
         self._stop = threading.Event()
@@ -70,9 +71,9 @@ class Prober:
             now = time.monotonic()
             for name, due in tuple(self._due.items()):
                 if due <= now and name in self._due:
-                    self._due[name] = max(due + 1 / RATE, now)
+                    self._due[name] = max(due + 1 / self._rate, now)
                     self._guarded(name)
-            self._stop.wait(max(0.0, 0.2 / RATE - (time.monotonic() - now)))
+            self._stop.wait(max(0.0, 0.2 / self._rate - (time.monotonic() - now)))
 
     def _guarded(self, name: str) -> None:
         try:
