@@ -26,6 +26,7 @@ from rotator.ports import Clock, Installation, MinterRefused, Provider, Transien
 from rotator.providers import Site, kind_of
 from rotator.providers.auth import Auth, Bearer
 from rotator.rotation.credential import Credential, Place
+from rotator.rotation.names import LINEAGE
 from rotator.rotation.record import Token
 from rotator.settings import Minter, Settings, Target
 from rotator.vault.journal import VaultJournal
@@ -57,7 +58,8 @@ class App:
 
     def _crew(self, settings: Settings) -> Crew:
         leases = Leases(self.holder, settings.daemon.lease.total_seconds(), self.clock.monotonic)
-        visitor = Visitor(self.journal, leases, lambda: secrets.token_hex(3), self._tell, lambda: self.crew.stopping)
+        lineage = partial(secrets.token_hex, LINEAGE)
+        visitor = Visitor(self.journal, leases, lineage, self._tell, lambda: self.crew.stopping)
         rounds = Rounds(
             visitor=visitor,
             edges=self.edges,
@@ -125,13 +127,20 @@ class App:
 
     async def _minter(self, target: Target, credential: Credential) -> Auth:
         minter = target.minter or Minter()
-        if minter.self_minting:
-            doc = await self.kv.read(credential.place, strong=True)
-            secret = doc.secret(credential.key)
-            if secret is None:
-                raise MinterRefused(f"{credential.place} holds no token that could mint its own successor")
-            return Bearer(secret)
-        return await identity(target, self.fetch)
+        if not minter.self_minting:
+            return await identity(target, self.fetch)
+        place, key = await self._published_at(credential)
+        secret = (await self.kv.read(place, strong=True)).secret(key)
+        if secret is None:
+            raise MinterRefused(f"{place} holds no token that could mint its own successor")
+        return Bearer(secret)
+
+    async def _published_at(self, credential: Credential) -> tuple[Place, str]:
+        """Where its value is now, and under which key: settings may want it elsewhere from its next rotation on."""
+        record = (await self.journal.load(credential.name)).record
+        if record is None or record.current is None:
+            return credential.place, credential.key
+        return record.current.place, record.current.key or credential.key
 
     async def sweep(self, target: str, *, reap: bool = True) -> Swept:
         """Find strays on one target by one listing; revoke them, and delete what was revoked long ago."""

@@ -5,6 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+LINEAGE = 6
+"""Random bytes of a record's lineage: two records of one stem would take each other's published tokens for strays.
+
+A stem cuts a long name, so many credentials may differ by their lineage alone. Of a hundred thousand such, three bytes
+make some three hundred pairs alike; with six it happens in one fleet of fifty thousand.
+"""
 _NAME = re.compile(r"(?P<stem>.+)-r(?P<rotation>\d+)-a(?P<attempt>\d+)")
 
 

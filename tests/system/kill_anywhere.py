@@ -291,6 +291,7 @@ def main() -> int:
     parser.add_argument("--probes", type=float, default=PACE.probes, help="of each credential, a second")
     wishes = parser.parse_args()
     pace = Pace(wishes.at_once, wishes.probes)
+    sys.setswitchinterval(0.0005)  # seconds: the consumers' thread is one among hundreds that pass bytes on
     bad = 0
     for name in wishes.kind or KINDS:  # one after another, so that a rotation is measured among its like
         for choose in (at_effects if wishes.effects else everywhere, *([late] if wishes.late else [])):
