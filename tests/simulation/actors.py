@@ -74,6 +74,7 @@ class Process:
     thawed: float = 0.0
     asks: dict[str, Ask] = field(default_factory=dict)
     brought: dict[str, Brought] = field(default_factory=dict)  # what a person has brought for the next mint
+    begun: dict[str, Credential] = field(default_factory=dict)  # settings that the latest visit was begun with
     answers: list[Answer] = field(default_factory=list)
     seen: dict[str, Record] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)  # names that something happened to while they were looked at
@@ -87,7 +88,7 @@ class Process:
         self.asks, self.seen, self.brought = {}, {}, {}
         self.thawed = self.world.now
         leases = Leases(self.holder, TTL, self.clock.monotonic)
-        self.visitor = Visitor(self.journal, leases, lambda: self.world.word()[:4], self.told)
+        self.visitor = Visitor(self.journal, leases, self.world.lineage, self.told)
         self.threads = [self._thread(name, self._tend(name)) for name in self.config]
         self.threads.append(self._thread("*", self._sweeping()))
         for thread in self.threads:
@@ -207,8 +208,9 @@ class Process:
 
     async def _visit(self, name: str) -> float:
         world, ask, brought = self.world, self.asks.get(name), self.brought.get(name)
+        credential = self.begun[name] = self.config[name]
         try:
-            seen = await self.visitor.visit(self.config[name], self.edges_of(name, self.clock), ask, brought)
+            seen = await self.visitor.visit(credential, self.edges_of(name, self.clock), ask, brought)
         except Violation:
             raise
         except Conflict:

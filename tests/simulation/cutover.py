@@ -39,6 +39,7 @@ class CutOver:
     checks: Checks
     open: dict[str, Window] = field(default_factory=dict)
     windows: list[Window] = field(default_factory=list)
+    told_by: dict[str, Record | None] = field(default_factory=dict)  # id -> the record when its latest request left
 
     def leaves(self, name: str, minted: Minted) -> None:
         """I4: only a value that was journalled as staged, and is; or, where there is one slot, the published one."""
@@ -47,6 +48,7 @@ class CutOver:
             self.checks.broken("I4", f"tells the target {token.id}, which no record names")
         if token.id in ledger.installable and not self._durable(name, minted) and name not in self.checks.lost_slots:
             self.checks.broken("I4", f"tells the target {token.id}, which is nowhere in Vault")
+        self.told_by[token.id] = ledger.latest
 
     def _durable(self, name: str, minted: Minted) -> bool:
         value = minted.secret.reveal()
@@ -65,11 +67,15 @@ class CutOver:
         self.look(name)
 
     def _may_cut_over(self, name: str, live: Live, by: str) -> None:
-        latest = self.checks.ledgers[name].latest
-        candidate = latest.candidate if latest else None
-        if latest is None or candidate is None or candidate.token.id != live.id or latest.phase not in UNDER_WAY:
-            phase = latest.phase if latest else "new"
+        record = self._authority(name, live)
+        if record is None or record.phase not in UNDER_WAY or live.id not in _may_be_told(record):
+            phase = record.phase if record else "new"
             self.checks.broken("I1", f"{by} ends what consumers read by {live.id}, in phase {phase}")
+
+    def _authority(self, name: str, live: Live) -> Record | None:
+        """The newest record; that of the moment at which the request left, if its journal was lost on the way."""
+        latest, told_by = self.checks.ledgers[name].latest, self.told_by.get(live.id)
+        return latest if latest and told_by and latest.lineage == told_by.lineage else told_by
 
     def journalled(self, name: str, record: Record) -> None:
         """I1: when no cut-over is under way, what we published is accepted."""
@@ -114,3 +120,9 @@ class CutOver:
         if top is None or top.deleted or top.author == "person":
             return None
         return self.checks.target.by_value.get(str((top.values or {}).get("token")))
+
+
+def _may_be_told(record: Record) -> set[str]:
+    """The ids of the candidate, and, where that has failed, of what is put back."""
+    old = record.current if record.phase is Phase.REJECTED else None
+    return {x.token.id for x in (record.candidate, old) if x}

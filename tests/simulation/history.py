@@ -23,6 +23,7 @@ from tests.simulation.consumers import Consumer
 from tests.simulation.invariants import KEY, Checks
 from tests.simulation.journal import SimJournal
 from tests.simulation.kinds import INSTALLED, NO_GRACE, Kind
+from tests.simulation.ledger import ends
 from tests.simulation.people import People
 from tests.simulation.provider import SimProvider
 from tests.simulation.swarm import Swarm, draw
@@ -196,14 +197,14 @@ class History:
         """I3: every live token under our names is known to the record."""
         record = self._record(name)
         assert record is not None
-        kind = self.target.kind(name)
-        lost = record.current is None or record.current.token.id in self.checks.ledgers[name].not_taken_back
-        if kind is Kind.EXPIRING or (kind is Kind.ONE_SLOT and lost):
-            return  # it ends by itself; a slot cannot be emptied, and what it holds was destroyed in Vault
+        lost = record.current is not None and record.current.token.id in self.checks.ledgers[name].not_taken_back
+        if self.target.kind(name) is Kind.ONE_SLOT and lost:
+            return  # a slot cannot be emptied, and what it holds was destroyed in Vault
         uncertain = {record.mint_name} if record.phase is not Phase.SETTLED else set()
         for token in self.target.tokens.values():
             ours = token.name.startswith(f"{record.stem}-r") and token.minter != "person" and self.target.alive(token)
-            if ours and token.id not in known(record) and token.name not in uncertain:
+            unknown = token.id not in known(record) and token.name not in uncertain
+            if ours and unknown and ends(token, record, self.target):
                 self.checks.broken("I3", f"{token.id} ({token.name}) lives and nobody knows it")
 
     # --- building ---------------------------------------------------------------------------------------------------

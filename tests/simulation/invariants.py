@@ -42,7 +42,8 @@ class Checks:
     erased: set[str] = field(default_factory=set)  # a person deleted the number, and the journal was lost
     looks: dict[tuple[str, Place], float] = field(default_factory=dict)
     revocations: dict[str, float] = field(default_factory=dict)  # token -> when the first request to revoke it left
-    overwrite_until: dict[str, float] = field(default_factory=dict)
+    left: dict[tuple[Place, str], float] = field(default_factory=dict)  # since when a value stands there no more
+    overwrites: dict[tuple[str, Place, int], bool] = field(default_factory=dict)  # by whom, over what: as it was let
     mints: Counter[tuple[str, int]] = field(default_factory=Counter)
     minted_at: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     unsure_since: float | None = None
@@ -81,6 +82,9 @@ class Checks:
             if isinstance(handle, dict) and handle["name"] not in ledger.mint_names:
                 self.broken("I4", f"stages {handle['name']}, which no record names")
             return
+        assert self.world.running is not None
+        process = self.world.running.owner
+        self.overwrites[process.holder, place, cas] = process.begun[name].on_foreign is OnForeign.OVERWRITE
         mark, _ = self._identify(values)
         if (mark, cas) not in ledger.publications and cas not in ledger.fences:
             self.broken("I4", f"writes {place} over version {cas} without a `verified` record that says so")
@@ -150,8 +154,10 @@ class Checks:
         name = place.path.rpartition("/")[2]
         if place == place_of(name):
             self._journalled(name, version.values or {})
-        elif place in self.owner and version.author != "person":
-            self._published(self.owner[place], place, version, before)
+        elif place in self.owner:
+            if version.author != "person":
+                self._published(self.owner[place], place, version, before)
+            self._stands(place, version.values or {}, before)
 
     def destroyed(self, place: Place, versions: tuple[int, ...]) -> None:
         """I4: a candidate that the journal still counts on is not destroyed."""
@@ -168,6 +174,15 @@ class Checks:
         if theirs and latest.candidate.slot_version in versions:
             self.broken("I4", f"destroys the candidate {latest.candidate.token.id} in phase {latest.phase}")
 
+    def forgotten(self, place: Place) -> None:
+        """Somebody deletes all versions of a place."""
+        self._stands(place, {}, self.vault.top(place))
+
+    def _stands(self, place: Place, values: Mapping[str, object], before: Version | None) -> None:
+        old = before and (before.values or {}).get("token")
+        if before and old and old != values.get("token"):
+            self.left[place, str(old)] = before.at if before.deleted else self.world.now
+
     def _published(self, name: str, place: Place, version: Version, before: Version | None) -> None:
         """I1, I1a, I7, I8: proven, accepted, not condemned, of a greater number, nobody else's work lost."""
         old, new = dict(before.values or {}) if before and not before.deleted else {}, dict(version.values or {})
@@ -183,7 +198,7 @@ class Checks:
         ledger = self.ledgers[name]
         if token.id in (ledger.condemned | ledger.doomed) - ledger.restorable:
             self.broken("I7", f"publishes {token.id}, which is condemned or rejected")
-        self._foreign_survives(name, place, version.author, before, new)
+        self._foreign_survives(place, version.author, before, new)
         rewritten = before is not None and before.author == "person"
         erased = name in self.lost_journals and (rewritten or name in self.erased)
         if not erased and (was := _number(old)) is not None and (_number(new) or 0) < was:
@@ -202,10 +217,8 @@ class Checks:
                     self.replaced.setdefault(live.value, (self.world.now, grace, latest))
         self.live_path[name] = place
 
-    def _foreign_survives(
-        self, name: str, place: Place, author: str, before: Version | None, new: Mapping[str, Any]
-    ) -> None:
-        """I8: a foreign write is never overwritten unless configured; foreign keys always survive."""
+    def _foreign_survives(self, place: Place, author: str, before: Version | None, new: Mapping[str, Any]) -> None:
+        """I8: a foreign write is never overwritten unless the writer's settings let it; foreign keys always survive."""
         old = dict(before.values or {}) if before else {}
         lost = {key for key in old if key.startswith("theirs") and new.get(key) != old[key]}
         if lost and before and not before.deleted:
@@ -215,8 +228,8 @@ class Checks:
             return
         if before.deleted and before.at >= self.looks.get((author, place), -1.0):
             return  # a soft deletion does not move the version: after our last look nothing can fence it
-        allowed = self.wanted[name].on_foreign is OnForeign.OVERWRITE
-        if not allowed and self.overwrite_until.get(name, -1.0) < self.world.now and ("token" in old or before.deleted):
+        allowed = self.overwrites.get((author, place, self.vault.docs[place].newest))
+        if not allowed and ("token" in old or before.deleted):
             self.broken("I8", "overwrites what a person wrote or deleted")
 
     def revoked(self, live: Live) -> None:
@@ -257,18 +270,23 @@ class Checks:
         self.world.tell("*", f"journal: {record.phase} r{record.rotation} a{record.attempt}", name)
 
     def _adopted(self, name: str, record: Record, current: Published) -> None:
-        """It is ours, and consumers read it where it is; what was published before was replaced when it was written."""
+        """It is ours, and consumers read it where it is; what was published before was replaced when it was written.
+
+        Where that version has gone since it was looked at: when what was published before left the place.
+        """
         if (live := self.target.tokens.get(current.token.id)) and live.minter == "person":
             live.minter = "adopted"  # the record says so, whether or not the operator's shell has heard it
         doc = self.vault.docs.get(current.place)
         version = doc.versions.get(current.version) if doc else None
-        if version and self._identify(version.values or {})[0] == current.fingerprint:
-            version.author = "adopted"
+        there = version if version and self._identify(version.values or {})[0] == current.fingerprint else None
+        if there:
+            there.author = "adopted"
         self.live_path[name] = current.place
         old = self.target.tokens.get(record.predecessor.token.id) if record.predecessor else None
         if old:
-            grace = min(after for _, after in self.graces[name])
-            self.replaced.setdefault(old.value, (version.at if version else self.world.now, grace, record))
+            since = self.left.get((current.place, old.value), self.world.now)
+            since = there.at if there and not there.deleted else since
+            self.replaced.setdefault(old.value, (since, min(after for _, after in self.graces[name]), record))
 
     # --- small things -----------------------------------------------------------------------------------------------
 

@@ -90,7 +90,7 @@ class Ledger:
             yield from (("I2", f"{x.id} is called dead and is alive") for x in _alive(target) if x.id == old)
         if before.phase is Phase.REJECTED and after.phase in (Phase.REQUESTED, Phase.SETTLED):
             name, since, stays = before.mint_name, self.rejected_at[before.mint_name], _gives_up_the_old(before, after)
-            ended = (x for x in _alive(target) if x.name == name and x.minted_at < since and _ends(x, before, target))
+            ended = (x for x in _alive(target) if x.name == name and x.minted_at < since and ends(x, before, target))
             burned = (x for x in ended if not (stays and target.kind(x.credential) is Kind.ONE_SLOT))
             yield from (("I3", f"{x.id} is called burned and is alive") for x in burned)
 
@@ -118,8 +118,11 @@ def _gives_up_the_old(before: Record, after: Record) -> bool:
     return (before.phase is Phase.REJECTED or lost) and after.refused_at not in (None, before.refused_at)
 
 
-def _ends(live: Live, record: Record, target: Target) -> bool:
-    """Whether burning ends it: not what nobody can revoke, nor what fills the only slot when none is put back."""
+def ends(live: Live, record: Record, target: Target) -> bool:
+    """Whether anything but the next value ends it: not what nobody can revoke, nor what fills an only slot for good.
+
+    That is what stays in it when nothing is put back, as nothing was published, or it is over.
+    """
     kind = target.kind(live.credential)
     old = target.tokens.get(record.current.token.id) if record.current else None
     return kind is not Kind.EXPIRING and not (kind is Kind.ONE_SLOT and (old is None or target.expired(old)))

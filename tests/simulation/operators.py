@@ -44,7 +44,7 @@ class Operators:
     async def _shell(self, host: Process, name: str, word: operating.Word) -> None:
         self.shells += 1
         leases = Leases(f"shell{self.shells}", TTL, host.clock.monotonic)
-        visitor = Visitor(self.journal, leases, lambda: self.world.word()[:4], self._told)
+        visitor = Visitor(self.journal, leases, self.world.lineage, self._told)
         for _ in range(TRIES):
             if self.world.calm:
                 break

@@ -104,17 +104,19 @@ class People:
 
     def consumer_metadata(self, name: str) -> bool | None:
         """Somebody deletes all versions and the metadata: numbers start anew."""
-        return None if self.checks.vault.docs.pop(self._path(name), None) else False
+        place = self._path(name)
+        self.checks.forgotten(place)
+        return None if self.checks.vault.forget(place) else False
 
     def slot_metadata(self, name: str) -> bool | None:
         """The same for the staged slot."""
         self.checks.lost_slots.add(name)
-        return None if self.checks.vault.docs.pop(Place("kv", f"rotator/staged/{name}"), None) else False
+        return None if self.checks.vault.forget(Place("kv", f"rotator/staged/{name}")) else False
 
     def journal_metadata(self, name: str) -> bool | None:
         """The journal is lost. Not while a process is at work on it: check-and-set knows versions, not lineages."""
         busy = any(t.name == name and t.label != "idle" for p in self.processes for t in p.threads if not p.dead)
-        if busy or self.checks.vault.docs.pop(place_of(name), None) is None:
+        if busy or not self.checks.vault.forget(place_of(name)):
             return False
         self.checks.lost_journals.add(name)
         self.checks.ledgers[name].latest = None
@@ -254,7 +256,6 @@ class People:
         """Settle a hold the way its text says: allow overwriting for a while, then release."""
         if self.release(name) is False:
             return False
-        self.checks.overwrite_until[name] = self.world.now + 300
         self.settings(name, on_foreign=OnForeign.OVERWRITE)
         self.world.later(60, lambda: self.settings(name, on_foreign=OnForeign.HOLD))
         return None

@@ -69,9 +69,10 @@ class Stage:
 
     async def _run(self, visit: Visit, wish: Ask | None) -> None:
         process = visit.process
+        credential = process.begun[NAME] = process.config[NAME]
         try:
             edges = process.edges_of(NAME, process.clock)
-            visit.end = await process.visitor.visit(process.config[NAME], edges, wish, process.brought.pop(NAME, None))
+            visit.end = await process.visitor.visit(credential, edges, wish, process.brought.pop(NAME, None))
         except Fault as fault:
             visit.end = fault
 
@@ -123,6 +124,10 @@ class Stage:
 
     def adopt(self, host: str) -> None:
         """A person puts a value of their own on the consumer path, and has it adopted."""
+        self.finish(self.adoption(host))
+
+    def adoption(self, host: str) -> Visit:
+        """The same, to be moved by hand."""
         place, live = self.checks.live_path[NAME], self.people.operators.by_hand(NAME)
         top = self.vault.top(place)
         self.vault.put(place, {**(top.values or {}), "token": live.value} if top else {}, None, "person")
@@ -131,7 +136,7 @@ class Stage:
         word = operating.adopt("person", lambda token: "")
         edges = process.edges_of(NAME, process.clock)
         visit.thread.coro = operating.say(process.visitor, process.config[NAME], edges, word)
-        self.finish(visit)
+        return visit
 
     def sleep(self, seconds: float) -> None:
         """Time passes."""

@@ -83,6 +83,11 @@ def test_publishing_without_a_look_and_without_an_expectation_is_caught(monkeypa
     assert caught("I8", "I4")
 
 
+def test_writing_over_what_a_person_wrote_is_caught(monkeypatch):
+    monkeypatch.setattr(publishing, "objection", lambda *_: None)
+    assert caught("I8", swarm=Swarm(acts=("foreign_write", "mend")))
+
+
 def test_revoking_before_publishing_is_caught(monkeypatch):
     async def publish(bench, record, step):
         if record.current:
@@ -248,3 +253,14 @@ def test_an_undo_that_forgets_what_it_replaces_is_caught(monkeypatch):
 
     monkeypatch.setitem(advance._ADVANCE, ev.Published, published)
     assert caught("I2", "I3", "I10", swarm=Swarm(interval=120.0, acts=("undo", "ask")))
+
+
+def test_a_lineage_that_comes_again_after_a_lost_journal_is_caught():
+    stage = Stage(options={"overwrite": True})
+    for process in stage.history.processes:
+        process.visitor.lineage = lambda: "cafe"
+    stage.settle()
+    stage.forget_journal()
+    stage.until(stage.begin("B"), "target.mint")
+    with pytest.raises(Violation, match=r"I1: A1 revokes .*, which is what consumers of c0 read"):
+        stage.finish(stage.sweep("A"))

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from math import inf
 from typing import Any
 
 from rotator.ports import Conflict, Document, Transient
 from rotator.rotation.credential import Place
 from rotator.rotation.secret import Secret
+from rotator.vault.kv import WRITE_PATIENCE
 from tests.simulation import wire
 from tests.simulation.world import World
+
+PATIENCE = WRITE_PATIENCE + wire.TIMEOUT  # seconds after which the real client sends nothing of a write any more
 
 
 @dataclass(slots=True)
@@ -46,6 +50,7 @@ class Vault:
     docs: dict[Place, Kept] = field(default_factory=dict)
     sealed: bool = False
     skew: float = 0.0
+    anew: dict[Place, float] = field(default_factory=dict)  # when its metadata was deleted: versions begin at 1 again
 
     def get(self, place: Place, version: int | None = None) -> Document:
         """A version as a reader gets it."""
@@ -65,11 +70,17 @@ class Vault:
         doc = self.docs.get(place)
         return doc.versions.get(doc.newest) if doc else None
 
-    def put(self, place: Place, values: Mapping[str, object], cas: int | None, author: str) -> int:
-        """Write with check-and-set; `cas` None writes over anything, as a person may."""
+    def put(self, place: Place, values: Mapping[str, object], cas: int | None, author: str, began: float = inf) -> int:
+        """Write with check-and-set; `cas` None writes over anything, as a person may.
+
+        `began`: when a client began to send it. The real one sends nothing when its time is up. This one does, which
+        puts check-and-set to the test, but not where the number it was meant for has come again: nothing else fences.
+        """
         doc = self.docs.get(place) or Kept()
         if cas is not None and cas != doc.newest:
             raise Conflict("check-and-set parameter did not match the current version")
+        if began < self.anew.get(place, -inf) and began + PATIENCE < self.world.now:
+            raise Transient("too late to be sent to Vault")
         before = doc.versions.get(doc.newest)
         fenced = before is not None and not before.deleted and before.values == values
         version = Version(values, before.author if before and fenced else author, self.world.now)
@@ -79,6 +90,11 @@ class Vault:
         doc.versions[doc.newest] = version
         doc.versions.pop(doc.newest - doc.keeps, None)
         return doc.newest
+
+    def forget(self, place: Place) -> bool:
+        """Delete all versions and the metadata; whether there were any."""
+        self.anew[place] = self.world.now
+        return self.docs.pop(place, None) is not None
 
     def destroy(self, place: Place, versions: tuple[int, ...]) -> None:
         """Destroy versions for good."""
@@ -110,10 +126,10 @@ class KvClient:
 
     async def put(self, place: Place, values: Mapping[str, object], cas: int) -> int:
         """Write; after an unknown outcome the identical write again, then decide by a strong read."""
-        author = self.world.running.owner.holder
+        author, began = self.world.running.owner.holder, self.world.now
         for _ in range(3):
             try:
-                return await self._put_once(place, values, cas, author)
+                return await self._put_once(place, values, cas, author, began)
             except Transient:
                 continue
             except Conflict:
@@ -133,12 +149,14 @@ class KvClient:
             return True
         raise Conflict("the document was changed in between")
 
-    def _put_once(self, place: Place, values: Mapping[str, object], cas: int, author: str) -> Awaitable[int]:
+    def _put_once(
+        self, place: Place, values: Mapping[str, object], cas: int, author: str, began: float
+    ) -> Awaitable[int]:
         def effect() -> int:
             if self.world.chance(self.world.swarm.false_conflict):
                 self.world.fault("vault_false_conflict", self.name)
                 raise Conflict("check-and-set parameter did not match the current version")
-            return self.vault.put(place, values, cas, author)
+            return self.vault.put(place, values, cas, author, began)
 
         return self._send(_verb("write", place), effect, writes=True)
 

@@ -58,6 +58,7 @@ class World:
     _told: list[tuple[float, str, str, str]] = field(default_factory=list)
     _dates: dict[float, datetime] = field(default_factory=dict)  # that were asked for at `_dated`, by how far off
     _dated: float = -1.0
+    _lineages: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.rng = Random(self.seed * 7919 + 1)
@@ -117,3 +118,10 @@ class World:
     def word(self) -> str:
         """Fresh randomness from the seed."""
         return f"{self.rng.getrandbits(48):012x}"
+
+    def lineage(self) -> str:
+        """A word that was not drawn before: short to be read, where the real one is too long to come again."""
+        while (lineage := self.word()[:4]) in self._lineages:
+            pass
+        self._lineages.add(lineage)
+        return lineage

@@ -1,0 +1,34 @@
+"""Lineages are drawn so wide that no two records share a stem, though a stem cuts long names."""
+
+from __future__ import annotations
+
+import pytest
+
+from rotator.app import App
+from rotator.ports import Installation
+from rotator.rotation.names import stem
+from rotator.rotation.secret import Secret
+from rotator.settings import load
+from rotator.vault.login import token
+from rotator.vault.session import Session
+from rotator.wiring import connection
+from tests.fakes.clock import HandClock
+from tests.settings.files import SOUND, write
+
+pytestmark = pytest.mark.anyio
+
+FLEET = 100_000
+FIRST, SECOND = (f"payments/production/kubernetes/eu-west-1/service-{number}" for number in (1, 2))
+
+
+def test_a_stem_tells_two_long_names_apart_by_their_lineage_alone():
+    assert stem("rotator", "home", FIRST, "l1") == stem("rotator", "home", SECOND, "l1")
+
+
+async def test_no_two_of_a_hundred_thousand_credentials_whose_names_begin_alike_draw_one_lineage(tmp_path):
+    settings, clock = load(write(tmp_path, SOUND)), HandClock()
+    session = Session(connection(settings.vault, "test"), token(lambda: Secret("canary-lineages")), clock)
+    app = App(settings, session, Installation("abc123", b"a key of this test's own"), clock, [])
+    drawn = app.crew.rounds.visitor.lineage()
+    assert FLEET**2 / 2 / 16 ** len(drawn) < 1e-4  # pairs of them that are to be expected
+    assert app.crew.rounds.visitor.lineage() != drawn
