@@ -118,9 +118,10 @@ class History:
                 self.checks.broken("I1", f"{name}: Vault and target disagree since {window.began:.3f}")
 
     def _put_off(self, record: Record | None) -> bool:
-        """Whether the clock that set the pause after a failed step was so far ahead of one that may judge it."""
+        """Whether the clock that set a pause, or sent a mint without an answer, was so far ahead of one that judges."""
         earliest = self.world.date(min(self.vault.skew, *(process.clock.skew for process in self.processes)))
-        return bool(record and record.retry_at and record.retry_at > earliest + STEP_CAP)
+        sent = record.sent_at if record and record.phase is Phase.REQUESTED else None
+        return any(at > earliest + STEP_CAP for at in (sent, record and record.retry_at) if at)
 
     def _ends_in(self) -> float:
         """Seconds that a predecessor may live on: its grace, or its own lifetime where nobody can revoke it."""
