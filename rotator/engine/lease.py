@@ -19,20 +19,25 @@ class Leases:
     holder: str
     ttl: float
     monotonic: Callable[[], float]
-    _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
+    _seen: dict[str, tuple[tuple[int, int], float]] = field(default_factory=dict)
     _acked: dict[str, float] = field(default_factory=dict)
 
     def blocked(self, entry: Entry) -> float | None:
         """Seconds until the record may be taken over from its holder; None when it may be worked on now."""
+        known = self.known(entry)
         if entry.lease.holder in ("", self.holder):
-            self._seen.pop(entry.name, None)
             return None
-        version, since = self._seen.get(entry.name, (-1, 0.0))
-        if version != entry.version:
-            since = self.monotonic()
-            self._seen[entry.name] = (entry.version, since)
-        left = since + entry.lease.ttl * TAKE_OVER - self.monotonic()
+        left = entry.lease.ttl * TAKE_OVER - known
         return left if left > 0 else None
+
+    def known(self, entry: Entry) -> float:
+        """For how many seconds we have known the record as it is, by our own monotonic clock."""
+        state, now = (entry.version, entry.lease.seq), self.monotonic()
+        seen, since = self._seen.get(entry.name, (None, now))
+        if seen != state:
+            since = now
+            self._seen[entry.name] = (state, since)
+        return now - since
 
     def needs_write(self, entry: Entry) -> bool:
         """Whether the lease must be claimed or renewed before an effect."""

@@ -80,8 +80,9 @@ class Visitor:
             wait = Wait(edges.clock.now() + timedelta(seconds=blocked), f"worked on by {entry.lease.holder}")
             return Seen(entry.record, wait)
         record = advance(entry.record or Record(self.lineage()), ev.Resumed(bench.at))
+        rested = timedelta(seconds=self.leases.known(entry))
         while True:
-            step = _supplied(record, bench) or next_step(credential, record, bench.now, ask, bench.shared)
+            step = _supplied(record, bench) or next_step(credential, record, bench.now, ask, bench.shared, rested)
             if isinstance(step, Wait):
                 await self._let_go(entry, record)
                 until = bench.on_our_clock(step.until) if step.until else None
@@ -95,6 +96,7 @@ class Visitor:
             if step.effect and self.leases.needs_write(entry):
                 entry = await self._save(entry, record, release=False)
             record, entry, refused = await self._act(bench, entry, record, step, ask)
+            rested = timedelta()
             if refused:
                 return Seen(record, Wait(record.retry_at, refused.reason), refused)
 

@@ -60,7 +60,7 @@ def awaited(record: Record, event: ev.Awaited) -> Record:
 
 def polled(record: Record, event: ev.Polled) -> Record:
     """Nothing has changed but the time."""
-    return replace(record, retry_at=event.until)
+    return replace(record, retry_at=event.until, retry_after=None)
 
 
 def reminded(record: Record, event: ev.Reminded) -> Record:
@@ -140,6 +140,7 @@ def burned(record: Record, event: ev.Burned) -> Record:
 
 def _give_up(record: Record, at: datetime, failure: Failure | None) -> Record:
     given_up = record.given_up + 1
+    pause = backoff.rotation_pause(given_up, record.stem)
     return replace(
         record,
         phase=Phase.SETTLED,
@@ -149,7 +150,8 @@ def _give_up(record: Record, at: datetime, failure: Failure | None) -> Record:
         failures=0,
         given_up=given_up,
         failure=failure,
-        retry_at=backoff.rotation_retry(at, given_up, record.stem),
+        retry_at=at + pause,
+        retry_after=pause,
         settled_at=at,
     )
 

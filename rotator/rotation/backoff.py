@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from rotator.rotation.schedule import share
 
@@ -11,16 +11,16 @@ ROTATION_CAP = timedelta(hours=1)
 _RETRY_AFTER_CAP = timedelta(hours=1)
 
 
-def step_retry(at: datetime, failures: int, name: str, retry_after: float | None) -> datetime:
-    """When to try a faulted step again: 1 s doubling to 30 s, and never before the other side wants us back."""
+def step_pause(failures: int, name: str, retry_after: float | None) -> timedelta:
+    """Until a faulted step is tried again: 1 s doubling to 30 s, and never before the other side wants us back."""
     delay = min(STEP_CAP, timedelta(seconds=2 ** min(failures, 10)) / 2)
     asked = min(_RETRY_AFTER_CAP, timedelta(seconds=retry_after or 0))
-    return at + max(_spread(delay, failures, name), asked)
+    return max(_spread(delay, failures, name), asked)
 
 
-def rotation_retry(at: datetime, failures: int, name: str) -> datetime:
-    """When to begin again after a rotation was given up: 30 s doubling to an hour."""
-    return at + _spread(min(ROTATION_CAP, timedelta(seconds=15 * 2 ** min(failures, 12))), failures, name)
+def rotation_pause(failures: int, name: str) -> timedelta:
+    """Until a rotation that was given up begins again: 30 s doubling to an hour."""
+    return _spread(min(ROTATION_CAP, timedelta(seconds=15 * 2 ** min(failures, 12))), failures, name)
 
 
 def _spread(delay: timedelta, failures: int, name: str) -> timedelta:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from rotator.rotation import retire, why
 from rotator.rotation.ask import Ask, wanted
-from rotator.rotation.credential import Credential
+from rotator.rotation.credential import Credential, Limits
 from rotator.rotation.mints import may_mint, minted
 from rotator.rotation.pause import pause_on, words
 from rotator.rotation.record import HoldReason, Pause, Phase, Record
@@ -41,27 +41,34 @@ _IN_FLIGHT = frozenset(
 
 
 def next_step(
-    credential: Credential, record: Record, now: datetime, ask: Ask | None = None, shared: datetime | None = None
+    credential: Credential,
+    record: Record,
+    now: datetime,
+    ask: Ask | None = None,
+    shared: datetime | None = None,
+    rested: timedelta = timedelta(),
 ) -> Step:
     """What to do next. `ask` is a pending `rotate now`. Times are UTC.
 
     `now` is the earlier of our clock and Vault's: nothing ends early. `shared` is Vault's and says what is due, as a
-    successor that is late does harm too, and all hosts are to agree; None: the same.
+    successor that is late does harm too, and all hosts are to agree; None: the same. `rested`: how long this very
+    record is known already, by a clock that only goes forward: no pause of a known length lasts longer, however far
+    ahead the clock was that began it.
     """
     if record.phase is Phase.HELD:
         return Wait(None, f"held: {record.held.text}" if record.held else "held")
     if record.phase in _IN_FLIGHT and ask and ask.emergency and not record.emergency:
         return Escalate(ask.by)
-    if backing_off(record, now, ask) and record.retry_at:
+    if backing_off(record, now, ask, rested) and record.retry_at:
         return Wait(record.retry_at, _for_person(record) if record.phase is Phase.AWAITING else _trouble(record))
     if record.phase is Phase.SETTLED:
         return _settled(credential, record, now, ask, shared or now)
-    return _DECIDE[record.phase](credential, record, now, ask)
+    return _settling(credential.limits, record, now, rested) or _DECIDE[record.phase](credential, record, now, ask)
 
 
-def backing_off(record: Record, now: datetime, ask: Ask | None) -> bool:
+def backing_off(record: Record, now: datetime, ask: Ask | None, rested: timedelta) -> bool:
     """Whether a failure's pause is still on; a newer ask ends it."""
-    if record.retry_at is None or record.retry_at <= now:
+    if record.retry_at is None or record.retry_at <= now or (record.retry_after and record.retry_after <= rested):
         return False
     newer = ask is not None and (record.failure is None or record.failure.at < ask.at)
     return not (newer and wanted(record, ask))
@@ -109,18 +116,29 @@ def _idle(
     return Wait(due - ahead, f"due at {due:%FT%TZ}") if due else Wait(None, "never due by its schedule")
 
 
+def _settling(limits: Limits, record: Record, now: datetime, rested: timedelta) -> Wait | None:
+    """What the target may still be about to do, before anything is asked of it."""
+    until, length = record.ready_at, limits.settle
+    match record.phase:
+        case Phase.REQUESTED if record.uncertain:
+            until, text = (record.sent_at or now) + limits.settle, "a mint may still be on its way"
+        case Phase.INSTALLED:
+            length = max(limits.settle, limits.spread)
+            text = "the target may not know of the new value everywhere yet"
+        case Phase.UNDOING:
+            text = "a revocation of the value before may still be on its way"
+        case _:
+            return None
+    return Wait(until, text) if until and now < until and rested < length else None
+
+
 def _undoing(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
-    if record.ready_at and now < record.ready_at:
-        return Wait(record.ready_at, "a revocation of the value before may still be on its way")
     return Restore()
 
 
 def _requested(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
     if not record.uncertain:
         return Mint(record.mint_name)
-    quiet_at = (record.sent_at or now) + credential.limits.settle
-    if now < quiet_at:
-        return Wait(quiet_at, "a mint may still be on its way")
     return Look(record.mint_name, resend=may_mint(credential, record, now))
 
 
@@ -137,8 +155,6 @@ def _staged(credential: Credential, record: Record, now: datetime, ask: Ask | No
 
 
 def _installed(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
-    if record.ready_at and now < record.ready_at:
-        return Wait(record.ready_at, "the target may not know of the new value everywhere yet")
     return Verify()
 
 

@@ -11,11 +11,12 @@ from rotator.rotation import backoff
 from rotator.rotation import events as ev
 from rotator.rotation.advance import _ADVANCE, advance
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record
-from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, changes, published, record
+from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, changes, published, record
 
 AT = NOW + MINUTE
 SETTLED, REQUESTED, STAGED, VERIFIED = Phase.SETTLED, Phase.REQUESTED, Phase.STAGED, Phase.VERIFIED
 PUBLISHED, CONDEMNED, REJECTED, HELD = Phase.PUBLISHED, Phase.CONDEMNED, Phase.REJECTED, Phase.HELD
+NINETY = 90 * SECOND
 PAUSED = {"retry_at": NOW, "failures": 2, "failure": Failure("verify", "no answer", NOW)}
 
 held = Held(HoldReason.FOREIGN_WRITE, "look at it", VERIFIED, AT)
@@ -172,7 +173,7 @@ ANYWHERE = {
     "a fault is counted, and there is a pause": (
         record(STAGED, failures=2),
         ev.Faulted(AT, "verify", "503", 90.0),
-        {"failures": 3, "failure": failed("verify", "503"), "retry_at": backoff.step_retry(AT, 3, "l1", 90.0)},
+        {"failures": 3, "failure": failed("verify", "503"), "retry_at": AT + NINETY, "retry_after": NINETY},
     ),
     "a fault while minting leaves the mint in doubt": (
         record(REQUESTED),
@@ -180,7 +181,8 @@ ANYWHERE = {
         {
             "failures": 1,
             "failure": failed("mint", "timeout"),
-            "retry_at": backoff.step_retry(AT, 1, "l1", None),
+            "retry_at": AT + backoff.step_pause(1, "l1", None),
+            "retry_after": backoff.step_pause(1, "l1", None),
             "uncertain": True,
             "sent_at": AT,
         },

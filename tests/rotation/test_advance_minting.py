@@ -30,7 +30,8 @@ def given_up(rotations: int) -> dict[str, Any]:
         "phase": SETTLED,
         "emergency": False,
         "given_up": rotations,
-        "retry_at": backoff.rotation_retry(AT, rotations, STEM),
+        "retry_at": AT + backoff.rotation_pause(rotations, STEM),
+        "retry_after": backoff.rotation_pause(rotations, STEM),
         "settled_at": AT,
     }
 

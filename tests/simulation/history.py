@@ -13,7 +13,6 @@ from rotator.engine.bench import Edges
 from rotator.engine.visit import Happened
 from rotator.ports import Installation
 from rotator.rotation import why
-from rotator.rotation.backoff import STEP_CAP
 from rotator.rotation.credential import Credential, Limits, OnForeign, Place, Retirement
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.schedule import Every
@@ -114,14 +113,8 @@ class History:
             record, live = self._record(name), self.checks.cut_over.read_now(name)
             rests = record is None or record.phase in (Phase.HELD, Phase.AWAITING) or name in self.checks.lost_journals
             young = self.world.now - window.began < CONVERGED
-            if not (rests or young or self._put_off(record)) and live and live.ended != "person":
+            if not (rests or young) and live and live.ended != "person":
                 self.checks.broken("I1", f"{name}: Vault and target disagree since {window.began:.3f}")
-
-    def _put_off(self, record: Record | None) -> bool:
-        """Whether the clock that set a pause, or sent a mint without an answer, was so far ahead of one that judges."""
-        earliest = self.world.date(min(self.vault.skew, *(process.clock.skew for process in self.processes)))
-        sent = record.sent_at if record and record.phase is Phase.REQUESTED else None
-        return any(at > earliest + STEP_CAP for at in (sent, record and record.retry_at) if at)
 
     def _ends_in(self) -> float:
         """Seconds that a predecessor may live on: its grace, or its own lifetime where nobody can revoke it."""

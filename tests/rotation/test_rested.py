@@ -1,0 +1,45 @@
+"""A pause lasts no longer than it is long: what is watched for that time by a clock that only goes forward is over."""
+
+from __future__ import annotations
+
+import pytest
+
+from rotator.rotation.credential import Limits
+from rotator.rotation.decide import next_step
+from rotator.rotation.record import Phase, Record
+from rotator.rotation.steps import Mint, Verify, Wait
+from tests.rotation.builders import HOUR, MINUTE, NOW, SECOND, credential, record
+
+REQUESTED, INSTALLED, UNDOING = Phase.REQUESTED, Phase.INSTALLED, Phase.UNDOING
+
+
+def test_a_pause_is_over_after_its_length_although_the_clock_that_began_it_was_an_hour_ahead() -> None:
+    pausing = record(REQUESTED, retry_at=NOW + HOUR, retry_after=30 * SECOND)
+    assert isinstance(next_step(credential(), pausing, NOW, rested=29 * SECOND), Wait)
+    assert next_step(credential(), pausing, NOW, rested=30 * SECOND) == Mint(pausing.mint_name)
+
+
+def test_a_pause_whose_length_is_not_known_ends_by_its_date() -> None:
+    pausing = record(REQUESTED, retry_at=NOW + HOUR)
+    assert next_step(credential(), pausing, NOW, rested=HOUR) == Wait(NOW + HOUR, "backing off")
+
+
+SETTLING = {
+    "a mint": record(REQUESTED, uncertain=True, sent_at=NOW + HOUR),
+    "an installation": record(INSTALLED, ready_at=NOW + HOUR),
+    "a revocation": record(UNDOING, ready_at=NOW + HOUR),
+}
+
+
+@pytest.mark.parametrize("known", SETTLING.values(), ids=SETTLING)
+def test_a_target_that_has_had_its_time_to_settle_is_asked_although_a_clock_was_an_hour_ahead(known: Record) -> None:
+    settle = credential().limits.settle
+    assert isinstance(next_step(credential(), known, NOW, rested=settle - SECOND), Wait)
+    assert not isinstance(next_step(credential(), known, NOW, rested=settle), Wait)
+
+
+def test_what_takes_long_to_be_known_everywhere_is_waited_for_as_long() -> None:
+    slow = credential(limits=Limits(spread=10 * MINUTE))
+    known = record(INSTALLED, ready_at=NOW + HOUR)
+    assert isinstance(next_step(slow, known, NOW, rested=9 * MINUTE), Wait)
+    assert next_step(slow, known, NOW, rested=10 * MINUTE) == Verify()
