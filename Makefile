@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ALONE := tests/hostile $(addprefix tests/system/test_,demo.py race.py kill_anywhere.py raft.py)  # time is judged there
 
-.PHONY: demo test check coverage format lock campaign-hostile campaign-fuzz campaign-simulation campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak bench try-systemd try-image clean
+.PHONY: demo test check coverage format lock campaign-hostile campaign-fuzz campaign-simulation campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak bench try-systemd try-image try-oidc-provider try-keycloak clean
 
 $(STAMP): pyproject.toml config/locks/dev.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -76,6 +76,12 @@ try-systemd: $(STAMP)  ## the units under a real systemd, booted on a throw-away
 
 try-image: $(STAMP)  ## build the container image and run its tree read-only, as a number (root, buildah, bubblewrap)
 	$(BIN)/python tests/cluster/try_image.py
+
+try-keycloak: $(STAMP)  ## rotate on a real Keycloak, unpacked at KEYCLOAK=/path, for a quarter of an hour (Java 17); ONLY=text
+	$(BIN)/python -m tests.oauth.try_keycloak "$(KEYCLOAK)" "$(ONLY)"
+
+try-oidc-provider: $(STAMP)  ## every OAuth kind against a real node oidc-provider; MODULES=folder with node_modules/oidc-provider; ONLY=text
+	$(BIN)/python -m tests.oauth.try_oidc_provider "$(MODULES)" "$(ONLY)"
 
 clean:
 	rm -rf $(VENV)

@@ -25,6 +25,7 @@ from rotator.providers.jwks import MARK, KeySet
 from rotator.providers.jwks_places import places_of
 from rotator.providers.key_pairs import pairs_of
 from rotator.providers.oauth_answer import Denied, missing_scopes
+from rotator.providers.oauth_control import of_a_stranger
 from rotator.providers.oauth_keys import AssertionKeyKeys
 from rotator.providers.oauth_site import OAuthSite
 from rotator.providers.signing import Algorithm, public_jwk, public_key
@@ -132,8 +133,18 @@ class AssertionKey:
         if secret is None:
             return True
         signer = (await self._pairs.opened(secret)).signer
+        refused = await self._refuses(await self._site.vouched(self._options, signer))
+        if refused is not False:
+            return refused
+        # Keycloak 26.4.0 and node oidc-provider 9.13.3 read a set anew only for a key that they miss, and take one that
+        # has left until they are shown such a key.
+        await self._refuses(await of_a_stranger(self._site, self._options))
+        return await self._refuses(await self._site.vouched(self._options, signer))
+
+    async def _refuses(self, assertion: Secret) -> bool | None:
+        """Whether the server does not know the key that signed this; None when it is about something else."""
         try:
-            await self._site.exchange(self._options, await self._site.vouched(self._options, signer))
+            await self._site.exchange(self._options, assertion)
         except Denied as refusal:
             return True if refusal.error in _REFUSED else None
         return False

@@ -24,10 +24,12 @@ class Bearer:
 
 @dataclass(frozen=True, slots=True)
 class Basic:
-    """A name and a password (RFC 7617); the name must not contain a colon."""
+    """A name and a password (RFC 7617); the name must not contain a colon, unless both are quoted as in a form, which
+    RFC 6749, section 2.3.1, asks of the clients of an OAuth server."""
 
     username: str
     password: Secret
+    quoted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

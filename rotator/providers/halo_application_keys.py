@@ -110,5 +110,6 @@ def _without(keys: ApplicationKeys, *names: str, why: str) -> None:
 
 UNBAKED = frozenset(  # what changes no value
     {"probe", "identity", "client_secret", "signing_key", "transit_key", "header", "prefix", "idle", "scopes"}
+    | {"auth_method"}
     | {"second_application", "second_client_id", "send_client_id", "send_assertion_type", "backdate", "typ"}
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from typing import Any
+from urllib.parse import quote_plus
 
 from rotator.ports import Refused
 from rotator.providers.auth import ApiKey, Auth, Bearer
@@ -30,10 +31,13 @@ def header(auth: Auth) -> tuple[str, str]:
         if not _VISIBLE.fullmatch(key):
             raise Unsendable("the key holds characters that no header may carry")
         return auth.header, f"{auth.prefix}{key}"
-    if ":" in auth.username:
-        raise Unsendable("a Basic Auth name must not contain a colon")
+    name, password = auth.username, auth.password.reveal()
     try:
-        return "Authorization", "Basic " + b64encode(f"{auth.username}:{auth.password.reveal()}".encode()).decode()
+        if auth.quoted:
+            name, password = quote_plus(name), quote_plus(password)
+        if ":" in name:
+            raise Unsendable("a Basic Auth name must not contain a colon")
+        return "Authorization", "Basic " + b64encode(f"{name}:{password}".encode()).decode()
     except UnicodeEncodeError:
         raise Unsendable("the Basic Auth name or password is not text that UTF-8 can hold") from None
 

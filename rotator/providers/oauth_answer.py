@@ -10,14 +10,17 @@ from typing import Any
 from rotator.ports import Refused, Rejected, Unknown, Verdict
 from rotator.providers.http import Answer
 from rotator.providers.identity import identified
-from rotator.providers.oauth_keys import ClientKeys
+from rotator.providers.oauth_keys import AccessTokenKeys, ClientKeys
 from rotator.rotation.secret import Secret
 
 _CENTURY = 100 * 366 * 86400  # seconds
 _WORDS = {
     "invalid_client": "invalid_client, it does not accept how the client proves itself",
     "invalid_scope": "invalid_scope, a scope that it does not know or does not give to this client",
-    "unauthorized_client": "unauthorized_client, this client may not do this, or its secret is another",
+    "unauthorized_client": (
+        "unauthorized_client, its secret is another, or this grant is not switched on for it (on Keycloak: a service"
+        " account for client_credentials, direct access for a password)"
+    ),
     "invalid_grant": "invalid_grant, the password or the refresh token is wrong, spent or revoked",
     "invalid_request": "invalid_request, it wants another form: see client_secret and the send_ keys",
 }
@@ -29,9 +32,12 @@ class Denied(Refused):
     The word counts, not the status: for the same fault Keycloak 26.4.0 sends 400 where oidc-provider 9.13.3 sends 401.
     """
 
-    def __init__(self, status: int, error: str) -> None:
+    def __init__(self, status: int, error: str, hint: str = "") -> None:
+        """`hint`: what to compare when it is the client that is refused."""
         words = _WORDS.get(error) or error or "no reason that we know"
-        super().__init__(f"the token endpoint answers {status}: {words}")
+        words += ", is token_url right?" if status == 404 else ""
+        more = f": {hint}" if hint and error == "invalid_client" else ""
+        super().__init__(f"the token endpoint answers {status}: {words}{more}")
         self.error = error
 
 
@@ -65,11 +71,17 @@ def _life(told: Any) -> timedelta | None:
 
 
 def missing_scopes(client: ClientKeys, grant: Granted, *, echoes: bool) -> str:
-    """What is wrong with the granted scope, or nothing. oidc-provider 9.13.3 drops an unknown scope without a word."""
+    """What is wrong with the granted scope, or nothing.
+
+    node oidc-provider 9.13.3 drops an unknown scope without a word, and names none where none is left.
+    """
     if not client.scopes:
         return ""
     if grant.scopes is None:
-        told = "the server does not say which scope it granted; if it never does, set echoes_scope = false"
+        told = (
+            f"the server names no granted scope: either this client may have none of {', '.join(client.scopes)}, or the"
+            " server never names any; only then set echoes_scope = false"
+        )
         return told if echoes else ""
     lacking = sorted(set(client.scopes) - grant.scopes)
     return f"the server did not grant: {', '.join(lacking)}" if lacking else ""
@@ -78,17 +90,32 @@ def missing_scopes(client: ClientKeys, grant: Granted, *, echoes: bool) -> str:
 def judged(answer: Answer, client: ClientKeys) -> Verdict:
     """What the test call's answer says of the access token and its identity."""
     if answer.status == 401:
-        hint = "" if client.scopes else ": no `scopes` are asked for, and such a token opens nothing on HaloITSM"
-        return Rejected(f"the probe refuses the access token{hint}")
+        return Rejected(f"the probe refuses the access token{_unscoped(client)}")
     if answer.status == 403:
-        text = f"accepted, but scope or role lacks the right that the probe needs{_no_agent(client)}"
-        return Rejected(text, final=True)
+        hint = _no_agent(client) or _no_openid(client)
+        return Rejected(f"accepted, but scope or role lacks the right that the probe needs{hint}", final=True)
     if answer.status >= 300:
         return Unknown(f"the probe answers {answer.status}: is its path right?{_no_agent(client)}")
     return identified(answer.document, client.identity)
+
+
+def _unscoped(client: ClientKeys) -> str:
+    """Keycloak 26.4.0 looks for a session in vain when a refresh of an offline token asks for less than it had."""
+    if not client.scopes:
+        return ": no `scopes` are asked for, and such a token opens nothing on HaloITSM"
+    renewed = isinstance(client, AccessTokenKeys) and client.refresh_token is not None
+    if renewed and "offline_access" not in client.scopes:
+        return ": where the consent named offline_access, as Keycloak wants it, `scopes` have to name it as well"
+    return ""
 
 
 def _no_agent(client: ClientKeys) -> str:
     """HaloITSM does not say what its own question after the agent means to an application without one."""
     agents = client.probe == "/api/Agent/me"
     return ' (an application without an agent may need another, such as probe = "/api/Status")' if agents else ""
+
+
+def _no_openid(client: ClientKeys) -> str:
+    """OpenID Connect Core, section 5.3; Keycloak 26.4.0 says so in a header only."""
+    closed = client.probe.partition("?")[0].endswith("/userinfo") and "openid" not in client.scopes
+    return " (userinfo opens to the scope openid only)" if closed else ""

@@ -36,7 +36,7 @@ async def control(site: Server, client: ClientKeys) -> None:
         raise Refused(trouble)
     assertion = wrong_secret = None
     if isinstance(client, AssertionKeyKeys):
-        assertion = await _of_a_stranger(site, client)
+        assertion = await of_a_stranger(site, client)
     elif client.asserts:
         assertion = await _forged(site, client)
     else:
@@ -57,7 +57,7 @@ async def _forged(site: Server, client: ClientKeys) -> Secret:
     return forged(await site.seal(client, true), await site.seal(client, true.sibling(str(uuid4()))))
 
 
-async def _of_a_stranger(site: Server, client: ClientKeys) -> Secret:
-    """Signed with a key that no set has."""
+async def of_a_stranger(site: Server, client: ClientKeys) -> Secret:
+    """An assertion signed with a key that no set has."""
     pem = await to_thread.run_sync(make_key, Algorithm(client.algorithm), FEWEST_BITS)
     return await site.vouched(client, LocalSigner(pem))

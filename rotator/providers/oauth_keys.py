@@ -89,6 +89,7 @@ class ClientKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     client_id: str
     client_secret: SecretRef | None = None
+    auth_method: Literal["client_secret_post", "client_secret_basic"] = "client_secret_post"  # where the secret stands
     signing_key: SecretRef | None = None  # PEM; or ...
     transit_key: str = ""  # ... "transit/crm": the mount and name of a key that never leaves Vault
     certificate: SecretRef | None = None  # PEM, for x5t
@@ -107,6 +108,10 @@ class ClientKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def __post_init__(self) -> None:
         if not self.client_id.strip():
             raise ValueError("client_id must not be empty")
+        if self.auth_method == "client_secret_basic" and (self.client_secret is None or self.asserts):
+            raise ValueError(
+                'auth_method = "client_secret_basic" is for a client_secret alone, without a key beside it'
+            )
         if self.signing_key and self.transit_key:
             raise ValueError("signing_key and transit_key exclude each other")
         if self.transit_key and not _TRANSIT.fullmatch(self.transit_key):
@@ -219,7 +224,7 @@ class AccessTokenKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 UNBAKED = frozenset(  # what changes no assertion, no token and no key
-    {"probe", "identity", "rest", "client_secret", "password", "refresh_token"}
+    {"probe", "identity", "rest", "client_secret", "auth_method", "password", "refresh_token"}
     | {"jwks_file", "jwks", "jwks_cache", "assertion_life"}
 )
 

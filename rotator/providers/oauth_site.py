@@ -20,6 +20,7 @@ from rotator.providers.auth import Auth, Bearer, Keyring, Minter, Shelf
 from rotator.providers.http import Answer, Broken, Http, Unsendable
 from rotator.providers.key_pairs import VersionedKey
 from rotator.providers.oauth_answer import Denied, Granted, granted, judged
+from rotator.providers.oauth_introduction import introduced, to_compare
 from rotator.providers.oauth_keys import (
     AccessTokenKeys,
     AssertionKeyKeys,
@@ -145,31 +146,29 @@ class OAuthSite:
         Raises Denied, Transient when undecided, Refused for an answer that is no token.
         """
         form = dict(grant)
-        if client.send_client_id or assertion is None:
-            form["client_id"] = client.client_id
-        if secret is not None:
-            form["client_secret"] = secret
-        elif client.client_secret is not None:
-            form["client_secret"] = await self.fetch(client.client_secret)
         if assertion is not None:
             form["client_assertion"] = assertion
             if client.send_assertion_type:
                 form["client_assertion_type"] = ASSERTION_TYPE
         if client.scopes:
             form["scope"] = " ".join(client.scopes)
-        return await self._grant(form)
+        if secret is None and client.client_secret is not None:
+            secret = await self.fetch(client.client_secret)
+        named, auth = introduced(client, secret, by_assertion=assertion is not None)
+        hint = to_compare(client, self.keys.aud, by_assertion=assertion is not None)
+        return await self._grant(form | named, auth, hint)
 
-    async def _grant(self, form: dict[str, str | Secret]) -> Granted:
+    async def _grant(self, form: dict[str, str | Secret], auth: Auth | None, hint: str) -> Granted:
         if self.keys.tenant and self.keys.tenant_in == "form":
             form["tenant"] = self.keys.tenant
         asked_at = self.clock.now()
         try:
-            answer = await self._tokens.request("POST", self.keys.query, form=form)
+            answer = await self._tokens.request("POST", self.keys.query, auth, form=form)
         except Broken as fault:
-            hint = "; HaloITSM answers so to a wrong tenant: compare it with the API page" if self.keys.tenant else ""
-            raise Transient(fault.reason + hint, retry_after=fault.retry_after) from None
+            tenant = "; HaloITSM answers so to a wrong tenant: compare it with the API page" if self.keys.tenant else ""
+            raise Transient(fault.reason + tenant, retry_after=fault.retry_after) from None
         if answer.status >= 400:
-            raise Denied(answer.status, answer.error)
+            raise Denied(answer.status, answer.error, hint)
         return granted(answer.document, asked_at)
 
     async def probe(self, client: ClientKeys, access_token: Secret) -> Verdict:

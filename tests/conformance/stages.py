@@ -60,6 +60,7 @@ async def assertion_key(folder: Path) -> AsyncIterator[Kit]:
         credential = settled(world.credential("assertion-key", **given), spread=timedelta(minutes=5))
         world.client.public_key, world.client.kid = "", ""
         world.client.jwks = lambda: file.read_text() if file.exists() else ""
+        world.itsm.model.change(jwks_cache=300, jwks_asks_again=False)  # as long as `spread` says
         yield Kit(KINDS["assertion-key"], credential, partial(_reopened, world, "assertion-key"), clock)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     places, _, preset = request.param.removesuffix(TRANSIT).partition(" for ")
     transit = request.param.endswith(TRANSIT)
     async with desk.running(preset, HandClock()) as world:
+        world.itsm.model.change(jwks_cache=CACHE, jwks_asks_again=False)  # the slowest server that settings allow for
         document, file = {"jwks": "secret/jwks"}, {"jwks_file": str(tmp_path / "jwks.json")}
         where = {"document": document, "file": file, "both": {**document, **file}}[places]
         quick: dict[str, Any] = {"algorithm": "ES256"}  # making an RSA key takes its time
@@ -163,6 +165,17 @@ async def test_an_old_key_is_dead_when_it_has_left_the_set_and_the_cache_has_pas
     assert await bench.provider.verify(new.token, new.secret) == Accepted()
     with pytest.raises(Refused):
         await bench.provider.restore(old.token)
+
+
+async def test_a_server_that_reads_the_set_only_for_a_key_that_it_lacks_notices_that_one_has_left(bench: Bench) -> None:
+    bench.world.itsm.model.change(jwks_cache=inf, jwks_asks_again=True, jwks_rests=60.0)
+    old, new = await bench.installed(), await bench.installed()
+    await bench.provider.verify(new.token, new.secret)
+    await bench.provider.revoke(old.token)
+    assert await bench.provider.is_dead(old.token, old.secret) is False  # it has read the set a moment ago
+    bench.world.clock.move(61)
+    assert await bench.provider.is_dead(old.token, old.secret) is True
+    assert await bench.provider.verify(new.token, new.secret) == Accepted()
 
 
 async def test_another_key_or_junk_is_rejected_for_good_without_a_call(bench: Bench) -> None:

@@ -83,7 +83,7 @@ async def running(preset: str, clock: HandClock, **keys: Any) -> AsyncIterator[D
         kid = public_key(pem).thumbprint
         client = itsm.model.add_application("crm", secret=secret, public_key=pem, kid=kid)
         ring = Keys({SECRET: secret, KEY: private_pem(rsa_key())})
-        wanted = {"tenant": "acme", "echoes_scope": preset != "oidc-provider", "timeout": timedelta(seconds=5)}
+        wanted = {"tenant": "acme", "timeout": timedelta(seconds=5)}
         target = OAuthTargetKeys(url=itsm.url, **{**wanted, **keys})
         site = OAuthSite(Http("desk", target, clock), target, ring, clock)
         try:

@@ -132,6 +132,28 @@ async def test_consumers_are_told_which_version_to_sign_with_and_no_private_key_
         assert minted.token.id not in minted.secret.reveal()
 
 
+async def test_a_server_that_believes_its_set_for_ever_is_shown_a_stranger_and_then_forgets_the_old_key(
+    clock: HandClock,
+) -> None:
+    async with desk.running("keycloak", clock) as world:
+        bound = world.bound("assertion-key", **IN_SET)
+        world.client.public_key, world.client.kid = "", ""
+        world.client.jwks = lambda: str(world.keys.shelf("secret/jwks").values.get("jwks", ""))
+        old, new = await bound.mint(NAME, None), await bound.mint(NAME, None)
+        for each in (old, new):
+            await bound.install(each)
+            clock.move(15)
+            assert await bound.verify(each.token, each.secret) == Accepted()
+        await bound.revoke(old.token)
+        clock.move(10**7)
+        assert await bound.verify(old.token, old.secret) == Accepted()  # nobody has made it look since
+        before = world.exchanges()
+        assert await bound.is_dead(old.token, old.secret) is True
+        assert world.exchanges() == before + 3
+        assert isinstance(await bound.verify(old.token, old.secret), Rejected)
+        assert await bound.verify(new.token, new.secret) == Accepted()
+
+
 async def test_what_a_set_shows_is_not_new_even_if_our_record_was_lost(clock: HandClock) -> None:
     async with desk.running("keycloak", clock) as world:
         bound = world.bound("assertion-key", **IN_SET, transit_key="transit/crm")

@@ -12,9 +12,12 @@ import pytest
 from rotator.ports import Accepted, Refused, Rejected, Transient, Unknown
 from rotator.providers import KINDS
 from rotator.providers.assertion import read
+from rotator.providers.http import Answer
+from rotator.providers.oauth_answer import Denied, judged
 from rotator.providers.oauth_error import error_word
-from rotator.providers.oauth_keys import AccessTokenKeys, AssertionKeys, OAuthTargetKeys
+from rotator.providers.oauth_keys import AccessTokenKeys, AssertionKeys, ClientKeys, OAuthTargetKeys
 from rotator.providers.signing import public_key
+from rotator.rotation.reference import SecretRef, Source
 from rotator.rotation.secret import Secret
 from tests.fakes.clock import HandClock
 from tests.providers import desk
@@ -104,12 +107,49 @@ async def test_a_machine_identity_without_an_agent_may_need_another_probe(
 
 
 async def test_a_silently_dropped_scope_fails_the_proof(clock: HandClock) -> None:
-    async with desk.running("oidc-provider", clock, echoes_scope=True) as world:
-        verdict = await proof(world)
+    async with desk.running("oidc-provider", clock) as world:
+        verdict = await proof(world, scopes=("all", "read:users"))
         assert isinstance(verdict, Rejected)
-        assert verdict.final
-        world.itsm.model.change(tells_scope=True)
-        assert "did not grant: read:users" in (await proof(world, scopes=("all", "read:users"))).reason
+        assert (verdict.final, verdict.reason) == (True, "the server did not grant: read:users")
+
+
+async def test_where_no_scope_is_left_the_silence_is_not_taken_for_a_habit_of_the_server(clock: HandClock) -> None:
+    async with desk.running("oidc-provider", clock) as world:
+        verdict = await proof(world, scopes=("read:users",))
+        assert isinstance(verdict, Rejected)
+        assert "may have none of read:users, or the server never names any" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        pytest.param({"kid": "mistaken"}, "its key, algorithm PS256, kid (mistaken) and audience", id="by assertion"),
+        pytest.param({"client_id": "nobody"}, "compare client_id nobody", id="another client"),
+        pytest.param({"signing_key": None}, 'want auth_method = "client_secret_basic"', id="by secret"),
+        pytest.param({"signing_key": None, "client_secret": None}, "registered as a public client", id="public"),
+    ],
+)
+async def test_a_refused_client_is_told_what_to_compare(world: desk.Desk, options: dict[str, Any], words: str) -> None:
+    client = msgspec.convert(dict(world.credential(**options).options), ClientKeys)
+    assertion = await world.site.vouched(client) if client.asserts else None
+    with pytest.raises(Refused) as refusal:
+        await world.site.exchange(client, assertion)
+    assert words in refusal.value.reason
+
+
+async def test_a_secret_may_stand_in_the_header_with_every_sign_that_it_has(clock: HandClock) -> None:
+    async with desk.running("oidc-provider", clock) as world:
+        secret = Secret("canary:client secret%2B+&=\N{LATIN SMALL LETTER E WITH ACUTE}-9e")
+        application = world.itsm.model.add_application("shop", secret=secret)
+        world.keys.held[desk.SECRET] = secret
+        bound = world.bound(
+            "oauth-token", client_id=application.client_id, signing_key=None, auth_method="client_secret_basic"
+        )
+        minted = await bound.mint("r1", None)
+        assert await bound.verify(minted.token, minted.secret) == Accepted()
+        world.keys.held[desk.SECRET] = Secret("canary-another-secret-9f")
+        with pytest.raises(Refused, match="client_secret_post"):
+            await bound.mint("r2", None)
 
 
 async def test_a_wrong_tenant_is_explained_and_decides_nothing(clock: HandClock) -> None:
@@ -179,7 +219,7 @@ async def test_an_access_token_is_had_by_secret_by_assertion_or_by_both(
 
 async def test_a_refused_client_is_told_and_mints_nothing(world: desk.Desk) -> None:
     world.keys.held[desk.SECRET] = Secret("canary-wrong-secret-77")
-    with pytest.raises(Refused, match="invalid_client"):
+    with pytest.raises(Refused, match="unauthorized_client"):
         await world.bound("oauth-token").mint("r1", None)
 
 
@@ -312,3 +352,32 @@ async def test_check_finds_out_how_often_and_how_old_a_server_takes_an_assertion
         assert len(found) == len(words)
         assert all(word in text for word, text in zip(words, found, strict=True))
         assert world.exchanges() <= 5
+
+
+# what a person reads who has set a real server up wrongly: the answers are those of Keycloak 26.4.0
+
+
+def test_a_userinfo_probe_without_the_scope_openid_is_explained() -> None:
+    client = ClientKeys(client_id="shop", scopes=("profile",), probe="/realms/shop/protocol/openid-connect/userinfo")
+    verdict = judged(Answer(403), client)
+    assert isinstance(verdict, Rejected)
+    assert "userinfo opens to the scope openid only" in verdict.reason
+    told = judged(Answer(403), ClientKeys(client_id="shop", scopes=("openid",), probe=client.probe))
+    assert "openid" not in getattr(told, "reason", "")
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "words"),
+    [(404, "", "is token_url right?"), (401, "unauthorized_client", "service account for client_credentials")],
+)
+def test_a_refusal_names_what_to_look_at(status: int, error: str, words: str) -> None:
+    assert words in Denied(status, error).reason
+
+
+def test_an_offline_session_that_is_not_asked_for_is_named_as_the_reason_of_a_401() -> None:
+    kept = SecretRef(Source.VAULT, "secret/renewals/crm", "refresh_token")
+    keys: dict[str, Any] = {"client_id": "shop", "grant": "refresh_token", "refresh_token": kept, "probe": "/userinfo"}
+    without = judged(Answer(401), AccessTokenKeys(**keys, scopes=("openid",)))
+    assert "`scopes` have to name it as well" in getattr(without, "reason", "")
+    with_it = judged(Answer(401), AccessTokenKeys(**keys, scopes=("openid", "offline_access")))
+    assert getattr(with_it, "reason", "") == "the probe refuses the access token"

@@ -76,6 +76,20 @@ async def test_the_next_refresh_token_is_staged_and_not_published(world: desk.De
     assert shelf(world).version == 1  # nothing is written before it is staged
 
 
+@pytest.mark.parametrize("preset", ["keycloak", "oidc-provider"])
+async def test_a_public_client_renews_with_nothing_but_its_name(clock: HandClock, preset: str) -> None:
+    async with desk.running(preset, clock) as world:
+        application = world.itsm.model.add_application("spa")
+        shelf(world).put(refresh_token=world.itsm.model.authorise(application))
+        public = {"client_id": application.client_id, "client_secret": None, "signing_key": None}
+        await world.site.control(world.credential("oauth-token", grant="refresh_token", refresh_token=KEPT, **public))
+        provider = bound(world, **public)
+        for name in ("r1", "r2"):
+            made = await provider.mint(name, None)
+            await provider.install(made)
+            assert await provider.verify(made.token, made.secret) == Accepted()
+
+
 async def test_installing_writes_it_over_the_spent_one_and_twice_is_once(world: desk.Desk) -> None:
     made = await minted(world)
     for _ in range(2):
@@ -179,7 +193,7 @@ async def test_without_any_refresh_token_a_person_is_asked_for_one(world: desk.D
 
 async def test_a_refused_client_is_no_reason_to_ask_for_another_refresh_token(world: desk.Desk) -> None:
     world.keys.held[desk.SECRET] = Secret("canary-wrong-secret-78")
-    with pytest.raises(Refused, match="invalid_client") as refusal:
+    with pytest.raises(Refused, match="unauthorized_client") as refusal:
         await minted(world)
     assert not isinstance(refusal.value, NeedsPerson | MinterRefused)
     assert shelf(world).version == 1

@@ -131,6 +131,8 @@ async def test_another_client_in_the_form_and_an_unknown_scope_are_told_apart() 
         answer = await desk.post(desk.sign(), scope="read:users")
         assert answer.status_code == 200
         assert "scope" not in answer.json()
+        some = await desk.post(desk.sign(), scope="all read:users")
+        assert (some.status_code, some.json()["scope"]) == (200, "all")
 
 
 @pytest.mark.anyio

@@ -65,6 +65,11 @@ class Application:
     slots: tuple[KeySlot, KeySlot] = field(default_factory=lambda: (KeySlot(), KeySlot()))
     changes: int = 0
 
+    @property
+    def public(self) -> bool:
+        """Whether it is a public client (RFC 6749, section 2.1): it has nothing to prove itself with."""
+        return not self.secret and not self.demands_assertion
+
     def knows(self, secret: str) -> bool:
         """Whether this is the client secret."""
         return bool(self.secret) and hmac.compare_digest(self.secret, digest(secret))

@@ -27,7 +27,7 @@ class _Read:
 
 
 class KeySets:
-    """Reads a client's JWK Set, and reads it anew when it is `rules.jwks_cache` seconds old."""
+    """Reads a client's JWK Set, and reads it anew when the rules say so."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         """Ages are judged by `clock`."""
@@ -38,12 +38,16 @@ class KeySets:
         """The public key of this `kid`. Raises Refusal; a set that cannot be read has no keys."""
         now = self._clock().timestamp()
         known = self._known.get(application.id)
-        unknown = known is not None and kid not in known.keys and rules.jwks_asks_again
-        if known is None or unknown or now - known.at >= rules.jwks_cache:
+        lacks = known is not None and kid not in known.keys
+        if known is None or now - known.at >= _patience(rules, lacks=lacks):
             known = self._known[application.id] = _Read(now, _keys(application))
         if kid not in known.keys:
             raise oauth("invalid_client", "No key of this kid", rules.status)
         return known.keys[str(kid)]
+
+
+def _patience(rules: Rules, *, lacks: bool) -> float:
+    return min(rules.jwks_rests, rules.jwks_cache) if lacks and rules.jwks_asks_again else rules.jwks_cache
 
 
 def _keys(application: Application) -> dict[str, Any]:

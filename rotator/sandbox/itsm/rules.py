@@ -2,14 +2,17 @@
 
 Applying them is left to `assertions`.
 
-    keycloak       Keycloak 26.4.0: one use, 60 s after `iat` at most, one audience as a string, no clock tolerance
-    oidc-provider  node oidc-provider 9.13.3: one use, any age, several audiences, drops unknown scopes silently
+    keycloak       Keycloak 26.4.0: one use, 60 s after `iat` at most, one audience as a string, no clock tolerance; a
+                   key set is read anew for a key that it lacks, at most every 10 s, and for nothing else
+    oidc-provider  node oidc-provider 9.13.3: one use, any age, several audiences, drops unknown scopes silently and
+                   names what is left, if anything is; a key set as Keycloak, at most once a minute
     halo           a guess at Halo 2.218, whose rules nobody has published: PS256 only, secret and assertion together
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,23 +32,27 @@ class Rules:
     drops_scopes: bool = False  # an unknown scope is ignored, not refused
     tells_scope: bool = True  # the answer names the granted scope
     jwks_cache: float = 300.0  # for which a client's key set is believed
-    jwks_asks_again: bool = False  # ... unless it lacks the key
+    jwks_asks_again: bool = False  # ... unless it lacks the key ...
+    jwks_rests: float = 0.0  # ... and has not read the set for so long
     rotates_refresh: bool = True  # a refresh token is used once, and the answer has the next
     refresh_leeway: float = 0.0  # for which a spent one is still taken
     ends_family: bool = True  # after that, it ends all that descend from the same authorisation
     status: int = 400
+    badly_proven: str = "invalid_client"  # the word for a wrong secret, and for a missing one
     nobody: int = 401  # the status when `iss` or `sub` is missing
     other_client: tuple[int, str] = (401, "invalid_client")  # when the form names another client than the assertion
 
 
 PRESETS = {
-    "keycloak": Rules(),
+    "keycloak": Rules(jwks_cache=inf, jwks_asks_again=True, jwks_rests=10.0, badly_proven="unauthorized_client"),
     "oidc-provider": Rules(
         several_audiences=True,
         max_age=None,
         tolerance=15.0,
         drops_scopes=True,
-        tells_scope=False,
+        jwks_cache=inf,
+        jwks_asks_again=True,
+        jwks_rests=60.0,
         status=401,
         other_client=(400, "invalid_request"),
     ),

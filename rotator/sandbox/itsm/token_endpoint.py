@@ -6,8 +6,9 @@ How an assertion is judged is left to `assertions`.
 from __future__ import annotations
 
 import hmac
+from base64 import b64decode
 from collections.abc import Callable
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 from rotator.sandbox.itsm.applications import Application, digest
 from rotator.sandbox.itsm.assertions import subject
@@ -43,6 +44,8 @@ class TokenEndpoint:
         if granting is None:
             raise oauth("unsupported_grant_type", "This grant type is not supported")
         application = self._authenticated(form)
+        if application.public and form["grant_type"] == "client_credentials":
+            raise oauth("unauthorized_client", "A public client has no credentials")
         scopes, renewal = granting(form, application)
         value = self._model.grants.issue(application.client_id, scopes, self._model.token_life)
         seconds = int(self._model.token_life.total_seconds())
@@ -79,11 +82,12 @@ class TokenEndpoint:
         if application is None:
             raise oauth("invalid_client", "The specified 'client_id' parameter is invalid.", 401)
         if form.get("client_secret") and not application.knows(form["client_secret"]):
-            raise oauth("invalid_client", "The specified client credentials are invalid.", 401)
+            raise oauth(rules.badly_proven, "The specified client credentials are invalid.", 401)
         if application.demands_assertion:
             self._check_assertion(form, assertion, application)
-        if not form.get("client_secret") and (rules.with_secret or not application.demands_assertion):
-            raise oauth("invalid_client", "The 'client_secret' parameter is missing.", 401)
+        bare = not form.get("client_secret") and not application.public
+        if bare and (rules.with_secret or not application.demands_assertion):
+            raise oauth(rules.badly_proven, "The 'client_secret' parameter is missing.", 401)
         return application
 
     def _check_assertion(self, form: dict[str, str], assertion: str, application: Application) -> None:
@@ -101,9 +105,10 @@ class TokenEndpoint:
         asked &= SCOPES
         if "all" in application.scopes:
             return frozenset(asked)
-        if asked - set(application.scopes) and not self._model.rules.drops_scopes:
-            raise oauth("invalid_request", "This client application is not allowed to use the specified scope.")
-        return frozenset(asked & set(application.scopes))
+        if asked - set(application.scopes):
+            error = "invalid_scope" if self._model.rules.drops_scopes else "invalid_request"
+            raise oauth(error, "This client application is not allowed to use the specified scope.")
+        return frozenset(asked)
 
 
 def _form(request: Request) -> dict[str, str]:
@@ -112,4 +117,18 @@ def _form(request: Request) -> dict[str, str]:
     pairs = parse_qsl(request.body.decode("ascii", "replace"), keep_blank_values=True)
     if len({name for name, _ in pairs}) != len(pairs):
         raise oauth("invalid_request", "A parameter is repeated")
-    return dict(pairs)
+    return dict(pairs) | _named_in_header(request, dict(pairs))
+
+
+def _named_in_header(request: Request, form: dict[str, str]) -> dict[str, str]:
+    """Name and secret of a client that sends them by Basic Auth, each quoted as in a form (RFC 6749, section 2.3.1)."""
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return {}
+    if form.keys() & {"client_secret", "client_assertion"}:
+        raise oauth("invalid_request", "A client proves itself in one way")
+    try:
+        name, _, secret = b64decode(value, validate=True).decode().partition(":")
+    except ValueError:
+        raise oauth("invalid_request", "The header cannot be read") from None
+    return {"client_id": unquote_plus(name), "client_secret": unquote_plus(secret)}
