@@ -22,7 +22,7 @@ from rotator.engine.sweep import Swept, sweep
 from rotator.engine.visit import Happened, Visitor
 from rotator.keychain import Keychain, identity
 from rotator.narrate import paused, troubled, unforeseen
-from rotator.ports import Clock, Installation, MinterRefused, Provider, Transient
+from rotator.ports import Clock, Installation, MinterRefused, Provider, Refused, Transient
 from rotator.providers import Site, kind_of
 from rotator.providers.auth import Auth, Bearer
 from rotator.rotation.credential import Credential, Place
@@ -129,18 +129,16 @@ class App:
         minter = target.minter or Minter()
         if not minter.self_minting:
             return await identity(target, self.fetch)
-        place, key = await self._published_at(credential)
+        try:
+            record = (await self.journal.load(credential.name)).record
+        except Refused as fault:
+            raise MinterRefused(f"nobody knows where the token is that mints: {fault.reason}") from None
+        own = record.current if record and record.current and record.current.target == target.name else None
+        place, key = (own.place, own.key or credential.key) if own else (credential.place, credential.key)
         secret = (await self.kv.read(place, strong=True)).secret(key)
         if secret is None:
             raise MinterRefused(f"{place} holds no token that could mint its own successor")
         return Bearer(secret)
-
-    async def _published_at(self, credential: Credential) -> tuple[Place, str]:
-        """Where its value is now, and under which key: settings may want it elsewhere from its next rotation on."""
-        record = (await self.journal.load(credential.name)).record
-        if record is None or record.current is None:
-            return credential.place, credential.key
-        return record.current.place, record.current.key or credential.key
 
     async def sweep(self, target: str, *, reap: bool = True) -> Swept:
         """Find strays on one target by one listing; revoke them, and delete what was revoked long ago."""

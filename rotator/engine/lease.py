@@ -14,12 +14,15 @@ LEAVE = 0.75  # the same: a request that leaves later might have its effect afte
 
 @dataclass(slots=True)
 class Leases:
-    """One actor's view of all leases. `ttl` in seconds; `monotonic` is the actor's own clock."""
+    """One actor's view of all leases. `ttl` in seconds; `monotonic` is the actor's own clock.
+
+    How long a record is known as it is counts from the first look at it.
+    """
 
     holder: str
     ttl: float
     monotonic: Callable[[], float]
-    _seen: dict[str, tuple[tuple[int, int], float]] = field(default_factory=dict)
+    _seen: dict[str, tuple[tuple[object, ...], float]] = field(default_factory=dict)
     _acked: dict[str, float] = field(default_factory=dict)
 
     def blocked(self, entry: Entry) -> float | None:
@@ -32,7 +35,8 @@ class Leases:
 
     def known(self, entry: Entry) -> float:
         """For how many seconds we have known the record as it is, by our own monotonic clock."""
-        state, now = (entry.version, entry.lease.seq), self.monotonic()
+        lineage = entry.record.lineage if entry.record else ""  # after a lost journal versions begin anew
+        state, now = (lineage, entry.version), self.monotonic()
         seen, since = self._seen.get(entry.name, (None, now))
         if seen != state:
             since = now

@@ -95,6 +95,8 @@ class HaloAssertionKeyKeys(ApplicationKeys, frozen=True, kw_only=True, forbid_un
     def __post_init__(self) -> None:
         super().__post_init__()
         _without(self, "signing_key", why="the key pair is made, not given")
+        if self.auth_method != "client_secret_post":
+            raise ValueError(f"auth_method = {self.auth_method!r} does not belong here: an assertion is the proof")
         if self.kid not in ("thumbprint", "none") or self.x5t != "none":
             raise ValueError('kid is "thumbprint" or "none", and x5t stays as it is: a new key needs a name of its own')
         if not 2048 <= self.bits <= 4096:

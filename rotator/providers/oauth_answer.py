@@ -18,8 +18,8 @@ _WORDS = {
     "invalid_client": "invalid_client, it does not accept how the client proves itself",
     "invalid_scope": "invalid_scope, a scope that it does not know or does not give to this client",
     "unauthorized_client": (
-        "unauthorized_client, its secret is another, or this grant is not switched on for it (on Keycloak: a service"
-        " account for client_credentials, direct access for a password)"
+        "unauthorized_client, its secret or key is another, or this grant is not switched on for it (on Keycloak: a"
+        " service account for client_credentials, direct access for a password)"
     ),
     "invalid_grant": "invalid_grant, the password or the refresh token is wrong, spent or revoked",
     "invalid_request": "invalid_request, it wants another form: see client_secret and the send_ keys",

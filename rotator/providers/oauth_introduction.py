@@ -27,7 +27,7 @@ def introduced(
     return form, None
 
 
-def to_compare(client: ClientKeys, audience: str, *, by_assertion: bool) -> str:
+def to_compare(client: ClientKeys, audience: str, *, by_secret: bool, by_assertion: bool) -> str:
     """What a person compares when a server refuses the client without saying why, as servers do. No secret is in it."""
     if by_assertion:
         key = (
@@ -35,10 +35,12 @@ def to_compare(client: ClientKeys, audience: str, *, by_assertion: bool) -> str:
         )
         kid = "the key's RFC 7638 thumbprint" if client.kid == "thumbprint" else client.kid
         return (
-            f"compare client_id {client.client_id}, {key}, algorithm {client.algorithm}, kid ({kid}) and audience"
-            f" {audience} with what is registered there"
+            f"compare client_id {client.client_id}, {'client_secret, ' if by_secret else ''}{key}, algorithm"
+            f" {client.algorithm}, kid ({kid}) and audience {audience} with what is registered there"
         )
-    if client.client_secret is None:
+    if not by_secret:
         return f"compare client_id {client.client_id}; without a client_secret it must be registered as a public client"
+    if client.client_secret is None:
+        return f"compare client_id {client.client_id}; the secret is the new one"
     other = "post" if client.auth_method == "client_secret_basic" else "basic"
     return f'compare client_id {client.client_id} and client_secret; it may want auth_method = "client_secret_{other}"'

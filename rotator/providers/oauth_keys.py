@@ -110,7 +110,7 @@ class ClientKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("client_id must not be empty")
         if self.auth_method == "client_secret_basic" and (self.client_secret is None or self.asserts):
             raise ValueError(
-                'auth_method = "client_secret_basic" is for a client_secret alone, without a key beside it'
+                f"auth_method = {self.auth_method!r} is for a client_secret alone, without a key beside it"
             )
         if self.signing_key and self.transit_key:
             raise ValueError("signing_key and transit_key exclude each other")
@@ -129,7 +129,7 @@ class ClientKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     @property
     def asserts(self) -> bool:
-        """Whether it proves itself with an assertion."""
+        """Whether it proves itself with an assertion by a key that settings name."""
         return bool(self.signing_key or self.transit_key)
 
 
@@ -180,8 +180,8 @@ class AssertionKeyKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fie
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.signing_key:
-            raise ValueError("signing_key does not belong here: the key pair is made, not given")
+        if self.signing_key or self.auth_method != "client_secret_post":
+            raise ValueError("signing_key, auth_method: the key pair is made, not given; an assertion is the proof")
         if trouble := unfit_in_transit(self.transit_key, self.bits):
             raise ValueError(trouble)
         if self.kid != "thumbprint" or self.x5t != "none":

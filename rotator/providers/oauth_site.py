@@ -155,7 +155,8 @@ class OAuthSite:
         if secret is None and client.client_secret is not None:
             secret = await self.fetch(client.client_secret)
         named, auth = introduced(client, secret, by_assertion=assertion is not None)
-        hint = to_compare(client, self.keys.aud, by_assertion=assertion is not None)
+        proofs = {"by_secret": secret is not None, "by_assertion": assertion is not None}
+        hint = to_compare(client, self.keys.aud, **proofs)
         return await self._grant(form | named, auth, hint)
 
     async def _grant(self, form: dict[str, str | Secret], auth: Auth | None, hint: str) -> Granted:

@@ -99,7 +99,7 @@ def _fenced(record: Record, event: ev.Fenced) -> Record:
 def _deferred(record: Record, event: ev.Deferred) -> Record:
     """What allowed the end of a predecessor stays its evidence, though the end takes a while to be noticed."""
     evidence = record.evidence if record.phase is Phase.CONDEMNED else event.reason
-    return replace(record, retry_at=event.until, retry_after=None, evidence=evidence, failure=None)
+    return replace(record, retry_at=event.until, evidence=evidence, failure=None)
 
 
 def _condemned(record: Record, event: ev.Condemned) -> Record:
@@ -173,13 +173,13 @@ def _released(record: Record, event: ev.Released) -> Record:
 def _faulted(record: Record, event: ev.Faulted) -> Record:
     """What got no answer may take effect for as long as the target takes to settle, from now on."""
     failures, unanswered = record.failures + 1, record.phase is Phase.REQUESTED and not record.uncertain
-    pause = backoff.step_pause(failures, record.lineage, event.retry_after)
+    since, pause = event.since or event.at, backoff.step_pause(failures, record.lineage, event.retry_after)
     return replace(
         record,
         failures=failures,
         failure=Failure(event.step, event.reason, event.at),
-        retry_at=(event.since or event.at) + pause,
-        retry_after=pause,
+        retry_at=since + pause,
+        retry_from=since,
         uncertain=record.uncertain or unanswered,
         sent_at=event.at if unanswered else record.sent_at,
         unanswered_at=event.unanswered or record.unanswered_at,

@@ -60,7 +60,7 @@ def awaited(record: Record, event: ev.Awaited) -> Record:
 
 def polled(record: Record, event: ev.Polled) -> Record:
     """Nothing has changed but the time."""
-    return replace(record, retry_at=event.until, retry_after=None)
+    return replace(record, retry_at=event.until)
 
 
 def reminded(record: Record, event: ev.Reminded) -> Record:
@@ -151,7 +151,7 @@ def _give_up(record: Record, at: datetime, failure: Failure | None) -> Record:
         given_up=given_up,
         failure=failure,
         retry_at=at + pause,
-        retry_after=pause,
+        retry_from=at,
         settled_at=at,
     )
 

@@ -59,19 +59,25 @@ def next_step(
         return Wait(None, f"held: {record.held.text}" if record.held else "held")
     if record.phase in _IN_FLIGHT and ask and ask.emergency and not record.emergency:
         return Escalate(ask.by)
-    if backing_off(record, now, ask, rested) and record.retry_at:
-        return Wait(record.retry_at, _for_person(record) if record.phase is Phase.AWAITING else _trouble(record))
+    if until := backing_off(record, now, ask, rested):
+        return Wait(until, _for_person(record) if record.phase is Phase.AWAITING else _trouble(record))
     if record.phase is Phase.SETTLED:
         return _settled(credential, record, now, ask, shared or now)
     return _settling(credential.limits, record, now, rested) or _DECIDE[record.phase](credential, record, now, ask)
 
 
-def backing_off(record: Record, now: datetime, ask: Ask | None, rested: timedelta) -> bool:
-    """Whether a failure's pause is still on; a newer ask ends it."""
-    if record.retry_at is None or record.retry_at <= now or (record.retry_after and record.retry_after <= rested):
-        return False
+def backing_off(record: Record, now: datetime, ask: Ask | None, rested: timedelta) -> datetime | None:
+    """Until when a failure's pause is still on; a newer ask ends it."""
     newer = ask is not None and (record.failure is None or record.failure.at < ask.at)
-    return not (newer and wanted(record, ask))
+    if record.retry_at is None or (newer and wanted(record, ask)):
+        return None
+    return _rest(record.retry_from, record.retry_at, now, rested)
+
+
+def _rest(since: datetime | None, until: datetime, now: datetime, rested: timedelta) -> datetime | None:
+    """The end of a pause that one clock set from `since` to `until`; None: it is over. No other makes it longer."""
+    watched = since is not None and rested >= until - since
+    return None if until <= now or watched else until
 
 
 def _settled(credential: Credential, record: Record, now: datetime, ask: Ask | None, shared: datetime) -> Step:
@@ -118,18 +124,20 @@ def _idle(
 
 def _settling(limits: Limits, record: Record, now: datetime, rested: timedelta) -> Wait | None:
     """What the target may still be about to do, before anything is asked of it."""
-    until, length = record.ready_at, limits.settle
     match record.phase:
         case Phase.REQUESTED if record.uncertain:
-            until, text = (record.sent_at or now) + limits.settle, "a mint may still be on its way"
-        case Phase.INSTALLED:
-            length = max(limits.settle, limits.spread)
+            since, until = record.sent_at, (record.sent_at or now) + limits.settle
+            text = "a mint may still be on its way"
+        case Phase.INSTALLED if record.ready_at:
+            since, until = record.installed_at, record.ready_at
             text = "the target may not know of the new value everywhere yet"
-        case Phase.UNDOING:
+        case Phase.UNDOING if record.ready_at:
+            since, until = record.ready_at - limits.settle, record.ready_at
             text = "a revocation of the value before may still be on its way"
         case _:
             return None
-    return Wait(until, text) if until and now < until and rested < length else None
+    over = _rest(since, until, now, rested)
+    return Wait(over, text) if over else None
 
 
 def _undoing(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:

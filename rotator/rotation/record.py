@@ -178,7 +178,7 @@ class Record:
     failures: int = 0  # of steps, since one got through that mattered
     given_up: int = 0  # rotations in a row
     retry_at: datetime | None = None
-    retry_after: timedelta | None = None  # how long the latest pause is, which no clock makes longer; None: not known
+    retry_from: datetime | None = None  # when the latest pause after a failure began, by the clock that set its end
     failure: Failure | None = None
     refused_at: datetime | None = None  # the target refused the published value
     settled_at: datetime | None = None

@@ -6,11 +6,12 @@ import pytest
 
 from rotator.engine.lease import Leases
 from rotator.ports import Entry, Lease
+from rotator.rotation.record import Record
 from tests.engine.world import StillClock
 
 
-def entry(holder: str, version: int = 7, ttl: float = 30.0) -> Entry:
-    return Entry("blog/bot", version, None, Lease(holder, seq=3, ttl=ttl))
+def entry(holder: str, version: int = 7, ttl: float = 30.0, lineage: str = "l1") -> Entry:
+    return Entry("blog/bot", version, Record(lineage), Lease(holder, seq=3, ttl=ttl))
 
 
 @pytest.fixture
@@ -85,3 +86,24 @@ def test_what_is_forgotten_is_waited_for_and_claimed_anew(leases, clock) -> None
     leases.forget("never seen")
     assert leases.blocked(entry("host-b")) == 37.5
     assert leases.needs_write(entry("host-a"))
+
+
+def test_how_long_a_record_is_known_counts_from_the_first_look_at_it_as_it_is(leases, clock) -> None:
+    assert leases.known(entry("", version=7)) == 0.0
+    clock.move(10)
+    assert leases.known(entry("", version=7)) == 10.0
+    assert leases.known(entry("", version=8)) == 0.0
+
+
+def test_another_lineage_of_the_same_version_is_not_known(leases, clock) -> None:
+    leases.known(entry("", version=7, lineage="l1"))
+    clock.move(100)
+    assert leases.known(entry("host-b", version=7, lineage="l2")) == 0.0
+    assert leases.blocked(entry("host-b", version=7, lineage="l2")) == 37.5
+
+
+def test_what_left_the_settings_is_not_known_any_more(leases, clock) -> None:
+    leases.known(entry(""))
+    clock.move(100)
+    leases.forget("blog/bot")
+    assert leases.known(entry("")) == 0.0

@@ -173,7 +173,7 @@ ANYWHERE = {
     "a fault is counted, and there is a pause": (
         record(STAGED, failures=2),
         ev.Faulted(AT, "verify", "503", 90.0),
-        {"failures": 3, "failure": failed("verify", "503"), "retry_at": AT + NINETY, "retry_after": NINETY},
+        {"failures": 3, "failure": failed("verify", "503"), "retry_at": AT + NINETY, "retry_from": AT},
     ),
     "a fault while minting leaves the mint in doubt": (
         record(REQUESTED),
@@ -182,7 +182,7 @@ ANYWHERE = {
             "failures": 1,
             "failure": failed("mint", "timeout"),
             "retry_at": AT + backoff.step_pause(1, "l1", None),
-            "retry_after": backoff.step_pause(1, "l1", None),
+            "retry_from": AT,
             "uncertain": True,
             "sent_at": AT,
         },

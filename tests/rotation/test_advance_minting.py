@@ -31,7 +31,7 @@ def given_up(rotations: int) -> dict[str, Any]:
         "emergency": False,
         "given_up": rotations,
         "retry_at": AT + backoff.rotation_pause(rotations, STEM),
-        "retry_after": backoff.rotation_pause(rotations, STEM),
+        "retry_from": AT,
         "settled_at": AT,
     }
 

@@ -88,6 +88,11 @@ def test_the_management_client_is_read_with_its_reference(tmp_path: Path) -> Non
         (BASE + ONE + 'second_application = "13"\nsecond_client_id = "crm"\n', "second_client_id", "another one"),
         (BASE + ONE + 'client_secret = {file = "/x"}\n', "client_secret", "it is what is made here"),
         (BASE + PAIR + 'signing_key = {file = "/x"}\n', "signing_key", "the key pair is made"),
+        (
+            BASE + PAIR + 'client_secret = {file = "/x"}\nauth_method = "client_secret_basic"\n',
+            "auth_method",
+            "an assertion is the proof",
+        ),
         (BASE + PAIR + 'kid = "fixed"\n', "kid", "a name of its own"),
         (BASE + PAIR + "bits = 8192\n", "bits", "2000 characters"),
         (BASE + API + 'header = "x api key"\n', "header", "name of a header"),

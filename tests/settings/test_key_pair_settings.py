@@ -98,6 +98,7 @@ def test_where_the_set_is_and_how_it_is_proven_rotates_nothing(tmp_path: Path) -
         (SOUND + 'jwks_cache = "25h"\n', "jwks_cache is from 0s to 24h"),
         (SOUND + 'jwks_cache = "12h"\nevery = "1d"\njitter = 0.0\n', "1d pass in the target's cache"),
         (SOUND + 'signing_key = {file = "/k"}\n', "the key pair is made"),
+        (SOUND + 'client_secret = {file = "/s"}\nauth_method = "client_secret_basic"\n', "an assertion is the proof"),
         (SOUND + 'transit_key = "crm"\n', "a mount and a name"),
         (SOUND + 'transit_key = "transit/crm"\nbits = 2500\n', "bits is one of 2048, 3072, 4096"),
         (SOUND + TRANSIT + OTHER, "Transit key transit/crm is already rotated by credentials.crm"),

@@ -68,7 +68,8 @@ class CutOver:
 
     def _may_cut_over(self, name: str, live: Live, by: str) -> None:
         record = self._authority(name, live)
-        if record is None or record.phase not in UNDER_WAY or live.id not in _may_be_told(record):
+        lost = record is not self.checks.ledgers[name].latest
+        if record is None or record.phase not in UNDER_WAY or live.id not in _may_be_told(record, lost=lost):
             phase = record.phase if record else "new"
             self.checks.broken("I1", f"{by} ends what consumers read by {live.id}, in phase {phase}")
 
@@ -122,7 +123,7 @@ class CutOver:
         return self.checks.target.by_value.get(str((top.values or {}).get("token")))
 
 
-def _may_be_told(record: Record) -> set[str]:
-    """The ids of the candidate, and, where that has failed, of what is put back."""
-    old = record.current if record.phase is Phase.REJECTED else None
+def _may_be_told(record: Record, *, lost: bool) -> set[str]:
+    """The ids of the candidate, and, if the journal was lost when that had failed, of what was being put back."""
+    old = record.current if lost and record.phase is Phase.REJECTED else None
     return {x.token.id for x in (record.candidate, old) if x}

@@ -110,6 +110,18 @@ def test_a_mint_that_was_sent_by_a_clock_an_hour_ahead_is_not_looked_for_an_hour
     assert stage.world.now < 120
 
 
+def test_a_pause_that_begins_in_a_visit_is_not_measured_by_what_was_known_before_it():
+    stage = Stage(actors=1, options={"settle": 8.0})
+    stage.settle()
+    stage.visit("A")
+    stage.sleep(100)
+    stage.lose(stage.until(visit := stage.begin("A", ask=True), "target.mint"))
+    end = stage.finish(visit)
+    assert isinstance(end.wait, Wait)
+    assert end.wait.until > stage["A"].clock.now()
+    assert stage.record.uncertain
+
+
 def test_a_paused_sweep_does_not_destroy_the_candidate_of_a_later_rotation():
     stage = Stage()
     stage.lose(lost := stage.until(stage.begin("A"), "target.mint"))
