@@ -22,7 +22,7 @@ class Leases:
     holder: str
     ttl: float
     monotonic: Callable[[], float]
-    _seen: dict[str, tuple[tuple[object, ...], float]] = field(default_factory=dict)
+    _seen: dict[str, tuple[tuple[str, int], float]] = field(default_factory=dict)
     _acked: dict[str, float] = field(default_factory=dict)
 
     def blocked(self, entry: Entry) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 import msgspec
 
@@ -90,13 +91,12 @@ class HaloAssertionKeyKeys(ApplicationKeys, frozen=True, kw_only=True, forbid_un
     With `transit_key`, pairs are versions of a Transit key of the credential's own: see `AssertionKeyKeys`.
     """
 
+    makes_key: ClassVar[bool] = True
     bits: int = 3072  # of an RSA key; in Transit 2048, 3072 or 4096
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _without(self, "signing_key", why="the key pair is made, not given")
-        if self.auth_method != "client_secret_post":
-            raise ValueError(f"auth_method = {self.auth_method!r} does not belong here: an assertion is the proof")
         if self.kid not in ("thumbprint", "none") or self.x5t != "none":
             raise ValueError('kid is "thumbprint" or "none", and x5t stays as it is: a new key needs a name of its own')
         if not 2048 <= self.bits <= 4096:

@@ -87,6 +87,7 @@ class ClientKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     seems to want it.
     """
 
+    makes_key: ClassVar[bool] = False  # the key that signs is made by rotations, not named by settings
     client_id: str
     client_secret: SecretRef | None = None
     auth_method: Literal["client_secret_post", "client_secret_basic"] = "client_secret_post"  # where the secret stands
@@ -108,10 +109,8 @@ class ClientKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def __post_init__(self) -> None:
         if not self.client_id.strip():
             raise ValueError("client_id must not be empty")
-        if self.auth_method == "client_secret_basic" and (self.client_secret is None or self.asserts):
-            raise ValueError(
-                f"auth_method = {self.auth_method!r} is for a client_secret alone, without a key beside it"
-            )
+        if self.auth_method == "client_secret_basic" and (not self.client_secret or self.asserts or self.makes_key):
+            raise ValueError("auth_method can be that for a secret alone; beside a key an assertion is the proof")
         if self.signing_key and self.transit_key:
             raise ValueError("signing_key and transit_key exclude each other")
         if self.transit_key and not _TRANSIT.fullmatch(self.transit_key):
@@ -172,6 +171,7 @@ class AssertionKeyKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fie
     config/examples/assertion-key-transit.toml says how to trim them.
     """
 
+    makes_key: ClassVar[bool] = True
     jwks_file: str = ""  # where a web server hands the set out; and, or ...
     jwks: str = ""  # ... "secret/apps/crm/jwks": a Vault document with the set under the key `jwks`
     jwks_cache: timedelta = timedelta(hours=1)  # a server may go on with a set that it read so long ago
@@ -180,8 +180,8 @@ class AssertionKeyKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fie
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.signing_key or self.auth_method != "client_secret_post":
-            raise ValueError("signing_key, auth_method: the key pair is made, not given; an assertion is the proof")
+        if self.signing_key:
+            raise ValueError("signing_key does not belong here: the key pair is made, not given")
         if trouble := unfit_in_transit(self.transit_key, self.bits):
             raise ValueError(trouble)
         if self.kid != "thumbprint" or self.x5t != "none":

@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from rotator.rotation.secret import Secret
+from tests.oauth.journey import free_port
 
 ADMIN, REALM, ADA = "loopback-admin", "shop", "ada"
 BOOT = 900.0  # seconds: the first start builds the server anew, which took 180 s on a busy machine and 560 s in all
@@ -40,9 +40,7 @@ class Keycloak:
         self._password = Secret(secrets.token_urlsafe(24))
         self._process: subprocess.Popen[bytes] | None = None
         self._bearer = ("", 0.0)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+        self.url = f"http://127.0.0.1:{free_port()}"
         self.http = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
 
     @property
