@@ -142,7 +142,8 @@ def _minter(world: World, actor: Actor, call: Call) -> Any:
 
 
 def _busy(world: World, actor: Actor, call: Call) -> Any:
-    world.busy_until = world.time.seconds + RETRY_AFTER if not call.document else 0.0
+    if not call.document:
+        world.busy_until, actor.hushed = world.time.seconds + RETRY_AFTER, True
     raise Transient("429", retry_after=RETRY_AFTER)
 
 
@@ -193,7 +194,7 @@ def _deleted(world: World, actor: Actor, call: Call) -> Any:
         world.promises.lost.add(_document(place))
         if place == JOURNAL:
             version = key.newest
-            world.reading = lambda: world.vault.undelete(place, version)
+            world.reading.append(lambda: world.vault.undelete(place, version))
     return call.effect()
 
 
@@ -204,9 +205,9 @@ def _foreign(world: World, actor: Actor, call: Call) -> Any:
     if place == JOURNAL:
         world.vault.overwrite(place, {"notes": "a person's"})
         if before:
-            world.reading = lambda: world.vault.overwrite(place, before)
+            world.reading.append(lambda: world.vault.overwrite(place, before))
         else:
-            world.reading = lambda: world.vault.forget(place)
+            world.reading.append(lambda: world.vault.forget(place))
     else:
         world.vault.overwrite(place, {"token": "foreign-value", "theirs-note": "a person's"})
     world.promises.lost.add(_document(place))

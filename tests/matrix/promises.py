@@ -18,7 +18,7 @@ from rotator.rotation.secret import Secret
 from rotator.rotation.telling import tell
 from tests.fakes.store import FakeVault
 from tests.matrix.clocks import Time
-from tests.matrix.kinds import CUT_OVER, GRACED, Kind, Truth, secret
+from tests.matrix.kinds import CUT_OVER, GRACED, SLOTTED, Kind, Truth, secret
 
 KEY = b"key of the fingerprints"
 JOURNAL, SLOT = Place("secret", "rotator/journal/blog/bot"), Place("secret", "rotator/staged/blog/bot")
@@ -180,11 +180,13 @@ class Promises:
     def look(self) -> None:
         """I1: what consumers read is accepted. I10: what they read before is, for as long as was promised."""
         value = self.read_now()
-        cut_off = self.truth.kind in CUT_OVER and (
-            "journal" in self.lost
-            or (self.latest is not None and (self.latest.phase in UNDER_WAY or self.latest.refused_at is not None))
-        )
-        cut_off = cut_off or (self.truth.kind is Kind.TWO_SLOTS and "journal" in self.lost)  # which slot is free?
+        disowned = (
+            self.latest is not None and self.latest.refused_at is not None
+        )  # its place may be taken: it was refused
+        under_way = self.truth.kind in CUT_OVER and self.latest is not None and self.latest.phase in UNDER_WAY
+        cut_off = self.truth.kind in SLOTTED and (
+            disowned or under_way or "journal" in self.lost
+        )  # which slot is free?
         if secret(value) and not cut_off and not self.truth.accepts(value):
             self.broken("I1", "consumers read a value that the target refuses")
         if self.truth.kind not in GRACED or self.urgent or "journal" in self.lost:

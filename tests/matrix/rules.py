@@ -351,6 +351,15 @@ RULES: tuple[Rule, ...] = (
     _rule(GOES_ON, "no grace is to come any more", T.BACK, calls="write journal", steps="Condemn"),
     _rule(GOES_ON, "no grace is to come any more", T.BACK, steps="Revoke|Sweep"),
     _rule(GOES_ON, "the visit that ends what has expired", T.AHEAD, T.BACK, calls="write journal", steps="Visit"),
+    _rule(
+        AGAIN,
+        "not accepted yet: it is asked again until both clocks say that the settle time is over",
+        T.BACK,
+        calls="write journal",
+        steps="Verify",
+        stories=REFUSED,
+        kinds=Kind.NAMED,
+    ),
     _rule(WAITS, "the grace ends when both clocks say so", T.AHEAD, T.BACK),
     # people
     _rule(GOES_ON, "an emergency does not wait, and here nothing is ended by us", T.PAUSE, stories=URGENT),

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from rotator.engine import operating
@@ -14,17 +14,17 @@ from rotator.engine.bench import Edges
 from rotator.engine.lease import Leases
 from rotator.engine.sweep import sweep
 from rotator.engine.visit import Happened, Seen, Visitor
-from rotator.ports import Conflict, Fault, Installation
+from rotator.ports import Conflict, Fault, Installation, Transient
 from rotator.rotation.ask import Answer, Ask, answer
 from rotator.rotation.credential import Credential, Limits, OnForeign, Place, Retirement
 from rotator.rotation.record import Held, HoldReason, Phase, Published, Record
 from rotator.rotation.schedule import Every
 from rotator.rotation.secret import Secret
 from tests.fakes.store import FakeStore, FakeVault
-from tests.matrix.clocks import HostClock, Time
+from tests.matrix.clocks import EPOCH, HostClock, Time
 from tests.matrix.journal import Kept, QuickJournal
 from tests.matrix.kinds import GRACED, Kind, Truth
-from tests.matrix.promises import CONSUMER, ELSEWHERE, KEY, SLOT, Promises
+from tests.matrix.promises import CONSUMER, ELSEWHERE, KEY, SLACK, SLOT, Promises
 from tests.matrix.wire import Call, Point, Wire, WiredProvider, WiredStore, drive
 
 TTL = 30.0
@@ -32,7 +32,8 @@ TRIES = 4  # of a person to end a hold
 PATIENCE = 1.25 * TTL + 1
 GRACE = 300.0
 RETRY = 2.0  # seconds until a visit that ended in a fault of the journal is made again
-MOST_VISITS, LONGEST = 200, 8 * 3600.0  # until a world that does not come to rest is a finding
+RECONCILE = 45.0  # seconds, the default: every record is read again so often, whatever the last visit said
+MOST_VISITS, LONGEST = 700, 8 * 3600.0  # until a world that does not come to rest is a finding
 
 
 class Stuck(Exception):  # noqa: N818 (it is not an error of ours to mend)
@@ -52,6 +53,7 @@ class Actor:
     clock: HostClock
     told: list[Happened] = field(default_factory=list)
     stopping: bool = False
+    hushed: bool = False  # the target has told this very process to wait
     visits: int = 0
 
     def __post_init__(self) -> None:
@@ -75,9 +77,12 @@ class Actor:
         self.world.promises.told(happened)
 
     def calls(self, verb: str, args: tuple[Any, ...]) -> None:
-        """A call to the target is about to leave."""
-        if self.world.time.seconds < self.world.busy_until:
+        """A call to the target is about to leave. Who was told to wait lets none pass, as providers/budget.py does."""
+        rest = self.world.busy_until - SLACK - self.world.time.seconds
+        if rest > 0 and self.world.knows_better:
             self.world.promises.broken("429", f"{verb} leaves before the time that Retry-After asked for")
+        if rest > 0 and self.hushed:
+            raise Transient("not sent: this target's request budget is spent", retry_after=rest)
         self.world.promises.calls(verb, args)
 
     def did(self, verb: str, args: tuple[Any, ...], result: Any) -> Any:
@@ -122,7 +127,7 @@ class World:
     woken: bool = False  # there is something new to look at
     spoils: bool = False  # the target will not accept what it mints next
     crashed: Callable[[], object] = lambda: None  # what happens when a process dies
-    reading: Callable[[], None] | None = None  # what mends an unreadable journal
+    reading: list[Callable[[], None]] = field(default_factory=list)  # what mends an unreadable journal, last first
 
     def __post_init__(self) -> None:
         self.numbers = itertools.count(1)
@@ -166,6 +171,15 @@ class World:
         """The newest record."""
         assert self.promises.latest
         return self.promises.latest
+
+    @property
+    def knows_better(self) -> bool:
+        """Whether the journal says how long the target is to be left alone, and nobody has asked anew since."""
+        record = self.promises.latest
+        if record is None or record.retry_at is None or record.failure is None:
+            return False
+        asked = self.ask is not None and self.ask.at > record.failure.at
+        return not asked and (record.retry_at - EPOCH).total_seconds() > self.busy_until - SLACK
 
     # --- people -----------------------------------------------------------------------------------------------------
 
@@ -272,19 +286,19 @@ class World:
         if seen.refused:
             return 60.0  # the target is left alone for a while
         until = seen.wait.until
-        seconds = LONGEST if until is None else (until - actor.clock.now()).total_seconds()
+        seconds = RECONCILE if until is None else (until - actor.clock.now()).total_seconds()
         if self.ask and seen.record:
             said = answer(seen.record, self.ask)
             if said is Answer.DONE:
                 self.ask = None
             if said in (Answer.FAILED, Answer.PAUSED):  # a verdict: who still wants it asks again when it is over
                 self.ends.append(f"{said}, asked again")
-                self.time.move(_over(seen.record, said) - actor.clock.now().timestamp() + 1)
+                self.time.move(_left(seen.record, said, actor.clock.now()) + 1)
                 self.wish(emergency=self.ask.emergency)
         if self.woken:
             self.woken = False
             return 0.0
-        return seconds
+        return min(RECONCILE, seconds)
 
     def settle(self) -> None:
         """Visit until nothing is left to do but what the schedule says; people do what they are asked to."""
@@ -327,8 +341,7 @@ class World:
         """Whether a person had to act, and did."""
         record = self.promises.latest
         if self.reading and self.ends[-2:] == ["refused", "refused"]:
-            self.reading()
-            self.reading = None
+            self.reading.pop()()
             return True
         if record is None or self.words:
             return False
@@ -369,7 +382,8 @@ class World:
         self.wire._seen.update(seen)
 
 
-def _over(record: Record, said: Answer) -> float:
-    """When the failure's or the operator's pause ends, as seconds since the epoch."""
-    end = record.retry_at if said is Answer.FAILED else record.paused and record.paused.until
-    return end.timestamp() if end else 0.0
+def _left(record: Record, said: Answer, now: datetime) -> float:
+    """Seconds that the failure's or the operator's pause lasts: the former's length is known, whatever clocks say."""
+    if said is Answer.FAILED and record.retry_at and record.retry_from:
+        return (record.retry_at - record.retry_from).total_seconds()
+    return (record.paused.until - now).total_seconds() if record.paused and record.paused.until else 0.0

@@ -9,6 +9,7 @@ has a single slot, the time in which what is published is refused is measured, t
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import threading
 import time
@@ -290,6 +291,7 @@ def main() -> int:
     parser.add_argument("--probes", type=float, default=PACE.probes, help="of each credential, a second")
     wishes = parser.parse_args()
     pace = Pace(wishes.at_once, wishes.probes)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # either way its servers end with it
     sys.setswitchinterval(0.0005)  # seconds: the consumers' thread is one among hundreds that pass bytes on
     bad = 0
     for name in wishes.kind or KINDS:  # one after another, so that a rotation is measured among its like

@@ -60,7 +60,7 @@ class Proxy:
         self._server = _Server(("127.0.0.1", 0), Exchange)
         self._server.proxy = self
         self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.5,), daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
