@@ -20,11 +20,11 @@ from rotator.engine.lease import Leases
 from rotator.engine.rounds import Rounds
 from rotator.engine.sweep import Swept, sweep
 from rotator.engine.visit import Happened, Visitor
-from rotator.keychain import Keychain, identity
+from rotator.keychain import Keychain, identity, myself
 from rotator.narrate import paused, troubled, unforeseen
 from rotator.ports import Clock, Installation, MinterRefused, Provider, Refused, Transient
 from rotator.providers import Site, kind_of
-from rotator.providers.auth import Auth, Bearer
+from rotator.providers.auth import Auth
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.names import LINEAGE
 from rotator.rotation.record import Token
@@ -133,12 +133,7 @@ class App:
             record = (await self.journal.load(credential.name)).record
         except Refused as fault:
             raise MinterRefused(f"nobody knows where the token is that mints: {fault.reason}") from None
-        own = record.current if record and record.current and record.current.target == target.name else None
-        place, key = (own.place, own.key or credential.key) if own else (credential.place, credential.key)
-        secret = (await self.kv.read(place, strong=True)).secret(key)
-        if secret is None:
-            raise MinterRefused(f"{place} holds no token that could mint its own successor")
-        return Bearer(secret)
+        return await myself(self.kv, target, credential, record, self.installation.fingerprint_key)
 
     async def sweep(self, target: str, *, reap: bool = True) -> Swept:
         """Find strays on one target by one listing; revoke them, and delete what was revoked long ago."""

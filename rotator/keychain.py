@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from rotator.ports import Clock, Document, MinterRefused
 from rotator.providers.auth import Auth, Basic, Bearer
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import Credential, Place
+from rotator.rotation.record import Record
 from rotator.rotation.reference import SecretRef, Source
 from rotator.rotation.secret import Secret
 from rotator.settings import Minter, Settings, Target
@@ -95,3 +96,25 @@ async def identity(target: Target, fetch: Callable[[SecretRef], Awaitable[Secret
     if minter.password:
         return Basic(minter.username, await fetch(minter.password))
     raise MinterRefused(f"target {target.name} has no minter in the settings")
+
+
+async def myself(kv: Kv, target: Target, credential: Credential, record: Record | None, mark: bytes) -> Auth:
+    """The published token of a credential that mints its own successor. Raises MinterRefused when there is none.
+
+    A target is shown tokens of its own only: after a move the path still holds that of the target before, and once a
+    successor is published, who ends the predecessor there is the predecessor. `mark`: the key of fingerprints.
+    """
+    current, before = (record.current, record.predecessor) if record else (None, None)
+    known = [each for each in (current, before) if each]
+    own = next((each for each in known if each.target == target.name), None)
+    place, key = (own.place, own.key or credential.key) if own else (credential.place, credential.key)
+    version = own.version if own and own is not current else None  # what is newest there is the successor
+    secret = (await kv.read(place, version=version, strong=True)).secret(key)
+    if secret is None:
+        raise MinterRefused(f"{place} holds no token that could mint its own successor")
+    if stranger := next((x.target for x in known if x is not own and secret.fingerprint(mark) == x.fingerprint), None):
+        raise MinterRefused(
+            f"{place} holds a token of target {stranger!r}, which is not shown to {target.name!r}:"
+            f" give [targets.{target.name}] another minter for the first rotation there"
+        )
+    return Bearer(secret)
