@@ -20,7 +20,7 @@ from rotator.providers.halo_client_value import ClientValue
 from rotator.providers.key_pairs import pairs_of
 from rotator.providers.oauth_keys import ClientKeys
 from rotator.providers.oauth_site import OAuthSite
-from rotator.providers.signing import FEWEST_BITS, Algorithm, make_key, public_key
+from rotator.providers.signing import FEWEST_BITS, Algorithm, LocalSigner, make_key, public_key
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
@@ -52,9 +52,10 @@ class HaloAssertionKey(ClientValue):
     async def receive(
         self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...] = ()
     ) -> Minted:
-        """See `ClientValue.receive`."""
+        """See `ClientValue.receive`. A key that others have made is tested to its primes."""
         if self._options.transit_key:
             raise Refused("the key pair is made in Transit (`transit_key`), so none can be brought")
+        await to_thread.run_sync(LocalSigner, value)
         return await super().receive(name, value, expires_at, spared)
 
     async def minted(self, slot: Slot, name: str, secret: Secret) -> Minted:

@@ -97,7 +97,7 @@ class LocalPairs:
             lost = "its key is in Vault Transit, and settings have no `transit_key` any more to sign with"
             raise CannotPresent(f"{lost}: put it back to use this value")
         if self._parsed is None or not self._parsed[0].matches(value):
-            self._parsed = value, await to_thread.run_sync(LocalSigner, value)
+            self._parsed = value, LocalSigner(value, made=True)  # or tested when a person brought it
         signer = self._parsed[1]
         return Pair(signer, await signer.public_pem())
 

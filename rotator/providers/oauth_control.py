@@ -58,6 +58,6 @@ async def _forged(site: Server, client: ClientKeys) -> Secret:
 
 
 async def of_a_stranger(site: Server, client: ClientKeys) -> Secret:
-    """An assertion signed with a key that no set has."""
+    """An assertion signed with a key that no set has, and that this server has never been shown."""
     pem = await to_thread.run_sync(make_key, Algorithm(client.algorithm), FEWEST_BITS)
-    return await site.vouched(client, LocalSigner(pem))
+    return await site.vouched(client, LocalSigner(pem, made=True))

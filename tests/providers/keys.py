@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from math import gcd
 from typing import Any
 
 from cryptography import x509
@@ -39,3 +40,16 @@ def certificate(key: Any) -> x509.Certificate:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
     return builder.not_valid_before(start).not_valid_after(start + timedelta(days=9999)).sign(key, hashes.SHA256())
+
+
+@cache
+def false_key() -> Secret:
+    """A private key that reads like one of RSA, and whose "primes" are products."""
+    while True:
+        one, two = (rsa.generate_private_key(65537, 1024).private_numbers() for _ in range(2))
+        p, q, phi = one.p * one.q, two.p * two.q, (one.p - 1) * (one.q - 1) * (two.p - 1) * (two.q - 1)
+        if gcd(phi, 65537) == 1 and (p * q).bit_length() == 2048:
+            break
+    d, public = pow(65537, -1, phi), rsa.RSAPublicNumbers(65537, p * q)
+    numbers = rsa.RSAPrivateNumbers(p, q, d, d % (p - 1), d % (q - 1), pow(q, -1, p), public)
+    return private_pem(numbers.private_key(unsafe_skip_rsa_key_validation=True))

@@ -8,12 +8,12 @@ import pytest
 
 from rotator.ports import Accepted, CannotPresent, Minted, Outcome, Refused, Rejected, StoreRefused, Transient, Unknown
 from rotator.providers.key_pairs import TransitPairs
-from rotator.providers.signing import Algorithm, public_key
+from rotator.providers.signing import Algorithm, LocalSigner, public_key
 from rotator.rotation.secret import Secret
 from tests.fakes.clock import HandClock
 from tests.fakes.transit_key import HandTransitKey
 from tests.providers import back_office, desk
-from tests.providers.keys import ec_key, private_pem, public_pem
+from tests.providers.keys import ec_key, false_key, private_pem, public_pem, rsa_key
 
 pytestmark = pytest.mark.anyio
 NAME = "rotator-lab1-crm-c0ffee-r1-a1"
@@ -315,3 +315,11 @@ async def test_the_negative_control_makes_no_version(clock: HandClock) -> None:
     async with back_office.running(clock, PAIR) as office:
         await office.bound(PAIR, transit_key="transit/crm").control()
         assert office.keys.versions("transit/crm").made == {}
+
+
+async def test_a_key_that_a_person_brings_is_tested_to_its_primes_as_ours_are_not(clock: HandClock) -> None:
+    assert LocalSigner(false_key(), made=True)
+    async with back_office.running(clock, PAIR) as office:
+        await office.bound(PAIR).receive(NAME, private_pem(rsa_key()), None)
+        with pytest.raises(Refused, match="cannot be read"):
+            await office.bound(PAIR).receive(NAME, false_key(), None)
