@@ -72,6 +72,7 @@ class Process:
     dead: bool = False
     frozen_until: float = 0.0
     thawed: float = 0.0
+    wrote: float = 0.0  # when its latest write to a journal was acknowledged
     asks: dict[str, Ask] = field(default_factory=dict)
     brought: dict[str, Brought] = field(default_factory=dict)  # what a person has brought for the next mint
     begun: dict[str, Credential] = field(default_factory=dict)  # settings that the latest visit was begun with

@@ -116,10 +116,10 @@ class Checks:
         self.looks[who, place] = self.world.now
 
     def _sure(self) -> None:
-        """I11: Vault sealed, or the journal of a newer schema, means read-only."""
+        """I11: Vault sealed, or the journal of a newer schema, means read-only, unless its own write came through."""
         process = self.world.running.owner if self.world.running else None
         since = self.unsure_since
-        if process is None or since is None or self.world.now - max(since, process.thawed) < UNSURE:
+        if process is None or since is None or self.world.now - max(since, process.thawed, process.wrote) < UNSURE:
             return
         self.broken("I11", "acts on the target although the journal has been out of reach for long")
 

@@ -60,6 +60,7 @@ class SimJournal:
         if self.world.swarm.codec:
             values = document.encode(record, lease, nonce, over.foreign)
         version = await self._kv(over.name).put(place_of(over.name), values, over.version)
+        self.world.running.owner.wrote = self.world.now
         return Entry(over.name, version, record, lease, self._date(), over.foreign)
 
     async def names(self) -> tuple[str, ...]:
