@@ -26,6 +26,7 @@ from rotator.ports import (
     Rejected,
     StoreRefused,
     Transient,
+    Unfit,
     Unknown,
 )
 from rotator.providers import kind_of
@@ -212,6 +213,8 @@ def _remedy(trouble: Exception, otherwise: str = "give the minter and the token 
             return "see what the target's `minter` points to, and our right to read it"
         case Transient():
             return "is the target up, its url right, and the way to it open?"
+        case Unfit():
+            return "compare the credential's `signing_key`, `certificate` and `algorithm`"
         case Refused():
             return otherwise
         case OSError():

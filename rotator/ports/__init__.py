@@ -20,6 +20,7 @@ from rotator.ports.faults import (
     Refused,
     StoreRefused,
     Transient,
+    Unfit,
 )
 from rotator.ports.store import Document, Entry, Journal, Lease, SecretStore
 from rotator.ports.target import (
@@ -65,6 +66,7 @@ __all__ = [
     "SecretStore",
     "StoreRefused",
     "Transient",
+    "Unfit",
     "Unknown",
     "Verdict",
 ]

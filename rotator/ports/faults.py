@@ -40,6 +40,10 @@ class CannotPresent(Refused):
     """A value cannot be shown to the target from here, which says nothing about it; `reason` says why, and a remedy."""
 
 
+class Unfit(Refused):
+    """A key that the settings name cannot be used as they say; nobody was asked."""
+
+
 class StoreRefused(Refused):
     """Vault refuses us: our login is dead and cannot be renewed, or its policy withholds a right."""
 

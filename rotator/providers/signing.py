@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt import get_algorithm_by_name
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from rotator.ports import Refused
+from rotator.ports import Unfit
 from rotator.rotation.secret import Secret
 
 FEWEST_BITS = 2048  # RFC 7518, sections 3.3 and 3.5
@@ -64,7 +64,7 @@ class PublicKey:
     thumbprint: str  # RFC 7638, SHA-256
 
     def verifies(self, algorithm: Algorithm, message: bytes, signature: bytes) -> bool:
-        """Whether the signature is this key's. Raises Refused when key and algorithm do not fit together."""
+        """Whether the signature is this key's. Raises Unfit when key and algorithm do not fit together."""
         check_fit(algorithm, self.key)
         checker: Any = get_algorithm_by_name(algorithm.value)
         return bool(checker.verify(message, self.key, signature))
@@ -74,7 +74,7 @@ class LocalSigner:
     """A private key in this process, parsed once: that is a hundred times dearer than a signature."""
 
     def __init__(self, pem: Secret, *, made: bool = False) -> None:
-        """Takes PEM without a passphrase. Raises Refused without quoting it.
+        """Takes PEM without a passphrase. Raises Unfit without quoting it.
 
         `made`: it comes from `make_key`. Its primes are not tested again, which would hold up every thread of this
         process, for 160 ms with 3,072 bits.
@@ -82,9 +82,9 @@ class LocalSigner:
         try:
             key = load_pem_private_key(pem.reveal().encode(), None, unsafe_skip_rsa_key_validation=made)
         except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise Refused("the signing key cannot be read: it must be a PEM private key without passphrase") from None
+            raise Unfit("the signing key cannot be read: it must be a PEM private key without passphrase") from None
         if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-            raise Refused("the signing key is neither RSA nor EC")
+            raise Unfit("the signing key is neither RSA nor EC")
         self._key = key
         self._public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
@@ -93,7 +93,7 @@ class LocalSigner:
         return self._public
 
     async def sign(self, algorithm: str, message: bytes) -> bytes:
-        """See `Signer`. Raises Refused when key and algorithm do not fit together."""
+        """See `Signer`. Raises Unfit when key and algorithm do not fit together."""
         check_fit(Algorithm(algorithm), self._key.public_key())
         signer: Any = get_algorithm_by_name(algorithm)
         return bytes(signer.sign(message, self._key))
@@ -108,18 +108,18 @@ def public_text(value: Secret) -> str | None:
 
 @lru_cache(maxsize=1024)
 def public_key(pem: str) -> PublicKey:
-    """The public key in a PEM. Raises Refused for one that is no RSA key of 2048 bits or more, nor one on P-256."""
+    """The public key in a PEM. Raises Unfit for one that is no RSA key of 2048 bits or more, nor one on P-256."""
     try:
         key = load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm):
-        raise Refused("the public key cannot be read") from None
+        raise Unfit("the public key cannot be read") from None
     if isinstance(key, rsa.RSAPublicKey):
         check_fit(Algorithm.PS256, key)
         return PublicKey(key, _thumbprint(RSAAlgorithm.to_jwk(key, as_dict=True), _RSA))
     if isinstance(key, ec.EllipticCurvePublicKey):
         check_fit(Algorithm.ES256, key)
         return PublicKey(key, _thumbprint(ECAlgorithm.to_jwk(key, as_dict=True), _EC))
-    raise Refused("the signing key is neither RSA nor EC")
+    raise Unfit("the signing key is neither RSA nor EC")
 
 
 def make_key(algorithm: Algorithm, bits: int) -> Secret:
@@ -145,14 +145,14 @@ def _jwk(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> str:
 
 
 def check_fit(algorithm: Algorithm, key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> None:
-    """Raises Refused when this key must not be used with this algorithm."""
+    """Raises Unfit when this key must not be used with this algorithm."""
     if algorithm is Algorithm.ES256:
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-            raise Refused("ES256 needs an EC key on the curve P-256")
+            raise Unfit("ES256 needs an EC key on the curve P-256")
     elif not isinstance(key, rsa.RSAPublicKey):
-        raise Refused(f"{algorithm} needs an RSA key")
+        raise Unfit(f"{algorithm} needs an RSA key")
     elif key.key_size < FEWEST_BITS:
-        raise Refused(f"the RSA key has {key.key_size} bits; {FEWEST_BITS} are the least")
+        raise Unfit(f"the RSA key has {key.key_size} bits; {FEWEST_BITS} are the least")
 
 
 def certificate_mark(pem: Secret, algorithm: str) -> tuple[str, str]:
@@ -160,7 +160,7 @@ def certificate_mark(pem: Secret, algorithm: str) -> tuple[str, str]:
     try:
         certificate = x509.load_pem_x509_certificate(pem.reveal().encode())
     except ValueError:
-        raise Refused("the certificate cannot be read: it must be one PEM certificate") from None
+        raise Unfit("the certificate cannot be read: it must be one PEM certificate") from None
     if algorithm == "sha1":
         return "x5t", unpadded(certificate.fingerprint(hashes.SHA1()))  # noqa: S303 - a name, fixed by RFC 7515
     return "x5t#S256", unpadded(certificate.fingerprint(hashes.SHA256()))

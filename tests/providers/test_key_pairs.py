@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from rotator.ports import Accepted, CannotPresent, Minted, Outcome, Refused, Rejected, StoreRefused, Transient, Unknown
+from rotator.ports import (
+    Accepted,
+    CannotPresent,
+    Minted,
+    Outcome,
+    Refused,
+    Rejected,
+    StoreRefused,
+    Transient,
+    Unfit,
+    Unknown,
+)
 from rotator.providers.key_pairs import TransitPairs
 from rotator.providers.signing import Algorithm, LocalSigner, public_key
 from rotator.rotation.secret import Secret
@@ -321,5 +332,5 @@ async def test_a_key_that_a_person_brings_is_tested_to_its_primes_as_ours_are_no
     assert LocalSigner(false_key(), made=True)
     async with back_office.running(clock, PAIR) as office:
         await office.bound(PAIR).receive(NAME, private_pem(rsa_key()), None)
-        with pytest.raises(Refused, match="cannot be read"):
+        with pytest.raises(Unfit, match="cannot be read"):
             await office.bound(PAIR).receive(NAME, false_key(), None)
