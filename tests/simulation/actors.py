@@ -25,7 +25,8 @@ from tests.simulation.wire import attempt
 from tests.simulation.world import Thread, Violation, World, beat
 
 TTL = 30.0
-POLL = 20.0  # seconds until a name is looked at again, whatever the last visit said
+POLL = 20.0  # seconds until a name is looked at again, whatever the last visit said ...
+CALM_POLL = 600.0  # ... and when faults are off, which is long beside the 45 s of the product, and fast to run
 SWEEP = 240.0
 EdgesOf = Callable[[str, "SimClock"], Edges]
 
@@ -205,7 +206,7 @@ class Process:
             self.again.discard(name)
             pause = await self._visit(name)
             pause = 0.0 if name in self.again else pause
-            await beat(min(30 * POLL if self.world.calm else POLL, max(0.05, pause)), "idle")
+            await beat(min(CALM_POLL if self.world.calm else POLL, max(0.05, pause)), "idle")
 
     async def _visit(self, name: str) -> float:
         world, ask, brought = self.world, self.asks.get(name), self.brought.get(name)

@@ -17,7 +17,7 @@ from rotator.rotation.credential import Credential, Limits, OnForeign, Place, Re
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.schedule import Every
 from rotator.rotation.strays import known
-from tests.simulation.actors import SWEEP, TTL, Process, SimClock
+from tests.simulation.actors import CALM_POLL, SWEEP, TTL, Process, SimClock
 from tests.simulation.consumers import Consumer
 from tests.simulation.invariants import KEY, Checks
 from tests.simulation.journal import SimJournal
@@ -95,8 +95,10 @@ class History:
             self.people.settings(name, schedule=Every(timedelta(days=900)), lifetime=lives)
         self._until(self._restless, OVERLAP + self._ends_in() + CONVERGED + self._leftover())
         world.run(world.now + SWEEP)
-        self._agreed()
+        self._until(self._apart, CALM_POLL + CONVERGED)  # a pause by a wrong clock is seen to be over at the next look
         for name in self.wanted:
+            if text := self._apart(name):
+                self.checks.broken("I1", text)
             if text := self._restless(name):
                 self.checks.broken("I2", text)
             self._no_strays(name)
@@ -107,14 +109,15 @@ class History:
         while self.world.now < end and any(unready(name) for name in self.wanted):
             self.world.run(min(end, self.world.now + 10))
 
-    def _agreed(self) -> None:
+    def _apart(self, name: str) -> str:
         """I1: no cut-over is left half done, unless it waits for a person."""
-        for name, window in self.checks.cut_over.open.items():
-            record, live = self._record(name), self.checks.cut_over.read_now(name)
-            rests = record is None or record.phase in (Phase.HELD, Phase.AWAITING) or name in self.checks.lost_journals
-            young = self.world.now - window.began < CONVERGED
-            if not (rests or young) and live and live.ended != "person":
-                self.checks.broken("I1", f"{name}: Vault and target disagree since {window.began:.3f}")
+        window = self.checks.cut_over.open.get(name)
+        if window is None or self.world.now - window.began < CONVERGED:
+            return ""
+        record, live = self._record(name), self.checks.cut_over.read_now(name)
+        rests = record is None or record.phase in (Phase.HELD, Phase.AWAITING) or name in self.checks.lost_journals
+        excused = rests or not live or live.ended == "person"
+        return "" if excused else f"{name}: Vault and target disagree since {window.began:.3f}"
 
     def _ends_in(self) -> float:
         """Seconds that a predecessor may live on: its grace, or its own lifetime where nobody can revoke it."""
