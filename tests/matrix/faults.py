@@ -143,7 +143,7 @@ def _minter(world: World, actor: Actor, call: Call) -> Any:
 
 def _busy(world: World, actor: Actor, call: Call) -> Any:
     if not call.document:
-        world.busy_until, actor.hushed = world.time.seconds + RETRY_AFTER, True
+        world.busy_until, world.busy_written, actor.hushed = world.time.seconds + RETRY_AFTER, False, True
     raise Transient("429", retry_after=RETRY_AFTER)
 
 

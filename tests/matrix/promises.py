@@ -163,7 +163,10 @@ class Promises:
         theirs = {key for key in old if key.startswith("theirs") and old[key] != new.get(key)}
         if theirs or (was.startswith("foreign") and not self.overwrites):
             self.broken("I8", f"writes over what somebody else wrote: {sorted(theirs) or 'a value'}")
-        if was and was != value and secret(was):
+        refused = (
+            self.latest is not None and self.latest.refused_at is not None
+        )  # there is no grace for what was refused
+        if was and was != value and secret(was) and not refused:
             self.replaced.setdefault(was, (self.time.seconds, self.grace()))
         self.replaced.pop(value, None)
 

@@ -21,10 +21,10 @@ from rotator.rotation.record import Held, HoldReason, Phase, Published, Record
 from rotator.rotation.schedule import Every
 from rotator.rotation.secret import Secret
 from tests.fakes.store import FakeStore, FakeVault
-from tests.matrix.clocks import EPOCH, HostClock, Time
+from tests.matrix.clocks import HostClock, Time
 from tests.matrix.journal import Kept, QuickJournal
 from tests.matrix.kinds import GRACED, Kind, Truth
-from tests.matrix.promises import CONSUMER, ELSEWHERE, KEY, SLACK, SLOT, Promises
+from tests.matrix.promises import CONSUMER, ELSEWHERE, JOURNAL, KEY, SLACK, SLOT, Promises
 from tests.matrix.wire import Call, Point, Wire, WiredProvider, WiredStore, drive
 
 TTL = 30.0
@@ -98,6 +98,8 @@ class Actor:
 
     def landed(self, place: Place, version: int) -> int:
         """A write is in Vault."""
+        if place == JOURNAL and self.hushed:
+            self.world.busy_written = True
         return self.world.promises.landed(place, version)
 
 
@@ -124,6 +126,7 @@ class World:
     words: list[Word] = field(default_factory=list)  # what people say between two visits
     ask: Ask | None = None
     busy_until: float = 0.0  # true seconds: before, the target wants no call
+    busy_written: bool = False  # whoever it said that to has written the journal since
     woken: bool = False  # there is something new to look at
     spoils: bool = False  # the target will not accept what it mints next
     crashed: Callable[[], object] = lambda: None  # what happens when a process dies
@@ -174,12 +177,10 @@ class World:
 
     @property
     def knows_better(self) -> bool:
-        """Whether the journal says how long the target is to be left alone, and nobody has asked anew since."""
-        record = self.promises.latest
-        if record is None or record.retry_at is None or record.failure is None:
-            return False
-        asked = self.ask is not None and self.ask.at > record.failure.at
-        return not asked and (record.retry_at - EPOCH).total_seconds() > self.busy_until - SLACK
+        """Whether the journal was to say how long the target is to be left alone, and nobody has asked anew since."""
+        failure = self.promises.latest and self.promises.latest.failure
+        asked = self.ask is not None and failure is not None and self.ask.at > failure.at
+        return self.busy_written and not asked
 
     # --- people -----------------------------------------------------------------------------------------------------
 
