@@ -162,7 +162,7 @@ class SimProvider:
             gone = live is None or live.deleted or not live.there
             return Outcome.ALREADY if gone else self.target.end(live, who)
 
-        return await self._send("revoke", effect, writes=True)
+        return await self._send("revoke", effect, writes=True, timely=True)
 
     async def restore(self, token: Token) -> Outcome:
         """See `Provider.restore`."""
