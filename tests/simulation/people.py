@@ -246,7 +246,7 @@ class People:
             next(process for process in self.processes if not process.dead).wake(name)  # over its control socket
 
     def _write(self, name: str, entry: Entry, record: Record) -> None:
-        lease = replace(entry.lease, holder="", seq=entry.lease.seq + 1)
+        lease = replace(entry.lease, seq=entry.lease.seq + 1)  # whoever holds it goes on holding it
         values: dict[str, object] = {"nonce": self.world.word(), "record": record, "lease": lease}
         if self.world.swarm.codec:
             values = document.encode(record, lease, self.world.word(), {})
