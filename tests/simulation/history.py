@@ -144,8 +144,8 @@ class History:
             if process.dead:
                 process.start()
         for name in self.wanted:
-            self.people.resume_at_once(name)
-            world.later(20.0, partial(self.people.resume_at_once, name))  # a shell may be typing still
+            self.people.resume_soon(name)
+            world.later(20.0, partial(self.people.resume_soon, name))  # a shell may be typing still
 
     def _paused(self) -> float:
         """A rotation that trouble had used up the mints of was given up in the calm: it comes back after its pause."""

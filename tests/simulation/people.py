@@ -238,15 +238,19 @@ class People:
         self._write(name, entry, advance(entry.record, ev.Released(self.world.date(), "person")))
         return None
 
-    def resume_at_once(self, name: str) -> None:
-        """Whoever is at work on it, the pause is over."""
+    def resume_soon(self, name: str) -> None:
+        """The pause is over, as soon as nobody is at work on it."""
         entry = self._entry(name)
-        if entry and entry.record and entry.record.paused:
-            self._write(name, entry, advance(entry.record, ev.Unpaused(self.world.date(), "person")))
-            next(process for process in self.processes if not process.dead).wake(name)  # over its control socket
+        if entry is None or entry.record is None or not entry.record.paused:
+            return
+        if entry.lease.holder:
+            self.world.later(5.0, self.resume_soon, name)
+            return
+        self._write(name, entry, advance(entry.record, ev.Unpaused(self.world.date(), "person")))
+        next(process for process in self.processes if not process.dead).wake(name)  # over its control socket
 
     def _write(self, name: str, entry: Entry, record: Record) -> None:
-        lease = replace(entry.lease, seq=entry.lease.seq + 1)  # whoever holds it goes on holding it
+        lease = replace(entry.lease, holder="", seq=entry.lease.seq + 1)
         values: dict[str, object] = {"nonce": self.world.word(), "record": record, "lease": lease}
         if self.world.swarm.codec:
             values = document.encode(record, lease, self.world.word(), {})
