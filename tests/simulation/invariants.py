@@ -193,7 +193,9 @@ class Checks:
             self.broken("I1", "publishes a value that the target never made")
         if not token.proven:
             self.broken("I1a", f"publishes {token.id}, which was never proven")
-        if not self.target.accepts(token.value) and token.ended != "person" and not self.target.expired(token):
+        entered = token.told == "person" and self.target.alive(token)  # anew since it was proven, it settles again
+        refused = not self.target.accepts(token.value) and token.ended != "person" and not self.target.expired(token)
+        if refused and not entered:
             self.broken("I1", f"publishes {token.id}, which the target does not accept (ended by {token.ended!r})")
         ledger = self.ledgers[name]
         if token.id in (ledger.condemned | ledger.doomed) - ledger.restorable:

@@ -25,7 +25,8 @@ class Live:
     minted_at: float = 0.0
     credential: str = ""
     slot: str = ""
-    there: bool = True  # the target was told of it
+    there: bool = True  # the target was told of it ...
+    told: str = ""  # ... by whom, if it was not made there
     ended: str = ""  # who revoked it, or overwrote it: a process, or "person"
     lingers: float = 0.0  # until then a removed key is still believed
     deleted: bool = False
@@ -120,7 +121,7 @@ class Target:
         if live.there and not live.ended:
             return
         before = self.slots.get((live.credential, live.slot)) if live.slot else None
-        live.there, live.ended, live.deleted = True, "", False
+        live.there, live.told, live.ended, live.deleted = True, by, "", False
         live.valid_from = self._settled(self.world.swarm.settle if live.slot else self.world.swarm.cache)
         if live.slot:
             self.slots[live.credential, live.slot] = live
