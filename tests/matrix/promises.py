@@ -163,10 +163,7 @@ class Promises:
         theirs = {key for key in old if key.startswith("theirs") and old[key] != new.get(key)}
         if theirs or (was.startswith("foreign") and not self.overwrites):
             self.broken("I8", f"writes over what somebody else wrote: {sorted(theirs) or 'a value'}")
-        refused = (
-            self.latest is not None and self.latest.refused_at is not None
-        )  # there is no grace for what was refused
-        if was and was != value and secret(was) and not refused:
+        if was and was != value and secret(was) and not self.refused:  # there is no grace for what was refused
             self.replaced.setdefault(was, (self.time.seconds, self.grace()))
         self.replaced.pop(value, None)
 
@@ -183,13 +180,9 @@ class Promises:
     def look(self) -> None:
         """I1: what consumers read is accepted. I10: what they read before is, for as long as was promised."""
         value = self.read_now()
-        disowned = (
-            self.latest is not None and self.latest.refused_at is not None
-        )  # its place may be taken: it was refused
         under_way = self.truth.kind in CUT_OVER and self.latest is not None and self.latest.phase in UNDER_WAY
-        cut_off = self.truth.kind in SLOTTED and (
-            disowned or under_way or "journal" in self.lost
-        )  # which slot is free?
+        blind = "journal" in self.lost  # which slot is free?
+        cut_off = self.truth.kind in SLOTTED and (self.refused or under_way or blind)
         if secret(value) and not cut_off and not self.truth.accepts(value):
             self.broken("I1", "consumers read a value that the target refuses")
         if self.truth.kind not in GRACED or self.urgent or "journal" in self.lost:
@@ -197,6 +190,11 @@ class Promises:
         for old, (at, grace) in self.replaced.items():
             if self.time.seconds < at + grace - SLACK and not self.truth.accepts(old):
                 self.broken("I10", f"the predecessor ended {self.time.seconds - at:.0f} s into {grace:.0f} s of grace")
+
+    @property
+    def refused(self) -> bool:
+        """Whether the target has refused for good what is published: its place may be taken."""
+        return self.latest is not None and self.latest.refused_at is not None
 
     @property
     def place(self) -> Place:
