@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from rotator.engine.lease import TAKE_OVER
 from rotator.ports import Entry, Lease
 from rotator.rotation import events as ev
 from rotator.rotation.advance import advance
@@ -13,7 +14,7 @@ from rotator.rotation.credential import Credential, OnForeign, Place
 from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.schedule import Every
 from rotator.vault import document
-from tests.simulation.actors import Process
+from tests.simulation.actors import TTL, Process
 from tests.simulation.hands import Hands
 from tests.simulation.invariants import Checks
 from tests.simulation.journal import SimJournal, place_of
@@ -238,13 +239,13 @@ class People:
         self._write(name, entry, advance(entry.record, ev.Released(self.world.date(), "person")))
         return None
 
-    def resume_soon(self, name: str) -> None:
-        """The pause is over, as soon as nobody is at work on it."""
+    def resume_soon(self, name: str, waited: float = 0.0) -> None:
+        """The pause is over, as soon as nobody is at work on it, or whoever was has been silent for long."""
         entry = self._entry(name)
         if entry is None or entry.record is None or not entry.record.paused:
             return
-        if entry.lease.holder:
-            self.world.later(5.0, self.resume_soon, name)
+        if entry.lease.holder and waited < TAKE_OVER * TTL:
+            self.world.later(5.0, self.resume_soon, name, waited + 5.0)
             return
         self._write(name, entry, advance(entry.record, ev.Unpaused(self.world.date(), "person")))
         next(process for process in self.processes if not process.dead).wake(name)  # over its control socket
