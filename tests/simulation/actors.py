@@ -104,7 +104,7 @@ class Process:
                 landed = self.world.rng.random() < 0.5
                 self.world.fault("kill_landed" if landed else "kill_unsent", thread.name)
                 if landed:
-                    self._later_effect(thread.wire)
+                    self.world.lands(self.world.rng.uniform(0, 3), thread.name, attempt, thread.wire)
             elif thread.label != "idle":
                 self.world.fault("kill_reading" if thread.label.endswith("sent") else "kill_answered", thread.name)
             thread.coro.close()
@@ -192,9 +192,6 @@ class Process:
         else:
             return False
         return True
-
-    def _later_effect(self, effect: Callable[[], object]) -> None:
-        self.world.later(self.world.rng.uniform(0, 3), attempt, effect)
 
     def _thread(self, name: str, coro: Coroutine[Any, Any, None]) -> Thread:
         return Thread(self, name, coro)

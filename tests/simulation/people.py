@@ -115,8 +115,10 @@ class People:
         return None if self.checks.vault.forget(Place("kv", f"rotator/staged/{name}")) else False
 
     def journal_metadata(self, name: str) -> bool | None:
-        """The journal is lost. Not while a process is at work on it: check-and-set knows versions, not lineages."""
+        """The journal is lost. Not while a process is at work on it, or a request of one that was is under way:
+        check-and-set knows versions, not lineages."""
         busy = any(t.name == name and t.label != "idle" for p in self.processes for t in p.threads if not p.dead)
+        busy = busy or self.world.landing.get(name, -1.0) >= self.world.now
         if busy or not self.checks.vault.forget(place_of(name)):
             return False
         self.checks.lost_journals.add(name)

@@ -417,14 +417,40 @@ def test_what_is_left_in_an_only_slot_when_what_was_published_is_over_is_no_stra
 # 218747: a lineage of four digits was drawn a second time after the journal was lost;
 # 328233: a visit that began before a newer rotator came, and whose own check-and-set writes all came through;
 # 344587: a pause that a wrong clock had set, seen to be over at the next look, which comes late when faults are off;
-# 471111: a first write of a journal lands when the journal, a rotation further by then, has been deleted by a person;
+# 471111, 878727: a write lands when the journal, a rotation further by then, has been deleted by a person;
 # 501380: a revocation does not leave when its process was stopped for longer than the client's deadline;
 # 511285, 605587: a person who ends a pause takes nobody's lease away, and writes over nobody's record ...
 # 720644: ... but does not wait for the dead;
 # 636162: a person ends a value and enters it again between its proof and its publication
 @pytest.mark.parametrize(
     "seed",
-    [1749, 3947, 30429, 31236, 56937, 70032, 218747, 328233, 344587, 471111, 501380, 511285, 605587, 636162, 720644],
+    [
+        1749,
+        3947,
+        30429,
+        31236,
+        56937,
+        70032,
+        218747,
+        328233,
+        344587,
+        471111,
+        501380,
+        511285,
+        605587,
+        636162,
+        720644,
+        878727,
+    ],
 )
 def test_what_the_model_had_misjudged(seed):
+    assert run_seed(seed)[1] == ""
+
+
+# In one slot, a value that was told without an answer may land after the next attempt, when a person empties the staged
+# slot meanwhile and: 941223: the record that it got no answer was lost as well, or 920406: Vault tells no date and the
+# next host's clock is an hour behind. `Rejected` would have to say that a pending candidate may still be told.
+@pytest.mark.xfail(reason="known and open", raises=AssertionError, strict=True)
+@pytest.mark.parametrize("seed", [920406, 941223])
+def test_what_the_engine_does_not_do_well_yet(seed):
     assert run_seed(seed)[1] == ""

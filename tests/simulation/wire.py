@@ -38,7 +38,7 @@ def send(
         except Fault as fault:
             outcome = fault
     if fate == "late":
-        world.later(TIMEOUT + world.rng.uniform(0.3, 3.0), attempt, effect)
+        world.lands(TIMEOUT + world.rng.uniform(0.3, 3.0), name, attempt, effect)
     if fate:
         world.fault(f"{edge}_{fate}", name)
     yield TIMEOUT if fate == "late" else _latency(world), answered

@@ -51,6 +51,7 @@ class World:
     running: Thread | None = None
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
+    landing: dict[str, float] = field(default_factory=dict)  # credential -> until when something of it may land late
     phase_of: Callable[[str], str] = lambda name: "settled"
     _queue: list[tuple[float, int, Callable[..., object], tuple[Any, ...]]] = field(default_factory=list)
     _seq: int = 0
@@ -67,6 +68,11 @@ class World:
         """Do it in a while."""
         self._seq += 1
         heapq.heappush(self._queue, (self.now + seconds, self._seq, act, args))
+
+    def lands(self, seconds: float, name: str, act: Callable[..., object], *args: Any) -> None:
+        """Do it in a while: it is the effect of a request for this credential that nobody waits for any more."""
+        self.landing[name] = max(self.landing.get(name, 0.0), self.now + seconds)
+        self.later(seconds, act, *args)
 
     def run(self, until: float) -> None:
         """Let everything happen that happens before `until`."""
