@@ -43,6 +43,11 @@ DECIDED = {
         10 * SECOND,
         Request(Why.MISSING, "nothing published yet"),
     ),
+    "it was told in this very second, which Vault tells by its beginning: nothing new begins": (
+        record(Phase.SETTLED, current=None, unanswered_at=NOW + 2 * SECOND),
+        SECOND,
+        Wait(NOW + 12 * SECOND, "a value that the target was told may still be on its way"),
+    ),
     "it was told in the future, by a clock that was wrong: nobody waits for that": (
         record(Phase.SETTLED, current=None, unanswered_at=NOW + DAY),
         SECOND,
