@@ -22,7 +22,6 @@ class Ledger:
     mint_names: set[str] = field(default_factory=set)
     sends_allowed: Counter[tuple[str, int]] = field(default_factory=Counter)
     sends_left: Counter[tuple[str, int]] = field(default_factory=Counter)  # that went out
-    lost: bool = False  # somebody has deleted the journal: a write that was under way may bring an older one back
     publications: set[tuple[str, int]] = field(default_factory=set)  # fingerprint, expected version
     fences: set[int] = field(default_factory=set)
     condemned: set[str] = field(default_factory=set)
@@ -39,10 +38,8 @@ class Ledger:
         """A document became the newest at `now`, in true seconds."""
         if self.latest and record.current and _gives_up_the_old(self.latest, record):
             self.not_taken_back.add(record.current.token.id)
-        before, self.latest = self.latest, record
+        self.latest = record
         rotation = (record.stem, record.rotation)
-        if self.lost and before and before.rotation < record.rotation:
-            self.sends_left[rotation] = 0  # begun anew
         if record.stem:
             self.stems.add(record.stem)
             self.sends_allowed[rotation] = max(self.sends_allowed[rotation], record.sends)

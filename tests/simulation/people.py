@@ -122,7 +122,7 @@ class People:
         if busy or not self.checks.vault.forget(place_of(name)):
             return False
         self.checks.lost_journals.add(name)
-        self.checks.ledgers[name].latest, self.checks.ledgers[name].lost = None, True
+        self.checks.ledgers[name].latest = None
         return None
 
     # --- the target -------------------------------------------------------------------------------------------------
