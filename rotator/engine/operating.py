@@ -34,8 +34,8 @@ async def say(visitor: Visitor, credential: Credential, edges: Edges, word: Word
     entry = await visitor.journal.load(credential.name)
     if visitor.leases.blocked(entry) is not None:
         raise Conflict(f"{entry.lease.holder} works on it just now")
-    record = entry.record or Record(visitor.lineage())
     bench = Bench(edges, credential, told=entry.server_time, begun=edges.clock.monotonic())
+    record = visitor.taken_up(entry, bench)
     event = await word(bench, record)
     if event is None:
         return record

@@ -79,7 +79,7 @@ class Visitor:
         if blocked is not None:
             wait = Wait(edges.clock.now() + timedelta(seconds=blocked), f"worked on by {entry.lease.holder}")
             return Seen(entry.record, wait)
-        record = advance(entry.record or Record(self.lineage()), ev.Resumed(bench.at))
+        record = self.taken_up(entry, bench)
         rested = timedelta(seconds=self.leases.known(entry))
         while True:
             step = _supplied(record, bench) or next_step(credential, record, bench.now, ask, bench.shared, rested)
@@ -99,6 +99,11 @@ class Visitor:
             rested = timedelta()
             if refused:
                 return Seen(record, Wait(record.retry_at, refused.reason), refused)
+
+    def taken_up(self, entry: Entry, bench: Bench) -> Record:
+        """The record, and what may have been done since it was written."""
+        untraced = bench.shared if entry.lease.holder else None
+        return advance(entry.record or Record(self.lineage()), ev.Resumed(bench.at, untraced))
 
     async def release(self, credential: Credential, edges: Edges, by: str) -> Record | None:
         """Lift a hold, its reason cleared. Returns the record; raises Conflict when somebody works on it."""

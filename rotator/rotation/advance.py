@@ -22,7 +22,12 @@ def _escalated(record: Record, event: ev.Escalated) -> Record:
 
 
 def _resumed(record: Record, event: ev.Resumed) -> Record:
-    return replace(record, uncertain=True) if record.phase is Phase.REQUESTED else record
+    """A mint may have left, and so may a value that the target was to be told, the next one or the old one again."""
+    if record.phase is Phase.REQUESTED:
+        return replace(record, uncertain=True)
+    put_back = record.phase is Phase.REJECTED and record.cut_over_at is not None
+    told = put_back or (record.candidate is not None and record.candidate.pending)
+    return replace(record, unanswered_at=event.untraced) if told and event.untraced else record
 
 
 def _verified(record: Record, event: ev.Verified) -> Record:

@@ -40,9 +40,13 @@ class Requested:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The record was read back: whatever was authorised may have been done. Never journalled by itself."""
+    """The record was read back: whatever was authorised may have been done. Never journalled by itself.
+
+    `untraced`: now, by Vault's clock, if its lease was not given back: what was done last may have left no trace in it.
+    """
 
     at: datetime
+    untraced: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ UNPUBLISHED = f"{GONE}|{AGED}"  # stories in which a Publish ends without a publ
 JOURNAL = "read journal|write journal"
 NO_ANSWER = (T.LOST_BEFORE, T.LOST_AFTER, T.LATE, T.GARBAGE, T.BROKEN, T.BUSY)
 NO = (T.REFUSED, T.FORBIDDEN)
+UNTRACED = "the visit that broke may have told the old value without a trace: the next one waits for that"
 
 RULES: tuple[Rule, ...] = (
     # what people do to the journal
@@ -263,6 +264,26 @@ RULES: tuple[Rule, ...] = (
         T.SEALED,
         calls="mint|write staged",
         kinds=Kind.NAMED,
+    ),
+    _rule(
+        AGAIN,
+        UNTRACED,
+        *(T.LOST_BEFORE, T.LATE, T.BROKEN, T.BUSY, T.SEALED, *NO),
+        calls="write journal",
+        steps="Burn",
+        stories=REFUSED,
+        kinds=Kind.ONE_SLOT,
+    ),
+    _rule(AGAIN, UNTRACED, T.SEALED, steps="Burn", stories=REFUSED, kinds=Kind.ONE_SLOT),
+    _rule(
+        AGAIN,
+        UNTRACED,
+        T.LOST_AFTER,
+        T.GARBAGE,
+        calls="write journal",
+        steps="Fence",
+        stories=GONE,
+        kinds=Kind.ONE_SLOT,
     ),
     _rule(VISIT_AGAIN, "read-only until it is open again", T.SEALED),
     # processes

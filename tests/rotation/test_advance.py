@@ -11,7 +11,7 @@ from rotator.rotation import backoff
 from rotator.rotation import events as ev
 from rotator.rotation.advance import _ADVANCE, advance
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record
-from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, changes, published, record
+from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, candidate, changes, published, record
 
 AT = NOW + MINUTE
 SETTLED, REQUESTED, STAGED, VERIFIED = Phase.SETTLED, Phase.REQUESTED, Phase.STAGED, Phase.VERIFIED
@@ -19,6 +19,7 @@ PUBLISHED, CONDEMNED, REJECTED, HELD = Phase.PUBLISHED, Phase.CONDEMNED, Phase.R
 NINETY = 90 * SECOND
 PAUSED = {"retry_at": NOW, "failures": 2, "failure": Failure("verify", "no answer", NOW)}
 
+PENDING = replace(candidate(), pending=True)
 held = Held(HoldReason.FOREIGN_WRITE, "look at it", VERIFIED, AT)
 
 
@@ -148,7 +149,22 @@ ANYWHERE = {
         ev.Resumed(AT),
         {"uncertain": True},
     ),
-    "resumed elsewhere: nothing is in doubt": (record(STAGED), ev.Resumed(AT), {}),
+    "resumed elsewhere: nothing is in doubt": (record(STAGED), ev.Resumed(AT, AT), {}),
+    "resumed where the target may have been told the next value, without a trace": (
+        record(STAGED, candidate=PENDING),
+        ev.Resumed(AT, AT),
+        {"unanswered_at": AT},
+    ),
+    "resumed where it may have been told the old value again, without a trace": (
+        record(REJECTED, cut_over_at=NOW),
+        ev.Resumed(AT, AT),
+        {"unanswered_at": AT},
+    ),
+    "resumed where the visit before came to its end: all is known": (
+        record(STAGED, candidate=PENDING, unanswered_at=NOW),
+        ev.Resumed(AT),
+        {},
+    ),
     "put on hold: everything known is kept, and where it was": (
         record(VERIFIED, retry_at=NOW),
         ev.PutOnHold(AT, HoldReason.FOREIGN_WRITE, "look at it"),

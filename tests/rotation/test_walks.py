@@ -59,7 +59,7 @@ class Walk:
         """One thing happens."""
         self.now += timedelta(milliseconds=number % 3000)
         if number % 11 == 0:
-            self.live(ev.Resumed(self.now))
+            self.live(ev.Resumed(self.now, self.now if number % 2 else None))
         elif number % 13 == 0:
             self.ask = Ask(self.now, "ada", emergency=number % 2 == 0)
         elif number % 19 == 0:

@@ -249,7 +249,10 @@ class People:
         if entry.lease.holder and waited < TAKE_OVER * TTL:
             self.world.later(5.0, self.resume_soon, name, waited + 5.0)
             return
-        self._write(name, entry, advance(entry.record, ev.Unpaused(self.world.date(), "person")))
+        date = self.world.date()
+        untraced = self.world.date(self.checks.vault.skew) if entry.lease.holder else None
+        record = advance(entry.record, ev.Resumed(date, untraced))
+        self._write(name, entry, advance(record, ev.Unpaused(date, "person")))
         next(process for process in self.processes if not process.dead).wake(name)  # over its control socket
 
     def _write(self, name: str, entry: Entry, record: Record) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,8 +110,16 @@ class Stage:
     def fail(self, visit: Visit, fault: Fault) -> None:
         """Its request comes to this, without an effect."""
         self.world.running = visit.thread
-        _, visit.thread.label = visit.thread.coro.throw(fault)
-        self.world.running = None
+        try:
+            _, visit.thread.label = visit.thread.coro.throw(fault)
+        finally:
+            self.world.running = None
+
+    def cut_off(self, visit: Visit) -> None:
+        """Nothing that it asks comes through any more, to its end."""
+        with suppress(StopIteration):
+            while True:
+                self.fail(visit, Transient("no network"))
 
     def visit(self, host: str, *, ask: bool = False, emergency: bool = False) -> Seen | Fault | None:
         """A whole visit, uninterrupted."""
@@ -131,9 +140,15 @@ class Stage:
         place, live = self.checks.live_path[NAME], self.people.operators.by_hand(NAME)
         top = self.vault.top(place)
         self.vault.put(place, {**(top.values or {}), "token": live.value} if top else {}, None, "person")
+        return self._saying(host, operating.adopt("person", lambda token: ""))
+
+    def say(self, host: str, word: operating.Word) -> None:
+        """A person's word, uninterrupted."""
+        self.finish(self._saying(host, word))
+
+    def _saying(self, host: str, word: operating.Word) -> Visit:
         process = self[host]
         visit = Visit(process, Thread(process, NAME, None))
-        word = operating.adopt("person", lambda token: "")
         edges = process.edges_of(NAME, process.clock)
         visit.thread.coro = operating.say(process.visitor, process.config[NAME], edges, word)
         return visit
@@ -180,6 +195,19 @@ def overtaken_before_it_tells() -> Stage:
     stage.step(stage.until(stage.until(paused, "vault.read staged"), "vault.read consumer"))  # it may: it has looked
     stage.people.slot_metadata(NAME)
     stage.take_over("B")
+    stage.sleep(11)  # until nothing that A told may land any more
+    stage.visit("B")
     assert (stage.record.phase, stage.record.attempt) == ("settled", 2)
     stage.finish(paused)
+    return stage
+
+
+def rejected_after_the_cut_over(**options) -> Stage:
+    """One slot: the target was told the candidate, and then somebody overwrote it there."""
+    stage = Stage(actors=1, options={"kinds": (Kind.ONE_SLOT,), **options})
+    stage.settle()
+    visit = stage.until(stage.begin("A", ask=True), "target.verify")
+    stage.target.end(stage.target.tokens[stage.record.candidate.token.id], "person")
+    stage.finish(visit)
+    assert stage.record.phase == "installed"
     return stage

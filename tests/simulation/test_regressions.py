@@ -12,7 +12,7 @@ from rotator.rotation.credential import OnForeign, Place
 from rotator.rotation.steps import Wait
 from tests.simulation.campaign import run_seed
 from tests.simulation.kinds import Kind
-from tests.simulation.stage import NAME, TAKE_OVER, Stage, overtaken_before_it_tells
+from tests.simulation.stage import NAME, TAKE_OVER, Stage, overtaken_before_it_tells, rejected_after_the_cut_over
 
 SLOT = Place("kv", f"rotator/staged/{NAME}")
 
@@ -307,17 +307,6 @@ def test_a_lost_candidate_is_not_burned_while_the_target_may_still_be_told_of_it
     assert stage.record.attempt == 2
 
 
-def rejected_after_the_cut_over(**options) -> Stage:
-    """One slot: the target was told the candidate, and then somebody overwrote it there."""
-    stage = Stage(actors=1, options={"kinds": (Kind.ONE_SLOT,), **options})
-    stage.settle()
-    visit = stage.until(stage.begin("A", ask=True), "target.verify")
-    stage.target.end(stage.target.tokens[stage.record.candidate.token.id], "person")
-    stage.finish(visit)
-    assert stage.record.phase == "installed"
-    return stage
-
-
 def test_an_adoption_does_not_make_the_attempt_before_it_look_like_a_later_one():  # seed 56273
     stage = Stage(actors=1)
     stage.settle()
@@ -449,12 +438,3 @@ def test_what_the_model_had_misjudged(seed):
 
 def test_a_telling_of_this_very_second_is_waited_for_by_a_host_that_reads_the_second_as_it_begins():
     assert run_seed(920406)[1] == ""
-
-
-# In one slot, a value that was told without an answer may land after the next attempt, when a person empties the staged
-# slot meanwhile and the record that it got no answer was lost as well. `Rejected` would have to say that a pending
-# candidate may still be told.
-@pytest.mark.xfail(reason="known and open", raises=AssertionError, strict=True)
-@pytest.mark.parametrize("seed", [941223])
-def test_what_the_engine_does_not_do_well_yet(seed):
-    assert run_seed(seed)[1] == ""
