@@ -19,7 +19,7 @@ demo: $(STAMP)  ## rotate real tokens and keys before your eyes, on a real OpenB
 
 test: $(STAMP)  ## the whole suite, real OpenBao included: first what computes, then what mostly waits for real processes
 	$(BIN)/python -m pytest -m "not system" -n 2
-	$(BIN)/python -m pytest -m system -n 2 --dist loadfile $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest -m system -n 3 --dist loadfile $(ALONE:%=--ignore=%)
 	$(BIN)/python -m pytest -m system $(ALONE)
 
 coverage: $(STAMP)  ## every branch of the decisions is tested
