@@ -68,10 +68,9 @@ async def _tell(bench: Bench, provider: Provider, minted: Minted) -> Token:
 
 def unsettled(bench: Bench, record: Record) -> ev.Faulted | None:
     """What was told without an answer would undo what is done next: while it may land, an attempt is not over."""
-    told, settle = record.unanswered_at, bench.credential.limits.settle
-    if told is None or abs(bench.shared - told) >= settle:  # Vault tells whole seconds: it may seem not to be told yet
+    left = record.landing(bench.credential.limits.settle, bench.shared)
+    if left is None:
         return None
-    left = told + settle - bench.shared
     return bench.faulted("burn", "what the target was told without an answer may land yet", left.total_seconds())
 
 

@@ -92,9 +92,8 @@ def _settled(credential: Credential, record: Record, now: datetime, ask: Ask | N
     if (pause := pause_on(record, now)) and not emergency:
         return _idle(credential, record, now, pause)
     limits = credential.limits
-    if record.unanswered_at and abs(shared - record.unanswered_at) < limits.settle:  # Vault tells whole seconds
-        sure = record.unanswered_at + limits.settle
-        return Wait(sure - (shared - now), "a value that the target was told may still be on its way")
+    if (left := record.landing(limits.settle, shared)) is not None:
+        return Wait(now + left, "a value that the target was told may still be on its way")
     if minted(credential, record, now) >= limits.mints_per_day:
         day = f"{limits.day.total_seconds() / 3600:.3g} h"
         text = f"{len(record.mints)} mints in {day}, {limits.mints_per_day} allowed; last: {_trouble(record)}"

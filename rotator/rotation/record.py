@@ -192,3 +192,10 @@ class Record:
     def live(self) -> int:
         """How many tokens of ours we believe to be alive."""
         return len({x.token.id for x in (self.candidate, self.current, self.predecessor) if x})
+
+    def landing(self, settle: timedelta, shared: datetime) -> timedelta | None:
+        """For how long what was told without an answer may still land; None: not any more. `shared`: Vault's clock."""
+        told = self.unanswered_at
+        if told is None or abs(shared - told) >= settle:  # Vault tells whole seconds: it may seem not to be told yet
+            return None
+        return told + settle - shared

@@ -268,7 +268,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         AGAIN,
         UNTRACED,
-        *(T.LOST_BEFORE, T.LATE, T.BROKEN, T.BUSY, T.SEALED, *NO),
+        *(T.LOST_BEFORE, T.LATE, T.BROKEN, T.BUSY, *NO),
         calls="write journal",
         steps="Burn",
         stories=REFUSED,

@@ -19,9 +19,7 @@ def test_it_is_waited_for_when_its_value_is_gone():
 
 
 def test_it_is_waited_for_when_the_next_telling_is_refused():
-    stage = Stage(actors=1, options={"kinds": (Kind.ONE_SLOT,)})
-    stage.settle()
-    late = told_without_a_trace(stage, stage.begin("A", ask=True))
+    stage, late = told_the_next_value()
     stage.sleep(2)
     again = stage.until(stage.begin("A"), "target.install")
     stage.fail(again, Refused("not today"))
@@ -31,9 +29,7 @@ def test_it_is_waited_for_when_the_next_telling_is_refused():
 
 
 def test_it_is_waited_for_when_the_next_telling_succeeds_and_another_rotation_is_asked_for():
-    stage = Stage(actors=1, options={"kinds": (Kind.ONE_SLOT,)})
-    stage.settle()
-    late = told_without_a_trace(stage, stage.begin("A", ask=True))
+    stage, late = told_the_next_value()
     stage.sleep(1)
     stage.visit("A")
     assert stage.record.rotation == 2
@@ -73,9 +69,7 @@ def test_an_old_value_that_is_not_taken_back_is_not_given_up_while_a_telling_of_
 
 
 def test_a_word_that_is_said_right_after_it_does_not_hide_it():
-    stage = Stage(actors=1, options={"kinds": (Kind.ONE_SLOT,)})
-    stage.settle()
-    late = told_without_a_trace(stage, stage.begin("A", ask=True))
+    stage, late = told_the_next_value()
     stage.say("A", operating.pause("person", "", None))
     stage.people.slot_metadata(NAME)
     stage.sleep(2)
@@ -90,6 +84,13 @@ def ends_well(stage: Stage) -> None:
     stage.sleep(20)
     stage.settle()
     assert stage.target.accepts(stage.published().value)
+
+
+def told_the_next_value() -> tuple[Stage, Callable[[], object]]:
+    """One slot, whose candidate was told without a trace."""
+    stage = Stage(actors=1, options={"kinds": (Kind.ONE_SLOT,)})
+    stage.settle()
+    return stage, told_without_a_trace(stage, stage.begin("A", ask=True))
 
 
 def told_without_a_trace(stage: Stage, visit: Visit) -> Callable[[], object]:
