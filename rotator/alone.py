@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,14 +24,18 @@ from rotator.rotation.record import Phase
 from rotator.settings import Settings
 
 _TICK = 0.1  # seconds
+_LEAST = 1.0  # seconds for the work itself, when a login took nearly all that the caller gives
 _NEAR = timedelta(minutes=1)  # a wait that ends this soon is worth staying for
 
 
 @asynccontextmanager
 async def working(
-    settings: Settings, *, visits: bool = True
+    settings: Settings, within: float, *, visits: bool = True, missed: Callable[[str], None] | None = None
 ) -> AsyncIterator[tuple[App, MemoryObjectReceiveStream[Happened]]]:
-    """An actor at work, and what happens to it. Without `visits` it only does what it is told."""
+    """An actor at work, and what happens to it. Without `visits` it only does what it is told.
+
+    `within`: seconds of patience with a Vault that gives no verdict at the login; `missed` hears why.
+    """
     logs.configure("error", json=None)
     send, receive = anyio.create_memory_object_stream[Happened](1024)
 
@@ -41,7 +46,8 @@ async def working(
     receipts = keep(settings.audit)
     herald = Herald(settings)
     observers: list[Observer] = [*([receipts] if receipts else []), narrate, *herald.observers, hear]
-    async with send, receive, opened(settings, observers) as app, anyio.create_task_group() as group:
+    opening = opened(settings, observers, within=within, missed=missed)
+    async with send, receive, opening as app, anyio.create_task_group() as group:
         bar(app.crew, receipts, settings)
         group.start_soon(herald.run, app)
         if visits:
@@ -63,36 +69,43 @@ async def _tick(app: App) -> None:
         app.crew.tick()
 
 
-async def rotate_alone(settings: Settings, wanted: Demand) -> AsyncGenerator[dict[str, Any]]:
-    """`rotate now` without a daemon: progress lines, then the verdict."""
+async def rotate_alone(
+    settings: Settings, wanted: Demand, missed: Callable[[str], None] | None = None
+) -> AsyncGenerator[dict[str, Any]]:
+    """`rotate now` without a daemon: progress lines, then the verdict. `missed` hears why Vault keeps us waiting."""
     names, unknown = select(settings, wanted)
     if unknown:
         yield {"error": unknown, "exit": 2}
         return
-    async with working(settings) as (app, happenings), aclosing(follow(app, names, wanted, happenings)) as lines:
-        async for line in lines:
-            yield line
+    end = anyio.current_time() + wanted.within
+    async with working(settings, wanted.within, missed=missed) as (app, happenings):
+        left = replace(wanted, within=max(end - anyio.current_time(), _LEAST))
+        async with aclosing(follow(app, names, left, happenings)) as lines:
+            async for line in lines:
+                yield line
 
 
-async def obey_alone(settings: Settings, wish: Order) -> AsyncGenerator[dict[str, Any]]:
+async def obey_alone(
+    settings: Settings, wish: Order, missed: Callable[[str], None] | None = None
+) -> AsyncGenerator[dict[str, Any]]:
     """An operator's verb without a daemon: progress lines, then the verdicts."""
     async with (
-        working(settings, visits=wish.verb == "undo") as (app, happenings),
+        working(settings, wish.wanted.within, visits=wish.verb == "undo", missed=missed) as (app, happenings),
         aclosing(obey(app, wish, happenings)) as lines,
     ):
         async for line in lines:
             yield line
 
 
-async def one_pass(settings: Settings, within: float) -> tuple[App, int]:
+async def one_pass(settings: Settings, within: float, missed: Callable[[str], None] | None = None) -> tuple[App, int]:
     """Look at every name, do what is due, stay while something comes within a minute. Returns the exit code, too.
 
     `within`: seconds after which the pass ends all the same.
     """
-    async with working(settings) as (app, _):
+    end = anyio.current_time() + within
+    async with working(settings, within, missed=missed) as (app, _):
         app.crew.look_at(*settings.credentials)
-        end = app.clock.monotonic() + within
-        while app.clock.monotonic() < end and not _rests(app):
+        while anyio.current_time() < end and not _rests(app):
             await app.clock.sleep(_TICK)
         return app, _code(app)
 

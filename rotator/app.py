@@ -31,6 +31,7 @@ from rotator.rotation.record import Token
 from rotator.settings import Minter, Settings, Target
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
+from rotator.vault.patience import READ_PATIENCE, patiently
 from rotator.vault.session import Session
 from rotator.wiring import connection, vault_login
 
@@ -217,14 +218,22 @@ async def connected(settings: Settings, clock: Clock) -> AsyncIterator[Session]:
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, observers: Iterable[Observer] = (), clock: Clock | None = None
+    settings: Settings,
+    observers: Iterable[Observer] = (),
+    clock: Clock | None = None,
+    *,
+    within: float = READ_PATIENCE,
+    missed: Callable[[str], None] | None = None,
 ) -> AsyncIterator[App]:
-    """Log in, read the installation's own document, compose. Raises StoreRefused, Refused or Transient with words."""
+    """Log in, read the installation's own document, compose. Raises StoreRefused, Refused or Transient with words.
+
+    `within`: seconds of patience with a Vault that gives no verdict; `missed` hears why it gave none.
+    """
     clock = clock or SystemClock()
     async with connected(settings, clock) as session:
-        await session.open()
         journal = VaultJournal(Kv(session), settings.vault.mount, settings.vault.prefix)
-        installation = replace(await journal.meta(), prefix=settings.daemon.name_prefix)
+        found = await patiently(clock, within, journal.meta, missed)
+        installation = replace(found, prefix=settings.daemon.name_prefix)
         app = App(settings, session, installation, clock, list(observers))
         try:
             async with anyio.create_task_group() as group:

@@ -64,6 +64,6 @@ async def _lines(settings: Settings, verb: str, request: dict[str, Any]) -> Asyn
     from rotator.alone import obey_alone
     from rotator.operator import order
 
-    async with aclosing(obey_alone(settings, order(verb, request))) as lines:
+    async with aclosing(obey_alone(settings, order(verb, request), shell.waits_for_vault)) as lines:
         async for line in lines:
             yield line

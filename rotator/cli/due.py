@@ -19,7 +19,7 @@ def command(config: str | None, within: float, as_json: bool) -> None:
     from rotator.rotation.summary import summarise
 
     async def main() -> int:
-        app, code = await one_pass(settings, within)
+        app, code = await one_pass(settings, within, shell.waits_for_vault)
         now = app.clock.now()
         show(
             [

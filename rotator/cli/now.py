@@ -85,7 +85,7 @@ async def lines(
         return
     from rotator.alone import rotate_alone
 
-    async with aclosing(rotate_alone(settings, wanted)) as told:
+    async with aclosing(rotate_alone(settings, wanted, shell.waits_for_vault)) as told:
         async for line in told:
             yield line
 

@@ -66,6 +66,11 @@ def _first_fault(group: BaseExceptionGroup[BaseException], kind: type[Any]) -> A
     return None
 
 
+def waits_for_vault(reason: str) -> None:
+    """Why nothing happens yet, for who sits there and waits."""
+    click.echo(f"rotate: waiting for Vault: {reason}", err=True)
+
+
 def _exit(text: str, code: int) -> NoReturn:
     click.echo(f"rotate: {text}", err=True)
     sys.exit(code)

@@ -20,15 +20,12 @@ from typing import Any
 import anyio
 from hvac.api.secrets_engines.kv_v2 import KvV2
 
-from rotator.ports import Conflict, Document, Fault, Refused, Transient
+from rotator.ports import Conflict, Document, Refused, Transient
 from rotator.rotation.credential import Place
 from rotator.vault.adapter import Answer, as_stored
 from rotator.vault.kv_answer import document, names, written
+from rotator.vault.patience import READ_PATIENCE, WRITE_PATIENCE, Pauses, patiently
 from rotator.vault.session import Request, Session
-
-READ_PATIENCE = 3.0  # seconds of trying again before a read gives up
-WRITE_PATIENCE = 25.0  # the same for a write
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds between tries, doubling
 
 
 class Kv:
@@ -65,7 +62,7 @@ class Kv:
         Raises Conflict when somebody else wrote, Transient when the outcome is still unknown at the end,
         Refused or StoreRefused when Vault will not have it.
         """
-        pauses = _Pauses(self.session, WRITE_PATIENCE)
+        pauses = Pauses(self.session.clock, WRITE_PATIENCE)
         while True:
             try:
                 return await self._written(place, values, cas)
@@ -141,13 +138,7 @@ class Kv:
 
     async def _patiently(self, request: Request[Answer], patience: float, *, effect: bool = False) -> Answer:
         """For requests that may be repeated without harm."""
-        pauses = _Pauses(self.session, patience)
-        while True:
-            try:
-                return await self.session.ask(request, effect=effect)
-            except Transient as fault:
-                if await pauses.over(fault):
-                    raise
+        return await patiently(self.session.clock, patience, lambda: self.session.ask(request, effect=effect))
 
     async def _written(self, place: Place, values: Mapping[str, object], cas: int) -> int:
         """One try of a write; a refusal is looked into. Raises Transient for one that was false: try again."""
@@ -182,28 +173,6 @@ class Kv:
         if landed:
             return landed
         raise Transient(f"it stays unknown whether the write took effect: {at_last.reason}") from None
-
-
-class _Pauses:
-    """Doubling pauses between tries, until the patience is used up."""
-
-    def __init__(self, session: Session, patience: float) -> None:
-        self._clock = session.clock
-        self._end = self._clock.monotonic() + patience
-        self._next = FIRST_PAUSE
-
-    async def over(self, fault: Fault) -> bool:
-        """Pause, at least as long as the other side asked; True, at once, when there is no time for another try.
-
-        The last pause is as short as it must be: a leader may be found in the very last second.
-        """
-        left = self._end - self._clock.monotonic()
-        asked = fault.retry_after or 0.0
-        if left <= max(0.0, asked):
-            return True
-        await self._clock.sleep(min(max(self._next, asked), left))
-        self._next = min(self._next * 2, LONGEST_PAUSE)
-        return False
 
 
 def _path(place: Place) -> str:

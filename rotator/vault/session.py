@@ -21,6 +21,7 @@ from rotator.ports import Clock, Fault, StoreRefused, Transient
 from rotator.vault.adapter import Answer, Denied, HardenedAdapter, Misread
 from rotator.vault.connection import VaultConnection
 from rotator.vault.login import Grant, Login, seconds
+from rotator.vault.patience import READ_PATIENCE, patiently
 from rotator.vault.wire import new_requests_session
 
 WORKERS = 8  # threads for Vault alone: hvac costs about 1 ms of CPU per call, more threads only add waiting
@@ -123,9 +124,12 @@ class Session:
 
     # --- the token --------------------------------------------------------------------------------------------------
 
-    async def open(self) -> None:
-        """Log in now. Raises StoreRefused also for a token too short-lived or too limited to work with."""
-        await self._logged_in()
+    async def open(self, patience: float = READ_PATIENCE) -> None:
+        """Log in now, within `patience` seconds while Vault gives no verdict.
+
+        Raises StoreRefused also for a token too short-lived or too limited to work with.
+        """
+        await patiently(self.clock, patience, self._logged_in)
 
     async def close(self) -> None:
         """Revoke the token if we made it, as well as can be, and drop the connections."""
@@ -187,12 +191,12 @@ class Session:
             if self._live is not None and self._live is not instead_of:
                 return self._live
             if self._login_failed and self.clock.monotonic() < self._login_failed[0]:
-                fault = self._login_failed[1]
-                raise type(fault)(fault.reason)
+                until, fault = self._login_failed
+                raise type(fault)(fault.reason, retry_after=until - self.clock.monotonic())
             try:
                 self._live = await self._enter(instead_of)
             except Fault as fault:
-                pause = MISSED_PAUSE if isinstance(fault, Transient) else LOGIN_PAUSE
+                pause = max(MISSED_PAUSE if isinstance(fault, Transient) else LOGIN_PAUSE, fault.retry_after or 0.0)
                 self._login_failed = (self.clock.monotonic() + pause, fault)
                 raise
             return self._live

@@ -19,7 +19,8 @@ from rotator.rotation.secret import Secret
 from rotator.vault import document, login
 from rotator.vault.connection import VaultConnection
 from rotator.vault.journal import VaultJournal
-from rotator.vault.kv import READ_PATIENCE, WRITE_PATIENCE, Kv
+from rotator.vault.kv import Kv
+from rotator.vault.patience import READ_PATIENCE, WRITE_PATIENCE
 from rotator.vault.preflight import Level, preflight
 from rotator.vault.session import Session
 from rotator.vault.transit import TransitKey

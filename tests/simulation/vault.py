@@ -11,7 +11,7 @@ from typing import Any
 from rotator.ports import Conflict, Document, Transient
 from rotator.rotation.credential import Place
 from rotator.rotation.secret import Secret
-from rotator.vault.kv import WRITE_PATIENCE
+from rotator.vault.patience import WRITE_PATIENCE
 from tests.simulation import wire
 from tests.simulation.world import World
 

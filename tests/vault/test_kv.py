@@ -11,8 +11,9 @@ from rotator.ports import Conflict, Refused, Transient
 from rotator.rotation.credential import Place
 from rotator.sandbox.openbao import OpenBao, Storage
 from rotator.vault.connection import VaultConnection
-from rotator.vault.kv import READ_PATIENCE, WRITE_PATIENCE, Kv
+from rotator.vault.kv import Kv
 from rotator.vault.login import token
+from rotator.vault.patience import READ_PATIENCE, WRITE_PATIENCE
 from rotator.vault.session import Session
 from tests.vault.hostile import Proxy, answer, proxy, raw_server
 from tests.vault.worlds import Operator, QuickClock, WallClock, canary, kv_on

@@ -152,7 +152,7 @@ async def test_a_login_at_a_standby_that_has_lost_its_leader_is_no_refusal(openb
         between.matching, clock = "/login", QuickClock()
         session = session_at(between.address, approle(lambda: Secret(role.role_id), lambda: role.secret_id), clock)
         with pytest.raises(Transient, match="307"):
-            await session.open()
+            await session.open(patience=0)
         clock.ahead += MISSED_PAUSE
         await session.open()
         await session.close()

@@ -1,0 +1,187 @@
+"""A small Vault over HTTP, without a server binary: KV version 2, a login, and whatever one may forbid or delay.
+
+It answers as OpenBao 2.7.2 does unless told otherwise; `REFUSALS` are the words of HashiCorp Vault 1.18.5, measured.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Reply = tuple[int, Any] | tuple[int, Any, Mapping[str, str]]  # status, body, headers
+FORWARD = "forwarding via header X-Vault-Inconsistent=forward-active-node disabled in configuration"
+DENIED = (403, {"errors": ["1 error occurred:\n\t* permission denied\n\n"]})
+DEAD = (403, {"errors": ["permission denied"]})
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One request."""
+
+    method: str
+    path: str  # below /v1/
+    headers: Mapping[str, str]
+    body: Any
+
+    def carries(self, header: str) -> bool:
+        return any(name.lower() == header.lower() for name in self.headers)
+
+
+Rule = Callable[[Heard], "Reply | None"]
+
+
+@dataclass
+class ScriptedVault:
+    """`stumbles`: replies to the next requests whose path begins so, one each. `rules`: asked before anything else."""
+
+    documents: dict[str, list[Any]] = field(default_factory=dict)  # mount/path -> versions, None: destroyed
+    metadata: dict[str, dict[str, Any]] = field(default_factory=dict)  # mount/path -> key settings
+    config: dict[str, Any] = field(default_factory=dict)
+    stumbles: dict[str, list[Reply]] = field(default_factory=dict)
+    rules: list[Rule] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
+    mounts: dict[str, dict[str, Any]] = field(
+        default_factory=lambda: {"secret/": {"type": "kv", "options": {"version": "2"}}}
+    )
+    grant: dict[str, Any] = field(default_factory=lambda: {"lease_duration": 1800, "renewable": True})
+    about: dict[str, Any] = field(default_factory=lambda: {"ttl": 1800, "policies": ["rotator"]})
+    secret_id: dict[str, Any] = field(default_factory=dict)
+    writes: int = 0
+    indexed: bool = False  # answers carry X-Vault-Index
+
+    def __post_init__(self) -> None:
+        self.lock = threading.Lock()
+        self._server = _Quiet(("127.0.0.1", 0), type("Talk", (_Talk,), {"vault": self}))
+        self.address = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def paths(self, method: str = "") -> list[str]:
+        return [each.path for each in self.heard if method in ("", each.method)]
+
+    def reply(self, heard: Heard) -> Reply:
+        self.heard.append(heard)
+        for rule in self.rules:
+            if said := rule(heard):
+                return said
+        for start, replies in self.stumbles.items():
+            if heard.path.startswith(start) and replies:
+                return replies.pop(0)
+        return self._served(heard)
+
+    def _served(self, heard: Heard) -> Reply:
+        match heard.path.split("/"):
+            case ["auth", "token", "lookup-self"]:
+                return 200, {"data": self.about}
+            case ["auth", "token", "renew-self"] | ["auth", _, "login"]:
+                return 200, {"auth": {"client_token": "canary-scripted-1d8e3f", **self.grant}}
+            case ["auth", "token", _]:
+                return 204, None
+            case ["sys", "capabilities-self"]:
+                return 200, {"data": {path: ["root"] for path in heard.body["paths"]}}
+            case ["sys", "internal", "ui", "mounts", *rest]:
+                return self._mount("/".join(rest))
+            case [_, "config"]:
+                return 200, {"data": {"max_versions": 0, "delete_version_after": "0s", **self.config}}
+            case [mount, "data", *rest]:
+                return self._document(heard, "/".join((mount, *rest)))
+            case [mount, "metadata", *rest]:
+                return self._metadata(heard, "/".join((mount, *rest)))
+            case [_, "destroy", *_]:
+                return 204, None
+        return 404, {"errors": [f'no handler for route "{heard.path}"']}
+
+    def _mount(self, path: str) -> Reply:
+        fitting = sorted((mount for mount in self.mounts if f"{path}/".startswith(mount)), key=len)
+        return (200, {"data": {"path": fitting[-1], **self.mounts[fitting[-1]]}}) if fitting else DENIED
+
+    def _document(self, heard: Heard, place: str) -> Reply:
+        path, _, query = place.partition("?version=")
+        versions = self.documents.setdefault(path, [])
+        if heard.method in ("POST", "PUT"):
+            cas = (heard.body.get("options") or {}).get("cas")
+            if cas is not None and cas != len(versions):
+                return 400, {"errors": ["check-and-set parameter did not match the current version"]}
+            versions.append(heard.body["data"])
+            self.writes += 1
+            return 200, {"data": {"version": len(versions)}}, self._index()
+        number = int(query) if query and query != "0" else len(versions)
+        if not 0 < number <= len(versions):
+            return 404, {"errors": []}
+        meta = {"version": number, "created_time": "2026-03-01T12:00:00.0Z"}
+        return 200, {"data": {"data": versions[number - 1], "metadata": meta}}, self._index()
+
+    def _metadata(self, heard: Heard, path: str) -> Reply:
+        if heard.method in ("POST", "PUT"):
+            self.metadata.setdefault(path, {}).update(heard.body)
+            return 204, None
+        if heard.method == "LIST" or path.endswith("?list=true"):
+            folder = path.partition("?")[0].rstrip("/") + "/"
+            names = sorted({p[len(folder) :] for p in self.documents if p.startswith(folder) and self.documents[p]})
+            return (200, {"data": {"keys": names}}) if names else (404, {"errors": []})
+        if heard.method == "DELETE":
+            self.documents.pop(path, None)
+            self.metadata.pop(path, None)
+            return 204, None
+        if not self.documents.get(path) and path not in self.metadata:
+            return 404, {"errors": []}
+        return 200, {"data": {"max_versions": 0, "delete_version_after": "0s", **self.metadata.get(path, {})}}
+
+    def _index(self) -> Mapping[str, str]:
+        return {"X-Vault-Index": f"index-{self.writes}"} if self.indexed else {}
+
+
+class _Talk(BaseHTTPRequestHandler):
+    vault: ScriptedVault
+    protocol_version = "HTTP/1.1"
+
+    def handle_any(self) -> None:
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = json.loads(raw) if raw else None
+        with self.vault.lock:
+            said = self.vault.reply(Heard(self.command, self.path.removeprefix("/v1/"), dict(self.headers), body))
+        status, document, headers = (*said, {})[:3]
+        payload = b"" if document is None else json.dumps(document).encode()
+        self.send_response_only(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if status != 204:
+            self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
+
+    do_GET = do_POST = do_PUT = do_LIST = do_DELETE = handle_any  # noqa: N815  # the base class's words
+
+    def finish(self) -> None:
+        with suppress(OSError, ValueError):
+            super().finish()
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+class _Quiet(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        return
+
+
+def forbids_forwarding(heard: Heard) -> Reply | None:
+    """HashiCorp Vault as shipped, community and Enterprise: on the active node too, with or without an index."""
+    return (400, {"errors": [FORWARD]}) if heard.carries("X-Vault-Inconsistent") else None
+
+
+@contextmanager
+def scripted_vault(**wishes: Any) -> Iterator[ScriptedVault]:
+    server = ScriptedVault(**wishes)
+    try:
+        yield server
+    finally:
+        server.close()
