@@ -18,6 +18,7 @@ from rotator.engine.crew import Crew
 from rotator.engine.health import Health
 from rotator.engine.lease import Leases
 from rotator.engine.rounds import Rounds
+from rotator.engine.survey import survey
 from rotator.engine.sweep import Swept, sweep
 from rotator.engine.visit import Happened, Visitor
 from rotator.keychain import Keychain, identity, myself
@@ -104,7 +105,8 @@ class App:
         provider = kind_of(credential.kind).bind(self.site(credential), credential)
         slot = Place(vault.mount, f"{vault.prefix}/staged/{credential.name}")
         nonce, elsewhere = partial(secrets.token_urlsafe, 16), partial(self._elsewhere, credential)
-        return Edges(self.kv, provider, self.clock, self.installation, slot, nonce, elsewhere)
+        owners = partial(survey, self.journal, self.kv, self.installation, self.settings.credentials)
+        return Edges(self.kv, provider, self.clock, self.installation, slot, nonce, elsewhere, owners)
 
     def _elsewhere(self, credential: Credential, target: str) -> Provider | None:
         """The credential's provider on a target that it has left, as long as settings have that one."""

@@ -151,21 +151,7 @@ async def _word(app: App, wish: Order, credential: Credential) -> operating.Word
     if wish.verb == "undo":
         return operating.undo(by, emergency=wish.wanted.emergency)
     await app.site(credential).control(credential)  # a probe that accepts anyone would let anything be adopted
-    owners = await _owners(app, credential)
-    return operating.adopt(by, lambda token: owners.get(token, ""))
-
-
-async def _owners(app: App, credential: Credential) -> dict[str, str]:
-    """Whose the tokens on this target are, by the records of all its other credentials."""
-    found = {}
-    for name, each in app.settings.credentials.items():
-        if each.target != credential.target or name == credential.name:
-            continue
-        record = (await app.journal.load(name)).record
-        for held in (record.current, record.predecessor, record.candidate) if record else ():
-            if held:
-                found[held.token.id] = name
-    return found
+    return operating.adopt(by)
 
 
 # --- what became of it ----------------------------------------------------------------------------------------------

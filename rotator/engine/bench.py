@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -13,8 +13,13 @@ from rotator.rotation.credential import Credential, Place
 from rotator.rotation.recognise import Content, published_here, recognise
 from rotator.rotation.record import Phase, Published, Record, Token
 from rotator.rotation.secret import Secret
+from rotator.rotation.token_owners import TokenOwners
 
 _AGREE = timedelta(seconds=2)  # clocks this close are the same: the Date header counts whole seconds
+
+
+async def _nobody() -> TokenOwners:
+    return TokenOwners({}, {}, (), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,7 @@ class Edges:
     slot: Place  # the credential's staged slot
     nonce: Callable[[], str]  # fresh randomness, for documents that must be told apart
     elsewhere: Callable[[str], Provider | None] = lambda target: None  # of another target, if settings still have it
+    owners: Callable[[], Awaitable[TokenOwners]] = _nobody  # by all records and configured paths, read at that moment
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,8 @@ async def install(bench: Bench, record: Record, step: Install) -> ev.Event:
         return gone(bench)
     provider = bench.provider(record.target)
     if not provider.capabilities.overlap:  # from here on consumers are cut off until we publish: may we?
-        _, content = await bench.look(record)
-        if objected := objection(bench, content):
+        doc, content = await bench.look(record)
+        if objected := await objection(bench, doc, content):
             return objected
     return await _install(bench, provider, staged.minted)
 

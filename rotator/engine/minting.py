@@ -128,9 +128,11 @@ async def burn(bench: Bench, record: Record, step: Burn) -> ev.Event:
 
 
 async def reap(bench: Bench, record: Record, tokens: tuple[Token, ...]) -> tuple[str, ...]:
-    """Revoke tokens that are strays by the record. Returns their ids."""
+    """Revoke tokens that are strays by the record and that no configured path publishes. Returns their ids."""
     spared = known(record)
     doomed = tuple(token for token in tokens if token.id not in spared)
+    owners = await bench.edges.owners() if doomed else None
+    doomed = tuple(token for token in doomed if owners and not owners.published(token, bench.now))
     for token in doomed:
         await bench.provider(record.target).revoke(token)
     return tuple(token.id for token in doomed)

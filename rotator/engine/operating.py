@@ -87,8 +87,8 @@ def _quiet_at(bench: Bench, record: Record) -> datetime:
     return last + bench.credential.limits.settle
 
 
-def adopt(by: str, spoken_for: Callable[[str], str]) -> Word:
-    """Take over what the consumer path holds. `spoken_for`: which other credential has this token id, if any."""
+def adopt(by: str) -> Word:
+    """Take over what the consumer path holds: somebody else's value, or that of a credential that was renamed."""
 
     async def word(bench: Bench, record: Record) -> ev.Event | None:
         credential = bench.credential
@@ -103,7 +103,7 @@ def adopt(by: str, spoken_for: Callable[[str], str]) -> Word:
             return None
         if reason := adoption.objection(record):
             raise Refused(reason)
-        token = await _identified(bench, record, secret, spoken_for)
+        token = await _identified(bench, record, secret)
         above = max(record.rotation, number(doc))
         current = Published(
             token=token,
@@ -122,15 +122,16 @@ def adopt(by: str, spoken_for: Callable[[str], str]) -> Word:
     return word
 
 
-async def _identified(bench: Bench, record: Record, secret: Secret, spoken_for: Callable[[str], str]) -> Token:
+async def _identified(bench: Bench, record: Record, secret: Secret) -> Token:
     """Whose value it is, by its own word and the target's; proven as a candidate is. Raises Refused, Transient."""
     provider = bench.edges.provider
     if not isinstance(provider, Identifies):
         raise Refused(_silent(bench, record, provider.capabilities))
     token = await provider.identify(secret)
-    if reason := adoption.claimed(token, _stem(bench, record)):
+    owners = await bench.edges.owners()
+    if reason := adoption.claimed(token, _stem(bench, record), owners.left_by(token)):
         raise Refused(reason)
-    if other := spoken_for(token.id):
+    if other := owners.held_by(token, besides=bench.credential.name):
         raise Refused(f"{token.id} is {other}'s token: one token cannot be two credentials'")
     verdict = await provider.verify(token, secret)
     if isinstance(verdict, Unknown):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rotator.engine.bench import Bench, Staged
-from rotator.ports import Accepted, CannotPresent, Conflict, Document, Provider, Rejected, Unknown, Verdict
+from rotator.ports import Accepted, CannotPresent, Conflict, Document, Fault, Provider, Rejected, Unknown, Verdict
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential, OnForeign
 from rotator.rotation.names import stem
@@ -21,7 +21,7 @@ async def request(bench: Bench, record: Record, step: Request) -> ev.Event:
     """Begin, unless the consumer path holds something that is not ours to replace."""
     credential, installation = bench.credential, bench.edges.installation
     doc, content = await bench.look(replace(record, place=credential.place, candidate=None))
-    if objected := objection(bench, content):
+    if objected := await objection(bench, doc, content):
         return objected
     return ev.Requested(
         at=bench.at,
@@ -53,7 +53,7 @@ async def verify(bench: Bench, record: Record, step: Verify) -> ev.Event:
         return refusal
     doc, content = await bench.look(record, again=False)
     expected = doc.version - 1 if content is Content.CANDIDATE else doc.version
-    return objection(bench, content) or ev.Verified(bench.at, expected, bench.credential.retire.after)
+    return await objection(bench, doc, content) or ev.Verified(bench.at, expected, bench.credential.retire.after)
 
 
 async def _prove(bench: Bench, staged: Staged, record: Record) -> ev.Event | None:
@@ -94,7 +94,7 @@ async def publish(bench: Bench, record: Record, step: Publish) -> ev.Event:
     doc, content = await bench.look(record)
     if content is Content.CANDIDATE:
         return _published(bench, record, doc.version)
-    if objected := objection(bench, content):
+    if objected := await objection(bench, doc, content):
         return objected
     if doc.version != step.expected:
         return ev.Overtaken(bench.at, doc.version)
@@ -150,7 +150,7 @@ async def fence(bench: Bench, record: Record, step: Fence) -> ev.Event:
         return _published(bench, record, doc.version)
     if doc.version != step.expected:
         return ev.Fenced(bench.at, doc.version)
-    if objected := objection(bench, content):
+    if objected := await objection(bench, doc, content):
         return objected
     place = record.place or bench.credential.place
     bench.still_ours()
@@ -166,16 +166,37 @@ def _told_at(record: Record) -> datetime | None:
     return record.installed_at or record.sent_at
 
 
-def objection(bench: Bench, content: Content) -> ev.PutOnHold | None:
+async def objection(bench: Bench, doc: Document, content: Content) -> ev.PutOnHold | None:
     """A foreign or deleted value is not ours to replace, unless settings say so."""
     credential = bench.credential
     if credential.on_foreign is OnForeign.OVERWRITE or content not in _OBJECTIONS:
         return None
     reason, words = _OBJECTIONS[content]
-    remedy = 'look at it, then set on_foreign = "overwrite" or put our value back, and release'
-    return ev.PutOnHold(bench.at, reason, f"{credential.place} {words}; {remedy}")
+    said = await _whose(bench, doc) if content is Content.FOREIGN else ""
+    return ev.PutOnHold(bench.at, reason, f"{credential.place} {said or f'{words}; {_REMEDY}'}")
 
 
+async def _whose(bench: Bench, doc: Document) -> str:
+    """Whose value it is, when another credential's record knows it, and how to go on."""
+    name = bench.credential.name
+    try:
+        owners = await bench.edges.owners()
+    except Fault:  # the hold is the same; only its words say less
+        return ""
+    secret = doc.secret(bench.credential.key)
+    found = owners.author([bench.fingerprint(secret)], besides=name) if secret else None
+    if found is None:
+        return ""
+    author, token, configured = found
+    if configured:
+        return f"holds a value of the credential {author} ({token.id}), which rotates it; {_REMEDY}"
+    return (
+        f"holds the value that the credential {author} published ({token.id}), and the settings name no {author} any "
+        f"more: if it was renamed, give it its name back, or take the value over with `rotate adopt {name}`"
+    )
+
+
+_REMEDY = 'look at it, then set on_foreign = "overwrite" or put our value back, and release'
 _OBJECTIONS = {
     Content.FOREIGN: (HoldReason.FOREIGN_WRITE, "holds a value that we did not write"),
     Content.DELETED: (HoldReason.DELETED, "was deleted by somebody"),

@@ -25,8 +25,8 @@ async def restore(bench: Bench, record: Record, step: Restore) -> ev.Event:
     if await published_value(bench, old) is None:
         return ev.UndoFailed(bench.at, _gone(old))
     candidate = _candidate(bench, old)
-    _, content = await bench.look(replace(record, candidate=candidate))
-    if objected := objection(bench, content):
+    doc, content = await bench.look(replace(record, candidate=candidate))
+    if objected := await objection(bench, doc, content):
         return ev.UndoFailed(bench.at, objected.text)
     bench.still_ours()
     if asked.back is Phase.CONDEMNED:

@@ -21,13 +21,14 @@ def objection(record: Record) -> str:
     return ""
 
 
-def claimed(token: Token, stem: str) -> str:
+def claimed(token: Token, stem: str, left: str) -> str:
     """Whose it is when its name says that a rotator minted it for another credential; empty when it may be ours.
 
     The lineage at the end of a stem may differ: the journal was lost, and this is how its work is taken up again.
+    `left`: the credential that had it and that settings name no more; it may have been renamed.
     """
     name = parse(token.name)
-    if name is None or name.stem.rpartition("-")[0] == stem.rpartition("-")[0]:
+    if name is None or left or name.stem.rpartition("-")[0] == stem.rpartition("-")[0]:
         return ""
     return f"{token.id} was minted for another credential, under the name {token.name}"
 

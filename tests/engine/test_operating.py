@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -11,11 +12,13 @@ from rotator.engine import operating
 from rotator.ports import Capabilities, Conflict, Minted, Refused, Rejected, Transient
 from rotator.rotation.ask import Ask
 from rotator.rotation.credential import Retirement
-from rotator.rotation.record import Phase, Token
+from rotator.rotation.record import Phase, Record, Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Wait
+from rotator.rotation.token_owners import TokenOwners
 from tests.engine.world import PLACE, Actor, Crash, World, crash_at
 from tests.fakes.provider import FakeProvider
+from tests.rotation.builders import published
 
 pytestmark = pytest.mark.anyio
 
@@ -218,7 +221,13 @@ def by_hand(world: World, name: str = "by hand") -> Secret:
     return minted.secret
 
 
-ADOPT = operating.adopt("ada", lambda token: "")
+async def owned(name: str, by: Token) -> TokenOwners:
+    """A token is another credential's."""
+    record = Record("l9", current=published(1, token=Token(by.id)))
+    return TokenOwners({name: record}, {}, (), "rotator-home-")
+
+
+ADOPT = operating.adopt("ada")
 
 
 async def test_a_value_made_by_hand_is_adopted_without_a_write_and_without_a_rotation(world: World) -> None:
@@ -261,8 +270,9 @@ async def test_what_cannot_be_adopted_is_refused_in_words(world: World) -> None:
     actor = world.actor()
     assert "holds nothing" in await refusal(actor, ADOPT)
     by_hand(world)
-    taken = operating.adopt("ada", lambda token: "blog/web")
-    assert "is blog/web's token" in await refusal(actor, taken)
+    other = world.actor()
+    other.edges = replace(other.edges, owners=partial(owned, "blog/web", world.target.living()[0]))
+    assert "is blog/web's token" in await refusal(other, ADOPT)
     world.target.fail("verify")
     with pytest.raises(Transient):
         await say(actor, ADOPT)

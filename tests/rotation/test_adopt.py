@@ -80,6 +80,10 @@ def test_only_what_rests_may_adopt(known: Record, said: str) -> None:
     ],
 )
 def test_what_a_rotator_minted_for_somebody_else_is_not_ours(name: str, said: str) -> None:
-    claim = adopt.claimed(Token("by-hand", name), STEM)
+    claim = adopt.claimed(Token("by-hand", name), STEM, "")
     assert claim.startswith(said)
     assert bool(claim) is bool(said)
+
+
+def test_what_a_credential_had_that_left_the_settings_may_be_taken_over() -> None:
+    assert adopt.claimed(Token("by-hand", "rotator-home-search-l1-r3-a1"), STEM, "search") == ""

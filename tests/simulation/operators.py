@@ -88,7 +88,7 @@ class Operators:
             top = self.checks.vault.top(place)
             old = dict(top.values or {}) if top and not top.deleted else {}
             self.checks.vault.put(place, {**old, "token": self.by_hand(name).value}, None, "person")
-        return self.say(name, operating.adopt("person", lambda token: ""))
+        return self.say(name, operating.adopt("person"))
 
     def by_hand(self, name: str) -> Live:
         """A value that somebody has made at the target."""

@@ -140,7 +140,7 @@ class Stage:
         place, live = self.checks.live_path[NAME], self.people.operators.by_hand(NAME)
         top = self.vault.top(place)
         self.vault.put(place, {**(top.values or {}), "token": live.value} if top else {}, None, "person")
-        return self._saying(host, operating.adopt("person", lambda token: ""))
+        return self._saying(host, operating.adopt("person"))
 
     def say(self, host: str, word: operating.Word) -> None:
         """A person's word, uninterrupted."""
