@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ALONE := tests/hostile $(addprefix tests/system/test_,demo.py race.py kill_anywhere.py raft.py)  # time is judged there
 
-.PHONY: demo test check coverage format lock campaign-hostile campaign-fuzz campaign-simulation campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak bench try-systemd try-image try-oidc-provider try-keycloak clean
+.PHONY: demo test check coverage format lock campaign-hostile campaign-fuzz campaign-simulation campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench try-systemd try-image try-oidc-provider try-keycloak clean
 
 $(STAMP): pyproject.toml config/locks/dev.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -67,6 +67,9 @@ campaign-soak: $(STAMP)  ## a day of everything, a year, a day of one-minute ass
 	$(BIN)/python -m tests.soak --hours 24
 	$(BIN)/python -m tests.soak --scenario yearly --days 365
 	$(BIN)/python -m tests.soak --scenario assertions --hours 24
+
+campaign-cron: $(STAMP)  ## schedules around every change of the clocks of every time zone for ten years, minute by minute
+	$(BIN)/python -m tests.clockwork.walk
 
 bench: $(STAMP)  ## the rotator against a bare loop and two scripts; see tests/bench/README.md
 	$(BIN)/python -m tests.bench

@@ -26,6 +26,7 @@ from rotator.rotation.schedule import share
 _SETTLED = datetime(2024, 1, 1, tzinfo=UTC)  # where the survey of an expression starts; any time will do
 _SURVEY = timedelta(days=3 * 366)
 _FIRES = 1500  # a day of minutes, and the gap behind it
+_LONGEST_GAP = timedelta(days=1)  # that a zone ever left out at once: Samoa's 30 December 2011
 _JUMP = 1.0  # seconds the wall clock may be set back without anybody minding
 
 # Suspended time counts where the system can tell: a lease does run out while a laptop sleeps.
@@ -71,12 +72,12 @@ class Cron:
 
     def __post_init__(self) -> None:
         check_timezone(self.timezone)
-        if _next_fire(_trigger(self.expression, self.timezone), _SETTLED) is None:
+        if _next_fire(self.expression, self.timezone, _SETTLED) is None:
             raise ValueError("names a day that never comes")
 
     def due(self, name: str, published_at: datetime, expires_at: datetime | None) -> datetime:
         """See `Schedule.due`: strictly after `published_at`."""
-        fire = _next_fire(_trigger(self.expression, self.timezone), published_at)
+        fire = _next_fire(self.expression, self.timezone, published_at)
         assert fire is not None  # __post_init__ saw one, and cron repeats
         return fire + self.splay * share(name)
 
@@ -97,7 +98,7 @@ def check_timezone(name: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _trigger(expression: str, timezone: str) -> CronTrigger:
+def _trigger(expression: str) -> CronTrigger:
     fields = expression.lower().split()
     if len(fields) != 5:
         raise ValueError(f"needs five fields, minute hour day month weekday, such as `0 3 * * 1`; it has {len(fields)}")
@@ -107,7 +108,7 @@ def _trigger(expression: str, timezone: str) -> CronTrigger:
         raise ValueError("names both a day of the month and a weekday, which crons read differently; use one of them")
     fields[4] = _weekdays(fields[4])
     try:
-        return CronTrigger.from_crontab(" ".join(fields), timezone=ZoneInfo(timezone))
+        return CronTrigger.from_crontab(" ".join(fields), timezone=UTC)
     except ValueError as fault:
         raise ValueError(f"is no cron expression: {fault}") from None
 
@@ -137,25 +138,33 @@ def _weekday(word: str) -> int:
     return int(word)
 
 
-def _next_fire(trigger: CronTrigger, after: datetime) -> datetime | None:
-    moment = after
+def _next_fire(expression: str, timezone: str, after: datetime) -> datetime | None:
+    """The first fire strictly after `after`, in UTC; None: never.
+
+    The trigger sees wall time only, as if it were UTC: across a change of the clocks its own arithmetic skips days
+    (measured with apscheduler 3.11.3). What a wall time means is asked of the zone, one fire at a time.
+    """
+    trigger, zone = _trigger(expression), ZoneInfo(timezone)
+    offsets = [moment.astimezone(zone).utcoffset() for moment in (after - _LONGEST_GAP, after)]
+    wall = after.astimezone(UTC) + min(offset for offset in offsets if offset is not None)
+    earliest: datetime | None = None
+    limit: datetime | None = None  # wall time from which no fire can come before `earliest`
     while True:
-        fire: datetime | None = trigger.get_next_fire_time(None, moment + timedelta(microseconds=1))
-        if fire is None:
-            return None
-        moment = fire.astimezone(UTC)
-        # By way of UTC, since the trigger drags a fold along into hours that come once only. A true fold is the
-        # second coming of a wall time whose first coming has fired.
-        if not moment.astimezone(trigger.timezone).fold:
-            return moment
+        fire: datetime | None = trigger.get_next_fire_time(None, wall + timedelta(microseconds=1))
+        if fire is None or (limit and fire >= limit):
+            return earliest
+        wall = fire
+        moment = fire.replace(tzinfo=zone).astimezone(UTC)  # fold 0: the first coming, or later by what was left out
+        if moment > after and (earliest is None or moment < earliest):
+            earliest = moment
+            limit = moment.astimezone(zone).replace(tzinfo=UTC)
 
 
 @lru_cache(maxsize=1024)
 def _spacing(expression: str, timezone: str) -> tuple[timedelta, timedelta]:
-    trigger = _trigger(expression, timezone)
     fires = [_SETTLED]
     while len(fires) < 4 or (len(fires) < _FIRES and fires[-1] < _SETTLED + _SURVEY):
-        following = _next_fire(trigger, fires[-1])
+        following = _next_fire(expression, timezone, fires[-1])
         assert following is not None  # the caller holds a Cron, which fires
         fires.append(following)
     gaps = [later - earlier for earlier, later in pairwise(fires[1:])]

@@ -52,8 +52,8 @@ def next_step(
 
     `now` is the earlier of our clock and Vault's: nothing ends early. `shared` is Vault's and says what is due, as a
     successor that is late does harm too, and all hosts are to agree; None: the same. `rested`: how long this very
-    record is known already, by a clock that only goes forward: no pause of a known length lasts longer, however far
-    ahead the clock was that began it.
+    record is known already, by a clock that only goes forward: no pause of a known length and no interval of a schedule
+    lasts longer, however far ahead the clock was that began it.
     """
     if record.phase is Phase.HELD:
         return Wait(None, f"held: {record.held.text}" if record.held else "held")
@@ -62,7 +62,7 @@ def next_step(
     if until := backing_off(record, now, ask, rested):
         return Wait(until, _for_person(record) if record.phase is Phase.AWAITING else _trouble(record))
     if record.phase is Phase.SETTLED:
-        return _settled(credential, record, now, ask, shared or now)
+        return _settled(credential, record, now, ask, shared or now, rested)
     return _settling(credential.limits, record, now, rested) or _DECIDE[record.phase](credential, record, now, ask)
 
 
@@ -80,11 +80,13 @@ def _rest(since: datetime | None, until: datetime, now: datetime, rested: timede
     return None if until <= now or watched else until
 
 
-def _settled(credential: Credential, record: Record, now: datetime, ask: Ask | None, shared: datetime) -> Step:
+def _settled(
+    credential: Credential, record: Record, now: datetime, ask: Ask | None, shared: datetime, rested: timedelta
+) -> Step:
     if record.slot_full or record.strays:
         return Sweep(record.strays)
     clock = _judging(record, now, shared)
-    hit = why.due(credential, record, clock, ask)
+    hit = why.due(credential, record, clock, ask) or why.watched(credential, record, rested)
     if hit is None:
         return _idle(credential, record, now, ahead=clock - now)
     asked = ask if wanted(record, ask) else None

@@ -78,6 +78,14 @@ def due(credential: Credential, record: Record, now: datetime, ask: Ask | None =
     return None
 
 
+def watched(credential: Credential, record: Record, rested: timedelta) -> tuple[Why, str] | None:
+    """The record was seen unchanged for the whole interval: the clock that told the time of publication was ahead."""
+    due = scheduled_at(credential, record)
+    if record.current is None or due is None or rested < due - record.current.at or not rested:
+        return None
+    return Why.AGED, f"published for {due - record.current.at} and not {due:%FT%TZ} yet: a clock was ahead"
+
+
 def scheduled_at(credential: Credential, record: Record) -> datetime | None:
     """When the schedule wants a successor for what is published now."""
     current = record.current

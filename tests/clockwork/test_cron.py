@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 
 from rotator.clockwork import Cron, check_timezone
 from rotator.rotation.schedule import share
+from tests.clockwork.walk import EXPRESSIONS, HOUR, changes, differences
 
 NEW_YORK, BERLIN = "America/New_York", "Europe/Berlin"
 
@@ -127,6 +131,14 @@ def test_no_such_zone(zone: str) -> None:
         check_timezone(zone)
 
 
+def test_a_host_without_zone_data_knows_every_zone() -> None:
+    code = "from rotator.clockwork import check_timezone as c; print(c('Europe/Berlin'), c('UTC'))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONTZPATH": ""}, cwd=Path.cwd(), capture_output=True, text=True
+    )
+    assert ran.stdout.split() == ["Europe/Berlin", "UTC"], ran.stderr
+
+
 @given(
     st.sampled_from(["30 1 * * *", "0 3 * * 1", "*/20 2 * * *", "15 */6 1 * *"]),
     st.sampled_from([NEW_YORK, BERLIN, "UTC", "Australia/Lord_Howe"]),
@@ -142,3 +154,29 @@ def test_no_wall_time_fires_twice(expression: str, zone: str, start: datetime) -
         at = following
         walls.append(at.astimezone(ZoneInfo(zone)).replace(tzinfo=None))
     assert len(set(walls)) == len(walls)
+
+
+# Santiago, Havana, Beirut and Cairo change at midnight, Lord Howe by half an hour; Apia left out a day.
+ZONES = {
+    BERLIN: 2026, NEW_YORK: 2026, "Europe/London": 2026, "US/Pacific": 2026, "America/Sao_Paulo": 2018,
+    "America/Santiago": 2026, "America/Havana": 2026, "Asia/Beirut": 2026, "Africa/Cairo": 2026,
+    "Australia/Lord_Howe": 2026, "Pacific/Chatham": 2026, "Pacific/Apia": 2011, "Africa/Casablanca": 2026,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_around_each_change_of_the_clocks_every_minute_is_as_a_walk_finds_it(zone: str, expression: str) -> None:
+    start, found = _utc(ZONES[zone], 1, 1), []
+    for change in changes(ZoneInfo(zone), start, start + HOUR * 24 * 365):
+        found += differences(expression, zone, change - HOUR * 26, change + HOUR * 26)
+    assert found == []
+
+
+def test_the_week_after_the_clocks_went_forward_is_not_left_out() -> None:
+    assert _fires(Cron("0 0 * * 1", BERLIN), _utc(2027, 3, 27, 12), 2) == ["03-28T22:00", "04-04T22:00"]
+    assert _fires(Cron("0 0 * * *", "US/Pacific"), _utc(2026, 3, 8, 1), 3) == [
+        "03-08T08:00",
+        "03-09T07:00",
+        "03-10T07:00",
+    ]

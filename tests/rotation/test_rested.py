@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from rotator.rotation.decide import next_step
-from rotator.rotation.record import Phase, Record
-from rotator.rotation.steps import Mint, Verify, Wait
-from tests.rotation.builders import HOUR, MINUTE, NOW, SECOND, credential, record
+from rotator.rotation.record import Phase, Record, Why
+from rotator.rotation.schedule import Every, FractionOfLife
+from rotator.rotation.steps import Mint, Request, Verify, Wait
+from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, credential, published, record, token
 
 REQUESTED, INSTALLED, UNDOING = Phase.REQUESTED, Phase.INSTALLED, Phase.UNDOING
 
@@ -48,3 +49,16 @@ def test_what_takes_long_to_be_known_everywhere_is_waited_for_as_long_as_it_took
     known = record(INSTALLED, installed_at=AHEAD, ready_at=AHEAD + 10 * MINUTE)
     assert isinstance(next_step(credential(), known, NOW, rested=9 * MINUTE), Wait)
     assert next_step(credential(), known, NOW, rested=10 * MINUTE) == Verify()
+
+
+def test_a_schedule_does_not_sleep_for_as_long_as_a_clock_was_ahead() -> None:
+    ahead = record(Phase.SETTLED, current=published(1, at=NOW + 100 * DAY))
+    every = credential(schedule=Every(MINUTE, jitter=0))
+    assert isinstance(next_step(every, ahead, NOW, rested=59 * SECOND), Wait)
+    said = f"published for 0:01:00 and not {NOW + 100 * DAY + MINUTE:%FT%TZ} yet: a clock was ahead"
+    assert next_step(every, ahead, NOW, rested=MINUTE) == Request(Why.AGED, said)
+
+
+def test_what_is_due_never_by_its_schedule_is_not_due_for_being_watched() -> None:
+    lasting = record(Phase.SETTLED, current=published(1, token=token(1)))
+    assert isinstance(next_step(credential(schedule=FractionOfLife(0.5)), lasting, NOW, rested=99 * DAY), Wait)
