@@ -7,6 +7,7 @@ not see each other. tests/architecture reads this same table.
 FLOORS: tuple[dict[str, str], ...] = (
     {"rotation": "pure decisions: records, steps, events, rules; standard library only"},
     {"ports": "what the engine asks of the world, and the three faults"},
+    {"host": "sockets to listen on, files, locks and threads of this machine; nothing waits for ever"},
     {
         "engine": "look, decide, perform, advance, save, log",
         "vault": "KV, journal, login, transit; the only import of hvac",

@@ -21,6 +21,7 @@ from rotator.engine.rounds import Rounds
 from rotator.engine.survey import survey
 from rotator.engine.sweep import Swept, sweep
 from rotator.engine.visit import Happened, Visitor
+from rotator.host.tasks import Tasks
 from rotator.keychain import Keychain, identity, myself
 from rotator.narrate import paused, troubled, unforeseen
 from rotator.ports import Clock, Installation, MinterRefused, Provider, Refused, Transient
@@ -54,6 +55,7 @@ class App:
         self.observers = observers
         self.holder = f"{settings.daemon.instance}/{os.getpid()}/{uuid4().hex[:8]}"
         self._sites: dict[str, Site] = {}
+        self.tasks = Tasks(unforeseen)
         self.keychain = Keychain(self.kv, clock, lambda: self.settings)
         self.fetch = self.keychain.fetch
         self.crew = self._crew(settings)
@@ -240,6 +242,7 @@ async def opened(
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(session.keep_alive)
+                app.tasks.group = group
                 yield app
                 group.cancel_scope.cancel()
         finally:

@@ -11,20 +11,21 @@ import socket
 import struct
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 
 import anyio
 from anyio.abc import SocketAttribute, SocketStream, TaskStatus
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from rotator.host import endpoint
+from rotator.host.listener import Connection, Listener
 from rotator.ports import Fault, Transient
 
 LARGEST = 64 * 1024  # bytes of a request
 _READ_WITHIN = 5.0  # seconds
 _WRITE_WITHIN = 10.0  # seconds in which a caller takes a line, or is given up
 SILENCE = 60.0  # seconds without a line after which a caller gives the daemon up; it says something more often
-_AT_ONCE = 64  # requests being read; whoever waits for an answer takes no place
+_CONNECTIONS = 256
 _GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
 
 Verb = Callable[[Mapping[str, Any]], AsyncGenerator[dict[str, Any]]]
@@ -35,63 +36,48 @@ class ControlError(Fault):
 
 
 class Control:
-    """The server's side. `heard` is told of every request: verb, peer uid and pid; `failed` of a verb with a bug."""
+    """The server's side. `heard` is told of every request: verb, peer uid and pid; `failed` of a verb with a bug.
+
+    A verb is closed when its caller goes away: work that must go on is not done in the verb itself.
+    """
 
     def __init__(
         self,
         path: str,
         verbs: Mapping[str, Verb],
         heard: Callable[[str, int, int], None],
-        failed: Callable[[str, Exception], None],
+        failed: Callable[[str, BaseException], None],
+        strained: Callable[[str], None] = lambda reason: None,
     ) -> None:
-        self._path = Path(path)
+        self._path = path
         self._verbs = verbs
         self._heard = heard
         self._failed = failed
+        self._strained = strained
         self._allowed = {0, os.getuid()}
-        self._places = anyio.Semaphore(_AT_ONCE)
 
     async def serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Listen until cancelled. Raises ControlError when another daemon listens, or the folder cannot be used."""
-        listener = await self._listen()
-        mine = _inode(self._path)
         try:
-            async with listener:
-                task_status.started()
-                await listener.serve(self._answer)
-        finally:
-            # By now another daemon may listen there, started because we did not answer.
-            if _inode(self._path) == mine:
-                self._path.unlink(missing_ok=True)
+            bound = await endpoint.unix(self._path, 0o600)
+        except endpoint.TakenError:
+            text = f"another daemon listens on {self._path}; give this one its own [daemon] socket"
+            raise ControlError(text) from None
+        except endpoint.AddressError as fault:
+            text = f"control socket {self._path}: {fault}; set [daemon] socket to a writable folder"
+            raise ControlError(text) from None
+        listener = Listener(bound, _CONNECTIONS, lambda bug: self._failed("", bug), self._strained)
+        task_status.started()
+        await listener.serve(self._converse)
 
-    async def _listen(self) -> Any:
-        if await answers(str(self._path)):
-            raise ControlError(f"another daemon listens on {self._path}; give this one its own [daemon] socket")
-        before = os.umask(0o177)
-        try:
-            return await anyio.create_unix_listener(self._path, mode=0o600)
-        except OSError as fault:
-            words = fault.strerror or "unusable"
-            raise ControlError(
-                f"control socket {self._path}: {words}; set [daemon] socket to a writable folder"
-            ) from None
-        finally:
-            os.umask(before)
-
-    async def _answer(self, stream: SocketStream) -> None:
-        async with stream:
-            try:
-                await self._converse(stream)
-            except _GONE:
-                return  # the caller went away, or reads nothing; what it asked for goes on
-
-    async def _converse(self, stream: SocketStream) -> None:
+    async def _converse(self, connection: Connection) -> None:
+        stream = connection.stream
         pid, uid = peer(stream.extra(SocketAttribute.raw_socket))  # noqa: S610 (not Django's)
         if uid not in self._allowed:
             await _send(stream, {"error": "this socket serves its owner and root only"})
             return
-        async with self._places:
-            request = await _request(stream)
+        request = await _request(stream)
+        connection.busy()
         name = str(request.get("verb")) if request else ""
         verb = self._verbs.get(name)
         if request is None or verb is None:
@@ -103,9 +89,14 @@ class Control:
             await _reply(stream, verb({**request, "by": f"uid {uid} (pid {pid})"}))
         except _GONE:
             raise
-        except Exception as bug:  # noqa: BLE001 (one caller's bug must not end the daemon)
+        except (Exception, BaseExceptionGroup, SystemExit) as bug:  # noqa: BLE001 (a bug must not end the daemon)
             self._failed(name, bug)
-            await _send(stream, {"error": f"a bug in the daemon, its log has it: {type(bug).__name__}", "exit": 1})
+            await _send(stream, {"error": f"a bug in the daemon, its log has it: {_kind(bug)}", "exit": 1})
+
+
+def _kind(bug: BaseException) -> str:
+    """The exception's name, of the first in a group."""
+    return _kind(bug.exceptions[0]) if isinstance(bug, BaseExceptionGroup) else type(bug).__name__
 
 
 async def _reply(stream: SocketStream, replies: AsyncGenerator[dict[str, Any]]) -> None:
@@ -131,13 +122,6 @@ async def _send(stream: SocketStream, reply: Mapping[str, Any]) -> None:
     raise anyio.BrokenResourceError
 
 
-def _inode(path: Path) -> int:
-    try:
-        return path.stat().st_ino
-    except OSError:
-        return 0
-
-
 def peer(raw: socket.socket) -> tuple[int, int]:
     """The pid and uid at the other end, by the kernel's word (SO_PEERCRED)."""
     pid, uid, _ = struct.unpack("3i", raw.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
@@ -145,12 +129,11 @@ def peer(raw: socket.socket) -> tuple[int, int]:
 
 
 async def answers(path: str) -> bool:
-    """Whether a daemon listens there."""
+    """Whether a daemon listens there. Raises ControlError when there is something else, or we may not ask it."""
     try:
-        async with await anyio.connect_unix(path):
-            return True
-    except OSError:
-        return False
+        return await endpoint.answers(path)
+    except endpoint.AddressError as fault:
+        raise ControlError(f"[daemon] socket {path}: {fault}") from None
 
 
 async def call(path: str, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:

@@ -84,7 +84,7 @@ class Daemon:
                 group.cancel_scope.cancel()
 
     async def _start(self, app: App, group: TaskGroup) -> None:
-        control = Control(self._settings.daemon.socket, self._verbs(app), _heard, _failed)
+        control = Control(self._settings.daemon.socket, self._verbs(app), _heard, _failed, _strained)
         await group.start(control.serve)
         self._lookout.attend(app.crew)
         self._lookout.keyhouse.attend(app)
@@ -234,5 +234,9 @@ def _heard(verb: str, uid: int, pid: int) -> None:
     voice.say("control.called", verb=verb, uid=uid, pid=pid)
 
 
-def _failed(verb: str, bug: Exception) -> None:
+def _failed(verb: str, bug: BaseException) -> None:
     voice.warn("control.failed", verb=verb, exc_info=bug)
+
+
+def _strained(reason: str) -> None:
+    voice.warn("control.strained", said=f"no caller can be accepted: {reason}; it is tried again")

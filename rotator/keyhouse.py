@@ -5,8 +5,10 @@ There is no second truth: what is shown is what the daemon wrote, cut down to pu
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Protocol
 
+import anyio
 import msgspec
 
 from rotator.ports import Clock, Transient
@@ -17,6 +19,7 @@ from rotator.settings import Settings
 from rotator.status import Shown
 
 _FRESH = 5.0  # seconds for which a set is shown again without a look: strangers cannot make us ask Vault all the time
+_SOON = 2.0  # seconds for which a caller waits for a newer set, when there is one that can be shown
 _KIND = "assertion-key"
 
 
@@ -37,7 +40,9 @@ class Keyhouse:
 
     def __init__(self) -> None:
         self._actor: Actor | None = None
-        self._known: dict[str, tuple[float, Shown]] = {}
+        self._known: dict[str, Shown] = {}
+        self._tried: dict[str, float] = {}  # when it was last looked for
+        self._reading: dict[str, anyio.Lock] = {}
 
     def attend(self, actor: Actor) -> None:
         """From now on, this one is asked."""
@@ -52,18 +57,21 @@ class Keyhouse:
         if credential is None or credential.kind != _KIND:
             self._known.pop(name, None)
             return None
-        now, known = actor.clock.monotonic(), self._known.get(name)
-        if known and now - known[0] < _FRESH:
-            return known[1]
-        options = msgspec.convert(dict(credential.options), AssertionKeyKeys)
-        try:
-            keys = await places_of(options, actor.keychain)[0].read()
-        except Transient:
+        if self._is_fresh(name, actor):
             return self._remembered(name)
-        shown = Shown(keys.shown(), int(options.jwks_cache.total_seconds()))
-        self._known[name] = (now, shown)
-        return shown
+        async with self._reading.setdefault(name, anyio.Lock()):  # who comes meanwhile shares what is read
+            if not self._is_fresh(name, actor):
+                options = msgspec.convert(dict(credential.options), AssertionKeyKeys)
+                with suppress(Transient), anyio.move_on_after(_SOON if name in self._known else None):
+                    keys = await places_of(options, actor.keychain)[0].read()
+                    self._known[name] = Shown(keys.shown(), int(options.jwks_cache.total_seconds()))
+                self._tried[name] = actor.clock.monotonic()
+        return self._remembered(name)
+
+    def _is_fresh(self, name: str, actor: Actor) -> bool:
+        tried = self._tried.get(name)
+        return tried is not None and actor.clock.monotonic() - tried < _FRESH
 
     def _remembered(self, name: str) -> Shown | str:
         known = self._known.get(name)
-        return known[1] if known else "the set of keys cannot be read now"
+        return known if known else "the set of keys cannot be read now"

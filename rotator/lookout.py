@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from itertools import product
 
@@ -21,7 +22,7 @@ from rotator.metrics import Metrics
 from rotator.ports import Refused
 from rotator.receipts import Receipts, keep
 from rotator.rotation.credential import Place
-from rotator.settings import Settings, Source
+from rotator.settings import Listen, Settings, Source
 from rotator.status import KeySite, Server, ServerError, Site, Timeline
 from rotator.wiring import place_of
 
@@ -66,13 +67,15 @@ class Lookout:
         """Serve what settings ask for, until cancelled. Raises Refused when the address cannot be had."""
         instance, release = self._settings.daemon.instance, version("rotator")
         site = Site(self.fleet, self._timeline, self._metrics.scrape, instance, release)
-        keys = KeySite(lambda name: anyio.from_thread.run(self.keyhouse.find, name))  # answers are made by a worker
+        keys = KeySite(self.keyhouse.find)
         status = self._settings.status
+        served = (status.listen, site.respond, status.hosts), (status.jwks_listen, keys.respond, None)
         try:
             async with anyio.create_task_group() as group:
-                for listen, answer in ((status.listen, site.answer), (status.jwks_listen, keys.answer)):
+                for listen, respond, hosts in served:
                     if listen is not None:
-                        await group.start(Server(listen, answer, _failed).serve)
+                        server = Server(listen, respond, _failed, strained=partial(_strained, listen), hosts=hosts)
+                        await group.start(server.serve)
                         voice.say("status.opened", listen=str(listen))
                 task_status.started()
         except* ServerError as errors:
@@ -114,5 +117,10 @@ def _minters(settings: Settings) -> dict[str, Place]:
     return {name: place_of(ref, settings) for name, ref in refs.items() if ref.source is Source.VAULT}
 
 
-def _failed(bug: Exception) -> None:
+def _failed(bug: BaseException) -> None:
     voice.tell("status.failed", "error", exc_info=bug)
+
+
+def _strained(listen: Listen, reason: str) -> None:
+    said = f"no caller can be accepted: {reason}; it is tried again"
+    voice.warn("status.strained", listen=str(listen), said=said)

@@ -6,9 +6,10 @@ The same for the daemon's socket and the shell. What a word changes in a record 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import anyio
@@ -18,7 +19,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from rotator.app import App
 from rotator.engine import operating
 from rotator.engine.visit import Happened
-from rotator.narrate import progress
+from rotator.narrate import progress, unforeseen
 from rotator.now import BUSY, DONE, FAILED, HELD, Demand, demand, select
 from rotator.ports import Conflict, Fault, Transient
 from rotator.rotation import pause, why
@@ -70,7 +71,10 @@ def verbs(app: App, hearing: Hearing) -> dict[str, Callable[[Mapping[str, Any]],
 
 
 async def obey(app: App, wish: Order, happenings: MemoryObjectReceiveStream[Happened]) -> Lines:
-    """Say the word to each credential, tell each step, end with verdicts."""
+    """Say the word to each credential, tell each step, end with verdicts.
+
+    The work is a task of the actor's: it goes on to its end when whoever asked goes away, which closes this generator.
+    """
     names, unknown = select(app.settings, wish.wanted)
     if unknown:
         yield {"error": unknown, "exit": 2}
@@ -78,8 +82,8 @@ async def obey(app: App, wish: Order, happenings: MemoryObjectReceiveStream[Happ
     send, receive = anyio.create_memory_object_stream[dict[str, Any]](len(names))
     exits: list[int] = []
     sign = app.clock.monotonic()
-    async with anyio.create_task_group() as group, receive:
-        group.start_soon(_all, app, wish, names, send)
+    app.tasks.begin(wish.verb, partial(_all, app, wish, names, send))
+    with receive:
         while len(exits) < len(names):
             verdict = None
             with anyio.move_on_after(_POLL):
@@ -110,7 +114,9 @@ async def _all(app: App, wish: Order, names: tuple[str, ...], send: ObjectSendSt
 
     async def one(name: str) -> None:
         async with limiter:
-            await send.send(await _verdict(app, wish, name, end))
+            verdict = await _verdict(app, wish, name, end)
+        with suppress(anyio.BrokenResourceError):  # nobody waits for it any more
+            await send.send(verdict)
 
     async with send, anyio.create_task_group() as group:
         for name in names:
@@ -126,6 +132,9 @@ async def _verdict(app: App, wish: Order, name: str, end: float) -> dict[str, An
         answer, said, code = "undecided", f"{fault.reason}; nothing was changed", BUSY
     except Fault as fault:
         answer, said, code = "refused", fault.reason, FAILED
+    except Exception as bug:  # noqa: BLE001 (one credential's bug keeps no other from its verdict)
+        unforeseen(name, bug)
+        answer, said, code = "failed", f"a bug, the log has it: {type(bug).__name__}", FAILED
     return {"credential": name, "answer": answer, "exit": code, "said": said}
 
 

@@ -102,6 +102,7 @@ class Status:
     listen: Listen | None = None
     allow_remote: bool = False
     jwks_listen: Listen | None = None  # of its own: whoever may read public keys need not see anything else
+    hosts: tuple[str, ...] = ()  # names under which `listen` may be asked, besides addresses and loopback names
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 
-from rotator.settings.faults import WrongValueError
+from rotator.settings.faults import WrongValueError, quoted
 from rotator.settings.model import Audit, Listen, Status
 from rotator.settings.section import Section
-from rotator.settings.values import file, flag, text
+from rotator.settings.values import file, flag, sort_of, text
 
 _FORMS = 'write "127.0.0.1:9464", "[::1]:9464" or "unix:/run/rotator/status.sock"'
 _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<four>[0-9.]+|localhost)):(?P<port>[0-9]{1,5})")
+_HOST = re.compile(
+    r"(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*"
+)
 _LONGEST = 107  # bytes of a unix socket's path
 
 
@@ -46,8 +49,19 @@ def read_status(section: Section) -> Status:
     keys = section.take("jwks_listen", listen, None)  # public keys are for everybody: any address will do
     if keys is not None and keys == where:
         section.fault("jwks_listen", "is the address of `listen`; public keys have one of their own")
+    hosts = section.take("hosts", _hosts, ())
     section.finish()
-    return Status(where, remote, keys)
+    return Status(where, remote, keys, hosts)
+
+
+def _hosts(value: object) -> tuple[str, ...]:
+    """Host names as browsers send them: lower case, without port."""
+    if not isinstance(value, list):
+        raise WrongValueError(f'must be a list of names, such as ["rotator.example"], not {sort_of(value)}')
+    names = tuple(text(each).lower().removesuffix(".") for each in value)
+    if wrong := next((name for name in names if not _HOST.fullmatch(name)), None):
+        raise WrongValueError(f"{quoted(wrong)} is no host name: write it without scheme and port")
+    return names
 
 
 def read_audit(section: Section) -> Audit:

@@ -5,7 +5,7 @@ It is served at an address of its own, where nothing else is found.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -26,12 +26,12 @@ class Shown:
 class KeySite:
     """`find` gives the set of a credential: None when it has none, words when it cannot be read now."""
 
-    find: Callable[[str], Shown | str | None]
+    find: Callable[[str], Awaitable[Shown | str | None]]
 
-    def answer(self, path: str) -> Answer:
+    async def respond(self, path: str) -> Answer:
         """What is found there. The query is not looked at."""
         before, _, name = path.partition("?")[0].partition("/jwks/")
-        found = None if before else self.find(unquote(name))
+        found = None if before else await self.find(unquote(name))
         if found is None:
             return Answer(404, _TEXT, b"no such set of keys\n")
         if isinstance(found, str):

@@ -5,23 +5,24 @@ It is no door for the wide internet: it listens where settings say, on loopback 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import anyio
 import h11
-from anyio.abc import SocketAttribute, SocketStream, TaskStatus
+from anyio.abc import TaskStatus
 
+from rotator.host import endpoint
+from rotator.host.listener import Connection, Listener
 from rotator.settings import Listen
+from rotator.status.hosts import strange
 from rotator.status.site import HEADERS, Answer
 
 _LARGEST = 8 * 1024  # bytes of a request's head
 _CONNECTIONS = 32
 _REQUESTS = 100  # on one connection
-_GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, OSError)
+
+Respond = Callable[[str], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,83 +39,70 @@ class ServerError(Exception):
 
 
 class Server:
-    """Serves until cancelled. `failed` is told of a bug in an answer; the caller learns only that there was one."""
+    """Serves until cancelled. `failed` is told of a bug in an answer; the caller learns only that there was one.
+
+    `strained`: told why no caller can be accepted just now.
+    """
 
     def __init__(
         self,
         listen: Listen,
-        answer: Callable[[str], Answer],
-        failed: Callable[[Exception], None],
+        answer: Respond,
+        failed: Callable[[BaseException], None],
         patience: Patience | None = None,
+        strained: Callable[[str], None] = lambda reason: None,
+        hosts: Collection[str] | None = None,
     ) -> None:
+        """`hosts`: the only names it is served under, besides addresses and loopback names; None: any."""
+        self._hosts = None if listen.path else hosts
         self._listen = listen
         self._answer = answer
         self._failed = failed
+        self._strained = strained
         self._patience = patience or Patience()
-        self._open = 0
-        self._one = anyio.CapacityLimiter(1)
 
     async def serve(self, *, task_status: TaskStatus[int] = anyio.TASK_STATUS_IGNORED) -> None:
         """Listen; says the port when it does. Raises ServerError."""
-        listener = await self._listener()
-        try:
-            async with listener:
-                port = 0 if self._listen.path else listener.extra(SocketAttribute.local_port)  # noqa: S610 (not Django's)
-                task_status.started(port)
-                await listener.serve(self._converse)
-        finally:
-            if self._listen.path:
-                _remove(self._listen.path)
+        bound = await self._bound()
+        listener = Listener(bound, _CONNECTIONS, self._failed, self._strained)
+        task_status.started(bound.port)
+
+        async def converse(connection: Connection) -> None:
+            await _Conversation(connection, self._answered, self._patience, self._hosts).serve()
+
+        await listener.serve(converse)
 
     async def _answered(self, path: str) -> Answer:
-        """The site's answer, made by a worker: a page of thousands of rows must not keep the daemon's loop waiting."""
         try:
-            return await anyio.to_thread.run_sync(self._answer, path, limiter=self._one)
-        except Exception as bug:  # noqa: BLE001 (a bug in a page must not end the daemon)
+            return await self._answer(path)
+        except (Exception, BaseExceptionGroup) as bug:  # noqa: BLE001 (a bug in a page must not end the daemon)
             self._failed(bug)
             return Answer(500, "text/plain", b"a bug; the daemon's log has it\n")
 
-    async def _listener(self) -> Any:
+    async def _bound(self) -> endpoint.Endpoint:
+        listen = self._listen
         try:
-            if not self._listen.path:
-                return await anyio.create_tcp_listener(local_host=self._listen.host, local_port=self._listen.port)
-            before = os.umask(0o117)
-            try:
-                return await anyio.create_unix_listener(self._listen.path, mode=0o660)
-            finally:
-                os.umask(before)
-        except OSError as fault:
-            words = fault.strerror or "unusable"
+            if not listen.path:
+                return endpoint.tcp(listen.host, listen.port)
+            return await endpoint.unix(listen.path, 0o660)
+        except endpoint.AddressError as fault:
             remedy = "give it another in [status] listen or jwks_listen"
-            raise ServerError(f"status address {self._listen}: {words}; {remedy}") from None
-
-    async def _converse(self, stream: SocketStream) -> None:
-        async with stream:
-            if self._open >= _CONNECTIONS:
-                return  # whoever holds the others will lose patience before we do
-            self._open += 1
-            try:
-                await _Connection(stream, self._answered, self._patience).serve()
-            except (TimeoutError, *_GONE):
-                return
-            finally:
-                self._open -= 1
+            raise ServerError(f"status address {listen}: {fault}; {remedy}") from None
 
 
-def _remove(path: str) -> None:
-    Path(path).unlink(missing_ok=True)
-
-
-class _Connection:
+class _Conversation:
     """One caller: requests are answered in turn until either side has enough."""
 
     def __init__(
         self,
-        stream: SocketStream,
-        answer: Callable[[str], Awaitable[Answer]],
+        connection: Connection,
+        answer: Respond,
         patience: Patience,
+        hosts: Collection[str] | None,
     ) -> None:
-        self._stream = stream
+        self._hosts = hosts
+        self._connection = connection
+        self._stream = connection.stream
         self._answer = answer
         self._patience = patience
         self._wire = h11.Connection(h11.SERVER, max_incomplete_event_size=_LARGEST)
@@ -133,9 +121,11 @@ class _Connection:
 
     async def _exchange(self, wait: float, *, last: bool) -> bool:
         """One request and its answer; False when there will be no other."""
+        self._connection.rest()
         request = await self._request(wait)
         if request is None:
             return False
+        self._connection.busy()
         sized = {name: value for name, value in request.headers if name in (b"content-length", b"transfer-encoding")}
         if sized and sized != {b"content-length": b"0"}:
             await self._send(Answer(413, "text/plain", b"no bodies\n"), last=True)
@@ -144,10 +134,20 @@ class _Connection:
         if request.method not in (b"GET", b"HEAD"):
             await self._send(Answer(405, "text/plain", b"only GET and HEAD\n"), last=True, allow=True)
             return False
+        if self._hosts is not None and (name := self._strange(request, self._hosts)):
+            text = f"the name {name} is not served here; if it is this daemon's, add it to [status] hosts\n"
+            await self._send(Answer(421, "text/plain; charset=utf-8", text.encode()), last=True, bare=bare)
+            return False
         answer = await self._answer(request.target.decode("ascii", "replace"))
         await self._send(answer, last=last, bare=bare)
         self._wire.next_event()  # the end of a request without body; without this look there is no next one
         return self._wire.our_state is h11.DONE and self._wire.their_state is h11.DONE
+
+    def _strange(self, request: h11.Request, hosts: Collection[str]) -> str:
+        """A name that is not ours; callers that send none (HTTP/1.0) are no browsers."""
+        return next(
+            (found for key, value in request.headers if key == b"host" and (found := strange(value, hosts))), ""
+        )
 
     async def _request(self, wait: float) -> h11.Request | None:
         """The next request; None when none begins in time, or the caller goes away."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from importlib import resources
 from urllib.parse import unquote
 
+import anyio
+
 from rotator.fleet import Fleet, Mark
 from rotator.status.document import document
 from rotator.status.frame import page
@@ -22,6 +24,7 @@ _FILES = {
     "/live.js": "text/javascript; charset=utf-8",
     "/icon.svg": "image/svg+xml",
 }
+_PROBES = ("/livez", "/readyz", "/metrics")
 _REASONS = 20  # of not being ready; the page has them all
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
@@ -56,10 +59,17 @@ class Site:
     instance: str
     version: str
     _files: dict[str, bytes] = field(default_factory=dict)
+    _probing: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
+    _drawing: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
 
     def __post_init__(self) -> None:
         here = resources.files("rotator.status")
         self._files = {path: (here / path[1:]).read_bytes() for path in _FILES}
+
+    async def respond(self, path: str) -> Answer:
+        """As `answer`, made by a worker: a page of thousands of rows keeps neither the loop nor a probe waiting."""
+        limiter = self._probing if path.partition("?")[0] in _PROBES else self._drawing
+        return await anyio.to_thread.run_sync(self.answer, path, limiter=limiter)
 
     def answer(self, path: str) -> Answer:
         """What is found there. The query is not looked at."""

@@ -100,6 +100,8 @@ STATUS = [
     Broken("a status socket that is relative", END, '[status]\nlisten = "unix:s.sock"', "listen", "status.listen", "absolute path"),
     Broken("a status socket path too long", END, f'[status]\nlisten = "unix:/{"x" * 107}"', "listen", "status.listen", "107 bytes"),
     Broken("a quoted allow_remote", END, '[status]\nallow_remote = "no"', "allow_remote", "status.allow_remote", "without quotes"),
+    Broken("a host with a port", END, '[status]\nhosts = ["a:1"]', "hosts", "status.hosts", "without scheme and port"),
+    Broken("one host without a list", END, '[status]\nhosts = "a"', "hosts", "status.hosts", "must be a list of names"),
     Broken("an unknown audit key", END, '[audit]\nfiel = "/a"', "fiel", "audit.fiel", "did you mean `file`?"),
     Broken("receipts in a relative file", END, '[audit]\nfile = "a.jsonl"', "file", "audit.file", "absolute path"),
     Broken("receipts required but nowhere", END, "[audit]\nrequired = true", "required", "audit.required", "add file ="),

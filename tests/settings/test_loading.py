@@ -59,6 +59,7 @@ def test_the_commented_file_shows_every_key() -> None:
         "minter",
         "listen",
         "allow_remote",
+        "hosts",
         "file",
         "required",
         "sync",

@@ -33,3 +33,8 @@ def test_an_address_of_this_host_is_taken_as_written(said: str, meant: Listen, t
 def test_an_address_for_everybody_is_taken_from_those_who_mean_it(tmp_path: Path) -> None:
     path = write(tmp_path, SOUND + '[status]\nlisten = "0.0.0.0:9464"\nallow_remote = true\n')
     assert load(path).status == Status(Listen("0.0.0.0", 9464), True)
+
+
+def test_names_under_which_it_may_be_asked_are_taken_as_browsers_send_them(tmp_path: Path) -> None:
+    path = write(tmp_path, SOUND + '[status]\nlisten = "127.0.0.1:1"\nhosts = ["Rotator.Example.", "rotator"]\n')
+    assert load(path).status.hosts == ("rotator.example", "rotator")

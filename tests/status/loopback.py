@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from inspect import isawaitable, iscoroutinefunction
+from typing import Any
 
 import anyio
 
@@ -38,11 +40,19 @@ def site(looked: Fleet, timeline: Timeline | None = None) -> Site:
 
 @asynccontextmanager
 async def serving(
-    answer: Callable[[str], Answer], patience: Patience = SHORT, failed: Callable[[Exception], None] = print
+    answer: Callable[[str], Answer | Awaitable[Answer]],
+    patience: Patience = SHORT,
+    failed: Callable[[BaseException], None] = print,
+    **options: Any,
 ) -> AsyncIterator[int]:
-    """A server on a free port of loopback."""
+    """A server on a free port of loopback. What answers at once does so in a worker, as the daemon's site does."""
+
+    async def respond(path: str) -> Answer:
+        found = answer(path) if iscoroutinefunction(answer) else await anyio.to_thread.run_sync(answer, path)
+        return await found if isawaitable(found) else found
+
     async with anyio.create_task_group() as group:
-        yield await group.start(Server(Listen("127.0.0.1", 0), answer, failed, patience).serve)
+        yield await group.start(Server(Listen("127.0.0.1", 0), respond, failed, patience, **options).serve)
         group.cancel_scope.cancel()
 
 
@@ -64,9 +74,9 @@ async def rest(stream: anyio.abc.ByteStream) -> bytes:
         return heard
 
 
-async def get(port: int, path: str, method: str = "GET") -> Heard:
+async def get(port: int, path: str, method: str = "GET", host: str = "localhost") -> Heard:
     """One request on a connection of its own."""
-    raw = f"{method} {path} HTTP/1.1\r\nHost: anything\r\nConnection: close\r\n\r\n".encode()
+    raw = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
     return parsed(await say(port, raw))
 
 

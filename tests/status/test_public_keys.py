@@ -62,12 +62,12 @@ def keyhouse(actor: Actor) -> Keyhouse:
 
 
 def site(keyhouse: Keyhouse) -> KeySite:
-    return KeySite(lambda name: anyio.from_thread.run(keyhouse.find, name))
+    return KeySite(keyhouse.find)
 
 
 async def test_the_set_is_served_with_its_cache_time_and_public_members_only(actor: Actor, keyhouse: Keyhouse) -> None:
     actor.put({**JWK, "rotator": "rotator-lab1-crm", "note": 1}, {"kty": "XYZ", "kid": "two"})
-    async with serving(site(keyhouse).answer) as port:
+    async with serving(site(keyhouse).respond) as port:
         said = await get(port, "/jwks/team%2Fcrm")
         again = await get(port, "/jwks/team/crm?x=1")
     assert (said.status, said.headers["content-type"]) == (200, "application/jwk-set+json")
@@ -79,7 +79,7 @@ async def test_the_set_is_served_with_its_cache_time_and_public_members_only(act
 @pytest.mark.parametrize("path", ["/", "/jwks/", "/jwks/other", "/jwks/nobody", "/status.json", "/metrics", "//jwks/x"])
 async def test_nothing_else_is_found_there(actor: Actor, keyhouse: Keyhouse, path: str) -> None:
     actor.put(JWK)
-    async with serving(site(keyhouse).answer) as port:
+    async with serving(site(keyhouse).respond) as port:
         said = await get(port, path)
     assert (said.status, said.headers["cache-control"]) == (404, "no-store")
 
@@ -107,15 +107,15 @@ async def test_while_vault_is_away_the_last_known_set_is_shown(actor: Actor, key
 
 async def test_what_was_never_read_is_unavailable_not_empty(actor: Actor, keyhouse: Keyhouse) -> None:
     actor.held.faults.append(Transient("sealed"))
-    async with serving(site(keyhouse).answer) as port:
+    async with serving(site(keyhouse).respond) as port:
         assert (await get(port, "/jwks/team/crm")).status == 503
-    async with serving(site(Keyhouse()).answer) as port:
+    async with serving(site(Keyhouse()).respond) as port:
         assert (await get(port, "/jwks/team/crm")).status == 503
 
 
 async def test_a_private_key_in_the_document_is_never_shown(actor: Actor, keyhouse: Keyhouse) -> None:
     actor.put(JWK | {"d": "c2VjcmV0"})
-    async with serving(site(keyhouse).answer) as port:
+    async with serving(site(keyhouse).respond) as port:
         said = await get(port, "/jwks/team/crm")
     assert said.status == 503
     assert b"c2VjcmV0" not in said.body

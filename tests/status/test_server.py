@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from rotator.settings import Listen
-from rotator.status import Server, ServerError
+from rotator.status import Server, ServerError, server
 from rotator.status.server import _CONNECTIONS, Patience
 from rotator.status.site import Answer
 from tests.status.loopback import get, parsed, rest, say, serving
@@ -21,6 +21,10 @@ LONG = Patience(arrive=5, idle=5, leave=5)
 def echo(path: str) -> Answer:
     """A site that says nothing but how long the path is."""
     return Answer(200, "text/plain", str(len(path)).encode())
+
+
+async def respond(path: str) -> Answer:
+    return echo(path)
 
 
 async def test_an_answer_is_given_to_get_and_its_head_to_head() -> None:
@@ -92,22 +96,61 @@ async def test_a_caller_that_does_not_take_its_answer_is_left() -> None:
     assert ended.is_set()
 
 
-async def test_more_callers_than_places_are_turned_away_and_the_others_served() -> None:
+async def test_kept_connections_lock_nobody_out_and_the_oldest_idle_one_goes() -> None:
     async with serving(echo, LONG) as port:
         callers = [await anyio.connect_tcp("127.0.0.1", port) for _ in range(_CONNECTIONS)]
+        for caller in callers:
+            await caller.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert await caller.receive()
+        for _ in range(3):
+            assert (await get(port, "/livez")).status == 200
         with anyio.fail_after(5):
-            async with await anyio.connect_tcp("127.0.0.1", port) as turned_away:
-                assert await rest(turned_away) == b""
-        await callers[0].send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        assert parsed(await rest(callers[0])).status == 200
+            assert await rest(callers[0]) == b""
+        await callers[-1].send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert parsed(await rest(callers[-1])).status == 200
         for caller in callers:
             await caller.aclose()
-        answers = [await say(port, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") for _ in range(20)]
-        assert parsed(answers[-1]).status == 200, "places are given back"
+
+
+async def test_callers_that_take_no_answer_lock_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_CONNECTIONS", 4)
+
+    def huge(path: str) -> Answer:
+        return Answer(200, "text/plain", b"x" * (20_000_000 if path == "/huge" else 1))
+
+    async with serving(huge, LONG) as port:
+        callers = [await anyio.connect_tcp("127.0.0.1", port) for _ in range(4)]
+        for caller in callers:
+            await caller.send(b"GET /huge HTTP/1.1\r\nHost: x\r\n\r\n")
+            await caller.receive()
+        with anyio.fail_after(3):
+            assert (await get(port, "/livez")).body == b"x"
+        for caller in callers:
+            await caller.aclose()
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:9464", "[::1]:9464", "10.1.2.3", "localhost", "a.localhost:1", "Rotator.Example."]
+)
+async def test_addresses_loopback_names_and_the_names_in_settings_are_served(host: str) -> None:
+    async with serving(echo, hosts=("rotator.example",)) as port:
+        assert (await get(port, "/", host=host)).status == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/status.json", "/livez", "/metrics"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "rotator.example.org"]
+)
+async def test_a_name_that_somebody_let_lead_here_is_told_nothing(path: str, host: str) -> None:
+    async with serving(echo, hosts=("rotator.example",)) as port:
+        said = await get(port, path, host=host)
+        assert said.status == 421
+        assert said.text == f"the name {host} is not served here; if it is this daemon's, add it to [status] hosts\n"
+        assert parsed(await say(port, b"GET / HTTP/1.0\r\n\r\n")).status == 200
 
 
 async def test_a_bug_in_a_page_is_told_to_the_log_and_not_to_the_caller() -> None:
-    bugs: list[Exception] = []
+    bugs: list[BaseException] = []
 
     def broken(path: str) -> Answer:
         raise KeyError("inner workings")
@@ -120,14 +163,27 @@ async def test_a_bug_in_a_page_is_told_to_the_log_and_not_to_the_caller() -> Non
 async def test_an_address_in_use_is_a_fault_with_a_remedy() -> None:
     async with serving(echo) as port:
         with pytest.raises(ServerError, match=f"127.0.0.1:{port}: .*in use; give it another"):
-            await Server(Listen("127.0.0.1", port), echo, print).serve()
+            await Server(Listen("127.0.0.1", port), respond, print).serve()
 
 
 async def test_a_unix_socket_is_for_owner_and_group_and_goes_with_the_server(tmp_path: Path) -> None:
     path = tmp_path / "status.sock"
     async with anyio.create_task_group() as group:
-        await group.start(Server(Listen(path=str(path)), echo, print).serve)
+        await group.start(Server(Listen(path=str(path)), respond, print).serve)
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        async with await anyio.connect_unix(path) as stream:
+            await stream.send(b"GET /abc HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            assert parsed(await rest(stream)).body == b"4"
+        group.cancel_scope.cancel()
+    assert not path.exists()
+
+
+async def test_a_second_server_does_not_take_the_unix_socket_of_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "status.sock"
+    async with anyio.create_task_group() as group:
+        await group.start(Server(Listen(path=str(path)), respond, print).serve)
+        with pytest.raises(ServerError, match="another process answers there; give it another in \\[status\\] listen"):
+            await Server(Listen(path=str(path)), respond, print).serve()
         async with await anyio.connect_unix(path) as stream:
             await stream.send(b"GET /abc HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert parsed(await rest(stream)).body == b"4"

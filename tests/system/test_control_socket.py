@@ -138,7 +138,8 @@ def test_an_oversized_request_is_cut_off(daemon: Daemon) -> None:
 
 
 def test_a_caller_that_hangs_up_in_mid_sentence_is_forgotten(daemon: Daemon) -> None:
-    for part in (b"", b'{"verb"', b'{"verb": "now", "names": ["bot"]}\n'):
+    verbs = [b'{"verb": "%s", "names": ["other"]}\n' % verb for verb in (b"pause", b"resume", b"undo", b"adopt")]
+    for part in (b"", b'{"verb"', *verbs, b'{"verb": "now", "names": ["bot"]}\n'):
         with socket.socket(socket.AF_UNIX) as wire:
             wire.connect(str(daemon.socket))
             wire.sendall(part)

@@ -1,0 +1,165 @@
+"""Callers that go away, or dawdle: every verb of the daemon goes on, and its socket serves the next one."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import pytest
+
+from rotator import control, operator
+from rotator.clockwork import SystemClock
+from rotator.control import Control
+from rotator.daemon import Daemon
+from rotator.engine.asked import Asked
+from rotator.host.tasks import Tasks
+from rotator.narrate import Audience
+from tests.app.test_control import until
+from tests.rotation.builders import credential
+
+pytestmark = pytest.mark.anyio
+NAMES = ("a", "b", "c")
+
+
+class Fleet:
+    """An actor in whose place the test does the work: `begun` and `done` say of which credential and verb."""
+
+    def __init__(self) -> None:
+        self.settings = SimpleNamespace(credentials={name: credential(name=name) for name in NAMES})
+        self.crew, self.clock, self.holder = self, SystemClock(), "me"
+        self.seen: dict[str, Any] = {}
+        self.begun: list[tuple[str, str]] = []
+        self.done: list[tuple[str, str]] = []
+        self.go = anyio.Event()
+        self.bugs: list[object] = []
+        self.tasks = Tasks(lambda name, bug: self.bugs.append(bug))
+
+    def ask(self, name: str, ask: object, *, patient: bool) -> Asked:
+        self.begun.append(("now", name))
+        self.done.append(("now", name))  # an ask stays with the crew
+        return Asked(ask, patient)
+
+    def look_at(self, *names: str) -> None:
+        self.begun += [("look", name) for name in names]
+        self.done += [("look", name) for name in names]
+
+    async def verdict(self, app: object, wish: operator.Order, name: str, end: float) -> dict[str, Any]:
+        self.begun.append((wish.verb, name))
+        await self.go.wait()
+        self.done.append((wish.verb, name))
+        return {"credential": name, "answer": "done", "exit": 0, "said": "x" * 1000}
+
+
+@pytest.fixture
+async def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Fleet]:
+    made = Fleet()
+    monkeypatch.setattr(operator, "_verdict", made.verdict)
+    monkeypatch.setattr(operator, "_SIGN", 0.0)
+    monkeypatch.setattr(control, "_READ_WITHIN", 0.2)
+    monkeypatch.setattr(control, "_WRITE_WITHIN", 0.2)
+    daemon = Daemon.__new__(Daemon)
+    daemon._audience = Audience()
+    daemon._supervision = SimpleNamespace(missing=str)
+    verbs = daemon._verbs(made)
+    server = Control(str(tmp_path / "s"), verbs, lambda *_: None, lambda verb, bug: made.bugs.append(bug))
+    async with anyio.create_task_group() as group:
+        made.tasks.group = group
+        await group.start(server.serve)
+        yield made
+        group.cancel_scope.cancel()
+
+
+async def alive(folder: Path) -> bool:
+    """Whether the next caller is served."""
+    return [reply["alive"] async for reply in control.call(str(folder / "s"), {"verb": "ping"})] == [True]
+
+
+def _close(wire: socket.socket) -> None:
+    wire.close()
+
+
+def _half(wire: socket.socket) -> None:
+    wire.shutdown(socket.SHUT_WR)
+
+
+def _nothing(wire: socket.socket) -> None:
+    """It never reads, and stays."""
+
+
+MANNERS: dict[str, Callable[[socket.socket], None]] = {
+    "close at once": _close,
+    "half-close": _half,
+    "never read": _nothing,
+}
+
+
+@pytest.mark.parametrize("manner", MANNERS)
+@pytest.mark.parametrize("verb", ["now", "ping", "look", "pause", "resume", "undo", "adopt"])
+async def test_whatever_a_caller_does_its_verb_goes_on_and_the_next_is_served(
+    fleet: Fleet, tmp_path: Path, verb: str, manner: str
+) -> None:
+    with socket.socket(socket.AF_UNIX) as wire:
+        wire.connect(str(tmp_path / "s"))
+        wire.sendall(json.dumps({"verb": verb, "names": NAMES, "within": 5}).encode() + b"\n")
+        MANNERS[manner](wire)
+        await until(lambda: verb == "ping" or len(fleet.begun) == len(NAMES))
+        await anyio.sleep(0.05)  # a caller that is gone is noticed at the next sign of life
+        fleet.go.set()
+        await until(lambda: verb == "ping" or sorted(fleet.done) == [(verb, name) for name in NAMES])
+        assert await alive(tmp_path)
+    assert not fleet.bugs
+
+
+@pytest.mark.parametrize("verb", ["now", "pause", "resume", "undo", "adopt"])
+async def test_a_caller_that_is_reset_after_the_first_line_ends_nothing(
+    fleet: Fleet, tmp_path: Path, verb: str
+) -> None:
+    async with await anyio.connect_unix(tmp_path / "s") as stream:
+        await stream.send(json.dumps({"verb": verb, "names": NAMES, "within": 5}).encode() + b"\n")
+        if verb != "now":
+            assert await stream.receive(1)
+    await until(lambda: len(fleet.begun) == len(NAMES))
+    fleet.go.set()
+    await until(lambda: sorted(fleet.done) == [(verb, name) for name in NAMES])
+    assert await alive(tmp_path)
+    assert not fleet.bugs
+
+
+async def test_a_byte_at_a_time_is_given_up_and_the_next_is_served_meanwhile(fleet: Fleet, tmp_path: Path) -> None:
+    async with await anyio.connect_unix(tmp_path / "s") as stream:
+
+        async def drip() -> None:
+            for byte in json.dumps({"verb": "pause", "names": NAMES}).encode() * 10:
+                await stream.send(bytes([byte]))
+                assert await alive(tmp_path)
+                await anyio.sleep(0.02)
+
+        with pytest.raises(anyio.BrokenResourceError):
+            await drip()
+    assert not fleet.begun
+
+
+async def test_a_bug_of_one_credential_is_its_verdict_and_the_others_get_theirs(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+
+    async def said(app: object, wish: object, who: Any, end: float) -> object:
+        if who.name == "b":
+            raise ZeroDivisionError
+        return None
+
+    async def outcome(*_: object) -> tuple[str, str, int]:
+        return "paused", "it is", 0
+
+    monkeypatch.setattr(operator, "_said", said)
+    monkeypatch.setitem(operator._OUTCOMES, "pause", outcome)
+    replies = [x async for x in control.call(str(tmp_path / "s"), {"verb": "pause", "names": NAMES})]
+    verdicts = {each["credential"]: each["said"] for reply in replies for each in reply["verdicts"]}
+    assert verdicts == {"a": "it is", "b": "a bug, the log has it: ZeroDivisionError", "c": "it is"}
+    assert replies[-1]["exit"] == 1
