@@ -6,13 +6,16 @@ The loop around a visit is a lean stand-in for the real crew, which needs an eve
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from rotator.engine.bench import Brought, Edges
 from rotator.engine.lease import Leases
+from rotator.engine.probing import Prober
 from rotator.engine.sweep import sweep
 from rotator.engine.visit import Happened, Visitor
 from rotator.ports import Conflict, Fault, Transient
@@ -22,12 +25,14 @@ from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret
 from tests.simulation.journal import SimJournal
 from tests.simulation.wire import attempt
+from tests.simulation.wishes import Wishes
 from tests.simulation.world import Thread, Violation, World, beat
 
 TTL = 30.0
 POLL = 20.0  # seconds until a name is looked at again, whatever the last visit said ...
 CALM_POLL = 600.0  # ... and when faults are off, which is long beside the 45 s of the product, and fast to run
 SWEEP = 240.0
+PROBE = timedelta(seconds=200)
 EdgesOf = Callable[[str, "SimClock"], Edges]
 
 
@@ -68,9 +73,11 @@ class Process:
     edges_of: EdgesOf
     config: dict[str, Credential]
     told: Callable[[Happened], None]
+    wishes: Wishes = field(default_factory=Wishes)
     holder: str = ""  # who it is in this life
     life: int = 0
     dead: bool = False
+    died: float = 0.0
     frozen_until: float = 0.0
     thawed: float = 0.0
     wrote: float = 0.0  # when its latest write to a journal was acknowledged
@@ -81,24 +88,32 @@ class Process:
     seen: dict[str, Record] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)  # names that something happened to while they were looked at
     threads: list[Thread] = field(default_factory=list)
+    tending: dict[str, Thread] = field(default_factory=dict)
+    apart: set[str] = field(default_factory=set)  # names that are spoken about with the target just now
     visitor: Visitor = field(init=False)
 
     def start(self) -> None:
-        """Begin a new life."""
+        """Begin a new life, unless settings cannot be read: then the service manager tries again."""
+        if self.world.broken_file:
+            self.world.later(5.0, lambda: self.start() if self.dead else None)
+            return
         self.life += 1
         self.holder, self.dead = f"{self.host}{self.life}", False
         self.asks, self.seen, self.brought = {}, {}, {}
         self.thawed = self.world.now
         leases = Leases(self.holder, TTL, self.clock.monotonic)
         self.visitor = Visitor(self.journal, leases, self.world.lineage, self.told)
-        self.threads = [self._thread(name, self._tend(name)) for name in self.config]
-        self.threads.append(self._thread("*", self._sweeping()))
+        self.tending = {name: self._thread(name, self._tend(name)) for name in self.config}
+        self.threads = [*self.tending.values(), self._thread("*", self._sweeping())]
+        if self.world.swarm.day:
+            self.apart = set()
+            self.threads.append(self._thread("*", self._probing()))
         for thread in self.threads:
             self._alarm(thread, self.world.rng.uniform(0, 2))
 
     def kill(self) -> None:
         """SIGKILL: no coroutine may await on the way out. A request on the wire may still take effect."""
-        self.dead = True
+        self.dead, self.died = True, self.world.now
         for thread in self.threads:
             if thread.wire is not None:
                 landed = self.world.rng.random() < 0.5
@@ -132,7 +147,21 @@ class Process:
 
     def ask(self, name: str, *, emergency: bool) -> None:
         """`rotate now` arrives on the control socket."""
-        self.asks[name] = Ask(self.clock.now(), "person", emergency)
+        urgent = emergency or bool((before := self.asks.get(name)) and before.emergency)
+        self.asks[name] = Ask(self.clock.now(), "person", urgent)
+        self.wake(name)
+
+    def configure(self, name: str, credential: Credential | None) -> None:
+        """Reload: what settings say of one credential now; None: nothing any more."""
+        if credential is None:
+            self.config.pop(name, None)
+            self.asks.pop(name, None)
+            return
+        self.config[name] = credential
+        if not self.dead and name not in self.tending:
+            thread = self.tending[name] = self._thread(name, self._tend(name))
+            self.threads.append(thread)
+            self._alarm(thread, 0.01)
         self.wake(name)
 
     def bring(self, name: str) -> None:
@@ -200,6 +229,8 @@ class Process:
 
     async def _tend(self, name: str) -> None:
         while True:
+            while name in self.apart or name not in self.config:
+                await beat(0.5, "apart" if name in self.config else "idle")
             self.again.discard(name)
             pause = await self._visit(name)
             pause = 0.0 if name in self.again else pause
@@ -224,6 +255,7 @@ class Process:
             self.seen[name] = seen.record
             if ask and (said := answer(seen.record, ask)) is not Answer.OPEN:
                 self.answers.append(said)
+                self.wishes.answered(ask, said)
                 self.asks.pop(name, None)
         if seen.refused:
             return 20.0
@@ -238,10 +270,44 @@ class Process:
     async def sweep_once(self) -> None:
         """List the whole target, judge it by the records, revoke strays."""
         try:
-            listing = self.edges_of("*", self.clock).provider
-            tokens = await listing.find("rotator-")
-            await sweep(
-                tokens, self.config, self.journal, lambda x: self.edges_of(x.name, self.clock), remembered=self.seen
-            )
+            for target in sorted({each.target for each in self.config.values()}):
+                tokens = await self.edges_of("*", self.clock).provider.find("rotator-")
+                ours = {name: each for name, each in self.config.items() if each.target == target}
+                await sweep(
+                    tokens, ours, self.journal, lambda x: self.edges_of(x.name, self.clock), remembered=self.seen
+                )
         except Fault as fault:
             self.world.tell(self.holder, f"sweep ends: {fault.reason}")
+
+    async def _probing(self) -> None:
+        """The product's own probe of published values, with what it wants of a crew."""
+        rounds = SimpleNamespace(edges=lambda x: self.edges_of(x.name, self.clock), visitor=self.visitor, accepted={})
+        crew = SimpleNamespace(
+            credentials=self.config,
+            seen={},
+            clock=self.clock,
+            rounds=rounds,
+            pause=lambda credential: (0.0, ""),
+            aside=self._aside,
+        )
+        prober = Prober(crew, lambda: PROBE, lambda target, verdict: None)  # type: ignore[arg-type] # what it wants of one
+        while True:
+            crew.credentials = dict(self.config)
+            crew.seen = {name: SimpleNamespace(record=record) for name, record in self.seen.items()}
+            try:
+                await prober.turn()
+            except Fault as fault:
+                self.world.tell(self.holder, f"probe ends: {fault.reason}")
+            await beat(60.0 if self.world.calm else 10.0, "idle")
+
+    @asynccontextmanager
+    async def _aside(self, name: str) -> AsyncIterator[None]:
+        """Nobody visits the name meanwhile."""
+        while name in self.apart or self.tending[name].label != "idle":
+            await beat(0.5, "apart")
+        self.apart.add(name)
+        try:
+            yield
+        finally:
+            self.apart.discard(name)
+            self.wake(name)

@@ -23,6 +23,7 @@ class Consumer:
 
     def begin(self) -> None:
         """Start to read and use."""
+        self.checks.consumers.append(self)
         self.world.later(self.world.rng.uniform(0, USES), self._turn)
 
     def _turn(self) -> None:

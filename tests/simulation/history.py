@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache, partial
 from itertools import zip_longest
@@ -19,7 +19,8 @@ from rotator.rotation.schedule import Every
 from rotator.rotation.strays import known
 from tests.simulation.actors import CALM_POLL, SWEEP, TTL, Process, SimClock
 from tests.simulation.consumers import Consumer
-from tests.simulation.invariants import KEY, Checks
+from tests.simulation.days import Days
+from tests.simulation.invariants import COPY, KEY, Checks
 from tests.simulation.journal import SimJournal
 from tests.simulation.kinds import INSTALLED, NO_GRACE, Kind
 from tests.simulation.ledger import ends
@@ -28,9 +29,14 @@ from tests.simulation.provider import SimProvider
 from tests.simulation.swarm import Swarm, draw
 from tests.simulation.target import Live, Target
 from tests.simulation.vault import KvClient, SimStore, Vault
+from tests.simulation.wishes import Wishes
+from tests.simulation.words import Truth, untrue
 from tests.simulation.world import World
 
 CONVERGED = 1.25 * TTL + 60  # seconds: the liveness promise
+SLACK = 5.0  # seconds
+FIGHTS = 3
+GONE = 60.0  # seconds after which nobody is to be told that a dead process works
 OVERLAP = 300.0  # seconds beyond grace: the overlap promise
 
 
@@ -45,6 +51,10 @@ class History:
     processes: list[Process] = field(default_factory=list)
     people: People = field(init=False)
     wanted: dict[str, Credential] = field(default_factory=dict)
+    wishes: Wishes = field(default_factory=Wishes)
+    twin: Checks | None = None  # of an installation that came up on a copy of this Vault
+    fought: int = 0  # how often one of two installations has ended what the other one made
+    restarting: bool = True
 
     def __post_init__(self) -> None:
         swarm = self.swarm or draw(Random(self.seed))
@@ -56,13 +66,18 @@ class History:
                 for name, kind in zip_longest(names, swarm.kinds[: len(names)], fillvalue=Kind.TOKENS)
             }
         )
+        if swarm.two_targets:
+            self.wanted.update({name: replace(self.wanted[name], target="sim2") for name in names[1:]})
         self.checks = Checks(self.world, self.wanted)
         for name in names:
             self.checks.graces[name].append((0.0, self.wanted[name].retire.after.total_seconds()))
         self.checks.owner = {x.place: x.name for x in self.wanted.values()}
         self.vault = self.checks.vault = Vault(self.world, self.checks.written)
         self.target = self.checks.target = Target(
-            self.world, self.checks.minted, self.checks.revoked, self.checks.installed
+            self.world,
+            lambda live: self._judge(live.minter).minted(live),
+            self._revoked,
+            self.checks.installed,
         )
         self.target.kinds.update(zip(names, swarm.kinds, strict=False))
         self.target.by_hand.update({name: swarm.by_hand for name in names if self.target.kind(name) in INSTALLED})
@@ -70,8 +85,11 @@ class History:
         self.journal = SimJournal(self.world, self.vault)
         self.installation = Installation("inst01", KEY)
         self._shared = cache(self._edges)  # edges remember nothing: all visits of a process may have the same
+        self.checks.edges = self._shared
         self.processes += [self._process(host) for host in "ABCD"[: swarm.actors]]
         self.people = People(self.world, self.checks, self.journal, self.wanted, self.processes)
+        self.days = Days(self.world, self.checks, self.journal, self.wanted, self.processes, self._copied)
+        self.people.days, self.people.wishes, self.people.looks = self.days, self.wishes, self.look
         self._strangers(names[0])
 
     def run(self) -> None:
@@ -79,6 +97,8 @@ class History:
         world = self.world
         for process in self.processes:
             process.start()
+            if self.world.swarm.restarts:
+                self._restarts(process)
         self.people.begin()
         self.people.hands.begin()
         for name in self.wanted:
@@ -87,6 +107,7 @@ class History:
         self._calm()
         self._until(self._late, CONVERGED + self._leftover())
         self._until(self._late, self._paused())
+        self.restarting = False
         for name in self.wanted:
             if text := self._late(name):
                 self.checks.broken("L1", text)
@@ -102,6 +123,86 @@ class History:
             if text := self._restless(name):
                 self.checks.broken("I2", text)
             self._no_strays(name)
+            if self.world.swarm.day:
+                self._ordinary(name)
+
+    def _ordinary(self, name: str) -> None:
+        """W1 and W2 at rest, where nobody can say any more that nobody has looked."""
+        forgotten = self.wishes.lost(name, self.checks.ledgers[name])
+        if forgotten and self.checks.judges("W1") and name not in self.checks.lost_journals:
+            self.checks.broken("W1", forgotten)
+        self._until(lambda x: "untrue" if self.untruths(x, self.truth(x)) else "", CALM_POLL + CONVERGED)
+        self.look(name, lately=False)
+
+    def look(self, name: str, *, lately: bool = True) -> None:
+        """Somebody types `rotate status` and `rotate explain`: W2."""
+        if self.vault.sealed or self.journal.newer:
+            return
+        for rule, text in self.untruths(name, self.truth(name, lately=lately)):
+            self.checks.broken(f"W2 {rule}", f"{name}: {text}")
+
+    def untruths(self, name: str, truth: Truth) -> list[tuple[str, str]]:
+        """What is said of it and is not so."""
+        entry = self.people.entry(name)
+        found = untrue(self.wanted[name], entry, self.world.date(), truth) if entry else ()
+        return [each for each in found if self.checks.judges(f"W2 {each[0]}")]
+
+    def truth(self, name: str, *, lately: bool = False) -> Truth:
+        """By the models alone."""
+        entry, top = self.people.entry(name), self.vault.top(self.wanted[name].place)
+        record = entry.record if entry else None
+        current = record.current if record else None
+        live = self.target.tokens.get(current.token.id) if current else None
+        read = str((top.values or {}).get("token")) if top and not top.deleted else ""
+        by = entry.lease.holder if entry else ""
+        whose = [x for x in self.processes if by and x.host == by[:1] and (x.dead or x.holder != by)]
+        dead = [x for x in whose if self.world.now - x.died > GONE]  # since its last death, at the least
+        return Truth(
+            expired=bool(live and self.target.expired(live) and self.world.now > live.ends + SLACK + self._skew()),
+            accepted=self.target.accepts(read),
+            in_place=current is None or current.place != self.wanted[name].place or bool(live and live.value == read),
+            published=current is not None,
+            leftovers=tuple(self.days.lives_unknown(name, record)),
+            gone=by if dead else "",
+            lately=lately,
+        )
+
+    def _restarts(self, process: Process) -> None:
+        """Something restarts it twice a minute, faults or not."""
+        if self.restarting:
+            if not process.dead:
+                process.kill()
+            self.world.later(1.0, lambda: process.start() if process.dead else None)
+            self.world.later(self.world.rng.uniform(0.6, 1) * self.world.swarm.restarts, self._restarts, process)
+
+    def _revoked(self, live: Live) -> None:
+        """I9: once may be before anybody can know; for ever is what a copy must not come to."""
+        self._judge(live.ended).revoked(live)
+        if self.twin and self._judge(live.ended) is not self._judge(live.minter):
+            self.fought += 1
+            if self.fought > FIGHTS:
+                self.checks.broken("I9", f"{live.ended} ends {live.id}, which {live.minter} made: as ever")
+
+    def _judge(self, by: str) -> Checks:
+        """Who judges what this process does."""
+        return self.twin if self.twin and by.startswith(COPY) else self.checks
+
+    def _copied(self) -> None:
+        """Another installation comes up on what this Vault holds now."""
+        twin = self.twin = Checks(self.world, dict(self.wanted))
+        twin.vault, twin.target, twin.owner = Vault(self.world, twin.written), self.target, dict(self.checks.owner)
+        twin.vault.docs = self.vault.snapshot()
+        for name in self.wanted:
+            twin.ledgers[name].stems |= self.checks.ledgers[name].stems
+            twin.ledgers[name].mint_names |= self.checks.ledgers[name].mint_names
+            twin.graces[name] = list(self.checks.graces[name])
+        twin.goes_back()
+        self.checks.disputed = True
+        clock = SimClock(self.world, 0.0, -1e6)
+        edges = cache(partial(self._edges, checks=twin))
+        journal = SimJournal(self.world, twin.vault)
+        self.processes.append(Process(self.world, COPY, clock, journal, edges, dict(self.wanted), self._told))
+        self.processes[-1].start()
 
     def _until(self, unready: Callable[[str], str], seconds: float) -> None:
         """Let time pass until nothing is unready any more, `seconds` at most."""
@@ -136,10 +237,18 @@ class History:
         world = self.world
         world.calm = True
         world.tell("*", "faults are off")
-        self.vault.sealed = self.journal.newer = self.target.minter_refused = False
+        self.vault.sealed = self.journal.newer = self.target.minter_refused = self.world.broken_file = False
+        for process in [each for each in self.processes if each.host == COPY]:
+            process.kill()
+            self.processes.remove(process)
+        for name in self.checks.ever.keys() - self.checks.renamed:
+            self.days.put_back(name)
         self.checks.unsure_since = None
         for process in self.processes:
-            process.config.update(self.wanted)
+            for name in process.config.keys() - self.wanted.keys():
+                process.configure(name, None)
+            for name, credential in self.wanted.items():
+                process.configure(name, credential)
             process.thaw()
             if process.dead:
                 process.start()
@@ -194,6 +303,8 @@ class History:
         """I3: every live token under our names is known to the record."""
         record = self._record(name)
         assert record is not None
+        if self.checks.disputed:
+            return  # W2 sees to it that they are told
         lost = record.current is not None and record.current.token.id in self.checks.ledgers[name].not_taken_back
         if self.target.kind(name) is Kind.ONE_SLOT and lost:
             return  # a slot cannot be emptied, and what it holds was destroyed in Vault
@@ -209,13 +320,14 @@ class History:
     def _process(self, host: str) -> Process:
         swarm, rng = self.world.swarm, self.world.rng
         clock = SimClock(self.world, rng.choice((-1, 0, 1)) * swarm.skew, -rng.uniform(0, 1e6))
-        return Process(self.world, host, clock, self.journal, self._shared, dict(self.wanted), self._told)
+        return Process(self.world, host, clock, self.journal, self._shared, dict(self.wanted), self._told, self.wishes)
 
-    def _edges(self, name: str, clock: SimClock) -> Edges:
-        kv = KvClient(self.world, self.vault, name)
-        provider = SimProvider(self.world, self.target, name, self.checks)
+    def _edges(self, name: str, clock: SimClock, checks: Checks | None = None) -> Edges:
+        checks = checks or self.checks
+        kv = KvClient(self.world, checks.vault, name)
+        provider = SimProvider(self.world, self.target, name, checks)
         slot = Place("kv", f"rotator/staged/{name}")
-        return Edges(SimStore(kv, self.checks), provider, clock, self.installation, slot, self.world.word)
+        return Edges(SimStore(kv, checks), provider, clock, self.installation, slot, self.world.word)
 
     def _told(self, happened: Happened) -> None:
         event = happened.event

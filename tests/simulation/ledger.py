@@ -32,6 +32,7 @@ class Ledger:
     chosen: dict[str, str] = field(default_factory=dict)  # mint name -> the one token that was staged under it
     rejected_at: dict[str, float] = field(default_factory=dict)  # mint name -> when its rejection was journalled
     emergencies: dict[tuple[str, int], float] = field(default_factory=dict)  # rotation -> when it last was one
+    begun: dict[tuple[str, int], float] = field(default_factory=dict)  # rotation -> when it was first requested
     not_taken_back: set[str] = field(default_factory=set)  # ids of published values that an only slot takes no more
 
     def landed(self, record: Record, now: float) -> None:
@@ -50,6 +51,7 @@ class Ledger:
                 self.restorable.add(record.predecessor.token.id)
             case Phase.REQUESTED:
                 self.mint_names.add(record.mint_name)
+                self.begun.setdefault(rotation, now)
             case Phase.STAGED | Phase.AWAITING if record.candidate:
                 if record.candidate.pending:
                     self.installable.add(record.candidate.token.id)

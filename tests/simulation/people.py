@@ -15,11 +15,14 @@ from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.schedule import Every
 from rotator.vault import document
 from tests.simulation.actors import TTL, Process
+from tests.simulation.days import Days
 from tests.simulation.hands import Hands
 from tests.simulation.invariants import Checks
 from tests.simulation.journal import SimJournal, place_of
 from tests.simulation.kinds import NO_GRACE, Kind
 from tests.simulation.operators import Operators
+from tests.simulation.swarm import DAY
+from tests.simulation.wishes import Wish, Wishes
 from tests.simulation.world import World
 
 
@@ -34,6 +37,9 @@ class People:
     processes: list[Process]
     hands: Hands = field(init=False)
     operators: Operators = field(init=False)
+    days: Days = field(init=False)
+    wishes: Wishes = field(init=False)
+    looks: Callable[[str], None] = field(init=False)
     _skews: list[float] = field(default_factory=lambda: [0.0])
 
     def __post_init__(self) -> None:
@@ -47,14 +53,19 @@ class People:
 
     def begin(self) -> None:
         """Act now and then, as the swarm says."""
-        if self.world.swarm.acts:
+        if self.world.swarm.acts or self.world.swarm.day:
             self.world.later(self.world.rng.uniform(3, 40), self._act)
 
     def _act(self) -> None:
         if self.world.calm:
             return
         name = self.world.rng.choice(sorted(self.wanted))
-        act: Callable[[str], bool | None] = getattr(self, self.world.rng.choice(self.world.swarm.acts))
+        chosen = self.world.rng.choice(self.world.swarm.acts + self.world.swarm.day)
+        if chosen == "look":
+            self.begin()
+            self.looks(name)
+            return
+        act: Callable[[str], bool | None] = getattr(self.days if chosen in DAY else self, chosen)
         phase = self.world.phase_of(name)
         if act(name) is not False:
             self.world.fault(act.__name__, name, phase)
@@ -189,11 +200,18 @@ class People:
 
     def ask(self, name: str) -> None:
         """`rotate now`."""
-        self.world.rng.choice(self.processes).ask(name, emergency=False)
+        self._wish(name, emergency=False)
 
     def emergency(self, name: str) -> None:
         """`rotate now --emergency`."""
-        self.world.rng.choice(self.processes).ask(name, emergency=True)
+        self._wish(name, emergency=True)
+
+    def _wish(self, name: str, *, emergency: bool) -> None:
+        process = self.world.rng.choice(self.processes)
+        process.ask(name, emergency=emergency)
+        if not process.dead and name in process.config:
+            living = frozenset(x.id for x in self.checks.target.tokens.values() if self.checks.target.alive(x))
+            self.wishes.made.append(Wish(name, process.asks[name], self.world.now, living))
 
     def schedule(self, name: str) -> None:
         """Another interval."""
@@ -221,19 +239,20 @@ class People:
 
     def settings(self, name: str, **changes: object) -> None:
         """Change the settings; each process reloads when it gets to it."""
+        if name not in self.wanted:
+            return
         self.wanted[name] = replace(self.wanted[name], **changes)
         for process in self.processes:
             self.world.later(self.world.rng.uniform(0, 5), lambda p=process: self._reload(p, name))
 
     def _reload(self, process: Process, name: str) -> None:
-        process.config[name] = self.wanted[name]
-        process.wake(name)
+        process.configure(name, self.wanted.get(name))
 
     # --- holds ------------------------------------------------------------------------------------------------------
 
     def release(self, name: str) -> bool | None:
         """Lift a hold, with or without having mended anything."""
-        entry = self._entry(name)
+        entry = self.entry(name)
         if entry is None or entry.record is None or entry.record.phase is not Phase.HELD:
             return False
         if entry.record.held and entry.record.held.reason is HoldReason.MINT_BUDGET:
@@ -243,7 +262,7 @@ class People:
 
     def resume_soon(self, name: str, waited: float = 0.0) -> None:
         """The pause is over, as soon as nobody is at work on it, or whoever was has been silent for long."""
-        entry = self._entry(name)
+        entry = self.entry(name)
         if entry is None or entry.record is None or not entry.record.paused:
             return
         if entry.lease.holder and waited < TAKE_OVER * TTL:
@@ -270,7 +289,8 @@ class People:
         self.world.later(60, lambda: self.settings(name, on_foreign=OnForeign.HOLD))
         return None
 
-    def _entry(self, name: str) -> Entry | None:
+    def entry(self, name: str) -> Entry | None:
+        """The journal as it stands."""
         read = self.checks.vault.get(place_of(name))
         if read.values is None:
             return None

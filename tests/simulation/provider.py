@@ -61,7 +61,7 @@ class SimProvider:
                 raise Refused("not today")
             live = self._made(name, expires_at, who, spared)
             token = Token(live.id, name, live.slot, self.world.date(), expires_at)
-            return Minted(token, Secret(live.value), {"user": "u"}, {"twin": Secret(f"sek-twin-{live.id}")})
+            return Minted(token, Secret(live.value), {"user": "u"}, {"twin": Secret(f"sek-twin-{live.value[4:]}")})
 
         return await self._send("mint", effect, writes=self.kind not in INSTALLED)
 

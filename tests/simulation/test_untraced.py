@@ -12,10 +12,11 @@ from rotator.ports import Refused, Transient
 from tests.simulation.campaign import run_seed
 from tests.simulation.kinds import Kind
 from tests.simulation.stage import NAME, Stage, Visit, rejected_after_the_cut_over
+from tests.simulation.swarm import plain
 
 
 def test_it_is_waited_for_when_its_value_is_gone():
-    assert run_seed(941223)[1] == ""
+    assert run_seed(941223, plain(941223))[1] == ""
 
 
 def test_it_is_waited_for_when_the_next_telling_is_refused():

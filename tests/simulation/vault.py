@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from math import inf
 from typing import Any
@@ -90,6 +90,13 @@ class Vault:
         doc.versions[doc.newest] = version
         doc.versions.pop(doc.newest - doc.keeps, None)
         return doc.newest
+
+    def snapshot(self) -> dict[Place, Kept]:
+        """Everything as it is now, to be kept."""
+        return {
+            place: Kept(doc.newest, {number: replace(version) for number, version in doc.versions.items()}, doc.keeps)
+            for place, doc in self.docs.items()
+        }
 
     def forget(self, place: Place) -> bool:
         """Delete all versions and the metadata; whether there were any."""

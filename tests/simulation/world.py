@@ -48,6 +48,7 @@ class World:
     rng: Random = field(init=False)
     now: float = 0.0
     calm: bool = False  # faults are off
+    broken_file: bool = False  # settings cannot be read: who runs goes on, nobody starts
     running: Thread | None = None
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
