@@ -106,7 +106,8 @@ async def _use(bench: Bench, record: Record, predecessor: Published) -> Use:
     if not asks or not provider.capabilities.reports_last_use:
         return Use(reported=False)
     seen = await provider.inspect(predecessor.token)
-    return Use(reported=seen.exists and not seen.revoked, last=seen.last_used)
+    step = provider.capabilities.last_use_step
+    return Use(reported=seen.exists and not seen.revoked, last=seen.last_used, step=step)
 
 
 async def revoke(bench: Bench, record: Record, step: Revoke) -> ev.Event:

@@ -6,6 +6,7 @@ It is the second line of defence. The first is `Secret`, which does not render; 
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import threading
@@ -21,6 +22,9 @@ _LONG, _WINDOW, _STRIDE = 12, 8, 4
 _REMEMBERED = 64  # secrets
 _SHORTEST = 5  # a shorter secret would blot out half of all words; such a one is covered by its type only
 
+_ESCAPE = re.compile("%[0-9A-F]{2}")
+# JSON as encoders write it that think of HTML: Go's by default, and Gson's, with `=` and the apostrophe as well.
+_IN_HTML = tuple(str.maketrans({sign: f"\\u{ord(sign):04x}" for sign in signs}) for signs in ("&<>", "&<>='"))
 _SCHEME = re.compile(r"\Ahttps?://(?=.)")
 # Each is looked for by itself: one of them may begin within another.
 _SHAPES = tuple(
@@ -129,10 +133,25 @@ def _forms(value: str) -> set[str]:
 
 def _texts_of(value: str) -> Iterator[str]:
     yield value
-    yield quote(value, errors="surrogatepass")
-    yield quote(value, safe="", errors="surrogatepass")
-    yield quote_plus(value, errors="surrogatepass")
-    for escaped in (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]):
+    for quoted in (
+        quote(value, errors="surrogatepass"),
+        quote(value, safe="", errors="surrogatepass"),
+        quote_plus(value, errors="surrogatepass"),
+    ):
+        yield quoted
+        yield _ESCAPE.sub(lambda found: found[0].lower(), quoted)
+    in_html = html.escape(value)
+    yield in_html
+    yield in_html.replace("&#x27;", "&#39;").replace("&quot;", "&#34;")  # as Go and most template engines write it
+    yield html.escape(value, quote=False)
+    plain, wide = json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]
+    for escaped in (
+        plain,
+        wide,
+        *(form.translate(signs) for form in (plain, wide) for signs in _IN_HTML),
+        plain.replace("/", "\\/"),
+        repr(value)[1:-1],
+    ):
         yield escaped
         yield json.dumps(escaped)[1:-1]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
@@ -23,6 +23,7 @@ class Capabilities:
     revokes: bool = True
     restores: bool = False  # a revocation can be taken back
     reports_last_use: bool = False
+    last_use_step: timedelta = timedelta(0)  # a use may go unnoted for so long after one that was noted
     old_is_safe_to_present: bool = True  # showing a revoked secret to the target harms nothing
 
 

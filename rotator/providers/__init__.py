@@ -13,7 +13,7 @@ from rotator.ports import Clock, Provider
 from rotator.providers import outside
 from rotator.providers.auth import Keyring, Minter
 from rotator.providers.halo_application_kinds import APPLICATION_KINDS
-from rotator.providers.keys import HaloPatKeys, HaloTargetKeys, TargetKeys
+from rotator.providers.keys import LAST_USE_STEP, HaloPatKeys, HaloTargetKeys, TargetKeys
 from rotator.providers.kind import Kind, Site
 from rotator.providers.manual_kinds import MANUAL_KINDS
 from rotator.providers.oauth_kinds import OAUTH_KINDS
@@ -59,7 +59,15 @@ def _halo_warnings(credential: Credential, keys: TargetKeys) -> list[str]:
 
 KINDS: dict[str, Kind] = {
     "halo-pat": Kind(
-        "halo-pat", "halo-cms", HaloTargetKeys, HaloPatKeys, _open_halo, _bind_halo, _HALO_UNBAKED, _halo_warnings
+        "halo-pat",
+        "halo-cms",
+        HaloTargetKeys,
+        HaloPatKeys,
+        _open_halo,
+        _bind_halo,
+        _HALO_UNBAKED,
+        _halo_warnings,
+        last_use_step=LAST_USE_STEP,
     ),
     **OAUTH_KINDS,
     **APPLICATION_KINDS,

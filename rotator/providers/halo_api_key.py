@@ -28,6 +28,7 @@ from rotator.providers.halo_application_keys import API_KEYS, ApiKeyKeys, Slot
 from rotator.providers.halo_application_record import ApplicationRecord
 from rotator.providers.header import Unsendable
 from rotator.providers.http import Answer
+from rotator.providers.keys import API_KEY_USE_STEP
 from rotator.providers.oauth_answer import judged
 from rotator.providers.oauth_site import OAuthSite
 from rotator.rotation.record import Token
@@ -51,7 +52,9 @@ class HaloApiKey(Slotted):
     def capabilities(self) -> Capabilities:
         """Where a person ends the old key, showing it is the only way to see that they did."""
         usual = super().capabilities
-        return usual if self._api.allowed else replace(usual, old_is_safe_to_present=True)
+        if not self._api.allowed:
+            return replace(usual, old_is_safe_to_present=True)
+        return replace(usual, reports_last_use=True, last_use_step=API_KEY_USE_STEP)
 
     async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
         """Make a key and choose its slot; nobody hears of it yet. Raises Refused when no slot is free."""

@@ -20,6 +20,7 @@ from rotator.providers.halo_application_keys import (
     ClientSecretKeys,
     HaloAssertionKeyKeys,
 )  # fmt: skip
+from rotator.providers.keys import API_KEY_USE_STEP
 from rotator.providers.kind import Kind, Site
 from rotator.providers.oauth_keys import OAuthTargetKeys
 from rotator.providers.oauth_kinds import open_oauth
@@ -123,7 +124,7 @@ def _kind(name: str, key: str, **more: Any) -> Kind:
 
 
 APPLICATION_KINDS: dict[str, Kind] = {
-    "halo-api-key": _kind("halo-api-key", "api_key"),
+    "halo-api-key": _kind("halo-api-key", "api_key", last_use_step=API_KEY_USE_STEP),
     "halo-client-secret": _kind("halo-client-secret", "client_secret", lifetime=None),
     "halo-assertion-key": _kind(
         "halo-assertion-key",

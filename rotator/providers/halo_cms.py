@@ -23,7 +23,7 @@ from rotator.ports import (
 from rotator.providers.halo_record import PatRecord, is_pat, is_value_of, read, spoken, take_token, wish
 from rotator.providers.halo_site import GATE, RACES, HaloSite, expect
 from rotator.providers.http import Answer
-from rotator.providers.keys import HaloPatKeys
+from rotator.providers.keys import LAST_USE_STEP, HaloPatKeys
 from rotator.rotation.names import parse
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
@@ -41,7 +41,9 @@ class HaloPat:
     def capabilities(self) -> Capabilities:
         """`named_mint` only once the server is known to keep names."""
         named = self._site.server.names_kept is True
-        return Capabilities(named_mint=named, lists=True, restores=True, reports_last_use=True)
+        return Capabilities(
+            named_mint=named, lists=True, restores=True, reports_last_use=True, last_use_step=LAST_USE_STEP
+        )
 
     async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
         """Mint under `name`. An unreadable answer is Transient: the token may exist, but nobody will ever see it."""

@@ -13,6 +13,8 @@ import msgspec
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
 _METADATA = ipaddress.ip_network("fd00:ec2::/64")  # where EC2 answers over IPv6
 _HALO_ROLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
+LAST_USE_STEP = timedelta(minutes=1)  # Halo CMS notes a use of a token a minute after the one noted before, at most
+API_KEY_USE_STEP = timedelta(days=1)  # HaloITSM shows a `last_use_date`; that it is finer than a date, nobody has said
 _TRANSIT_BITS = (2048, 3072, 4096)  # of the RSA keys that Vault Transit makes
 
 

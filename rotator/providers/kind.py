@@ -87,4 +87,5 @@ class Kind:
     spread: Callable[[Any], timedelta] = _none  # by its options: how long the target may go on with what it read
     cuts: Callable[[Any], bool] = _overlaps  # by its options: the new value ends the old one, so there is no grace
     claims: Callable[[Credential], frozenset[str]] = _unclaimed  # what no other credential may write
+    last_use_step: timedelta | None = None  # see Capabilities; None: its target tells nobody when a value was last used
     managed: bool = False  # whether the target's management client acts for it

@@ -9,7 +9,7 @@ from rotator.rotation.credential import AtDeadline, Retirement
 from rotator.rotation.record import Published, Record
 
 PROVEN = "successor proven"
-_LOOK_AGAIN = timedelta(minutes=1)  # Halo CMS writes a token's last use at most once a minute
+_LOOK_AGAIN = timedelta(minutes=1)  # at a target that does not know of any use
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,19 @@ class StillUsed:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What the target says about the use of the predecessor. `last` None: it does not know, which is not 'unused'."""
+    """What the target says about the use of the predecessor. `last` None: it does not know, which is not 'unused'.
+
+    `step`: for so long after a use that was noted, further ones may go unnoted.
+    """
 
     reported: bool
     last: datetime | None = None
+    step: timedelta = timedelta(0)
+
+    @property
+    def latest(self) -> datetime | None:
+        """When it may have been used last."""
+        return self.last + self.step if self.last else None
 
 
 Judgement = Go | NotYet | StillUsed
@@ -72,7 +81,7 @@ def judge(
         return NotYet(grace_ends, "in grace")
     if policy.quiet is None or not use.reported:
         return Go(f"{proof}, {policy.after} since publication")
-    if use.last is not None and use.last + policy.quiet <= now:
+    if use.latest is not None and use.latest + policy.quiet <= now:
         return Go(f"{proof}, {policy.after} since publication, last used {use.last:%FT%TZ}")
     return _in_use(policy, published_at, now, use, proof)
 
@@ -84,7 +93,7 @@ def _in_use(policy: Retirement, published_at: datetime, now: datetime, use: Use,
         if policy.at_deadline is AtDeadline.HOLD:
             return StillUsed(f"predecessor {said}, deadline {deadline:%FT%TZ} is over")
         return Go(f"{proof}, deadline {deadline:%FT%TZ} is over, {said}")
-    quiet_at = use.last + policy.quiet if use.last and policy.quiet else now + _LOOK_AGAIN
+    quiet_at = use.latest + policy.quiet if use.latest and policy.quiet else now + _LOOK_AGAIN
     until = max(quiet_at, now + timedelta(seconds=1))
     return NotYet(min(until, deadline) if deadline else until, said)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import msgspec
@@ -36,11 +37,29 @@ def read_retirement(section: Section, kind: Kind | None, options: msgspec.Struct
         deadline=given.take("deadline", span(_MINUTE), None),
         at_deadline=given.take("at_deadline", one_of(AtDeadline), AtDeadline.REVOKE),
     )
+    if kind is not None and kind.last_use_step is None and not section.has("retire"):
+        retirement = replace(retirement, quiet=None, deadline=None)  # a default, meant for those that can be quiet
+    _check_quiet(given, kind, retirement)
     if retirement.after < least:
         words = f"{spell(retirement.after)} is too short: what was made with the old value lives for {spell(least)}"
         given.fault("after", words)
     section.close(given)
     return retirement
+
+
+def _check_quiet(given: Section, kind: Kind | None, wanted: Retirement) -> None:
+    """Whether `quiet` can be known before the deadline, with what the target says and how late it may say it."""
+    if kind is None or wanted.quiet is None:
+        return
+    if kind.last_use_step is None:
+        given.fault("quiet", f"does nothing for `{kind.name}`: its target does not say when a value was last used")
+    elif wanted.deadline is not None and wanted.deadline <= wanted.quiet + kind.last_use_step:
+        given.fault(
+            "deadline",
+            f"{spell(wanted.deadline)} comes before quiet can be known: a use may be noted {spell(kind.last_use_step)}"
+            f" late by the target of `{kind.name}`, and quiet is {spell(wanted.quiet)}, together"
+            f" {spell(wanted.quiet + kind.last_use_step)}; lengthen deadline, or shorten quiet",
+        )
 
 
 def read_limits(section: Section, home: Target | None, kind: Kind | None, options: msgspec.Struct | None) -> Limits:

@@ -8,6 +8,7 @@ import secrets
 import sys
 import threading
 from collections.abc import Iterator
+from weakref import WeakSet
 
 import pytest
 import structlog
@@ -33,6 +34,12 @@ def out() -> Iterator[io.StringIO]:
     for name, old in levels.items():
         logging.getLogger(name).setLevel(old)
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def no_other_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Secrets that other tests keep, a key made once per run for example, are not counted: some are thousands long."""
+    monkeypatch.setattr(Secret, "_living", WeakSet())
 
 
 @pytest.fixture

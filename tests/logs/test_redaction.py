@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import gc
+import html
 import json
+import re
 import secrets
 import threading
 import time
@@ -19,7 +21,16 @@ from rotator.logs import redaction
 from rotator.logs.redaction import BLOT, Redactor
 from rotator.rotation.secret import Secret
 
-AWKWARD = 'q"u\\o/t+e=&d é'
+AWKWARD = "q\"u\\o/t+e=&d é<'s>"
+
+
+def _small(quoted: str) -> str:
+    return re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), quoted)
+
+
+def _unicode(text: str, signs: str) -> str:
+    return "".join(f"\\u{ord(each):04x}" if each in signs else each for each in text)
+
 
 ENCODINGS: dict[str, Callable[[str], str]] = {
     "plain": str,
@@ -35,6 +46,14 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "JSON": json.dumps,
     "JSON, not ASCII": lambda value: json.dumps(value, ensure_ascii=False),
     "JSON within JSON": lambda value: json.dumps(json.dumps(value)),
+    "url-quoted, small letters": lambda value: _small(urllib.parse.quote(value, safe="")),
+    "url-quoted, plus, small letters": lambda value: _small(urllib.parse.quote_plus(value)),
+    "HTML": html.escape,
+    "HTML, as Go does it": lambda value: html.escape(value, quote=False).replace('"', "&#34;").replace("'", "&#39;"),
+    "HTML, outside of attributes": lambda value: html.escape(value, quote=False),
+    "JSON, as Go does it": lambda value: _unicode(json.dumps(value, ensure_ascii=False), "&<>"),
+    "JSON, as Gson does it": lambda value: _unicode(json.dumps(value), "&<>='"),
+    "JSON, as PHP does it": lambda value: json.dumps(value).replace("/", "\\/"),
     "repr": repr,
     "repr within JSON": lambda value: json.dumps(repr(value)),
     "hex": lambda value: value.encode().hex(),
@@ -111,6 +130,7 @@ def test_a_secret_that_died_a_moment_ago_is_still_known() -> None:
     assert redact(f"late {value}") == f"late {BLOT}"
 
 
+@pytest.mark.usefixtures("no_other_secrets")
 def test_what_is_remembered_of_the_dead_is_bounded() -> None:
     redact = Redactor()
     for _ in range(500):

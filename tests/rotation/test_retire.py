@@ -50,6 +50,18 @@ TABLE = {
         used(50 * MINUTE),
         NotYet(NOW + 65 * MINUTE, "last used 2026-03-01T12:50:00Z"),
     ),
+    "a use may have gone unnoted since: quiet counts from the end of that time": (
+        QUIET,
+        HOUR,
+        Use(reported=True, last=NOW + 44 * MINUTE + SECOND, step=MINUTE),
+        NotYet(NOW + HOUR + SECOND, "last used 2026-03-01T12:44:01Z"),
+    ),
+    "quiet since the last use that may have gone unnoted it goes": (
+        QUIET,
+        HOUR,
+        Use(reported=True, last=NOW + 44 * MINUTE, step=MINUTE),
+        Go("successor proven, 1:00:00 since publication, last used 2026-03-01T12:44:00Z"),
+    ),
     "unknown last use is not unused: look again in a minute": (
         QUIET,
         HOUR,
@@ -104,6 +116,16 @@ TABLE = {
 @pytest.mark.parametrize(("policy", "later", "use", "judgement"), TABLE.values(), ids=TABLE)
 def test_judge(policy, later, use, judgement) -> None:
     assert judge(policy, NOW, NOW + later, use, emergency=False) == judgement
+
+
+def test_a_consumer_that_goes_on_using_it_is_not_cut_off_however_rarely_that_is_noted() -> None:
+    """Every two seconds, and noted once a minute, as Halo CMS does: it is never quiet for a minute."""
+    policy, noted = Retirement(after=MINUTE, quiet=MINUTE, deadline=HOUR), NOW
+    for second in range(0, 3600, 2):
+        now = NOW + second * SECOND
+        noted = now if now - noted >= MINUTE else noted
+        found = judge(policy, NOW, now + SECOND, Use(reported=True, last=noted, step=MINUTE), emergency=False)
+        assert isinstance(found, NotYet), now
 
 
 @pytest.mark.parametrize("use", [SILENT, UNKNOWN, used(SECOND)])

@@ -184,6 +184,7 @@ ARITHMETIC = [
     _after(PATH, "quiet without deadline", 'retire = {quiet = "15m"}', "credentials.web.retire", "add deadline"),
     _after(PATH, "deadline without quiet", 'retire = {deadline = "1d"}', "credentials.web.retire", "add quiet"),
     _after(PATH, "a deadline before the grace", 'retire = {after = "2h", quiet = "5m", deadline = "1h"}', "credentials.web.retire", "deadline 1h comes before after 2h"),
+    _after(PATH, "a deadline before anybody can know of the quiet", 'retire = {after = "1m", quiet = "1m", deadline = "2m"}', "credentials.web.retire.deadline", "noted 1m late by the target of `halo-pat`, and quiet is 1m, together 2m"),
     _after(PATH, "a grace longer than the interval", 'retire = {after = "40d"}', "credentials.web.retire", "can come after 27d"),
     _after(PATH, "a lifetime shorter than the interval", 'lifetime = "30d"', "credentials.web.lifetime", "every 30d + retries 1h + retire.after 1h + proof 5m = 30d2h5m"),
     _after(PATH, "a life too short for its fraction", 'fraction = 0.66\nlifetime = "2h"\nlimits = {mints_per_day = 99}', "credentials.web.fraction", "must be less than lifetime 2h"),

@@ -63,6 +63,13 @@ def test_with_one_slot_there_is_no_grace_and_with_two_there_is(
     assert (crm.lifetime is None) == (text is not API)
 
 
+def test_a_default_quiet_is_passed_over_where_the_target_tells_no_last_use(tmp_path: Path) -> None:
+    usual = '[defaults]\nretire = {after = "2h", quiet = "2d", deadline = "7d"}\n'
+    assert loaded(tmp_path, usual + BASE + API).credentials["crm"].retire.quiet == timedelta(days=2)
+    spare = loaded(tmp_path, usual + BASE + ONE + TWO).credentials["crm"].retire
+    assert (spare.after, spare.quiet, spare.deadline) == (timedelta(hours=2), None, None)
+
+
 def test_the_management_client_is_read_with_its_reference(tmp_path: Path) -> None:
     keys: Any = loaded(tmp_path, BASE + ONE).targets["desk"].keys
     assert keys.management.client_secret.source is Source.VAULT
@@ -76,6 +83,8 @@ def test_the_management_client_is_read_with_its_reference(tmp_path: Path) -> Non
         (BASE + ONE.replace("halo", "halo") + 'lifetime = "90d"\n', "lifetime", "never expires"),
         (BASE + API + 'lifetime = "none"\n', "lifetime", "every API key expires"),
         (BASE + API + 'lifetime = "30d"\n', "every", "would expire while still needed"),
+        (BASE + API + 'retire = {quiet = "1d", deadline = "2d"}\n', "deadline", "noted 1d late"),
+        (BASE + ONE + TWO + 'retire = {quiet = "1h", deadline = "1d"}\n', "quiet", "does nothing for"),
         (BASE.replace('every = "30d"', "fraction = 0.5") + ONE, "fraction", "never"),
         (BASE.replace('"crm"\nscopes', '"chief"\nscopes') + ONE, "client_id", "management application's"),
         (BASE.replace('application = "12"\n', "") + ONE, "", "`application` is missing"),
