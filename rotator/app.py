@@ -17,6 +17,7 @@ from rotator.engine.bench import Edges
 from rotator.engine.crew import Crew
 from rotator.engine.health import Health
 from rotator.engine.lease import Leases
+from rotator.engine.presence import Presence, has_ended
 from rotator.engine.rounds import Rounds
 from rotator.engine.survey import survey
 from rotator.engine.sweep import Swept, sweep
@@ -35,7 +36,7 @@ from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.patience import READ_PATIENCE, patiently
 from rotator.vault.session import Session
-from rotator.wiring import connection, vault_login
+from rotator.wiring import connected
 
 Observer = Callable[[Happened], None]
 
@@ -54,14 +55,15 @@ class App:
         self.clock = clock
         self.observers = observers
         self.holder = f"{settings.daemon.instance}/{os.getpid()}/{uuid4().hex[:8]}"
-        self._sites: dict[str, Site] = {}
+        self.presence, self._sites = Presence(), dict[str, Site]()
         self.tasks = Tasks(unforeseen)
         self.keychain = Keychain(self.kv, clock, lambda: self.settings)
         self.fetch = self.keychain.fetch
         self.crew = self._crew(settings)
 
     def _crew(self, settings: Settings) -> Crew:
-        leases = Leases(self.holder, settings.daemon.lease.total_seconds(), self.clock.monotonic)
+        ttl = settings.daemon.lease.total_seconds()
+        leases = Leases(self.holder, ttl, self.clock.monotonic, self.presence.lock, has_ended)
         lineage = partial(secrets.token_hex, LINEAGE)
         visitor = Visitor(self.journal, leases, lineage, self._tell, lambda: self.crew.stopping)
         rounds = Rounds(
@@ -203,21 +205,11 @@ class App:
         """Close the connections to targets; Vault's is the session's own."""
         for site in self._sites.values():
             await site.aclose()
+        self.presence.close()
 
 
 def _limits(settings: Settings) -> dict[str, int]:
     return {name: target.in_flight for name, target in settings.targets.items()}
-
-
-@asynccontextmanager
-async def connected(settings: Settings, clock: Clock) -> AsyncIterator[Session]:
-    """A session with Vault that logs in when it is first asked, and whose token is revoked at the end."""
-    session = Session(connection(settings.vault, settings.daemon.instance), vault_login(settings), clock)
-    try:
-        yield session
-    finally:
-        with anyio.CancelScope(shield=True):
-            await session.close()
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from secrets import token_hex
 
 import anyio
 
-from rotator.app import App, connected, opened
+from rotator.app import App, opened
 from rotator.clockwork import SystemClock
 from rotator.engine.rounds import proof
 from rotator.grants import transit_rights
@@ -36,7 +36,7 @@ from rotator.rotation.record import Token
 from rotator.settings import Settings
 from rotator.vault.kv import Kv
 from rotator.vault.preflight import Finding, Level, preflight
-from rotator.wiring import longest_need
+from rotator.wiring import connected, longest_need
 
 _LIFE = timedelta(minutes=10)  # a disposable token dies by itself, should everything else fail
 

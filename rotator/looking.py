@@ -10,6 +10,8 @@ import anyio
 
 from rotator import logs
 from rotator.app import App, opened
+from rotator.engine.lease import standing
+from rotator.engine.presence import has_ended
 from rotator.ports import Refused
 from rotator.rotation.summary import Summary, explain, summarise
 from rotator.settings import Settings
@@ -41,7 +43,8 @@ async def explained(settings: Settings, name: str) -> list[str]:
     logs.configure("error", json=None)
     async with opened(settings) as app:
         entry = await app.journal.load(name)
-        return list(explain(settings.credentials[name], entry.record, app.clock.now(), entry.lease.holder))
+        now = app.clock.now()
+        return list(explain(settings.credentials[name], entry.record, now, standing(entry, now, has_ended)))
 
 
 async def _summary(app: App, name: str) -> Summary:
@@ -52,4 +55,4 @@ async def _summary(app: App, name: str) -> Summary:
     except Refused as fault:
         nothing = summarise(credential, None, now)
         return replace(nothing, phase=UNREADABLE, next_at=None, next="a person must act", trouble=fault.reason)
-    return summarise(credential, entry.record, now, entry.lease.holder)
+    return summarise(credential, entry.record, now, entry.lease.holder, standing(entry, now, has_ended))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import anyio
+
 from rotator.logs import voice
-from rotator.ports import StoreRefused
+from rotator.ports import Clock, StoreRefused
 from rotator.rotation.credential import Place
 from rotator.rotation.secret import Secret
 from rotator.settings import SecretRef, SecretUnreadableError, Settings, Vault, read_secret
 from rotator.vault import login
 from rotator.vault.connection import VaultConnection
+from rotator.vault.session import Session
 
 
 def connection(vault: Vault, instance: str) -> VaultConnection:
@@ -61,6 +65,17 @@ _LOGINS: Mapping[str, Callable[[Settings], login.Login]] = {
     "jwt": lambda s: login.jwt(s.vault.auth.role, _source(s.vault.auth.token), s.vault.auth.mount),
     "cert": lambda s: login.certificate(s.vault.auth.role, s.vault.auth.mount),
 }
+
+
+@asynccontextmanager
+async def connected(settings: Settings, clock: Clock) -> AsyncIterator[Session]:
+    """A session with Vault that logs in when it is first asked, and whose token is revoked at the end."""
+    session = Session(connection(settings.vault, settings.daemon.instance), vault_login(settings), clock)
+    try:
+        yield session
+    finally:
+        with anyio.CancelScope(shield=True):
+            await session.close()
 
 
 def place_of(ref: SecretRef, settings: Settings) -> Place:

@@ -53,5 +53,5 @@ def _cells(row: Summary, now: datetime) -> tuple[str, ...]:
         shell.ago(row.published_at, now),
         shell.ago(row.expires_at, now),
         "now" if row.next_at and row.next_at <= now else shell.ago(row.next_at, now),
-        row.trouble or row.operator_pause or (row.holder and f"worked on by {row.holder}"),
+        row.trouble or row.operator_pause or row.lease,
     )

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from rotator.engine.bench import Bench, Edges
 from rotator.engine.publishing import number
 from rotator.engine.undoing import impossible
-from rotator.engine.visit import Happened, Visitor
+from rotator.engine.visit import Happened, Visitor, held_by
 from rotator.ports import Accepted, Capabilities, Conflict, Identifies, Refused, Transient, Unknown
 from rotator.rotation import adopt as adoption
 from rotator.rotation import events as ev
@@ -32,8 +32,9 @@ async def say(visitor: Visitor, credential: Credential, edges: Edges, word: Word
     Raises Refused with the word's reason, Conflict when somebody works on the record just now.
     """
     entry = await visitor.journal.load(credential.name)
-    if visitor.leases.blocked(entry) is not None:
-        raise Conflict(f"{entry.lease.holder} works on it just now")
+    blocked = visitor.leases.blocked(entry)
+    if blocked is not None:
+        raise Conflict(held_by(entry.lease.holder, edges.clock.now() + timedelta(seconds=blocked)))
     bench = Bench(edges, credential, told=entry.server_time, begun=edges.clock.monotonic())
     record = visitor.taken_up(entry, bench)
     event = await word(bench, record)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from rotator.engine.bench import Bench, Brought, Edges
@@ -77,8 +77,8 @@ class Visitor:
         bench = Bench(edges, credential, told=entry.server_time, begun=edges.clock.monotonic(), brought=brought)
         blocked = self.leases.blocked(entry)
         if blocked is not None:
-            wait = Wait(edges.clock.now() + timedelta(seconds=blocked), f"worked on by {entry.lease.holder}")
-            return Seen(entry.record, wait)
+            followed = edges.clock.now() + timedelta(seconds=blocked)
+            return Seen(entry.record, Wait(followed, held_by(entry.lease.holder, followed)))
         record = self.taken_up(entry, bench)
         rested = timedelta(seconds=self.leases.known(entry))
         while True:
@@ -111,8 +111,9 @@ class Visitor:
         record = entry.record
         if record is None or record.phase is not Phase.HELD:
             return record
-        if self.leases.blocked(entry) is not None:
-            raise Conflict(f"{entry.lease.holder} works on it just now")
+        blocked = self.leases.blocked(entry)
+        if blocked is not None:
+            raise Conflict(held_by(entry.lease.holder, edges.clock.now() + timedelta(seconds=blocked)))
         bench = Bench(edges, credential, told=entry.server_time, begun=edges.clock.monotonic())
         event = ev.Released(bench.at, by)
         after = advance(record, event)
@@ -145,6 +146,11 @@ class Visitor:
     async def _let_go(self, entry: Entry, record: Record) -> None:
         if entry.lease.holder == self.leases.holder:
             await self._save(entry, record, release=True)
+
+
+def held_by(holder: str, until: datetime) -> str:
+    """Whom a record waits for, and for how long. `until`: when it is taken over without another sign."""
+    return f"worked on by {holder}, which is followed at {until:%T}Z unless it gives a sign"
 
 
 def _supplied(record: Record, bench: Bench) -> Step | None:

@@ -59,6 +59,7 @@ class Lease:
     holder: str = ""
     seq: int = 0
     ttl: float = 30.0  # seconds
+    lock: str = ""  # by which others of its host prove that the holder has ended, see engine/presence.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Entry:
     lease: Lease = Lease()
     server_time: datetime | None = None  # Vault's clock at the answer, when it told
     foreign: Mapping[str, object] = field(default_factory=dict)  # keys of a journal document that we do not know
+    written_at: datetime | None = None  # when this version was written, by Vault's clock, when it told
 
 
 class Journal(Protocol):

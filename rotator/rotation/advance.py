@@ -22,9 +22,12 @@ def _escalated(record: Record, event: ev.Escalated) -> Record:
 
 
 def _resumed(record: Record, event: ev.Resumed) -> Record:
-    """A mint may have left, and so may a value that the target was to be told, the next one or the old one again."""
+    """A mint may have left, and so may a value that the target was to be told, the next one or the old one again.
+
+    The mint may have left just now: who is proven to have ended is followed at once.
+    """
     if record.phase is Phase.REQUESTED:
-        return replace(record, uncertain=True)
+        return replace(record, uncertain=True, sent_at=event.untraced or record.sent_at)
     put_back = record.phase is Phase.REJECTED and record.cut_over_at is not None
     told = put_back or (record.candidate is not None and record.candidate.pending)
     return replace(record, unanswered_at=event.untraced) if told and event.untraced else record

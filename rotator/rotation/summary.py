@@ -28,11 +28,14 @@ class Summary:
     next: str
     trouble: str
     holder: str = ""
+    lease: str = ""  # who has the record and what is waited for, in words
     operator_pause: str = ""  # who paused it, until when, and why
 
 
-def summarise(credential: Credential, record: Record | None, now: datetime, holder: str = "") -> Summary:
-    """One credential at a glance; a missing record means that nothing was ever done."""
+def summarise(
+    credential: Credential, record: Record | None, now: datetime, holder: str = "", lease: str = ""
+) -> Summary:
+    """One credential at a glance; a missing record means that nothing was ever done. `lease`: the holder in words."""
     record = record or Record("")
     current = record.current
     step = next_step(credential, record, now)
@@ -51,6 +54,7 @@ def summarise(credential: Credential, record: Record | None, now: datetime, hold
         next=words(step),
         trouble=trouble,
         holder=holder,
+        lease=lease,
         operator_pause=pause.words(paused) if (paused := pause.pause_on(record, now)) else "",
     )
 
@@ -84,8 +88,8 @@ _PHASES = {
 }
 
 
-def explain(credential: Credential, record: Record | None, now: datetime, holder: str = "") -> Iterator[str]:
-    """Why the credential is as it is, and what happens next, in sentences."""
+def explain(credential: Credential, record: Record | None, now: datetime, lease: str = "") -> Iterator[str]:
+    """Why the credential is as it is, and what happens next, in sentences. `lease`: who has the record, in words."""
     if record is None:
         yield "Nothing was ever done for this credential."
         record = Record("")
@@ -96,8 +100,8 @@ def explain(credential: Credential, record: Record | None, now: datetime, holder
     if paused := pause.pause_on(record, now):
         yield f"P{pause.words(paused)[1:]}."
     yield from _trouble(record)
-    if holder:
-        yield f"{holder} works on it now."
+    if lease:
+        yield f"{lease[0].upper()}{lease[1:]}."
     yield f"Next: {words(next_step(credential, record, now))}."
     due = why.next_due(credential, record)
     if due and record.phase is Phase.SETTLED:

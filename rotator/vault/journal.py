@@ -9,6 +9,7 @@ import base64
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from rotator.ports import Conflict, Document, Entry, Installation, Lease, Refused, StoreRefused
@@ -39,7 +40,8 @@ class VaultJournal:
             )
         if read.version == 0:
             return Entry(name, 0, None, server_time=self._kv.session.server_time)
-        return document.decode(name, read.version, read.values or {}, self._kv.session.server_time)
+        entry = document.decode(name, read.version, read.values or {}, self._kv.session.server_time)
+        return replace(entry, written_at=read.written_at)
 
     async def versions(self, name: str) -> list[tuple[datetime, Record, str]]:
         """What Vault still has of its history, the oldest first: when it was written, the record, who held the lease.

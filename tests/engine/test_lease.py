@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from rotator.engine.lease import Leases
+from rotator.engine.lease import Leases, standing
 from rotator.ports import Entry, Lease
 from rotator.rotation.record import Record
 from tests.engine.world import StillClock
@@ -107,3 +110,29 @@ def test_what_left_the_settings_is_not_known_any_more(leases, clock) -> None:
     clock.move(100)
     leases.forget("blog/bot")
     assert leases.known(entry("")) == 0.0
+
+
+def test_a_lease_carries_the_lock_of_its_holder_and_a_released_one_none(clock) -> None:
+    leases = Leases("host-a", 30.0, clock.monotonic, lock="place/name")
+    assert leases.stamp(entry("host-b")).lock == "place/name"
+    assert leases.stamp(entry("host-b"), release=True).lock == ""
+
+
+GONE = "left by host-b, which has ended; whoever looks at it next goes on at once"
+FOLLOWED = "should it have ended, others go on once they have seen no sign of it for 38 s"
+
+
+@pytest.mark.parametrize(
+    ("holder", "since", "ended", "said"),
+    [
+        ("", 12.0, True, ""),
+        ("host-b", 12.0, True, GONE),
+        ("host-b", None, False, f"worked on by host-b; {FOLLOWED}"),
+        ("host-b", 12.0, False, f"worked on by host-b, last sign 12 s ago; {FOLLOWED}, from 2026-03-01 12:00:37Z on"),
+        ("host-b", -3.0, False, f"worked on by host-b, last sign 0 s ago; {FOLLOWED}, from 2026-03-01 12:00:37Z on"),
+    ],
+)
+def test_people_are_told_whom_a_record_waits_for_and_until_when(holder, since, ended, said) -> None:
+    at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    held = replace(entry(holder), written_at=None if since is None else at)
+    assert standing(held, at + timedelta(seconds=since or 0), lambda lock: ended) == said

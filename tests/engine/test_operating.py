@@ -207,7 +207,7 @@ async def test_who_works_on_the_record_is_not_disturbed(world: World) -> None:
     actor, _, _ = await published_twice(world)
     entry = await actor.journal.load("blog/bot")
     await actor.journal.save(entry, entry.record, world.actor("host-b").visitor.leases.stamp(entry))
-    with pytest.raises(Conflict, match="host-b works on it"):
+    with pytest.raises(Conflict, match="worked on by host-b"):
         await undo(actor)
 
 

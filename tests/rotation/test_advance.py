@@ -149,6 +149,11 @@ ANYWHERE = {
         ev.Resumed(AT),
         {"uncertain": True},
     ),
+    "resumed while minting, after a holder that has ended: the request may have left just now": (
+        record(REQUESTED),
+        ev.Resumed(AT, AT),
+        {"uncertain": True, "sent_at": AT},
+    ),
     "resumed elsewhere: nothing is in doubt": (record(STAGED), ev.Resumed(AT, AT), {}),
     "resumed where the target may have been told the next value, without a trace": (
         record(STAGED, candidate=PENDING),

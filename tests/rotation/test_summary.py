@@ -83,7 +83,7 @@ SENTENCES = {
         record(Phase.STAGED, why=Why.AGED),
         "Rotation 2 was requested at 2026-03-01 12:00:00Z because: aged.",
     ),
-    "worked on": (record(Phase.STAGED), "host-a works on it now."),
+    "worked on": (record(Phase.STAGED), "Worked on by host-a."),
     "without an end": (
         record(Phase.STAGED),
         "kv/blog/bot version 1 holds t1.1 since 2026-03-01 12:00:00Z (rotation 1); it never expires.",
@@ -93,7 +93,7 @@ SENTENCES = {
 
 @pytest.mark.parametrize(("known", "sentence"), SENTENCES.values(), ids=SENTENCES)
 def test_explain_says(known, sentence) -> None:
-    assert sentence in list(explain(credential(), known, NOW, "host-a"))
+    assert sentence in list(explain(credential(), known, NOW, "worked on by host-a"))
 
 
 @pytest.mark.parametrize("phase", list(Phase))

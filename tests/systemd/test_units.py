@@ -73,7 +73,8 @@ def test_a_unit_runs_a_command_there_is_without_a_shell(unit: str) -> None:
 def test_the_login_secret_comes_from_the_credential_store_and_is_in_no_environment(unit: str) -> None:
     lines = section(unit, "Service")
     assert "LoadCredential=vault-secret-id:rotator.vault-secret-id" in lines
-    assert not [line for line in lines if line.startswith(("Environment", "SetCredential", "PassEnvironment"))]
+    told = [line for line in lines if line.startswith(("Environment", "SetCredential", "PassEnvironment"))]
+    assert told == ["Environment=ROTATOR_BOOT_ID=%b"]  # no secret; ProcSubset=pid hides it from the process itself
 
 
 def test_the_manager_waits_longer_than_the_work_may_take() -> None:
