@@ -12,14 +12,10 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from rotator import logs
-from rotator.app import App, Observer, opened
+from rotator.app import App, Observers, acting
 from rotator.engine.visit import Happened, Seen
-from rotator.herald import Herald
-from rotator.lookout import bar
-from rotator.narrate import narrate
 from rotator.now import BUSY, DONE, FAILED, HELD, Demand, follow, select
 from rotator.operator import Order, obey
-from rotator.receipts import keep
 from rotator.rotation.record import Phase
 from rotator.settings import Settings
 
@@ -43,24 +39,22 @@ async def working(
         with suppress(anyio.WouldBlock):
             send.send_nowait(happened)
 
-    receipts = keep(settings.audit)
-    herald = Herald(settings)
-    observers: list[Observer] = [*([receipts] if receipts else []), narrate, *herald.observers, hear]
-    opening = opened(settings, observers, within=within, missed=missed)
-    async with send, receive, opening as app, anyio.create_task_group() as group:
-        bar(app.crew, receipts, settings)
-        group.start_soon(herald.run, app)
-        if visits:
-            group.start_soon(app.crew.run)
-        group.start_soon(_tick, app)
-        yield app, receive
-        app.crew.stop()
-        with anyio.move_on_after(settings.daemon.drain.total_seconds()):
-            while not app.crew.idle:
-                await app.clock.sleep(_TICK)
-        await herald.drain()
-        group.cancel_scope.cancel()
-    herald.close()
+    observers = Observers(settings)
+    observers.add([hear])
+    actor = acting(settings, observers, within=within, missed=missed)
+    try:
+        async with send, receive, actor as app, anyio.create_task_group() as group:
+            if visits:
+                group.start_soon(app.crew.run)
+            group.start_soon(_tick, app)
+            yield app, receive
+            app.crew.stop()
+            with anyio.move_on_after(settings.daemon.drain.total_seconds()):
+                while not app.crew.idle:
+                    await app.clock.sleep(_TICK)
+            group.cancel_scope.cancel()
+    finally:
+        observers.close()
 
 
 async def _tick(app: App) -> None:

@@ -10,7 +10,7 @@ from secrets import token_hex
 
 import anyio
 
-from rotator.app import App, opened
+from rotator.app import App, reading
 from rotator.clockwork import SystemClock
 from rotator.engine.rounds import proof
 from rotator.grants import transit_rights
@@ -55,7 +55,7 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
         for finding in await preflight(Kv(session), places, longest_need(settings), transit_rights(settings)):
             yield finding
     try:
-        async with opened(settings) as app, aclosing(_targets(app)) as findings:
+        async with reading(settings) as app, aclosing(_targets(app)) as findings:
             async for finding in findings:
                 yield finding
             async for subject, reason in look(settings, app.fetch):

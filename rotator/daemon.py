@@ -9,15 +9,14 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from rotator.app import App, Observer, opened
+from rotator.app import App, Observers, acting, sweep
 from rotator.checking import refuse_unfit
 from rotator.clockwork import Alarms
 from rotator.control import Control
 from rotator.engine.probing import Prober
-from rotator.herald import Herald
 from rotator.logs import voice
 from rotator.lookout import Lookout
-from rotator.narrate import Audience, narrate
+from rotator.narrate import Audience
 from rotator.now import demand, follow, select
 from rotator.operator import verbs
 from rotator.ports import Fault, Transient
@@ -39,12 +38,13 @@ class Daemon:
         self._stop = anyio.Event()
         self._app: App | None = None
         self._supervision = Supervision(settings)
-        self._lookout = Lookout(settings, self._supervision.missing)
-        self._herald = Herald(settings, self._lookout.called, self._lookout.unwell)
+        self._observers = Observers(settings, self._called, self._unwell)
+        self._lookout = Lookout(settings, self._supervision.missing, self._observers.receipts)
         self._start_up = anyio.CancelScope()
         self._one_reload = anyio.Lock()
         self._chores: set[str] = set()
         self._audience = Audience()
+        self._observers.add([*self._lookout.observers, self._supervision.moved, self._audience])
 
     async def run(self) -> None:
         """Start, work until SIGTERM or SIGINT, stop. Raises Fault when it cannot start."""
@@ -61,9 +61,14 @@ class Daemon:
                 except* Transient as missed:  # task groups wrap it
                     await self._wait_for_vault(str(_first(missed)))
             group.cancel_scope.cancel()
-        self._lookout.close()
-        self._herald.close()
+        self._observers.close()
         voice.say("daemon.stopped")
+
+    def _called(self, hook: str, outcome: str) -> None:
+        self._lookout.called(hook, outcome)
+
+    def _unwell(self) -> str:
+        return self._lookout.unwell()
 
     async def _wait_for_vault(self, reason: str) -> None:
         self._lookout.wait(reason)
@@ -74,8 +79,7 @@ class Daemon:
 
     async def _work(self) -> None:
         """One stretch of work, from login to stop. Raises Transient when Vault cannot be reached at the start."""
-        told: list[Observer] = [self._supervision.moved, narrate, *self._herald.observers, self._audience]
-        async with opened(self._settings, [*self._lookout.observers, *told]) as app:
+        async with acting(self._settings, self._observers) as app:
             await refuse_unfit(app)
             async with anyio.create_task_group() as group:
                 await self._start(app, group)
@@ -88,7 +92,6 @@ class Daemon:
         await group.start(control.serve)
         self._lookout.attend(app.crew)
         self._lookout.keyhouse.attend(app)
-        group.start_soon(self._herald.run, app)
         group.start_soon(app.crew.run)
         app.crew.look_at(*app.settings.credentials)
         self._app = app
@@ -108,8 +111,8 @@ class Daemon:
         alarms.every(daemon.tick, "probe", lambda: group.start_soon(self._chore, "probe", lambda _: prober.turn(), app))
         beat = self._supervision.ask_vault
         alarms.every(daemon.lease, "heartbeat", lambda: group.start_soon(self._chore, "heartbeat", beat, app))
-        if every := self._herald.every:
-            alarms.every(every, "ping", lambda: group.start_soon(self._chore, "ping", self._herald.ping, app))
+        if every := self._observers.every:
+            alarms.every(every, "ping", lambda: group.start_soon(self._chore, "ping", self._ping, app))
         alarms.start()
         try:
             await anyio.sleep_forever()
@@ -128,11 +131,14 @@ class Daemon:
         finally:
             self._chores.discard(name)
 
+    async def _ping(self, app: App) -> None:
+        await self._observers.ping(app.fetch)
+
     async def _sweep(self, app: App) -> None:
         for target in tuple(app.settings.targets):
             await app.clock.sleep(share(f"{app.holder}/{target}") * 10)
             try:
-                swept = await app.sweep(target)
+                swept = await sweep(app, target, reap=True)
             except Fault as fault:  # the next sweep makes up for it
                 voice.warn("sweep.missed", target=target, said=fault.reason)
                 continue
@@ -189,7 +195,6 @@ class Daemon:
         with anyio.move_on_after(_LAST_WORDS):
             while self._audience.listeners:
                 await app.clock.sleep(0.05)
-        await self._herald.drain()
 
     # --- verbs of the control socket --------------------------------------------------------------------------------
 

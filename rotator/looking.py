@@ -9,7 +9,7 @@ from datetime import datetime
 import anyio
 
 from rotator import logs
-from rotator.app import App, opened
+from rotator.app import App, reading
 from rotator.engine.lease import standing
 from rotator.engine.presence import has_ended
 from rotator.ports import Refused
@@ -25,7 +25,7 @@ async def summaries(settings: Settings, names: Iterable[str]) -> tuple[list[Summ
     chosen = list(names) or list(settings.credentials)
     rows: dict[str, Summary] = {}
     logs.configure("error", json=None)
-    async with opened(settings) as app:
+    async with reading(settings) as app:
         places = anyio.CapacityLimiter(_AT_ONCE)
 
         async def look(name: str) -> None:
@@ -41,7 +41,7 @@ async def summaries(settings: Settings, names: Iterable[str]) -> tuple[list[Summ
 async def explained(settings: Settings, name: str) -> list[str]:
     """The sentences about one credential."""
     logs.configure("error", json=None)
-    async with opened(settings) as app:
+    async with reading(settings) as app:
         entry = await app.journal.load(name)
         now = app.clock.now()
         return list(explain(settings.credentials[name], entry.record, now, standing(entry, now, has_ended)))

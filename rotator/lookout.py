@@ -1,4 +1,4 @@
-"""Owns how a running daemon is watched: counters, timeline, receipts and the status server, introduced to its crew."""
+"""How a running daemon is watched: counters, timeline and the status server, introduced to its crew."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rotator.keyhouse import Keyhouse
 from rotator.logs import voice
 from rotator.metrics import Metrics
 from rotator.ports import Refused
-from rotator.receipts import Receipts, keep
+from rotator.receipts import Receipts
 from rotator.rotation.credential import Place
 from rotator.settings import Listen, Settings, Source
 from rotator.status import KeySite, Server, ServerError, Site, Timeline
@@ -31,32 +31,31 @@ _SHOWN = 3  # reasons
 
 
 class Lookout:
-    """Made once per process, so that counters outlive a lost Vault. Raises Refused as `keep` does.
+    """Made once per process, so that counters outlive a lost Vault.
 
     `missing`: the signs of life that the watchdog misses, in words.
     """
 
-    def __init__(self, settings: Settings, missing: Callable[[], str] = str) -> None:
+    def __init__(self, settings: Settings, missing: Callable[[], str] = str, receipts: Receipts | None = None) -> None:
         self._settings = settings
-        self.receipts: Receipts | None = keep(settings.audit)
+        self._receipts = receipts
         # Every name is visited within a reconcile: a process in which none was is not alive.
         self.fleet = Fleet(SystemClock(), silence=2 * settings.daemon.reconcile + _SLACK, missing=missing)
         self._timeline = Timeline()
         self.keyhouse = Keyhouse()
-        self._metrics = Metrics(self.fleet, version("rotator"), self._writable if self.receipts else None)
+        self._metrics = Metrics(self.fleet, version("rotator"), self._writable if receipts else None)
         for hook, outcome in product(settings.hooks, OUTCOMES):
             self._metrics.called(hook, outcome, 0)
 
     @property
     def observers(self) -> list[Callable[[Happened], None]]:
-        """Who is to be told of transitions; receipts first, as they are the promise."""
-        return [*([self.receipts] if self.receipts else []), self._metrics, self._timeline]
+        """Who is to be told of transitions."""
+        return [self._metrics, self._timeline]
 
     def attend(self, crew: Crew) -> None:
         """From now on this crew is looked at, and asks before it begins a rotation."""
         self.fleet.show(crew)
         self.fleet.minted_from = _minters(self._settings)
-        bar(crew, self.receipts, self._settings)
         self.fleet.barred = crew.rounds.visitor.barred
 
     def wait(self, reason: str) -> None:
@@ -97,19 +96,8 @@ class Lookout:
         """Who counts the calls of hooks: told the hook's name and the outcome."""
         return self._metrics.called
 
-    def close(self) -> None:
-        """Write what could not be written before, if that goes now."""
-        if self.receipts:
-            self.receipts.flush()
-
     def _writable(self) -> bool:
-        return not (self.receipts and self.receipts.trouble)
-
-
-def bar(crew: Crew, receipts: Receipts | None, settings: Settings) -> None:
-    """Let no rotation begin while receipts are required and cannot be written; what is under way goes on."""
-    if receipts and settings.audit.required:
-        crew.rounds.visitor.barred = receipts.barred
+        return not (self._receipts and self._receipts.trouble)
 
 
 def _minters(settings: Settings) -> dict[str, Place]:

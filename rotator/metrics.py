@@ -48,6 +48,7 @@ _STEPS: dict[type[ev.Event], str] = {
     ev.LeftToExpire: "revoke",
     ev.Burned: "burn",
     ev.Swept: "sweep",
+    ev.Reaped: "sweep",
     ev.PutOnHold: "hold",
     ev.Restored: "restore",
     ev.UndoFailed: "restore",

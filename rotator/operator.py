@@ -1,4 +1,4 @@
-"""Owns the operator's verbs, pause, resume, undo and adopt: whom they concern, their words to people, their verdicts.
+"""The operator's verbs, pause, resume, release, undo and adopt: whom they concern, their words and their verdicts.
 
 The same for the daemon's socket and the shell. What a word changes in a record is engine/operating.py's.
 """
@@ -18,7 +18,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from rotator.app import App
 from rotator.engine import operating
-from rotator.engine.visit import Happened
+from rotator.engine.visit import Happened, Word
 from rotator.narrate import progress, unforeseen
 from rotator.now import BUSY, DONE, FAILED, HELD, Demand, demand, select
 from rotator.ports import Conflict, Fault, Transient
@@ -26,7 +26,7 @@ from rotator.rotation import pause, why
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Phase, Record
 
-VERBS = ("pause", "resume", "undo", "adopt")
+VERBS = ("pause", "resume", "release", "undo", "adopt")
 _AT_ONCE = 8  # credentials
 _AGAIN = 0.5  # seconds until a record that somebody works on is tried again
 _POLL = 0.2  # seconds between two looks at what became of an undo
@@ -126,8 +126,12 @@ async def _all(app: App, wish: Order, names: tuple[str, ...], send: ObjectSendSt
 async def _verdict(app: App, wish: Order, name: str, end: float) -> dict[str, Any]:
     credential = app.settings.credentials[name]
     try:
+        before = (await app.journal.load(name)).record if wish.verb == "release" else None
         record = await _said(app, wish, credential, end)
-        answer, said, code = await _OUTCOMES[wish.verb](app, credential, record, end)
+        if wish.verb == "release":
+            answer, said, code = _released(before, record)
+        else:
+            answer, said, code = await _OUTCOMES[wish.verb](app, credential, record, end)
     except (Conflict, Transient) as fault:
         answer, said, code = "undecided", f"{fault.reason}; nothing was changed", BUSY
     except Fault as fault:
@@ -144,19 +148,21 @@ async def _said(app: App, wish: Order, credential: Credential, end: float) -> Re
     while True:
         try:
             async with app.crew.aside(credential.name):
-                return await operating.say(app.crew.rounds.visitor, credential, app.edges(credential), word)
+                return await app.crew.rounds.visitor.obey(credential, app.edges(credential), word)
         except (Conflict, Transient):
             if app.clock.monotonic() + _AGAIN >= end:
                 raise
         await app.clock.sleep(_AGAIN)
 
 
-async def _word(app: App, wish: Order, credential: Credential) -> operating.Word:
+async def _word(app: App, wish: Order, credential: Credential) -> Word:
     by = wish.wanted.by
     if wish.verb == "pause":
         return operating.pause(by, wish.reason, wish.length)
     if wish.verb == "resume":
         return operating.resume(by)
+    if wish.verb == "release":
+        return operating.release(by)
     if wish.verb == "undo":
         return operating.undo(by, emergency=wish.wanted.emergency)
     await app.site(credential).control(credential)  # a probe that accepts anyone would let anything be adopted
@@ -179,6 +185,11 @@ async def _paused(app: App, credential: Credential, record: Record, end: float) 
 async def _resumed(app: App, credential: Credential, record: Record, end: float) -> Outcome:
     due = why.due(credential, record, app.clock.now())
     return "resumed", f"due: {due[1]}" if due else "not due", DONE
+
+
+def _released(before: Record | None, record: Record) -> Outcome:
+    held = before.held if before else None
+    return "released", f"from {held.reason.value}; {record.phase.value}" if held else "it was not held", DONE
 
 
 async def _undone(app: App, credential: Credential, begun: Record, end: float) -> Outcome:

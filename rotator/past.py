@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 
 from rotator import logs
-from rotator.app import opened
+from rotator.app import reading
 from rotator.receipts import parse
 from rotator.rotation.record import Record
 from rotator.rotation.summary import stands
@@ -29,13 +29,17 @@ class Moment:
 
 
 async def past(settings: Settings, name: str) -> tuple[list[Moment], str]:
-    """The oldest first, and where it is from. Raises Transient or Refused, and OSError for unreadable receipts."""
+    """The oldest first, and where it is from. Raises Transient or Refused."""
+    said = "[audit] file keeps all of it"
     if settings.audit.file and await anyio.Path(settings.audit.file).exists():
-        return list(_receipts(Path(settings.audit.file), name)), f"the receipts in {settings.audit.file}"
+        try:
+            return list(_receipts(Path(settings.audit.file), name)), f"the receipts in {settings.audit.file}"
+        except OSError as fault:
+            said = f"the receipts in {settings.audit.file} cannot be read: {fault.strerror}"
     logs.configure("error", json=None)
-    async with opened(settings) as app:
+    async with reading(settings) as app:
         versions = await app.journal.versions(name)
-    return list(_states(versions)), "the versions of its journal that Vault still has; [audit] file keeps all of it"
+    return list(_states(versions)), f"the versions of its journal that Vault still has; {said}"
 
 
 def known(settings: Settings, name: str) -> str:

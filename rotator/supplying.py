@@ -12,7 +12,7 @@ from rotator.rotation.record import Phase, Record
 from rotator.rotation.secret import Secret
 
 _SOON = 1.0  # seconds between two tries while somebody else works on it
-_PATIENCE = 90.0  # seconds for whoever works on it, and for a target that takes a while to accept
+PATIENCE = 90.0  # seconds for whoever works on it, and for a target that takes a while to accept
 
 
 async def supply(app: App, name: str, value: Secret, by: str) -> tuple[str, int]:
@@ -24,7 +24,7 @@ async def supply(app: App, name: str, value: Secret, by: str) -> tuple[str, int]
         raise Refused(objection)
     await app.crew.rounds.control(credential)
     ask, brought = Ask(app.clock.now(), by), Brought(value)
-    end = app.clock.monotonic() + _PATIENCE
+    end = app.clock.monotonic() + PATIENCE
     while True:
         seen = await _visit(app, name, ask, brought)
         verdict = _verdict(seen.record, ask) if seen and seen.record and brought.taken else None

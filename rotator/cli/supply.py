@@ -32,13 +32,11 @@ def command(config: str | None, name: str, path: str | None) -> None:
     value = _read(path)
 
     async def main() -> int:
-        from rotator import control, logs
-        from rotator.app import opened
-        from rotator.narrate import narrate
-        from rotator.supplying import supply
+        from rotator import control
+        from rotator.alone import working
+        from rotator.supplying import PATIENCE, supply
 
-        logs.configure("error", json=None)
-        async with opened(settings, [narrate]) as app:
+        async with working(settings, PATIENCE, visits=False, missed=shell.waits_for_vault) as (app, _):
             said, code = await supply(app, name, value, getpass.getuser())
         click.echo(f"{name}: {said}")
         if await control.answers(settings.daemon.socket):

@@ -37,11 +37,11 @@ def command(config: str | None, older: timedelta, as_json: bool) -> None:
 
     async def main() -> int:
         from rotator import logs
-        from rotator.app import opened
+        from rotator.app import reading
         from rotator.unused import unused
 
         logs.configure("error", json=None)
-        async with opened(settings) as app:
+        async with reading(settings) as app:
             found, silent = await unused(app, older)
             now = app.clock.now()
         for text in silent:

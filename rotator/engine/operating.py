@@ -1,51 +1,25 @@
-"""Owns an operator's word: what pause, resume, undo and adopt change in a record, at once and under its lease.
+"""What somebody wants done to a record, at once and under its lease: pause, resume, release, undo, adopt, reap.
 
-Each is one event, saved with check-and-set like any other, or a refusal that changes nothing. What follows from it is
-a visit's. `rotate release` is the oldest of these words, and visit.py's.
+Each is one event, which visit.py saves and tells like any other, or a refusal that changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from rotator.engine.bench import Bench, Edges
 from rotator.engine.publishing import number
 from rotator.engine.undoing import impossible
-from rotator.engine.visit import Happened, Visitor, held_by
-from rotator.ports import Accepted, Capabilities, Conflict, Identifies, Refused, Transient, Unknown
+from rotator.engine.visit import Visitor, Word
+from rotator.ports import Accepted, Capabilities, Identifies, Refused, Transient, Unknown
 from rotator.rotation import adopt as adoption
 from rotator.rotation import events as ev
 from rotator.rotation import undo as undone
-from rotator.rotation.advance import advance
 from rotator.rotation.credential import Credential
 from rotator.rotation.names import stem
 from rotator.rotation.record import Phase, Published, Record, Token
 from rotator.rotation.secret import Secret
-
-Word = Callable[[Bench, Record], Awaitable[ev.Event | None]]
-
-
-async def say(visitor: Visitor, credential: Credential, edges: Edges, word: Word) -> Record:
-    """Let a word change the record. Returns the record, as it was when the word changes nothing.
-
-    Raises Refused with the word's reason, Conflict when somebody works on the record just now.
-    """
-    entry = await visitor.journal.load(credential.name)
-    blocked = visitor.leases.blocked(entry)
-    if blocked is not None:
-        raise Conflict(held_by(entry.lease.holder, edges.clock.now() + timedelta(seconds=blocked)))
-    bench = Bench(edges, credential, told=entry.server_time, begun=edges.clock.monotonic())
-    record = visitor.taken_up(entry, bench)
-    event = await word(bench, record)
-    if event is None:
-        return record
-    after = advance(record, event)
-    await visitor.journal.save(entry, after, visitor.leases.stamp(entry, release=True))
-    visitor.tell(
-        Happened(credential, record, event, after, edges.clock.monotonic() - bench.begun, visitor.leases.holder)
-    )
-    return after
+from rotator.rotation.strays import is_stray
 
 
 def pause(by: str, reason: str, length: timedelta | None) -> Word:
@@ -62,6 +36,15 @@ def resume(by: str) -> Word:
 
     async def word(bench: Bench, record: Record) -> ev.Event | None:
         return ev.Unpaused(bench.at, by) if record.paused else None
+
+    return word
+
+
+def release(by: str) -> Word:
+    """Lift a hold, its reason cleared; nothing when it is not held."""
+
+    async def word(bench: Bench, record: Record) -> ev.Event | None:
+        return ev.Released(bench.at, by) if record.phase is Phase.HELD else None
 
     return word
 
@@ -175,3 +158,35 @@ def disprove(token_id: str, reason: str) -> Word:
         return ev.Disproved(bench.at, reason)
 
     return word
+
+
+async def reap(visitor: Visitor, credential: Credential, edges: Edges, token: Token, by: str = "") -> bool:
+    """Revoke a token, unless by the record as it is now it is no stray. Returns whether it was revoked."""
+    ended = False
+
+    async def word(bench: Bench, record: Record) -> ev.Event | None:
+        nonlocal ended
+        ended = is_stray(record, token)
+        return await _reaped(bench, token, by) if ended else None
+
+    await visitor.obey(credential, edges, word, effect=True)
+    return ended
+
+
+async def disown(
+    visitor: Visitor, credential: Credential, edges: Edges, token: Token, by: str, *, journalled: bool
+) -> None:
+    """Revoke a token that no settings claim. `journalled`: there is a record of the credential that it was made for."""
+
+    async def word(bench: Bench, record: Record) -> ev.Event:
+        return await _reaped(bench, token, by)
+
+    if journalled:
+        await visitor.obey(credential, edges, word, effect=True)
+    else:
+        await visitor.obey_unrecorded(credential, edges, word)
+
+
+async def _reaped(bench: Bench, token: Token, by: str) -> ev.Event:
+    await bench.edges.provider.revoke(token)
+    return ev.Reaped(bench.at, token.id, by)

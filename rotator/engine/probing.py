@@ -101,7 +101,7 @@ class Prober:
         word = operating.disprove(current.token.id, f"the probe was refused: {verdict.reason}")
         try:
             async with self.crew.aside(name):
-                await operating.say(self.crew.rounds.visitor, credential, edges, word)
+                await self.crew.rounds.visitor.obey(credential, edges, word)
         except Fault:
             return credential.limits.settle  # Vault, or another actor, was in the way
         self._doubted.pop(name, None)

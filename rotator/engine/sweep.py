@@ -1,17 +1,18 @@
-"""Owns the search for strays over a whole target: one listing, then the records it calls into question."""
+"""The search for strays over a whole target: one listing, then the records it calls into question."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from rotator.engine.bench import Edges
 from rotator.ports import Fault, Journal, MinterRefused, Transient
 from rotator.rotation.credential import Credential
 from rotator.rotation.names import parse
 from rotator.rotation.record import Record, Token
 from rotator.rotation.strays import is_stray
+
+Reap = Callable[[Credential, Token], Awaitable[bool]]  # revokes it if it is a stray still; whether it did
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +33,14 @@ async def sweep(
     tokens: tuple[Token, ...],
     credentials: Mapping[str, Credential],
     journal: Journal,
-    edges: Callable[[Credential], Edges],
     *,
     remembered: Mapping[str, Record],
-    reap: bool = True,
+    reap: Reap | None,
 ) -> Swept:
     """Judge a listing. Records are read **after** it: a number older than a later record's can only be a stray's.
 
-    A record we remember is good enough to clear a token, never to condemn one. Revoking a stray needs no lease and
-    no record: the name proves it ours, and an older number is never used again. Raises Transient and MinterRefused;
-    any other fault skips the one credential it is about.
+    A record we remember is good enough to clear a token, never to condemn one. `reap` None: only look. Raises
+    Transient and MinterRefused; any other fault skips the one credential it is about.
     """
     listed = defaultdict(list)
     for token in tokens:
@@ -61,8 +60,8 @@ async def sweep(
             records.append(record)
             found = [token for token in listed.pop(record.stem, ()) if is_stray(record, token)]
             strays += found
-            if reap and found:
-                await _reap(edges(credential), found, reaped)
+            if reap:
+                await _reap(reap, credential, found, reaped)
         except (Transient, MinterRefused):
             raise
         except Fault as fault:
@@ -71,7 +70,8 @@ async def sweep(
     return Swept(tuple(strays), tuple(reaped), unclaimed, tuple(records), skipped)
 
 
-async def _reap(edges: Edges, strays: list[Token], reaped: list[str]) -> None:
+async def _reap(reap: Reap, credential: Credential, strays: list[Token], reaped: list[str]) -> None:
+    """One by one, each an event of its own."""
     for token in strays:
-        await edges.provider.revoke(token)
-        reaped.append(token.id)
+        if await reap(credential, token):
+            reaped.append(token.id)  # noqa: PERF401 (what was ended before a fault stays noted)

@@ -1,11 +1,13 @@
 """Owns one visit: load the record, decide, perform, advance, save, tell, until there is nothing to do but wait.
 
+What a person or a sweep wants done to a record goes the same way: nothing else saves the journal.
+
 It awaits nothing but ports, so a simulation can step it by hand and kill it anywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -13,7 +15,7 @@ from functools import cached_property
 from rotator.engine.bench import Bench, Brought, Edges
 from rotator.engine.lease import Leases
 from rotator.engine.perform import perform
-from rotator.ports import Conflict, Entry, Journal, MinterRefused
+from rotator.ports import Conflict, Entry, Fault, Journal, MinterRefused, Refused
 from rotator.rotation import events as ev
 from rotator.rotation.advance import advance
 from rotator.rotation.ask import Ask
@@ -53,6 +55,7 @@ class Seen:
 
 
 Tell = Callable[[Happened], None]
+Word = Callable[[Bench, Record], Awaitable[ev.Event | None]]  # what somebody wants done to a record, as an event
 
 
 @dataclass(slots=True)
@@ -105,21 +108,48 @@ class Visitor:
         untraced = bench.shared if entry.lease.holder else None
         return advance(entry.record or Record(self.lineage()), ev.Resumed(bench.at, untraced))
 
-    async def release(self, credential: Credential, edges: Edges, by: str) -> Record | None:
-        """Lift a hold, its reason cleared. Returns the record; raises Conflict when somebody works on it."""
+    async def obey(self, credential: Credential, edges: Edges, word: Word, *, effect: bool = False) -> Record:
+        """Let a word change the record. Returns the record, as it was when the word changes nothing.
+
+        `effect`: the word changes something outside, too, so the lease is claimed before. Raises Refused with the
+        word's reason, Conflict when somebody works on the record just now.
+        """
+        self._unbarred()
         entry = await self.journal.load(credential.name)
-        record = entry.record
-        if record is None or record.phase is not Phase.HELD:
-            return record
         blocked = self.leases.blocked(entry)
         if blocked is not None:
             raise Conflict(held_by(entry.lease.holder, edges.clock.now() + timedelta(seconds=blocked)))
         bench = Bench(edges, credential, told=entry.server_time, begun=edges.clock.monotonic())
-        event = ev.Released(bench.at, by)
+        record = self.taken_up(entry, bench)
+        if effect and self.leases.needs_write(entry):
+            entry = await self._save(entry, record, release=False)
+        try:
+            event = await word(bench, record)
+        except Fault:
+            await self._let_go(entry, record)
+            raise
+        if event is None:
+            await self._let_go(entry, record)
+            return record
         after = advance(record, event)
         await self._save(entry, after, release=True)
-        self.tell(Happened(credential, record, event, after, 0.0, self.leases.holder))
+        self._tell(bench, record, event, after)
         return after
+
+    async def obey_unrecorded(self, credential: Credential, edges: Edges, word: Word) -> None:
+        """Do what concerns no record that there is: nothing is saved, observers are told."""
+        self._unbarred()
+        bench, record = Bench(edges, credential, begun=edges.clock.monotonic()), Record(self.lineage())
+        if event := await word(bench, record):
+            self._tell(bench, record, event, record)
+
+    def _unbarred(self) -> None:
+        if bar := self.barred():
+            raise Refused(f"{bar}; [audit] required = true, so nothing is begun")
+
+    def _tell(self, bench: Bench, before: Record, event: ev.Event, after: Record) -> None:
+        took = bench.edges.clock.monotonic() - bench.begun
+        self.tell(Happened(bench.credential, before, event, after, took, self.leases.holder))
 
     async def _act(
         self, bench: Bench, entry: Entry, record: Record, step: Act, ask: Ask | None

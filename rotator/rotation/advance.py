@@ -153,6 +153,11 @@ def _swept(record: Record, event: ev.Swept) -> Record:
     return replace(tidy, phase=Phase.SETTLED, failures=0, failure=None, retry_at=None)
 
 
+def _reaped(record: Record, event: ev.Reaped) -> Record:
+    """What ended was not the record's."""
+    return record
+
+
 def _put_on_hold(record: Record, event: ev.PutOnHold) -> Record:
     return replace(record, phase=Phase.HELD, held=Held(event.reason, event.text, record.phase, event.at), retry_at=None)
 
@@ -218,6 +223,7 @@ _ADVANCE: dict[type[ev.Event], Callable[[Record, Any], Record]] = {
     ev.Retired: _retired,
     ev.Burned: attempts.burned,
     ev.Swept: _swept,
+    ev.Reaped: _reaped,
     ev.PutOnHold: _put_on_hold,
     ev.Released: _released,
     ev.Faulted: _faulted,

@@ -194,6 +194,15 @@ class Swept:
 
 
 @dataclass(frozen=True, slots=True)
+class Reaped:
+    """A token under a name of ours was revoked that no record accounts for, or no settings claim. `by`: who asked."""
+
+    at: datetime
+    stray: str
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Faulted:
     """A step did not get through; it is tried again. `retry_after` in seconds, when the other side asked for it.
 
@@ -211,7 +220,7 @@ class Faulted:
 
 _Minting = Requested | Resumed | Staged | MintLost | NotMinted | MintRefused | Installed
 _Publishing = Verified | Rejected | Overtaken | Published | Fenced
-_Retiring = Deferred | Condemned | LeftToExpire | Disproved | Retired | Burned | Swept | Faulted
+_Retiring = Deferred | Condemned | LeftToExpire | Disproved | Retired | Burned | Swept | Reaped | Faulted
 _Personal = Escalated | Awaited | Polled | Reminded | PutOnHold | Released
 _Commanded = Paused | Unpaused | UndoBegun | Restored | UndoFailed | Adopted
 Event = _Minting | _Publishing | _Retiring | _Personal | _Commanded

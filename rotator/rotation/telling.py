@@ -56,6 +56,7 @@ _WORDS: dict[type[ev.Event], tuple[str, Severity, str]] = {
     ev.Retired: ("predecessor.retired", _I, "{proof}"),
     ev.Burned: ("attempt.burned", _W, "{mint_name} burned: {tokens}{cut_off}"),
     ev.Swept: ("rotation.settled", _I, "rotation {rotation} settled"),
+    ev.Reaped: ("stray.reaped", _W, "{stray} revoked: it bears our mark, and nothing accounts for it{asked}"),
     ev.PutOnHold: ("credential.held", _E, "held: {text}"),
     ev.Released: ("credential.released", _W, "released by {by}"),
     ev.Faulted: ("step.faulted", _W, "{step}: {reason}"),
@@ -78,6 +79,8 @@ def tell(before: Record, event: ev.Event, after: Record) -> Told:
         apart = (event.at - before.cut_over_at).total_seconds()
         own["disagreed_seconds"] = apart
         around["apart"] = f"; Vault and target disagreed for {apart:.3g} s"
+    if isinstance(event, ev.Reaped) and event.by:
+        around["asked"] = f"; asked by {event.by}"
     if isinstance(event, ev.Burned) and event.lost:
         severity, around["cut_off"] = Severity.ERROR, f"; consumers are cut off until a new value works: {event.lost}"
     return Told(name, severity, words.format_map({**around, **own}), {**_bound(after), **own})
@@ -99,6 +102,7 @@ def _around(before: Record, after: Record) -> dict[str, object]:
         "mint_name": before.mint_name,
         "apart": "",
         "cut_off": "",
+        "asked": "",
     }
 
 

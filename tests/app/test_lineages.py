@@ -9,6 +9,8 @@ from rotator.ports import Installation
 from rotator.rotation.names import stem
 from rotator.rotation.secret import Secret
 from rotator.settings import load
+from rotator.vault.journal import VaultJournal
+from rotator.vault.kv import Kv
 from rotator.vault.login import token
 from rotator.vault.session import Session
 from rotator.wiring import connection
@@ -28,7 +30,9 @@ def test_a_stem_tells_two_long_names_apart_by_their_lineage_alone():
 async def test_no_two_of_a_hundred_thousand_credentials_whose_names_begin_alike_draw_one_lineage(tmp_path):
     settings, clock = load(write(tmp_path, SOUND)), HandClock()
     session = Session(connection(settings.vault, "test"), token(lambda: Secret("canary-lineages")), clock)
-    app = App(settings, session, Installation("abc123", b"a key of this test's own"), clock, [])
+    kv = Kv(session)
+    journal = VaultJournal(kv, settings.vault.mount, settings.vault.prefix)
+    app = App(settings, journal, kv, Installation("abc123", b"a key of this test's own"), clock)
     drawn = app.crew.rounds.visitor.lineage()
     assert FLEET**2 / 2 / 16 ** len(drawn) < 1e-4  # pairs of them that are to be expected
     assert app.crew.rounds.visitor.lineage() != drawn

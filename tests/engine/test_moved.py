@@ -108,7 +108,7 @@ async def test_an_undo_puts_the_value_under_the_key_that_consumers_read_now(worl
     actor.credential = replace(actor.credential, key="password")
     world.clock.move(1)
     await actor.visit()
-    await operating.say(actor.visitor, actor.credential, actor.edges, operating.undo("ada", emergency=False))
+    await actor.visitor.obey(actor.credential, actor.edges, operating.undo("ada", emergency=False))
     await actor.visit()
     assert old
     assert world.consumer.secret("password").matches(old)

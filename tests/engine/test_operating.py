@@ -27,7 +27,7 @@ SETTLE = 11.0  # seconds: a little more than the default
 
 
 async def say(actor: Actor, word: operating.Word):
-    return await operating.say(actor.visitor, actor.credential, actor.edges, word)
+    return await actor.visitor.obey(actor.credential, actor.edges, word)
 
 
 async def undo(actor: Actor, *, emergency: bool = False):

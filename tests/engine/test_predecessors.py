@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from rotator.engine import operating
 from rotator.engine.bench import Bench
 from rotator.engine.publishing import judged
 from rotator.ports import CannotPresent, Minted, Rejected, Verdict
@@ -124,11 +125,11 @@ async def test_a_deleted_path_holds_the_predecessor_whatever_may_be_written_over
     await actor.visit()
     assert "undelete its newest version, or, where that was destroyed" in await held(world)
     assert len(world.target.living()) == 2
-    await actor.visitor.release(actor.credential, actor.edges, "ada")
+    await actor.visitor.obey(actor.credential, actor.edges, operating.release("ada"))
     await actor.visit(Ask(world.clock.now(), "ada", emergency=True))
     await held(world)
     world.vault.undelete(PLACE, world.consumer.version)
-    await actor.visitor.release(actor.credential, actor.edges, "ada")
+    await actor.visitor.obey(actor.credential, actor.edges, operating.release("ada"))
     await actor.visit()
     record = await world.record()
     assert record.phase is Phase.SETTLED
@@ -143,7 +144,7 @@ async def test_a_destroyed_version_has_a_way_out_too(world: World) -> None:
     await actor.visit()
     assert "delete the path's metadata" in await held(world)
     world.vault.forget(PLACE)
-    await actor.visitor.release(actor.credential, actor.edges, "ada")
+    await actor.visitor.obey(actor.credential, actor.edges, operating.release("ada"))
     await actor.visit()
     assert "not proven: the path holds no value, and on_foreign" in (await world.record()).evidence
     await actor.visit(Ask(world.clock.now() + timedelta(seconds=1), "ada"))

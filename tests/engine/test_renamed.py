@@ -117,7 +117,7 @@ async def test_after_a_rename_adopt_goes_on_under_the_new_name_and_ends_the_old_
     old = world.consumer.secret("token")
     third = renamed(world, retire=Retirement(HOUR))
     await third.visit()
-    await operating.say(third.visitor, third.credential, third.edges, operating.adopt("ada"))
+    await third.visitor.obey(third.credential, third.edges, operating.adopt("ada"))
     assert len(ids(world)) == 1
     world.clock.move(1)
     await third.visit(Ask(world.clock.now(), "ada"))

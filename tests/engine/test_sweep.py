@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from rotator.engine import operating
 from rotator.engine.sweep import Swept, sweep
 from rotator.ports import Duplicate, Lease, MinterRefused, Refused, Transient
+from rotator.rotation import events as ev
+from rotator.rotation.credential import Credential
 from rotator.rotation.names import mint_name
-from rotator.rotation.record import Phase, Record
+from rotator.rotation.record import Phase, Record, Token
 from tests.engine.world import World
 from tests.rotation.builders import credential, record, token
 
@@ -25,8 +28,8 @@ class Fleet:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.edges = world.actor().edges
-        self.journal = world.actor().journal
+        self.actor = world.actor()
+        self.journal = self.actor.journal
         self.credentials = {name: credential(name=name) for name in ("a", "b")}
         self.remembered: dict[str, Record] = {}
 
@@ -44,11 +47,17 @@ class Fleet:
         """A token under the name of a rotation."""
         return self.world.target.mint(mint_name(f"stem-{name}", rotation, 1), None).token.id
 
-    async def sweep(self, **wanted: Any) -> Swept:
-        tokens = self.world.target.find("stem-")
-        return await sweep(
-            tokens, self.credentials, self.journal, lambda _: self.edges, remembered=self.remembered, **wanted
-        )
+    async def sweep(self, *, reap: bool = True) -> Swept:
+        tokens, end = self.world.target.find("stem-"), self.reap if reap else None
+        return await sweep(tokens, self.credentials, self.journal, remembered=self.remembered, reap=end)
+
+    async def reap(self, credential: Credential, token: Token) -> bool:
+        return await operating.reap(self.actor.visitor, credential, self.actor.edges, token)
+
+    async def disown(self, name: str, *, journalled: bool, token: str = "x") -> None:
+        owner = credential(name=name)
+        end = operating.disown(self.actor.visitor, owner, self.actor.edges, Token(token), "ada", journalled=journalled)
+        await end
 
     @property
     def living(self) -> set[str]:
@@ -140,3 +149,49 @@ async def test_a_credential_that_was_never_rotated_claims_nothing(fleet: Fleet) 
     assert len(swept.records) == 1
     with pytest.raises(Duplicate):
         fleet.minted("a", 1)
+
+
+async def test_the_end_of_a_stray_is_journalled_first_and_told(fleet: Fleet) -> None:
+    before = await fleet.knows("a", 3)
+    stray, place, versions = fleet.minted("a", 2), fleet.journal.place("a"), []
+    fleet.actor.hook = lambda label: versions.append((label, fleet.world.vault.get(place).version))
+    await fleet.sweep()
+    [happened] = fleet.actor.told
+    assert (happened.credential.name, happened.event) == ("a", ev.Reaped(happened.event.at, stray))
+    assert happened.after == before
+    assert ("revoke: sent", 2) in versions, "the lease was claimed by a write before"
+    assert (await fleet.journal.load("a")).lease.holder == ""
+
+
+async def test_strays_of_what_another_actor_works_on_are_left_for_later(fleet: Fleet) -> None:
+    made = await fleet.knows("a", 3)
+    stray = fleet.minted("a", 2)
+    await fleet.journal.save(await fleet.journal.load("a"), made, Lease("host-b", 1))
+    swept = await fleet.sweep()
+    assert swept.reaped == ()
+    assert "host-b" in swept.skipped["a"]
+    assert stray in fleet.living
+
+
+async def test_what_is_barred_ends_nothing(fleet: Fleet) -> None:
+    await fleet.knows("a", 3)
+    stray = fleet.minted("a", 2)
+    fleet.actor.visitor.barred = lambda: "receipts: the disk is full"
+    swept = await fleet.sweep()
+    assert "the disk is full; [audit] required = true" in swept.skipped["a"]
+    with pytest.raises(Refused, match="the disk is full"):
+        await fleet.disown("gone", journalled=False)
+    assert stray in fleet.living
+
+
+@pytest.mark.parametrize("journalled", [True, False])
+async def test_what_no_settings_claim_is_ended_and_told(fleet: Fleet, *, journalled: bool) -> None:
+    if journalled:
+        await fleet.knows("gone", 1)
+    token = fleet.minted("gone", 2)
+    await fleet.disown("gone", journalled=journalled, token=token)
+    [happened] = fleet.actor.told
+    assert happened.credential.name == "gone"
+    assert "asked by ada" in happened.told.said
+    assert token not in fleet.living
+    assert ("gone" in await fleet.journal.names()) is journalled

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from rotator.engine import operating
 from rotator.ports import MinterRefused, Refused, Transient
 from rotator.rotation.ask import Ask
 from rotator.rotation.credential import OnForeign, Retirement
@@ -218,7 +219,7 @@ async def after_its_grace(world: World) -> Actor:
 async def released(actor: Actor) -> None:
     """A person lets us write over what is there."""
     actor.credential = replace(actor.credential, on_foreign=OnForeign.OVERWRITE)
-    await actor.visitor.release(actor.credential, actor.edges, "ada")
+    await actor.visitor.obey(actor.credential, actor.edges, operating.release("ada"))
     await actor.visit()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from rotator.engine import operating
@@ -17,7 +18,7 @@ from rotator.engine.visit import Happened, Seen, Visitor
 from rotator.ports import Conflict, Fault, Installation, Transient
 from rotator.rotation.ask import Answer, Ask, answer
 from rotator.rotation.credential import Credential, Limits, OnForeign, Place, Retirement
-from rotator.rotation.record import Held, HoldReason, Phase, Published, Record
+from rotator.rotation.record import Held, HoldReason, Phase, Published, Record, Token
 from rotator.rotation.schedule import Every
 from rotator.rotation.secret import Secret
 from tests.fakes.store import FakeStore, FakeVault
@@ -101,6 +102,10 @@ class Actor:
         if place == JOURNAL and self.hushed:
             self.world.busy_written = True
         return self.world.promises.landed(place, version)
+
+
+async def _reap(actor: Actor, credential: Credential, token: Token) -> bool:
+    return await operating.reap(actor.visitor, credential, actor.edges, token)
 
 
 Word = Callable[[Actor], None]
@@ -193,7 +198,7 @@ class World:
     def say(self, word: operating.Word) -> None:
         """`rotate pause`, `resume` or `undo`: heard when nobody works on it."""
         self.woken = True
-        self.words.append(lambda actor: drive(operating.say(actor.visitor, self.credential, actor.edges, word)))
+        self.words.append(lambda actor: drive(actor.visitor.obey(self.credential, actor.edges, word)))
 
     def settings(self, **changes: Any) -> None:
         """New settings, from the next visit on."""
@@ -213,7 +218,7 @@ class World:
             self._put_right(current, held)
         self.settings(on_foreign=OnForeign.OVERWRITE)
         self.promises.overwrites = True
-        self.words.append(lambda actor: drive(actor.visitor.release(self.credential, actor.edges, "ada")))
+        self.say(operating.release("ada"))
 
     def _put_right(self, current: Published, held: Held) -> None:
         place = current.place
@@ -335,8 +340,9 @@ class World:
         if actor.edges.provider.capabilities.lists:
             wanted = {self.credential.name: self.credential}
             with self.fair_weather():
+                reap = partial(_reap, actor)
                 strays = drive(actor.edges.provider.find("rotator-home-"))
-                drive(sweep(strays, wanted, actor.visitor.journal, lambda _: actor.edges, remembered={}))
+                drive(sweep(strays, wanted, actor.visitor.journal, remembered={}, reap=reap))
 
     def _person(self) -> bool:
         """Whether a person had to act, and did."""

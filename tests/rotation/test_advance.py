@@ -175,6 +175,7 @@ ANYWHERE = {
         ev.PutOnHold(AT, HoldReason.FOREIGN_WRITE, "look at it"),
         {"phase": HELD, "held": held, "retry_at": None},
     ),
+    "a stray was revoked: it was never the record's": (record(PUBLISHED), ev.Reaped(AT, "t0.9", "ada"), {}),
     "released: back to where it was": (
         record(HELD, failures=3, retry_at=NOW),
         ev.Released(AT, "ada"),

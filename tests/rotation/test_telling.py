@@ -74,6 +74,16 @@ TABLE = {
         f"{BURNED} burned: t2.1; consumers are cut off until a new value works: used before",
     ),
     "swept": (record(Phase.CONDEMNED), ev.Swept(NOW, ()), "rotation 2 settled"),
+    "a stray reaped": (
+        record(Phase.SETTLED),
+        ev.Reaped(NOW, "t0.9"),
+        "t0.9 revoked: it bears our mark, and nothing accounts for it",
+    ),
+    "a stray reaped by somebody": (
+        record(Phase.SETTLED),
+        ev.Reaped(NOW, "t0.9", "ada"),
+        "t0.9 revoked: it bears our mark, and nothing accounts for it; asked by ada",
+    ),
     "held": (record(Phase.STAGED), ev.PutOnHold(NOW, HoldReason.DELETED, "look"), "held: look"),
     "released": (record(Phase.HELD), ev.Released(NOW, "ada"), "released by ada"),
     "faulted": (record(Phase.STAGED), ev.Faulted(NOW, "verify", "503", 9.5), "verify: 503"),

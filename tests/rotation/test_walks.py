@@ -71,7 +71,7 @@ class Walk:
 
     def obey(self, number: int) -> None:
         """An operator says something; what the rules refuse changes nothing."""
-        word = number % 4
+        word = number % 5
         if word == 0:
             self.live(ev.Paused(self.now, "ada", "", self.now + HOUR if number % 3 else None))
         elif word == 1:
@@ -80,6 +80,8 @@ class Walk:
             self.live(ev.UndoBegun(self.now, "ada", number % 3 == 0, PLACE, self.now + SECOND))
         elif word == 3 and not adopt.objection(self.record):
             self.live(ev.Adopted(self.now, "ada", self.found(number), STEM, self.now + self.credential.retire.after))
+        elif word == 4:
+            self.live(ev.Reaped(self.now, "stray-1", "ada"))
 
     def found(self, number: int) -> Published:
         """What somebody else wrote to the consumer path."""

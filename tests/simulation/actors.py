@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from rotator.engine import operating
 from rotator.engine.bench import Brought, Edges
 from rotator.engine.lease import Leases
 from rotator.engine.probing import Prober
@@ -21,7 +22,7 @@ from rotator.engine.visit import Happened, Visitor
 from rotator.ports import Conflict, Fault, Transient
 from rotator.rotation.ask import Answer, Ask, answer
 from rotator.rotation.credential import Credential
-from rotator.rotation.record import Record
+from rotator.rotation.record import Record, Token
 from rotator.rotation.secret import Secret
 from tests.simulation.journal import SimJournal
 from tests.simulation.wire import attempt
@@ -273,11 +274,12 @@ class Process:
             for target in sorted({each.target for each in self.config.values()}):
                 tokens = await self.edges_of("*", self.clock).provider.find("rotator-")
                 ours = {name: each for name, each in self.config.items() if each.target == target}
-                await sweep(
-                    tokens, ours, self.journal, lambda x: self.edges_of(x.name, self.clock), remembered=self.seen
-                )
+                await sweep(tokens, ours, self.journal, remembered=self.seen, reap=self._reap)
         except Fault as fault:
             self.world.tell(self.holder, f"sweep ends: {fault.reason}")
+
+    async def _reap(self, credential: Credential, token: Token) -> bool:
+        return await operating.reap(self.visitor, credential, self.edges_of(credential.name, self.clock), token)
 
     async def _probing(self) -> None:
         """The product's own probe of published values, with what it wants of a crew."""

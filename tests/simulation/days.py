@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
-from rotator.app import App
+from rotator.app import disown
+from rotator.engine import operating
+from rotator.engine.lease import Leases
 from rotator.engine.sweep import sweep
+from rotator.engine.visit import Visitor
 from rotator.ports import Fault, Holding
 from rotator.rotation.credential import Credential
-from rotator.rotation.record import Record
+from rotator.rotation.record import Record, Token
 from rotator.unused import whose
-from tests.simulation.actors import Process
+from tests.simulation.actors import TTL, Process
 from tests.simulation.invariants import Checks
 from tests.simulation.journal import SimJournal
 from tests.simulation.kinds import Kind
@@ -162,19 +165,28 @@ class Days:
             await self._reap(host, target, unclaimed=bool(found["unclaimed"]))
 
     async def _reap(self, host: Process, target: str, *, unclaimed: bool) -> None:
-        """`rotate strays --reap`, as cli/strays.py does it: see `App.sweep` and `App.disown`."""
+        """`rotate strays --reap`, as cli/strays.py does it: see app/strays.py."""
         ours = self._on(target)
         edges = self.checks.edges
         tokens = await edges("*", host.clock).provider.find("rotator-")
-        swept = await sweep(tokens, ours, self.journal, lambda x: edges(x.name, host.clock), remembered={})
+        leases = Leases(f"reaper{len(self.played)}", TTL, host.clock.monotonic)
+        visitor = Visitor(self.journal, leases, self.world.lineage, host.told)
+
+        async def end(credential: Credential, token: Token) -> bool:
+            return await operating.reap(visitor, credential, edges(credential.name, host.clock), token)
+
+        swept = await sweep(tokens, ours, self.journal, remembered={}, reap=end)
         if unclaimed and swept.unclaimed:
             self.checks.by_word.update(token.id for token in swept.unclaimed)
             app = SimpleNamespace(
                 installation=edges(next(iter(ours)), host.clock).installation,
                 settings=SimpleNamespace(credentials=ours),
                 edges=lambda x: edges(x.name, host.clock),
+                journal=self.journal,
+                crew=SimpleNamespace(rounds=SimpleNamespace(visitor=visitor)),
             )
-            await App.disown(app, target, swept.unclaimed)  # type: ignore[arg-type] # what it wants of one
+            async for _ in disown(app, target, swept.unclaimed, "person"):  # type: ignore[arg-type] # what it wants
+                pass
 
     def _on(self, target: str) -> dict[str, Credential]:
         return {name: each for name, each in self.wanted.items() if each.target == target}

@@ -49,7 +49,7 @@ class Operators:
             if self.world.calm or name not in host.config:
                 break
             try:
-                await operating.say(visitor, host.config[name], host.edges_of(name, host.clock), word)
+                await visitor.obey(host.config[name], host.edges_of(name, host.clock), word)
             except (Conflict, Transient):
                 await beat(self.world.rng.uniform(1, 8), "shell")
                 continue

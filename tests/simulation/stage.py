@@ -150,7 +150,7 @@ class Stage:
         process = self[host]
         visit = Visit(process, Thread(process, NAME, None))
         edges = process.edges_of(NAME, process.clock)
-        visit.thread.coro = operating.say(process.visitor, process.config[NAME], edges, word)
+        visit.thread.coro = process.visitor.obey(process.config[NAME], edges, word)
         return visit
 
     def sleep(self, seconds: float) -> None:

@@ -14,9 +14,12 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 
+from rotator.engine import operating
 from rotator.engine.sweep import sweep
 from rotator.engine.visit import Happened
 from rotator.ports import Transient
+from rotator.rotation.credential import Credential
+from rotator.rotation.record import Token
 from tests.soak.meter import MIB, Meter, Trend, weight
 from tests.soak.scenarios import House, house
 
@@ -131,7 +134,12 @@ async def _chores(made: House) -> None:
     ours = {name: each for name, each in made.crew.credentials.items() if each.target == "blog"}
     listed = tuple(token for token, _ in made.halo.alive.values())
     made.store._planned.clear()
-    swept = await sweep(listed, ours, made.journal, made.edges, remembered={})
+    visitor = made.crew.rounds.visitor
+
+    async def reap(credential: Credential, token: Token) -> bool:
+        return await operating.reap(visitor, credential, made.edges(credential), token)
+
+    swept = await sweep(listed, ours, made.journal, remembered={}, reap=reap)
     made.bugs += [f"a stray: {name}" for name in swept.reaped]
     made.halo.prune()
     made.metrics.scrape()

@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import pytest
 
-from rotator.app import App, opened
+from rotator.app import App, Observers, acting
 from rotator.checking import check
 from rotator.engine.bench import Brought
 from rotator.engine.visit import Happened
@@ -135,7 +135,10 @@ async def desk(bao: OpenBao, mount: str, folder: Path, more: str, manage: str = 
         )
         path.write_text(text)
         happened: list[Happened] = []
-        async with opened(load(path), [happened.append]) as app:
+        settings = load(path)
+        observers = Observers(settings)
+        observers.add([happened.append])
+        async with acting(settings, observers) as app:
             yield Desk(app, itsm, crm, spare, bao, mount, happened)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from rotator.app import App, opened
+from rotator.app import App, Observers, acting
 from rotator.checking import check
 from rotator.engine.visit import Happened
 from rotator.grants import grants
@@ -129,7 +129,10 @@ async def desk(openbao: OpenBao, mount: str, folder: Path) -> AsyncIterator[Desk
         names = {"signing": signing, "renewing": renewing, "desk": itsm.url, "folder": folder, "mount": mount}
         path.write_text(SETTINGS.format(vault=openbao.address, **names))
         told: list[Happened] = []
-        async with opened(load(path), [told.append]) as app:
+        settings = load(path)
+        observers = Observers(settings)
+        observers.add([told.append])
+        async with acting(settings, observers) as app:
             yield Desk(app, itsm, openbao, mount, folder, told)
 
 

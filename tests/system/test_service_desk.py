@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rotator.app import App, opened
+from rotator.app import App, Observers, acting
 from rotator.checking import check
 from rotator.engine.visit import Happened
 from rotator.rotation.ask import Ask
@@ -79,7 +79,10 @@ async def desk(openbao: OpenBao, mount: str, folder: Path) -> AsyncIterator[tupl
             )
         )
         told: list[Happened] = []
-        async with opened(load(path), [told.append]) as app:
+        settings = load(path)
+        observers = Observers(settings)
+        observers.add([told.append])
+        async with acting(settings, observers) as app:
             yield app, itsm, told
 
 

@@ -17,7 +17,7 @@ import rotator.cli, rotator.daemon, rotator.alone, rotator.checking, rotator.sta
 
 async def compose():
     daemon = rotator.daemon.Daemon(sys.argv[1], load(sys.argv[1]))
-    daemon._herald.close()
+    daemon._observers.close()
 
 anyio.run(compose)
 print(sorted({name.partition(".")[0] for name in sys.modules} & {"opentelemetry", "google"}))

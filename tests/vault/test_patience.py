@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rotator.app import opened
+from rotator.app import Observers, acting
 from rotator.ports import StoreRefused, Transient
 from rotator.rotation.secret import Secret
 from rotator.settings import Settings, load
@@ -88,7 +88,8 @@ async def test_a_command_waits_for_a_sealed_vault_as_long_as_its_caller_gives(
     """`now`, `due` and `revoke` ended at once with 75, whatever `--within` said."""
     told: list[str] = []
     with scripted_vault(stumbles={"auth/approle/login": [NO_VERDICTS["sealed"]] * sealed}) as vault:
-        opening: Any = opened(settings_for(vault, tmp_path), clock=QuickClock(), within=within, missed=told.append)
+        settings = settings_for(vault, tmp_path)
+        opening: Any = acting(settings, Observers(settings), within=within, missed=told.append, clock=QuickClock())
         if within == READ_PATIENCE:
             with pytest.raises(Transient, match="sealed"):
                 await opening.__aenter__()

@@ -1,10 +1,14 @@
-"""Owns the composition: the only place that knows every class, and introduces them. Its life is daemon.py's."""
+"""One actor: its session with Vault, its engine and its observers, composed here and nowhere else.
+
+It comes in two forms. `acting` may change things: it has every observer, and is refused when required receipts cannot
+be written. `reading` changes nothing, and so needs none of them.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -12,6 +16,7 @@ from uuid import uuid4
 
 import anyio
 
+from rotator.app.observers import Observer, Observers
 from rotator.clockwork import SystemClock
 from rotator.engine.bench import Edges
 from rotator.engine.crew import Crew
@@ -20,40 +25,43 @@ from rotator.engine.lease import Leases
 from rotator.engine.presence import Presence, has_ended
 from rotator.engine.rounds import Rounds
 from rotator.engine.survey import survey
-from rotator.engine.sweep import Swept, sweep
 from rotator.engine.visit import Happened, Visitor
 from rotator.host.tasks import Tasks
 from rotator.keychain import Keychain, identity, myself
 from rotator.narrate import paused, troubled, unforeseen
-from rotator.ports import Clock, Installation, MinterRefused, Provider, Refused, Transient
+from rotator.ports import Clock, Entry, Installation, Lease, MinterRefused, Provider, Refused
 from rotator.providers import Site, kind_of
 from rotator.providers.auth import Auth
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.names import LINEAGE
-from rotator.rotation.record import Token
+from rotator.rotation.record import Record
 from rotator.settings import Minter, Settings, Target
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.patience import READ_PATIENCE, patiently
-from rotator.vault.session import Session
 from rotator.wiring import connected
-
-Observer = Callable[[Happened], None]
 
 
 class App:
     """One actor, composed: its edges, and the crew that works with them."""
 
     def __init__(
-        self, settings: Settings, session: Session, installation: Installation, clock: Clock, observers: list[Observer]
+        self,
+        settings: Settings,
+        journal: VaultJournal,
+        kv: Kv,
+        installation: Installation,
+        clock: Clock,
+        observers: Sequence[Observer] = (),
+        barred: Callable[[], str] = str,
     ) -> None:
         self.settings = settings
-        self.session = session
-        self.kv = Kv(session)
-        self.journal = VaultJournal(self.kv, settings.vault.mount, settings.vault.prefix)
+        self.kv = kv
+        self.journal = journal
         self.installation = installation
         self.clock = clock
-        self.observers = observers
+        self._observers = observers
+        self._barred = barred
         self.holder = f"{settings.daemon.instance}/{os.getpid()}/{uuid4().hex[:8]}"
         self.presence, self._sites = Presence(), dict[str, Site]()
         self.tasks = Tasks(unforeseen)
@@ -65,7 +73,7 @@ class App:
         ttl = settings.daemon.lease.total_seconds()
         leases = Leases(self.holder, ttl, self.clock.monotonic, self.presence.lock, has_ended)
         lineage = partial(secrets.token_hex, LINEAGE)
-        visitor = Visitor(self.journal, leases, lineage, self._tell, lambda: self.crew.stopping)
+        visitor = Visitor(self.journal, leases, lineage, self._tell, lambda: self.crew.stopping, self._barred)
         rounds = Rounds(
             visitor=visitor,
             edges=self.edges,
@@ -73,7 +81,7 @@ class App:
             unforeseen=unforeseen,
             troubled=troubled,
             control=self._control,
-            minter=self._minter_name,
+            minter=self.minter_name,
             health=Health(paused),
         )
         return Crew(
@@ -87,7 +95,7 @@ class App:
 
     def _tell(self, happened: Happened) -> None:
         """Nobody who is told may break the visit: what happened has happened, and is journalled."""
-        for observer in (lambda it: self.crew.rounds.observe(it.credential, it.event), *self.observers):
+        for observer in (lambda it: self.crew.rounds.observe(it.credential, it.event), *self._observers):
             try:
                 observer(happened)
             except Exception as bug:  # noqa: BLE001 (a log that cannot be written, for one)
@@ -96,7 +104,8 @@ class App:
     async def _control(self, credential: Credential) -> None:
         await self.site(credential).control(credential)
 
-    def _minter_name(self, credential: Credential) -> str:
+    def minter_name(self, credential: Credential) -> str:
+        """Whose refusal stops whom: credentials of one minter share its name."""
         target = self.settings.targets.get(credential.target)
         self_minting = bool(target and target.minter and target.minter.self_minting)
         if kind_of(credential.kind).managed:
@@ -142,50 +151,6 @@ class App:
             raise MinterRefused(f"nobody knows where the token is that mints: {fault.reason}") from None
         return await myself(self.kv, target, credential, record, self.installation.fingerprint_key)
 
-    async def sweep(self, target: str, *, reap: bool = True) -> Swept:
-        """Find strays on one target by one listing; revoke them, and delete what was revoked long ago."""
-        ours = {name: each for name, each in self.settings.credentials.items() if each.target == target}
-        if not ours:
-            return Swept((), (), (), ())
-        seen = self.crew.seen
-        remembered = {name: record for name in ours if name in seen and (record := seen[name].record)}
-        site, tokens = await self._listing(ours.values())
-        swept = await sweep(tokens, ours, self.journal, self.edges, remembered=remembered, reap=reap)
-        keep = getattr(self.settings.targets[target].keys, "keep", None)
-        stems = tuple(f"{record.stem}-r" for record in swept.records if record.stem)
-        if reap and keep is not None and stems:
-            await site.prune(lambda name: name.startswith(stems), keep)
-        return swept
-
-    async def disown(self, target: str, tokens: Iterable[Token]) -> tuple[Token, ...]:
-        """End those that bear the mark of this very installation, whatever the settings claim. Returns them."""
-        mine = f"{self.installation.prefix}-{self.installation.lineage}-"
-        ours = tuple(token for token in tokens if token.name.startswith(mine))
-        credential = next(each for each in self.settings.credentials.values() if each.target == target)
-        for token in ours:
-            await self.edges(credential).provider.revoke(token)
-        return ours
-
-    async def _listing(self, credentials: Iterable[Credential]) -> tuple[Site, tuple[Token, ...]]:
-        """One listing of their target by the first minter that works; with a shared one, the first is the only one."""
-        refusal: MinterRefused | None = None
-        tried = set()
-        for credential in credentials:
-            if (name := self._minter_name(credential)) in tried:
-                continue
-            tried.add(name)
-            pause, reason = self.crew.rounds.pause(credential)
-            if pause:
-                refusal = refusal or MinterRefused(f"not called, it is paused: {reason}")
-                continue
-            site = self.site(credential)
-            try:
-                return site, await site.list_tokens()
-            except MinterRefused as fault:
-                self.crew.rounds.refused(credential, fault.reason)
-                refusal = fault
-        raise refusal or Transient("nobody to list with")
-
     async def reload(self, settings: Settings) -> None:
         """Take new settings at once. Targets that changed are opened anew; their old connections are closed once the
         visits under way, which end with what they began with, are over."""
@@ -212,25 +177,58 @@ def _limits(settings: Settings) -> dict[str, int]:
     return {name: target.in_flight for name, target in settings.targets.items()}
 
 
+class _Unwritten(VaultJournal):
+    """The journal of who only reads."""
+
+    async def save(self, over: Entry, record: Record, lease: Lease) -> Entry:
+        """Raises Refused."""
+        raise Refused("this command only looks: it changes no record")
+
+
 @asynccontextmanager
-async def opened(
+async def acting(
     settings: Settings,
-    observers: Iterable[Observer] = (),
-    clock: Clock | None = None,
+    observers: Observers,
     *,
     within: float = READ_PATIENCE,
     missed: Callable[[str], None] | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[App]:
-    """Log in, read the installation's own document, compose. Raises StoreRefused, Refused or Transient with words.
+    """An actor that may change things. At its end, hooks hear what has happened. Raises as `reading` does.
 
     `within`: seconds of patience with a Vault that gives no verdict; `missed` hears why it gave none.
     """
+    async with _composed(settings, observers, within, missed, clock) as app, anyio.create_task_group() as group:
+        group.start_soon(observers.run, app.fetch)
+        yield app
+        await observers.drain()
+        group.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def reading(settings: Settings) -> AsyncIterator[App]:
+    """An actor that only looks. Raises StoreRefused, Refused or Transient with words."""
+    async with _composed(settings) as app:
+        yield app
+
+
+@asynccontextmanager
+async def _composed(
+    settings: Settings,
+    observers: Observers | None = None,
+    within: float = READ_PATIENCE,
+    missed: Callable[[str], None] | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[App]:
+    """Log in, read the installation's own document, compose. Who has no observers changes nothing."""
     clock = clock or SystemClock()
+    told, barred = (observers.told, observers.barred) if observers else ((), str)
     async with connected(settings, clock) as session:
-        journal = VaultJournal(Kv(session), settings.vault.mount, settings.vault.prefix)
+        kv = Kv(session)
+        journal = (VaultJournal if observers else _Unwritten)(kv, settings.vault.mount, settings.vault.prefix)
         found = await patiently(clock, within, journal.meta, missed)
         installation = replace(found, prefix=settings.daemon.name_prefix)
-        app = App(settings, session, installation, clock, list(observers))
+        app = App(settings, journal, kv, installation, clock, told, barred)
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(session.keep_alive)

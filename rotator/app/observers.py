@@ -1,0 +1,80 @@
+"""Everybody who hears of transitions: receipts, log, hooks, traces, and whoever a process adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+from rotator.clockwork import SystemClock
+from rotator.engine.visit import Happened
+from rotator.hooks import Heartbeat, Hooks
+from rotator.hooks.fan import Fetch
+from rotator.narrate import narrate
+from rotator.receipts import Receipts, keep
+from rotator.settings import Settings
+
+Observer = Callable[[Happened], None]
+_LAST_CALLS = 10.0  # seconds that the end of the process may wait for hooks
+
+
+def _uncounted(hook: str, outcome: str) -> None:
+    """Where nobody scrapes."""
+
+
+class Observers:
+    """Made once per process, so that what waits and what was counted outlives a lost Vault. Raises Refused as `keep`.
+
+    `called` counts the calls of hooks; `unwell` says why not all is well, empty when it is.
+    """
+
+    def __init__(
+        self, settings: Settings, called: Callable[[str, str], None] = _uncounted, unwell: Callable[[], str] = str
+    ) -> None:
+        self.receipts: Receipts | None = keep(settings.audit)
+        self._required = settings.audit.required
+        self._hooks = Hooks(settings.hooks, SystemClock(), called)
+        self._heart = Heartbeat(settings.ping, unwell, called) if settings.ping else None
+        self.every: timedelta | None = settings.ping.every if settings.ping else None
+        self._told: list[Observer] = [*([self.receipts] if self.receipts else []), narrate]
+        self._told += [self._hooks] if settings.hooks else []
+        self._close: Callable[[], None] = lambda: None
+        if settings.tracing:
+            from rotator.tracing import over_otlp  # only here: without the extra it cannot be imported
+
+            traces = over_otlp(settings.tracing, settings.daemon.instance)
+            self._told.append(traces)
+            self._close = traces.close
+
+    def add(self, further: Iterable[Observer]) -> None:
+        """Let others hear, too."""
+        self._told += further
+
+    @property
+    def told(self) -> tuple[Observer, ...]:
+        """Who is to be told, in this order; receipts first, as they are the promise."""
+        return tuple(self._told)
+
+    def barred(self) -> str:
+        """Why nothing may begin, for those who require receipts; what is under way goes on."""
+        return self.receipts.barred() if self.receipts and self._required else ""
+
+    async def run(self, fetch: Fetch) -> None:
+        """Call hooks until cancelled."""
+        await self._hooks.run(fetch)
+
+    async def ping(self, fetch: Fetch) -> None:
+        """Say that all is well, if it is."""
+        if self._heart:
+            await self._heart.beat(fetch)
+
+    async def drain(self) -> None:
+        """Let hooks hear what has happened before the end, which waits a few seconds at most."""
+        await self._hooks.drain(_LAST_CALLS)
+        if self._heart:
+            await self._heart.aclose()
+
+    def close(self) -> None:
+        """Write the last receipts, if that goes now, and send the last traces."""
+        if self.receipts:
+            self.receipts.flush()
+        self._close()

@@ -1,0 +1,67 @@
+"""One place composes an actor, and one place saves the journal: so whatever ends a token is told to every observer."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+
+from tests.architecture.source import files, short, tree
+
+OWN = "rotator/conformance/"  # its kit for authors of kinds has a Vault in memory, and processes to kill in it
+
+
+def calls(name: str) -> Counter[str]:
+    """Where a class or function of ours is called by its name, or a method by it."""
+    found: Counter[str] = Counter()
+    for path in files("rotator"):
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Call) and name in (getattr(node.func, "id", ""), getattr(node.func, "attr", "")):
+                found[short(path)] += 1
+    return found
+
+
+def test_an_actor_is_composed_in_one_place() -> None:
+    assert calls("App") == {"rotator/app/actor.py": 1}
+    assert calls("Session") == {"rotator/wiring.py": 1}
+    assert set(calls("connected")) == {"rotator/app/actor.py", "rotator/checking.py"}, (
+        "the latter before it has an actor"
+    )
+    assert {path for path in calls("Visitor") if not path.startswith(OWN)} == {"rotator/app/actor.py"}
+    assert calls("_composed") == {"rotator/app/actor.py": 2}, "two forms: acting, with every observer, and reading"
+
+
+def test_who_hears_of_transitions_is_gathered_in_one_place() -> None:
+    for each in ("Hooks", "over_otlp", "keep"):
+        assert calls(each) == {"rotator/app/observers.py": 1}, f"{each}: ask rotator.app for an acting one"
+
+
+def test_whoever_acts_has_the_observers_of_a_whole_process() -> None:
+    assert set(calls("acting")) == {"rotator/daemon.py", "rotator/alone.py"}
+    assert set(calls("Observers")) == {"rotator/daemon.py", "rotator/alone.py"}
+
+
+def test_only_the_visitor_saves_the_journal() -> None:
+    saved = {
+        f"{short(path)}:{node.lineno}"
+        for path in files("rotator")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "save"
+        and not short(path).startswith(OWN)
+    }
+    assert len(saved) == 1, f"what changes a record goes through Visitor.visit or Visitor.obey: {sorted(saved)}"
+    assert next(iter(saved)).startswith("rotator/engine/visit.py:")
+
+
+def test_only_steps_and_words_revoke() -> None:
+    """A token that ends otherwise leaves no receipt. `check` ends what it minted a moment ago, for nobody."""
+    allowed = {
+        "rotator/engine/minting.py",
+        "rotator/engine/retiring.py",
+        "rotator/engine/operating.py",
+        "rotator/checking.py",
+    }
+    elsewhere = {path for path in calls("revoke") if path not in allowed}
+    inside = ("rotator/providers/", "rotator/sandbox/", "rotator/conformance/", "rotator/demo/", "rotator/vault/")
+    assert {path for path in elsewhere if not path.startswith(inside)} == set()
