@@ -21,7 +21,7 @@ FLOORS: tuple[dict[str, str], ...] = (
     {"settings": "TOML to frozen settings; every fault at once"},
     {"control": "unix socket: now, reload"},
     {
-        "fleet": "the fleet as its records show it: rows, alive, ready",
+        "fleet": "the fleet as its records and its crew show it: states, alive, ready",
         "glance": "the fleet in one line",
         "narrate": "a transition told: one log line, one progress line",
         "wiring": "settings turned into what the edges ask for",
@@ -43,7 +43,7 @@ FLOORS: tuple[dict[str, str], ...] = (
     },
     {
         "now": "rotate now: whom it concerns, its progress, its verdict",
-        "looking": "summaries and explanations, without effects",
+        "looking": "states and explanations, without effects",
         "checking": "a live look at every right the daemon needs",
         "supervision": "what the service manager hears, and what feeds its watchdog",
         "lookout": "metrics and status server, introduced to the running daemon",

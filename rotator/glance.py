@@ -1,33 +1,31 @@
-"""Owns the fleet in one line, as `systemctl status` shows it; tables and sentences are rotation/summary.py's."""
+"""The fleet in one line, as `systemctl status` shows it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from rotator.engine.visit import Seen
-from rotator.rotation.record import Phase, Record
+from rotator.rotation.state import Mark, State, Word
 
 _NAMED = 3  # names at most; the rest is counted
+_WATCHED = (Word.DOUBTED, Word.PAUSED_BY_HAND, Word.FAILING, Word.LEFT_ALONE)
+_UNDER_WAY = (Word.ROTATING, Word.IN_GRACE, Word.RETIRING)
 
 
-def glance(names: Iterable[str], seen: Mapping[str, Seen], now: datetime) -> str:
-    """How many there are, who needs a person or is failing, what is under way, and what is next."""
-    wanted = list(names)
-    records = {name: seen[name].record for name in wanted if name in seen}
-    held = [name for name, record in records.items() if record and record.phase is Phase.HELD]
-    failing = [name for name, record in records.items() if record and record.failure and name not in held]
-    rotating = [name for name, record in records.items() if _under_way(record)]
-    parts = [f"{len(wanted)} credential{'' if len(wanted) == 1 else 's'}"]
-    parts += [f"{len(held)} HELD ({_some(held)})"] if held else []
-    parts += [f"{len(failing)} failing ({_some(failing)})"] if failing else []
-    parts += [f"{len(rotating)} under way"] if rotating else []
-    parts += [f"{len(wanted) - len(records)} not looked at yet"] if len(records) < len(wanted) else []
-    return ", ".join(parts) + _next(wanted, seen, now)
-
-
-def _under_way(record: Record | None) -> bool:
-    return record is not None and record.phase not in (Phase.SETTLED, Phase.HELD)
+def glance(states: Sequence[State], now: datetime) -> str:
+    """How many there are, who needs a person or is to be watched, what is under way, and what is next."""
+    count = len(states)
+    parts = [f"{count} credential{'' if count == 1 else 's'}"]
+    for word in Word:
+        found = [each for each in states if each.word is word]
+        if found and (found[0].mark is Mark.ACT or word in _WATCHED):
+            shown = word.upper() if found[0].mark is Mark.ACT else word
+            parts.append(f"{len(found)} {shown} ({_some([each.name for each in found])})")
+    under_way = sum(each.word in _UNDER_WAY for each in states)
+    unseen = sum(not each.known for each in states)
+    parts += [f"{under_way} under way"] if under_way else []
+    parts += [f"{unseen} not looked at yet"] if unseen else []
+    return ", ".join(parts) + _next(states, now)
 
 
 def _some(names: list[str]) -> str:
@@ -35,8 +33,8 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _next(names: Iterable[str], seen: Mapping[str, Seen], now: datetime) -> str:
-    ahead = [(until, name) for name in names if name in seen and (until := seen[name].wait.until)]
+def _next(states: Iterable[State], now: datetime) -> str:
+    ahead = [(each.next_at, each.name) for each in states if each.next_at]
     if not ahead:
         return ""
     until, name = min(ahead)

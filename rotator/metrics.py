@@ -21,9 +21,10 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from rotator.engine.visit import Happened
-from rotator.fleet import Fleet, Row
+from rotator.fleet import Fleet, State
 from rotator.rotation import events as ev
 from rotator.rotation.record import HoldReason, Phase
+from rotator.rotation.state import Word
 
 _STEPS: dict[type[ev.Event], str] = {
     ev.Requested: "request",
@@ -141,10 +142,10 @@ class _FromRecords(Collector):
         yield InfoMetricFamily("rotator_build", "Which rotator this is.", {"version": self._version})
         yield from self._process()
         yield from _neighbours(self._fleet)
-        rows = self._fleet.rows()
-        yield from _times(rows)
-        yield from _counts(rows)
-        yield from _phases(rows)
+        states = self._fleet.states()
+        yield from _times(states)
+        yield from _counts(states)
+        yield from _phases(states)
 
     def _process(self) -> Iterable[Metric]:
         fleet = self._fleet
@@ -176,60 +177,60 @@ def _neighbours(fleet: Fleet) -> Iterable[Metric]:
     yield ends
 
 
-_TIMES: tuple[tuple[str, str, Callable[[Row], datetime | None]], ...] = (
-    ("next_rotation", "When the next rotation is due.", lambda row: row.next_at),
-    ("published", "When the published value was published.", lambda row: row.summary.published_at),
-    ("expiry", "When the published value expires.", lambda row: row.summary.expires_at),
-    ("due", "Since when a successor is due that is not published; absent when none is.", lambda row: row.due_since),
-    ("revoke_by", "When the living predecessor is dead at the latest.", lambda row: row.revoke_by),
-    ("refused", "Since when the target refuses the published value.", lambda row: row.refused_at),
-    ("held", "Since when the credential is held, until a person decides.", lambda row: row.held_at),
-    ("awaiting", "Since when the credential waits for a person's work.", lambda row: row.awaiting_at),
-    ("paused", "Since when an operator keeps it from being rotated.", lambda row: row.paused_at),
-    ("accepted", "When this process last saw the published value accepted.", lambda row: row.accepted_at),
+_TIMES: tuple[tuple[str, str, Callable[[State], datetime | None]], ...] = (
+    ("next_rotation", "When the next rotation is due.", lambda state: state.due_at),
+    ("published", "When the published value was published.", lambda state: state.published_at),
+    ("expiry", "When the published value expires.", lambda state: state.expires_at),
+    ("due", "Since when a successor is due that is not published; absent when none is.", lambda state: state.due_since),
+    ("revoke_by", "When the living predecessor is to be dead.", lambda state: state.revoke_by),
+    ("refused", "Since when the target refuses the published value.", lambda state: state.refused_at),
+    ("held", "Since when the credential is held, until a person decides.", lambda state: state.held_at),
+    ("awaiting", "Since when the credential waits for a person's work.", lambda state: state.awaiting_at),
+    ("paused", "Since when an operator keeps it from being rotated.", lambda state: state.paused_at),
+    ("accepted", "When this process last saw the published value accepted.", lambda state: state.accepted_at),
 )
 
 
-def _times(rows: Iterable[Row]) -> Iterable[Metric]:
+def _times(states: Iterable[State]) -> Iterable[Metric]:
     for name, words, of in _TIMES:
         family = GaugeMetricFamily(f"rotator_credential_{name}_timestamp_seconds", words, labels=_PLACE)
-        for row in rows:
-            if when := of(row):
-                family.add_metric(_labels(row), when.timestamp())
+        for state in states:
+            if when := of(state):
+                family.add_metric(_labels(state), when.timestamp())
         yield family
 
 
-_COUNTS: tuple[tuple[str, str, Callable[[Row], float]], ...] = (
-    ("consecutive_failures", "Failures in a row; publication sets it back.", lambda row: row.failures),
-    ("live_predecessors", "Predecessors that may still be accepted.", lambda row: row.predecessors),
-    ("rotation", "The number of the latest rotation.", lambda row: row.summary.rotation),
-    ("seen", "1 once the record was read.", lambda row: row.record is not None),
-    ("broken", "1 while a fault or a bug keeps it from being worked on.", lambda row: row.word == "broken"),
+_COUNTS: tuple[tuple[str, str, Callable[[State], float]], ...] = (
+    ("consecutive_failures", "Failures in a row; publication sets it back.", lambda state: state.failures),
+    ("live_predecessors", "Predecessors that may still be accepted.", lambda state: state.predecessors),
+    ("rotation", "The number of the latest rotation.", lambda state: state.rotation),
+    ("seen", "1 once the record was read.", lambda state: state.known),
+    ("broken", "1 while a fault or a bug keeps it from being worked on.", lambda state: state.word is Word.BROKEN),
 )
 
 
-def _counts(rows: Iterable[Row]) -> Iterable[Metric]:
+def _counts(states: Iterable[State]) -> Iterable[Metric]:
     for name, words, of in _COUNTS:
         family = GaugeMetricFamily(f"rotator_credential_{name}", words, labels=_PLACE)
-        for row in rows:
-            family.add_metric(_labels(row), float(of(row)))
+        for state in states:
+            family.add_metric(_labels(state), float(of(state)))
         yield family
 
 
-def _phases(rows: Iterable[Row]) -> Iterable[Metric]:
+def _phases(states: Iterable[State]) -> Iterable[Metric]:
     phases = GaugeMetricFamily("rotator_credential_phase", "1 for the phase it is in.", labels=(*_PLACE, "phase"))
     reasons = GaugeMetricFamily("rotator_credential_hold", "1 for why it is held.", labels=(*_PLACE, "reason"))
-    for row in rows:
-        if row.record is None:
+    for state in states:
+        if not state.known:
             continue
         for phase in Phase:
-            phases.add_metric((*_labels(row), phase.value), float(row.record.phase is phase))
+            phases.add_metric((*_labels(state), phase.value), float(state.phase == phase))
         for reason in HoldReason:
-            if row.record.held and row.record.held.reason is reason:
-                reasons.add_metric((*_labels(row), reason.value), 1.0)
+            if state.hold == reason:
+                reasons.add_metric((*_labels(state), reason.value), 1.0)
     yield phases
     yield reasons
 
 
-def _labels(row: Row) -> tuple[str, str]:
-    return row.credential.name, row.credential.target
+def _labels(state: State) -> tuple[str, str]:
+    return state.name, state.target

@@ -13,7 +13,7 @@ from rotator import logs
 from rotator.app import reading
 from rotator.receipts import parse
 from rotator.rotation.record import Record
-from rotator.rotation.summary import stands
+from rotator.rotation.standing import stands
 from rotator.settings import Settings
 from rotator.settings.faults import suggest
 
@@ -67,7 +67,7 @@ def _begins(event: object) -> bool:
 def _states(versions: list[tuple[datetime, Record, str]]) -> Iterator[Moment]:
     last = ""
     for at, record, holder in versions:
-        said = stands(record)
+        said = stands(record, at)
         if said != last:
             yield Moment(at, record.rotation, said, holder)
         last = said

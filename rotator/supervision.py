@@ -10,6 +10,7 @@ from contextlib import suppress
 
 from rotator.app import App
 from rotator.engine.visit import Happened
+from rotator.fleet import states
 from rotator.glance import glance
 from rotator.logs import voice
 from rotator.logs.redaction import redact
@@ -129,7 +130,8 @@ class Supervision:
             trouble = app.crew.health.vault.reason
             parts += [missing] if missing else []
             parts += [f"Vault: {trouble}"] if trouble else []
-            parts.append(glance(app.settings.credentials, app.crew.seen, app.clock.now()))
+            now = app.clock.now()
+            parts.append(glance(states(app.crew, now), now))
         return ". ".join(parts)
 
     def _say(self, line: str) -> None:

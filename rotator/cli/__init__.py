@@ -74,7 +74,7 @@ def _completed(command: click.Command) -> click.Command:
 def rotate(ctx: click.Context, config: str | None) -> None:
     """Keep machine credentials fresh: mint, store in Vault, prove, publish, retire.
 
-    Exit codes: 0 done, 1 failed, 2 usage, 3 held, 75 busy or undecided, 78 bad configuration.
+    Exit codes: 0 done, 1 failed, 2 usage, 3 held, 5 a value refused, 75 busy or undecided, 78 bad configuration.
     """
     ctx.obj = config
 

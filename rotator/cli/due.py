@@ -16,19 +16,12 @@ def command(config: str | None, within: float, as_json: bool) -> None:
     settings = shell.settings(config)
     from rotator.alone import one_pass
     from rotator.cli.status import show
-    from rotator.rotation.summary import summarise
+    from rotator.fleet import states
 
     async def main() -> int:
         app, code = await one_pass(settings, within, shell.waits_for_vault)
         now = app.clock.now()
-        show(
-            [
-                summarise(each, seen.record if (seen := app.crew.seen.get(name)) else None, now)
-                for name, each in settings.credentials.items()
-            ],
-            now,
-            as_json=as_json,
-        )
+        show(states(app.crew, now), now, as_json=as_json)
         return code
 
     shell.run(main)

@@ -19,14 +19,14 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
     shell.known(settings, names)
 
     async def main() -> int:
-        from rotator.looking import summaries
+        from rotator.looking import states
 
-        rows, _ = await summaries(settings, names)
+        found, _ = await states(settings, names)
         if as_json:
-            shell.show_json([asdict(row) for row in rows])
+            shell.show_json([asdict(each) for each in found])
         else:
-            cells = ((row.name, row.target, row.phase, row.next) for row in rows)
-            shell.show_table(("NAME", "TARGET", "PHASE", "NEXT"), cells)
+            cells = ((each.name, each.target, each.word, each.next) for each in found)
+            shell.show_table(("NAME", "TARGET", "STATE", "NEXT"), cells)
         return 0
 
     shell.run(main)

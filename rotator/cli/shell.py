@@ -6,11 +6,14 @@ import json
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from rotator.settings import Settings, SettingsError, load
+
+if TYPE_CHECKING:
+    from rotator.rotation.state import State
 
 FAILED, HELD, BUSY, BAD_CONFIG = 1, 3, 75, 78
 
@@ -35,6 +38,14 @@ def known(settings: Settings, names: Iterable[str]) -> None:
         if name not in settings.credentials:
             hint = suggest(name, settings.credentials)
             raise click.UsageError(f"no credential is called {name!r}; {hint}")
+
+
+def gravest(states: Iterable[State]) -> int:
+    """The exit code of a command that only looks at states."""
+    from rotator.rotation.state import GRAVEST_EXIT
+
+    found = {each.exit for each in states}
+    return next((code for code in GRAVEST_EXIT if code in found), 0)
 
 
 def run(main: Callable[[], Coroutine[Any, Any, int]]) -> NoReturn:
@@ -104,7 +115,7 @@ def ago(then: datetime | None, now: datetime) -> str:
     """How long ago, or how soon, in two units at most."""
     if then is None:
         return "-"
-    return span(now - then) if then <= now else f"in {span(then - now)}"
+    return f"{span(now - then)} ago" if then <= now else f"in {span(then - now)}"
 
 
 def span(length: timedelta) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 import click
 
 from rotator.cli import shell
-from rotator.rotation.summary import Summary
+from rotator.rotation.state import State
 
 
 @click.command()
@@ -17,41 +17,41 @@ from rotator.rotation.summary import Summary
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 @click.pass_obj
 def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
-    """Every credential at a glance: phase, age, what comes next, what is wrong.
+    """Every credential at a glance: its state, how old its value is, what comes next, what is wrong.
 
-    Exit 3 when one is held, 1 when a record cannot be read.
+    Exit 5 when a published value is refused or has expired, 1 when one is overdue or cannot be worked on, 3 when one is
+    held or waits for a person.
     """
     settings = shell.settings(config)
     shell.known(settings, names)
 
     async def main() -> int:
-        from rotator.looking import UNREADABLE, summaries
+        from rotator.looking import states
 
-        rows, now = await summaries(settings, names)
-        show(rows, now, as_json=as_json)
-        phases = {row.phase for row in rows}
-        return shell.FAILED if UNREADABLE in phases else shell.HELD if "held" in phases else 0
+        found, now = await states(settings, names)
+        show(found, now, as_json=as_json)
+        return shell.gravest(found)
 
     shell.run(main)
 
 
-def show(rows: Sequence[Summary], now: datetime, *, as_json: bool) -> None:
-    """Print summaries as a table or as JSON."""
+def show(states: Sequence[State], now: datetime, *, as_json: bool) -> None:
+    """Print states as a table or as JSON."""
     if as_json:
-        shell.show_json([asdict(row) for row in rows])
+        shell.show_json([asdict(each) for each in states])
         return
-    heads = ("NAME", "PHASE", "ROT", "LIVE", "AGE", "EXPIRES", "NEXT", "")
-    shell.show_table(heads, (_cells(row, now) for row in rows))
+    heads = ("NAME", "STATE", "ROT", "LIVE", "PUBLISHED", "EXPIRES", "NEXT", "")
+    shell.show_table(heads, (_cells(each, now) for each in states))
 
 
-def _cells(row: Summary, now: datetime) -> tuple[str, ...]:
+def _cells(state: State, now: datetime) -> tuple[str, ...]:
     return (
-        row.name,
-        row.phase,
-        str(row.rotation),
-        str(row.live),
-        shell.ago(row.published_at, now),
-        shell.ago(row.expires_at, now),
-        "now" if row.next_at and row.next_at <= now else shell.ago(row.next_at, now),
-        row.trouble or row.operator_pause or row.lease,
+        state.name,
+        state.word,
+        str(state.rotation) if state.known else "-",
+        str(state.live) if state.known else "-",
+        shell.ago(state.published_at, now),
+        shell.ago(state.expires_at, now),
+        "now" if state.next_at and state.next_at <= now else shell.ago(state.next_at, now),
+        state.said or state.lease,
     )

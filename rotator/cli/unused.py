@@ -77,7 +77,7 @@ def _plain(found: Found) -> dict[str, object]:
 
 def _row(found: Found, now: datetime) -> tuple[str, ...]:
     held = found.holding
-    made = f"never noted, made {shell.ago(held.created_at, now)} ago"
-    used = f"{shell.ago(held.last_used, now)} ago" if held.last_used else made
+    made = f"never noted, made {shell.ago(held.created_at, now)}"
+    used = shell.ago(held.last_used, now) if held.last_used else made
     ends = shell.ago(held.expires_at, now) if held.expires_at else "never"
     return found.target, held.id, found.whose, used, ends, ", ".join(held.roles) or "none", found.end or "-"

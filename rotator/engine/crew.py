@@ -141,6 +141,11 @@ class Crew:
         """When each published value was last seen to be accepted, by this process."""
         return self.rounds.accepted
 
+    @property
+    def doubted(self) -> Mapping[str, datetime]:
+        """When a published value was refused once, and is to be asked again before that counts."""
+        return self.rounds.doubted
+
     def pause(self, credential: Credential) -> tuple[float, str]:
         """Seconds for which nothing may be done about it, and why."""
         return self.rounds.pause(credential)

@@ -76,6 +76,7 @@ class Prober:
         if isinstance(verdict, Rejected):
             return await self._refused(credential, edges, current, verdict, every)
         self._doubted.pop(credential.name, None)
+        self.crew.rounds.doubted.pop(credential.name, None)
         if isinstance(verdict, Accepted):
             self.crew.rounds.accepted[credential.name] = self.crew.clock.now()
         return every
@@ -97,6 +98,7 @@ class Prober:
         name = credential.name
         if not verdict.final and self._doubted.get(name) != current.token.id:
             self._doubted[name] = current.token.id
+            self.crew.rounds.doubted[name] = self.crew.clock.now()
             return credential.limits.settle
         word = operating.disprove(current.token.id, f"the probe was refused: {verdict.reason}")
         try:

@@ -44,6 +44,7 @@ class Rounds:
     broken: dict[str, str] = field(default_factory=dict)  # names that were refused or met a bug, and why
     put_off: set[str] = field(default_factory=set)  # names whose last look was ended by a pause
     accepted: dict[str, datetime] = field(default_factory=dict)  # when a published value was last seen accepted
+    doubted: dict[str, datetime] = field(default_factory=dict)  # when a published value was refused once
     _controlled: set[tuple[str, str]] = field(default_factory=set)
 
     async def attend(self, credential: Credential, ask: Ask | None) -> Seen:
@@ -72,6 +73,8 @@ class Rounds:
             breaker.worked(now)
         if isinstance(event, ev.Published | ev.Condemned | ev.Adopted):
             self.accepted[credential.name] = event.at
+        if isinstance(event, ev.Published | ev.Condemned | ev.Adopted | ev.Disproved):
+            self.doubted.pop(credential.name, None)
         if isinstance(event, ev.Staged | ev.Retired | ev.Burned):
             self.health.minter(self.minter(credential)).worked(now)
 
@@ -86,6 +89,7 @@ class Rounds:
         self.visitor.leases.forget(name)
         self.broken.pop(name, None)
         self.accepted.pop(name, None)
+        self.doubted.pop(name, None)
         self.put_off.discard(name)
 
     # --- inside -----------------------------------------------------------------------------------------------------

@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from rotator.fleet.row import Mark, Row, row
 from rotator.fleet.view import Neighbour, Neighbours, View
 from rotator.ports import Clock
 from rotator.rotation.credential import Credential, Place
+from rotator.rotation.record import Record
+from rotator.rotation.sentences import explain
+from rotator.rotation.state import Mark, Observed, State, state
 
-__all__ = ["Fleet", "Mark", "Neighbour", "Neighbours", "Row", "Standing", "View"]
+__all__ = ["Fleet", "Mark", "Neighbour", "Neighbours", "Standing", "State", "View", "observed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +50,22 @@ class Fleet:
         """There is nothing to look at any more; why."""
         self.view, self.waiting = None, waiting
 
-    def rows(self) -> list[Row]:
+    def states(self) -> list[State]:
         """Every credential, the worst first."""
-        view = self.view
-        rows = [self._row(view, each) for each in view.credentials.values()] if view else []
-        return sorted(rows, key=lambda each: (list(Mark).index(each.mark), each.credential.name))
+        found = states(self.view, self.clock.now()) if self.view else []
+        return sorted(found, key=lambda each: (list(Mark).index(each.mark), each.name))
 
-    def row(self, name: str) -> Row | None:
+    def state(self, name: str) -> State | None:
         """One credential; None when settings do not know it."""
         credential = self.view.credentials.get(name) if self.view else None
-        return self._row(self.view, credential) if self.view and credential else None
+        return _state(self.view, credential, self.clock.now()) if self.view and credential else None
 
-    def _row(self, view: View, credential: Credential) -> Row:
-        pause, reason = view.pause(credential)
-        seen, broken = view.seen.get(credential.name), view.broken.get(credential.name, "")
-        return row(
-            credential,
-            seen,
-            self.clock.now(),
-            paused=reason if pause else "",
-            broken=broken,
-            accepted_at=view.accepted.get(credential.name),
-        )
+    def explained(self, name: str) -> list[str]:
+        """The sentences about one credential."""
+        credential = self.view.credentials.get(name) if self.view else None
+        if self.view is None or credential is None:
+            return []
+        return list(explain(credential, _record(self.view, name), self.clock.now(), observed(self.view, credential)))
 
     def targets(self) -> list[Standing]:
         """Every target that a credential lives on."""
@@ -119,5 +115,33 @@ class Fleet:
         missed = self.vault()
         found = [f"vault: {missed}"] if missed else []
         found += [f"no rotation may begin: {bar}"] if (bar := self.barred()) else []
-        rows = (each for each in self.rows() if each.mark is Mark.ACT or each.record is None)
-        return [*found, *(f"{each.credential.name}: {each.word}: {each.said}" for each in rows)]
+        rows = (each for each in self.states() if each.mark is Mark.ACT or not each.known)
+        return [*found, *(f"{each.name}: {each.word}: {each.said}" for each in rows)]
+
+
+def states(view: View, now: datetime) -> list[State]:
+    """Every credential, in the order of the settings."""
+    return [_state(view, each, now) for each in view.credentials.values()]
+
+
+def observed(view: View, credential: Credential) -> Observed:
+    """What a running daemon knows of a credential beside its record."""
+    name = credential.name
+    seconds, reason = view.pause(credential)
+    seen = view.seen.get(name)
+    return Observed(
+        unread="" if seen and seen.record else (seen and seen.wait.reason) or "nobody has looked at it yet",
+        broken=view.broken.get(name, ""),
+        left_alone=reason if seconds else "",
+        accepted_at=view.accepted.get(name),
+        doubted_at=view.doubted.get(name),
+    )
+
+
+def _state(view: View, credential: Credential, now: datetime) -> State:
+    return state(credential, _record(view, credential.name), now, observed(view, credential))
+
+
+def _record(view: View, name: str) -> Record | None:
+    seen = view.seen.get(name)
+    return seen.record if seen else None

@@ -61,6 +61,11 @@ class View(Protocol):
         ...
 
     @property
+    def doubted(self) -> Mapping[str, datetime]:
+        """When a published value was refused once, and is to be asked again before that counts."""
+        ...
+
+    @property
     def health(self) -> Neighbours:
         """How the neighbours are doing."""
         ...

@@ -118,7 +118,7 @@ def _condemned(record: Record, event: ev.Condemned) -> Record:
 
 def _left_to_expire(record: Record, event: ev.LeftToExpire) -> Record:
     """Nothing is left to do, so the next rotation need not wait for the end."""
-    evidence = f"the predecessor ends by expiry, {event.until:%FT%TZ} at the latest"
+    evidence = f"the predecessor ends by expiry, expected at {event.until:%FT%TZ}"
     return replace(
         record, phase=Phase.SETTLED, ends_at=event.until, evidence=evidence, emergency=False, failures=0, retry_at=None
     )

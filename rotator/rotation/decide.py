@@ -98,7 +98,8 @@ def _settled(
         return Wait(now + left, "a value that the target was told may still be on its way")
     if minted(credential, record, now) >= limits.mints_per_day:
         day = f"{limits.day.total_seconds() / 3600:.3g} h"
-        text = f"{len(record.mints)} mints in {day}, {limits.mints_per_day} allowed; last: {_trouble(record)}"
+        last = f"; last: {record.failure.said}" if record.failure else ""
+        text = f"{len(record.mints)} mints in {day}, {limits.mints_per_day} allowed{last}"
         return Hold(HoldReason.MINT_BUDGET, text)
     reason, detail = hit
     return Request(reason, detail, asked.by if asked else "", emergency)
@@ -216,4 +217,4 @@ def _for_person(record: Record) -> str:
 
 
 def _trouble(record: Record) -> str:
-    return f"{record.failure.step}: {record.failure.reason}" if record.failure else record.evidence or "backing off"
+    return record.failure.said if record.failure else record.evidence or "backing off"

@@ -129,6 +129,29 @@ class Failure:
     reason: str
     at: datetime
 
+    @property
+    def said(self) -> str:
+        """What failed, in words, and why."""
+        return f"{_WORK.get(self.step, self.step)} failed: {self.reason}"
+
+
+_WORK = {  # what the steps do
+    "request": "the look at the consumer path",
+    "mint": "making a new value",
+    "look": "looking for what was made",
+    "install": "telling the target the new value",
+    "poll": "looking whether a person has done it",
+    "verify": "proving the new value",
+    "publish": "publishing the new value",
+    "fence": "fencing the consumer path",
+    "condemn": "proving the published value again",
+    "revoke": "ending the old value",
+    "burn": "ending what a failed attempt left",
+    "sweep": "tidying up",
+    "restore": "bringing the value before back",
+    "undo": "the undo",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Record:

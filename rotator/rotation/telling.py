@@ -51,7 +51,7 @@ _WORDS: dict[type[ev.Event], tuple[str, Severity, str]] = {
     ev.Fenced: ("path.fenced", _W, "{place} fenced at version {version}; the candidate is given up"),
     ev.Deferred: ("retirement.deferred", _I, "predecessor stays until {until}: {reason}"),
     ev.Condemned: ("predecessor.condemned", _I, "predecessor {predecessor} may go: {evidence}"),
-    ev.LeftToExpire: ("predecessor.left", _I, "predecessor {predecessor} ends by expiry, {until} at the latest"),
+    ev.LeftToExpire: ("predecessor.left", _I, "predecessor {predecessor} ends by expiry, expected at {until}"),
     ev.Disproved: ("value.disproved", _E, "the published value is not accepted any more: {reason}"),
     ev.Retired: ("predecessor.retired", _I, "{proof}"),
     ev.Burned: ("attempt.burned", _W, "{mint_name} burned: {tokens}{cut_off}"),

@@ -43,7 +43,10 @@ def refused(credential: Credential, record: Record, now: datetime, ask: Ask | No
 def expiring(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
     """The published value is near its end."""
     end = expires_soon_at(record.current)
-    return f"expires at {record.current.token.expires_at:%FT%TZ}" if _over(end, now) and record.current else None
+    if not (record.current and record.current.token.expires_at and _over(end, now)):
+        return None
+    word = "expired" if record.current.token.expires_at <= now else "expires"
+    return f"{word} at {record.current.token.expires_at:%FT%TZ}"
 
 
 def policy_changed(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
-from rotator.fleet import Fleet, Mark, Row, Standing
+from rotator.fleet import Fleet, Mark, Standing, State
 from rotator.status.frame import NAMES, SHAPES, badge, page
 from rotator.status.html import Html, el, join
 from rotator.status.spoken import NOTHING, exact, moment, span
@@ -18,24 +18,24 @@ _HEADS = ("State", "Credential", "Published", "Next", "Expires", "Predecessor")
 
 def overview(fleet: Fleet, instance: str, version: str) -> bytes:
     """The page."""
-    rows, now = fleet.rows(), fleet.clock.now()
-    mark, headline = verdict(fleet, rows)
-    parts = (_headline(mark, headline), _troubles(fleet), _counts(rows), _table(rows, now), _targets(fleet))
+    states, now = fleet.states(), fleet.clock.now()
+    mark, headline = verdict(fleet, states)
+    parts = (_headline(mark, headline), _troubles(fleet), _counts(states), _table(states, now), _targets(fleet))
     return page(headline, mark, instance, version, now, *parts)
 
 
-def verdict(fleet: Fleet, rows: Sequence[Row]) -> tuple[Mark, str]:
+def verdict(fleet: Fleet, states: Sequence[State]) -> tuple[Mark, str]:
     """The one sentence."""
-    count = Counter(row.mark for row in rows)
+    count = Counter(each.mark for each in states)
     if silent := fleet.alive():
         return Mark.ACT, f"The daemon is stuck: {silent}"
     if missed := fleet.vault():
         return Mark.ACT, "Starting" if missed == "starting" else "Vault is out of reach"
     if count[Mark.ACT]:
-        return Mark.ACT, f"{count[Mark.ACT]} of {_many(len(rows))} {_need(count[Mark.ACT])}"
+        return Mark.ACT, f"{count[Mark.ACT]} of {_many(len(states))} {_need(count[Mark.ACT])}"
     if count[Mark.WATCH]:
-        return Mark.WATCH, f"{count[Mark.WATCH]} of {_many(len(rows))} to watch, nothing to do yet"
-    return Mark.FINE, f"All {_many(len(rows))} are fine" if len(rows) > 1 else f"{_many(len(rows))}, fine"
+        return Mark.WATCH, f"{count[Mark.WATCH]} of {_many(len(states))} to watch, nothing to do yet"
+    return Mark.FINE, f"All {_many(len(states))} are fine" if len(states) > 1 else f"{_many(len(states))}, fine"
 
 
 def _many(count: int) -> str:
@@ -58,8 +58,8 @@ def _troubles(fleet: Fleet) -> Html:
     return el("ul", *(el("li", each) for each in troubles), class_="troubles") if troubles else Html("")
 
 
-def _counts(rows: Sequence[Row]) -> Html:
-    count = Counter(row.mark for row in rows)
+def _counts(states: Sequence[State]) -> Html:
+    count = Counter(each.mark for each in states)
     tiles = (
         el("li", el("b", str(count[mark])), " ", badge(mark, NAMES[mark]), class_=mark.value if count[mark] else "nil")
         for mark in Mark
@@ -67,11 +67,11 @@ def _counts(rows: Sequence[Row]) -> Html:
     return el("ul", *tiles, class_="counts", aria_label="How many are how")
 
 
-def _table(rows: Sequence[Row], now: datetime) -> Html:
-    if not rows:
+def _table(states: Sequence[State], now: datetime) -> Html:
+    if not states:
         return el("p", "Nothing to show yet.", class_="quiet")
     heads = el("tr", *(el("th", head, scope="col", role="columnheader") for head in _HEADS), role="row")
-    body = (_row(row, now) for row in rows[:_ROWS])
+    body = (_row(each, now) for each in states[:_ROWS])
     table = el(
         "table",
         el("caption", "Credentials, the worst first", class_="unseen"),
@@ -79,48 +79,46 @@ def _table(rows: Sequence[Row], now: datetime) -> Html:
         el("tbody", *body, role="rowgroup"),
         role="table",
     )
-    left = len(rows) - _ROWS
+    left = len(states) - _ROWS
     more = el("p", f"… and {left} more; `rotate status` lists all.", class_="quiet") if left > 0 else ""
     return el("section", el("h2", "Credentials"), table, more)
 
 
-def _row(row: Row, now: datetime) -> Html:
-    said = el("p", row.said, class_="said") if row.said else ""
-    name = row.credential.name
-    link = el("a", name, href=address(name), id=f"to-{name}")
+def _row(state: State, now: datetime) -> Html:
+    said = el("p", state.said, class_="said") if state.said else ""
+    link = el("a", state.name, href=address(state.name), id=f"to-{state.name}")
     cells: tuple[tuple[str, object], ...] = (
-        ("State", badge(row.mark, row.word)),
-        ("Credential", join(link, el("small", f"on {row.credential.target}"), said)),
-        ("Published", moment(row.summary.published_at, now, "never")),
-        ("Next", _next(row, now)),
-        ("Expires", moment(row.summary.expires_at, now, "never" if row.summary.published_at else NOTHING)),
-        ("Predecessor", _predecessor(row, now)),
+        ("State", badge(state.mark, state.word)),
+        ("Credential", join(link, el("small", f"on {state.target}"), said)),
+        ("Published", moment(state.published_at, now, "never")),
+        ("Next", _next(state, now)),
+        ("Expires", moment(state.expires_at, now, "never" if state.published_at else NOTHING)),
+        ("Predecessor", _predecessor(state, now)),
     )
-    return el("tr", *(_cell(head, value) for head, value in cells), class_=row.mark.value, role="row")
+    return el("tr", *(_cell(head, value) for head, value in cells), class_=state.mark.value, role="row")
 
 
 def _cell(head: str, value: object) -> Html:
     return el("td", value, data_head=head, role="cell", class_=head.lower())
 
 
-def _next(row: Row, now: datetime) -> Html:
-    if row.record is None or row.summary.phase == "held":
-        return el("span", "waits" if row.record else NOTHING, class_="none")
-    when = row.summary.next_at
-    if when and when > now:
-        return moment(when, now)
-    return el("span", "now", title=row.summary.next)
+def _next(state: State, now: datetime) -> Html:
+    if state.next_at is None:
+        return el("span", "waits" if state.known else NOTHING, class_="none", title=state.next)
+    if state.next_at > now:
+        return moment(state.next_at, now)
+    return el("span", "now", title=state.next)
 
 
-def _predecessor(row: Row, now: datetime) -> Html:
-    if not row.predecessors:
+def _predecessor(state: State, now: datetime) -> Html:
+    if not state.predecessors:
         return el("span", "none alive", class_="none")
-    if row.revoke_by is None:
+    if state.revoke_by is None:
         return el("span", "1 alive")
-    if row.revoke_by < now:
-        left = join(el("time", span(now - row.revoke_by), title=exact(row.revoke_by)), " too long")
+    if state.revoke_by < now:
+        left = join(el("time", span(now - state.revoke_by), title=exact(state.revoke_by)), " too long")
     else:
-        left = join("dead ", moment(row.revoke_by, now), " at the latest")
+        left = join("expected dead ", moment(state.revoke_by, now))
     return el("span", "1 alive", el("small", left), class_="alive")
 
 

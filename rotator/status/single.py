@@ -5,53 +5,53 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from rotator.fleet import Fleet, Row
-from rotator.rotation.record import Phase
-from rotator.rotation.summary import explain
+from rotator.fleet import Fleet, State
+from rotator.rotation.state import Word
 from rotator.rotation.telling import Severity
 from rotator.status.frame import badge, facts, page
 from rotator.status.html import Html, el, join
-from rotator.status.spoken import exact, moment, relative
+from rotator.status.spoken import NOTHING, exact, moment, relative
 from rotator.status.timeline import Moment
 
 _SIGNS = {Severity.INFO: "·", Severity.WARNING: "▲", Severity.ERROR: "■"}
 
 
-def single(fleet: Fleet, row: Row, moments: Iterable[Moment], instance: str, version: str) -> bytes:
+def single(fleet: Fleet, state: State, moments: Iterable[Moment], instance: str, version: str) -> bytes:
     """The page."""
-    now, name = fleet.clock.now(), row.credential.name
+    now, name = fleet.clock.now(), state.name
     back = el("nav", el("a", "← All credentials", href="/", id="back"), aria_label="Back")
-    said = el("p", row.said, class_=f"lead {row.mark.value}") if row.said else ""
-    sentences = explain(row.credential, row.record, now)
+    said = el("p", state.said, class_=f"lead {state.mark.value}") if state.said else ""
+    sentences = fleet.explained(name)
     parts = (
         back,
-        el("h1", name, " ", badge(row.mark, row.word), class_="name"),
+        el("h1", name, " ", badge(state.mark, state.word), class_="name"),
         said,
         el("section", el("h2", "Why it is so"), el("ul", *(el("li", each) for each in sentences), class_="reasons")),
-        el("section", el("h2", "At a glance"), _facts(row, now)),
+        el("section", el("h2", "At a glance"), _facts(state, now)),
         _timeline(tuple(moments), now),
-        _commands(row),
+        _commands(state),
     )
-    return page(f"{name}: {row.word}", row.mark, instance, version, now, *parts)
+    return page(f"{name}: {state.word}", state.mark, instance, version, now, *parts)
 
 
-def _facts(row: Row, now: datetime) -> Html:
-    credential, record = row.credential, row.record
-    labels = ", ".join(f"{label} {value}" for label, value in credential.labels.items())
+def _facts(state: State, now: datetime) -> Html:
+    known, labels = state.known, ", ".join(f"{label} {value}" for label, value in state.labels.items())
     return facts(
-        ("Target", credential.target),
-        ("Consumers read", join(str(credential.place), " ", el("small", f"key {credential.key}"))),
-        ("Phase", row.summary.phase if record else "unknown"),
-        ("Rotation", str(row.summary.rotation) if record else ""),
-        ("Published", record and _both(row.summary.published_at, now, "never")),
-        ("Expires", record and _both(row.summary.expires_at, now, "never")),
-        ("Next rotation due", record and _both(row.next_at, now, "when asked for")),
-        ("Predecessors alive", str(row.predecessors) if record else ""),
-        ("Dead at the latest", row.revoke_by and _both(row.revoke_by, now, "")),
-        ("Failures in a row", str(row.failures) if row.failures else ""),
-        ("Last seen accepted", row.accepted_at and _both(row.accepted_at, now, "")),
-        ("Paused by hand", row.summary.operator_pause),
-        ("Target left alone", row.paused),
+        ("Target", state.target),
+        ("Consumers read", join(state.path, " ", el("small", f"key {state.key}"))),
+        ("Phase", state.phase),
+        ("Rotation", str(state.rotation) if known else ""),
+        ("Published", known and _both(state.published_at, now, "never")),
+        ("Expires", known and _both(state.expires_at, now, "never" if state.published_at else NOTHING)),
+        ("Next rotation due", known and _both(state.due_at, now, "when asked for" if state.published_at else "now")),
+        ("Values alive", str(state.live) if known else ""),
+        ("Of these, published before", str(state.predecessors) if known else ""),
+        ("Expected dead", state.revoke_by and _both(state.revoke_by, now, "")),
+        ("Failures in a row", str(state.failures) if state.failures else ""),
+        ("Last seen accepted", state.accepted_at and _both(state.accepted_at, now, "")),
+        ("Paused by hand", state.operator_pause),
+        ("Target left alone", state.left_alone),
+        ("What to do", state.do),
         ("Labels", labels),
     )
 
@@ -75,10 +75,10 @@ def _moment(each: Moment, now: datetime) -> Html:
     return el("li", sign, el("div", grave, el("span", each.said), facts), stamp, class_=each.severity.value)
 
 
-_VERBS: dict[str, str] = {Phase.HELD: "release", Phase.AWAITING: "supply"}
+_VERBS: dict[str, str] = {Word.HELD: "release", Word.NEEDS_YOU: "supply", Word.PAUSED_BY_HAND: "resume"}
 
 
-def _commands(row: Row) -> Html:
-    verb = _VERBS.get(row.summary.phase, "resume" if row.paused_at else "now")
-    lines = "\n".join(f"rotate {each} {row.credential.name}" for each in ("explain", "history", verb))
+def _commands(state: State) -> Html:
+    verb = _VERBS.get(state.word, "resume" if state.paused_at else "now")
+    lines = "\n".join(f"rotate {each} {state.name}" for each in ("explain", "history", verb))
     return el("section", el("h2", "In a shell"), el("pre", el("code", lines), tabindex="0"))

@@ -91,11 +91,11 @@ class Site:
 
     def _credential(self, path: str) -> Answer:
         before, _, name = path.partition("/credential/")
-        row = None if before else self.fleet.row(unquote(name))
-        if row is None:
+        state = None if before else self.fleet.state(unquote(name))
+        if state is None:
             return Answer(404, _HTML, self._missing())
-        moments = self.timeline.of(row.credential.name)
-        return Answer(200, _HTML, single(self.fleet, row, moments, self.instance, self.version))
+        moments = self.timeline.of(state.name)
+        return Answer(200, _HTML, single(self.fleet, state, moments, self.instance, self.version))
 
     def _missing(self) -> bytes:
         words = "Nothing is found here. Perhaps the credential is no longer in the settings."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,16 +50,17 @@ def test_before_anything_was_done_plan_says_so_and_leaves_journal_and_target_unt
     ended = rotate(path, "plan")
     assert ended.returncode == 0, ended.stderr
     heads, first, _ = ended.stdout.splitlines()
-    assert heads.split() == ["NAME", "TARGET", "PHASE", "NEXT"]
-    assert first.split(maxsplit=3) == ["blog-ci", "halo", "settled", "rotate now (missing): nothing published yet"]
+    assert heads.split() == ["NAME", "TARGET", "STATE", "NEXT"]
+    said = "first rotation  begin a rotation (missing): nothing published yet"
+    assert first.split(maxsplit=2) == ["blog-ci", "halo", said]
     assert journals(world) == {"blog-ci": {}, "blog-web": {}}
     assert world.halo.tokens() == tokens
 
 
 def test_explain_of_an_untouched_credential_says_what_comes_next(path: Path) -> None:
     assert rotate(path, "explain", "blog-ci").stdout.splitlines() == [
-        "Nothing was ever done for this credential.",
-        "Next: rotate now (missing): nothing published yet.",
+        "Settled: nothing was published yet; nothing was tried yet.",
+        "Next: begin a rotation (missing): nothing published yet.",
     ]
 
 
@@ -66,7 +68,7 @@ def test_due_does_what_is_due_and_prints_one_document(path: Path) -> None:
     ended = rotate(path, "due", "--json")
     assert ended.returncode == 0, ended.stderr
     rows = json.loads(ended.stdout)
-    assert [(row["name"], row["phase"], row["rotation"], row["trouble"]) for row in rows] == [
+    assert [(row["name"], row["phase"], row["rotation"], row["said"]) for row in rows] == [
         ("blog-ci", "settled", 1, ""),
         ("blog-web", "settled", 1, ""),
     ]
@@ -94,16 +96,16 @@ def test_status_is_a_table_for_people(path: Path) -> None:
     ended = rotate(path, "status")
     assert ended.returncode == 0
     heads, ci, web = ended.stdout.splitlines()
-    assert heads.split() == ["NAME", "PHASE", "ROT", "LIVE", "AGE", "EXPIRES", "NEXT"]
+    assert heads.split() == ["NAME", "STATE", "ROT", "LIVE", "PUBLISHED", "EXPIRES", "NEXT"]
     assert ci.split()[0] == "blog-ci"
-    assert web.split()[:4] == ["blog-web", "published", "2", "2"]
+    assert web.split()[:5] == ["blog-web", "in", "grace", "2", "2"]
 
 
 def test_explain_tells_the_story_in_sentences(path: Path) -> None:
     ended = rotate(path, "explain", "blog-web")
     assert ended.returncode == 0
-    assert "is live; its predecessor" in ended.stdout
-    assert "because: asked, asked by" in ended.stdout
+    assert "which is in its grace." in ended.stdout
+    assert re.search(r"because .* asked for it\.", ended.stdout)
     assert ended.stdout.splitlines()[-1].startswith("Next: ")
 
 
@@ -155,8 +157,8 @@ def test_a_journal_that_was_deleted_is_shown_beside_the_others_and_ends_status_w
         ended = rotate(path, "status")
         assert ended.returncode == 1
         _, ci, web = ended.stdout.splitlines()
-        assert ci.split()[1] != "unreadable"
-        assert web.split()[1] == "unreadable"
+        assert ci.split()[1] != "broken"
+        assert web.split()[1] == "broken"
         assert "was deleted" in web
         due = rotate(path, "due", "--within", "60", seconds=30)
         assert due.returncode == 1  # it does what can be done, and does not wait for what cannot

@@ -18,7 +18,7 @@ GONE = {"predecessor": None}
 SETTLED, REQUESTED, STAGED, VERIFIED = Phase.SETTLED, Phase.REQUESTED, Phase.STAGED, Phase.VERIFIED
 PUBLISHED, CONDEMNED, REJECTED, HELD = Phase.PUBLISHED, Phase.CONDEMNED, Phase.REJECTED, Phase.HELD
 EMERGENCY = ask(NOW + SECOND, emergency=True)
-BUDGET_SPENT = Hold(HoldReason.MINT_BUDGET, "6 mints in 24 h, 6 allowed; last: mint: no answer")
+BUDGET_SPENT = Hold(HoldReason.MINT_BUDGET, "6 mints in 24 h, 6 allowed; last: making a new value failed: no answer")
 
 # record, time since NOW, ask, step
 IDLE = {
@@ -203,7 +203,7 @@ def test_a_vault_clock_far_ahead_does_not_rotate_short_lived_values_without_end(
 
 def test_a_hold_for_spent_mints_says_what_went_wrong_as_far_as_it_is_known() -> None:
     frozen = credential(limits=Limits(mints_per_day=0))
-    hold = Hold(HoldReason.MINT_BUDGET, "0 mints in 24 h, 0 allowed; last: backing off")
+    hold = Hold(HoldReason.MINT_BUDGET, "0 mints in 24 h, 0 allowed")
     assert next_step(frozen, record(SETTLED, current=None), NOW) == hold
 
 

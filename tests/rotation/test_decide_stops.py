@@ -25,7 +25,7 @@ TABLE = {
         record(STAGED, failure=FAILURE, retry_at=NOW + MINUTE),
         SECOND,
         None,
-        Wait(NOW + MINUTE, "mint: no answer"),
+        Wait(NOW + MINUTE, "making a new value failed: no answer"),
     ),
     "the predecessor is still in use: wait and say so": (
         record(PUBLISHED, retry_at=NOW + 2 * HOUR, evidence="last used 2026-03-01T12:50:00Z"),
@@ -50,13 +50,13 @@ TABLE = {
         record(STAGED, failure=FAILURE, retry_at=NOW + MINUTE),
         SECOND,
         ask(NOW),
-        Wait(NOW + MINUTE, "mint: no answer"),
+        Wait(NOW + MINUTE, "making a new value failed: no answer"),
     ),
     "an ask from before the failure does not end the pause": (
         record(STAGED, failure=FAILURE, retry_at=NOW + MINUTE),
         SECOND,
         ask(NOW - SECOND),
-        Wait(NOW + MINUTE, "mint: no answer"),
+        Wait(NOW + MINUTE, "making a new value failed: no answer"),
     ),
     "settings name another target by now: what is in flight is finished where it lives": (
         record(STAGED, target="old"),

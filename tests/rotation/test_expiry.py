@@ -63,7 +63,7 @@ def test_being_left_to_expire_settles_the_rotation_and_keeps_the_predecessor() -
         "phase": Phase.SETTLED,
         "ends_at": ENDS,
         "emergency": False,
-        "evidence": "the predecessor ends by expiry, 2026-03-01T13:00:00Z at the latest",
+        "evidence": "the predecessor ends by expiry, expected at 2026-03-01T13:00:00Z",
     }
 
 
@@ -94,7 +94,7 @@ def test_one_that_must_be_revoked_is_never_exchanged_for_a_later_one() -> None:
 def test_it_is_told_in_words() -> None:
     before = record(Phase.PUBLISHED)
     told = tell(before, ev.LeftToExpire(NOW, ENDS), before)
-    assert told.said == "predecessor t1.1 ends by expiry, 2026-03-01T13:00:00+00:00 at the latest"
+    assert told.said == "predecessor t1.1 ends by expiry, expected at 2026-03-01T13:00:00+00:00"
     assert told.name == "predecessor.left"
 
 
@@ -105,7 +105,7 @@ def test_the_mint_budgets_day_may_be_shorter_and_older_mints_are_forgotten() -> 
     assert isinstance(next_step(credential(), before, NOW), Hold)
     assert isinstance(next_step(limited, before, NOW), Request)
     held = next_step(credential(limits=Limits(mints_per_day=3, day=3 * MINUTE)), before, NOW)
-    assert held == Hold(HoldReason.MINT_BUDGET, "6 mints in 0.05 h, 3 allowed; last: backing off")
+    assert held == Hold(HoldReason.MINT_BUDGET, "6 mints in 0.05 h, 3 allowed")
 
 
 def test_what_no_longer_counts_leaves_the_record() -> None:

@@ -13,8 +13,9 @@ from rotator.rotation.ask import Answer, answer
 from rotator.rotation.decide import next_step
 from rotator.rotation.pause import pause_on, words
 from rotator.rotation.record import HoldReason, Pause, Phase, Record, Why
+from rotator.rotation.sentences import explain
+from rotator.rotation.state import state
 from rotator.rotation.steps import Condemn, Escalate, Hold, Mint, Publish, Request, Revoke, Step, Sweep, Verify, Wait
-from rotator.rotation.summary import explain, summarise
 from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, ask, changes, credential, published, record, token
 
 FOR_EVER = Pause("ada", NOW, "a freeze")
@@ -129,8 +130,8 @@ def test_it_ends_by_itself_at_its_time() -> None:
 def test_status_and_explain_say_who_paused_it_and_why() -> None:
     expiring = published(1, token=token(1, expires_at=NOW + HOUR))
     known = paused(Phase.SETTLED, current=expiring)
-    assert summarise(credential(), known, NOW + 2 * HOUR).operator_pause == SAID
-    assert summarise(credential(), record(Phase.SETTLED), NOW).operator_pause == ""
+    assert state(credential(), known, NOW + 2 * HOUR).operator_pause == SAID
+    assert state(credential(), record(Phase.SETTLED), NOW).operator_pause == ""
     assert f"P{SAID[1:]}." in list(explain(credential(), known, NOW))
 
 

@@ -15,9 +15,9 @@ from rotator.rotation.ask import Answer, answer
 from rotator.rotation.credential import Place
 from rotator.rotation.decide import next_step
 from rotator.rotation.record import Candidate, Failure, Held, HoldReason, Phase, Record, Undo, Why
+from rotator.rotation.sentences import explain
 from rotator.rotation.steps import Condemn, Escalate, Fence, Publish, Restore, Revoke, Verify, Wait
 from rotator.rotation.strays import known as known_ids
-from rotator.rotation.summary import explain
 from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, SECOND, ask, credential, published, record, token
 
 AT = NOW + MINUTE
@@ -190,5 +190,5 @@ def test_beginning_without_a_value_before_is_a_bug_and_is_said() -> None:
 
 def test_explain_says_whose_word_it_is() -> None:
     said = list(explain(credential(), begun(GRACE), AT + timedelta(seconds=1)))
-    assert "Undoing: t1.1 is brought back, to be published again." in said
+    assert "Undoing: t1.1, published before, is being brought back, to be published again." in said
     assert "ada takes the rotation before back since 2026-03-01 12:01:00Z." in said

@@ -21,7 +21,7 @@ from rotator.rotation.credential import Credential, Limits, Retirement
 from rotator.rotation.decide import next_step
 from rotator.rotation.pause import pause_on
 from rotator.rotation.record import Candidate, HoldReason, Phase, Published, Record, Token
-from rotator.rotation.summary import explain
+from rotator.rotation.sentences import explain
 from tests.rotation.builders import DAY, HOUR, NOW, PLACE, SECOND, STEM, credential, steady
 
 CREDENTIALS = (

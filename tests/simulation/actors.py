@@ -283,7 +283,9 @@ class Process:
 
     async def _probing(self) -> None:
         """The product's own probe of published values, with what it wants of a crew."""
-        rounds = SimpleNamespace(edges=lambda x: self.edges_of(x.name, self.clock), visitor=self.visitor, accepted={})
+        rounds = SimpleNamespace(
+            edges=lambda x: self.edges_of(x.name, self.clock), visitor=self.visitor, accepted={}, doubted={}
+        )
         crew = SimpleNamespace(
             credentials=self.config,
             seen={},

@@ -50,8 +50,6 @@ OPEN = {
     "copy": "14.15",
     "restarts": "14.9",
     "W1": "14.8",
-    "W2 expired": "14.17",
-    "W2 nothing": "14.11",
     "W2 path": "14.13",
     "W2 leftovers": "14.14",
     "W2 refused": "14.14",

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from rotator.engine.visit import Seen
-from rotator.fleet.row import Mark, row
 from rotator.ports import Entry
 from rotator.rotation.credential import Credential
-from rotator.rotation.steps import Wait
-from rotator.rotation.summary import explain, summarise
+from rotator.rotation.sentences import explain
+from rotator.rotation.state import Mark, Observed, Word, state
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,33 +25,30 @@ class Truth:
     lately: bool
 
 
-def calm(credential: Credential, entry: Entry, now: datetime) -> dict[str, bool]:
-    """Who says that all is well."""
-    said = summarise(credential, entry.record, now, entry.lease.holder)
-    page = row(credential, Seen(entry.record, Wait(None, "")), now)
-    quiet = not (said.trouble or said.operator_pause or said.holder)
-    return {
-        "status": quiet and said.phase in ("settled", "published"),
-        "the page": page.mark is Mark.FINE and page.word in ("settled", "in grace"),
-    }
+def calm(credential: Credential, entry: Entry, now: datetime) -> bool:
+    """Whether every display says that all is well."""
+    seen = state(credential, entry.record, now, Observed(holder=entry.lease.holder))
+    return seen.mark is Mark.FINE and seen.word in (Word.SETTLED, Word.IN_GRACE) and not seen.holder
 
 
 def untrue(credential: Credential, entry: Entry, now: datetime, truth: Truth) -> Iterator[tuple[str, str]]:
     """What is said and is not so: which rule, and the words."""
-    record, sentences = entry.record, list(explain(credential, entry.record, now, entry.lease.holder))
+    record, sentences = entry.record, list(explain(credential, entry.record, now, Observed(holder=entry.lease.holder)))
     whole = " ".join(sentences)
-    for who, fine in calm(credential, entry, now).items():
-        if fine and truth.expired:
-            yield "expired", f"{who} calls well what has expired"
-        if fine and not truth.lately and not truth.in_place:
-            yield "path", f"{who} says nothing of a consumer path that holds something else"
-        if fine and not truth.lately and truth.in_place and not truth.accepted and not truth.expired:
-            yield "refused", f"{who} calls well what the target refuses"
-        if fine and not truth.lately and truth.leftovers:
-            yield "leftovers", f"{who} says nothing of {', '.join(truth.leftovers)}, living and in no record"
-    if "one value is published" in whole and (truth.expired or not truth.published):
-        yield "expired" if truth.published else "nothing", f"explain says {sentences[0]!r}"
-    if record and not record.predecessor and "none is being" in whole:
+    fine = calm(credential, entry, now)
+    if fine and truth.expired:
+        yield "expired", "the state calls well what has expired"
+    if fine and not truth.lately and not truth.in_place:
+        yield "path", "the state says nothing of a consumer path that holds something else"
+    if fine and not truth.lately and truth.in_place and not truth.accepted and not truth.expired:
+        yield "refused", "the state calls well what the target refuses"
+    if fine and not truth.lately and truth.leftovers:
+        yield "leftovers", f"the state says nothing of {', '.join(truth.leftovers)}, living and in no record"
+    if " is published" in whole and not truth.published:
         yield "nothing", f"explain says {sentences[0]!r}"
-    if truth.gone and f"{truth.gone} works on it now" in whole:
+    if " is published" in whole and truth.expired and "expired at" not in whole:
+        yield "expired", f"explain says {sentences[0]!r}"
+    if record and not record.predecessor and "published before, is being ended" in whole:
+        yield "nothing", f"explain says {sentences[0]!r}"
+    if truth.gone and f"{truth.gone} works on it" in whole:
         yield "gone", f"explain says that {truth.gone} works on it, which is dead"

@@ -143,7 +143,7 @@ async def _chores(made: House) -> None:
     made.bugs += [f"a stray: {name}" for name in swept.reaped]
     made.halo.prune()
     made.metrics.scrape()
-    made.fleet.rows()
+    made.fleet.states()
     for place, credential in made.consumers.credentials.items():
         value = made.vault.get(place).values
         if credential.target == "blog" and value and not made.halo.accepts(str(value[credential.key])):

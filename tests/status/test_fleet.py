@@ -63,14 +63,14 @@ WHAT_IS_SHOWN = {
 @pytest.mark.parametrize(("found", "mark", "word"), WHAT_IS_SHOWN.values(), ids=WHAT_IS_SHOWN)
 def test_a_credential_is_shown_as_it_is(found: Record | None, mark: Mark, word: str) -> None:
     looked, _, _ = fleet((BLOG, found))
-    [row] = looked.rows()
+    [row] = looked.states()
     assert (row.mark, row.word) == (mark, word)
     assert bool(row.said) is (mark is not Mark.FINE)
 
 
 def test_the_worst_come_first() -> None:
     looked, _, _ = troubled()
-    marks = [row.mark for row in looked.rows()]
+    marks = [row.mark for row in looked.states()]
     assert marks == sorted(marks, key=list(Mark).index)
     assert set(marks) == set(Mark)
 
@@ -78,7 +78,7 @@ def test_the_worst_come_first() -> None:
 def test_a_fault_or_a_bug_needs_a_person_whatever_the_record_says() -> None:
     looked, view, _ = fleet((BLOG, settled()))
     view.broken = {"blog": "a bug: KeyError"}
-    assert (looked.rows()[0].word, looked.unready()) == ("broken", ["blog: broken: a bug: KeyError"])
+    assert (looked.states()[0].word, looked.unready()) == ("broken", ["blog: broken: a bug: KeyError"])
 
 
 @pytest.mark.parametrize(
@@ -93,26 +93,26 @@ def test_a_fault_or_a_bug_needs_a_person_whatever_the_record_says() -> None:
 )
 def test_a_predecessor_is_dead_by(retire: Retirement, changes: dict, until: object) -> None:
     looked, _, _ = fleet((replace(BLOG, retire=retire), record(Phase.PUBLISHED, **changes)))
-    [row] = looked.rows()
+    [row] = looked.states()
     assert (row.revoke_by, row.predecessors) == (until, 1)
 
 
 def test_a_predecessor_that_nobody_can_revoke_is_dead_by_its_own_date() -> None:
     left = settled(predecessor=published(0, NOW - 9 * DAY), ends_at=NOW + HOUR)
     looked, _, _ = fleet((BLOG, left))
-    [row] = looked.rows()
+    [row] = looked.states()
     assert (row.mark, row.revoke_by, row.predecessors) == (Mark.FINE, NOW + HOUR, 1)
 
 
 def test_steps_and_whole_rotations_count_as_failures() -> None:
     looked, _, _ = fleet((BLOG, settled(failures=1, given_up=2)))
-    assert looked.rows()[0].failures == 3
+    assert looked.states()[0].failures == 3
 
 
 def test_a_request_that_was_answered_makes_nothing_due() -> None:
     answered = record(Phase.PUBLISHED, requested_at=NOW - 40 * MINUTE, current=published(2, NOW - 30 * MINUTE))
     looked, _, _ = fleet((BLOG, answered))
-    assert looked.rows()[0].due_since is None
+    assert looked.states()[0].due_since is None
 
 
 def test_ready_means_nothing_overdue_or_held_and_vault_reachable_and_heals_by_itself() -> None:
@@ -169,17 +169,17 @@ def test_the_end_of_a_minter_that_is_itself_kept_fresh_is_known() -> None:
 def test_the_order_of_troubles_is_fixed() -> None:
     every = record(Phase.HELD, held=HOLD, refused_at=NOW, failure=FAILURE, candidate=candidate())
     looked, _, _ = fleet((BLOG, every))
-    assert looked.rows()[0].word == "held"
+    assert looked.states()[0].word == "held"
 
 
 def test_a_pause_silences_what_is_due_and_what_is_late_but_says_since_when() -> None:
     due = record(Phase.SETTLED, current=published(1, NOW - 40 * DAY), paused=PAUSE)
     late = record(Phase.CONDEMNED, current=published(2, NOW - 2 * DAY), paused=PAUSE)
     looked, view, _ = fleet((named("due"), due), (named("late"), late), (named("free"), settled()))
-    rows = {each.credential.name: each for each in looked.rows()}
+    rows = {each.name: each for each in looked.states()}
     assert (rows["due"].due_since, rows["late"].revoke_by) == (None, None)
     assert rows["due"].paused_at == rows["late"].paused_at == PAUSE.at
     assert rows["free"].paused_at is None
     assert not looked.unready()
     view.accepted = {"free": NOW}
-    assert looked.row("free").accepted_at == NOW
+    assert looked.state("free").accepted_at == NOW

@@ -163,7 +163,7 @@ def test_every_state_is_told_by_a_word_and_a_shape_not_by_colour_alone() -> None
 
 def test_a_predecessor_is_shown_with_its_last_moment() -> None:
     text = page(troubled()[0])
-    assert re.search(r"1 alive<small>dead <time[^>]*>in 40 min</time> at the latest", text)
+    assert re.search(r"1 alive<small>expected dead <time[^>]*>in 40 min</time>", text)
     assert re.search(r"1 alive<small><time[^>]*>1 d 23 h</time> too long", text)
 
 

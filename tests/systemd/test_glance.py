@@ -2,43 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta
-
-from rotator.engine.visit import Seen
+from rotator.fleet import states
 from rotator.glance import glance
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record
-from rotator.rotation.steps import Wait
-from tests.rotation.builders import DAY, HOUR, MINUTE, NOW
+from tests.fakes.fleet import fleet, named, settled
+from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, published, record, token
 
-SETTLED = Record("home")
-HELD = replace(SETTLED, phase=Phase.HELD, held=Held(next(iter(HoldReason)), "look", Phase.SETTLED, NOW))
-FAILING = replace(SETTLED, failure=Failure("mint", "503", NOW))
+HELD = record(Phase.HELD, held=Held(HoldReason.DELETED, "look", Phase.SETTLED, NOW))
+FAILING = settled(failure=Failure("mint", "503", NOW), retry_at=NOW + 3 * DAY)
+EXPIRED = settled(current=published(1, NOW - 91 * DAY, token=token(1, expires_at=NOW)), requested_at=NOW - 91 * DAY)
 
 
-def seen(record: Record | None, left: timedelta | None = None) -> Seen:
-    return Seen(record, Wait(NOW + left if left is not None else None, "due"))
+def line(**records: Record | None) -> str:
+    _, view, _ = fleet(*((named(name), found) for name, found in records.items()))
+    return glance(states(view, NOW), NOW)
 
 
 def test_a_quiet_fleet_says_how_large_it_is_and_what_comes_next() -> None:
-    fleet = {"blog": seen(SETTLED, 50 * HOUR), "shop": seen(SETTLED, 90 * MINUTE)}
-    assert glance(fleet, fleet, NOW) == "2 credentials; next: shop in 90m"
+    said = line(blog=settled(NOW - 30 * DAY + 50 * HOUR), shop=settled(NOW - 30 * DAY + 90 * MINUTE))
+    assert said == "2 credentials; next: shop in 90m"
 
 
 def test_who_needs_a_person_is_named_before_what_is_under_way() -> None:
-    fleet = {"a": seen(HELD), "b": seen(FAILING, 3 * DAY), "c": seen(replace(SETTLED, phase=Phase.STAGED), MINUTE / 2)}
+    staged = record(Phase.STAGED, requested_at=NOW - 20 * SECOND)
     said = "3 credentials, 1 HELD (a), 1 failing (b), 1 under way; next: c within a minute"
-    assert glance(fleet, fleet, NOW) == said
+    assert line(a=HELD, b=FAILING, c=staged) == said
+
+
+def test_a_value_that_is_of_no_use_any_more_is_named() -> None:
+    assert line(a=EXPIRED) == "1 credential, 1 EXPIRED (a); next: a within a minute"
 
 
 def test_many_names_are_counted_instead() -> None:
-    fleet = {name: seen(HELD) for name in "abcde"}
-    assert glance(fleet, fleet, NOW) == "5 credentials, 5 HELD (a, b, c and 2 more)"
+    assert line(**dict.fromkeys("abcde", HELD)) == "5 credentials, 5 HELD (a, b, c and 2 more)"
 
 
 def test_what_was_not_looked_at_yet_is_said() -> None:
-    assert glance(["a", "b"], {"a": seen(None)}, NOW) == "2 credentials, 1 not looked at yet"
-
-
-def test_a_name_that_left_the_settings_is_no_longer_counted() -> None:
-    assert glance(["a"], {"a": seen(SETTLED, 3 * DAY), "gone": seen(HELD)}, NOW) == "1 credential; next: a in 3d"
+    assert line(a=None) == "1 credential, 1 not looked at yet"

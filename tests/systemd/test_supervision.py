@@ -45,7 +45,7 @@ class Clock:
 
 def app(*, idle: bool = True, moved: float = 0.0, looks: int = 1) -> Any:
     """As much of an App as supervision looks at."""
-    crew = SimpleNamespace(idle=idle, moved=moved, seen={}, health=Health())
+    crew = SimpleNamespace(idle=idle, moved=moved, seen={}, credentials={}, health=Health())
     return SimpleNamespace(crew=crew, settings=SETTINGS, clock=Clock(looks))
 
 

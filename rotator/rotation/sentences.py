@@ -1,0 +1,148 @@
+"""The sentences about one credential: where it stands, what happened to it, what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from rotator.rotation import pause, retire, why
+from rotator.rotation.credential import Credential
+from rotator.rotation.dates import when
+from rotator.rotation.decide import next_step
+from rotator.rotation.record import Phase, Record, Why
+from rotator.rotation.standing import stands
+from rotator.rotation.steps import Hold, Request, Step, Wait
+from rotator.rotation.troubles import Observed, troubles
+
+
+def explain(
+    credential: Credential, record: Record | None, now: datetime, observed: Observed | None = None
+) -> Iterator[str]:
+    """Why the credential is as it is, and what happens next."""
+    observed = observed or Observed()
+    if observed.broken:
+        yield f"Nothing can be done about it now: {observed.broken}."
+    if record is None and (observed.unread or observed.broken):
+        yield from ([f"Its record was not read yet: {observed.unread}."] if observed.unread else [])
+        return
+    known = record if record is not None else Record("")
+    yield stands(known, now)
+    if known.held:
+        yield f"It stopped here: {_uncapped(stands(replace(known, phase=known.held.phase, held=None), now))}"
+    yield from _last_published(known, now, observed)
+    yield from _rotation(credential, known)
+    if by_hand := pause.pause_on(known, now):
+        yield f"P{pause.words(by_hand)[1:]}."
+    if known.failure:
+        yield f"Last failure, {when(known.failure.at)}: {known.failure.said}."
+    if observed.left_alone:
+        yield f"It is left alone for now: {observed.left_alone}."
+    if observed.lease:
+        yield f"{observed.lease[0].upper()}{observed.lease[1:]}."
+    yield f"Next: {_next(credential, known, now, observed)}."
+    due = why.next_due(credential, known)
+    if due and due > now and known.phase is Phase.SETTLED and not why.due(credential, known, now):
+        yield f"By its schedule it is due at {when(due)}."
+
+
+def _uncapped(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
+
+
+def _last_published(record: Record, now: datetime, observed: Observed) -> Iterator[str]:
+    """What was published, and whether it is of use. Whether it is still there, the record cannot know."""
+    current = record.current
+    if current is None:
+        return
+    end = current.token.expires_at
+    life = (
+        "it never expires"
+        if end is None
+        else f"it expired at {when(end)}"
+        if end <= now
+        else f"it expires at {when(end)}"
+    )
+    refused = f"; the target refuses it since {when(record.refused_at)}" if record.refused_at else ""
+    there = f"{current.place}, version {current.version}, at {when(current.at)} (rotation {current.rotation})"
+    yield f"{current.token.id} was published at {there}; {life}{refused}."
+    if observed.accepted_at:
+        yield f"The target was last seen to accept it at {when(observed.accepted_at)}."
+    if observed.doubted_at:
+        yield f"The target refused it at {when(observed.doubted_at)}; it is asked once more before that counts."
+
+
+def _rotation(credential: Credential, record: Record) -> Iterator[str]:
+    if record.undo:
+        yield f"{record.undo.by} takes the rotation before back since {when(record.undo.at)}."
+    elif record.requested_at and record.why:
+        yield f"Rotation {record.rotation} was requested at {when(record.requested_at)} because {_because(record)}."
+    if record.phase is Phase.PUBLISHED and record.predecessor and record.current and not record.emergency:
+        until = retire.earliest(credential.retire, record.current.at, emergency=False, promised=record.grace_ends)
+        yield f"The value before may go from {when(until)} on, once the published one is proven again."
+    if record.evidence and record.ends_at is None and record.phase in (Phase.PUBLISHED, Phase.CONDEMNED, Phase.SETTLED):
+        yield f"{'It may not go yet' if record.phase is Phase.PUBLISHED else 'Evidence'}: {record.evidence}."
+
+
+def _because(record: Record) -> str:
+    if record.why is Why.ASKED:
+        said = f"{record.asked_by or 'somebody'} asked for it"
+        return f"{said}, as an emergency" if record.emergency else said
+    hurry = f"; {record.asked_by or 'somebody'} made it an emergency" if record.emergency else ""
+    return f"{_WHY.get(record.why, 'of no known reason') if record.why else ''}{hurry}"
+
+
+_WHY = {
+    Why.MISSING: "nothing was published",
+    Why.MOVED: "settings name another path or key",
+    Why.REFUSED: "the target refused what was published",
+    Why.EXPIRING: "what was published came to its end",
+    Why.POLICY: "settings want other roles, options or another target",
+    Why.AGED: "it was due by its schedule",
+    Why.UNDO: "an operator took a rotation back",
+}
+
+
+# --- what comes next ------------------------------------------------------------------------------------------------
+
+
+def _next(credential: Credential, record: Record, now: datetime, observed: Observed) -> str:
+    step = next_step(credential, record, now)
+    if record.phase is Phase.HELD:
+        do = troubles(credential, record, now, observed)[0].do
+        return f"nothing, until a person acts: {do}"
+    if record.phase is Phase.AWAITING and isinstance(step, Wait):
+        what = "look whether that is done" if record.candidate else "remind of it, unless the value is brought before"
+        return f"{what}, at {when(step.until)}"
+    return next_words(step)
+
+
+def next_words(step: Step) -> str:
+    """What comes next, in words."""
+    match step:
+        case Wait(None, reason):
+            return reason
+        case Wait(until, reason):
+            return f"wait until {when(until)}: {reason}"
+        case Request(reason, detail):
+            return f"begin a rotation ({reason.value}): {detail}"
+        case Hold(reason, text):
+            return f"hold ({reason.value}): {text}"
+    return _STEPS[type(step).__name__]
+
+
+_STEPS = {
+    "Escalate": "make the rotation under way an emergency",
+    "Mint": "make a new value",
+    "Look": "look whether the value that was asked for was made",
+    "Install": "tell the target the new value",
+    "Poll": "look whether the person has done it",
+    "Verify": "prove the new value on the target",
+    "Publish": "publish the new value",
+    "Fence": "rewrite the consumer path unchanged, so that no delayed write can publish what was given up",
+    "Condemn": "prove the published value again, then judge whether the old one may end",
+    "Revoke": "end the old value and prove it dead",
+    "Burn": "end what the failed attempt left behind",
+    "Sweep": "tidy up what the rotation left behind",
+    "Restore": "bring the value before back",
+}

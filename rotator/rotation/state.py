@@ -1,0 +1,129 @@
+"""The state of one credential: the one judgement that every display, metric and exit code shows.
+
+It is computed from what settings want, what the record says, and what the process that looks has observed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rotator.rotation import pause, why
+from rotator.rotation.credential import Credential
+from rotator.rotation.dates import due_since, living, revoke_by
+from rotator.rotation.decide import next_step
+from rotator.rotation.record import Phase, Record
+from rotator.rotation.sentences import next_words
+from rotator.rotation.steps import Wait
+from rotator.rotation.troubles import (
+    GRAVEST_EXIT,
+    Mark,
+    Observed,
+    Trouble,
+    Word,
+    told,
+    troubles,
+)
+
+__all__ = ["GRAVEST_EXIT", "Mark", "Observed", "State", "Trouble", "Word", "state"]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One credential at a glance. Times are UTC; None: there is no such time. Texts are empty where nothing is to say.
+
+    `word` is a headline of one to three words, `said` the sentence behind it, empty when all is well. `exit` is the
+    exit code of a command that only looks.
+    """
+
+    name: str
+    target: str
+    path: str  # what consumers read
+    key: str  # under which they find the value there
+    word: Word
+    mark: Mark
+    said: str
+    since: datetime | None  # when that began
+    do: str  # what a person should do
+    exit: int
+    phase: str  # "unknown" as long as the record was not read
+    rotation: int
+    live: int  # values that the target would accept
+    predecessors: int  # of these, published before
+    failures: int  # in a row: of steps, and of whole rotations
+    next: str  # what comes next, in words
+    known: bool = False  # whether the record was read
+    published_at: datetime | None = None
+    expires_at: datetime | None = None
+    accepted_at: datetime | None = None  # when the target was last seen to accept the published value
+    next_at: datetime | None = None  # when to look again
+    due_at: datetime | None = None  # when the schedule, or the end of its life, asks for a successor
+    due_since: datetime | None = None  # due and not yet replaced
+    revoke_by: datetime | None = None  # the predecessor is to be dead then
+    refused_at: datetime | None = None  # since when the target refuses the published value
+    held_at: datetime | None = None
+    hold: str = ""  # the reason of a hold
+    awaiting_at: datetime | None = None  # since when a person has work to do
+    paused_at: datetime | None = None  # since when an operator keeps it from being rotated
+    operator_pause: str = ""  # who paused it, until when, and why
+    left_alone: str = ""  # why its target, its minter or Vault is not called just now
+    holder: str = ""  # who has the lease
+    lease: str = ""  # the same in words: who has it, and what is waited for
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def state(credential: Credential, record: Record | None, now: datetime, observed: Observed | None = None) -> State:
+    """Judge one credential. A missing record means that nothing was ever done, unless `observed.unread` says why."""
+    observed = observed or Observed()
+    known = record if record is not None else Record("")
+    found = troubles(credential, record, now, observed)
+    first = found[0] if found else Trouble(_calm(known), Mark.FINE)
+    by_hand = pause.pause_on(known, now)
+    step = next_step(credential, known, now)
+    waiting = "" if record else observed.unread or observed.broken
+    return State(
+        name=credential.name,
+        target=credential.target,
+        path=str(credential.place),
+        key=credential.key,
+        word=first.word,
+        mark=first.mark,
+        said=told(found),
+        since=first.since,
+        do=first.do,
+        exit=5 if any(each.exit == 5 for each in found) else first.exit,
+        phase="unknown" if waiting else known.phase.value,
+        rotation=known.rotation,
+        live=len(living(known, now)),
+        predecessors=len(living(known, now) & {known.predecessor.token.id}) if known.predecessor else 0,
+        failures=known.failures + known.given_up,
+        next=waiting or next_words(step),
+        known=not waiting,
+        published_at=known.current.at if known.current else None,
+        expires_at=known.current.token.expires_at if known.current else None,
+        accepted_at=observed.accepted_at,
+        next_at=None if waiting else step.until if isinstance(step, Wait) else now,
+        due_at=why.next_due(credential, known),
+        due_since=due_since(credential, known, now) if record else None,
+        revoke_by=None if by_hand else revoke_by(credential, known),
+        refused_at=known.refused_at,
+        held_at=known.held.at if known.held else None,
+        hold=known.held.reason.value if known.held else "",
+        awaiting_at=known.awaiting_since if known.awaiting else None,
+        paused_at=by_hand.at if by_hand else None,
+        operator_pause=pause.words(by_hand) if by_hand else "",
+        left_alone=observed.left_alone,
+        holder=observed.holder,
+        lease=observed.lease,
+        labels=credential.labels,
+    )
+
+
+_CALM = {Phase.SETTLED: Word.SETTLED, Phase.PUBLISHED: Word.IN_GRACE, Phase.CONDEMNED: Word.RETIRING}
+
+
+def _calm(record: Record) -> Word:
+    """A publication without a predecessor has no grace: what is left to do is tidying up."""
+    done = record.phase is Phase.SETTLED or record.predecessor is not None
+    return _CALM.get(record.phase, Word.ROTATING) if done else Word.ROTATING

@@ -1,0 +1,194 @@
+"""What is wrong with one credential: a table of checks, the gravest first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from rotator.rotation import pause
+from rotator.rotation.credential import Credential
+from rotator.rotation.dates import due_since, revoke_by, when
+from rotator.rotation.record import HoldReason, Phase, Record
+
+PATIENCE = timedelta(minutes=5)  # what is due, or over, for less than this is under way, not overdue
+GRAVEST_EXIT = (5, 1, 3)  # of a command that only looks; the first that applies
+
+
+class Mark(StrEnum):
+    """How much a person should care; each is shown with a word and a shape, never by colour alone."""
+
+    ACT = "act"
+    WATCH = "watch"
+    FINE = "fine"
+
+
+class Word(StrEnum):
+    """The headline of a state, one to three words."""
+
+    BROKEN = "broken"
+    HELD = "held"
+    NEEDS_YOU = "needs you"
+    REFUSED = "value refused"
+    EXPIRED = "expired"
+    OVERDUE = "overdue"
+    LATE = "predecessor alive"
+    DOUBTED = "refused once"
+    PAUSED_BY_HAND = "paused by hand"
+    FAILING = "failing"
+    LEFT_ALONE = "paused"
+    FIRST = "first rotation"
+    UNSEEN = "not seen yet"
+    ROTATING = "rotating"
+    IN_GRACE = "in grace"
+    RETIRING = "retiring"
+    SETTLED = "settled"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a process knows of a credential beside its record; a shell that only read Vault knows nothing of it."""
+
+    unread: str = ""  # why the record was not read yet
+    broken: str = ""  # why nothing can be done about it: a refusal, a bug, a record that cannot be read
+    left_alone: str = ""  # why its target, its minter or Vault is not called just now
+    accepted_at: datetime | None = None  # when the target was last seen to accept the published value
+    doubted_at: datetime | None = None  # when the target refused it once; it is asked again before that counts
+    holder: str = ""  # who has the lease
+    lease: str = ""  # the same in words: who has it, and what is waited for
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One thing that is wrong. `do`: what a person should do; empty: nothing. `exit`: that of a command that looks."""
+
+    word: Word
+    mark: Mark
+    said: str = ""
+    since: datetime | None = None
+    do: str = ""
+    exit: int = 0
+
+
+def troubles(credential: Credential, record: Record | None, now: datetime, observed: Observed) -> list[Trouble]:
+    """Everything that is wrong, the gravest first."""
+    if observed.broken:
+        return [Trouble(Word.BROKEN, Mark.ACT, observed.broken, do=_EXPLAIN.format(credential.name), exit=1)]
+    if record is None and observed.unread:
+        return [Trouble(Word.UNSEEN, Mark.WATCH, observed.unread)]
+    known = record if record is not None else Record("")
+    found = [each for check in _CHECKS for each in check(credential, known, now, observed)]
+    words = {each.word for each in found}
+    return [each for each in found if not words & _IMPLIED_BY.get(each.word, frozenset())]
+
+
+def told(found: Sequence[Trouble]) -> str:
+    """What is wrong, in one line: all that a person must act on, or else all that is to be watched, and its causes."""
+    if not found:
+        return ""
+    grave = [each for each in found if each.mark is found[0].mark or (each.word in _CAUSES and not _with_person(found))]
+    parts: list[str] = []
+    for each in grave:
+        if not any(each.said in part for part in parts):
+            parts.append(each.said)
+    return "; ".join(parts)
+
+
+def _with_person(found: Sequence[Trouble]) -> bool:
+    return found[0].word in (Word.HELD, Word.NEEDS_YOU)
+
+
+# --- what is wrong --------------------------------------------------------------------------------------------------
+
+_Check = Callable[[Credential, Record, datetime, Observed], Iterator[Trouble]]
+_EXPLAIN = "rotate explain {}"
+_RELEASE = "put it right (rotate explain {0} says what), then rotate release {0}"
+_AFTER_HOLD = {
+    HoldReason.FOREIGN_WRITE: "rotate adopt {0} to keep what is there, or put ours back and rotate release {0}",
+    HoldReason.DELETED: "bring the deleted version back (bao kv undelete), then rotate release {0}",
+    HoldReason.MINT_BUDGET: "mend what made the attempts fail, then rotate release {0}",
+    HoldReason.STILL_USED: "let whoever uses the old value read Vault, then rotate release {0}, which ends it",
+}
+
+
+_CAUSES = (Word.FAILING, Word.LEFT_ALONE)  # of what is late
+_IMPLIED_BY = {
+    Word.OVERDUE: frozenset({Word.REFUSED, Word.EXPIRED}),
+    Word.DOUBTED: frozenset({Word.REFUSED, Word.EXPIRED}),
+}
+
+
+def _held(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
+    if held := record.held:
+        do = _AFTER_HOLD.get(held.reason, _RELEASE).format(credential.name)
+        yield Trouble(Word.HELD, Mark.ACT, f"{held.text} ({held.reason.value})", held.at, do, exit=3)
+
+
+def _awaiting(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
+    if record.phase is Phase.AWAITING:
+        at, text = record.awaiting_since, record.awaiting
+        yield Trouble(Word.NEEDS_YOU, Mark.ACT, f"since {when(at)}: {text}", at, text, exit=3)
+
+
+def _refused(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
+    at, current = record.refused_at, record.current
+    if at and current:
+        said = f"the target refuses the published value since {when(at)}"
+        yield Trouble(Word.REFUSED, Mark.ACT, said, at, f"rotate now {credential.name}", exit=5)
+
+
+def _expired(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
+    end = record.current.token.expires_at if record.current else None
+    if end and end <= now:
+        said = f"the published value expired at {when(end)}"
+        yield Trouble(Word.EXPIRED, Mark.ACT, said, end, f"rotate now {credential.name}", exit=5)
+
+
+def _overdue(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
+    at = due_since(credential, record, now)
+    if at and at + PATIENCE < now and record.phase is not Phase.AWAITING:
+        yield Trouble(Word.OVERDUE, Mark.ACT, f"due since {when(at)}", at, _EXPLAIN.format(credential.name), exit=1)
+
+
+def _late(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
+    end = None if pause.pause_on(record, now) else revoke_by(credential, record)
+    if end and end + PATIENCE < now and record.predecessor:
+        said = f"the predecessor {record.predecessor.token.id} should be dead since {when(end)}"
+        yield Trouble(Word.LATE, Mark.ACT, said, end, _EXPLAIN.format(credential.name), exit=1)
+
+
+def _doubted(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
+    if at := observed.doubted_at:
+        said = f"the target refused the published value at {when(at)}; it is asked once more before that counts"
+        yield Trouble(Word.DOUBTED, Mark.WATCH, said, at)
+
+
+def _paused_by_hand(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
+    if by_hand := pause.pause_on(record, now):
+        do = f"rotate resume {credential.name}"
+        yield Trouble(Word.PAUSED_BY_HAND, Mark.WATCH, pause.words(by_hand), by_hand.at, do)
+
+
+def _failing(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
+    """An undo that failed is over: its person was told."""
+    failure = record.failure
+    if failure and failure.step != "undo":
+        times = f" ({record.failures} in a row)" if record.failures > 1 else ""
+        yield Trouble(Word.FAILING, Mark.WATCH, f"{failure.said}{times}", failure.at)
+
+
+def _left_alone(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
+    if observed.left_alone:
+        yield Trouble(Word.LEFT_ALONE, Mark.WATCH, observed.left_alone)
+
+
+def _missing(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
+    if record.current is None:
+        yield Trouble(Word.FIRST, Mark.WATCH, "nothing was published yet")
+
+
+_CHECKS: tuple[_Check, ...] = (
+    *(_held, _awaiting, _refused, _expired, _overdue, _late),
+    *(_doubted, _paused_by_hand, _failing, _left_alone, _missing),
+)

@@ -1,0 +1,171 @@
+"""The state of one credential: its word, sentence, times, remedy, and the exit code of a command that looks."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from rotator.rotation.credential import Retirement
+from rotator.rotation.record import Failure, Held, HoldReason, Pause, Phase, Record
+from rotator.rotation.state import Mark, Observed, State, Word, state
+from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, credential, published, record, token
+
+FAILURE = Failure("verify", "503", NOW)
+DEAD = published(1, NOW - 91 * DAY, token=token(1, expires_at=NOW - HOUR))
+LIVING = published(1, NOW - DAY, token=token(1, expires_at=NOW + 89 * DAY))
+HOLD = Held(HoldReason.FOREIGN_WRITE, "look at it", Phase.SETTLED, NOW)
+
+
+def judged(phase: Phase, observed: Observed | None = None, **changes) -> State:
+    return state(credential(), record(phase, **changes), NOW, observed)
+
+
+def test_a_credential_without_a_record_is_due_and_nothing_was_published() -> None:
+    seen = state(credential(), None, NOW)
+    assert (seen.word, seen.phase, seen.rotation, seen.live, seen.known) == (Word.FIRST, "settled", 0, 0, True)
+    assert (seen.published_at, seen.next_at, seen.said) == (None, NOW, "nothing was published yet")
+    assert seen.next == "begin a rotation (missing): nothing published yet"
+
+
+def test_a_state_shows_what_is_published_and_when_to_come_again() -> None:
+    current = published(1, token=token(1, expires_at=NOW + 90 * DAY))
+    seen = judged(Phase.SETTLED, Observed(holder="host-a", accepted_at=NOW - MINUTE), current=current)
+    assert (seen.name, seen.target, seen.path, seen.holder, seen.said) == (
+        "blog/bot",
+        "blog",
+        "kv/blog/bot",
+        "host-a",
+        "",
+    )
+    assert (seen.published_at, seen.expires_at, seen.next_at) == (NOW, NOW + 90 * DAY, NOW + 30 * DAY)
+    assert (seen.accepted_at, seen.exit, seen.mark) == (NOW - MINUTE, 0, Mark.FINE)
+
+
+# word, exit code, living values, record
+SHOWN = {
+    "settled": (Word.SETTLED, 0, 1, record(Phase.SETTLED, current=LIVING)),
+    "expired": (Word.EXPIRED, 5, 0, record(Phase.SETTLED, current=DEAD, requested_at=DEAD.at)),
+    "refused": (Word.REFUSED, 5, 0, record(Phase.SETTLED, current=LIVING, refused_at=NOW)),
+    "held": (Word.HELD, 3, 1, record(Phase.HELD, current=LIVING, candidate=None, held=HOLD)),
+    "held while it expired": (Word.HELD, 5, 0, record(Phase.HELD, current=DEAD, candidate=None, held=HOLD)),
+    "waits for a person": (Word.NEEDS_YOU, 3, 1, record(Phase.AWAITING, current=LIVING)),
+    "overdue": (Word.OVERDUE, 1, 1, record(Phase.SETTLED, current=published(1, NOW - 40 * DAY))),
+    "its predecessor is late": (
+        Word.LATE,
+        1,
+        2,
+        record(Phase.CONDEMNED, current=published(2, NOW - 2 * DAY)),
+    ),
+    "in grace": (Word.IN_GRACE, 0, 2, record(Phase.PUBLISHED)),
+    "without a predecessor": (Word.ROTATING, 0, 1, record(Phase.PUBLISHED, predecessor=None)),
+    "the target was told the next value": (
+        Word.ROTATING,
+        0,
+        1,
+        record(Phase.INSTALLED, current=LIVING, cut_over_at=NOW),
+    ),
+    "failing": (Word.FAILING, 0, 1, record(Phase.SETTLED, current=LIVING, failure=FAILURE)),
+    "an undo that failed": (
+        Word.SETTLED,
+        0,
+        1,
+        record(Phase.SETTLED, current=LIVING, failure=Failure("undo", "401", NOW)),
+    ),
+    "given up, after a person was waited for": (
+        Word.SETTLED,
+        0,
+        1,
+        record(Phase.SETTLED, current=LIVING, awaiting="paste the key", awaiting_since=NOW),
+    ),
+}
+
+
+@pytest.mark.parametrize(("word", "code", "live", "known"), SHOWN.values(), ids=SHOWN)
+def test_the_word_the_exit_code_and_the_living_values_go_together(word, code, live, known) -> None:
+    seen = state(credential(), known, NOW)
+    assert (seen.word, seen.exit, seen.live) == (word, code, live)
+    assert bool(seen.said) is (seen.mark is not Mark.FINE)
+
+
+# what is seen, and its sentence
+SAID = {
+    "all that a person must act on": (
+        judged(Phase.HELD, current=DEAD, candidate=None, held=HOLD),
+        "look at it (foreign_write); the published value expired at 2026-03-01 11:00:00Z",
+    ),
+    "the cause of what is late": (
+        judged(Phase.SETTLED, current=DEAD, requested_at=DEAD.at, failure=FAILURE),
+        "the published value expired at 2026-03-01 11:00:00Z; proving the new value failed: 503",
+    ),
+    "a cause that is told already": (
+        judged(Phase.SETTLED, Observed(left_alone="503"), current=LIVING, failure=FAILURE, failures=2),
+        "proving the new value failed: 503 (2 in a row)",
+    ),
+    "nothing of failures to whom a person has to act": (
+        judged(Phase.AWAITING, Observed(left_alone="timed out"), failure=FAILURE),
+        "since 2026-03-01 12:00:00Z: paste the key",
+    ),
+    "that the target is left alone": (
+        judged(Phase.SETTLED, Observed(left_alone="timed out"), current=LIVING),
+        "timed out",
+    ),
+    "a first doubt": (
+        judged(Phase.SETTLED, Observed(doubted_at=NOW), current=LIVING),
+        "the target refused the published value at 2026-03-01 12:00:00Z; it is asked once more before that counts",
+    ),
+}
+
+
+@pytest.mark.parametrize(("seen", "said"), SAID.values(), ids=SAID)
+def test_the_sentence_says(seen: State, said: str) -> None:
+    assert seen.said == said
+
+
+@pytest.mark.parametrize("reason", list(HoldReason))
+def test_every_hold_names_the_command_that_ends_it(reason: HoldReason) -> None:
+    seen = judged(Phase.HELD, held=Held(reason, "look", Phase.SETTLED, NOW - MINUTE))
+    assert "rotate release blog/bot" in seen.do
+    assert (seen.hold, seen.held_at, seen.since, seen.next_at) == (reason, NOW - MINUTE, NOW - MINUTE, None)
+
+
+def test_a_pause_by_hand_is_told_with_the_command_that_ends_it() -> None:
+    seen = judged(Phase.PUBLISHED, current=published(2, NOW - 2 * DAY), paused=Pause("ada", NOW - DAY))
+    assert (seen.word, seen.do, seen.revoke_by) == (Word.PAUSED_BY_HAND, "rotate resume blog/bot", None)
+
+
+def test_what_was_not_read_is_unknown_and_a_fault_hides_nothing_that_is_known() -> None:
+    unread = state(credential(), None, NOW, Observed(unread="the target does not answer"))
+    assert (unread.word, unread.phase, unread.known, unread.exit) == (Word.UNSEEN, "unknown", False, 0)
+    assert (unread.next, unread.next_at) == ("the target does not answer", None)
+    broken = state(credential(), None, NOW, Observed(broken="it was deleted"))
+    assert (broken.word, broken.phase, broken.known, broken.exit) == (Word.BROKEN, "unknown", False, 1)
+    known = judged(Phase.SETTLED, Observed(broken="a bug: KeyError"), current=LIVING)
+    assert (known.word, known.phase, known.known, known.expires_at) == (
+        Word.BROKEN,
+        "settled",
+        True,
+        NOW + 89 * DAY,
+    )
+
+
+def test_every_field_is_plain_so_that_it_can_be_sent() -> None:
+    allowed = {"str", "int", "bool", "datetime | None", "Word", "Mark", "Mapping[str, str]"}
+    assert {field.type for field in fields(State)} <= allowed
+    assert state(credential(labels={"team": "web"}), Record("l1"), NOW).labels == {"team": "web"}
+
+
+@pytest.mark.parametrize(
+    ("retire", "changes", "until"),
+    [
+        (Retirement(HOUR), {}, NOW + HOUR),
+        (Retirement(HOUR, 15 * MINUTE, DAY), {}, NOW + DAY),
+        (Retirement(HOUR), {"grace_ends": NOW + 2 * HOUR}, NOW + 2 * HOUR),
+        (Retirement(HOUR, 15 * MINUTE, DAY), {"emergency": True}, NOW),
+        (Retirement(HOUR), {"ends_at": NOW + 3 * HOUR}, NOW + 3 * HOUR),
+    ],
+    ids=["after", "the deadline", "what was promised", "an emergency", "its own date"],
+)
+def test_a_predecessor_is_to_be_dead_by(retire: Retirement, changes: dict, until: object) -> None:
+    seen = state(credential(retire=retire), record(Phase.PUBLISHED, **changes), NOW)
+    assert (seen.revoke_by, seen.predecessors) == (until, 1)
