@@ -124,13 +124,21 @@ def _write(texts: Mapping[Path, str], *, force: bool) -> None:
     if not force and (there := [str(path) for path in texts if os.path.lexists(path)]):
         _refuse(f"{', '.join(there)}: there already, and left alone; nothing was written. --force replaces")
     for path, text in texts.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make(path.parent)
         with tempfile.NamedTemporaryFile(
             "w", dir=path.parent, prefix=".rotator-", delete=False, encoding="utf-8"
         ) as new:
             new.write(text)
         Path(new.name).chmod(0o644)
         Path(new.name).replace(path)
+
+
+def _make(folder: Path) -> None:
+    """Create a folder and those above it, open to the service's own user whatever the umask of the shell."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir()
+        each.chmod(0o755)
 
 
 def _say(settings: Settings, folder: Path, path: Path, written: list[Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -45,6 +46,19 @@ def test_what_it_writes_loads_as_it_stands(tmp_path: Path, kind: str, auth: Meth
     assert (tmp_path / "rotator.hcl").read_text() == policy(settings)
     assert names(tmp_path) == [name for name in THREE if name != "rotator.service" or auth is not Method.KUBERNETES]
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o644}
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_the_service_can_read_what_it_writes_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    folder = tmp_path / "etc" / "rotator"
+    before = os.umask(umask)
+    try:
+        ended = init(folder)
+    finally:
+        os.umask(before)
+    assert ended.exit_code == 0, ended.output
+    assert {path.stat().st_mode & 0o777 for path in (folder, folder.parent)} == {0o755}
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
 
 
 def test_it_takes_what_it_is_told_and_what_the_environment_of_the_vault_command_says(tmp_path: Path) -> None:
