@@ -1,6 +1,6 @@
 # The few commands to know. `make demo` and `make test` set up everything they need in .venv.
 PYTHON ?= python3
-VENV := .venv
+VENV := .venv$(if $(filter command line,$(origin PYTHON)),/$(subst /,_,$(PYTHON)))# each named interpreter has its own
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ALONE := tests/hostile $(addprefix tests/system/test_,demo.py race.py kill_anywhere.py raft.py)  # time is judged there

@@ -11,8 +11,7 @@ import ssl
 import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,10 @@ import anyio
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.buffered import BufferedByteReceiveStream
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tests.fakes.certificates import sign, span_of
 
 GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, OSError)
 
@@ -127,13 +127,13 @@ class Authority:
         """What a client must trust."""
         path = self.folder / "ca.pem"
         if not path.exists():
-            path.write_bytes(self._sign("ca", self.key.public_key(), _span(-1, 1)).public_bytes(Encoding.PEM))
+            path.write_bytes(self._sign("ca", self.key.public_key(), span_of(-1, 1)).public_bytes(Encoding.PEM))
         return str(path)
 
     def issue(self, host: str = "127.0.0.1", days: tuple[int, int] = (-1, 1)) -> str:
         """A file with a certificate and its key; `days`: from when until when it is valid."""
         own = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(host, own.public_key(), _span(*days))
+        certificate = self._sign(host, own.public_key(), span_of(*days))
         path = self.folder / f"{certificate.serial_number}.pem"
         secret = own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         path.write_bytes(certificate.public_bytes(Encoding.PEM) + secret)
@@ -146,21 +146,5 @@ class Authority:
         return context
 
     def _sign(self, subject: str, key: Any, span: tuple[datetime, datetime]) -> x509.Certificate:
-        def called(text: str) -> x509.Name:
-            return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])
-
-        unsigned = (
-            x509.CertificateBuilder(called("ca"), called(subject), key, x509.random_serial_number())
-            .not_valid_before(span[0])
-            .not_valid_after(span[1])
-            .add_extension(x509.BasicConstraints(ca=subject == "ca", path_length=None), critical=True)
-        )
-        if subject != "ca":
-            names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(subject))])
-            unsigned = unsigned.add_extension(names, critical=False)
-        return unsigned.sign(self.key, hashes.SHA256())
-
-
-def _span(first: int, last: int) -> tuple[datetime, datetime]:
-    now = datetime.now(UTC)
-    return now + timedelta(days=first), now + timedelta(days=last)
+        ca = subject == "ca"
+        return sign(key, subject, self.key, "ca", ca=ca, host="" if ca else subject, span=span)

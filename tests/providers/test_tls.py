@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
 import pytest
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.tls import TLSListener
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from rotator.ports import Transient
 from rotator.providers.http import Http, tls_context
 from rotator.providers.keys import TargetKeys
+from tests.fakes.certificates import sign
 from tests.fakes.clock import HandClock
 
 pytestmark = pytest.mark.anyio
@@ -27,19 +25,12 @@ pytestmark = pytest.mark.anyio
 
 def certify(folder: Path, host: str = "127.0.0.1") -> Path:
     """Write a self-signed certificate for an address, and its key, into one PEM file."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sandbox")])
-    unsigned = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    )
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = sign(key.public_key(), "sandbox", key, "sandbox", ca=True, host=host)
     pem = serialization.Encoding.PEM
     secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path = folder / "server.pem"
-    path.write_bytes(unsigned.sign(key, hashes.SHA256()).public_bytes(pem) + secret)
+    path.write_bytes(certificate.public_bytes(pem) + secret)
     return path
 
 

@@ -11,17 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+
+from tests.fakes.certificates import sign
 
 Script = Callable[[socket.socket], None]
 
@@ -93,12 +90,7 @@ def raw_server(reply: bytes | Script, tls: ssl.SSLContext | None = None) -> Iter
 def self_signed(folder: Path, host: str) -> tuple[ssl.SSLContext, str]:
     """A server's side of TLS with a certificate of its own making, and that certificate's file."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "vault.test")])
-    names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    certificate = builder.add_extension(names, critical=False).sign(key, hashes.SHA256())
+    certificate = sign(key.public_key(), "vault.test", key, "vault.test", ca=True, host=host)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (folder / "key.pem").write_bytes(pem)
     (folder / "cert.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
