@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv$(if $(filter command line,$(origin PYTHON)),/$(subst /,_,$(PYTHON)))# each named interpreter has its own
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-ALONE := tests/hostile $(addprefix tests/system/test_,demo.py race.py kill_anywhere.py raft.py)  # time is judged there
+ALONE := tests/hostile $(addprefix tests/system/test_,demo.py day.py race.py kill_anywhere.py raft.py)  # time is judged there
 
-.PHONY: demo test check coverage format lock campaign-hostile campaign-fuzz campaign-simulation campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench try-systemd try-image try-oidc-provider try-keycloak clean
+.PHONY: demo test check coverage format lock campaign-day campaign-hostile campaign-fuzz campaign-simulation campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench try-systemd try-image try-oidc-provider try-keycloak clean
 
 $(STAMP): pyproject.toml config/locks/dev.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -62,6 +62,9 @@ campaign-race: $(STAMP)  ## six daemons with wrong clocks and two shells racing 
 
 campaign-raft: $(STAMP)  ## three raft nodes, KILLS leaders killed, WRITES check-and-set writes acknowledged; SEED=n
 	$(BIN)/python -m tests.system.raft --kills $(or $(KILLS),50) --writes $(or $(WRITES),20000) --seed $(or $(SEED),1)
+
+campaign-day: $(STAMP)  ## people, callers, settings, servers and processes at their worst for MINUTES, as a black box; SEED=n
+	$(BIN)/python -m tests.system.day --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1)
 
 campaign-soak: $(STAMP)  ## a day of everything, a year, a day of one-minute assertions, in accelerated time
 	$(BIN)/python -m tests.soak --hours 24

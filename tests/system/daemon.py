@@ -32,16 +32,20 @@ class Daemon:
     """A daemon of the settings in `path`, its socket beside them; leaving the block kills it.
 
     `skew`: seconds that its wall clock is ahead. `nursery`: it is a child of that, which is cheap; else it is executed.
+    `output`: where its log goes instead of the file.
     """
 
-    def __init__(self, path: Path, skew: float = 0.0, nursery: Nursery | None = None) -> None:
+    def __init__(
+        self, path: Path, skew: float = 0.0, nursery: Nursery | None = None, output: IO[bytes] | None = None
+    ) -> None:
         self.path = path
         self.socket = path.with_suffix(".sock")
         self.log = path.with_name(f"{path.stem}-{next(_numbers)}.log")
         program = ["tests.system.skewed", f"{skew:g}"] if skew else ["rotator"]
         words = [*program, "-c", str(path), "run", "--log", "json"]
         with self.log.open("wb") as log:
-            self.process = nursery.child(*words, output=log) if nursery else _executed(*words, output=log)
+            out = output or log
+            self.process = nursery.child(*words, output=out) if nursery else _executed(*words, output=out)
 
     def __enter__(self) -> Self:
         return self

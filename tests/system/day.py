@@ -1,0 +1,388 @@
+"""An ordinary day as a black box: people, callers, settings, servers and processes at their worst, and one judge.
+
+    python -m tests.system.day --minutes 60 --seed 1
+
+A supervisor restarts the daemon when it ends. Consumers use each published value all the time; people type commands as
+they come to mind, go away, close pipes, and type what was proposed to them. Who does what is drawn by the seed; what
+the product is known not to stand yet is left out, by the table OPEN.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rotator.sandbox.world import World
+from tests.system.daemon import Daemon, rotate, until
+from tests.system.day_people import OPEN, People
+from tests.system.ear import Ear
+from tests.system.kinds import KINDS, Heard
+from tests.system.nursery import Nursery
+from tests.system.prober import Prober
+from tests.system.proxy import Call, Loss, Proxy
+from tests.system.quick import LEASE, quick
+from tests.system.trouble import LONGEST_DELAY, Trouble
+from tests.system.truth import faults_of, journal, living, settled
+
+CONVERGENCE = LEASE + 60  # seconds
+RATE = 10.0  # a second: how often a consumer uses each value
+KIND_OF = {f"day-{number}": "halo-pat" for number in range(1, 5)} | {"day-key": "halo-api-key"}
+_SMALL = 4096  # bytes in a log's pipe
+
+
+class Piped(Daemon):
+    """A daemon whose log goes through a small pipe: to the file beside it, while somebody reads."""
+
+    def __init__(self, path: Path, nursery: Nursery) -> None:
+        self.read = threading.Event()
+        self.read.set()
+        reading, writing = os.pipe()
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _SMALL)
+        with os.fdopen(writing, "wb") as end:
+            super().__init__(path, nursery=nursery, output=end)
+        threading.Thread(target=self._pump, args=(reading,), daemon=True).start()
+
+    def _pump(self, end: int) -> None:
+        with self.log.open("ab", buffering=0) as log:
+            while piece := os.read(end, 65536):
+                log.write(piece)
+                self.read.wait(30)
+        os.close(end)
+
+
+@dataclass
+class Day:
+    """Everything of one day. `allowed`: whether the daemon may end now; `away`: whether Vault may not answer."""
+
+    world: World
+    prober: Prober
+    nursery: Nursery
+    trouble: Trouble
+    path: Path
+    lone: Path
+    rewrite: Callable[[], None]
+    urls: dict[str, str]
+    random: random.Random
+    heard: Heard = field(default_factory=Heard)
+    daemons: list[Daemon] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    errors: list[str] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+    lock: threading.RLock = field(default_factory=threading.RLock)  # one change of settings, or of who runs, at a time
+    allowed: bool = False
+    started: float = 0.0
+    broken: float = 0.0  # until when settings could not be read: they can not, while that is infinite
+    away: int = 0  # how often Vault has been away
+    paused: dict[str, int] = field(default_factory=dict)  # name -> rotation at which a pause was acknowledged
+    doomed: dict[str, set[str]] = field(default_factory=dict)  # name -> tokens whose end was taken on
+
+    @property
+    def daemon(self) -> Daemon:
+        """The one that runs, or ran last."""
+        return self.daemons[-1]
+
+    # --- the supervisor ---------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """As a service manager does."""
+        self.started = time.monotonic()
+        self.daemons.append(Piped(self.path, self.nursery))
+
+    def supervise(self) -> None:
+        """Start it again when it has ended; nobody but us may end it."""
+        while not self.over.wait(0.2):
+            with self.lock:
+                code = self.daemon.process.poll()
+                if code is None:
+                    continue
+                if not self.allowed and not (code == 78 and self.broken > self.started):
+                    self.errors.append(f"the daemon ended by itself with {code}: {self.daemon.last_words()[-400:]}")
+                self.allowed = False
+                self.counts["restarts"] += 1
+                self.start()
+
+    def end(self, number: signal.Signals) -> None:
+        """End the daemon; it is started again. A polite word ends it within its time."""
+        with self.lock:
+            self.allowed = True
+            self.daemon.send(number)
+            if number is signal.SIGTERM:
+                try:
+                    self.daemon.wait(30)
+                except subprocess.TimeoutExpired:
+                    self.errors.append("SIGTERM did not end the daemon within 30 s")
+                    self.daemon.kill()
+
+    # --- what happens to processes and servers ----------------------------------------------------------------------
+
+    def kill(self, chance: random.Random) -> None:
+        """kill -9."""
+        self.end(signal.SIGKILL)
+
+    def term(self, chance: random.Random) -> None:
+        """systemctl restart."""
+        self.end(signal.SIGTERM)
+
+    def stop(self, chance: random.Random) -> None:
+        """Standing still for a while."""
+        daemon = self.daemon
+        daemon.send(signal.SIGSTOP)
+        self.over.wait(chance.choice((2.0, LEASE * 1.5)))
+        daemon.send(signal.SIGCONT)
+
+    def unread_log(self, chance: random.Random) -> None:
+        """Nobody reads the log for a while; SIGTERM ends the daemon nevertheless."""
+        daemon = self.daemon
+        assert isinstance(daemon, Piped)
+        daemon.read.clear()
+        self.over.wait(8.0)
+        if chance.random() < 0.5:
+            self.end(signal.SIGTERM)
+        daemon.read.set()
+
+    def seal(self, chance: random.Random) -> None:
+        """Vault is sealed for a while."""
+        self.away += 1
+        self.world.bao.seal()
+        self.over.wait(chance.uniform(2.0, 6.0))
+        self.world.bao.unseal()
+
+    def overwrite(self, chance: random.Random) -> None:
+        """Somebody deletes what is published, or writes over it; settings say that it is to be replaced."""
+        name = "day-4"
+        place = f"{self.world.mount}/data/{self.world.credentials[name]['path']}"
+        before = int(journal(self.world, name).get("rotation", 0))
+        self.prober.leave(name)
+        if chance.random() < 0.5:
+            self.world.bao.call("DELETE", place)
+        else:
+            self.world.bao.call("POST", place, {"data": {"token": "somebody-else-wrote-this"}})
+        self.finds(name, before)
+
+    def finds(self, name: str, before: int) -> None:
+        """What is wrong with a published value is noticed and mended, without being told."""
+        mended = lambda: self.over.is_set() or int(journal(self.world, name).get("rotation", 0)) > before  # noqa: E731 (a wait)
+        try:
+            until(f"{name} is published anew", mended, CONVERGENCE, 0.5)
+        except TimeoutError as late:
+            self.errors.append(f"nobody notices a consumer path that is not ours: {late}")
+        self.prober.watch(name)
+
+    # --- settings ---------------------------------------------------------------------------------------------------
+
+    def rename(self, chance: random.Random) -> None:
+        """The same path under another name, and back."""
+        with self.lock:
+            self.world.credentials["day-two"] = self.world.credentials.pop("day-2")
+            self.rewrite()
+            self.reload()
+        self.over.wait(3.0)
+        People(self).tidy(chance)
+        with self.lock:
+            self.world.credentials["day-2"] = self.world.credentials.pop("day-two")
+            self.rewrite()
+            self.reload()
+
+    def remove(self, chance: random.Random) -> None:
+        """Out of the settings, and back into them."""
+        with self.lock:
+            kept = self.world.credentials["day-3"]
+            self.write({name: each for name, each in self.world.credentials.items() if name != "day-3"})
+            self.reload()
+        self.over.wait(chance.uniform(1.0, 4.0))
+        with self.lock:
+            self.world.credentials["day-3"] = kept
+            self.rewrite()
+            self.reload()
+
+    def write(self, credentials: dict[str, Any]) -> None:
+        """Settings with these credentials only."""
+        whole, self.world.credentials = self.world.credentials, credentials
+        try:
+            self.rewrite()
+        finally:
+            self.world.credentials = whole
+
+    def spoil(self, chance: random.Random) -> None:
+        """A typing mistake in the settings, a reload, perhaps a restart; then it is mended."""
+        with self.lock:
+            self.broken = math.inf
+            for path in (self.path, self.lone):
+                path.write_text(path.read_text().replace("[vault]", "[valt]"))
+            self.reload()
+        self.over.wait(chance.uniform(0.5, 2.0))
+        if chance.random() < 0.3:
+            self.end(signal.SIGKILL)
+            self.over.wait(2.0)
+        with self.lock:
+            self.rewrite()
+            self.reload()
+            self.broken = time.monotonic()
+
+    def reload(self) -> None:
+        """As `systemctl reload` does, once the daemon has said that it is ready."""
+        if self.daemon.heard("daemon.readied"):
+            self.daemon.send(signal.SIGHUP)
+
+
+def day(seconds: float, seed: int = 1, people: int = 2) -> tuple[Day, str]:
+    """Live through it; returns it with what it came to, in words. What is wrong is in its errors."""
+    with ExitStack() as stack:
+        world = stack.enter_context(
+            World(applications=tuple(n for n, kind in KIND_OF.items() if KINDS[kind].applications))
+        )
+        prober = stack.enter_context(Prober(world, RATE))
+        work = _set_up(stack, world, prober, seed)
+        stack.callback(lambda: [daemon.kill() for daemon in work.daemons])
+        work.start()
+        work.daemon.ready()
+        prober.watch(*KIND_OF)
+        seeds = [work.random.random() for _ in range(people + 1)]
+        tasks = [
+            (work.supervise, ()),
+            (_troubles, (work, seeds[0])),
+            *((People(work).person, (each,)) for each in seeds[1:]),
+        ]
+        threads = [threading.Thread(target=_guarded, args=(work, task, *more), daemon=True) for task, more in tasks]
+        for thread in threads:
+            thread.start()
+        time.sleep(seconds)
+        work.over.set()
+        for thread in threads:
+            thread.join(CONVERGENCE + 60)
+            assert not thread.is_alive(), "an actor of the day does not end"
+        converged = _rest(work)
+        work.errors += _judged(work)
+        return work, told(work, converged)
+
+
+def _set_up(stack: ExitStack, world: World, prober: Prober, seed: int) -> Day:
+    trouble, heard = Trouble(seed), Heard()
+    assert world.desk is not None
+    for name, kind in KIND_OF.items():
+        KINDS[kind].add(world, name, **({"on_foreign": "overwrite"} if name == "day-4" else {}))
+    servers = {"vault": (world.bao.address, heard.vault), "desk": (world.desk.url, heard.desk)}
+    ears: dict[str, Proxy] = {edge: Ear(edge, url, _rarely(trouble), hear) for edge, (url, hear) in servers.items()}
+    ears["halo"] = Proxy("halo", world.halo.url, _rarely(trouble))
+    urls = {edge: stack.enter_context(proxy).url for edge, proxy in ears.items()}
+    defaults = {"every": "1m", "lifetime": "10m", "retire": {"after": "1s"}, "limits": {"mints_per_day": 10000}}
+    known = {"url": urls["desk"], "audience": f"{world.desk.url}/auth/token", "settle": "4s", "deadline": "2s"}
+    hurry = {"daemon": {"sweep": "60s", "reconcile": "10s"}, "target": {"settle": "4s"}}
+
+    def rewrite() -> Path:
+        told = {"vault": urls["vault"], "halo": urls["halo"], "desk": {**known, "timeout": "1s"}, "defaults": defaults}
+        quick(world, "lone", **told, **hurry)
+        return quick(world, "daemon", **told, **hurry)
+
+    path, nursery = rewrite(), stack.enter_context(Nursery())
+    chance, lone = random.Random(seed), path.with_name("lone.toml")
+    return Day(world, prober, nursery, trouble, path, lone, rewrite, urls, chance, heard)
+
+
+def _rarely(trouble: Trouble) -> Callable[[Call], Loss | None]:
+    """A fifth of what goes wrong in a race."""
+    chance = random.Random(7)
+    return lambda call: trouble.judge(call) if chance.random() < 0.2 else None
+
+
+def _troubles(work: Day, seed: float) -> None:
+    """One thing after another, as the seed says."""
+    chance = random.Random(seed)
+    every = [work.kill, work.term, work.stop, work.unread_log, work.seal, work.overwrite, work.rename, work.remove]
+    deeds = [deed for deed in (*every, work.kill, work.spoil) if deed.__name__ not in OPEN]
+    while not work.over.wait(chance.uniform(0.5, 3.0)):
+        deed = chance.choice(deeds)
+        work.counts[deed.__name__] += 1
+        deed(chance)
+
+
+def _guarded(work: Day, task: Callable[..., None], *more: Any) -> None:
+    try:
+        task(*more)
+    except Exception as surprise:  # noqa: BLE001 (the day goes on, and says so)
+        work.errors.append(f"{task.__name__}: {type(surprise).__name__}: {surprise}")
+
+
+def _rest(work: Day) -> float:
+    """Faults off, pauses over. Returns the seconds until every name was once as promised."""
+    work.trouble.quiet = True
+    if work.daemon.process.poll() is not None:
+        work.start()
+    time.sleep(LONGEST_DELAY)
+    began, waiting = time.monotonic(), set(KIND_OF)
+    until("every pause is over", lambda: rotate(work.path, "resume", "--all").returncode != 75, CONVERGENCE)
+
+    def rest() -> bool:
+        waiting.difference_update([name for name in waiting if settled(work.world, name) and not _unrest(work, name)])
+        return not waiting
+
+    try:
+        until("rest", rest, CONVERGENCE, 0.3)
+    except TimeoutError:
+        work.errors += [f"does not come to rest: {name}: {_unrest(work, name)}" for name in waiting]
+    return time.monotonic() - began
+
+
+def _unrest(work: Day, name: str) -> list[str]:
+    if settled(work.world, name):
+        return faults_of(work.world, name, work.heard)
+    record = journal(work.world, name)
+    told = ("phase", "rotation", "failures", "retry_at", "failure", "held", "paused", "slot_full", "lease")
+    return [f"{key} {record.get(key)}" for key in told if record.get(key)]
+
+
+def _judged(work: Day) -> list[str]:
+    """What consumers met while Vault was there, what was taken on and not done, what the logs show."""
+    gone = ("was answered 503", "was out of reach")  # of Vault, which we have sealed
+    wrong = [text for text in work.prober.violations if not any(word in text for word in gone)]
+    for name, tokens in work.doomed.items():
+        left = tokens & set(living(work.world, journal(work.world, name)["stem"]))
+        wrong += [f"{name}: {sorted(left)} live, and rotate revoke said that it goes on"] if left else []
+    for daemon in work.daemons:
+        text = daemon.log.read_text()
+        wrong += [f"{daemon.log.name} holds a secret" for value in work.prober.values if value in text]
+        wrong += [f"{daemon.log.name} tells of a bug: {text[text.find('visit.failed') :][:600]}"] * (
+            "visit.failed" in text
+        )
+        wrong += [f"{daemon.log.name} ends in a trace: {text[-900:]}"] * ("Traceback" in text)
+    return wrong
+
+
+def told(work: Day, converged: float) -> str:
+    """What it came to, for people."""
+    rotations = sum(int(journal(work.world, name).get("rotation", 0)) for name in KIND_OF)
+    losses, uses = sum(work.trouble.done.values()), work.prober.probes
+    deeds = ", ".join(f"{name} {count}" for name, count in sorted(work.counts.items()))
+    end = f"at rest after {converged:.1f} s, {len(work.errors)} violations"
+    return f"{rotations} rotations; {deeds}; {losses} faults on the wire, {uses} uses, {end}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--open", action="store_true", help="also what the product is known not to stand yet")
+    wishes = parser.parse_args()
+    if wishes.open:
+        OPEN.clear()
+    work, said = day(wishes.minutes * 60, wishes.seed)
+    sys.stdout.write(f"{said}\n" + "".join(f"  {text}\n" for text in work.errors))
+    return 1 if work.errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
