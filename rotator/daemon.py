@@ -79,7 +79,7 @@ class Daemon:
 
     async def _work(self) -> None:
         """One stretch of work, from login to stop. Raises Transient when Vault cannot be reached at the start."""
-        async with acting(self._settings, self._observers) as app:
+        async with acting(self._settings, self._observers, node=self._settings.daemon.instance) as app:
             await refuse_unfit(app)
             async with anyio.create_task_group() as group:
                 await self._start(app, group)
@@ -111,6 +111,8 @@ class Daemon:
         alarms.every(daemon.tick, "probe", lambda: group.start_soon(self._chore, "probe", lambda _: prober.turn(), app))
         beat = self._supervision.ask_vault
         alarms.every(daemon.lease, "heartbeat", lambda: group.start_soon(self._chore, "heartbeat", beat, app))
+        tidy = self._supervision.remove_gone
+        alarms.every(daemon.sweep, "nodes", lambda: group.start_soon(self._chore, "nodes", tidy, app))
         if every := self._observers.every:
             alarms.every(every, "ping", lambda: group.start_soon(self._chore, "ping", self._ping, app))
         alarms.start()

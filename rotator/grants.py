@@ -35,7 +35,10 @@ _PUBLISHED = "The published secrets. Foreign keys in them are read, kept and wri
 _LIMITS = "Their limits (max_versions, delete_version_after): versions that are still needed must not vanish."
 _JOURNAL = "Records and leases, one per credential; no secrets in them. The daemon never deletes them."
 _STAGED = "Candidates, between minting and publication. Nobody else should be able to read these."
-_NODE = "Heartbeats; writing one is also how a read makes sure that it is not stale."
+_NODE = (
+    "Heartbeats; writing one is also how a read makes sure that it is not stale. Those of daemons gone for a day are"
+    " removed."
+)
 _META = "The installation's lineage and fingerprint key, made once."
 _REFERRED = "Secrets that the settings refer to: minters, client secrets, keys."
 _KEPT = "Documents that providers keep for others: JWK Sets, refresh tokens."
@@ -87,7 +90,8 @@ def _all(settings: Settings) -> Iterator[Grant]:
     yield Grant(f"{vault.mount}/metadata/{vault.prefix}/journal/*", ("list",), _JOURNAL)
     yield Grant(f"{vault.mount}/data/{vault.prefix}/staged/*", _WRITE, _STAGED)
     yield Grant(f"{vault.mount}/destroy/{vault.prefix}/staged/*", _UPDATE, _STAGED)
-    yield Grant(f"{vault.mount}/data/{vault.prefix}/node/*", ("create", "update"), _NODE)
+    yield Grant(f"{vault.mount}/data/{vault.prefix}/node/*", _WRITE, _NODE)
+    yield Grant(f"{vault.mount}/metadata/{vault.prefix}/node/*", ("list", "delete"), _NODE)
     yield Grant(f"{vault.mount}/data/{vault.prefix}/meta", ("create", "read"), _META)
     for key, value in entries(settings):
         yield from _named(settings, key, value)

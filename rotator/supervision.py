@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from functools import partial
 
 from rotator.app import App
 from rotator.engine.visit import Happened
@@ -18,9 +19,12 @@ from rotator.notify import Notifier
 from rotator.ports import Fault
 from rotator.pulse import Pulse, Sign
 from rotator.settings import Settings
+from rotator.vault.nodes import remove_gone
 
 _LOOK = 5.0  # seconds between two status lines
 _SOON = 0.05  # seconds between two looks whether all is looked at
+_NAMED = 10  # in one log line
+_IN_FLIGHT = 100  # names in a heartbeat
 _PATIENCE = 60.0  # seconds we ask for, again and again, while a start or a stop takes its time
 
 
@@ -32,7 +36,7 @@ class Supervision:
         self._blot = redact
         self._said = ""
         self._refused = ""
-        self._ready = self._stopping = self._starving = False
+        self._ready = self._stopping = self._starving = self._untidy = False
         self._moved = 0.0  # the clock of the crew, which need not be ours
         tick, lease = settings.daemon.tick.total_seconds(), settings.daemon.lease.total_seconds()
         self.pulse = Pulse(time.monotonic(), tick=tick, lease=lease)
@@ -87,10 +91,25 @@ class Supervision:
         self._felt(Sign.WORKER)
 
     async def ask_vault(self, app: App) -> None:
-        """Write our heartbeat; an answer is the sign, a fault is none."""
+        """Write our heartbeat and what we have in flight; an answer is the sign, a fault is none."""
+        app.kv.tells = partial(_about, app)
         with suppress(Fault):  # every visit says the same
             await app.kv.beat()
             self._felt(Sign.VAULT)
+
+    async def remove_gone(self, app: App) -> None:
+        """Remove the heartbeats of daemons that have been gone for a day; an older policy may not allow it."""
+        try:
+            removed = await remove_gone(app.kv)
+        except Fault as fault:
+            if not self._untidy:
+                voice.warn(
+                    "nodes.kept", said=fault.reason, remedy="give the token the policy that `rotate policy` prints"
+                )
+            self._untidy = True
+            return
+        if removed:
+            voice.say("nodes.removed", count=len(removed), names=removed[:_NAMED])
 
     def _felt(self, sign: Sign) -> None:
         self.pulse.felt(sign, time.monotonic())
@@ -138,3 +157,9 @@ class Supervision:
         if line != self._said:
             self._said = line
             self._ear.status(self._blot(line))
+
+
+def _about(app: App) -> dict[str, object]:
+    """What a daemon's document in Vault says beside its heartbeat."""
+    busy = sorted(app.crew.busy)
+    return {"holder": app.holder, "in_flight": busy[:_IN_FLIGHT], "in_flight_count": str(len(busy))}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -16,6 +17,7 @@ from rotator.rotation.secret import Secret
 from rotator.settings import SecretRef, SecretUnreadableError, Settings, Vault, read_secret
 from rotator.vault import login
 from rotator.vault.connection import VaultConnection
+from rotator.vault.nodes import COMMANDS
 from rotator.vault.session import Session
 
 
@@ -68,9 +70,15 @@ _LOGINS: Mapping[str, Callable[[Settings], login.Login]] = {
 
 
 @asynccontextmanager
-async def connected(settings: Settings, clock: Clock) -> AsyncIterator[Session]:
-    """A session with Vault that logs in when it is first asked, and whose token is revoked at the end."""
-    session = Session(connection(settings.vault, settings.daemon.instance), vault_login(settings), clock)
+async def connected(
+    settings: Settings, clock: Clock, node: str = COMMANDS, *, reading: bool = False
+) -> AsyncIterator[Session]:
+    """A session with Vault that logs in when it is first asked, and whose token is revoked at the end.
+
+    `node`: the document of its barriers and heartbeats; a daemon has its own. `reading`: nothing will be written.
+    """
+    place = replace(connection(settings.vault, node), reading=reading)
+    session = Session(place, vault_login(settings), clock)
     try:
         yield session
     finally:

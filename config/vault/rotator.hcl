@@ -20,8 +20,9 @@ path "secret/metadata/rotator/journal/*" { capabilities = ["list"] }
 path "secret/data/rotator/staged/*"      { capabilities = ["create", "update", "read"] }
 path "secret/destroy/rotator/staged/*"   { capabilities = ["update"] }
 
-# Heartbeats; writing one is also how a read makes sure that it is not stale.
-path "secret/data/rotator/node/*"        { capabilities = ["create", "update"] }
+# Heartbeats; writing one is also how a read makes sure that it is not stale. Those of daemons gone for a day are removed.
+path "secret/data/rotator/node/*"        { capabilities = ["create", "update", "read"] }
+path "secret/metadata/rotator/node/*"    { capabilities = ["list", "delete"] }
 
 # The installation's lineage and fingerprint key, made once.
 path "secret/data/rotator/meta"          { capabilities = ["create", "read"] }

@@ -38,6 +38,7 @@ from rotator.rotation.record import Record
 from rotator.settings import Minter, Settings, Target
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
+from rotator.vault.nodes import COMMANDS
 from rotator.vault.patience import READ_PATIENCE, patiently
 from rotator.wiring import connected
 
@@ -190,15 +191,17 @@ async def acting(
     settings: Settings,
     observers: Observers,
     *,
+    node: str = COMMANDS,
     within: float = READ_PATIENCE,
     missed: Callable[[str], None] | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[App]:
     """An actor that may change things. At its end, hooks hear what has happened. Raises as `reading` does.
 
-    `within`: seconds of patience with a Vault that gives no verdict; `missed` hears why it gave none.
+    `node`: see `connected`. `within`: seconds of patience with a Vault that gives no verdict; `missed` hears
+    why it gave none.
     """
-    async with _composed(settings, observers, within, missed, clock) as app, anyio.create_task_group() as group:
+    async with _composed(settings, observers, node, within, missed, clock) as app, anyio.create_task_group() as group:
         group.start_soon(observers.run, app.fetch)
         yield app
         await observers.drain()
@@ -216,6 +219,7 @@ async def reading(settings: Settings) -> AsyncIterator[App]:
 async def _composed(
     settings: Settings,
     observers: Observers | None = None,
+    node: str = COMMANDS,
     within: float = READ_PATIENCE,
     missed: Callable[[str], None] | None = None,
     clock: Clock | None = None,
@@ -223,7 +227,7 @@ async def _composed(
     """Log in, read the installation's own document, compose. Who has no observers changes nothing."""
     clock = clock or SystemClock()
     told, barred = (observers.told, observers.barred) if observers else ((), str)
-    async with connected(settings, clock) as session:
+    async with connected(settings, clock, node, reading=observers is None) as session:
         kv = Kv(session)
         journal = (VaultJournal if observers else _Unwritten)(kv, settings.vault.mount, settings.vault.prefix)
         found = await patiently(clock, within, journal.meta, missed)

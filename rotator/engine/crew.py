@@ -151,6 +151,11 @@ class Crew:
         return self.rounds.pause(credential)
 
     @property
+    def busy(self) -> Collection[str]:
+        """Names that are being visited."""
+        return self._busy.keys()
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is under way or waiting for a worker."""
         return not self._busy and not len(self._queue)

@@ -18,6 +18,7 @@ class VaultConnection:
     mount: str = "secret"
     prefix: str = "rotator"
     instance: str = "rotator"  # names our heartbeat; no two running instances share one
+    reading: bool = False  # we write nothing: what was written before our login is new enough
     namespace: str | None = None
     ca_file: str | None = None
     client_cert: tuple[str, str] | None = None  # certificate and key files

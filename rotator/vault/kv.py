@@ -14,7 +14,7 @@ headers). So "the version is still our cas" means: again, with the newest index.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
@@ -35,6 +35,7 @@ class Kv:
         self.session = session
         settings = session.settings
         self.node = Place(settings.mount, f"{settings.prefix}/node/{settings.instance}")
+        self.tells: Callable[[], Mapping[str, object]] = dict  # what else a heartbeat says: texts, no secrets
         self._one_barrier = anyio.Lock()
         self._barrier_began = float("-inf")
         self._barrier_index: str | None = None
@@ -97,9 +98,18 @@ class Kv:
             return ()
         return names(answer)
 
+    async def forget(self, place: Place) -> None:
+        """Remove a document whole, with all its versions."""
+        path = _path(place)
+        await self._patiently(
+            lambda client: self._engine(client).delete_metadata_and_all_versions(path, mount_point=place.mount),
+            WRITE_PATIENCE,
+            effect=True,
+        )
+
     async def beat(self) -> Answer:
         """Write our own small document: a sign of life, and the start of every barrier. Without check-and-set."""
-        seen = {"seen": self.session.clock.now().isoformat()}
+        seen = {"seen": self.session.clock.now().isoformat(), **self.tells()}
         return await self._patiently(
             lambda client: self._engine(client).create_or_update_secret(
                 self.node.path, seen, mount_point=self.node.mount
@@ -114,8 +124,15 @@ class Kv:
         A write of our own goes through the active node, whatever node we talk to, and its answer carries the index up
         to which storage has come; reads that carry this index are forwarded by nodes that lag behind it. Servers that
         send no index (memory storage, Vault community) have no such standbys, and are asked only once.
-        Those who wait for one barrier share the next one.
+        Those who wait for one barrier share the next one. A login is such a write, too: it tells whether the server
+        sends an index, and is barrier enough for a process that only reads.
         """
+        await self.session.open()
+        login = self.session.login_index
+        if login == "" and self.session.index is None:
+            return None
+        if login and self.session.settings.reading:
+            return self.session.index
         asked_before = self._barrier_began > float("-inf")
         if asked_before and self._barrier_index is None and self.session.index is None:
             return None

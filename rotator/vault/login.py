@@ -23,12 +23,16 @@ SHORTEST_LIFE = 600.0  # seconds a token must live when we cannot get another on
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A token and how long it lives. `ttl` in seconds, 0: for ever. `uses` 0: without limit."""
+    """A token and how long it lives. `ttl` in seconds, 0: for ever. `uses` 0: without limit.
+
+    `index`: the storage index at the login, "" where the server sends none, None where nothing was written for it.
+    """
 
     token: Secret
     ttl: float
     renewable: bool = False
     uses: int = 0
+    index: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,4 +135,5 @@ def _granted(answer: Answer) -> Grant:
         seconds(auth["lease_duration"]),
         bool(auth.get("renewable")),
         int(auth.get("num_uses") or 0),
+        answer.headers.get("X-Vault-Index") or "",
     )

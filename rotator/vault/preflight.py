@@ -106,7 +106,7 @@ async def _mount(kv: Kv, mount: str, needed: timedelta) -> list[Finding]:
 async def _heartbeat(kv: Kv) -> list[Finding]:
     """Also the first strong read's barrier: it shows whether this server has standbys that may lag."""
     try:
-        index = await kv.barrier()
+        index = (await kv.beat()).headers.get("X-Vault-Index")
     except Transient:
         raise
     except Fault as fault:
@@ -210,7 +210,9 @@ def _own(kv: Kv) -> Iterable[tuple[str, frozenset[str]]]:
     yield f"{mount}/metadata/{prefix}/journal/", frozenset({"list"})
     yield f"{mount}/data/{prefix}/staged/any", _WRITE
     yield f"{mount}/destroy/{prefix}/staged/any", frozenset({"update"})
-    yield f"{mount}/data/{kv.node.path}", _WRITE - {"read"}
+    yield f"{mount}/data/{kv.node.path}", _WRITE
+    yield f"{mount}/metadata/{prefix}/node/", frozenset({"list"})
+    yield f"{mount}/metadata/{prefix}/node/any", frozenset({"delete"})
     yield f"{mount}/data/{prefix}/meta", _WRITE - {"update"}
 
 

@@ -51,13 +51,15 @@ class _Live:
 class Session:
     """A logged-in client. Run `keep_alive` beside it, and `close` it at the end.
 
-    `index` is the newest X-Vault-Index seen: an opaque mark of how far the cluster's storage had come.
+    `index` is the newest X-Vault-Index seen: an opaque mark of how far the cluster's storage had come. `login_index`
+    is that of the newest login, see `Grant.index`.
     `server_time` is Vault's clock at its last answer; None until it told.
     """
 
     def __init__(self, settings: VaultConnection, login: Login, clock: Clock) -> None:
         self.settings = settings
         self.index: str | None = None
+        self.login_index: str | None = None
         self.server_time: datetime | None = None
         self._login = login
         self.clock = clock
@@ -206,6 +208,7 @@ class Session:
         grant = await self._in_thread(self._login, self._client(None), effect=True)
         if instead_of is not None and grant.token.matches(instead_of.grant.token):
             raise StoreRefused("our Vault token is dead or dying, and there is no other one")
+        self.login_index, self.index = grant.index, grant.index or self.index
         return _Live(self._client(grant), grant, started, grant.ttl)
 
     def _client(self, grant: Grant | None) -> Any:

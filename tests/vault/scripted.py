@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -51,6 +53,7 @@ class ScriptedVault:
     grant: dict[str, Any] = field(default_factory=lambda: {"lease_duration": 1800, "renewable": True})
     about: dict[str, Any] = field(default_factory=lambda: {"ttl": 1800, "policies": ["rotator"]})
     secret_id: dict[str, Any] = field(default_factory=dict)
+    dates: dict[str, datetime] = field(default_factory=dict)  # when the newest version of a document was written
     writes: int = 0
     indexed: bool = False  # answers carry X-Vault-Index
 
@@ -82,7 +85,7 @@ class ScriptedVault:
             case ["auth", "token", "lookup-self"]:
                 return 200, {"data": self.about}
             case ["auth", "token", "renew-self"] | ["auth", _, "login"]:
-                return 200, {"auth": {"client_token": "canary-scripted-1d8e3f", **self.grant}}
+                return 200, {"auth": {"client_token": "canary-scripted-1d8e3f", **self.grant}}, self._index()
             case ["auth", "token", _]:
                 return 204, None
             case ["sys", "capabilities-self"]:
@@ -116,7 +119,8 @@ class ScriptedVault:
         number = int(query) if query and query != "0" else len(versions)
         if not 0 < number <= len(versions):
             return 404, {"errors": []}
-        meta = {"version": number, "created_time": "2026-03-01T12:00:00.0Z"}
+        written = self.dates.get(path, datetime(2026, 3, 1, 12, tzinfo=UTC))
+        meta = {"version": number, "created_time": written.isoformat()}
         return 200, {"data": {"data": versions[number - 1], "metadata": meta}}, self._index()
 
     def _metadata(self, heard: Heard, path: str) -> Reply:
@@ -151,6 +155,7 @@ class _Talk(BaseHTTPRequestHandler):
         status, document, headers = (*said, {})[:3]
         payload = b"" if document is None else json.dumps(document).encode()
         self.send_response_only(status)
+        self.send_header("Date", format_datetime(datetime.now(UTC), usegmt=True))
         for name, value in headers.items():
             self.send_header(name, value)
         if status != 204:

@@ -16,6 +16,7 @@ from rotator.sandbox.openbao import OpenBao, OpenBaoError
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.login import approle
+from rotator.vault.nodes import remove_gone
 from tests.vault.worlds import canary, session_on
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
@@ -60,6 +61,9 @@ async def operations(kv: Kv, mount: str) -> dict[str, Callable[[], Awaitable[obj
         "read the published": lambda: kv.read(consumer, strong=True),
         "beat a first time": kv.beat,
         "beat": kv.beat,
+        "look for daemons that are gone": lambda: remove_gone(kv),
+        "read another's heartbeat": lambda: kv.read(Place(mount, "rotator/node/gone")),
+        "remove a daemon that is gone": lambda: kv.forget(Place(mount, "rotator/node/gone")),
         "read the published one's limits": lambda: ask(
             lambda client: client.secrets.kv.v2.read_secret_metadata(consumer.path, mount_point=mount)
         ),
@@ -90,8 +94,8 @@ async def broken_by(openbao: OpenBao, mount: str, policy: str) -> list[str]:
 
 
 def test_the_shipped_file_is_read_completely() -> None:
-    assert len(RULE.findall(POLICY)) == POLICY.count('\npath "') == 13
-    assert len(rules(POLICY)) == 21
+    assert len(RULE.findall(POLICY)) == POLICY.count('\npath "') == 14
+    assert len(rules(POLICY)) == 24
 
 
 async def test_the_shipped_policy_suffices_for_everything_the_daemon_does(openbao: OpenBao, mount: str) -> None:
@@ -151,7 +155,6 @@ FORBIDDEN = {
     "delete a journal's metadata": ("DELETE", "M/metadata/rotator/journal/blog", None),
     "list candidates": ("LIST", "M/metadata/rotator/staged", None),
     "overwrite the installation": ("POST", "M/data/rotator/meta", {"data": {"lineage": "000000"}}),
-    "read heartbeats": ("GET", "M/data/rotator/node/test", None),
     "configure the mount": ("POST", "M/config", {"max_versions": 1}),
     "list mounts": ("GET", "sys/mounts", None),
     "read a policy": ("GET", "sys/policies/acl/default", None),

@@ -1,0 +1,84 @@
+"""Documents of processes: one for all commands, one per daemon, and none for ever."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rotator.app import Observers, acting
+from rotator.looking import states
+from rotator.rotation.credential import Place
+from rotator.rotation.secret import Secret
+from rotator.vault.connection import VaultConnection
+from rotator.vault.kv import Kv
+from rotator.vault.login import token
+from rotator.vault.nodes import COMMANDS, GONE, remove_gone
+from rotator.vault.session import Session
+from tests.vault.scripted import ScriptedVault, scripted_vault
+from tests.vault.test_patience import settings_for, way_in
+from tests.vault.worlds import QuickClock
+
+pytestmark = pytest.mark.anyio
+NODE = "secret/rotator/node"
+META = {"schema": "1", "lineage": "abc123", "fingerprint_key": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}
+
+
+def nodes(vault: ScriptedVault) -> list[str]:
+    return sorted(path for path, versions in vault.documents.items() if path.startswith(NODE) and versions)
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+async def test_a_look_writes_nothing_whatever_the_server(indexed: bool, tmp_path: Path) -> None:
+    """`rotate status` left a document for every pod that ever ran it."""
+    with scripted_vault(indexed=indexed, documents={"secret/rotator/meta": [META]}) as vault:
+        await states(settings_for(vault, tmp_path), [])
+        assert nodes(vault) == []
+        reads = [each for each in vault.heard if each.path.startswith("secret/data/rotator/meta")]
+        assert [each.headers.get("X-Vault-Index") for each in reads] == (["index-0"] if indexed else [None])
+
+
+@pytest.mark.parametrize(("indexed", "left"), [(False, []), (True, [f"{NODE}/{COMMANDS}"])])
+async def test_commands_that_act_share_one_document_and_only_where_standbys_lag(
+    indexed: bool, left: list[str], tmp_path: Path
+) -> None:
+    with scripted_vault(indexed=indexed) as vault:
+        settings = settings_for(vault, tmp_path)
+        for _ in range(2):
+            async with acting(settings, Observers(settings)):
+                pass
+        assert nodes(vault) == left
+
+
+async def test_a_token_that_we_were_given_tells_nothing_of_the_server_so_it_is_asked() -> None:
+    with scripted_vault(indexed=True) as vault:
+        place = VaultConnection(vault.address, instance=COMMANDS, reading=True)
+        kv = Kv(Session(place, token(lambda: Secret("canary-given-8d2c")), QuickClock()))
+        await kv.read(Place("secret", "apps/x"), strong=True)
+        assert nodes(vault) == [f"{NODE}/{COMMANDS}"]
+
+
+async def test_daemons_that_are_gone_for_a_day_are_removed_by_any_other() -> None:
+    now = datetime.now(UTC)
+    dates = {
+        "long-gone": now - GONE - timedelta(minutes=1),
+        "late": now - GONE + timedelta(minutes=1),
+        COMMANDS: now - 9 * GONE,
+        "me": now - 9 * GONE,
+    }
+    with scripted_vault(documents={f"{NODE}/{name}": [{"seen": "x"}] for name in dates}) as vault:
+        vault.dates = {f"{NODE}/{name}": date for name, date in dates.items()}
+        kv = Kv(Session(VaultConnection(vault.address, instance="me"), way_in(), QuickClock()))
+        assert await remove_gone(kv) == ("long-gone",)
+        assert nodes(vault) == sorted(f"{NODE}/{name}" for name in dates if name != "long-gone")
+
+
+async def test_a_heartbeat_says_what_its_daemon_tells() -> None:
+    with scripted_vault() as vault:
+        kv = Kv(Session(VaultConnection(vault.address, instance="me"), way_in(), QuickClock()))
+        kv.tells = lambda: {"in_flight": ["bot"]}
+        await kv.beat()
+        (document,) = vault.documents[f"{NODE}/me"]
+        assert document["in_flight"] == ["bot"]
+        assert datetime.fromisoformat(document["seen"])
