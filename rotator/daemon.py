@@ -15,6 +15,7 @@ from rotator.clockwork import Alarms
 from rotator.control import Control
 from rotator.engine.probing import Prober
 from rotator.logs import voice
+from rotator.looking import verbs as looks
 from rotator.lookout import Lookout
 from rotator.narrate import Audience
 from rotator.now import demand, follow, select
@@ -220,7 +221,7 @@ class Daemon:
             app.crew.look_at(*names)
             yield {"looking": names}
 
-        return {"now": now, "ping": ping, "look": look, **verbs(app, self._audience.hearing)}
+        return {"now": now, "ping": ping, "look": look, **looks(app, app.crew), **verbs(app, self._audience.hearing)}
 
 
 def _first(group: BaseExceptionGroup[Any]) -> BaseException:

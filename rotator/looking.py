@@ -1,60 +1,160 @@
-"""Owns reading without effects: states and explanations, straight from the journal."""
+"""Looks without effects: the states of credentials and their sentences, from a running daemon or from the journal.
+
+A daemon reads the journal, too, and adds what it has observed: proofs, refusals, pauses, faults.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import anyio
+import msgspec
 
-from rotator import logs
+from rotator import control, logs
 from rotator.app import App, reading
 from rotator.engine.lease import standing
 from rotator.engine.presence import has_ended
-from rotator.ports import Entry, Refused
+from rotator.fleet import View, observed
+from rotator.ports import Refused, Transient
+from rotator.rotation.credential import Credential
+from rotator.rotation.record import Record
 from rotator.rotation.sentences import explain
 from rotator.rotation.state import Observed, State, state
 from rotator.settings import Settings
 
 _AT_ONCE = 8  # reads; Vault's edge has as many threads
+_PATIENCE = 10.0  # seconds in which a daemon says something, or the journal is read without it
 
 
-async def states(settings: Settings, names: Iterable[str]) -> tuple[list[State], datetime]:
-    """One state per credential (all when no names are given), and the time they are of. Raises Transient."""
-    chosen = list(names) or list(settings.credentials)
-    found: dict[str, State] = {}
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen. `stale`: why it may be old, in words; empty: it is of `at`."""
+
+    states: Sequence[State]
+    at: datetime
+    stale: str = ""
+
+
+async def look(settings: Settings, names: Iterable[str]) -> Look:
+    """One state per credential (all when no names are given). Raises Transient."""
+    named = list(names)
+    chosen = named or list(settings.credentials)
+    if asked := await _ask(settings, "states", named):
+        *rows, end = asked
+        with suppress(KeyError, ValueError, msgspec.ValidationError):  # a daemon of another version
+            found = {row["state"]["name"]: msgspec.convert(row["state"], State) for row in rows}
+            return Look([found[name] for name in chosen], datetime.fromisoformat(end["at"]), end["stale"])
     logs.configure("error", json=None)
     async with reading(settings) as app:
-        places = anyio.CapacityLimiter(_AT_ONCE)
-
-        async def look(name: str) -> None:
-            async with places:
-                found[name] = await _state(app, name)
-
-        async with anyio.create_task_group() as group:
-            for name in chosen:
-                group.start_soon(look, name)
-        return [found[name] for name in chosen], app.clock.now()
+        return Look([state(*seen) for seen in await _all(app, chosen, None)], app.clock.now())
 
 
 async def explained(settings: Settings, name: str) -> list[str]:
-    """The sentences about one credential."""
+    """The sentences about one credential. Raises Transient, Refused."""
+    if asked := await _ask(settings, "explain", [name]):
+        return [str(line["said"]) for line in asked if "said" in line]
     logs.configure("error", json=None)
     async with reading(settings) as app:
-        entry = await app.journal.load(name)
-        now = app.clock.now()
-        return list(explain(settings.credentials[name], entry.record, now, _observed(entry, now)))
+        [seen] = await _all(app, [name], None)
+        return list(explain(*seen))
 
 
-async def _state(app: App, name: str) -> State:
-    """One record that cannot be read must not hide the others."""
-    credential, now = app.settings.credentials[name], app.clock.now()
+# --- the daemon's side ----------------------------------------------------------------------------------------------
+
+Lines = AsyncGenerator[dict[str, Any]]
+Seen = tuple[Credential, Record | None, datetime, Observed]
+
+
+def verbs(app: App, view: View) -> dict[str, Callable[[Mapping[str, Any]], Lines]]:
+    """The verbs of the control socket that look."""
+
+    async def states(request: Mapping[str, Any]) -> Lines:
+        seen = await _all(app, _wanted(app, request), view)
+        for each in seen:
+            yield {"state": _sent(state(*each))}
+        yield {"at": app.clock.now().isoformat(), "stale": _stale(seen)}
+
+    async def explain_(request: Mapping[str, Any]) -> Lines:
+        for seen in await _all(app, _wanted(app, request), view):
+            for sentence in explain(*seen):
+                yield {"said": sentence}
+
+    return {"states": states, "explain": explain_}
+
+
+def _wanted(app: App, request: Mapping[str, Any]) -> list[str]:
+    """The names in a request, or all; none when it is of other settings than ours."""
+    names, ours = request.get("names"), app.settings.credentials
+    if not isinstance(names, list) or request.get("vault") != _which(app.settings):
+        return []
+    return (names or list(ours)) if all(isinstance(name, str) and name in ours for name in names) else []
+
+
+def _stale(seen: Sequence[Seen]) -> str:
+    return next((observed.stale for *_, observed in seen if observed.stale), "")
+
+
+def _sent(row: State) -> Any:
+    return json.loads(json.dumps(asdict(row), default=lambda value: value.isoformat()))
+
+
+def _which(settings: Settings) -> list[str]:
+    """What tells one installation from another."""
+    return [settings.vault.address, settings.vault.mount, settings.vault.prefix]
+
+
+# --- inside ---------------------------------------------------------------------------------------------------------
+
+
+async def _ask(settings: Settings, verb: str, names: list[str]) -> list[dict[str, Any]]:
+    """What a running daemon answers; nothing when none does, or when it has other settings."""
+    request = {"verb": verb, "names": names, "vault": _which(settings)}
+    try:
+        with anyio.fail_after(_PATIENCE):
+            if not await control.answers(settings.daemon.socket):
+                return []
+            async with aclosing(control.call(settings.daemon.socket, request)) as replies:
+                lines = [line async for line in replies]
+    except (TimeoutError, Transient):
+        return []
+    return lines if lines and "error" not in lines[0] else []
+
+
+async def _all(app: App, names: Sequence[str], view: View | None) -> list[Seen]:
+    """What is known of each, in their order."""
+    found: dict[str, Seen] = {}
+    places = anyio.CapacityLimiter(_AT_ONCE)
+
+    async def one(name: str) -> None:
+        async with places:
+            found[name] = await _seen(app, name, view)
+
+    async with anyio.create_task_group() as group:
+        for name in names:
+            group.start_soon(one, name)
+    return [found[name] for name in names]
+
+
+async def _seen(app: App, name: str, view: View | None) -> Seen:
+    """One record that cannot be read must not hide the others. Without Vault it is what the daemon saw last."""
+    credential = app.settings.credentials[name]
+    known = observed(view, credential) if view else Observed()
     try:
         entry = await app.journal.load(name)
     except Refused as fault:
-        return state(credential, None, now, Observed(broken=f"its record cannot be read: {fault.reason}"))
-    return state(credential, entry.record, now, _observed(entry, now))
-
-
-def _observed(entry: Entry, now: datetime) -> Observed:
-    return Observed(holder=entry.lease.holder, lease=standing(entry, now, has_ended))
+        return credential, None, app.clock.now(), replace(known, broken=f"its record cannot be read: {fault.reason}")
+    except Transient as fault:
+        if view is None:
+            raise
+        before = view.seen.get(name)
+        record = before.record if before else None
+        unread = "" if record else f"Vault cannot be read: {fault.reason}"
+        return credential, record, app.clock.now(), replace(known, unread=unread, stale=fault.reason)
+    now = app.clock.now()
+    lease = standing(entry, now, has_ended)
+    return credential, entry.record, now, replace(known, unread="", holder=entry.lease.holder, lease=lease)

@@ -19,9 +19,9 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
     shell.known(settings, names)
 
     async def main() -> int:
-        from rotator.looking import states
+        from rotator.looking import look
 
-        found, _ = await states(settings, names)
+        found = (await look(settings, names)).states
         if as_json:
             shell.show_json([asdict(each) for each in found])
         else:

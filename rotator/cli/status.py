@@ -1,4 +1,4 @@
-"""Owns `rotate status`: from the journal, which knows as much as any daemon."""
+"""The command `rotate status`."""
 
 from __future__ import annotations
 
@@ -26,11 +26,13 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
     shell.known(settings, names)
 
     async def main() -> int:
-        from rotator.looking import states
+        from rotator.looking import look
 
-        found, now = await states(settings, names)
-        show(found, now, as_json=as_json)
-        return shell.gravest(found)
+        seen = await look(settings, names)
+        show(seen.states, seen.at, as_json=as_json)
+        if seen.stale:
+            click.echo(f"rotate: Vault cannot be read, this is what the daemon saw before: {seen.stale}", err=True)
+        return shell.gravest(seen.states) or (shell.BUSY if seen.stale else 0)
 
     shell.run(main)
 
@@ -53,5 +55,12 @@ def _cells(state: State, now: datetime) -> tuple[str, ...]:
         shell.ago(state.published_at, now),
         shell.ago(state.expires_at, now),
         "now" if state.next_at and state.next_at <= now else shell.ago(state.next_at, now),
-        state.said or state.lease,
+        state.said or _calm(state, now),
     )
+
+
+def _calm(state: State, now: datetime) -> str:
+    """What is worth knowing when nothing is wrong."""
+    if state.lease:
+        return state.lease.partition(";")[0]
+    return f"accepted {shell.ago(state.accepted_at, now)}" if state.accepted_at else ""

@@ -26,6 +26,8 @@ def explain(
     if record is None and (observed.unread or observed.broken):
         yield from ([f"Its record was not read yet: {observed.unread}."] if observed.unread else [])
         return
+    if observed.stale:
+        yield f"Vault cannot be read, so this is what was so before: {observed.stale}."
     known = record if record is not None else Record("")
     yield stands(known, now)
     if known.held:

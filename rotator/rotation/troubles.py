@@ -37,6 +37,7 @@ class Word(StrEnum):
     DOUBTED = "refused once"
     PAUSED_BY_HAND = "paused by hand"
     FAILING = "failing"
+    STALE = "out of date"
     LEFT_ALONE = "paused"
     FIRST = "first rotation"
     UNSEEN = "not seen yet"
@@ -52,6 +53,7 @@ class Observed:
 
     unread: str = ""  # why the record was not read yet
     broken: str = ""  # why nothing can be done about it: a refusal, a bug, a record that cannot be read
+    stale: str = ""  # why Vault could not be read just now: what is said of the record is what was so before
     left_alone: str = ""  # why its target, its minter or Vault is not called just now
     accepted_at: datetime | None = None  # when the target was last seen to accept the published value
     doubted_at: datetime | None = None  # when the target refused it once; it is asked again before that counts
@@ -112,7 +114,7 @@ _AFTER_HOLD = {
 }
 
 
-_CAUSES = (Word.FAILING, Word.LEFT_ALONE)  # of what is late
+_CAUSES = (Word.FAILING, Word.STALE, Word.LEFT_ALONE)  # of what is late
 _IMPLIED_BY = {
     Word.OVERDUE: frozenset({Word.REFUSED, Word.EXPIRED}),
     Word.DOUBTED: frozenset({Word.REFUSED, Word.EXPIRED}),
@@ -178,6 +180,11 @@ def _failing(credential: Credential, record: Record, now: datetime, observed: Ob
         yield Trouble(Word.FAILING, Mark.WATCH, f"{failure.said}{times}", failure.at)
 
 
+def _stale(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
+    if observed.stale:
+        yield Trouble(Word.STALE, Mark.WATCH, f"Vault cannot be read, this is what was so before: {observed.stale}")
+
+
 def _left_alone(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     if observed.left_alone:
         yield Trouble(Word.LEFT_ALONE, Mark.WATCH, observed.left_alone)
@@ -190,5 +197,5 @@ def _missing(credential: Credential, record: Record, now: datetime, observed: Ob
 
 _CHECKS: tuple[_Check, ...] = (
     *(_held, _awaiting, _refused, _expired, _overdue, _late),
-    *(_doubted, _paused_by_hand, _failing, _left_alone, _missing),
+    *(_doubted, _paused_by_hand, _failing, _stale, _left_alone, _missing),
 )

@@ -27,7 +27,13 @@ def test_the_search_finds_every_phase_hold_and_word() -> None:
     holds = {each.record.held.reason for each in found if each.record.held}
     assert holds == {*HoldReason} - {HoldReason.TARGET_CHANGED, HoldReason.PERSON}  # what an installing kind meets
     words = {state(each.walk.credential, each.record, each.walk.now).word for each in found}
-    assert words == {*Word} - {Word.BROKEN, Word.UNSEEN, Word.DOUBTED, Word.LEFT_ALONE}  # what no record says
+    assert words == {*Word} - {
+        Word.BROKEN,
+        Word.UNSEEN,
+        Word.DOUBTED,
+        Word.STALE,
+        Word.LEFT_ALONE,
+    }  # what no record says
 
 
 def test_the_table_of_sentences_is_the_one_that_was_read() -> None:
@@ -132,6 +138,10 @@ SEEN = {
     "that it cannot be worked on": (
         Observed(broken="a bug: KeyError"),
         "Nothing can be done about it now: a bug: KeyError.",
+    ),
+    "that Vault cannot be read": (
+        Observed(stale="sealed"),
+        "Vault cannot be read, so this is what was so before: sealed.",
     ),
     "a proof": (Observed(accepted_at=NOW), "The target was last seen to accept it at 2026-03-01 12:00:00Z."),
     "a doubt": (

@@ -110,6 +110,10 @@ SAID = {
         judged(Phase.SETTLED, Observed(left_alone="timed out"), current=LIVING),
         "timed out",
     ),
+    "that Vault cannot be read": (
+        judged(Phase.SETTLED, Observed(stale="sealed"), current=LIVING),
+        "Vault cannot be read, this is what was so before: sealed",
+    ),
     "a first doubt": (
         judged(Phase.SETTLED, Observed(doubted_at=NOW), current=LIVING),
         "the target refused the published value at 2026-03-01 12:00:00Z; it is asked once more before that counts",

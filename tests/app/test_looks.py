@@ -1,0 +1,140 @@
+"""Whoever looks asks a running daemon, which has observed more than the journal says, and reads the journal without."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import pytest
+
+from rotator import looking
+from rotator.control import Control
+from rotator.ports import Entry, Lease, Refused, Transient
+from rotator.rotation.credential import Place
+from rotator.rotation.record import Phase
+from rotator.rotation.state import Word
+from rotator.settings import Daemon, Method, Settings, Vault, VaultAuth
+from tests.fakes.fleet import FakeView, StoppedClock, fleet, named, settled
+from tests.rotation.builders import HOUR, MINUTE, NOW, record
+
+pytestmark = pytest.mark.anyio
+BLOG, SHOP = named("blog"), named("shop")
+
+
+class Journal:
+    """Entries, or what stands in their way."""
+
+    def __init__(self, **entries: Entry | Exception) -> None:
+        self.entries = entries
+
+    async def load(self, name: str) -> Entry:
+        found = self.entries[name]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+def entry(name: str, holder: str = "", **changes: Any) -> Entry:
+    known = replace(settled(**changes), current=None) if changes.pop("bare", False) else settled(**changes)
+    current = known.current and replace(known.current, place=Place("secret", f"apps/{name}"))
+    return Entry(name, 1, replace(known, current=current), Lease(holder=holder))
+
+
+def settings(path: Path, **more: Any) -> Settings:
+    vault = Vault("https://vault.test", VaultAuth(Method.TOKEN, ""), **more)
+    wanted = Settings(vault, Daemon("host-a", socket=str(path)))
+    return replace(wanted, credentials={"blog": BLOG, "shop": SHOP})
+
+
+@asynccontextmanager
+async def daemon(wanted: Settings, view: FakeView, journal: Journal) -> AsyncIterator[None]:
+    """As much of a daemon as answers who looks."""
+    app: Any = SimpleNamespace(settings=wanted, journal=journal, clock=StoppedClock())
+    verbs = looking.verbs(app, view)
+    door = Control(wanted.daemon.socket, verbs, lambda *_: None, lambda verb, bug: pytest.fail(f"{verb}: {bug!r}"))
+    async with anyio.create_task_group() as group:
+        await group.start(door.serve)
+        yield
+        group.cancel_scope.cancel()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "control.sock"
+
+
+def observing() -> FakeView:
+    _, view, _ = fleet((BLOG, settled()), (SHOP, record(Phase.STAGED, requested_at=NOW)))
+    view.accepted = {"blog": NOW - MINUTE}
+    view.doubted = {"shop": NOW}
+    return view
+
+
+async def test_a_daemon_tells_what_it_observed_beside_what_the_journal_says_now(path: Path) -> None:
+    wanted = settings(path)
+    journal = Journal(blog=entry("blog", holder="host-b/1/x"), shop=entry("shop"))
+    async with daemon(wanted, observing(), journal):
+        seen = await looking.look(wanted, [])
+        assert [(each.name, each.word) for each in seen.states] == [("blog", Word.SETTLED), ("shop", Word.DOUBTED)]
+        assert (seen.states[0].accepted_at, seen.states[0].holder) == (NOW - MINUTE, "host-b/1/x")
+        assert (seen.at, seen.stale) == (NOW, "")
+        said = await looking.explained(wanted, "shop")
+        assert "The target refused it at 2026-03-01 12:00:00Z; it is asked once more before that counts." in said
+
+
+async def test_without_vault_a_daemon_tells_what_it_saw_before_and_says_so(path: Path) -> None:
+    wanted = settings(path)
+    async with daemon(wanted, observing(), Journal(blog=Transient("sealed"), shop=entry("shop"))):
+        seen = await looking.look(wanted, ["blog", "shop"])
+        assert (seen.stale, seen.states[0].word) == ("sealed", Word.STALE)
+        assert seen.states[0].published_at is not None
+        assert (await looking.explained(wanted, "blog"))[0].startswith("Vault cannot be read, so this is what was")
+
+
+async def test_a_record_that_cannot_be_read_hides_no_other(path: Path) -> None:
+    wanted = settings(path)
+    async with daemon(wanted, observing(), Journal(blog=Refused("it was deleted"), shop=entry("shop"))):
+        blog, shop = (await looking.look(wanted, [])).states
+        assert (blog.word, blog.said, blog.exit) == (Word.BROKEN, "its record cannot be read: it was deleted", 1)
+        assert shop.known
+
+
+def _other_vault(wanted: Settings) -> Settings:
+    return replace(wanted, vault=replace(wanted.vault, prefix="another"))
+
+
+def _another_name(wanted: Settings) -> Settings:
+    return replace(wanted, credentials={**wanted.credentials, "new": named("new")})
+
+
+@pytest.mark.parametrize("change", [_other_vault, _another_name])
+async def test_a_daemon_of_other_settings_is_not_believed(path: Path, change, monkeypatch) -> None:
+    wanted = settings(path)
+    mine = change(wanted)
+    names = {name: entry(name) for name in mine.credentials}
+    alone: Any = SimpleNamespace(settings=mine, journal=Journal(**names), clock=StoppedClock(NOW + HOUR))
+
+    @asynccontextmanager
+    async def reading(_: Settings) -> AsyncIterator[Any]:
+        yield alone
+
+    monkeypatch.setattr(looking, "reading", reading)
+    async with daemon(wanted, observing(), Journal(blog=entry("blog"), shop=entry("shop"))):
+        assert (await looking.look(mine, [])).at == NOW + HOUR
+        assert await looking.explained(mine, list(mine.credentials)[-1])
+    assert (await looking.look(mine, ["blog"])).at == NOW + HOUR, "no daemon at all"
+
+
+async def test_a_daemon_that_has_seen_nothing_yet_and_has_no_vault_says_that(path: Path) -> None:
+    wanted = settings(path)
+    _, view, _ = fleet((BLOG, None), (SHOP, None))
+    async with daemon(wanted, view, Journal(blog=Transient("sealed"), shop=Transient("sealed"))):
+        seen = await looking.look(wanted, ["blog"])
+        assert (seen.stale, seen.states[0].word, seen.states[0].known) == ("sealed", Word.UNSEEN, False)
+        said = await looking.explained(wanted, "blog")
+        assert said == ["Its record was not read yet: Vault cannot be read: sealed."]
