@@ -43,8 +43,9 @@ def explain(
     if observed.lease:
         yield f"{observed.lease[0].upper()}{observed.lease[1:]}."
     yield f"Next: {_next(credential, known, now, observed)}."
-    due = why.next_due(credential, known)
-    if due and due > now and known.phase is Phase.SETTLED and not why.due(credential, known, now):
+    due, step = why.next_due(credential, known), next_step(credential, known, now)
+    told = not isinstance(step, Wait) or step.until == due
+    if due and due > now and known.phase is Phase.SETTLED and not told:
         yield f"By its schedule it is due at {when(due)}."
 
 
