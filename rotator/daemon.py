@@ -18,7 +18,7 @@ from rotator.logs import voice
 from rotator.looking import verbs as looks
 from rotator.lookout import Lookout
 from rotator.narrate import Audience
-from rotator.now import demand, follow, select
+from rotator.now import chosen, follow
 from rotator.operator import verbs
 from rotator.ports import Fault, Transient
 from rotator.rotation.schedule import share
@@ -203,10 +203,9 @@ class Daemon:
 
     def _verbs(self, app: App) -> dict[str, Any]:
         async def now(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-            wanted = demand(request)
-            names, unknown = select(app.settings, wanted)
-            if unknown:
-                yield {"error": unknown, "exit": 2}
+            wanted, names, wrong = chosen(app.settings, request)
+            if wrong:
+                yield {"error": wrong, "exit": 2}
                 return
             with self._audience.hearing() as happenings:
                 async for line in follow(app, names, wanted, happenings):
@@ -217,9 +216,9 @@ class Daemon:
             yield {"alive": not missing, "holder": app.holder, "missing": missing}
 
         async def look(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-            names = demand(request).names
+            _, names, wrong = chosen(app.settings, request)
             app.crew.look_at(*names)
-            yield {"looking": names}
+            yield {"error": wrong, "exit": 2} if wrong else {"looking": names}
 
         return {"now": now, "ping": ping, "look": look, **looks(app, app.crew), **verbs(app, self._audience.hearing)}
 

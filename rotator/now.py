@@ -14,13 +14,16 @@ from rotator.app import App
 from rotator.engine.asked import Asked
 from rotator.engine.visit import Happened
 from rotator.narrate import progress
+from rotator.ports import Refused
 from rotator.rotation import pause
 from rotator.rotation.ask import Answer, Ask
 from rotator.rotation.record import Published
 from rotator.settings import Settings
-from rotator.settings.faults import suggest
+from rotator.settings.faults import WrongValueError, suggest
+from rotator.settings.values import span
 
 PATIENCE = 300.0  # seconds, unless the caller says otherwise
+_SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(days=1)
 _POLL = 0.2  # seconds between two looks at who is done
 _SIGN = 10.0  # seconds between two signs of life for who waits
 _BATCH = 200  # verdicts in one line
@@ -53,32 +56,66 @@ class Demand:
 
 
 def demand(request: Mapping[str, Any]) -> Demand:
-    """Read a demand from a request; what does not fit is left at its default."""
-    names, labels, within = (request.get(key) for key in ("names", "labels", "within"))
+    """Read a demand from a request. Raises Refused: none of it is passed over, the rest would mean something else."""
+    names, labels = request.get("names", ()), request.get("labels", {})
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise Refused("`names` must be a list of names")
+    if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
+        raise Refused("`labels` must be an object of texts")
+    within = length(request, "within", _LONGEST)
     return Demand(
-        names=tuple(name for name in names if isinstance(name, str)) if isinstance(names, list | tuple) else (),
-        everything=request.get("everything") is True,
-        labels={str(k): str(v) for k, v in labels.items()} if isinstance(labels, dict) else {},
-        emergency=request.get("emergency") is True,
-        patient=request.get("patient") is True,
-        within=float(within) if isinstance(within, int | float) and 0 < within < 86400 else PATIENCE,
+        names=tuple(names),
+        everything=_flag(request, "everything"),
+        labels=labels,
+        emergency=_flag(request, "emergency"),
+        patient=_flag(request, "patient"),
+        within=within.total_seconds() if within else PATIENCE,
         by=str(request.get("by") or "somebody")[:200],
     )
 
 
+def length(request: Mapping[str, Any], key: str, longest: timedelta) -> timedelta | None:
+    """A length of time as settings write it; None where there is none. Raises Refused."""
+    if request.get(key) is None:
+        return None
+    try:
+        return span(_SHORTEST, longest)(request[key])
+    except WrongValueError as fault:
+        raise Refused(f"`{key}` {fault}") from None
+
+
+def _flag(request: Mapping[str, Any], key: str) -> bool:
+    told = request.get(key, False)
+    if not isinstance(told, bool):
+        raise Refused(f"`{key}` must be true or false")
+    return told
+
+
+def chosen(settings: Settings, request: Mapping[str, Any]) -> tuple[Demand, tuple[str, ...], str]:
+    """What a request wants, whom it concerns, and what is wrong with it (empty: nothing)."""
+    try:
+        wanted = demand(request)
+    except Refused as fault:
+        return Demand(), (), fault.reason
+    return wanted, *select(settings, wanted)
+
+
 def select(settings: Settings, wanted: Demand) -> tuple[tuple[str, ...], str]:
-    """The names a demand concerns, and what is wrong with it (empty: nothing)."""
+    """The names a demand concerns, and what is wrong with it (empty: nothing). Each selector must find something."""
     known = settings.credentials
     for name in wanted.names:
         if name not in known:
             return (), f"no credential is called {name!r}{_meant(name, known)}"
-    chosen = {
+    if wanted.everything and (wanted.names or wanted.labels):
+        return (), "--all is everything: name it alone, or names and labels without it"
+    carrying = {
         name
         for name, each in known.items()
-        if wanted.everything
-        or name in wanted.names
-        or (wanted.labels and all(each.labels.get(k) == v for k, v in wanted.labels.items()))
+        if wanted.labels and all(each.labels.get(k) == v for k, v in wanted.labels.items())
     }
+    if wanted.labels and not carrying:
+        return (), f"no credential carries {', '.join(f'{k}={v}' for k, v in wanted.labels.items())}"
+    chosen = carrying.union(known if wanted.everything else wanted.names)
     if not chosen:
         return (), "nothing selected: give names, --all, or a --label that some credential carries"
     return tuple(sorted(chosen)), ""

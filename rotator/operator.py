@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -20,8 +20,8 @@ from rotator.app import App
 from rotator.engine import operating
 from rotator.engine.visit import Happened, Word
 from rotator.narrate import progress, unforeseen
-from rotator.now import BUSY, DONE, FAILED, HELD, Demand, demand, select
-from rotator.ports import Conflict, Fault, Transient
+from rotator.now import BUSY, DONE, FAILED, HELD, USAGE, Demand, demand, length, select
+from rotator.ports import Conflict, Fault, Refused, Transient
 from rotator.rotation import pause, why
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Phase, Record
@@ -40,20 +40,33 @@ Hearing = Callable[[], AbstractContextManager[MemoryObjectReceiveStream[Happened
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A verb, whom it concerns and who says so. `length` None: until it is resumed."""
+    """A verb, whom it concerns and who says so. Neither `length` nor `until`: until it is resumed."""
 
     verb: str
     wanted: Demand
     reason: str = ""
     length: timedelta | None = None
+    until: datetime | None = None
 
 
 def order(verb: str, request: Mapping[str, Any]) -> Order:
-    """Read an order from a request; what does not fit is left at its default."""
-    seconds = request.get("seconds")
-    fits = isinstance(seconds, int | float) and 0 < seconds <= _LONGEST.total_seconds()
-    length = timedelta(seconds=float(seconds)) if fits and seconds is not None else None
-    return Order(verb, demand(request), " ".join(str(request.get("reason") or "").split())[:200], length)
+    """Read an order from a request. Raises Refused for what does not fit."""
+    so_long, until = length(request, "for", _LONGEST), _moment(request.get("until"))
+    if so_long and until:
+        raise Refused("`for` and `until` are two ends: say one of them")
+    return Order(verb, demand(request), " ".join(str(request.get("reason") or "").split())[:200], so_long, until)
+
+
+def _moment(told: object) -> datetime | None:
+    if told is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(told) if isinstance(told, str) else None
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise Refused('`until` must be a moment with its zone, such as "2026-12-31T18:00Z"')
+    return moment
 
 
 def verbs(app: App, hearing: Hearing) -> dict[str, Callable[[Mapping[str, Any]], Lines]]:
@@ -62,7 +75,12 @@ def verbs(app: App, hearing: Hearing) -> dict[str, Callable[[Mapping[str, Any]],
     def named(verb: str) -> Callable[[Mapping[str, Any]], Lines]:
         async def answer(request: Mapping[str, Any]) -> Lines:
             with hearing() as happenings:
-                async for line in obey(app, order(verb, request), happenings):
+                try:
+                    wish = order(verb, request)
+                except Refused as fault:
+                    yield {"error": fault.reason, "exit": USAGE}
+                    return
+                async for line in obey(app, wish, happenings):
                     yield line
 
         return answer
@@ -158,7 +176,7 @@ async def _said(app: App, wish: Order, credential: Credential, end: float) -> Re
 async def _word(app: App, wish: Order, credential: Credential) -> Word:
     by = wish.wanted.by
     if wish.verb == "pause":
-        return operating.pause(by, wish.reason, wish.length)
+        return operating.pause(by, wish.reason, wish.length, wish.until)
     if wish.verb == "resume":
         return operating.resume(by)
     if wish.verb == "release":

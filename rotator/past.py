@@ -15,7 +15,8 @@ from rotator.receipts import parse
 from rotator.rotation.record import Record
 from rotator.rotation.standing import stands
 from rotator.settings import Settings
-from rotator.settings.faults import suggest
+from rotator.settings.faults import WrongValueError, suggest
+from rotator.settings.values import name as read_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,22 @@ async def past(settings: Settings, name: str) -> tuple[list[Moment], str]:
 
 
 def known(settings: Settings, name: str) -> str:
-    """What is wrong with the name, or nothing: one that left the settings may still have receipts."""
-    if name in settings.credentials or settings.audit.file:
+    """What is wrong with the name, or nothing: one that left the settings may still have a past."""
+    if name in settings.credentials:
         return ""
-    return f"no credential is called {name!r}; {suggest(name, settings.credentials)}"
+    try:
+        read_name(name)
+    except WrongValueError as fault:
+        return str(fault)
+    return ""
+
+
+def nothing(settings: Settings, name: str, source: str) -> str:
+    """What to say of a name of which there is no past; nothing when settings have it, as it may be new."""
+    if name in settings.credentials:
+        return ""
+    said = f"no credential is called {name!r}, nor is there anything of it in {source}"
+    return f"{said}; {suggest(name, settings.credentials)}"
 
 
 def _receipts(path: Path, name: str) -> Iterator[Moment]:

@@ -30,8 +30,7 @@ def many(command: F) -> F:
 
 def selected(names: tuple[str, ...], everything: bool, labels: dict[str, str]) -> dict[str, Any]:
     """Whom it concerns, as a request says it. Raises UsageError when that is nobody."""
-    if not (names or everything or labels):
-        raise click.UsageError("say which: NAME..., --all, or --label KEY=VALUE")
+    shell.selected(names, everything=everything, labels=labels)
     return {"names": list(names), "everything": everything, "labels": labels}
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import asdict
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
 from rotator.cli import shell
+from rotator.cli.times import Length
 
 if TYPE_CHECKING:
     from rotator.conformance.verdict import Row
     from rotator.settings import Settings
 
 _TIDYING = 30.0  # seconds for ending what an interrupted run has left
+_REST = Length(timedelta(0), timedelta(hours=2))
 _COLOURS = {"passed": "green", "failed": "red", "not applicable": "cyan"}
 
 
@@ -22,10 +25,10 @@ _COLOURS = {"passed": "green", "failed": "red", "not applicable": "cyan"}
 @click.argument("kind")
 @click.option("--settings", "path", type=click.Path(), required=True, metavar="FILE", help="Settings for the test.")
 @click.option("--credential", default="", metavar="NAME", help="Which one, when several are of this kind.")
-@click.option("--rest", type=click.FloatRange(0, 7200), default=1.0, help="Seconds between two rotations.")
+@click.option("--rest", type=_REST, default="1s", help="Between two rotations.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
-def command(kind: str, path: str, credential: str, rest: float, yes: bool, as_json: bool) -> None:
+def command(kind: str, path: str, credential: str, rest: timedelta, yes: bool, as_json: bool) -> None:
     """Try a KIND of credential, a third party's included, against everything that the engine relies on.
 
     FILE names a target and a credential *for testing*; it needs no [vault]. Tokens are minted and ended there, and
@@ -42,7 +45,7 @@ def command(kind: str, path: str, credential: str, rest: float, yes: bool, as_js
         from rotator.conformance.table import tried
 
         logs.configure("error", json=None)
-        under_test, rows = kit(settings, chosen(settings, kind, credential), SystemClock(), rest), []
+        under_test, rows = kit(settings, chosen(settings, kind, credential), SystemClock(), rest.total_seconds()), []
         try:
             async with aclosing(tried(under_test)) as found:
                 async for row in found:
@@ -73,8 +76,7 @@ def _agree(settings: Settings, kind: str, credential: str, yes: bool) -> None:
     except Refused as fault:
         raise click.UsageError(fault.reason) from None
     click.echo(text, err=True)
-    if not (yes or click.confirm("Go on?", err=True)):
-        raise click.UsageError("nothing was done: agree, or say --yes")
+    shell.agree("Go on?", yes=yes)
 
 
 def _say(row: Row) -> None:

@@ -19,11 +19,13 @@ def command(config: str | None, name: str, as_json: bool) -> None:
     settings = shell.settings(config)
 
     async def main() -> int:
-        from rotator.past import known, past
+        from rotator.past import known, nothing, past
 
         if unknown := known(settings, name):
             raise click.UsageError(unknown)
         moments, source = await past(settings, name)
+        if not moments and (unknown := nothing(settings, name, source)):
+            raise click.UsageError(unknown)
         if as_json:
             keys = ("at", "rotation", "said", "by")
             shell.show_json([{key: getattr(each, key) for key in keys} for each in moments])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rotator.cli import shell
+from rotator.cli.times import Length, written
 
 if TYPE_CHECKING:
     from rotator.now import Demand
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 def _labels(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     if wrong := [value for value in values if not all(value.partition("="))]:
         raise click.BadParameter(f"{wrong[0]!r} is not KEY=VALUE")
-    return dict(value.split("=", 1) for value in values)
+    labels = dict(value.split("=", 1) for value in values)
+    if twice := [value for value in values if labels[value.split("=", 1)[0]] != value.split("=", 1)[1]]:
+        raise click.BadParameter(f"{twice[0]!r} and another value of it: no credential carries both")
+    return labels
 
 
 @click.command()
@@ -29,13 +33,7 @@ def _labels(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", callback=_labels, help="All that carry it.")
 @click.option("--wait", "patient", is_flag=True, help="Wait until the predecessors are proven dead.")
 @click.option("--emergency", is_flag=True, help="No grace: the predecessor dies once the successor is proven.")
-@click.option(
-    "--within",
-    type=click.FloatRange(0, 86400, min_open=True, max_open=True),
-    default=300.0,
-    show_default=True,
-    help="Seconds to wait for a verdict.",
-)
+@click.option("--within", type=Length(), default="5m", show_default=True, help="How long to wait for a verdict.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
 @click.pass_obj
 def command(config: str | None, /, names: tuple[str, ...], as_json: bool, **wanted: Any) -> None:
@@ -43,13 +41,12 @@ def command(config: str | None, /, names: tuple[str, ...], as_json: bool, **want
 
     It ends as soon as the verdict is there, or when none can come within the time; exit 75 then.
     """
-    if not (names or wanted["everything"] or wanted["labels"]):
-        raise click.UsageError("say what to rotate: NAME..., --all, or --label KEY=VALUE")
+    shell.selected(names, everything=wanted["everything"], labels=wanted["labels"])
     settings = shell.settings(config)
     shell.known(settings, names)
     from rotator.now import demand
 
-    request = {"names": list(names), "by": me(), **wanted}
+    request = {"names": list(names), "by": me(), **wanted, "within": written(wanted["within"])}
 
     async def main() -> int:
         async with aclosing(lines(config, settings, request, demand(request))) as replies:

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import time
 from contextlib import aclosing
+from datetime import timedelta
 from typing import Any
 
 import click
 
 from rotator.cli import now, shell
+from rotator.cli.times import Length, written
 
 
 @click.command()
 @click.argument("names", nargs=-1, required=True)
-@click.option(
-    "--within",
-    type=click.FloatRange(0, 86400, min_open=True, max_open=True),
-    default=300.0,
-    show_default=True,
-    help="Seconds to wait for the proof.",
-)
+@click.option("--within", type=Length(), default="5m", show_default=True, help="How long to wait for the proof.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
 @click.pass_obj
-def command(config: str | None, names: tuple[str, ...], within: float, as_json: bool) -> None:
+def command(config: str | None, names: tuple[str, ...], within: timedelta, as_json: bool) -> None:
     """A value leaked: publish a successor, then end every value of NAMES that was valid when you typed this.
 
     Consumers always find a valid value. Prints how long after the command each old one was proven dead. Exit 0 only
@@ -33,7 +29,7 @@ def command(config: str | None, names: tuple[str, ...], within: float, as_json: 
     from rotator.now import demand
 
     began = time.monotonic()
-    request = {"names": list(names), "by": now.me(), "emergency": True, "patient": True, "within": within}
+    request = {"names": list(names), "by": now.me(), "emergency": True, "patient": True, "within": written(within)}
 
     async def main() -> int:
         ends: dict[str, list[str]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -46,6 +46,24 @@ def gravest(states: Iterable[State]) -> int:
 
     found = {each.exit for each in states}
     return next((code for code in GRAVEST_EXIT if code in found), 0)
+
+
+def selected(names: Iterable[str], *, everything: bool, labels: Mapping[str, str]) -> None:
+    """Raises UsageError (exit 2) where it is not said whom a command concerns, or said twice."""
+    if everything and (names or labels):
+        raise click.UsageError("--all is everything: name it alone, or names and labels without it")
+    if not (names or everything or labels):
+        raise click.UsageError("say which: NAME..., --all, or --label KEY=VALUE")
+
+
+def agree(question: str, *, yes: bool) -> None:
+    """Ask before something ends. Raises UsageError (exit 2) without a yes, and where nobody is there to say it."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("nothing was done: nobody is there to be asked; say --yes")
+    if not click.confirm(question, err=True):
+        raise click.UsageError("nothing was done")
 
 
 def run(main: Callable[[], Coroutine[Any, Any, int]]) -> NoReturn:

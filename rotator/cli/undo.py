@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import click
 
 from rotator.cli import asking
+from rotator.cli.times import Length, written
 
 
 @click.command()
 @click.argument("name")
 @click.option("--emergency", is_flag=True, help="No grace for the value taken back: it dies once the other is live.")
-@click.option(
-    "--within",
-    type=click.FloatRange(0, 86400, min_open=True, max_open=True),
-    default=300.0,
-    show_default=True,
-    help="Seconds to wait for the end of it.",
-)
+@click.option("--within", type=Length(), default="5m", show_default=True, help="How long to wait for the end of it.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
 @click.pass_obj
-def command(config: str | None, name: str, emergency: bool, within: float, as_json: bool) -> None:
+def command(config: str | None, name: str, emergency: bool, within: timedelta, as_json: bool) -> None:
     """Publish the value before again, once it is proven, and retire what it replaces.
 
     It goes on under a new rotation number. Within the grace the value before is still alive; after it the target must
@@ -27,5 +24,5 @@ def command(config: str | None, name: str, emergency: bool, within: float, as_js
     when the value is gone from Vault, has expired, or settings want other roles than it has. Undoing twice goes back
     to where it began.
     """
-    request = {"names": [name], "emergency": emergency, "within": within}
+    request = {"names": [name], "emergency": emergency, "within": written(within)}
     asking.ask(config, "undo", request, as_json=as_json)

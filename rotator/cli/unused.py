@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 
 from rotator.cli import shell
+from rotator.cli.times import Length
 
 if TYPE_CHECKING:
     from rotator.unused import Found
 
-_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
-
-
-def _older(_ctx: click.Context, _param: click.Parameter, value: str) -> timedelta:
-    told = re.fullmatch(r"([0-9]{1,5})([hdw])", value)
-    if told is None:
-        raise click.BadParameter(f"{value!r} is not a time such as 12h, 30d or 8w")
-    return timedelta(**{_UNITS[told[2]]: int(told[1])})
+_OLDER = Length(timedelta(0), timedelta(days=3660))
 
 
 @click.command()
-@click.option("--older", default="30d", show_default=True, callback=_older, help="Not used for at least so long.")
+@click.option("--older", type=_OLDER, default="30d", show_default=True, help="Not used for at least so long.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 @click.pass_obj
 def command(config: str | None, older: timedelta, as_json: bool) -> None:

@@ -22,11 +22,13 @@ from rotator.rotation.secret import Secret
 from rotator.rotation.strays import is_stray
 
 
-def pause(by: str, reason: str, length: timedelta | None) -> Word:
-    """Let nothing begin or end, for so long, or until it is resumed."""
+def pause(by: str, reason: str, length: timedelta | None, until: datetime | None = None) -> Word:
+    """Let nothing begin or end, for so long, or until then, or until it is resumed."""
 
     async def word(bench: Bench, record: Record) -> ev.Event:
-        return ev.Paused(bench.at, by, reason, bench.at + length if length else None)
+        if until and until <= bench.at:
+            raise Refused(f"{until:%FT%TZ} is over already")
+        return ev.Paused(bench.at, by, reason, bench.at + length if length else until)
 
     return word
 

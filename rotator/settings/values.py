@@ -91,6 +91,8 @@ def duration(value: object) -> timedelta:
         )
     if not isinstance(value, str):
         raise WrongValueError(f'must be a duration such as "30s" or "1h30m", not {sort_of(value)}')
+    if value.isascii() and value.isdecimal():
+        raise WrongValueError(f'has no unit: write "{value[:9]}s" for seconds, or m, h, d, w')
     if not _DURATION.fullmatch(value):
         raise WrongValueError(
             'is no duration: write whole numbers with the units s, m, h, d, w, such as "90s", "1h30m" or "30d"'

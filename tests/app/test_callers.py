@@ -105,7 +105,7 @@ async def test_whatever_a_caller_does_its_verb_goes_on_and_the_next_is_served(
 ) -> None:
     with socket.socket(socket.AF_UNIX) as wire:
         wire.connect(str(tmp_path / "s"))
-        wire.sendall(json.dumps({"verb": verb, "names": NAMES, "within": 5}).encode() + b"\n")
+        wire.sendall(json.dumps({"verb": verb, "names": NAMES, "within": "5s"}).encode() + b"\n")
         MANNERS[manner](wire)
         await until(lambda: verb == "ping" or len(fleet.begun) == len(NAMES))
         await anyio.sleep(0.05)  # a caller that is gone is noticed at the next sign of life
@@ -120,7 +120,7 @@ async def test_a_caller_that_is_reset_after_the_first_line_ends_nothing(
     fleet: Fleet, tmp_path: Path, verb: str
 ) -> None:
     async with await anyio.connect_unix(tmp_path / "s") as stream:
-        await stream.send(json.dumps({"verb": verb, "names": NAMES, "within": 5}).encode() + b"\n")
+        await stream.send(json.dumps({"verb": verb, "names": NAMES, "within": "5s"}).encode() + b"\n")
         if verb != "now":
             assert await stream.receive(1)
     await until(lambda: len(fleet.begun) == len(NAMES))

@@ -14,6 +14,7 @@ from rotator.clockwork import SystemClock
 from rotator.engine.asked import Asked
 from rotator.engine.visit import Happened, Seen
 from rotator.now import Demand, demand, follow, select
+from rotator.ports import Refused
 from rotator.rotation.events import Verified
 from rotator.rotation.record import Failure, Phase
 from rotator.rotation.steps import Wait
@@ -101,21 +102,51 @@ def test_an_unknown_name_selects_nothing_and_suggests_one() -> None:
 
 @pytest.mark.parametrize("wanted", [Demand(), Demand(labels={"team": "nobody"})])
 def test_a_demand_that_concerns_nobody_is_wrong(wanted: Demand) -> None:
-    assert select(SETTINGS, wanted)[1].startswith("nothing selected")
+    assert select(SETTINGS, wanted)[1].startswith(("nothing selected", "no credential carries team=nobody"))
 
 
-@pytest.mark.parametrize("within", [0, -1, 1e9, float("nan"), float("inf"), "soon", None])
-def test_a_time_that_cannot_be_is_the_usual_one(within: object) -> None:
-    assert demand({"within": within}).within == now.PATIENCE
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (Demand(names=("shop",), labels={"team": "nobody"}), "no credential carries team=nobody"),
+        (Demand(labels={"team": "web", "tier": "2"}), "no credential carries team=web, tier=2"),
+        (Demand(names=("shop",), everything=True), "--all is everything"),
+        (Demand(labels={"team": "web"}, everything=True), "--all is everything"),
+    ],
+)
+def test_every_selector_finds_something_and_none_contradicts_another(wanted: Demand, said: str) -> None:
+    names, wrong = select(SETTINGS, wanted)
+    assert names == ()
+    assert wrong.startswith(said)
 
 
-@pytest.mark.parametrize("wrong", [5, "bot", {"a": 1}, [5, None, ["bot"]]])
-def test_names_that_are_none_are_left_out(wrong: object) -> None:
-    assert demand({"names": wrong, "labels": wrong if not isinstance(wrong, dict) else 5}).names == ()
+@pytest.mark.parametrize("within", [0, -1, 300, 1e9, float("nan"), float("inf"), "soon", "0s", "2d", "300", True])
+def test_a_time_that_cannot_be_is_refused(within: object) -> None:
+    with pytest.raises(Refused, match="`within` "):
+        demand({"within": within})
 
 
-def test_only_true_is_true() -> None:
-    assert not any(demand({"emergency": wrong}).emergency for wrong in ("yes", 1, [1]))
+def test_times_are_written_as_in_settings() -> None:
+    assert demand({"within": "1h30m"}).within == 5400
+    assert demand({}).within == demand({"within": None}).within == now.PATIENCE
+
+
+@pytest.mark.parametrize("wrong", [5, "bot", {"a": 1}, [5, None, ["bot"]], None])
+def test_names_and_labels_that_are_none_are_refused(wrong: object) -> None:
+    with pytest.raises(Refused, match="`names` must be"):
+        demand({"names": wrong})
+    with pytest.raises(Refused, match="`labels` must be"):
+        demand({"labels": wrong})
+
+
+@pytest.mark.parametrize("wrong", ["yes", 1, [1], None])
+@pytest.mark.parametrize("flag", ["emergency", "patient", "everything"])
+def test_only_true_is_true_and_only_false_is_false(flag: str, wrong: object) -> None:
+    with pytest.raises(Refused, match=f"`{flag}` must be true or false"):
+        demand({flag: wrong})
+
+
+def test_what_a_request_says_is_what_is_wanted() -> None:
     assert demand({"emergency": True, "patient": True, "everything": True}) == Demand(
         everything=True, emergency=True, patient=True
     )

@@ -86,7 +86,7 @@ def test_now_in_json_is_one_document_per_line_and_ends_with_the_verdict(path: Pa
 
 def test_now_that_is_patient_for_less_than_the_grace_ends_at_once_with_75(world: World) -> None:
     slow = quick(world, "slow", defaults={"retire": {"after": "1h"}})
-    ended = rotate(slow, "now", "blog-web", "--wait", "--within", "3000", seconds=30)
+    ended = rotate(slow, "now", "blog-web", "--wait", "--within", "3000s", seconds=30)
     assert ended.returncode == 75
     assert "blog-web: open: undecided: predecessor in grace" in ended.stdout
     assert "is live at secret/apps/blog-web/halo" in ended.stdout
@@ -135,7 +135,7 @@ def test_an_unknown_name_is_a_usage_error_with_a_suggestion(path: Path, command:
     assert "no credential is called 'blog-cj'; did you mean `blog-ci`?" in ended.stderr.replace("\n", " ")
 
 
-@pytest.mark.parametrize("arguments", [["--within", "-1"], ["--within", "1e9"], ["--label", "x"], []])
+@pytest.mark.parametrize("arguments", [["--within", "-1"], ["--within", "1se9"], ["--label", "x"], []])
 def test_a_wish_that_makes_no_sense_is_a_usage_error(path: Path, arguments: list[str]) -> None:
     assert rotate(path, "now", *arguments).returncode == 2
 
@@ -160,7 +160,7 @@ def test_a_journal_that_was_deleted_is_shown_beside_the_others_and_ends_status_w
         assert ci.split()[1] != "broken"
         assert web.split()[1] == "broken"
         assert "was deleted" in web
-        due = rotate(path, "due", "--within", "60", seconds=30)
+        due = rotate(path, "due", "--within", "60s", seconds=30)
         assert due.returncode == 1  # it does what can be done, and does not wait for what cannot
     finally:
         newest = int(world.bao.call("GET", document.replace("/data/", "/metadata/"))["data"]["current_version"])
@@ -184,7 +184,7 @@ def test_a_pass_that_may_not_last_ends_in_time_although_the_target_hangs(world: 
     world.add("late")
     try:
         world.halo.fault(kind="slow", method="GET", path="rotator-control", delay=5, times=None)
-        ended = rotate(quick(world, "hasty", only=["late"]), "due", "--within", "1", seconds=30)
+        ended = rotate(quick(world, "hasty", only=["late"]), "due", "--within", "1s", seconds=30)
         assert ended.returncode == 75
     finally:
         world.halo.call("DELETE", "/_sandbox/faults")

@@ -131,7 +131,7 @@ def test_a_name_that_two_packages_offer_is_nobodys(install: Install, tmp_path: P
 
 def test_the_kit_tries_a_kind_from_outside_and_says_first_what_it_will_do(install: Install, tmp_path: Path) -> None:
     install("acme", **{"acme-token": "KIND"})
-    asked = ["conformance", "acme-token", "--settings", str(named(tmp_path)), "--rest", "0"]
+    asked = ["conformance", "acme-token", "--settings", str(named(tmp_path)), "--rest", "0s"]
     refused = CliRunner().invoke(rotate, asked, input="n\n")
     assert refused.exit_code == 2
     assert "mints and ends up to" in refused.output
@@ -144,7 +144,7 @@ def test_the_kit_tries_a_kind_from_outside_and_says_first_what_it_will_do(instal
 
 def test_a_table_with_a_broken_rule_ends_with_exit_1(install: Install, tmp_path: Path) -> None:
     install("acme", MODULE.replace("FakeProvider(TARGET)", "bad.MissesOne(TARGET)"), **{"acme-token": "KIND"})
-    asked = ["conformance", "acme-token", "--settings", str(named(tmp_path)), "--rest", "0", "--yes"]
+    asked = ["conformance", "acme-token", "--settings", str(named(tmp_path)), "--rest", "0s", "--yes"]
     done = CliRunner().invoke(rotate, asked)
     assert done.exit_code == 1
     assert "misses 1 of 3" in done.stdout

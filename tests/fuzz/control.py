@@ -15,7 +15,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import strategies as st
 
 from rotator.control import LARGEST, Control
-from rotator.now import demand, select
+from rotator.now import chosen
 from tests.fuzz.shapes import LEAVES, VALUES
 
 NAMES = ("blog/bot", "crm")
@@ -36,7 +36,7 @@ class Door:
         self.control = Control(self.path, verbs, lambda *_: None, lambda verb, bug: self.bugs.append(repr(bug)))
 
     async def _now(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-        names, unknown = select(FLEET, demand(request))
+        _, names, unknown = chosen(FLEET, request)
         if unknown:
             yield {"error": unknown, "exit": 2}
             return

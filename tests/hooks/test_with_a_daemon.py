@@ -121,7 +121,7 @@ def test_a_shell_waits_for_its_hooks_and_a_failing_one_is_seen_but_changes_no_ve
     assert ended.returncode == 0, ended.stderr
     assert len(lines(told)) == 1
     assert "hook.failed" in ended.stderr
-    assert rotate(path, "due", "--within", "20").returncode == 0
+    assert rotate(path, "due", "--within", "20s").returncode == 0
 
 
 def test_a_ping_is_withheld_while_a_credential_needs_somebody(world: World) -> None:

@@ -119,7 +119,7 @@ def test_records_of_a_newer_version_are_left_alone(world: World, path: Path, nam
     document = bao(world, "GET", f"data/rotator/journal/{name}")["data"]["data"]
     bao(world, "POST", f"data/rotator/journal/{name}", {"data": {**document, "schema": "999"}})
     at, tokens = newest(world, f"rotator/journal/{name}"), world.halo.tokens()
-    ended = rotate(path, "now", name, "--within", "2")
+    ended = rotate(path, "now", name, "--within", "2s")
     assert ended.returncode == FAILED
     assert "written by a newer rotator" in ended.stdout
     assert "written by a newer rotator" in rotate(path, "status").stdout

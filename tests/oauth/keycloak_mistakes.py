@@ -40,10 +40,10 @@ def mistakes(shop: Shop) -> str:
             keys = shop.opening(grant=None, limits={"mints_per_day": 60})  # six mistakes are a day's, else
             target = {} if name == "realm" else None
             shop.add(name, "oauth-refresh-token", target=target, client_secret=shop.kept(name), **keys)
-    shop.journey.rotate("now", "--all", "--within", f"{PATIENCE:g}", expect=0)
+    shop.journey.rotate("now", "--all", "--within", f"{PATIENCE:g}s", expect=0)
     right, before = {name: dict(keys) for name, keys in shop.credentials.items()}, published(shop)
     break_all(shop)
-    told = shop.journey.ended("now", "--all", "--within", f"{PATIENCE:g}")
+    told = shop.journey.ended("now", "--all", "--within", f"{PATIENCE:g}s")
     assert told.returncode == 1, f"exit {told.returncode}"
     lines = told.stdout.splitlines()
     for name, words in WORDS.items():
@@ -54,7 +54,7 @@ def mistakes(shop: Shop) -> str:
     explained = shop.journey.rotate("explain", "disabled")
     assert "invalid_client" in explained, "explain does not say why"
     mend_all(shop, right)
-    shop.journey.rotate("now", "--all", "--within", f"{PATIENCE:g}", expect=0)
+    shop.journey.rotate("now", "--all", "--within", f"{PATIENCE:g}s", expect=0)
     assert not [name for name, value in published(shop).items() if value == before[name]]
     return f"{len(WORDS)} mistakes told by their words, nothing lost, all mended"
 
@@ -106,7 +106,7 @@ def theft(shop: Shop) -> str:
     spent = shop.kept_renewal("stolen")
     access = shop.now("stolen")["access_token"]
     shop.hand_over("stolen", spent)
-    told = shop.journey.ended("now", "stolen", "--within", "60")
+    told = shop.journey.ended("now", "stolen", "--within", "60s")
     said = told.stdout + shop.journey.rotate("explain", "stolen")
     assert told.returncode != 0, "it was taken"
     for word in ("stolen", "secret/renewals/stolen#refresh_token", "rotate now", "anew"):

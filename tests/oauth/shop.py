@@ -119,7 +119,7 @@ class Shop:
     def now(self, name: str, *words: str) -> dict[str, str]:
         """Rotate; what consumers read afterwards. Raises AssertionError when it is what they read before."""
         before = self.read(name)
-        self.journey.rotate("now", name, "--within", f"{PATIENCE:g}", *words, expect=0)
+        self.journey.rotate("now", name, "--within", f"{PATIENCE:g}s", *words, expect=0)
         after = self.read(name)
         assert after != before, f"{name}: nothing else was published"
         return after

@@ -254,7 +254,7 @@ def pool(story: Story) -> str:
 def pairs(story: Story) -> str:
     """A key joins beside the old one, is proven and published; the old one leaves, and is proven refused."""
     before = {name: story.document(name) for name in PAIRS}
-    story.journey.rotate("now", "--wait", "--within", f"{2 * PATIENCE:g}", *PAIRS, expect=0)
+    story.journey.rotate("now", "--wait", "--within", f"{2 * PATIENCE:g}s", *PAIRS, expect=0)
     for name in PAIRS:
         story.works(name)
         assert story.sso.signed_by(before[name]) == 401, f"{name}: the old key still gets a token"
@@ -272,7 +272,7 @@ def spent(story: Story) -> str:
         story.now(name)
         client = {"client_id": name} | ({"client_secret": story.values[name]} if name in story.values else {})
         assert story.sso.refreshed(old, **client) == 400, "a spent refresh token was taken"
-    ended = story.journey.ended("now", "--within", "60", *RENEWED)
+    ended = story.journey.ended("now", "--within", "60s", *RENEWED)
     assert ended.returncode != 0, "it rotated with a refresh token that the server has ended"
     shown = story.journey.rotate("status") + story.journey.rotate("explain", RENEWED[0])
     assert "Authorise client" in shown, shown
@@ -367,7 +367,7 @@ def mistakes(story: Story) -> str:
     story.targets["strange"] = {**story.sso.target, "audience": "https://elsewhere.example"}
     story.write({name: wrong[name] for name in WRONG})
     checked = story.journey.rotate("check")
-    ended = story.journey.ended("now", "--within", f"{PATIENCE:g}", *WRONG)
+    ended = story.journey.ended("now", "--within", f"{PATIENCE:g}s", *WRONG)
     assert ended.returncode in (1, 75), f"exit {ended.returncode} for nothing but mistakes"
     unclear = []
     for name, (_, words) in WRONG.items():

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from math import ceil
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -100,7 +101,9 @@ class Daemon:
 
     def ask(self, *names: str, within: float = 60.0, **wanted: Any) -> list[dict[str, Any]]:
         """`rotate now`, without the price of a process: every reply until the daemon, or its death, ends them."""
-        return converse(self.socket, {"verb": "now", "names": names, "within": within, "by": "test", **wanted}, within)
+        return converse(
+            self.socket, {"verb": "now", "names": names, "within": f"{ceil(within)}s", "by": "test", **wanted}, within
+        )
 
 
 def _executed(*words: str, output: IO[bytes]) -> subprocess.Popen[bytes]:

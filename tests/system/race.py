@@ -85,7 +85,7 @@ class Race:
         while not self.over.is_set():
             whom = chance.choice([["--all"], *([name] for name in NAMES)])
             urgent = ["--emergency"] if chance.random() < 0.5 else []
-            command = ["now", *whom, *urgent, "--within", "6"]
+            command = ["now", *whom, *urgent, "--within", "6s"]
             with _rotate(self.shell_path, *command) as process:
                 self.counts["shells"] += 1
                 try:

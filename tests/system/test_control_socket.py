@@ -177,6 +177,6 @@ def test_many_who_wait_for_a_verdict_keep_nobody_out(daemon: Daemon) -> None:
         for _ in range(30):
             wire = stack.enter_context(socket.socket(socket.AF_UNIX))
             wire.connect(str(daemon.socket))
-            wire.sendall(b'{"verb": "now", "names": ["other"], "patient": true, "within": 300}\n')
+            wire.sendall(b'{"verb": "now", "names": ["other"], "patient": true, "within": "300s"}\n')
         daemon.says("value.published", credential="other", rotation=2)
         assert alive(daemon, within=2)

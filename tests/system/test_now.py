@@ -125,7 +125,7 @@ def test_a_value_that_somebody_else_wrote_is_left_alone_and_ends_it_with_3(alone
 
 def test_no_verdict_in_time_ends_it_with_75_and_the_rotation_goes_on(alone: World) -> None:
     with Daemon(quick(alone, defaults={"retire": {"after": "3s"}})).ready():
-        ended = rotate(quick(alone, defaults={"retire": {"after": "3s"}}), "now", "bot", "--wait", "--within", "1")
+        ended = rotate(quick(alone, defaults={"retire": {"after": "3s"}}), "now", "bot", "--wait", "--within", "1s")
         assert ended.returncode == 75
         assert "undecided: predecessor in grace; it goes on" in ended.stdout
         until("it went on", lambda: settled(alone, "bot", 2))
@@ -133,7 +133,7 @@ def test_no_verdict_in_time_ends_it_with_75_and_the_rotation_goes_on(alone: Worl
 
 def test_a_sealed_vault_ends_it_with_75(alone: World) -> None:
     alone.bao.seal()
-    ended = rotate(quick(alone), "now", "bot", "--within", "5")
+    ended = rotate(quick(alone), "now", "bot", "--within", "5s")
     assert ended.returncode == 75
     assert ended.stderr.startswith("rotate: ")
 
@@ -169,7 +169,7 @@ def working_elsewhere(world: World) -> Iterator[Daemon]:
 
 def test_a_credential_that_another_actor_works_on_is_left_to_it(alone: World) -> None:
     with working_elsewhere(alone):
-        ended = rotate(quick(alone), "now", "bot", "--within", "2")
+        ended = rotate(quick(alone), "now", "bot", "--within", "2s")
         assert ended.returncode == 75
         assert "worked on by elsewhere/" in ended.stdout
 
