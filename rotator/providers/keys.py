@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from rotator.ports.loopback import is_loopback
+
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
 _METADATA = ipaddress.ip_network("fd00:ec2::/64")  # where EC2 answers over IPv6
 _HALO_ROLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
@@ -93,7 +95,7 @@ def check_url(url: str, *, insecure: bool) -> None:
     address = _address(host)
     if address is not None and (address.is_link_local or address in _METADATA):
         raise ValueError("url must not be a link-local address: cloud metadata lives there")
-    if parts.scheme == "http" and not insecure and not (host == "localhost" or (address and address.is_loopback)):
+    if parts.scheme == "http" and not insecure and not is_loopback(host):
         raise ValueError("plain http is for loopback only; set allow_insecure_http = true to send secrets in the clear")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
+from rotator.ports.loopback import is_loopback
 from rotator.settings.faults import WrongValueError
 from rotator.settings.values import text
 
@@ -19,6 +20,8 @@ _METADATA = {
     "100.100.100.200",
     "168.63.129.16",
 }
+_LONGEST_HOST, _LONGEST_LABEL = 253, 63  # RFC 1035, section 2.3.4
+_LONGEST = 2048  # characters of an address
 _DISGUISED = re.compile(r"(?:0x[0-9a-f]*|\d+)(?:\.(?:0x[0-9a-f]*|\d+))*\.?")
 
 
@@ -41,6 +44,8 @@ class Address:
 def address(value: object) -> Address:
     """Read a base address. Raises WrongValueError; the text never repeats the value, which may carry a password."""
     url = text(value)
+    if len(url) > _LONGEST:
+        raise WrongValueError(f"is longer than {_LONGEST} characters")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -56,8 +61,10 @@ def address(value: object) -> Address:
         raise WrongValueError("must end before any `?` or `#`")
     if port == 0 or not url.isascii() or " " in url:
         raise WrongValueError("is no address: write it as https://host:port")
+    if len(parts.hostname) > _LONGEST_HOST or any(len(part) > _LONGEST_LABEL for part in parts.hostname.split(".")):
+        raise WrongValueError("names a host that is longer than names of hosts can be")
     _refuse_metadata(parts.hostname)
-    return Address(url.rstrip("/"), plain=parts.scheme == "http" and not _is_loopback(parts))
+    return Address(url.rstrip("/"), plain=parts.scheme == "http" and not is_loopback(parts.hostname))
 
 
 def _refuse_metadata(host: str) -> None:
@@ -68,12 +75,6 @@ def _refuse_metadata(host: str) -> None:
         raise WrongValueError("points to a link-local or cloud metadata address, which is refused")
     if ip and (ip.is_unspecified or ip.is_multicast):
         raise WrongValueError("names an address that nobody can be reached at")
-
-
-def _is_loopback(parts: SplitResult) -> bool:
-    host = (parts.hostname or "").rstrip(".").lower()
-    ip = _ip(host)
-    return ip.is_loopback if ip else host == "localhost" or host.endswith(".localhost")
 
 
 def _ip(host: str) -> IPv4Address | IPv6Address | None:

@@ -16,7 +16,13 @@ from rotator.settings.values import sort_of
 DEFAULT = Path("/etc/rotator/rotator.toml")
 SINGLE = ("vault", "daemon", "defaults", "status", "audit", "ping", "tracing")
 NAMED = ("targets", "credentials", "hooks")
-_LARGEST = 64 * 1024 * 1024  # bytes
+_LARGEST = 8 * 1024 * 1024  # bytes: ten thousand credentials are less than one million
+_DEEPEST = 32  # parts of a key or header; reading one of thousands takes tomllib a time that grows with their square
+_PIECE = re.compile(
+    r'''"""(?:[^\\]|\\.)*?(?:"{3,5}|\Z)|\'\'\'.*?(?:'{3,5}|\Z)|"(?:[^"\\\n]|\\.)*"?|'[^'\n]*'?|\#[^\n]*|'''
+    r"(?P<dot>\.)|[=,{}\[\]\n]",
+    re.DOTALL,
+)
 _AT = re.compile(r" ?\(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -91,6 +97,10 @@ def _parse(path: Path, content: bytes, book: Book) -> Source | None:
     except UnicodeDecodeError as fault:
         broken(content.count(b"\n", 0, fault.start) + 1, "is not UTF-8 text; save the file as UTF-8")
         return None
+    if deep := _too_deep(text):
+        line = text.count("\n", 0, deep) + 1
+        broken(line, f"holds a key of more than {_DEEPEST} parts; none that rotator knows has six")
+        return None
     try:
         table = tomllib.loads(text)
     except RecursionError:
@@ -103,6 +113,19 @@ def _parse(path: Path, content: bytes, book: Book) -> Source | None:
     else:
         return Source(str(path), text, table, book)
     return None
+
+
+def _too_deep(text: str) -> int:
+    """Where a key or a header has too many parts, outside of strings and comments; 0: nowhere."""
+    parts = 0
+    for piece in _PIECE.finditer(text):
+        if piece["dot"]:
+            parts += 1
+        elif piece[0][0] not in "\"'#":
+            parts = 0
+        if parts >= _DEEPEST:
+            return piece.start()
+    return 0
 
 
 def _add(joined: Joined, source: Source) -> None:

@@ -6,8 +6,9 @@ Reaching it is session.py's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import urlsplit
+
+from rotator.ports.loopback import is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,5 @@ class VaultConnection:
             raise ValueError("the Vault address is not an http(s) URL")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("the Vault address must not carry user, query or fragment")
-        if parts.scheme == "http" and not _is_loopback(parts.hostname) and not self.allow_insecure_http:
+        if parts.scheme == "http" and not is_loopback(parts.hostname) and not self.allow_insecure_http:
             raise ValueError("plain http to Vault is for loopback only, unless allow_insecure_http is set")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -155,8 +155,23 @@ def test_an_unparsable_file_does_not_make_its_names_unknown(tmp_path: Path) -> N
         (b"# \n\xff\n", 2, "not UTF-8"),
         (b"a = " + b"[" * 5000, 0, "nested too deeply"),
         (b"a = " + b"9" * 5000, 0, "not valid TOML"),
+        (b"# x\n[" + b"a." * 50_000 + b"a]\n", 2, "a key of more than 32 parts"),
+        (b"x = 1\n" + b"a . " * 50_000 + b"a = 1\n", 2, "a key of more than 32 parts"),
+        (b"x = {y = 1, " + b"'a'." * 50_000 + b"a = 1}\n", 1, "a key of more than 32 parts"),
+        (b"#" * (8 * 1024 * 1024 + 1), 0, "is larger than 8 MiB"),
     ],
-    ids=["no value", "a key twice", "an open string", "not UTF-8", "too deep", "too many digits"],
+    ids=[
+        "no value",
+        "a key twice",
+        "an open string",
+        "not UTF-8",
+        "too deep",
+        "too many digits",
+        "a deep header",
+        "a deep key",
+        "a deep key within",
+        "too large",
+    ],
 )
 def test_what_is_not_toml_is_refused_with_its_line(content: bytes, line: int, phrase: str, tmp_path: Path) -> None:
     path = tmp_path / "rotator.toml"
@@ -164,6 +179,18 @@ def test_what_is_not_toml_is_refused_with_its_line(content: bytes, line: int, ph
     [fault] = faults(path)
     assert (fault.line, fault.key) == (line, "")
     assert phrase in fault.text
+
+
+DOTS = "a." * 50
+
+
+@pytest.mark.parametrize(
+    "value",
+    [f'"{DOTS}"', f"'{DOTS}'", f'"""\n{DOTS}"""', f"'''\n{DOTS}'''", "[" + "1.5, " * 50 + "]", f"1 # {DOTS}"],
+)
+def test_dots_that_belong_to_no_key_are_not_counted(value: str, tmp_path: Path) -> None:
+    told = faults(write(tmp_path, SOUND + f"[defaults]\nx = {value}\n"))
+    assert [fault.key for fault in told] == ["defaults.x"]
 
 
 def test_an_absent_file_says_how_to_name_another(tmp_path: Path) -> None:

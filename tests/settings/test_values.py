@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 
+from rotator.ports.loopback import is_loopback
+from rotator.providers.keys import check_url
 from rotator.settings.address import address
 from rotator.settings.faults import WrongValueError
 from rotator.settings.values import duration, name, spell
+from rotator.vault.connection import VaultConnection
 
 
 @pytest.mark.parametrize(
@@ -43,12 +48,36 @@ def test_durations_are_spelt_as_they_are_written() -> None:
         "http://127.0.0.1:8200",
         "http://localhost:8090",
         "http://[::1]:80",
-        "http://x.localhost",
+        "http://[::ffff:127.0.0.1]:80",
+        "http://127.8.9.1",
         "https://v.example/base/",
     ],
 )
 def test_this_host_may_be_spoken_to_plainly(url: str) -> None:
     assert address(url).over(False) == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "LOCALHOST", "x.localhost", "localhost.", "127.0.0.1", "127.1.2.3", "[::1]",
+     "[::1%25lo]", "[::ffff:127.0.0.1]",
+     "[::ffff:10.0.0.1]", "10.0.0.1", "vault.example", "127.0.0.1.example"],
+)  # fmt: skip
+def test_settings_and_transports_agree_about_which_host_is_this_one(host: str) -> None:
+    """What settings take must not end in a traceback when it is called."""
+    url = f"http://{host}"
+
+    def taken(by: Callable[[], object]) -> bool:
+        try:
+            by()
+        except ValueError:
+            return False
+        return True
+
+    by_settings = taken(lambda: address(url).over(False))
+    assert taken(lambda: VaultConnection(url)) is by_settings
+    assert taken(lambda: check_url(url, insecure=False)) is by_settings
+    assert not by_settings or is_loopback(urlsplit(url).hostname or "")
 
 
 def test_another_host_needs_a_word_for_plain_http() -> None:
@@ -64,7 +93,8 @@ def test_another_host_needs_a_word_for_plain_http() -> None:
         "https://100.100.100.200", "https://0xa9fea9fe", "https://0xa9.254.169.254", "https://169.254.43518",
         "https://METADATA.google.internal.", "https://[::ffff:169.254.169.254]", "https://0.0.0.0", "https://224.0.0.1",
         "ftp://v.example", "https://", "//v.example", "https://v.example:0", "https://v.example:99999",
-        "https://v example",
+        "https://v example", "http://x.localhost", "http://localhost.", "http://localhost.example",
+        f"https://{'v' * 64}.example", f"https://{'v.' * 127}example", "https://v.example/" + "a" * 2048,
         "https://@v.example", "https://v.example#", "https://v.example?", "https://[v.example]", "https://vé.example",
     ],
 )  # fmt: skip
