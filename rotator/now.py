@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
@@ -82,6 +82,20 @@ def length(request: Mapping[str, Any], key: str, longest: timedelta) -> timedelt
         return span(_SHORTEST, longest)(request[key])
     except WrongValueError as fault:
         raise Refused(f"`{key}` {fault}") from None
+
+
+def moment(request: Mapping[str, Any], key: str) -> datetime | None:
+    """A moment with its zone; None where there is none. Raises Refused."""
+    told = request.get(key)
+    if told is None:
+        return None
+    try:
+        found = datetime.fromisoformat(told) if isinstance(told, str) else None
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise Refused(f'`{key}` must be a moment with its zone, such as "2026-12-31T18:00Z"')
+    return found
 
 
 def _flag(request: Mapping[str, Any], key: str) -> bool:

@@ -20,7 +20,7 @@ from rotator.app import App
 from rotator.engine import operating
 from rotator.engine.visit import Happened, Word
 from rotator.narrate import progress, unforeseen
-from rotator.now import BUSY, DONE, FAILED, HELD, USAGE, Demand, demand, length, select
+from rotator.now import BUSY, DONE, FAILED, HELD, USAGE, Demand, demand, length, moment, select
 from rotator.ports import Conflict, Fault, Refused, Transient
 from rotator.rotation import pause, why
 from rotator.rotation.credential import Credential
@@ -51,22 +51,10 @@ class Order:
 
 def order(verb: str, request: Mapping[str, Any]) -> Order:
     """Read an order from a request. Raises Refused for what does not fit."""
-    so_long, until = length(request, "for", _LONGEST), _moment(request.get("until"))
+    so_long, until = length(request, "for", _LONGEST), moment(request, "until")
     if so_long and until:
         raise Refused("`for` and `until` are two ends: say one of them")
     return Order(verb, demand(request), " ".join(str(request.get("reason") or "").split())[:200], so_long, until)
-
-
-def _moment(told: object) -> datetime | None:
-    if told is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(told) if isinstance(told, str) else None
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise Refused('`until` must be a moment with its zone, such as "2026-12-31T18:00Z"')
-    return moment
 
 
 def verbs(app: App, hearing: Hearing) -> dict[str, Callable[[Mapping[str, Any]], Lines]]:
