@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from rotator.ports import Clock, Document, Elsewhere, Installation, Minted, Provider, SecretStore, Transient
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential, Place
+from rotator.rotation.holds import lifted
 from rotator.rotation.recognise import Content, published_here, recognise
-from rotator.rotation.record import Phase, Published, Record, Token
+from rotator.rotation.record import HoldReason, Phase, Published, Record, Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_owners import TokenOwners
 
@@ -111,6 +112,10 @@ class Bench:
         """Raises Transient when the lease may have passed to others: what they did since must not be undone."""
         if self.edges.clock.monotonic() > self.lapses:
             raise Transient("what came before took longer than the lease allows: the target or Vault is slow")
+
+    def held(self, reason: HoldReason, text: str) -> ev.PutOnHold:
+        """The event of a hold; it names the command that lifts it."""
+        return ev.PutOnHold(self.at, reason, f"{text}; {lifted(reason, self.credential.name)}")
 
     def faulted(
         self, step: str, reason: str, retry_after: float | None = None, *, unanswered: datetime | None = None

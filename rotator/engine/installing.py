@@ -113,7 +113,7 @@ async def put_back(bench: Bench, record: Record, step: Burn) -> ev.Event:
     secret = await published_value(bench, current)
     if secret is None:
         text = f"version {current.version} of {current.place} is gone, so the old value cannot be put back"
-        return ev.PutOnHold(bench.at, HoldReason.FOREIGN_WRITE, f"{text}; ask for a new one: release, then rotate now")
+        return bench.held(HoldReason.FOREIGN_WRITE, f"{text}; only a new one helps")
     verdict = await judged(provider, current.token, secret)
     if isinstance(verdict, Unknown):
         return bench.faulted("burn", verdict.reason, verdict.retry_after)
@@ -121,7 +121,7 @@ async def put_back(bench: Bench, record: Record, step: Burn) -> ev.Event:
         try:
             verdict = await _tell_again(bench, provider, Minted(current.token, secret))
         except NeedsPerson as fault:
-            return ev.PutOnHold(bench.at, HoldReason.PERSON, fault.reason)
+            return bench.held(HoldReason.PERSON, fault.reason)
     said = "" if isinstance(verdict, Accepted) else f"the old value is not accepted again: {verdict.reason}"
     if isinstance(verdict, Unknown):
         return bench.faulted("burn", said, verdict.retry_after)

@@ -20,8 +20,8 @@ async def perform(bench: Bench, record: Record, step: steps.Act) -> ev.Event:
     except (Conflict, MinterRefused):
         raise
     except Elsewhere as fault:
-        remedy = "put the target back into the settings until it is settled, then release"
-        return ev.PutOnHold(bench.at, HoldReason.TARGET_CHANGED, f"{fault.reason}; {remedy}")
+        remedy = "put the target back into the settings until it is settled"
+        return bench.held(HoldReason.TARGET_CHANGED, f"{fault.reason}; {remedy}")
     except (Transient, Refused) as fault:
         unanswered = bench.shared if isinstance(fault, installing.Unanswered) else None
         return bench.faulted(type(step).__name__.lower(), fault.reason, fault.retry_after, unanswered=unanswered)
@@ -32,7 +32,7 @@ async def _escalate(bench: Bench, record: Record, step: steps.Escalate) -> ev.Ev
 
 
 async def _hold(bench: Bench, record: Record, step: steps.Hold) -> ev.Event:
-    return ev.PutOnHold(bench.at, step.reason, step.text)
+    return bench.held(step.reason, step.text)
 
 
 _PERFORM: dict[type[steps.Act], Callable[[Bench, Record, Any], Awaitable[ev.Event]]] = {

@@ -173,7 +173,7 @@ async def objection(bench: Bench, doc: Document, content: Content) -> ev.PutOnHo
         return None
     reason, words = _OBJECTIONS[content]
     said = await _whose(bench, doc) if content is Content.FOREIGN else ""
-    return ev.PutOnHold(bench.at, reason, f"{credential.place} {said or f'{words}; {_REMEDY}'}")
+    return bench.held(reason, f"{credential.place} {said or f'{words}; {_REMEDY}'}")
 
 
 async def _whose(bench: Bench, doc: Document) -> str:
@@ -192,11 +192,11 @@ async def _whose(bench: Bench, doc: Document) -> str:
         return f"holds a value of the credential {author} ({token.id}), which rotates it; {_REMEDY}"
     return (
         f"holds the value that the credential {author} published ({token.id}), and the settings name no {author} any "
-        f"more: if it was renamed, give it its name back, or take the value over with `rotate adopt {name}`"
+        f"more: take the value over with `rotate adopt {name}`, or, if it was renamed, give it its name back"
     )
 
 
-_REMEDY = 'look at it, then set on_foreign = "overwrite" or put our value back, and release'
+_REMEDY = 'look at it, set on_foreign = "overwrite" or put our value back'
 _OBJECTIONS = {
     Content.FOREIGN: (HoldReason.FOREIGN_WRITE, "holds a value that we did not write"),
     Content.DELETED: (HoldReason.DELETED, "was deleted by somebody"),

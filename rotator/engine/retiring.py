@@ -34,7 +34,7 @@ async def condemn(bench: Bench, record: Record, step: Condemn) -> ev.Event:
             return ev.Condemned(bench.at, evidence)
         case NotYet(until, reason):
             return ev.Deferred(bench.at, until, reason)
-    return ev.PutOnHold(bench.at, HoldReason.STILL_USED, verdict.text)
+    return bench.held(HoldReason.STILL_USED, verdict.text)
 
 
 async def _left_to_expire(bench: Bench, predecessor: Published) -> ev.Event:
@@ -83,7 +83,7 @@ def _objection(bench: Bench, record: Record, doc: Document, content: Content) ->
         return None
     remedy = "put our value back" if put_back else _UNDELETE if doc.deleted else _REMEDY
     text = f"{record.place} no longer holds what we published; the predecessor stays alive until that is cleared up"
-    return ev.PutOnHold(bench.at, HoldReason.FOREIGN_WRITE, f"{text}: {remedy}, and release")
+    return bench.held(HoldReason.FOREIGN_WRITE, f"{text}: {remedy}")
 
 
 _REMEDY = 'put our value back, or set on_foreign = "overwrite" and ask for a new one later (`rotate now`)'

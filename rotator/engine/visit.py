@@ -8,19 +8,22 @@ It awaits nothing but ports, so a simulation can step it by hand and kill it any
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 
 from rotator.engine.bench import Bench, Brought, Edges
 from rotator.engine.lease import Leases
 from rotator.engine.perform import perform
-from rotator.ports import Conflict, Entry, Fault, Journal, MinterRefused, Refused
+from rotator.engine.take_up import take_up
+from rotator.ports import Conflict, Entry, Fault, Journal, MinterRefused, NoRequests, Refused, Requests, Transient
 from rotator.rotation import events as ev
 from rotator.rotation.advance import advance
-from rotator.rotation.ask import Ask
+from rotator.rotation.ask import Ask, as_ask, foremost
 from rotator.rotation.credential import Credential
 from rotator.rotation.decide import next_step
+from rotator.rotation.operator_request import RequestVerb
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.steps import Act, Mint, Poll, Request, Step, Wait
 from rotator.rotation.telling import Told, tell
@@ -68,6 +71,7 @@ class Visitor:
     tell: Tell
     stopping: Callable[[], bool] = bool  # a stop ends the visit at the next boundary between two steps
     barred: Callable[[], str] = str  # why no rotation may begin just now; what is under way goes on
+    requests: Requests = field(default_factory=NoRequests)  # of operators, which wait in Vault
 
     async def visit(
         self, credential: Credential, edges: Edges, ask: Ask | None = None, brought: Brought | None = None
@@ -82,7 +86,8 @@ class Visitor:
         if blocked is not None:
             followed = edges.clock.now() + timedelta(seconds=blocked)
             return Seen(entry.record, Wait(followed, held_by(entry.lease.holder, followed)))
-        record = self.taken_up(entry, bench)
+        record, entry, asked = await self._requested(bench, entry, self.taken_up(entry, bench))
+        ask = foremost(ask, asked)
         rested = timedelta(seconds=self.leases.known(entry))
         while True:
             step = _supplied(record, bench) or next_step(credential, record, bench.now, ask, bench.shared, rested)
@@ -150,6 +155,26 @@ class Visitor:
     def _tell(self, bench: Bench, before: Record, event: ev.Event, after: Record) -> None:
         took = bench.edges.clock.monotonic() - bench.begun
         self.tell(Happened(bench.credential, before, event, after, took, self.leases.holder))
+
+    async def _requested(self, bench: Bench, entry: Entry, record: Record) -> tuple[Record, Entry, Ask | None]:
+        """Take up what operators asked for, the oldest first. One that cannot be decided just now waits, others too."""
+        asked, name = None, bench.credential.name
+        waiting = () if self.barred() else await self.requests.waiting(name)
+        for request in waiting:
+            try:
+                event = await take_up(bench, record, request)
+            except Transient:
+                break
+            if event:
+                after = advance(record, event)
+                entry = await self._save(entry, after, release=False)
+                self._tell(bench, record, event, after)
+                record = after
+            if isinstance(event, ev.RequestTaken) and request.verb is RequestVerb.ROTATE:
+                asked = foremost(asked, as_ask(request))
+            with suppress(Fault):  # the record knows it: it is removed the next time
+                await self.requests.remove(name, request)
+        return record, entry, asked
 
     async def _act(
         self, bench: Bench, entry: Entry, record: Record, step: Act, ask: Ask | None

@@ -22,7 +22,7 @@ from rotator.ports.faults import (
     Transient,
     Unfit,
 )
-from rotator.ports.store import Document, Entry, Journal, Lease, SecretStore
+from rotator.ports.store import Document, Entry, Journal, Lease, NoRequests, Requests, SecretStore
 from rotator.ports.target import (
     Accepted,
     Capabilities,
@@ -58,11 +58,13 @@ __all__ = [
     "Minted",
     "MinterRefused",
     "NeedsPerson",
+    "NoRequests",
     "Outcome",
     "Provider",
     "Receiver",
     "Refused",
     "Rejected",
+    "Requests",
     "SecretStore",
     "StoreRefused",
     "Transient",

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from rotator.ports.faults import Refused
 from rotator.rotation.credential import Place
+from rotator.rotation.operator_request import OperatorRequest
 from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret
 
@@ -89,3 +91,34 @@ class Journal(Protocol):
     async def names(self) -> tuple[str, ...]:
         """Every credential that has a journal document."""
         ...
+
+
+class Requests(Protocol):
+    """What operators asked for and no record has taken up yet. Every verb may raise Transient or StoreRefused."""
+
+    async def waiting(self, name: str) -> tuple[OperatorRequest, ...]:
+        """What waits for this credential, the oldest first. Raises Refused when something there is unreadable."""
+        ...
+
+    async def put(self, name: str, request: OperatorRequest) -> None:
+        """Keep it until it is removed; kept twice is kept once."""
+        ...
+
+    async def remove(self, name: str, request: OperatorRequest) -> None:
+        """A record has taken it up."""
+        ...
+
+
+class NoRequests:
+    """Where nobody asks for anything."""
+
+    async def waiting(self, name: str) -> tuple[OperatorRequest, ...]:
+        """Nothing."""
+        return ()
+
+    async def put(self, name: str, request: OperatorRequest) -> None:
+        """Raises Refused."""
+        raise Refused("nobody takes requests up here")
+
+    async def remove(self, name: str, request: OperatorRequest) -> None:
+        """There is nothing to remove."""

@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from rotator.rotation import adopt, attempts, backoff, pause, undo
+from rotator.rotation import adopt, attempts, backoff, pause, take_up, undo
 from rotator.rotation import events as ev
+from rotator.rotation.mints import well_ended
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, Published, Record
 from rotator.rotation.retire import left_behind
 
 
 def advance(record: Record, event: ev.Event) -> Record:
     """The record after the event."""
-    return _ADVANCE[type(event)](record, event)
+    return take_up.noted(_ADVANCE[type(event)](record, event), event)
 
 
 def _escalated(record: Record, event: ev.Escalated) -> Record:
@@ -86,6 +87,7 @@ def _published(record: Record, event: ev.Published) -> Record:
         undo=None,
         ends_at=None,
         grace_ends=event.grace_ends,
+        **well_ended(record),
         candidate=None,
         cut_over_at=None,
         abandoned="",
@@ -179,6 +181,7 @@ def _released(record: Record, event: ev.Released) -> Record:
         given_up=0,
         retry_at=None,
         mints=() if reason is HoldReason.MINT_BUDGET else record.mints,
+        emergency_mints=() if reason is HoldReason.MINT_BUDGET else record.emergency_mints,
         emergency=record.emergency or reason is HoldReason.STILL_USED,
     )
 
@@ -227,6 +230,8 @@ _ADVANCE: dict[type[ev.Event], Callable[[Record, Any], Record]] = {
     ev.PutOnHold: _put_on_hold,
     ev.Released: _released,
     ev.Faulted: _faulted,
+    ev.RequestTaken: take_up.taken,
+    ev.RequestDeclined: take_up.declined,
     ev.Paused: pause.paused,
     ev.Unpaused: pause.unpaused,
     ev.UndoBegun: undo.begun,

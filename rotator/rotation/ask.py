@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from rotator.rotation.pause import pause_on
+from rotator.rotation.credential import Pause
+from rotator.rotation.operator_request import OperatorRequest
+from rotator.rotation.pause import on_at
 from rotator.rotation.record import Phase, Record
 
 
@@ -17,6 +19,8 @@ class Ask:
     at: datetime
     by: str
     emergency: bool = False
+    patient: bool = False  # a grace that is on is waited for
+    live: tuple[str, ...] = ()  # tokens whose values were published, or in grace, at that time; empty: not known
 
 
 class Answer(StrEnum):
@@ -32,27 +36,49 @@ class Answer(StrEnum):
     PAUSED = "paused"  # an operator wants nothing to begin or end
 
 
-_AT_REST = frozenset({Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED})  # from here only a new rotation would help
+AT_REST = frozenset({Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED})  # from here only a new rotation would help
 
 
-def answer(record: Record, ask: Ask) -> Answer:
-    """What the record says to the ask."""
+def as_ask(request: OperatorRequest) -> Ask:
+    """The ask in an operator's request."""
+    return Ask(request.at, request.by, request.emergency, request.patient, request.live)
+
+
+def foremost(*asks: Ask | None) -> Ask | None:
+    """The one to work for: an emergency before others, then the latest."""
+    return max((each for each in asks if each), key=lambda ask: (ask.emergency, ask.at), default=None)
+
+
+def fresh(record: Record, ask: Ask) -> bool:
+    """Whether a new value was published since. Where it is known what lived then, no clock has a say in it."""
+    current = record.current
+    if current is None or current.reused:
+        return False
+    return current.token.id not in ask.live if ask.live else current.at >= ask.at
+
+
+def answer(record: Record, ask: Ask, paused: Pause | None = None) -> Answer:
+    """What the record says to the ask. `paused`: a pause that is on whatever the record says."""
     if record.phase is Phase.HELD:
         return Answer.HELD
     if record.phase is Phase.AWAITING:
         return Answer.AWAITING
-    fresh = record.current is not None and record.current.at >= ask.at and not record.current.reused
-    if fresh:
-        return Answer.DONE if record.phase is Phase.SETTLED else Answer.PUBLISHED
-    if pause_on(record, ask.at) and record.phase in _AT_REST and not ask.emergency:
+    if fresh(record, ask):
+        ended = record.predecessor is None or record.ends_at is not None
+        return Answer.DONE if record.phase is Phase.SETTLED and ended else Answer.PUBLISHED
+    if (paused or on_at(record.paused, ask.at)) and record.phase in AT_REST and not ask.emergency:
         return Answer.PAUSED
-    if record.phase is Phase.PUBLISHED and not ask.emergency:
+    if record.phase is Phase.PUBLISHED and not ask.emergency and not ask.patient:
         return Answer.IN_GRACE
-    if record.phase is Phase.SETTLED and record.failure and record.failure.at >= ask.at and record.retry_at:
-        return Answer.FAILED
+    failure = record.failure
+    if record.phase is Phase.SETTLED and failure and failure.at >= ask.at and record.retry_at and not record.failures:
+        return Answer.FAILED  # a step that did not get through is tried again: that is no answer
     return Answer.OPEN
 
 
 def wanted(record: Record, ask: Ask | None) -> bool:
-    """Whether the ask still calls for a new rotation."""
-    return ask is not None and answer(record, ask) is Answer.OPEN
+    """Whether the ask still calls for a new rotation. In an emergency one that failed is begun anew."""
+    if ask is None:
+        return False
+    said = answer(record, ask)
+    return said is Answer.OPEN or (said is Answer.FAILED and ask.emergency)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from rotator.rotation import backoff, undo
 from rotator.rotation import events as ev
-from rotator.rotation.mints import authorise
+from rotator.rotation.mints import authorise, unsent
 from rotator.rotation.record import Failure, Phase, Record
 
 
@@ -37,13 +37,13 @@ def requested(record: Record, event: ev.Requested) -> Record:
         condemned_at=None,
         evidence="",
         retry_at=None,
-        **authorise(record, event.at, sends=1, since=event.since),
+        **authorise(record, event.at, sends=1, emergency=event.emergency, since=event.since),
     )
 
 
 def awaited(record: Record, event: ev.Awaited) -> Record:
     """A person has to act. What was authorised was not sent: it is not counted."""
-    unsent = record.phase is Phase.REQUESTED
+    authorised = record.phase is Phase.REQUESTED
     again = record.awaiting == event.text
     return replace(
         record,
@@ -51,10 +51,10 @@ def awaited(record: Record, event: ev.Awaited) -> Record:
         awaiting=event.text,
         awaiting_since=record.awaiting_since if again else event.at,
         reminded_at=event.at,
-        sends=record.sends - 1 if unsent else record.sends,
-        mints=record.mints[:-1] if unsent else record.mints,
+        sends=record.sends - 1 if authorised else record.sends,
         uncertain=False,
         retry_at=None,
+        **(unsent(record) if authorised else {}),
     )
 
 
@@ -93,9 +93,9 @@ def staged(record: Record, event: ev.Staged) -> Record:
         slot_version=event.candidate.slot_version,
         slot_full=True,
         sends=record.sends - 1 if event.brought else record.sends,
-        mints=record.mints[:-1] if event.brought else record.mints,
         uncertain=False,
         retry_at=None,
+        **(unsent(record) if event.brought else {}),
     )
 
 
@@ -109,13 +109,13 @@ def not_minted(record: Record, event: ev.NotMinted) -> Record:
     if not event.resend:
         rejected = reject(record, event.at, "mint", "no token under the name, and no mint left to try")
         return replace(rejected, strays=True)
-    again = authorise(record, event.at, sends=record.sends + 1)
+    again = authorise(record, event.at, sends=record.sends + 1, emergency=record.emergency)
     return replace(record, phase=Phase.REQUESTED, awaiting="", retry_at=None, strays=True, **again)
 
 
 def mint_refused(record: Record, event: ev.MintRefused) -> Record:
     """Nothing was minted, and the same request would be refused again: the mint is not counted."""
-    spent = replace(record, mints=record.mints[:-1], uncertain=False)
+    spent = replace(record, uncertain=False, **unsent(record))
     return _give_up(spent, event.at, Failure("mint", event.reason, event.at))
 
 
@@ -134,7 +134,7 @@ def burned(record: Record, event: ev.Burned) -> Record:
         cut_over_at=record.cut_over_at if event.lost else None,
         strays=True,
         retry_at=None,
-        **authorise(record, event.at, sends=record.sends + 1),
+        **authorise(record, event.at, sends=record.sends + 1, emergency=record.emergency),
     )
 
 

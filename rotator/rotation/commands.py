@@ -6,7 +6,25 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rotator.rotation.credential import Place
+from rotator.rotation.operator_request import OperatorRequest
 from rotator.rotation.record import Candidate, Published
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTaken:
+    """An operator's request was taken up from Vault: from here on it is the record that remembers it."""
+
+    at: datetime
+    request: OperatorRequest
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDeclined:
+    """An operator's request was read, and nothing comes of it."""
+
+    at: datetime
+    request: OperatorRequest
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +35,7 @@ class Paused:
     by: str
     reason: str
     until: datetime | None
+    request: str = ""  # the id of the operator's request that this takes up; so below
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +44,7 @@ class Unpaused:
 
     at: datetime
     by: str
+    request: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +57,7 @@ class UndoBegun:
     place: Place
     ready_at: datetime
     above: int = 0  # the rotation number found on the consumer path: ours must be greater
+    request: str = ""
 
 
 @dataclass(frozen=True, slots=True)

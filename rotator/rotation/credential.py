@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple
@@ -62,6 +62,17 @@ class Limits:
     remind: timedelta = timedelta(hours=24)  # between two reminders of what a person has to do
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """An operator's word that nothing is to begin or end. `until` None: until it is resumed."""
+
+    by: str
+    at: datetime
+    reason: str = ""
+    until: datetime | None = None
+    scope: str = ""  # of many: --all, or --label KEY=VALUE; empty: of one credential
+
+
 @dataclass(frozen=True)  # without slots, which leave no room for what is computed once
 class Credential:
     """One credential as the operator wants it."""
@@ -79,6 +90,7 @@ class Credential:
     describe: bool = True  # publish rotation, provider_id, issued_at and expires_at beside the value
     labels: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, object] = field(default_factory=dict)  # the kind's own settings (roles, probe, ...)
+    paused: Pause | None = None  # with others of the installation, by the document that Vault has for that
 
     unbaked: frozenset[str] = frozenset()  # options that change how a token is proven or shown, not the token
 

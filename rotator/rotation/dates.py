@@ -33,7 +33,7 @@ def living(record: Record, now: datetime) -> frozenset[str]:
 
 def due_since(credential: Credential, record: Record, now: datetime) -> datetime | None:
     """Since when a successor is due that is not published yet; None when none is, or an operator wants none."""
-    if record.phase in (Phase.SETTLED, Phase.CONDEMNED) and pause.pause_on(record, now):
+    if record.phase in (Phase.SETTLED, Phase.CONDEMNED) and pause.pause_on(credential, record, now):
         return None
     times = [why.next_due(credential, record)]
     waiting = record.phase is Phase.SETTLED and why.due(credential, record, now)

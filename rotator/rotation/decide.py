@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from rotator.rotation import retire, why
-from rotator.rotation.ask import Ask, wanted
-from rotator.rotation.credential import Credential, Limits
+from rotator.rotation.ask import Ask, as_ask, foremost, wanted
+from rotator.rotation.credential import Credential, Limits, Pause
 from rotator.rotation.mints import may_mint, minted
 from rotator.rotation.pause import pause_on, words
-from rotator.rotation.record import HoldReason, Pause, Phase, Record
+from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.steps import (
     Act,
     Burn,
@@ -48,7 +48,7 @@ def next_step(
     shared: datetime | None = None,
     rested: timedelta = timedelta(),
 ) -> Step:
-    """What to do next. `ask` is a pending `rotate now`. Times are UTC.
+    """What to do next. `ask` is what somebody waits for here, beside what the record says. Times are UTC.
 
     `now` is the earlier of our clock and Vault's: nothing ends early. `shared` is Vault's and says what is due, as a
     successor that is late does harm too, and all hosts are to agree; None: the same. `rested`: how long this very
@@ -57,12 +57,14 @@ def next_step(
     """
     if record.phase is Phase.HELD:
         return Wait(None, f"held: {record.held.text}" if record.held else "held")
+    here, ask = ask, foremost(ask, as_ask(record.asked) if record.asked else None)
     if record.phase in _IN_FLIGHT and ask and ask.emergency and not record.emergency:
         return Escalate(ask.by)
     if until := backing_off(record, now, ask, rested):
         return Wait(until, _for_person(record) if record.phase is Phase.AWAITING else _trouble(record))
     if record.phase is Phase.SETTLED:
         return _settled(credential, record, now, ask, shared or now, rested)
+    ask = here if record.phase is Phase.AWAITING else ask  # who waits here says that the person's part is done
     return _settling(credential.limits, record, now, rested) or _DECIDE[record.phase](credential, record, now, ask)
 
 
@@ -91,15 +93,16 @@ def _settled(
         return _idle(credential, record, now, ahead=clock - now)
     asked = ask if wanted(record, ask) else None
     emergency = bool(asked and asked.emergency)
-    if (pause := pause_on(record, now)) and not emergency:
+    if (pause := pause_on(credential, record, now)) and not emergency:
         return _idle(credential, record, now, pause)
     limits = credential.limits
     if (left := record.landing(limits.settle, shared)) is not None:
         return Wait(now + left, "a value that the target was told may still be on its way")
-    if minted(credential, record, now) >= limits.mints_per_day:
+    if (count := minted(credential, record, now, emergency=emergency)) >= limits.mints_per_day:
+        kind = "mints in emergencies" if emergency else "mints"
         day = f"{limits.day.total_seconds() / 3600:.3g} h"
         last = f"; last: {record.failure.said}" if record.failure else ""
-        text = f"{len(record.mints)} mints in {day}, {limits.mints_per_day} allowed{last}"
+        text = f"{count} {kind} in {day}, {limits.mints_per_day} allowed{last}"
         return Hold(HoldReason.MINT_BUDGET, text)
     reason, detail = hit
     return Request(reason, detail, asked.by if asked else "", emergency)
@@ -182,7 +185,7 @@ def _published(credential: Credential, record: Record, now: datetime, ask: Ask |
         return Sweep(record.strays)
     if record.emergency:
         return Condemn()
-    if pause := pause_on(record, now):
+    if pause := pause_on(credential, record, now):
         return Wait(pause.until, words(pause))
     earliest = retire.earliest(credential.retire, record.current.at, emergency=False, promised=record.grace_ends)
     return Wait(earliest, "predecessor in grace") if now < earliest else Condemn()
@@ -191,7 +194,7 @@ def _published(credential: Credential, record: Record, now: datetime, ask: Ask |
 def _condemned(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
     if record.predecessor is None:
         return Sweep(record.strays)
-    pause, emergency = pause_on(record, now), record.emergency or bool(ask and ask.emergency)
+    pause, emergency = pause_on(credential, record, now), record.emergency or bool(ask and ask.emergency)
     return Wait(pause.until, words(pause)) if pause and not emergency else Revoke()
 
 

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 from rotator.rotation.commands import Adopted as Adopted
 from rotator.rotation.commands import Paused as Paused
+from rotator.rotation.commands import RequestDeclined as RequestDeclined
+from rotator.rotation.commands import RequestTaken as RequestTaken
 from rotator.rotation.commands import Restored as Restored
 from rotator.rotation.commands import UndoBegun as UndoBegun
 from rotator.rotation.commands import UndoFailed as UndoFailed
@@ -222,5 +224,5 @@ _Minting = Requested | Resumed | Staged | MintLost | NotMinted | MintRefused | I
 _Publishing = Verified | Rejected | Overtaken | Published | Fenced
 _Retiring = Deferred | Condemned | LeftToExpire | Disproved | Retired | Burned | Swept | Reaped | Faulted
 _Personal = Escalated | Awaited | Polled | Reminded | PutOnHold | Released
-_Commanded = Paused | Unpaused | UndoBegun | Restored | UndoFailed | Adopted
+_Commanded = RequestTaken | RequestDeclined | Paused | Unpaused | UndoBegun | Restored | UndoFailed | Adopted
 Event = _Minting | _Publishing | _Retiring | _Personal | _Commanded

@@ -1,4 +1,8 @@
-"""Owns the count of mint requests: how many count today, and what changes when one more may leave. Pure."""
+"""The count of mint requests: how many count today, and what changes when one more may leave. Pure.
+
+What the schedule asks for and what an emergency asks for are counted apart, so that a credential that failed all day
+can still be revoked. What a person asked for does not count once it is published.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +10,52 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rotator.rotation.credential import Credential
-from rotator.rotation.record import Record
+from rotator.rotation.record import Record, Why
 
 _DAY = timedelta(hours=24)
 
 
-def authorise(record: Record, at: datetime, *, sends: int, since: datetime | None = None) -> dict[str, Any]:
+def authorise(
+    record: Record, at: datetime, *, sends: int, emergency: bool, since: datetime | None = None
+) -> dict[str, Any]:
     """What changes when one more request may leave. Those before `since` (None: a day ago) are forgotten."""
-    mints = (*(x for x in record.mints if x > (since or at - _DAY)), at)
-    return {"sends": sends, "sent_at": at, "mints": mints, "uncertain": False}
+    budget = _budget(emergency)
+    mints = (*(x for x in getattr(record, budget) if x > (since or at - _DAY)), at)
+    return {"sends": sends, "sent_at": at, "uncertain": False, budget: mints}
+
+
+def unsent(record: Record) -> dict[str, Any]:
+    """What changes when the last request was not sent after all, or made nothing."""
+    last = max((*record.mints, *record.emergency_mints), default=None)
+    return {name: _without(getattr(record, name), last) for name in ("mints", "emergency_mints")}
+
+
+def well_ended(record: Record) -> dict[str, Any]:
+    """What changes when a rotation that a person asked for is published: its requests count no longer."""
+    begun = record.requested_at
+    if begun is None or not (record.why is Why.ASKED or record.emergency):
+        return {}
+    return {
+        "mints": tuple(at for at in record.mints if at < begun),
+        "emergency_mints": tuple(at for at in record.emergency_mints if at < begun),
+    }
 
 
 def may_mint(credential: Credential, record: Record, now: datetime) -> bool:
     """Whether this rotation may send another request."""
     limits = credential.limits
-    return record.sends < limits.mints_per_rotation and minted(credential, record, now) < limits.mints_per_day
+    counted = minted(credential, record, now, emergency=record.emergency)
+    return record.sends < limits.mints_per_rotation and counted < limits.mints_per_day
 
 
-def minted(credential: Credential, record: Record, now: datetime) -> int:
+def minted(credential: Credential, record: Record, now: datetime, *, emergency: bool) -> int:
     """How many requests count today."""
-    return sum(at > now - credential.limits.day for at in record.mints)
+    return sum(at > now - credential.limits.day for at in getattr(record, _budget(emergency)))
+
+
+def _budget(emergency: bool) -> str:
+    return "emergency_mints" if emergency else "mints"
+
+
+def _without(mints: tuple[datetime, ...], last: datetime | None) -> tuple[datetime, ...]:
+    return mints[:-1] if mints and mints[-1] == last else mints

@@ -10,20 +10,33 @@ from dataclasses import replace
 from datetime import datetime
 
 from rotator.rotation import commands as cmd
-from rotator.rotation.record import Pause, Record
+from rotator.rotation.credential import Credential, Pause
+from rotator.rotation.record import Record
 
 
-def pause_on(record: Record, now: datetime) -> Pause | None:
-    """The pause that is on now."""
-    pause = record.paused
-    return pause if pause and (pause.until is None or now < pause.until) else None
+def on_at(pause: Pause | None, when: datetime) -> Pause | None:
+    """The pause, when it is not over then."""
+    return pause if pause and (pause.until is None or when < pause.until) else None
+
+
+def pause_on(credential: Credential, record: Record, now: datetime) -> Pause | None:
+    """The pause that is on now, the installation's or its own; of two, the one that ends later."""
+    both = [each for each in (on_at(credential.paused, now), on_at(record.paused, now)) if each]
+    endless = next((each for each in both if each.until is None), None)
+    return endless or max(both, key=lambda each: each.until or now, default=None)
 
 
 def words(pause: Pause) -> str:
     """Who paused it, until when, and why."""
     until = f" until {pause.until:%F %T}Z" if pause.until else " until somebody resumes it"
     why = f": {pause.reason}" if pause.reason else ""
-    return f"paused by {pause.by} since {pause.at:%F %T}Z{until}{why}"
+    scope = f" with {pause.scope}" if pause.scope else ""
+    return f"paused{scope} by {pause.by} since {pause.at:%F %T}Z{until}{why}"
+
+
+def ended_by(pause: Pause, name: str) -> str:
+    """The command that ends it."""
+    return f"rotate resume {pause.scope or name}"
 
 
 def paused(record: Record, event: cmd.Paused) -> Record:

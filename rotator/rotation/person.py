@@ -52,7 +52,8 @@ class PutOnHold:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """A person lifted the hold."""
+    """A person lifted the hold. `request`: the id of the operator's request that this takes up."""
 
     at: datetime
     by: str
+    request: str = ""

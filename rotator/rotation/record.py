@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from rotator.rotation.credential import Pause as Pause
 from rotator.rotation.credential import Place
 from rotator.rotation.names import mint_name
+from rotator.rotation.operator_request import OperatorRequest, TakenUp
 
 
 class Phase(StrEnum):
@@ -103,16 +105,6 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
-    """An operator's word that nothing is to begin or end. `until` None: until it is resumed."""
-
-    by: str
-    at: datetime
-    reason: str = ""
-    until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Undo:
     """An undo under way, and the phase to go back to when it fails."""
 
@@ -171,7 +163,8 @@ class Record:
     requested_at: datetime | None = None
     sends: int = 0  # mint requests authorised in this rotation
     sent_at: datetime | None = None  # when the last of them was authorised, or was given up waiting for
-    mints: tuple[datetime, ...] = ()  # mint requests authorised of late, over all rotations
+    mints: tuple[datetime, ...] = ()  # mint requests authorised of late, over all rotations but emergencies
+    emergency_mints: tuple[datetime, ...] = ()  # ... and in emergencies, which have a budget of their own
     uncertain: bool = False  # a mint may have been sent whose answer we do not have
     candidate: Candidate | None = None
     installed_at: datetime | None = None
@@ -197,6 +190,8 @@ class Record:
     strays: bool = False  # something of ours may live that no field here names
     held: Held | None = None
     paused: Pause | None = None  # it may be over: pause.py says
+    asked: OperatorRequest | None = None  # the rotation that an operator asked for, until it is over
+    taken: tuple[TakenUp, ...] = ()  # the last requests that were taken up from Vault: none is taken up twice
     undo: Undo | None = None
     failures: int = 0  # of steps, since one got through that mattered
     given_up: int = 0  # rotations in a row

@@ -34,7 +34,7 @@ def explain(
         yield f"It stopped here: {_uncapped(stands(replace(known, phase=known.held.phase, held=None), now))}"
     yield from _last_published(known, now, observed)
     yield from _rotation(credential, known)
-    if by_hand := pause.pause_on(known, now):
+    if by_hand := pause.pause_on(credential, known, now):
         yield f"P{pause.words(by_hand)[1:]}."
     if known.failure:
         yield f"Last failure, {when(known.failure.at)}: {known.failure.said}."

@@ -119,7 +119,7 @@ def _grace(record: Record, old: Published, now: datetime) -> str:
 def _condemned(record: Record, now: datetime) -> str:
     if record.predecessor is None:
         return "Condemned, and done: the value before is dead; what the rotation left behind is being tidied up."
-    waits = "; an operator has paused that" if pause.pause_on(record, now) and not record.emergency else ""
+    waits = "; an operator has paused that" if pause.on_at(record.paused, now) and not record.emergency else ""
     return f"Condemned: {record.predecessor.token.id}, published before, is being ended and proven dead{waits}."
 
 

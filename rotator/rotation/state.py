@@ -79,7 +79,7 @@ def state(credential: Credential, record: Record | None, now: datetime, observed
     known = record if record is not None else Record("")
     found = troubles(credential, record, now, observed)
     first = found[0] if found else Trouble(_calm(known), Mark.FINE)
-    by_hand = pause.pause_on(known, now)
+    by_hand = pause.pause_on(credential, known, now)
     step = next_step(credential, known, now)
     waiting = "" if record else observed.unread or observed.broken
     return State(

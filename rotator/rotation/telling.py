@@ -60,6 +60,8 @@ _WORDS: dict[type[ev.Event], tuple[str, Severity, str]] = {
     ev.PutOnHold: ("credential.held", _E, "held: {text}"),
     ev.Released: ("credential.released", _W, "released by {by}"),
     ev.Faulted: ("step.faulted", _W, "{step}: {reason}"),
+    ev.RequestTaken: ("request.taken", _W, "taken up: {request}"),
+    ev.RequestDeclined: ("request.declined", _W, "nothing comes of this: {request}: {reason}"),
     ev.Paused: ("credential.paused", _W, "{pause}"),
     ev.Unpaused: ("credential.unpaused", _W, "resumed by {by}"),
     ev.UndoBegun: ("undo.begun", _W, "{by} takes the last rotation back: rotation {rotation} publishes {old} again"),

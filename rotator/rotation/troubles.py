@@ -154,7 +154,7 @@ def _overdue(credential: Credential, record: Record, now: datetime, observed: Ob
 
 
 def _late(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
-    end = None if pause.pause_on(record, now) else revoke_by(credential, record)
+    end = None if pause.pause_on(credential, record, now) else revoke_by(credential, record)
     if end and end + PATIENCE < now and record.predecessor:
         said = f"the predecessor {record.predecessor.token.id} should be dead since {when(end)}"
         yield Trouble(Word.LATE, Mark.ACT, said, end, _EXPLAIN.format(credential.name), exit=1)
@@ -167,8 +167,8 @@ def _doubted(credential: Credential, record: Record, now: datetime, observed: Ob
 
 
 def _paused_by_hand(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
-    if by_hand := pause.pause_on(record, now):
-        do = f"rotate resume {credential.name}"
+    if by_hand := pause.pause_on(credential, record, now):
+        do = pause.ended_by(by_hand, credential.name)
         yield Trouble(Word.PAUSED_BY_HAND, Mark.WATCH, pause.words(by_hand), by_hand.at, do)
 
 

@@ -48,7 +48,7 @@ def objection(credential: Credential, record: Record, now: datetime) -> str:
         return f"rotation {record.rotation} is under way ({record.phase.value}); wait until it is published or given up"
     if record.current is None or old is None:
         return "there is no rotation to take back, or it was an emergency: no value before this one is known"
-    if record.emergency:
+    if record.emergency or (record.asked and record.asked.emergency):
         return "its rotation is an emergency, so the value before counts as leaked; rotate now makes a new one"
     if (old.place, old.target) != (credential.place, credential.target) or old.place != record.current.place:
         return f"the value before was published at {old.place}, of target {old.target}: settings name others"
@@ -90,6 +90,7 @@ def begun(record: Record, event: cmd.UndoBegun) -> Record:
         failures=0,
         failure=None,
         retry_at=None,
+        asked=None,
     )
 
 

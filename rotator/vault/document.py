@@ -37,8 +37,8 @@ class _Leased(msgspec.Struct):
 
 def encode(record: Record, lease: Lease, nonce: str, foreign: Mapping[str, object]) -> dict[str, object]:
     """The document to write. `foreign`: keys of the document it replaces that we do not know."""
-    ours = _texts(msgspec.to_builtins(record))
-    about = {"schema": str(SCHEMA), "nonce": nonce, "lease": _texts(msgspec.to_builtins(lease))}
+    ours = texts(msgspec.to_builtins(record))
+    about = {"schema": str(SCHEMA), "nonce": nonce, "lease": texts(msgspec.to_builtins(lease))}
     return {**foreign, **ours, **about}
 
 
@@ -79,14 +79,14 @@ def _beyond(record: Record, lease: Lease) -> str:
     return "" if 0 <= lease.ttl <= _LONGEST.total_seconds() else "the value of `lease.ttl` is not what it should be"
 
 
-def _texts(value: Any) -> Any:
+def texts(value: Any) -> Any:
     """Every leaf as text; None is left out of objects."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
-        return {key: _texts(item) for key, item in value.items() if item is not None}
+        return {key: texts(item) for key, item in value.items() if item is not None}
     if isinstance(value, (list, tuple)):
-        return [_texts(item) for item in value]
+        return [texts(item) for item in value]
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)

@@ -279,7 +279,7 @@ async def test_the_old_value_is_put_back_by_a_person_when_only_they_can(world: W
     await one.visit(Ask(world.clock.now(), "ada"))
     record = await world.record()
     assert record.held
-    assert (record.held.reason, record.held.text) == (HoldReason.PERSON, PASTE)
+    assert (record.held.reason, record.held.text) == (HoldReason.PERSON, f"{PASTE}; then `rotate release blog/bot`")
 
 
 async def test_nothing_is_given_up_while_the_old_value_cannot_be_proven(world: World) -> None:

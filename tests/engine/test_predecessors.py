@@ -197,7 +197,7 @@ async def test_a_predecessor_that_was_put_back_under_its_own_key_is_not_ended(wo
     actor = await moved(world, "password")
     world.vault.overwrite(PLACE, world.vault.get(PLACE, 1).values or {})
     await actor.visit()
-    assert "put our value back, and release" in await held(world)
+    assert "put our value back; then `rotate release blog/bot`" in await held(world)
     assert len(world.target.living()) == 2
 
 
@@ -205,7 +205,7 @@ async def test_a_predecessor_that_was_put_back_under_the_new_key_is_not_ended(wo
     actor = await moved(world, "password")
     world.vault.overwrite(PLACE, {"password": (world.vault.get(PLACE, 1).values or {})["token"]})
     await actor.visit()
-    assert "put our value back, and release" in await held(world)
+    assert "put our value back; then `rotate release blog/bot`" in await held(world)
     assert len(world.target.living()) == 2
 
 

@@ -102,6 +102,10 @@ class Target:
         """Let the next unspoilt call of this verb fail."""
         self._faults[verb].append((fault or Transient("the target did not answer"), when))
 
+    def recover(self) -> None:
+        """Let nothing fail any more."""
+        self._faults.clear()
+
     def land(self) -> None:
         """Let every late effect happen now."""
         late, self._late = self._late, []

@@ -61,7 +61,7 @@ TABLE: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
             "requested_at": AT,
             "sends": 1,
             "sent_at": AT,
-            "mints": (AT,),
+            "emergency_mints": (AT,),
             "evidence": "",
             "condemned_at": None,
             "abandoned": "",
@@ -138,6 +138,11 @@ TABLE: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
         record(REQUESTED, mints=(NOW, AT), emergency=True, uncertain=True),
         ev.MintRefused(AT, "quota"),
         given_up(1) | {"mints": (NOW,), "uncertain": False, "failure": failed("mint", "quota")},
+    ),
+    "a refused mint of an emergency is not counted among those of emergencies": (
+        record(REQUESTED, mints=(NOW,), emergency_mints=(NOW, AT), emergency=True, uncertain=True),
+        ev.MintRefused(AT, "quota"),
+        given_up(1) | {"emergency_mints": (NOW,), "uncertain": False, "failure": failed("mint", "quota")},
     ),
     "burned: the next attempt, one more mint authorised": (
         record(REJECTED, retry_at=NOW),

@@ -121,9 +121,9 @@ def test_a_word_replaces_the_one_before_and_another_ends_it() -> None:
 
 def test_it_ends_by_itself_at_its_time() -> None:
     known = paused(Phase.SETTLED, FOR_AN_HOUR)
-    assert pause_on(known, NOW + HOUR - MINUTE) == FOR_AN_HOUR
-    assert pause_on(known, NOW + HOUR) is None
-    assert pause_on(record(Phase.SETTLED), NOW) is None
+    assert pause_on(credential(), known, NOW + HOUR - MINUTE) == FOR_AN_HOUR
+    assert pause_on(credential(), known, NOW + HOUR) is None
+    assert pause_on(credential(), record(Phase.SETTLED), NOW) is None
     assert words(FOR_AN_HOUR).endswith("until 2026-03-01 13:00:00Z")
 
 

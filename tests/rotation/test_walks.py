@@ -19,9 +19,11 @@ from rotator.rotation.advance import advance
 from rotator.rotation.ask import Ask
 from rotator.rotation.credential import Credential, Limits, Retirement
 from rotator.rotation.decide import next_step
+from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.pause import pause_on
 from rotator.rotation.record import Candidate, HoldReason, Phase, Published, Record, Token
 from rotator.rotation.sentences import explain
+from rotator.rotation.take_up import objection
 from tests.rotation.builders import DAY, HOUR, NOW, PLACE, SECOND, STEM, credential, steady
 
 CREDENTIALS = (
@@ -32,6 +34,12 @@ CREDENTIALS = (
     credential(retire=Retirement(after=SECOND)),
 )
 TAPES = st.lists(st.integers(0, 10**6), max_size=120)
+
+
+def live_values(record: Record) -> tuple[str, ...]:
+    """Tokens whose values are published or in grace; one that ends by its own date nobody can end."""
+    held = (record.current, record.predecessor if record.ends_at is None else None)
+    return tuple(each.token.id for each in held if each)
 
 
 @dataclass
@@ -62,12 +70,24 @@ class Walk:
             self.live(ev.Resumed(self.now, self.now if number % 2 else None))
         elif number % 13 == 0:
             self.ask = Ask(self.now, "ada", emergency=number % 2 == 0)
+        elif number % 23 == 0:
+            self.request(number)
         elif number % 19 == 0:
             self.obey(number)
         elif number % 17 == 0 and self.reload:
             self.credential = CREDENTIALS[number % len(CREDENTIALS)]
         else:
             self.go_on(number)
+
+    def request(self, number: int) -> None:
+        """An operator's request is taken up from Vault."""
+        live = live_values(self.record)
+        emergency, patient = number % 2 == 0, number % 3 == 0
+        wanted = OperatorRequest(
+            f"r{len(self.lived)}", RequestVerb.ROTATE, self.now, "ada", emergency, patient, live=live
+        )
+        refused = objection(self.credential, self.record, wanted, self.now)
+        self.live(ev.RequestDeclined(self.now, wanted, refused) if refused else ev.RequestTaken(self.now, wanted))
 
     def obey(self, number: int) -> None:
         """An operator says something; what the rules refuse changes nothing."""
@@ -259,8 +279,29 @@ def test_minting_is_bounded_per_rotation_and_per_day(tape: list[int]) -> None:
     limits = walk.credential.limits
     for before, event, after in walk.lived:
         assert after.sends <= limits.mints_per_rotation
-        authorised = len(after.mints) > len(before.mints) or after.sent_at != before.sent_at
-        assert not authorised or sum(at > event.at - DAY for at in after.mints) <= limits.mints_per_day
+        for mints, mints_before in (
+            (after.mints, before.mints),
+            (after.emergency_mints, before.emergency_mints),
+        ):
+            authorised = len(mints) > len(mints_before) or after.sent_at != before.sent_at
+            assert not authorised or sum(at > event.at - DAY for at in mints) <= limits.mints_per_day
+
+
+@steady
+@given(TAPES)
+def test_an_emergency_that_was_taken_up_is_over_only_when_every_value_that_was_live_is_dead(tape: list[int]) -> None:
+    for before, _, after in walked(tape, reload=True).lived:
+        if before.asked and before.asked.emergency and after.asked is None:
+            assert not set(live_values(after)) & set(before.asked.live)
+
+
+@steady
+@given(TAPES)
+def test_what_was_asked_for_stays_asked_for_until_it_is_published_or_given_up(tape: list[int]) -> None:
+    for before, event, after in walked(tape, reload=True).lived:
+        if before.asked and not before.asked.emergency and after.asked is None:
+            published = after.current and after.current.at >= before.asked.at
+            assert published or after.given_up > before.given_up or isinstance(event, ev.UndoBegun)
 
 
 @steady
@@ -308,7 +349,7 @@ def test_grace_is_never_cut_short_except_in_an_emergency(tape: list[int]) -> Non
 @given(TAPES)
 def test_nothing_begins_and_nothing_ends_while_it_is_paused_except_in_an_emergency(tape: list[int]) -> None:
     for before, event, after in walked(tape, reload=True).lived:
-        if pause_on(before, event.at) and isinstance(event, ev.Requested | ev.Condemned | ev.Retired):
+        if pause_on(credential(), before, event.at) and isinstance(event, ev.Requested | ev.Condemned | ev.Retired):
             dead_by_its_date = isinstance(event, ev.Retired) and before.ends_at is not None
             assert before.emergency or after.emergency or dead_by_its_date
 

@@ -14,6 +14,7 @@ from rotator.rotation.names import Parsed, parse
 from rotator.rotation.record import Phase, Published, Record, Token
 from rotator.rotation.secret import Secret
 from rotator.vault import document
+from tests.simulation.budget import Budget
 from tests.simulation.cutover import CutOver
 from tests.simulation.journal import place_of
 from tests.simulation.kinds import Kind
@@ -47,7 +48,7 @@ class Checks:
     left: dict[tuple[Place, str], float] = field(default_factory=dict)  # since when a value stands there no more
     overwrites: dict[tuple[str, Place, int], bool] = field(default_factory=dict)  # by whom, over what: as it was let
     mints: Counter[tuple[str, int]] = field(default_factory=Counter)
-    minted_at: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    budgets: dict[str, Budget] = field(default_factory=lambda: defaultdict(Budget))
     unsure_since: float | None = None
     lost_slots: set[str] = field(default_factory=set)  # version numbers began anew: an older request may name a new one
     lost_journals: set[str] = field(default_factory=set)
@@ -170,10 +171,10 @@ class Checks:
             self.broken("I6", f"mint {self.mints[name.stem, name.rotation]} of one rotation: {live.name}")
         if credential.name in self.lost_journals:
             return
-        day = [x for x in self.minted_at[credential.name] if x > self.world.now - 86400 + 2 * self.world.swarm.skew]
-        self.minted_at[credential.name] = [*day, self.world.now]
-        if len(day) >= credential.limits.mints_per_day:
-            self.broken("I6", f"mint {len(day) + 1} of one day: {live.name}")
+        since, record = self.world.now - 86400 + 2 * self.world.swarm.skew, self.ledgers[credential.name].latest
+        budget, most = self.budgets[credential.name], credential.limits.mints_per_day
+        if number := budget.minted(self.world.now, since, name.rotation, record, most):
+            self.broken("I6", f"mint {number} of one day: {live.name}")
 
     def installed(self, live: Live, before: Live | None, by: str) -> None:
         """I1: what takes the place of a value that consumers read is about to be published."""
@@ -306,6 +307,7 @@ class Checks:
         if adopted:
             self._adopted(name, record, adopted)
         self.cut_over.journalled(name, record)
+        self.budgets[name].journalled(record)
         self.world.tell("*", f"journal: {record.phase} r{record.rotation} a{record.attempt}", name)
 
     def _adopted(self, name: str, record: Record, current: Published) -> None:

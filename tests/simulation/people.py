@@ -256,7 +256,7 @@ class People:
         if entry is None or entry.record is None or entry.record.phase is not Phase.HELD:
             return False
         if entry.record.held and entry.record.held.reason is HoldReason.MINT_BUDGET:
-            self.checks.minted_at[name] = []  # the person grants a new budget
+            self.checks.budgets.pop(name, None)  # the person grants a new budget
         self._write(name, entry, advance(entry.record, ev.Released(self.world.date(), "person")))
         return None
 
