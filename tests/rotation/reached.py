@@ -111,8 +111,8 @@ def _shape(walk: Walk) -> tuple[object, ...]:
         *(*resting, walk.expires, walk.installs, record.phase, held, candidate, *over, *map(bool, flags), *ahead),
         *(
             bool(record.rotation),
-            at_rest and bool(pause_on(record, now)),
-            at_rest and minted(walk.credential, record, now),
+            at_rest and bool(pause_on(walk.credential, record, now)),
+            at_rest and minted(walk.credential, record, now, emergency=False),
         ),
     )
 
