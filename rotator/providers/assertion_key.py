@@ -68,7 +68,7 @@ class AssertionKey:
             "client_id": client.client_id,
             "iss": client.assertion_issuer or client.client_id,
             "aud": keys.aud,
-            "token_url": keys.endpoint + keys.query,
+            "token_url": keys.token_request_url,
         }
         return Minted(Token(pair.thumbprint, name, "", self._site.clock.now(), expires_at), value, beside)
 

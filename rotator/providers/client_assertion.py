@@ -48,7 +48,7 @@ class ClientAssertion(Expiring):
         beside: dict[str, str | Secret] = {
             "client_assertion_type": ASSERTION_TYPE,
             "client_id": self._options.client_id,
-            "token_url": keys.endpoint + keys.query,
+            "token_url": keys.token_request_url,
         }
         beside |= await self._pool(drafted)
         return Minted(token, await self._site.seal(self._options, drafted), beside)

@@ -69,7 +69,7 @@ class Slotted(ABC):
     def beside(self, slot: Slot) -> dict[str, str]:
         """What consumers need to know besides: in blue/green, the client id changes with the value."""
         keys = self._site.keys
-        return {"client_id": slot.client_id, "token_url": keys.endpoint + keys.query, "resource_url": keys.url}
+        return {"client_id": slot.client_id, "token_url": keys.token_request_url, "resource_url": keys.url}
 
     # the same for all of them
 

@@ -99,7 +99,7 @@ class Http:
         """`transport` replaces the network in tests. Raises OSError when the CA file cannot be read."""
         self._target = target
         self._base = self._where = ""
-        self._move(keys.url)
+        self._move(keys.url.rstrip("/"))
         self._deadline = keys.deadline.total_seconds()
         self._clock = clock
         self._rests = keys.rests
@@ -122,14 +122,14 @@ class Http:
         await self._client.aclose()
 
     def at(self, url: str) -> Http:
-        """Another address of the same target: the same client, the same budget."""
+        """Another address of the same target, used as given: the same client, the same budget."""
         other = copy(self)
         other._move(url)
         return other
 
     def _move(self, url: str) -> None:
         parts = urlsplit(url)
-        self._base = url.rstrip("/")
+        self._base = url
         self._where = f"{self._target} ({parts.scheme}://{parts.hostname})"
 
     async def request(

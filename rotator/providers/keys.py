@@ -82,21 +82,23 @@ class HaloPatKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError(f"not the name of a role: {unfit[0]!r}")
 
 
-def check_url(url: str, *, insecure: bool) -> None:
-    """Raises ValueError for anything but an http(s) address that is fit to be called."""
+def check_url(url: str, option: str = "url", *, insecure: bool, query: bool = False) -> None:
+    """Raises ValueError, naming the option, for anything but an http(s) address that is fit to be called."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme not in ("http", "https") or not host or parts.port == 0:
-        raise ValueError("url must start with https:// (or http://) and name a host")
+        raise ValueError(f"{option} must start with https:// (or http://) and name a host")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("url must not contain a user or a password")
-    if parts.query or parts.fragment or "?" in url or "#" in url:
-        raise ValueError("url must have neither query nor fragment")
+        raise ValueError(f"{option} must not contain a user or a password")
+    if "#" in url or ("?" in url and not query):
+        raise ValueError(f"{option} must have {'no' if query else 'neither query nor'} fragment")
     address = _address(host)
     if address is not None and (address.is_link_local or address in _METADATA):
-        raise ValueError("url must not be a link-local address: cloud metadata lives there")
+        raise ValueError(f"{option} must not be a link-local address: cloud metadata lives there")
     if parts.scheme == "http" and not insecure and not is_loopback(host):
-        raise ValueError("plain http is for loopback only; set allow_insecure_http = true to send secrets in the clear")
+        raise ValueError(
+            f"{option}: plain http is for loopback only; set allow_insecure_http = true to send secrets in the clear"
+        )
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -13,6 +13,7 @@ from rotator.providers.identity import identified
 from rotator.providers.oauth_keys import AccessTokenKeys, ClientKeys
 from rotator.rotation.secret import Secret
 
+_NUMBER = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
 _CENTURY = 100 * 366 * 86400  # seconds
 _WORDS = {
     "invalid_client": "invalid_client, it does not accept how the client proves itself",
@@ -53,7 +54,7 @@ class Granted:
 
 
 def granted(document: Any, asked_at: datetime) -> Granted:
-    """Read a token answer (RFC 6749, section 5.1). Raises Refused when it holds no token."""
+    """Read a token answer (RFC 6749, section 5.1). Raises Refused when it holds no token, or none for us."""
     told = document if isinstance(document, dict) else {}
     value, life, scope, fresh = map(told.get, ("access_token", "expires_in", "scope", "refresh_token"))
     if not isinstance(value, str) or not value:
@@ -64,10 +65,20 @@ def granted(document: Any, asked_at: datetime) -> Granted:
 
 
 def _life(told: Any) -> timedelta | None:
-    """`expires_in`, a number or one in text; None when it says nothing, or more than a century."""
-    if not isinstance(told, int | str) or not re.fullmatch("[0-9]{1,10}", str(told)):
+    """`expires_in` in the forms that servers use: 3600, 3599.97, 1e2, "40.5"; None when they say nothing.
+
+    Raises Refused for what is no time from now on: the settings' lifetime would be believed in its place, and a dead
+    token stay published.
+    """
+    if told is None:
         return None
-    return timedelta(seconds=int(told)) if 0 < int(told) < _CENTURY else None
+    number = isinstance(told, int | float) and not isinstance(told, bool)
+    if number or (isinstance(told, str) and _NUMBER.fullmatch(told.strip())):
+        seconds = float(told)
+        if 0 < seconds < _CENTURY:
+            return timedelta(seconds=seconds)
+        raise Refused(f"the token endpoint grants a token for {seconds:g} s (expires_in): that is none to publish")
+    raise Refused("the token endpoint says in expires_in what is no number of seconds")
 
 
 def missing_scopes(client: ClientKeys, grant: Granted, *, echoes: bool) -> str:

@@ -49,8 +49,9 @@ class OAuthTargetKeys(TargetKeys, frozen=True, kw_only=True, forbid_unknown_fiel
         super().__post_init__()
         if self.manage_applications and self.management is None:
             raise ValueError("manage_applications = true needs the key management: who may change applications?")
-        for address in filter(None, (self.auth_url, self.token_url)):
-            check_url(address, insecure=self.allow_insecure_http)
+        for option in ("auth_url", "token_url"):
+            if address := getattr(self, option):
+                check_url(address, option, insecure=self.allow_insecure_http, query=option == "token_url")
         if self.audience == "issuer" and not self.issuer:
             raise ValueError('audience = "issuer" needs the key issuer')
         if not self.audience.strip():
@@ -60,7 +61,7 @@ class OAuthTargetKeys(TargetKeys, frozen=True, kw_only=True, forbid_unknown_fiel
 
     @property
     def endpoint(self) -> str:
-        """The token URL, without a query."""
+        """The token URL, as settings give it."""
         return self.token_url or f"{self.authority}/token"
 
     @property
@@ -69,14 +70,15 @@ class OAuthTargetKeys(TargetKeys, frozen=True, kw_only=True, forbid_unknown_fiel
         return self.auth_url.rstrip("/") or f"{self.url.rstrip('/')}/auth"
 
     @property
-    def query(self) -> str:
-        """What a token request adds to the token URL."""
-        return "?" + urlencode({"tenant": self.tenant}) if self.tenant and self.tenant_in == "query" else ""
+    def token_request_url(self) -> str:
+        """The token URL as it is called: with the tenant, where that belongs into the query."""
+        tenant = urlencode({"tenant": self.tenant}) if self.tenant and self.tenant_in == "query" else ""
+        return self.endpoint + (("&" if "?" in self.endpoint else "?") + tenant if tenant else "")
 
     @property
     def aud(self) -> str:
         """The audience of assertions."""
-        known = {"token_url": self.endpoint, "auth_url": self.authority, "issuer": self.issuer}
+        known = {"token_url": self.endpoint, "auth_url": self.auth_url or self.authority, "issuer": self.issuer}
         return known.get(self.audience, self.audience)
 
 

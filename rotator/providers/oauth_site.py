@@ -53,7 +53,7 @@ class OAuthSite:
         self.keys = keys
         self.clock = clock
         self._http = http
-        self._tokens = http.at(keys.endpoint)
+        self._tokens = http.at(keys.token_request_url)
         self._keyring = keyring
         self._signers = Signers()
 
@@ -164,7 +164,7 @@ class OAuthSite:
             form["tenant"] = self.keys.tenant
         asked_at = self.clock.now()
         try:
-            answer = await self._tokens.request("POST", self.keys.query, auth, form=form)
+            answer = await self._tokens.request("POST", "", auth, form=form)
         except Broken as fault:
             tenant = "; HaloITSM answers so to a wrong tenant: compare it with the API page" if self.keys.tenant else ""
             raise Transient(fault.reason + tenant, retry_after=fault.retry_after) from None

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
 from rotator.ports import Accepted, Refused, Rejected, Transient, Unknown
 from rotator.providers import KINDS
 from rotator.providers.assertion import read
-from rotator.providers.http import Answer
-from rotator.providers.oauth_answer import Denied, judged
+from rotator.providers.http import Answer, Http
+from rotator.providers.oauth_answer import Denied, granted, judged
 from rotator.providers.oauth_error import error_word
 from rotator.providers.oauth_keys import AccessTokenKeys, AssertionKeys, ClientKeys, OAuthTargetKeys
+from rotator.providers.oauth_site import OAuthSite
 from rotator.providers.signing import public_key
 from rotator.rotation.reference import SecretRef, Source
 from rotator.rotation.secret import Secret
@@ -26,6 +28,7 @@ from tests.providers.keys import private_pem, public_pem, rsa_key
 pytestmark = pytest.mark.anyio
 
 LIFE = timedelta(seconds=60)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -288,12 +291,69 @@ def test_faulty_keys_are_refused_by_name(shape: Any, keys: dict[str, Any], words
 
 
 @pytest.mark.parametrize(
-    "keys",
-    [{"audience": "issuer"}, {"max_age": timedelta(0)}, {"token_url": "ftp://x"}, {"auth_url": "http://far.example"}],
+    ("keys", "option"),
+    [
+        ({"audience": "issuer"}, "issuer"),
+        ({"max_age": timedelta(0)}, "max_age"),
+        ({"token_url": "ftp://x"}, "token_url"),
+        ({"token_url": "https://as.example/token#x"}, "token_url"),
+        ({"auth_url": "http://far.example"}, "auth_url"),
+        ({"auth_url": "https://as.example/?realm=x"}, "auth_url"),
+    ],
 )
-def test_faulty_targets_are_refused(keys: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"."):
+def test_faulty_targets_are_refused_by_name(keys: dict[str, Any], option: str) -> None:
+    with pytest.raises(ValueError, match=option):
         OAuthTargetKeys(url="https://desk.example", **keys)
+
+
+@pytest.mark.parametrize(
+    ("keys", "called"),
+    [
+        ({"token_url": "https://as.example/o/token/"}, "https://as.example/o/token/"),  # django-oauth-toolkit 3.4.1
+        ({"token_url": "https://as.example/t?p=1"}, "https://as.example/t?p=1"),
+        ({"token_url": "https://as.example/t?p=1", "tenant": "acme"}, "https://as.example/t?p=1&tenant=acme"),
+        ({"auth_url": "https://as.example/"}, "https://as.example/token"),
+        ({"tenant": "acme"}, "https://desk.example/auth/token?tenant=acme"),
+    ],
+)
+async def test_a_token_url_is_called_as_it_is_given(clock: HandClock, keys: dict[str, Any], called: str) -> None:
+    asked: list[str] = []
+
+    async def peer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(400, stream=httpx.ByteStream(b'{"error": "invalid_client"}'))
+
+    target = OAuthTargetKeys(url="https://desk.example", **keys)
+    site = OAuthSite(Http("desk", target, clock, httpx.MockTransport(peer)), target, desk.Keys(), clock)
+    with pytest.raises(Denied):
+        await site.exchange(ClientKeys(client_id="c"), None, Secret("s"))
+    await site.aclose()
+    assert asked == [called]
+
+
+def test_the_audience_is_the_address_as_it_is_given() -> None:
+    given = {"token_url": "https://as.example/o/token/", "auth_url": "https://as.example/o/"}
+    for audience, address in given.items():
+        assert OAuthTargetKeys(url="https://desk.example", audience=audience, **given).aud == address
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [
+        ({}, None), ({"expires_in": None}, None), ({"expires_in": 40}, 40), ({"expires_in": 40.0}, 40),
+        ({"expires_in": 39.7}, 39.7), ({"expires_in": 1e2}, 100), ({"expires_in": "40"}, 40),
+        ({"expires_in": "40.5"}, 40.5), ({"expires_in": "1e2"}, 100),
+    ],
+)  # fmt: skip
+def test_a_granted_life_is_read_in_every_form_that_servers_use(told: Any, seconds: float | None) -> None:
+    life = granted({"access_token": "t", **told}, NOW).life
+    assert life == (None if seconds is None else timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize("told", [0, -1, "0", "-5", 1e12, "1e999", True, "soon", [], float("inf"), "9" * 5000])
+def test_a_granted_life_that_is_none_is_refused_and_not_replaced(told: Any) -> None:
+    with pytest.raises(Refused, match="expires_in"):
+        granted({"access_token": "t", "expires_in": told}, NOW)
 
 
 @pytest.mark.parametrize(
