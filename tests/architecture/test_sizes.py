@@ -1,4 +1,4 @@
-"""Files of at most 250 lines (tests, which are tables: 500), functions of at most 50.
+"""Files of at most 400 lines (tests, which are tables: 500), functions of at most 50.
 
 Exceptions are written down here with their size: they may shrink, not grow.
 """
@@ -12,7 +12,7 @@ import pytest
 
 from tests.architecture.source import files, short, text, tree
 
-FILE = {"rotator": 250, "tests": 500}
+FILE = {"rotator": 400, "tests": 500}
 FUNCTION = 50
 LARGE_FILES: dict[str, int] = {}
 LONG_FUNCTIONS: dict[str, int] = {}
@@ -33,7 +33,7 @@ def test_files_are_small(folder: str) -> None:
     limit = FILE[folder]
     large = {short(path): size for path in files(folder) if (size := len(text(path).splitlines())) > limit}
     grown = {name: size for name, size in large.items() if size > LARGE_FILES.get(name, limit)}
-    assert not grown, f"more than {limit} lines: one noun, one file; split it"
+    assert not grown, f"more than {limit} lines: one subject, one file; split it"
     allowed = {name for name in LARGE_FILES if name.startswith(f"{folder}/")}
     assert allowed <= set(large), "an exception is no longer needed: take it off the list"
 
