@@ -13,13 +13,19 @@ from rotator.rotation.record import Record
 from rotator.rotation.token_owners import PathContent, TokenOwners
 
 _AT_ONCE = 8  # reads; Vault's edge has as many threads
+Each = Callable[[Iterable[str], Callable[[str], Awaitable[None]]], Awaitable[None]]
 
 
 async def survey(
-    journal: Journal, store: SecretStore, installation: Installation, credentials: Mapping[str, Credential]
+    journal: Journal,
+    store: SecretStore,
+    installation: Installation,
+    credentials: Mapping[str, Credential],
+    each: Each | None = None,
 ) -> TokenOwners:
     """Read it all. To be asked after the tokens were listed: what is younger than a listing may not judge it.
 
+    `each` goes through the names; None: some at once.
     Raises Transient, and any fault of listing the journal: without all of it nobody can say what is whose.
     """
     unreadable: dict[str, str] = {}
@@ -48,7 +54,7 @@ async def survey(
         if not content.provider_id and not (record and record.current and record.current.place == content.place):
             doubt(name, f"{content.place} holds a value, and nothing says which token it is of")
 
-    await _each(sorted({*credentials, *await journal.names()}), one)
+    await (each or _each)(sorted({*credentials, *await journal.names()}), one)
     configured = {name: record for name, record in records.items() if name in credentials}
     left = {name: record for name, record in records.items() if name not in credentials}
     return TokenOwners(configured, left, paths, family(installation.prefix, installation.lineage), unreadable)

@@ -102,7 +102,7 @@ class Process:
         self.holder, self.dead = f"{self.host}{self.life}", False
         self.asks, self.seen, self.brought = {}, {}, {}
         self.thawed = self.world.now
-        leases = Leases(self.holder, TTL, self.clock.monotonic)
+        leases = Leases(self.holder, TTL, self.clock.monotonic, *self.proof(self.holder))
         self.visitor = Visitor(self.journal, leases, self.world.lineage, self.told)
         self.tending = {name: self._thread(name, self._tend(name)) for name in self.config}
         self.threads = [*self.tending.values(), self._thread("*", self._sweeping())]
@@ -112,9 +112,17 @@ class Process:
         for thread in self.threads:
             self._alarm(thread, self.world.rng.uniform(0, 2))
 
+    def proof(self, lock: str) -> tuple[str, Callable[[str], bool]]:
+        """What the leases of a process of this host carry, and how it sees that another one's has ended."""
+        if not self.world.swarm.followed:
+            return "", lambda _: False
+        self.world.locks.setdefault(lock, self.host)
+        return lock, lambda other: self.world.locks.get(other) == self.host and other in self.world.freed
+
     def kill(self) -> None:
         """SIGKILL: no coroutine may await on the way out. A request on the wire may still take effect."""
         self.dead, self.died = True, self.world.now
+        self.world.freed.update(lock for lock, host in self.world.locks.items() if host == self.host)
         for thread in self.threads:
             if thread.wire is not None:
                 landed = self.world.rng.random() < 0.5

@@ -20,6 +20,7 @@ class Consumer:
     name: str
     value: str = ""
     read_at: float = -1e9
+    reads: float = READS  # a longer time than a grace: it is refused one day, but not while the target is asked
 
     def begin(self) -> None:
         """Start to read and use."""
@@ -27,12 +28,13 @@ class Consumer:
         self.world.later(self.world.rng.uniform(0, USES), self._turn)
 
     def _turn(self) -> None:
-        if self.world.now - self.read_at >= READS:
+        if self.world.now - self.read_at >= self.reads:
             self._read()
         if self.value:
-            self.checks.used(self.name, self.value, self.read_at)
+            if self.reads == READS:
+                self.checks.used(self.name, self.value, self.read_at)
             if token := self.checks.target.by_value.get(self.value):
-                token.last_used = self.world.now // 60 * 60
+                token.last_used, token.used_at = self.world.now // 60 * 60, self.world.now
         self.world.later(USES if not self.world.calm else 30 * USES, self._turn)
 
     def _read(self) -> None:

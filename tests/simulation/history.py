@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache, partial
@@ -10,6 +10,7 @@ from itertools import zip_longest
 from random import Random
 
 from rotator.engine.bench import Edges
+from rotator.engine.survey import survey
 from rotator.engine.visit import Happened
 from rotator.ports import Installation
 from rotator.rotation import why
@@ -17,6 +18,7 @@ from rotator.rotation.credential import Credential, Limits, OnForeign, Place, Re
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.schedule import Every
 from rotator.rotation.strays import known
+from rotator.rotation.token_owners import TokenOwners
 from tests.simulation.actors import CALM_POLL, SWEEP, TTL, Process, SimClock
 from tests.simulation.consumers import Consumer
 from tests.simulation.days import Days
@@ -36,6 +38,7 @@ from tests.simulation.world import World
 CONVERGED = 1.25 * TTL + 60  # seconds: the liveness promise
 SLACK = 5.0  # seconds
 FIGHTS = 3
+LAZY = 150.0  # seconds: longer than a grace, and shorter than the deadline of a predecessor in use
 GONE = 60.0  # seconds after which nobody is to be told that a dead process works
 OVERLAP = 300.0  # seconds beyond grace: the overlap promise
 
@@ -103,6 +106,8 @@ class History:
         self.people.hands.begin()
         for name in self.wanted:
             Consumer(world, self.checks, name).begin()
+            if world.swarm.lazy:
+                Consumer(world, self.checks, name, reads=LAZY).begin()
         world.run(world.swarm.active)
         self._calm()
         self._until(self._late, CONVERGED + self._leftover())
@@ -327,7 +332,12 @@ class History:
         kv = KvClient(self.world, checks.vault, name)
         provider = SimProvider(self.world, self.target, name, checks)
         slot = Place("kv", f"rotator/staged/{name}")
-        return Edges(SimStore(kv, checks), provider, clock, self.installation, slot, self.world.word)
+        store = SimStore(kv, checks)
+
+        async def owners() -> TokenOwners:
+            return await survey(SimJournal(self.world, checks.vault), store, self.installation, self.wanted, in_turn)
+
+        return Edges(store, provider, clock, self.installation, slot, self.world.word, owners=owners)
 
     def _told(self, happened: Happened) -> None:
         event = happened.event
@@ -347,6 +357,12 @@ class History:
     def _phase(self, name: str) -> str:
         record = self._record(name) if name in self.checks.ledgers else None
         return str(record.phase) if record else "new"
+
+
+async def in_turn(names: Iterable[str], work: Callable[[str], Awaitable[None]]) -> None:
+    """One after another: there is no event loop here."""
+    for name in names:
+        await work(name)
 
 
 def _credential(name: str, swarm: Swarm, kind: Kind) -> Credential:

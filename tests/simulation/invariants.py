@@ -302,6 +302,7 @@ class Checks:
         ledger = self.ledgers[name]
         for promise, text in ledger.contradictions(record, self.target) if not self.disputed else ():
             self.broken(promise, text)
+        self._quiet(name, ledger.latest, record)
         adopted = ledger.adopts(record)
         ledger.landed(record, self.world.now)
         if adopted:
@@ -309,6 +310,19 @@ class Checks:
         self.cut_over.journalled(name, record)
         self.budgets[name].journalled(record)
         self.world.tell("*", f"journal: {record.phase} r{record.rotation} a{record.attempt}", name)
+
+    def _quiet(self, name: str, before: Record | None, after: Record) -> None:
+        """I2: by a quiet rule the predecessor goes when it is used no more, or at its deadline."""
+        quiet, old = self.ever[name].retire.quiet, after.predecessor
+        began = before is not None and before.phase is Phase.PUBLISHED and after.phase is Phase.CONDEMNED
+        if not began or quiet is None or old is None or after.emergency or "deadline" in after.evidence:
+            return
+        live = self.target.tokens.get(old.token.id)
+        used = (
+            live is not None and self.target.alive(live) and self.world.now - live.used_at < quiet.total_seconds() / 2
+        )
+        if used and "last used" in after.evidence and not after.undo:
+            self.broken("I2", f"{old.token.id} may go as quiet, and is in use: {after.evidence}")
 
     def _adopted(self, name: str, record: Record, current: Published) -> None:
         """It is ours, and consumers read it where it is; what was published before was replaced when it was written.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from enum import StrEnum
 
 from rotator.ports import Capabilities
@@ -19,7 +20,7 @@ class Kind(StrEnum):
 
 
 CAN = {
-    Kind.TOKENS: Capabilities(lists=True, restores=True, reports_last_use=True),
+    Kind.TOKENS: Capabilities(lists=True, restores=True, reports_last_use=True, last_use_step=timedelta(minutes=1)),
     Kind.EXPIRING: Capabilities(revokes=False, old_is_safe_to_present=False),
     Kind.ONE_SLOT: Capabilities(installs=True, overlap=False),
     Kind.TWO_SLOTS: Capabilities(installs=True),

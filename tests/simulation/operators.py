@@ -43,7 +43,8 @@ class Operators:
 
     async def _shell(self, host: Process, name: str, word: operating.Word) -> None:
         self.shells += 1
-        leases = Leases(f"shell{self.shells}", TTL, host.clock.monotonic)
+        name_of = f"shell{self.shells}"
+        leases = Leases(name_of, TTL, host.clock.monotonic, *host.proof(name_of))
         visitor = Visitor(self.journal, leases, self.world.lineage, self._told)
         for _ in range(TRIES):
             if self.world.calm or name not in host.config:
@@ -58,6 +59,7 @@ class Operators:
                 self.world.tell("shell", f"refused: {refusal.reason}", name)
             host.wake(name)
             break
+        self.world.freed.add(name_of)
         while True:
             await beat(1e6, "idle")
 

@@ -48,12 +48,10 @@ OPEN = {
     "remove": "14.21",
     "restore": "14.14",
     "copy": "14.15",
-    "restarts": "14.9",
     "W1": "14.8",
     "W2 path": "14.13",
     "W2 leftovers": "14.14",
     "W2 refused": "14.14",
-    "W2 gone": "14.9",
 }
 
 
@@ -98,6 +96,8 @@ class Swarm:
     day: tuple[str, ...] = ()  # acts of an ordinary day, see days.py; none: nobody asks for status either
     judged: tuple[str, ...] = ()  # rules that count although the product is known to break them
     restarts: float = 0.0  # seconds: each process is restarted so often, also when faults are off
+    followed: bool = False  # processes prove by a lock of their host that another one has ended
+    lazy: bool = False  # some consumers go on with an old value for long
     two_targets: bool = False  # settings reach the target under two names
 
 
@@ -154,15 +154,17 @@ def draw(rng: Random) -> Swarm:
 
 def _day(rng: Random) -> dict[str, Any]:
     """One seed in four has an ordinary day as well, with what the product is known to stand."""
+    followed = {"followed": rng.random() < 0.5, "lazy": rng.random() < 0.2}
     if rng.random() < 0.75:
-        return {}
+        return followed
     return {
+        **followed,
         "day": ("look", *(act for act in DAY if rng.random() < 0.4 and act not in OPEN)),
-        "restarts": rng.choice((0.0, 30.0)) if "restarts" not in OPEN else 0.0,
+        "restarts": rng.choice((0.0, 30.0)) if followed["followed"] else 0.0,
         "two_targets": rng.random() < 0.3 and "two_targets" not in OPEN,
     }
 
 
 def plain(seed: int) -> Swarm:
     """What a seed drew before there were ordinary days: what it has found, it finds by that."""
-    return replace(draw(Random(seed)), day=(), restarts=0.0, two_targets=False)
+    return replace(draw(Random(seed)), day=(), restarts=0.0, followed=False, lazy=False, two_targets=False)

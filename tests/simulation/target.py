@@ -30,7 +30,8 @@ class Live:
     ended: str = ""  # who revoked it, or overwrote it: a process, or "person"
     lingers: float = 0.0  # until then a removed key is still believed
     deleted: bool = False
-    last_used: float | None = None
+    last_used: float | None = None  # as it is told: to the minute
+    used_at: float = -1e9
     proven: bool = False
     ends: float = field(init=False)  # `expires` as true time
 

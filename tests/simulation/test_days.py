@@ -5,10 +5,14 @@ A line whose mend has not landed is expected to fail, strictly: the table OPEN i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
+from rotator.rotation import sentences, troubles
+from rotator.rotation.retire import Use
+from tests.simulation.actors import Process
 from tests.simulation.campaign import run_seed
 from tests.simulation.kinds import Kind
 from tests.simulation.swarm import OPEN, Swarm
@@ -21,6 +25,7 @@ class Line:
     does: Swarm
     rules: tuple[str, ...]
     seeds: int = 60
+    without: Callable[[pytest.MonkeyPatch], None] | None = None  # takes the mend out
 
     @property
     def opens(self) -> str:
@@ -42,15 +47,36 @@ def day(*acts: str, judged: tuple[str, ...] = (), **more) -> Swarm:
     )
 
 
+def _blind(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Process, "proof", lambda process, lock: ("", lambda other: False))
+
+
+def _coarse(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Use, "latest", property(lambda use: use.last))
+
+
+def _timeless(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(troubles, "_CHECKS", tuple(check for check in troubles._CHECKS if check is not troubles._expired))
+
+
+def _settled(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sentences, "stands", lambda record, now: "Settled: one value is published, nothing is in flight.")
+
+
 LINES = {
     "a kill between a wish and its rotation": Line(
         day(acts=("ask", "emergency"), judged=("W1",), kill=0.04, interval=1e6), ("W1",)
     ),
-    "a restart every half minute": Line(day(judged=("W2 gone",), restarts=30.0, actors=1, slow=0.5), ("W2 gone",)),
-    "what has expired": Line(
-        day("broken_file", judged=("W2 expired",), acts=("pause",), lifetime=150.0), ("W2 expired",)
+    "a restart every half minute": Line(
+        day(restarts=30.0, actors=1, slow=0.5, followed=True), ("L1", "W2 gone"), without=_blind
     ),
-    "nothing was ever published": Line(day(judged=("W2 nothing",), refused=1.0), ("W2 nothing",)),
+    "consumers that go on with the old value": Line(
+        day(lazy=True, quiet=20.0, grace=10.0, interval=300.0, active=1200.0), ("I2",), without=_coarse
+    ),
+    "what has expired": Line(
+        day("broken_file", kill=0.03, interval=40.0, lifetime=60.0, actors=1), ("W2 expired",), without=_timeless
+    ),
+    "nothing was ever published": Line(day(refused=1.0), ("W2 nothing",), without=_settled),
     "the consumer path is deleted or overwritten": Line(
         day(acts=("soft_delete", "foreign_write"), judged=("W2 path",), interval=1e6), ("W2 path",)
     ),
@@ -78,3 +104,12 @@ CASES = [
 def test_an_ordinary_day_breaks_no_promise(line: Line) -> None:
     number, text = line.first()
     assert not number, f"seed {number - 1}: {text}"
+
+
+@pytest.mark.parametrize("name", [name for name, line in LINES.items() if line.without])
+def test_without_its_mend_it_is_found(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    line = LINES[name]
+    line.without(monkeypatch)
+    number, text = line.first()
+    assert number, "no seed finds it"
+    assert text.removeprefix("Violation: ").startswith(line.rules), text

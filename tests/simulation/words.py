@@ -50,5 +50,5 @@ def untrue(credential: Credential, entry: Entry, now: datetime, truth: Truth) ->
         yield "expired", f"explain says {sentences[0]!r}"
     if record and not record.predecessor and "published before, is being ended" in whole:
         yield "nothing", f"explain says {sentences[0]!r}"
-    if truth.gone and f"{truth.gone} works on it" in whole:
+    if truth.gone and truth.gone in whole and "last sign" not in whole and "has ended" not in whole:
         yield "gone", f"explain says that {truth.gone} works on it, which is dead"

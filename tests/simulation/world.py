@@ -50,6 +50,8 @@ class World:
     calm: bool = False  # faults are off
     broken_file: bool = False  # settings cannot be read: who runs goes on, nobody starts
     running: Thread | None = None
+    locks: dict[str, str] = field(default_factory=dict)  # that the kernels of hosts keep for their processes
+    freed: set[str] = field(default_factory=set)  # whose processes have ended
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     landing: dict[str, float] = field(default_factory=dict)  # credential -> until when something of it may land late
