@@ -168,7 +168,7 @@ class Machine(RuleBasedStateMachine):
         for visit in self.paused:
             stage.finish(visit)
         stage.sleep(2 * 3600.0)  # whatever clocks had put off
-        for host in "ABABAB":
+        for host in "ABABABAB":
             stage.sleep(CONVERGED)
             stage.visit(host)
         stage.checks.cut_over.journalled(NAME, stage.record)
