@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from rotator.cli import shell
+from rotator.cli import output, shell
 from rotator.cli.now import _labels, me, say
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ def ask(config: str | None, verb: str, request: dict[str, Any], *, as_json: bool
                 code = line.get("exit", code)
                 shell.show_line(line) if as_json else say(line)
         if code is None:
-            click.echo("rotate: the daemon ended before it answered; ask `rotate status`", err=True)
+            output.say("rotate: the daemon ended before it answered; ask `rotate status`", err=True)
         return shell.BUSY if code is None else int(code)
 
-    shell.run(main)
+    shell.run(main, acts=True)
 
 
 async def _lines(settings: Settings, verb: str, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rotator.cli import shell
+from rotator.cli import output, shell
 
 if TYPE_CHECKING:
     from rotator.vault.preflight import Finding
@@ -28,7 +28,7 @@ def command(config: str | None, offline: bool, as_json: bool) -> None:
     settings = shell.settings(config)
     files = ", ".join(map(str, settings.files))
     if not as_json:
-        click.echo(f"settings  {len(settings.credentials)} credentials, {len(settings.targets)} targets in {files}")
+        output.say(f"settings  {len(settings.credentials)} credentials, {len(settings.targets)} targets in {files}")
     if offline:
         if as_json:
             shell.show_json([])
@@ -55,4 +55,4 @@ def command(config: str | None, offline: bool, as_json: bool) -> None:
 def _say(finding: Finding) -> None:
     mark = click.style(finding.level.value.ljust(8), fg=_COLOURS[finding.level.value])
     remedy = f"; {finding.remedy}" if finding.remedy else ""
-    click.echo(f"{mark}  {finding.subject}: {finding.text}{remedy}")
+    output.say(f"{mark}  {finding.subject}: {finding.text}{remedy}")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
+from rotator.cli import output
+
 if TYPE_CHECKING:
     from rotator.settings.section import Section
 
@@ -47,4 +49,4 @@ def command(ctx: click.Context, shell: str) -> None:
     """
     kind = get_completion_class(shell)
     assert kind is not None
-    click.echo(kind(ctx.find_root().command, {}, "rotate", "_ROTATE_COMPLETE").source())
+    output.say(kind(ctx.find_root().command, {}, "rotate", "_ROTATE_COMPLETE").source())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rotator.cli import shell
+from rotator.cli import output, shell
 from rotator.cli.times import Length
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ def command(kind: str, path: str, credential: str, rest: timedelta, yes: bool, a
             shell.show_json([asdict(row) for row in rows])
         failed = [row for row in rows if row.verdict.value == "failed"]
         if not as_json:
-            click.echo(_sum(kind, rows))
+            output.say(_sum(kind, rows))
         return shell.FAILED if failed else 0
 
     _agree(settings, kind, credential, yes)
-    shell.run(main)
+    shell.run(main, acts=True)
 
 
 def _agree(settings: Settings, kind: str, credential: str, yes: bool) -> None:
@@ -75,14 +75,14 @@ def _agree(settings: Settings, kind: str, credential: str, yes: bool) -> None:
         text = announced(settings, chosen(settings, kind, credential))
     except Refused as fault:
         raise click.UsageError(fault.reason) from None
-    click.echo(text, err=True)
+    output.say(text, err=True)
     shell.agree("Go on?", yes=yes)
 
 
 def _say(row: Row) -> None:
     mark = click.style(row.verdict.value.ljust(14), fg=_COLOURS[row.verdict.value])
     reason = f": {row.text}" if row.text else ""
-    click.echo(f"{mark}  {row.seconds:7.2f} s  {row.rule.ljust(18)}  {row.promise}{reason}")
+    output.say(f"{mark}  {row.seconds:7.2f} s  {row.rule.ljust(18)}  {row.promise}{reason}")
 
 
 def _sum(kind: str, rows: list[Row]) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from rotator.cli import output
+
 if TYPE_CHECKING:
     from rotator.demo.lines import Face
 
@@ -30,9 +32,9 @@ def command(keep: bool, plain: bool) -> None:
     try:
         perform(_face(plain), verdict.append, keep=keep)
     except (ShowError, OpenBaoError, SettingsError, RuntimeError) as fault:
-        click.echo(f"rotate: {fault}", err=True)
+        output.say(f"rotate: {fault}", err=True)
     except KeyboardInterrupt:
-        click.echo("rotate: interrupted; everything this demo started was ended", err=True)
+        output.say("rotate: interrupted; everything this demo started was ended", err=True)
     sys.exit(0 if verdict == [True] else 1)
 
 
@@ -50,8 +52,8 @@ def _face(plain: bool) -> Face:
 
             from rotator.demo.screen import Screen
         except ImportError:
-            return Lines(click.echo)
+            return Lines(output.say)
         console = Console(highlight=False)
         if console.is_terminal and not console.is_dumb_terminal:
             return Screen(console)
-    return Lines(click.echo)
+    return Lines(output.say)

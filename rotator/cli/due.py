@@ -27,4 +27,4 @@ def command(config: str | None, within: timedelta, as_json: bool) -> None:
         show(states(app.crew, now), now, as_json=as_json)
         return code
 
-    shell.run(main)
+    shell.run(main, acts=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rotator.cli import shell
+from rotator.cli import output, shell
 
 
 @click.command()
@@ -19,7 +19,7 @@ def command(config: str | None, name: str) -> None:
         from rotator.looking import explained
 
         for sentence in await explained(settings, name):
-            click.echo(sentence)
+            output.say(sentence)
         return 0
 
     shell.run(main)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rotator.cli import shell
+from rotator.cli import output, shell
 
 
 @click.command()
@@ -34,7 +34,7 @@ def command(config: str | None, name: str, as_json: bool) -> None:
             ("AT", "ROTATION", "BY", "WHAT HAPPENED"),
             ((f"{each.at:%F %T}Z", str(each.rotation), each.by or "-", each.said) for each in moments),
         )
-        click.echo(f"{len(moments)} from {source}", err=True)
+        output.say(f"{len(moments)} from {source}", err=True)
         return 0
 
     shell.run(main)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
-from rotator.cli import shell
+from rotator.cli import output, shell
 from rotator.settings import Method, Settings, SettingsError, Source, load
 
 _HOME = Path("/etc/rotator")
@@ -147,16 +147,16 @@ def _say(settings: Settings, folder: Path, path: Path, written: list[Path]) -> N
     from rotator.wiring import place_of
 
     for each in written:
-        click.echo(f"wrote {each}")
+        output.say(f"wrote {each}")
     wanted = [(place_of(ref, settings), ref.key) for ref in references(settings) if ref.source is Source.VAULT]
     for number, step in enumerate(steps(settings.vault.auth.method, folder, path, wanted), 1):
-        click.echo(f"\n{click.style(f'{number}. {step.title}', bold=True)}:\n")
+        output.say(f"\n{click.style(f'{number}. {step.title}', bold=True)}:\n")
         for line in step.lines:
-            click.echo(f"    {line}")
+            output.say(f"    {line}")
     places = ", ".join(f"{each.place} ({each.key})" for each in settings.credentials.values())
-    click.echo(f"\nThen consumers read {places}.")
+    output.say(f"\nThen consumers read {places}.")
 
 
 def _refuse(text: str, code: int = shell.FAILED) -> NoReturn:
-    click.echo(f"rotate: {text}", err=True)
+    output.say(f"rotate: {text}", err=True)
     sys.exit(code)

@@ -12,7 +12,7 @@ from inspect import cleandoc
 
 import click
 
-from rotator.cli import rotate
+from rotator.cli import output, rotate
 
 _CODES = {
     "0": "done",
@@ -110,4 +110,4 @@ def _plain(text: str) -> str:
 
 
 if __name__ == "__main__":
-    click.echo(page(), nl=False)
+    output.say(page(), nl=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rotator.cli import shell
+from rotator.cli import output, shell
 from rotator.cli.times import Length, written
 
 if TYPE_CHECKING:
@@ -55,10 +55,10 @@ def command(config: str | None, /, names: tuple[str, ...], as_json: bool, **want
                 code = line.get("exit", code)
                 shell.show_line(line) if as_json else say(line)
             if code is None:
-                click.echo("rotate: the daemon ended before the verdict; it goes on, ask `rotate status`", err=True)
+                output.say("rotate: the daemon ended before the verdict; it goes on, ask `rotate status`", err=True)
             return shell.BUSY if code is None else code
 
-    shell.run(main)
+    shell.run(main, acts=True)
 
 
 def me() -> str:
@@ -93,11 +93,11 @@ _MARKS = {"done": "green", "published": "green", "failed": "red", "held": "red"}
 def say(line: dict[str, Any]) -> None:
     """One line of progress, or the verdicts, for people."""
     if "error" in line:
-        click.echo(f"rotate: {line['error']}", err=True)
+        output.say(f"rotate: {line['error']}", err=True)
     for verdict in line.get("verdicts", ()):
         colour = _MARKS.get(verdict["answer"], "yellow")
-        click.echo(f"{verdict['credential']}: {click.style(verdict['answer'], fg=colour)}: {verdict['said']}")
+        output.say(f"{verdict['credential']}: {click.style(verdict['answer'], fg=colour)}: {verdict['said']}")
     if "waiting" in line:
-        click.echo(f"waiting for {line['waiting']}; {line['said']}", err=True)
+        output.say(f"waiting for {line['waiting']}; {line['said']}", err=True)
     if "event" in line:
-        click.echo(f"{line['credential']}  {line['event']:<22} {line['said']}")
+        output.say(f"{line['credential']}  {line['event']:<22} {line['said']}")

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from rotator.cli import shell
+from rotator.cli import output, shell
 
 
 @click.command()
@@ -20,7 +20,7 @@ def command(config: str | None) -> None:
     from rotator.grants import UngrantableError, policy
 
     try:
-        click.echo(policy(settings), nl=False)
+        output.say(policy(settings), nl=False)
     except UngrantableError as fault:
-        click.echo(f"rotate: {fault}", err=True)
+        output.say(f"rotate: {fault}", err=True)
         sys.exit(shell.BAD_CONFIG)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rotator.cli import shell
+from rotator.cli import output, shell
 
 if TYPE_CHECKING:
     from rotator.receipts import Verdict
@@ -52,10 +52,10 @@ def verify(files: tuple[Path, ...], head: str, as_json: bool) -> None:
 
 def _say(verdict: Verdict, found: list[str]) -> None:
     for line in found:
-        click.echo(line)
+        output.say(line)
     if verdict.torn:
-        click.echo(f"{verdict.torn} cut short by a crash, and answered for by the next")
-    click.echo(f"{'BROKEN' if found else 'whole'}: {verdict.end.number} receipts, head {verdict.end.head}")
+        output.say(f"{verdict.torn} cut short by a crash, and answered for by the next")
+    output.say(f"{'BROKEN' if found else 'whole'}: {verdict.end.number} receipts, head {verdict.end.head}")
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from rotator.cli import now, shell
+from rotator.cli import now, output, shell
 from rotator.cli.times import Length, written
 
 
@@ -43,7 +43,7 @@ def command(config: str | None, names: tuple[str, ...], within: timedelta, as_js
                 shell.show_line({**line, "after": after}) if as_json else now.say(line)
         return _verdict(settings.credentials, names, ends, code, quiet=as_json)
 
-    shell.run(main)
+    shell.run(main, acts=True)
 
 
 def _verdict(known: Any, names: tuple[str, ...], ends: dict[str, list[str]], code: int, *, quiet: bool) -> int:
@@ -53,7 +53,7 @@ def _verdict(known: Any, names: tuple[str, ...], ends: dict[str, list[str]], cod
         if kind_of(known[name].kind).expires:
             code = code or shell.FAILED
             text = "a new value is published, but nobody can revoke the old one: it is accepted until it expires"
-            click.echo(f"{name}: {text}", err=quiet)
+            output.say(f"{name}: {text}", err=quiet)
         for said in ends.get(name, ()):
-            click.echo(f"{name}: proven dead: {said}", err=quiet)
+            output.say(f"{name}: proven dead: {said}", err=quiet)
     return code

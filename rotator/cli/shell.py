@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from rotator.cli import output
 from rotator.settings import Settings, SettingsError, load
 
 if TYPE_CHECKING:
@@ -24,9 +27,9 @@ def settings(path: str | None, *, vaultless: bool = False) -> Settings:
         return load(path, vaultless=vaultless)
     except SettingsError as error:
         for fault in error.faults:
-            click.echo(str(fault), err=True)
+            output.say(str(fault), err=True)
         count = len(error.faults)
-        click.echo(f"{count} fault{'s' if count > 1 else ''} in the settings; nothing was done", err=True)
+        output.say(f"{count} fault{'s' if count > 1 else ''} in the settings; nothing was done", err=True)
         sys.exit(BAD_CONFIG)
 
 
@@ -62,29 +65,46 @@ def agree(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise click.UsageError("nothing was done: nobody is there to be asked; say --yes")
-    if not click.confirm(question, err=True):
+    if not output.confirm(question):
         raise click.UsageError("nothing was done")
 
 
-def run(main: Callable[[], Coroutine[Any, Any, int]]) -> NoReturn:
-    """Run an async command and exit with its code; a fault of the world becomes one sentence and a code."""
+def run(main: Callable[[], Coroutine[Any, Any, int]], *, acts: bool = False) -> NoReturn:
+    """Run an async command and exit with its code; a fault of the world becomes one sentence and a code.
+
+    What a command that `acts` comes to is its work's alone; of one that only looks, the words are the work.
+    """
     import anyio
 
+    with output.behind():
+        code = _code(partial(anyio.run, main))
+        while output.left():
+            time.sleep(0.01)
+    if reason := output.trouble():
+        output.say(f"rotate: standard output cannot be written: {reason}{_REGARDLESS if acts else ''}", err=True)
+        code = code if acts else code or FAILED
+    sys.exit(code)
+
+
+_REGARDLESS = "; the work itself went on to its end, see `rotate status`"
+
+
+def _code(work: Callable[[], int]) -> int:
     from rotator.ports import Fault, Transient
 
     try:
-        sys.exit(anyio.run(main))
+        return work()
     except Transient as fault:
-        _exit(fault.reason, BUSY)
+        return _told(fault.reason, BUSY)
     except Fault as fault:
-        _exit(fault.reason, FAILED)
+        return _told(fault.reason, FAILED)
     except KeyboardInterrupt:
-        _exit("interrupted; whatever was begun goes on from its journal", BUSY)
+        return _told("interrupted; whatever was begun goes on from its journal", BUSY)
     except BaseExceptionGroup as group:
         first = _first_fault(group, Fault)
         if first is None:
             raise
-        _exit(first.reason, BUSY if isinstance(first, Transient) else FAILED)
+        return _told(first.reason, BUSY if isinstance(first, Transient) else FAILED)
 
 
 def _first_fault(group: BaseExceptionGroup[BaseException], kind: type[Any]) -> Any:
@@ -97,22 +117,22 @@ def _first_fault(group: BaseExceptionGroup[BaseException], kind: type[Any]) -> A
 
 def waits_for_vault(reason: str) -> None:
     """Why nothing happens yet, for who sits there and waits."""
-    click.echo(f"rotate: waiting for Vault: {reason}", err=True)
+    output.say(f"rotate: waiting for Vault: {reason}", err=True)
 
 
-def _exit(text: str, code: int) -> NoReturn:
-    click.echo(f"rotate: {text}", err=True)
-    sys.exit(code)
+def _told(text: str, code: int) -> int:
+    output.say(f"rotate: {text}", err=True)
+    return code
 
 
 def show_json(document: object) -> None:
     """Print a document for machines. Times are written as ISO 8601."""
-    click.echo(json.dumps(document, default=_spell, indent=2))
+    output.say(json.dumps(document, default=_spell, indent=2))
 
 
 def show_line(document: object) -> None:
     """Print one of many documents, each on a line of its own."""
-    click.echo(json.dumps(document, default=_spell))
+    output.say(json.dumps(document, default=_spell))
 
 
 def _spell(value: object) -> str:
@@ -126,7 +146,7 @@ def show_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for number, line in enumerate(lines):
         cells = [cell.ljust(width) for cell, width in zip(line[:-1], widths, strict=False)]
         text = "  ".join((*cells, line[-1])).rstrip()
-        click.echo(click.style(text, bold=True) if number == 0 else text)
+        output.say(click.style(text, bold=True) if number == 0 else text)
 
 
 def ago(then: datetime | None, now: datetime) -> str:

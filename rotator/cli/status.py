@@ -8,7 +8,7 @@ from datetime import datetime
 
 import click
 
-from rotator.cli import shell
+from rotator.cli import output, shell
 from rotator.rotation.state import State
 
 
@@ -31,7 +31,7 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
         seen = await look(settings, names)
         show(seen.states, seen.at, as_json=as_json)
         if seen.stale:
-            click.echo(f"rotate: Vault cannot be read, this is what the daemon saw before: {seen.stale}", err=True)
+            output.say(f"rotate: Vault cannot be read, this is what the daemon saw before: {seen.stale}", err=True)
         return shell.gravest(seen.states) or (shell.BUSY if seen.stale else 0)
 
     shell.run(main)

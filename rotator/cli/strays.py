@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rotator.cli import shell
+from rotator.cli import output, shell
 from rotator.cli.now import me
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ def command(config: str | None, reap: bool, unclaimed: bool, as_json: bool) -> N
         elif rows or failed:
             shell.show_table(("TARGET", "TOKEN", "STATE"), rows)
         else:
-            click.echo("no strays")
+            output.say("no strays")
         return shell.FAILED if failed or any(state == "stray" for *_, state in rows) else 0
 
-    shell.run(main)
+    shell.run(main, acts=reap)
 
 
 @asynccontextmanager
@@ -72,7 +72,7 @@ async def _look(app: App, *, reap: bool, unclaimed: bool) -> tuple[list[tuple[st
             swept = await sweep(app, target, reap=reap, by=me())
         except Fault as fault:
             failed = True
-            click.echo(f"rotate: target {target} not listed: {fault.reason}", err=True)
+            output.say(f"rotate: target {target} not listed: {fault.reason}", err=True)
             continue
         ended: set[Token] = set()
         try:
@@ -80,10 +80,10 @@ async def _look(app: App, *, reap: bool, unclaimed: bool) -> tuple[list[tuple[st
                 ended.add(token)
         except Fault as fault:
             failed = True
-            click.echo(f"rotate: target {target}, what no settings claim: {fault.reason}", err=True)
+            output.say(f"rotate: target {target}, what no settings claim: {fault.reason}", err=True)
         for name, reason in swept.skipped.items():
             failed = True
-            click.echo(f"rotate: credential {name} not judged: {reason}", err=True)
+            output.say(f"rotate: credential {name} not judged: {reason}", err=True)
         rows += [(target, token.id, "reaped" if token.id in swept.reaped else "stray") for token in swept.strays]
         rows += [(target, token.id, "reaped" if token in ended else "unclaimed") for token in swept.unclaimed]
     return rows, failed

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rotator.cli import shell
+from rotator.cli import output, shell
 
 if TYPE_CHECKING:
     from rotator.rotation.secret import Secret
@@ -38,13 +38,13 @@ def command(config: str | None, name: str, path: str | None) -> None:
 
         async with working(settings, PATIENCE, visits=False, missed=shell.waits_for_vault) as (app, _):
             said, code = await supply(app, name, value, getpass.getuser())
-        click.echo(f"{name}: {said}")
+        output.say(f"{name}: {said}")
         if await control.answers(settings.daemon.socket):
             async for _ in control.call(settings.daemon.socket, {"verb": "look", "names": [name]}):
                 pass
         return code
 
-    shell.run(main)
+    shell.run(main, acts=True)
 
 
 def _read(path: str | None) -> Secret:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rotator.cli import shell
+from rotator.cli import output, shell
 from rotator.cli.times import Length
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def command(config: str | None, older: timedelta, as_json: bool) -> None:
             found, silent = await unused(app, older)
             now = app.clock.now()
         for text in silent:
-            click.echo(f"rotate: {text}", err=True)
+            output.say(f"rotate: {text}", err=True)
         if as_json:
             shell.show_json([_plain(each) for each in found])
         elif found:
@@ -47,7 +47,7 @@ def command(config: str | None, older: timedelta, as_json: bool) -> None:
                 (_row(each, now) for each in found),
             )
         else:
-            click.echo("nothing lives there unused")
+            output.say("nothing lives there unused")
         return shell.FAILED if any("not listed" in text for text in silent) else 0
 
     shell.run(main)

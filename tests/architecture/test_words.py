@@ -86,3 +86,13 @@ FOREIGN = [
 def test_no_tracked_text_speaks_of_one_machine_or_of_papers_outside(foreign: str) -> None:
     found = [short(path) for path in tracked() if foreign.encode() in path.read_bytes()]
     assert not found, f"{foreign!r} means nothing to a stranger: the repository stands alone"
+
+
+@pytest.mark.parametrize("path", files("rotator"), ids=short)
+def test_output_has_one_door(path: Path) -> None:
+    """A print that raises, or waits for a slow reader, would decide about the work of its command."""
+    used = {node.attr for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)}
+    named = {node.id for node in ast.walk(tree(path)) if isinstance(node, ast.Name)}
+    door = {"echo", "secho", "confirm", "prompt", "stdout"} & used | {"print"} & named
+    allowed = short(path) == "rotator/cli/output.py" or not short(path).startswith("rotator/cli/")
+    assert allowed or door <= ({"confirm"} if "output" in named else set()), "say it with rotator/cli/output.py"

@@ -1,0 +1,109 @@
+"""Everything that commands print: the one door.
+
+Output never decides about work. Who stops reading, reads slowly, or has a full disk loses words and nothing else: while
+a command works, what it prints is written by a thread of its own. A closed pipe is quiet.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import queue
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO
+
+import click
+
+_QUIET = (errno.EPIPE, errno.ECONNRESET)  # the reader has left, which is its right
+_lost: dict[str, str] = {}  # a stream that takes no more, and why; no reason when its reader has left
+_waiting: queue.Queue[tuple[str, bool]] | None = None
+
+
+def say(text: str = "", *, err: bool = False, nl: bool = True) -> None:
+    """Print a text. Never raises, and never waits while a command works."""
+    text += "\n" if nl else ""
+    if _waiting is None or not text:
+        _write(text, err)
+    else:
+        _waiting.put((text, err))
+
+
+def left() -> bool:
+    """Whether something is still to be written."""
+    return _waiting is not None and _waiting.unfinished_tasks > 0
+
+
+def trouble() -> str:
+    """Why standard output takes no more, when that is not its reader's wish."""
+    return _lost.get("stdout", "")
+
+
+def confirm(question: str) -> bool:
+    """Ask on standard error, below everything that was printed before."""
+    if _waiting is not None:
+        _waiting.join()
+    return click.confirm(question, err=True)
+
+
+@contextmanager
+def behind() -> Iterator[None]:
+    """While the block lasts, a thread writes. Whoever leaves it waits for nothing: see `left`."""
+    global _waiting
+    _lost.clear()
+    mine = _waiting = queue.Queue[tuple[str, bool]]()
+    threading.Thread(target=_serve, args=(mine,), name="output", daemon=True).start()
+    try:
+        yield
+    finally:
+        _waiting = None
+        mine.put(("", False))
+
+
+def _serve(mine: queue.Queue[tuple[str, bool]]) -> None:
+    while True:
+        text, err = mine.get()
+        if not text:
+            return
+        _write(text, err)
+        mine.task_done()
+
+
+def _write(text: str, err: bool) -> None:
+    name = "stderr" if err else "stdout"
+    stream: TextIO | None = getattr(sys, name)
+    if stream is None or name in _lost:
+        return
+    try:
+        _send(stream, text if stream.isatty() else click.unstyle(text))
+    except (OSError, ValueError) as fault:  # the latter: somebody has closed it
+        number = fault.errno if isinstance(fault, OSError) else errno.EPIPE
+        _lost[name] = "" if number in _QUIET else str(getattr(fault, "strerror", "") or fault)
+        _to_nowhere(stream)
+
+
+def _send(stream: TextIO, text: str) -> None:
+    """By the descriptor where there is one: a buffer's lock, held by a thread that waits, would stop our end."""
+    stream.flush()
+    try:
+        number = stream.fileno()
+    except (OSError, ValueError, AttributeError):  # a test's own stream
+        stream.write(text)
+        stream.flush()
+        return
+    rest = memoryview(text.encode(stream.encoding or "utf-8", "backslashreplace"))
+    while rest:
+        try:
+            rest = rest[os.write(number, rest) :]
+        except BlockingIOError:  # somebody shares it who made it so
+            threading.Event().wait(0.01)
+
+
+def _to_nowhere(stream: TextIO) -> None:
+    """What is still in its buffer must not be complained of when the process ends."""
+    with suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
