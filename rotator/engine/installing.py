@@ -6,7 +6,8 @@ Whether installing ends the value before is the provider's to say; what to do wh
 from __future__ import annotations
 
 from rotator.engine.bench import Bench, published_value
-from rotator.engine.publishing import gone, judged, objection, verify
+from rotator.engine.consumer_path import objection
+from rotator.engine.publishing import gone, judged, verify
 from rotator.ports import (
     Accepted,
     Minted,

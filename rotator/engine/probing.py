@@ -70,7 +70,8 @@ class Prober:
             return min(every, _SOON)
         edges = self.crew.rounds.edges(credential)
         verdict = await _verdict(credential, edges, current)
-        if verdict is None:
+        if verdict is None:  # consumers find something else: for a reconcile to deal with
+            self.crew.look_at(credential.name)
             return min(every, _SOON)
         self.told(credential.target, _WORDS[type(verdict)])
         if isinstance(verdict, Rejected):

@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rotator.engine.bench import Bench, Staged
-from rotator.ports import Accepted, CannotPresent, Conflict, Document, Fault, Provider, Rejected, Unknown, Verdict
+from rotator.engine.consumer_path import objection, value_until_now
+from rotator.ports import Accepted, CannotPresent, Conflict, Document, Provider, Rejected, Unknown, Verdict
 from rotator.rotation import events as ev
-from rotator.rotation.credential import Credential, OnForeign
+from rotator.rotation.credential import Credential
 from rotator.rotation.names import stem
 from rotator.rotation.recognise import Content, published_here
-from rotator.rotation.record import HoldReason, Record, Token
+from rotator.rotation.record import Record, Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Fence, Publish, Request, Verify
 
@@ -23,18 +24,24 @@ async def request(bench: Bench, record: Record, step: Request) -> ev.Event:
     doc, content = await bench.look(replace(record, place=credential.place, candidate=None))
     if objected := await objection(bench, doc, content):
         return objected
-    return ev.Requested(
-        at=bench.at,
-        why=step.why,
-        detail=step.detail,
-        asked_by=step.asked_by,
-        emergency=step.emergency,
-        stem=stem(installation.prefix, installation.lineage, credential.name, record.lineage),
-        place=credential.place,
-        target=credential.target,
-        policy=credential.policy,
-        above=number(doc),
-        since=bench.at - credential.limits.day,
+    value = await value_until_now(bench, record, step, doc, content)
+    return (
+        value
+        if isinstance(value, ev.Faulted)
+        else ev.Requested(
+            at=bench.at,
+            why=step.why,
+            detail=step.detail,
+            asked_by=step.asked_by,
+            emergency=step.emergency,
+            stem=stem(installation.prefix, installation.lineage, credential.name, record.lineage),
+            place=credential.place,
+            target=credential.target,
+            policy=credential.policy,
+            above=number(doc),
+            since=bench.at - credential.limits.day,
+            value=value,
+        )
     )
 
 
@@ -164,40 +171,3 @@ async def fence(bench: Bench, record: Record, step: Fence) -> ev.Event:
 def _told_at(record: Record) -> datetime | None:
     """Since when the target knows of the candidate."""
     return record.installed_at or record.sent_at
-
-
-async def objection(bench: Bench, doc: Document, content: Content) -> ev.PutOnHold | None:
-    """A foreign or deleted value is not ours to replace, unless settings say so."""
-    credential = bench.credential
-    if credential.on_foreign is OnForeign.OVERWRITE or content not in _OBJECTIONS:
-        return None
-    reason, words = _OBJECTIONS[content]
-    said = await _whose(bench, doc) if content is Content.FOREIGN else ""
-    return bench.held(reason, f"{credential.place} {said or f'{words}; {_REMEDY}'}")
-
-
-async def _whose(bench: Bench, doc: Document) -> str:
-    """Whose value it is, when another credential's record knows it, and how to go on."""
-    name = bench.credential.name
-    try:
-        owners = await bench.edges.owners()
-    except Fault:  # the hold is the same; only its words say less
-        return ""
-    secret = doc.secret(bench.credential.key)
-    found = owners.author([bench.fingerprint(secret)], besides=name) if secret else None
-    if found is None:
-        return ""
-    author, token, configured = found
-    if configured:
-        return f"holds a value of the credential {author} ({token.id}), which rotates it; {_REMEDY}"
-    return (
-        f"holds the value that the credential {author} published ({token.id}), and the settings name no {author} any "
-        f"more: take the value over with `rotate adopt {name}`, or, if it was renamed, give it its name back"
-    )
-
-
-_REMEDY = 'look at it, set on_foreign = "overwrite" or put our value back'
-_OBJECTIONS = {
-    Content.FOREIGN: (HoldReason.FOREIGN_WRITE, "holds a value that we did not write"),
-    Content.DELETED: (HoldReason.DELETED, "was deleted by somebody"),
-}

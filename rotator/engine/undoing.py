@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rotator.engine.bench import Bench, published_value
-from rotator.engine.publishing import objection
+from rotator.engine.consumer_path import objection
 from rotator.ports import MinterRefused, Refused
 from rotator.rotation import events as ev
 from rotator.rotation import undo

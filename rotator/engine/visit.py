@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from rotator.engine.bench import Bench, Brought, Edges
+from rotator.engine.consumer_path import watch
 from rotator.engine.lease import Leases
 from rotator.engine.perform import perform
 from rotator.engine.take_up import take_up
@@ -88,13 +89,18 @@ class Visitor:
             return Seen(entry.record, Wait(followed, held_by(entry.lease.holder, followed)))
         record, entry, asked = await self._requested(bench, entry, self.taken_up(entry, bench))
         ask = foremost(ask, asked)
-        rested = timedelta(seconds=self.leases.known(entry))
+        rested, looked = timedelta(seconds=self.leases.known(entry)), False  # looked: at the consumer path
         while True:
             step = _supplied(record, bench) or next_step(credential, record, bench.now, ask, bench.shared, rested)
             if isinstance(step, Wait):
-                await self._let_go(entry, record)
-                until = bench.on_our_clock(step.until) if step.until else None
-                return Seen(record, Wait(until, step.reason))
+                entry = await self._let_go(entry, record)
+                lost = None if looked else await watch(bench, record)
+                looked = True
+                if lost is None:
+                    until = bench.on_our_clock(step.until) if step.until else None
+                    return Seen(record, Wait(until, step.reason))
+                record, entry = await self._happened(bench, entry, record, lost, ask, bench.edges.clock.monotonic())
+                continue
             if self.stopping():
                 await self._let_go(entry, record)
                 return Seen(record, Wait(bench.now, "stopping"))
@@ -104,7 +110,7 @@ class Visitor:
             if step.effect and self.leases.needs_write(entry):
                 entry = await self._save(entry, record, release=False)
             record, entry, refused = await self._act(bench, entry, record, step, ask)
-            rested = timedelta()
+            rested, looked = timedelta(), True
             if refused:
                 return Seen(record, Wait(record.retry_at, refused.reason), refused)
 
@@ -185,12 +191,19 @@ class Visitor:
             event = await perform(bench, record, step)
         except MinterRefused as fault:
             event, refused = _without_minter(bench, step, fault), fault
+        after, entry = await self._happened(bench, entry, record, event, ask, started)
+        return after, entry, refused
+
+    async def _happened(
+        self, bench: Bench, entry: Entry, record: Record, event: ev.Event, ask: Ask | None, started: float
+    ) -> tuple[Record, Entry]:
+        """Advance, save, tell."""
         after = advance(record, event)
         resting = isinstance(next_step(bench.credential, after, bench.now, ask, bench.shared), Wait)
         entry = await self._save(entry, after, release=resting)
         took = bench.edges.clock.monotonic() - started
         self.tell(Happened(bench.credential, record, event, after, took, self.leases.holder))
-        return after, entry, refused
+        return after, entry
 
     async def _save(self, entry: Entry, record: Record, *, release: bool) -> Entry:
         sent = self.leases.monotonic()
@@ -198,9 +211,10 @@ class Visitor:
         self.leases.acknowledged(entry, sent)
         return entry
 
-    async def _let_go(self, entry: Entry, record: Record) -> None:
+    async def _let_go(self, entry: Entry, record: Record) -> Entry:
         if entry.lease.holder == self.leases.holder:
-            await self._save(entry, record, release=True)
+            entry = await self._save(entry, record, release=True)
+        return entry
 
 
 def held_by(holder: str, until: datetime) -> str:

@@ -62,6 +62,7 @@ def adopted(record: Record, event: cmd.Adopted) -> Record:
         given_up=0,
         failure=None,
         refused_at=None,
+        lost=None,
         retry_at=None,
         settled_at=event.at,
     )

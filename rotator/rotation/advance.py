@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from rotator.rotation import adopt, attempts, backoff, pause, take_up, undo
+from rotator.rotation import adopt, attempts, backoff, lost, pause, take_up, undo
 from rotator.rotation import events as ev
 from rotator.rotation.mints import well_ended
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, Published, Record
@@ -92,6 +92,7 @@ def _published(record: Record, event: ev.Published) -> Record:
         cut_over_at=None,
         abandoned="",
         refused_at=None,
+        lost=None,
         failures=0,
         given_up=0,
         retry_at=None,
@@ -177,6 +178,7 @@ def _released(record: Record, event: ev.Released) -> Record:
         candidate=None if lost else record.candidate,
         refused_at=event.at if lost else record.refused_at,
         held=None,
+        lost=None,  # they looked, and so do we
         failures=0,
         given_up=0,
         retry_at=None,
@@ -223,6 +225,8 @@ _ADVANCE: dict[type[ev.Event], Callable[[Record, Any], Record]] = {
     ev.Condemned: _condemned,
     ev.LeftToExpire: _left_to_expire,
     ev.Disproved: _disproved,
+    ev.Lost: lost.missed,
+    ev.Returned: lost.returned,
     ev.Retired: _retired,
     ev.Burned: attempts.burned,
     ev.Swept: _swept,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from rotator.rotation import retire, why
+from rotator.rotation import lost, retire, why
 from rotator.rotation.ask import Ask, as_ask, foremost, wanted
 from rotator.rotation.credential import Credential, Limits, Pause
 from rotator.rotation.mints import may_mint, minted
@@ -60,6 +60,8 @@ def next_step(
     here, ask = ask, foremost(ask, as_ask(record.asked) if record.asked else None)
     if record.phase in _IN_FLIGHT and ask and ask.emergency and not record.emergency:
         return Escalate(ask.by)
+    if stop := lost.stops(credential, record):
+        return stop
     if until := backing_off(record, now, ask, rested):
         return Wait(until, _for_person(record) if record.phase is Phase.AWAITING else _trouble(record))
     if record.phase is Phase.SETTLED:

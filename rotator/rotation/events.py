@@ -20,7 +20,7 @@ from rotator.rotation.person import Polled as Polled
 from rotator.rotation.person import PutOnHold as PutOnHold
 from rotator.rotation.person import Released as Released
 from rotator.rotation.person import Reminded as Reminded
-from rotator.rotation.record import Candidate, Token, Why
+from rotator.rotation.record import Candidate, HoldReason, Token, Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Requested:
     policy: str
     above: int = 0  # the rotation number found on the consumer path: ours must be greater
     since: datetime | None = None  # mints before this no longer count
+    value: str = ""  # what became of the published value until now: accepted, refused, unknown, lost; empty: none is
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,24 @@ class Disproved:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """The consumer path holds another value than the published one (foreign_write), or none (deleted_by_operator)."""
+
+    at: datetime
+    reason: HoldReason
+    place: Place
+    text: str = ""  # what is there and what to do, for a person
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The consumer path holds the published value again."""
+
+    at: datetime
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
 class Retired:
     """The predecessor is dead; `proof` says how we know."""
 
@@ -223,6 +242,7 @@ class Faulted:
 _Minting = Requested | Resumed | Staged | MintLost | NotMinted | MintRefused | Installed
 _Publishing = Verified | Rejected | Overtaken | Published | Fenced
 _Retiring = Deferred | Condemned | LeftToExpire | Disproved | Retired | Burned | Swept | Reaped | Faulted
+_Watching = Lost | Returned
 _Personal = Escalated | Awaited | Polled | Reminded | PutOnHold | Released
 _Commanded = RequestTaken | RequestDeclined | Paused | Unpaused | UndoBegun | Restored | UndoFailed | Adopted
-Event = _Minting | _Publishing | _Retiring | _Personal | _Commanded
+Event = _Minting | _Publishing | _Watching | _Retiring | _Personal | _Commanded

@@ -35,6 +35,7 @@ class Why(StrEnum):
     MISSING = "missing"
     MOVED = "moved"
     REFUSED = "refused"
+    LOST = "lost"
     EXPIRING = "expiring"
     POLICY = "policy_changed"
     AGED = "aged"
@@ -102,6 +103,16 @@ class Held:
     text: str
     phase: Phase
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What consumers read instead of the published value: another value, or nothing. Known since `at`."""
+
+    reason: HoldReason
+    place: Place
+    at: datetime
+    text: str = ""  # what is there and what to do, for a person
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +210,7 @@ class Record:
     retry_from: datetime | None = None  # when the latest pause after a failure began, by the clock that set its end
     failure: Failure | None = None
     refused_at: datetime | None = None  # the target refused the published value
+    lost: Lost | None = None  # the consumer path does not hold the published value
     settled_at: datetime | None = None
 
     @property

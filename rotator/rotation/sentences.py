@@ -99,6 +99,7 @@ _WHY = {
     Why.MISSING: "nothing was published",
     Why.MOVED: "settings name another path or key",
     Why.REFUSED: "the target refused what was published",
+    Why.LOST: "consumers did not find what was published",
     Why.EXPIRING: "what was published came to its end",
     Why.POLICY: "settings want other roles, options or another target",
     Why.AGED: "it was due by its schedule",

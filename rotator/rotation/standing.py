@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from rotator.rotation import pause
+from rotator.rotation import lost, pause
 from rotator.rotation.dates import when
 from rotator.rotation.record import Phase, Published, Record
 
@@ -29,6 +29,8 @@ def _but(record: Record, current: Published, now: datetime) -> str:
     end = current.token.expires_at
     if record.refused_at:
         return f", but the target refuses it since {when(record.refused_at)}"
+    if record.lost:
+        return f", but consumers do not find it: {record.lost.place} {lost.WORDS[record.lost.reason]}"
     return f", but it expired at {when(end)}" if end and end <= now else ""
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from rotator.rotation import events as ev
+from rotator.rotation import lost
 from rotator.rotation.credential import Place
 from rotator.rotation.pause import words as pause_words
 from rotator.rotation.record import Candidate, Published, Record, Token
@@ -34,7 +35,7 @@ class Told:
 _I, _W, _E = Severity.INFO, Severity.WARNING, Severity.ERROR
 
 _WORDS: dict[type[ev.Event], tuple[str, Severity, str]] = {
-    ev.Requested: ("rotation.requested", _I, "rotation {rotation} begins: {detail}"),
+    ev.Requested: ("rotation.requested", _I, "rotation {rotation} begins: {detail}{replaces}"),
     ev.Escalated: ("rotation.escalated", _W, "rotation {rotation} is an emergency now, asked by {asked_by}"),
     ev.Staged: ("candidate.staged", _I, "{token} minted and staged"),
     ev.MintLost: ("mint.lost", _W, "{mint_name}: {reason}"),
@@ -53,6 +54,8 @@ _WORDS: dict[type[ev.Event], tuple[str, Severity, str]] = {
     ev.Condemned: ("predecessor.condemned", _I, "predecessor {predecessor} may go: {evidence}"),
     ev.LeftToExpire: ("predecessor.left", _I, "predecessor {predecessor} ends by expiry, expected at {until}"),
     ev.Disproved: ("value.disproved", _E, "the published value is not accepted any more: {reason}"),
+    ev.Lost: ("value.lost", _E, "{lost}"),
+    ev.Returned: ("value.returned", _W, "{place} holds the published value again"),
     ev.Retired: ("predecessor.retired", _I, "{proof}"),
     ev.Burned: ("attempt.burned", _W, "{mint_name} burned: {tokens}{cut_off}"),
     ev.Swept: ("rotation.settled", _I, "rotation {rotation} settled"),
@@ -72,6 +75,14 @@ _WORDS: dict[type[ev.Event], tuple[str, Severity, str]] = {
 }
 
 
+_REPLACES = {
+    "accepted": "it renews a value that its target accepts",
+    "refused": "it replaces a dead value: its target refuses it",
+    "lost": "it replaces a value that consumers no longer find",
+    "unknown": "whether its target accepts the value until now is not known",
+}
+
+
 def tell(before: Record, event: ev.Event, after: Record) -> Told:
     """The event in words, with what a log line, a metric or a person needs to place it."""
     name, severity, words = _WORDS[type(event)]
@@ -83,6 +94,8 @@ def tell(before: Record, event: ev.Event, after: Record) -> Told:
         around["apart"] = f"; Vault and target disagreed for {apart:.3g} s"
     if isinstance(event, ev.Reaped) and event.by:
         around["asked"] = f"; asked by {event.by}"
+    if isinstance(event, ev.Requested) and event.value:
+        around["replaces"] = f"; {_REPLACES[event.value]}"
     if isinstance(event, ev.Burned) and event.lost:
         severity, around["cut_off"] = Severity.ERROR, f"; consumers are cut off until a new value works: {event.lost}"
     return Told(name, severity, words.format_map({**around, **own}), {**_bound(after), **own})
@@ -100,9 +113,11 @@ def _around(before: Record, after: Record) -> dict[str, object]:
         "predecessor": before.predecessor.token.id if before.predecessor else "none",
         "old": after.predecessor.token.id if after.predecessor else "none",
         "pause": pause_words(after.paused) if after.paused else "",
+        "lost": lost.said(after.lost) if after.lost else "",
         "place": str(after.place or ""),
         "mint_name": before.mint_name,
         "apart": "",
+        "replaces": "",
         "cut_off": "",
         "asked": "",
     }

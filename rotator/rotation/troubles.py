@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator.rotation import pause
+from rotator.rotation import lost, pause
 from rotator.rotation.credential import Credential
 from rotator.rotation.dates import due_since, revoke_by, when
 from rotator.rotation.record import HoldReason, Phase, Record
@@ -31,6 +31,7 @@ class Word(StrEnum):
     HELD = "held"
     NEEDS_YOU = "needs you"
     REFUSED = "value refused"
+    MISSING = "value missing"
     EXPIRED = "expired"
     OVERDUE = "overdue"
     LATE = "predecessor alive"
@@ -116,7 +117,7 @@ _AFTER_HOLD = {
 
 _CAUSES = (Word.FAILING, Word.STALE, Word.LEFT_ALONE)  # of what is late
 _IMPLIED_BY = {
-    Word.OVERDUE: frozenset({Word.REFUSED, Word.EXPIRED}),
+    Word.OVERDUE: frozenset({Word.REFUSED, Word.MISSING, Word.EXPIRED}),
     Word.DOUBTED: frozenset({Word.REFUSED, Word.EXPIRED}),
 }
 
@@ -138,6 +139,13 @@ def _refused(credential: Credential, record: Record, now: datetime, observed: Ob
     if at and current:
         said = f"the target refuses the published value since {when(at)}"
         yield Trouble(Word.REFUSED, Mark.ACT, said, at, f"rotate now {credential.name}", exit=5)
+
+
+def _lost(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
+    """With a hold, that says what is to be done."""
+    if record.lost and not record.held:
+        do = _EXPLAIN.format(credential.name)
+        yield Trouble(Word.MISSING, Mark.ACT, lost.said(record.lost), record.lost.at, do, exit=1)
 
 
 def _expired(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
@@ -196,6 +204,6 @@ def _missing(credential: Credential, record: Record, now: datetime, observed: Ob
 
 
 _CHECKS: tuple[_Check, ...] = (
-    *(_held, _awaiting, _refused, _expired, _overdue, _late),
+    *(_held, _awaiting, _refused, _lost, _expired, _overdue, _late),
     *(_doubted, _paused_by_hand, _failing, _stale, _left_alone, _missing),
 )

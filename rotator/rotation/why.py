@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from rotator.rotation import lost as losses
 from rotator.rotation.ask import Ask, wanted
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Published, Record, Why
@@ -40,6 +41,11 @@ def refused(credential: Credential, record: Record, now: datetime, ask: Ask | No
     return f"refused by the target at {record.refused_at:%FT%TZ}" if record.refused_at else None
 
 
+def lost(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+    """Consumers do not find what is published, and settings let us write over what they find."""
+    return losses.said(record.lost) if record.lost else None
+
+
 def expiring(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
     """The published value is near its end."""
     end = expires_soon_at(record.current)
@@ -67,6 +73,7 @@ CHECKS: tuple[tuple[Why, Check], ...] = (
     (Why.MISSING, missing),
     (Why.MOVED, moved),
     (Why.REFUSED, refused),
+    (Why.LOST, lost),
     (Why.EXPIRING, expiring),
     (Why.POLICY, policy_changed),
     (Why.AGED, aged),

@@ -57,6 +57,12 @@ NO = (T.REFUSED, T.FORBIDDEN)
 UNTRACED = "the visit that broke may have told the old value without a trace: the next one waits for that"
 
 RULES: tuple[Rule, ...] = (
+    # the look at what consumers find, and at what is renewed
+    _rule(VISIT_AGAIN, "the next visit looks again", *NO_ANSWER, *NO, points="Visit: read consumer"),
+    _rule(GOES_ON, "nothing is decided by it", T.AHEAD, T.STOPPED, T.OVERTAKEN, points="Visit: read consumer"),
+    _rule(ROTATION, "the rotation before is over", T.EMERGENCY, points="Visit: read consumer"),
+    _rule(AGAIN, "a target that wants to be called later is not told to mint", T.BUSY, points="Request: verify"),
+    _rule(GOES_ON, "whether a good value is renewed is only told", *NO_ANSWER, *NO, points="Request: verify"),
     # what people do to the journal
     _rule(FOREIGN, "a value without a record is a stranger's", T.WIPED, calls=JOURNAL),
     _rule(

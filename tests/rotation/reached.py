@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from rotator.rotation import adopt, steps, undo
+from rotator.rotation import adopt, lost, steps, undo
 from rotator.rotation import events as ev
 from rotator.rotation.ask import Ask
 from rotator.rotation.credential import Limits
 from rotator.rotation.mints import minted
 from rotator.rotation.pause import pause_on
-from rotator.rotation.record import Phase, Record
+from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.sentences import explain
 from rotator.rotation.state import state
 from tests.rotation.builders import DAY, PLACE, SECOND, STEM, credential
@@ -88,6 +88,8 @@ def _words(walk: Walk) -> Iterator[ev.Event]:
         yield _minted(walk)
     if record.phase in (Phase.SETTLED, Phase.PUBLISHED) and record.current and not record.refused_at:
         yield ev.Disproved(now, "the probe was refused: 401")
+    if record.phase in lost.WATCHED and record.current:
+        yield ev.Returned(now, PLACE) if record.lost else ev.Lost(now, HoldReason.DELETED, PLACE, "it was deleted")
     yield ev.Unpaused(now, "ada") if record.paused else ev.Paused(now, "ada", "a freeze", now + 400 * DAY)
     if not undo.objection(walk.credential, record, now):
         yield ev.UndoBegun(now, "ada", False, PLACE, now + SECOND)
@@ -102,7 +104,15 @@ def _shape(walk: Walk) -> tuple[object, ...]:
     over = [each and each.token.expires_at and each.token.expires_at <= now for each in pair]
     held = record.held and (record.held.reason, record.held.phase)
     candidate = record.candidate and record.candidate.pending
-    flags = (record.uncertain, record.emergency, record.undo, record.cut_over_at, record.refused_at, record.abandoned)
+    flags = (
+        record.lost,
+        record.uncertain,
+        record.emergency,
+        record.undo,
+        record.cut_over_at,
+        record.refused_at,
+        record.abandoned,
+    )
     ahead = tuple(each and each > now for each in (record.ends_at, record.grace_ends if pair[1] else None))
     at_rest = record.phase in (Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED)
     untidy = record.phase is Phase.SETTLED and (record.slot_full or record.strays)

@@ -7,10 +7,12 @@ from datetime import timedelta
 
 import pytest
 
+from rotator.rotation.credential import OnForeign
 from rotator.rotation.decide import backing_off, next_step
-from rotator.rotation.record import Failure, Phase
-from rotator.rotation.steps import Escalate, Verify, Wait
-from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, ask, credential, record
+from rotator.rotation.lost import REMEDY, stops
+from rotator.rotation.record import Failure, HoldReason, Lost, Phase
+from rotator.rotation.steps import Escalate, Hold, Revoke, Verify, Wait
+from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, SECOND, ask, credential, record
 
 FAILURE = Failure("mint", "no answer", NOW)
 SETTLED, REQUESTED, STAGED, VERIFIED = Phase.SETTLED, Phase.REQUESTED, Phase.STAGED, Phase.VERIFIED
@@ -21,6 +23,24 @@ EMERGENCY = ask(NOW + SECOND, emergency=True)
 TABLE = {
     "held: a person must act": (record(HELD), 90 * DAY, EMERGENCY, Wait(None, "held: look at it")),
     "held without a reason: a person must act": (record(HELD, held=None), SECOND, None, Wait(None, "held")),
+    "what consumers read is another's: a person decides": (
+        record(SETTLED, lost=Lost(HoldReason.FOREIGN_WRITE, PLACE, NOW), retry_at=NOW + MINUTE),
+        SECOND,
+        None,
+        Hold(HoldReason.FOREIGN_WRITE, f"kv/blog/bot holds a value that we did not write; {REMEDY}"),
+    ),
+    "what consumers read is gone in the grace of a predecessor: a person decides": (
+        record(PUBLISHED, lost=Lost(HoldReason.DELETED, PLACE, NOW)),
+        SECOND,
+        None,
+        Hold(HoldReason.DELETED, f"kv/blog/bot was deleted by somebody; {REMEDY}"),
+    ),
+    "it is gone while the predecessor is being ended: that step looks by itself": (
+        record(CONDEMNED, lost=Lost(HoldReason.DELETED, PLACE, NOW)),
+        SECOND,
+        None,
+        Revoke(),
+    ),
     "failed a moment ago: wait out the pause and say why": (
         record(STAGED, failure=FAILURE, retry_at=NOW + MINUTE),
         SECOND,
@@ -96,3 +116,10 @@ def test_an_ask_in_the_middle_of_a_pause_without_failure_ends_it_only_while_want
     assert backing_off(pausing, NOW, ask(NOW), timedelta()) == NOW + HOUR
     assert not backing_off(replace(pausing, emergency=True), NOW, EMERGENCY, timedelta())
     assert not backing_off(replace(pausing, retry_at=None), NOW, None, timedelta())
+
+
+def test_where_settings_let_us_a_loss_is_no_stop() -> None:
+    over = credential(on_foreign=OnForeign.OVERWRITE)
+    for phase in (SETTLED, PUBLISHED):
+        for reason in (HoldReason.FOREIGN_WRITE, HoldReason.DELETED):
+            assert stops(over, record(phase, lost=Lost(reason, PLACE, NOW))) is None

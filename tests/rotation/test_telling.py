@@ -11,7 +11,7 @@ import pytest
 
 from rotator.rotation import events as ev
 from rotator.rotation.advance import advance
-from rotator.rotation.record import HoldReason, Phase, Why
+from rotator.rotation.record import HoldReason, Lost, Phase, Why
 from rotator.rotation.telling import _WORDS, Severity, tell
 from tests.rotation.builders import HOUR, NOW, PLACE, STEM, candidate, record
 
@@ -22,6 +22,21 @@ TABLE = {
         record(Phase.SETTLED),
         ev.Requested(NOW, Why.AGED, "due since noon", "", False, STEM, PLACE, "blog", "1:new"),
         "rotation 2 begins: due since noon",
+    ),
+    "requested in place of a dead one": (
+        record(Phase.SETTLED),
+        ev.Requested(NOW, Why.AGED, "due since noon", "", False, STEM, PLACE, "blog", "1:new", value="refused"),
+        "rotation 2 begins: due since noon; it replaces a dead value: its target refuses it",
+    ),
+    "lost": (
+        record(Phase.SETTLED),
+        ev.Lost(NOW, HoldReason.DELETED, PLACE),
+        "kv/blog/bot was deleted by somebody: consumers do not find the published value",
+    ),
+    "returned": (
+        record(Phase.SETTLED, lost=Lost(HoldReason.DELETED, PLACE, NOW)),
+        ev.Returned(NOW, PLACE),
+        "kv/blog/bot holds the published value again",
     ),
     "escalated": (
         record(Phase.PUBLISHED),
@@ -116,7 +131,7 @@ def test_every_event_has_a_name_of_its_own_made_of_noun_and_past_participle() ->
 
 def test_what_calls_for_a_person_is_an_error() -> None:
     errors = {event for event, (_, severity, _) in _WORDS.items() if severity is Severity.ERROR}
-    assert errors == {ev.MintRefused, ev.Rejected, ev.Disproved, ev.PutOnHold, ev.UndoFailed}
+    assert errors == {ev.MintRefused, ev.Rejected, ev.Disproved, ev.Lost, ev.PutOnHold, ev.UndoFailed}
 
 
 def test_consumers_that_stay_cut_off_are_an_error() -> None:

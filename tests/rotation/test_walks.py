@@ -13,7 +13,7 @@ from typing import Any, get_args
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.rotation import adopt, steps, undo
+from rotator.rotation import adopt, lost, steps, undo
 from rotator.rotation import events as ev
 from rotator.rotation.advance import advance
 from rotator.rotation.ask import Ask
@@ -74,6 +74,10 @@ class Walk:
             self.request(number)
         elif number % 19 == 0:
             self.obey(number)
+        elif number % 29 == 0 and self.record.phase in lost.WATCHED and self.record.current:
+            self.live(
+                ev.Returned(self.now, PLACE) if self.record.lost else ev.Lost(self.now, _LOSSES[number % 2], PLACE)
+            )
         elif number % 17 == 0 and self.reload:
             self.credential = CREDENTIALS[number % len(CREDENTIALS)]
         else:
@@ -218,6 +222,8 @@ def _revoke(walk: Walk, step: steps.Revoke) -> Iterator[ev.Event]:
     yield ev.Retired(walk.now, "refused")
     yield ev.PutOnHold(walk.now, HoldReason.FOREIGN_WRITE, "put back")
 
+
+_LOSSES = (HoldReason.FOREIGN_WRITE, HoldReason.DELETED)
 
 # the first answer of each step is the good one
 _ANSWERS: dict[type[steps.Act], Callable[[Walk, Any], Iterator[ev.Event]]] = {

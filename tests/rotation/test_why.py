@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rotator.rotation.credential import Place
-from rotator.rotation.record import Phase, Why
+from rotator.rotation.record import HoldReason, Lost, Phase, Why
 from rotator.rotation.schedule import FractionOfLife
 from rotator.rotation.why import CHECKS, due, expires_soon_at, next_due, scheduled_at
 from tests.rotation.builders import DAY, HOUR, NOW, SECOND, ask, credential, published, record, token
@@ -42,6 +42,12 @@ TABLE = {
         0 * DAY,
         None,
         (Why.REFUSED, "refused by the target at 2026-03-01T12:00:00Z"),
+    ),
+    "a value that consumers do not find is due": (
+        settled(lost=Lost(HoldReason.DELETED, Place("kv", "blog/bot"), NOW)),
+        0 * DAY,
+        None,
+        (Why.LOST, "kv/blog/bot was deleted by somebody: consumers do not find the published value"),
     ),
     "in the last tenth of its life it is due": (
         living(5 * DAY),

@@ -11,7 +11,7 @@ from rotator.engine import installing, minting, perform, publishing, retiring
 from rotator.engine.bench import Bench
 from rotator.engine.lease import Leases
 from rotator.ports import Transient
-from rotator.rotation import advance, decide, retire, steps
+from rotator.rotation import advance, decide, lost, retire, steps
 from rotator.rotation import events as ev
 from rotator.rotation.record import Phase
 from tests.simulation.campaign import run_seed
@@ -84,7 +84,11 @@ def test_publishing_without_a_look_and_without_an_expectation_is_caught(monkeypa
 
 
 def test_writing_over_what_a_person_wrote_is_caught(monkeypatch):
-    monkeypatch.setattr(publishing, "objection", lambda *_: None)
+    async def objection(*_):
+        return None
+
+    monkeypatch.setattr(publishing, "objection", objection)
+    monkeypatch.setattr(lost, "stops", lambda *_: None)
     assert caught("I8", swarm=Swarm(acts=("foreign_write", "mend")))
 
 
@@ -180,7 +184,7 @@ def test_a_sweep_that_does_not_look_whose_candidate_it_destroys_is_caught(monkey
     paused = stage.until(stage.begin("A"), "vault.write consumer")
     stage.until(paused, "vault.read staged")
     stage.take_over("B")
-    stage.until(stage.begin("B", ask=True), "target.verify")
+    stage.until(stage.until(stage.begin("B", ask=True), "target.mint"), "target.verify")
     with pytest.raises(Violation, match="I4"):
         stage.finish(paused)
 

@@ -131,7 +131,7 @@ def test_a_paused_sweep_does_not_destroy_the_candidate_of_a_later_rotation():
     paused = stage.until(stage.begin("A"), "vault.write consumer")
     stage.until(paused, "vault.read staged")
     stage.take_over("B")
-    later = stage.until(stage.begin("B", ask=True), "target.verify")
+    later = stage.until(stage.until(stage.begin("B", ask=True), "target.mint"), "target.verify")
     assert stage.record.phase == "staged"
     stage.finish(paused)
     stage.finish(later)
@@ -311,7 +311,7 @@ def test_a_lost_candidate_is_not_burned_while_the_target_may_still_be_told_of_it
 def test_an_adoption_does_not_make_the_attempt_before_it_look_like_a_later_one():  # seed 56273
     stage = Stage(actors=1)
     stage.settle()
-    visit = stage.until(stage.begin("A", ask=True), "target.verify")
+    visit = stage.until(stage.until(stage.begin("A", ask=True), "target.mint"), "target.verify")
     stage.target.end(stage.target.tokens[stage.record.candidate.token.id], "person")
     stage.finish(visit)
     stage.sleep(20)
@@ -350,7 +350,7 @@ def test_a_failed_cut_over_is_taken_back_although_clocks_are_an_hour_apart():  #
     stage = Stage(actors=1, options={"kinds": (Kind.ONE_SLOT,)})
     stage.settle()
     stage.vault.skew = 3600.0
-    visit = stage.until(stage.begin("A", ask=True), "target.verify")
+    visit = stage.until(stage.until(stage.begin("A", ask=True), "target.mint"), "target.verify")
     stage.target.end(stage.target.tokens[stage.record.candidate.token.id], "person")
     stage.finish(visit)
     stage.sleep(11)

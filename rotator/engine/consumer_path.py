@@ -1,0 +1,113 @@
+"""Looks at what consumers read: whether they find what is published, and whether its target still accepts it."""
+
+from __future__ import annotations
+
+from rotator.engine.bench import Bench
+from rotator.ports import Accepted, Document, Fault, Rejected, Unknown, Verdict
+from rotator.rotation import events as ev
+from rotator.rotation import lost
+from rotator.rotation.credential import OnForeign, Place
+from rotator.rotation.recognise import Content
+from rotator.rotation.record import HoldReason, Published, Record, Why
+from rotator.rotation.steps import Request
+
+
+async def value_until_now(
+    bench: Bench, record: Record, step: Request, doc: Document, content: Content
+) -> str | ev.Faulted:
+    """Whether a good value is renewed or a dead one replaced; an emergency does not wait for the answer.
+
+    It costs one call to the target, the one that the continuous probe makes, too. It is cheap where a value is shown
+    to be itself; a target that keeps one value only is about to be told the next one, and is not asked twice.
+    A fault: the target wants to be called later, which a mint would not heed.
+    """
+    current = record.current
+    if current is None:
+        return ""
+    if step.why is Why.REFUSED or record.refused_at:
+        return "refused"
+    secret = doc.secret(current.key or bench.credential.key)
+    if current.place == bench.credential.place and (content is not Content.CURRENT or secret is None):
+        return "lost"
+    if step.emergency or secret is None or content is not Content.CURRENT:
+        return "unknown"
+    try:
+        provider = bench.provider(current.target)
+        if not provider.capabilities.overlap:
+            return "unknown"
+        verdict = await provider.verify(current.token, secret)
+    except Fault as fault:
+        verdict = Unknown(fault.reason, fault.retry_after)
+    if isinstance(verdict, Unknown) and verdict.retry_after:
+        return bench.faulted("request", verdict.reason, verdict.retry_after)
+    return _SAID[type(verdict)]
+
+
+_SAID: dict[type[Verdict], str] = {Accepted: "accepted", Rejected: "refused", Unknown: "unknown"}
+
+
+async def watch(bench: Bench, record: Record) -> ev.Lost | ev.Returned | None:
+    """Look whether consumers find what is published. None: it is as the record says, or nothing is published.
+
+    The cost is one read of one document, by whatever node answers, and no write: what it shows is only believed
+    against the record after a strong read.
+    """
+    current = record.current
+    if current is None or record.phase not in lost.WATCHED:
+        return None
+    known = record.lost.reason if record.lost else None
+    if (await _look(bench, current, strong=False))[1] is known:
+        return None
+    doc, found = await _look(bench, current, strong=True)
+    if found is known:
+        return None
+    if found is None:
+        return ev.Returned(bench.at, current.place)
+    return ev.Lost(bench.at, found, current.place, await found_instead(bench, doc, found, current.place))
+
+
+async def _look(bench: Bench, current: Published, *, strong: bool) -> tuple[Document, HoldReason | None]:
+    doc = await bench.edges.store.read(current.place, strong=strong)
+    secret = doc.secret(current.key or bench.credential.key)
+    if secret is None and (doc.deleted or doc.version == 0):
+        return doc, HoldReason.DELETED
+    ours = secret is not None and bench.fingerprint(secret) == current.fingerprint
+    return doc, None if ours else HoldReason.FOREIGN_WRITE
+
+
+async def objection(bench: Bench, doc: Document, content: Content) -> ev.PutOnHold | None:
+    """A foreign or deleted value is not ours to replace, unless settings say so."""
+    credential = bench.credential
+    if credential.on_foreign is OnForeign.OVERWRITE or content not in _OBJECTIONS:
+        return None
+    reason = _OBJECTIONS[content]
+    return bench.held(reason, await found_instead(bench, doc, reason, credential.place))
+
+
+async def found_instead(bench: Bench, doc: Document, reason: HoldReason, place: Place) -> str:
+    """What is there instead of our value, whose it is as far as that is known, and what to do."""
+    said = await _whose(bench, doc) if reason is HoldReason.FOREIGN_WRITE else ""
+    return f"{place} {said or f'{lost.WORDS[reason]}; {lost.REMEDY}'}"
+
+
+async def _whose(bench: Bench, doc: Document) -> str:
+    """Whose value it is, when another credential's record knows it, and how to go on."""
+    name = bench.credential.name
+    try:
+        owners = await bench.edges.owners()
+    except Fault:  # the hold is the same; only its words say less
+        return ""
+    secret = doc.secret(bench.credential.key)
+    found = owners.author([bench.fingerprint(secret)], besides=name) if secret else None
+    if found is None:
+        return ""
+    author, token, configured = found
+    if configured:
+        return f"holds a value of the credential {author} ({token.id}), which rotates it; {lost.REMEDY}"
+    return (
+        f"holds the value that the credential {author} published ({token.id}), and the settings name no {author} any "
+        f"more: take the value over with `rotate adopt {name}`, or, if it was renamed, give it its name back"
+    )
+
+
+_OBJECTIONS = {Content.FOREIGN: HoldReason.FOREIGN_WRITE, Content.DELETED: HoldReason.DELETED}

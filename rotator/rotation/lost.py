@@ -1,0 +1,50 @@
+"""A published value that consumers no longer find: what it was replaced by, and what settings say about it.
+
+Reading the consumer path is the engine's. A loss is a fact of its own, told once: the value itself may be as good as
+ever, so nothing is said about it to the target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rotator.rotation import events as ev
+from rotator.rotation.credential import Credential, OnForeign
+from rotator.rotation.record import HoldReason, Lost, Phase, Record
+from rotator.rotation.steps import Hold
+
+WATCHED = frozenset({Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED, Phase.AWAITING})
+"""Phases that may last, in which no step looks at the consumer path by itself."""
+REMEDY = 'look at it, set on_foreign = "overwrite" or put our value back'
+WORDS = {
+    HoldReason.FOREIGN_WRITE: "holds a value that we did not write",
+    HoldReason.DELETED: "was deleted by somebody",
+}
+
+
+def said(lost: Lost) -> str:
+    """The loss in a sentence."""
+    return f"{lost.place} {WORDS[lost.reason]}: consumers do not find the published value"
+
+
+def stops(credential: Credential, record: Record) -> Hold | None:
+    """The hold that a loss calls for; None where settings let us write over what others did.
+
+    Where a predecessor is in its grace, its end is judged by what consumers find then.
+    """
+    lost = record.lost
+    if lost is None or record.phase not in (Phase.SETTLED, Phase.PUBLISHED):
+        return None
+    if credential.on_foreign is OnForeign.OVERWRITE:
+        return None
+    return Hold(lost.reason, lost.text or f"{lost.place} {WORDS[lost.reason]}; {REMEDY}")
+
+
+def missed(record: Record, event: ev.Lost) -> Record:
+    """Consumers do not find what is published."""
+    return replace(record, lost=Lost(event.reason, event.place, event.at, event.text))
+
+
+def returned(record: Record, event: ev.Returned) -> Record:
+    """They find it again."""
+    return replace(record, lost=None)
