@@ -137,7 +137,12 @@ class App:
         if site is None:
             minter = partial(self._minter, target, credential)
             kind = kind_of(credential.kind)
-            site = self._sites[target.name] = kind.open(target.name, target.keys, minter, self.keychain, self.clock)
+            try:
+                site = kind.open(target.name, target.keys, minter, self.keychain, self.clock)
+            except OSError as fault:
+                said = f"its ca_file {fault.filename or ''} cannot be used: {fault.strerror or type(fault).__name__}"
+                raise Refused(f"target {target.name}: {said}", advised=True) from None
+            self._sites[target.name] = site
         if target.minter and target.minter.self_minting:
             return site.minted_by(partial(self._minter, target, credential))
         return site

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 
 class Fault(Exception):  # noqa: N818 (the design's word; "error" would say whose it is)
-    """Something the world did to us. `reason` is a short sentence without secrets; it is logged and journalled."""
+    """Something the world did to us. `reason` is a short sentence without secrets; it is logged and journalled.
 
-    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
+    `advised`: it says already what to do.
+    """
+
+    def __init__(self, reason: str, *, retry_after: float | None = None, advised: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.advised = advised
         self.retry_after = retry_after  # seconds the other side asked us to wait
 
 

@@ -6,6 +6,7 @@ or a query.
 
 from __future__ import annotations
 
+import errno
 import re
 import ssl
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ from rotator.ports import Clock, Refused, Transient
 from rotator.providers.auth import Auth
 from rotator.providers.budget import Budget, Turnstile
 from rotator.providers.header import Unsendable, header, revealed
+from rotator.providers.http_mishaps import failed, place
 from rotator.providers.keys import TargetKeys
 from rotator.providers.oauth_error import error_word
 from rotator.providers.sockets import closing
@@ -99,6 +101,7 @@ class Http:
         """`transport` replaces the network in tests. Raises OSError when the CA file cannot be read."""
         self._target = target
         self._base = self._where = ""
+        self._ca_file = keys.ca_file
         self._move(keys.url.rstrip("/"))
         self._deadline = keys.deadline.total_seconds()
         self._clock = clock
@@ -130,7 +133,7 @@ class Http:
     def _move(self, url: str) -> None:
         parts = urlsplit(url)
         self._base = url
-        self._where = f"{self._target} ({parts.scheme}://{parts.hostname})"
+        self._where = f"{self._target} ({place(parts)})"
 
     async def request(
         self,
@@ -162,8 +165,7 @@ class Http:
             except TimeoutError:
                 raise Transient(f"{method} to {self._where}: no answer within {self._deadline:g} s") from None
             except (httpx.HTTPError, OSError) as fault:
-                # The text of a foreign fault may quote a header, so only its type is told.
-                raise Transient(f"{method} to {self._where} failed: {type(fault).__name__}") from None
+                raise await failed(f"{method} to {self._where}", fault, self._base, self._ca_file) from None
 
     async def _exchange(self, request: httpx.Request, cap: int) -> Answer:
         response = await self._client.send(request, stream=True)
@@ -212,7 +214,11 @@ class Http:
 
 def tls_context(ca_file: str | None) -> ssl.SSLContext:
     """Certificates and host names are checked, by the system's authorities or those of one file; TLS 1.2 or newer."""
-    context = ssl.create_default_context(cafile=ca_file)
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as fault:
+        words = "it holds no certificate in PEM form" if isinstance(fault, ssl.SSLError) else fault.strerror
+        raise OSError(errno.EINVAL, words, ca_file) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

@@ -15,6 +15,7 @@ import httpx
 
 from rotator.ports import Transient
 from rotator.providers.http import forget_where, tls_context
+from rotator.providers.http_mishaps import failed, place
 from rotator.providers.sockets import closing
 
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "rotator"}
@@ -25,6 +26,7 @@ class Letterbox:
 
     def __init__(self, ca_file: str | None = None, transport: httpx.AsyncBaseTransport | None = None) -> None:
         """`transport` replaces the network in tests. Raises OSError when the CA file cannot be read."""
+        self._ca_file = ca_file
         self._client = httpx.AsyncClient(
             headers=_HEADERS,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
@@ -43,7 +45,7 @@ class Letterbox:
         self, method: str, url: str, deadline: float, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> None:
         """One call; returns when a 2xx has begun. Raises Transient for anything else. `deadline` in seconds."""
-        where = f"{method} to {_host(url)}"
+        where = f"{method} to {_place(url)}"
         try:
             with anyio.fail_after(deadline):
                 request = self._client.build_request(method, url, content=body, headers=headers)
@@ -52,7 +54,7 @@ class Letterbox:
         except TimeoutError:
             raise Transient(f"{where}: no answer within {deadline:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as fault:
-            raise Transient(f"{where} failed: {type(fault).__name__}") from None
+            raise await failed(where, fault, url, self._ca_file) from None
         if not answer.is_success:
             said = ", sent elsewhere; redirects are not followed" if answer.is_redirect else ""
             raise Transient(
@@ -60,9 +62,9 @@ class Letterbox:
             )
 
 
-def _host(url: str) -> str:
+def _place(url: str) -> str:
     try:
-        return urlsplit(url).hostname or "an address without a host"
+        return place(urlsplit(url))
     except ValueError:
         return "an address that is none"
 

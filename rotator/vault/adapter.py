@@ -21,11 +21,12 @@ import requests
 from hvac.adapters import JSONAdapter
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
-from requests.exceptions import ConnectTimeout, RequestException, SSLError
+from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
 from rotator.ports import Conflict, Fault, Refused, StoreRefused, Transient
 from rotator.rotation.secret import Secret
+from rotator.vault.mishaps import network_fault
 
 BODY_LIMIT = 4 * 2**20  # bytes of an answer; the largest honest one is a long list of names
 MOST_VALUES = 500_000  # of an answer: an empty list is two bytes on the wire and sixty in memory
@@ -79,7 +80,7 @@ class HardenedAdapter(JSONAdapter):  # type: ignore[misc]  # hvac ships no types
             with self._sent(method, self.urljoin(self.base_uri, url), wishes) as response:
                 body = _read(response)
         except (RequestException, HTTPError, HTTPException, OSError, UnicodeError) as error:
-            raise _network_fault(error) from None
+            raise network_fault(error, self.base_uri, self.session.verify) from None
         return _judge(response, body)
 
     def _sent(self, method: str, url: str, wishes: Mapping[str, Any]) -> Response:
@@ -135,17 +136,6 @@ def _read(response: requests.Response) -> bytes:
     if len(body) > BODY_LIMIT:
         raise Transient(f"Vault's answer is longer than {BODY_LIMIT} bytes")
     return bytes(body)
-
-
-def _network_fault(error: Exception) -> Fault:
-    """A failed exchange in words; only the exception's kind is used, its text may quote URLs and headers."""
-    if type(error) is OSError or isinstance(error, FileNotFoundError | PermissionError):
-        return Refused("a certificate file cannot be read (see ca_file and client_cert)")
-    if isinstance(error, SSLError):
-        return Transient("TLS with Vault failed: certificate, host name or protocol not accepted (see ca_file)")
-    if isinstance(error, ConnectTimeout):
-        return Transient("no connection to Vault within the connect timeout")
-    return Transient(f"no usable answer from Vault ({type(error).__name__})")
 
 
 def _judge(response: requests.Response, raw: bytes) -> Answer:

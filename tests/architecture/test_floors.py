@@ -20,7 +20,11 @@ DOORS = {
     "hvac": {"vault"},
     "requests": {"vault"},
     "urllib3": {"vault"},
-    "httpx": {"providers/http", "providers/letterbox"},  # calls to targets; one-way calls to those who are told
+    "httpx": {
+        "providers/http",
+        "providers/http_mishaps",
+        "providers/letterbox",
+    },  # and calls that want no answer
     "apscheduler": {"clockwork"},
     "structlog": {"logs", "app", "cli"},  # logs sets it up; app and cli bind a logger
     "prometheus_client": {"metrics"},

@@ -137,7 +137,7 @@ def test_a_target_that_cannot_be_reached_is_named(world: World) -> None:
     (subject, text), *others = refusals(found)
     assert not others
     assert subject == "target halo: minter"
-    assert "failed: ConnectError" in text
+    assert "nothing listens there (connection refused)" in text
 
 
 def test_basic_auth_that_is_off_is_named(world: World) -> None:

@@ -114,7 +114,7 @@ async def test_anything_but_a_2xx_was_not_taken_and_the_fault_names_no_path(stat
     receiver = Receiver(status, location="https://elsewhere.test", **{"retry-after": "7"})
     with pytest.raises(Transient) as fault:
         await posted(receiver, canary("status"))
-    assert f"POST to hooks.test: {status}" in fault.value.reason
+    assert f"POST to https://hooks.test:443: {status}" in fault.value.reason
     assert "/in" not in fault.value.reason
     assert fault.value.retry_after == 7.0
     assert len(receiver.requests) == 1  # a redirect was not followed
@@ -140,7 +140,7 @@ async def test_a_fault_of_the_network_shows_its_type_and_not_its_text() -> None:
     box = Letterbox(transport=httpx.MockTransport(fail))
     with pytest.raises(Transient) as fault:
         await box.send("POST", "https://hooks.test/in/very-secret-path", 5)
-    assert fault.value.reason == "POST to hooks.test failed: ConnectError"
+    assert fault.value.reason == "POST to https://hooks.test:443 failed: no connection"
     await box.aclose()
 
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from ipaddress import ip_address
 from pathlib import Path
 
 import anyio
 import pytest
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.tls import TLSListener
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from rotator.ports import Transient
+from rotator.providers import http
 from rotator.providers.http import Http, tls_context
 from rotator.providers.keys import TargetKeys
-from tests.fakes.certificates import sign
+from tests.fakes.certificates import sign, span_of
 from tests.fakes.clock import HandClock
 
 pytestmark = pytest.mark.anyio
@@ -26,7 +30,11 @@ pytestmark = pytest.mark.anyio
 def certify(folder: Path, host: str = "127.0.0.1") -> Path:
     """Write a self-signed certificate for an address, and its key, into one PEM file."""
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = sign(key.public_key(), "sandbox", key, "sandbox", ca=True, host=host)
+    return written(folder, sign(key.public_key(), "sandbox", key, "sandbox", ca=True, host=host), key)
+
+
+def written(folder: Path, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Path:
+    """A certificate and its key in one PEM file."""
     pem = serialization.Encoding.PEM
     secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path = folder / "server.pem"
@@ -36,8 +44,15 @@ def certify(folder: Path, host: str = "127.0.0.1") -> Path:
 
 async def answer(stream: ByteStream) -> None:
     async with stream:
+        with suppress(anyio.EndOfStream):
+            await stream.receive()
+            await stream.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]")
+
+
+async def plainly(stream: ByteStream) -> None:
+    async with stream:
         await stream.receive()
-        await stream.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]")
+        await stream.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 
 
 @asynccontextmanager
@@ -64,15 +79,65 @@ async def test_a_server_is_believed_through_the_ca_file_only(tmp_path: Path) -> 
     pem = certify(tmp_path)
     async with serving(pem) as url:
         assert await ask(url, pem) == []
-        with pytest.raises(Transient, match="ConnectError"):
+        said = (
+            r"\(CN=sandbox, for 127.0.0.1, issued by itself, valid until .*Z\) is not issued by an authority that this"
+        )
+        with pytest.raises(Transient, match=said) as fault:
             await ask(url, None)
+        assert fault.value.advised
 
 
 async def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:
     pem = certify(tmp_path, "127.0.0.2")
     async with serving(pem) as url:
-        with pytest.raises(Transient, match="ConnectError"):
+        with pytest.raises(Transient, match=r"for 127.0.0.2, .* is for another name than the url has"):
             await ask(url, pem)
+
+
+async def test_a_ca_file_without_the_issuer_is_named(tmp_path: Path) -> None:
+    pem = certify(tmp_path)
+    (tmp_path / "other").mkdir()
+    other = certify(tmp_path / "other")
+    async with serving(pem) as url:
+        with pytest.raises(Transient, match=rf"in ca_file {other}: put the issuer's certificate there"):
+            await ask(url, other)
+
+
+async def test_what_python_3_13_refuses_is_told_with_the_reason(tmp_path: Path, monkeypatch) -> None:
+    by, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    authority = sign(by.public_key(), "old CA", by, "old CA", ca=True)
+    (tmp_path / "ca.pem").write_bytes(authority.public_bytes(serialization.Encoding.PEM))
+    begin, end = span_of(-1, 1)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "blog")])
+    without_key_identifier = (
+        x509.CertificateBuilder(authority.subject, name, key.public_key(), 1, begin, end)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(by, hashes.SHA256())
+    )
+    pem = written(tmp_path, without_key_identifier, key)
+
+    def strict(ca_file: str | None) -> ssl.SSLContext:
+        context = tls_context(ca_file)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(http, "tls_context", strict)
+    async with serving(pem) as url:
+        with pytest.raises(
+            Transient, match=r"Python 3.13 and newer \(missing authority key identifier\): have it made"
+        ):
+            await ask(url, tmp_path / "ca.pem")
+
+
+async def test_a_port_without_tls_and_one_that_is_closed_are_told_apart(tmp_path: Path) -> None:
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as plain, anyio.create_task_group() as group:
+        group.start_soon(plain.serve, plainly)
+        url = f"https://127.0.0.1:{plain.extra(SocketAttribute.local_port)}"
+        with pytest.raises(Transient, match=rf"\({url}\) failed: it does not speak TLS there"):
+            await ask(url, None)
+        group.cancel_scope.cancel()
+    with pytest.raises(Transient, match=rf"\({url}\) failed: nothing listens there"):
+        await ask(url, None)
 
 
 async def test_nothing_older_than_tls_1_2_is_spoken() -> None:
@@ -83,5 +148,8 @@ async def test_nothing_older_than_tls_1_2_is_spoken() -> None:
 
 
 async def test_a_missing_ca_file_is_told_when_the_target_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "text.pem").write_text("no certificate")
+    with pytest.raises(OSError, match="holds no certificate in PEM form"):
+        Http("blog", TargetKeys(url="https://blog.example", ca_file=str(tmp_path / "text.pem")), HandClock())
     with pytest.raises(OSError, match="No such file"):
         Http("blog", TargetKeys(url="https://blog.example", ca_file=str(tmp_path / "none.pem")), HandClock())

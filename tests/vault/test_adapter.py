@@ -153,10 +153,10 @@ def test_certificates_are_verified_against_the_ca_file_and_the_host(tmp_path: Pa
     right, ca_file = self_signed(tmp_path, "127.0.0.1")
     with raw_server(reply, right) as server:
         assert ask_at(server.address, ca_file=ca_file).section("data") == {"k": "v"}
-        with pytest.raises(Transient, match="TLS"):
+        with pytest.raises(Transient, match="its certificate is not issued by"):
             ask_at(server.address)
     wrong, ca_file = self_signed(tmp_path, "192.0.2.1")
-    with raw_server(reply, wrong) as server, pytest.raises(Transient, match="TLS"):
+    with raw_server(reply, wrong) as server, pytest.raises(Transient, match="another name than the url"):
         ask_at(server.address, ca_file=ca_file)
     assert server.seen == []
 

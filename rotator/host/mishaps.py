@@ -1,0 +1,121 @@
+"""What failed on the way to a server, in words: name, connection, TLS handshake. No foreign text is quoted."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+from collections.abc import Iterator
+
+_STRICT = range(80, 94)  # X509_V_ERR_*: what OpenSSL minds with VERIFY_X509_STRICT, Python's default since 3.13
+_UNKNOWN_ISSUER = (2, 18, 19, 20, 21)  # X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT and its kin
+_EXPIRED, _NOT_YET, _OTHER_NAME = 10, 9, (62, 64)
+_ERRNO = {
+    errno.ECONNREFUSED: "nothing listens there (connection refused)",
+    errno.ECONNRESET: "the connection was cut off (reset)",
+    errno.ECONNABORTED: "the connection was cut off (aborted)",
+    errno.EPIPE: "the connection was closed while we were writing",
+    errno.ENETUNREACH: "no network leads there",
+    errno.EHOSTUNREACH: "no way leads to that host",
+    errno.ETIMEDOUT: "no connection in time; a firewall that drops it, perhaps",
+    errno.EMFILE: "we have as many files open as we may (LimitNOFILE)",
+    errno.ENFILE: "this machine has as many files open as it can",
+    errno.EACCES: "this machine does not let us connect there (a firewall or its policy)",
+    errno.EPERM: "this machine does not let us connect there (a firewall or its policy)",
+    errno.EADDRNOTAVAIL: "this machine has no address or port left to connect from",
+}
+_TLS = {
+    "WRONG_VERSION_NUMBER": "it does not speak TLS there; is it http:// in place of https://, or another port?",
+    "HTTP_REQUEST": "it does not speak TLS there; is it http:// in place of https://, or another port?",
+    "UNSUPPORTED_PROTOCOL": "it speaks no TLS that is new enough (1.2 or 1.3)",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "it speaks no TLS that is new enough (1.2 or 1.3)",
+    "NO_PROTOCOLS_AVAILABLE": "this machine's own policy allows no TLS that it speaks",
+    "UNEXPECTED_EOF_WHILE_READING": "it closed the connection in the midst of the TLS handshake",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it wants a client certificate",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "it ended the handshake: no cipher in common, or it wants a client certificate",
+    "TLSV1_UNRECOGNIZED_NAME": "it knows no host of the name that the url has",
+    "TLSV1_ALERT_UNKNOWN_CA": "it does not trust the authority of our client certificate",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "our client certificate has expired",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "it refuses our client certificate",
+    "DH_KEY_TOO_SMALL": "its key exchange is too weak",
+    "EE_KEY_TOO_SMALL": "its certificate's key is too small",
+    "CA_MD_TOO_WEAK": "its certificate is signed with a hash that is too weak",
+}
+
+
+def mishap(fault: BaseException, ca_file: str | None = None, certificate: str = "") -> str:
+    """What went wrong and what to do, or nothing when there is no telling. `ca_file`: whose authorities were believed.
+
+    `certificate`: what the server showed, in words.
+    """
+    found = list(_within(fault))
+    refused = next((each for each in found if isinstance(each, ssl.SSLCertVerificationError)), None)
+    if refused:
+        return _certificate(refused, ca_file, certificate)
+    if handshake := next((each for each in found if isinstance(each, ssl.SSLError)), None):
+        return _handshake(handshake)
+    if unnamed := next((each for each in found if isinstance(each, socket.gaierror)), None):
+        return _name(unnamed)
+    return next((text for each in found if isinstance(each, OSError) and (text := _connection(each))), "")
+
+
+def is_untrusted(fault: BaseException) -> bool:
+    """Whether the server's certificate was refused: what it showed is then worth a look."""
+    return any(isinstance(each, ssl.SSLCertVerificationError) for each in _within(fault))
+
+
+def _within(fault: object, depth: int = 8) -> Iterator[BaseException]:
+    """The fault and those that it wraps: causes, members of groups, and what libraries keep in attributes."""
+    if not isinstance(fault, BaseException) or not depth:
+        return
+    yield fault
+    members = fault.exceptions if isinstance(fault, BaseExceptionGroup) else ()
+    for inner in (fault.__cause__, fault.__context__, *members, getattr(fault, "reason", None), *fault.args):
+        if inner is not fault:
+            yield from _within(inner, depth - 1)
+
+
+def _certificate(fault: ssl.SSLCertVerificationError, ca_file: str | None, certificate: str) -> str:
+    it = f"its certificate ({certificate})" if certificate else "its certificate"
+    code = getattr(fault, "verify_code", 0)
+    if code == _EXPIRED:
+        return f"{it} has expired, or one of its issuers' has: it must be renewed there"
+    if code == _NOT_YET:
+        return f"{it} is not valid yet: compare the clocks of both machines"
+    if code in _OTHER_NAME:
+        return f"{it} is for another name than the url has: correct the url, or have one made for that name"
+    if code in _STRICT:
+        lacks = str(fault.verify_message).strip(". ").lower()
+        advice = "have it made anew with that, or run rotator with Python 3.12 or older until then"
+        return f"{it} is refused by the stricter rules of Python 3.13 and newer ({lacks}): {advice}"
+    if code in _UNKNOWN_ISSUER:
+        if ca_file:
+            return f"{it} is not issued by an authority in ca_file {ca_file}: put the issuer's certificate there"
+        return f"{it} is not issued by an authority that this machine knows: name the issuer's PEM file in ca_file"
+    return f"{it} is not accepted (OpenSSL says {code})"
+
+
+def _handshake(fault: ssl.SSLError) -> str:
+    said = getattr(fault, "reason", None)
+    reason = said if isinstance(said, str) else ""
+    if isinstance(fault, ssl.SSLEOFError):
+        reason = "UNEXPECTED_EOF_WHILE_READING"
+    if reason in _TLS:
+        return _TLS[reason]
+    known = reason.replace("_", "").isalnum() and reason.isupper()
+    return f"the TLS handshake failed ({reason.lower().replace('_', ' ')})" if known else "the TLS handshake failed"
+
+
+def _name(fault: socket.gaierror) -> str:
+    if fault.errno == socket.EAI_AGAIN:
+        return "its name cannot be looked up now: the name servers do not answer"
+    return "its name is not known: is it spelt right, and does this machine's DNS know it?"
+
+
+def _connection(fault: OSError) -> str:
+    """Of foreign texts an errno's own is none: it is the C library's."""
+    if fault.errno in _ERRNO:
+        return _ERRNO[fault.errno]
+    if not fault.errno or fault.errno not in errno.errorcode:
+        return ""
+    return f"the connection failed ({errno.errorcode[fault.errno]})"

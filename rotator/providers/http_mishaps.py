@@ -1,0 +1,42 @@
+"""Exchanges that failed, in words, for every client of httpx; no foreign text is quoted."""
+
+from __future__ import annotations
+
+from urllib.parse import SplitResult, urlsplit
+
+import httpx
+
+from rotator.host.mishaps import is_untrusted, mishap
+from rotator.ports import Transient
+from rotator.providers.presented import presented
+
+_KINDS: tuple[tuple[type[Exception], str], ...] = (
+    (httpx.ConnectTimeout, "no connection in time; a firewall that drops it, perhaps"),
+    (httpx.ReadTimeout, "it was connected, but gave no answer in time"),
+    (httpx.WriteTimeout, "it was connected, but did not take the request in time"),
+    (httpx.PoolTimeout, "all our connections to it are busy"),
+    (httpx.ReadError, "the connection broke while we were reading its answer"),
+    (httpx.WriteError, "the connection broke while we were sending the request"),
+    (httpx.CloseError, "the connection broke"),
+    (httpx.RemoteProtocolError, "it closed the connection without an answer, or what it answered is not HTTP"),
+    (httpx.LocalProtocolError, "the request is none that HTTP allows"),
+    (httpx.InvalidURL, "the address is none that can be called"),
+    (httpx.UnsupportedProtocol, "the address is none that can be called"),
+    (httpx.ConnectError, "no connection"),
+    (TimeoutError, "no answer in time"),
+)
+
+
+async def failed(call: str, fault: Exception, url: str, ca_file: str | None) -> Transient:
+    """What went wrong, and what to do. A certificate that was refused is looked at once more, to say whose it is."""
+    untrusted = is_untrusted(fault)
+    shown = await presented(urlsplit(url)) if untrusted else ""
+    said = mishap(fault, ca_file, shown) or next((words for kind, words in _KINDS if isinstance(fault, kind)), "")
+    return Transient(f"{call} failed: {said or 'the connection failed'}", advised=untrusted)
+
+
+def place(url: SplitResult) -> str:
+    """Scheme, host and port: all that is told of an address, as the rest may be secret."""
+    host = url.hostname or "no host"
+    port = url.port or (443 if url.scheme == "https" else 80)
+    return f"{url.scheme}://{f'[{host}]' if ':' in host else host}:{port}"

@@ -1,0 +1,30 @@
+"""Exchanges with Vault that failed, as faults in words; only their kinds are used, as their texts may quote headers."""
+
+from __future__ import annotations
+
+from requests.exceptions import ConnectionError as RequestsConnectionError
+from requests.exceptions import ConnectTimeout, ReadTimeout, SSLError
+from urllib3.exceptions import ProtocolError
+
+from rotator.host.mishaps import mishap
+from rotator.ports import Fault, Refused, Transient
+
+
+def network_fault(error: Exception, address: str, verify: object) -> Fault:
+    """`verify`: the authorities that were believed, a file or True."""
+    if type(error) is OSError or isinstance(error, FileNotFoundError | PermissionError):
+        return Refused("a certificate file cannot be read (see ca_file and client_cert)")
+    if isinstance(error, ConnectTimeout):
+        return Transient(f"no connection to Vault ({address}) within the connect timeout")
+    said = mishap(error, verify if isinstance(verify, str) else None)
+    return Transient(f"no answer from Vault ({address}): {said or _kind(error)}")
+
+
+def _kind(error: Exception) -> str:
+    if isinstance(error, SSLError):
+        return "the TLS handshake failed (see ca_file)"
+    if isinstance(error, ReadTimeout | TimeoutError):
+        return "none came in time"
+    if isinstance(error, RequestsConnectionError | ProtocolError):
+        return "the connection broke, or there was none"
+    return f"what came is not usable ({type(error).__name__})"
