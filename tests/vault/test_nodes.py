@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rotator.app import Observers, acting
-from rotator.looking import states
+from rotator.looking import look
 from rotator.rotation.credential import Place
 from rotator.rotation.secret import Secret
 from rotator.vault.connection import VaultConnection
@@ -33,7 +33,7 @@ def nodes(vault: ScriptedVault) -> list[str]:
 async def test_a_look_writes_nothing_whatever_the_server(indexed: bool, tmp_path: Path) -> None:
     """`rotate status` left a document for every pod that ever ran it."""
     with scripted_vault(indexed=indexed, documents={"secret/rotator/meta": [META]}) as vault:
-        await states(settings_for(vault, tmp_path), [])
+        await look(settings_for(vault, tmp_path), [])
         assert nodes(vault) == []
         reads = [each for each in vault.heard if each.path.startswith("secret/data/rotator/meta")]
         assert [each.headers.get("X-Vault-Index") for each in reads] == (["index-0"] if indexed else [None])
