@@ -36,11 +36,10 @@ from rotator.rotation.record import Token
 from rotator.settings import Settings
 from rotator.vault.kv import Kv
 from rotator.vault.preflight import Finding, Level, preflight
+from rotator.vault.session import Session
 from rotator.wiring import connected, longest_need
 
 _LIFE = timedelta(minutes=10)  # a disposable token dies by itself, should everything else fail
-
-
 _Verb = tuple[str, Callable[[], Awaitable[str]]]
 
 
@@ -54,6 +53,7 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
     async with connected(settings, SystemClock()) as session:
         for finding in await preflight(Kv(session), places, longest_need(settings), transit_rights(settings)):
             yield finding
+        yield _login(session)
     try:
         async with reading(settings) as app, aclosing(_targets(app)) as findings:
             async for finding in findings:
@@ -64,6 +64,15 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
     except Fault as fault:
         remedy = "see the findings above, [vault], and config/vault/rotator.hcl"
         yield Finding(Level.REFUSAL, "start", f"{fault.reason}; the targets were not tried", remedy)
+
+
+def _login(session: Session) -> Finding:
+    end = session.login_end
+    if end is None:
+        return Finding(Level.NOTE, "login", "when it ends was not told")
+    if end.is_near(session.clock.now()):
+        return Finding(Level.WARNING, "login", str(end), "hand over a new one in time: nothing is rotated without it")
+    return Finding(Level.NOTE if end.unknown else Level.OK, "login", str(end))
 
 
 async def _targets(app: App) -> AsyncGenerator[Finding]:

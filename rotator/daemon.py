@@ -17,13 +17,16 @@ from rotator.engine.probing import Prober
 from rotator.logs import voice
 from rotator.looking import verbs as looks
 from rotator.lookout import Lookout
-from rotator.narrate import Audience
+from rotator.narrate import Audience, failed_call, heard_call, strained
 from rotator.now import chosen, follow
 from rotator.operator import verbs
 from rotator.ports import Fault, Transient
 from rotator.rotation.schedule import share
 from rotator.settings import Settings, SettingsError, load
 from rotator.supervision import Supervision
+from rotator.vault.login import LoginRefused
+from rotator.vault.login_pause import REFUSED_PAUSE
+from rotator.wiring import Tried, postponed_keys
 
 _AGAIN = 5.0  # seconds until a Vault that could not be reached is tried again
 _LAST_WORDS = 2.0  # seconds in which callers are told that their verdict will not come from us
@@ -56,11 +59,14 @@ class Daemon:
             await group.start(self._signals, group)
             await group.start(self._lookout.serve)
             while not self._stop.is_set():
+                tried = Tried(self._settings)
                 try:
                     with anyio.CancelScope() as self._start_up:
                         await self._work()
                 except* Transient as missed:  # task groups wrap it
                     await self._wait_for_vault(str(_first(missed)))
+                except* LoginRefused as refused:  # a restart would try again at once, and lock others out
+                    await self._wait_for_login(str(_first(refused)), tried)
             group.cancel_scope.cancel()
         self._observers.close()
         voice.say("daemon.stopped")
@@ -78,6 +84,16 @@ class Daemon:
         with anyio.move_on_after(_AGAIN):
             await self._stop.wait()
 
+    async def _wait_for_login(self, reason: str, tried: Tried) -> None:
+        """Until there is something else to log in with, or a quarter of an hour is over."""
+        self._lookout.wait(reason)
+        voice.tell("login.refused", "error", said=reason, again_in=REFUSED_PAUSE, sooner="when the secret changes")
+        with anyio.move_on_after(REFUSED_PAUSE):
+            while not self._stop.is_set() and await tried.stands(self._settings):
+                self._supervision.waiting(reason)
+                with anyio.move_on_after(_AGAIN):
+                    await self._stop.wait()
+
     async def _work(self) -> None:
         """One stretch of work, from login to stop. Raises Transient when Vault cannot be reached at the start."""
         async with acting(self._settings, self._observers, node=self._settings.daemon.instance) as app:
@@ -89,9 +105,10 @@ class Daemon:
                 group.cancel_scope.cancel()
 
     async def _start(self, app: App, group: TaskGroup) -> None:
-        control = Control(self._settings.daemon.socket, self._verbs(app), _heard, _failed, _strained)
+        control = Control(self._settings.daemon.socket, self._verbs(app), heard_call, failed_call, strained)
         await group.start(control.serve)
         self._lookout.attend(app.crew)
+        self._lookout.fleet.login_end = lambda: app.kv.session.login_end
         self._lookout.keyhouse.attend(app)
         group.start_soon(app.crew.run)
         app.crew.look_at(*app.settings.credentials)
@@ -184,7 +201,7 @@ class Daemon:
         before, self._settings = self._settings, settings
         voice.say("settings.reloaded", credentials=len(settings.credentials), digest=settings.digest[:12])
         if self._app:
-            if postponed := _postponed(before, settings):
+            if postponed := postponed_keys(before, settings):
                 voice.warn("settings.postponed", keys=postponed, said=_AT_START)
             await self._app.reload(settings)
         return ""
@@ -226,24 +243,3 @@ class Daemon:
 def _first(group: BaseExceptionGroup[Any]) -> BaseException:
     inner = group.exceptions[0]
     return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
-
-
-def _postponed(before: Settings, after: Settings) -> str:
-    """The changed keys that a reload cannot bring into force."""
-    keys = ("socket", "instance", "name_prefix", "lease", "tick", "sweep", "log_level")
-    changed = [f"daemon.{key}" for key in keys if getattr(before.daemon, key) != getattr(after.daemon, key)]
-    parts = ("vault", "status", "audit", "hooks", "ping", "tracing")
-    sections = [key for key in parts if getattr(before, key) != getattr(after, key)]
-    return ", ".join(sections + changed)
-
-
-def _heard(verb: str, uid: int, pid: int) -> None:
-    voice.say("control.called", verb=verb, uid=uid, pid=pid)
-
-
-def _failed(verb: str, bug: BaseException) -> None:
-    voice.warn("control.failed", verb=verb, exc_info=bug)
-
-
-def _strained(reason: str) -> None:
-    voice.warn("control.strained", said=f"no caller can be accepted: {reason}; it is tried again")

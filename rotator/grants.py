@@ -14,7 +14,7 @@ import msgspec
 
 from rotator.providers import kind_of
 from rotator.rotation.reference import SecretRef, Source
-from rotator.settings import Settings
+from rotator.settings import Method, Settings
 from rotator.wiring import place_of
 
 
@@ -46,7 +46,8 @@ _KEPT = "Documents that are read and written beside the published ones: public k
 _TRANSIT = "Signing keys that stay in Transit: look at the public half, sign; make a version of those that are rotated."
 _FLIGHT = "The pre-flight's table of what this policy lacks."
 _SELF = 'Its own token: tell "dead" from "not allowed", renew it, end it at shutdown.'
-_WHOLE_FOLDERS = (_JOURNAL, _STAGED, _NODE)
+_LOGIN = "When the secret-id that it logs in with ends, and how many uses are left (whoever asks must know it)."
+_PATTERNS = (_LOGIN, _JOURNAL, _STAGED, _NODE)
 _READ, _UPDATE, _WRITE = ("read",), ("update",), ("create", "update", "read")
 
 
@@ -54,7 +55,7 @@ def grants(settings: Settings) -> tuple[Grant, ...]:
     """Every path once, in the order of the policy. Raises UngrantableError."""
     found: dict[str, Grant] = {}
     for grant in _all(settings):
-        if "+" in grant.path.split("/") or ("*" in grant.path and grant.why not in _WHOLE_FOLDERS):
+        if ("+" in grant.path.split("/") or "*" in grant.path) and grant.why not in _PATTERNS:
             raise UngrantableError(f"{grant.path}: Vault would take this for a pattern; rename it")
         known = found.get(grant.path, grant)
         union = tuple(dict.fromkeys((*known.capabilities, *grant.capabilities)))
@@ -100,6 +101,8 @@ def _all(settings: Settings) -> Iterator[Grant]:
     yield Grant("auth/token/lookup-self", _READ, _SELF)
     yield Grant("auth/token/renew-self", _UPDATE, _SELF)
     yield Grant("auth/token/revoke-self", _UPDATE, _SELF)
+    if vault.auth.method is Method.APPROLE:
+        yield Grant(f"auth/{vault.auth.mount}/role/+/secret-id/lookup", _UPDATE, _LOGIN)
 
 
 def _named(settings: Settings, key: str, value: SecretRef | str) -> Iterator[Grant]:

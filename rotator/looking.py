@@ -38,6 +38,7 @@ class Look:
     states: Sequence[State]
     at: datetime
     stale: str = ""
+    login: str = ""  # what we log in to Vault with, in words, when it ends soon
 
 
 async def look(settings: Settings, names: Iterable[str]) -> Look:
@@ -48,10 +49,10 @@ async def look(settings: Settings, names: Iterable[str]) -> Look:
         *rows, end = asked
         with suppress(KeyError, ValueError, msgspec.ValidationError):  # a daemon of another version
             found = {row["state"]["name"]: msgspec.convert(row["state"], State) for row in rows}
-            return Look([found[name] for name in chosen], datetime.fromisoformat(end["at"]), end["stale"])
+            return Look([found[name] for name in chosen], datetime.fromisoformat(end["at"]), end["stale"], end["login"])
     logs.configure("error", json=None)
     async with reading(settings) as app:
-        return Look([state(*seen) for seen in await _all(app, chosen, None)], app.clock.now())
+        return Look([state(*seen) for seen in await _all(app, chosen, None)], app.clock.now(), login=_login(app))
 
 
 async def explained(settings: Settings, name: str) -> list[str]:
@@ -77,7 +78,7 @@ def verbs(app: App, view: View) -> dict[str, Callable[[Mapping[str, Any]], Lines
         seen = await _all(app, _wanted(app, request), view)
         for each in seen:
             yield {"state": _sent(state(*each))}
-        yield {"at": app.clock.now().isoformat(), "stale": _stale(seen)}
+        yield {"at": app.clock.now().isoformat(), "stale": _stale(seen), "login": _login(app)}
 
     async def explain_(request: Mapping[str, Any]) -> Lines:
         for seen in await _all(app, _wanted(app, request), view):
@@ -97,6 +98,11 @@ def _wanted(app: App, request: Mapping[str, Any]) -> list[str]:
 
 def _stale(seen: Sequence[Seen]) -> str:
     return next((observed.stale for *_, observed in seen if observed.stale), "")
+
+
+def _login(app: App) -> str:
+    end = app.kv.session.login_end
+    return str(end) if end and end.is_near(app.clock.now()) else ""
 
 
 def _sent(row: State) -> Any:

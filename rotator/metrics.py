@@ -153,12 +153,26 @@ class _FromRecords(Collector):
         yield _one("rotator_ready", "1 while nothing is overdue or held, and Vault serves us.", not fleet.unready())
         yield _one("rotator_vault_reachable", "1 while Vault serves us.", not fleet.vault())
         yield _one("rotator_idle_seconds", "Since a worker last finished a visit.", fleet.silent())
+        yield from _login(fleet)
         if self._receipts is not None:
             yield _one("rotator_receipts_writable", "1 while receipts are written.", self._receipts())
 
 
 def _one(name: str, words: str, value: float) -> Metric:
     return GaugeMetricFamily(name, words, float(value))
+
+
+def _login(fleet: Fleet) -> Iterable[Metric]:
+    yield _one("rotator_login_ending", "1 once what we log in to Vault with ends soon.", bool(fleet.login_ending()))
+    words, end = "When what we log in to Vault with ends, as far as Vault tells.", fleet.login_end()
+    ends = GaugeMetricFamily("rotator_login_expiry_timestamp_seconds", words, labels=("what",))
+    uses = GaugeMetricFamily("rotator_login_uses_left", "How many more logins it is good for.", labels=("what",))
+    if end and end.ends:
+        ends.add_metric((end.what,), end.ends.timestamp())
+    if end and end.uses is not None:
+        uses.add_metric((end.what,), float(end.uses))
+    yield ends
+    yield uses
 
 
 def _neighbours(fleet: Fleet) -> Iterable[Metric]:

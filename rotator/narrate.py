@@ -78,3 +78,18 @@ def paused(neighbour: str, reason: str, pause: float) -> None:
         voice.warn("neighbour.paused", neighbour=neighbour, said=reason, seconds=round(pause, 1))
     else:
         voice.say("neighbour.recovered", neighbour=neighbour)
+
+
+def heard_call(verb: str, uid: int, pid: int) -> None:
+    """Somebody has called the control socket."""
+    voice.say("control.called", verb=verb, uid=uid, pid=pid)
+
+
+def failed_call(verb: str, bug: BaseException) -> None:
+    """A verb has met a bug."""
+    voice.warn("control.failed", verb=verb, exc_info=bug)
+
+
+def strained(reason: str) -> None:
+    """The control socket can accept nobody just now."""
+    voice.warn("control.strained", said=f"no caller can be accepted: {reason}; it is tried again")

@@ -35,7 +35,7 @@ class Supervision:
         self._ear = notifier or Notifier()
         self._blot = redact
         self._said = ""
-        self._refused = ""
+        self._refused = self._ending = ""
         self._ready = self._stopping = self._starving = self._untidy = False
         self._moved = 0.0  # the clock of the crew, which need not be ours
         tick, lease = settings.daemon.tick.total_seconds(), settings.daemon.lease.total_seconds()
@@ -96,6 +96,11 @@ class Supervision:
         with suppress(Fault):  # every visit says the same
             await app.kv.beat()
             self._felt(Sign.VAULT)
+        end = app.kv.session.login_end
+        near = str(end) if end and end.is_near(app.clock.now()) else ""
+        if near and near != self._ending:
+            voice.warn("login.ending", said=near, remedy="hand over a new one in time: config/runbook.md")
+        self._ending = near
 
     async def remove_gone(self, app: App) -> None:
         """Remove the heartbeats of daemons that have been gone for a day; an older policy may not allow it."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import anyio
+from anyio import to_thread
 
 from rotator.logs import voice
 from rotator.ports import Clock, StoreRefused
@@ -65,7 +66,7 @@ _LOGINS: Mapping[str, Callable[[Settings], login.Login]] = {
     ),
     "kubernetes": lambda s: login.kubernetes(s.vault.auth.role, _source(s.vault.auth.token), s.vault.auth.mount),
     "jwt": lambda s: login.jwt(s.vault.auth.role, _source(s.vault.auth.token), s.vault.auth.mount),
-    "cert": lambda s: login.certificate(s.vault.auth.role, s.vault.auth.mount),
+    "cert": lambda s: login.certificate(s.vault.auth.role, s.vault.auth.mount, s.vault.auth.cert_file),
 }
 
 
@@ -106,3 +107,24 @@ def longest_need(settings: Settings) -> timedelta:
         interval = due - _LONG_AGO if due else timedelta()
         needs.append(interval + (each.retire.deadline or each.retire.after))
     return max(needs)
+
+
+def postponed_keys(before: Settings, after: Settings) -> str:
+    """The changed keys that a reload cannot bring into force."""
+    keys = ("socket", "instance", "name_prefix", "lease", "tick", "sweep", "log_level")
+    changed = [f"daemon.{key}" for key in keys if getattr(before.daemon, key) != getattr(after.daemon, key)]
+    parts = ("vault", "status", "audit", "hooks", "ping", "tracing")
+    sections = [key for key in parts if getattr(before, key) != getattr(after, key)]
+    return ", ".join(sections + changed)
+
+
+class Tried:
+    """What a login was tried with, as it was before the try."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._mark = vault_login(settings).mark()
+
+    async def stands(self, settings: Settings) -> bool:
+        """Whether it would be tried with the very same again."""
+        return settings is self._settings and await to_thread.run_sync(vault_login(settings).mark) == self._mark

@@ -35,6 +35,9 @@ path "auth/token/lookup-self"            { capabilities = ["read"] }
 path "auth/token/renew-self"             { capabilities = ["update"] }
 path "auth/token/revoke-self"            { capabilities = ["update"] }
 
+# When the secret-id that it logs in with ends, and how many uses are left (whoever asks must know it).
+path "auth/approle/role/+/secret-id/lookup" { capabilities = ["update"] }
+
 # Signing keys that stay in Transit (`transit_key`): look at the public half, sign. Two lines per key, when you have any;
 # the third for a key that is rotated there (kinds assertion-key, halo-assertion-key). An operator makes it:
 # `bao write -f transit/keys/crm type=rsa-3072`, never exportable.

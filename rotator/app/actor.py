@@ -164,6 +164,7 @@ class App:
         closing = [self._sites.pop(name) for name in changed & self._sites.keys()]
         self.settings = settings
         self.keychain.forget()
+        self.kv.session.forgive()
         self.crew.per_target = _limits(settings)
         self.crew.workers = settings.daemon.in_flight
         self.crew.reconcile = settings.daemon.reconcile

@@ -32,6 +32,8 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
         show(seen.states, seen.at, as_json=as_json)
         if seen.stale:
             output.say(f"rotate: Vault cannot be read, this is what the daemon saw before: {seen.stale}", err=True)
+        if seen.login:
+            output.say(f"rotate: the login to Vault: {seen.login}; hand over a new one in time", err=True)
         return shell.gravest(seen.states) or (shell.BUSY if seen.stale else 0)
 
     shell.run(main)

@@ -16,6 +16,7 @@ from rotator.rotation.credential import Credential, Place
 from rotator.rotation.record import Record
 from rotator.rotation.sentences import explain
 from rotator.rotation.state import Mark, Observed, State, state
+from rotator.vault.login_end import LoginEnd
 
 __all__ = ["Fleet", "Mark", "Neighbour", "Neighbours", "Standing", "State", "View", "observed"]
 
@@ -40,6 +41,7 @@ class Fleet:
     began: float = 0.0  # monotonic seconds at which the view came
     missing: Callable[[], str] = str  # signs of life that are missing, in words
     barred: Callable[[], str] = str  # why no rotation may begin
+    login_end: Callable[[], LoginEnd | None] = lambda: None  # of what we log in to Vault with
     minted_from: Mapping[str, Place] = field(default_factory=dict)  # where minters' own tokens are, by target
 
     def show(self, view: View) -> None:
@@ -109,6 +111,11 @@ class Fleet:
             return self.waiting or "starting"
         breaker = self.view.health.vault
         return (breaker.reason or "unreachable") if breaker.trips else ""
+
+    def login_ending(self) -> str:
+        """What we log in to Vault with, in words, when it ends soon; else empty."""
+        end = self.login_end()
+        return str(end) if end and end.is_near(self.clock.now()) else ""
 
     def unready(self) -> list[str]:
         """Every reason for not being ready; empty when nothing is overdue or held, and Vault serves us."""

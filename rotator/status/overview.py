@@ -54,6 +54,8 @@ def _headline(mark: Mark, text: str) -> Html:
 def _troubles(fleet: Fleet) -> Html:
     minters = [f"The minter {each.name} is refused: {each.said}" for each in fleet.minters() if each.said]
     missed = fleet.vault()
+    ending = fleet.login_ending()
+    minters += [f"The login to Vault: {ending}"] if ending else []
     troubles = [*([f"Vault: {missed}"] if missed and missed != "starting" else []), *minters]
     return el("ul", *(el("li", each) for each in troubles), class_="troubles") if troubles else Html("")
 

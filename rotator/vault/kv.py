@@ -22,7 +22,8 @@ from hvac.api.secrets_engines.kv_v2 import KvV2
 
 from rotator.ports import Conflict, Document, Refused, Transient
 from rotator.rotation.credential import Place
-from rotator.vault.adapter import Answer, as_stored
+from rotator.vault.adapter import as_stored
+from rotator.vault.answer import Answer
 from rotator.vault.kv_answer import document, names, written
 from rotator.vault.patience import READ_PATIENCE, WRITE_PATIENCE, Pauses, patiently
 from rotator.vault.session import Request, Session

@@ -8,7 +8,7 @@ from typing import Any
 
 from rotator.ports import Document, Refused, Transient
 from rotator.rotation.credential import Place
-from rotator.vault.adapter import Answer
+from rotator.vault.answer import Answer
 
 _NUMBERS_END = 2**53  # no version comes near it
 

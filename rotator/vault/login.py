@@ -7,18 +7,44 @@ from __future__ import annotations
 
 import math
 import re
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from rotator.ports import Fault, Refused, StoreRefused
 from rotator.rotation.secret import Secret
-from rotator.vault.adapter import Answer, Denied
+from rotator.vault.answer import Answer, Answered, Denied
+from rotator.vault.login_end import LoginEnd, instant, of_certificate, of_jwt
 
+_MARK = secrets.token_bytes(32)  # marks are compared within one process
+_ELSE = "or nothing is mounted at [vault.auth] mount, or the namespace is another"
+_DENIED = {
+    "token": "it has ended or was revoked, or its policy does not let it look itself up",
+    "approle": (
+        "too many wrong tries have locked this role out for a while, for good secret-ids, too (`bao read"
+        f" sys/locked-users` names it, `bao write -f sys/locked-users/ACCESSOR/unlock/ROLE_ID` ends that), {_ELSE}"
+    ),
+    # Vault answers one and the same 403 to all of these. In the order in which to look:
+    "kubernetes": (
+        "Vault does not tell which of these it is: the pod's token is bad or has ended; its audience is not the role's;"
+        " its service account or namespace is not bound to the role; Vault's own account may not review tokens"
+        f" (system:auth-delegator); Vault cannot reach the API server. Look in this order; {_ELSE}"
+    ),
+    "jwt": f"the JWT is not accepted, {_ELSE}",
+    "cert": f"the client certificate is not accepted, {_ELSE}",
+}
 _TOKEN = re.compile(r"[!-~]+")
 Source = Callable[[], Secret]
+_ROLE = re.compile(r"[\w.-]+")
 _CENTURY = 100 * 366 * 86400.0  # seconds
 SHORTEST_LIFE = 600.0  # seconds a token must live when we cannot get another one
+
+
+class LoginRefused(StoreRefused):
+    """Vault has judged what we log in with, and wants it not: the same try again can only do harm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +59,30 @@ class Grant:
     renewable: bool = False
     uses: int = 0
     index: str | None = None
+    role: str = ""  # the name of the AppRole
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A way in. `ask` makes the requests on a tokenless hvac client; `repeatable`: asking again gives a new token."""
+    """A way in. `ask` makes the requests on a tokenless hvac client; `repeatable`: asking again gives a new token.
+
+    `end` says, with a client that is logged in, when what it is made with ends. `holds` is what it would be made with
+    now: as long as that is the same, a refusal stays one.
+    """
 
     method: str
     ask: Callable[[Any], Grant] = field(repr=False)
     repeatable: bool = True
+    end: Callable[[Any, Grant], LoginEnd | None] = field(default=lambda client, grant: None, repr=False)
+    holds: Callable[[], object] = field(default=lambda: None, repr=False)
+
+    def mark(self) -> object:
+        """What it would be made with now, to be compared; no secret can be read out of it."""
+        try:
+            found = self.holds()
+        except (Fault, OSError, ValueError) as fault:
+            return type(fault).__name__
+        return found.fingerprint(_MARK) if isinstance(found, Secret) else found
 
     def __call__(self, client: Any) -> Grant:
         """Log in, in the caller's thread. Raises Transient, or StoreRefused naming the method.
@@ -49,6 +90,11 @@ class Login:
         A token that we could not replace must be one to work with: without a limit of uses, and not about to end.
         """
         grant = self._asked(client)
+        if self.repeatable and grant.uses:
+            raise StoreRefused(
+                f"no {self.method} login: its role gives tokens of {grant.uses} uses, which our workers would share and"
+                " use up within a second; set token_num_uses to 0 on the role"
+            )
         if not self.repeatable and grant.uses:
             raise StoreRefused(
                 f"our Vault token has only {grant.uses} uses left; give one without num_uses, or a login"
@@ -64,11 +110,13 @@ class Login:
         try:
             return self.ask(client)
         except Denied:
-            raise StoreRefused(f"Vault refuses our {self.method} login (403)") from None
+            raise LoginRefused(f"Vault refuses our {self.method} login (403): {_DENIED[self.method]}") from None
         except StoreRefused as fault:  # not Vault's words: the source's, which names its place
             raise StoreRefused(f"no {self.method} login: {fault.reason}") from None
-        except Refused as fault:
-            raise StoreRefused(f"Vault refuses our {self.method} login: {fault.reason}") from None
+        except Answered as fault:
+            raise LoginRefused(f"Vault refuses our {self.method} login: {fault.reason}") from None
+        except Refused as fault:  # nobody's refusal: a proxy's words, a file of ours
+            raise StoreRefused(f"no {self.method} login: {fault.reason}") from None
         except Fault:
             raise
         except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
@@ -84,7 +132,18 @@ def token(source: Source) -> Login:
         about = client.auth.token.lookup_self().section("data")
         return Grant(ours, seconds(about["ttl"]), bool(about.get("renewable")), int(about.get("num_uses") or 0))
 
-    return Login("token", ask, repeatable=False)
+    return Login("token", ask, repeatable=False, end=_token_end, holds=source)
+
+
+def _token_end(client: Any, grant: Grant) -> LoginEnd:
+    """A token that we renew ends at its explicit_max_ttl, any other at its own date."""
+    about = client.auth.token.lookup_self().section("data")
+    began = datetime.fromtimestamp(float(about.get("creation_time") or 0), UTC)
+    ends = instant(about.get("expire_time"))
+    if about.get("renewable"):
+        most = float(about.get("explicit_max_ttl") or 0)
+        ends = began + timedelta(seconds=most) if most else None
+    return LoginEnd("token", ends, began)
 
 
 def approle(role_id: Source, secret_id: Source, mount: str = "approle") -> Login:
@@ -94,7 +153,25 @@ def approle(role_id: Source, secret_id: Source, mount: str = "approle") -> Login
         lambda client: _granted(
             client.auth.approle.login(role_id(), secret_id=secret_id(), mount_point=mount, use_token=False)
         ),
+        end=lambda client, grant: _secret_id_end(client, grant, mount, secret_id()),
+        holds=secret_id,
     )
+
+
+def _secret_id_end(client: Any, grant: Grant, mount: str, secret_id: Secret) -> LoginEnd:
+    """Vault tells it to who knows the secret-id and may ask. One that is used up is not there any more (204)."""
+    if not _ROLE.fullmatch(grant.role):
+        return LoginEnd("secret-id", unknown="Vault does not name our role")
+    path = f"/v1/auth/{mount}/role/{grant.role}/secret-id/lookup"
+    try:
+        about = client.adapter.post(path, json={"secret_id": secret_id}).section("data")
+    except Denied:
+        return LoginEnd("secret-id", unknown=f"as our policy lacks update on auth/{mount}/role/+/secret-id/lookup")
+    if not about:
+        return LoginEnd("secret-id", uses=0)
+    uses = about.get("secret_id_num_uses")
+    ends, began = instant(about.get("expiration_time")), instant(about.get("creation_time"))
+    return LoginEnd("secret-id", ends, began, uses if isinstance(uses, int) and uses > 0 else None)
 
 
 def kubernetes(role: str, jwt: Source, mount: str = "kubernetes") -> Login:
@@ -102,19 +179,29 @@ def kubernetes(role: str, jwt: Source, mount: str = "kubernetes") -> Login:
     return Login(
         "kubernetes",
         lambda client: _granted(client.auth.kubernetes.login(role, jwt(), mount_point=mount, use_token=False)),
+        end=lambda client, grant: of_jwt(jwt()),
+        holds=jwt,
     )
 
 
 def jwt(role: str, assertion: Source, mount: str = "jwt") -> Login:
     """A signed JWT of any issuer that Vault trusts (CI jobs, workload identity)."""
     return Login(
-        "jwt", lambda client: _granted(client.auth.jwt.jwt_login(role, assertion(), use_token=False, path=mount))
+        "jwt",
+        lambda client: _granted(client.auth.jwt.jwt_login(role, assertion(), use_token=False, path=mount)),
+        end=lambda client, grant: of_jwt(assertion()),
+        holds=assertion,
     )
 
 
-def certificate(role: str = "", mount: str = "cert") -> Login:
-    """The TLS client certificate of the connection (`VaultConnection.client_cert`)."""
-    return Login("cert", lambda client: _granted(client.auth.cert.login(name=role, mount_point=mount, use_token=False)))
+def certificate(role: str = "", mount: str = "cert", file: str = "") -> Login:
+    """The TLS client certificate of the connection (`VaultConnection.client_cert`), read from `file`."""
+    return Login(
+        "cert",
+        lambda client: _granted(client.auth.cert.login(name=role, mount_point=mount, use_token=False)),
+        end=lambda client, grant: of_certificate(file),
+        holds=lambda: Path(file).stat().st_mtime_ns,
+    )
 
 
 def seconds(value: Any) -> float:
@@ -136,4 +223,5 @@ def _granted(answer: Answer) -> Grant:
         bool(auth.get("renewable")),
         int(auth.get("num_uses") or 0),
         answer.headers.get("X-Vault-Index") or "",
+        str(answer.section("auth", "metadata").get("role_name") or ""),
     )

@@ -18,7 +18,7 @@ import anyio
 
 from rotator.ports import Fault, StoreRefused, Transient
 from rotator.rotation.credential import Place
-from rotator.vault.adapter import Answer
+from rotator.vault.answer import Answer
 from rotator.vault.kv import Kv
 from rotator.vault.session import Request
 

@@ -18,16 +18,17 @@ import hvac
 from anyio import CapacityLimiter, to_thread
 
 from rotator.ports import Clock, Fault, StoreRefused, Transient
-from rotator.vault.adapter import Answer, Denied, HardenedAdapter, Misread
+from rotator.vault.adapter import HardenedAdapter
+from rotator.vault.answer import Answer, Denied, Misread
 from rotator.vault.connection import VaultConnection
 from rotator.vault.login import Grant, Login, seconds
+from rotator.vault.login_end import LoginEnd
+from rotator.vault.login_pause import LoginPause
 from rotator.vault.patience import READ_PATIENCE, patiently
 from rotator.vault.wire import new_requests_session
 
 WORKERS = 8  # threads for Vault alone: hvac costs about 1 ms of CPU per call, more threads only add waiting
 RENEW_AT = 2 / 3  # of the granted life
-LOGIN_PAUSE = 5.0  # seconds in which a refused login is not tried again, however many ask
-MISSED_PAUSE = 1.0  # the same for one that got no answer: a raft cluster has its next leader in a second or two
 RETRY_PAUSE = 10.0  # seconds between tries of the background renewal
 
 T = TypeVar("T")
@@ -60,6 +61,7 @@ class Session:
         self.settings = settings
         self.index: str | None = None
         self.login_index: str | None = None
+        self.login_end: LoginEnd | None = None  # of what we logged in with
         self.server_time: datetime | None = None
         self._login = login
         self.clock = clock
@@ -67,7 +69,7 @@ class Session:
         self._limiter = CapacityLimiter(WORKERS)
         self._one_login = anyio.Lock()
         self._live: _Live | None = None
-        self._login_failed: tuple[float, Fault] | None = None  # until when, and why
+        self._pause = LoginPause(clock)
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -192,16 +194,21 @@ class Session:
         async with self._one_login:
             if self._live is not None and self._live is not instead_of:
                 return self._live
-            if self._login_failed and self.clock.monotonic() < self._login_failed[0]:
-                until, fault = self._login_failed
-                raise type(fault)(fault.reason, retry_after=until - self.clock.monotonic())
+            await self._pause.standing(self._mark)
+            mark = await self._mark()
             try:
                 self._live = await self._enter(instead_of)
             except Fault as fault:
-                pause = max(MISSED_PAUSE if isinstance(fault, Transient) else LOGIN_PAUSE, fault.retry_after or 0.0)
-                self._login_failed = (self.clock.monotonic() + pause, fault)
+                self._pause.failed(fault, mark)
                 raise
             return self._live
+
+    def forgive(self) -> None:
+        """A person says that what was refused is mended."""
+        self._pause.forgive()
+
+    async def _mark(self) -> object:
+        return await to_thread.run_sync(self._login.mark, abandon_on_cancel=True, limiter=self._limiter)
 
     async def _enter(self, instead_of: _Live | None) -> _Live:
         started = self.clock.monotonic()  # before the request: our idea of the life ends before Vault's
@@ -209,7 +216,11 @@ class Session:
         if instead_of is not None and grant.token.matches(instead_of.grant.token):
             raise StoreRefused("our Vault token is dead or dying, and there is no other one")
         self.login_index, self.index = grant.index, grant.index or self.index
-        return _Live(self._client(grant), grant, started, grant.ttl)
+        live = _Live(self._client(grant), grant, started, grant.ttl)
+        with suppress(Fault, ValueError, TypeError, OverflowError, OSError):  # good to know, and no more
+            end = self._login.end
+            self.login_end = await self._in_thread(lambda client: end(client, grant), live.client, effect=False)
+        return live
 
     def _client(self, grant: Grant | None) -> Any:
         """An hvac client that reads nothing from the environment: every default it would look up is given."""

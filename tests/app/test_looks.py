@@ -51,10 +51,13 @@ def settings(path: Path, **more: Any) -> Settings:
     return replace(wanted, credentials={"blog": BLOG, "shop": SHOP})
 
 
+KV = SimpleNamespace(session=SimpleNamespace(login_end=None))  # of a login whose end nobody tells
+
+
 @asynccontextmanager
 async def daemon(wanted: Settings, view: FakeView, journal: Journal) -> AsyncIterator[None]:
     """As much of a daemon as answers who looks."""
-    app: Any = SimpleNamespace(settings=wanted, journal=journal, clock=StoppedClock())
+    app: Any = SimpleNamespace(settings=wanted, journal=journal, clock=StoppedClock(), kv=KV)
     verbs = looking.verbs(app, view)
     door = Control(wanted.daemon.socket, verbs, lambda *_: None, lambda verb, bug: pytest.fail(f"{verb}: {bug!r}"))
     async with anyio.create_task_group() as group:
@@ -117,7 +120,7 @@ async def test_a_daemon_of_other_settings_is_not_believed(path: Path, change, mo
     wanted = settings(path)
     mine = change(wanted)
     names = {name: entry(name) for name in mine.credentials}
-    alone: Any = SimpleNamespace(settings=mine, journal=Journal(**names), clock=StoppedClock(NOW + HOUR))
+    alone: Any = SimpleNamespace(settings=mine, journal=Journal(**names), clock=StoppedClock(NOW + HOUR), kv=KV)
 
     @asynccontextmanager
     async def reading(_: Settings) -> AsyncIterator[Any]:

@@ -45,8 +45,13 @@ def granted(folder: Path, more: str = "", base: str = BASE) -> dict[str, set[str
 
 
 def test_for_one_credential_it_is_the_shipped_policy(tmp_path: Path) -> None:
-    shipped = {path.replace("+", "web"): words for path, words in rules(SHIPPED.read_text()).items()}
-    assert granted(tmp_path) == shipped
+    shipped = {path.replace("apps/+", "apps/web"): words for path, words in rules(SHIPPED.read_text()).items()}
+    approle = 'auth = {method = "approle", role_id = "x", secret_id = {file = "/run/secret-id"}}'
+    assert granted(tmp_path, base=re.sub("auth = .*", approle, BASE)) == shipped
+
+
+def test_only_a_login_by_secret_id_asks_when_that_ends(tmp_path: Path) -> None:
+    assert not [path for path in granted(tmp_path) if "secret-id" in path]
 
 
 def test_a_credential_more_is_its_two_paths_more(tmp_path: Path) -> None:

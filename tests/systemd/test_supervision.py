@@ -113,6 +113,7 @@ class Vault:
 
     def __init__(self, fault: Fault | None = None) -> None:
         self.fault = fault
+        self.session = SimpleNamespace(login_end=None)
 
     async def beat(self) -> None:
         if self.fault:

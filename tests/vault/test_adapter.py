@@ -10,7 +10,8 @@ import hvac
 import pytest
 
 from rotator.ports import Conflict, Fault, Refused, StoreRefused, Transient
-from rotator.vault.adapter import BODY_LIMIT, Answer, Denied, HardenedAdapter, Misread
+from rotator.vault.adapter import BODY_LIMIT, HardenedAdapter
+from rotator.vault.answer import Answer, Answered, Denied, Misread
 from rotator.vault.wire import new_requests_session
 from tests.vault.hostile import Script, answer, raw_server, self_signed
 from tests.vault.worlds import canary
@@ -38,22 +39,22 @@ CAS = {"errors": ["check-and-set parameter did not match the current version"]}
 UPGRADING = {"errors": ["Waiting for the primary to upgrade from non-versioned to versioned data. This backend …"]}
 FAULTS = {
     "lost race": (answer(400, CAS), Conflict),
-    "cas demanded": (answer(400, {"errors": ["check-and-set parameter required for this call"]}), Refused),
+    "cas demanded": (answer(400, {"errors": ["check-and-set parameter required for this call"]}), Answered),
     "index unreadable": (answer(400, {"errors": ['failed to decode "X-Vault-Index"']}), Misread),
     "fresh engine": (
         answer(400, UPGRADING),
         Transient,
     ),
-    "our mistake": (answer(400, {"errors": [BODY]}), Refused),
+    "our mistake": (answer(400, {"errors": [BODY]}), Answered),
     "400 by a stranger": (answer(400, BODY.encode()), Refused),
     "denied": (answer(403, {"errors": ["permission denied"]}), Denied),
     "404 by a stranger": (answer(404, b"<html>not here</html>"), Refused),
     "404 with other JSON": (answer(404, {"message": BODY}), Refused),
     "404 without a body": (answer(404), Refused),
-    "no such method": (answer(405, {"errors": [BODY]}), Refused),
+    "no such method": (answer(405, {"errors": [BODY]}), Answered),
     "behind, Vault Enterprise": (answer(412, {"errors": [BODY]}), Transient),
-    "too long": (answer(413, {"errors": [BODY]}), Refused),
-    "no such type": (answer(415, {"errors": [BODY]}), Refused),
+    "too long": (answer(413, {"errors": [BODY]}), Answered),
+    "no such type": (answer(415, {"errors": [BODY]}), Answered),
     "behind, OpenBao": (answer(429, {"errors": []}), Transient),
     "rate limited": (answer(429, {"errors": [BODY]}), Transient),
     "standby": (answer(473, b""), Transient),

@@ -99,7 +99,7 @@ async def test_a_certificate_login_names_its_role_and_sends_no_secret(tmp_path: 
 async def test_a_certificate_file_that_is_missing_is_named_in_words() -> None:
     connection = VaultConnection("https://127.0.0.1:9", client_cert=("/nowhere/cert.pem", "/nowhere/key.pem"))
     session = Session(connection, certificate("rotator"), WallClock())
-    with pytest.raises(StoreRefused, match="client_cert"):
+    with pytest.raises(StoreRefused, match="cert_file"):
         await session.open()
 
 

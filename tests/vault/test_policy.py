@@ -73,6 +73,11 @@ async def operations(kv: Kv, mount: str) -> dict[str, Callable[[], Awaitable[obj
         ),
         "look the token up": lambda: ask(lambda client: client.auth.token.lookup_self()),
         "renew the token": lambda: ask(lambda client: client.auth.token.renew_self()),
+        "look the secret-id up": lambda: ask(
+            lambda client: client.adapter.post(
+                f"/v1/auth/approle/role/role-{mount}/secret-id/lookup", json={"secret_id": "x"}
+            )
+        ),
         "end the token": lambda: ask(lambda client: client.auth.token.revoke_self(), effect=True),
     }
 
@@ -94,8 +99,8 @@ async def broken_by(openbao: OpenBao, mount: str, policy: str) -> list[str]:
 
 
 def test_the_shipped_file_is_read_completely() -> None:
-    assert len(RULE.findall(POLICY)) == POLICY.count('\npath "') == 14
-    assert len(rules(POLICY)) == 24
+    assert len(RULE.findall(POLICY)) == POLICY.count('\npath "') == 15
+    assert len(rules(POLICY)) == 25
 
 
 async def test_the_shipped_policy_suffices_for_everything_the_daemon_does(openbao: OpenBao, mount: str) -> None:

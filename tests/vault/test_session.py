@@ -13,10 +13,11 @@ import pytest
 from rotator.ports import Fault, StoreRefused, Transient
 from rotator.rotation.secret import Secret
 from rotator.sandbox.openbao import AppRole, OpenBao
-from rotator.vault.adapter import Answer
+from rotator.vault.answer import Answer
 from rotator.vault.connection import VaultConnection
 from rotator.vault.login import Grant, Login, approle, token
-from rotator.vault.session import LOGIN_PAUSE, MISSED_PAUSE, RETRY_PAUSE, Session
+from rotator.vault.login_pause import LOGIN_PAUSE, MISSED_PAUSE
+from rotator.vault.session import RETRY_PAUSE, Session
 from tests.fakes.clock import HandClock
 from tests.vault.hostile import answer, drip, proxy, raw_server
 from tests.vault.worlds import QuickClock, canary, session_on

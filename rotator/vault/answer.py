@@ -1,0 +1,166 @@
+"""What an answer of Vault means: the answer in its own form, or the fault that it stands for.
+
+Texts from a body choose words of ours; they are never quoted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from requests import Response
+
+from rotator.ports import Conflict, Fault, Refused, StoreRefused, Transient
+
+MOST_VALUES = 500_000  # of an answer: an empty list is two bytes on the wire and sixty in memory
+LONGEST_PAUSE = 3600.0  # seconds; a Vault that asks for more is asked again
+
+# OpenBao 2.7.2 and Vault's KV source use these words; the status alone (400) does not tell.
+_CAS_LOST = "check-and-set parameter did not match"
+_CAS_WANTED = "check-and-set parameter required"
+_INDEX_REFUSED = "X-Vault-Index"
+_UPGRADING = "from non-versioned to versioned data"  # a fresh engine; on a raft standby seen for 1 s after mounting
+
+
+# What OpenBao 2.7.2 and Vault 1.18.5 say to a login, and what it means.
+_LOGIN_WORDS = (
+    (
+        "invalid role or secret ID",
+        "the role id or the secret-id is wrong, used up or ended, which Vault does not tell apart",
+    ),
+    ("CIDR restrictions", "our address is not among those that the role or the secret-id allows"),
+    ("could not load configuration", "the auth method is mounted, but not configured"),
+    ("invalid role name", "it has no such role"),
+    ("role could not be found", "it has no such role"),
+    ("no client certificate found", "it saw no client certificate; does something in between end TLS?"),
+    ("invalid certificate or no client certificate", "no role of this method accepts our client certificate"),
+    ("is expired", "what we log in with has ended"),
+    ("audience", "what we log in with is meant for another audience"),
+)
+
+
+class Denied(StoreRefused):
+    """A 403, not yet told apart: a dead token, or a policy that withholds the right."""
+
+
+class Answered(Refused):
+    """Vault itself has understood and said no."""
+
+
+class Misread(Transient):
+    """The server could not use our X-Vault-Index: forget it and ask again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer in Vault's own form: a 2xx, or a 404 (kv.py knows what that means). The body is never in a repr."""
+
+    status: int
+    headers: Mapping[str, str]  # names in any case
+    body: Mapping[str, Any] = field(repr=False)
+
+    def section(self, *keys: str) -> Mapping[str, Any]:
+        """The object found by following the keys; an empty one where there is none."""
+        here: Any = self.body
+        for key in keys:
+            here = here.get(key) if isinstance(here, Mapping) else None
+        return here if isinstance(here, Mapping) else {}
+
+
+def judge(response: Response, raw: bytes) -> Answer:
+    """The answer, or the fault it stands for. Texts from the body choose words of ours; they are never quoted."""
+    status, headers = response.status_code, response.headers
+    body = _decoded(raw)
+    if 200 <= status < 300:
+        if body is None:
+            raise Transient(f"the answer ({status}) is not Vault's: no JSON object")
+        return Answer(status, headers, body)
+    if 300 <= status < 400:
+        raise _redirected(status, _origin(headers.get("Location", "")))
+    errors = body.get("errors") if body is not None else None
+    if status == 404:
+        if body is None or not (isinstance(errors, list) or isinstance(body.get("data"), Mapping)):
+            raise Refused("a 404 that is not Vault's: is the address right?")
+        return Answer(status, headers, body)
+    words = " ".join(map(str, errors)) if isinstance(errors, list) else ""
+    fault = _fault(status, words, _seconds(headers.get("Retry-After")))
+    raise Answered(fault.reason) if type(fault) is Refused and isinstance(errors, list) else fault
+
+
+def _redirected(status: int, where: str) -> Fault:
+    """A standby answers 307 as long as it cannot reach a leader to forward to: OpenBao 2.7.2 with raft, for seconds
+    after each loss of the leader. The request was not carried out. Other redirects come from whatever stands before it.
+    """
+    if status == 307:
+        return Transient(f"this Vault node forwards nothing just now (307 to {where}); redirects are not followed")
+    return Refused(f"Vault's address redirects ({status}) to {where}; that is not followed")
+
+
+def _fault(status: int, errors: str, retry_after: float | None) -> Fault:
+    """`errors`: Vault's own list of words, if any."""
+    if status == 400:
+        return _bad_request(errors)
+    if status == 403:
+        return Denied("Vault answered 403")
+    if status == 412 or (status == 429 and not errors):
+        return Transient(f"this Vault node lags behind ({status})", retry_after=retry_after or 0.1)
+    if status == 429:
+        return Transient("Vault limits our request rate (429)", retry_after=retry_after)
+    if status == 503:
+        return Transient("Vault is sealed, stopped or overloaded (503)", retry_after=retry_after)
+    if status >= 472:  # 472 and 473 are kinds of standby, 501 is not initialised
+        return Transient(f"Vault cannot answer now ({status})", retry_after=retry_after)
+    return Refused(f"Vault refused the request ({status})")
+
+
+def _bad_request(errors: str) -> Fault:
+    if _CAS_LOST in errors:
+        return Conflict("the document was changed in between")
+    if _CAS_WANTED in errors:
+        return Refused("Vault demands check-and-set here: set cas_required on keys, not on the whole mount")
+    if _INDEX_REFUSED in errors:
+        return Misread("Vault could not read our X-Vault-Index")
+    if _UPGRADING in errors:
+        return Transient("the KV engine is being prepared (400)")
+    known = (said for word, said in _LOGIN_WORDS if word in errors)
+    return Refused(next(known, "Vault refused the request (400)"))
+
+
+def _decoded(raw: bytes) -> Mapping[str, Any] | None:
+    """The JSON object, an empty one for no body, None for anything else, a key said twice for example."""
+    if not raw.strip():
+        return {}
+    if sum(map(raw.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        return None
+    try:
+        body = json.loads(raw.decode(), object_pairs_hook=_once, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, Mapping) else None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key twice")
+    return found
+
+
+def _no_number(text: str) -> None:
+    raise ValueError("JSON knows neither NaN nor Infinity")
+
+
+def _origin(location: str) -> str:
+    """Scheme and host, all that may be said of a redirect's target."""
+    try:
+        parts = urlsplit(location)
+        return f"{parts.scheme}://{parts.hostname}" if parts.hostname else "another path"
+    except ValueError:
+        return "an unreadable address"
+
+
+def _seconds(text: str | None) -> float | None:
+    return min(float(text), LONGEST_PAUSE) if text is not None and text.isascii() and text.isdecimal() else None
