@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,14 +13,19 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from rotator import logs
 from rotator.app import App, Observers, acting
-from rotator.engine.visit import Happened, Seen
-from rotator.now import BUSY, DONE, FAILED, HELD, Demand, follow, select
+from rotator.engine.visit import Happened
+from rotator.host.exit_codes import Exit, gravest
+from rotator.host.interruption import heed, patience
+from rotator.now import BUSY, DONE, FAILED, HELD, Demand, follow, heard, select
 from rotator.operator import Order, obey
+from rotator.rotation import events as ev
 from rotator.rotation.record import Phase
 from rotator.settings import Settings
 
 _TICK = 0.1  # seconds
 _LEAST = 1.0  # seconds for the work itself, when a login took nearly all that the caller gives
+_OVER = "its time is over"
+_DONE = {"value.published", "predecessor.retired", "predecessor.left"}
 _NEAR = timedelta(minutes=1)  # a wait that ends this soon is worth staying for
 
 
@@ -44,17 +49,28 @@ async def working(
     actor = acting(settings, observers, within=within, missed=missed)
     try:
         async with send, receive, actor as app, anyio.create_task_group() as group:
+            app.passing = True
+            app.hooks_failed = observers.failed
+            group.start_soon(_heed, app)
             if visits:
                 group.start_soon(app.crew.run)
             group.start_soon(_tick, app)
             yield app, receive
-            app.crew.stop()
-            with anyio.move_on_after(settings.daemon.drain.total_seconds()):
+            app.crew.stop(_OVER)
+            with anyio.move_on_after(patience(settings.daemon.drain.total_seconds())):
                 while not app.crew.idle:
                     await app.clock.sleep(_TICK)
             group.cancel_scope.cancel()
     finally:
         observers.close()
+
+
+async def _heed(app: App) -> None:
+    """Bring the work to a safe point when a signal comes: a visit ends between two steps, and gives its lease back."""
+    interruption = heed()
+    if interruption is not None:
+        await interruption.asked.wait()
+        app.crew.stop(f"cut short by {interruption.signal}")
 
 
 async def _tick(app: App) -> None:
@@ -71,52 +87,112 @@ async def rotate_alone(
     if unknown:
         yield {"error": unknown, "exit": 2}
         return
-    end = anyio.current_time() + wanted.within
+    end, code = anyio.current_time() + wanted.within, DONE
     async with working(settings, wanted.within, missed=missed) as (app, happenings):
         left = replace(wanted, within=max(end - anyio.current_time(), _LEAST))
         async with aclosing(follow(app, names, left, happenings)) as lines:
             async for line in lines:
+                code = line.get("exit", code)
                 yield line
+    if app.hooks_failed:
+        yield hooks_failed(app, code)
 
 
 async def obey_alone(
     settings: Settings, wish: Order, missed: Callable[[str], None] | None = None
 ) -> AsyncGenerator[dict[str, Any]]:
     """An operator's verb without a daemon: progress lines, then the verdicts."""
+    code = DONE
     async with (
         working(settings, wish.wanted.within, visits=wish.verb == "undo", missed=missed) as (app, happenings),
         aclosing(obey(app, wish, happenings)) as lines,
     ):
         async for line in lines:
+            code = line.get("exit", code)
             yield line
+    if app.hooks_failed:
+        yield hooks_failed(app, code)
 
 
-async def one_pass(settings: Settings, within: float, missed: Callable[[str], None] | None = None) -> tuple[App, int]:
-    """Look at every name, do what is due, stay while something comes within a minute. Returns the exit code, too.
+def hooks_failed(app: App, code: int) -> dict[str, Any]:
+    """What is done is done; who was to be told of it was not."""
+    names = sorted(app.hooks_failed)
+    said = f"hook {', '.join(names)} failed, or was not called any more; what was done stays done, the log says why"
+    return {"hooks_failed": names, "said": said, "exit": gravest([code, Exit.HOOK_FAILED])}
+
+
+async def one_pass(settings: Settings, within: float, missed: Callable[[str], None] | None = None) -> Pass:
+    """Look at every name, do what is due, once each; stay while something comes within a minute.
 
     `within`: seconds after which the pass ends all the same.
     """
     end = anyio.current_time() + within
-    async with working(settings, within, missed=missed) as (app, _):
+    async with working(settings, within, missed=missed) as (app, happenings):
+        made = Pass(app)
         app.crew.look_at(*settings.credentials)
-        while anyio.current_time() < end and not _rests(app):
+        while anyio.current_time() < end and not made.rests() and not app.crew.stopping:
             await app.clock.sleep(_TICK)
-        return app, _code(app)
+            made.hear(happenings)
+        made.code = _code(app, rests=made.rests())
+    if app.hooks_failed:
+        made.code = gravest([made.code, Exit.HOOK_FAILED])
+    return made
 
 
-def _rests(app: App) -> bool:
-    seen = app.crew.seen
-    broken = app.crew.broken  # that mends itself too late for this pass
-    names = (name for name in app.settings.credentials if name not in broken)
-    return app.crew.idle and all(name in seen and _far(app, seen[name]) for name in names)
+@dataclass(slots=True)
+class Pass:
+    """What one pass has done so far. `begun`: whose rotation began in it; `told`: the events of each credential."""
+
+    app: App
+    begun: set[str] = field(default_factory=set)
+    told: dict[str, list[str]] = field(default_factory=dict)
+    code: int = DONE
+
+    def hear(self, happenings: MemoryObjectReceiveStream[Happened]) -> None:
+        """Take note of what has happened; a credential that was rotated is left alone until the next pass."""
+        for happened in heard(happenings):
+            name = happened.credential.name
+            self.told.setdefault(name, []).append(happened.told.name)
+            if isinstance(happened.event, ev.Requested):
+                self.begun.add(name)
+        for name in self.begun:
+            if self._settled(name):
+                self.app.crew.agenda.drop(name)
+
+    @property
+    def done(self) -> list[str]:
+        """Whose value or predecessor is another one since."""
+        return sorted(name for name, told in self.told.items() if _DONE & set(told))
+
+    def said(self) -> str:
+        """What was done, in a line, and what was not begun."""
+        failed = sorted(self.told.keys() - set(self.done))
+        missed = sorted(self.app.settings.credentials.keys() - self.app.crew.seen.keys())
+        parts = [f"done: {', '.join(self.done)}"] if self.done else []
+        parts += [f"tried in vain, or not at an end: {', '.join(failed)}"] if failed else []
+        parts += [f"{self.app.crew.stopping}, not looked at: {', '.join(missed)}"] if missed else []
+        parts += [str(hooks_failed(self.app, DONE)["said"])] if self.app.hooks_failed else []
+        return "; ".join(parts) or "nothing was due"
+
+    def rests(self) -> bool:
+        """Whether nothing is left to do in this pass."""
+        seen = self.app.crew.seen
+        broken = self.app.crew.broken  # that mends itself too late for this pass
+        names = [name for name in self.app.settings.credentials if name not in broken]
+        return self.app.crew.idle and all(name in seen and (self._settled(name) or self._far(name)) for name in names)
+
+    def _settled(self, name: str) -> bool:
+        """Whether its turn in this pass is over, however soon it is due again."""
+        seen = self.app.crew.seen.get(name)
+        at_rest = seen is not None and seen.record is not None and seen.record.phase is Phase.SETTLED
+        return name in self.begun and at_rest
+
+    def _far(self, name: str) -> bool:
+        until = self.app.crew.seen[name].wait.until
+        return until is None or until - self.app.clock.now() > _NEAR
 
 
-def _far(app: App, seen: Seen) -> bool:
-    until = seen.wait.until
-    return until is None or until - app.clock.now() > _NEAR
-
-
-def _code(app: App) -> int:
+def _code(app: App, *, rests: bool) -> int:
     crew = app.crew
     records = [seen.record for seen in crew.seen.values() if seen.record]
     unseen = any(pause > _NEAR.total_seconds() for pause, _ in map(crew.pause, app.settings.credentials.values()))
@@ -124,4 +200,4 @@ def _code(app: App) -> int:
         return FAILED
     if any(record.phase in (Phase.HELD, Phase.AWAITING) for record in records):
         return HELD
-    return DONE if _rests(app) else BUSY
+    return DONE if rests else BUSY

@@ -11,13 +11,14 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from rotator.app import App
+from rotator.app.verdicts import verdicts, waits_for
 from rotator.engine.asked import Asked
 from rotator.engine.visit import Happened
+from rotator.host.exit_codes import Exit
+from rotator.host.interruption import out_of_time
 from rotator.narrate import progress
 from rotator.ports import Refused
-from rotator.rotation import pause
-from rotator.rotation.ask import Answer, Ask
-from rotator.rotation.record import Published
+from rotator.rotation.ask import Ask
 from rotator.settings import Settings
 from rotator.settings.faults import WrongValueError, suggest
 from rotator.settings.values import span
@@ -26,20 +27,7 @@ PATIENCE = 300.0  # seconds, unless the caller says otherwise
 _SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(days=1)
 _POLL = 0.2  # seconds between two looks at who is done
 _SIGN = 10.0  # seconds between two signs of life for who waits
-_BATCH = 200  # verdicts in one line
-
-DONE, FAILED, USAGE, HELD, BUSY = 0, 1, 2, 3, 75
-_EXITS = {
-    Answer.DONE: DONE,
-    Answer.PUBLISHED: DONE,
-    Answer.FAILED: FAILED,
-    Answer.HELD: HELD,
-    Answer.AWAITING: HELD,
-    Answer.PAUSED: HELD,
-    Answer.IN_GRACE: BUSY,
-    Answer.OPEN: BUSY,
-}
-_GRAVITY = (FAILED, HELD, BUSY, DONE)  # the gravest of many decides
+DONE, FAILED, USAGE, HELD, BUSY = Exit.DONE, Exit.FAILED, Exit.USAGE, Exit.HELD, Exit.UNDECIDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,23 +137,25 @@ async def follow(
     asked = {name: app.crew.ask(name, ask, patient=wanted.patient) for name in names}
     end, left = clock.monotonic() + wanted.within, dict(asked)
     look = sign = clock.monotonic()
-    while left and clock.monotonic() < end:
+    while left and clock.monotonic() < end and not out_of_time():
         happened = None
         with anyio.move_on_after(_POLL):
             happened = await happenings.receive()
         # Not under the timeout: a yield hands it to the caller, and a slow one would be cancelled by it.
         if happened and happened.credential.name in asked:
+            asked[happened.credential.name].latest = happened.after
             yield progress(happened)
         if clock.monotonic() >= look + _POLL:
             look = clock.monotonic()
             left = {name: each for name, each in left.items() if not _over(app, each, end - look)}
         if left and look >= sign + _SIGN:
             sign = look
-            yield {"waiting": len(left), "said": f"{(name := next(iter(left)))}: {_waits_for(app, name, left[name])}"}
-    for happened in _rest(happenings):
+            yield {"waiting": len(left), "said": f"{(name := next(iter(left)))}: {waits_for(app, name, left[name])}"}
+    for happened in heard(happenings):
         if happened.credential.name in asked:
+            asked[happened.credential.name].latest = happened.after
             yield progress(happened)
-    for line in _verdicts(app, asked):
+    for line in verdicts(app, asked):
         yield line
 
 
@@ -176,62 +166,10 @@ def _over(app: App, asked: Asked, left: float) -> bool:
     return asked.wait.until is None or asked.wait.until > app.clock.now() + timedelta(seconds=left)
 
 
-def _verdicts(app: App, asked: Mapping[str, Asked]) -> Iterable[dict[str, Any]]:
-    """Verdicts in lines of a bearable length; the last one carries the exit code."""
-    verdicts = [_verdict(app, name, each) for name, each in asked.items()]
-    exits = {verdict["exit"] for verdict in verdicts}
-    while len(verdicts) > _BATCH:
-        yield {"verdicts": verdicts[:_BATCH]}
-        verdicts = verdicts[_BATCH:]
-    yield {"verdicts": verdicts, "exit": next(code for code in _GRAVITY if code in exits)}
-
-
-def _rest(happenings: MemoryObjectReceiveStream[Happened]) -> Iterable[Happened]:
+def heard(happenings: MemoryObjectReceiveStream[Happened]) -> Iterable[Happened]:
+    """What has happened since, without waiting."""
     while True:
         try:
             yield happenings.receive_nowait()
-        except (anyio.WouldBlock, anyio.EndOfStream):
+        except (anyio.WouldBlock, anyio.EndOfStream, anyio.ClosedResourceError):
             return
-
-
-def _verdict(app: App, name: str, asked: Asked) -> dict[str, Any]:
-    if asked.hopeless:
-        return {"credential": name, "answer": Answer.FAILED.value, "exit": FAILED, "said": asked.closed}
-    answer = asked.answer if asked.done.is_set() and not asked.closed else Answer.OPEN
-    return {"credential": name, "answer": answer.value, "exit": _EXITS[answer], "said": _said(app, name, asked, answer)}
-
-
-def _said(app: App, name: str, asked: Asked, answer: Answer) -> str:
-    record = asked.record
-    if record is None or answer is Answer.OPEN:
-        so_far = f"; {_live(record.current)}" if record and record.current and asked.in_grace else ""
-        return f"undecided: {_waits_for(app, name, asked)}; it goes on, ask `rotate status {name}`{so_far}"
-    if answer is Answer.HELD and record.held:
-        return record.held.text
-    if answer is Answer.AWAITING:
-        return f"a person has to act, then it goes on by itself: {record.awaiting}"
-    if answer is Answer.PAUSED and record.paused:
-        return f"{pause.words(record.paused)}; `rotate resume {name}` ends that, --emergency does not ask"
-    if answer is Answer.FAILED and record.failure:
-        return (
-            f"given up for now at {record.failure.step}: {record.failure.reason}; tried again {record.retry_at:%F %T}Z"
-        )
-    current = record.current
-    what = _live(current) if current else "nothing is live"
-    if answer is Answer.IN_GRACE:
-        return (
-            f"{what} since {current.at:%F %T}Z, predecessor in grace; --emergency ends the grace" if current else what
-        )
-    if answer is Answer.PUBLISHED:
-        return f"{what}; the predecessor is in grace" if record.predecessor else what
-    return f"{what}; {record.evidence or 'no predecessor'}"
-
-
-def _waits_for(app: App, name: str, asked: Asked) -> str:
-    if asked.closed:
-        return asked.closed
-    return app.crew.seen[name].wait.reason if name in app.crew.seen else "not looked at yet"
-
-
-def _live(current: Published) -> str:
-    return f"rotation {current.rotation}: {current.token.id} is live at {current.place}"

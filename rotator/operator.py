@@ -17,8 +17,11 @@ from anyio.abc import ObjectSendStream
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from rotator.app import App
+from rotator.app.verdicts import goes_on
 from rotator.engine import operating
 from rotator.engine.visit import Happened, Word
+from rotator.host.exit_codes import gravest
+from rotator.host.interruption import out_of_time
 from rotator.narrate import progress, unforeseen
 from rotator.now import BUSY, DONE, FAILED, HELD, USAGE, Demand, demand, length, moment, select
 from rotator.ports import Conflict, Fault, Refused, Transient
@@ -31,7 +34,6 @@ _AT_ONCE = 8  # credentials
 _AGAIN = 0.5  # seconds until a record that somebody works on is tried again
 _POLL = 0.2  # seconds between two looks at what became of an undo
 _SIGN = 10.0  # seconds between two signs of life for who waits
-_GRAVITY = (FAILED, HELD, BUSY, DONE)  # the gravest of many decides
 _LONGEST = timedelta(days=366)
 
 Lines = AsyncGenerator[dict[str, Any]]
@@ -90,7 +92,7 @@ async def obey(app: App, wish: Order, happenings: MemoryObjectReceiveStream[Happ
     sign = app.clock.monotonic()
     app.tasks.begin(wish.verb, partial(_all, app, wish, names, send))
     with receive:
-        while len(exits) < len(names):
+        while len(exits) < len(names) and not out_of_time():
             verdict = None
             with anyio.move_on_after(_POLL):
                 verdict = await receive.receive()
@@ -102,7 +104,10 @@ async def obey(app: App, wish: Order, happenings: MemoryObjectReceiveStream[Happ
             elif app.clock.monotonic() >= sign + _SIGN:
                 sign = app.clock.monotonic()
                 yield {"waiting": len(names) - len(exits), "said": f"{wish.verb} is under way"}
-    yield {"verdicts": [], "exit": next(code for code in _GRAVITY if code in exits)}
+    if len(exits) < len(names):
+        exits.append(BUSY)
+        yield {"error": f"cut short: {len(names) - len(exits) + 1} without an answer; look with `rotate explain NAME`"}
+    yield {"verdicts": [], "exit": gravest(exits)}
 
 
 def _heard(happenings: MemoryObjectReceiveStream[Happened], names: tuple[str, ...]) -> Iterator[Happened]:
@@ -132,6 +137,8 @@ async def _all(app: App, wish: Order, names: tuple[str, ...], send: ObjectSendSt
 async def _verdict(app: App, wish: Order, name: str, end: float) -> dict[str, Any]:
     credential = app.settings.credentials[name]
     try:
+        if app.crew.stopping:
+            raise Transient(f"not begun: {app.crew.stopping}")
         before = (await app.journal.load(name)).record if wish.verb == "release" else None
         record = await _said(app, wish, credential, end)
         if wish.verb == "release":
@@ -156,7 +163,7 @@ async def _said(app: App, wish: Order, credential: Credential, end: float) -> Re
             async with app.crew.aside(credential.name):
                 return await app.crew.rounds.visitor.obey(credential, app.edges(credential), word)
         except (Conflict, Transient):
-            if app.clock.monotonic() + _AGAIN >= end:
+            if app.clock.monotonic() + _AGAIN >= end or app.crew.stopping:
                 raise
         await app.clock.sleep(_AGAIN)
 
@@ -201,10 +208,10 @@ def _released(before: Record | None, record: Record) -> Outcome:
 async def _undone(app: App, credential: Credential, begun: Record, end: float) -> Outcome:
     """Follow it to its end; it goes on when nobody waits for it."""
     while (record := _seen(app, credential.name, begun)) is None:
-        if app.clock.monotonic() >= end:
+        if app.clock.monotonic() >= end or app.crew.stopping:
             seen = app.crew.seen.get(credential.name)
-            waits = seen.wait.reason if seen else "not looked at yet"
-            return "undecided", f"{waits}; it goes on, ask `rotate status {credential.name}`", BUSY
+            waits = app.crew.stopping or (seen.wait.reason if seen else "not looked at yet")
+            return "undecided", f"{waits}; {goes_on(app, credential.name)}", BUSY
         await app.clock.sleep(_POLL)
     current = record.current
     if record.held:

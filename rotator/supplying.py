@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rotator.app import App
+from rotator.app.verdicts import goes_on
 from rotator.engine.bench import Brought
 from rotator.engine.visit import Seen
 from rotator.now import BUSY, DONE, FAILED, HELD
@@ -30,9 +31,11 @@ async def supply(app: App, name: str, value: Secret, by: str) -> tuple[str, int]
         verdict = _verdict(seen.record, ask) if seen and seen.record and brought.taken else None
         if verdict:
             return verdict
-        if app.clock.monotonic() >= end:
-            said = seen.wait.reason if seen else "somebody else works on it"
-            return f"undecided: {said}; ask `rotate status {name}`", BUSY
+        if app.clock.monotonic() >= end or app.crew.stopping:
+            said = app.crew.stopping or (seen.wait.reason if seen else "somebody else works on it")
+            if not brought.taken:
+                return f"not begun: {said}; the value was not handed over", BUSY
+            return f"undecided: {said}; the value is staged, and {goes_on(app, name)}", BUSY
         await app.clock.sleep(_SOON)
 
 

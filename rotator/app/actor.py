@@ -26,6 +26,7 @@ from rotator.engine.presence import Presence, has_ended
 from rotator.engine.rounds import Rounds
 from rotator.engine.survey import survey
 from rotator.engine.visit import Happened, Visitor
+from rotator.host.children import children
 from rotator.host.tasks import Tasks
 from rotator.keychain import Keychain, identity, myself
 from rotator.narrate import paused, troubled, unforeseen
@@ -63,6 +64,8 @@ class App:
         self.clock = clock
         self._observers = observers
         self._barred = barred
+        self.passing = False  # it ends with its command: what is not done by then, others must go on with
+        self.hooks_failed: set[str] = set()  # what a command without a daemon ends with
         self.holder = f"{settings.daemon.instance}/{os.getpid()}/{uuid4().hex[:8]}"
         self.presence, self._sites = Presence(), dict[str, Site]()
         self.tasks = Tasks(unforeseen)
@@ -74,7 +77,7 @@ class App:
         ttl = settings.daemon.lease.total_seconds()
         leases = Leases(self.holder, ttl, self.clock.monotonic, self.presence.lock, has_ended)
         lineage = partial(secrets.token_hex, LINEAGE)
-        visitor = Visitor(self.journal, leases, lineage, self._tell, lambda: self.crew.stopping, self._barred)
+        visitor = Visitor(self.journal, leases, lineage, self._tell, lambda: bool(self.crew.stopping), self._barred)
         rounds = Rounds(
             visitor=visitor,
             edges=self.edges,
@@ -209,6 +212,7 @@ async def acting(
     """
     async with _composed(settings, observers, node, within, missed, clock) as app, anyio.create_task_group() as group:
         group.start_soon(observers.run, app.fetch)
+        group.start_soon(children.reap_forever)
         yield app
         await observers.drain()
         group.cancel_scope.cancel()

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from rotator.clockwork import SystemClock
 from rotator.engine.visit import Happened
-from rotator.hooks import Heartbeat, Hooks
+from rotator.hooks import DELIVERED, Heartbeat, Hooks
 from rotator.hooks.fan import Fetch
+from rotator.host.interruption import patience
 from rotator.narrate import narrate
 from rotator.receipts import Receipts, keep
 from rotator.settings import Settings
@@ -32,7 +33,9 @@ class Observers:
     ) -> None:
         self.receipts: Receipts | None = keep(settings.audit)
         self._required = settings.audit.required
-        self._hooks = Hooks(settings.hooks, SystemClock(), called)
+        self.failed: set[str] = set()  # hooks that a transition could not be told to
+        self._called = called
+        self._hooks = Hooks(settings.hooks, SystemClock(), self._count)
         self._heart = Heartbeat(settings.ping, unwell, called) if settings.ping else None
         self.every: timedelta | None = settings.ping.every if settings.ping else None
         self._told: list[Observer] = [*([self.receipts] if self.receipts else []), narrate]
@@ -54,6 +57,11 @@ class Observers:
         """Who is to be told, in this order; receipts first, as they are the promise."""
         return tuple(self._told)
 
+    def _count(self, hook: str, outcome: str) -> None:
+        if outcome != DELIVERED:
+            self.failed.add(hook)
+        self._called(hook, outcome)
+
     def barred(self) -> str:
         """Why nothing may begin, for those who require receipts; what is under way goes on."""
         return self.receipts.barred() if self.receipts and self._required else ""
@@ -69,7 +77,7 @@ class Observers:
 
     async def drain(self) -> None:
         """Let hooks hear what has happened before the end, which waits a few seconds at most."""
-        await self._hooks.drain(_LAST_CALLS)
+        await self._hooks.drain(patience(_LAST_CALLS))
         if self._heart:
             await self._heart.aclose()
 

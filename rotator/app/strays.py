@@ -26,6 +26,8 @@ async def sweep(app: App, target: str, *, reap: bool, by: str = "") -> Swept:
         return Swept((), (), (), ())
 
     async def end(credential: Credential, token: Token) -> bool:
+        if app.crew.stopping:
+            raise Refused(f"{token.id} is left: {app.crew.stopping}")
         async with app.crew.aside(credential.name):
             visitor = app.crew.rounds.visitor
             return await operating.reap(visitor, credential, app.edges(credential), token, by)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from importlib import import_module
 
 import click
+
+from rotator.host.exit_codes import IN_WORDS, Exit
 
 COMMANDS = {
     "init": "write the first settings, the Vault policy for just them, and the unit",
@@ -61,7 +65,7 @@ def _completed(command: click.Command) -> click.Command:
     return command
 
 
-@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]}, epilog=f"Exit codes: {IN_WORDS}.")
 @click.option(
     "-c",
     "--config",
@@ -72,13 +76,13 @@ def _completed(command: click.Command) -> click.Command:
 @click.version_option(package_name="rotator")
 @click.pass_context
 def rotate(ctx: click.Context, config: str | None) -> None:
-    """Keep machine credentials fresh: mint, store in Vault, prove, publish, retire.
-
-    Exit codes: 0 done, 1 failed, 2 usage, 3 held, 5 a value refused, 75 busy or undecided, 78 bad configuration.
-    """
+    """Keep machine credentials fresh: mint, store in Vault, prove, publish, retire."""
     ctx.obj = config
 
 
 def main() -> None:
     """The `rotate` command."""
+    if os.getpid() == 1:  # in a container; the kernel gives process 1 no signal that it did not ask for
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: os._exit(Exit.UNDECIDED))
     rotate(prog_name="rotate")

@@ -13,15 +13,9 @@ from inspect import cleandoc
 import click
 
 from rotator.cli import output, rotate
+from rotator.host.exit_codes import MEANINGS
 
-_CODES = {
-    "0": "done",
-    "1": "failed; the reason is on standard error, and in rotate explain NAME",
-    "2": "usage: no such command, option or name",
-    "3": "held: a person must look before anything goes on",
-    "75": "busy or undecided: Vault or a target does not answer, or the verdict is not there yet; try again",
-    "78": "bad configuration; every fault is named with file, line and key, and nothing was done",
-}
+_CODES = {str(code.value): said for code, said in MEANINGS.items()}
 _FILES = {
     "/etc/rotator/rotator.toml": "The settings.",
     "/etc/rotator/conf.d/*.toml": "More of them, read in the order of their names; beside whichever settings are read.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -47,18 +47,54 @@ def command(config: str | None, /, names: tuple[str, ...], as_json: bool, **want
     from rotator.now import demand
 
     request = {"names": list(names), "by": me(), **wanted, "within": written(wanted["within"])}
+    verdicts = Verdicts(names, as_json=as_json)
 
     async def main() -> int:
-        async with aclosing(lines(config, settings, request, demand(request))) as replies:
+        async with aclosing(lines(config, settings, request, demand(request), verdicts)) as replies:
             code = None
             async for line in replies:
                 code = line.get("exit", code)
+                verdicts.hear(line)
                 shell.show_line(line) if as_json else say(line)
             if code is None:
-                output.say("rotate: the daemon ended before the verdict; it goes on, ask `rotate status`", err=True)
+                output.say(f"rotate: {_ENDED}", err=True)
             return shell.BUSY if code is None else code
 
-    shell.run(main, acts=True)
+    shell.run(main, acts=True, cut=verdicts.cut)
+
+
+class Verdicts:
+    """Who has a verdict already. `handed`: a daemon has heard what is asked for, and goes on with it by itself."""
+
+    def __init__(self, names: Iterable[str], *, as_json: bool) -> None:
+        self._open = dict.fromkeys(names)
+        self._as_json = as_json
+        self.handed = False
+        self.published: set[str] = set()  # whose new value is live
+
+    def hear(self, line: Mapping[str, Any]) -> None:
+        """One line of progress, or verdicts."""
+        for verdict in line.get("verdicts", ()):
+            self._open.pop(verdict["credential"], None)
+            if verdict["answer"] in ("done", "published"):
+                self.published.add(verdict["credential"])
+
+    def cut(self) -> None:
+        """This command was ended before the verdicts came."""
+        said = _HANDED if self.handed else _UNBEGUN
+        left = [{"credential": name, "answer": "open", "exit": shell.BUSY, "said": said} for name in self._open]
+        line = {"verdicts": left, "exit": shell.BUSY}
+        if self._as_json:
+            shell.show_line(line)
+            return
+        say(line)
+        if not left:
+            output.say(f"rotate: {said}", err=True)
+
+
+_HANDED = "this command was ended; the daemon heard what was asked for and goes on with it, ask `rotate status`"
+_UNBEGUN = "not begun: this command was ended before, and nothing was written for it; ask again"
+_ENDED = "the daemon ended before the verdict; what was begun is in its journal (`rotate status`), the rest is not"
 
 
 def me() -> str:
@@ -70,12 +106,13 @@ def me() -> str:
 
 
 async def lines(
-    config: str | None, settings: Settings, request: dict[str, Any], wanted: Demand
+    config: str | None, settings: Settings, request: dict[str, Any], wanted: Demand, verdicts: Verdicts
 ) -> AsyncGenerator[dict[str, Any]]:
     """Progress and verdict, through a daemon or alone."""
     from rotator import control
 
     if await control.answers(settings.daemon.socket):
+        verdicts.handed = True
         async with aclosing(control.call(settings.daemon.socket, {"verb": "now", **request})) as replies:
             async for reply in replies:
                 yield reply
@@ -97,6 +134,8 @@ def say(line: dict[str, Any]) -> None:
     for verdict in line.get("verdicts", ()):
         colour = _MARKS.get(verdict["answer"], "yellow")
         output.say(f"{verdict['credential']}: {click.style(verdict['answer'], fg=colour)}: {verdict['said']}")
+    if "hooks_failed" in line:
+        output.say(f"rotate: {line['said']}", err=True)
     if "waiting" in line:
         output.say(f"waiting for {line['waiting']}; {line['said']}", err=True)
     if "event" in line:

@@ -30,26 +30,28 @@ def command(config: str | None, names: tuple[str, ...], within: timedelta, as_js
 
     began = time.monotonic()
     request = {"names": list(names), "by": now.me(), "emergency": True, "patient": True, "within": written(within)}
+    verdicts = now.Verdicts(names, as_json=as_json)
 
     async def main() -> int:
         ends: dict[str, list[str]] = {}
         code = shell.BUSY
-        async with aclosing(now.lines(config, settings, request, demand(request))) as lines:
+        async with aclosing(now.lines(config, settings, request, demand(request), verdicts)) as lines:
             async for line in lines:
                 code = line.get("exit", code)
+                verdicts.hear(line)
                 after = round(time.monotonic() - began, 1)
                 if line.get("event") == "predecessor.retired":
                     ends.setdefault(line["credential"], []).append(f"{line['said']} ({after:g} s after the command)")
                 shell.show_line({**line, "after": after}) if as_json else now.say(line)
-        return _verdict(settings.credentials, names, ends, code, quiet=as_json)
+        return _verdict(settings.credentials, verdicts.published, ends, code, quiet=as_json)
 
-    shell.run(main, acts=True)
+    shell.run(main, acts=True, cut=verdicts.cut)
 
 
-def _verdict(known: Any, names: tuple[str, ...], ends: dict[str, list[str]], code: int, *, quiet: bool) -> int:
+def _verdict(known: Any, published: set[str], ends: dict[str, list[str]], code: int, *, quiet: bool) -> int:
     from rotator.providers import kind_of
 
-    for name in sorted(set(names)):
+    for name in sorted(published | ends.keys()):
         if kind_of(known[name].kind).expires:
             code = code or shell.FAILED
             text = "a new value is published, but nobody can revoke the old one: it is accepted until it expires"

@@ -24,4 +24,4 @@ def command(config: str | None, log: str) -> None:
         await Daemon(config, settings).run()
         return 0
 
-    shell.run(main, acts=True)
+    shell.run(main, acts=True, signals=False)

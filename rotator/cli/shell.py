@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
-import time
+import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from rotator.cli import output
+from rotator.host.exit_codes import Exit
 from rotator.settings import Settings, SettingsError, load
 
 if TYPE_CHECKING:
+    from anyio import CancelScope
+    from anyio.abc import TaskStatus
+
+    from rotator.host.interruption import Interruption
     from rotator.rotation.state import State
 
-FAILED, HELD, BUSY, BAD_CONFIG = 1, 3, 75, 78
+FAILED, HELD, BUSY, BAD_CONFIG = Exit.FAILED, Exit.HELD, Exit.UNDECIDED, Exit.SETTINGS
 
 
 def settings(path: str | None, *, vaultless: bool = False) -> Settings:
@@ -69,42 +75,104 @@ def agree(question: str, *, yes: bool) -> None:
         raise click.UsageError("nothing was done")
 
 
-def run(main: Callable[[], Coroutine[Any, Any, int]], *, acts: bool = False) -> NoReturn:
+Main = Callable[[], Coroutine[Any, Any, int]]
+
+
+def run(main: Main, *, acts: bool = False, cut: Callable[[], None] | None = None, signals: bool = True) -> NoReturn:
     """Run an async command and exit with its code; a fault of the world becomes one sentence and a code.
 
-    What a command that `acts` comes to is its work's alone; of one that only looks, the words are the work.
+    What a command that `acts` comes to is its work's alone; of one that only looks, the words are the work. SIGTERM or
+    SIGINT ends it within ten seconds; where nobody brings its work to a safe point it is cancelled, and `cut` says what
+    that means for it.
     """
     import anyio
 
+    from rotator.host.interruption import expect
+
+    ended: list[int | BaseException] = []
+
+    async def guarded() -> None:
+        interruption = expect()
+        async with anyio.create_task_group() as group:
+            with anyio.CancelScope() as scope:
+                if signals:
+                    await group.start(_listen, interruption, scope)
+                ended.append(await _code(main))
+            if scope.cancelled_caught and not ended:
+                (cut or _cut)()
+                ended.append(BUSY)
+            with anyio.CancelScope() as scope:
+                interruption.scope = scope
+                while output.left():  # noqa: ASYNC110 (a thread writes it, which knows no event of ours)
+                    await anyio.sleep(_SOON)
+            group.cancel_scope.cancel()
+
     with output.behind():
-        code = _code(partial(anyio.run, main))
-        while output.left():
-            time.sleep(0.01)
+        anyio.run(guarded)
+    code = ended[0]
+    if isinstance(code, BaseException):
+        raise code
     if reason := output.trouble():
         output.say(f"rotate: standard output cannot be written: {reason}{_REGARDLESS if acts else ''}", err=True)
         code = code if acts else code or FAILED
     sys.exit(code)
 
 
+_SOON = 0.01  # seconds
 _REGARDLESS = "; the work itself went on to its end, see `rotate status`"
 
 
-def _code(work: Callable[[], int]) -> int:
+def _cut() -> None:
+    output.say("rotate: interrupted; nothing was changed", err=True)
+
+
+async def _listen(interruption: Interruption, scope: CancelScope, *, task_status: TaskStatus[None]) -> None:
+    """A first signal asks for an end at a safe point, a second one, or eight seconds, for one at once."""
+    import anyio
+
+    from rotator.host.interruption import SAFE
+
+    interruption.scope = scope
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for number in signals:
+            if not interruption.signal and interruption.heeded:
+                _end_in_any_case()
+                interruption.ask(signal.Signals(number).name)
+                with anyio.move_on_after(SAFE):
+                    await anext(aiter(signals))
+            elif not interruption.signal:
+                _end_in_any_case()
+                interruption.ask(signal.Signals(number).name)
+            interruption.scope.cancel()
+
+
+def _end_in_any_case() -> None:
+    """A request that is never answered, or a reader that reads nothing, must not keep who asked us to end."""
+    from rotator.host.interruption import LAST
+
+    timer = threading.Timer(LAST, os._exit, (BUSY,))
+    timer.daemon = True
+    timer.start()
+
+
+async def _code(main: Main) -> int | BaseException:
+    """The exit code; what is no fault of the world is handed back as it is."""
     from rotator.ports import Fault, Transient
 
     try:
-        return work()
+        return await main()
     except Transient as fault:
         return _told(fault.reason, BUSY)
     except Fault as fault:
         return _told(fault.reason, FAILED)
-    except KeyboardInterrupt:
-        return _told("interrupted; whatever was begun goes on from its journal", BUSY)
     except BaseExceptionGroup as group:
         first = _first_fault(group, Fault)
         if first is None:
-            raise
+            return group
         return _told(first.reason, BUSY if isinstance(first, Transient) else FAILED)
+    except Exception as other:  # noqa: BLE001 (raised again, outside our task group)
+        return other
 
 
 def _first_fault(group: BaseExceptionGroup[BaseException], kind: type[Any]) -> Any:

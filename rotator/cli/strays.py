@@ -64,10 +64,14 @@ async def _actor(settings: Settings, *, reap: bool) -> AsyncIterator[App]:
 async def _look(app: App, *, reap: bool, unclaimed: bool) -> tuple[list[tuple[str, str, str]], bool]:
     """A row for each token, and whether something could not be looked at or ended."""
     from rotator.app import disown, sweep
-    from rotator.ports import Fault
+    from rotator.ports import Fault, Transient
 
     rows, failed = [], False
     for target in app.settings.targets:
+        if app.crew.stopping:
+            output.say(f"rotate: target {target} not looked at: {app.crew.stopping}", err=True)
+            failed = True
+            continue
         try:
             swept = await sweep(app, target, reap=reap, by=me())
         except Fault as fault:
@@ -78,6 +82,8 @@ async def _look(app: App, *, reap: bool, unclaimed: bool) -> tuple[list[tuple[st
         try:
             async for token in disown(app, target, swept.unclaimed if unclaimed else (), me()):
                 ended.add(token)
+                if app.crew.stopping:
+                    raise Transient(f"not all were ended: {app.crew.stopping}")
         except Fault as fault:
             failed = True
             output.say(f"rotate: target {target}, what no settings claim: {fault.reason}", err=True)

@@ -33,12 +33,16 @@ def command(config: str | None, name: str, path: str | None) -> None:
 
     async def main() -> int:
         from rotator import control
-        from rotator.alone import working
+        from rotator.alone import hooks_failed, working
         from rotator.supplying import PATIENCE, supply
 
         async with working(settings, PATIENCE, visits=False, missed=shell.waits_for_vault) as (app, _):
             said, code = await supply(app, name, value, getpass.getuser())
         output.say(f"{name}: {said}")
+        if app.hooks_failed:
+            failed = hooks_failed(app, code)
+            output.say(f"rotate: {failed['said']}", err=True)
+            code = failed["exit"]
         if await control.answers(settings.daemon.socket):
             async for _ in control.call(settings.daemon.socket, {"verb": "look", "names": [name]}):
                 pass

@@ -25,6 +25,7 @@ class Asked:
     done: anyio.Event = field(default_factory=anyio.Event)
     answer: Answer = Answer.OPEN
     record: Record | None = None
+    latest: Record | None = None  # after the last transition that who waits has heard of
     wait: Wait | None = None  # nothing can come of it before
     closed: str = ""  # why there will be no answer here
     hopeless: bool = False  # it was closed because nothing can be done about the credential as things are

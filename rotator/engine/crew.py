@@ -29,7 +29,7 @@ _AT_ONCE = timedelta(milliseconds=200)  # what is to be looked at "now" again mu
 _IDLE_LOOKS = 50  # a second: one look costs about 3 ms of processor time, here and in Vault
 _ASKED = timedelta(seconds=2)  # between looks for somebody who waits
 _SLOW = 1.0  # seconds: a visit that takes longer waits for its target, and leaves its place to others
-_STOPPING = "the daemon is stopping"
+STOPPING = "the daemon is stopping"
 
 
 @dataclass(slots=True, eq=False)
@@ -59,7 +59,7 @@ class Crew:
     asks: dict[str, list[Asked]] = field(default_factory=dict)
     seen: dict[str, Seen] = field(default_factory=dict)
     moved: float = 0.0  # monotonic time of the last finished visit
-    stopping: bool = False
+    stopping: str = ""  # why no further visit begins
     _queue: Queue = field(default_factory=Queue)
     _busy: dict[str, Visit] = field(default_factory=dict)
     _again: set[str] = field(default_factory=set)
@@ -78,7 +78,7 @@ class Crew:
         """Ask for a new value; the answer comes to what is returned."""
         asked = Asked(ask, patient)
         if self.stopping or name not in self.credentials:
-            asked.close(_STOPPING if self.stopping else "it is not in the settings")
+            asked.close(self.stopping or "it is not in the settings")
             return asked
         self.asks.setdefault(name, []).append(asked)
         self.look_at(name)
@@ -88,12 +88,12 @@ class Crew:
         """Time has passed, or something changed: look at the agenda."""
         self._wake.set()
 
-    def stop(self) -> None:
+    def stop(self, reason: str = STOPPING) -> None:
         """Begin no further visit; those under way end at their next rest, and who waits for others is told."""
-        self.stopping = True
+        self.stopping = self.stopping or reason
         self._queue.empty()
         for name in self.asks.keys() - self._busy.keys():
-            self._dismiss(name, _STOPPING)
+            self._dismiss(name, self.stopping)
         self.tick()
 
     def take(self, credentials: Mapping[str, Credential], changed: Collection[str]) -> None:
@@ -150,6 +150,10 @@ class Crew:
         """Seconds for which nothing may be done about it, and why."""
         return self.rounds.pause(credential)
 
+    def visits(self, name: str) -> bool:
+        """Whether it is being worked on at this moment."""
+        return name in self._busy
+
     @property
     def busy(self) -> Collection[str]:
         """Names that are being visited."""
@@ -199,7 +203,7 @@ class Crew:
             visit.over.set()
             self.moved = self.clock.monotonic()
             if self.stopping:
-                self._dismiss(name, _STOPPING)
+                self._dismiss(name, self.stopping)
             elif name in self._again:
                 self._again.discard(name)
                 self.look_at(name)

@@ -4,8 +4,8 @@ A hook is told at most once per transition, with retries, and not at all when th
 stands in Vault, and what happened in the receipts.
 """
 
-from rotator.hooks.courier import OUTCOMES, Courier, Send
+from rotator.hooks.courier import DELIVERED, OUTCOMES, Courier, Send
 from rotator.hooks.fan import Hooks
 from rotator.hooks.ping import Heartbeat
 
-__all__ = ["OUTCOMES", "Courier", "Heartbeat", "Hooks", "Send"]
+__all__ = ["DELIVERED", "OUTCOMES", "Courier", "Heartbeat", "Hooks", "Send"]

@@ -15,6 +15,7 @@ import anyio
 from anyio.abc import Process
 
 from rotator.hooks.facts import Facts
+from rotator.host.children import children
 from rotator.logs.redaction import redact
 from rotator.ports import Refused, Transient
 
@@ -72,11 +73,20 @@ class _Pipe:
 async def _start(command: tuple[str, ...], names: Mapping[str, str], reads: int, writes: int) -> Process:
     environ = {"PATH": os.environ.get("PATH", _PATH), "LANG": os.environ.get("LANG", "C.UTF-8"), **names}
     try:
-        return await anyio.open_process(
-            command, stdin=reads, stdout=writes, stderr=subprocess.STDOUT, cwd="/", env=environ, start_new_session=True
-        )
+        with children.starting():
+            process = await anyio.open_process(
+                command,
+                stdin=reads,
+                stdout=writes,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env=environ,
+                start_new_session=True,
+            )
+            children.own.add(process.pid)
     except OSError as fault:
         raise Refused(f"{command[0]} cannot be started: {fault.strerror or type(fault).__name__}") from None
+    return process
 
 
 async def _attend(process: Process, inward: _Pipe, outward: _Pipe, body: bytes, said: bytearray) -> int:
@@ -124,6 +134,7 @@ async def _end(process: Process) -> None:
             os.killpg(process.pid, signal.SIGKILL)
     with anyio.CancelScope(shield=True):
         await process.wait()
+    children.ended(process.pid)
 
 
 def _words(said: bytearray) -> str:

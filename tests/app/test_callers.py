@@ -29,6 +29,8 @@ NAMES = ("a", "b", "c")
 class Fleet:
     """An actor in whose place the test does the work: `begun` and `done` say of which credential and verb."""
 
+    stopping = ""
+
     def __init__(self) -> None:
         self.settings = SimpleNamespace(credentials={name: credential(name=name) for name in NAMES})
         self.crew, self.clock, self.holder = self, SystemClock(), "me"

@@ -10,11 +10,13 @@ import anyio
 import pytest
 
 from rotator import now
+from rotator.app.verdicts import verdicts
 from rotator.clockwork import SystemClock
 from rotator.engine.asked import Asked
 from rotator.engine.visit import Happened, Seen
 from rotator.now import Demand, demand, follow, select
 from rotator.ports import Refused
+from rotator.rotation.ask import Ask
 from rotator.rotation.events import Verified
 from rotator.rotation.record import Failure, Phase
 from rotator.rotation.steps import Wait
@@ -37,6 +39,10 @@ class App:
     def __init__(self) -> None:
         self.crew, self.clock, self.seen = self, SystemClock(), {}
         self.asked: dict[str, Asked] = {}
+        self.passing, self.stopping, self.working = False, "", set[str]()
+
+    def visits(self, name: str) -> bool:
+        return name in self.working
 
     def ask(self, name, ask, *, patient) -> Asked:
         self.asked[name] = Asked(ask, patient)
@@ -216,7 +222,7 @@ async def test_a_patient_caller_whose_predecessor_outlives_its_patience_hears_wh
     last = (await ended(app, ("bot",), in_grace, patient=True))[-1]
     assert last["exit"] == 75
     assert "undecided: predecessor in grace" in last["verdicts"][0]["said"]
-    assert last["verdicts"][0]["said"].endswith("rotation 2: t2.1 is live at kv/blog/bot")
+    assert "rotation 2: t2.1 is live at kv/blog/bot, its predecessor is accepted" in last["verdicts"][0]["said"]
 
 
 async def test_an_ask_that_is_closed_ends_with_the_reason(app: App) -> None:
@@ -263,3 +269,27 @@ async def test_thousands_of_verdicts_come_in_lines_of_a_bearable_length(app: App
 def happened(name: str) -> Happened:
     before = record(Phase.STAGED)
     return Happened(credential(name=name), before, Verified(NOW, 1), before, 0.1, "me")
+
+
+CUT = {
+    "never looked at": (None, False, "not begun: cut short by SIGTERM; nothing was written for it, so ask again"),
+    "looked at, at rest": (Phase.SETTLED, False, "not begun: cut short by SIGTERM; nothing was written for it"),
+    "in an older rotation's grace": (Phase.PUBLISHED, False, "not begun: cut short by SIGTERM; nothing was written"),
+    "begun": (Phase.STAGED, False, "rotation 2 is staged in its journal; a daemon goes on with it, or `rotate due`"),
+    "in the midst of its first step": (None, True, "in the midst of a step, so ask `rotate explain shop`"),
+}
+
+
+@pytest.mark.parametrize(("phase", "working", "said"), CUT.values(), ids=CUT)
+async def test_a_command_cut_short_says_of_each_what_is_true_of_it(app: App, phase, working: bool, said: str) -> None:
+    app.passing, app.stopping = True, "cut short by SIGTERM"
+    app.working = {"shop"} if working else set()
+    asked = Asked(Ask(NOW, "ada", emergency=True), patient=True)
+    if phase:
+        asked.hears(record(phase, current=published(1, NOW - DAY)))
+    asked.close("cut short by SIGTERM")
+    [line] = verdicts(app, {"shop": asked})
+    assert line["exit"] == 75
+    assert said in line["verdicts"][0]["said"]
+    assert ("it goes on" in line["verdicts"][0]["said"]) is False
+    assert ("what was live is accepted still" in line["verdicts"][0]["said"]) is said.startswith("not begun")

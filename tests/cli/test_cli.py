@@ -67,7 +67,9 @@ def test_explain_of_an_untouched_credential_says_what_comes_next(path: Path) -> 
 def test_due_does_what_is_due_and_prints_one_document(path: Path) -> None:
     ended = rotate(path, "due", "--json")
     assert ended.returncode == 0, ended.stderr
-    rows = json.loads(ended.stdout)
+    told = json.loads(ended.stdout)
+    rows = told["credentials"]
+    assert (told["done"], told["said"]) == (["blog-ci", "blog-web"], "done: blog-ci, blog-web")
     assert [(row["name"], row["phase"], row["rotation"], row["said"]) for row in rows] == [
         ("blog-ci", "settled", 1, ""),
         ("blog-web", "settled", 1, ""),

@@ -106,7 +106,7 @@ def test_a_daemon_tells_programs_and_addresses_and_no_rotation_suffers_from_thos
     assert world.published("web").reveal() not in everything
 
 
-def test_a_shell_waits_for_its_hooks_and_a_failing_one_is_seen_but_changes_no_verdict(world: World) -> None:
+def test_a_shell_waits_for_its_hooks_and_ends_with_4_when_one_failed(world: World) -> None:
     world.add("web", roles=["role-template-view-posts"])
     told = world.folder / "told.jsonl"
     hooks = {
@@ -118,10 +118,15 @@ def test_a_shell_waits_for_its_hooks_and_a_failing_one_is_seen_but_changes_no_ve
     }
     path = quick(world, hooks=hooks)
     ended = rotate(path, "now", "web")
-    assert ended.returncode == 0, ended.stderr
+    assert ended.returncode == 4, ended.stderr  # done, but a hook failed
+    assert "web: done:" in ended.stdout
     assert len(lines(told)) == 1
-    assert "hook.failed" in ended.stderr
-    assert rotate(path, "due", "--within", "20s").returncode == 0
+    assert "hook broken failed, or was not called any more; what was done stays done" in ended.stderr
+    idle = rotate(path, "due", "--within", "20s")
+    assert (idle.returncode, idle.stdout.splitlines()[-1]) == (0, "nothing was due")
+    again = rotate(path, "revoke", "web", "--json")
+    last = json.loads(again.stdout.splitlines()[-1])
+    assert (again.returncode, last["exit"], last["hooks_failed"]) == (4, 4, ["broken"])
 
 
 def test_a_ping_is_withheld_while_a_credential_needs_somebody(world: World) -> None:

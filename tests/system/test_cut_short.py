@@ -1,0 +1,71 @@
+"""A command that is asked to end does so soon, at a safe point, and says of each credential what is true of it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rotator.sandbox.world import World
+from tests.system.daemon import rotate, until
+from tests.system.quick import quick
+from tests.system.truth import PATS, journal, settled
+
+pytestmark = pytest.mark.system
+SOON = 10.0  # seconds that are promised
+
+
+def begun(path: Path, *words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "rotator", "-c", str(path), *words]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
+
+
+def ended(work: subprocess.Popen[str]) -> tuple[int, str, float]:
+    """By SIGTERM: the exit code, what was said, and after how many seconds."""
+    sent = time.monotonic()
+    work.send_signal(signal.SIGTERM)
+    said, more = work.communicate(timeout=3 * SOON)
+    return work.returncode, said + more, time.monotonic() - sent
+
+
+def test_now_of_many_tells_what_was_begun_from_what_was_not(world: World) -> None:
+    for name in ("ada", "bob", "eve"):
+        world.add(name)
+    path = quick(world, target={"in_flight": 1})
+    world.halo.fault(kind="slow", method="POST", path=PATS, delay=1.5)
+    work = begun(path, "now", "ada", "bob", "eve", "--wait", "--json")
+    until("the first is being worked on", lambda: journal(world, "ada").get("phase") == "requested")
+    code, said, seconds = ended(work)
+    assert (code, seconds < SOON) == (75, True), said
+    [verdicts] = [line["verdicts"] for line in map(json.loads, said.splitlines()) if "verdicts" in line]
+    words = {each["credential"]: each["said"] for each in verdicts}
+    phase = journal(world, "ada")["phase"]
+    assert f"rotation 1 is {phase} in its journal; a daemon goes on with it, or `rotate due`" in words["ada"]
+    for name in ("bob", "eve"):
+        assert words[name].startswith("not begun: cut short by SIGTERM; nothing was written for it"), words
+        assert not journal(world, name)
+    assert journal(world, "ada")["lease"]["holder"] == "", "the lease was given back"
+    assert rotate(path, "due").returncode == 0
+    assert settled(world, "ada")
+
+
+def test_due_does_each_once_and_ends_soon_when_it_is_asked_to(world: World) -> None:
+    world.add("often", every="1m", limits={"mints_per_day": 2000})
+    path = quick(world)
+    started = time.monotonic()
+    done = rotate(path, "due", "--json")
+    assert (done.returncode, json.loads(done.stdout)["done"]) == (0, ["often"]), done.stderr
+    assert time.monotonic() - started < 45, "a pass ends although the next rotation is due within a minute"
+    assert journal(world, "often")["rotation"] == "1"
+    work = begun(path, "due")  # it stays, as the next rotation is due within a minute
+    time.sleep(3)
+    assert work.poll() is None
+    code, said, seconds = ended(work)
+    assert (code, seconds < SOON) == (75, True), said
+    assert journal(world, "often")["rotation"] == "1"
