@@ -36,11 +36,14 @@ _AT_START = "read at start only, restart for it"
 class Daemon:
     """A running daemon."""
 
+    _prober: Prober | None = None
+
     def __init__(self, path: str | None, settings: Settings) -> None:
         self._path = path
         self._settings = settings
         self._stop = anyio.Event()
         self._app: App | None = None
+
         self._supervision = Supervision(settings)
         self._observers = Observers(settings, self._called, self._unwell)
         self._lookout = Lookout(settings, self._supervision.missing, self._observers.receipts)
@@ -125,8 +128,8 @@ class Daemon:
         alarms.every(daemon.tick, "tick", app.crew.tick)
         alarms.every(daemon.tick, "pulse", self._supervision.turned)
         alarms.every(daemon.sweep, "sweep", lambda: group.start_soon(self._chore, "sweep", self._sweep, app))
-        prober = Prober(app.crew, lambda: app.settings.daemon.probe, self._lookout.probed)
-        alarms.every(daemon.tick, "probe", lambda: group.start_soon(self._chore, "probe", lambda _: prober.turn(), app))
+        probe = self._probe
+        alarms.every(daemon.tick, "probe", lambda: group.start_soon(self._chore, "probe", probe, app))
         beat = self._supervision.ask_vault
         alarms.every(daemon.lease, "heartbeat", lambda: group.start_soon(self._chore, "heartbeat", beat, app))
         tidy = self._supervision.remove_gone
@@ -150,6 +153,11 @@ class Daemon:
             voice.tell("chore.failed", "error", chore=name, exc_info=bug)
         finally:
             self._chores.discard(name)
+
+    async def _probe(self, app: App) -> None:
+        if self._prober is None or self._prober.crew is not app.crew:
+            self._prober = Prober(app.crew, lambda: app.settings.daemon.probe, self._lookout.probed)
+        await self._prober.turn()
 
     async def _ping(self, app: App) -> None:
         await self._observers.ping(app.fetch)
@@ -235,6 +243,8 @@ class Daemon:
         async def look(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
             _, names, wrong = chosen(app.settings, request)
             app.crew.look_at(*names)
+            if self._prober:
+                self._prober.ask_soon(names)
             yield {"error": wrong, "exit": 2} if wrong else {"looking": names}
 
         return {"now": now, "ping": ping, "look": look, **looks(app, app.crew), **verbs(app, self._audience.hearing)}

@@ -20,6 +20,7 @@ COMMANDS = {
     "explain": "why one credential is as it is, and what comes next",
     "history": "what happened to one credential, with the evidence",
     "check": "settings, then a live look at every right the daemon needs",
+    "verify": "show published values to their targets",
     "revoke": "a value leaked: a successor first, then every old value dead, and proven so",
     "supply": "hand over a value that only a person could make",
     "pause": "begin no rotation and end no predecessor, for a while",

@@ -23,6 +23,7 @@ from rotator.engine.visit import Seen
 from rotator.ports import Clock
 from rotator.rotation.ask import Answer, Ask
 from rotator.rotation.credential import Credential
+from rotator.rotation.record import Record
 from rotator.rotation.schedule import share
 
 _AT_ONCE = timedelta(milliseconds=200)  # what is to be looked at "now" again must not spin
@@ -146,6 +147,11 @@ class Crew:
         """When a published value was refused once, and is to be asked again before that counts."""
         return self.rounds.doubted
 
+    @property
+    def unproven(self) -> Mapping[str, datetime]:
+        """Since when nobody knows whether a published value is accepted: since the start, or since Vault was away."""
+        return self.rounds.unproven
+
     def pause(self, credential: Credential) -> tuple[float, str]:
         """Seconds for which nothing may be done about it, and why."""
         return self.rounds.pause(credential)
@@ -212,7 +218,10 @@ class Crew:
     def _note(self, name: str, seen: Seen) -> None:
         if name not in self.credentials:
             return
-        record = seen.record or (self.seen[name].record if name in self.seen else None)
+        before = self.seen[name].record if name in self.seen else None
+        record = seen.record or before
+        if record and before and _older(record, before):
+            self.rounds.went_back(self.credentials[name], f"{before.rotation} to {record.rotation}")
         self.seen[name] = Seen(record, seen.wait, seen.refused)
         now = self.clock.now()
         latest = now + (_ASKED if self._answer(name, seen) else self._round * (0.75 + share(name) / 4))
@@ -244,3 +253,8 @@ class Crew:
     def _dismiss(self, name: str, reason: str, *, hopeless: bool = False) -> None:
         for asked in self.asks.pop(name, ()):
             asked.close(reason, hopeless=hopeless)
+
+
+def _older(record: Record, before: Record) -> bool:
+    """Whether a record is of an earlier time than one that was read before: numbers never go back in one Vault."""
+    return (record.rotation, record.attempt) < (before.rotation, before.attempt)

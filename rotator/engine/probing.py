@@ -1,16 +1,21 @@
-"""Owns the continuous probe: at a gentle rate, is the value that Vault holds now accepted by its target?
+"""The continuous probe: is the value that Vault holds now accepted by its target?
 
-One credential a turn, each at least `every` apart; only what rests is asked. A refusal, unless it is final, counts once
-it is heard twice with the target's time to settle in between: then the credential is due at once. A target that does
-not say proves nothing. When a value was last accepted is kept in memory only: it is no transition.
+The first round begins at the start, and again when Vault was away or showed an older record: a Vault that was restored
+from a snapshot holds values that are long dead. After that each value is shown every so often. A target is asked one
+value at a time, within its budget; only what rests is asked. A refusal, unless it is final, counts once it is heard
+twice with the target's time to settle in between: then the credential is due at once. A target that does not say
+proves nothing. When a value was last accepted, and since when it is not proven, is kept in memory only: it is no
+transition.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+
+import anyio
 
 from rotator.engine import operating
 from rotator.engine.agenda import Agenda
@@ -22,6 +27,9 @@ from rotator.rotation.record import Phase, Published
 from rotator.rotation.schedule import share
 
 _SOON = timedelta(minutes=1)  # until one that cannot be asked just now may be asked again
+_UNSEEN = timedelta(seconds=2)  # the same, where its record was not read yet
+_STRETCH = 5.0  # seconds of one target's values, before others that have become due are looked for
+_ROUND = 60.0  # seconds between two rounds that begin because Vault was away
 _RESTS = frozenset({Phase.SETTLED, Phase.PUBLISHED})
 
 
@@ -33,31 +41,66 @@ class Prober:
     every: Callable[[], timedelta | None]
     told: Callable[[str, str], None]
     _agenda: Agenda = field(default_factory=Agenda)
-    _ready: deque[str] = field(default_factory=deque)
+    _ready: defaultdict[str, deque[str]] = field(default_factory=lambda: defaultdict(deque))  # by target
     _known: Mapping[str, Credential] = field(default_factory=dict)
     _doubted: dict[str, str] = field(default_factory=dict)  # name -> the token that was refused once
+    _away: bool = False  # Vault did not answer of late
+    _round: float = float("-inf")  # monotonic time at which the latest round began
 
     async def turn(self) -> None:
-        """Ask one credential whose time has come, if there is one. Raises nothing that the world may cause."""
+        """Ask who is due, each target for a stretch of time. Raises nothing that the world may cause."""
         every, clock = self.every(), self.crew.clock
         if every is None:
+            self.crew.rounds.unproven.clear()
             return
-        self._enrol(every)
-        self._ready.extend(self._agenda.due(clock.now(), clock.monotonic()))
-        while self._ready:
-            name = self._ready.popleft()
+        self._enrol()
+        self._begin_again()
+        for name in self._agenda.due(clock.now(), clock.monotonic()):
             if credential := self.crew.credentials.get(name):
-                self._put(name, await self._ask(credential, every))
-                return
+                self._ready[credential.target].append(name)
+        async with anyio.create_task_group() as group:
+            for names in [each for each in self._ready.values() if each]:
+                group.start_soon(self._stretch, names, every)
 
-    def _enrol(self, every: timedelta) -> None:
-        """Who is new is asked for the first time somewhere within the interval, so that not all come at once."""
+    def ask_soon(self, names: Iterable[str]) -> None:
+        """Show these to their targets at the next turn."""
+        for name in names:
+            self._put(name, timedelta())
+
+    async def _stretch(self, names: deque[str], every: timedelta) -> None:
+        end = self.crew.clock.monotonic() + _STRETCH
+        while names and self.crew.clock.monotonic() < end:
+            name = names.popleft()
+            if credential := self.crew.credentials.get(name):
+                first = name in self.crew.rounds.unproven
+                wait = await self._ask(credential, every)
+                # What was shown in one round comes apart afterwards.
+                self._put(name, wait * (0.5 + share(f"{name}/probe") / 2) if first and wait == every else wait)
+
+    def _enrol(self) -> None:
         credentials = self.crew.credentials
         if credentials is self._known:
             return
-        for name in credentials.keys() - self._known.keys():
-            self._put(name, every * share(f"{name}/probe"))
+        self._doubt(credentials.keys() - self._known.keys())
         self._known = credentials
+
+    def _begin_again(self) -> None:
+        """A round for all, where what Vault shows may be older than what was proven."""
+        now, rounds = self.crew.clock.monotonic(), self.crew.rounds
+        if self.crew.health.vault.trips:
+            self._away = True
+            return
+        if rounds.reverted or (self._away and now >= self._round + _ROUND):
+            rounds.reverted.clear()
+            self._round = now
+            self._doubt(self.crew.credentials)
+        self._away = False
+
+    def _doubt(self, names: Iterable[str]) -> None:
+        """Until they are shown, nobody can say whether they work."""
+        for name in names:
+            self.crew.rounds.unproven[name] = self.crew.clock.now()
+        self.ask_soon(names)
 
     def _put(self, name: str, wait: timedelta) -> None:
         now = self.crew.clock.now()
@@ -65,6 +108,9 @@ class Prober:
 
     async def _ask(self, credential: Credential, every: timedelta) -> timedelta:
         """Returns how long to leave it alone."""
+        seen = self.crew.seen.get(credential.name)
+        if seen is None or seen.record is None:
+            return min(every, _UNSEEN)
         current = self._at_rest(credential)
         if current is None:
             return min(every, _SOON)
@@ -80,6 +126,7 @@ class Prober:
         self.crew.rounds.doubted.pop(credential.name, None)
         if isinstance(verdict, Accepted):
             self.crew.rounds.accepted[credential.name] = self.crew.clock.now()
+            self.crew.rounds.unproven.pop(credential.name, None)
         return every
 
     def _at_rest(self, credential: Credential) -> Published | None:

@@ -45,6 +45,8 @@ class Rounds:
     put_off: set[str] = field(default_factory=set)  # names whose last look was ended by a pause
     accepted: dict[str, datetime] = field(default_factory=dict)  # when a published value was last seen accepted
     doubted: dict[str, datetime] = field(default_factory=dict)  # when a published value was refused once
+    unproven: dict[str, datetime] = field(default_factory=dict)  # since when nobody knows whether it is accepted
+    reverted: set[str] = field(default_factory=set)  # names whose record was seen to go back, not looked into yet
     _controlled: set[tuple[str, str]] = field(default_factory=set)
 
     async def attend(self, credential: Credential, ask: Ask | None) -> Seen:
@@ -75,8 +77,15 @@ class Rounds:
             self.accepted[credential.name] = event.at
         if isinstance(event, ev.Published | ev.Condemned | ev.Adopted | ev.Disproved):
             self.doubted.pop(credential.name, None)
+            self.unproven.pop(credential.name, None)
         if isinstance(event, ev.Staged | ev.Retired | ev.Burned):
             self.health.minter(self.minter(credential)).worked(now)
+
+    def went_back(self, credential: Credential, numbers: str) -> None:
+        """Its record is older than the one that was read before."""
+        self.reverted.add(credential.name)
+        said = f"its record went back from rotation {numbers}: was Vault restored? All published values are shown anew"
+        self.troubled(credential, said)
 
     def mended(self, changed: Collection[str]) -> set[str]:
         """A person's word that what was refused is mended. Returns who may be tried again; `changed` are targets."""
@@ -90,6 +99,8 @@ class Rounds:
         self.broken.pop(name, None)
         self.accepted.pop(name, None)
         self.doubted.pop(name, None)
+        self.unproven.pop(name, None)
+        self.reverted.discard(name)
         self.put_off.discard(name)
 
     # --- inside -----------------------------------------------------------------------------------------------------

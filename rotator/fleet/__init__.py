@@ -142,6 +142,7 @@ def observed(view: View, credential: Credential) -> Observed:
         left_alone=reason if seconds else "",
         accepted_at=view.accepted.get(name),
         doubted_at=view.doubted.get(name),
+        unproven_at=view.unproven.get(name),
     )
 
 

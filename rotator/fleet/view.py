@@ -66,6 +66,11 @@ class View(Protocol):
         ...
 
     @property
+    def unproven(self) -> Mapping[str, datetime]:
+        """Since when nobody knows whether a published value is accepted."""
+        ...
+
+    @property
     def health(self) -> Neighbours:
         """How the neighbours are doing."""
         ...

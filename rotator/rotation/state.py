@@ -62,6 +62,7 @@ class State:
     due_since: datetime | None = None  # due and not yet replaced
     revoke_by: datetime | None = None  # the predecessor is to be dead then
     refused_at: datetime | None = None  # since when the target refuses the published value
+    unproven_at: datetime | None = None  # since when nobody knows whether the target accepts it
     lost_at: datetime | None = None  # since when consumers are known not to find the published value
     held_at: datetime | None = None
     hold: str = ""  # the reason of a hold
@@ -109,6 +110,7 @@ def state(credential: Credential, record: Record | None, now: datetime, observed
         due_since=due_since(credential, known, now) if record else None,
         revoke_by=None if by_hand else revoke_by(credential, known),
         refused_at=known.refused_at,
+        unproven_at=next((each.since for each in found if each.word is Word.UNPROVEN), None),
         lost_at=known.lost.at if known.lost else None,
         held_at=known.held.at if known.held else None,
         hold=known.held.reason.value if known.held else "",

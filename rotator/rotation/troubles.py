@@ -36,6 +36,7 @@ class Word(StrEnum):
     OVERDUE = "overdue"
     LATE = "predecessor alive"
     DOUBTED = "refused once"
+    UNPROVEN = "not proven"
     PAUSED_BY_HAND = "paused by hand"
     FAILING = "failing"
     STALE = "out of date"
@@ -57,6 +58,7 @@ class Observed:
     stale: str = ""  # why Vault could not be read just now: what is said of the record is what was so before
     left_alone: str = ""  # why its target, its minter or Vault is not called just now
     accepted_at: datetime | None = None  # when the target was last seen to accept the published value
+    unproven_at: datetime | None = None  # since when nobody knows whether the target accepts it
     doubted_at: datetime | None = None  # when the target refused it once; it is asked again before that counts
     holder: str = ""  # who has the lease
     lease: str = ""  # the same in words: who has it, and what is waited for
@@ -119,6 +121,7 @@ _CAUSES = (Word.FAILING, Word.STALE, Word.LEFT_ALONE)  # of what is late
 _IMPLIED_BY = {
     Word.OVERDUE: frozenset({Word.REFUSED, Word.MISSING, Word.EXPIRED}),
     Word.DOUBTED: frozenset({Word.REFUSED, Word.EXPIRED}),
+    Word.UNPROVEN: frozenset({Word.REFUSED, Word.MISSING, Word.EXPIRED, Word.LEFT_ALONE}),
 }
 
 
@@ -174,6 +177,17 @@ def _doubted(credential: Credential, record: Record, now: datetime, observed: Ob
         yield Trouble(Word.DOUBTED, Mark.WATCH, said, at)
 
 
+def _unproven(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
+    """A value that was published since then was proven then."""
+    at, current = observed.unproven_at, record.current
+    if at and current and not observed.doubted_at and record.phase in _SHOWN:
+        said = f"the published value was not shown to its target since {when(at)}, so it is not proven yet"
+        yield Trouble(Word.UNPROVEN, Mark.WATCH, said, at, f"rotate verify {credential.name}")
+
+
+_SHOWN = frozenset({Phase.SETTLED, Phase.PUBLISHED})  # the probe asks for what rests
+
+
 def _paused_by_hand(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     if by_hand := pause.pause_on(credential, record, now):
         do = pause.ended_by(by_hand, credential.name)
@@ -205,5 +219,5 @@ def _missing(credential: Credential, record: Record, now: datetime, observed: Ob
 
 _CHECKS: tuple[_Check, ...] = (
     *(_held, _awaiting, _refused, _lost, _expired, _overdue, _late),
-    *(_doubted, _paused_by_hand, _failing, _stale, _left_alone, _missing),
+    *(_doubted, _unproven, _paused_by_hand, _failing, _stale, _left_alone, _missing),
 )

@@ -67,8 +67,11 @@ class Watch:
 async def watching(world: World) -> Watch:
     watch = Watch(world, world.actor())
     await watch.visit()
-    await watch.prober.turn()  # enrolled
+    await watch.prober.turn()  # the first round
+    world.clock.move(1)
     watch.actor.told.clear()
+    watch.crew.rounds.accepted.clear()
+    watch.said.clear()
     return watch
 
 
@@ -209,3 +212,61 @@ async def test_while_an_operator_has_the_word_nobody_visits_and_then_it_is_looke
             await anyio.lowlevel.checkpoint()
         assert crew.seen["blog/bot"].record == await world.record()
         crew.stop()
+
+
+async def test_the_first_round_begins_at_the_start_and_until_it_came_a_value_is_not_proven(world: World) -> None:
+    watch = Watch(world, world.actor())
+    await watch.visit()
+    world.target.fail("verify")
+    await watch.prober.turn()
+    assert watch.said == ["unknown"]
+    assert watch.crew.unproven == {"blog/bot": world.clock.now()}
+    assert await watch.after(EVERY.total_seconds()) == ["accepted"]
+    assert watch.crew.unproven == {}
+
+
+async def test_a_record_that_was_not_read_yet_is_asked_for_as_soon_as_it_is(world: World) -> None:
+    watch = Watch(world, world.actor())
+    await watch.prober.turn()
+    assert watch.said == []
+    await watch.visit()
+    assert await watch.after(2) == ["accepted"]
+
+
+async def test_after_a_seal_all_are_shown_anew_once_a_minute_at_most(world: World) -> None:
+    watch = await watching(world)
+    vault = watch.crew.health.vault
+    for expected in (["accepted"], []):
+        vault.faulted(world.clock.monotonic(), "blog/bot", "sealed", patience=1)
+        assert await watch.after(5) == []
+        vault.worked(world.clock.monotonic())
+        assert await watch.after(5) == expected
+
+
+async def test_a_record_that_went_back_is_shown_at_once(world: World) -> None:
+    """What a snapshot brings back may be long dead."""
+    watch = await watching(world)
+    old = watch.crew.seen["blog/bot"]
+    world.clock.move(60)
+    await watch.visit(Ask(world.clock.now(), "ada"))
+    watch.crew._note("blog/bot", old)
+    world.vault.put(PLACE, world.vault.get(PLACE, 1).values or {}, None)
+    assert watch.crew.rounds.reverted == {"blog/bot"}
+    assert await watch.after(1) == ["accepted"]
+    assert watch.crew.rounds.reverted == set()
+
+
+async def test_a_slow_target_leaves_the_turn_to_others(world: World) -> None:
+    watch = await watching(world)
+    names = [f"blog/{number}" for number in range(4)]
+    watch.crew.credentials = {name: replace(watch.actor.credential, name=name) for name in names}
+    watch.crew.seen = dict.fromkeys(names, watch.crew.seen["blog/bot"])
+    slow = world.target.judge
+
+    def judge(token: object, secret: object) -> None:
+        world.clock.move(3)
+        return slow(token, secret) if slow else None  # type: ignore[arg-type]  # as it was
+
+    world.target.judge = judge
+    assert len(await watch.after(1)) == 2
+    assert len(await watch.after(1)) == 2

@@ -67,6 +67,7 @@ class FakeView:
     broken: Mapping[str, str] = field(default_factory=dict)
     accepted: Mapping[str, datetime] = field(default_factory=dict)
     doubted: Mapping[str, datetime] = field(default_factory=dict)
+    unproven: Mapping[str, datetime] = field(default_factory=dict)
     health: FakeNeighbours = field(default_factory=FakeNeighbours)
     moved: float = 1000.0
 

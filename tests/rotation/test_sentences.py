@@ -31,6 +31,7 @@ def test_the_search_finds_every_phase_hold_and_word() -> None:
         Word.BROKEN,
         Word.UNSEEN,
         Word.DOUBTED,
+        Word.UNPROVEN,
         Word.STALE,
         Word.LEFT_ALONE,
     }  # what no record says

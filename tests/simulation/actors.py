@@ -292,7 +292,11 @@ class Process:
     async def _probing(self) -> None:
         """The product's own probe of published values, with what it wants of a crew."""
         rounds = SimpleNamespace(
-            edges=lambda x: self.edges_of(x.name, self.clock), visitor=self.visitor, accepted={}, doubted={}
+            edges=lambda x: self.edges_of(x.name, self.clock),
+            visitor=self.visitor,
+            accepted={},
+            doubted={},
+            unproven={},
         )
         crew = SimpleNamespace(
             credentials=self.config,
