@@ -13,7 +13,7 @@ import anyio
 from rotator.app import App, reading
 from rotator.clockwork import SystemClock
 from rotator.engine.rounds import proof
-from rotator.grants import transit_rights
+from rotator.grants import references, transit_rights
 from rotator.hooks.fitness import look
 from rotator.logs import voice
 from rotator.ports import (
@@ -34,6 +34,7 @@ from rotator.rotation.credential import Credential
 from rotator.rotation.names import mint_name, stem
 from rotator.rotation.record import Token
 from rotator.settings import Settings
+from rotator.settings.secrets import exposed
 from rotator.vault.kv import Kv
 from rotator.vault.preflight import Finding, Level, preflight
 from rotator.vault.session import Session
@@ -49,6 +50,10 @@ class _Stop(Exception):  # noqa: N818 (control flow within this file: what follo
 
 async def check(settings: Settings) -> AsyncGenerator[Finding]:
     """Everything the daemon will do, tried or looked at. Nothing is left behind. Close it in the task that began it."""
+    for ref in references(settings):
+        if exposed(ref):
+            text = f"{ref} may be read by others than its owner"
+            yield Finding(Level.WARNING, "secrets", text, f"chmod 0400 {ref.name}, for the user that rotator runs as")
     places = [each.place for each in settings.credentials.values()]
     async with connected(settings, SystemClock()) as session:
         for finding in await preflight(Kv(session), places, longest_need(settings), transit_rights(settings)):
@@ -62,8 +67,8 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
                 said, level = (reason, Level.WARNING) if reason else ("could be called; it was not", Level.OK)
                 yield Finding(level, subject, said, "rotations go on, but nobody would be told" if reason else "")
     except Fault as fault:
-        remedy = "see the findings above, [vault], and config/vault/rotator.hcl"
-        yield Finding(Level.REFUSAL, "start", f"{fault.reason}; the targets were not tried", remedy)
+        remedy = fault.remedy or "see the findings above, [vault], and the policy that `rotate policy` prints"
+        yield Finding(Level.REFUSAL, "start", f"{fault.what}; the targets were not tried", remedy)
 
 
 def _login(session: Session) -> Finding:
@@ -104,7 +109,7 @@ async def _target(app: App, target: str, credentials: tuple[Credential, ...]) ->
         try:
             await app.site(credential).control(credential)
         except Fault as fault:
-            yield Finding(Level.REFUSAL, subject, fault.reason, _remedy(fault, "mend the probe, or what is in front"))
+            yield Finding(Level.REFUSAL, subject, fault.what, _remedy(fault, "mend the probe, or what is in front"))
             continue
         yield Finding(Level.OK, subject, "a broken secret is refused")
         if why := _untried(app, credential):
@@ -144,7 +149,7 @@ class _Trial:
             for verb, act in self._verbs(provider, name, minted):
                 yield await self._try(verb, act)
         except Fault as fault:  # of the mint: the verbs' own are findings
-            rows.append(self._row("mint", fault.reason, fault))
+            rows.append(self._row("mint", fault.what, fault))
         finally:
             with anyio.CancelScope(shield=True):
                 rows.append(await self._clean(provider, name, minted))
@@ -210,12 +215,14 @@ class _Trial:
 
 
 def _words(trouble: Exception) -> str:
-    return trouble.reason if isinstance(trouble, Fault) else str(trouble)
+    return trouble.what if isinstance(trouble, Fault) else str(trouble)
 
 
 def _remedy(trouble: Exception, otherwise: str = "give the minter and the token the rights they need") -> str:
     """What to do, by the kind of trouble."""
     match trouble:
+        case Fault(remedy=remedy) if remedy:
+            return remedy
         case MinterRefused():
             return "put a valid secret where the target's `minter` or `management` points, or name another"
         case StoreRefused():

@@ -143,8 +143,9 @@ class App:
             try:
                 site = kind.open(target.name, target.keys, minter, self.keychain, self.clock)
             except OSError as fault:
-                said = f"its ca_file {fault.filename or ''} cannot be used: {fault.strerror or type(fault).__name__}"
-                raise Refused(f"target {target.name}: {said}", advised=True) from None
+                said = f"its ca_file {fault.filename or ''} cannot be used ({fault.strerror or type(fault).__name__})"
+                remedy = "put a PEM file of its authority there, readable for us, or name another ca_file"
+                raise Refused(f"target {target.name}: {said}", remedy=remedy) from None
             self._sites[target.name] = site
         if target.minter and target.minter.self_minting:
             return site.minted_by(partial(self._minter, target, credential))

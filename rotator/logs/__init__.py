@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, MutableMapping
@@ -18,6 +19,7 @@ import structlog
 from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
 
+from rotator.logs.priority import is_journal, marked
 from rotator.logs.redaction import BLOT, Redactor, redact
 from rotator.rotation.secret import Secret
 
@@ -51,7 +53,9 @@ def configure(level: str = "info", json: bool | None = None, stream: TextIO | No
         cache_logger_on_first_use=False,  # a reload may change the level
     )
     lines = _Stream(out)
-    lines.setFormatter(_Redacted(foreign_pre_chain=[*shared, _name_foreign], processors=_rendering(as_json, out)))
+    rendered = _Redacted(foreign_pre_chain=[*shared, _name_foreign], processors=_rendering(as_json, out))
+    rendered.for_journal = is_journal(out, os.environ)
+    lines.setFormatter(rendered)
     root = logging.getLogger()
     for old in [old for old in root.handlers if isinstance(old, _Stream)]:
         root.removeHandler(old)
@@ -119,9 +123,11 @@ class _Redacted(structlog.stdlib.ProcessorFormatter):
     """Renders a record, then blots: nothing is written that did not pass here."""
 
     _redact = staticmethod(redact)
+    for_journal = False  # `journalctl -p err` finds what is marked
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._redact(super().format(record))
+        text = self._redact(super().format(record))
+        return marked(text, record.levelno) if self.for_journal else text
 
 
 class _Stream(logging.StreamHandler[TextIO]):

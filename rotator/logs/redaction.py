@@ -37,8 +37,9 @@ _SHAPES = tuple(
         r"""-----BEGIN\ [A-Z0-9 ]{1,40}-----(?:(?:[\w+/=:,\s]|-(?!-)|\\[nr])*-----END\ [A-Z0-9 ]{1,40}-----
                                             |(?:[A-Za-z0-9+/=\s]|\\[nr])*)""",  # a PEM block, or its beginning
         r"""(?<=://)[^\s/:@"'\\]+:[^\s/@"'\\]+(?=@)""",  # a name and password in an address
-        r"(?<=\b[Bb]earer\ )(?=[a-z._~-]*[A-Z0-9+/])[\w.~+/=-]{4,}",  # Authorization headers; a word such as
-        r"(?<=\b[Bb]asic\ )(?=[a-z._~-]*[A-Z0-9+/])[\w.~+/=-]{4,}",  # `realm` has neither capitals nor digits
+        # Authorization headers. A plain word after them (`realm`, `Auth`) has no capital but its first, and no digit.
+        r"(?<=\b[Bb]earer\ )(?=[\w.~+/=-][a-z._~-]*[A-Z0-9+/])[\w.~+/=-]{4,}",
+        r"(?<=\b[Bb]asic\ )(?=[\w.~+/=-][a-z._~-]*[A-Z0-9+/])[\w.~+/=-]{4,}",
     )
 )
 

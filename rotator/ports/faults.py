@@ -6,13 +6,14 @@ from __future__ import annotations
 class Fault(Exception):  # noqa: N818 (the design's word; "error" would say whose it is)
     """Something the world did to us. `reason` is a short sentence without secrets; it is logged and journalled.
 
-    `advised`: it says already what to do.
+    `what` is it without its end, `remedy`, which says what to do; empty where the fault's kind says enough.
     """
 
-    def __init__(self, reason: str, *, retry_after: float | None = None, advised: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.advised = advised
+    def __init__(self, what: str, *, retry_after: float | None = None, remedy: str = "") -> None:
+        self.what = what
+        self.remedy = remedy
+        self.reason = f"{what}: {remedy}" if remedy else what
+        super().__init__(self.reason)
         self.retry_after = retry_after  # seconds the other side asked us to wait
 
 

@@ -49,17 +49,33 @@ class HaloPat:
         """Mint under `name`. An unreadable answer is Transient: the token may exist, but nobody will ever see it."""
         answer = await self._site.manage("POST", json=wish(name, expires_at, self._options))
         if answer.status == 400:
-            raise await self._why_400(name)
+            raise await self._why_400(name, expires_at, answer)
         text = take_token(expect(answer).document)
         record = read(answer.document)
         self._site.server.names_kept = record.metadata.name == name
         return Minted(record.token(name), Secret(text))
 
-    async def _why_400(self, name: str) -> Refused:
-        """A taken name has no status of its own, and the words in the answer are translated."""
+    async def _why_400(self, name: str, expires_at: datetime | None, answer: Answer) -> Refused:
+        """A taken name has no status of its own, and the words in the answer are translated: so it is looked into."""
         if await self._site.record(name):
             return Duplicate("the name is taken by a token of the minter's user")
-        return Refused("400: a role that the minter lacks, an expiry in the past, or another user's token of that name")
+        shown = answer.date or self._site.now()
+        if expires_at and expires_at <= shown:
+            past = f"400: the token would expire at {expires_at:%F %T}Z, and it is {shown:%F %T}Z"
+            return Refused(past, remedy="compare the clocks, and see `lifetime`")
+        try:
+            held = await self._site.roles()
+        except (Transient, Refused):
+            held = None
+        lacks = sorted(set(self._options.roles) - held) if held is not None and "super-role" not in held else []
+        if lacks:
+            remedy = "give the minter's user these roles, or take them out of the credential's `roles`"
+            return Refused(f"400: the minter does not hold {', '.join(lacks)}", remedy=remedy)
+        roles = ", ".join(self._options.roles) or "none"
+        return Refused(
+            f"400: Halo refuses this token (roles: {roles})",
+            remedy=f"is there each of these roles, and no token {name} of another user?",
+        )
 
     async def install(self, minted: Minted) -> Token:
         """Refused: the target makes the value."""
@@ -101,7 +117,7 @@ class HaloPat:
         if not record.is_of(token):
             return "the record is another token's"
         if self._site.username and spec.username != self._site.username:
-            return "the token belongs to another user"
+            return f"the token belongs to user {spec.username}, and the target's settings name {self._site.username}"
         if not record.living:
             return "the token is revoked or deleted"
         if set(spec.roles or ()) != set(self._options.roles):

@@ -45,13 +45,14 @@ class HaloSite:
         self.username = keys.username
         self._http = http
         self._minter = minter
+        self._own_minter = False  # the published token mints its own successor
         self._clock = clock
         self._path = f"/apis/{keys.api_group}/v1alpha1/personalaccesstokens"
 
     def minted_by(self, minter: Minter) -> HaloSite:
         """The same site and budget, seen through another minter: a token that mints its own successor."""
         site = copy(self)
-        site._minter = minter
+        site._minter, site._own_minter = minter, True
         return site
 
     async def aclose(self) -> None:
@@ -91,13 +92,27 @@ class HaloSite:
         except Unsendable as fault:
             raise MinterRefused(f"the minter: {fault.reason}") from None
         if answer.status == 401:
-            raise MinterRefused(_why_401(auth, answer))
+            raise self._refusal(auth, answer)
         if answer.status == 403:
             raise Refused(_why_403(auth))
         if answer.status < 300 and answer.document is None:
             # The answer of 2.19.3 and 2.20.2 to a Bearer value without the pat_ prefix.
             raise MinterRefused(f"{answer.status} with nothing in it: Halo ignored the minter's credentials")
         return answer
+
+    def _refusal(self, auth: Auth, answer: Answer) -> MinterRefused:
+        if self._own_minter and answer.challenge == "bearer":
+            remedy = "make one by hand at the target and let `rotate adopt` take it over, or name another minter"
+            return MinterRefused("the published token, which mints its own successor, is refused", remedy=remedy)
+        return MinterRefused(_why_401(auth, answer))
+
+    def now(self) -> datetime:
+        """Our clock."""
+        return self._clock.now()
+
+    async def roles(self) -> set[str]:
+        """The roles that the minter holds. Anybody may ask this: it proves nothing."""
+        return read_roles(expect(await self._as_minter("GET", _PERMISSIONS, cap=4 * MIB)).document)
 
     async def record(self, name: str) -> PatRecord | None:
         """One of the minter's records by its metadata.name; None when its user has none of that name."""
@@ -162,10 +177,9 @@ class HaloSite:
             raise Refused(f"this probe accepts anyone: {answer.status} for {'a broken' if auth else 'no'} token")
 
     async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
-        """Warnings about what the minter may do beyond what it hands out. Anybody may ask this: it proves nothing."""
-        answer = expect(await self._as_minter("GET", _PERMISSIONS, cap=4 * MIB))
+        """Warnings about what the minter may do beyond what it hands out."""
         options = (msgspec.convert(dict(each.options), HaloPatKeys) for each in credentials)
-        spare = read_roles(answer.document) - {role for each in options for role in each.roles} - _EVERYBODY
+        spare = await self.roles() - {role for each in options for role in each.roles} - _EVERYBODY
         return [f"the minter holds roles that it hands to nobody: {', '.join(sorted(spare))}"] if spare else []
 
 

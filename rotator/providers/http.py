@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from math import ceil, inf
@@ -27,7 +28,7 @@ from rotator.ports import Clock, Refused, Transient
 from rotator.providers.auth import Auth
 from rotator.providers.budget import Budget, Turnstile
 from rotator.providers.header import Unsendable, header, revealed
-from rotator.providers.http_mishaps import failed, place
+from rotator.providers.http_mishaps import IN_FRONT, failed, place
 from rotator.providers.keys import TargetKeys
 from rotator.providers.oauth_error import error_word
 from rotator.providers.sockets import closing
@@ -73,6 +74,14 @@ class Answer:
     def media_type(self) -> str:
         """What the answer calls itself, in lower case and without parameters, or nothing."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def date(self) -> datetime | None:
+        """The server's clock, if it tells it."""
+        try:
+            return parsedate_to_datetime(self.headers.get("date", "")).astimezone(UTC)
+        except (TypeError, ValueError, OverflowError):
+            return None
 
     @property
     def is_json(self) -> bool:
@@ -182,7 +191,7 @@ class Http:
         if not body:
             return answer
         if not answer.is_json:
-            raise Refused(f"{call}: {answer.status} with a page instead of JSON; a login page or proxy answered")
+            raise Refused(f"{call}: {answer.status} with a page instead of JSON", remedy=IN_FRONT)
         return Answer(answer.status, headers, _decode(body, call))
 
     def _screen(self, response: httpx.Response, call: str) -> None:
@@ -197,7 +206,7 @@ class Http:
             fault = Transient if status == 429 else Broken
             raise fault(f"{call}: {status}, outcome unknown", retry_after=pause)
         if status < 200 or 300 <= status < 400:
-            raise Redirected(f"{call}: {status}, sent elsewhere; redirects are not followed")
+            raise Redirected(f"{call}: {status}, sent elsewhere, which is not followed", remedy=IN_FRONT)
 
     def _retry_after(self, value: str | None) -> float | None:
         """Seconds to wait: a number or an HTTP date (RFC 9110, section 10.2.3); None when there is no telling."""

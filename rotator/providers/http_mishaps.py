@@ -10,6 +10,7 @@ from rotator.host.mishaps import is_untrusted, mishap
 from rotator.ports import Transient
 from rotator.providers.presented import presented
 
+IN_FRONT = "is the target's url right, and does what stands in front of it (a proxy, a login page) let us through?"
 _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (httpx.ConnectTimeout, "no connection in time; a firewall that drops it, perhaps"),
     (httpx.ReadTimeout, "it was connected, but gave no answer in time"),
@@ -32,7 +33,8 @@ async def failed(call: str, fault: Exception, url: str, ca_file: str | None) -> 
     untrusted = is_untrusted(fault)
     shown = await presented(urlsplit(url)) if untrusted else ""
     said = mishap(fault, ca_file, shown) or next((words for kind, words in _KINDS if isinstance(fault, kind)), "")
-    return Transient(f"{call} failed: {said or 'the connection failed'}", advised=untrusted)
+    what, _, remedy = said.rpartition(": ") if untrusted else (said, "", "")
+    return Transient(f"{call} failed: {what or remedy or 'the connection failed'}", remedy=remedy if what else "")
 
 
 def place(url: SplitResult) -> str:

@@ -15,6 +15,7 @@ from rotator.settings.values import file, sort_of, text, word
 
 _HOW = 'refer to it: {file = "/path"}, {credential = "name"} (systemd) or {vault = "mount/path#key"}'
 _VAULT = re.compile(r"(?P<path>[^#\s/]+(?:/[^#\s/]+)+)#(?P<key>[^#\s]+)")
+_CLOSE = "chmod 0400 it"
 _LARGEST = 64 * 1024  # bytes; a private key is far below
 # Where systemd keeps what it hands to rotator.service: with these, root may type `rotate` on a host as it is.
 _SYSTEMD = ("/run/credentials/rotator.service/{}", "/etc/credstore/rotator.{}")
@@ -77,10 +78,11 @@ def read_secret(ref: SecretRef, warn: Callable[[str], None] = lambda text: None,
             content = opened.read(_LARGEST + 1)
     except (OSError, ValueError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) and fault.strerror else "not a usable path"
-        raise SecretUnreadableError(f"{ref} cannot be read: {reason}") from None
+        at = f" at {path}" if str(path) != ref.name else ""
+        raise SecretUnreadableError(f"{ref} cannot be read{at}: {reason}") from None
     # systemd serves its credentials from a directory of their own, whatever the bits of the file say.
     if ref.source is Source.FILE and stat.S_IMODE(status.st_mode) & 0o077:
-        warn(f"{ref} may be read by others than its owner; chmod 0400 it")
+        warn(f"{ref} may be read by others than its owner; {_CLOSE}")
     value = _clean(ref, content)
     if " " in value and not blanks:
         raise SecretUnreadableError(f"{ref} holds a blank, which no token has: is it all that the file should hold?")
@@ -93,13 +95,24 @@ def _path(ref: SecretRef) -> Path:
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     if ref.source is Source.CREDENTIAL and directory:
         return Path(directory) / ref.name
-    readable = [place for kept in _SYSTEMD if os.access(place := kept.format(ref.name), os.R_OK)]
+    kept = [place.format(ref.name) for place in _SYSTEMD]
+    readable = [place for place in kept if os.access(place, os.R_OK)]
     if ref.source is not Source.CREDENTIAL or not readable:
         raise SecretUnreadableError(
-            f"{ref} cannot be read: no systemd credentials here ($CREDENTIALS_DIRECTORY is not set), and not the"
-            " service's own, which root may read"
+            f"{ref} cannot be read: systemd hands this process none ($CREDENTIALS_DIRECTORY is not set), and of the"
+            f" service's own, which root may read, there is neither {kept[0]} nor {kept[1]}"
         )
     return Path(readable[0])
+
+
+def exposed(ref: SecretRef) -> bool:
+    """Whether others than its owner may read the file that a reference names."""
+    if ref.source is not Source.FILE:
+        return False
+    try:
+        return bool(stat.S_IMODE(Path(ref.name).stat().st_mode) & 0o077)
+    except (OSError, ValueError):
+        return False  # reading it says what is wrong
 
 
 def _clean(ref: SecretRef, content: bytes) -> str:

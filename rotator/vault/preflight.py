@@ -65,7 +65,14 @@ async def preflight(
     try:
         await kv.session.open()
     except Fault as fault:
-        return (Finding(Level.REFUSAL, "login", fault.reason, "see the auth method's settings and config/vault/"),)
+        return (
+            Finding(
+                Level.REFUSAL,
+                "login",
+                fault.reason,
+                "see [vault] and its `auth`",
+            ),
+        )
     mounts = sorted({kv.node.mount, *(place.mount for place in consumers)})
     found = [Finding(Level.OK, "login", "logged in")]
     for mount in mounts:
@@ -162,7 +169,7 @@ async def _settings(kv: Kv, subject: str, request: Request[Answer]) -> Answer | 
         return await kv.session.ask(request)
     except StoreRefused:
         text = "its max_versions and delete_version_after cannot be read with this policy, so they are not checked"
-        return Finding(Level.NOTE, subject, text, "let an operator look: config/vault/operator.hcl")
+        return Finding(Level.NOTE, subject, text, "let somebody look whose policy may read it")
     except Fault as fault:
         return Finding(Level.NOTE, subject, f"its settings could not be read: {fault.reason}")
 

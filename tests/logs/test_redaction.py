@@ -189,6 +189,8 @@ def test_a_password_in_an_address_is_blotted() -> None:
     [
         'WWW-Authenticate: Bearer error="insufficient_scope"',
         "basic auth is switched off",
+        "Halo ignores the minter's Basic Auth: it is off by default since 2.20.0",
+        "Basic Authentication, and Bearer Token",
         "the bearer of the token",
         "hvs. is a prefix",
         "https://blog.example:8090/apis",

@@ -198,7 +198,10 @@ async def test_a_token_of_another_user_is_rejected_for_good(clock: HandClock) ->
     async with halo.running("2.26.0", clock, username="somebody") as world:
         minted = await world.pat().mint(NAME, None)
         verdict = await rejected(world.pat(), minted.token, minted.secret)
-        assert (verdict.final, verdict.reason) == (True, "the token belongs to another user")
+        assert (verdict.final, verdict.reason) == (
+            True,
+            "the token belongs to user minter, and the target's settings name somebody",
+        )
 
 
 async def test_a_token_of_the_same_name_but_another_id_is_rejected_for_good(world: World) -> None:

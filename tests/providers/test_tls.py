@@ -84,7 +84,7 @@ async def test_a_server_is_believed_through_the_ca_file_only(tmp_path: Path) -> 
         )
         with pytest.raises(Transient, match=said) as fault:
             await ask(url, None)
-        assert fault.value.advised
+        assert fault.value.remedy == "name the issuer's PEM file in ca_file"
 
 
 async def test_a_certificate_of_another_host_is_refused(tmp_path: Path) -> None:

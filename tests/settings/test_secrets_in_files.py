@@ -8,6 +8,7 @@ import pytest
 
 from rotator.rotation.reference import SecretRef, Source
 from rotator.settings import SecretUnreadableError, read_secret
+from rotator.settings.secrets import exposed
 
 CANARY = "canary-4f9a1c77e2"
 
@@ -68,12 +69,22 @@ def test_a_systemd_credential_is_found_in_its_directory(tmp_path: Path, monkeypa
     said: list[str] = []
     assert read_secret(SecretRef(Source.CREDENTIAL, "secret"), said.append).reveal() == CANARY
     assert said == []
+    with pytest.raises(SecretUnreadableError, match=f"credential:other cannot be read at {tmp_path}/other: No such"):
+        read_secret(SecretRef(Source.CREDENTIAL, "other"))
 
 
 def test_without_systemd_a_credential_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
-    with pytest.raises(SecretUnreadableError, match="CREDENTIALS_DIRECTORY is not set"):
+    said = r"CREDENTIALS_DIRECTORY is not set.*neither /run/credentials/rotator.service/\S+ nor /etc/credstore/rotator"
+    with pytest.raises(SecretUnreadableError, match=said):
         read_secret(SecretRef(Source.CREDENTIAL, "minter"))
+
+
+@pytest.mark.parametrize(("mode", "others"), [(0o400, False), (0o600, False), (0o640, True), (0o444, True)])
+def test_a_file_that_others_may_read_is_known(tmp_path: Path, mode: int, others: bool) -> None:
+    assert exposed(_file(tmp_path, CANARY.encode(), mode)) is others
+    assert not exposed(SecretRef(Source.FILE, str(tmp_path / "absent")))
+    assert not exposed(SecretRef(Source.VAULT, "secret/x", "y"))
 
 
 def test_on_a_host_root_reads_what_the_service_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
