@@ -13,6 +13,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from rotator import logs
 from rotator.app import App, Observers, acting
+from rotator.app.fitness import refuse_unfit_for
 from rotator.engine.visit import Happened
 from rotator.host.exit_codes import Exit, gravest
 from rotator.host.interruption import heed, patience
@@ -89,6 +90,8 @@ async def rotate_alone(
         return
     end, code = anyio.current_time() + wanted.within, DONE
     async with working(settings, wanted.within, missed=missed) as (app, happenings):
+        if not wanted.emergency:  # a leak does not wait for a better mount
+            await refuse_unfit_for(app, names)
         left = replace(wanted, within=max(end - anyio.current_time(), _LEAST))
         async with aclosing(follow(app, names, left, happenings)) as lines:
             async for line in lines:
@@ -128,6 +131,7 @@ async def one_pass(settings: Settings, within: float, missed: Callable[[str], No
     """
     end = anyio.current_time() + within
     async with working(settings, within, missed=missed) as (app, happenings):
+        await refuse_unfit_for(app, settings.credentials)
         made = Pass(app)
         app.crew.look_at(*settings.credentials)
         while anyio.current_time() < end and not made.rests() and not app.crew.stopping:

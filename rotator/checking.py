@@ -13,9 +13,8 @@ import anyio
 from rotator.app import App, reading
 from rotator.clockwork import SystemClock
 from rotator.engine.rounds import proof
-from rotator.grants import references, transit_rights
+from rotator.grants import kept_mounts, references, transit_rights
 from rotator.hooks.fitness import look
-from rotator.logs import voice
 from rotator.ports import (
     Accepted,
     Fault,
@@ -56,7 +55,9 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
             yield Finding(Level.WARNING, "secrets", text, f"chmod 0400 {ref.name}, for the user that rotator runs as")
     places = [each.place for each in settings.credentials.values()]
     async with connected(settings, SystemClock()) as session:
-        for finding in await preflight(Kv(session), places, longest_need(settings), transit_rights(settings)):
+        for finding in await preflight(
+            Kv(session), places, longest_need(settings), transit_rights(settings), kept_mounts(settings)
+        ):
             yield finding
         yield _login(session)
     try:
@@ -242,15 +243,3 @@ def _must(holds: bool, text: str) -> str:
     if not holds:
         raise _Stop(f"not {text}")
     return text
-
-
-async def refuse_unfit(app: App) -> None:
-    """Raises Refused when Vault would not keep our promises, with every reason."""
-    places = [each.place for each in app.settings.credentials.values()]
-    findings = await preflight(app.kv, places, longest_need(app.settings), transit_rights(app.settings))
-    for finding in findings:
-        if finding.level is Level.WARNING:
-            voice.warn("vault.doubted", subject=finding.subject, said=finding.text, remedy=finding.remedy)
-    refusals = [f"{each.subject}: {each.text}; {each.remedy}" for each in findings if each.level is Level.REFUSAL]
-    if refusals:
-        raise Refused("Vault is not fit: " + " | ".join(refusals))

@@ -10,7 +10,7 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from rotator.app import App, Observers, acting, sweep
-from rotator.checking import refuse_unfit
+from rotator.app.fitness import refuse_unfit
 from rotator.clockwork import Alarms
 from rotator.control import Control
 from rotator.engine.probing import Prober

@@ -86,7 +86,8 @@ def _all(settings: Settings) -> Iterator[Grant]:
     places = [each.place for each in settings.credentials.values()]
     yield from (Grant(f"{place.mount}/data/{place.path}", _WRITE, _PUBLISHED) for place in places)
     yield from (Grant(f"{place.mount}/metadata/{place.path}", _READ, _LIMITS) for place in places)
-    yield from (Grant(f"{mount}/config", _READ, _LIMITS) for mount in (vault.mount, *(each.mount for each in places)))
+    mounts = (vault.mount, *(each.mount for each in places), *sorted(kept_mounts(settings)))
+    yield from (Grant(f"{mount}/config", _READ, _LIMITS) for mount in mounts)
     yield Grant(f"{vault.mount}/data/{vault.prefix}/journal/*", _WRITE, _JOURNAL)
     yield Grant(f"{vault.mount}/metadata/{vault.prefix}/journal/*", ("list",), _JOURNAL)
     yield Grant(f"{vault.mount}/data/{vault.prefix}/staged/*", _WRITE, _STAGED)
@@ -130,6 +131,13 @@ def transit_rights(settings: Settings) -> dict[str, frozenset[str]]:
     """What the daemon needs to do in Transit, by path; for the look before any work."""
     named = (_named(settings, key, value) for key, value in entries(settings) if key == "transit_key")
     return {each.path: frozenset(each.capabilities) for each in (*chain(*named), *_rotated_in_transit(settings))}
+
+
+def kept_mounts(settings: Settings) -> frozenset[str]:
+    """Mounts with documents that are written once, or rarely, and needed for ever: key sets, refresh tokens."""
+    named = ((key, value) for key, value in entries(settings) if key in ("jwks", "refresh_token") and value)
+    refs = (each if isinstance(each, SecretRef) else SecretRef(Source.VAULT, str(each)) for _, each in named)
+    return frozenset(place_of(ref, settings).mount for ref in refs if ref.source is Source.VAULT)
 
 
 def _document(settings: Settings, ref: SecretRef) -> str:

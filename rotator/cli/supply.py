@@ -34,9 +34,11 @@ def command(config: str | None, name: str, path: str | None) -> None:
     async def main() -> int:
         from rotator import control
         from rotator.alone import hooks_failed, working
+        from rotator.app.fitness import refuse_unfit_for
         from rotator.supplying import PATIENCE, supply
 
         async with working(settings, PATIENCE, visits=False, missed=shell.waits_for_vault) as (app, _):
+            await refuse_unfit_for(app, [name])
             said, code = await supply(app, name, value, getpass.getuser())
         output.say(f"{name}: {said}")
         if app.hooks_failed:

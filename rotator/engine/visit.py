@@ -93,7 +93,7 @@ class Visitor:
         while True:
             step = _supplied(record, bench) or next_step(credential, record, bench.now, ask, bench.shared, rested)
             if isinstance(step, Wait):
-                entry = await self._let_go(entry, record)
+                entry = await self._let_go(entry, record, fading=entry.is_fading(bench.shared))
                 lost = None if looked else await watch(bench, record)
                 looked = True
                 if lost is None:
@@ -211,8 +211,9 @@ class Visitor:
         self.leases.acknowledged(entry, sent)
         return entry
 
-    async def _let_go(self, entry: Entry, record: Record) -> Entry:
-        if entry.lease.holder == self.leases.holder:
+    async def _let_go(self, entry: Entry, record: Record, *, fading: bool = False) -> Entry:
+        """Give the lease back. `fading`: Vault would delete the record by itself, so it is written anew."""
+        if fading or entry.lease.holder == self.leases.holder:
             entry = await self._save(entry, record, release=True)
         return entry
 

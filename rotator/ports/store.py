@@ -22,6 +22,7 @@ class Document:
     values: Mapping[str, object] | None = field(default=None, repr=False)
     deleted: bool = False
     written_at: datetime | None = None  # by Vault's clock, when it told
+    vanishes_at: datetime | None = None  # when Vault deletes this version by itself (delete_version_after)
 
     def secret(self, key: str) -> Secret | None:
         """The value under `key`, when it is non-empty text."""
@@ -75,6 +76,12 @@ class Entry:
     server_time: datetime | None = None  # Vault's clock at the answer, when it told
     foreign: Mapping[str, object] = field(default_factory=dict)  # keys of a journal document that we do not know
     written_at: datetime | None = None  # when this version was written, by Vault's clock, when it told
+    vanishes_at: datetime | None = None  # when Vault deletes it by itself
+
+    def is_fading(self, now: datetime) -> bool:
+        """Whether it is to be written anew, since Vault deletes it by itself and half of that time is over."""
+        written, ends = self.written_at, self.vanishes_at
+        return written is not None and ends is not None and now - written > (ends - written) / 2
 
 
 class Journal(Protocol):

@@ -41,7 +41,7 @@ class VaultJournal:
         if read.version == 0:
             return Entry(name, 0, None, server_time=self._kv.session.server_time)
         entry = document.decode(name, read.version, read.values or {}, self._kv.session.server_time)
-        return replace(entry, written_at=read.written_at)
+        return replace(entry, written_at=read.written_at, vanishes_at=read.vanishes_at)
 
     async def versions(self, name: str) -> list[tuple[datetime, Record, str]]:
         """What Vault still has of its history, the oldest first: when it was written, the record, who held the lease.
@@ -83,6 +83,12 @@ class VaultJournal:
             read = await self._founded()
         if read.deleted:
             raise Refused(f"{self._meta} was deleted; undelete it: every name we minted under contains its lineage")
+        if read.vanishes_at:
+            raise Refused(
+                f"{self._meta} vanishes at {read.vanishes_at:%F %T}Z (delete_version_after), and nothing would start"
+                f" after that; set it to 0s on the mount and on this document, then keep the version that there is:"
+                f" bao kv undelete -mount={self._meta.mount} -versions={read.version} {self._meta.path}"
+            )
         return _installation(read.values or {}, self._meta)
 
     async def _founded(self) -> Document:

@@ -25,12 +25,13 @@ def document(place: Place, answer: Answer) -> Document:
     if not isinstance(section.get("data"), Mapping):
         raise Transient(f"the answer for {place} holds no document")
     version = _version(answer.section("data", "metadata"), place)
-    return Document(version, answer.section("data", "data"), written_at=_instant(answer))
+    written, vanishes = _instant(answer, "created_time"), _instant(answer, "deletion_time")
+    return Document(version, answer.section("data", "data"), written_at=written, vanishes_at=vanishes)
 
 
-def _instant(answer: Answer) -> datetime | None:
-    """When a version was written, by Vault's clock; it tells nanoseconds, of which Python keeps six digits."""
-    told = answer.section("data", "metadata").get("created_time")
+def _instant(answer: Answer, key: str) -> datetime | None:
+    """A time by Vault's clock; it tells nanoseconds, of which Python keeps six digits."""
+    told = answer.section("data", "metadata").get(key)
     try:
         read = datetime.fromisoformat(told) if isinstance(told, str) else None
     except ValueError:

@@ -6,7 +6,7 @@ It changes nothing but our own heartbeat. Whether a refusal stops the start is t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -54,10 +54,10 @@ class Finding:
 
 
 async def preflight(
-    kv: Kv, consumers: Sequence[Place], needed: timedelta, rights: Rights = _NO_RIGHTS
+    kv: Kv, consumers: Sequence[Place], needed: timedelta, rights: Rights = _NO_RIGHTS, kept: Collection[str] = ()
 ) -> tuple[Finding, ...]:
     """Every finding, in the order of looking. `needed`: how long a version must last, the longest interval and grace;
-    `rights`: what else the policy must grant, in Transit for example.
+    `rights`: what else the policy must grant, in Transit for example; `kept`: see `fitness`.
 
     A login that fails is a refusal and ends the look; other faults become findings of their own subject.
     Raises Transient when Vault does not answer about the engine or the heartbeat: that says nothing of its set-up.
@@ -65,26 +65,30 @@ async def preflight(
     try:
         await kv.session.open()
     except Fault as fault:
-        return (
-            Finding(
-                Level.REFUSAL,
-                "login",
-                fault.reason,
-                "see [vault] and its `auth`",
-            ),
-        )
-    mounts = sorted({kv.node.mount, *(place.mount for place in consumers)})
-    found = [Finding(Level.OK, "login", "logged in")]
-    for mount in mounts:
-        found += await _mount(kv, mount, needed)
+        return (Finding(Level.REFUSAL, "login", fault.reason, "see [vault] and its `auth`"),)
+    found = [Finding(Level.OK, "login", "logged in"), *await fitness(kv, consumers, needed, kept)]
     found += await _heartbeat(kv)
-    found += await _consumers(kv, consumers, needed)
     found += await _capabilities(kv, consumers, rights)
     return tuple(found)
 
 
-async def _mount(kv: Kv, mount: str, needed: timedelta) -> list[Finding]:
-    """Every token with any right below a mount may see its kind (OpenBao 2.7.2); others get a 403."""
+async def fitness(
+    kv: Kv, consumers: Sequence[Place], needed: timedelta, kept: Collection[str] = ()
+) -> tuple[Finding, ...]:
+    """Whether the mounts and the published documents hold what is written there: the short look before each command.
+
+    `kept`: mounts with further documents that are written once and needed for ever, such as key sets. Raises Transient.
+    """
+    for_ever = {kv.node.mount, *kept}
+    found: list[Finding] = []
+    for mount in sorted(for_ever.union(place.mount for place in consumers)):
+        found += await _mount(kv, mount, None if mount in for_ever else needed)
+    return (*found, *await _consumers(kv, consumers, needed))
+
+
+async def _mount(kv: Kv, mount: str, needed: timedelta | None) -> list[Finding]:
+    """Every token with any right below a mount may see its kind (OpenBao 2.7.2); others get a 403. `needed` None: what
+    lies there is needed for ever."""
     subject = f"mount {mount}"
     try:
         answer = await kv.session.ask(lambda client: client.adapter.get(f"/v1/sys/internal/ui/mounts/{mount}"))
@@ -174,13 +178,18 @@ async def _settings(kv: Kv, subject: str, request: Request[Answer]) -> Answer | 
         return Finding(Level.NOTE, subject, f"its settings could not be read: {fault.reason}")
 
 
-def _life(subject: str, settings: Answer, needed: timedelta) -> list[Finding]:
-    """`delete_version_after` lets versions vanish (404) at their time, without any event."""
+def _life(subject: str, settings: Answer, needed: timedelta | None) -> list[Finding]:
+    """`delete_version_after` lets versions vanish (404) at their time, without any event. A key cannot last longer than
+    its mount lets it."""
     text = str(settings.section("data").get("delete_version_after") or "0s")
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
-    if text.startswith("-") or seconds == 0 or seconds >= needed.total_seconds():
+    if text.startswith("-") or seconds == 0 or (needed is not None and seconds >= needed.total_seconds()):
         return []
-    words = f"versions vanish after {text} (delete_version_after), before they may: {needed} is needed"
+    words = f"versions vanish after {text} (delete_version_after), before they may: "
+    if needed is None:
+        words += "some of our documents are written once and needed for ever"
+        return [Finding(Level.REFUSAL, subject, words, "set delete_version_after to 0s, or give us a mount of our own")]
+    words += f"{needed} is needed"
     return [Finding(Level.REFUSAL, subject, words, "set delete_version_after to 0s, or longer")]
 
 

@@ -54,6 +54,7 @@ class ScriptedVault:
     about: dict[str, Any] = field(default_factory=lambda: {"ttl": 1800, "policies": ["rotator"]})
     secret_id: dict[str, Any] = field(default_factory=dict)
     dates: dict[str, datetime] = field(default_factory=dict)  # when the newest version of a document was written
+    deletions: dict[str, datetime] = field(default_factory=dict)  # when Vault will delete it by itself
     writes: int = 0
     indexed: bool = False  # answers carry X-Vault-Index
 
@@ -120,7 +121,12 @@ class ScriptedVault:
         if not 0 < number <= len(versions):
             return 404, {"errors": []}
         written = self.dates.get(path, datetime(2026, 3, 1, 12, tzinfo=UTC))
-        meta = {"version": number, "created_time": written.isoformat()}
+        deleted = self.deletions.get(path)
+        meta = {
+            "version": number,
+            "created_time": written.isoformat(),
+            "deletion_time": deleted.isoformat() if deleted else "",
+        }
         return 200, {"data": {"data": versions[number - 1], "metadata": meta}}, self._index()
 
     def _metadata(self, heard: Heard, path: str) -> Reply:

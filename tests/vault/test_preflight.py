@@ -77,10 +77,17 @@ async def test_a_mount_that_is_missing_and_one_of_another_kind_are_refused(openb
     assert any("cubbyhole engine" in words for words in refusals(found))
 
 
+async def test_a_limit_of_our_own_mount_is_refused_however_far_off(openbao: OpenBao) -> None:
+    """After a year the document that is written once was gone, and nothing started again."""
+    mount = openbao.enable_kv("pre-own", delete_version_after="87600h")
+    assert any("needed for ever" in word for word in refusals(await look(kv_on(openbao, mount))))
+
+
 @pytest.mark.parametrize(("limit", "refused"), [("720h", True), ("0s", False), ("800h", False), ("1h30m", True)])
 async def test_a_mount_whose_versions_vanish_too_early_is_refused(openbao: OpenBao, limit: str, refused: bool) -> None:
-    mount = openbao.enable_kv(f"pre-life-{limit}", delete_version_after=limit)
-    words = refusals(await look(kv_on(openbao, mount)))
+    """The mount of published values; our own documents are needed for ever."""
+    mount, own = openbao.enable_kv(f"pre-life-{limit}", delete_version_after=limit), openbao.enable_kv(f"own-{limit}")
+    words = refusals(await look(kv_on(openbao, own), Place(mount, "apps/x")))
     assert any("vanish" in word for word in words) is refused
 
 
