@@ -43,7 +43,8 @@ class Lookout:
         self.fleet = Fleet(SystemClock(), silence=2 * settings.daemon.reconcile + _SLACK, missing=missing)
         self._timeline = Timeline()
         self.keyhouse = Keyhouse()
-        self._metrics = Metrics(self.fleet, version("rotator"), self._writable if receipts else None)
+        asked = (self._writable, self._whole) if receipts else (None, None)
+        self._metrics = Metrics(self.fleet, version("rotator"), *asked)
         for hook, outcome in product(settings.hooks, OUTCOMES):
             self._metrics.called(hook, outcome, 0)
 
@@ -95,6 +96,9 @@ class Lookout:
     def called(self) -> Callable[[str, str], None]:
         """Who counts the calls of hooks: told the hook's name and the outcome."""
         return self._metrics.called
+
+    def _whole(self) -> bool:
+        return not (self._receipts and self._receipts.cut)
 
     def _writable(self) -> bool:
         return not (self._receipts and self._receipts.trouble)

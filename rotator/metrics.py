@@ -70,10 +70,12 @@ Writable = Callable[[], bool]
 class Metrics:
     """An observer that counts, and the text of a scrape. `receipts`: whether they are written, where there are any."""
 
-    def __init__(self, fleet: Fleet, version: str, receipts: Writable | None = None) -> None:
+    def __init__(
+        self, fleet: Fleet, version: str, receipts: Writable | None = None, whole: Writable | None = None
+    ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it untyped
         self._registry = CollectorRegistry()
-        self._registry.register(_FromRecords(fleet, version, receipts))
+        self._registry.register(_FromRecords(fleet, version, receipts, whole))
         ProcessCollector(registry=self._registry)
         self._transitions = Counter(
             "rotator_transitions", "Transitions, by event.", ("target", "event"), registry=self._registry
@@ -132,10 +134,11 @@ def _verdict(event: ev.Event) -> str:
 class _FromRecords(Collector):
     """States, computed when somebody asks."""
 
-    def __init__(self, fleet: Fleet, version: str, receipts: Writable | None) -> None:
+    def __init__(self, fleet: Fleet, version: str, receipts: Writable | None, whole: Writable | None) -> None:
         self._fleet = fleet
         self._version = version
         self._receipts = receipts
+        self._whole = whole
 
     def collect(self) -> Iterable[Metric]:
         """Every family, in a fixed order; called once more, without a fleet, to learn their names."""
@@ -156,6 +159,8 @@ class _FromRecords(Collector):
         yield from _login(fleet)
         if self._receipts is not None:
             yield _one("rotator_receipts_writable", "1 while receipts are written.", self._receipts())
+        if self._whole is not None:
+            yield _one("rotator_receipts_whole", "0 once the file is not the one that Vault knows of.", self._whole())
 
 
 def _one(name: str, words: str, value: float) -> Metric:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import anyio
 
@@ -68,9 +69,17 @@ def _receipts(path: Path, name: str) -> Iterator[Moment]:
             receipt = parse(line)
             if receipt is None or receipt.get("credential") != name:
                 continue
-            rotation = receipt.get("detail", {}).get("rotation", 0)
-            asked = f", asked by {receipt['asked_by']}" if receipt.get("asked_by") and _begins(receipt["event"]) else ""
-            yield Moment(datetime.fromisoformat(receipt["at"]), rotation, receipt["said"] + asked, receipt["by"])
+            try:
+                yield _moment(receipt)
+            except (AttributeError, KeyError, TypeError, ValueError):  # `rotate receipts verify` says where it is
+                yield Moment(datetime.fromtimestamp(0, UTC), 0, f"receipt {receipt['n']} cannot be read")
+
+
+def _moment(receipt: Mapping[str, Any]) -> Moment:
+    rotation, said = receipt.get("detail", {}).get("rotation", 0), str(receipt["said"])
+    asked = f", asked by {receipt['asked_by']}" if receipt.get("asked_by") and _begins(receipt["event"]) else ""
+    at = datetime.fromisoformat(receipt["at"])
+    return Moment(at.replace(tzinfo=at.tzinfo or UTC), rotation, said + asked, str(receipt["by"]))
 
 
 def _begins(event: object) -> bool:

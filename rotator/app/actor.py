@@ -30,14 +30,13 @@ from rotator.host.children import children
 from rotator.host.tasks import Tasks
 from rotator.keychain import Keychain, identity, myself
 from rotator.narrate import paused, troubled, unforeseen
-from rotator.ports import Clock, Entry, Installation, Lease, MinterRefused, Provider, Refused
+from rotator.ports import Clock, Installation, MinterRefused, Provider, Refused
 from rotator.providers import Site, kind_of
 from rotator.providers.auth import Auth
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.names import LINEAGE
-from rotator.rotation.record import Record
 from rotator.settings import Minter, Settings, Target
-from rotator.vault.journal import VaultJournal
+from rotator.vault.journal import UnwrittenJournal, VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.nodes import COMMANDS
 from rotator.vault.patience import READ_PATIENCE, patiently
@@ -188,14 +187,6 @@ def _limits(settings: Settings) -> dict[str, int]:
     return {name: target.in_flight for name, target in settings.targets.items()}
 
 
-class _Unwritten(VaultJournal):
-    """The journal of who only reads."""
-
-    async def save(self, over: Entry, record: Record, lease: Lease) -> Entry:
-        """Raises Refused."""
-        raise Refused("this command only looks: it changes no record")
-
-
 @asynccontextmanager
 async def acting(
     settings: Settings,
@@ -215,7 +206,7 @@ async def acting(
         group.start_soon(observers.run, app.fetch)
         group.start_soon(children.reap_forever)
         yield app
-        await observers.drain()
+        await observers.part(app.kv)
         group.cancel_scope.cancel()
 
 
@@ -240,7 +231,9 @@ async def _composed(
     told, barred = (observers.told, observers.barred) if observers else ((), str)
     async with connected(settings, clock, node, reading=observers is None) as session:
         kv = Kv(session)
-        journal = (VaultJournal if observers else _Unwritten)(kv, settings.vault.mount, settings.vault.prefix)
+        journal = (VaultJournal if observers else UnwrittenJournal)(kv, settings.vault.mount, settings.vault.prefix)
+        if observers:
+            await patiently(clock, within, partial(observers.meet, kv), missed)
         found = await patiently(clock, within, journal.meta, missed)
         installation = replace(found, prefix=settings.daemon.name_prefix)
         app = App(settings, journal, kv, installation, clock, told, barred)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import timedelta
 
 from rotator.clockwork import SystemClock
@@ -11,8 +12,11 @@ from rotator.hooks import DELIVERED, Heartbeat, Hooks
 from rotator.hooks.fan import Fetch
 from rotator.host.interruption import patience
 from rotator.narrate import narrate
+from rotator.ports import Fault, Refused
 from rotator.receipts import Receipts, keep
 from rotator.settings import Settings
+from rotator.vault.kv import Kv
+from rotator.vault.nodes import COMMANDS
 
 Observer = Callable[[Happened], None]
 _LAST_CALLS = 10.0  # seconds that the end of the process may wait for hooks
@@ -66,6 +70,17 @@ class Observers:
         """Why nothing may begin, for those who require receipts; what is under way goes on."""
         return self.receipts.barred() if self.receipts and self._required else ""
 
+    async def meet(self, kv: Kv) -> None:
+        """Hold the receipts against what our own document in Vault tells of them, and let each heartbeat tell anew.
+
+        Raises Transient. The next write of the document replaces it, so this comes first.
+        """
+        if self.receipts is None or _shared(kv):
+            return
+        with suppress(Refused):  # a policy that lets us write only
+            self.receipts.compare((await kv.read(kv.node)).values or {})
+        kv.tells = self.receipts.tells
+
     async def run(self, fetch: Fetch) -> None:
         """Call hooks until cancelled."""
         await self._hooks.run(fetch)
@@ -75,8 +90,12 @@ class Observers:
         if self._heart:
             await self._heart.beat(fetch)
 
-    async def drain(self) -> None:
-        """Let hooks hear what has happened before the end, which waits a few seconds at most."""
+    async def part(self, kv: Kv) -> None:
+        """Tell the last head, and let hooks hear what has happened: the end waits a few seconds for that at most."""
+        if self.receipts and not _shared(kv):
+            with suppress(Fault):  # what the last heartbeat told is in Vault
+                self.receipts.flush()
+                await kv.beat()
         await self._hooks.drain(patience(_LAST_CALLS))
         if self._heart:
             await self._heart.aclose()
@@ -86,3 +105,8 @@ class Observers:
         if self.receipts:
             self.receipts.flush()
         self._close()
+
+
+def _shared(kv: Kv) -> bool:
+    """Whether the document of our heartbeats is the one that all commands share."""
+    return kv.node.path.endswith(f"/{COMMANDS}")

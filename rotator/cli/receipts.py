@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,17 +30,24 @@ def command() -> None:
 @click.option(
     "--head", default="", metavar="SHA256", help="A head noted earlier, such as the daemon logs: must be met."
 )
+@click.option("--after", default="", metavar="SHA256", help="The head that FILES follow, where earlier ones are gone.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
-def verify(files: tuple[Path, ...], head: str, as_json: bool) -> None:
+def verify(files: tuple[Path, ...], head: str, after: str, as_json: bool) -> None:
     """Find every edit, deletion, insertion or reordering in FILES, the oldest first; calls nobody.
 
-    Lines cut off at the end show only against a --head noted elsewhere. Exit code 0: whole; 1: not.
+    Files that logrotate has made (renamed, or copied and emptied; packed with gzip or not) are one chain. Lines cut off
+    at the end show only against a --head noted elsewhere. Exit code 0: whole; 1: not.
     """
     from rotator import receipts
 
-    if head and not re.fullmatch(r"[0-9a-f]{64}", head):
-        raise click.BadParameter("64 hexadecimal digits", param_hint="--head")
-    verdict = receipts.verify(((str(path), _lines(path)) for path in files), noted=head)
+    for option, given in (("--head", head), ("--after", after)):
+        if given and not re.fullmatch(r"[0-9a-f]{64}", given):
+            raise click.BadParameter("64 hexadecimal digits", param_hint=option)
+    try:
+        verdict = receipts.verify(((str(path), _lines(path)) for path in files), noted=head, after=after)
+    except (OSError, EOFError, zlib.error) as fault:
+        output.say(f"rotate: a file cannot be read: {fault}", err=True)
+        sys.exit(shell.FAILED)
     found = [str(finding) for finding in verdict.findings]
     if not verdict.noted:
         found.append(f"the noted head {head} is not in here: the end was cut off, or all of it was made anew")
@@ -59,5 +68,5 @@ def _say(verdict: Verdict, found: list[str]) -> None:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as opened:
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as opened:
         yield from opened

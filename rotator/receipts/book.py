@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from rotator.receipts.chain import LARGEST, TORN, Link, digest, parse, seal
+from rotator.receipts.chain import LARGEST, START, TORN, Link, digest, parse, seal
 
 
 class ReceiptsError(Exception):
@@ -47,7 +47,7 @@ class Book:
                 line, end = seal(end, dict(content))
                 lines += line + b"\n"
             self._write(number, lines)
-            self.end = end
+            self._went_on_to(end)
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
@@ -67,13 +67,54 @@ class Book:
             raise ReceiptsError(f"receipts {self.path}: {fault.strerror or 'unusable'}") from None
 
     def _catch_up(self, number: int) -> None:
-        """Read what others wrote since. A file that was cut short is continued from what we know: the gap will show."""
+        """Read what others wrote since. The chain goes on from the latest link that anybody knows.
+
+        So a file that was rotated away, or copied and emptied, is followed by one that continues it, and one that was
+        cut short is continued from what was there: the gap will show.
+        """
         found = os.fstat(number)
-        known = found.st_ino == self._file
-        grown = found.st_size > (self._size if known else 0)
-        if grown and (not known or self._goes_on(number)):
-            self._read_end(number, found.st_size)
+        known = found.st_ino == self._file and found.st_size >= self._size
+        if not known or (found.st_size > self._size and self._goes_on(number)):
+            before = max(self.end, self._noted(), key=lambda link: link.number)
+            self.end = Link()
+            if found.st_size:
+                self._read_end(number, found.st_size)
+            self.end = max(self.end, before, key=lambda link: link.number)
         self._file, self._size = found.st_ino, os.fstat(number).st_size
+
+    @property
+    def _beside(self) -> Path:
+        """Where the end of the chain is noted, for the next file and for other processes."""
+        return self.path.with_name(f"{self.path.name}.head")
+
+    def _noted(self) -> Link:
+        try:
+            count, head = self._beside.read_text().split()
+            return Link(int(count), head) if len(head) == len(START) else Link()
+        except (OSError, ValueError):
+            return Link()
+
+    def _went_on_to(self, end: Link) -> None:
+        self.end = end
+        with suppress(OSError):  # the file itself is the truth
+            flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            number = os.open(self._beside, flags, 0o600)
+            try:
+                os.ftruncate(number, os.pwrite(number, f"{end.number} {end.head}\n".encode(), 0))
+            finally:
+                os.close(number)
+
+    def lacks(self, noted: Link) -> str:
+        """Why the chain is not the one that was noted elsewhere, or nothing; earlier files are not looked at."""
+        if self.end.number < noted.number:
+            ended = f"ends with receipt {self.end.number}, and {noted.number} were noted"
+            return f"{ended}: its end was cut off, or it is another file"
+        with self.path.open("rb") as lines:
+            for line in lines:
+                receipt = parse(line)
+                if receipt and receipt["n"] == noted.number and digest(line.rstrip(b"\n")) != noted.head:
+                    return f"has another receipt {noted.number} than was noted: it was made anew"
+        return ""
 
     def _goes_on(self, number: int) -> bool:
         """Whether what stands behind our last line follows from it."""
@@ -111,7 +152,7 @@ class Book:
         """A crash cut the last line short: leave it as it is, and answer for it in the next."""
         line, end = seal(Link(whole.number + 1, digest(cut)), {"event": TORN, "whole": whole.head})
         self._write(number, b"\n" + line + b"\n")
-        self.end = end
+        self._went_on_to(end)
 
     def _write(self, number: int, lines: bytes) -> None:
         before = os.fstat(number).st_size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,38 +61,79 @@ def parse(line: bytes) -> dict[str, Any] | None:
 def seal(link: Link, content: dict[str, Any]) -> tuple[bytes, Link]:
     """The next line of the chain, without its newline, and the end it makes."""
     receipt = {"n": link.number + 1, "previous": link.head, **content}
-    line = json.dumps(receipt, ensure_ascii=True, separators=(",", ":")).encode()
+    line = _written(receipt)
+    for longest in _CLIPS:
+        if len(line) <= LARGEST:
+            break
+        line = _written({key: _clipped(each, longest) for key, each in receipt.items()})
     return line, Link(link.number + 1, digest(line))
 
 
-def verify(files: Iterable[tuple[str, Iterable[bytes]]], *, noted: str = "") -> Verdict:
-    """Follow one chain through its files, the oldest first. `noted`: a head that was written down elsewhere."""
+_CLIPS = (2000, 200, 40)  # characters of a text in a line that would be longer than its reader takes
+
+
+def _written(receipt: Mapping[str, Any]) -> bytes:
+    return json.dumps(receipt, ensure_ascii=True, separators=(",", ":")).encode()
+
+
+def _clipped(value: Any, longest: int) -> Any:
+    """The hash of the line before is 64 characters, and is never among what is too long."""
+    if isinstance(value, dict):
+        return {key: _clipped(each, longest) for key, each in value.items()}
+    if isinstance(value, str) and len(value) > max(longest, len(START)):
+        return f"{value[:longest]} [{len(value) - longest} characters more]"
+    return value
+
+
+def verify(files: Iterable[tuple[str, Iterable[bytes]]], *, noted: str = "", after: str = "") -> Verdict:
+    """Follow one chain through its files, the oldest first. `noted`: a head that was written down elsewhere.
+
+    `after`: the head that the first file follows, where earlier ones are gone.
+    """
     verdict = Verdict(noted=noted in ("", START))
+    torn: _Torn | None = None
     for name, lines in files:
-        _follow(verdict, name, lines, noted)
+        torn = _follow(verdict, name, lines, noted, torn, after)
+    if torn is not None:
+        said = "is cut short; the daemon answers for it when it starts again"
+        verdict.findings.append(Finding(torn.file, torn.line, said))
     return verdict
 
 
-def _follow(verdict: Verdict, name: str, lines: Iterable[bytes], noted: str) -> None:
-    torn: tuple[int, Link] | None = None  # a line that is no receipt, and the end before it
+@dataclass(frozen=True, slots=True)
+class _Torn:
+    """A line that is no receipt, and the end before it."""
+
+    file: str
+    line: int
+    before: Link
+
+
+def _follow(
+    verdict: Verdict, name: str, lines: Iterable[bytes], noted: str, torn: _Torn | None, after: str
+) -> _Torn | None:
     for number, raw in enumerate(lines, 1):
         line = raw.rstrip(b"\n")
-        before, mark = verdict.end, digest(line)
-        receipt = parse(line)
+        mark, receipt = digest(line), parse(line)
+        if verdict.end == Link() and receipt is not None and after and receipt["previous"] == after:
+            verdict.end = Link(receipt["n"] - 1, after)
+        before = verdict.end
         if torn is not None:
             verdict.torn += 1
-            if not _mends(receipt, torn[1]):
-                verdict.findings.append(Finding(name, torn[0], "is not a receipt, and no later line answers for it"))
+            if torn.file != name and receipt is not None and receipt["previous"] == torn.before.head:
+                before = torn.before  # the file was rotated away before the line was answered for
+            elif not _mends(receipt, torn.before):
+                said = "is not a receipt, and no later line answers for it"
+                verdict.findings.append(Finding(torn.file, torn.line, said))
             torn = None
         if receipt is None:
-            torn = (number, before)
+            torn = _Torn(name, number, before)
             verdict.end = Link(before.number + 1, mark)
         else:
             verdict.findings += (Finding(name, number, said) for said in _faults(receipt, before))
             verdict.end = Link(receipt["n"], mark)
         verdict.noted = verdict.noted or mark == noted
-    if torn is not None:
-        verdict.findings.append(Finding(name, torn[0], "is cut short; the daemon answers for it when it starts again"))
+    return torn
 
 
 def _mends(receipt: dict[str, Any] | None, before: Link) -> bool:
@@ -100,7 +141,9 @@ def _mends(receipt: dict[str, Any] | None, before: Link) -> bool:
 
 
 def _faults(receipt: dict[str, Any], before: Link) -> Iterator[str]:
-    if receipt["previous"] != before.head:
+    if before == Link() and receipt["n"] > 1:
+        yield f"is receipt {receipt['n']}: name the earlier files, too, the oldest first, or --after the head before it"
+    elif receipt["previous"] != before.head:
         yield "does not follow from the line before it: something was changed, removed, added or moved here or above"
     elif receipt["n"] != before.number + 1:
         yield f"is numbered {receipt['n']} after {before.number}"

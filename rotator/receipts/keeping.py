@@ -15,7 +15,7 @@ def keep(audit: Audit) -> Receipts | None:
     """Open the file; None when settings want none. Raises Refused when it is required and cannot be written."""
     if not audit.file:
         return None
-    receipts = Receipts(Book(Path(audit.file), audit.sync), _troubled)
+    receipts = Receipts(Book(Path(audit.file), audit.sync), _troubled, found_cut=_cut)
     try:
         end = receipts.open()
     except ReceiptsError as fault:
@@ -26,6 +26,10 @@ def keep(audit: Audit) -> Receipts | None:
         # Whoever keeps this line apart from the file can tell later that the file's end was not cut off.
         voice.say("receipts.opened", file=audit.file, receipts=end.number, head=end.head)
     return receipts
+
+
+def _cut(said: str) -> None:
+    voice.tell("receipts.cut", "error", said=said)
 
 
 def _troubled(trouble: str) -> None:

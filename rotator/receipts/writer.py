@@ -28,6 +28,8 @@ class Receipts:
     book: Book
     troubled: Callable[[str], None]
     trouble: str = ""
+    cut: str = ""  # why the file is not the one that was told of before
+    found_cut: Callable[[str], None] = lambda said: None
     lost: int = 0
     _waiting: deque[Mapping[str, Any]] = field(default_factory=deque)
     _redact: Redactor = redact
@@ -58,6 +60,24 @@ class Receipts:
         except ReceiptsError as fault:
             trouble = str(fault)
         return self.note(trouble)
+
+    def tells(self) -> dict[str, str]:
+        """The newest head, for a place out of reach of who can write the file."""
+        end = self.book.end
+        return {"receipts": str(end.number), "receipts_head": end.head} if end.number else {}
+
+    def compare(self, told: Mapping[str, object]) -> None:
+        """Hold the file against what was told of it before, by `tells`."""
+        number, head = str(told.get("receipts", "")), str(told.get("receipts_head", ""))
+        if not number.isdecimal():
+            return
+        try:
+            self.book.open()
+            self.cut = self.book.lacks(Link(int(number), head))
+        except (ReceiptsError, OSError) as fault:
+            self.cut = str(fault)
+        if self.cut:
+            self.found_cut(f"the file of receipts {self.book.path} {self.cut}")
 
     def barred(self) -> str:
         """Why no new rotation may begin, for those who require receipts; the file is tried before this says so."""

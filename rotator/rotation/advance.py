@@ -192,11 +192,13 @@ def _faulted(record: Record, event: ev.Faulted) -> Record:
     """What got no answer may take effect for as long as the target takes to settle, from now on."""
     failures, unanswered = record.failures + 1, record.phase is Phase.REQUESTED and not record.uncertain
     since, pause = event.since or event.at, backoff.step_pause(failures, record.lineage, event.retry_after)
+    given_up_until = record.retry_at if record.phase is Phase.SETTLED else None
+    until = max(since + pause, given_up_until or since)
     return replace(
         record,
         failures=failures,
         failure=Failure(event.step, event.reason, event.at),
-        retry_at=since + pause,
+        retry_at=until,
         retry_from=since,
         uncertain=record.uncertain or unanswered,
         sent_at=event.at if unanswered else record.sent_at,

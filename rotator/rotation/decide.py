@@ -62,12 +62,19 @@ def next_step(
         return Escalate(ask.by)
     if stop := lost.stops(credential, record):
         return stop
+    if record.phase is Phase.SETTLED and (record.slot_full or record.strays) and not _swept_in_vain(record):
+        return Sweep(record.strays)  # what was given up is cleared away before its pause, not after
     if until := backing_off(record, now, ask, rested):
         return Wait(until, _for_person(record) if record.phase is Phase.AWAITING else _trouble(record))
     if record.phase is Phase.SETTLED:
         return _settled(credential, record, now, ask, shared or now, rested)
     ask = here if record.phase is Phase.AWAITING else ask  # who waits here says that the person's part is done
     return _settling(credential.limits, record, now, rested) or _DECIDE[record.phase](credential, record, now, ask)
+
+
+def _swept_in_vain(record: Record) -> bool:
+    """Whether clearing away is what the pause is for."""
+    return record.failure is not None and record.failure.step == "sweep" and record.retry_at is not None
 
 
 def backing_off(record: Record, now: datetime, ask: Ask | None, rested: timedelta) -> datetime | None:

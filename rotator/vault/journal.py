@@ -113,6 +113,14 @@ class VaultJournal:
         return Place(self._folder.mount, f"{self._folder.path}/{name}")
 
 
+class UnwrittenJournal(VaultJournal):
+    """The journal of who only reads."""
+
+    async def save(self, over: Entry, record: Record, lease: Lease) -> Entry:
+        """Raises Refused."""
+        raise Refused("this command only looks: it changes no record")
+
+
 def _new_installation() -> dict[str, object]:
     return {
         "schema": str(document.SCHEMA),

@@ -16,7 +16,7 @@ from rotator.rotation.credential import Limits, OnForeign, Retirement
 from rotator.rotation.recognise import Content
 from rotator.rotation.record import HoldReason, Phase, Token
 from rotator.rotation.secret import Secret
-from tests.engine.world import PLACE, Actor, World
+from tests.engine.world import PLACE, SLOT, Actor, World
 from tests.fakes.provider import FakeProvider
 from tests.fakes.slots import SlotProvider, Slots
 
@@ -74,6 +74,10 @@ async def test_a_candidate_that_cannot_be_shown_is_given_up_and_not_waited_for(w
     actor.edges = replace(actor.edges, provider=Unshown(world.target))
     await actor.visit()
     assert actor.events[:4] == ["Requested", "Staged", "Rejected", "Burned"]
+    record = await world.record()
+    assert (record.failure.step, record.slot_full, record.retry_at > world.clock.now()) == ("verify", False, True)
+    kept = [number for number in range(1, record.slot_version + 1) if world.vault.get(SLOT, number).values]
+    assert (record.slot_version, kept) == (3, []), "the values of all three attempts are destroyed, before the pause"
     verdict = await judged(actor.edges.provider, Token("1"), Secret("canary-unshown"))
     assert verdict == Rejected(LOST, final=True)
 

@@ -74,11 +74,11 @@ def test_a_scrape_follows_the_records_and_never_remembers() -> None:
 
 def test_the_process_says_how_it_is() -> None:
     looked, _, clock = fleet((BLOG, settled()))
-    metrics = Metrics(looked, "1.2.3", lambda: False)
+    metrics = Metrics(looked, "1.2.3", lambda: False, lambda: False)
     said = scraped(metrics)
     assert said['rotator_build_info{version="1.2.3"}'] == 1
     assert (said["rotator_alive"], said["rotator_ready"], said["rotator_vault_reachable"]) == (1, 1, 1)
-    assert said["rotator_receipts_writable"] == 0
+    assert (said["rotator_receipts_writable"], said["rotator_receipts_whole"]) == (0, 0)
     clock.move(10_000)
     assert (scraped(metrics)["rotator_alive"], scraped(metrics)["rotator_idle_seconds"]) == (0, 10_000)
 

@@ -25,7 +25,7 @@ ALERTS = re.findall(r"^      - alert: (.+)\n((?:        .+\n)+)", RULES.read_tex
 
 def offered() -> set[str]:
     """Every metric that a scrape has."""
-    metrics = Metrics(fleet()[0], "1.2.3", lambda: True)
+    metrics = Metrics(fleet()[0], "1.2.3", lambda: True, lambda: True)
     metrics(happened(named("blog"), settled(), ev.Disproved(NOW, "x")))
     text = metrics.scrape().decode()
     named_types = re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE)

@@ -98,7 +98,8 @@ def test_a_noted_head_is_met_though_the_file_has_grown(path: Path) -> None:
 
 def test_a_chain_made_anew_is_found_against_the_noted_head(path: Path) -> None:
     head = look(path).end.head
-    path.unlink()
+    for file in (path, path.with_name(f"{path.name}.head")):
+        file.unlink()
     Book(path).append([{"event": "value.published", "said": "forged"} for _ in range(LINES + 5)])
     assert not look(path).findings
     assert not look(path, noted=head).noted

@@ -197,6 +197,11 @@ ANYWHERE = {
         ev.Faulted(AT, "verify", "503", 90.0),
         {"failures": 3, "failure": failed("verify", "503"), "retry_at": AT + NINETY, "retry_from": AT},
     ),
+    "a fault while what was given up is cleared away does not shorten its pause": (
+        record(SETTLED, slot_full=True, retry_at=AT + DAY),
+        ev.Faulted(AT, "sweep", "503"),
+        {"failures": 1, "failure": failed("sweep", "503"), "retry_from": AT},
+    ),
     "a fault while minting leaves the mint in doubt": (
         record(REQUESTED),
         ev.Faulted(AT, "mint", "timeout"),

@@ -11,7 +11,7 @@ from rotator.rotation.credential import OnForeign
 from rotator.rotation.decide import backing_off, next_step
 from rotator.rotation.lost import REMEDY, stops
 from rotator.rotation.record import Failure, HoldReason, Lost, Phase
-from rotator.rotation.steps import Escalate, Hold, Revoke, Verify, Wait
+from rotator.rotation.steps import Escalate, Hold, Revoke, Sweep, Verify, Wait
 from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, SECOND, ask, credential, record
 
 FAILURE = Failure("mint", "no answer", NOW)
@@ -22,6 +22,18 @@ EMERGENCY = ask(NOW + SECOND, emergency=True)
 # record, time since NOW, ask, step
 TABLE = {
     "held: a person must act": (record(HELD), 90 * DAY, EMERGENCY, Wait(None, "held: look at it")),
+    "given up for now: its values are destroyed before the pause, not after": (
+        record(SETTLED, slot_full=True, strays=True, failure=FAILURE, retry_at=NOW + HOUR),
+        SECOND,
+        None,
+        Sweep(strays=True),
+    ),
+    "given up, and clearing away did not get through: that is tried again after the pause": (
+        record(SETTLED, slot_full=True, failure=Failure("sweep", "503", NOW), retry_at=NOW + HOUR),
+        SECOND,
+        None,
+        Wait(NOW + HOUR, "tidying up failed: 503"),
+    ),
     "held without a reason: a person must act": (record(HELD, held=None), SECOND, None, Wait(None, "held")),
     "what consumers read is another's: a person decides": (
         record(SETTLED, lost=Lost(HoldReason.FOREIGN_WRITE, PLACE, NOW), retry_at=NOW + MINUTE),
