@@ -41,6 +41,7 @@ FLOORS: tuple[dict[str, str], ...] = (
         "keyhouse": "the public keys that others may fetch",
         "conformance": "a provider's promises as rules, tried on a real target; rotations killed everywhere",
     },
+    {"commands": "what verbs do and say, for socket and shell alike"},
     {
         "now": "rotate now: whom it concerns, its progress, its verdict",
         "looking": "states and explanations, without effects",

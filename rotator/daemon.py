@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -12,6 +13,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from rotator.app import App, Observers, acting, sweep
 from rotator.app.fitness import refuse_unfit
 from rotator.clockwork import Alarms
+from rotator.commands.request import look_for_requests
 from rotator.control import Control
 from rotator.engine.probing import Prober
 from rotator.logs import voice
@@ -28,6 +30,7 @@ from rotator.vault.login import LoginRefused
 from rotator.vault.login_pause import REFUSED_PAUSE
 from rotator.wiring import Tried, postponed_keys
 
+_REQUESTS = timedelta(seconds=5)  # between two looks for what operators asked for: one listing where nothing waits
 _AGAIN = 5.0  # seconds until a Vault that could not be reached is tried again
 _LAST_WORDS = 2.0  # seconds in which callers are told that their verdict will not come from us
 _AT_START = "read at start only, restart for it"
@@ -127,15 +130,17 @@ class Daemon:
         alarms = Alarms()
         alarms.every(daemon.tick, "tick", app.crew.tick)
         alarms.every(daemon.tick, "pulse", self._supervision.turned)
-        alarms.every(daemon.sweep, "sweep", lambda: group.start_soon(self._chore, "sweep", self._sweep, app))
-        probe = self._probe
-        alarms.every(daemon.tick, "probe", lambda: group.start_soon(self._chore, "probe", probe, app))
-        beat = self._supervision.ask_vault
-        alarms.every(daemon.lease, "heartbeat", lambda: group.start_soon(self._chore, "heartbeat", beat, app))
-        tidy = self._supervision.remove_gone
-        alarms.every(daemon.sweep, "nodes", lambda: group.start_soon(self._chore, "nodes", tidy, app))
+
+        def chore(every: timedelta, name: str, work: Callable[[App], Awaitable[None]]) -> None:
+            alarms.every(every, name, lambda: group.start_soon(self._chore, name, work, app))
+
+        chore(daemon.sweep, "sweep", self._sweep)
+        chore(daemon.tick, "probe", self._probe)
+        chore(daemon.lease, "heartbeat", self._supervision.ask_vault)
+        chore(daemon.sweep, "nodes", self._supervision.remove_gone)
+        chore(_REQUESTS, "requests", look_for_requests)
         if every := self._observers.every:
-            alarms.every(every, "ping", lambda: group.start_soon(self._chore, "ping", self._ping, app))
+            chore(every, "ping", self._ping)
         alarms.start()
         try:
             await anyio.sleep_forever()

@@ -47,7 +47,8 @@ _TRANSIT = "Signing keys that stay in Transit: look at the public half, sign; ma
 _FLIGHT = "The pre-flight's table of what this policy lacks."
 _SELF = 'Its own token: tell "dead" from "not allowed", renew it, end it at shutdown.'
 _LOGIN = "When the secret-id that it logs in with ends, and how many uses are left (whoever asks must know it)."
-_PATTERNS = (_LOGIN, _JOURNAL, _STAGED, _NODE)
+_WISH = "What operators asked for and nobody has taken up yet; removed once a record knows it."
+_PATTERNS = (_LOGIN, _JOURNAL, _STAGED, _WISH, _NODE)
 _READ, _UPDATE, _WRITE = ("read",), ("update",), ("create", "update", "read")
 
 
@@ -92,6 +93,8 @@ def _all(settings: Settings) -> Iterator[Grant]:
     yield Grant(f"{vault.mount}/metadata/{vault.prefix}/journal/*", ("list",), _JOURNAL)
     yield Grant(f"{vault.mount}/data/{vault.prefix}/staged/*", _WRITE, _STAGED)
     yield Grant(f"{vault.mount}/destroy/{vault.prefix}/staged/*", _UPDATE, _STAGED)
+    yield Grant(f"{vault.mount}/data/{vault.prefix}/wish/*", _WRITE, _WISH)
+    yield Grant(f"{vault.mount}/metadata/{vault.prefix}/wish/*", ("list", "delete"), _WISH)
     yield Grant(f"{vault.mount}/data/{vault.prefix}/node/*", _WRITE, _NODE)
     yield Grant(f"{vault.mount}/metadata/{vault.prefix}/node/*", ("list", "delete"), _NODE)
     yield Grant(f"{vault.mount}/data/{vault.prefix}/meta", ("create", "read"), _META)

@@ -12,13 +12,14 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from rotator.app import App
 from rotator.app.verdicts import verdicts, waits_for
+from rotator.commands.request import ACCEPTED, Asking, new_id
 from rotator.engine.asked import Asked
 from rotator.engine.visit import Happened
 from rotator.host.exit_codes import Exit
 from rotator.host.interruption import out_of_time
 from rotator.narrate import progress
 from rotator.ports import Refused
-from rotator.rotation.ask import Ask
+from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.settings import Settings
 from rotator.settings.faults import WrongValueError, suggest
 from rotator.settings.values import span
@@ -35,6 +36,7 @@ class Demand:
     """What somebody wants rotated. `patient`: wait until the predecessors are dead. `within` in seconds."""
 
     names: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
     everything: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     emergency: bool = False
@@ -45,14 +47,13 @@ class Demand:
 
 def demand(request: Mapping[str, Any]) -> Demand:
     """Read a demand from a request. Raises Refused: none of it is passed over, the rest would mean something else."""
-    names, labels = request.get("names", ()), request.get("labels", {})
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise Refused("`names` must be a list of names")
+    labels = request.get("labels", {})
     if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
         raise Refused("`labels` must be an object of texts")
     within = length(request, "within", _LONGEST)
     return Demand(
-        names=tuple(names),
+        names=_names(request, "names"),
+        targets=_names(request, "targets"),
         everything=_flag(request, "everything"),
         labels=labels,
         emergency=_flag(request, "emergency"),
@@ -60,6 +61,13 @@ def demand(request: Mapping[str, Any]) -> Demand:
         within=within.total_seconds() if within else PATIENCE,
         by=str(request.get("by") or "somebody")[:200],
     )
+
+
+def _names(request: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    names = request.get(key, ())
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise Refused(f"`{key}` must be a list of names")
+    return tuple(names)
 
 
 def length(request: Mapping[str, Any], key: str, longest: timedelta) -> timedelta | None:
@@ -108,8 +116,12 @@ def select(settings: Settings, wanted: Demand) -> tuple[tuple[str, ...], str]:
     for name in wanted.names:
         if name not in known:
             return (), f"no credential is called {name!r}{_meant(name, known)}"
-    if wanted.everything and (wanted.names or wanted.labels):
-        return (), "--all is everything: name it alone, or names and labels without it"
+    used = {each.target for each in known.values()} if wanted.targets else set()
+    for target in wanted.targets:
+        if target not in used:
+            return (), f"no credential lives on a target called {target!r}{_meant(target, used)}"
+    if wanted.everything and (wanted.names or wanted.labels or wanted.targets):
+        return (), "--all is everything: name it alone, or names, labels and targets without it"
     carrying = {
         name
         for name, each in known.items()
@@ -117,7 +129,8 @@ def select(settings: Settings, wanted: Demand) -> tuple[tuple[str, ...], str]:
     }
     if wanted.labels and not carrying:
         return (), f"no credential carries {', '.join(f'{k}={v}' for k, v in wanted.labels.items())}"
-    chosen = carrying.union(known if wanted.everything else wanted.names)
+    there = {name for name, each in known.items() if each.target in wanted.targets}
+    chosen = carrying.union(there, known if wanted.everything else wanted.names)
     if not chosen:
         return (), "nothing selected: give names, --all, or a --label that some credential carries"
     return tuple(sorted(chosen)), ""
@@ -133,9 +146,12 @@ async def follow(
 ) -> AsyncGenerator[dict[str, Any]]:
     """Ask, tell each step, end with a verdict. Rotations go on when the caller goes away."""
     clock = app.clock
-    ask = Ask(clock.now(), wanted.by, wanted.emergency)
-    asked = {name: app.crew.ask(name, ask, patient=wanted.patient) for name in names}
-    end, left = clock.monotonic() + wanted.within, dict(asked)
+    end = clock.monotonic() + wanted.within
+    asking = Asking(app, _request(wanted, clock.now()), names, end)
+    app.tasks.begin("now", asking.write)
+    async for line in _written(asking):
+        yield line
+    asked, left = asking.asked, dict(asking.asked)
     look = sign = clock.monotonic()
     while left and clock.monotonic() < end and not out_of_time():
         happened = None
@@ -155,8 +171,28 @@ async def follow(
         if happened.credential.name in asked:
             asked[happened.credential.name].latest = happened.after
             yield progress(happened)
-    for line in verdicts(app, asked):
+    for line in verdicts(app, asked, asking.failed):
         yield line
+
+
+def _request(wanted: Demand, at: datetime) -> OperatorRequest:
+    verb, patient = RequestVerb.ROTATE, wanted.patient or wanted.emergency
+    return OperatorRequest(new_id(), verb, at, wanted.by, wanted.emergency, patient)
+
+
+async def _written(asking: Asking) -> AsyncGenerator[dict[str, Any]]:
+    """Wait until all of it is in Vault, or will not be."""
+    clock = asking.app.clock
+    sign = clock.monotonic()
+    while not asking.over.is_set() and not out_of_time():
+        with anyio.move_on_after(_POLL):
+            await asking.over.wait()
+        if asking.trouble and clock.monotonic() >= sign + _SIGN:
+            sign = clock.monotonic()
+            name, reason = next(iter(asking.trouble.items()))
+            yield {"waiting": len(asking.trouble), "said": f"{name}: {reason}; nothing is written down yet"}
+    if asking.asked:
+        yield {"accepted": len(asking.asked), "said": ACCEPTED}
 
 
 def _over(app: App, asked: Asked, left: float) -> bool:

@@ -5,37 +5,39 @@ The same for the daemon's socket and the shell. What a word changes in a record 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 from anyio.abc import ObjectSendStream
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from rotator.app import App
-from rotator.app.verdicts import goes_on
+from rotator.commands.outcome import OUTCOMES, released
+from rotator.commands.request import AGAIN, new_id, write_down
 from rotator.engine import operating
-from rotator.engine.visit import Happened, Word
+from rotator.engine.visit import Happened
 from rotator.host.exit_codes import gravest
 from rotator.host.interruption import out_of_time
 from rotator.narrate import progress, unforeseen
-from rotator.now import BUSY, DONE, FAILED, HELD, USAGE, Demand, demand, length, moment, select
+from rotator.now import BUSY, FAILED, USAGE, Demand, demand, length, moment, select
 from rotator.ports import Conflict, Fault, Refused, Transient
-from rotator.rotation import pause, why
 from rotator.rotation.credential import Credential
-from rotator.rotation.record import Phase, Record
+from rotator.rotation.operator_request import OperatorRequest, RequestVerb
+from rotator.rotation.record import Record
+from rotator.rotation.take_up import find
 
 VERBS = ("pause", "resume", "release", "undo", "adopt")
 _AT_ONCE = 8  # credentials
-_AGAIN = 0.5  # seconds until a record that somebody works on is tried again
-_POLL = 0.2  # seconds between two looks at what became of an undo
+_POLL = 0.2  # seconds between two looks at what has happened
 _SIGN = 10.0  # seconds between two signs of life for who waits
 _LONGEST = timedelta(days=366)
 
+T = TypeVar("T")
 Lines = AsyncGenerator[dict[str, Any]]
 Hearing = Callable[[], AbstractContextManager[MemoryObjectReceiveStream[Happened]]]
 
@@ -139,14 +141,17 @@ async def _verdict(app: App, wish: Order, name: str, end: float) -> dict[str, An
     try:
         if app.crew.stopping:
             raise Transient(f"not begun: {app.crew.stopping}")
-        before = (await app.journal.load(name)).record if wish.verb == "release" else None
-        record = await _said(app, wish, credential, end)
+        before = (await app.journal.load(name)).record if wish.verb in ("release", "resume") else None
+        record = before if _not_paused(app, wish, name, before) else None
+        record = record or await (_obeyed if wish.verb == "adopt" else _requested)(app, wish, credential, end)
         if wish.verb == "release":
-            answer, said, code = _released(before, record)
+            answer, said, code = released(before, record)
         else:
-            answer, said, code = await _OUTCOMES[wish.verb](app, credential, record, end)
+            answer, said, code = await OUTCOMES[wish.verb](app, credential, record, end)
     except (Conflict, Transient) as fault:
         answer, said, code = "undecided", f"{fault.reason}; nothing was changed", BUSY
+    except _WrittenError as fault:
+        answer, said, code = "undecided", str(fault), BUSY
     except Fault as fault:
         answer, said, code = "refused", fault.reason, FAILED
     except Exception as bug:  # noqa: BLE001 (one credential's bug keeps no other from its verdict)
@@ -155,95 +160,65 @@ async def _verdict(app: App, wish: Order, name: str, end: float) -> dict[str, An
     return {"credential": name, "answer": answer, "exit": code, "said": said}
 
 
-async def _said(app: App, wish: Order, credential: Credential, end: float) -> Record:
-    """Say it, again and again while somebody works on the record. Raises Conflict when that outlasts the patience."""
-    word = await _word(app, wish, credential)
+def _not_paused(app: App, wish: Order, name: str, record: Record | None) -> bool:
+    """Whether there is no pause to be ended, nor one that waits to be taken up."""
+    return wish.verb == "resume" and bool(record and not record.paused) and name not in app.requests.expected
+
+
+class _WrittenError(Exception):
+    """A request is in Vault, and nobody has taken it up while it was waited for."""
+
+
+async def _requested(app: App, wish: Order, credential: Credential, end: float) -> Record:
+    """Write it down in Vault, then have it taken up. Raises _WrittenError when that outlasts the patience."""
+    visitor, name = app.crew.rounds.visitor, credential.name
+    if bar := visitor.barred():
+        raise Refused(f"{bar}; [audit] required = true, so nothing is begun")
+    request = await _until(app, end, lambda: write_down(app, name, _request(app, wish)))
+
+    async def taken_up() -> Record:
+        async with app.crew.aside(name):
+            record = await visitor.take_up(credential, app.edges(credential))
+        record = record or (await app.journal.load(name)).record
+        found = find(record, request.id) if record else None
+        if record is None or found is None:
+            raise Transient("it was not taken up yet")
+        if found.refused:
+            raise Refused(found.refused)
+        return record
+
+    try:
+        return await _until(app, end, taken_up)
+    except (Conflict, Transient) as fault:
+        goes_on = "it is written down in Vault: whoever works on the credential next carries it out"
+        raise _WrittenError(f"{fault.reason}; {goes_on}") from None
+
+
+def _request(app: App, wish: Order) -> OperatorRequest:
+    at, wanted = app.clock.now(), wish.wanted
+    until = at + wish.length if wish.length else wish.until
+    verb, request_id = RequestVerb(wish.verb), new_id()
+    return OperatorRequest(request_id, verb, at, wanted.by, wanted.emergency, reason=wish.reason, until=until)
+
+
+async def _until(app: App, end: float, work: Callable[[], Awaitable[T]]) -> T:
+    """Do it, again and again while somebody works on the record or Vault gives no verdict, as long as there is time."""
     while True:
         try:
-            async with app.crew.aside(credential.name):
-                return await app.crew.rounds.visitor.obey(credential, app.edges(credential), word)
+            return await work()
         except (Conflict, Transient):
-            if app.clock.monotonic() + _AGAIN >= end or app.crew.stopping:
+            if app.clock.monotonic() + AGAIN >= end or app.crew.stopping:
                 raise
-        await app.clock.sleep(_AGAIN)
+        await app.clock.sleep(AGAIN)
 
 
-async def _word(app: App, wish: Order, credential: Credential) -> Word:
-    by = wish.wanted.by
-    if wish.verb == "pause":
-        return operating.pause(by, wish.reason, wish.length, wish.until)
-    if wish.verb == "resume":
-        return operating.resume(by)
-    if wish.verb == "release":
-        return operating.release(by)
-    if wish.verb == "undo":
-        return operating.undo(by, emergency=wish.wanted.emergency)
+async def _obeyed(app: App, wish: Order, credential: Credential, end: float) -> Record:
+    """What only whoever is here can do."""
     await app.site(credential).control(credential)  # a probe that accepts anyone would let anything be adopted
-    return operating.adopt(by)
+    word = operating.adopt(wish.wanted.by)
 
+    async def obeyed() -> Record:
+        async with app.crew.aside(credential.name):
+            return await app.crew.rounds.visitor.obey(credential, app.edges(credential), word)
 
-# --- what became of it ----------------------------------------------------------------------------------------------
-
-Outcome = tuple[str, str, int]
-
-
-async def _paused(app: App, credential: Credential, record: Record, end: float) -> Outcome:
-    said = pause.words(record.paused) if record.paused else ""
-    hint = "" if record.phase is Phase.SETTLED else "; what is under way goes on to its publication"
-    if record.predecessor:
-        hint = f"; its predecessor {record.predecessor.token.id} lives on meanwhile"
-    return "paused", said + hint, DONE
-
-
-async def _resumed(app: App, credential: Credential, record: Record, end: float) -> Outcome:
-    due = why.due(credential, record, app.clock.now())
-    return "resumed", f"due: {due[1]}" if due else "not due", DONE
-
-
-def _released(before: Record | None, record: Record) -> Outcome:
-    held = before.held if before else None
-    return "released", f"from {held.reason.value}; {record.phase.value}" if held else "it was not held", DONE
-
-
-async def _undone(app: App, credential: Credential, begun: Record, end: float) -> Outcome:
-    """Follow it to its end; it goes on when nobody waits for it."""
-    while (record := _seen(app, credential.name, begun)) is None:
-        if app.clock.monotonic() >= end or app.crew.stopping:
-            seen = app.crew.seen.get(credential.name)
-            waits = app.crew.stopping or (seen.wait.reason if seen else "not looked at yet")
-            return "undecided", f"{waits}; {goes_on(app, credential.name)}", BUSY
-        await app.clock.sleep(_POLL)
-    current = record.current
-    if record.held:
-        return "held", record.held.text, HELD
-    if current and current.reused and current.rotation == begun.rotation:
-        left = record.predecessor
-        until = f"; {left.token.id} is retired after its grace" if left else ""
-        return (
-            "undone",
-            f"rotation {current.rotation}: {current.token.id} is live again at {current.place}{until}",
-            DONE,
-        )
-    reason = record.failure.reason if record.failure else "the record says nothing of it any more"
-    return "failed", f"{reason}; what was published stays", FAILED
-
-
-def _seen(app: App, name: str, begun: Record) -> Record | None:
-    """What the last look found, once the undo is over one way or the other."""
-    seen = app.crew.seen.get(name)
-    record = seen.record if seen else None
-    if record is None or record.rotation < begun.rotation or (record.undo and not record.held):
-        return None
-    return record
-
-
-async def _adopted(app: App, credential: Credential, record: Record, end: float) -> Outcome:
-    current = record.current
-    if current is None or not current.reused:
-        return "adopted", "it is ours already: nothing to adopt", DONE
-    said = f"{current.token.id} at {current.place}, version {current.version}; nothing was written and nothing rotated"
-    left = f"; {record.predecessor.token.id}, published before, ends after its grace" if record.predecessor else ""
-    return "adopted", f"{said}. From now on it is ours: its successor's publication will end it{left}", DONE
-
-
-_OUTCOMES = {"pause": _paused, "resume": _resumed, "undo": _undone, "adopt": _adopted}
+    return await _until(app, end, obeyed)

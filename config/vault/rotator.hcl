@@ -20,6 +20,10 @@ path "secret/metadata/rotator/journal/*" { capabilities = ["list"] }
 path "secret/data/rotator/staged/*"      { capabilities = ["create", "update", "read"] }
 path "secret/destroy/rotator/staged/*"   { capabilities = ["update"] }
 
+# What operators asked for and nobody has taken up yet; removed once a record knows it.
+path "secret/data/rotator/wish/*"        { capabilities = ["create", "update", "read"] }
+path "secret/metadata/rotator/wish/*"    { capabilities = ["list", "delete"] }
+
 # Heartbeats; writing one is also how a read makes sure that it is not stale. Those of daemons gone for a day are removed.
 path "secret/data/rotator/node/*"        { capabilities = ["create", "update", "read"] }
 path "secret/metadata/rotator/node/*"    { capabilities = ["list", "delete"] }

@@ -40,6 +40,7 @@ from rotator.vault.journal import UnwrittenJournal, VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.nodes import COMMANDS
 from rotator.vault.patience import READ_PATIENCE, patiently
+from rotator.vault.request_inbox import VaultRequests
 from rotator.wiring import connected
 
 
@@ -70,13 +71,15 @@ class App:
         self.tasks = Tasks(unforeseen)
         self.keychain = Keychain(self.kv, clock, lambda: self.settings)
         self.fetch = self.keychain.fetch
+        self.requests = VaultRequests(kv, settings.vault.mount, settings.vault.prefix)
         self.crew = self._crew(settings)
 
     def _crew(self, settings: Settings) -> Crew:
         ttl = settings.daemon.lease.total_seconds()
         leases = Leases(self.holder, ttl, self.clock.monotonic, self.presence.lock, has_ended)
         lineage = partial(secrets.token_hex, LINEAGE)
-        visitor = Visitor(self.journal, leases, lineage, self._tell, lambda: bool(self.crew.stopping), self._barred)
+        stopping, told = (lambda: bool(self.crew.stopping)), self._tell
+        visitor = Visitor(self.journal, leases, lineage, told, stopping, self._barred, self.requests)
         rounds = Rounds(
             visitor=visitor,
             edges=self.edges,
@@ -237,6 +240,8 @@ async def _composed(
         found = await patiently(clock, within, journal.meta, missed)
         installation = replace(found, prefix=settings.daemon.name_prefix)
         app = App(settings, journal, kv, installation, clock, told, barred)
+        if observers:
+            await patiently(clock, within, app.requests.look, missed)
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(session.keep_alive)

@@ -8,9 +8,11 @@ from typing import Any
 from rotator.app.actor import App
 from rotator.engine.asked import Asked
 from rotator.host.exit_codes import Exit, gravest
-from rotator.rotation import pause
+from rotator.ports import Fault, Transient
+from rotator.rotation import pause, why
 from rotator.rotation.ask import Answer
-from rotator.rotation.record import Phase, Published
+from rotator.rotation.record import Phase, Published, Record
+from rotator.rotation.take_up import in_grace
 
 _BATCH = 200  # verdicts in one line
 _EXITS = {
@@ -28,9 +30,13 @@ _TOWARDS_PUBLICATION = frozenset(
 )
 
 
-def verdicts(app: App, asked: Mapping[str, Asked]) -> Iterable[dict[str, Any]]:
-    """Verdicts in lines of a bearable length; the last one carries the exit code, and for whom anything was done."""
-    found = [_verdict(app, name, each) for name, each in asked.items()]
+def verdicts(app: App, asked: Mapping[str, Asked], unwritten: Mapping[str, Fault]) -> Iterable[dict[str, Any]]:
+    """Verdicts in lines of a bearable length; the last one carries the exit code, and for whom anything was done.
+
+    `unwritten`: those that could not be written down in Vault, and why.
+    """
+    found = [_unwritten(name, fault) for name, fault in unwritten.items()]
+    found += [_verdict(app, name, each) for name, each in asked.items()]
     exits = {verdict["exit"] for verdict in found}
     while len(found) > _BATCH:
         yield {"verdicts": found[:_BATCH]}
@@ -39,27 +45,46 @@ def verdicts(app: App, asked: Mapping[str, Asked]) -> Iterable[dict[str, Any]]:
     yield {"verdicts": found, "done": done, "exit": gravest(exits)}
 
 
+def _unwritten(name: str, fault: Fault) -> dict[str, Any]:
+    said = f"it could not be written down in Vault, so nothing was begun: {fault.reason}"
+    if isinstance(fault, Transient):
+        said = f"undecided: {said}; ask again"
+        return {"credential": name, "answer": Answer.OPEN.value, "exit": Exit.UNDECIDED, "said": said}
+    return {"credential": name, "answer": Answer.FAILED.value, "exit": Exit.FAILED, "said": said}
+
+
 def _verdict(app: App, name: str, asked: Asked) -> dict[str, Any]:
     if asked.hopeless:
         return {"credential": name, "answer": Answer.FAILED.value, "exit": Exit.FAILED, "said": asked.closed}
     answer = asked.answer if asked.done.is_set() and not asked.closed else Answer.OPEN
-    said = _open(app, name, asked) if answer is Answer.OPEN else _said(name, asked, answer)
-    return {"credential": name, "answer": answer.value, "exit": _EXITS[answer], "said": said}
+    said = _open(app, name, asked) if answer is Answer.OPEN else _said(app, name, asked, answer)
+    found = {"credential": name, "answer": answer.value, "exit": _EXITS[answer], "said": said}
+    return {**found, "ended": _ended(asked), "live": _living(asked)} if asked.ask.emergency else found
+
+
+def _ended(asked: Asked) -> list[str]:
+    """Tokens whose values were live when the emergency was typed, and are dead."""
+    return [token for token in asked.ask.live if token not in _living(asked)]
+
+
+def _living(asked: Asked) -> list[str]:
+    record = asked.latest or asked.record
+    held = (record.current, record.predecessor, record.candidate) if record else ()
+    alive = {each.token.id for each in held if each}
+    return [token for token in asked.ask.live if record is None or token in alive]
 
 
 def _open(app: App, name: str, asked: Asked) -> str:
-    """Why there is no verdict yet, and what of it goes on by itself; what was never begun does not."""
-    record, why = asked.latest or asked.record, waits_for(app, name, asked)
+    """Why there is no verdict yet, what lives still, and who goes on with it: it is in Vault."""
+    record, why_not = asked.latest or asked.record, waits_for(app, name, asked)
+    if app.crew.stopping and asked.latest is None and app.crew.visits(name):
+        why_not = f"{why_not} in the midst of a step, so ask `rotate explain {name}`"
+    elif app.crew.stopping and record and record.phase in _TOWARDS_PUBLICATION:
+        why_not = f"{why_not}; rotation {record.rotation} is {record.phase.value} in its journal"
     if record is not None and record.current and asked.in_grace:
-        return f"undecided: {why}; {_live(record.current)}, its predecessor is accepted still; {goes_on(app, name)}"
-    if app.passing or app.crew.stopping:
-        if asked.latest is None and app.crew.visits(name):
-            return f"undecided: {why} in the midst of a step, so ask `rotate explain {name}`; {goes_on(app, name)}"
-        if record is None or record.phase not in _TOWARDS_PUBLICATION:
-            again = "; what was live is accepted still" if asked.ask.emergency else ""
-            return f"not begun: {why}; nothing was written for it, so ask again{again}"
-        why = f"{why}; rotation {record.rotation} is {record.phase.value} in its journal"
-    return f"undecided: {why}; {goes_on(app, name)}"
+        why_not = f"{why_not}; {_live(record.current)}, its predecessor is accepted still"
+    alive = f"; not proven dead yet: {', '.join(_living(asked))}" if asked.ask.emergency and _living(asked) else ""
+    return f"undecided: {why_not}{alive}; it is written down in Vault, and {goes_on(app, name)}"
 
 
 def goes_on(app: App, name: str) -> str:
@@ -71,28 +96,37 @@ def goes_on(app: App, name: str) -> str:
     return f"it goes on, ask `rotate status {name}`"
 
 
-def _said(name: str, asked: Asked, answer: Answer) -> str:
+def _said(app: App, name: str, asked: Asked, answer: Answer) -> str:
     record = asked.record
     assert record is not None  # it gave the answer
     if answer is Answer.HELD and record.held:
         return record.held.text
     if answer is Answer.AWAITING:
         return f"a person has to act, then it goes on by itself: {record.awaiting}"
-    if answer is Answer.PAUSED and record.paused:
-        return f"{pause.words(record.paused)}; `rotate resume {name}` ends that, --emergency does not ask"
-    if answer is Answer.FAILED and record.failure:
-        return (
-            f"given up for now at {record.failure.step}: {record.failure.reason}; tried again {record.retry_at:%F %T}Z"
-        )
+    if answer is Answer.PAUSED:
+        paused = pause.pause_on(app.settings.credentials[name], record, asked.ask.at)
+        ended = pause.ended_by(paused, name) if paused else f"rotate resume {name}"
+        return f"{pause.words(paused) if paused else 'paused'}; `{ended}` ends that, --emergency does not ask"
+    if answer is Answer.FAILED:
+        return _failed(app, name, record)
     current = record.current
     what = _live(current) if current else "nothing is live"
     if answer is Answer.IN_GRACE:
-        return (
-            f"{what} since {current.at:%F %T}Z, predecessor in grace; --emergency ends the grace" if current else what
-        )
+        since = f" since {current.at:%F %T}Z" if current else ""
+        return f"nothing was begun: {asked.refused or in_grace(app.settings.credentials[name], record)}; {what}{since}"
     if answer is Answer.PUBLISHED:
         return f"{what}; the predecessor is in grace" if record.predecessor else what
-    return f"{what}; {record.evidence or 'no predecessor'}"
+    ended = f"; dead: {', '.join(_ended(asked))}" if asked.ask.emergency and _ended(asked) else ""
+    return f"{what}; {record.evidence or 'no predecessor'}{ended}"
+
+
+def _failed(app: App, name: str, record: Record) -> str:
+    """That something is tried again is said only where something will be."""
+    failure, again = record.failure, record.retry_at or app.clock.now()
+    reason = f"given up for now at {failure.step}: {failure.reason}" if failure else "given up for now"
+    if record.asked or why.due(app.settings.credentials[name], record, again):
+        return f"{reason}; tried again {again:%F %T}Z"
+    return f"{reason}; what is published stays, and nothing is tried again by itself: mend that, then ask again"
 
 
 def waits_for(app: App, name: str, asked: Asked) -> str:

@@ -70,10 +70,12 @@ class Verdicts:
         self._open = dict.fromkeys(names)
         self._as_json = as_json
         self.handed = False
+        self.accepted = False  # it is in Vault
         self.published: set[str] = set()  # whose new value is live
 
     def hear(self, line: Mapping[str, Any]) -> None:
         """One line of progress, or verdicts."""
+        self.accepted = self.accepted or "accepted" in line
         for verdict in line.get("verdicts", ()):
             self._open.pop(verdict["credential"], None)
             if verdict["answer"] in ("done", "published"):
@@ -81,7 +83,7 @@ class Verdicts:
 
     def cut(self) -> None:
         """This command was ended before the verdicts came."""
-        said = _HANDED if self.handed else _UNBEGUN
+        said = _HANDED if self.handed else _WRITTEN if self.accepted else _UNBEGUN
         left = [{"credential": name, "answer": "open", "exit": shell.BUSY, "said": said} for name in self._open]
         line = {"verdicts": left, "exit": shell.BUSY}
         if self._as_json:
@@ -94,7 +96,10 @@ class Verdicts:
 
 _HANDED = "this command was ended; the daemon heard what was asked for and goes on with it, ask `rotate status`"
 _UNBEGUN = "not begun: this command was ended before, and nothing was written for it; ask again"
-_ENDED = "the daemon ended before the verdict; what was begun is in its journal (`rotate status`), the rest is not"
+_WRITTEN = "this command was ended; what was asked for is in Vault: a daemon goes on with it, or the next `rotate due`"
+_ENDED = (
+    "the daemon ended before the verdict; what it accepted is in Vault and goes on with the next one: `rotate status`"
+)
 
 
 def me() -> str:
@@ -136,6 +141,8 @@ def say(line: dict[str, Any]) -> None:
         output.say(f"{verdict['credential']}: {click.style(verdict['answer'], fg=colour)}: {verdict['said']}")
     if "hooks_failed" in line:
         output.say(f"rotate: {line['said']}", err=True)
+    if "accepted" in line:
+        output.say(line["said"], err=True)
     if "waiting" in line:
         output.say(f"waiting for {line['waiting']}; {line['said']}", err=True)
     if "event" in line:

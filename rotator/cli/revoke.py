@@ -9,27 +9,36 @@ from typing import Any
 
 import click
 
-from rotator.cli import now, output, shell
+from rotator.cli import asking, now, output, shell
 from rotator.cli.times import Length, written
 
 
 @click.command()
-@click.argument("names", nargs=-1, required=True)
+@asking.many
+@click.option("--target", "targets", multiple=True, metavar="NAME", help="All that live on this target.")
 @click.option("--within", type=Length(), default="5m", show_default=True, help="How long to wait for the proof.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
 @click.pass_obj
-def command(config: str | None, names: tuple[str, ...], within: timedelta, as_json: bool) -> None:
+def command(config: str | None, /, within: timedelta, as_json: bool, **wanted: Any) -> None:
     """A value leaked: publish a successor, then end every value of NAMES that was valid when you typed this.
 
-    Consumers always find a valid value. Prints how long after the command each old one was proven dead. Exit 0 only
-    when all are; a kind that nobody can revoke ends by its own date, which is told.
+    Consumers always find a valid value. It is written down in Vault before anything else, and carried out whatever
+    becomes of this command or of the daemon; it asks nothing, as seconds count. Prints how long after the command each
+    old value was proven dead. Exit 0 only when all are; a kind that nobody can revoke ends by its own date, which is
+    told.
     """
+    if not any(wanted.values()):
+        raise click.UsageError("say which: NAME..., --all, --label KEY=VALUE, or --target NAME")
     settings = shell.settings(config)
-    shell.known(settings, names)
-    from rotator.now import demand
+    shell.known(settings, wanted["names"])
+    from rotator.now import demand, select
 
     began = time.monotonic()
-    request = {"names": list(names), "by": now.me(), "emergency": True, "patient": True, "within": written(within)}
+    chosen = {**wanted, "names": list(wanted["names"]), "targets": list(wanted["targets"])}
+    request = {**chosen, "by": now.me(), "emergency": True, "patient": True, "within": written(within)}
+    names, wrong = select(settings, demand(request))
+    if wrong:
+        raise click.UsageError(wrong)
     verdicts = now.Verdicts(names, as_json=as_json)
 
     async def main() -> int:

@@ -23,6 +23,7 @@ from rotator.engine.visit import Seen
 from rotator.ports import Clock
 from rotator.rotation.ask import Answer, Ask
 from rotator.rotation.credential import Credential
+from rotator.rotation.pause import on_at
 from rotator.rotation.record import Record
 from rotator.rotation.schedule import share
 
@@ -75,9 +76,9 @@ class Crew:
                 self._queue.join(name, self.credentials[name].target, asked=name in self.asks)
         self.tick()
 
-    def ask(self, name: str, ask: Ask, *, patient: bool) -> Asked:
-        """Ask for a new value; the answer comes to what is returned."""
-        asked = Asked(ask, patient)
+    def ask(self, name: str, ask: Ask, *, patient: bool, request: str = "") -> Asked:
+        """Ask for a new value; the answer comes to what is returned. `request`: its id in Vault."""
+        asked = Asked(ask, patient, request)
         if self.stopping or name not in self.credentials:
             asked.close(self.stopping or "it is not in the settings")
             return asked
@@ -236,9 +237,10 @@ class Crew:
     def _answer(self, name: str, seen: Seen) -> bool:
         """Tell who asked. Returns whether somebody waits for what may come at any time, from another actor perhaps."""
         asks, put_off = self.asks.pop(name, []), name in self.rounds.put_off
-        left = [asked for asked in asks if not (seen.record and asked.hears(seen.record))]
+        paused = on_at(self.credentials[name].paused, self.clock.now())
+        left = [asked for asked in asks if not (seen.record and asked.hears(seen.record, paused))]
         for asked in asks:
-            asked.wait = seen.wait if put_off or asked.in_grace else None
+            asked.wait = seen.wait if put_off or asked.waits else None
             if asked not in left:
                 asked.done.set()
         if left:
@@ -248,7 +250,7 @@ class Crew:
             return False
         if left and len(left) < len(asks):
             self._again.add(name)  # the visit was made for another's ask
-        return not put_off and any(asked.answer is Answer.OPEN for asked in left)
+        return not put_off and any(asked.answer is Answer.OPEN and not asked.waits for asked in left)
 
     def _dismiss(self, name: str, reason: str, *, hopeless: bool = False) -> None:
         for asked in self.asks.pop(name, ()):

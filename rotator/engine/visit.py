@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 
 from rotator.engine.bench import Bench, Brought, Edges
 from rotator.engine.consumer_path import watch
@@ -161,6 +161,15 @@ class Visitor:
     def _tell(self, bench: Bench, before: Record, event: ev.Event, after: Record) -> None:
         took = bench.edges.clock.monotonic() - bench.begun
         self.tell(Happened(bench.credential, before, event, after, took, self.leases.holder))
+
+    async def take_up(self, credential: Credential, edges: Edges) -> Record | None:
+        """Take up what operators asked for, and do nothing else. None: nothing waited. Raises as `obey` does."""
+        record = None
+        for request in await self.requests.waiting(credential.name):
+            record = await self.obey(credential, edges, partial(take_up, request=request))
+            with suppress(Fault):
+                await self.requests.remove(credential.name, request)
+        return record
 
     async def _requested(self, bench: Bench, entry: Entry, record: Record) -> tuple[Record, Entry, Ask | None]:
         """Take up what operators asked for, the oldest first. One that cannot be decided just now waits, others too."""

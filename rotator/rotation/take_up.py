@@ -47,6 +47,12 @@ def grace_ends(credential: Credential, record: Record) -> datetime | None:
     return retire.earliest(credential.retire, record.current.at, emergency=record.emergency, promised=record.grace_ends)
 
 
+def live_values(record: Record | None) -> tuple[str, ...]:
+    """Tokens whose values are published or in grace, but for one that nobody can end before its date."""
+    held = (record.current, record.predecessor if record.ends_at is None else None) if record else ()
+    return tuple(each.token.id for each in held if each)
+
+
 def find(record: Record, request_id: str) -> TakenUp | None:
     """What became of a request; None when the record does not know it."""
     return next((each for each in record.taken if each.id == request_id), None)

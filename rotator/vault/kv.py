@@ -87,17 +87,6 @@ class Kv:
 
     # --- beyond the port --------------------------------------------------------------------------------------------
 
-    async def remove(self, place: Place) -> None:
-        """Remove a document with all its versions; removing twice is no fault."""
-        path = _path(place)
-        answer = await self._patiently(
-            lambda client: self._engine(client).delete_metadata_and_all_versions(path, place.mount),
-            WRITE_PATIENCE,
-            effect=True,
-        )
-        if answer.status != 204 and not isinstance(answer.body.get("request_id"), str):
-            raise Transient(f"{answer.status} to a removal, and not in Vault's form")
-
     async def list(self, place: Place) -> tuple[str, ...]:
         """The names directly below a place; folders end in a slash. Not from a lagging standby."""
         path = _path(place)

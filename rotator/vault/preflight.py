@@ -226,6 +226,9 @@ def _own(kv: Kv) -> Iterable[tuple[str, frozenset[str]]]:
     yield f"{mount}/metadata/{prefix}/journal/", frozenset({"list"})
     yield f"{mount}/data/{prefix}/staged/any", _WRITE
     yield f"{mount}/destroy/{prefix}/staged/any", frozenset({"update"})
+    yield f"{mount}/data/{prefix}/wish/any", _WRITE
+    yield f"{mount}/metadata/{prefix}/wish/", frozenset({"list"})
+    yield f"{mount}/metadata/{prefix}/wish/any", frozenset({"delete"})
     yield f"{mount}/data/{kv.node.path}", _WRITE
     yield f"{mount}/metadata/{prefix}/node/", frozenset({"list"})
     yield f"{mount}/metadata/{prefix}/node/any", frozenset({"delete"})

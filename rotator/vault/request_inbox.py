@@ -8,10 +8,11 @@ nothing waits: only names in `expected` are read.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 
 import msgspec
 
-from rotator.ports import Refused
+from rotator.ports import Conflict, Refused
 from rotator.rotation.credential import Place
 from rotator.rotation.operator_request import OperatorRequest
 from rotator.vault import document
@@ -53,11 +54,12 @@ class VaultRequests:
         """See `Requests.put`. The id is fresh: whose write it was is never in doubt."""
         self._put.add(name)
         self.expected |= {name}
-        await self._kv.write(self._place(name, request.id), encode(request), cas=0)
+        with suppress(Conflict):  # nobody else has this id: an earlier try has landed
+            await self._kv.write(self._place(name, request.id), encode(request), cas=0)
 
     async def remove(self, name: str, request: OperatorRequest) -> None:
         """See `Requests.remove`. Another one that is put meanwhile has a document of its own."""
-        await self._kv.remove(self._place(name, request.id))
+        await self._kv.forget(self._place(name, request.id))
 
     async def _names(self) -> AsyncIterator[str]:
         folders = [""]

@@ -19,6 +19,7 @@ from rotator.daemon import Daemon
 from rotator.engine.asked import Asked
 from rotator.host.tasks import Tasks
 from rotator.narrate import Audience
+from rotator.ports import Entry
 from tests.app.test_control import until
 from tests.rotation.builders import credential
 
@@ -40,8 +41,15 @@ class Fleet:
         self.go = anyio.Event()
         self.bugs: list[object] = []
         self.tasks = Tasks(lambda name, bug: self.bugs.append(bug))
+        self.journal, self.requests = self, self
 
-    def ask(self, name: str, ask: object, *, patient: bool) -> Asked:
+    async def load(self, name: str) -> Entry:
+        return Entry(name, 0, None)
+
+    async def put(self, name: str, request: object) -> None:
+        await anyio.sleep(0.01)
+
+    def ask(self, name: str, ask: object, *, patient: bool, request: str) -> Asked:
         self.begun.append(("now", name))
         self.done.append(("now", name))  # an ask stays with the crew
         return Asked(ask, patient)
@@ -159,8 +167,8 @@ async def test_a_bug_of_one_credential_is_its_verdict_and_the_others_get_theirs(
     async def outcome(*_: object) -> tuple[str, str, int]:
         return "paused", "it is", 0
 
-    monkeypatch.setattr(operator, "_said", said)
-    monkeypatch.setitem(operator._OUTCOMES, "pause", outcome)
+    monkeypatch.setattr(operator, "_requested", said)
+    monkeypatch.setitem(operator.OUTCOMES, "pause", outcome)
     replies = [x async for x in control.call(str(tmp_path / "s"), {"verb": "pause", "names": NAMES})]
     verdicts = {each["credential"]: each["said"] for reply in replies for each in reply["verdicts"]}
     assert verdicts == {"a": "it is", "b": "a bug, the log has it: ZeroDivisionError", "c": "it is"}

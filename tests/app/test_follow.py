@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import aclosing, asynccontextmanager
 from types import SimpleNamespace
@@ -12,14 +13,19 @@ import pytest
 from rotator import now
 from rotator.app.verdicts import verdicts
 from rotator.clockwork import SystemClock
+from rotator.commands import request as request_module
+from rotator.commands.request import ACCEPTED
 from rotator.engine.asked import Asked
 from rotator.engine.visit import Happened, Seen
+from rotator.host.tasks import Tasks
 from rotator.now import Demand, demand, follow, select
-from rotator.ports import Refused
+from rotator.ports import Entry, Fault, Refused, StoreRefused, Transient
 from rotator.rotation.ask import Ask
 from rotator.rotation.events import Verified
-from rotator.rotation.record import Failure, Phase
+from rotator.rotation.operator_request import OperatorRequest, RequestVerb, TakenUp
+from rotator.rotation.record import Failure, Phase, Record
 from rotator.rotation.steps import Wait
+from tests.app.test_control import until
 from tests.rotation.builders import DAY, HOUR, NOW, SECOND, credential, published, record
 
 pytestmark = pytest.mark.anyio
@@ -34,17 +40,32 @@ SETTINGS = SimpleNamespace(
 
 
 class App:
-    """What `follow` needs: a crew whose asks the test answers."""
+    """What `follow` needs: a Vault that takes requests, and a crew whose asks the test answers."""
 
     def __init__(self) -> None:
         self.crew, self.clock, self.seen = self, SystemClock(), {}
+        self.settings = SimpleNamespace(credentials=defaultdict(credential))
+        self.tasks, self.journal, self.requests = Tasks(lambda name, bug: None), self, self
         self.asked: dict[str, Asked] = {}
         self.passing, self.stopping, self.working = False, "", set[str]()
+
+        self.written: dict[str, OperatorRequest] = {}
+        self.known: dict[str, Record] = {}
+        self.refusals: list[Fault] = []
 
     def visits(self, name: str) -> bool:
         return name in self.working
 
-    def ask(self, name, ask, *, patient) -> Asked:
+    async def load(self, name: str) -> Entry:
+        return Entry(name, 1, self.known.get(name))
+
+    async def put(self, name: str, request: OperatorRequest) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.written[name] = request
+
+    def ask(self, name, ask, *, patient, request) -> Asked:
+        assert self.written[name].id == request, "what is not written down is not asked for"
         self.asked[name] = Asked(ask, patient)
         return self.asked[name]
 
@@ -65,9 +86,9 @@ def app() -> App:
 async def following(app: App, names: tuple[str, ...], **wanted):
     """Lines of one `now`, and where happenings go in."""
     send, receive = anyio.create_memory_object_stream[Happened](16)
-    with send, receive:
-        async with aclosing(follow(app, names, Demand(names=names, **wanted), receive)) as lines:
-            yield lines, send
+    told = follow(app, names, Demand(names=names, **wanted), receive)
+    async with send, receive, anyio.create_task_group() as app.tasks.group, aclosing(told) as lines:
+        yield lines, send
 
 
 async def ended(app: App, names: tuple[str, ...], then: Callable[[], object], **wanted) -> list[dict]:
@@ -75,7 +96,8 @@ async def ended(app: App, names: tuple[str, ...], then: Callable[[], object], **
     async with following(app, names, **wanted) as (lines, _), anyio.create_task_group() as group:
 
         async def soon() -> None:
-            await anyio.sleep(0.02)
+            with anyio.move_on_after(1):
+                await until(lambda: len(app.asked) == len(names))
             then()
 
         group.start_soon(soon)
@@ -177,14 +199,82 @@ async def test_the_answer_decides_exit_and_words(app: App, phase: Phase, changes
     assert said in lines[-1]["verdicts"][0]["said"]
 
 
-async def test_a_failure_says_at_what_and_when_it_is_tried_again(app: App) -> None:
+@pytest.mark.parametrize(
+    ("current", "said"),
+    [
+        (None, "given up for now at mint: no; tried again 2026-03-01 13:00:00Z"),
+        (
+            published(1, NOW),
+            "given up for now at mint: no; what is published stays, and nothing is tried again by itself",
+        ),
+    ],
+    ids=["it is due", "it is not"],
+)
+async def test_a_failure_says_when_it_is_tried_again_only_where_it_is(app: App, current, said: str) -> None:
     def fail() -> None:
         at = app.asked["bot"].ask.at + SECOND
-        app.answer("bot", Phase.SETTLED, current=None, failure=Failure("mint", "no", at), retry_at=NOW + HOUR)
+        app.answer("bot", Phase.SETTLED, current=current, failure=Failure("mint", "no", at), retry_at=NOW + HOUR)
 
     last = (await ended(app, ("bot",), fail))[-1]
     assert last["exit"] == 1
-    assert last["verdicts"][0]["said"] == "given up for now at mint: no; tried again 2026-03-01 13:00:00Z"
+    assert last["verdicts"][0]["said"].startswith(said)
+
+
+# --- it is in Vault before it is acknowledged -----------------------------------------------------------------------
+
+
+async def test_what_is_asked_for_is_written_down_with_what_lives_before_anybody_is_told(app: App) -> None:
+    app.known["bot"] = record(Phase.PUBLISHED)
+    async with following(app, ("bot",), emergency=True, by="ada") as (lines, _):
+        first = await anext(lines)
+        assert first == {"accepted": 1, "said": ACCEPTED}
+        request = app.written["bot"]
+        app.answer("bot", Phase.SETTLED, predecessor=None, current=published(3, request.at + SECOND))
+        last = [line async for line in lines][-1]
+    assert (request.verb, request.by, request.emergency) == (RequestVerb.ROTATE, "ada", True)
+    assert request.live == ("t2.1", "t1.1")
+    assert last["verdicts"][0]["ended"] == ["t2.1", "t1.1"]
+    assert last["verdicts"][0]["said"].endswith("dead: t2.1, t1.1")
+
+
+async def test_while_vault_gives_no_verdict_it_is_tried_again_and_then_it_goes_on(app: App, monkeypatch) -> None:
+    monkeypatch.setattr(request_module, "AGAIN", 0.01)
+    app.refusals = [Transient("sealed"), Transient("sealed")]
+    lines = await ended(app, ("bot",), lambda: None, within=0.3)
+    assert lines[0] == {"accepted": 1, "said": ACCEPTED}
+    assert len(app.written) == 1
+
+
+async def test_what_cannot_be_written_down_is_not_begun_and_says_so(app: App) -> None:
+    app.refusals = [Transient("sealed")]
+    last = (await ended(app, ("bot",), lambda: None, within=0.2))[-1]
+    assert last["exit"] == 75
+    assert last["verdicts"][0]["said"].startswith(
+        "undecided: it could not be written down in Vault, so nothing was begun"
+    )
+    app.refusals = [StoreRefused("403")]
+    last = (await ended(app, ("bot",), lambda: None))[-1]
+    assert last["exit"] == 1
+    assert not app.asked
+
+
+async def test_one_that_was_declined_says_why_and_what_ends_that(app: App) -> None:
+    def decline() -> None:
+        taken = (TakenUp(app.written["bot"].id, NOW, "the predecessor is in grace until 13:00; --wait waits"),)
+        app.asked["bot"].request = app.written["bot"].id
+        app.answer("bot", Phase.PUBLISHED, current=published(2, NOW - DAY), taken=taken)
+
+    last = (await ended(app, ("bot",), decline))[-1]
+    assert last["exit"] == 75
+    assert last["verdicts"][0]["said"].startswith("nothing was begun: the predecessor is in grace until 13:00; --wait")
+
+
+async def test_there_is_no_answer_before_a_record_has_taken_it_up(app: App) -> None:
+    def held() -> None:
+        app.asked["bot"].request = app.written["bot"].id
+        app.answer("bot", Phase.HELD)
+
+    assert (await ended(app, ("bot",), held, within=0.3))[-1]["exit"] == 75
 
 
 async def test_of_many_the_gravest_decides(app: App) -> None:
@@ -199,7 +289,7 @@ async def test_without_an_answer_in_time_it_is_undecided_and_says_what_it_waits_
     app.seen["bot"] = Seen(None, Wait(None, "worked on by host-b"))
     last = (await ended(app, ("bot",), lambda: None, within=0.1))[-1]
     assert last["exit"] == 75
-    assert last["verdicts"][0]["said"].startswith("undecided: worked on by host-b; it goes on")
+    assert last["verdicts"][0]["said"].startswith("undecided: worked on by host-b; it is written down in Vault")
 
 
 @pytest.mark.parametrize("until", [None, NOW + 365 * 10 * DAY])
@@ -239,6 +329,7 @@ async def test_an_ask_that_is_hopeless_has_failed(app: App) -> None:
 
 async def test_progress_is_told_of_the_asked_only_and_all_of_it_before_the_verdict(app: App) -> None:
     async with following(app, ("bot",)) as (lines, send):
+        assert await anext(lines) == {"accepted": 1, "said": ACCEPTED}
         first = [await anext(lines) for _ in [send.send_nowait(happened("bot"))]]
         for name in ("other", "bot", "bot"):
             send.send_nowait(happened(name))
@@ -251,6 +342,7 @@ async def test_who_waits_long_gets_a_sign_of_life(app: App, monkeypatch: pytest.
     monkeypatch.setattr(now, "_SIGN", 0.0)
     app.seen["bot"] = Seen(None, Wait(None, "predecessor in grace"))
     async with following(app, ("bot", "ci"), within=300) as (lines, _):
+        assert await anext(lines) == {"accepted": 2, "said": ACCEPTED}
         assert await anext(lines) == {"waiting": 2, "said": "bot: predecessor in grace"}
 
 
@@ -262,8 +354,8 @@ async def test_thousands_of_verdicts_come_in_lines_of_a_bearable_length(app: App
             app.answer(name, Phase.SETTLED)
 
     lines = await ended(app, names, all_done)
-    assert [len(line["verdicts"]) for line in lines] == [200, 200, 200, 200, 200, 1]
-    assert [line.get("exit") for line in lines] == [None] * 5 + [0]
+    assert [len(line["verdicts"]) for line in lines[1:]] == [200, 200, 200, 200, 200, 1]
+    assert [line.get("exit") for line in lines[1:]] == [None] * 5 + [0]
 
 
 def happened(name: str) -> Happened:
@@ -271,11 +363,12 @@ def happened(name: str) -> Happened:
     return Happened(credential(name=name), before, Verified(NOW, 1), before, 0.1, "me")
 
 
+IN_VAULT = "it is written down in Vault, and a daemon goes on with it, or `rotate due`"
 CUT = {
-    "never looked at": (None, False, "not begun: cut short by SIGTERM; nothing was written for it, so ask again"),
-    "looked at, at rest": (Phase.SETTLED, False, "not begun: cut short by SIGTERM; nothing was written for it"),
-    "in an older rotation's grace": (Phase.PUBLISHED, False, "not begun: cut short by SIGTERM; nothing was written"),
-    "begun": (Phase.STAGED, False, "rotation 2 is staged in its journal; a daemon goes on with it, or `rotate due`"),
+    "never looked at": (None, False, f"undecided: cut short by SIGTERM; {IN_VAULT}"),
+    "looked at, at rest": (Phase.SETTLED, False, f"undecided: cut short by SIGTERM; {IN_VAULT}"),
+    "in an older rotation's grace": (Phase.PUBLISHED, False, f"undecided: cut short by SIGTERM; {IN_VAULT}"),
+    "begun": (Phase.STAGED, False, f"rotation 2 is staged in its journal; {IN_VAULT}"),
     "in the midst of its first step": (None, True, "in the midst of a step, so ask `rotate explain shop`"),
 }
 
@@ -288,7 +381,7 @@ async def test_a_command_cut_short_says_of_each_what_is_true_of_it(app: App, pha
     if phase:
         asked.hears(record(phase, current=published(1, NOW - DAY)))
     asked.close("cut short by SIGTERM")
-    [line] = verdicts(app, {"shop": asked})
+    [line] = verdicts(app, {"shop": asked}, {})
     assert line["exit"] == 75
     assert said in line["verdicts"][0]["said"]
     assert ("it goes on" in line["verdicts"][0]["said"]) is False

@@ -19,7 +19,7 @@ class ListedStore:
         below = (each.partition("/") for each in await self.store.list(folder))
         return tuple(sorted({first + slash for first, slash, _ in below}))
 
-    async def remove(self, place: Place) -> None:
+    async def forget(self, place: Place) -> None:
         """Remove a document with all its versions."""
         await self.store.before("remove", place)
         self.store.vault.keys.pop(place, None)

@@ -16,7 +16,7 @@ from rotator.rotation.operator_request import OperatorRequest, RequestVerb, Take
 from rotator.rotation.pause import ended_by, pause_on, words
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record, Why
 from rotator.rotation.steps import Escalate, Poll, Request, Wait
-from rotator.rotation.take_up import REMEMBERED, find, grace_ends, objection
+from rotator.rotation.take_up import REMEMBERED, find, grace_ends, live_values, objection
 from rotator.rotation.telling import tell
 from rotator.rotation.undo import objection as undo_objection
 from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, SECOND, credential, published, record
@@ -127,6 +127,12 @@ def test_a_patient_ask_has_no_answer_in_a_grace_and_one_that_the_installation_pa
     tried = record(Phase.SETTLED, failure=failed, retry_at=NOW + MINUTE)
     assert answer(tried, later) is Answer.FAILED
     assert answer(replace(tried, failures=1), later) is Answer.OPEN
+
+
+def test_what_lives_is_what_is_published_or_in_grace_but_for_what_nobody_can_end() -> None:
+    assert live_values(None) == ()
+    assert live_values(record(Phase.PUBLISHED)) == ("t2.1", "t1.1")
+    assert live_values(record(Phase.PUBLISHED, ends_at=NOW)) == ("t2.1",)
 
 
 def test_the_end_of_a_grace_is_known_where_there_is_one() -> None:

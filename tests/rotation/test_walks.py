@@ -23,7 +23,7 @@ from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.pause import pause_on
 from rotator.rotation.record import Candidate, HoldReason, Phase, Published, Record, Token
 from rotator.rotation.sentences import explain
-from rotator.rotation.take_up import objection
+from rotator.rotation.take_up import live_values, objection
 from tests.rotation.builders import DAY, HOUR, NOW, PLACE, SECOND, STEM, credential, steady
 
 CREDENTIALS = (
@@ -34,12 +34,6 @@ CREDENTIALS = (
     credential(retire=Retirement(after=SECOND)),
 )
 TAPES = st.lists(st.integers(0, 10**6), max_size=120)
-
-
-def live_values(record: Record) -> tuple[str, ...]:
-    """Tokens whose values are published or in grace; one that ends by its own date nobody can end."""
-    held = (record.current, record.predecessor if record.ends_at is None else None)
-    return tuple(each.token.id for each in held if each)
 
 
 @dataclass

@@ -14,7 +14,9 @@ import pytest
 from rotator.clockwork import SystemClock
 from rotator.engine.asked import Asked
 from rotator.engine.visit import Happened
+from rotator.host.tasks import Tasks
 from rotator.now import Demand, follow
+from rotator.ports import Entry
 from rotator.rotation.events import MintLost, Swept
 from rotator.rotation.record import Phase
 from rotator.sandbox.world import World
@@ -46,6 +48,7 @@ def test_through_a_daemon_it_tells_each_step_and_ends_with_0(world: World) -> No
         assert ended.returncode == 0, ended.stderr
         steps = [line.split()[1] for line in ended.stdout.splitlines()[:-1]]
         assert steps == [
+            "request.taken",
             "rotation.requested",
             "candidate.staged",
             "candidate.verified",
@@ -93,9 +96,9 @@ def test_a_target_that_refuses_to_mint_ends_it_with_1(alone: World) -> None:
     ("arguments", "said"),
     [
         (["bott"], "no credential is called 'bott'; did you mean `bot`?"),
-        ([], "say what to rotate"),
+        ([], "say which"),
         (["--label", "team"], "is not KEY=VALUE"),
-        (["--label", "team=web"], "nothing selected"),
+        (["--label", "team=web"], "no credential carries team=web"),
     ],
 )
 def test_a_demand_that_makes_no_sense_ends_it_with_2(calm: Path, arguments: list[str], said: str) -> None:
@@ -127,7 +130,7 @@ def test_no_verdict_in_time_ends_it_with_75_and_the_rotation_goes_on(alone: Worl
     with Daemon(quick(alone, defaults={"retire": {"after": "3s"}})).ready():
         ended = rotate(quick(alone, defaults={"retire": {"after": "3s"}}), "now", "bot", "--wait", "--within", "1s")
         assert ended.returncode == 75
-        assert "undecided: predecessor in grace; it goes on" in ended.stdout
+        assert "undecided: predecessor in grace; it is written down in Vault: a daemon goes on with it" in ended.stdout
         until("it went on", lambda: settled(alone, "bot", 2))
 
 
@@ -179,7 +182,14 @@ class Watched:
 
     def __init__(self) -> None:
         self.crew, self.clock, self.seen = self, SystemClock(), {}
+        self.tasks, self.journal, self.requests = Tasks(lambda name, bug: None), self, self
         self.asked = Asked(ask(NOW), patient=False)
+
+    async def load(self, name: str) -> Entry:
+        return Entry(name, 0, None)
+
+    async def put(self, *_: object) -> None:
+        """Vault has it."""
 
     def ask(self, *_: object, **__: object) -> Asked:
         return self.asked
@@ -190,7 +200,7 @@ async def test_a_caller_that_reads_slowly_still_gets_every_line_and_the_verdict(
     app, bot = Watched(), credential(name="bot")
     before = record(Phase.REQUESTED)
     send, receive = anyio.create_memory_object_stream[Happened](8)
-    with send, receive:
+    async with send, receive, anyio.create_task_group() as app.tasks.group:
         for event in (MintLost(NOW, "a"), Swept(NOW, ())):
             send.send_nowait(Happened(bot, before, event, before, 0.1, "me"))
         lines = []
@@ -199,5 +209,5 @@ async def test_a_caller_that_reads_slowly_still_gets_every_line_and_the_verdict(
             await anyio.sleep(0.25)
             app.asked.hears(record(Phase.SETTLED, current=published(2, NOW)))
             app.asked.done.set()
-    assert [line.get("event") for line in lines] == ["mint.lost", "rotation.settled", None]
+    assert [line.get("event") for line in lines[1:]] == ["mint.lost", "rotation.settled", None]
     assert lines[-1]["exit"] == 0

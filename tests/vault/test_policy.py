@@ -10,6 +10,7 @@ import pytest
 
 from rotator.ports import Document, Fault, Lease, StoreRefused
 from rotator.rotation.credential import Place
+from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret
 from rotator.sandbox.openbao import OpenBao, OpenBaoError
@@ -17,6 +18,7 @@ from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.login import approle
 from rotator.vault.nodes import remove_gone
+from rotator.vault.request_inbox import VaultRequests
 from tests.vault.worlds import canary, session_on
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
@@ -42,6 +44,8 @@ async def operations(kv: Kv, mount: str) -> dict[str, Callable[[], Awaitable[obj
     """Everything the daemon does with Vault, by name, in an order that works on an empty mount."""
     consumer, staged = Place(mount, "apps/blog/halo"), Place(mount, "rotator/staged/blog")
     journal, ask = VaultJournal(kv, mount, "rotator"), kv.session.ask
+    inbox = VaultRequests(kv, mount, "rotator")
+    request = OperatorRequest("a", RequestVerb.PAUSE, kv.session.clock.now(), "ada")
 
     async def save() -> object:
         return await journal.save(await journal.load("blog"), Record("7f3a2b"), Lease("me"))
@@ -59,6 +63,11 @@ async def operations(kv: Kv, mount: str) -> dict[str, Callable[[], Awaitable[obj
         "publish": lambda: kv.write(consumer, {"token": canary("p")}, cas=0),
         "publish again": lambda: kv.write(consumer, {"token": canary("q")}, cas=1),
         "read the published": lambda: kv.read(consumer, strong=True),
+        "write a request down": lambda: inbox.put("blog", request),
+        "write it down again": lambda: inbox.put("blog", request),
+        "look for requests": inbox.look,
+        "read what waits": lambda: kv.read(Place(mount, "rotator/wish/blog/a")),
+        "remove a request": lambda: inbox.remove("blog", request),
         "beat a first time": kv.beat,
         "beat": kv.beat,
         "look for daemons that are gone": lambda: remove_gone(kv),
@@ -99,8 +108,8 @@ async def broken_by(openbao: OpenBao, mount: str, policy: str) -> list[str]:
 
 
 def test_the_shipped_file_is_read_completely() -> None:
-    assert len(RULE.findall(POLICY)) == POLICY.count('\npath "') == 15
-    assert len(rules(POLICY)) == 25
+    assert len(RULE.findall(POLICY)) == POLICY.count('\npath "') == 17
+    assert len(rules(POLICY)) == 30
 
 
 async def test_the_shipped_policy_suffices_for_everything_the_daemon_does(openbao: OpenBao, mount: str) -> None:

@@ -1,0 +1,1 @@
+"""What verbs do and say, for socket and shell alike; no click here."""

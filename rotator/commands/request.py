@@ -1,0 +1,100 @@
+"""Requests of operators, written down in Vault before they are acknowledged."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from secrets import token_hex
+
+import anyio
+
+from rotator.app import App
+from rotator.engine.asked import Asked
+from rotator.ports import Fault, Refused, StoreRefused, Transient
+from rotator.rotation.ask import as_ask
+from rotator.rotation.operator_request import OperatorRequest
+from rotator.rotation.record import Record
+from rotator.rotation.take_up import live_values
+
+AGAIN = 0.5  # seconds until what Vault gave no verdict on is tried again
+_AT_ONCE = 8  # credentials
+ACCEPTED = "written down in Vault: it is carried out whatever becomes of this process"
+
+
+def new_id() -> str:
+    """An id that no other request has."""
+    return token_hex(8)
+
+
+async def write_down(app: App, name: str, request: OperatorRequest) -> OperatorRequest:
+    """Keep it in Vault, with the values that live now.
+
+    Raises Transient when it is not known whether it is there: written again, with the same id, it is there once.
+    """
+    request = replace(request, live=live_values(await _record(app, name)))
+    await app.requests.put(name, request)
+    return request
+
+
+async def _record(app: App, name: str) -> Record | None:
+    try:
+        return (await app.journal.load(name)).record
+    except StoreRefused:
+        raise
+    except Refused:  # unreadable: whoever is to take the request up says so
+        return None
+
+
+async def look_for_requests(app: App) -> None:
+    """See what operators asked for through other processes, and have those credentials looked at."""
+    with suppress(Fault):  # every visit meets the same, and tells it
+        app.crew.look_at(*await app.requests.look())
+
+
+@dataclass(slots=True)
+class Asking:
+    """A rotation is asked for, of many credentials. `end`: monotonic seconds; until then Vault is waited for."""
+
+    app: App
+    request: OperatorRequest  # its id is the first part of each one's
+    names: tuple[str, ...]
+    end: float
+    asked: dict[str, Asked] = field(default_factory=dict)
+    trouble: dict[str, str] = field(default_factory=dict)  # why one is not written down yet
+    failed: dict[str, Fault] = field(default_factory=dict)  # ... and never will be
+    over: anyio.Event = field(default_factory=anyio.Event)
+
+    async def write(self) -> None:
+        """Write all of them down."""
+        places = anyio.CapacityLimiter(_AT_ONCE)
+
+        async def one(name: str) -> None:
+            async with places:
+                await self._one(name)
+
+        try:
+            async with anyio.create_task_group() as group:
+                for name in self.names:
+                    group.start_soon(one, name)
+        finally:
+            self.over.set()
+
+    async def _one(self, name: str) -> None:
+        clock = self.app.clock
+        while True:
+            try:
+                request = await write_down(self.app, name, self.request)
+            except Transient as fault:
+                self.trouble[name] = fault.reason
+                if clock.monotonic() + AGAIN >= self.end:
+                    self.failed[name] = fault
+                    return
+            except Fault as fault:
+                self.failed[name] = fault
+                return
+            else:
+                ask, patient = as_ask(request), request.patient or request.emergency
+                self.asked[name] = self.app.crew.ask(name, ask, patient=patient, request=request.id)
+                self.trouble.pop(name, None)
+                return
+            await clock.sleep(AGAIN)

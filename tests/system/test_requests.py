@@ -1,0 +1,97 @@
+"""What an operator asked for outlives whoever was asked: kill -9 once it is acknowledged, another holder, no daemon."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rotator.rotation.secret import Secret
+from rotator.sandbox.world import World
+from tests.system.daemon import Daemon, rotate, until
+from tests.system.quick import TAKEN_OVER, quick
+from tests.system.truth import journal, living, settled
+
+pytestmark = pytest.mark.system
+
+HOUR = {"retire": {"after": "1h"}}
+
+
+@pytest.fixture
+def leaked(world: World) -> tuple[World, Path, list[str], list[Secret]]:
+    """Two values live, one published and one in an hour of grace, and another process has the lease."""
+    world.add("bot")
+    path = quick(world, defaults=HOUR)
+    values = []
+    for _ in range(2):
+        assert rotate(path, "now", "bot").returncode == 0
+        values.append(world.published("bot"))
+    return world, path, living(world, str(journal(world, "bot")["stem"])), values
+
+
+def hold(world: World, holder: str) -> None:
+    """Another process has just begun to work on it."""
+    record = journal(world, "bot")
+    record["lease"] = {**record["lease"], "holder": holder, "ttl": "9.0"}
+    world.bao.call("POST", f"{world.mount}/data/rotator/journal/bot", {"data": record})
+
+
+def acknowledged(daemon: Daemon, request: dict[str, Any]) -> dict[str, Any]:
+    """Ask, and go away with the first line."""
+    with socket.socket(socket.AF_UNIX) as wire:
+        wire.settimeout(20)
+        wire.connect(str(daemon.socket))
+        wire.sendall(json.dumps(request).encode() + b"\n")
+        return dict(json.loads(wire.makefile().readline()))
+
+
+def test_revoke_outlives_the_daemon_that_acknowledged_it_and_waits_for_no_grace(leaked) -> None:
+    world, path, tokens, values = leaked
+    hold(world, "elsewhere/1/x")
+    with Daemon(path).ready() as daemon:
+        line = acknowledged(daemon, {"verb": "now", "names": ["bot"], "emergency": True, "by": "ada"})
+        assert line["accepted"] == 1
+        daemon.kill()
+    assert all(map(world.halo.accepts, values))
+    began = time.monotonic()
+    with Daemon(path).ready() as daemon:
+        until("dead", lambda: not any(map(world.halo.accepts, values)), seconds=TAKEN_OVER + 15)
+        until("settled", lambda: settled(world, "bot", 3))
+        assert daemon.heard("request.taken", credential="bot")
+    assert time.monotonic() - began < TAKEN_OVER + 15
+    assert world.halo.accepts(world.published("bot"))
+    assert not set(tokens) & set(living(world, str(journal(world, "bot")["stem"])))
+    assert "asked" not in journal(world, "bot")
+
+
+def test_without_a_daemon_revoke_that_could_do_nothing_says_so_and_due_carries_it_out(leaked) -> None:
+    world, path, _, values = leaked
+    hold(world, "elsewhere/1/x")
+    ended = rotate(path, "revoke", "bot", "--within", "3s")
+    assert ended.returncode == 75, ended.stdout + ended.stderr
+    assert "written down in Vault" in ended.stdout + ended.stderr
+    assert "not proven dead yet" in ended.stdout
+    assert all(map(world.halo.accepts, values))
+    ended = rotate(path, "due", "--within", "40s")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert not any(map(world.halo.accepts, values))
+    assert settled(world, "bot", 3)
+
+
+def test_now_in_a_grace_says_until_when_and_with_wait_rotates_after_it(world: World) -> None:
+    world.add("bot")
+    path = quick(world, defaults={"retire": {"after": "10s"}})
+    with Daemon(path).ready():
+        until("published", lambda: settled(world, "bot"))
+        assert rotate(path, "now", "bot").returncode == 0
+        ended = rotate(path, "now", "bot")
+        assert ended.returncode == 75
+        assert "nothing was begun: the predecessor is in grace until" in ended.stdout
+        assert "--wait waits for that" in ended.stdout
+        ended = rotate(path, "now", "bot", "--wait", "--within", "45s")
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert "bot: done: rotation 3" in ended.stdout
