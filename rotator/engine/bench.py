@@ -118,10 +118,18 @@ class Bench:
         return ev.PutOnHold(self.at, reason, f"{text}; {lifted(reason, self.credential.name)}")
 
     def faulted(
-        self, step: str, reason: str, retry_after: float | None = None, *, unanswered: datetime | None = None
+        self,
+        step: str,
+        reason: str,
+        retry_after: float | None = None,
+        *,
+        unanswered: datetime | None = None,
+        of_target: bool = True,
     ) -> ev.Faulted:
         """The event of a step that did not get through."""
-        return ev.Faulted(self.at, step, reason, retry_after, since=self.now, unanswered=unanswered)
+        return ev.Faulted(
+            self.at, step, reason, retry_after, since=self.now, unanswered=unanswered, of_target=of_target
+        )
 
     def provider(self, target: str) -> Provider:
         """The provider of the target where a token lives: settings may name another one by now. Raises Elsewhere."""

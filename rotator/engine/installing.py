@@ -72,7 +72,7 @@ def unsettled(bench: Bench, record: Record) -> ev.Faulted | None:
     left = record.landing(bench.credential.limits.settle, bench.shared)
     if left is None:
         return None
-    return bench.faulted("burn", "what the target was told without an answer may land yet", left.total_seconds())
+    return bench.faulted("burn", _MAY_LAND, left.total_seconds(), of_target=False)
 
 
 async def poll(bench: Bench, record: Record, step: Poll) -> ev.Event:
@@ -127,10 +127,11 @@ async def put_back(bench: Bench, record: Record, step: Burn) -> ev.Event:
     if isinstance(verdict, Unknown):
         return bench.faulted("burn", said, verdict.retry_after)
     if said and record.failures < _TRIES - 1:
-        return bench.faulted("burn", said)
+        return bench.faulted("burn", said, of_target=False)
     return unsettled(bench, record) or ev.Burned(bench.at, _burned(record), step.give_up, lost=said)
 
 
+_MAY_LAND = "what the target was told without an answer may land yet"
 _TRIES = 5  # to put the old value back: by their pauses longer than a target usually takes to settle
 
 

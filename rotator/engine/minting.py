@@ -123,7 +123,7 @@ async def burn(bench: Bench, record: Record, step: Burn) -> ev.Event:
         await provider.revoke(token)
     alive = [token.id for token in doomed if not await provider.is_dead(token, None)]
     if alive:
-        return bench.faulted("burn", f"not proven dead: {', '.join(alive)}")
+        return bench.faulted("burn", f"not proven dead: {', '.join(alive)}", of_target=False)
     return ev.Burned(bench.at, tuple(token.id for token in doomed), step.give_up)
 
 

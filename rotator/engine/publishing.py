@@ -17,6 +17,8 @@ from rotator.rotation.record import Record, Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Fence, Publish, Request, Verify
 
+_WRITTEN = "the consumer path was written by somebody else at the same moment"
+
 
 async def request(bench: Bench, record: Record, step: Request) -> ev.Event:
     """Begin, unless the consumer path holds something that is not ours to replace."""
@@ -93,7 +95,7 @@ def early(bench: Bench, verdict: Rejected, since: datetime | None) -> ev.Faulted
     """A refusal that may only mean 'not yet'."""
     if verdict.final or since is None or since + bench.credential.limits.settle <= bench.now:
         return None
-    return bench.faulted("verify", f"not accepted yet: {verdict.reason}")
+    return bench.faulted("verify", f"not accepted yet: {verdict.reason}", of_target=False)
 
 
 async def publish(bench: Bench, record: Record, step: Publish) -> ev.Event:
@@ -115,7 +117,7 @@ async def publish(bench: Bench, record: Record, step: Publish) -> ev.Event:
     try:
         version = await bench.edges.store.write(record.place or bench.credential.place, values, cas=step.expected)
     except Conflict:
-        return bench.faulted("publish", "the consumer path was written by somebody else at the same moment")
+        return bench.faulted("publish", _WRITTEN, of_target=False)
     return _published(bench, record, version)
 
 
@@ -164,7 +166,7 @@ async def fence(bench: Bench, record: Record, step: Fence) -> ev.Event:
     try:
         version = await bench.edges.store.write(place, dict(doc.values or {}), cas=step.expected)
     except Conflict:
-        return bench.faulted("fence", "the consumer path was written by somebody else at the same moment")
+        return bench.faulted("fence", _WRITTEN, of_target=False)
     return ev.Fenced(bench.at, version)
 
 

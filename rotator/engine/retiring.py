@@ -41,7 +41,7 @@ async def _left_to_expire(bench: Bench, predecessor: Published) -> ev.Event:
     """Nothing is taken away from anybody, so nothing has to be proven first."""
     until = (await bench.provider(predecessor.target).inspect(predecessor.token)).expires_at
     if until is None:
-        return bench.faulted("condemn", f"nobody can say when {predecessor.token.id} ends")
+        return bench.faulted("condemn", f"nobody can say when {predecessor.token.id} ends", of_target=False)
     return ev.LeftToExpire(bench.at, until)
 
 
@@ -156,12 +156,12 @@ async def _is_dead(bench: Bench, provider: Provider, old: Published) -> tuple[bo
 def _alive(bench: Bench, record: Record, said: str, person: str) -> ev.Event:
     """Not dead yet: for want of a person, for caches that have to pass, or for a reason that has to be looked into."""
     if person:
-        return bench.faulted("revoke", f"waits for a person: {person}", retry_after=_PERSON)
+        return bench.faulted("revoke", f"waits for a person: {person}", retry_after=_PERSON, of_target=False)
     limits = bench.credential.limits
     known_until = (record.condemned_at or bench.now) + max(limits.settle, limits.spread)
     if bench.now < known_until:
         return ev.Deferred(bench.at, known_until, f"{said}: the target may take a while to notice")
-    return bench.faulted("revoke", said)
+    return bench.faulted("revoke", said, of_target=False)
 
 
 _PERSON = 60.0  # seconds between two looks whether a person has ended the predecessor

@@ -69,7 +69,7 @@ class Rounds:
     def observe(self, credential: Credential, event: ev.Event) -> None:
         """Learn from a transition how target and minter are doing."""
         now, breaker = self.clock.monotonic(), self.health.target(credential.target)
-        if isinstance(event, ev.Faulted):
+        if isinstance(event, ev.Faulted) and event.of_target:
             breaker.faulted(now, credential.name, event.reason)
         elif isinstance(event, ev.Staged | ev.Verified | ev.Condemned | ev.Retired | ev.Burned):
             breaker.worked(now)

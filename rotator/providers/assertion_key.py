@@ -32,9 +32,6 @@ from rotator.providers.signing import Algorithm, public_jwk, public_key
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
-_FINAL = {"invalid_scope", "invalid_request", "unsupported_grant_type"}  # waiting mends none of these
-_REFUSED = {"invalid_client", "unauthorized_client"}  # what a server says to a key that it does not know
-
 
 class AssertionKey:
     """One credential's view of its server. A token's id is the key's thumbprint, which is its `kid` in the set."""
@@ -101,7 +98,7 @@ class AssertionKey:
         try:
             granted = await self._site.exchange(self._options, await self._site.vouched(self._options, pair.signer))
         except Denied as refusal:
-            return Rejected(refusal.reason, final=refusal.error in _FINAL)
+            return await self._site.rejected(self._options, refusal)
         except (Transient, Refused) as fault:
             return Unknown(fault.reason, fault.retry_after)
         if lacking := missing_scopes(self._options, granted, echoes=self._site.keys.echoes_scope):
@@ -146,7 +143,7 @@ class AssertionKey:
         try:
             await self._site.exchange(self._options, assertion)
         except Denied as refusal:
-            return True if refusal.error in _REFUSED else None
+            return True if await self._site.unknown(self._options, refusal) else None
         return False
 
     async def _listed(self, token: Token) -> bool:

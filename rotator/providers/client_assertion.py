@@ -25,8 +25,6 @@ from rotator.providers.oauth_site import OAuthSite
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
-_FINAL = {"invalid_scope", "invalid_request", "unsupported_grant_type"}  # waiting mends none of these
-
 
 class ClientAssertion(Expiring):
     """One credential's view of its server. A token's id is the `jti`, its serial the key's thumbprint."""
@@ -65,7 +63,7 @@ class ClientAssertion(Expiring):
         try:
             return await self._prove(token, secret)
         except Denied as refusal:
-            return Rejected(refusal.reason, final=refusal.error in _FINAL)
+            return await self._site.rejected(self._options, refusal)
         except (Transient, Refused) as fault:
             return Unknown(fault.reason, fault.retry_after)
 

@@ -40,6 +40,7 @@ class Denied(Refused):
         more = f": {hint}" if hint and error == "invalid_client" else ""
         super().__init__(f"the token endpoint answers {status}: {words}{more}")
         self.error = error
+        self.words = status, error
 
 
 @dataclass(frozen=True, slots=True)

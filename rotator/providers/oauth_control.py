@@ -30,10 +30,24 @@ class Server(Protocol):
     async def exchange(self, client: ClientKeys, assertion: Secret | None, secret: Secret | None = None) -> Granted: ...
 
 
-async def control(site: Server, client: ClientKeys) -> None:
-    """Raises Refused when the probe or the token endpoint accepts anyone, Transient when no OAuth server answers."""
+async def control(site: Server, client: ClientKeys) -> Denied:
+    """How the server refuses a proof that nobody can have made.
+
+    Raises Refused when the probe or the token endpoint accepts anyone, Transient when no OAuth server answers.
+    """
     if trouble := await site.unguarded(client):
         raise Refused(trouble)
+    refusal = await refusal_of_a_stranger(site, client)
+    if not refusal.error:
+        raise Transient(f"{refusal.reason}: is it the token endpoint that answers, or something in front of it?")
+    return refusal
+
+
+async def refusal_of_a_stranger(site: Server, client: ClientKeys) -> Denied:
+    """How the server refuses a key that it has never seen, a broken signature or a wrong secret: what this client has.
+
+    Raises Refused when it accepts that, Transient when it does not say.
+    """
     assertion = wrong_secret = None
     if isinstance(client, AssertionKeyKeys):
         assertion = await of_a_stranger(site, client)
@@ -44,11 +58,7 @@ async def control(site: Server, client: ClientKeys) -> None:
     try:
         await site.exchange(client, assertion, wrong_secret)
     except Denied as refusal:
-        if refusal.error:
-            return
-        raise Transient(
-            f"{refusal.reason}: is it the token endpoint that answers, or something in front of it?"
-        ) from None
+        return refusal
     raise Refused("this token endpoint accepts anyone: it gave a token to a client that proved nothing")
 
 

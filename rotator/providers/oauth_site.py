@@ -35,6 +35,8 @@ from rotator.rotation.reference import SecretRef
 from rotator.rotation.secret import Secret
 
 _CREDENTIALS = {"grant_type": "client_credentials"}  # RFC 6749, section 4.4.2
+_FINAL = {"invalid_scope", "invalid_request", "unsupported_grant_type"}  # waiting mends none of these
+_UNKNOWN = {"invalid_client", "unauthorized_client"}  # a proof that the server does not know (RFC 6749, section 5.2)
 _MINUTE = timedelta(minutes=1)  # the shortest life of an assertion that we present ourselves
 
 
@@ -56,6 +58,7 @@ class OAuthSite:
         self._tokens = http.at(keys.token_request_url)
         self._keyring = keyring
         self._signers = Signers()
+        self._strangers: dict[str, tuple[int, str]] = {}  # how a proof that nobody can have made is refused, by client
 
     def minted_by(self, minter: Minter) -> OAuthSite:
         """The same site: its clients prove themselves, nobody mints for them."""
@@ -172,6 +175,27 @@ class OAuthSite:
             raise Denied(answer.status, answer.error, hint)
         return granted(answer.document, asked_at)
 
+    async def unknown(self, client: ClientKeys, refusal: Denied) -> bool:
+        """Whether the server refuses this client's proof as it refuses one that it cannot know.
+
+        The words differ: for a key that is not in the set Hydra 2.3.0 says invalid_request, Spring Authorization Server
+        1.4.1 invalid_client. Raises Refused, Transient.
+        """
+        if refusal.error in _UNKNOWN:
+            return True
+        if client.client_id not in self._strangers:
+            stranger = await oauth_control.refusal_of_a_stranger(self, client)
+            self._strangers[client.client_id] = stranger.words
+        return refusal.words == self._strangers[client.client_id]
+
+    async def rejected(self, client: ClientKeys, refusal: Denied) -> Verdict:
+        """What a refusal says of a value that shall be published: for good, unless it is only not known yet."""
+        try:
+            final = refusal.error in _FINAL and not await self.unknown(client, refusal)
+        except (Transient, Refused) as fault:
+            return Unknown(fault.reason, fault.retry_after)
+        return Rejected(refusal.reason, final=final)
+
     async def probe(self, client: ClientKeys, access_token: Secret) -> Verdict:
         """The test call: the access token must open it, and it must tell the wanted identity."""
         if not client.probe:
@@ -211,7 +235,8 @@ class OAuthSite:
 
     async def control(self, credential: Credential) -> None:
         """The negative control: a client that cannot sign, or a wrong secret, must be refused. Raises Refused."""
-        await oauth_control.control(self, options_of(credential))
+        client = options_of(credential)
+        self._strangers[client.client_id] = (await oauth_control.control(self, client)).words
 
     async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
         """What differs between the settings and what the server does, or says of itself."""

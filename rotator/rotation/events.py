@@ -229,6 +229,7 @@ class Faulted:
 
     `since`: what the deciding clock showed, when that was not `at`; the pause counts from there.
     `unanswered`: when, by Vault's clock, the target was told a value that it may heed later.
+    `of_target`: false where the target answered as it should, and only did not say what was wanted.
     """
 
     at: datetime
@@ -237,6 +238,7 @@ class Faulted:
     retry_after: float | None = None
     since: datetime | None = None
     unanswered: datetime | None = None
+    of_target: bool = True
 
 
 _Minting = Requested | Resumed | Staged | MintLost | NotMinted | MintRefused | Installed

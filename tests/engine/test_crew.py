@@ -310,6 +310,14 @@ async def test_transitions_tell_how_target_and_minter_are_doing() -> None:
         assert not stage.crew.health.target("blog").trips
 
 
+async def test_a_proof_that_is_missing_is_no_fault_of_a_target_that_answers() -> None:
+    async with at_work(bots("a", "b", "c")) as stage:
+        rounds = stage.crew.rounds
+        for wanted in stage.crew.credentials.values():
+            rounds.observe(wanted, ev.Faulted(NOW, "revoke", "cannot be proven dead yet", of_target=False))
+        assert rounds.pause(stage.crew.credentials["a"]) == (0.0, "")
+
+
 # --- stop and reload ------------------------------------------------------------------------------------------------
 
 

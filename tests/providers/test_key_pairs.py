@@ -19,6 +19,8 @@ from rotator.ports import (
     Unknown,
 )
 from rotator.providers.key_pairs import TransitPairs
+from rotator.providers.oauth_answer import Denied
+from rotator.providers.oauth_site import options_of
 from rotator.providers.signing import Algorithm, LocalSigner, public_key
 from rotator.rotation.secret import Secret
 from tests.fakes.clock import HandClock
@@ -143,26 +145,53 @@ async def test_consumers_are_told_which_version_to_sign_with_and_no_private_key_
         assert minted.token.id not in minted.secret.reveal()
 
 
+@pytest.mark.parametrize(("preset", "requests"), [("keycloak", 3), ("oidc-provider", 3), ("hydra", 4)])
 async def test_a_server_that_believes_its_set_for_ever_is_shown_a_stranger_and_then_forgets_the_old_key(
-    clock: HandClock,
+    clock: HandClock, preset: str, requests: int
 ) -> None:
-    async with desk.running("keycloak", clock) as world:
+    async with desk.running(preset, clock) as world:
         bound = world.bound("assertion-key", **IN_SET)
         world.client.public_key, world.client.kid = "", ""
         world.client.jwks = lambda: str(world.keys.shelf("secret/jwks").values.get("jwks", ""))
         old, new = await bound.mint(NAME, None), await bound.mint(NAME, None)
         for each in (old, new):
             await bound.install(each)
-            clock.move(15)
+            clock.move(90)
             assert await bound.verify(each.token, each.secret) == Accepted()
         await bound.revoke(old.token)
         clock.move(10**7)
         assert await bound.verify(old.token, old.secret) == Accepted()  # nobody has made it look since
         before = world.exchanges()
         assert await bound.is_dead(old.token, old.secret) is True
-        assert world.exchanges() == before + 3
+        assert world.exchanges() == before + requests
         assert isinstance(await bound.verify(old.token, old.secret), Rejected)
         assert await bound.verify(new.token, new.secret) == Accepted()
+
+
+@pytest.mark.parametrize("preset", ["keycloak", "oidc-provider", "hydra"])
+async def test_a_key_that_the_server_does_not_know_yet_is_not_refused_for_good(clock: HandClock, preset: str) -> None:
+    async with desk.running(preset, clock) as world:
+        bound = world.bound("assertion-key", **IN_SET)
+        world.client.public_key, world.client.kid = "", ""
+        world.client.jwks = lambda: "{}"
+        minted = await bound.mint(NAME, None)
+        verdict = await bound.verify(minted.token, minted.secret)
+        assert isinstance(verdict, Rejected)
+        assert not verdict.final
+
+
+@pytest.mark.parametrize(("preset", "final"), [("oidc-provider", True), ("hydra", False)])
+async def test_a_malformed_request_is_refused_for_good_unless_a_stranger_is_told_the_same(
+    clock: HandClock, preset: str, final: bool
+) -> None:
+    async with desk.running(preset, clock) as world:
+        world.client.public_key, world.client.kid = "", ""
+        world.client.jwks = lambda: "{}"
+        credential = world.credential("assertion-key", **IN_SET)
+        await world.site.control(credential)
+        verdict = await world.site.rejected(options_of(credential), Denied(400, "invalid_request"))
+        assert isinstance(verdict, Rejected)
+        assert verdict.final is final
 
 
 async def test_what_a_set_shows_is_not_new_even_if_our_record_was_lost(clock: HandClock) -> None:

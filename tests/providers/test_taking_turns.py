@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 LOST = (Fate(Lost.BEFORE), Fate(Lost.AFTER))
 LATE = tuple(Fate(Lost.LATE, later) for later in (1, 4, 12))
-CHANGES = {"install crm": 3, "revoke spare": 11, "install spare": 16, "revoke crm": 24}  # calls of rotations 2 and 3
+CHANGES = {"install crm": 5, "revoke spare": 13, "install spare": 20, "revoke crm": 28}  # calls of rotations 2 and 3
 
 
 async def test_what_the_first_application_held_before_us_lives_until_the_second_rotation_needs_its_place() -> None:

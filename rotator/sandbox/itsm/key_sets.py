@@ -42,7 +42,8 @@ class KeySets:
         if known is None or now - known.at >= _patience(rules, lacks=lacks):
             known = self._known[application.id] = _Read(now, _keys(application))
         if kid not in known.keys:
-            raise oauth("invalid_client", "No key of this kid", rules.status)
+            status, error = rules.unknown_key or (rules.status, "invalid_client")
+            raise oauth(error, "No key of this kid", status)
         return known.keys[str(kid)]
 
 

@@ -6,6 +6,7 @@ Applying them is left to `assertions`.
                    key set is read anew for a key that it lacks, at most every 10 s, and for nothing else
     oidc-provider  node oidc-provider 9.13.3: one use, any age, several audiences, drops unknown scopes silently and
                    names what is left, if anything is; a key set as Keycloak, at most once a minute
+    hydra          Ory Hydra 2.3.0: refuses a key that is not in the set in the word for a malformed request
     halo           a guess at Halo 2.218, whose rules nobody has published: PS256 only, secret and assertion together
 """
 
@@ -40,6 +41,7 @@ class Rules:
     status: int = 400
     badly_proven: str = "invalid_client"  # the word for a wrong secret, and for a missing one
     nobody: int = 401  # the status when `iss` or `sub` is missing
+    unknown_key: tuple[int, str] | None = None  # when a set lacks the key; None: as most refusals
     other_client: tuple[int, str] = (401, "invalid_client")  # when the form names another client than the assertion
 
 
@@ -55,6 +57,13 @@ PRESETS = {
         jwks_rests=60.0,
         status=401,
         other_client=(400, "invalid_request"),
+    ),
+    "hydra": Rules(
+        several_audiences=True,
+        max_age=None,
+        jwks_cache=inf,
+        jwks_asks_again=True,
+        unknown_key=(400, "invalid_request"),
     ),
     "halo": Rules(
         algorithms=("PS256",),
