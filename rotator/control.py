@@ -128,6 +128,17 @@ def peer(raw: socket.socket) -> tuple[int, int]:
     return pid, uid
 
 
+def listens(path: str) -> bool:
+    """As `answers`, where no event loop runs yet."""
+    with socket.socket(socket.AF_UNIX) as tried:
+        tried.settimeout(_READ_WITHIN)
+        try:
+            tried.connect(path)
+        except OSError:
+            return False
+        return True
+
+
 async def answers(path: str) -> bool:
     """Whether a daemon listens there. Raises ControlError when there is something else, or we may not ask it."""
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import anyio
@@ -12,6 +13,7 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from rotator.app import App, Observers, acting, sweep
 from rotator.app.fitness import refuse_unfit
+from rotator.app.reload import read_again, verdict
 from rotator.clockwork import Alarms
 from rotator.commands.request import look_for_requests
 from rotator.control import Control
@@ -20,11 +22,11 @@ from rotator.logs import voice
 from rotator.looking import verbs as looks
 from rotator.lookout import Lookout
 from rotator.narrate import Audience, failed_call, heard_call, strained
-from rotator.now import chosen, follow
+from rotator.now import chosen, now
 from rotator.operator import verbs
 from rotator.ports import Fault, Transient
 from rotator.rotation.schedule import share
-from rotator.settings import Settings, SettingsError, load
+from rotator.settings import Settings
 from rotator.supervision import Supervision
 from rotator.vault.login import LoginRefused
 from rotator.vault.login_pause import REFUSED_PAUSE
@@ -195,29 +197,26 @@ class Daemon:
                 if self._app is None:
                     self._start_up.cancel()
 
-    async def _reload(self) -> None:
+    async def _reload(self) -> list[str]:
         async with self._one_reload:
             self._supervision.reloading()
-            self._supervision.reloaded(await self._read_again())
+            faults = await self._read_again()
+            self._lookout.fleet.refused = faults[0] if faults else ""
+            self._supervision.reloaded(self._lookout.fleet.refused)
+            return faults
 
-    async def _read_again(self) -> str:
-        """Bring new settings into force, or keep the old ones and return the first fault in words."""
-        try:
-            settings = await anyio.to_thread.run_sync(load, self._path)
-        except SettingsError as error:
-            for fault in error.faults:
-                voice.warn("settings.refused", file=fault.file, line=fault.line, key=fault.key, reason=fault.text)
-            return str(error.faults[0])
-        except Exception as bug:  # noqa: BLE001 (whatever is in the file, the old settings stay in force)
-            voice.tell("settings.refused", "error", file=self._path or "", exc_info=bug)
-            return f"a bug, the log has it: {type(bug).__name__}"
+    async def _read_again(self) -> list[str]:
+        """Bring new settings into force, or keep the old ones and return the faults in words."""
+        settings = await read_again(self._path)
+        if isinstance(settings, list):
+            return settings
         before, self._settings = self._settings, settings
         voice.say("settings.reloaded", credentials=len(settings.credentials), digest=settings.digest[:12])
         if self._app:
             if postponed := postponed_keys(before, settings):
                 voice.warn("settings.postponed", keys=postponed, said=_AT_START)
             await self._app.reload(settings)
-        return ""
+        return []
 
     async def _drain(self, app: App) -> None:
         """Visits under way end at their next boundary, or lose nothing when they do not; callers hear of it."""
@@ -232,15 +231,6 @@ class Daemon:
     # --- verbs of the control socket --------------------------------------------------------------------------------
 
     def _verbs(self, app: App) -> dict[str, Any]:
-        async def now(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-            wanted, names, wrong = chosen(app.settings, request)
-            if wrong:
-                yield {"error": wrong, "exit": 2}
-                return
-            with self._audience.hearing() as happenings:
-                async for line in follow(app, names, wanted, happenings):
-                    yield line
-
         async def ping(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
             missing = self._supervision.missing()
             yield {"alive": not missing, "holder": app.holder, "missing": missing}
@@ -252,7 +242,12 @@ class Daemon:
                 self._prober.ask_soon(names)
             yield {"error": wrong, "exit": 2} if wrong else {"looking": names}
 
-        return {"now": now, "ping": ping, "look": look, **looks(app, app.crew), **verbs(app, self._audience.hearing)}
+        async def reload(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+            yield verdict(await self._reload(), len(self._settings.credentials))
+
+        hearing, looking = self._audience.hearing, looks(app, app.crew, lambda: self._lookout.fleet.refused)
+        mine = {"ping": ping, "look": look, "reload": reload}
+        return {"now": partial(now, app, hearing), **mine, **looking, **verbs(app, hearing)}
 
 
 def _first(group: BaseExceptionGroup[Any]) -> BaseException:

@@ -39,26 +39,38 @@ class Look:
     at: datetime
     stale: str = ""
     login: str = ""  # what we log in to Vault with, in words, when it ends soon
+    refused: str = ""  # why the daemon refuses the settings as they are on disk
 
 
 async def look(settings: Settings, names: Iterable[str]) -> Look:
     """One state per credential (all when no names are given). Raises Transient."""
     named = list(names)
     chosen = named or list(settings.credentials)
-    if asked := await _ask(settings, "states", named):
-        *rows, end = asked
-        with suppress(KeyError, ValueError, msgspec.ValidationError):  # a daemon of another version
-            found = {row["state"]["name"]: msgspec.convert(row["state"], State) for row in rows}
-            return Look([found[name] for name in chosen], datetime.fromisoformat(end["at"]), end["stale"], end["login"])
+    if seen := await asked(settings.daemon.socket, chosen, _which(settings)):
+        return seen
     logs.configure("error", json=None)
     async with reading(settings) as app:
         return Look([state(*seen) for seen in await _all(app, chosen, None)], app.clock.now(), login=_login(app))
 
 
+async def asked(socket: str, names: Sequence[str], which: list[str] | None) -> Look | None:
+    """What a running daemon shows of these credentials, of all when there are none; None when it cannot be asked.
+
+    `which`: the installation whose daemon is meant; None: whichever listens there.
+    """
+    if lines := await _ask(socket, which, "states", list(names)):
+        *rows, end = lines
+        with suppress(KeyError, ValueError, msgspec.ValidationError):  # a daemon of another version
+            found = {row["state"]["name"]: msgspec.convert(row["state"], State) for row in rows}
+            shown, at = [found[name] for name in names or found], datetime.fromisoformat(end["at"])
+            return Look(shown, at, end["stale"], end["login"], end["refused"])
+    return None
+
+
 async def explained(settings: Settings, name: str) -> list[str]:
     """The sentences about one credential. Raises Transient, Refused."""
-    if asked := await _ask(settings, "explain", [name]):
-        return [str(line["said"]) for line in asked if "said" in line]
+    if lines := await _ask(settings.daemon.socket, _which(settings), "explain", [name]):
+        return [str(line["said"]) for line in lines if "said" in line]
     logs.configure("error", json=None)
     async with reading(settings) as app:
         [seen] = await _all(app, [name], None)
@@ -71,14 +83,14 @@ Lines = AsyncGenerator[dict[str, Any]]
 Seen = tuple[Credential, Record | None, datetime, Observed]
 
 
-def verbs(app: App, view: View) -> dict[str, Callable[[Mapping[str, Any]], Lines]]:
+def verbs(app: App, view: View, refused: Callable[[], str] = str) -> dict[str, Callable[[Mapping[str, Any]], Lines]]:
     """The verbs of the control socket that look."""
 
     async def states(request: Mapping[str, Any]) -> Lines:
         seen = await _all(app, _wanted(app, request), view)
         for each in seen:
             yield {"state": _sent(state(*each))}
-        yield {"at": app.clock.now().isoformat(), "stale": _stale(seen), "login": _login(app)}
+        yield {"at": app.clock.now().isoformat(), "stale": _stale(seen), "login": _login(app), "refused": refused()}
 
     async def explain_(request: Mapping[str, Any]) -> Lines:
         for seen in await _all(app, _wanted(app, request), view):
@@ -91,7 +103,7 @@ def verbs(app: App, view: View) -> dict[str, Callable[[Mapping[str, Any]], Lines
 def _wanted(app: App, request: Mapping[str, Any]) -> list[str]:
     """The names in a request, or all; none when it is of other settings than ours."""
     names, ours = request.get("names"), app.settings.credentials
-    if not isinstance(names, list) or request.get("vault") != _which(app.settings):
+    if not isinstance(names, list) or request.get("vault") not in (None, _which(app.settings)):
         return []
     return (names or list(ours)) if all(isinstance(name, str) and name in ours for name in names) else []
 
@@ -117,14 +129,14 @@ def _which(settings: Settings) -> list[str]:
 # --- inside ---------------------------------------------------------------------------------------------------------
 
 
-async def _ask(settings: Settings, verb: str, names: list[str]) -> list[dict[str, Any]]:
+async def _ask(socket: str, which: list[str] | None, verb: str, names: list[str]) -> list[dict[str, Any]]:
     """What a running daemon answers; nothing when none does, or when it has other settings."""
-    request = {"verb": verb, "names": names, "vault": _which(settings)}
+    request = {"verb": verb, "names": names, "vault": which}
     try:
         with anyio.fail_after(_PATIENCE):
-            if not await control.answers(settings.daemon.socket):
+            if not await control.answers(socket):
                 return []
-            async with aclosing(control.call(settings.daemon.socket, request)) as replies:
+            async with aclosing(control.call(socket, request)) as replies:
                 lines = [line async for line in replies]
     except (TimeoutError, Transient):
         return []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,6 +30,9 @@ _SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(days=1)
 _POLL = 0.2  # seconds between two looks at who is done
 _SIGN = 10.0  # seconds between two signs of life for who waits
 DONE, FAILED, USAGE, HELD, BUSY = Exit.DONE, Exit.FAILED, Exit.USAGE, Exit.HELD, Exit.UNDECIDED
+
+
+Hearing = Callable[[], AbstractContextManager[MemoryObjectReceiveStream[Happened]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,17 @@ def select(settings: Settings, wanted: Demand) -> tuple[tuple[str, ...], str]:
 def _meant(name: str, known: Iterable[str]) -> str:
     hint = suggest(name, known)
     return f"; {hint}" if hint else ""
+
+
+async def now(app: App, hearing: Hearing, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+    """The verb of the control socket."""
+    wanted, names, wrong = chosen(app.settings, request)
+    if wrong:
+        yield {"error": wrong, "exit": USAGE}
+        return
+    with hearing() as happenings:
+        async for line in follow(app, names, wanted, happenings):
+            yield line
 
 
 async def follow(

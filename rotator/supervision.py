@@ -149,7 +149,8 @@ class Supervision:
             self._ear.extend(_PATIENCE)
 
     def _line(self, app: App | None = None, missing: str = "") -> str:
-        parts = [f"Settings refused, the old ones stay: {self._refused}"] if self._refused else []
+        words = "Settings refused, the old ones stay, the next start will fail"
+        parts = [f"{words}: {self._refused}"] if self._refused else []
         if app:
             trouble = app.crew.health.vault.reason
             parts += [missing] if missing else []

@@ -13,6 +13,7 @@ from rotator.host.exit_codes import IN_WORDS, Exit
 COMMANDS = {
     "init": "write the first settings, the Vault policy for just them, and the unit",
     "run": "run the daemon until SIGTERM",
+    "reload": "have the running daemon read its settings again",
     "now": "rotate now, and follow it to its verdict",
     "due": "do what is due, then exit (for timers)",
     "plan": "show what would happen, and why; changes nothing",

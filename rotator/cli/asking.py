@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 
 from rotator.cli import output, shell
 from rotator.cli.now import _labels, me, say
-
-if TYPE_CHECKING:
-    from rotator.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS = (
@@ -36,12 +33,12 @@ def selected(names: tuple[str, ...], everything: bool, labels: dict[str, str]) -
 
 def ask(config: str | None, verb: str, request: dict[str, Any], *, as_json: bool) -> NoReturn:
     """Ask, show what is answered, exit with the verdict's code."""
-    settings = shell.settings(config)
-    shell.known(settings, request["names"])
+    reached = shell.reach(config)
+    shell.known(reached.settings, request["names"])
 
     async def main() -> int:
         code = None
-        async with aclosing(_lines(settings, verb, {"by": me(), **request})) as lines:
+        async with aclosing(_lines(reached, verb, {"by": me(), **request})) as lines:
             async for line in lines:
                 code = line.get("exit", code)
                 shell.show_line(line) if as_json else say(line)
@@ -52,17 +49,17 @@ def ask(config: str | None, verb: str, request: dict[str, Any], *, as_json: bool
     shell.run(main, acts=True)
 
 
-async def _lines(settings: Settings, verb: str, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+async def _lines(reached: shell.Reach, verb: str, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
     from rotator import control
 
-    if await control.answers(settings.daemon.socket):
-        async with aclosing(control.call(settings.daemon.socket, {"verb": verb, **request})) as replies:
+    if reached.settings is None or await control.answers(reached.socket):
+        async with aclosing(control.call(reached.socket, {"verb": verb, **request})) as replies:
             async for reply in replies:
                 yield reply
         return
     from rotator.alone import obey_alone
     from rotator.operator import order
 
-    async with aclosing(obey_alone(settings, order(verb, request), shell.waits_for_vault)) as lines:
+    async with aclosing(obey_alone(reached.settings, order(verb, request), shell.waits_for_vault)) as lines:
         async for line in lines:
             yield line

@@ -15,7 +15,6 @@ from rotator.cli.times import Length, written
 
 if TYPE_CHECKING:
     from rotator.now import Demand
-    from rotator.settings import Settings
 
 
 def _labels(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -42,15 +41,15 @@ def command(config: str | None, /, names: tuple[str, ...], as_json: bool, **want
     It ends as soon as the verdict is there, or when none can come within the time; exit 75 then.
     """
     shell.selected(names, everything=wanted["everything"], labels=wanted["labels"])
-    settings = shell.settings(config)
-    shell.known(settings, names)
+    reached = shell.reach(config)
+    shell.known(reached.settings, names)
     from rotator.now import demand
 
     request = {"names": list(names), "by": me(), **wanted, "within": written(wanted["within"])}
     verdicts = Verdicts(names, as_json=as_json)
 
     async def main() -> int:
-        async with aclosing(lines(config, settings, request, demand(request), verdicts)) as replies:
+        async with aclosing(lines(reached, request, demand(request), verdicts)) as replies:
             code = None
             async for line in replies:
                 code = line.get("exit", code)
@@ -111,20 +110,20 @@ def me() -> str:
 
 
 async def lines(
-    config: str | None, settings: Settings, request: dict[str, Any], wanted: Demand, verdicts: Verdicts
+    reached: shell.Reach, request: dict[str, Any], wanted: Demand, verdicts: Verdicts
 ) -> AsyncGenerator[dict[str, Any]]:
     """Progress and verdict, through a daemon or alone."""
     from rotator import control
 
-    if await control.answers(settings.daemon.socket):
+    if reached.settings is None or await control.answers(reached.socket):
         verdicts.handed = True
-        async with aclosing(control.call(settings.daemon.socket, {"verb": "now", **request})) as replies:
+        async with aclosing(control.call(reached.socket, {"verb": "now", **request})) as replies:
             async for reply in replies:
                 yield reply
         return
     from rotator.alone import rotate_alone
 
-    async with aclosing(rotate_alone(settings, wanted, shell.waits_for_vault)) as told:
+    async with aclosing(rotate_alone(reached.settings, wanted, shell.waits_for_vault)) as told:
         async for line in told:
             yield line
 

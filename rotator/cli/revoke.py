@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from contextlib import aclosing
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rotator.cli import asking, now, output, shell
 from rotator.cli.times import Length, written
+
+if TYPE_CHECKING:
+    from rotator.settings import Settings
 
 
 @click.command()
@@ -29,14 +32,16 @@ def command(config: str | None, /, within: timedelta, as_json: bool, **wanted: A
     """
     if not any(wanted.values()):
         raise click.UsageError("say which: NAME..., --all, --label KEY=VALUE, or --target NAME")
-    settings = shell.settings(config)
-    shell.known(settings, wanted["names"])
+    reached = shell.reach(config)
+    shell.known(reached.settings, wanted["names"])
     from rotator.now import demand, select
 
     began = time.monotonic()
     chosen = {**wanted, "names": list(wanted["names"]), "targets": list(wanted["targets"])}
     request = {**chosen, "by": now.me(), "emergency": True, "patient": True, "within": written(within)}
-    names, wrong = select(settings, demand(request))
+    names, wrong = tuple(chosen["names"]), ""
+    if reached.settings:
+        names, wrong = select(reached.settings, demand(request))
     if wrong:
         raise click.UsageError(wrong)
     verdicts = now.Verdicts(names, as_json=as_json)
@@ -44,7 +49,7 @@ def command(config: str | None, /, within: timedelta, as_json: bool, **wanted: A
     async def main() -> int:
         ends: dict[str, list[str]] = {}
         code = shell.BUSY
-        async with aclosing(now.lines(config, settings, request, demand(request), verdicts)) as lines:
+        async with aclosing(now.lines(reached, request, demand(request), verdicts)) as lines:
             async for line in lines:
                 code = line.get("exit", code)
                 verdicts.hear(line)
@@ -52,16 +57,18 @@ def command(config: str | None, /, within: timedelta, as_json: bool, **wanted: A
                 if line.get("event") == "predecessor.retired":
                     ends.setdefault(line["credential"], []).append(f"{line['said']} ({after:g} s after the command)")
                 shell.show_line({**line, "after": after}) if as_json else now.say(line)
-        return _verdict(settings.credentials, verdicts.published, ends, code, quiet=as_json)
+        return _verdict(reached.settings, verdicts.published, ends, code, quiet=as_json)
 
     shell.run(main, acts=True, cut=verdicts.cut)
 
 
-def _verdict(known: Any, published: set[str], ends: dict[str, list[str]], code: int, *, quiet: bool) -> int:
+def _verdict(
+    settings: Settings | None, published: set[str], ends: dict[str, list[str]], code: int, *, quiet: bool
+) -> int:
     from rotator.providers import kind_of
 
     for name in sorted(published | ends.keys()):
-        if kind_of(known[name].kind).expires:
+        if settings and kind_of(settings.credentials[name].kind).expires:
             code = code or shell.FAILED
             text = "a new value is published, but nobody can revoke the old one: it is accepted until it expires"
             output.say(f"{name}: {text}", err=quiet)

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -39,12 +40,47 @@ def settings(path: str | None, *, vaultless: bool = False) -> Settings:
         sys.exit(BAD_CONFIG)
 
 
-def known(settings: Settings, names: Iterable[str]) -> None:
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a verb needs of the settings: with a running daemon, only where its socket is.
+
+    `settings` None: they are faulty, and the daemon goes by those that it has.
+    """
+
+    settings: Settings | None
+    socket: str
+
+
+def reach(path: str | None, *, quiet: bool = False) -> Reach:
+    """The settings, or at least the daemon that runs. One team's typo must not block another's `revoke`.
+
+    Without such a daemon: every fault, and exit 78. `quiet`: the command tells of the faults itself.
+    """
+    try:
+        found = load(path)
+        return Reach(found, found.daemon.socket)
+    except SettingsError as error:
+        from rotator.control import listens
+        from rotator.settings.files import main_file, socket_in
+        from rotator.settings.service import SOCKET
+
+        socket = socket_in(main_file(path)) or SOCKET
+        if not listens(socket):
+            settings(path)
+        if not quiet:
+            output.say(f"rotate: {error.faults[0]}", err=True)
+            said = "the running daemon is asked, which works by those that it has read before; its next start will fail"
+            count = "1 fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
+            output.say(f"rotate: {count} in the settings: {said}", err=True)
+        return Reach(None, socket)
+
+
+def known(settings: Settings | None, names: Iterable[str]) -> None:
     """Raises UsageError (exit 2), with a suggestion, for a name that settings do not have."""
     from rotator.settings.faults import suggest
 
-    for name in names:
-        if name not in settings.credentials:
+    for name in names if settings else ():
+        if settings and name not in settings.credentials:
             hint = suggest(name, settings.credentials)
             raise click.UsageError(f"no credential is called {name!r}; {hint}")
 

@@ -22,14 +22,21 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
     Exit 5 when a published value is refused or has expired, 1 when one is overdue or cannot be worked on, 3 when one is
     held or waits for a person.
     """
-    settings = shell.settings(config)
-    shell.known(settings, names)
+    reached = shell.reach(config)
+    shell.known(reached.settings, names)
 
     async def main() -> int:
-        from rotator.looking import look
+        from rotator.looking import asked, look
+        from rotator.ports import Transient
 
-        seen = await look(settings, names)
+        settings = reached.settings
+        seen = await look(settings, names) if settings else await asked(reached.socket, names, None)
+        if seen is None:
+            raise Transient(f"the daemon on {reached.socket} shows nothing of that; its log may say why")
         show(seen.states, seen.at, as_json=as_json)
+        if seen.refused:
+            said = "the daemon refuses the settings as they are on disk, and works by the ones before"
+            output.say(f"rotate: {said}; its next start will fail: {seen.refused}", err=True)
         if seen.stale:
             output.say(f"rotate: Vault cannot be read, this is what the daemon saw before: {seen.stale}", err=True)
         if seen.login:

@@ -41,6 +41,7 @@ class Fleet:
     began: float = 0.0  # monotonic seconds at which the view came
     missing: Callable[[], str] = str  # signs of life that are missing, in words
     barred: Callable[[], str] = str  # why no rotation may begin
+    refused: str = ""  # why the settings as they are on disk were refused; the ones before are in force
     login_end: Callable[[], LoginEnd | None] = lambda: None  # of what we log in to Vault with
     minted_from: Mapping[str, Place] = field(default_factory=dict)  # where minters' own tokens are, by target
 

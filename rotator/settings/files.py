@@ -58,6 +58,21 @@ def join(main: Path, book: Book) -> Joined:
     return joined
 
 
+_DAEMON = re.compile(r"^[ \t]*\[[ \t]*daemon[ \t]*\][^\n]*\n((?:(?![ \t]*\[).*(?:\n|\Z))*)", re.MULTILINE)
+_SOCKET = re.compile(r"""^[ \t]*socket[ \t]*=[ \t]*(["'])([^"'\n]+)\1""", re.MULTILINE)
+
+
+def socket_in(main: Path) -> str:
+    """The path of the daemon's socket as the files have it, however faulty they are otherwise; empty: not named."""
+    book = Book()
+    for path in (main, *_beside(main, book)):
+        text = (_read(path, book) or b"").decode(errors="replace").replace("\r\n", "\n")
+        for section in _DAEMON.findall(text):
+            if found := _SOCKET.search(section):
+                return found[2]
+    return ""
+
+
 def _beside(main: Path, book: Book) -> list[Path]:
     directory = main.parent / "conf.d"
     try:

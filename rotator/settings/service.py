@@ -13,6 +13,7 @@ from rotator.settings.secrets import local_secret_ref
 from rotator.settings.section import Section
 from rotator.settings.values import file, flag, one_of, span, text, vault_path, whole, word
 
+SOCKET = "/run/rotator/control.sock"
 _SECOND, _HOUR = timedelta(seconds=1), timedelta(hours=1)
 _KUBERNETES_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - where a pod finds it
 _PREFIX = re.compile(r"[a-z](?:[a-z0-9-]{0,18}[a-z0-9])?")
@@ -95,7 +96,7 @@ def read_daemon(section: Section) -> Daemon:
     host = re.sub(r"[^A-Za-z0-9._-]|^[^A-Za-z0-9]+", "", socket.gethostname())[:63]
     daemon = Daemon(
         instance=section.take("instance", word, host or "rotator"),
-        socket=section.take("socket", _socket, "/run/rotator/control.sock"),
+        socket=section.take("socket", _socket, SOCKET),
         in_flight=section.take("in_flight", whole(1, 256), 8),
         tick=section.take("tick", span(_SECOND, 60 * _SECOND), _SECOND),
         lease=section.take("lease", span(5 * _SECOND, _HOUR), 30 * _SECOND),

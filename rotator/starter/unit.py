@@ -13,6 +13,7 @@ from rotator.rotation.reference import SecretRef, Source
 from rotator.settings.files import DEFAULT
 
 _START = "ExecStart=/opt/rotator/bin/python -I -m rotator run --log json"
+_AGAIN = "ExecReload=/opt/rotator/bin/python -I -m rotator reload"
 _LOAD = "LoadCredential=vault-secret-id:rotator.vault-secret-id"
 
 
@@ -21,7 +22,8 @@ def unit_text(references: Iterable[SecretRef], python: str, settings: Path) -> s
     shipped = (resources.files("rotator.starter") / "rotator.service").read_text(encoding="utf-8")
     asked = "" if settings == DEFAULT else f" -c {_word(str(settings))}"
     load = [f"LoadCredential={name}:rotator.{name}" for name in loaded(references)]
-    lines = {_START: [f"ExecStart={_word(python)} -I -m rotator{asked} run --log json"], _LOAD: load}
+    program = f"{_word(python)} -I -m rotator{asked}"
+    lines = {_START: [f"ExecStart={program} run --log json"], _AGAIN: [f"ExecReload={program} reload"], _LOAD: load}
     return "\n".join(new for line in shipped.split("\n") for new in lines.get(line, [line]))
 
 

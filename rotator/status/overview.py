@@ -56,6 +56,8 @@ def _troubles(fleet: Fleet) -> Html:
     missed = fleet.vault()
     ending = fleet.login_ending()
     minters += [f"The login to Vault: {ending}"] if ending else []
+    refused = "The settings on disk are refused, the ones before stay in force, the next start will fail"
+    minters += [f"{refused}: {fleet.refused}"] if fleet.refused else []
     troubles = [*([f"Vault: {missed}"] if missed and missed != "starting" else []), *minters]
     return el("ul", *(el("li", each) for each in troubles), class_="troubles") if troubles else Html("")
 

@@ -132,6 +132,7 @@ def test_from_settings_that_are_there_come_policy_and_unit_beside_them(tmp_path:
     assert path.read_text() == source.read_text()
     lines = (tmp_path / "rotator.service").read_text().splitlines()
     assert f"ExecStart={sys.executable} -I -m rotator -c {path} run --log json" in lines
+    assert f"ExecReload={sys.executable} -I -m rotator -c {path} reload" in lines
     loaded = [line for line in lines if line.startswith("LoadCredential=")]
     assert loaded == [
         "LoadCredential=vault-token:rotator.vault-token",

@@ -15,6 +15,7 @@ from rotator.rotation.credential import AtDeadline, OnForeign, Place
 from rotator.rotation.reference import SecretRef, Source
 from rotator.rotation.schedule import Every, FractionOfLife
 from rotator.settings import FaultAt, Method, Minter, SettingsError, load
+from rotator.settings.files import socket_in
 from tests.settings.files import SOUND, faults, line_of, write
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -337,3 +338,23 @@ def test_loading_imports_nothing_heavy(tmp_path: Path) -> None:
 def test_a_thousand_credentials_load_quickly(tmp_path: Path) -> None:
     many = "".join(f'[credentials.c{n}]\ntarget = "blog"\npath = "p/{n}"\nroles = ["r"]\n' for n in range(1000))
     assert len(load(write(tmp_path, SOUND + many)).credentials) == 1001
+
+
+SOCKETS = {
+    "as it should be": ('[daemon]\nsocket = "/run/a.sock"\n', "/run/a.sock"),
+    "broken behind it": ("[daemon]\nlease = soon\n  socket = '/run/a.sock'\n[targets.blog\n", "/run/a.sock"),
+    "another section's": ('[status]\nsocket = "/run/b.sock"\n[daemon]\nlease = "30s"\n', ""),
+    "a comment": ('[daemon]\n# socket = "/run/b.sock"\n', ""),
+    "not even text": ("\udcff[daemon]\n", ""),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), SOCKETS.values(), ids=SOCKETS)
+def test_where_the_daemon_listens_is_found_in_faulty_files_too(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "rotator.toml"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    assert socket_in(path) == expected
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "10-site.toml").write_text('[daemon]\nsocket = "/run/site.sock"\n')
+    assert socket_in(path) == (expected or "/run/site.sock")
+    assert socket_in(tmp_path / "nowhere.toml") == "/run/site.sock"

@@ -182,7 +182,9 @@ async def test_refused_settings_stay_in_the_status_until_sound_ones_come(ear: Ea
     supervision.reloading()
     supervision.reloaded("rotator.toml:3: lease: must be from 5s to 1h")
     await looked(supervision, app())
-    refused = "Settings refused, the old ones stay: rotator.toml:3: lease: must be from 5s to 1h"
+    refused = (
+        "Settings refused, the old ones stay, the next start will fail: rotator.toml:3: lease: must be from 5s to 1h"
+    )
     assert ear.listen()[-1] == f"STATUS={refused}. 0 credentials"
     assert ear.heard.index("RELOADING=1") < len(ear.heard) - 1 - ear.heard[::-1].index("READY=1")
     supervision.reloaded()

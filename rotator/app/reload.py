@@ -1,0 +1,32 @@
+"""New settings for a running daemon: read, or refused with every fault."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+
+from rotator.host.exit_codes import Exit
+from rotator.logs import voice
+from rotator.settings import Settings, SettingsError, load
+
+
+async def read_again(path: str | None) -> Settings | list[str]:
+    """The settings as they are on disk, or the faults for which they are refused, in words. Raises nothing."""
+    try:
+        return await anyio.to_thread.run_sync(load, path)
+    except SettingsError as error:
+        for fault in error.faults:
+            voice.warn("settings.refused", file=fault.file, line=fault.line, key=fault.key, reason=fault.text)
+        return [str(fault) for fault in error.faults]
+    except Exception as bug:  # noqa: BLE001 (whatever is in the file, the old settings stay in force)
+        voice.tell("settings.refused", "error", file=path or "", exc_info=bug)
+        return [f"a bug, the log has it: {type(bug).__name__}"]
+
+
+def verdict(faults: list[str], credentials: int) -> dict[str, Any]:
+    """What came of it, for who asked."""
+    if faults:
+        said = "refused: the settings before stay in force, and the next start will fail until this is mended"
+        return {"faults": faults, "said": said, "exit": Exit.SETTINGS}
+    return {"said": f"reloaded: {credentials} credential{'' if credentials == 1 else 's'}", "exit": Exit.DONE}

@@ -1,0 +1,50 @@
+"""One team's typo: the daemon goes on and says so, and nobody's `revoke` is blocked by it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rotator.sandbox.world import World
+from tests.system.daemon import Daemon, rotate, until
+from tests.system.quick import quick
+from tests.system.truth import settled
+
+pytestmark = pytest.mark.system
+
+
+def test_a_refused_reload_is_told_everywhere_and_verbs_ask_the_daemon(world: World) -> None:
+    world.add("bot")
+    path = quick(world, daemon={"log_level": "info"})
+    sound = path.read_text()
+    with Daemon(path).ready() as daemon:
+        until("published", lambda: settled(world, "bot"))
+        done = rotate(path, "reload")
+        assert (done.returncode, done.stdout) == (0, "reloaded: 1 credential\n")
+
+        path.write_text(sound + '\n[credentials.bot2]\ntarget = "hallo"\nevery = soon\n')
+        refused = rotate(path, "reload")
+        assert refused.returncode == 78
+        assert f"{path}:" in refused.stderr
+        assert "refused: the settings before stay in force, and the next start will fail" in refused.stderr
+        assert daemon.heard("settings.refused")
+
+        shown = rotate(path, "status", "--json")
+        assert (shown.returncode, [row["name"] for row in json.loads(shown.stdout)]) == (0, ["bot"]), shown.stderr
+        assert "the daemon refuses the settings as they are on disk" in shown.stderr
+        assert "its next start will fail" in shown.stderr
+        leaked = world.published("bot")
+        ended = rotate(path, "revoke", "bot")
+        assert ended.returncode == 0, ended.stderr
+        assert "the running daemon is asked, which works by those that it has read before" in ended.stderr
+        assert not world.halo.accepts(leaked)
+        assert rotate(path, "now", "nobody").returncode == 2
+        assert rotate(path, "pause", "bot").returncode == 0
+
+        path.write_text(sound)
+        assert rotate(path, "reload").returncode == 0
+        assert "refuses" not in rotate(path, "status").stderr
+        path.write_text(sound + "\n[credentials.bot2\n")
+    alone = rotate(path, "revoke", "bot")
+    assert alone.returncode == 78, "without a daemon nobody knows better"
