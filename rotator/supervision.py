@@ -36,7 +36,7 @@ class Supervision:
         self._blot = redact
         self._said = ""
         self._refused = self._ending = ""
-        self._ready = self._stopping = self._starving = self._untidy = False
+        self._ready = self._stopping = self._starving = self._untidy = self._unforwarded = False
         self._moved = 0.0  # the clock of the crew, which need not be ours
         tick, lease = settings.daemon.tick.total_seconds(), settings.daemon.lease.total_seconds()
         self.pulse = Pulse(time.monotonic(), tick=tick, lease=lease)
@@ -96,6 +96,12 @@ class Supervision:
         with suppress(Fault):  # every visit says the same
             await app.kv.beat()
             self._felt(Sign.VAULT)
+        if not app.kv.session.forwards and not self._unforwarded:
+            self._unforwarded = True
+            voice.say(
+                "vault.unforwarded",
+                said="this Vault forwards no request that asks for it; lagging nodes are waited for",
+            )
         end = app.kv.session.login_end
         near = str(end) if end and end.is_near(app.clock.now()) else ""
         if near and near != self._ending:

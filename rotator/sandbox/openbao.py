@@ -27,7 +27,7 @@ from typing import Any, NamedTuple, Self
 from anyio import to_thread
 
 from rotator.rotation.secret import Secret
-from rotator.sandbox.wheel import OpenBaoError, binary
+from rotator.sandbox.wheel import OpenBaoError, binary, is_openbao
 
 __all__ = ["AppRole", "OpenBao", "OpenBaoError", "Storage", "running"]
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback never goes through a proxy
@@ -206,6 +206,7 @@ class OpenBao:
             "listener": [{"tcp": listener}],
             "api_addr": f"http://{here}",
             "cluster_addr": f"https://127.0.0.1:{self.advertised}",
+            **({} if is_openbao() else {"disable_mlock": True}),  # Vault 1.18 wants a right for it, OpenBao has none
         }
 
     def _initialise(self) -> None:

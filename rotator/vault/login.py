@@ -215,6 +215,8 @@ def seconds(value: Any) -> float:
 def _granted(answer: Answer) -> Grant:
     """What an auth method's answer grants. OpenBao 2.7.2 and Vault put num_uses beside the token."""
     auth = answer.section("auth")
+    if auth.get("mfa_requirement"):
+        raise Answered("it wants a second factor (MFA), which no daemon has: exempt this role from it")
     if not _TOKEN.fullmatch(auth["client_token"]):
         raise ValueError("a token that fits no header")
     return Grant(

@@ -8,6 +8,7 @@ from typing import TypeVar
 from rotator.ports import Clock, Fault, Transient
 
 READ_PATIENCE = 3.0  # seconds of trying again before a read, or a login, gives up
+LAG_PATIENCE = 10.0  # the same where nothing forwards for a node that lags behind
 WRITE_PATIENCE = 25.0  # the same for a write
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds between tries, doubling
 

@@ -19,7 +19,7 @@ from anyio import CapacityLimiter, to_thread
 
 from rotator.ports import Clock, Fault, StoreRefused, Transient
 from rotator.vault.adapter import HardenedAdapter
-from rotator.vault.answer import Answer, Denied, Misread
+from rotator.vault.answer import Answer, Denied, Misread, Unforwarded
 from rotator.vault.connection import VaultConnection
 from rotator.vault.login import Grant, Login, seconds
 from rotator.vault.login_end import LoginEnd
@@ -60,6 +60,7 @@ class Session:
     def __init__(self, settings: VaultConnection, login: Login, clock: Clock) -> None:
         self.settings = settings
         self.index: str | None = None
+        self.forwards = True  # whether a node that lags behind our index may be asked to forward
         self.login_index: str | None = None
         self.login_end: LoginEnd | None = None  # of what we logged in with
         self.server_time: datetime | None = None
@@ -97,6 +98,9 @@ class Session:
             answer = await self._in_thread(request, live.client, effect=effect)
         except Misread:
             self.index = None
+            raise
+        except Unforwarded:
+            self.forwards = False
             raise
         self.index = answer.headers.get("X-Vault-Index") or self.index
         self.server_time = _date(answer) or self.server_time

@@ -113,7 +113,7 @@ class Vault:
 
     def __init__(self, fault: Fault | None = None) -> None:
         self.fault = fault
-        self.session = SimpleNamespace(login_end=None)
+        self.session = SimpleNamespace(login_end=None, forwards=True)
 
     async def beat(self) -> None:
         if self.fault:

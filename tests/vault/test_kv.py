@@ -16,7 +16,7 @@ from rotator.vault.login import token
 from rotator.vault.patience import READ_PATIENCE, WRITE_PATIENCE
 from rotator.vault.session import Session
 from tests.vault.hostile import Proxy, answer, proxy, raw_server
-from tests.vault.worlds import Operator, QuickClock, WallClock, canary, kv_on
+from tests.vault.worlds import Operator, QuickClock, WallClock, canary, kv_on, only_openbao
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 INDEX = "eyJjbHVzdGVyIjoiYyIsInZhbHVlIjoiMSJ9"
@@ -212,6 +212,7 @@ async def test_strong_reads_at_the_same_time_share_barriers(kv: Kv, mount: str, 
     assert len(between.writes) <= 3
 
 
+@only_openbao  # HashiCorp Vault ignores what it cannot read
 async def test_an_index_that_the_server_cannot_read_is_forgotten(kv: Kv, mount: str) -> None:
     kv.session.index = "from another world"
     await kv.write(Place(mount, "a"), {"a": "1"}, cas=0)
@@ -270,6 +271,7 @@ async def test_a_sealed_server_refuses_and_works_again_when_unsealed() -> None:
         await kv.session.close()
 
 
+@only_openbao  # the standbys of HashiCorp Vault's free edition forward every read
 async def test_through_a_lagging_standby_strong_reads_are_never_stale_and_no_write_is_lost() -> None:
     """Two raft nodes; the client speaks to the standby only, somebody else writes through the leader."""
     with OpenBao(Storage.RAFT) as leader, OpenBao(Storage.RAFT, leader=leader) as standby:

@@ -20,7 +20,7 @@ from rotator.vault.login_pause import LOGIN_PAUSE, MISSED_PAUSE
 from rotator.vault.session import RETRY_PAUSE, Session
 from tests.fakes.clock import HandClock
 from tests.vault.hostile import answer, drip, proxy, raw_server
-from tests.vault.worlds import QuickClock, canary, session_on
+from tests.vault.worlds import QuickClock, canary, only_openbao, session_on
 
 pytestmark = pytest.mark.anyio
 POLICY = """
@@ -227,6 +227,7 @@ def _lookup(openbao: OpenBao, which: Secret) -> int:
     return 200
 
 
+@only_openbao  # HashiCorp Vault has namespaces in its Enterprise edition only
 @pytest.mark.system
 async def test_a_namespace_is_sent_with_every_request(openbao: OpenBao) -> None:
     openbao.call("POST", "sys/namespaces/team")

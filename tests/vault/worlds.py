@@ -8,14 +8,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import anyio
+import pytest
 
 from rotator.rotation.credential import Place
 from rotator.rotation.secret import Secret
 from rotator.sandbox.openbao import OpenBao
+from rotator.sandbox.wheel import is_openbao
 from rotator.vault.connection import VaultConnection
 from rotator.vault.kv import Kv
 from rotator.vault.login import Login, token
 from rotator.vault.session import Session
+
+only_openbao = pytest.mark.skipif(not is_openbao(), reason="the server in VAULT_BINARY is no OpenBao")
 
 
 class WallClock:

@@ -1,0 +1,162 @@
+"""What a server may forbid or lack by its configuration is never taken for granted: each optional thing, forbidden."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from rotator.ports import Lease, StoreRefused
+from rotator.rotation.credential import Place
+from rotator.rotation.record import Record
+from rotator.rotation.secret import Secret
+from rotator.vault.connection import VaultConnection
+from rotator.vault.journal import VaultJournal
+from rotator.vault.kv import Kv
+from rotator.vault.patience import LAG_PATIENCE
+from rotator.vault.preflight import Finding, Level, preflight
+from rotator.vault.session import Session
+from tests.vault.scripted import DENIED, Heard, Reply, Rule, ScriptedVault, forbids_forwarding, scripted_vault
+from tests.vault.test_nodes import META
+from tests.vault.test_patience import way_in
+from tests.vault.worlds import QuickClock
+
+pytestmark = pytest.mark.anyio
+CONSUMER = Place("secret", "apps/bot")
+
+
+def kv_on(vault: ScriptedVault, clock: QuickClock | None = None) -> Kv:
+    return Kv(Session(VaultConnection(vault.address, instance="me"), way_in(), clock or QuickClock()))
+
+
+async def a_day(kv: Kv) -> None:
+    """What a rotation needs of Vault, and what a look needs."""
+    journal = VaultJournal(kv, "secret", "rotator")
+    assert (await journal.meta()).lineage == META["lineage"]
+    first = await journal.save(await journal.load("bot"), Record("abc123"), Lease("me"))
+    second = await journal.save(first, Record("abc123"), Lease("me"))
+    assert (await journal.load("bot")).version == second.version == 2
+    assert await kv.write(CONSUMER, {"token": Secret("canary-day-5a3b")}, cas=0) == 1
+    assert (await kv.read(CONSUMER, strong=True)).version == 1
+    await kv.beat()
+    await kv.session.close()
+
+
+@dataclass
+class Lagging:
+    """A node of Vault Enterprise: an index that it has not reached is answered 412, or the request is forwarded."""
+
+    behind: int = 3  # requests until it has caught up
+    asked: dict[str, int] = field(default_factory=dict)
+
+    def __call__(self, heard: Heard) -> Reply | None:
+        index = heard.headers.get("X-Vault-Index", "")
+        if heard.carries("X-Vault-Inconsistent") or not index:
+            return None
+        self.asked[index] = self.asked.get(index, 0) + 1
+        return (412, {"errors": ["required index state not present"]}) if self.asked[index] <= self.behind else None
+
+
+SERVERS: dict[str, Callable[[], dict[str, object]]] = {
+    "OpenBao, in memory": dict,
+    "OpenBao, raft": lambda: {"indexed": True, "rules": [Lagging()]},
+    "HashiCorp Vault, community": lambda: {"rules": [forbids_forwarding]},
+    "HashiCorp Vault Enterprise, as shipped": lambda: {"indexed": True, "rules": [forbids_forwarding, Lagging()]},
+    "HashiCorp Vault Enterprise, allowed to forward": lambda: {"indexed": True, "rules": [Lagging()]},
+}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_a_day_passes_on_every_server(server: str) -> None:
+    """On Vault Enterprise and HCP with their default settings nothing worked: 400 to the second request."""
+    with scripted_vault(documents={"secret/rotator/meta": [META]}, **SERVERS[server]()) as vault:
+        await a_day(kv_on(vault))
+
+
+async def test_the_forwarding_header_is_dropped_for_good_at_the_first_refusal() -> None:
+    wishes = SERVERS["HashiCorp Vault Enterprise, as shipped"]()
+    with scripted_vault(documents={"secret/rotator/meta": [META]}, **wishes) as vault:
+        kv = kv_on(vault)
+        assert kv.session.forwards
+        await a_day(kv)
+        assert not kv.session.forwards
+        assert sum(each.carries("X-Vault-Inconsistent") for each in vault.heard) == 1
+        assert sum(each.carries("X-Vault-Index") for each in vault.heard) > 5
+
+
+async def test_a_node_that_lags_for_seconds_is_waited_for_where_nobody_forwards() -> None:
+    clock, lag = QuickClock(), Lagging(behind=6)
+    rules: list[Rule] = [forbids_forwarding, lag]
+    with scripted_vault(indexed=True, rules=rules) as vault:
+        kv = kv_on(vault, clock)
+        await kv.write(CONSUMER, {"a": "b"}, cas=0)
+        clock.slept.clear()
+        lag.behind = 8
+        assert (await kv.read(CONSUMER, strong=True)).version == 1
+        assert 3 < sum(clock.slept) < 2 * LAG_PATIENCE  # of a barrier and a read
+
+
+# --- each optional thing, forbidden ---------------------------------------------------------------------------------
+
+
+def path_is(start: str, reply: Reply, *methods: str) -> Rule:
+    return lambda heard: (
+        reply if heard.path.startswith(start) and heard.method in (methods or (heard.method,)) else None
+    )
+
+
+def needs_request_header(heard: Heard) -> Reply | None:
+    """`require_request_header` of a listener."""
+    return None if heard.carries("X-Vault-Request") else (412, {"errors": ["missing required header"]})
+
+
+GATEWAY = (405, {"message": "not through here"})
+FORBIDDEN: dict[str, tuple[Rule, list[str]]] = {
+    "metadata of keys": (path_is("secret/metadata/apps", DENIED), ["note path secret/apps/bot"]),
+    "configuration of mounts": (path_is("secret/config", DENIED), ["note mount secret"]),
+    "capabilities": (path_is("sys/capabilities-self", DENIED), ["note policy"]),
+    "capabilities, by a gateway": (path_is("sys/capabilities-self", GATEWAY), ["note policy"]),
+    "mounts": (path_is("sys/internal/ui/mounts", DENIED), []),
+    "mounts, by a gateway": (path_is("sys/internal/ui/mounts", GATEWAY), []),
+    "looking itself up": (path_is("auth/token/lookup-self", DENIED), []),
+    "renewal": (path_is("auth/token/renew-self", DENIED), []),
+    "ending its token": (path_is("auth/token/revoke-self", DENIED), []),
+    "requests without our header": (needs_request_header, []),
+}
+
+
+def told(found: tuple[Finding, ...]) -> list[str]:
+    return [f"{each.level.value} {each.subject}" for each in found if each.level is not Level.OK]
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+async def test_what_is_forbidden_is_told_and_stops_nothing(what: str) -> None:
+    rule, findings = FORBIDDEN[what]
+    with scripted_vault(documents={"secret/rotator/meta": [META]}, rules=[rule]) as vault:
+        kv = kv_on(vault)
+        vault.documents["secret/apps/bot"] = []
+        assert told(await preflight(kv, [CONSUMER], timedelta(days=1))) == findings
+        await a_day(kv_on(vault))
+
+
+async def test_neither_mounts_nor_their_configuration_is_a_refusal_with_its_remedy() -> None:
+    rules = [path_is("sys/internal/ui/mounts", DENIED), path_is("secret/config", DENIED)]
+    with scripted_vault(rules=rules) as vault:
+        assert "refusal mount secret" in told(await preflight(kv_on(vault), [CONSUMER], timedelta(days=1)))
+
+
+WANTS = {
+    "a control group": ({"wrap_info": {"token": "x"}, "data": None}, "secret/data/apps/bot", "a person's consent"),
+    "a second factor": ({"auth": {"client_token": "", "mfa_requirement": {"x": 1}}}, "auth/approle/login", "MFA"),
+}
+
+
+@pytest.mark.parametrize("what", WANTS)
+async def test_what_no_daemon_can_do_is_said_in_words(what: str) -> None:
+    body, path, words = WANTS[what]
+    with scripted_vault(rules=[path_is(path, (200, body))]) as vault:
+        with pytest.raises(Exception, match=words) as caught:
+            await kv_on(vault).read(CONSUMER)
+        assert isinstance(caught.value, StoreRefused) or what == "a control group"
