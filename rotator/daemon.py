@@ -173,7 +173,7 @@ class Daemon:
         for target in tuple(app.settings.targets):
             await app.clock.sleep(share(f"{app.holder}/{target}") * 10)
             try:
-                swept = await sweep(app, target, reap=True)
+                swept = await sweep(app, target)
             except Fault as fault:  # the next sweep makes up for it
                 voice.warn("sweep.missed", target=target, said=fault.reason)
                 continue

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotator.app import App
 from rotator.ports import Fault, Holding
-from rotator.rotation.names import parse
-from rotator.rotation.record import Record, Token
-from rotator.rotation.strays import is_stray
-
-OURS, STRANGE = "ours", "not ours"
+from rotator.rotation.record import Token
+from rotator.rotation.token_owners import TokenOwners, TokenState
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +23,25 @@ class Found:
 
 
 async def unused(app: App, older: timedelta) -> tuple[list[Found], list[str]]:
-    """What was not used for so long, and which targets could not be looked at, in words."""
-    found: list[Found] = []
+    """What was not used for so long, and which targets could not be looked at, in words.
+
+    Several targets may reach one account: a token is listed once.
+    """
+    listed: dict[tuple[str, str], tuple[str, Holding]] = {}
     silent: list[str] = []
     for target in app.settings.targets:
         try:
             holdings = await _inventory(app, target)
-            records = await _records(app, target)
         except Fault as fault:
             silent.append(f"target {target} not listed: {fault.reason}")
             continue
         if holdings is None:
             silent.append(f"target {target} does not tell what lives there")
             continue
-        found += _judged(target, holdings, records, app.clock.now() - older)
-    return found, silent
+        for each in holdings:
+            listed.setdefault((each.id, each.mark), (target, each))
+    owners, now = await app.owners(), app.clock.now()
+    return list(_judged(listed.values(), owners, now, now - older)), silent
 
 
 async def _inventory(app: App, target: str) -> tuple[Holding, ...] | None:
@@ -48,39 +49,33 @@ async def _inventory(app: App, target: str) -> tuple[Holding, ...] | None:
     return await app.site(credential).inventory() if credential else ()
 
 
-async def _records(app: App, target: str) -> dict[str, Record]:
-    loaded = {
-        name: (await app.journal.load(name)).record
-        for name, each in app.settings.credentials.items()
-        if each.target == target
-    }
-    return {name: record for name, record in loaded.items() if record is not None}
-
-
 def _judged(
-    target: str, holdings: tuple[Holding, ...], records: Mapping[str, Record], before: datetime
+    listed: Iterable[tuple[str, Holding]], owners: TokenOwners, now: datetime, before: datetime
 ) -> Iterator[Found]:
-    for each in holdings:
+    for target, each in listed:
         seen = max(filter(None, (each.last_used, each.created_at)), default=None)
         if seen is None or seen <= before:
-            yield Found(target, each, *whose(each, records))
+            yield Found(target, each, *whose(each, owners, now))
 
 
-def whose(holding: Holding, records: Mapping[str, Record]) -> tuple[str, str]:
-    """What a token is to us, and the command that would end it."""
-    for name, record in records.items():
-        if record.current and record.current.token.id == holding.id:
-            leave = f"take [credentials.{name}] out of the settings, reload, then rotate strays --reap --unclaimed"
-            return f"published for {name}", leave
-        if record.predecessor and record.predecessor.token.id == holding.id:
-            return f"predecessor of {name}", f"rotate revoke {name}"
-        if record.candidate and record.candidate.token.id == holding.id:
+def whose(holding: Holding, owners: TokenOwners, now: datetime) -> tuple[str, str]:
+    """What a token is to us, and the command that would end it. None is proposed for what consumers may read."""
+    owner = owners.of(Token(holding.id, holding.mark), now)
+    name, beside = owner.credential, f", {owner.said}" if owner.said else ""
+    at = f" at {owner.place}" if owner.place else ""
+    match owner.state:
+        case TokenState.PUBLISHED:
+            return f"published for {name}{at}{beside}", "nothing while settings have the path: consumers read it"
+        case TokenState.IN_GRACE:
+            return f"predecessor of {name}{at}{beside}", "nothing: it ends after its grace"
+        case TokenState.CANDIDATE:
             return f"candidate of {name}", "nothing: its rotation goes on"
-    mark = parse(holding.mark)
-    if mark is None:
-        return STRANGE, ""
-    owner = next((name for name, record in records.items() if record.stem == mark.stem), "")
-    if not owner:
-        return f"{OURS}, claimed by no credential in the settings", "rotate strays --reap --unclaimed"
-    stray = is_stray(records[owner], Token(holding.id, holding.mark))
-    return (f"stray of {owner}", "rotate strays --reap") if stray else (f"of {owner}", "nothing: its rotation goes on")
+        case TokenState.IN_FLIGHT:
+            return (f"of {name}" if name else "ours"), "nothing: " + (owner.said or "its rotation goes on")
+        case TokenState.STRAY:
+            return f"stray of {name}", f"rotate strays --reap {holding.id}"
+        case TokenState.UNMANAGED:
+            by = f"of {name}, which left the settings" if name else "ours, of no credential that anybody knows"
+            return f"{by}{at}", f"rotate strays --reap --unclaimed {holding.id}"
+        case TokenState.STRANGE:
+            return "not ours", ""

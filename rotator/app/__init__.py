@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from rotator.app.actor import App, acting, reading
 from rotator.app.observers import Observer, Observers
-from rotator.app.strays import disown, sweep
+from rotator.app.strays import Leftover, leftovers, prune, revoke_leftover, sweep
 
-__all__ = ["App", "Observer", "Observers", "acting", "disown", "reading", "sweep"]
+__all__ = [
+    "App",
+    "Leftover",
+    "Observer",
+    "Observers",
+    "acting",
+    "leftovers",
+    "prune",
+    "reading",
+    "revoke_leftover",
+    "sweep",
+]

@@ -35,6 +35,7 @@ from rotator.providers import Site, kind_of
 from rotator.providers.auth import Auth
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.names import LINEAGE
+from rotator.rotation.token_owners import TokenOwners
 from rotator.settings import Minter, Settings, Target
 from rotator.vault.journal import UnwrittenJournal, VaultJournal
 from rotator.vault.kv import Kv
@@ -124,8 +125,11 @@ class App:
         provider = kind_of(credential.kind).bind(self.site(credential), credential)
         slot = Place(vault.mount, f"{vault.prefix}/staged/{credential.name}")
         nonce, elsewhere = partial(secrets.token_urlsafe, 16), partial(self._elsewhere, credential)
-        owners = partial(survey, self.journal, self.kv, self.installation, self.settings.credentials)
-        return Edges(self.kv, provider, self.clock, self.installation, slot, nonce, elsewhere, owners)
+        return Edges(self.kv, provider, self.clock, self.installation, slot, nonce, elsewhere, self.owners)
+
+    async def owners(self) -> TokenOwners:
+        """Whose any token is, by every record and configured path as they are now. Raises Transient, StoreRefused."""
+        return await survey(self.journal, self.kv, self.installation, self.settings.credentials)
 
     def _elsewhere(self, credential: Credential, target: str) -> Provider | None:
         """The credential's provider on a target that it has left, as long as settings have that one."""

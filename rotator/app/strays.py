@@ -1,81 +1,139 @@
-"""The search for strays on one target, and the end of those that are found."""
+"""The search for tokens that nothing accounts for, and the end of those that are found."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from rotator.app.actor import App
 from rotator.engine import operating
 from rotator.engine.sweep import Swept
 from rotator.engine.sweep import sweep as search
-from rotator.ports import MinterRefused, Refused, Transient
+from rotator.ports import Fault, MinterRefused, Refused, Transient
 from rotator.providers import Site
 from rotator.rotation.credential import Credential
 from rotator.rotation.names import family, parse
 from rotator.rotation.record import Token
+from rotator.rotation.token_owners import ENDABLE, Owner, TokenState
 
 
-async def sweep(app: App, target: str, *, reap: bool, by: str = "") -> Swept:
-    """Find strays on one target by one listing. `reap`: revoke them, and delete what was revoked long ago.
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A living token that could be ended, or that nobody can judge. `last_used` None: unknown, never unused."""
+
+    target: str
+    token: Token
+    owner: Owner
+    last_used: datetime | None = None
+
+
+async def sweep(app: App, target: str, by: str = "") -> Swept:
+    """Find strays on one target by one listing; revoke them, and delete what was revoked long ago.
 
     Raises MinterRefused, Transient.
     """
-    ours = {name: each for name, each in app.settings.credentials.items() if each.target == target}
+    ours = _on(app, target)
     if not ours:
         return Swept((), (), (), ())
 
     async def end(credential: Credential, token: Token) -> bool:
-        if app.crew.stopping:
-            raise Refused(f"{token.id} is left: {app.crew.stopping}")
-        async with app.crew.aside(credential.name):
-            visitor = app.crew.rounds.visitor
-            return await operating.reap(visitor, credential, app.edges(credential), token, by)
+        return await _reap(app, credential, token, by)
 
-    seen = app.crew.seen
-    remembered = {name: record for name in ours if name in seen and (record := seen[name].record)}
+    remembered = {name: record for name, seen in app.crew.seen.items() if (record := seen.record)}
     site, tokens = await _listing(app, ours.values())
-    swept = await search(tokens, ours, app.journal, remembered=remembered, reap=end if reap else None)
-    keep = getattr(app.settings.targets[target].keys, "keep", None)
-    stems = tuple(f"{record.stem}-r" for record in swept.records if record.stem)
-    if reap and keep is not None and stems:
-        await site.prune(lambda name: name.startswith(stems), keep)
+    mine = family(app.installation.prefix, app.installation.lineage)
+    elsewhere = {record.stem for name, record in remembered.items() if name not in ours}
+    known = tuple(each for each in tokens if each.name.startswith(mine) and _stem(each) not in elsewhere)
+    swept = await search(known, ours, app.journal, remembered=remembered, reap=end)
+    await _prune(app, target, site, (record.stem for record in swept.records))
     return swept
 
 
-async def disown(app: App, target: str, tokens: Iterable[Token], by: str) -> AsyncIterator[Token]:
-    """End those that bear the mark of this very installation, whatever the settings claim; yields each.
+async def prune(app: App, target: str) -> None:
+    """Delete what was revoked long ago. Raises Fault."""
+    ours = _on(app, target)
+    if ours and not app.crew.stopping:
+        records = [(await app.journal.load(name)).record for name in ours]
+        site, _ = await _listing(app, ours.values())
+        await _prune(app, target, site, (record.stem for record in records if record))
 
-    Each end is told as a transition of the credential whose journal knows the token's name, where there is one.
+
+async def leftovers(app: App) -> tuple[list[Leftover], list[str]]:
+    """What lives on the targets and nothing accounts for, and what could not be looked at, in words.
+
+    Several targets may reach one account: a token is listed once. Raises Transient, StoreRefused.
     """
-    mine = family(app.installation.prefix, app.installation.lineage)
-    ours = tuple(token for token in tokens if token.name.startswith(mine))
-    if not ours:
-        return
-    some = next(each for each in app.settings.credentials.values() if each.target == target)
-    known = await _orphans(app)
-    visitor, edges = app.crew.rounds.visitor, app.edges(some)
-    for token in ours:
-        stem = parsed.stem if (parsed := parse(token.name)) else token.name
-        name = known.get(stem, "")
-        owner = replace(some, name=name or stem.removeprefix(mine))
-        await operating.disown(visitor, owner, edges, token, by, journalled=bool(name))
-        yield token
-
-
-async def _orphans(app: App) -> dict[str, str]:
-    """Credentials that have a journal and are not in the settings, by the stem of their tokens' names."""
-    found = {}
-    for name in await app.journal.names():
-        if name in app.settings.credentials:
+    listed: dict[tuple[str, str], tuple[str, Token, datetime | None]] = {}
+    silent: list[str] = []
+    for target in app.settings.targets:
+        ours = _on(app, target)
+        if app.crew.stopping:
+            silent.append(f"target {target} not looked at: {app.crew.stopping}")
             continue
         try:
-            record = (await app.journal.load(name)).record
-        except Refused:  # nobody can read it: its tokens are ended without it
+            site, tokens = await _listing(app, ours.values()) if ours else (None, ())
+            used = {each.id: each.last_used for each in (await site.inventory() or ()) if tokens} if site else {}
+        except Fault as fault:
+            silent.append(f"target {target} not listed: {fault.reason}")
             continue
-        if record and record.stem:
-            found[record.stem] = name
-    return found
+        for token in tokens:
+            listed.setdefault((token.id, token.name), (target, token, used.get(token.id)))
+    if not listed:
+        return [], silent
+    owners, now = await app.owners(), app.clock.now()
+    found = [Leftover(target, token, owners.of(token, now), last) for target, token, last in listed.values()]
+    found.sort(key=lambda each: each.owner.state is not TokenState.STRAY)
+    return [each for each in found if each.owner.state in ENDABLE or _doubtful(each.owner)], silent
+
+
+async def revoke_leftover(app: App, leftover: Leftover, by: str) -> bool:
+    """Revoke it, if it still may be. Each end is a transition of the credential that it was minted for.
+
+    Raises Fault.
+    """
+    token, owner = leftover.token, leftover.owner
+    _go_on(app, token)
+    mine = app.settings.credentials.get(owner.credential)
+    if owner.state is TokenState.STRAY and mine is not None:
+        return await _reap(app, mine, token, by)
+    some = next(each for each in app.settings.credentials.values() if each.target == leftover.target)
+    name = owner.credential or _stem(token).removeprefix(family(app.installation.prefix, app.installation.lineage))
+    visitor = app.crew.rounds.visitor
+    return await operating.disown(
+        visitor, replace(some, name=name), app.edges(some), token, by, journalled=bool(owner.credential)
+    )
+
+
+def _doubtful(owner: Owner) -> bool:
+    return owner.state is TokenState.IN_FLIGHT and bool(owner.said)
+
+
+def _stem(token: Token) -> str:
+    return parsed.stem if (parsed := parse(token.name)) else token.name
+
+
+def _on(app: App, target: str) -> dict[str, Credential]:
+    return {name: each for name, each in app.settings.credentials.items() if each.target == target}
+
+
+def _go_on(app: App, token: Token) -> None:
+    """Raises Refused when nothing more is to be begun."""
+    if app.crew.stopping:
+        raise Refused(f"{token.id} is left: {app.crew.stopping}")
+
+
+async def _reap(app: App, credential: Credential, token: Token, by: str) -> bool:
+    _go_on(app, token)
+    async with app.crew.aside(credential.name):
+        return await operating.reap(app.crew.rounds.visitor, credential, app.edges(credential), token, by)
+
+
+async def _prune(app: App, target: str, site: Site, of: Iterable[str]) -> None:
+    keep = getattr(app.settings.targets[target].keys, "keep", None)
+    stems = tuple(f"{stem}-r" for stem in of if stem)
+    if keep is not None and stems:
+        await site.prune(lambda name: name.startswith(stems), keep)
 
 
 async def _listing(app: App, credentials: Iterable[Credential]) -> tuple[Site, tuple[Token, ...]]:

@@ -76,7 +76,8 @@ def _agree(settings: Settings, kind: str, credential: str, yes: bool) -> None:
     except Refused as fault:
         raise click.UsageError(fault.reason) from None
     output.say(text, err=True)
-    shell.agree("Go on?", yes=yes)
+    if not yes and (reason := shell.objection("Go on?")):
+        raise click.UsageError(reason)
 
 
 def _say(row: Row) -> None:

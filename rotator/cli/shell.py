@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rotator.host.interruption import Interruption
     from rotator.rotation.state import State
 
-FAILED, HELD, BUSY, BAD_CONFIG = Exit.FAILED, Exit.HELD, Exit.UNDECIDED, Exit.SETTINGS
+FAILED, USAGE, HELD, BUSY, BAD_CONFIG = Exit.FAILED, Exit.USAGE, Exit.HELD, Exit.UNDECIDED, Exit.SETTINGS
 
 
 def settings(path: str | None, *, vaultless: bool = False) -> Settings:
@@ -101,14 +101,11 @@ def selected(names: Iterable[str], *, everything: bool, labels: Mapping[str, str
         raise click.UsageError("say which: NAME..., --all, or --label KEY=VALUE")
 
 
-def agree(question: str, *, yes: bool) -> None:
-    """Ask before something ends. Raises UsageError (exit 2) without a yes, and where nobody is there to say it."""
-    if yes:
-        return
+def objection(question: str) -> str:
+    """Ask before something ends. Why it may not be done (exit 2): no is said, or nobody is there to be asked."""
     if not sys.stdin.isatty():
-        raise click.UsageError("nothing was done: nobody is there to be asked; say --yes")
-    if not output.confirm(question):
-        raise click.UsageError("nothing was done")
+        return "nothing was done: nobody is there to be asked; say --yes"
+    return "" if output.confirm(question) else "nothing was done"
 
 
 Main = Callable[[], Coroutine[Any, Any, int]]
@@ -243,14 +240,14 @@ def _spell(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def show_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def show_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, err: bool = False) -> None:
     """Print columns as wide as they need to be; the last one may run on."""
     lines = [tuple(heads), *(tuple(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     for number, line in enumerate(lines):
         cells = [cell.ljust(width) for cell, width in zip(line[:-1], widths, strict=False)]
         text = "  ".join((*cells, line[-1])).rstrip()
-        output.say(click.style(text, bold=True) if number == 0 else text)
+        output.say(click.style(text, bold=True) if number == 0 else text, err=err)
 
 
 def ago(then: datetime | None, now: datetime) -> str:

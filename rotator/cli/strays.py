@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,35 +12,35 @@ from rotator.cli.now import me
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from datetime import datetime
 
-    from rotator.app import App
-    from rotator.rotation.record import Token
+    from rotator.app import App, Leftover
     from rotator.settings import Settings
 
 _PATIENCE = 10.0  # seconds with a Vault that gives no verdict
+_HEADS = ("TARGET", "TOKEN", "STATE", "WHOSE", "LAST USED", "WAS PUBLISHED AT")
 
 
 @click.command()
+@click.argument("tokens", nargs=-1)
 @click.option("--reap", is_flag=True, help="Revoke them, and delete what was revoked longer ago than `keep`.")
 @click.option("--unclaimed", is_flag=True, help="With --reap: also what bears our mark and no settings claim.")
+@click.option("--yes", is_flag=True, help="With --reap: do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 @click.pass_obj
-def command(config: str | None, reap: bool, unclaimed: bool, as_json: bool) -> None:
-    """List strays: one listing per target. Exit 1 when any is left, or a target could not be listed."""
-    if unclaimed and not reap:
-        raise click.UsageError("--unclaimed goes with --reap")
+def command(config: str | None, tokens: tuple[str, ...], reap: bool, unclaimed: bool, yes: bool, as_json: bool) -> None:
+    """List strays: one listing per target, or of TOKENS only. Exit 1 when any is left, or a target could not be listed.
+
+    With --reap it says what ends, when that was used last and where it is published, and asks. What a configured path
+    publishes, or published until a moment ago, is no stray and never ends here.
+    """
+    if (unclaimed or yes) and not reap:
+        raise click.UsageError("--unclaimed and --yes go with --reap")
     settings = shell.settings(config)
 
     async def main() -> int:
         async with _actor(settings, reap=reap) as app:
-            rows, failed = await _look(app, reap=reap, unclaimed=unclaimed)
-        if as_json:
-            shell.show_json([dict(zip(("target", "token", "state"), row, strict=True)) for row in rows])
-        elif rows or failed:
-            shell.show_table(("TARGET", "TOKEN", "STATE"), rows)
-        else:
-            output.say("no strays")
-        return shell.FAILED if failed or any(state == "stray" for *_, state in rows) else 0
+            return await _work(app, tokens, reap=reap, unclaimed=unclaimed, yes=yes, as_json=as_json)
 
     shell.run(main, acts=reap)
 
@@ -61,35 +61,87 @@ async def _actor(settings: Settings, *, reap: bool) -> AsyncIterator[App]:
         yield app
 
 
-async def _look(app: App, *, reap: bool, unclaimed: bool) -> tuple[list[tuple[str, str, str]], bool]:
-    """A row for each token, and whether something could not be looked at or ended."""
-    from rotator.app import disown, sweep
-    from rotator.ports import Fault, Transient
+async def _work(app: App, tokens: tuple[str, ...], *, reap: bool, unclaimed: bool, yes: bool, as_json: bool) -> int:
+    from rotator.app import leftovers, prune
+    from rotator.ports import Fault
 
-    rows, failed = [], False
-    for target in app.settings.targets:
-        if app.crew.stopping:
-            output.say(f"rotate: target {target} not looked at: {app.crew.stopping}", err=True)
-            failed = True
-            continue
+    found, silent = await leftovers(app)
+    if strange := [token for token in tokens if token not in {each.token.id for each in found}]:
+        return _refused(f"{strange[0]!r} is no stray, and nothing that no settings claim: see `rotate strays`")
+    found = [each for each in found if not tokens or each.token.id in tokens]
+    doomed = [each for each in found if reap and (each.owner.state == "stray" or (unclaimed and _is_unclaimed(each)))]
+    if doomed and not yes:
+        output.say(f"{len(doomed)} to be revoked:", err=True)
+        shell.show_table(_HEADS, (_row(each, _state(each), app.clock.now()) for each in doomed), err=True)
+        if reason := shell.objection("Revoke them?"):
+            return _refused(reason)
+    ended, failed = await _end(app, doomed)
+    for target in app.settings.targets if reap and not tokens else ():
         try:
-            swept = await sweep(app, target, reap=reap, by=me())
+            await prune(app, target)
         except Fault as fault:
-            failed = True
-            output.say(f"rotate: target {target} not listed: {fault.reason}", err=True)
-            continue
-        ended: set[Token] = set()
+            silent.append(f"target {target}: what was revoked long ago is not deleted: {fault.reason}")
+    for text in dict.fromkeys([*silent, *failed]):
+        output.say(f"rotate: {text}", err=True)
+    _show(app, [(each, "reaped" if each in ended else _state(each)) for each in found], as_json=as_json)
+    left = any(not _is_unclaimed(each) and each not in ended for each in found)
+    return shell.FAILED if silent or failed or left else 0
+
+
+def _refused(text: str) -> int:
+    """Not a UsageError: those of the actor's task group would hide it."""
+    output.say(f"rotate: {text}", err=True)
+    return shell.USAGE
+
+
+async def _end(app: App, doomed: list[Leftover]) -> tuple[list[Leftover], list[str]]:
+    """Which were ended, and why others were not."""
+    from rotator.app import revoke_leftover
+    from rotator.ports import Fault
+
+    ended, failed = [], []
+    for each in doomed:
         try:
-            async for token in disown(app, target, swept.unclaimed if unclaimed else (), me()):
-                ended.add(token)
-                if app.crew.stopping:
-                    raise Transient(f"not all were ended: {app.crew.stopping}")
+            if await revoke_leftover(app, each, me()):
+                ended.append(each)
+            else:
+                failed.append(f"{each.token.id} was not ended: by now it is somebody's")
         except Fault as fault:
-            failed = True
-            output.say(f"rotate: target {target}, what no settings claim: {fault.reason}", err=True)
-        for name, reason in swept.skipped.items():
-            failed = True
-            output.say(f"rotate: credential {name} not judged: {reason}", err=True)
-        rows += [(target, token.id, "reaped" if token.id in swept.reaped else "stray") for token in swept.strays]
-        rows += [(target, token.id, "reaped" if token in ended else "unclaimed") for token in swept.unclaimed]
-    return rows, failed
+            failed.append(f"{each.token.id} was not ended: {fault.reason}")
+    return ended, failed
+
+
+def _is_unclaimed(each: Leftover) -> bool:
+    return each.owner.state == "unmanaged"
+
+
+def _state(each: Leftover) -> str:
+    return "unclaimed" if _is_unclaimed(each) else "stray" if each.owner.state == "stray" else "not judged"
+
+
+def _row(each: Leftover, state: str, now: datetime) -> tuple[str, ...]:
+    owner = each.owner
+    used = f"{shell.ago(each.last_used, now)} ago" if each.last_used else "unknown"
+    place = str(owner.place) if owner.place else "nowhere that is known"
+    return each.target, each.token.id, state, owner.credential or owner.said or "nobody's that is known", used, place
+
+
+def _show(app: App, rows: list[tuple[Leftover, str]], *, as_json: bool) -> None:
+    if as_json:
+        shell.show_json([_plain(each, state) for each, state in rows])
+    elif rows:
+        shell.show_table(_HEADS, (_row(each, state, app.clock.now()) for each, state in rows))
+    else:
+        output.say("no strays")
+
+
+def _plain(each: Leftover, state: str) -> dict[str, Any]:
+    return {
+        "target": each.target,
+        "token": each.token.id,
+        "state": state,
+        "credential": each.owner.credential,
+        "last_used": each.last_used,
+        "published_at": str(each.owner.place or ""),
+        "said": each.owner.said,
+    }

@@ -132,7 +132,7 @@ async def reap(bench: Bench, record: Record, tokens: tuple[Token, ...]) -> tuple
     spared = known(record)
     doomed = tuple(token for token in tokens if token.id not in spared)
     owners = await bench.edges.owners() if doomed else None
-    doomed = tuple(token for token in doomed if owners and not owners.published(token, bench.now))
+    doomed = tuple(token for token in doomed if owners and not owners.spares(token, bench.now))
     for token in doomed:
         await bench.provider(record.target).revoke(token)
     return tuple(token.id for token in doomed)

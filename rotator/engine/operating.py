@@ -163,12 +163,12 @@ def disprove(token_id: str, reason: str) -> Word:
 
 
 async def reap(visitor: Visitor, credential: Credential, edges: Edges, token: Token, by: str = "") -> bool:
-    """Revoke a token, unless by the record as it is now it is no stray. Returns whether it was revoked."""
+    """Revoke a token, unless by the record as it is now it is no stray, or a path publishes it. Returns whether."""
     ended = False
 
     async def word(bench: Bench, record: Record) -> ev.Event | None:
         nonlocal ended
-        ended = is_stray(record, token)
+        ended = is_stray(record, token) and not (await bench.edges.owners()).spares(token, bench.now)
         return await _reaped(bench, token, by) if ended else None
 
     await visitor.obey(credential, edges, word, effect=True)
@@ -177,16 +177,23 @@ async def reap(visitor: Visitor, credential: Credential, edges: Edges, token: To
 
 async def disown(
     visitor: Visitor, credential: Credential, edges: Edges, token: Token, by: str, *, journalled: bool
-) -> None:
-    """Revoke a token that no settings claim. `journalled`: there is a record of the credential that it was made for."""
+) -> bool:
+    """Revoke a token that no settings claim, unless a configured path publishes it. Returns whether.
 
-    async def word(bench: Bench, record: Record) -> ev.Event:
-        return await _reaped(bench, token, by)
+    `journalled`: there is a record of the credential that it was made for.
+    """
+    ended = False
+
+    async def word(bench: Bench, record: Record) -> ev.Event | None:
+        nonlocal ended
+        ended = not (await bench.edges.owners()).spares(token, bench.now)
+        return await _reaped(bench, token, by) if ended else None
 
     if journalled:
         await visitor.obey(credential, edges, word, effect=True)
     else:
         await visitor.obey_unrecorded(credential, edges, word)
+    return ended
 
 
 async def _reaped(bench: Bench, token: Token, by: str) -> ev.Event:

@@ -157,8 +157,11 @@ def _swept(record: Record, event: ev.Swept) -> Record:
 
 
 def _reaped(record: Record, event: ev.Reaped) -> Record:
-    """What ended was not the record's."""
-    return record
+    """What ended was not the record's, unless its credential had left the settings: then nobody shall miss it again."""
+    current, before = record.current, record.predecessor
+    if current is not None and current.token.id == event.stray:
+        return replace(record, refused_at=event.at)
+    return replace(record, predecessor=None) if before is not None and before.token.id == event.stray else record
 
 
 def _put_on_hold(record: Record, event: ev.PutOnHold) -> Record:

@@ -93,9 +93,9 @@ class TokenOwners:
     def _of(self, token: Token) -> list[_Claim]:
         return [each for each in self._claims.get(token.id, ()) if same(each.token, token)]
 
-    def published(self, token: Token, now: datetime) -> bool:
-        """Whether a configured path publishes it, or did a moment ago."""
-        return self.of(token, now).state in (TokenState.PUBLISHED, TokenState.IN_GRACE)
+    def spares(self, token: Token, now: datetime) -> bool:
+        """Whether it must live on: consumers may read it, or a rotation goes on with it."""
+        return self.of(token, now).state not in (*ENDABLE, TokenState.STRANGE)
 
     def author(self, fingerprints: Iterable[str], besides: str) -> tuple[str, Token, bool] | None:
         """Which other credential's record knows a value, by which token, and whether settings still name it."""
@@ -195,6 +195,6 @@ def living(record: Record, now: datetime) -> tuple[Published, ...]:
     """What a record says was published and may live still: of a credential that left the settings, all there is."""
     return tuple(
         each
-        for each in (record.current, record.predecessor)
+        for each in (None if record.refused_at else record.current, record.predecessor)
         if each is not None and (each.token.expires_at is None or now < each.token.expires_at)
     )

@@ -126,7 +126,7 @@ def test_strays_are_found_reaped_and_gone(world: World, path: Path) -> None:
     found = rotate(path, "strays", "--json")
     assert found.returncode == 1
     assert [(row["target"], row["state"]) for row in json.loads(found.stdout)] == [("halo", "stray")]
-    assert rotate(path, "strays", "--reap").returncode == 0
+    assert rotate(path, "strays", "--reap", "--yes").returncode == 0
     assert rotate(path, "strays").stdout == "no strays\n"
 
 

@@ -6,10 +6,23 @@ from dataclasses import replace
 
 import pytest
 
+from rotator.rotation import events as ev
 from rotator.rotation.names import mint_name
 from rotator.rotation.record import Phase, Record, Token
 from rotator.rotation.token_owners import ENDABLE, Owner, PathContent, TokenOwners, TokenState, living, same
-from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, STEM, candidate, published, record, token
+from tests.rotation.builders import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NOW,
+    PLACE,
+    STEM,
+    candidate,
+    changes,
+    published,
+    record,
+    token,
+)
 
 FAMILY = "rotator-home-"
 OTHER = "rotator-home-web-l2"
@@ -126,6 +139,7 @@ def test_what_has_expired_lives_no_more() -> None:
     assert living(record(Phase.PUBLISHED, predecessor=ending), NOW) == (published(2),)
     assert living(record(Phase.PUBLISHED, predecessor=ending), NOW - DAY) == (published(2), ending)
     assert living(record(Phase.SETTLED, current=None), NOW) == ()
+    assert living(record(Phase.SETTLED, refused_at=NOW), NOW) == ()
 
 
 def test_who_else_knows_a_value_is_told_with_its_token() -> None:
@@ -153,7 +167,16 @@ def test_who_left_the_settings_may_be_followed() -> None:
     assert made.left_by(Token("x")) == ""
 
 
-def test_what_is_published_or_in_grace_is_nothing_to_end() -> None:
+def test_what_consumers_may_read_and_what_goes_on_is_spared() -> None:
     made = owners({"bot": record(Phase.SETTLED, rotation=3, current=published(3))})
-    assert made.published(token(3), NOW)
-    assert not made.published(token(2), NOW)
+    assert [made.spares(token(number), NOW) for number in (2, 3, 4)] == [False, True, True]
+    assert not made.spares(Token("x"), NOW)
+
+
+def test_what_a_person_ended_of_a_credential_that_left_lives_no_more_by_its_record() -> None:
+    """Named again, it rotates at once: what the path holds is dead."""
+    before = record(Phase.PUBLISHED)
+    assert changes(before, ev.Reaped(NOW, "t2.1", "ada")) == {"refused_at": NOW}
+    assert changes(before, ev.Reaped(NOW, "t1.1", "ada")) == {"predecessor": None}
+    assert changes(before, ev.Reaped(NOW, "t1.7", "ada")) == {}
+    assert changes(Record("l1"), ev.Reaped(NOW, "t1.7")) == {}

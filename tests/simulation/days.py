@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import SimpleNamespace
+from typing import Any
 
-from rotator.app import disown
-from rotator.engine import operating
+from rotator.app import Leftover, revoke_leftover
+from rotator.engine.bench import Edges
 from rotator.engine.lease import Leases
-from rotator.engine.sweep import sweep
+from rotator.engine.survey import survey
 from rotator.engine.visit import Visitor
 from rotator.ports import Fault, Holding
 from rotator.rotation.credential import Credential
-from rotator.rotation.record import Record, Token
+from rotator.rotation.record import Record
+from rotator.rotation.token_owners import TokenOwners, TokenState
 from rotator.unused import whose
 from tests.simulation.actors import TTL, Process
 from tests.simulation.invariants import Checks
@@ -137,19 +141,20 @@ class Days:
     async def _tidied(self, host: Process) -> None:
         try:
             for target in sorted({each.target for each in self.wanted.values()}):
-                for command in sorted(set(await self.proposals(target))):
+                for command in sorted(set(await self.proposals(host, target))):
                     await self.play(host, target, command)
         except Fault as fault:
             self.world.tell("shell", f"tidying ends: {fault.reason}")
         while True:
             await beat(1e6, "idle")
 
-    async def proposals(self, target: str) -> list[str]:
+    async def proposals(self, host: Process, target: str) -> list[str]:
         """The commands that `rotate unused` and the holds of this target print."""
         loaded = {name: await self.journal.load(name) for name, each in self._on(target).items()}
         records: dict[str, Record] = {name: entry.record for name, entry in loaded.items() if entry.record}
+        owners, now = await self._owners(host), host.clock.now()
         lives = [x for x in self.checks.target.tokens.values() if self.checks.target.lists(x)]
-        said = [whose(Holding(x.id, x.name), records)[1] for x in lives]
+        said = [whose(Holding(x.id, x.name), owners, now)[1] for x in lives]
         said += [record.held.text for record in records.values() if record.held]
         return [found[0] for text in said if not text.startswith("take ") for found in _SAYS.finditer(text)]
 
@@ -164,29 +169,34 @@ class Days:
         elif not found["verb"]:
             await self._reap(host, target, unclaimed=bool(found["unclaimed"]))
 
+    async def _owners(self, host: Process) -> TokenOwners:
+        """Whose any token is, as the product gathers it."""
+        edges = self.checks.edges("*", host.clock)
+        return await survey(self.journal, edges.store, edges.installation, self.wanted)
+
     async def _reap(self, host: Process, target: str, *, unclaimed: bool) -> None:
-        """`rotate strays --reap`, as cli/strays.py does it: see app/strays.py."""
+        """`rotate strays --reap --yes`, as cli/strays.py does it: see app/strays.py."""
         ours = self._on(target)
-        edges = self.checks.edges
-        tokens = await edges("*", host.clock).provider.find("rotator-")
+
+        def edges(credential: Credential) -> Edges:
+            known = self.checks.edges(credential.name, host.clock)
+            return replace(known, owners=partial(self._owners, host))
+
+        tokens = await self.checks.edges("*", host.clock).provider.find("rotator-")
         leases = Leases(f"reaper{len(self.played)}", TTL, host.clock.monotonic)
         visitor = Visitor(self.journal, leases, self.world.lineage, host.told)
-
-        async def end(credential: Credential, token: Token) -> bool:
-            return await operating.reap(visitor, credential, edges(credential.name, host.clock), token)
-
-        swept = await sweep(tokens, ours, self.journal, remembered={}, reap=end)
-        if unclaimed and swept.unclaimed:
-            self.checks.by_word.update(token.id for token in swept.unclaimed)
-            app = SimpleNamespace(
-                installation=edges(next(iter(ours)), host.clock).installation,
-                settings=SimpleNamespace(credentials=ours),
-                edges=lambda x: edges(x.name, host.clock),
-                journal=self.journal,
-                crew=SimpleNamespace(rounds=SimpleNamespace(visitor=visitor)),
-            )
-            async for _ in disown(app, target, swept.unclaimed, "person"):  # type: ignore[arg-type] # what it wants
-                pass
+        app: Any = SimpleNamespace(
+            installation=edges(next(iter(ours.values()))).installation,
+            settings=SimpleNamespace(credentials=self.wanted),
+            edges=edges,
+            crew=SimpleNamespace(rounds=SimpleNamespace(visitor=visitor), aside=lambda name: nullcontext()),
+        )
+        owners, now = await self._owners(host), host.clock.now()
+        for token in tokens:
+            owner = owners.of(token, now)
+            if owner.state is TokenState.STRAY or (unclaimed and owner.state is TokenState.UNMANAGED):
+                self.checks.by_word.add(token.id)
+                await revoke_leftover(app, Leftover(target, token, owner), "person")
 
     def _on(self, target: str) -> dict[str, Credential]:
         return {name: each for name, each in self.wanted.items() if each.target == target}

@@ -29,12 +29,9 @@ OPEN: dict[str, str] = {
     "close": "14.6",
     "revoke": "14.8",
     "overwrite": "14.13",
-    "rename": "14.20",
-    "strays": "14.20",
-    "usage": "14.26",
 }
 CODES = {0, 1, 2, 3, 4, 5, 75, 78}
-_PROPOSED = re.compile(r"rotate ((?:strays --reap(?: --unclaimed)?)|(?:(?:revoke|release|adopt) [\w.-]+))")
+_PROPOSED = re.compile(r"rotate ((?:strays --reap(?: --unclaimed)? [\w.-]+)|(?:(?:revoke|release|adopt) [\w.-]+))")
 
 
 @dataclass(frozen=True)
@@ -214,7 +211,7 @@ class People:
     def leave(self, chance: random.Random) -> None:
         """Ask over the socket, and go away before the answer: at once, half-closed, unread, reset."""
         verb = chance.choice(("now", "pause", "resume", "undo", "adopt", "reload", "status"))
-        request = {"verb": verb, "names": [self.name(chance)], "within": 5, "by": "test"}
+        request = {"verb": verb, "names": [self.name(chance)], "within": "5s", "by": "test"}
         with suppress(OSError), socket.socket(socket.AF_UNIX) as wire:
             wire.settimeout(2)
             wire.connect(str(self.work.daemon.socket))

@@ -71,8 +71,8 @@ def test_what_nobody_uses_is_listed_with_the_command_that_would_end_it(world: Wo
     assert rotate(settings, "unused").stdout == "nothing lives there unused\n"
     found = {each["token"]: each for each in json.loads(rotate(settings, "unused", "--older", "0h", "--json").stdout)}
     ours = journal(world, "bot")["current"]["token"]["id"]
-    assert found[ours]["whose"] == "published for bot"
-    assert "rotate strays --reap --unclaimed" in found[ours]["end"]
+    assert found[ours]["whose"] == f"published for bot at {world.mount}/apps/bot/halo"
+    assert found[ours]["end"].startswith("nothing while settings have the path")
     strange = [each for each in found.values() if each["whose"] == "not ours"]
     assert len(strange) == 1, "the minter's own token"
     assert not strange[0]["end"]
@@ -90,7 +90,16 @@ def test_what_left_the_settings_is_ended_on_a_persons_word_only(world: World, se
     assert rotate(path, "strays", "--reap").returncode == 0
     assert world.halo.accepts(left)
     assert rotate(path, "strays", "--unclaimed").returncode == 2
-    assert rotate(path, "strays", "--reap", "--unclaimed").returncode == 0
+    asked = rotate(path, "strays", "--reap", "--unclaimed")
+    assert asked.returncode == 2, asked.stdout
+    assert "nobody is there to be asked; say --yes" in asked.stderr
+    assert f"{world.mount}/apps/feed/halo" in asked.stdout + asked.stderr
+    assert world.halo.accepts(left)
+    assert rotate(path, "strays", "--reap", "--unclaimed", "--yes", "no-such-token").returncode == 2
+    listed = json.loads(rotate(path, "unused", "--older", "0h", "--json").stdout)
+    [row] = [each for each in listed if "feed" in each["whose"]]
+    assert row["end"] == f"rotate strays --reap --unclaimed {row['token']}"
+    assert rotate(path, *row["end"].split()[1:], "--yes").returncode == 0
     assert not world.halo.accepts(left)
     assert world.halo.accepts(kept)
 

@@ -53,7 +53,7 @@ def test_what_a_person_ends_supplies_and_releases_is_in_the_receipts(world: Worl
     family = stem.rsplit("-bot-", 1)[0]
     stray, gone = planted(world, f"{stem}-r0-a1"), planted(world, f"{family}-gone-abcdef-r1-a1")
     assert rotate(path, "strays").returncode == 1
-    ended = rotate(path, "strays", "--reap", "--unclaimed")
+    ended = rotate(path, "strays", "--reap", "--unclaimed", "--yes")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert len(living(world, stem)) == 1
     told = receipts(kept, "stray.reaped")
@@ -76,7 +76,7 @@ def test_required_receipts_that_cannot_be_written_bar_whatever_acts_and_nothing_
     before = journal(world, "bot")
     kept.unlink()
     kept.mkdir()
-    for words in (("now", "bot"), ("release", "bot"), ("strays", "--reap", "--unclaimed")):
+    for words in (("now", "bot"), ("release", "bot"), ("strays", "--reap", "--unclaimed", "--yes")):
         barred = rotate(path, *words)
         assert (barred.returncode, "required = true" in barred.stderr) == (1, True), (words, barred.stderr)
     assert "required = true" in supply(path, "tool", b"canary-barred-supply-5d1e").stderr
