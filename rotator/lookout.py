@@ -82,8 +82,8 @@ class Lookout:
             raise Refused(str(errors.exceptions[0])) from None
 
     def unwell(self) -> str:
-        """Why not all is well, in a few words; empty when /livez and /readyz say yes."""
-        reasons = [*filter(None, [self.fleet.alive()]), *self.fleet.unready()]
+        """Why not all is well, in a few words; empty when /healthz says yes."""
+        reasons = self.fleet.unhealthy()
         more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
         return "; ".join(reasons[:_SHOWN]) + more
 

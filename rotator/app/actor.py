@@ -90,6 +90,7 @@ class App:
             control=self._control,
             minter=self.minter_name,
             health=Health(paused),
+            neighbours=lambda target: sum(each.target == target for each in self.settings.credentials.values()),
         )
         return Crew(
             rounds=rounds,

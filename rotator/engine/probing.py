@@ -114,6 +114,8 @@ class Prober:
         current = self._at_rest(credential)
         if current is None:
             return min(every, _SOON)
+        if await self.crew.rounds.closed(credential):
+            return min(every, _SOON)
         edges = self.crew.rounds.edges(credential)
         verdict = await _verdict(credential, edges, current)
         if verdict is None:  # consumers find something else: for a reconcile to deal with

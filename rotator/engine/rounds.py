@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from rotator.engine.bench import Edges
 from rotator.engine.health import Health
@@ -21,6 +22,7 @@ from rotator.rotation.steps import Wait
 _SOON = timedelta(seconds=1)
 _UNCONTROLLED = timedelta(seconds=5)  # between tries of a control that got no answer
 _BROKEN = timedelta(minutes=1)
+_PATIENCE = 3  # different names
 _UNGUARDED = timedelta(minutes=15)  # between tries of a control that was passed by anyone
 
 
@@ -47,7 +49,9 @@ class Rounds:
     doubted: dict[str, datetime] = field(default_factory=dict)  # when a published value was refused once
     unproven: dict[str, datetime] = field(default_factory=dict)  # since when nobody knows whether it is accepted
     reverted: set[str] = field(default_factory=set)  # names whose record was seen to go back, not looked into yet
+    neighbours: Callable[[str], int] = lambda target: 3  # how many credentials a target has
     _controlled: set[tuple[str, str]] = field(default_factory=set)
+    _unguarded: set[str] = field(default_factory=set)  # reasons of controls that were passed by anyone
 
     async def attend(self, credential: Credential, ask: Ask | None) -> Seen:
         """Do all that may be done now. Raises nothing: a fault is a reason to come back, a bug ends this look only."""
@@ -66,11 +70,20 @@ class Rounds:
         """The target refuses the identity that mints."""
         self.health.minter(self.minter(credential)).faulted(self.clock.monotonic(), credential.name, reason)
 
+    def unreached(self, credential: Credential, reason: str) -> None:
+        """The target did not answer to a question that no work depends on."""
+        breaker = self.health.target(credential.target)
+        breaker.faulted(self.clock.monotonic(), credential.name, reason, patience=self._patience(credential))
+
+    def _patience(self, credential: Credential) -> int:
+        """So many different names in trouble are the target's trouble; a target may have fewer than that."""
+        return max(1, min(_PATIENCE, self.neighbours(credential.target)))
+
     def observe(self, credential: Credential, event: ev.Event) -> None:
         """Learn from a transition how target and minter are doing."""
         now, breaker = self.clock.monotonic(), self.health.target(credential.target)
         if isinstance(event, ev.Faulted) and event.of_target:
-            breaker.faulted(now, credential.name, event.reason)
+            breaker.faulted(now, credential.name, event.reason, patience=self._patience(credential))
         elif isinstance(event, ev.Staged | ev.Verified | ev.Condemned | ev.Retired | ev.Burned):
             breaker.worked(now)
         if isinstance(event, ev.Published | ev.Condemned | ev.Adopted):
@@ -106,13 +119,23 @@ class Rounds:
     # --- inside -----------------------------------------------------------------------------------------------------
 
     async def _attend(self, credential: Credential, ask: Ask | None) -> Seen:
+        """What Vault knows is read first: it is shown, timed and alerted on whether or not the target answers."""
+        if pause := self.health.vault.left(self.clock.monotonic()):
+            return self._put_off(credential, timedelta(seconds=pause), self.health.vault.reason)
+        seen = await self._visit(credential, ask)
+        if seen.record is None or credential.name in self.put_off or self.pause(credential)[0]:
+            return seen
+        closed = await self._controls(credential)
+        return Seen(seen.record, closed) if closed else seen
+
+    async def closed(self, credential: Credential) -> Wait | None:
+        """Until when its target may not be asked, and why; None: it may. Raises nothing that the world may cause."""
         pause, reason = self.pause(credential)
         if pause:
-            return self._put_off(credential, timedelta(seconds=pause), reason)
-        trouble = await self._controls(credential)
-        return trouble or await self._visit(credential, ask)
+            return self._put_off(credential, timedelta(seconds=pause), reason).wait
+        return await self._controls(credential)
 
-    async def _controls(self, credential: Credential) -> Seen | None:
+    async def _controls(self, credential: Credential) -> Wait | None:
         """A probe that accepts a broken secret proves nothing: its credential is not worked on."""
         probe = (credential.target, proof(credential))
         if probe in self._controlled:
@@ -120,17 +143,23 @@ class Rounds:
         try:
             await self.control(credential)
         except Transient as fault:
-            self.health.target(credential.target).faulted(self.clock.monotonic(), credential.name, fault.reason)
-            return self._put_off(credential, _UNCONTROLLED, fault.reason)
+            self.unreached(credential, fault.reason)
+            return self._put_off(credential, _UNCONTROLLED, fault.reason).wait
         except Fault as fault:
-            return self._broken(credential, fault.reason, _UNGUARDED)
+            self._unguarded.add(fault.reason)
+            return self._broken(credential, fault.reason, _UNGUARDED).wait
         self._controlled.add(probe)
+        self.health.target(credential.target).worked(self.clock.monotonic())
+        if self.broken.get(credential.name, "") in self._unguarded:
+            del self.broken[credential.name]
         return None
 
     async def _visit(self, credential: Credential, ask: Ask | None) -> Seen:
         name, vault = credential.name, self.health.vault
         try:
-            seen = await self.visitor.visit(credential, self.edges(credential), ask)
+            seen = await self.visitor.visit(
+                credential, self.edges(credential), ask, gate=partial(self.closed, credential)
+            )
         except Conflict:
             return self._wait(_SOON, "another actor wrote the record")
         except Transient as fault:
@@ -143,7 +172,8 @@ class Rounds:
         except Fault as fault:
             return self._broken(credential, fault.reason)
         vault.worked(self.clock.monotonic())
-        self.broken.pop(name, None)
+        if self.broken.get(name, "") not in self._unguarded:
+            self.broken.pop(name, None)
         return self._without_minter(credential, seen) if seen.refused else seen
 
     def _without_minter(self, credential: Credential, seen: Seen) -> Seen:

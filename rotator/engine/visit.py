@@ -26,7 +26,7 @@ from rotator.rotation.credential import Credential
 from rotator.rotation.decide import next_step
 from rotator.rotation.operator_request import RequestVerb
 from rotator.rotation.record import Phase, Record
-from rotator.rotation.steps import Act, Mint, Poll, Request, Step, Wait
+from rotator.rotation.steps import Act, Escalate, Hold, Mint, Poll, Request, Step, Wait
 from rotator.rotation.telling import Told, tell
 
 _BARRED = timedelta(seconds=30)  # between two looks whether a rotation may begin again
@@ -59,6 +59,7 @@ class Seen:
 
 
 Tell = Callable[[Happened], None]
+Gate = Callable[[], Awaitable[Wait | None]]  # until when the target may not be asked, and why; None: it may
 Word = Callable[[Bench, Record], Awaitable[ev.Event | None]]  # what somebody wants done to a record, as an event
 
 
@@ -75,9 +76,15 @@ class Visitor:
     requests: Requests = field(default_factory=NoRequests)  # of operators, which wait in Vault
 
     async def visit(
-        self, credential: Credential, edges: Edges, ask: Ask | None = None, brought: Brought | None = None
+        self,
+        credential: Credential,
+        edges: Edges,
+        ask: Ask | None = None,
+        brought: Brought | None = None,
+        gate: Gate | None = None,
     ) -> Seen:
-        """Do all there is to do now; `brought` is a person's value for the next mint.
+        """Do all there is to do now; `brought` is a person's value for the next mint. `gate` is asked before the first
+        step that needs the target: what Vault knows is read whether or not the target can be asked.
 
         Raises Conflict when overtaken, Transient, Refused.
         """
@@ -101,18 +108,24 @@ class Visitor:
                     return Seen(record, Wait(until, step.reason))
                 record, entry = await self._happened(bench, entry, record, lost, ask, bench.edges.clock.monotonic())
                 continue
-            if self.stopping():
+            if stop := await self._stops(bench, step, gate):
                 await self._let_go(entry, record)
-                return Seen(record, Wait(bench.now, "stopping"))
-            if isinstance(step, Request) and (bar := self.barred()):
-                await self._let_go(entry, record)
-                return Seen(record, Wait(bench.now + _BARRED, bar))
+                return Seen(record, stop)
+            gate = gate if isinstance(step, Hold | Escalate) else None
             if step.effect and self.leases.needs_write(entry):
                 entry = await self._save(entry, record, release=False)
             record, entry, refused = await self._act(bench, entry, record, step, ask)
             rested, looked = timedelta(), True
             if refused:
                 return Seen(record, Wait(record.retry_at, refused.reason), refused)
+
+    async def _stops(self, bench: Bench, step: Act, gate: Gate | None) -> Wait | None:
+        """Why a step is not taken now, and until when."""
+        if self.stopping():
+            return Wait(bench.now, "stopping")
+        if isinstance(step, Request) and (bar := self.barred()):
+            return Wait(bench.now + _BARRED, bar)
+        return await gate() if gate and not isinstance(step, Hold | Escalate) else None
 
     def taken_up(self, entry: Entry, bench: Bench) -> Record:
         """The record, and what may have been done since it was written."""

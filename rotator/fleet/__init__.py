@@ -119,12 +119,28 @@ class Fleet:
         return str(end) if end and end.is_near(self.clock.now()) else ""
 
     def unready(self) -> list[str]:
-        """Every reason for not being ready; empty when nothing is overdue or held, and Vault serves us."""
+        """Why this process cannot work: no login, records that were not read yet, receipts that cannot be written.
+
+        Never for a target's or a credential's sake: another process could do no better.
+        """
         missed = self.vault()
         found = [f"vault: {missed}"] if missed else []
         found += [f"no rotation may begin: {bar}"] if (bar := self.barred()) else []
-        rows = (each for each in self.states() if each.mark is Mark.ACT or not each.known)
-        return [*found, *(f"{each.name}: {each.word}: {each.said}" for each in rows)]
+        unread = self._unread()
+        return [*found, *([f"{unread} records were not read yet"] if unread else [])]
+
+    def _unread(self) -> int:
+        """How many records were not read yet; one that cannot be read is a trouble of its own credential."""
+        view = self.view
+        if view is None:
+            return 0
+        return sum(_record(view, name) is None and name not in view.broken for name in view.credentials)
+
+    def unhealthy(self) -> list[str]:
+        """Whatever a person should know of: this process, and all that is overdue, held, refused or missing."""
+        rows = (each for each in self.states() if each.mark is Mark.ACT)
+        dead = [f"not alive: {reason}"] if (reason := self.alive()) else []
+        return [*dead, *self.unready(), *(f"{each.name}: {each.word}: {each.said}" for each in rows)]
 
 
 def states(view: View, now: datetime) -> list[State]:

@@ -1,6 +1,6 @@
 """Owns the dead-man ping: an address is called while all is well, so that its silence alarms somebody.
 
-Whether all is well is fleet's to say; it is what /livez and /readyz say.
+Whether all is well is fleet's to say; it is what /healthz says.
 """
 
 from __future__ import annotations

@@ -39,7 +39,10 @@ class FromRecords(Collector):
     def _process(self) -> Iterable[Metric]:
         fleet = self._fleet
         yield _one("rotator_alive", "1 while workers finish visits.", not fleet.alive())
-        yield _one("rotator_ready", "1 while nothing is overdue or held, and Vault serves us.", not fleet.unready())
+        yield _one(
+            "rotator_ready", "1 while Vault serves us, all records are read and work may begin.", not fleet.unready()
+        )
+        yield _one("rotator_healthy", "1 while nothing is overdue, held, refused or missing.", not fleet.unhealthy())
         yield _one("rotator_vault_reachable", "1 while Vault serves us.", not fleet.vault())
         yield _one("rotator_idle_seconds", "Since a worker last finished a visit.", fleet.silent())
         yield from _login(fleet)

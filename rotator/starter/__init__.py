@@ -53,7 +53,7 @@ mount = {mount}  # a KV version 2 engine
 auth = {auth}
 {more}
 [status]
-listen = "127.0.0.1:9464"  # a page for people, /readyz, /metrics
+listen = "127.0.0.1:9464"  # a page for people, /healthz, /metrics
 """
 
 _HALO = """

@@ -11,7 +11,7 @@ from rotator.fleet import Fleet
 
 def document(fleet: Fleet, instance: str, version: str) -> bytes:
     """The fleet as JSON. Times are UTC, ISO 8601."""
-    reasons = fleet.unready()
+    reasons, unwell = fleet.unready(), fleet.unhealthy()
     content = {
         "schema": 1,
         "instance": instance,
@@ -20,6 +20,8 @@ def document(fleet: Fleet, instance: str, version: str) -> bytes:
         "alive": not fleet.alive(),
         "ready": not reasons,
         "unready": reasons,
+        "healthy": not unwell,
+        "unhealthy": unwell,
         "vault": fleet.vault(),
         "targets": [asdict(each) for each in fleet.targets()],
         "minters": [asdict(each) for each in fleet.minters()],

@@ -24,7 +24,7 @@ _FILES = {
     "/live.js": "text/javascript; charset=utf-8",
     "/icon.svg": "image/svg+xml",
 }
-_PROBES = ("/livez", "/readyz", "/metrics")
+_PROBES = ("/livez", "/readyz", "/healthz", "/metrics")
 _REASONS = 20  # of not being ready; the page has them all
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
@@ -83,6 +83,8 @@ class Site:
                 return _probe(self.fleet.alive(), "alive")
             case "/readyz":
                 return _probe("\n".join(_shortened(self.fleet.unready())), "ready")
+            case "/healthz":
+                return _probe("\n".join(_shortened(self.fleet.unhealthy())), "healthy")
             case "/metrics":
                 return Answer(200, _SCRAPE, self.scrape())
             case "/status.json":

@@ -121,6 +121,7 @@ class Story:
             "/status.json",
             "/metrics",
             "/readyz",
+            "/healthz",
             "/livez",
         ):
             self.outputs[f"status page {page}"] = self._get("status.sock", page)

@@ -13,7 +13,7 @@ import anyio.lowlevel
 
 from rotator.engine.crew import Crew
 from rotator.engine.rounds import Rounds
-from rotator.engine.visit import Seen
+from rotator.engine.visit import Gate, Seen
 from rotator.rotation.ask import Ask
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Phase, Record
@@ -48,7 +48,9 @@ class FakeVisitor:
     def forget(self, name: str) -> None:
         self.forgotten.append(name)
 
-    async def visit(self, wanted: Credential, edges: object, ask: Ask | None) -> Seen:
+    async def visit(self, wanted: Credential, edges: object, ask: Ask | None, *, gate: Gate) -> Seen:
+        if closed := await gate():
+            return Seen(None, closed)
         self.visits.append((wanted.name, ask))
         self.inside.append(wanted)
         at_once = sum(each.target == wanted.target for each in self.inside)

@@ -98,7 +98,7 @@ def test_all_is_well_is_what_the_probes_say() -> None:
     lookout.fleet.show(view)
     assert lookout.unwell() == ""
     missing = "no sign of the scheduler's loop for 31 s"
-    assert lookout.unwell() == missing
+    assert lookout.unwell() == f"not alive: {missing}"
     missing = ""
     for number in range(5):
         view.put(named(f"c{number}"), record(Phase.HELD))

@@ -78,7 +78,7 @@ def test_the_worst_come_first() -> None:
 def test_a_fault_or_a_bug_needs_a_person_whatever_the_record_says() -> None:
     looked, view, _ = fleet((BLOG, settled()))
     view.broken = {"blog": "a bug: KeyError"}
-    assert (looked.states()[0].word, looked.unready()) == ("broken", ["blog: broken: a bug: KeyError"])
+    assert (looked.states()[0].word, looked.unhealthy()) == ("broken", ["blog: broken: a bug: KeyError"])
 
 
 @pytest.mark.parametrize(
@@ -115,23 +115,31 @@ def test_a_request_that_was_answered_makes_nothing_due() -> None:
     assert looked.states()[0].due_since is None
 
 
-def test_ready_means_nothing_overdue_or_held_and_vault_reachable_and_heals_by_itself() -> None:
+def test_healthy_means_nothing_overdue_or_held_and_vault_reachable_and_heals_by_itself() -> None:
     looked, view, clock = fleet((BLOG, settled()))
-    assert looked.unready() == []
+    assert looked.unhealthy() == []
     view.health.vault = FakeNeighbour(1, "HTTP 503: sealed")
-    assert looked.unready() == ["vault: HTTP 503: sealed"]
+    assert looked.unhealthy() == ["vault: HTTP 503: sealed"]
     view.health.vault = FakeNeighbour()
     view.put(BLOG, record(Phase.HELD, held=HOLD))
-    assert looked.unready() == ["blog: held: deleted by somebody (deleted_by_operator)"]
+    assert looked.unhealthy() == ["blog: held: deleted by somebody (deleted_by_operator)"]
     view.put(BLOG, settled())
-    assert looked.unready() == []
+    assert looked.unhealthy() == []
     clock.move(timedelta(days=28).total_seconds())
-    assert [each.split(":")[1] for each in looked.unready()] == [" overdue"]
+    assert [each.split(":")[1].strip() for each in looked.unhealthy()] == ["no visit ended for 2419200 s", "overdue"]
+
+
+def test_ready_is_who_can_work_whatever_becomes_of_targets_and_credentials() -> None:
+    looked, view, clock = fleet((BLOG, record(Phase.HELD, held=HOLD)), (named("web"), None))
+    view.broken = {"web": "the journal of web was deleted"}
+    view.health.targets = {"blog": FakeNeighbour(1, "no answer")}
+    clock.move(timedelta(days=28).total_seconds())
+    assert looked.unready() == []
 
 
 def test_nothing_is_ready_before_every_record_was_read() -> None:
     looked, view, _ = fleet((BLOG, settled()), (named("web"), None))
-    assert [each.split(":")[0] for each in looked.unready()] == ["web"]
+    assert looked.unready() == ["1 records were not read yet"]
     looked.hide("HTTP 503: sealed")
     assert looked.unready() == ["vault: HTTP 503: sealed"]
     looked.show(view)
@@ -180,6 +188,6 @@ def test_a_pause_silences_what_is_due_and_what_is_late_but_says_since_when() -> 
     assert (rows["due"].due_since, rows["late"].revoke_by) == (None, None)
     assert rows["due"].paused_at == rows["late"].paused_at == PAUSE.at
     assert rows["free"].paused_at is None
-    assert not looked.unready()
+    assert not looked.unhealthy()
     view.accepted = {"free": NOW}
     assert looked.state("free").accepted_at == NOW

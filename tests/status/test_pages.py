@@ -63,12 +63,15 @@ def test_the_probes_say_yes_or_why_not() -> None:
     view.put(BLOG, record(Phase.HELD, held=hold))
     clock.move(10_000)
     assert probe(looked, "/livez") == (503, "no visit ended for 10000 s\n")
-    assert probe(looked, "/readyz") == (503, "search/indexer: held: deleted by somebody (deleted_by_operator)\n")
+    assert probe(looked, "/readyz") == (200, "ready\n")
+    held = "search/indexer: held: deleted by somebody (deleted_by_operator)"
+    assert probe(looked, "/healthz") == (503, f"not alive: no visit ended for 10000 s\n{held}\n")
 
 
 def test_a_long_list_of_reasons_is_cut() -> None:
-    looked, _, _ = fleet(*((named(f"c{number:02}"), None) for number in range(25)))
-    assert probe(looked, "/readyz")[1].splitlines()[-1] == "and 5 more"
+    held = record(Phase.HELD, held=Held(HoldReason.DELETED, "deleted by somebody", Phase.SETTLED, NOW))
+    looked, _, _ = fleet(*((named(f"c{number:02}"), held) for number in range(25)))
+    assert probe(looked, "/healthz")[1].splitlines()[-1] == "and 5 more"
 
 
 def test_the_document_has_what_the_page_has() -> None:
