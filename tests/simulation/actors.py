@@ -19,14 +19,13 @@ from rotator.engine.lease import Leases
 from rotator.engine.probing import Prober
 from rotator.engine.sweep import sweep
 from rotator.engine.visit import Happened, Visitor
-from rotator.ports import Conflict, Fault, Transient
+from rotator.ports import Conflict, Fault, NoRequests, Transient
 from rotator.rotation.ask import Answer, Ask, answer
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Record, Token
 from rotator.rotation.secret import Secret
 from tests.simulation.journal import SimJournal
 from tests.simulation.wire import attempt
-from tests.simulation.wishes import Wishes
 from tests.simulation.world import Thread, Violation, World, beat
 
 TTL = 30.0
@@ -74,7 +73,8 @@ class Process:
     edges_of: EdgesOf
     config: dict[str, Credential]
     told: Callable[[Happened], None]
-    wishes: Wishes = field(default_factory=Wishes)
+    inbox: Callable[[], Any] = NoRequests  # makes the requests of a life
+    requests: Any = field(default_factory=NoRequests)
     holder: str = ""  # who it is in this life
     life: int = 0
     dead: bool = False
@@ -103,12 +103,13 @@ class Process:
         self.asks, self.seen, self.brought = {}, {}, {}
         self.thawed = self.world.now
         leases = Leases(self.holder, TTL, self.clock.monotonic, *self.proof(self.holder))
-        self.visitor = Visitor(self.journal, leases, self.world.lineage, self.told)
+        self.requests = self.inbox()
+        self.visitor = Visitor(self.journal, leases, self.world.lineage, self.told, requests=self.requests)
         self.tending = {name: self._thread(name, self._tend(name)) for name in self.config}
         self.threads = [*self.tending.values(), self._thread("*", self._sweeping())]
         if self.world.swarm.day:
             self.apart = set()
-            self.threads.append(self._thread("*", self._probing()))
+            self.threads += [self._thread("*", self._probing()), self._thread("*", self._listening())]
         for thread in self.threads:
             self._alarm(thread, self.world.rng.uniform(0, 2))
 
@@ -264,7 +265,6 @@ class Process:
             self.seen[name] = seen.record
             if ask and (said := answer(seen.record, ask)) is not Answer.OPEN:
                 self.answers.append(said)
-                self.wishes.answered(ask, said)
                 self.asks.pop(name, None)
         if seen.refused:
             return 20.0
@@ -314,6 +314,16 @@ class Process:
                 await prober.turn()
             except Fault as fault:
                 self.world.tell(self.holder, f"probe ends: {fault.reason}")
+            await beat(60.0 if self.world.calm else 10.0, "idle")
+
+    async def _listening(self) -> None:
+        """Whether anybody asked for anything, anywhere."""
+        while True:
+            try:
+                for name in await self.requests.look():
+                    self.wake(name)
+            except Fault as fault:
+                self.world.tell(self.holder, f"look for requests ends: {fault.reason}")
             await beat(60.0 if self.world.calm else 10.0, "idle")
 
     @asynccontextmanager

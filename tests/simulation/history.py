@@ -12,7 +12,7 @@ from random import Random
 from rotator.engine.bench import Edges
 from rotator.engine.survey import survey
 from rotator.engine.visit import Happened
-from rotator.ports import Installation
+from rotator.ports import Installation, NoRequests
 from rotator.rotation import why
 from rotator.rotation.credential import Credential, Limits, OnForeign, Place, Retirement
 from rotator.rotation.record import Phase, Record
@@ -22,6 +22,7 @@ from rotator.rotation.token_owners import TokenOwners
 from tests.simulation.actors import CALM_POLL, SWEEP, TTL, Process, SimClock
 from tests.simulation.consumers import Consumer
 from tests.simulation.days import Days
+from tests.simulation.inbox import Inbox, requests
 from tests.simulation.invariants import COPY, KEY, Checks
 from tests.simulation.journal import SimJournal
 from tests.simulation.kinds import INSTALLED, NO_GRACE, Kind
@@ -92,7 +93,8 @@ class History:
         self.processes += [self._process(host) for host in "ABCD"[: swarm.actors]]
         self.people = People(self.world, self.checks, self.journal, self.wanted, self.processes)
         self.days = Days(self.world, self.checks, self.journal, self.wanted, self.processes, self._copied)
-        self.people.days, self.people.wishes, self.people.looks = self.days, self.wishes, self.look
+        self.people.days, self.people.looks = self.days, self.look
+        self.people.inbox = Inbox(self.world, self.checks, self.wishes)
         self._strangers(names[0])
 
     def run(self) -> None:
@@ -133,7 +135,7 @@ class History:
 
     def _ordinary(self, name: str) -> None:
         """W1 and W2 at rest, where nobody can say any more that nobody has looked."""
-        forgotten = self.wishes.lost(name, self.checks.ledgers[name])
+        forgotten = self.wishes.lost(name, self.checks.ledgers[name], self._lives)
         if forgotten and self.checks.judges("W1") and name not in self.checks.lost_journals:
             self.checks.broken("W1", forgotten)
         self._until(lambda x: "untrue" if self.untruths(x, self.truth(x)) else "", CALM_POLL + CONVERGED)
@@ -172,6 +174,10 @@ class History:
             lately=lately,
         )
 
+    def _lives(self, token_id: str) -> bool:
+        live = self.target.tokens.get(token_id)
+        return live is not None and self.target.alive(live) and self.target.kind(live.credential) is not Kind.EXPIRING
+
     def _restarts(self, process: Process) -> None:
         """Something restarts it twice a minute, faults or not."""
         if self.restarting:
@@ -205,8 +211,8 @@ class History:
         self.checks.disputed = True
         clock = SimClock(self.world, 0.0, -1e6)
         edges = cache(partial(self._edges, checks=twin))
-        journal = SimJournal(self.world, twin.vault)
-        self.processes.append(Process(self.world, COPY, clock, journal, edges, dict(self.wanted), self._told))
+        journal, inbox = SimJournal(self.world, twin.vault), partial(requests, self.world, twin.vault)
+        self.processes.append(Process(self.world, COPY, clock, journal, edges, dict(self.wanted), self._told, inbox))
         self.processes[-1].start()
 
     def _until(self, unready: Callable[[str], str], seconds: float) -> None:
@@ -260,6 +266,7 @@ class History:
         for name in self.wanted:
             self.people.resume_soon(name)
             world.later(20.0, partial(self.people.resume_soon, name))  # a shell may be typing still
+            world.later(150.0, partial(self.people.resume_soon, name))  # or a request be waiting
 
     def _paused(self) -> float:
         """A rotation that trouble had used up the mints of was given up in the calm: it comes back after its pause."""
@@ -325,7 +332,8 @@ class History:
     def _process(self, host: str) -> Process:
         swarm, rng = self.world.swarm, self.world.rng
         clock = SimClock(self.world, rng.choice((-1, 0, 1)) * swarm.skew, -rng.uniform(0, 1e6))
-        return Process(self.world, host, clock, self.journal, self._shared, dict(self.wanted), self._told, self.wishes)
+        inbox = partial(requests, self.world, self.vault) if swarm.day else NoRequests
+        return Process(self.world, host, clock, self.journal, self._shared, dict(self.wanted), self._told, inbox)
 
     def _edges(self, name: str, clock: SimClock, checks: Checks | None = None) -> Edges:
         checks = checks or self.checks
@@ -341,6 +349,7 @@ class History:
 
     def _told(self, happened: Happened) -> None:
         event = happened.event
+        self.wishes.heard(event)
         self.world.tell(happened.holder, type(event).__name__ + getattr(event, "reason", ""), happened.credential.name)
         if self.world.swarm.codec and "sek-" in f"{event} {happened.after}":
             self.checks.broken("I5", "an event holds a secret")

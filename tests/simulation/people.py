@@ -11,18 +11,18 @@ from rotator.ports import Entry, Lease
 from rotator.rotation import events as ev
 from rotator.rotation.advance import advance
 from rotator.rotation.credential import Credential, OnForeign, Place
+from rotator.rotation.operator_request import RequestVerb
 from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.schedule import Every
 from rotator.vault import document
 from tests.simulation.actors import TTL, Process
 from tests.simulation.days import Days
 from tests.simulation.hands import Hands
+from tests.simulation.inbox import ODD, Inbox
 from tests.simulation.invariants import Checks
 from tests.simulation.journal import SimJournal, place_of
 from tests.simulation.kinds import NO_GRACE, Kind
 from tests.simulation.operators import Operators
-from tests.simulation.swarm import DAY
-from tests.simulation.wishes import Wish, Wishes
 from tests.simulation.world import World
 
 
@@ -38,7 +38,7 @@ class People:
     hands: Hands = field(init=False)
     operators: Operators = field(init=False)
     days: Days = field(init=False)
-    wishes: Wishes = field(init=False)
+    inbox: Inbox = field(init=False)
     looks: Callable[[str], None] = field(init=False)
     _skews: list[float] = field(default_factory=lambda: [0.0])
 
@@ -65,7 +65,7 @@ class People:
             self.begin()
             self.looks(name)
             return
-        act: Callable[[str], bool | None] = getattr(self.days if chosen in DAY else self, chosen)
+        act: Callable[[str], bool | None] = getattr(self.days if hasattr(self.days, chosen) else self, chosen)
         phase = self.world.phase_of(name)
         if act(name) is not False:
             self.world.fault(act.__name__, name, phase)
@@ -208,10 +208,18 @@ class People:
 
     def _wish(self, name: str, *, emergency: bool) -> None:
         process = self.world.rng.choice(self.processes)
-        process.ask(name, emergency=emergency)
-        if not process.dead and name in process.config:
-            living = frozenset(x.id for x in self.checks.target.tokens.values() if self.checks.target.alive(x))
-            self.wishes.made.append(Wish(name, process.asks[name], self.world.now, living))
+        if self.world.swarm.day and not process.dead:
+            self.inbox.ask(process, name, RequestVerb.ROTATE, emergency=emergency)
+        else:
+            process.ask(name, emergency=emergency)
+
+    def request(self, name: str) -> bool | None:
+        """Any other verb that is kept in Vault before it is acknowledged."""
+        process = self.world.rng.choice(self.processes)
+        if process.dead:
+            return False
+        self.inbox.ask(process, name, self.world.rng.choice(ODD))
+        return None
 
     def schedule(self, name: str) -> None:
         """Another interval."""

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from rotator.rotation import sentences, troubles
+from rotator.rotation import mints, sentences, troubles
 from rotator.rotation.retire import Use
+from rotator.vault.request_inbox import VaultRequests
 from tests.simulation.actors import Process
 from tests.simulation.campaign import run_seed
 from tests.simulation.kinds import Kind
@@ -51,6 +52,26 @@ def _blind(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Process, "proof", lambda process, lock: ("", lambda other: False))
 
 
+def _forgetful(patch: pytest.MonkeyPatch) -> None:
+    """A request is kept by the process that was asked, and by nobody else."""
+
+    async def put(requests, name, request):
+        requests.kept = {**getattr(requests, "kept", {}), request.id: (name, request)}
+
+    async def waiting(requests, name):
+        return tuple(request for whose, request in getattr(requests, "kept", {}).values() if whose == name)
+
+    async def remove(requests, name, request):
+        requests.kept.pop(request.id, None)
+
+    for verb in (put, waiting, remove):
+        patch.setattr(VaultRequests, verb.__name__, verb)
+
+
+def _one_budget(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(mints, "_budget", lambda emergency: "mints")
+
+
 def _coarse(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Use, "latest", property(lambda use: use.last))
 
@@ -64,8 +85,13 @@ def _settled(patch: pytest.MonkeyPatch) -> None:
 
 
 LINES = {
-    "a kill between a wish and its rotation": Line(
-        day(acts=("ask", "emergency"), judged=("W1",), kill=0.04, interval=1e6), ("W1",)
+    "a kill between a request and its rotation": Line(
+        day("request", acts=("ask", "emergency"), kill=0.04, interval=1e6), ("W1",), without=_forgetful
+    ),
+    "an emergency when the day's mints are used up": Line(
+        day(acts=("emergency",), mints_per_day=6, interval=40.0, refused=0.3, active=600.0),
+        ("W1", "I6"),
+        without=_one_budget,
     ),
     "a restart every half minute": Line(
         day(restarts=30.0, actors=1, slow=0.5, followed=True), ("L1", "W2 gone"), without=_blind

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import ClassVar
 
 import pytest
@@ -22,6 +24,7 @@ from rotator.ports import Transient
 from rotator.rotation import events as ev
 from rotator.rotation import steps
 from rotator.rotation.record import Phase
+from rotator.rotation.schedule import Every
 from tests.simulation.history import CONVERGED
 from tests.simulation.kinds import INSTALLED, Kind
 from tests.simulation.stage import NAME, Stage, Visit
@@ -165,6 +168,7 @@ class Machine(RuleBasedStateMachine):
         stage.vault.sealed = stage.target.minter_refused = False
         for process in stage.history.processes:
             process.clock.skew = 0.0
+            process.config[NAME] = replace(process.config[NAME], schedule=Every(timedelta(hours=1)))
         for visit in self.paused:
             stage.finish(visit)
         stage.sleep(2 * 3600.0)  # whatever clocks had put off

@@ -129,7 +129,7 @@ class KvClient:
                 look()
             return self.vault.get(place, version)
 
-        return self._send(_verb("read", place), effect, writes=False)
+        return self.send(_verb("read", place), effect, writes=False)
 
     async def put(self, place: Place, values: Mapping[str, object], cas: int) -> int:
         """Write; after an unknown outcome the identical write again, then decide by a strong read."""
@@ -165,7 +165,7 @@ class KvClient:
                 raise Conflict("check-and-set parameter did not match the current version")
             return self.vault.put(place, values, cas, author, began)
 
-        return self._send(_verb("write", place), effect, writes=True)
+        return self.send(_verb("write", place), effect, writes=True)
 
     def destroy(self, place: Place, versions: tuple[int, ...], check: Callable[..., None]) -> Awaitable[None]:
         """Destroy versions, after a check at the moment it takes effect."""
@@ -174,9 +174,11 @@ class KvClient:
             check(place, versions)
             self.vault.destroy(place, versions)
 
-        return self._send("destroy staged", effect, writes=True)
+        return self.send("destroy staged", effect, writes=True)
 
-    def _send(self, verb: str, effect: Callable[[], wire.T], *, writes: bool) -> Awaitable[wire.T]:
+    def send(self, verb: str, effect: Callable[[], wire.T], *, writes: bool) -> Awaitable[wire.T]:
+        """One request to this Vault."""
+
         def unless_sealed() -> wire.T:
             if self.vault.sealed:
                 self.world.fault("vault_sealed", self.name)

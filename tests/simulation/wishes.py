@@ -2,49 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rotator.rotation.ask import Answer, Ask
-from rotator.rotation.record import Phase, Record
+from rotator.rotation import events as ev
+from rotator.rotation.operator_request import OperatorRequest, RequestVerb
+from rotator.rotation.record import HoldReason, Phase, Record
 from tests.simulation.ledger import Ledger
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True)
 class Wish:
-    """A `rotate now` that a running daemon took. `at` in true seconds; `living`: token ids that lived then."""
+    """A request that was acknowledged. `at` in true seconds."""
 
     name: str
-    ask: Ask
+    request: OperatorRequest
     at: float
-    living: frozenset[str]
-    answer: Answer = Answer.OPEN
 
 
 @dataclass
 class Wishes:
-    """All of a history."""
+    """All of a history. `taken`: what was told of a request when a record took it up."""
 
     made: list[Wish] = field(default_factory=list)
+    taken: dict[str, ev.Event] = field(default_factory=dict)
 
-    def answered(self, ask: Ask | None, said: Answer) -> None:
-        """Its caller was told, or would have been."""
-        for wish in self.made:
-            if wish.ask is ask:
-                wish.answer = said
+    def heard(self, event: ev.Event) -> None:
+        """A transition was told."""
+        asked = getattr(event, "request", None)
+        if asked:
+            self.taken[asked if isinstance(asked, str) else asked.id] = event
 
-    def lost(self, name: str, ledger: Ledger) -> str:
+    def lost(self, name: str, ledger: Ledger, alive: Callable[[str], bool]) -> str:
         """A wish of which nothing came and nobody was told, when all is at rest; empty: there is none."""
         record = ledger.latest
-        for wish in (each for each in self.made if each.name == name and each.answer is Answer.OPEN):
-            if record is not None and not _came(wish, ledger, record):
-                kind = "emergency" if wish.ask.emergency else "wish"
-                return f"the {kind} of {wish.at:.1f} for {name} was taken and forgotten"
+        if record is None:
+            return ""
+        for wish in (each for each in self.made if each.name == name):
+            asked, known = wish.request, self.taken.get(wish.request.id)
+            if known is None and not any(each.id == asked.id for each in record.taken):
+                return f"{asked.verb} of {wish.at:.1f} for {name} was acknowledged and forgotten"
+            if asked.verb is not RequestVerb.ROTATE or isinstance(known, ev.RequestDeclined) or record.paused:
+                continue
+            if asked.emergency and _used_up(record):
+                return f"the emergency of {wish.at:.1f} for {name} is held for what the schedule minted"
+            if record.phase is not Phase.SETTLED or record.failure:
+                continue  # it goes on, or says why not; for how long is L1's and I2's to judge
+            if record.asked is not None:
+                return f"{record.asked} is asked for still"
+            left = [each for each in asked.live if alive(each)] if asked.emergency else []
+            if left:
+                return f"the emergency of {wish.at:.1f} for {name} is over, and {', '.join(left)} live"
         return ""
 
 
-def _came(wish: Wish, ledger: Ledger, record: Record) -> bool:
-    if record.phase in (Phase.HELD, Phase.AWAITING) or record.paused:
-        return True  # whoever asks again is told
-    if wish.ask.emergency:
-        return any(at >= wish.at for at in ledger.emergencies.values())
-    return any(at >= wish.at for at in ledger.begun.values())
+def _used_up(record: Record) -> bool:
+    held = record.held is not None and record.held.reason is HoldReason.MINT_BUDGET
+    urgent = record.emergency or (record.asked is not None and record.asked.emergency)
+    return held and urgent and len(record.emergency_mints) < 6
