@@ -305,6 +305,7 @@ class Process:
             rounds=rounds,
             pause=lambda credential: (0.0, ""),
             aside=self._aside,
+            look_at=self.wake,
         )
         prober = Prober(crew, lambda: PROBE, lambda target, verdict: None)  # type: ignore[arg-type] # what it wants of one
         while True:

@@ -202,9 +202,9 @@ class Days:
         return {name: each for name, each in self.wanted.items() if each.target == target}
 
     def lives_unknown(self, name: str, record: Record | None) -> Iterator[str]:
-        """Tokens of ours that live and that this record does not account for."""
+        """Tokens under the names of this record that live and that it does not account for."""
         known = {x.token.id for x in (record.current, record.predecessor, record.candidate) if x} if record else set()
         for live in self.checks.target.tokens.values():
-            ours = live.credential == name and live.minter != "person"
+            ours = record is not None and live.name.startswith(f"{record.stem}-r") and live.minter != "person"
             if ours and live.id not in known and self.checks.target.alive(live):
                 yield live.id

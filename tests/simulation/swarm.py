@@ -44,7 +44,6 @@ OPEN = {
     "remove": "14.21",
     "restore": "14.14",
     "copy": "14.15",
-    "W2 path": "14.13",
     "W2 leftovers": "14.14",
     "W2 refused": "14.14",
 }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from rotator.engine import visit
 from rotator.rotation import mints, sentences, troubles
 from rotator.rotation.retire import Use
 from rotator.vault.request_inbox import VaultRequests
@@ -72,6 +73,13 @@ def _one_budget(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(mints, "_budget", lambda emergency: "mints")
 
 
+def _unseeing(patch: pytest.MonkeyPatch) -> None:
+    async def watch(bench, record):
+        return None
+
+    patch.setattr(visit, "watch", watch)
+
+
 def _coarse(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Use, "latest", property(lambda use: use.last))
 
@@ -104,7 +112,7 @@ LINES = {
     ),
     "nothing was ever published": Line(day(refused=1.0), ("W2 nothing",), without=_settled),
     "the consumer path is deleted or overwritten": Line(
-        day(acts=("soft_delete", "foreign_write"), judged=("W2 path",), interval=1e6), ("W2 path",)
+        day(acts=("soft_delete", "foreign_write"), interval=1e6), ("W2 path",), without=_unseeing
     ),
     "a Vault is restored": Line(
         day("restore", judged=("W2 leftovers", "W2 refused"), active=800.0), ("W2 leftovers", "W2 refused")

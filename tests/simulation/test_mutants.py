@@ -60,7 +60,7 @@ def test_no_clean_up_before_minting_again_is_caught(monkeypatch):
 
 def test_minting_without_counting_is_caught(monkeypatch):
     monkeypatch.setattr(decide, "may_mint", lambda *_: True)
-    monkeypatch.setattr(decide, "minted", lambda *_: 0)
+    monkeypatch.setattr(decide, "minted", lambda *_, **__: 0)
     assert caught("I6", swarm=Swarm(lost=0.5))
 
 
