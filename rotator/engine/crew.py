@@ -221,7 +221,7 @@ class Crew:
             return
         before = self.seen[name].record if name in self.seen else None
         record = seen.record or before
-        if record and before and _older(record, before):
+        if record and before and older(record, before):
             self.rounds.went_back(self.credentials[name], f"{before.rotation} to {record.rotation}")
         self.seen[name] = Seen(record, seen.wait, seen.refused)
         now = self.clock.now()
@@ -257,6 +257,6 @@ class Crew:
             asked.close(reason, hopeless=hopeless)
 
 
-def _older(record: Record, before: Record) -> bool:
+def older(record: Record, before: Record) -> bool:
     """Whether a record is of an earlier time than one that was read before: numbers never go back in one Vault."""
     return (record.rotation, record.attempt) < (before.rotation, before.attempt)

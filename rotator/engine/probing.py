@@ -49,25 +49,31 @@ class Prober:
 
     async def turn(self) -> None:
         """Ask who is due, each target for a stretch of time. Raises nothing that the world may cause."""
-        every, clock = self.every(), self.crew.clock
+        every = self.every()
         if every is None:
             self.crew.rounds.unproven.clear()
             return
+        async with anyio.create_task_group() as group:
+            for names in self.due():
+                group.start_soon(self.stretch, names, every)
+
+    def due(self) -> list[deque[str]]:
+        """Whose time has come, by target."""
+        clock = self.crew.clock
         self._enrol()
         self._begin_again()
         for name in self._agenda.due(clock.now(), clock.monotonic()):
             if credential := self.crew.credentials.get(name):
                 self._ready[credential.target].append(name)
-        async with anyio.create_task_group() as group:
-            for names in [each for each in self._ready.values() if each]:
-                group.start_soon(self._stretch, names, every)
+        return [each for each in self._ready.values() if each]
 
     def ask_soon(self, names: Iterable[str]) -> None:
         """Show these to their targets at the next turn."""
         for name in names:
             self._put(name, timedelta())
 
-    async def _stretch(self, names: deque[str], every: timedelta) -> None:
+    async def stretch(self, names: deque[str], every: timedelta) -> None:
+        """Ask these of one target for a while; whoever is left over is first at the next turn."""
         end = self.crew.clock.monotonic() + _STRETCH
         while names and self.crew.clock.monotonic() < end:
             name = names.popleft()

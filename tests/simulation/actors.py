@@ -15,6 +15,7 @@ from typing import Any
 
 from rotator.engine import operating
 from rotator.engine.bench import Brought, Edges
+from rotator.engine.crew import older
 from rotator.engine.lease import Leases
 from rotator.engine.probing import Prober
 from rotator.engine.sweep import sweep
@@ -79,6 +80,7 @@ class Process:
     life: int = 0
     dead: bool = False
     died: float = 0.0
+    rounds: Any = None  # what the probe notes
     frozen_until: float = 0.0
     thawed: float = 0.0
     wrote: float = 0.0  # when its latest write to a journal was acknowledged
@@ -104,7 +106,10 @@ class Process:
         self.thawed = self.world.now
         leases = Leases(self.holder, TTL, self.clock.monotonic, *self.proof(self.holder))
         self.requests = self.inbox()
+        noted = {"accepted": {}, "doubted": {}, "unproven": {}, "reverted": set()}
         self.visitor = Visitor(self.journal, leases, self.world.lineage, self.told, requests=self.requests)
+        edges = lambda x: self.edges_of(x.name, self.clock)  # noqa: E731 (one of two names of it)
+        self.rounds = SimpleNamespace(edges=edges, visitor=self.visitor, **noted)
         self.tending = {name: self._thread(name, self._tend(name)) for name in self.config}
         self.threads = [*self.tending.values(), self._thread("*", self._sweeping())]
         if self.world.swarm.day:
@@ -262,6 +267,8 @@ class Process:
         if brought and brought.taken:
             self.brought.pop(name, None)
         if seen.record:
+            if (before := self.seen.get(name)) and older(seen.record, before):
+                self.rounds.reverted.add(name)
             self.seen[name] = seen.record
             if ask and (said := answer(seen.record, ask)) is not Answer.OPEN:
                 self.answers.append(said)
@@ -291,18 +298,12 @@ class Process:
 
     async def _probing(self) -> None:
         """The product's own probe of published values, with what it wants of a crew."""
-        rounds = SimpleNamespace(
-            edges=lambda x: self.edges_of(x.name, self.clock),
-            visitor=self.visitor,
-            accepted={},
-            doubted={},
-            unproven={},
-        )
         crew = SimpleNamespace(
             credentials=self.config,
             seen={},
             clock=self.clock,
-            rounds=rounds,
+            rounds=self.rounds,
+            health=SimpleNamespace(vault=SimpleNamespace(trips=0)),
             pause=lambda credential: (0.0, ""),
             aside=self._aside,
             look_at=self.wake,
@@ -312,7 +313,8 @@ class Process:
             crew.credentials = dict(self.config)
             crew.seen = {name: SimpleNamespace(record=record) for name, record in self.seen.items()}
             try:
-                await prober.turn()
+                for names in prober.due():
+                    await prober.stretch(names, PROBE)
             except Fault as fault:
                 self.world.tell(self.holder, f"probe ends: {fault.reason}")
             await beat(60.0 if self.world.calm else 10.0, "idle")

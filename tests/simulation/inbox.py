@@ -44,7 +44,7 @@ class Folders:
 
         return self.kv.send("list wish", effect, writes=False)
 
-    def remove(self, place: Place) -> Awaitable[None]:
+    def forget(self, place: Place) -> Awaitable[None]:
         """With all its versions."""
         return self.kv.send("remove wish", lambda: self.kv.vault.docs.pop(place, None) and None, writes=True)
 
