@@ -18,6 +18,7 @@ from rotator.clockwork import Alarms
 from rotator.commands.request import look_for_requests
 from rotator.control import Control
 from rotator.engine.probing import Prober
+from rotator.host.tasks import first
 from rotator.logs import voice
 from rotator.looking import verbs as looks
 from rotator.lookout import Lookout
@@ -43,8 +44,10 @@ class Daemon:
 
     _prober: Prober | None = None
 
-    def __init__(self, path: str | None, settings: Settings) -> None:
+    def __init__(self, path: str | None, settings: Settings, stopping: Callable[[], None] = lambda: None) -> None:
+        """`stopping` is called when a stop begins."""
         self._path = path
+        self._stopping = stopping
         self._settings = settings
         self._stop = anyio.Event()
         self._app: App | None = None
@@ -72,9 +75,9 @@ class Daemon:
                     with anyio.CancelScope() as self._start_up:
                         await self._work()
                 except* Transient as missed:  # task groups wrap it
-                    await self._wait_for_vault(str(_first(missed)))
+                    await self._wait_for_vault(str(first(missed)))
                 except* LoginRefused as refused:  # a restart would try again at once, and lock others out
-                    await self._wait_for_login(str(_first(refused)), tried)
+                    await self._wait_for_login(str(first(refused)), tried)
             group.cancel_scope.cancel()
         self._observers.close()
         voice.say("daemon.stopped")
@@ -193,6 +196,7 @@ class Daemon:
                     continue
                 voice.say("daemon.stopping", signal=signal.Signals(received).name)
                 self._stop.set()
+                self._stopping()
                 self._supervision.stopping()
                 if self._app is None:
                     self._start_up.cancel()
@@ -248,8 +252,3 @@ class Daemon:
         hearing, looking = self._audience.hearing, looks(app, app.crew, lambda: self._lookout.fleet.refused)
         mine = {"ping": ping, "look": look, "reload": reload}
         return {"now": partial(now, app, hearing), **mine, **looking, **verbs(app, hearing)}
-
-
-def _first(group: BaseExceptionGroup[Any]) -> BaseException:
-    inner = group.exceptions[0]
-    return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner

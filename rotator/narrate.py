@@ -81,8 +81,8 @@ def paused(neighbour: str, reason: str, pause: float) -> None:
 
 
 def heard_call(verb: str, uid: int, pid: int) -> None:
-    """Somebody has called the control socket."""
-    voice.say("control.called", verb=verb, uid=uid, pid=pid)
+    """Somebody has called the control socket; health checks do several times a minute."""
+    voice.tell("control.called", "debug" if verb == "ping" else "info", verb=verb, uid=uid, pid=pid)
 
 
 def failed_call(verb: str, bug: BaseException) -> None:

@@ -12,6 +12,7 @@ import anyio
 
 from rotator import logs
 from rotator.app import reading
+from rotator.host.files import opened as regular
 from rotator.receipts import parse
 from rotator.rotation.record import Record
 from rotator.rotation.standing import stands
@@ -64,7 +65,7 @@ def nothing(settings: Settings, name: str, source: str) -> str:
 
 
 def _receipts(path: Path, name: str) -> Iterator[Moment]:
-    with path.open("rb") as lines:
+    with regular(path) as lines:
         for line in lines:
             receipt = parse(line)
             if receipt is None or receipt.get("credential") != name:

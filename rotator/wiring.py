@@ -11,6 +11,7 @@ from functools import partial
 import anyio
 from anyio import to_thread
 
+from rotator.host.endpoint import others
 from rotator.logs import voice
 from rotator.ports import Clock, StoreRefused
 from rotator.rotation.credential import Place
@@ -53,19 +54,30 @@ def local_secret(ref: SecretRef, *, blanks: bool = True) -> Secret:
         raise StoreRefused(str(fault)) from None
 
 
-def _source(ref: SecretRef | None) -> login.Source:
+def _source(settings: Settings, ref: SecretRef | None) -> login.Source:
     if ref is None:
         raise StoreRefused("the Vault login lacks a secret reference")
-    return partial(local_secret, ref, blanks=False)
+    return partial(_login_secret, settings.daemon.socket, ref)
+
+
+def _login_secret(socket: str, ref: SecretRef) -> Secret:
+    """The secret of our login. Who may not read it may not use the daemon's socket either, as a rule."""
+    try:
+        return local_secret(ref, blanks=False)
+    except StoreRefused as fault:
+        if not (who := others(socket)):
+            raise
+        text = f"a daemon runs here, which {who} may ask (sudo rotate ...); without it we log in ourselves, and"
+        raise StoreRefused(f"{text} {fault.reason}") from None
 
 
 _LOGINS: Mapping[str, Callable[[Settings], login.Login]] = {
-    "token": lambda s: login.token(_source(s.vault.auth.token)),
+    "token": lambda s: login.token(_source(s, s.vault.auth.token)),
     "approle": lambda s: login.approle(
-        partial(Secret, s.vault.auth.role_id), _source(s.vault.auth.secret_id), s.vault.auth.mount
+        partial(Secret, s.vault.auth.role_id), _source(s, s.vault.auth.secret_id), s.vault.auth.mount
     ),
-    "kubernetes": lambda s: login.kubernetes(s.vault.auth.role, _source(s.vault.auth.token), s.vault.auth.mount),
-    "jwt": lambda s: login.jwt(s.vault.auth.role, _source(s.vault.auth.token), s.vault.auth.mount),
+    "kubernetes": lambda s: login.kubernetes(s.vault.auth.role, _source(s, s.vault.auth.token), s.vault.auth.mount),
+    "jwt": lambda s: login.jwt(s.vault.auth.role, _source(s, s.vault.auth.token), s.vault.auth.mount),
     "cert": lambda s: login.certificate(s.vault.auth.role, s.vault.auth.mount, s.vault.auth.cert_file),
 }
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-import anyio
-
 from rotator.host.exit_codes import Exit
+from rotator.host.threads import Threads
 from rotator.logs import voice
 from rotator.settings import Settings, SettingsError, load
 
@@ -14,7 +14,7 @@ from rotator.settings import Settings, SettingsError, load
 async def read_again(path: str | None) -> Settings | list[str]:
     """The settings as they are on disk, or the faults for which they are refused, in words. Raises nothing."""
     try:
-        return await anyio.to_thread.run_sync(load, path)
+        return await Threads("settings", 1).run(partial(load, path))  # a drive that hangs must not hold up a stop
     except SettingsError as error:
         for fault in error.faults:
             voice.warn("settings.refused", file=fault.file, line=fault.line, key=fault.key, reason=fault.text)

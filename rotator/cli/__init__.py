@@ -9,6 +9,7 @@ from importlib import import_module
 import click
 
 from rotator.host.exit_codes import IN_WORDS, Exit
+from rotator.host.process import open_standard_streams, shut_memory
 
 COMMANDS = {
     "init": "write the first settings, the Vault policy for just them, and the unit",
@@ -84,6 +85,8 @@ def rotate(ctx: click.Context, config: str | None) -> None:
 
 def main() -> None:
     """The `rotate` command."""
+    open_standard_streams()
+    shut_memory()
     if os.getpid() == 1:  # in a container; the kernel gives process 1 no signal that it did not ask for
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: os._exit(Exit.UNDECIDED))

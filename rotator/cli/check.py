@@ -13,6 +13,7 @@ from rotator.cli import output, shell
 if TYPE_CHECKING:
     from rotator.vault.preflight import Finding
 
+_SHUT = "let the process call prctl(PR_SET_DUMPABLE), or forbid core dumps and ptrace on this host"
 _COLOURS = {"ok": "green", "note": "cyan", "warning": "yellow", "refusal": "red"}
 
 
@@ -37,9 +38,13 @@ def command(config: str | None, offline: bool, as_json: bool) -> None:
     async def main() -> int:
         from rotator import logs
         from rotator.checking import check
+        from rotator.host.process import open_to
+        from rotator.vault.preflight import Finding, Level
 
         logs.configure("error", json=None)
-        findings = []
+        findings = [Finding(Level.WARNING, "memory", reason, _SHUT)] if (reason := open_to()) else []
+        for finding in findings if not as_json else ():
+            _say(finding)
         async with aclosing(check(settings)) as found:
             async for finding in found:
                 findings.append(finding)

@@ -68,5 +68,7 @@ def _say(verdict: Verdict, found: list[str]) -> None:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as opened:
-        yield from opened
+    from rotator.host.files import opened
+
+    with opened(path) as plain, gzip.open(plain) if path.suffix == ".gz" else plain as lines:
+        yield from lines

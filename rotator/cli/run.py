@@ -6,6 +6,9 @@ import click
 
 from rotator.cli import shell
 
+_AFTER_DRAIN = 15.0  # seconds for callers, hooks and the login to be ended; then the process ends whatever hangs
+_LAST_WORDS = 2.0  # seconds: a log that nobody reads must not keep a daemon from its end
+
 
 @click.command()
 @click.option(
@@ -17,11 +20,22 @@ def command(config: str | None, log: str) -> None:
     settings = shell.settings(config)
     from rotator import logs
     from rotator.daemon import Daemon
+    from rotator.host.process import end_within, open_to
+    from rotator.logs import voice
 
     logs.configure(settings.daemon.log_level, json=None if log == "auto" else log == "json")
 
     async def main() -> int:
-        await Daemon(config, settings).run()
+        if reason := open_to():
+            voice.warn("memory.exposed", said=reason)
+        await Daemon(config, settings, stopping).run()
         return 0
 
-    shell.run(main, acts=True, signals=False)
+    def stopping() -> None:
+        end_within(settings.daemon.drain.total_seconds() + _AFTER_DRAIN, last, shell.BUSY)
+
+    def last() -> None:
+        voice.tell("daemon.cut", "error", said="the stop hung; whatever was under way goes on from its journal")
+        logs.flush(_LAST_WORDS)
+
+    shell.run(main, acts=True, signals=False, patience=_LAST_WORDS)

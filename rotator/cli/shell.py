@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rotator.rotation.state import State
 
 FAILED, USAGE, HELD, BUSY, BAD_CONFIG = Exit.FAILED, Exit.USAGE, Exit.HELD, Exit.UNDECIDED, Exit.SETTINGS
+_NO_THREAD = "this host gives us no further thread: raise TasksMax= of the unit, or the limit that `ulimit -u` shows"
 
 
 def settings(path: str | None, *, vaultless: bool = False) -> Settings:
@@ -111,12 +113,19 @@ def objection(question: str) -> str:
 Main = Callable[[], Coroutine[Any, Any, int]]
 
 
-def run(main: Main, *, acts: bool = False, cut: Callable[[], None] | None = None, signals: bool = True) -> NoReturn:
+def run(
+    main: Main,
+    *,
+    acts: bool = False,
+    cut: Callable[[], None] | None = None,
+    signals: bool = True,
+    patience: float = inf,
+) -> NoReturn:
     """Run an async command and exit with its code; a fault of the world becomes one sentence and a code.
 
     What a command that `acts` comes to is its work's alone; of one that only looks, the words are the work. SIGTERM or
     SIGINT ends it within ten seconds; where nobody brings its work to a safe point it is cancelled, and `cut` says what
-    that means for it.
+    that means for it. `patience`: seconds for the last words to be read, then it ends without them.
     """
     import anyio
 
@@ -134,7 +143,7 @@ def run(main: Main, *, acts: bool = False, cut: Callable[[], None] | None = None
             if scope.cancelled_caught and not ended:
                 (cut or _cut)()
                 ended.append(BUSY)
-            with anyio.CancelScope() as scope:
+            with anyio.move_on_after(patience) as scope:
                 interruption.scope = scope
                 while output.left():  # noqa: ASYNC110 (a thread writes it, which knows no event of ours)
                     await anyio.sleep(_SOON)
@@ -199,8 +208,12 @@ async def _code(main: Main) -> int | BaseException:
         return _told(fault.reason, BUSY)
     except Fault as fault:
         return _told(fault.reason, FAILED)
+    except RuntimeError as fault:
+        return _told(_NO_THREAD, BUSY) if "new thread" in str(fault) else fault
     except BaseExceptionGroup as group:
         first = _first_fault(group, Fault)
+        if first is None and "new thread" in str(_first_fault(group, RuntimeError)):
+            return _told(_NO_THREAD, BUSY)
         if first is None:
             return group
         return _told(first.reason, BUSY if isinstance(first, Transient) else FAILED)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from rotator.cli import output, shell
+from rotator.host.files import handed_over
 
 if TYPE_CHECKING:
     from rotator.rotation.secret import Secret
 
 _LONGEST = 64 * 1024  # bytes of a value
+_PATIENCE = 60.0  # seconds for it to arrive
 
 
 @click.command()
@@ -57,10 +59,12 @@ def _read(path: str | None) -> Secret:
     from rotator.rotation.secret import Secret
 
     try:
-        given = Path(path).read_bytes() if path else _typed()
+        given = _from(path) if path else _typed()
         text = given[: _LONGEST + 1].decode().strip()
     except OSError as fault:
         raise click.UsageError(f"{path} cannot be read: {fault.strerror}") from None
+    except TimeoutError:
+        raise click.UsageError(f"{path or 'standard input'} did not end within {_PATIENCE:g} s") from None
     except UnicodeDecodeError:
         raise click.UsageError("the value is not UTF-8 text") from None
     if not text:
@@ -73,4 +77,13 @@ def _read(path: str | None) -> Secret:
 def _typed() -> bytes:
     if sys.stdin.isatty():
         return getpass.getpass("Value (not shown): ").encode()
-    return sys.stdin.buffer.read(_LONGEST + 2)
+    return handed_over(sys.stdin.fileno(), _LONGEST, _PATIENCE)
+
+
+def _from(path: str) -> bytes:
+    """A file, or a pipe such as `<(pass show bot)` gives."""
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        return handed_over(number, _LONGEST, _PATIENCE)
+    finally:
+        os.close(number)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pwd
 import socket
 import stat
 import time
@@ -116,6 +117,38 @@ async def answers(path: str) -> bool:
         if fault.errno in (errno.EAGAIN, errno.ENOBUFS):
             return True
         raise AddressError(_words(fault)) from None
+
+
+def others(path: str) -> str:
+    """Who may ask whoever listens at a path that we may not use; empty when nobody listens, or we may."""
+    if os.access(path, os.W_OK) or not _listed(path):
+        return ""
+    owner = _owner(path)
+    return "root" if owner == "root" else f"{owner} and root"
+
+
+def _listed(path: str) -> bool:
+    """Whether the kernel knows of somebody who listens at a path."""
+    try:
+        lines = Path("/proc/net/unix").read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return False
+    # Num: RefCount Protocol Flags Type St Inode Path; the flag 00010000 is a socket that listens.
+    found = (line.split(None, 7) for line in lines[1:])
+    return any(len(each) == 8 and each[7] == path and int(each[3], 16) & 0x10000 for each in found)
+
+
+def _owner(path: str) -> str:
+    """Whose it is, or the folder that we may not look into."""
+    place = Path(path)
+    for each in (place, *place.parents):
+        with suppress(OSError):
+            number = each.stat().st_uid
+            try:
+                return pwd.getpwuid(number).pw_name
+            except KeyError:
+                return f"uid {number}"
+    return "its owner"
 
 
 def _dangles(path: str) -> bool:

@@ -23,7 +23,7 @@ def locked_folder(folder: Path, by: float) -> Iterator[int]:
     """A folder's own lock, and its descriptor. `by`: monotonic seconds. Raises LockTimeoutError, OSError.
 
     Blocks while it waits: for a thread. Where the file system locks only what is open for writing (NFS: EBADF),
-    a hidden file in the folder is locked in its place.
+    a hidden file in the folder is locked in its place, and nothing where nothing can be locked.
     """
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -44,7 +44,11 @@ def locked_folder(folder: Path, by: float) -> Iterator[int]:
 def _locked_file(folder: Path, by: float) -> Iterator[None]:
     number = os.open(folder / ".rotator.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        _take(number, folder, by)
+        try:
+            _take(number, folder, by)
+        except OSError as fault:
+            if fault.errno not in _NO_LOCKS:
+                raise  # where there are no locks at all, there is nothing to wait for
         yield
     finally:
         os.close(number)

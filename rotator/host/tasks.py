@@ -26,3 +26,9 @@ class Tasks:
             await work()
         except (Exception, BaseExceptionGroup) as bug:  # noqa: BLE001 (it must not end the others)
             self.failed(name, bug)
+
+
+def first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first exception in a group of groups."""
+    inner = group.exceptions[0]
+    return first(inner) if isinstance(inner, BaseExceptionGroup) else inner

@@ -5,6 +5,7 @@ Events are named `noun.past_participle`; which events there are is left to those
 
 from __future__ import annotations
 
+import atexit
 import json as jsonlib
 import logging
 import os
@@ -21,13 +22,15 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 from rotator.logs.priority import is_journal, marked
 from rotator.logs.redaction import BLOT, Redactor, redact
+from rotator.logs.writing import Writer
 from rotator.rotation.secret import Secret
 
-__all__ = ["BLOT", "Redactor", "configure", "redact"]
+__all__ = ["BLOT", "Redactor", "configure", "dropped", "flush", "redact"]
 
 # At INFO httpx writes whole addresses, queries included; the others are merely talkative.
 _QUIET = ("httpx", "httpcore", "hpack", "urllib3", "asyncio", "apscheduler", "hvac", "requests")
 _FRAMES = 30
+_AT_THE_END = 1.0  # seconds in which the last lines are taken, or lost
 
 Event = MutableMapping[str, Any]
 
@@ -36,7 +39,8 @@ def configure(level: str = "info", json: bool | None = None, stream: TextIO | No
     """Send everything at or above `level` to `stream` (stderr), one redacted line per event.
 
     `json` None: JSON unless the stream is a terminal. May be called again, on reload. Uncaught exceptions and
-    warnings go the same way.
+    warnings go the same way. Whoever logs never waits for whoever reads: a file of the system's is written to by a
+    thread (writing.py); `flush` waits for it.
     """
     out = stream or sys.stderr
     as_json = json if json is not None else not out.isatty()
@@ -52,7 +56,7 @@ def configure(level: str = "info", json: bool | None = None, stream: TextIO | No
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,  # a reload may change the level
     )
-    lines = _Stream(out)
+    lines = _Stream(out, _writer_of(out))
     rendered = _Redacted(foreign_pre_chain=[*shared, _name_foreign], processors=_rendering(as_json, out))
     rendered.for_journal = is_journal(out, os.environ)
     lines.setFormatter(rendered)
@@ -130,8 +134,60 @@ class _Redacted(structlog.stdlib.ProcessorFormatter):
         return marked(text, record.levelno) if self.for_journal else text
 
 
+def dropped() -> int:
+    """How many lines were dropped since the start, as nobody read, or the disk was full."""
+    return sum(each.dropped for each in _writers.values())
+
+
+def flush(seconds: float) -> None:
+    """Wait until every line is written, at most so long."""
+    for each in _writers.values():
+        each.flush(seconds)
+
+
+_writers: dict[int, Writer] = {}  # by descriptor
+
+
+def _writer_of(out: TextIO) -> Writer | None:
+    """Who writes to a stream; nobody but ourselves where it is none of the system's (in a test)."""
+    try:
+        number = out.fileno()
+    except (OSError, ValueError, AttributeError):
+        return None
+    if number not in _writers:
+        if not _writers:
+            atexit.register(flush, _AT_THE_END)
+        _writers[number] = Writer(number, _tell_dropped)
+    return _writers[number]
+
+
+def _tell_dropped(lines: int) -> None:
+    said = "nobody read them, or they could not be written; what they told happened all the same"
+    structlog.get_logger("rotator").warning("lines.dropped", lines=lines, said=said)
+
+
 class _Stream(logging.StreamHandler[TextIO]):
     """Writes lines. A record that cannot be rendered is reported without its content, unlike the library's way."""
+
+    def __init__(self, stream: TextIO, writer: Writer | None) -> None:
+        super().__init__(stream)
+        self._writer = writer
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._writer is None:
+            super().emit(record)
+            return
+        try:
+            self._put(self.format(record))
+        except Exception:  # noqa: BLE001 (as the library does: a line that cannot be rendered ends nothing)
+            self.handleError(record)
+
+    def _put(self, text: str) -> None:
+        if self._writer is None:
+            self.stream.write(text + self.terminator)
+            self.flush()
+        else:
+            self._writer.put((text + self.terminator).encode("utf-8", "backslashreplace"))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
         fault = sys.exc_info()[0]
@@ -143,8 +199,7 @@ class _Stream(logging.StreamHandler[TextIO]):
             "fault": fault.__name__ if fault else "",
         }
         try:
-            self.stream.write(jsonlib.dumps(line) + self.terminator)
-            self.flush()
+            self._put(jsonlib.dumps(line))
         except (OSError, ValueError):
             return  # nobody is left to tell
 

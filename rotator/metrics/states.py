@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from rotator import logs
 from rotator.fleet import Fleet, State
 from rotator.rotation.record import HoldReason, Phase
 from rotator.rotation.state import Word
@@ -48,6 +49,7 @@ class FromRecords(Collector):
         yield from _login(fleet)
         words = "1 while the settings on disk are refused: the next start would fail."
         yield _one("rotator_settings_refused", words, bool(fleet.refused))
+        yield CounterMetricFamily("rotator_log_lines_dropped", "Lines of the log that nobody took.", logs.dropped())
         if self._receipts is not None:
             yield _one("rotator_receipts_writable", "1 while receipts are written.", self._receipts())
         if self._whole is not None:
@@ -67,24 +69,21 @@ def _login(fleet: Fleet) -> Iterable[Metric]:
         ends.add_metric((end.what,), end.ends.timestamp())
     if end and end.uses is not None:
         uses.add_metric((end.what,), float(end.uses))
-    yield ends
-    yield uses
+    yield from (ends, uses)
 
 
 def _neighbours(fleet: Fleet) -> Iterable[Metric]:
     paused = GaugeMetricFamily("rotator_target_paused", "1 while a target is left alone.", labels=("target",))
     for target in fleet.targets():
         paused.add_metric((target.name,), float(bool(target.said)))
-    yield paused
     refused = GaugeMetricFamily("rotator_minter_refused", "1 while a minter is refused.", labels=("minter",))
     for minter in fleet.minters():
         refused.add_metric((minter.name,), float(bool(minter.said)))
-    yield refused
     words = "When the token that mints expires, where it is itself kept fresh here."
     ends = GaugeMetricFamily("rotator_minter_expiry_timestamp_seconds", words, labels=("minter",))
     for name, end in fleet.minter_ends().items():
         ends.add_metric((name,), end.timestamp())
-    yield ends
+    yield from (paused, refused, ends)
 
 
 _TIMES: tuple[tuple[str, str, Callable[[State], datetime | None]], ...] = (

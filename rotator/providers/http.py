@@ -6,9 +6,7 @@ or a query.
 
 from __future__ import annotations
 
-import errno
 import re
-import ssl
 from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass, field
@@ -31,7 +29,7 @@ from rotator.providers.header import Unsendable, header, revealed
 from rotator.providers.http_mishaps import IN_FRONT, failed, place
 from rotator.providers.keys import TargetKeys
 from rotator.providers.oauth_error import error_word
-from rotator.providers.sockets import closing
+from rotator.providers.sockets import closing, tls_context
 from rotator.rotation.secret import Secret
 
 __all__ = ["MIB", "Answer", "Broken", "Http", "Redirected", "Unsendable", "forget_where", "segment", "tls_context"]
@@ -219,17 +217,6 @@ class Http:
         except (TypeError, ValueError, OverflowError):  # not a date, one without a zone, or one that never comes
             return None
         return float(min(max(0, ceil(wait)), _LONGEST_PAUSE))
-
-
-def tls_context(ca_file: str | None) -> ssl.SSLContext:
-    """Certificates and host names are checked, by the system's authorities or those of one file; TLS 1.2 or newer."""
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-    except OSError as fault:
-        words = "it holds no certificate in PEM form" if isinstance(fault, ssl.SSLError) else fault.strerror
-        raise OSError(errno.EINVAL, words, ca_file) from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 async def forget_where(response: httpx.Response) -> None:

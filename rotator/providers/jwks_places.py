@@ -6,16 +6,20 @@ could not join or leave today is tried again tomorrow; nothing is thrown away fo
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from anyio import to_thread
+import anyio
 
+from rotator.host.files import contents
+from rotator.host.locks import LockTimeoutError, locked_folder
+from rotator.host.threads import Threads
 from rotator.ports import Conflict, Refused, Transient
 from rotator.providers.auth import Shelf
 from rotator.providers.jwks import KeySet, parse
@@ -24,6 +28,11 @@ from rotator.providers.oauth_keys import AssertionKeyKeys
 KEY = "jwks"  # of a Vault document: the whole set as one text, ready for any template
 _TRIES = 5
 _READABLE = 0o644  # by the web server that hands the set out
+_LARGEST = 1024 * 1024  # bytes of a set
+_PATIENCE = 20.0  # seconds for a change, or a look
+_LOCK = 5.0  # seconds for the lock of the folder
+
+T = TypeVar("T")
 
 Change = Callable[[KeySet], KeySet]
 
@@ -76,31 +85,51 @@ class JwksDocument:
 
 
 class JwksFile:
-    """A set in a file, replaced in one go. It is this host's: for daemons on several hosts, take a document."""
+    """A set in a file, replaced in one go; a link is followed and stays. It is this host's: for daemons on several
+    hosts, take a document."""
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
+        self._threads = _threads(self._path.parent)
 
     async def read(self) -> KeySet:
         """See `JwksPlace`."""
-        return await to_thread.run_sync(self._read)
+        return await self._in_time(self._read)
 
     async def change(self, change: Change) -> bool:
         """See `JwksPlace`."""
-        return await to_thread.run_sync(self._change, change)
+        by = time.monotonic() + _PATIENCE
+        return await self._in_time(partial(self._change, change, by))
+
+    async def _in_time(self, call: Callable[[], T]) -> T:
+        with anyio.move_on_after(_PATIENCE):
+            return await self._threads.run(call)
+        raise Transient(f"{self._path}: no end of reading or writing within {_PATIENCE:g} s; does its disk answer?")
 
     def _read(self) -> KeySet:
         with self._told():
-            return parse(self._path.read_text("utf-8") if self._path.exists() else "")
+            return self._found()
 
-    def _change(self, change: Change) -> bool:
-        with self._told(), _locked(self._path.parent):
-            before = parse(self._path.read_text("utf-8") if self._path.exists() else "")
-            after = change(before)
-            if after == before:
-                return False
-            _replace(self._path, after.text() + "\n")
-            return True
+    def _change(self, change: Change, by: float) -> bool:
+        """`by`: after it, monotonic seconds, nothing is changed any more, as nobody waits for it."""
+        with self._told():
+            real = self._path.resolve()
+            with locked_folder(real.parent, min(by, time.monotonic() + _LOCK)) as folder:
+                before = self._found()
+                after = change(before)
+                if after == before:
+                    return False
+                if time.monotonic() > by:
+                    raise Transient(f"{self._path}: it took too long to be changed")
+                _replace(real, after.text() + "\n")
+                os.fsync(folder)  # what was renamed in it stays so after a power cut
+                return True
+
+    def _found(self) -> KeySet:
+        try:
+            return parse(contents(self._path, _LARGEST).decode())
+        except FileNotFoundError:
+            return parse("")
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -108,10 +137,18 @@ class JwksFile:
             yield
         except OSError as fault:
             raise Transient(f"{self._path}: {fault.strerror or 'unusable'}") from None
+        except LockTimeoutError as fault:
+            raise Transient(f"{self._path}: {fault}") from None
         except UnicodeDecodeError:
             raise Transient(f"{self._path}: is no text") from None
         except Refused as fault:
             raise Transient(f"{self._path}: {fault.reason}") from None
+
+
+@cache
+def _threads(folder: Path) -> Threads:
+    """Those of one folder: a network drive that hangs keeps no other target's files waiting."""
+    return Threads(f"files in {folder}", 2)
 
 
 class Shelves(Protocol):
@@ -124,18 +161,6 @@ def places_of(options: AssertionKeyKeys, shelves: Shelves) -> list[JwksPlace]:
     """Where the set is kept; all of them hold the same, unless trouble kept one of them behind."""
     places: list[JwksPlace] = [JwksDocument(shelves.shelf(options.jwks))] if options.jwks else []
     return places + ([JwksFile(options.jwks_file)] if options.jwks_file else [])
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Among the processes of this host; the lock ends with its holder."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-        os.fsync(handle)  # what was renamed in it stays so after a power cut
-    finally:
-        os.close(handle)
 
 
 def _replace(path: Path, text: str) -> None:

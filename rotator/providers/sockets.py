@@ -6,16 +6,26 @@ target lets stall would leave a socket open for good (measured: one file per cal
 
 from __future__ import annotations
 
+import errno
 import ssl
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import anyio
 import httpcore
 
+from rotator.host.files import irregular
+from rotator.host.names import Names
+
+_HEAD_START = 0.25  # seconds that an address has before the next one is tried as well (RFC 8305)
+
 
 class _Backend(httpcore.AnyIOBackend):
-    """Where httpcore gets its sockets from."""
+    """Where httpcore gets its sockets from, for one target: its names are looked up in its own threads."""
+
+    def __init__(self) -> None:
+        self._names = Names()
 
     async def connect_tcp(
         self,
@@ -25,8 +35,48 @@ class _Backend(httpcore.AnyIOBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        stream: Any = _Stream(await super().connect_tcp(host, port, timeout, local_address, socket_options))
+        try:
+            with anyio.fail_after(timeout):
+                addresses = await self._names.find(host)
+                connect = partial(super().connect_tcp, local_address=local_address, socket_options=socket_options)
+                stream: Any = _Stream(await _first(addresses, lambda address: connect(address, port)))
+        except TimeoutError as late:
+            raise httpcore.ConnectTimeout(str(late)) from late
+        except OSError as fault:
+            raise httpcore.ConnectError(str(fault)) from fault
         return cast(httpcore.AsyncNetworkStream, stream)
+
+
+async def _first(
+    addresses: Sequence[str], connect: Callable[[str], Awaitable[httpcore.AsyncNetworkStream]]
+) -> httpcore.AsyncNetworkStream:
+    """The first address that answers; each next one gets its try when the one before fails, or takes its time."""
+    if len(addresses) == 1:
+        return await connect(addresses[0])
+    streams: list[httpcore.AsyncNetworkStream] = []
+    faults: list[Exception] = []
+
+    async def attempt(address: str, failed: anyio.Event) -> None:
+        try:
+            stream = await connect(address)
+        except (httpcore.ConnectError, httpcore.ConnectTimeout) as fault:
+            faults.append(fault)
+            failed.set()
+            return
+        streams.append(stream)
+        group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for address in addresses:
+            failed = anyio.Event()
+            group.start_soon(attempt, address, failed)
+            with anyio.move_on_after(_HEAD_START):
+                await failed.wait()
+    if not streams:
+        raise faults[0] if faults else OSError("the name has no address")
+    for superfluous in streams[1:]:
+        await superfluous.aclose()
+    return streams[0]
 
 
 class _Stream:
@@ -56,3 +106,16 @@ def closing(transport: Any) -> Any:
     """httpx's own transport, on these sockets: it has no parameter for them."""
     transport._pool._network_backend = _Backend()
     return transport
+
+
+def tls_context(ca_file: str | None) -> ssl.SSLContext:
+    """Certificates and host names are checked, by the system's authorities or those of one file; TLS 1.2 or newer."""
+    if ca_file and (what := irregular(ca_file)):
+        raise OSError(errno.EINVAL, f"it is {what}, not a regular file", ca_file)
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as fault:
+        words = "it holds no certificate in PEM form" if isinstance(fault, ssl.SSLError) else fault.strerror
+        raise OSError(errno.EINVAL, words, ca_file) from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

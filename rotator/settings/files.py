@@ -9,6 +9,7 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rotator.host.files import opened
 from rotator.settings.faults import FaultAt, suggest
 from rotator.settings.section import Book, Section, Source, dotted
 from rotator.settings.values import sort_of
@@ -87,16 +88,23 @@ def _beside(main: Path, book: Book) -> list[Path]:
 
 def _read(path: Path, book: Book) -> bytes | None:
     try:
-        with path.open("rb") as opened:
-            content = opened.read(_LARGEST + 1)
+        with opened(path) as file:
+            content = file.read(_LARGEST + 1)
     except (OSError, ValueError) as fault:
-        remedy = "; name another with --config or $ROTATOR_CONFIG" if isinstance(fault, FileNotFoundError) else ""
-        book.faults.append(FaultAt(str(path), 0, "", f"cannot be read: {_reason(fault)}{remedy}"))
+        book.faults.append(FaultAt(str(path), 0, "", f"cannot be read: {_reason(fault)}{_remedy(path, fault)}"))
         return None
     if len(content) > _LARGEST:
         book.faults.append(FaultAt(str(path), 0, "", f"is larger than {_LARGEST >> 20} MiB"))
         return None
     return content
+
+
+def _remedy(path: Path, fault: OSError | ValueError) -> str:
+    if not isinstance(fault, FileNotFoundError):
+        return ""
+    if path.is_symlink():
+        return f"; it is a link to {path.readlink()}, where nothing is: mend or remove it"
+    return "; name another with --config or $ROTATOR_CONFIG"
 
 
 def _reason(fault: OSError | ValueError) -> str:

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from rotator.settings.faults import WrongValueError, quoted
 from rotator.settings.model import Audit, Listen, Status
 from rotator.settings.section import Section
-from rotator.settings.values import file, flag, sort_of, text
+from rotator.settings.values import file, flag, place, sort_of, text
 
 _FORMS = 'write "127.0.0.1:9464", "[::1]:9464" or "unix:/run/rotator/status.sock"'
 _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<four>[0-9.]+|localhost)):(?P<port>[0-9]{1,5})")
@@ -22,7 +22,7 @@ def listen(value: object) -> Listen:
     """An address to listen on. A name is refused: what it resolves to may change behind everybody's back."""
     said = text(value)
     if said.startswith("unix:"):
-        path = file(said.removeprefix("unix:"))
+        path = place(said.removeprefix("unix:"))
         if len(path.encode()) > _LONGEST:
             raise WrongValueError(f"is longer than the {_LONGEST} bytes a unix socket's path may have")
         return Listen(path=path)

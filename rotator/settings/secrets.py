@@ -8,10 +8,12 @@ import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from rotator.host.files import opened
 from rotator.rotation.reference import SecretRef, Source
 from rotator.rotation.secret import Secret
 from rotator.settings.faults import WrongValueError, quoted, suggest
-from rotator.settings.values import file, sort_of, text, word
+from rotator.settings.values import file as file_path
+from rotator.settings.values import sort_of, text, word
 
 _HOW = 'refer to it: {file = "/path"}, {credential = "name"} (systemd) or {vault = "mount/path#key"}'
 _VAULT = re.compile(r"(?P<path>[^#\s/]+(?:/[^#\s/]+)+)#(?P<key>[^#\s]+)")
@@ -59,7 +61,7 @@ def _in_vault(where: object) -> SecretRef:
 
 
 _READ: Mapping[Source, Callable[[object], SecretRef]] = {
-    Source.FILE: lambda where: SecretRef(Source.FILE, file(where)),
+    Source.FILE: lambda where: SecretRef(Source.FILE, file_path(where)),
     Source.CREDENTIAL: lambda where: SecretRef(Source.CREDENTIAL, word(where)),
     Source.VAULT: _in_vault,
 }
@@ -73,9 +75,9 @@ def read_secret(ref: SecretRef, warn: Callable[[str], None] = lambda text: None,
     """
     path = _path(ref)
     try:
-        with path.open("rb") as opened:
-            status = os.fstat(opened.fileno())
-            content = opened.read(_LARGEST + 1)
+        with opened(path) as file:
+            status = os.fstat(file.fileno())
+            content = file.read(_LARGEST + 1)
     except (OSError, ValueError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) and fault.strerror else "not a usable path"
         at = f" at {path}" if str(path) != ref.name else ""

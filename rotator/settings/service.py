@@ -11,7 +11,7 @@ from rotator.settings.faults import WrongValueError
 from rotator.settings.model import Daemon, Level, Method, Vault, VaultAuth
 from rotator.settings.secrets import local_secret_ref
 from rotator.settings.section import Section
-from rotator.settings.values import file, flag, one_of, span, text, vault_path, whole, word
+from rotator.settings.values import file, flag, one_of, place, span, text, vault_path, whole, word
 
 SOCKET = "/run/rotator/control.sock"
 _SECOND, _HOUR = timedelta(seconds=1), timedelta(hours=1)
@@ -116,7 +116,7 @@ def _probe(value: object) -> timedelta | None:
 
 
 def _socket(value: object) -> str:
-    path = file(value)
+    path = place(value)
     if len(path.encode()) > 107:
         raise WrongValueError("is longer than the 107 bytes a unix socket's path may have")
     return path

@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import TypeVar
 
+from rotator.host.files import irregular
 from rotator.settings.faults import WrongValueError, nearest, quoted
 
 T = TypeVar("T")
@@ -166,7 +167,15 @@ def word(value: object) -> str:
 
 
 def file(value: object) -> str:
-    """An absolute path of a file."""
+    """An absolute path of a regular file, or of one that is not there yet."""
+    path = place(value)
+    if what := irregular(path):
+        raise WrongValueError(f"must be a regular file, and {what} is at {path}")
+    return path
+
+
+def place(value: object) -> str:
+    """An absolute path."""
     path = text(value)
     if not path.startswith("/"):
         raise WrongValueError(

@@ -11,12 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
 import hvac
-from anyio import CapacityLimiter, to_thread
 
+from rotator.host.threads import Threads
 from rotator.ports import Clock, Fault, StoreRefused, Transient
 from rotator.vault.adapter import HardenedAdapter
 from rotator.vault.answer import Answer, Denied, Misread, Unforwarded
@@ -67,7 +68,7 @@ class Session:
         self._login = login
         self.clock = clock
         self._requests = new_requests_session(settings.ca_file, settings.total_timeout)
-        self._limiter = CapacityLimiter(WORKERS)
+        self._threads = Threads("calls to Vault", WORKERS)
         self._one_login = anyio.Lock()
         self._live: _Live | None = None
         self._pause = LoginPause(clock)
@@ -119,7 +120,7 @@ class Session:
             return request(client)
 
         with anyio.move_on_after(self.settings.total_timeout, shield=effect):
-            return await to_thread.run_sync(in_time, client, abandon_on_cancel=True, limiter=self._limiter)
+            return await self._threads.run(partial(in_time, client))
         raise Transient(f"no complete answer from Vault within {self.settings.total_timeout:g} s")
 
     async def _is_alive(self, live: _Live) -> bool:
@@ -212,7 +213,7 @@ class Session:
         self._pause.forgive()
 
     async def _mark(self) -> object:
-        return await to_thread.run_sync(self._login.mark, abandon_on_cancel=True, limiter=self._limiter)
+        return await self._threads.run(self._login.mark)
 
     async def _enter(self, instead_of: _Live | None) -> _Live:
         started = self.clock.monotonic()  # before the request: our idea of the life ends before Vault's

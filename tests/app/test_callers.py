@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -152,6 +153,21 @@ async def test_a_byte_at_a_time_is_given_up_and_the_next_is_served_meanwhile(fle
         with pytest.raises(anyio.BrokenResourceError):
             await drip()
     assert not fleet.begun
+
+
+async def test_a_crowd_that_says_nothing_and_one_that_waits_keep_no_health_check_out(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "_READ_WITHIN", 30.0)
+    async with AsyncExitStack() as stack:
+        for number in range(320):
+            wire = await stack.enter_async_context(await anyio.connect_unix(tmp_path / "s"))
+            if number % 2:
+                await wire.send(json.dumps({"verb": "now", "names": NAMES, "within": "60s"}).encode() + b"\n")
+        with anyio.fail_after(10):
+            for _ in range(3):
+                assert await alive(tmp_path)
+    assert not fleet.bugs
 
 
 async def test_a_bug_of_one_credential_is_its_verdict_and_the_others_get_theirs(

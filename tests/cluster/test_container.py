@@ -93,28 +93,42 @@ def answering(path: Path, reply: bytes) -> Iterator[None]:
         thread.join(5)
 
 
-def alive(path: Path) -> bool:
+def trouble(path: Path, **constants: float) -> str:
     spec = importlib.util.spec_from_file_location("alive", ALIVE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.alive(str(path))
+    vars(module).update(constants)
+    return module.trouble(str(path))
 
 
 @pytest.mark.parametrize(
-    ("reply", "verdict"),
+    ("reply", "reason"),
     [
-        (b'{"alive": true, "holder": "x"}\n', True),
-        (b'{"alive": false, "missing": "no sign of a worker"}\n', False),
-        (b'{"error": "no"}\n', False),
-        (b"garbage\n", False),
-        (b"", False),
+        (b'{"alive": true, "holder": "x"}\n', ""),
+        (b'{"alive": false, "missing": "no sign of a worker"}\n', "the daemon says: no sign of a worker"),
+        (b'{"error": "no"}\n', "the daemon says: no"),
+        (b"garbage\n", "what answers on {path} is no daemon of ours, or it has ended"),
+        (b"", "what answers on {path} is no daemon of ours, or it has ended"),
     ],
 )
-def test_a_daemon_is_alive_when_it_says_so(reply: bytes, verdict: bool, tmp_path: Path) -> None:
-    with answering(tmp_path / "control.sock", reply):
-        assert alive(tmp_path / "control.sock") is verdict
+def test_a_daemon_is_alive_when_it_says_so(reply: bytes, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    with answering(path, reply):
+        assert trouble(path) == reason.format(path=path)
 
 
 def test_without_a_daemon_the_check_fails(tmp_path: Path) -> None:
-    ended = subprocess.run([sys.executable, "-I", str(ALIVE), str(tmp_path / "none.sock")], check=False)
+    command = [sys.executable, "-I", str(ALIVE), str(tmp_path / "none.sock")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
+    assert ended.stdout.startswith(f"no daemon listens on {tmp_path / 'none.sock'}: it has not started yet")
+    assert ended.stdout.count("\n") == 1
+
+
+def test_a_socket_left_behind_and_a_daemon_that_hangs_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(path))
+        assert trouble(path) == f"no daemon answers on {path}: Connection refused"
+        door.listen()
+        assert trouble(path, SECONDS=0.05) == f"the daemon on {path} has not answered for 0.05 s: it hangs"

@@ -70,6 +70,15 @@ def test_a_pod_fulfils_the_restricted_profile_and_more(name: str, pod: dict[str,
     assert container["resources"]["limits"]["memory"]
 
 
+def test_a_daemon_that_hangs_is_killed_within_40_seconds_and_whatever_ends_says_why() -> None:
+    (container,) = document("deployment.yaml")["spec"]["template"]["spec"]["containers"]
+    probe = container["livenessProbe"]
+    decided = probe["periodSeconds"] * probe["failureThreshold"] + probe["timeoutSeconds"]
+    assert decided + probe["terminationGracePeriodSeconds"] <= 40
+    assert container["startupProbe"]["periodSeconds"] * container["startupProbe"]["failureThreshold"] == 300
+    assert {pod["spec"]["containers"][0]["terminationMessagePolicy"] for _, pod in pods()} == {"FallbackToLogsOnError"}
+
+
 @each_pod
 def test_a_pod_is_known_to_vault_by_a_short_token_for_vault_alone(name: str, pod: dict[str, Any]) -> None:
     spec = pod["spec"]

@@ -5,22 +5,27 @@ from __future__ import annotations
 import json
 import socket
 import tempfile
+import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
+import anyio
+import anyio.lowlevel
+from anyio.abc import TaskStatus
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import strategies as st
 
 from rotator.control import LARGEST, Control
+from rotator.host.tasks import Tasks
 from rotator.now import chosen
 from tests.fuzz.shapes import LEAVES, VALUES
 
 NAMES = ("blog/bot", "crm")
 FLEET: Any = SimpleNamespace(
-    credentials={name: SimpleNamespace(labels={"team": "web", "odd": "\ud800"}) for name in NAMES}
+    credentials={name: SimpleNamespace(labels={"team": "web", "odd": "\ud800"}, target="blog") for name in NAMES}
 )
 
 
@@ -32,8 +37,16 @@ class Door:
         self.loop = start_blocking_portal("asyncio")  # kept: without it the loop ends
         self.effects: list[tuple[str, ...]] = []
         self.bugs: list[str] = []
-        verbs = {"now": self._now, "ping": self._ping}
+        self.begun = self.done = 0
+        self.mute: list[socket.socket] = []  # callers that never read, and stay for a while
+        self.tasks = Tasks(lambda name, bug: self.bugs.append(repr(bug)))
+        verbs = {"now": self._now, "ping": self._ping, "pause": self._pause}
         self.control = Control(self.path, verbs, lambda *_: None, lambda verb, bug: self.bugs.append(repr(bug)))
+
+    async def serve(self, *, task_status: TaskStatus[None]) -> None:
+        """The socket, and work that goes on whoever asked for it."""
+        async with anyio.create_task_group() as self.tasks.group:
+            await self.control.serve(task_status=task_status)
 
     async def _now(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         _, names, unknown = chosen(FLEET, request)
@@ -43,20 +56,51 @@ class Door:
         self.effects.append(names)
         yield {"chosen": names}
 
+    async def _pause(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+        """Work that is begun, long lines about it, and a task group around them: what a caller that leaves breaks."""
+        self.begun += 1
+        self.tasks.begin("pause", self._worked)
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.lowlevel.checkpoint)
+            for _ in range(4):
+                yield {"said": "x" * 30_000}
+                await anyio.lowlevel.checkpoint()
+
+    async def _worked(self) -> None:
+        await anyio.sleep(0.001)
+        self.done += 1
+
     async def _ping(self, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         yield {"alive": True}
 
-    def say(self, *pieces: bytes, half: bool = False) -> bytes:
-        """Send, and what comes back; `half`: hang up without listening."""
-        with socket.socket(socket.AF_UNIX) as link:
+    def is_done(self) -> bool:
+        """Whether everything that was begun is done before long."""
+        end = time.monotonic() + 5
+        while self.done < self.begun and time.monotonic() < end:
+            time.sleep(0.001)
+        return self.done == self.begun
+
+    def say(self, *pieces: bytes, manner: str = "listen") -> bytes:
+        """Send, and what comes back. A caller may also leave at once, leave after the first bytes, or stay mute."""
+        with ExitStack() as stack:
+            link = socket.socket(socket.AF_UNIX)
+            if manner == "mute":
+                self.mute.append(link)
+                for old in self.mute[:-8]:
+                    old.close()
+            else:
+                stack.enter_context(link)
             link.settimeout(10)
             link.connect(self.path)
             with suppress(BrokenPipeError, ConnectionResetError):
                 for piece in pieces:
                     link.sendall(piece)
-                if half:
+                if manner in ("leave", "mute"):
                     return b""
                 link.shutdown(socket.SHUT_WR)
+                if manner == "bored":
+                    link.recv(10)
+                    return b""
             whole = b""
             with suppress(ConnectionResetError):
                 while piece := link.recv(65536):
@@ -69,7 +113,7 @@ def door() -> Door:
     """One for all examples: that it still answers after each of them is the point."""
     made = Door()
     portal: BlockingPortal = made.loop.__enter__()
-    portal.start_task(made.control.serve)
+    portal.start_task(made.serve)
     return made
 
 
@@ -98,7 +142,9 @@ BYTES = st.one_of(
         ]
     ),
 )
-CASES = st.tuples(st.lists(REQUESTS | BYTES, min_size=1, max_size=3), st.booleans())
+MANNERS = ("listen", "leave", "bored", "mute")
+PAUSE = b'{"verb": "pause"}\n'
+CASES = st.tuples(st.lists(REQUESTS | BYTES | st.just(PAUSE), min_size=1, max_size=3), st.sampled_from(MANNERS))
 
 
 def wanted(raw: bytes) -> bool:
@@ -112,16 +158,17 @@ def wanted(raw: bytes) -> bool:
     return bool(request.get("names") or request.get("everything") is True or request.get("labels"))
 
 
-def anything(case: tuple[list[bytes], bool]) -> None:
-    """No bug, no effect that was not asked for, JSON lines in answer, and the next caller is served."""
-    pieces, half = case
+def anything(case: tuple[list[bytes], str]) -> None:
+    """No bug, no effect that was not asked for, JSON lines in answer, the next caller is served, and work goes on."""
+    pieces, manner = case
     server = door()
     server.effects.clear()
-    answered = server.say(*pieces, half=half)
+    answered = server.say(*pieces, manner=manner)
     for line in answered.splitlines():
         assert isinstance(json.loads(line), dict)
     assert server.say(b'{"verb": "ping"}\n') == b'{"alive": true}\n'
-    assert not server.bugs
+    assert server.is_done(), "work that was begun was not done"
+    assert not server.bugs, server.bugs
     assert not server.effects or wanted(b"".join(pieces))
     assert all(set(names) <= set(NAMES) for names in server.effects)
 

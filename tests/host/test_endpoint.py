@@ -6,6 +6,8 @@ import fcntl
 import os
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,32 @@ async def test_a_port_in_use_is_told() -> None:
     six = endpoint.tcp("::1", 0)
     assert six.port
     six.close()
+
+
+_OTHER = """
+import os, sys
+from rotator.host.endpoint import others
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+print(others(sys.argv[1]))
+"""
+
+
+def whom(path: Path) -> str:
+    """What another user is told of a path."""
+    ended = subprocess.run([sys.executable, "-c", _OTHER, str(path)], capture_output=True, text=True, timeout=30)
+    assert not ended.stderr
+    return ended.stdout.strip()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can act as another user")
+async def test_who_may_not_ask_is_told_who_may(tmp_path: Path) -> None:
+    door = tmp_path / "s"
+    assert whom(door) == ""
+    bound = await endpoint.unix(str(door), 0o600)
+    assert whom(door) == "root"
+    assert endpoint.others(str(door)) == ""
+    bound.raw.close()
+    assert whom(door) == "", "what is left behind answers nobody"
+    bound.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError
@@ -205,7 +206,7 @@ def test_an_absent_file_says_how_to_name_another(tmp_path: Path) -> None:
 def test_a_directory_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "conf.d" / "x.toml").mkdir(parents=True)
     [fault] = faults(write(tmp_path, SOUND))
-    assert fault.text == "cannot be read: Is a directory"
+    assert fault.text == "cannot be read: it is a folder, not a regular file"
 
 
 def test_a_missing_vault_section_is_one_fault(tmp_path: Path) -> None:
@@ -358,3 +359,21 @@ def test_where_the_daemon_listens_is_found_in_faulty_files_too(tmp_path: Path, t
     (tmp_path / "conf.d" / "10-site.toml").write_text('[daemon]\nsocket = "/run/site.sock"\n')
     assert socket_in(path) == (expected or "/run/site.sock")
     assert socket_in(tmp_path / "nowhere.toml") == "/run/site.sock"
+
+
+def test_a_link_that_leads_nowhere_and_a_pipe_are_named(tmp_path: Path) -> None:
+    write(tmp_path, SOUND)
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "gone.toml").symlink_to("/nowhere/gone.toml")
+    os.mkfifo(tmp_path / "conf.d" / "pipe.toml")
+    first, second = faults(tmp_path / "rotator.toml")
+    assert first.file.endswith("conf.d/gone.toml")
+    assert first.text.endswith("it is a link to /nowhere/gone.toml, where nothing is: mend or remove it")
+    assert second.file.endswith("conf.d/pipe.toml")
+    assert second.text == "cannot be read: it is a pipe, not a regular file"
+
+
+def test_a_pipe_in_the_place_of_a_file_that_settings_name_is_refused_where_it_is_named(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (fault,) = faults(write(tmp_path, SOUND + f'[audit]\nfile = "{tmp_path / "pipe"}"\n'))
+    assert (fault.key, fault.text) == ("audit.file", f"must be a regular file, and a pipe is at {tmp_path / 'pipe'}")

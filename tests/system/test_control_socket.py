@@ -63,7 +63,9 @@ def alive(daemon: Daemon, within: float = 1.0) -> bool:
 def test_the_socket_is_for_its_owner_alone(daemon: Daemon) -> None:
     assert stat.S_IMODE(daemon.socket.stat().st_mode) == 0o600
     assert alive(daemon)
-    assert daemon.heard("control.called", verb="ping", uid=os.getuid(), pid=os.getpid())
+    converse(daemon.socket, {"verb": "look"})
+    assert daemon.heard("control.called", verb="look", uid=os.getuid(), pid=os.getpid())
+    assert not daemon.heard("control.called", verb="ping"), "a health check is no line of the log"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can act as another user")

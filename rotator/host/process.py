@@ -1,0 +1,78 @@
+"""This process: its standard streams are open, and its memory, in which secrets live, is nobody else's."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+_SET_DUMPABLE, _GET_DUMPABLE = 4, 3  # prctl(2)
+_FILTER = Path("/proc/self/coredump_filter")
+
+
+def open_standard_streams() -> None:
+    """Put the null device where standard input, output or error were closed: a socket would get their number, and
+    lines of the log with it."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+        if getattr(sys, name) is None:
+            stream: IO[str] = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 (for good)
+            setattr(sys, name, stream)
+
+
+def end_within(seconds: float, last: Callable[[], None], code: int) -> None:
+    """Whatever hangs: the process ends so long from now at the latest, after `last` was called."""
+
+    def end() -> None:
+        try:
+            last()
+        finally:
+            os._exit(code)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    with suppress(RuntimeError):  # no thread left on this host
+        timer.start()
+
+
+def shut_memory() -> None:
+    """No core dump holds a secret, and no other process of the same user reads our memory (ptrace, /proc/PID/mem)."""
+    import resource
+
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    with suppress(OSError):
+        _FILTER.write_text("0")
+    with suppress(Exception):
+        _prctl(_SET_DUMPABLE, 0)
+
+
+def open_to() -> str:
+    """Who may read our memory all the same, in words; empty when nobody but root does."""
+    try:
+        return "processes of the same user may read our memory, and a core dump may hold it" if _dumpable() else ""
+    except Exception as fault:  # noqa: BLE001 (a libc without it, a policy against calling it)
+        return f"cannot be found out: {type(fault).__name__}"
+
+
+def _dumpable() -> bool:
+    return _prctl(_GET_DUMPABLE, 0) != 0
+
+
+def _prctl(option: int, value: int) -> int:
+    import ctypes  # only here: it takes a while to load
+
+    result = int(ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0))
+    if result < 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+    return result
