@@ -9,6 +9,7 @@ from uuid import uuid4
 import msgspec
 
 from rotator.ports import (
+    Accepted,
     Capabilities,
     Inspection,
     Minted,
@@ -35,6 +36,7 @@ class HttpSite:
     def __init__(self, http: Http) -> None:
         """Takes over `http`, which aclose() closes."""
         self._http = http
+        self._strangers: dict[tuple[str, str, str], Answer] = {}  # how an invented token is answered, by probe
 
     def minted_by(self, minter: Minter) -> HttpSite:
         """The same site: nobody mints here but people."""
@@ -63,14 +65,45 @@ class HttpSite:
     async def control(self, credential: Credential) -> None:
         """The negative control: the probe must refuse nobody, and an invented token. Raises Refused."""
         keys = msgspec.convert(dict(credential.options), ManualKeys)
-        for value in (None, Secret(f"{uuid4()}-{uuid4()}")):
-            answer = await self.probe(keys, value)
-            if answer.status < 400:
-                raise Refused(f"this probe accepts anyone: {answer.status} for {'a broken' if value else 'no'} token")
+        answer = await self.probe(keys, None)
+        if _fits(answer, keys):
+            raise Refused(f"this probe accepts anyone: {answer.status} for no token")
+        await self._learn(keys)
+
+    async def strange(self, keys: ManualKeys, answer: Answer) -> bool:
+        """Whether the target answers so to a token that nobody has, too.
+
+        JupyterHub 6.1.1 answers 403 to it, Vault's AppRole 400, SonarQube 200 with `valid = false`. Raises as `probe`.
+        """
+        known = self._strangers.get(_asked(keys)) or await self._learn(keys)
+        return answer.status not in _NOT_THERE and _said(answer, keys) == _said(known, keys)
+
+    async def _learn(self, keys: ManualKeys) -> Answer:
+        answer = await self.probe(keys, Secret(f"{uuid4()}-{uuid4()}"))
+        if _fits(answer, keys):
+            raise Refused(f"this probe accepts anyone: {answer.status} for a broken token")
+        return self._strangers.setdefault(_asked(keys), answer)
 
     async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
         """Nothing that could be asked."""
         return []
+
+
+_NOT_THERE = (404, 405)  # of the probe, not of the token
+
+
+def _asked(keys: ManualKeys) -> tuple[str, str, str]:
+    return keys.probe, keys.header, keys.prefix
+
+
+def _said(answer: Answer, keys: ManualKeys) -> tuple[int, list[str]]:
+    """What tells two answers apart: the status, and the fields of the identity."""
+    told = answer.document if isinstance(answer.document, dict) else {}
+    return answer.status, [repr(told.get(name)) for name in keys.identity]
+
+
+def _fits(answer: Answer, keys: ManualKeys) -> bool:
+    return answer.status < 300 and isinstance(identified(answer.document, keys.identity), Accepted)
 
 
 class ManualToken:
@@ -109,6 +142,8 @@ class ManualToken:
         """The test call, and the identity that it tells."""
         try:
             answer = await self._site.probe(self._keys, secret)
+            if not _fits(answer, self._keys) and await self._site.strange(self._keys, answer):
+                return Rejected(f"the probe refuses the token: {answer.status}, as for one that nobody has")
         except Unsendable as fault:
             return Rejected(fault.reason, final=True)
         except (Transient, Refused) as fault:

@@ -58,6 +58,7 @@ class OAuthSite:
         self._tokens = http.at(keys.token_request_url)
         self._keyring = keyring
         self._signers = Signers()
+        self._closed: dict[str, int] = {}  # how a probe answers to a token that nobody has
         self._strangers: dict[str, tuple[int, str]] = {}  # how a proof that nobody can have made is refused, by client
 
     def minted_by(self, minter: Minter) -> OAuthSite:
@@ -202,11 +203,19 @@ class OAuthSite:
             return Accepted()
         try:
             answer = await self.read(client.probe, Bearer(access_token))
+            if answer.status == 403 and await self._closed_with_403(client.probe):
+                return Rejected("the probe refuses the access token: 403, as for one that nobody has")
         except Unsendable as fault:
             return Rejected(fault.reason, final=True)
         except (Transient, Refused) as fault:
             return Unknown(fault.reason, fault.retry_after)
         return judged(answer, client)
+
+    async def _closed_with_403(self, probe: str) -> bool:
+        """Whether the resource server says 403 to a token that nobody has, where others say 401 (RFC 6750)."""
+        if probe not in self._closed:
+            self._closed[probe] = (await self.read(probe, Bearer(Secret(str(uuid4()))))).status
+        return self._closed[probe] == 403
 
     async def read(self, path: str, auth: Auth | None = None) -> Answer:
         """Any path of the resource server. Raises as `Http.request` does."""

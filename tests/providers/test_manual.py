@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from rotator.ports import Accepted, NeedsPerson, Receiver, Refused, Rejected, Unknown
 from rotator.providers import KINDS
+from rotator.providers.http import Http
 from rotator.providers.manual import HttpSite, ManualToken
 from rotator.providers.manual_keys import HttpTargetKeys, ManualKeys
 from rotator.rotation.credential import Credential, Place
@@ -101,6 +103,35 @@ async def test_the_control_refuses_a_probe_that_accepts_anyone(site: HttpSite) -
     await site.control(credential())
     with pytest.raises(Refused, match="accepts anyone"):
         await site.control(credential(probe="/actuator/health"))
+
+
+@pytest.mark.parametrize(
+    ("dead", "options"),
+    [
+        ((403, b'{"message": "Forbidden"}'), {}),  # JupyterHub 6.1.1
+        ((400, b'{"errors": ["invalid secret id"]}'), {}),  # an AppRole of Vault
+        ((200, b'{"valid": false}'), {"identity": {"valid": True}}),  # SonarQube
+    ],
+)
+async def test_a_dead_token_is_refused_in_the_words_for_one_that_nobody_has(
+    clock: HandClock, dead: tuple[int, bytes], options: dict[str, Any]
+) -> None:
+    async def peer(request: httpx.Request) -> httpx.Response:
+        good = request.headers.get("authorization") in ("Bearer good", "Bearer poor")
+        status, body = (200, b'{"valid": true}') if good else dead
+        if request.headers.get("authorization") == "Bearer poor":
+            status, body = 402, b"{}"
+        return httpx.Response(status, stream=httpx.ByteStream(body), headers={"content-type": "application/json"})
+
+    keys = HttpTargetKeys(url="https://hub.example")
+    site = HttpSite(Http("hub", keys, clock, httpx.MockTransport(peer)))
+    await site.control(credential(**options))
+    tool = bound(site, **options)
+    assert await tool.verify(Token("n"), Secret("good")) == Accepted()
+    assert await tool.is_dead(Token("n"), Secret("gone")) is True
+    assert await tool.is_dead(Token("n"), Secret("good")) is False
+    assert await tool.is_dead(Token("n"), Secret("poor")) is None
+    await site.aclose()
 
 
 async def test_its_end_is_a_persons_and_proven_by_the_probe(halo: World, site: HttpSite) -> None:

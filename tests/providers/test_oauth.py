@@ -331,6 +331,23 @@ async def test_a_token_url_is_called_as_it_is_given(clock: HandClock, keys: dict
     assert asked == [called]
 
 
+@pytest.mark.parametrize(("stranger", "final"), [(401, True), (403, False)])
+async def test_a_403_is_a_missing_right_unless_a_token_that_nobody_has_gets_it_too(
+    clock: HandClock, stranger: int, final: bool
+) -> None:
+    async def peer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(
+            403 if request.headers["authorization"] == "Bearer t" else stranger, stream=httpx.ByteStream(b"")
+        )
+
+    target = OAuthTargetKeys(url="https://desk.example")
+    site = OAuthSite(Http("desk", target, clock, httpx.MockTransport(peer)), target, desk.Keys(), clock)
+    verdict = await site.probe(ClientKeys(client_id="c"), Secret("t"))
+    await site.aclose()
+    assert isinstance(verdict, Rejected)
+    assert verdict.final is final
+
+
 def test_the_audience_is_the_address_as_it_is_given() -> None:
     given = {"token_url": "https://as.example/o/token/", "auth_url": "https://as.example/o/"}
     for audience, address in given.items():
