@@ -13,6 +13,7 @@ import anyio
 from rotator.app import App, reading
 from rotator.clockwork import SystemClock
 from rotator.engine.rounds import proof
+from rotator.engine.survey import left_behind
 from rotator.grants import kept_mounts, references, transit_rights
 from rotator.hooks.fitness import look
 from rotator.ports import (
@@ -32,6 +33,7 @@ from rotator.providers import kind_of
 from rotator.rotation.credential import Credential
 from rotator.rotation.names import mint_name, stem
 from rotator.rotation.record import Token
+from rotator.rotation.unmanaged import unmanaged
 from rotator.settings import Settings
 from rotator.settings.secrets import exposed
 from rotator.vault.kv import Kv
@@ -64,6 +66,8 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
         async with reading(settings) as app, aclosing(_targets(app)) as findings:
             async for finding in findings:
                 yield finding
+            async for finding in _left(app):
+                yield finding
             async for subject, reason in look(settings, app.fetch):
                 said, level = (reason, Level.WARNING) if reason else ("could be called; it was not", Level.OK)
                 yield Finding(level, subject, said, "rotations go on, but nobody would be told" if reason else "")
@@ -79,6 +83,17 @@ def _login(session: Session) -> Finding:
     if end.is_near(session.clock.now()):
         return Finding(Level.WARNING, "login", str(end), "hand over a new one in time: nothing is rotated without it")
     return Finding(Level.NOTE if end.unknown else Level.OK, "login", str(end))
+
+
+async def _left(app: App) -> AsyncGenerator[Finding]:
+    """What credentials that left the settings have left alive."""
+    left, unreadable = await left_behind(app.journal, app.settings.credentials)
+    known = [(await app.journal.load(name)).record for name in app.settings.credentials] if left else []
+    for each in unmanaged(left, filter(None, known), app.clock.now()):
+        said = f"left the settings; {each.token} at {each.path} lives on, and nobody rotates or ends it"
+        yield Finding(Level.WARNING, f"credential {each.credential}", said, each.end)
+    for name, reason in unreadable.items():
+        yield Finding(Level.WARNING, f"credential {name}", f"left the settings; {reason}")
 
 
 async def _targets(app: App) -> AsyncGenerator[Finding]:

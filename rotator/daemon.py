@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from rotator.app import App, Observers, acting, sweep
+from rotator.app import App, Observers, acting, note_unmanaged, sweep
 from rotator.app.fitness import refuse_unfit
 from rotator.app.reload import read_again, verdict
 from rotator.clockwork import Alarms
@@ -126,6 +126,7 @@ class Daemon:
         self._app = app
         if app.settings is not self._settings:  # reloaded while we were starting
             await app.reload(self._settings)
+        group.start_soon(self._chore, "unmanaged", note_unmanaged, app)
         group.start_soon(self._alarms, app, group)
         group.start_soon(self._supervision.keep, app)
         group.start_soon(self._supervision.await_ready, app)
@@ -173,6 +174,7 @@ class Daemon:
         await self._observers.ping(app.fetch)
 
     async def _sweep(self, app: App) -> None:
+        await note_unmanaged(app)
         for target in tuple(app.settings.targets):
             await app.clock.sleep(share(f"{app.holder}/{target}") * 10)
             try:
@@ -220,6 +222,7 @@ class Daemon:
             if postponed := postponed_keys(before, settings):
                 voice.warn("settings.postponed", keys=postponed, said=_AT_START)
             await self._app.reload(settings)
+            self._app.tasks.begin("unmanaged", partial(self._chore, "unmanaged", note_unmanaged, self._app))
         return []
 
     async def _drain(self, app: App) -> None:

@@ -19,12 +19,14 @@ from rotator import control, logs
 from rotator.app import App, reading
 from rotator.engine.lease import standing
 from rotator.engine.presence import has_ended
+from rotator.engine.survey import left_behind
 from rotator.fleet import View, observed
-from rotator.ports import Refused, Transient
+from rotator.ports import Refused, StoreRefused, Transient
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Record
 from rotator.rotation.sentences import explain
 from rotator.rotation.state import Observed, State, state
+from rotator.rotation.unmanaged import Unmanaged, unmanaged
 from rotator.settings import Settings
 
 _AT_ONCE = 8  # reads; Vault's edge has as many threads
@@ -33,13 +35,17 @@ _PATIENCE = 10.0  # seconds in which a daemon says something, or the journal is 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was seen. `stale`: why it may be old, in words; empty: it is of `at`."""
+    """What was seen. `stale`: why it may be old, in words; empty: it is of `at`.
+
+    `left`: what credentials that left the settings have left alive; empty where names were asked for.
+    """
 
     states: Sequence[State]
     at: datetime
     stale: str = ""
     login: str = ""  # what we log in to Vault with, in words, when it ends soon
     refused: str = ""  # why the daemon refuses the settings as they are on disk
+    left: Sequence[Unmanaged] = ()
 
 
 async def look(settings: Settings, names: Iterable[str]) -> Look:
@@ -50,7 +56,9 @@ async def look(settings: Settings, names: Iterable[str]) -> Look:
         return seen
     logs.configure("error", json=None)
     async with reading(settings) as app:
-        return Look([state(*seen) for seen in await _all(app, chosen, None)], app.clock.now(), login=_login(app))
+        seen = await _all(app, chosen, None)
+        left = [] if named else await _left(app, seen)
+        return Look([state(*each) for each in seen], app.clock.now(), login=_login(app), left=left)
 
 
 async def asked(socket: str, names: Sequence[str], which: list[str] | None) -> Look | None:
@@ -63,7 +71,8 @@ async def asked(socket: str, names: Sequence[str], which: list[str] | None) -> L
         with suppress(KeyError, ValueError, msgspec.ValidationError):  # a daemon of another version
             found = {row["state"]["name"]: msgspec.convert(row["state"], State) for row in rows}
             shown, at = [found[name] for name in names or found], datetime.fromisoformat(end["at"])
-            return Look(shown, at, end["stale"], end["login"], end["refused"])
+            left = msgspec.convert(end["left"], list[Unmanaged])
+            return Look(shown, at, end["stale"], end["login"], end["refused"], left)
     return None
 
 
@@ -90,7 +99,10 @@ def verbs(app: App, view: View, refused: Callable[[], str] = str) -> dict[str, C
         seen = await _all(app, _wanted(app, request), view)
         for each in seen:
             yield {"state": _sent(state(*each))}
-        yield {"at": app.clock.now().isoformat(), "stale": _stale(seen), "login": _login(app), "refused": refused()}
+        every = len(seen) == len(app.settings.credentials) and not _stale(seen)
+        left = await _left(app, seen) if seen and every else []
+        told = {"stale": _stale(seen), "login": _login(app), "refused": refused(), "left": list(map(_sent, left))}
+        yield {"at": app.clock.now().isoformat(), **told}
 
     async def explain_(request: Mapping[str, Any]) -> Lines:
         for seen in await _all(app, _wanted(app, request), view):
@@ -117,7 +129,16 @@ def _login(app: App) -> str:
     return str(end) if end and end.is_near(app.clock.now()) else ""
 
 
-def _sent(row: State) -> Any:
+async def _left(app: App, seen: Sequence[Seen]) -> list[Unmanaged]:
+    """What lives on of credentials that left the settings; nothing where the journal may not be listed."""
+    try:
+        left, _ = await left_behind(app.journal, app.settings.credentials)
+    except (Refused, StoreRefused, Transient):
+        return []
+    return unmanaged(left, [record for _, record, *_ in seen if record], app.clock.now())
+
+
+def _sent(row: State | Unmanaged) -> Any:
     return json.loads(json.dumps(asdict(row), default=lambda value: value.isoformat()))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rotator.app.actor import App, acting, reading
+from rotator.app.leftovers import note_unmanaged
 from rotator.app.observers import Observer, Observers
 from rotator.app.strays import Leftover, leftovers, prune, revoke_leftover, sweep
 
@@ -13,6 +14,7 @@ __all__ = [
     "Observers",
     "acting",
     "leftovers",
+    "note_unmanaged",
     "prune",
     "reading",
     "revoke_leftover",

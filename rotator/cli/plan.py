@@ -7,6 +7,7 @@ from dataclasses import asdict
 import click
 
 from rotator.cli import shell
+from rotator.cli.status import UNMANAGED, unmanaged_row
 
 
 @click.command()
@@ -21,11 +22,12 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
     async def main() -> int:
         from rotator.looking import look
 
-        found = (await look(settings, names)).states
+        seen = await look(settings, names)
         if as_json:
-            shell.show_json([asdict(each) for each in found])
+            shell.show_json([*(asdict(each) for each in seen.states), *map(unmanaged_row, seen.left)])
         else:
-            cells = ((each.name, each.target, each.word, each.next) for each in found)
+            cells = [(each.name, each.target, each.word.value, each.next) for each in seen.states]
+            cells += [(each.credential, each.target, UNMANAGED, f"nothing; {each.end}") for each in seen.left]
             shell.show_table(("NAME", "TARGET", "STATE", "NEXT"), cells)
         return 0
 

@@ -10,6 +10,9 @@ import click
 
 from rotator.cli import output, shell
 from rotator.rotation.state import State
+from rotator.rotation.unmanaged import Unmanaged
+
+UNMANAGED = "unmanaged"
 
 
 @click.command()
@@ -33,7 +36,7 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
         seen = await look(settings, names) if settings else await asked(reached.socket, names, None)
         if seen is None:
             raise Transient(f"the daemon on {reached.socket} shows nothing of that; its log may say why")
-        show(seen.states, seen.at, as_json=as_json)
+        show(seen.states, seen.at, as_json=as_json, left=seen.left)
         if seen.refused:
             said = "the daemon refuses the settings as they are on disk, and works by the ones before"
             output.say(f"rotate: {said}; its next start will fail: {seen.refused}", err=True)
@@ -46,13 +49,27 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
     shell.run(main)
 
 
-def show(states: Sequence[State], now: datetime, *, as_json: bool) -> None:
-    """Print states as a table or as JSON."""
+def show(states: Sequence[State], now: datetime, *, as_json: bool, left: Sequence[Unmanaged] = ()) -> None:
+    """Print states, and what nobody manages any more, as tables or as JSON."""
     if as_json:
-        shell.show_json([asdict(each) for each in states])
+        shell.show_json([*(asdict(each) for each in states), *map(unmanaged_row, left)])
         return
     heads = ("NAME", "STATE", "ROT", "LIVE", "PUBLISHED", "EXPIRES", "NEXT", "")
     shell.show_table(heads, (_cells(each, now) for each in states))
+    if left:
+        output.say("\nOf credentials that left the settings, alive by their records, and rotated by nobody:")
+        columns = ("NAME", "STATE", "TARGET", "TOKEN", "PUBLISHED AT", "EXPIRES", "TO END IT")
+        shell.show_table(columns, (_left(each, now) for each in left))
+
+
+def unmanaged_row(each: Unmanaged) -> dict[str, object]:
+    """One of them for machines, with the keys that states have where they mean the same."""
+    return {"name": each.credential, "word": UNMANAGED, **asdict(each), "do": each.end}
+
+
+def _left(each: Unmanaged, now: datetime) -> tuple[str, ...]:
+    expires = shell.ago(each.expires_at, now) if each.expires_at else "never"
+    return each.credential, UNMANAGED, each.target, each.token, each.path, expires, each.end
 
 
 def _cells(state: State, now: datetime) -> tuple[str, ...]:

@@ -62,6 +62,7 @@ class Crew:
     seen: dict[str, Seen] = field(default_factory=dict)
     moved: float = 0.0  # monotonic time of the last finished visit
     stopping: str = ""  # why no further visit begins
+    left: Mapping[str, Record] = field(default_factory=dict)  # of credentials that left the settings
     _queue: Queue = field(default_factory=Queue)
     _busy: dict[str, Visit] = field(default_factory=dict)
     _again: set[str] = field(default_factory=set)

@@ -16,6 +16,7 @@ from rotator.rotation.credential import Credential, Place
 from rotator.rotation.record import Record
 from rotator.rotation.sentences import explain
 from rotator.rotation.state import Mark, Observed, State, state
+from rotator.rotation.unmanaged import Unmanaged, unmanaged
 from rotator.vault.login_end import LoginEnd
 
 __all__ = ["Fleet", "Mark", "Neighbour", "Neighbours", "Standing", "State", "View", "observed"]
@@ -62,6 +63,13 @@ class Fleet:
         """One credential; None when settings do not know it."""
         credential = self.view.credentials.get(name) if self.view else None
         return _state(self.view, credential, self.clock.now()) if self.view and credential else None
+
+    def unmanaged(self) -> list[Unmanaged]:
+        """What credentials that left the settings have left alive."""
+        if self.view is None:
+            return []
+        records = [each.record for each in tuple(self.view.seen.values()) if each.record]
+        return unmanaged(self.view.left, records, self.clock.now())
 
     def explained(self, name: str) -> list[str]:
         """The sentences about one credential."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from rotator.engine.visit import Seen
 from rotator.rotation.credential import Credential
+from rotator.rotation.record import Record
 
 
 class Neighbour(Protocol):
@@ -48,6 +49,11 @@ class View(Protocol):
     @property
     def seen(self) -> Mapping[str, Seen]:
         """What the last visits found."""
+        ...
+
+    @property
+    def left(self) -> Mapping[str, Record]:
+        """The records of credentials that left the settings."""
         ...
 
     @property

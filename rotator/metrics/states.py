@@ -32,6 +32,11 @@ class FromRecords(Collector):
         yield InfoMetricFamily("rotator_build", "Which rotator this is.", {"version": self._version})
         yield from self._process()
         yield from _neighbours(self._fleet)
+        yield _one(
+            "rotator_unmanaged_tokens",
+            "Living tokens of credentials that left the settings, by their records.",
+            len(self._fleet.unmanaged()),
+        )
         states = self._fleet.states()
         yield from _times(states)
         yield from _counts(states)

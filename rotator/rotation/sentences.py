@@ -33,6 +33,7 @@ def explain(
     if known.held:
         yield f"It stopped here: {_uncapped(stands(replace(known, phase=known.held.phase, held=None), now))}"
     yield from _last_published(known, now, observed)
+    yield from _moved(credential, known)
     yield from _rotation(credential, known)
     if by_hand := pause.pause_on(credential, known, now):
         yield f"P{pause.words(by_hand)[1:]}."
@@ -75,6 +76,23 @@ def _last_published(record: Record, now: datetime, observed: Observed) -> Iterat
         yield f"It was not shown to its target since {when(observed.unproven_at)}: whether it works is not proven yet."
     if observed.doubted_at:
         yield f"The target refused it at {when(observed.doubted_at)}; it is asked once more before that counts."
+
+
+def _moved(credential: Credential, record: Record) -> Iterator[str]:
+    """Where the value was before its path was changed, and for how long that stays good."""
+    current, before, ended = record.current, record.predecessor, record.retired
+    if current is None:
+        return
+    if current.place != credential.place:
+        yield f"Settings name {credential.place} now; until the value is there, {current.place} stays good."
+    if before and before.place != current.place:
+        there = f"{before.place}, where consumers read before, still holds {before.token.id}"
+        promised = record.grace_ends
+        until = retire.earliest(credential.retire, current.at, emergency=record.emergency, promised=promised)
+        good = f"until {when(record.ends_at)}" if record.ends_at else f"until {when(until)} at least"
+        yield f"{there}, which stays good {good}."
+    elif ended and ended.place != current.place:
+        yield f"{ended.place}, where consumers read before, may still hold {ended.token.id}, which is dead: delete it."
 
 
 def _rotation(credential: Credential, record: Record) -> Iterator[str]:

@@ -26,6 +26,7 @@ def document(fleet: Fleet, instance: str, version: str) -> bytes:
         "targets": [asdict(each) for each in fleet.targets()],
         "minters": [asdict(each) for each in fleet.minters()],
         "credentials": [asdict(each) for each in fleet.states()],
+        "unmanaged": [{**asdict(each), "do": each.end} for each in fleet.unmanaged()],
     }
     return json.dumps(content, default=_plain, indent=1).encode()
 

@@ -20,7 +20,7 @@ def overview(fleet: Fleet, instance: str, version: str) -> bytes:
     """The page."""
     states, now = fleet.states(), fleet.clock.now()
     mark, headline = verdict(fleet, states)
-    parts = (_headline(mark, headline), _troubles(fleet), _counts(states), _table(states, now), _targets(fleet))
+    parts = (_headline(mark, headline), _troubles(fleet), _counts(states), _table(states, now), *_rest(fleet, now))
     return page(headline, mark, instance, version, now, *parts)
 
 
@@ -129,6 +129,22 @@ def _predecessor(state: State, now: datetime) -> Html:
 def address(name: str) -> str:
     """Where a credential's own page is."""
     return f"/credential/{quote(name)}"
+
+
+def _rest(fleet: Fleet, now: datetime) -> tuple[Html, Html]:
+    return _unmanaged(fleet, now), _targets(fleet)
+
+
+def _unmanaged(fleet: Fleet, now: datetime) -> Html:
+    """What nobody rotates or ends any more."""
+    left = fleet.unmanaged()
+    items = [
+        el("li", el("b", each.credential), f" on {each.target}: {each.token} at {each.path}, expires ",
+           moment(each.expires_at, now, "never"), "; ", el("code", each.end))
+        for each in left[:_ROWS]
+    ]  # fmt: skip
+    said = el("p", "These credentials left the settings; their tokens live on, and nobody rotates or ends them.")
+    return el("section", el("h2", "Unmanaged"), said, el("ul", *items, class_="targets")) if left else Html("")
 
 
 def _targets(fleet: Fleet) -> Html:

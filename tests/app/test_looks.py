@@ -38,6 +38,9 @@ class Journal:
             raise found
         return found
 
+    async def names(self) -> tuple[str, ...]:
+        return tuple(self.entries)
+
 
 def entry(name: str, holder: str = "", **changes: Any) -> Entry:
     known = replace(settled(**changes), current=None) if changes.pop("bare", False) else settled(**changes)

@@ -68,6 +68,7 @@ class FakeView:
     accepted: Mapping[str, datetime] = field(default_factory=dict)
     doubted: Mapping[str, datetime] = field(default_factory=dict)
     unproven: Mapping[str, datetime] = field(default_factory=dict)
+    left: Mapping[str, Record] = field(default_factory=dict)
     health: FakeNeighbours = field(default_factory=FakeNeighbours)
     moved: float = 1000.0
 

@@ -143,3 +143,10 @@ def test_a_thousand_credentials_are_scraped_within_a_second() -> None:
     began = time.process_time()
     metrics.scrape()
     assert time.process_time() - began < 1.0
+
+
+def test_what_credentials_that_left_the_settings_have_left_alive_is_counted() -> None:
+    metrics, view = single(settled(NOW))
+    assert scraped(metrics)["rotator_unmanaged_tokens"] == 0
+    view.left = {"gone": record(Phase.PUBLISHED, current=published(8), predecessor=published(7))}
+    assert scraped(metrics)["rotator_unmanaged_tokens"] == 2

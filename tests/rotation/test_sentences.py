@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import pytest
 
+from rotator.rotation.credential import Place
 from rotator.rotation.dates import living
 from rotator.rotation.record import Failure, HoldReason, Phase, Record, Why
 from rotator.rotation.sentences import explain, next_words
@@ -207,3 +208,30 @@ def test_what_is_asked_by_nobody_is_asked_by_somebody() -> None:
     )
     unknown = Record("l1", why=Why.ASKED, requested_at=NOW - MINUTE)
     assert any("because somebody asked for it." in text for text in explain(credential(), unknown, NOW))
+
+
+OLD, _BEFORE = Place("kv", "old/bot"), "kv/old/bot, where consumers read before"
+MOVED = {
+    "settings name another path": (
+        record(Phase.SETTLED, current=published(1, place=OLD)),
+        "Settings name kv/blog/bot now; until the value is there, kv/old/bot stays good.",
+    ),
+    "the value before is in its grace": (
+        record(Phase.PUBLISHED, predecessor=published(1, NOW - DAY, place=OLD)),
+        f"{_BEFORE}, still holds t1.1, which stays good until 2026-03-01 13:00:00Z at least.",
+    ),
+    "the value before ends by its date": (
+        record(Phase.SETTLED, predecessor=published(1, NOW - DAY, place=OLD), ends_at=NOW + MINUTE),
+        "kv/old/bot, where consumers read before, still holds t1.1, which stays good until 2026-03-01 12:01:00Z.",
+    ),
+    "the value before is dead": (
+        record(Phase.SETTLED, retired=published(0, NOW - DAY, place=OLD)),
+        "kv/old/bot, where consumers read before, may still hold t0.1, which is dead: delete it.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("known", "said"), MOVED.values(), ids=MOVED)
+def test_a_path_that_was_left_is_named_and_for_how_long_it_stays_good(known: Record, said: str) -> None:
+    assert said in list(explain(credential(), known, NOW))
+    assert not any("old/bot" in text for text in explain(credential(), record(known.phase), NOW))

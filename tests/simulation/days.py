@@ -6,14 +6,12 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 from rotator.app import Leftover, revoke_leftover
 from rotator.engine.bench import Edges
 from rotator.engine.lease import Leases
-from rotator.engine.survey import survey
 from rotator.engine.visit import Visitor
 from rotator.ports import Fault, Holding
 from rotator.rotation.credential import Credential
@@ -171,16 +169,16 @@ class Days:
 
     async def _owners(self, host: Process) -> TokenOwners:
         """Whose any token is, as the product gathers it."""
-        edges = self.checks.edges("*", host.clock)
-        return await survey(self.journal, edges.store, edges.installation, self.wanted)
+        owners: TokenOwners = await self.checks.edges("*", host.clock).owners()
+        return owners
 
     async def _reap(self, host: Process, target: str, *, unclaimed: bool) -> None:
         """`rotate strays --reap --yes`, as cli/strays.py does it: see app/strays.py."""
         ours = self._on(target)
 
         def edges(credential: Credential) -> Edges:
-            known = self.checks.edges(credential.name, host.clock)
-            return replace(known, owners=partial(self._owners, host))
+            known: Edges = self.checks.edges(credential.name, host.clock)
+            return known
 
         tokens = await self.checks.edges("*", host.clock).provider.find("rotator-")
         leases = Leases(f"reaper{len(self.played)}", TTL, host.clock.monotonic)

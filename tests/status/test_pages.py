@@ -18,7 +18,7 @@ from rotator.status.html import Html, el
 from rotator.status.spoken import relative, span
 from rotator.status.timeline import _KEPT
 from tests.fakes.fleet import FakeNeighbour, fleet, happened, named, settled, troubled
-from tests.rotation.builders import NOW, record
+from tests.rotation.builders import NOW, published, record
 from tests.status.loopback import get, serving, site
 
 BLOG = named("search/indexer")
@@ -211,3 +211,13 @@ def test_markup_is_made_of_markup_only() -> None:
 def test_times_are_spoken_in_two_units_at_most(seconds: int, spoken: str) -> None:
     assert span(timedelta(seconds=seconds)) == spoken
     assert relative(NOW + timedelta(seconds=seconds), NOW) == (f"in {spoken}" if seconds else "now")
+
+
+def test_what_left_the_settings_and_lives_on_is_on_the_page_and_in_the_document() -> None:
+    looked, view, _ = fleet((BLOG, settled()))
+    assert "Unmanaged" not in page(looked)
+    view.left = {"gone": record(Phase.SETTLED, current=published(7))}
+    assert "gone" in page(looked)
+    assert "rotate strays --reap --unclaimed t7.1" in page(looked)
+    [row] = json.loads(site(looked).answer("/status.json").body)["unmanaged"]
+    assert (row["credential"], row["token"], row["do"]) == ("gone", "t7.1", "rotate strays --reap --unclaimed t7.1")

@@ -58,3 +58,23 @@ def test_two_targets_that_reach_one_account_claim_each_others_tokens(world: Worl
     assert rotate(path, "strays", "--reap", "--unclaimed", "--yes").returncode == 0
     assert world.halo.accepts(world.published("one"))
     assert world.halo.accepts(world.published("two"))
+
+
+def test_what_left_the_settings_is_listed_as_unmanaged_until_it_is_ended(world: World) -> None:
+    world.add("kept")
+    world.add("gone")
+    path = quick(world)
+    for name in ("kept", "gone"):
+        assert rotate(path, "now", name).returncode == 0
+    value = world.published("gone")
+    del world.credentials["gone"]
+    path = quick(world)
+    for words in (("status",), ("plan",)):
+        [row] = [each for each in listed(path, *words) if each["word"] == "unmanaged"]
+        assert (row["name"], row["path"]) == ("gone", f"{world.mount}/apps/gone/halo")
+        assert "unmanaged" in rotate(path, *words).stdout
+    checked = rotate(path, "check")
+    assert "left the settings" in checked.stdout + checked.stderr
+    assert rotate(path, *row["do"].split()[1:], "--yes").returncode == 0
+    assert not world.halo.accepts(value)
+    assert [each["word"] for each in listed(path, "status")] == ["settled"]
