@@ -52,8 +52,8 @@ async def look(settings: Settings, names: Iterable[str]) -> Look:
     """One state per credential (all when no names are given). Raises Transient."""
     named = list(names)
     chosen = named or list(settings.credentials)
-    if seen := await asked(settings.daemon.socket, chosen, _which(settings)):
-        return seen
+    if told := await asked(settings.daemon.socket, chosen, _which(settings)):
+        return told
     logs.configure("error", json=None)
     async with reading(settings) as app:
         seen = await _all(app, chosen, None)

@@ -58,6 +58,6 @@ def command(config: str | None, offline: bool, as_json: bool) -> None:
 
 
 def _say(finding: Finding) -> None:
-    mark = click.style(finding.level.value.ljust(8), fg=_COLOURS[finding.level.value])
+    mark = output.style(finding.level.value.ljust(8), fg=_COLOURS[finding.level.value])
     remedy = f"; {finding.remedy}" if finding.remedy else ""
     output.say(f"{mark}  {finding.subject}: {finding.text}{remedy}")

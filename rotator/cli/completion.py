@@ -49,4 +49,4 @@ def command(ctx: click.Context, shell: str) -> None:
     """
     kind = get_completion_class(shell)
     assert kind is not None
-    output.say(kind(ctx.find_root().command, {}, "rotate", "_ROTATE_COMPLETE").source())
+    output.block(kind(ctx.find_root().command, {}, "rotate", "_ROTATE_COMPLETE").source())

@@ -75,13 +75,13 @@ def _agree(settings: Settings, kind: str, credential: str, yes: bool) -> None:
         text = announced(settings, chosen(settings, kind, credential))
     except Refused as fault:
         raise click.UsageError(fault.reason) from None
-    output.say(text, err=True)
+    output.block(text, err=True)
     if not yes and (reason := shell.objection("Go on?")):
         raise click.UsageError(reason)
 
 
 def _say(row: Row) -> None:
-    mark = click.style(row.verdict.value.ljust(14), fg=_COLOURS[row.verdict.value])
+    mark = output.style(row.verdict.value.ljust(14), fg=_COLOURS[row.verdict.value])
     reason = f": {row.text}" if row.text else ""
     output.say(f"{mark}  {row.seconds:7.2f} s  {row.rule.ljust(18)}  {row.promise}{reason}")
 

@@ -150,11 +150,14 @@ def _say(settings: Settings, folder: Path, path: Path, written: list[Path]) -> N
         output.say(f"wrote {each}")
     wanted = [(place_of(ref, settings), ref.key) for ref in references(settings) if ref.source is Source.VAULT]
     for number, step in enumerate(steps(settings.vault.auth.method, folder, path, wanted), 1):
-        output.say(f"\n{click.style(f'{number}. {step.title}', bold=True)}:\n")
+        output.say()
+        output.say(f"{output.style(f'{number}. {step.title}', bold=True)}:")
+        output.say()
         for line in step.lines:
             output.say(f"    {line}")
     places = ", ".join(f"{each.place} ({each.key})" for each in settings.credentials.values())
-    output.say(f"\nThen consumers read {places}.")
+    output.say()
+    output.say(f"Then consumers read {places}.")
 
 
 def _refuse(text: str, code: int = shell.FAILED) -> NoReturn:

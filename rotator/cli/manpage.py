@@ -104,4 +104,4 @@ def _plain(text: str) -> str:
 
 
 if __name__ == "__main__":
-    output.say(page(), nl=False)
+    output.block(page())

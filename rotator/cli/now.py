@@ -137,7 +137,7 @@ def say(line: dict[str, Any]) -> None:
         output.say(f"rotate: {line['error']}", err=True)
     for verdict in line.get("verdicts", ()):
         colour = _MARKS.get(verdict["answer"], "yellow")
-        output.say(f"{verdict['credential']}: {click.style(verdict['answer'], fg=colour)}: {verdict['said']}")
+        output.say(f"{verdict['credential']}: {output.style(verdict['answer'], fg=colour)}: {verdict['said']}")
     if "hooks_failed" in line:
         output.say(f"rotate: {line['said']}", err=True)
     if "accepted" in line:

@@ -1,5 +1,6 @@
 """Everything that commands print: the one door.
 
+What others wrote is shown as text: see printable.py. Styles are the door's own, and no text of others can be one.
 Output never decides about work. Who stops reading, reads slowly, or has a full disk loses words and nothing else: while
 a command works, what it prints is written by a thread of its own. A closed pipe is quiet.
 """
@@ -7,25 +8,63 @@ a command works, what it prints is written by a thread of its own. A closed pipe
 from __future__ import annotations
 
 import errno
+import json
 import os
 import queue
+import re
+import secrets
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from datetime import datetime
+from typing import Any, TextIO
 
 import click
 
+from rotator.rotation.printable import visible
+
+_STYLE = f"\0{secrets.token_hex(8)}\0"  # stands where the escape of a style is; nobody else can know it
+_SGR = re.compile(r"\[[0-9;]*m")
 _QUIET = (errno.EPIPE, errno.ECONNRESET)  # the reader has left, which is its right
 _lost: dict[str, str] = {}  # a stream that takes no more, and why; no reason when its reader has left
 _waiting: queue.Queue[tuple[str, bool]] | None = None
 
 
-def say(text: str = "", *, err: bool = False, nl: bool = True) -> None:
-    """Print a text. Never raises, and never waits while a command works."""
-    text += "\n" if nl else ""
-    if _waiting is None or not text:
+def say(text: str = "", *, err: bool = False) -> None:
+    """Print one line. Never raises, and never waits while a command works."""
+    _put("".join(_shown(text)) + "\n", err)
+
+
+def block(text: str, *, err: bool = False) -> None:
+    """Print a text of ours that has several lines."""
+    for line in text.splitlines():
+        say(line, err=err)
+
+
+def document(content: object, *, indent: int | None = None) -> None:
+    """Print JSON: ASCII only, so that nothing in it is more than text, and whole, whatever its length."""
+    _put(json.dumps(content, default=_spell, indent=indent) + "\n", err=False)
+
+
+def _spell(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def style(text: str, **how: Any) -> str:
+    """A text in colour or bold, as click.style has it, for `say`."""
+    return click.style(visible(text), **how).replace("\x1b", _STYLE)
+
+
+def _shown(text: str) -> Iterator[str]:
+    for number, part in enumerate(text.split(_STYLE)):
+        code = _SGR.match(part) if number else None
+        yield f"\x1b{code[0]}" if code else ""
+        yield visible(part[code.end() :] if code else part)
+
+
+def _put(text: str, err: bool) -> None:
+    if _waiting is None:
         _write(text, err)
     else:
         _waiting.put((text, err))

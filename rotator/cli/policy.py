@@ -20,7 +20,7 @@ def command(config: str | None) -> None:
     from rotator.grants import UngrantableError, policy
 
     try:
-        output.say(policy(settings), nl=False)
+        output.block(policy(settings))
     except UngrantableError as fault:
         output.say(f"rotate: {fault}", err=True)
         sys.exit(shell.BAD_CONFIG)

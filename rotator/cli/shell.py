@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
@@ -17,6 +16,7 @@ import click
 
 from rotator.cli import output
 from rotator.host.exit_codes import Exit
+from rotator.rotation.printable import CELL, visible
 from rotator.settings import Settings, SettingsError, load
 
 if TYPE_CHECKING:
@@ -241,26 +241,28 @@ def _told(text: str, code: int) -> int:
 
 def show_json(document: object) -> None:
     """Print a document for machines. Times are written as ISO 8601."""
-    output.say(json.dumps(document, default=_spell, indent=2))
+    output.document(document, indent=2)
 
 
 def show_line(document: object) -> None:
     """Print one of many documents, each on a line of its own."""
-    output.say(json.dumps(document, default=_spell))
-
-
-def _spell(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    output.document(document)
 
 
 def show_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, err: bool = False) -> None:
     """Print columns as wide as they need to be; the last one may run on."""
-    lines = [tuple(heads), *(tuple(row) for row in rows)]
+    lines = [tuple(heads), *(tuple(_cells(row)) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     for number, line in enumerate(lines):
         cells = [cell.ljust(width) for cell, width in zip(line[:-1], widths, strict=False)]
         text = "  ".join((*cells, line[-1])).rstrip()
-        output.say(click.style(text, bold=True) if number == 0 else text, err=err)
+        output.say(output.style(text, bold=True) if number == 0 else text, err=err)
+
+
+def _cells(row: Sequence[str]) -> Iterator[str]:
+    """What others wrote takes one row, and no more of a column than can be read; the last may run on."""
+    for number, cell in enumerate(row, 1):
+        yield visible(cell, CELL if number < len(row) else 4 * CELL)
 
 
 def ago(then: datetime | None, now: datetime) -> str:

@@ -57,7 +57,8 @@ def show(states: Sequence[State], now: datetime, *, as_json: bool, left: Sequenc
     heads = ("NAME", "STATE", "ROT", "LIVE", "PUBLISHED", "EXPIRES", "NEXT", "")
     shell.show_table(heads, (_cells(each, now) for each in states))
     if left:
-        output.say("\nOf credentials that left the settings, alive by their records, and rotated by nobody:")
+        output.say()
+        output.say("Of credentials that left the settings, alive by their records, and rotated by nobody:")
         columns = ("NAME", "STATE", "TARGET", "TOKEN", "PUBLISHED AT", "EXPIRES", "TO END IT")
         shell.show_table(columns, (_left(each, now) for each in left))
 

@@ -1,9 +1,11 @@
-"""Owns making HTML in which whatever is not markup by its type is escaped."""
+"""Owns making HTML in which whatever is not markup by its type is escaped, and shown as the text that it is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from html import escape
+
+from rotator.rotation.printable import visible
 
 
 class Html(str):
@@ -28,12 +30,12 @@ def join(*parts: object) -> Html:
 def _attribute(name: str, value: str | bool | None) -> str:
     if value is None or value is False:
         return ""
-    return f" {name}" if value is True else f' {name}="{escape(value)}"'
+    return f" {name}" if value is True else f' {name}="{escape(visible(value))}"'
 
 
 def _text(parts: Iterable[object]) -> str:
     return "".join(
-        part if isinstance(part, Html) else escape(str(part))
+        part if isinstance(part, Html) else escape(visible(str(part)))
         for part in parts
         if part is not None and part is not False
     )
