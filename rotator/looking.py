@@ -52,7 +52,8 @@ async def look(settings: Settings, names: Iterable[str]) -> Look:
     """One state per credential (all when no names are given). Raises Transient."""
     named = list(names)
     chosen = named or list(settings.credentials)
-    if told := await asked(settings.daemon.socket, chosen, _which(settings)):
+    told = await asked(settings.daemon.socket, named, _which(settings))
+    if told and {each.name for each in told.states} == set(chosen):
         return told
     logs.configure("error", json=None)
     async with reading(settings) as app:
@@ -76,14 +77,15 @@ async def asked(socket: str, names: Sequence[str], which: list[str] | None) -> L
     return None
 
 
-async def explained(settings: Settings, name: str) -> list[str]:
-    """The sentences about one credential. Raises Transient, Refused."""
-    if lines := await _ask(settings.daemon.socket, _which(settings), "explain", [name]):
-        return [str(line["said"]) for line in lines if "said" in line]
+async def explained(settings: Settings, name: str) -> tuple[list[str], int]:
+    """The sentences about one credential, and the exit code: 1 when its record cannot be read. Raises Transient."""
+    lines = await _ask(settings.daemon.socket, _which(settings), "explain", [name])
+    if lines and all("said" in line for line in lines[:-1]) and isinstance(lines[-1].get("exit"), int):
+        return [str(line["said"]) for line in lines[:-1]], lines[-1]["exit"]
     logs.configure("error", json=None)
     async with reading(settings) as app:
         [seen] = await _all(app, [name], None)
-        return list(explain(*seen))
+        return list(explain(*seen)), _code(seen)
 
 
 # --- the daemon's side ----------------------------------------------------------------------------------------------
@@ -108,6 +110,7 @@ def verbs(app: App, view: View, refused: Callable[[], str] = str) -> dict[str, C
         for seen in await _all(app, _wanted(app, request), view):
             for sentence in explain(*seen):
                 yield {"said": sentence}
+            yield {"exit": _code(seen)}
 
     return {"states": states, "explain": explain_}
 
@@ -118,6 +121,11 @@ def _wanted(app: App, request: Mapping[str, Any]) -> list[str]:
     if not isinstance(names, list) or request.get("vault") not in (None, _which(app.settings)):
         return []
     return (names or list(ours)) if all(isinstance(name, str) and name in ours for name in names) else []
+
+
+def _code(seen: Seen) -> int:
+    found = state(*seen)
+    return 0 if found.known else found.exit
 
 
 def _stale(seen: Sequence[Seen]) -> str:

@@ -1,4 +1,4 @@
-"""Owns `rotate explain NAME`."""
+"""The command `rotate explain NAME`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from rotator.cli import output, shell
 @click.argument("name")
 @click.pass_obj
 def command(config: str | None, name: str) -> None:
-    """Say in sentences why a credential is as it is, and what comes next."""
+    """Say in sentences why a credential is as it is, and what comes next. Exit 1 when its record cannot be read."""
     settings = shell.settings(config)
     shell.known(settings, [name])
 
     async def main() -> int:
         from rotator.looking import explained
 
-        for sentence in await explained(settings, name):
+        sentences, code = await explained(settings, name)
+        for sentence in sentences:
             output.say(sentence)
-        return 0
+        return code
 
     shell.run(main)

@@ -116,8 +116,16 @@ def _beside(settings: Settings, folder: Path, path: Path) -> dict[Path, str]:
     except UngrantableError as fault:
         _refuse(str(fault), _USAGE)
     if settings.vault.auth.method is not Method.KUBERNETES:
-        texts[folder / "rotator.service"] = unit_text(references(settings), sys.executable, path)
+        texts[folder / "rotator.service"] = unit_text(references(settings), sys.executable, path, _files(settings))
     return texts
+
+
+def _files(settings: Settings) -> list[str]:
+    """The files that the settings have the service write."""
+    from rotator.grants import entries
+
+    sets = [value for key, value in entries(settings) if key == "jwks_file" and isinstance(value, str) and value]
+    return [*sets, *([settings.audit.file] if settings.audit.file else [])]
 
 
 def _write(texts: Mapping[Path, str], *, force: bool) -> None:
@@ -144,10 +152,14 @@ def _make(folder: Path) -> None:
 def _say(settings: Settings, folder: Path, path: Path, written: list[Path]) -> None:
     from rotator.grants import references
     from rotator.starter.steps import steps
+    from rotator.starter.unit import hidden
     from rotator.wiring import place_of
 
     for each in written:
         output.say(f"wrote {each}")
+    if any(each.suffix == ".service" for each in written) and (unseen := hidden(sys.executable, sys.prefix, str(path))):
+        advice = "install rotator elsewhere (python3 -m venv /opt/rotator), and keep its settings in /etc/rotator"
+        output.say(f"\nwarning: ProtectHome hides {unseen} from the service, which cannot start: {advice}", err=True)
     wanted = [(place_of(ref, settings), ref.key) for ref in references(settings) if ref.source is Source.VAULT]
     for number, step in enumerate(steps(settings.vault.auth.method, folder, path, wanted), 1):
         output.say()

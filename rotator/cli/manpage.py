@@ -94,7 +94,10 @@ def _tail() -> Iterator[str]:
         yield f".SH {title}"
         for term, words in terms.items():
             yield from _item(term, words)
-    yield from (".SH SEE ALSO", _plain("config/runbook.md: what each alert means, what to check and what to type."))
+    yield from (
+        ".SH SEE ALSO",
+        _plain("config/runbook.md in the repository: what alerts mean, what to check, what to type."),
+    )
 
 
 def _plain(text: str) -> str:

@@ -50,6 +50,7 @@ class Rounds:
     unproven: dict[str, datetime] = field(default_factory=dict)  # since when nobody knows whether it is accepted
     reverted: set[str] = field(default_factory=set)  # names whose record was seen to go back, not looked into yet
     neighbours: Callable[[str], int] = lambda target: 3  # how many credentials a target has
+    _causes: dict[str, tuple[str, str]] = field(default_factory=dict)  # of what is broken: target and reason
     _controlled: set[tuple[str, str]] = field(default_factory=set)
     _unguarded: set[str] = field(default_factory=set)  # reasons of controls that were passed by anyone
 
@@ -110,6 +111,7 @@ class Rounds:
         """It left the settings."""
         self.visitor.leases.forget(name)
         self.broken.pop(name, None)
+        self._causes.pop(name, None)
         self.accepted.pop(name, None)
         self.doubted.pop(name, None)
         self.unproven.pop(name, None)
@@ -174,6 +176,7 @@ class Rounds:
         vault.worked(self.clock.monotonic())
         if self.broken.get(name, "") not in self._unguarded:
             self.broken.pop(name, None)
+            self._causes.pop(name, None)
         return self._without_minter(credential, seen) if seen.refused else seen
 
     def _without_minter(self, credential: Credential, seen: Seen) -> Seen:
@@ -182,9 +185,12 @@ class Rounds:
         return Seen(seen.record, paused.wait, seen.refused)
 
     def _broken(self, credential: Credential, reason: str, pause: timedelta = _BROKEN) -> Seen:
+        cause = (credential.target, reason)
         if self.broken.get(credential.name) != reason:
+            if cause not in self._causes.values():  # of a thousand that share a cause, the first is told
+                self.troubled(credential, reason)
             self.broken[credential.name] = reason
-            self.troubled(credential, reason)
+            self._causes[credential.name] = cause
         return self._put_off(credential, pause, reason)
 
     def _put_off(self, credential: Credential, pause: timedelta, reason: str) -> Seen:

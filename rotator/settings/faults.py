@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+_ALIKE = 3  # faults that say the same are told one by one; of more, the first
 _WORD = re.compile(r"[A-Za-z][a-z0-9_/-]{0,31}")
 
 
@@ -32,8 +33,24 @@ class SettingsError(Exception):
     """Settings that cannot be used, with every fault found."""
 
     def __init__(self, faults: Iterable[FaultAt]) -> None:
-        self.faults = tuple(sorted(set(faults)))
+        self.faults = gathered(sorted(set(faults)))
         super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+def gathered(faults: Sequence[FaultAt]) -> tuple[FaultAt, ...]:
+    """The faults in their order; of many that say the same, the first, with how many more there are."""
+    same: dict[tuple[str, str], list[FaultAt]] = {}
+    for fault in faults:
+        same.setdefault((fault.key.rpartition(".")[2], fault.text), []).append(fault)
+    told = []
+    for alike in same.values():
+        first, *more = alike
+        if len(alike) > _ALIKE:
+            last = more[-1]
+            told.append(replace(first, text=f"{first.text} ({len(more)} more say the same, the last is {last.key})"))
+        else:
+            told += alike
+    return tuple(sorted(told))
 
 
 def quoted(word: str) -> str:

@@ -42,7 +42,8 @@ _AUTH = {
 
 _HEAD = """\
 # Settings of rotator, as `rotate init` wrote them. They load as they stand; look through the lines marked "<-".
-# Every other key, with its default: config/rotator.toml. After a change: rotate check, then systemctl reload rotator.
+# Every other key, with its default: config/rotator.toml in rotator's repository.
+# After a change: rotate check, then systemctl reload rotator.
 #
 # No secret stands in here. Secrets are referred to: {{file = "/path"}}, {{credential = "name"}} (given by systemd), or
 # {{vault = "mount/path#key"}} (read with rotator's own login).
@@ -77,7 +78,7 @@ _OAUTH = """
 [targets.{target}]
 kind = "oauth"
 url = {url}  # <-
-# auth_url, token_url, tenant and audience are worked out from `url` as HaloITSM has them; see config/examples/.
+# auth_url, token_url, tenant and audience are worked out from `url` as HaloITSM has them; see config/examples/ there.
 
 [credentials.{credential}]
 target = {target_value}

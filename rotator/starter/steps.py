@@ -37,7 +37,8 @@ def steps(auth: Method, folder: Path, settings: Path, wanted: Sequence[tuple[Pla
     )
     check = f"rotate {chosen}check"
     unit = shlex.quote(str(folder / "rotator.service"))
-    run = "kubectl apply -k config/kubernetes" if auth is Method.KUBERNETES else f"systemctl enable --now {unit}"
+    cluster = "kubectl apply -k config/kubernetes     # in rotator's repository"
+    run = cluster if auth is Method.KUBERNETES else f"systemctl enable --now {unit}"
     return login, secrets, Step("Try every right, with a token that is thrown away; then start", (check, run))
 
 

@@ -89,7 +89,8 @@ async def test_a_daemon_tells_what_it_observed_beside_what_the_journal_says_now(
         assert [(each.name, each.word) for each in seen.states] == [("blog", Word.SETTLED), ("shop", Word.DOUBTED)]
         assert (seen.states[0].accepted_at, seen.states[0].holder) == (NOW - MINUTE, "host-b/1/x")
         assert (seen.at, seen.stale) == (NOW, "")
-        said = await looking.explained(wanted, "shop")
+        said, code = await looking.explained(wanted, "shop")
+        assert code == 0
         assert "The target refused it at 2026-03-01 12:00:00Z; it is asked once more before that counts." in said
 
 
@@ -99,7 +100,7 @@ async def test_without_vault_a_daemon_tells_what_it_saw_before_and_says_so(path:
         seen = await looking.look(wanted, ["blog", "shop"])
         assert (seen.stale, seen.states[0].word) == ("sealed", Word.STALE)
         assert seen.states[0].published_at is not None
-        assert (await looking.explained(wanted, "blog"))[0].startswith("Vault cannot be read, so this is what was")
+        assert (await looking.explained(wanted, "blog"))[0][0].startswith("Vault cannot be read, so this is what was")
 
 
 async def test_a_record_that_cannot_be_read_hides_no_other(path: Path) -> None:
@@ -108,6 +109,7 @@ async def test_a_record_that_cannot_be_read_hides_no_other(path: Path) -> None:
         blog, shop = (await looking.look(wanted, [])).states
         assert (blog.word, blog.said, blog.exit) == (Word.BROKEN, "its record cannot be read: it was deleted", 1)
         assert shop.known
+        assert (await looking.explained(wanted, "blog"))[1] == 1
 
 
 def _other_vault(wanted: Settings) -> Settings:
@@ -142,5 +144,5 @@ async def test_a_daemon_that_has_seen_nothing_yet_and_has_no_vault_says_that(pat
     async with daemon(wanted, view, Journal(blog=Transient("sealed"), shop=Transient("sealed"))):
         seen = await looking.look(wanted, ["blog"])
         assert (seen.stale, seen.states[0].word, seen.states[0].known) == ("sealed", Word.UNSEEN, False)
-        said = await looking.explained(wanted, "blog")
+        said, _ = await looking.explained(wanted, "blog")
         assert said == ["Its record was not read yet: Vault cannot be read: sealed."]

@@ -422,3 +422,17 @@ async def test_ten_thousand_names_due_at_once_are_drained_without_a_long_pause_o
     # The agenda is emptied in one go, a tenth of all work at most; the rest is cut small.
     assert max(pauses) < max(0.2, sum(pauses) / 8)
     assert sorted(pauses)[len(pauses) * 99 // 100] < 0.02
+
+
+async def test_of_many_that_are_refused_for_one_reason_the_first_is_told() -> None:
+    many = bots("a", "b", "c", "odd")
+    reasons = {**dict.fromkeys("abc", "the minter's secret cannot be read"), "odd": "its record was deleted"}
+
+    async def visiting(wanted, ask):
+        raise Refused(reasons[wanted.name])
+
+    async with at_work(many, visiting) as stage:
+        stage.crew.look_at(*many)
+        await stage.after(10)
+        assert stage.crew.broken == reasons
+        assert sorted(reason for _, reason in stage.troubles) == sorted(set(reasons.values()))

@@ -18,7 +18,7 @@ from rotator.rotation.credential import Place
 from rotator.rotation.reference import SecretRef, Source
 from rotator.settings import Method, load
 from rotator.starter import unit
-from rotator.starter.unit import unit_text
+from rotator.starter.unit import hidden, unit_text
 
 HOUSE = Path(__file__).parents[2]
 THREE = ["rotator.hcl", "rotator.service", "rotator.toml"]
@@ -156,6 +156,27 @@ def test_odd_paths_reach_the_program_as_they_are() -> None:
         'ExecStart="/opt/my rotator/python" -I -m rotator -c "/etc/100%% \\"$$HOME\\"/rotator.toml" run --log json'
     )
     assert "LoadCredential" not in "".join(line for line in text.splitlines() if not line.startswith("#"))
+
+
+def test_the_unit_may_write_where_the_settings_have_it_write() -> None:
+    files = ["/srv/www/shop/jwks.json", "/var/lib/rotator/receipts.jsonl", "/srv/www/shop/other.json", "/var/log/a b/r"]
+    lines = unit_text([], "/opt/rotator/bin/python", Path("/etc/rotator/rotator.toml"), files).splitlines()
+    assert [line for line in lines if line.startswith("ReadWritePaths=")] == [
+        "ReadWritePaths=-/srv/www/shop",
+        'ReadWritePaths="-/var/log/a b"',
+    ]
+
+
+def test_an_interpreter_that_the_service_cannot_see_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link, home = tmp_path / "python", "/ho" + "me/ada/venv/bin/python"
+    link.symlink_to(home)
+    assert hidden(str(link)) == home
+    assert hidden("/opt/rotator/bin/x", "/run/user/0/venv") == "/run/user/0/venv"
+    assert hidden("/opt/rotator/bin/x", "/homes/ada") == ""
+    monkeypatch.setattr(sys, "executable", home)
+    ended = init(tmp_path / "new")
+    assert ended.exit_code == 0
+    assert f"warning: ProtectHome hides {home} from the service, which cannot start: install rotator" in ended.stderr
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from rotator.settings import SettingsError
+from rotator.settings.faults import FaultAt
 from tests.settings.broken import END, ROWS, Broken
 from tests.settings.files import SOUND, faults, line_of, write
 
@@ -34,3 +36,12 @@ def test_the_sound_file_is_sound(tmp_path: Path) -> None:
 
 def test_no_sentence_stands_for_two_rows() -> None:
     assert len({row.sentence for row in ROWS}) == len(ROWS)
+
+
+def test_of_many_faults_that_say_the_same_the_first_is_told_and_the_others_are_counted() -> None:
+    many = [FaultAt("f.toml", line, f"credentials.c{line}.target", "there is no target `x`") for line in range(1, 1001)]
+    few = [FaultAt("f.toml", 2000 + line, f"credentials.d{line}.path", "must begin with a letter") for line in range(3)]
+    told = SettingsError([*many, *few]).faults
+    assert [each.line for each in told] == [1, 2000, 2001, 2002]
+    more = "(999 more say the same, the last is credentials.c1000.target)"
+    assert told[0].text == f"there is no target `x` {more}"
