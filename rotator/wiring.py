@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import anyio
-from anyio import to_thread
 
 from rotator.host.endpoint import others
+from rotator.host.threads import Threads
 from rotator.logs import voice
 from rotator.ports import Clock, StoreRefused
 from rotator.rotation.credential import Place
@@ -139,4 +139,4 @@ class Tried:
 
     async def stands(self, settings: Settings) -> bool:
         """Whether it would be tried with the very same again."""
-        return settings is self._settings and await to_thread.run_sync(vault_login(settings).mark) == self._mark
+        return settings is self._settings and await Threads("login", 1).run(vault_login(settings).mark) == self._mark

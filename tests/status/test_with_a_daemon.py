@@ -143,8 +143,13 @@ def test_a_status_address_in_use_stops_the_start_with_words(watched: Watched, tm
 
 
 def test_required_receipts_that_cannot_be_written_stop_the_start_with_words(watched: Watched) -> None:
-    watched.receipts.mkdir()
+    watched.receipts.symlink_to("elsewhere.jsonl")
     for verb in (["run"], ["now", watched.name]):
         code, said = _end(watched.rotate(*verb))
         assert code == 1, said
-        assert "Is a directory" in said
+        assert "symbolic links" in said
+    watched.receipts.unlink()
+    watched.receipts.mkdir()
+    code, said = _end(watched.rotate("run"))
+    assert code == 78, said
+    assert f"audit.file: must be a regular file, and a folder is at {watched.receipts}" in said
