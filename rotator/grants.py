@@ -48,6 +48,7 @@ _FLIGHT = "The pre-flight's table of what this policy lacks."
 _SELF = 'Its own token: tell "dead" from "not allowed", renew it, end it at shutdown.'
 _LOGIN = "When the secret-id that it logs in with ends, and how many uses are left (whoever asks must know it)."
 _WISH = "What operators asked for and nobody has taken up yet; removed once a record knows it."
+_FLEET = "Pauses of the whole installation."
 _PATTERNS = (_LOGIN, _JOURNAL, _STAGED, _WISH, _NODE)
 _READ, _UPDATE, _WRITE = ("read",), ("update",), ("create", "update", "read")
 
@@ -95,6 +96,7 @@ def _all(settings: Settings) -> Iterator[Grant]:
     yield Grant(f"{vault.mount}/destroy/{vault.prefix}/staged/*", _UPDATE, _STAGED)
     yield Grant(f"{vault.mount}/data/{vault.prefix}/wish/*", _WRITE, _WISH)
     yield Grant(f"{vault.mount}/metadata/{vault.prefix}/wish/*", ("list", "delete"), _WISH)
+    yield Grant(f"{vault.mount}/data/{vault.prefix}/fleet", _WRITE, _FLEET)
     yield Grant(f"{vault.mount}/data/{vault.prefix}/node/*", _WRITE, _NODE)
     yield Grant(f"{vault.mount}/metadata/{vault.prefix}/node/*", ("list", "delete"), _NODE)
     yield Grant(f"{vault.mount}/data/{vault.prefix}/meta", ("create", "read"), _META)

@@ -61,6 +61,11 @@ class Audience:
             self.listeners.remove(send)
 
 
+def fleet_changed(by: str, said: str) -> None:
+    """Somebody paused, or resumed, many credentials at once."""
+    voice.warn("fleet.changed", by=by, said=said)
+
+
 def unforeseen(credential: str, bug: BaseException) -> None:
     """A bug ended a visit. If the log itself is broken, nobody is left to tell."""
     with suppress(Exception):

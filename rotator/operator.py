@@ -23,11 +23,13 @@ from rotator.engine import operating
 from rotator.engine.visit import Happened
 from rotator.host.exit_codes import gravest
 from rotator.host.interruption import out_of_time
-from rotator.narrate import progress, unforeseen
-from rotator.now import BUSY, FAILED, USAGE, Demand, demand, length, moment, select
+from rotator.narrate import fleet_changed, progress, unforeseen
+from rotator.now import BUSY, DONE, FAILED, USAGE, Demand, demand, length, moment, select
 from rotator.ports import Conflict, Fault, Refused, Transient
-from rotator.rotation.credential import Credential
+from rotator.rotation.credential import Credential, Pause
+from rotator.rotation.fleet_pause import FleetPauses, paused, resumed, scope
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
+from rotator.rotation.pause import words
 from rotator.rotation.record import Record
 from rotator.rotation.take_up import find
 
@@ -89,6 +91,7 @@ async def obey(app: App, wish: Order, happenings: MemoryObjectReceiveStream[Happ
     if unknown:
         yield {"error": unknown, "exit": 2}
         return
+    names = whom(wish, names)
     send, receive = anyio.create_memory_object_stream[dict[str, Any]](len(names))
     exits: list[int] = []
     sign = app.clock.monotonic()
@@ -131,23 +134,67 @@ async def _all(app: App, wish: Order, names: tuple[str, ...], send: ObjectSendSt
         with suppress(anyio.BrokenResourceError):  # nobody waits for it any more
             await send.send(verdict)
 
-    async with send, anyio.create_task_group() as group:
-        for name in names:
-            group.start_soon(one, name)
+    async with send:
+        known = app.settings.credentials
+        for many in (name for name in names if name not in known):  # comes before what is said of each
+            await one(many)
+        async with anyio.create_task_group() as group:
+            for name in (name for name in names if name in known):
+                group.start_soon(one, name)
+
+
+def whom(wish: Order, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Whom it concerns: a pause of many is one fact about the installation, which also holds for who joins later."""
+    many = scope(wish.wanted.labels) if wish.wanted.everything or wish.wanted.labels else ""
+    if not many or wish.verb not in ("pause", "resume"):
+        return names
+    return (many, *(wish.wanted.names if wish.verb == "pause" else names))
+
+
+async def _fleet(app: App, wish: Order, end: float) -> tuple[str, str, int]:
+    """Pause or resume all, or all with a label."""
+    now, labels, by = app.clock.now(), wish.wanted.labels, wish.wanted.by
+    until = now + wish.length if wish.length else wish.until
+    pause = Pause(by, now, wish.reason, until, scope(labels))
+
+    def change(pauses: FleetPauses) -> FleetPauses:
+        return paused(pauses, pause, labels) if wish.verb == "pause" else resumed(pauses, labels, now)
+
+    before = app.pauses
+    app.observe(await _until(app, end, lambda: app.fleet.change(change)))
+    covered = sum(all(each.labels.get(k) == v for k, v in labels.items()) for each in app.settings.credentials.values())
+    if wish.verb == "pause":
+        said = f"{words(pause)}; {covered} credentials now, and those that settings name later"
+    else:
+        ended = [each.pause.scope for each in before if each not in app.pauses]
+        said = f"what was paused with {', '.join(ended)} goes on" if ended else "nothing was paused with it"
+    fleet_changed(by, said)
+    return f"{wish.verb}d", said, DONE
 
 
 async def _verdict(app: App, wish: Order, name: str, end: float) -> dict[str, Any]:
+    if name not in app.settings.credentials:
+        return await _answered(name, lambda: _fleet(app, wish, end))
+    return await _answered(name, lambda: _one(app, wish, name, end))
+
+
+async def _one(app: App, wish: Order, name: str, end: float) -> tuple[str, str, int]:
     credential = app.settings.credentials[name]
+    if app.crew.stopping:
+        raise Transient(f"not begun: {app.crew.stopping}")
+    before = (await app.journal.load(name)).record if wish.verb in ("release", "resume") else None
+    if wish.verb == "resume" and not (before and before.paused) and name not in app.requests.expected:
+        record = before or Record("")  # it is not paused, nor is it about to be
+    else:
+        record = await (_obeyed if wish.verb == "adopt" else _requested)(app, wish, credential, end)
+    if wish.verb == "release":
+        return released(before, record)
+    return await OUTCOMES[wish.verb](app, app.settings.credentials[name], record, end)
+
+
+async def _answered(name: str, work: Callable[[], Awaitable[tuple[str, str, int]]]) -> dict[str, Any]:
     try:
-        if app.crew.stopping:
-            raise Transient(f"not begun: {app.crew.stopping}")
-        before = (await app.journal.load(name)).record if wish.verb in ("release", "resume") else None
-        record = before if _not_paused(app, wish, name, before) else None
-        record = record or await (_obeyed if wish.verb == "adopt" else _requested)(app, wish, credential, end)
-        if wish.verb == "release":
-            answer, said, code = released(before, record)
-        else:
-            answer, said, code = await OUTCOMES[wish.verb](app, credential, record, end)
+        answer, said, code = await work()
     except (Conflict, Transient) as fault:
         answer, said, code = "undecided", f"{fault.reason}; nothing was changed", BUSY
     except _WrittenError as fault:
@@ -158,11 +205,6 @@ async def _verdict(app: App, wish: Order, name: str, end: float) -> dict[str, An
         unforeseen(name, bug)
         answer, said, code = "failed", f"a bug, the log has it: {type(bug).__name__}", FAILED
     return {"credential": name, "answer": answer, "exit": code, "said": said}
-
-
-def _not_paused(app: App, wish: Order, name: str, record: Record | None) -> bool:
-    """Whether there is no pause to be ended, nor one that waits to be taken up."""
-    return wish.verb == "resume" and bool(record and not record.paused) and name not in app.requests.expected
 
 
 class _WrittenError(Exception):

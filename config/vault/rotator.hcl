@@ -24,6 +24,9 @@ path "secret/destroy/rotator/staged/*"   { capabilities = ["update"] }
 path "secret/data/rotator/wish/*"        { capabilities = ["create", "update", "read"] }
 path "secret/metadata/rotator/wish/*"    { capabilities = ["list", "delete"] }
 
+# Pauses of the whole installation.
+path "secret/data/rotator/fleet"         { capabilities = ["create", "update", "read"] }
+
 # Heartbeats; writing one is also how a read makes sure that it is not stale. Those of daemons gone for a day are removed.
 path "secret/data/rotator/node/*"        { capabilities = ["create", "update", "read"] }
 path "secret/metadata/rotator/node/*"    { capabilities = ["list", "delete"] }

@@ -34,9 +34,11 @@ from rotator.ports import Clock, Installation, MinterRefused, Provider, Refused
 from rotator.providers import Site, kind_of
 from rotator.providers.auth import Auth
 from rotator.rotation.credential import Credential, Place
+from rotator.rotation.fleet_pause import FleetPauses, over
 from rotator.rotation.names import LINEAGE
 from rotator.rotation.token_owners import TokenOwners
 from rotator.settings import Minter, Settings, Target
+from rotator.vault.fleet import VaultFleet
 from rotator.vault.journal import UnwrittenJournal, VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.nodes import COMMANDS
@@ -57,8 +59,10 @@ class App:
         clock: Clock,
         observers: Sequence[Observer] = (),
         barred: Callable[[], str] = str,
+        pauses: FleetPauses = (),
     ) -> None:
-        self.settings = settings
+        self._given, self.pauses = settings, pauses
+        self.settings = settings = _paused(settings, pauses)
         self.kv = kv
         self.journal = journal
         self.installation = installation
@@ -73,6 +77,7 @@ class App:
         self.keychain = Keychain(self.kv, clock, lambda: self.settings)
         self.fetch = self.keychain.fetch
         self.requests = VaultRequests(kv, settings.vault.mount, settings.vault.prefix)
+        self.fleet = VaultFleet(kv, settings.vault.mount, settings.vault.prefix)
         self.crew = self._crew(settings)
 
     def _crew(self, settings: Settings) -> Crew:
@@ -168,12 +173,19 @@ class App:
             raise MinterRefused(f"nobody knows where the token is that mints: {fault.reason}") from None
         return await myself(self.kv, target, credential, record, self.installation.fingerprint_key)
 
+    def observe(self, pauses: FleetPauses) -> None:
+        """From now on this is paused, with whatever settings name: each credential says so."""
+        if pauses != self.pauses:
+            self.pauses, self.settings = pauses, _paused(self._given, pauses)
+            self.crew.take(self.settings.credentials, ())
+
     async def reload(self, settings: Settings) -> None:
         """Take new settings at once. Targets that changed are opened anew; their old connections are closed once the
         visits under way, which end with what they began with, are over."""
         changed = {name for name, old in self.settings.targets.items() if old != settings.targets.get(name)}
         closing = [self._sites.pop(name) for name in changed & self._sites.keys()]
-        self.settings = settings
+        self._given, self.settings = settings, _paused(settings, self.pauses)
+        settings = self.settings
         self.keychain.forget()
         self.kv.session.forgive()
         self.crew.per_target = _limits(settings)
@@ -189,6 +201,11 @@ class App:
         for site in self._sites.values():
             await site.aclose()
         self.presence.close()
+
+
+def _paused(settings: Settings, pauses: FleetPauses) -> Settings:
+    credentials = {name: over(each, pauses) for name, each in settings.credentials.items()}
+    return replace(settings, credentials=credentials) if pauses else settings
 
 
 def _limits(settings: Settings) -> dict[str, int]:
@@ -244,7 +261,9 @@ async def _composed(
             await patiently(clock, within, partial(observers.meet, kv), missed)
         found = await patiently(clock, within, journal.meta, missed)
         installation = replace(found, prefix=settings.daemon.name_prefix)
-        app = App(settings, journal, kv, installation, clock, told, barred)
+        fleet = VaultFleet(kv, settings.vault.mount, settings.vault.prefix)
+        pauses = await patiently(clock, within, fleet.pauses, missed)
+        app = App(settings, journal, kv, installation, clock, told, barred, pauses)
         if observers:
             await patiently(clock, within, app.requests.look, missed)
         try:

@@ -46,9 +46,11 @@ async def _record(app: App, name: str) -> Record | None:
 
 
 async def look_for_requests(app: App) -> None:
-    """See what operators asked for through other processes, and have those credentials looked at."""
+    """See what operators asked for through other processes: of credentials, which are looked at, and of all."""
     with suppress(Fault):  # every visit meets the same, and tells it
         app.crew.look_at(*await app.requests.look())
+    with suppress(Fault):  # what was known goes on to hold
+        app.observe(await app.fleet.pauses())
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ begun goes on to its publication, as a candidate must not be left hanging, nor c
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -21,9 +22,12 @@ def on_at(pause: Pause | None, when: datetime) -> Pause | None:
 
 def pause_on(credential: Credential, record: Record, now: datetime) -> Pause | None:
     """The pause that is on now, the installation's or its own; of two, the one that ends later."""
-    both = [each for each in (on_at(credential.paused, now), on_at(record.paused, now)) if each]
-    endless = next((each for each in both if each.until is None), None)
-    return endless or max(both, key=lambda each: each.until or now, default=None)
+    return later(each for each in (on_at(credential.paused, now), on_at(record.paused, now)) if each)
+
+
+def later(pauses: Iterable[Pause]) -> Pause | None:
+    """Of many, the one that ends last."""
+    return max(pauses, key=lambda each: (each.until is None, each.until or each.at), default=None)
 
 
 def words(pause: Pause) -> str:

@@ -242,6 +242,7 @@ def _own(kv: Kv) -> Iterable[tuple[str, frozenset[str]]]:
     yield f"{mount}/data/{prefix}/staged/any", _WRITE
     yield f"{mount}/destroy/{prefix}/staged/any", frozenset({"update"})
     yield f"{mount}/data/{prefix}/wish/any", _WRITE
+    yield f"{mount}/data/{prefix}/fleet", _WRITE
     yield f"{mount}/metadata/{prefix}/wish/", frozenset({"list"})
     yield f"{mount}/metadata/{prefix}/wish/any", frozenset({"delete"})
     yield f"{mount}/data/{kv.node.path}", _WRITE

@@ -130,7 +130,8 @@ def test_no_verdict_in_time_ends_it_with_75_and_the_rotation_goes_on(alone: Worl
     with Daemon(quick(alone, defaults={"retire": {"after": "3s"}})).ready():
         ended = rotate(quick(alone, defaults={"retire": {"after": "3s"}}), "now", "bot", "--wait", "--within", "1s")
         assert ended.returncode == 75
-        assert "undecided: predecessor in grace; it is written down in Vault: a daemon goes on with it" in ended.stdout
+        assert "undecided: predecessor in grace; rotation 2:" in ended.stdout
+        assert "it is written down in Vault, and it goes on" in ended.stdout
         until("it went on", lambda: settled(alone, "bot", 2))
 
 

@@ -154,12 +154,12 @@ def test_while_paused_nothing_begins_but_an_emergency_and_resume_ends_it(world: 
         until("published", lambda: settled(world, "bot") and settled(world, "web"))
         ended = rotate(path, "pause", "--label", "team=web", "--for", "2h", "--reason", "a freeze")
         assert ended.returncode == 0, ended.stderr
-        assert "bot: paused: paused by uid" in ended.stdout
-        assert "web:" not in ended.stdout
+        assert "--label team=web: paused: paused with --label team=web by uid" in ended.stdout
+        assert "1 credentials now" in ended.stdout
         refused = rotate(path, "now", "bot")
         assert refused.returncode == 3
-        assert "a freeze; `rotate resume bot` ends that" in refused.stdout
-        assert "Paused by uid" in rotate(path, "explain", "bot").stdout
+        assert "a freeze; `rotate resume --label team=web` ends that" in refused.stdout
+        assert "Paused with --label team=web by uid" in rotate(path, "explain", "bot").stdout
         assert rotate(path, "now", "bot", "--emergency").returncode == 0
         until("rotated all the same", lambda: settled(world, "bot", 2))
         assert rotate(path, "now", "bot").returncode == 3

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from rotator.ports import Document, Fault, Lease, StoreRefused
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import Pause, Place
+from rotator.rotation.fleet_pause import paused, resumed
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret
 from rotator.sandbox.openbao import OpenBao, OpenBaoError
+from rotator.vault.fleet import VaultFleet
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.login import approle
@@ -40,12 +42,26 @@ def policy_text(granted: list[tuple[str, str]], mount: str) -> str:
     return "\n".join(f'path "{path}" {{ capabilities = [{", ".join(words)}] }}' for path, words in paths.items())
 
 
+def asked_for(kv: Kv, mount: str) -> dict[str, Callable[[], Awaitable[object]]]:
+    """What is done for operators."""
+    inbox, fleet, now = VaultRequests(kv, mount, "rotator"), VaultFleet(kv, mount, "rotator"), kv.session.clock.now()
+    request = OperatorRequest("a", RequestVerb.PAUSE, now, "ada")
+    return {
+        "write a request down": lambda: inbox.put("blog", request),
+        "write it down again": lambda: inbox.put("blog", request),
+        "look for requests": inbox.look,
+        "read what waits": lambda: kv.read(Place(mount, "rotator/wish/blog/a")),
+        "remove a request": lambda: inbox.remove("blog", request),
+        "see what is paused": fleet.pauses,
+        "pause all": lambda: fleet.change(lambda pauses: paused(pauses, Pause("ada", now), {})),
+        "resume all": lambda: fleet.change(lambda pauses: resumed(pauses, {}, now)),
+    }
+
+
 async def operations(kv: Kv, mount: str) -> dict[str, Callable[[], Awaitable[object]]]:
     """Everything the daemon does with Vault, by name, in an order that works on an empty mount."""
     consumer, staged = Place(mount, "apps/blog/halo"), Place(mount, "rotator/staged/blog")
     journal, ask = VaultJournal(kv, mount, "rotator"), kv.session.ask
-    inbox = VaultRequests(kv, mount, "rotator")
-    request = OperatorRequest("a", RequestVerb.PAUSE, kv.session.clock.now(), "ada")
 
     async def save() -> object:
         return await journal.save(await journal.load("blog"), Record("7f3a2b"), Lease("me"))
@@ -63,11 +79,7 @@ async def operations(kv: Kv, mount: str) -> dict[str, Callable[[], Awaitable[obj
         "publish": lambda: kv.write(consumer, {"token": canary("p")}, cas=0),
         "publish again": lambda: kv.write(consumer, {"token": canary("q")}, cas=1),
         "read the published": lambda: kv.read(consumer, strong=True),
-        "write a request down": lambda: inbox.put("blog", request),
-        "write it down again": lambda: inbox.put("blog", request),
-        "look for requests": inbox.look,
-        "read what waits": lambda: kv.read(Place(mount, "rotator/wish/blog/a")),
-        "remove a request": lambda: inbox.remove("blog", request),
+        **asked_for(kv, mount),
         "beat a first time": kv.beat,
         "beat": kv.beat,
         "look for daemons that are gone": lambda: remove_gone(kv),
@@ -108,8 +120,8 @@ async def broken_by(openbao: OpenBao, mount: str, policy: str) -> list[str]:
 
 
 def test_the_shipped_file_is_read_completely() -> None:
-    assert len(RULE.findall(POLICY)) == POLICY.count('\npath "') == 17
-    assert len(rules(POLICY)) == 30
+    assert len(RULE.findall(POLICY)) == POLICY.count('\npath "') == 18
+    assert len(rules(POLICY)) == 33
 
 
 async def test_the_shipped_policy_suffices_for_everything_the_daemon_does(openbao: OpenBao, mount: str) -> None:
