@@ -22,6 +22,7 @@ import anyio
 import httpx
 import msgspec
 
+from rotator.host.trust import Trust
 from rotator.ports import Clock, Refused, Transient
 from rotator.providers.auth import Auth
 from rotator.providers.budget import Budget, Turnstile
@@ -29,10 +30,11 @@ from rotator.providers.header import Unsendable, header, revealed
 from rotator.providers.http_mishaps import IN_FRONT, failed, place
 from rotator.providers.keys import TargetKeys
 from rotator.providers.oauth_error import error_word
-from rotator.providers.sockets import closing, tls_context
+from rotator.providers.renewing import RenewingTransport
+from rotator.providers.sockets import closing
 from rotator.rotation.secret import Secret
 
-__all__ = ["MIB", "Answer", "Broken", "Http", "Redirected", "Unsendable", "forget_where", "segment", "tls_context"]
+__all__ = ["MIB", "Answer", "Broken", "Http", "Redirected", "Unsendable", "forget_where", "over_network", "segment"]
 
 MIB = 1024 * 1024
 _MOST_VALUES = 1_000_000  # of one answer: an empty list is two bytes on the wire and sixty in memory
@@ -116,7 +118,6 @@ class Http:
         budget = Budget(keys.calls, keys.period.total_seconds())
         self._turnstile = Turnstile(budget, keys.concurrency, clock)
         phase = keys.timeout.total_seconds()
-        verify = tls_context(keys.ca_file)
         self._client = httpx.AsyncClient(
             headers=_HEADERS,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
@@ -124,7 +125,7 @@ class Http:
             event_hooks={"response": [forget_where]},
             trust_env=False,
             timeout=httpx.Timeout(connect=phase, read=phase, write=phase, pool=phase),
-            transport=transport or closing(httpx.AsyncHTTPTransport(verify=verify, limits=_LIMITS, trust_env=False)),
+            transport=transport or over_network(keys.ca_file, _LIMITS),
         )
 
     async def aclose(self) -> None:
@@ -217,6 +218,15 @@ class Http:
         except (TypeError, ValueError, OverflowError):  # not a date, one without a zone, or one that never comes
             return None
         return float(min(max(0, ceil(wait)), _LONGEST_PAUSE))
+
+
+def over_network(ca_file: str | None, limits: httpx.Limits | None = None) -> httpx.AsyncBaseTransport:
+    """The network, believed as `Trust` has it. Raises OSError when the CA file cannot be read."""
+    bounds = limits or httpx.Limits()
+    return RenewingTransport(
+        Trust(ca_file),
+        lambda context: closing(httpx.AsyncHTTPTransport(verify=context, limits=bounds, trust_env=False)),
+    )
 
 
 async def forget_where(response: httpx.Response) -> None:

@@ -14,9 +14,8 @@ import anyio
 import httpx
 
 from rotator.ports import Transient
-from rotator.providers.http import forget_where, tls_context
+from rotator.providers.http import forget_where, over_network
 from rotator.providers.http_mishaps import failed, place
-from rotator.providers.sockets import closing
 
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "rotator"}
 
@@ -34,7 +33,7 @@ class Letterbox:
             event_hooks={"response": [forget_where]},
             trust_env=False,
             timeout=None,  # noqa: S113 (`send` limits the whole call)
-            transport=transport or closing(httpx.AsyncHTTPTransport(verify=tls_context(ca_file), trust_env=False)),
+            transport=transport or over_network(ca_file),
         )
 
     async def aclose(self) -> None:

@@ -6,7 +6,6 @@ target lets stall would leave a socket open for good (measured: one file per cal
 
 from __future__ import annotations
 
-import errno
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
@@ -15,7 +14,6 @@ from typing import Any, cast
 import anyio
 import httpcore
 
-from rotator.host.files import irregular
 from rotator.host.names import Names
 
 _HEAD_START = 0.25  # seconds that an address has before the next one is tried as well (RFC 8305)
@@ -106,16 +104,3 @@ def closing(transport: Any) -> Any:
     """httpx's own transport, on these sockets: it has no parameter for them."""
     transport._pool._network_backend = _Backend()
     return transport
-
-
-def tls_context(ca_file: str | None) -> ssl.SSLContext:
-    """Certificates and host names are checked, by the system's authorities or those of one file; TLS 1.2 or newer."""
-    if ca_file and (what := irregular(ca_file)):
-        raise OSError(errno.EINVAL, f"it is {what}, not a regular file", ca_file)
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-    except OSError as fault:
-        words = "it holds no certificate in PEM form" if isinstance(fault, ssl.SSLError) else fault.strerror
-        raise OSError(errno.EINVAL, words, ca_file) from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context

@@ -13,7 +13,8 @@ from rotator.ports import Fault, Refused, Transient
 def network_fault(error: Exception, address: str, verify: object) -> Fault:
     """`verify`: the authorities that were believed, a file or True."""
     if type(error) is OSError or isinstance(error, FileNotFoundError | PermissionError):
-        return Refused("a certificate file cannot be read (see ca_file, cert_file and key_file)")
+        which = f": {error.filename}: {error.strerror}" if error.filename else ""
+        return Refused(f"a certificate file cannot be read (see ca_file, cert_file and key_file){which}")
     if isinstance(error, ConnectTimeout):
         return Transient(f"no connection to Vault ({address}) within the connect timeout")
     said = mishap(error, verify if isinstance(verify, str) else None)

@@ -10,11 +10,14 @@ import time
 from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from rotator.host.trust import Trust
 
 POOL = 16  # connections kept; eight workers use them
 
@@ -57,16 +60,36 @@ class _Answer(HTTPResponse):
         self.fp = io.BufferedReader(_Timed(raw, sock, time.monotonic() + self.seconds))
 
 
+class _Trusting(HTTPAdapter):
+    """Connections with the TLS settings of `Trust`, and none that was made with others: of those there is one pool."""
+
+    def __init__(self, trust: Trust) -> None:
+        self._trust = trust
+        super().__init__(pool_connections=1, pool_maxsize=POOL, max_retries=0)
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: object, cert: object = None
+    ) -> tuple[Any, Any]:
+        """See requests: what a pool is chosen by. urllib3 closes the one that another takes the place of."""
+        url = urlsplit(str(request.url))
+        host = {"scheme": url.scheme, "host": url.hostname, "port": url.port}
+        safe = {"ssl_context": self._trust.context(), "cert_reqs": "CERT_REQUIRED"} if url.scheme == "https" else {}
+        return host, safe
+
+    def cert_verify(self, conn: Any, url: str, verify: object, cert: object) -> None:
+        """Nothing to add: the context has it all."""
+
+
 class _Requests(requests.Session):
     """A session that knows no redirects, no environment, no cookies, no compression and no retries of its own."""
 
-    def __init__(self, total: float) -> None:
+    def __init__(self, total: float, trust: Trust) -> None:
         super().__init__()
         self.trust_env = False
         self.headers["Accept-Encoding"] = "identity"
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         for scheme in ("http://", "https://"):
-            pool = HTTPAdapter(pool_connections=1, pool_maxsize=POOL, max_retries=0)
+            pool = _Trusting(trust)
             pool.poolmanager.pool_classes_by_scheme = _pools(total)
             self.mount(scheme, pool)
 
@@ -94,11 +117,13 @@ def _pools(total: float) -> dict[str, Any]:
     }
 
 
-def new_requests_session(ca_file: str | None, total: float = 10.0) -> requests.Session:
+def new_requests_session(
+    ca_file: str | None, total: float = 10.0, pair: tuple[str, str] | None = None
+) -> requests.Session:
     """A session for the adapter; certificates are always verified, against `ca_file` when one is given.
 
-    `total`: seconds after the request in which an answer must be complete.
+    `total`: seconds after the request in which an answer must be complete. `pair`: our own certificate and its key.
     """
-    session = _Requests(total)
+    session = _Requests(total, Trust(ca_file, pair))
     session.verify = ca_file or True
     return session

@@ -21,6 +21,7 @@ DOORS = {
     "requests": {"vault"},
     "urllib3": {"vault"},
     "httpx": {
+        "providers/renewing",  # connections that end with the files they were made with
         "providers/http",
         "providers/http_mishaps",
         "providers/letterbox",

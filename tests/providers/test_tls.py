@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from rotator.host import trust
+from rotator.host.trust import Trust
 from rotator.ports import Transient
-from rotator.providers import http
-from rotator.providers.http import Http, tls_context
+from rotator.providers.http import Http
 from rotator.providers.keys import TargetKeys
 from tests.fakes.certificates import sign, span_of
 from tests.fakes.clock import HandClock
@@ -116,12 +117,7 @@ async def test_what_python_3_13_refuses_is_told_with_the_reason(tmp_path: Path, 
     )
     pem = written(tmp_path, without_key_identifier, key)
 
-    def strict(ca_file: str | None) -> ssl.SSLContext:
-        context = tls_context(ca_file)
-        context.verify_flags |= ssl.VERIFY_X509_STRICT
-        return context
-
-    monkeypatch.setattr(http, "tls_context", strict)
+    monkeypatch.setattr(trust.sys, "version_info", (3, 13))
     async with serving(pem) as url:
         with pytest.raises(
             Transient, match=r"Python 3.13 and newer \(missing authority key identifier\): have it made"
@@ -141,7 +137,7 @@ async def test_a_port_without_tls_and_one_that_is_closed_are_told_apart(tmp_path
 
 
 async def test_nothing_older_than_tls_1_2_is_spoken() -> None:
-    context = tls_context(None)
+    context = Trust().context()
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
@@ -153,3 +149,58 @@ async def test_a_missing_ca_file_is_told_when_the_target_is_opened(tmp_path: Pat
         Http("blog", TargetKeys(url="https://blog.example", ca_file=str(tmp_path / "text.pem")), HandClock())
     with pytest.raises(OSError, match="No such file"):
         Http("blog", TargetKeys(url="https://blog.example", ca_file=str(tmp_path / "none.pem")), HandClock())
+
+
+# --- whom we believe, and since when --------------------------------------------------------------------------------
+
+
+async def test_a_ca_file_that_is_replaced_is_taken_at_the_next_call_and_old_connections_end(tmp_path: Path) -> None:
+    """It was read at the start only, neither then nor on a reload, while `check` said that all was well."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    ca, first, second = tmp_path / "ca.pem", certify(tmp_path / "a"), certify(tmp_path / "b")
+    ca.write_bytes(first.read_bytes())
+    async with serving(second) as url:
+        client = Http("blog", TargetKeys(url=url, ca_file=str(ca)), HandClock())
+        with pytest.raises(Transient, match="not issued by an authority in ca_file"):
+            await client.request("GET", "/")
+        ca.write_bytes(first.read_bytes() + second.read_bytes())
+        assert (await client.request("GET", "/")).status == 200
+        await client.aclose()
+
+
+def test_a_file_that_cannot_be_read_just_now_changes_nothing(tmp_path: Path) -> None:
+    ca = certify(tmp_path)
+    believed = Trust(str(ca))
+    before = believed.context()
+    assert believed.context() is before
+    ca.write_text("half of a")
+    assert believed.context() is before
+    ca.unlink()
+    assert believed.context() is before
+
+
+def test_the_authorities_are_the_systems_whatever_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system, other = tmp_path / "system", tmp_path / "other"
+    system.mkdir()
+    other.mkdir()
+    monkeypatch.setenv("SSL_CERT_FILE", str(certify(other)))
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys.log"))
+    paths = ssl.get_default_verify_paths()._replace(openssl_cafile=str(certify(system)), openssl_capath="/nowhere")
+    monkeypatch.setattr(trust.ssl, "get_default_verify_paths", lambda: paths)
+    context = Trust().context()
+    assert context.cert_store_stats()["x509_ca"] == 1
+    assert context.keylog_filename is None
+    assert not (tmp_path / "keys.log").exists()
+
+
+async def test_a_server_whose_authority_only_the_system_knows_is_believed(tmp_path: Path, monkeypatch) -> None:
+    pem = certify(tmp_path)
+    paths = ssl.get_default_verify_paths()._replace(openssl_cafile=str(pem), openssl_capath="/nowhere")
+    monkeypatch.setattr(trust.ssl, "get_default_verify_paths", lambda: paths)
+    async with serving(pem) as url:
+        client = Http("blog", TargetKeys(url=url), HandClock())
+        assert (await client.request("GET", "/")).status == 200
+        await client.aclose()

@@ -1,0 +1,99 @@
+"""TLS settings from files that may be replaced at any time: whom we believe, and the certificate that we show.
+
+One store for every server: the authorities of this machine, or those of one PEM file instead. The environment has no
+say: neither SSL_CERT_FILE and SSL_CERT_DIR, nor SSLKEYLOGFILE, which would write down the keys of our connections.
+"""
+
+from __future__ import annotations
+
+import errno
+import ssl
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from rotator.host.files import irregular
+
+# Where distributions keep their authorities, for an interpreter that was built to look elsewhere.
+_KNOWN = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+Mark = tuple[tuple[int, int, int] | None, ...]  # time of change, size and inode of each file; None: it is not there
+
+
+def system_store() -> tuple[str | None, str | None]:
+    """The file and the folder with this machine's authorities, whatever the environment says."""
+    built = ssl.get_default_verify_paths()
+    file = next((each for each in (built.openssl_cafile, *_KNOWN) if Path(each).is_file()), None)
+    folder = built.openssl_capath if Path(built.openssl_capath).is_dir() else None
+    return file, folder
+
+
+class Trust:
+    """The TLS settings towards one server. Any thread may ask."""
+
+    def __init__(self, ca_file: str | None = None, pair: tuple[str, str] | None = None) -> None:
+        """`ca_file`: instead of this machine's authorities; `pair`: files of our own certificate and its key."""
+        self._ca_file, self._pair = ca_file, pair
+        self._lock = threading.Lock()
+        self._made: tuple[Mark, ssl.SSLContext] | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """The settings; another object as soon as one of the files is another. Connections made with the one before
+        are not to be used again. Files that cannot be read now leave the settings as they were.
+
+        Raises OSError, naming the file, when there were none.
+        """
+        with self._lock:
+            mark = tuple(_mark(path) for path in self._files())
+            if self._made is None or self._made[0] != mark:
+                try:
+                    self._made = mark, self._make()
+                except OSError:
+                    if self._made is None:
+                        raise
+            return self._made[1]
+
+    def _files(self) -> tuple[str, ...]:
+        return (self._ca_file or system_store()[0] or "", *(self._pair or ()))
+
+    def _make(self) -> ssl.SSLContext:
+        """Certificates and host names are checked; TLS 1.2 or newer. As `ssl.create_default_context`, but for the
+        environment."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if sys.version_info >= (3, 13):
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+        if self._ca_file:
+            _loaded(self._ca_file, lambda path: context.load_verify_locations(cafile=path))
+        else:
+            file, folder = system_store()
+            if file or folder:
+                context.load_verify_locations(file, folder)
+        if self._pair:
+            certificate, key = self._pair
+            _loaded(key, lambda path: Path(path).read_bytes())
+            _loaded(certificate, lambda path: context.load_cert_chain(path, key, password=""))
+        return context
+
+
+def _loaded(path: str, load: Callable[[str], object]) -> None:
+    if what := irregular(path):
+        raise OSError(errno.EINVAL, f"it is {what}, not a regular file", path)
+    try:
+        load(path)
+    except OSError as fault:
+        words = "it holds no certificate in PEM form" if isinstance(fault, ssl.SSLError) else ""
+        raise OSError(errno.EINVAL, words or fault.strerror, path) from None
+
+
+def _mark(path: str) -> tuple[int, int, int] | None:
+    try:
+        seen = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return seen.st_mtime_ns, seen.st_size, seen.st_ino
