@@ -213,7 +213,7 @@ class _Trial:
     async def _clean(self, provider: Provider, name: str, minted: Minted | None) -> Finding:
         """Also after a mint that failed: its answer may have been lost, and a token exist."""
         if not provider.capabilities.revokes:
-            return self._row("clean up", "nobody can revoke it; it ends by itself, in ten minutes at the latest")
+            return self._row("clean up", "nobody can revoke it; it is expected to end by itself within ten minutes")
         try:
             tokens: tuple[Token, ...] = (minted.token,) if minted else await provider.find(name)
             for token in tokens:

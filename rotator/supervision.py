@@ -105,7 +105,7 @@ class Supervision:
         end = app.kv.session.login_end
         near = str(end) if end and end.is_near(app.clock.now()) else ""
         if near and near != self._ending:
-            voice.warn("login.ending", said=near, remedy="hand over a new one in time: config/runbook.md")
+            voice.warn("login.ending", said=near, remedy="hand over a new one in time; nothing is rotated without it")
         self._ending = near
 
     async def remove_gone(self, app: App) -> None:

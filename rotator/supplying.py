@@ -66,8 +66,8 @@ def _verdict(record: Record, ask: Ask) -> tuple[str, int] | None:
         case Answer.HELD if record.held:
             return f"held: {record.held.text}", HELD
         case Answer.AWAITING:
-            why = f"{failure.step}: {failure.reason}; " if failure and failure.at >= ask.at else ""
+            why = f"{failure.said}; " if failure and failure.at >= ask.at else ""
             return f"not published: {why}{record.awaiting}", FAILED
         case Answer.FAILED if failure:
-            return f"not published: {failure.step}: {failure.reason}", FAILED
+            return f"not published: {failure.said}", FAILED
     return None

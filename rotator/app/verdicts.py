@@ -123,9 +123,9 @@ def _said(app: App, name: str, asked: Asked, answer: Answer) -> str:
 def _failed(app: App, name: str, record: Record) -> str:
     """That something is tried again is said only where something will be."""
     failure, again = record.failure, record.retry_at or app.clock.now()
-    reason = f"given up for now at {failure.step}: {failure.reason}" if failure else "given up for now"
+    reason = f"given up for now: {failure.said}" if failure else "given up for now"
     if record.asked or why.due(app.settings.credentials[name], record, again):
-        return f"{reason}; tried again {again:%F %T}Z"
+        return f"{reason}; tried again at {again:%F %T}Z"
     return f"{reason}; what is published stays, and nothing is tried again by itself: mend that, then ask again"
 
 

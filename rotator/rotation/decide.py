@@ -131,7 +131,7 @@ def _idle(
     if ends_at is not None and ends_at <= now:
         return Revoke()
     if ends_at is not None and (due is None or ends_at < due - ahead):
-        return Wait(ends_at, "the predecessor ends by expiry")
+        return Wait(ends_at, "the predecessor is expected to end then, by its own date")
     if pause:
         return Wait(due, words(pause))
     return Wait(due - ahead, f"due at {due:%FT%TZ}") if due else Wait(None, "never due by its schedule")

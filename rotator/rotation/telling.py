@@ -40,7 +40,7 @@ _WORDS: dict[type[ev.Event], tuple[str, Severity, str]] = {
     ev.Staged: ("candidate.staged", _I, "{token} minted and staged"),
     ev.MintLost: ("mint.lost", _W, "{mint_name}: {reason}"),
     ev.NotMinted: ("mint.missed", _W, "nothing was minted under {mint_name}"),
-    ev.MintRefused: ("mint.refused", _E, "the target refused to mint: {reason}"),
+    ev.MintRefused: ("mint.refused", _E, "no new value was made: {reason}"),
     ev.Awaited: ("person.awaited", _W, "waits for a person: {text}"),
     ev.Polled: ("person.polled", _I, "still waits for a person: {reason}"),
     ev.Reminded: ("person.reminded", _W, "{text}"),

@@ -202,10 +202,10 @@ async def test_the_answer_decides_exit_and_words(app: App, phase: Phase, changes
 @pytest.mark.parametrize(
     ("current", "said"),
     [
-        (None, "given up for now at mint: no; tried again 2026-03-01 13:00:00Z"),
+        (None, "given up for now: making a new value failed: no; tried again at 2026-03-01 13:00:00Z"),
         (
             published(1, NOW),
-            "given up for now at mint: no; what is published stays, and nothing is tried again by itself",
+            "given up for now: making a new value failed: no; what is published stays, and nothing is tried again",
         ),
     ],
     ids=["it is due", "it is not"],

@@ -29,6 +29,7 @@ from tests.rotation.builders import (
 )
 
 ENDS = NOW + HOUR
+ENDING = "the predecessor is expected to end then, by its own date"
 FADING = record(Phase.SETTLED, rotation=2, current=published(2), predecessor=published(1), ends_at=ENDS)
 SHORT = credential(schedule=Every(30 * MINUTE, jitter=0))
 
@@ -36,7 +37,7 @@ SHORT = credential(schedule=Every(30 * MINUTE, jitter=0))
 @pytest.mark.parametrize(
     ("before", "wanted", "after", "step"),
     [
-        pytest.param(FADING, credential(), SECOND, Wait(ENDS, "the predecessor ends by expiry"), id="not yet: wait"),
+        pytest.param(FADING, credential(), SECOND, Wait(ENDS, ENDING), id="not yet: wait"),
         pytest.param(FADING, credential(), HOUR, Revoke(), id="over: make sure of it"),
         pytest.param(
             FADING,

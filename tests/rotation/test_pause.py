@@ -55,7 +55,7 @@ STEPS: dict[str, tuple[Record, timedelta, Step]] = {
     "its end is awaited": (
         paused(Phase.SETTLED, predecessor=published(1), ends_at=DUE + DAY),
         DUE - NOW,
-        Wait(DUE + DAY, "the predecessor ends by expiry"),
+        Wait(DUE + DAY, "the predecessor is expected to end then, by its own date"),
     ),
     "a mint that was authorised is sent": (paused(Phase.REQUESTED), HOUR, Mint(record(Phase.REQUESTED).mint_name)),
     "a candidate is proven": (paused(Phase.STAGED), HOUR, Verify()),

@@ -47,7 +47,7 @@ TABLE = {
     "staged": (record(Phase.REQUESTED), ev.Staged(NOW, candidate()), "t2.1 minted and staged"),
     "mint lost": (record(Phase.REQUESTED), ev.MintLost(NOW, "timeout"), f"{STEM}-r2-a1: timeout"),
     "not minted": (record(Phase.REQUESTED), ev.NotMinted(NOW, True), f"nothing was minted under {STEM}-r2-a1"),
-    "mint refused": (record(Phase.REQUESTED), ev.MintRefused(NOW, "quota"), "the target refused to mint: quota"),
+    "mint refused": (record(Phase.REQUESTED), ev.MintRefused(NOW, "quota"), "no new value was made: quota"),
     "verified": (record(Phase.STAGED), ev.Verified(NOW, 1), "t2.1 accepted by the target"),
     "rejected": (record(Phase.STAGED), ev.Rejected(NOW, "401"), "t2.1 rejected: 401"),
     "overtaken": (

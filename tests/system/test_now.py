@@ -89,7 +89,7 @@ def test_a_target_that_refuses_to_mint_ends_it_with_1(alone: World) -> None:
     alone.halo.fault(kind="status", status=400, method="POST", path=f"{PATS}$", times=None)
     ended = rotate(quick(alone), "now", "bot")
     assert ended.returncode == 1
-    assert "bot: failed: given up for now at mint" in ended.stdout
+    assert "bot: failed: given up for now: making a new value failed" in ended.stdout
 
 
 @pytest.mark.parametrize(
