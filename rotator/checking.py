@@ -35,6 +35,7 @@ from rotator.rotation.names import mint_name, stem
 from rotator.rotation.record import Token
 from rotator.rotation.unmanaged import unmanaged
 from rotator.settings import Settings
+from rotator.settings.exposure import writable
 from rotator.settings.secrets import exposed
 from rotator.vault.kv import Kv
 from rotator.vault.preflight import Finding, Level, preflight
@@ -55,6 +56,8 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
         if exposed(ref):
             text = f"{ref} may be read by others than its owner"
             yield Finding(Level.WARNING, "secrets", text, f"chmod 0400 {ref.name}, for the user that rotator runs as")
+    for path, text in writable(settings):
+        yield Finding(Level.WARNING, f"file {path}", text, f"chown root {path}; chmod go-w {path}")
     places = [each.place for each in settings.credentials.values()]
     async with connected(settings, SystemClock()) as session:
         for finding in await preflight(

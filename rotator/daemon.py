@@ -28,6 +28,7 @@ from rotator.operator import verbs
 from rotator.ports import Fault, Transient
 from rotator.rotation.schedule import share
 from rotator.settings import Settings
+from rotator.settings.exposure import writable
 from rotator.supervision import Supervision
 from rotator.vault.login import LoginRefused
 from rotator.vault.login_pause import REFUSED_PAUSE
@@ -66,6 +67,7 @@ class Daemon:
         voice.say(
             "daemon.started", instance=self._settings.daemon.instance, credentials=len(self._settings.credentials)
         )
+        _tell_exposed(self._settings)
         async with anyio.create_task_group() as group:
             await group.start(self._signals, group)
             await group.start(self._lookout.serve)
@@ -218,6 +220,7 @@ class Daemon:
             return settings
         before, self._settings = self._settings, settings
         voice.say("settings.reloaded", credentials=len(settings.credentials), digest=settings.digest[:12])
+        _tell_exposed(settings)
         if self._app:
             if postponed := postponed_keys(before, settings):
                 voice.warn("settings.postponed", keys=postponed, said=_AT_START)
@@ -255,3 +258,8 @@ class Daemon:
         hearing, looking = self._audience.hearing, looks(app, app.crew, lambda: self._lookout.fleet.refused)
         mine = {"ping": ping, "look": look, "reload": reload}
         return {"now": partial(now, app, hearing), **mine, **looking, **verbs(app, hearing)}
+
+
+def _tell_exposed(settings: Settings) -> None:
+    for path, text in writable(settings):
+        voice.open_to_others(path, text)

@@ -14,6 +14,7 @@ from rotator.rotation.holds import lifted
 from rotator.rotation.recognise import Content, published_here, recognise
 from rotator.rotation.record import HoldReason, Phase, Published, Record, Token
 from rotator.rotation.secret import Secret
+from rotator.rotation.token_handle import unfit
 from rotator.rotation.token_owners import TokenOwners
 
 _AGREE = timedelta(seconds=2)  # clocks this close are the same: the Date header counts whole seconds
@@ -238,6 +239,8 @@ def read_staged(doc: Document) -> Staged | None:
     except (TypeError, ValueError):
         return None
     token = Token(str(handle["id"]), str(handle.get("name", "")), str(handle.get("serial", "")), **times)
+    if unfit(token):
+        return None
     fields: dict[str, str | Secret] = {**_texts(doc, "fields"), **_secrets(doc, "secrets")}
     return Staged(token, secret, fields, _secrets(doc, "private"), doc.version)
 

@@ -23,6 +23,7 @@ from rotator.rotation.names import parse
 from rotator.rotation.record import Candidate, Record, Token
 from rotator.rotation.steps import Burn, Look, Mint
 from rotator.rotation.strays import known
+from rotator.rotation.token_handle import unfit
 
 
 async def mint(bench: Bench, record: Record, step: Mint) -> ev.Event:
@@ -38,6 +39,8 @@ async def mint(bench: Bench, record: Record, step: Mint) -> ev.Event:
         raise
     except Refused as fault:
         return ev.MintRefused(bench.at, fault.reason)
+    if wrong := unfit(minted.token):  # nobody could ask about it later: what lives is burned by the name we chose
+        return ev.MintLost(bench.at, f"the target's answer cannot be used: {wrong}")
     staged = await stage(bench, record, minted, pending=bench.provider(record.target).capabilities.installs)
     return replace(staged, brought=brings) if isinstance(staged, ev.Staged) else staged
 

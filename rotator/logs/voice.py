@@ -29,6 +29,11 @@ def advise(text: str) -> None:
     _log.warning("secret.exposed", said=text)
 
 
+def open_to_others(path: str, text: str) -> None:
+    """A file that the daemon obeys may be written by others."""
+    _log.warning("settings.exposed", file=path, said=text)
+
+
 def unforeseen(credential: str, bug: BaseException) -> None:
     """A bug ended a visit. The trace has no local variables."""
     _log.error("visit.failed", credential=credential, exc_info=bug)

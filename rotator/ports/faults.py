@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from rotator.rotation.printable import visible
+
+_LONGEST = 2000  # characters
+
 
 class Fault(Exception):  # noqa: N818 (the design's word; "error" would say whose it is)
     """Something the world did to us. `reason` is a short sentence without secrets; it is logged and journalled.
+
+    What others wrote stands in it as text: on one line, printable, of a bearable length.
 
     `what` is it without its end, `remedy`, which says what to do; empty where the fault's kind says enough.
     """
 
     def __init__(self, what: str, *, retry_after: float | None = None, remedy: str = "") -> None:
-        self.what = what
-        self.remedy = remedy
+        self.what = what = visible(what, _LONGEST)
+        self.remedy = remedy = visible(remedy, _LONGEST)
         self.reason = f"{what}: {remedy}" if remedy else what
         super().__init__(self.reason)
         self.retry_after = retry_after  # seconds the other side asked us to wait

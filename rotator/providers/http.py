@@ -33,6 +33,7 @@ from rotator.providers.oauth_error import error_word
 from rotator.providers.renewing import RenewingTransport
 from rotator.providers.sockets import closing
 from rotator.rotation.secret import Secret
+from rotator.rotation.token_handle import LONGEST
 
 __all__ = ["MIB", "Answer", "Broken", "Http", "Redirected", "Unsendable", "forget_where", "over_network", "segment"]
 
@@ -95,9 +96,9 @@ class Answer:
 
 
 def segment(name: str) -> str:
-    """A name as one segment of a path. Raises Refused for one that would climb."""
-    if name in ("", ".", ".."):
-        raise Refused("not a name that can stand in a path")
+    """A name as one segment of a path. Raises Refused for one that would climb, or that is no handle of a token."""
+    if name in ("", ".", "..") or len(name) > LONGEST:
+        raise Refused(f"not a name of 1 to {LONGEST} characters that can stand in a path")
     return quote(name, safe="")
 
 
@@ -161,7 +162,11 @@ class Http:
         """
         headers = dict([header(auth)]) if auth else {}
         body = {name: revealed(value) for name, value in form.items()} if form else None
-        request = self._client.build_request(method, self._base + path, headers=headers, json=revealed(json), data=body)
+        try:
+            url = self._base + path
+            request = self._client.build_request(method, url, headers=headers, json=revealed(json), data=body)
+        except (httpx.InvalidURL, UnicodeError):  # its text quotes the address
+            raise Refused(f"{method} to {self._where} not sent: its address cannot be used") from None
         async with self._turnstile.turn():
             if self._client.is_closed:
                 raise Transient(f"{method} to {self._where} not sent: this target has been closed")

@@ -8,7 +8,7 @@ LONGEST = 4000  # characters of one line; the longest honest one is what a perso
 CELL = 300  # of one cell in a table
 
 # What a public key is copied from keeps its lines; there is no room in it for words.
-_PEM = re.compile(r"(-----BEGIN [A-Z ]{1,40}-----\n(?:[A-Za-z0-9+/=]{1,100}\n){1,200}-----END [A-Z ]{1,40}-----\n?)")
+_PEM = re.compile(r"(\n?-----BEGIN [A-Z ]{1,40}-----\n(?:[A-Za-z0-9+/=]{1,100}\n){1,200}-----END [A-Z ]{1,40}-----)")
 
 
 def visible(text: str, longest: int = LONGEST) -> str:

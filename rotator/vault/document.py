@@ -24,6 +24,7 @@ SCHEMA = 1
 _DIGITS = 9
 _FIRST_YEAR, _LAST_YEAR = 1970, 8999
 _LONGEST = timedelta(days=36600)
+_LONGEST_TEXT = 16_384  # characters; the longest honest one is what a person has to do, with a public key in it
 _OURS = frozenset({"schema", "nonce", "lease", *(field.name for field in fields(Record))})
 _WHERE = re.compile(r"`\$\.([^`]*)`")
 _ABSENT = re.compile(r"missing required field `(\w+)`")
@@ -69,7 +70,10 @@ def is_newer(schema: str) -> bool:
 
 def _beyond(record: Record, lease: Lease) -> str:
     """What no arithmetic can be done with, or nothing. A token's own times are its target's to choose."""
-    for key, time in _times(msgspec.to_builtins(record, builtin_types=(datetime, timedelta))):
+    plain = msgspec.to_builtins(record, builtin_types=(datetime, timedelta))
+    if key := _too_long(plain):
+        return f"the value of `{key}` is longer than {_LONGEST_TEXT} characters"
+    for key, time in _times(plain):
         if time.tzinfo is None:
             return f"the time in `{key}` has no zone"
         if ".token." not in f".{key}" and not _FIRST_YEAR <= time.year <= _LAST_YEAR:
@@ -98,6 +102,14 @@ def _key(words: str) -> str:
     if absent:
         return f"`{'.'.join(where + absent)}` is missing"
     return f"the value of `{where[0]}` is not what it should be" if where else "it is not a record"
+
+
+def _too_long(value: Any, path: str = "") -> str:
+    """The key of a text that no honest record holds, or nothing."""
+    if isinstance(value, str):
+        return path if len(value) > _LONGEST_TEXT else ""
+    inner = value.items() if isinstance(value, dict) else ()
+    return next((key for name, each in inner if (key := _too_long(each, f"{path}.{name}".lstrip(".")))), "")
 
 
 def _times(value: Any, path: str = "") -> Iterator[tuple[str, datetime]]:

@@ -328,3 +328,16 @@ async def test_what_is_to_leave_by_a_time_is_not_sent_later_not_even_after_waiti
         await edge.request("POST", "/x", by=clock.monotonic() + 7)
     assert len(sent) == 1
     assert clock.slept == [8.0]
+
+
+@pytest.mark.parametrize("path", ["/" + "a" * 70_000, "/a\x00b", "/a\nb"])
+async def test_an_address_that_cannot_be_used_is_a_refusal_that_does_not_quote_it(path: str) -> None:
+    with pytest.raises(Refused) as caught:
+        await http(lambda request: reply(200)).request("GET", path)
+    assert "its address cannot be used" in caught.value.reason
+    assert len(caught.value.reason) < 200
+
+
+def test_what_is_no_handle_of_a_token_is_no_segment() -> None:
+    with pytest.raises(Refused, match="1 to 512 characters"):
+        segment("a" * 65 * 1024)

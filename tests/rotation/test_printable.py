@@ -29,7 +29,7 @@ def test_what_is_not_printable_is_spelt_out(told: str, shown: str) -> None:
 
 
 def test_a_public_key_keeps_its_lines_and_nothing_else_does() -> None:
-    assert visible(f"paste this:\n{PEM}\nweb  settled") == f"paste this:\\n{PEM}\nweb  settled"
+    assert visible(f"paste this:\n{PEM}\nweb  settled") == f"paste this:\n{PEM}\\nweb  settled"
     forged = PEM.replace("AY8A+/==", "web  settled  0")
     assert "\n" not in visible(forged)
 

@@ -157,3 +157,11 @@ def test_no_hand_edit_of_any_key_ends_in_anything_but_an_entry_or_a_refusal(key:
     assert entry.record is not None
     assert isinstance(entry.record.phase, Phase)
     through_vault(encode(entry.record, entry.lease, "n", entry.foreign))
+
+
+def test_a_text_that_no_honest_record_holds_is_refused_by_its_key() -> None:
+    with pytest.raises(Refused, match="the value of `asked_by` is longer than 16384 characters"):
+        decode("blog", 1, SOUND | {"asked_by": "a" * 16_385})
+    held = {"reason": "needs_person", "text": "a" * 70_000, "phase": "settled", "at": AT.isoformat()}
+    with pytest.raises(Refused, match=r"`held\.text`"):
+        decode("blog", 1, SOUND | {"held": held})
