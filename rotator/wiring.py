@@ -67,8 +67,7 @@ def _login_secret(socket: str, ref: SecretRef) -> Secret:
     except StoreRefused as fault:
         if not (who := others(socket)):
             raise
-        text = f"a daemon runs here, which {who} may ask (sudo rotate ...); without it we log in ourselves, and"
-        raise StoreRefused(f"{text} {fault.reason}") from None
+        raise StoreRefused(f"{fault.reason}; a daemon runs here: {who} may ask it, `sudo rotate` for one") from None
 
 
 _LOGINS: Mapping[str, Callable[[Settings], login.Login]] = {
