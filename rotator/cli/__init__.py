@@ -83,11 +83,16 @@ def rotate(ctx: click.Context, config: str | None) -> None:
     ctx.obj = config
 
 
+def _ended_early(number: int, _: object) -> None:
+    os.write(2, b"rotate: ended before anything was begun\n")
+    os._exit(Exit.UNDECIDED)
+
+
 def main() -> None:
     """The `rotate` command."""
     open_standard_streams()
     shut_memory()
     if os.getpid() == 1:  # in a container; the kernel gives process 1 no signal that it did not ask for
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: os._exit(Exit.UNDECIDED))
+            signal.signal(number, _ended_early)
     rotate(prog_name="rotate")
