@@ -126,11 +126,11 @@ class _Conversation:
         if request is None:
             return False
         self._connection.busy()
+        bare = request.method == b"HEAD"
         sized = {name: value for name, value in request.headers if name in (b"content-length", b"transfer-encoding")}
         if sized and sized != {b"content-length": b"0"}:
-            await self._send(Answer(413, "text/plain", b"no bodies\n"), last=True)
+            await self._send(Answer(413, "text/plain", b"no bodies\n"), last=True, bare=bare)
             return False
-        bare = request.method == b"HEAD"
         if request.method not in (b"GET", b"HEAD"):
             await self._send(Answer(405, "text/plain", b"only GET and HEAD\n"), last=True, allow=True)
             return False

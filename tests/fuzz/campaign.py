@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from tests.fuzz.control import CONTROL
 from tests.fuzz.documents import DOCUMENTS
 from tests.fuzz.files import FILES
+from tests.fuzz.listeners import LISTENERS
 
 Fuzz = tuple[st.SearchStrategy[Any], Callable[[Any], None]]
-FUZZ: dict[str, Fuzz] = {**FILES, **DOCUMENTS, **CONTROL}
+FUZZ: dict[str, Fuzz] = {**FILES, **DOCUMENTS, **CONTROL, **LISTENERS}
 CHUNK = 200  # examples between two looks at the clock
 _SHORT = (Phase.explicit, Phase.generate, Phase.shrink)
 

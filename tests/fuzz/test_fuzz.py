@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rotator import control
+from rotator.status import server
 from rotator.vault import document
 from tests.engine.world import JOURNAL
 from tests.fuzz.campaign import FUZZ, campaign, run
@@ -72,3 +73,9 @@ def test_a_socket_that_takes_anything_for_a_wish_is_caught(monkeypatch: pytest.M
     monkeypatch.setattr(control, "_request", gullible)
     with pytest.raises(AssertionError):
         run(FUZZ["the control socket"], 20)
+
+
+def test_an_address_that_answers_to_any_name_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "strange", lambda header, known: "")
+    with pytest.raises(AssertionError, match="a stranger's name was served"):
+        run(FUZZ["the status address"], 200)

@@ -34,6 +34,13 @@ async def test_an_answer_is_given_to_get_and_its_head_to_head() -> None:
     assert (head.status, head.body, head.headers["content-length"]) == (200, b"", "1")
 
 
+async def test_a_head_with_a_body_is_refused_without_one() -> None:
+    bugs: list[BaseException] = []
+    async with serving(echo, failed=bugs.append) as port:
+        heard = parsed(await say(port, b"HEAD / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n"))
+    assert (heard.status, heard.body, bugs) == (413, b"", [])
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"])
 async def test_nothing_but_get_and_head_is_understood(method: str) -> None:
     async with serving(echo) as port:
