@@ -1,4 +1,4 @@
-"""The command that lifts a hold, by its reason."""
+"""What a person does about a hold, and the command that lifts it, by its reason."""
 
 from __future__ import annotations
 
@@ -16,3 +16,17 @@ _CLEARED = "then `rotate release {name}`"
 def lifted(reason: HoldReason, name: str) -> str:
     """What to type, of a hold of the credential of this name."""
     return _LIFTED.get(reason, _CLEARED).format(name=name)
+
+
+_MENDED = {
+    HoldReason.FOREIGN_WRITE: "rotate adopt {name} to keep what is there, or put ours back and rotate release {name}",
+    HoldReason.DELETED: "bring the deleted version back (bao kv undelete), then rotate release {name}",
+    HoldReason.MINT_BUDGET: "mend what made the attempts fail, then rotate release {name}",
+    HoldReason.STILL_USED: "let whoever uses the old value read Vault, then rotate release {name}, which ends it",
+}
+_ANY = "put it right (rotate explain {name} says what), then rotate release {name}"
+
+
+def mended(reason: HoldReason, name: str) -> str:
+    """What a person should do about a hold, with the command that follows."""
+    return _MENDED.get(reason, _ANY).format(name=name)

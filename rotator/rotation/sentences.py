@@ -134,7 +134,8 @@ def _next(credential: Credential, record: Record, now: datetime, observed: Obser
     step = next_step(credential, record, now)
     if record.phase is Phase.HELD:
         do = troubles(credential, record, now, observed)[0].do
-        return f"nothing, until a person acts: {do}"
+        told = record.held is not None and "rotate release" in record.held.text
+        return "nothing, until a person acts" if told else f"nothing, until a person acts: {do}"
     if record.phase is Phase.AWAITING and isinstance(step, Wait):
         what = "look whether that is done" if record.candidate else "remind of it, unless the value is brought before"
         return f"{what}, at {when(step.until)}"

@@ -10,7 +10,8 @@ from enum import StrEnum
 from rotator.rotation import lost, pause
 from rotator.rotation.credential import Credential
 from rotator.rotation.dates import due_since, revoke_by, when
-from rotator.rotation.record import HoldReason, Phase, Record
+from rotator.rotation.holds import mended
+from rotator.rotation.record import Phase, Record
 
 PATIENCE = timedelta(minutes=5)  # what is due, or over, for less than this is under way, not overdue
 GRAVEST_EXIT = (5, 1, 3)  # of a command that only looks; the first that applies
@@ -108,14 +109,6 @@ def _with_person(found: Sequence[Trouble]) -> bool:
 
 _Check = Callable[[Credential, Record, datetime, Observed], Iterator[Trouble]]
 _EXPLAIN = "rotate explain {}"
-_RELEASE = "put it right (rotate explain {0} says what), then rotate release {0}"
-_AFTER_HOLD = {
-    HoldReason.FOREIGN_WRITE: "rotate adopt {0} to keep what is there, or put ours back and rotate release {0}",
-    HoldReason.DELETED: "bring the deleted version back (bao kv undelete), then rotate release {0}",
-    HoldReason.MINT_BUDGET: "mend what made the attempts fail, then rotate release {0}",
-    HoldReason.STILL_USED: "let whoever uses the old value read Vault, then rotate release {0}, which ends it",
-}
-
 
 _CAUSES = (Word.FAILING, Word.STALE, Word.LEFT_ALONE)  # of what is late
 _IMPLIED_BY = {
@@ -127,7 +120,7 @@ _IMPLIED_BY = {
 
 def _held(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     if held := record.held:
-        do = _AFTER_HOLD.get(held.reason, _RELEASE).format(credential.name)
+        do = mended(held.reason, credential.name)
         yield Trouble(Word.HELD, Mark.ACT, f"{held.text} ({held.reason.value})", held.at, do, exit=3)
 
 
