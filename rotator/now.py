@@ -13,6 +13,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from rotator.app import App
 from rotator.app.verdicts import verdicts, waits_for
+from rotator.commands.by_hand import from_memory
 from rotator.commands.request import ACCEPTED, Asking, new_id
 from rotator.engine.asked import Asked
 from rotator.engine.visit import Happened
@@ -198,10 +199,14 @@ def _request(wanted: Demand, at: datetime) -> OperatorRequest:
 async def _written(asking: Asking) -> AsyncGenerator[dict[str, Any]]:
     """Wait until all of it is in Vault, or will not be."""
     clock = asking.app.clock
-    sign = clock.monotonic()
+    sign, helped = clock.monotonic(), set[str]()
     while not asking.over.is_set() and not out_of_time():
         with anyio.move_on_after(_POLL):
             await asking.over.wait()
+        for name in sorted(asking.trouble.keys() - helped) if asking.request.emergency else ():
+            seen = asking.app.crew.seen.get(name)
+            helped.add(name)
+            yield {"by_hand": name, "said": from_memory(asking.app.settings, name, seen.record if seen else None)}
         if asking.trouble and clock.monotonic() >= sign + _SIGN:
             sign = clock.monotonic()
             name, reason = next(iter(asking.trouble.items()))

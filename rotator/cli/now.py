@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from rotator.cli.times import Length, written
 
 if TYPE_CHECKING:
     from rotator.now import Demand
+    from rotator.settings import Settings
 
 
 def _labels(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
@@ -123,9 +124,27 @@ async def lines(
         return
     from rotator.alone import rotate_alone
 
-    async with aclosing(rotate_alone(reached.settings, wanted, shell.waits_for_vault)) as told:
+    async with aclosing(rotate_alone(reached.settings, wanted, _waits(reached.settings, wanted))) as told:
         async for line in told:
             yield line
+
+
+def _waits(settings: Settings, wanted: Demand) -> Callable[[str], None]:
+    """What is said while Vault is waited for: of a leak, what a person can do meanwhile."""
+    from rotator.commands.by_hand import from_receipts
+    from rotator.now import select
+
+    helped = False
+
+    def said(reason: str) -> None:
+        nonlocal helped
+        shell.waits_for_vault(reason)
+        if wanted.emergency and not helped:
+            helped = True
+            for each in from_receipts(settings, select(settings, wanted)[0]):
+                output.say(each, err=True)
+
+    return said
 
 
 _MARKS = {"done": "green", "published": "green", "failed": "red", "held": "red"}
@@ -140,7 +159,7 @@ def say(line: dict[str, Any]) -> None:
         output.say(f"{verdict['credential']}: {output.style(verdict['answer'], fg=colour)}: {verdict['said']}")
     if "hooks_failed" in line:
         output.say(f"rotate: {line['said']}", err=True)
-    if "accepted" in line:
+    if "accepted" in line or "by_hand" in line:
         output.say(line["said"], err=True)
     if "waiting" in line:
         output.say(f"waiting for {line['waiting']}; {line['said']}", err=True)

@@ -68,6 +68,8 @@ KINDS: dict[str, Kind] = {
         _HALO_UNBAKED,
         _halo_warnings,
         last_use_step=LAST_USE_STEP,
+        by_hand="in the user centre of {url} under personal access tokens, as its owner, or with PUT "
+        "{url}/apis/uc.api.security.halo.run/v1alpha1/personalaccesstokens/{id}/actions/revocation",
     ),
     **OAUTH_KINDS,
     **APPLICATION_KINDS,

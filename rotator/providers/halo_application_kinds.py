@@ -116,6 +116,7 @@ def _kind(name: str, key: str, **more: Any) -> Kind:
         misfits=_misfits,
         minter=False,
         managed=True,
+        by_hand="in the configuration of {url}, under integrations and its API application: make another one there",
         key=key,
         cuts=_cuts,
         claims=_claims,

@@ -88,4 +88,7 @@ class Kind:
     cuts: Callable[[Any], bool] = _overlaps  # by its options: the new value ends the old one, so there is no grace
     claims: Callable[[Credential], frozenset[str]] = _unclaimed  # what no other credential may write
     last_use_step: timedelta | None = None  # see Capabilities; None: its target tells nobody when a value was last used
+    by_hand: str = (
+        "where {url} lists what may log in"  # how a person ends a token without us: {id}, {url} of the target
+    )
     managed: bool = False  # whether the target's management client acts for it

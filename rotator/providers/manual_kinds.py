@@ -48,5 +48,6 @@ MANUAL_KINDS = {
         unbaked=UNBAKED,
         warnings=_warnings,
         minter=False,
+        by_hand="where it was made, at {url}",
     ),
 }

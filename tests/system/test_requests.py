@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +98,35 @@ def test_now_in_a_grace_says_until_when_and_with_wait_rotates_after_it(world: Wo
         ended = rotate(path, "now", "bot", "--wait", "--within", "45s")
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert "bot: done: rotation 3" in ended.stdout
+
+
+@pytest.mark.parametrize("daemon", [True, False], ids=["with a daemon", "without one"])
+def test_a_leak_while_vault_is_sealed_is_ended_by_hand_and_rotated_once_vault_is_back(
+    world: World, daemon: bool, tmp_path: Path
+) -> None:
+    world.add("bot")
+    path = quick(world, audit={"file": str(tmp_path / "receipts")})
+    assert rotate(path, "now", "bot").returncode == 0
+    [token] = living(world, str(journal(world, "bot")["stem"]))
+    leaked = world.published("bot")
+    with Daemon(path).ready() if daemon else nullcontext():
+        world.bao.seal()
+        work = subprocess.Popen(
+            [sys.executable, "-m", "rotator", "-c", str(path), "revoke", "bot", "--within", "60s"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert work.stdout
+        said = next(line for line in work.stdout if "By hand" in line)
+        assert f"end {token} at target" in said
+        action = f"/apis/uc.api.security.halo.run/v1alpha1/personalaccesstokens/{token}/actions/revocation"
+        assert f"{world.halo.url}{action}" in said
+        assert world.halo.call("PUT", action)[0] == 200
+        assert not world.halo.accepts(leaked)
+        world.bao.unseal()
+        rest, _ = work.communicate(timeout=70)
+    assert work.returncode == 0, rest
+    assert "written down in Vault" in rest
+    assert world.halo.accepts(world.published("bot"))
