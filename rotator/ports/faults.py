@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rotator.rotation.printable import visible
 
-_LONGEST = 2000  # characters
+_LONGEST = 4000  # characters; the end of what a hook said is the longest
 
 
 class Fault(Exception):  # noqa: N818 (the design's word; "error" would say whose it is)

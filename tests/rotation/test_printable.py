@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rotator.ports import Refused, Transient
 from rotator.rotation.printable import LONGEST, visible
 
 PEM = "-----BEGIN PUBLIC KEY-----\nMIIBojANBgkqhkiG9w0BAQEFAAOC\nAY8A+/==\n-----END PUBLIC KEY-----"
@@ -38,3 +39,9 @@ def test_what_has_no_end_is_cut_and_says_so() -> None:
     shown = visible("a" * (LONGEST + 7))
     assert shown == "a" * LONGEST + "… (7 more characters)"
     assert visible("a" * 12, 10) == "a" * 10 + "… (2 more characters)"
+
+
+def test_the_reason_of_a_fault_is_a_line_whoever_wrote_it() -> None:
+    fault = Refused("it says that it is \x1b[31mroot\nweb  settled", remedy="ask\u202e")
+    assert fault.reason == "it says that it is \\x1b[31mroot\\nweb  settled: ask\\u202e"
+    assert len(Transient("a" * 70_000).reason) < 5000
