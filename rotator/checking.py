@@ -14,7 +14,7 @@ from rotator.app import App, reading
 from rotator.clockwork import SystemClock
 from rotator.engine.rounds import proof
 from rotator.engine.survey import left_behind
-from rotator.grants import kept_mounts, references, transit_rights
+from rotator.grants import kept_mounts, references, referred_rights, transit_rights
 from rotator.hooks.fitness import look
 from rotator.ports import (
     Accepted,
@@ -61,7 +61,12 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
     places = [each.place for each in settings.credentials.values()]
     async with connected(settings, SystemClock()) as session:
         for finding in await preflight(
-            Kv(session), places, longest_need(settings), transit_rights(settings), kept_mounts(settings)
+            Kv(session),
+            places,
+            longest_need(settings),
+            transit_rights(settings),
+            kept_mounts(settings),
+            referred_rights(settings),
         ):
             yield finding
         yield _login(session)
@@ -69,6 +74,9 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
         async with reading(settings) as app, aclosing(_targets(app)) as findings:
             async for finding in findings:
                 yield finding
+            for named, mount in (await app.keychain.unnamed_mounts(references(settings))).items():
+                text = f"Vault serves it by the mount {mount}, which only Vault knows"
+                yield Finding(Level.WARNING, named, text, f'write mounts = ["{mount}"] in [vault], for `rotate policy`')
             async for finding in _left(app):
                 yield finding
             async for subject, reason in look(settings, app.fetch):

@@ -138,6 +138,12 @@ def transit_rights(settings: Settings) -> dict[str, frozenset[str]]:
     return {each.path: frozenset(each.capabilities) for each in (*chain(*named), *_rotated_in_transit(settings))}
 
 
+def referred_rights(settings: Settings) -> dict[str, frozenset[str]]:
+    """What else the settings refer to in Vault, by path: minters' secrets, and documents that providers keep."""
+    named = (_named(settings, key, value) for key, value in entries(settings) if key != "transit_key")
+    return {each.path: frozenset(each.capabilities) for each in chain(*named)}
+
+
 def kept_mounts(settings: Settings) -> frozenset[str]:
     """Mounts with documents that are written once, or rarely, and needed for ever: key sets, refresh tokens."""
     named = ((key, value) for key, value in entries(settings) if key in ("jwks", "refresh_token") and value)

@@ -5,9 +5,10 @@ Reading files is wiring's, Vault's own ways are the vault edge's; what a provide
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 
-from rotator.ports import Clock, Document, MinterRefused
+from rotator.ports import Clock, Document, MinterRefused, Refused
 from rotator.providers.auth import Auth, Basic, Bearer
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.record import Record
@@ -15,8 +16,9 @@ from rotator.rotation.reference import SecretRef, Source
 from rotator.rotation.secret import Secret
 from rotator.settings import Minter, Settings, Target
 from rotator.vault.kv import Kv
+from rotator.vault.preflight import mount_of
 from rotator.vault.transit import TransitKey
-from rotator.wiring import local_secret, place_of
+from rotator.wiring import is_known, local_secret, place_of
 
 _LIFE = 30.0  # seconds for which a secret read from Vault is used again
 
@@ -48,6 +50,7 @@ class Keychain:
         self._clock = clock
         self._settings = settings
         self._known: dict[SecretRef, tuple[float, Secret]] = {}
+        self._mounts: dict[str, str] = {}  # by path, as Vault told; "" where it did not
 
     async def fetch(self, ref: SecretRef) -> Secret:
         """The secret a reference points to. Raises MinterRefused with words when it cannot be had."""
@@ -56,9 +59,33 @@ class Keychain:
         known = self._known.get(ref)
         if known and self._clock.monotonic() - known[0] < _LIFE:
             return known[1]
-        secret = _trimmed(ref, (await self._kv.read(place_of(ref, self._settings()), strong=True)).text(ref.key))
+        place = await self._located(ref)
+        try:
+            secret = _trimmed(ref, (await self._kv.read(place, strong=True)).text(ref.key))
+        except MinterRefused:
+            raise
+        except Refused as fault:
+            raise MinterRefused(f"{ref} cannot be read: {fault.reason}; the target was not asked") from None
         self._known[ref] = (self._clock.monotonic(), secret)
         return secret
+
+    async def _located(self, ref: SecretRef) -> Place:
+        """Where a reference points. A mount that settings do not name may have slashes: Vault knows which it is."""
+        settings = self._settings()
+        if not is_known(ref, settings) and ref.name not in self._mounts:
+            with suppress(Refused):  # not allowed, or nothing there: the first part of the path, then
+                self._mounts[ref.name] = await mount_of(self._kv.session, ref.name)
+        mount = self._mounts.get(ref.name, "")
+        return Place(mount, ref.name[len(mount) + 1 :]) if mount else place_of(ref, settings)
+
+    async def unnamed_mounts(self, refs: Iterable[SecretRef]) -> dict[str, str]:
+        """Mounts that settings would have to name, by the references in them: what needs no Vault takes another."""
+        settings, found = self._settings(), {}
+        for ref in refs:
+            place = await self._located(ref) if ref.source is Source.VAULT else None
+            if place and place != place_of(ref, settings):
+                found[str(ref)] = place.mount
+        return found
 
     def transit(self, key: str) -> TransitKey:
         """A signer whose private key stays in Vault: "mount/name"."""
@@ -76,6 +103,7 @@ class Keychain:
     def forget(self) -> None:
         """Read every secret anew."""
         self._known.clear()
+        self._mounts.clear()
 
 
 def _trimmed(ref: SecretRef, text: str) -> Secret:

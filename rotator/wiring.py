@@ -32,6 +32,7 @@ def connection(vault: Vault, instance: str) -> VaultConnection:
         prefix=vault.prefix,
         instance=instance,
         namespace=vault.namespace or None,
+        login_namespace=vault.namespace if vault.auth.namespace is None else vault.auth.namespace,
         ca_file=vault.ca_file,
         client_cert=cert,
         connect_timeout=vault.connect_timeout.total_seconds(),
@@ -98,10 +99,20 @@ async def connected(
             await session.close()
 
 
+def _fitting(ref: SecretRef, settings: Settings) -> list[str]:
+    vault, credentials = settings.vault, settings.credentials.values()
+    mounts = {vault.mount, *vault.mounts, *(each.place.mount for each in credentials)}
+    return sorted((mount for mount in mounts if ref.name.startswith(f"{mount}/")), key=len)
+
+
+def is_known(ref: SecretRef, settings: Settings) -> bool:
+    """Whether settings name the mount that a reference points into."""
+    return bool(_fitting(ref, settings))
+
+
 def place_of(ref: SecretRef, settings: Settings) -> Place:
     """Where in Vault a reference points: the longest mount we know of, else the first part of the path."""
-    mounts = {settings.vault.mount, *(each.place.mount for each in settings.credentials.values())}
-    fitting = sorted((mount for mount in mounts if ref.name.startswith(f"{mount}/")), key=len)
+    fitting = _fitting(ref, settings)
     mount = fitting[-1] if fitting else ref.name.partition("/")[0]
     return Place(mount, ref.name[len(mount) + 1 :])
 

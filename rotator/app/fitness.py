@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rotator.app.actor import App
-from rotator.grants import kept_mounts, transit_rights
+from rotator.grants import kept_mounts, referred_rights, transit_rights
 from rotator.logs import voice
 from rotator.ports import Refused
 from rotator.vault.patience import READ_PATIENCE, patiently
@@ -18,7 +18,7 @@ async def refuse_unfit(app: App) -> None:
     settings = app.settings
     places = [each.place for each in settings.credentials.values()]
     need, rights, kept = longest_need(settings), transit_rights(settings), kept_mounts(settings)
-    _refuse(await preflight(app.kv, places, need, rights, kept))
+    _refuse(await preflight(app.kv, places, need, rights, kept, referred_rights(settings)))
 
 
 async def refuse_unfit_for(app: App, names: Iterable[str]) -> None:

@@ -47,6 +47,7 @@ class VaultAuth:
     token: SecretRef | None = None  # token; kubernetes and jwt: the signed JWT
     cert_file: str = ""
     key_file: str = ""
+    namespace: str | None = None  # of the login; None: that of the secrets; "": the root
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Vault:
     namespace: str = ""
     mount: str = "secret"
     prefix: str = "rotator"
+    mounts: tuple[str, ...] = ()  # further mounts that secret references point into
     ca_file: str | None = None
     allow_insecure_http: bool = False
     connect_timeout: timedelta = timedelta(seconds=3)

@@ -41,6 +41,7 @@ def read_vault(section: Section) -> Vault:
         namespace=section.take("namespace", _namespace, ""),
         mount=section.take("mount", vault_path, "secret"),
         prefix=section.take("prefix", vault_path, "rotator"),
+        mounts=section.take("mounts", _mounts, ()),
         ca_file=section.take("ca_file", file, None),
         allow_insecure_http=insecure,
         connect_timeout=section.take("connect_timeout", span(_SECOND, _HOUR / 12), timedelta(seconds=3)),
@@ -69,11 +70,22 @@ def _read_auth(section: Section) -> VaultAuth:
         token=section.take("token", local_secret_ref, default_token),
         cert_file=section.take("cert_file", file, ""),
         key_file=section.take("key_file", file, ""),
+        namespace=section.take("namespace", _namespace_or_root, None),
     )
 
 
 def _namespace(value: object) -> str:
     return vault_path(text(value).strip("/"))
+
+
+def _namespace_or_root(value: object) -> str:
+    return "" if value in ("", "root") else _namespace(value)
+
+
+def _mounts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise WrongValueError('must be a list of mounts, such as ["infra/kv"]')
+    return tuple(vault_path(each) for each in value)
 
 
 def _auth_mount(value: object) -> str:

@@ -21,6 +21,7 @@ class VaultConnection:
     instance: str = "rotator"  # names our heartbeat; no two running instances share one
     reading: bool = False  # we write nothing: what was written before our login is new enough
     namespace: str | None = None
+    login_namespace: str | None = None  # where the login and its token live
     ca_file: str | None = None
     client_cert: tuple[str, str] | None = None  # certificate and key files
     connect_timeout: float = 3.0  # seconds
@@ -30,6 +31,8 @@ class VaultConnection:
 
     def __post_init__(self) -> None:
         """Raises ValueError with words for the settings."""
+        if self.login_namespace is None:
+            object.__setattr__(self, "login_namespace", self.namespace)
         parts = urlsplit(self.address)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("the Vault address is not an http(s) URL")

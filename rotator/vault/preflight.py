@@ -14,6 +14,7 @@ from enum import StrEnum
 from functools import partial
 from itertools import chain
 from typing import Any
+from urllib.parse import quote
 
 import anyio
 
@@ -21,7 +22,7 @@ from rotator.ports import Fault, StoreRefused, Transient
 from rotator.rotation.credential import Place
 from rotator.vault.answer import Answer
 from rotator.vault.kv import Kv
-from rotator.vault.session import Request
+from rotator.vault.session import Request, Session
 
 VERSIONS_NEEDED = 3  # the newest, the predecessor's, and one for a fence or a foreign write in between
 VERSIONS_DEFAULT = 10  # what KV version 2 keeps when neither mount nor key says
@@ -55,10 +56,16 @@ class Finding:
 
 
 async def preflight(
-    kv: Kv, consumers: Sequence[Place], needed: timedelta, rights: Rights = _NO_RIGHTS, kept: Collection[str] = ()
+    kv: Kv,
+    consumers: Sequence[Place],
+    needed: timedelta,
+    rights: Rights = _NO_RIGHTS,
+    kept: Collection[str] = (),
+    referred: Rights = _NO_RIGHTS,
 ) -> tuple[Finding, ...]:
     """Every finding, in the order of looking. `needed`: how long a version must last, the longest interval and grace;
-    `rights`: what else the policy must grant, in Transit for example; `kept`: see `fitness`.
+    `rights`: what else the policy must grant, in Transit for example; `kept`: see `fitness`;
+    `referred`: what only some targets need, so that it stops nobody else.
 
     A login that fails is a refusal and ends the look; other faults become findings of their own subject.
     Raises Transient when Vault does not answer about the engine or the heartbeat: that says nothing of its set-up.
@@ -69,7 +76,7 @@ async def preflight(
         return (Finding(Level.REFUSAL, "login", fault.reason, "see [vault] and its `auth`"),)
     found = [Finding(Level.OK, "login", "logged in"), *await fitness(kv, consumers, needed, kept)]
     found += await _heartbeat(kv)
-    found += await _capabilities(kv, consumers, rights)
+    found += await _capabilities(kv, consumers, rights, referred)
     return tuple(found)
 
 
@@ -116,6 +123,17 @@ async def _mount(kv: Kv, mount: str, needed: timedelta | None) -> list[Finding]:
     if isinstance(settings, Finding):
         return [Finding(Level.OK, subject, "KV version 2"), settings]
     return [Finding(Level.OK, subject, "KV version 2"), *_life(subject, settings, needed)]
+
+
+async def mount_of(session: Session, path: str) -> str:
+    """The mount that serves a path, which may have slashes in its name; "" when Vault does not tell.
+
+    Raises Refused, Transient.
+    """
+    answer = await session.ask(lambda client: client.adapter.get(f"/v1/sys/internal/ui/mounts/{quote(path)}"))
+    told = answer.section("data").get("path")
+    mount = told.strip("/") if isinstance(told, str) else ""
+    return mount if path.startswith(f"{mount}/") else ""
 
 
 async def _heartbeat(kv: Kv) -> list[Finding]:
@@ -208,9 +226,10 @@ def _life(subject: str, settings: Answer, needed: timedelta | None) -> list[Find
     return [Finding(Level.REFUSAL, subject, words, "set delete_version_after to 0s, or longer")]
 
 
-async def _capabilities(kv: Kv, consumers: Sequence[Place], rights: Rights) -> list[Finding]:
+async def _capabilities(kv: Kv, consumers: Sequence[Place], rights: Rights, referred: Rights) -> list[Finding]:
     published = ((f"{place.mount}/data/{place.path}", _WRITE) for place in consumers)
-    wanted = dict(chain(_own(kv), published, rights.items()))
+    needed = dict(chain(_own(kv), published, rights.items()))
+    wanted = {**referred, **needed}
     paths, found = list(wanted), list[Finding]()
     for start in range(0, len(paths), BATCH):
         batch = paths[start : start + BATCH]
@@ -221,7 +240,14 @@ async def _capabilities(kv: Kv, consumers: Sequence[Place], rights: Rights) -> l
         except Fault as fault:
             return [Finding(Level.NOTE, "policy", f"capabilities could not be listed: {fault.reason}")]
         granted = answer.section("data")
-        found += [_missing(path, _words(granted.get(path)), wanted[path]) for path in batch]
+        if any("root" in _words(granted.get(path)) for path in batch):
+            text = "our login is a root token: who reads it has all of Vault, and it never ends"
+            return [
+                Finding(Level.WARNING, "policy", text, "log in by a role with the policy that `rotate policy` prints")
+            ]
+        for path in batch:
+            grave = Level.REFUSAL if path in needed else Level.WARNING
+            found.append(_missing(path, _words(granted.get(path)), wanted[path], grave))
     lacking = [finding for finding in found if finding.level is not Level.OK]
     return lacking or [Finding(Level.OK, "policy", f"grants all that is needed on {len(paths)} paths")]
 
@@ -251,11 +277,11 @@ def _own(kv: Kv) -> Iterable[tuple[str, frozenset[str]]]:
     yield f"{mount}/data/{prefix}/meta", _WRITE - {"update"}
 
 
-def _missing(path: str, granted: set[str], wanted: frozenset[str]) -> Finding:
-    lacking = set() if "root" in granted else wanted - granted
+def _missing(path: str, granted: set[str], wanted: frozenset[str], grave: Level) -> Finding:
+    lacking = wanted - granted
     if not lacking:
         return Finding(Level.OK, path, "granted")
-    return Finding(Level.REFUSAL, path, f"our policy lacks {', '.join(sorted(lacking))}", _POLICY)
+    return Finding(grave, path, f"our policy lacks {', '.join(sorted(lacking))}", _POLICY)
 
 
 _WRITE = frozenset({"create", "update", "read"})

@@ -41,6 +41,7 @@ class _Live:
     """A client and its token; replaced as a whole, never changed, because other threads are using it."""
 
     client: Any
+    own: Any  # the same in the namespace of the login, for what concerns the token itself
     grant: Grant
     since: float  # monotonic
     first_ttl: float
@@ -126,7 +127,7 @@ class Session:
     async def _is_alive(self, live: _Live) -> bool:
         """Tells the two kinds of 403 apart. Their words differ between versions, so the token is looked up."""
         try:
-            await self._send(live, lambda client: client.auth.token.lookup_self())
+            await self._send(live, lambda _: live.own.auth.token.lookup_self())
         except Denied:
             return False
         return True
@@ -146,7 +147,7 @@ class Session:
         if live is not None and self._login.repeatable:
             with anyio.CancelScope(shield=True):
                 with suppress(Fault):  # it expires by itself
-                    await self._send(live, lambda client: client.auth.token.revoke_self(), effect=True)
+                    await self._send(live, lambda _: live.own.auth.token.revoke_self(), effect=True)
         self._requests.close()
 
     async def keep_alive(self) -> None:
@@ -169,7 +170,7 @@ class Session:
         if not live.grant.renewable:
             return False
         try:
-            answer = await self._send(live, lambda client: client.auth.token.renew_self())
+            answer = await self._send(live, lambda _: live.own.auth.token.renew_self())
         except Transient:
             if self.clock.monotonic() - live.since < live.grant.ttl:
                 raise
@@ -183,7 +184,7 @@ class Session:
         if ttl < live.first_ttl / 2 and self._login.repeatable:
             return False
         grant = Grant(live.grant.token, ttl, renewable=True)
-        self._live = _Live(live.client, grant, self.clock.monotonic(), live.first_ttl)
+        self._live = _Live(live.client, live.own, grant, self.clock.monotonic(), live.first_ttl)
         return True
 
     def _until_renewal(self, live: _Live) -> float:
@@ -217,17 +218,17 @@ class Session:
 
     async def _enter(self, instead_of: _Live | None) -> _Live:
         started = self.clock.monotonic()  # before the request: our idea of the life ends before Vault's
-        grant = await self._in_thread(self._login, self._client(None), effect=True)
+        grant = await self._in_thread(self._login, self._client(None, login=True), effect=True)
         if instead_of is not None and grant.token.matches(instead_of.grant.token):
             raise StoreRefused("our Vault token is dead or dying, and there is no other one")
         self.login_index, self.index = grant.index, grant.index or self.index
-        live = _Live(self._client(grant), grant, started, grant.ttl)
+        live = _Live(self._client(grant), self._client(grant, login=True), grant, started, grant.ttl)
         with suppress(Fault, ValueError, TypeError, OverflowError, OSError):  # good to know, and no more
             end = self._login.end
-            self.login_end = await self._in_thread(lambda client: end(client, grant), live.client, effect=False)
+            self.login_end = await self._in_thread(lambda client: end(client, grant), live.own, effect=False)
         return live
 
-    def _client(self, grant: Grant | None) -> Any:
+    def _client(self, grant: Grant | None, *, login: bool = False) -> Any:
         """An hvac client that reads nothing from the environment: every default it would look up is given."""
         settings = self.settings
         adapter = HardenedAdapter(
@@ -235,7 +236,7 @@ class Session:
             token=grant.token if grant else None,
             cert=settings.client_cert,
             timeout=(settings.connect_timeout, settings.read_timeout),
-            namespace=settings.namespace,
+            namespace=settings.login_namespace if login else settings.namespace,
             session=self._requests,
             allow_redirects=False,
         )

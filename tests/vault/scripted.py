@@ -17,6 +17,7 @@ from typing import Any
 
 Reply = tuple[int, Any] | tuple[int, Any, Mapping[str, str]]  # status, body, headers
 FORWARD = "forwarding via header X-Vault-Inconsistent=forward-active-node disabled in configuration"
+EVERYTHING = ("create", "read", "update", "list", "delete")
 DENIED = (403, {"errors": ["1 error occurred:\n\t* permission denied\n\n"]})
 DEAD = (403, {"errors": ["permission denied"]})
 
@@ -90,7 +91,7 @@ class ScriptedVault:
             case ["auth", "token", _]:
                 return 204, None
             case ["sys", "capabilities-self"]:
-                return 200, {"data": {path: ["root"] for path in heard.body["paths"]}}
+                return 200, {"data": {path: list(EVERYTHING) for path in heard.body["paths"]}}
             case ["sys", "internal", "ui", "mounts", *rest]:
                 return self._mount("/".join(rest))
             case [_, "config"]:
