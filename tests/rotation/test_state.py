@@ -8,6 +8,7 @@ import pytest
 
 from rotator.rotation.credential import Retirement
 from rotator.rotation.record import Failure, Held, HoldReason, Pause, Phase, Record
+from rotator.rotation.sentences import explain
 from rotator.rotation.state import Mark, Observed, State, Word, state
 from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, credential, published, record, token
 
@@ -173,3 +174,11 @@ def test_every_field_is_plain_so_that_it_can_be_sent() -> None:
 def test_a_predecessor_is_to_be_dead_by(retire: Retirement, changes: dict, until: object) -> None:
     seen = state(credential(retire=retire), record(Phase.PUBLISHED, **changes), NOW)
     assert (seen.revoke_by, seen.predecessors) == (until, 1)
+
+
+def test_a_value_that_was_not_shown_since_is_not_proven() -> None:
+    observed = Observed(unproven_at=NOW)
+    found = state(credential(), record(Phase.SETTLED), NOW, observed)
+    assert (found.word, found.mark, found.do) == (Word.UNPROVEN, Mark.WATCH, "rotate verify blog/bot")
+    assert any("not proven yet" in text for text in explain(credential(), record(Phase.SETTLED), NOW, observed))
+    assert state(credential(), record(Phase.STAGED), NOW, observed).word is not Word.UNPROVEN
