@@ -115,6 +115,10 @@ SAID = {
         judged(Phase.SETTLED, Observed(stale="sealed"), current=LIVING),
         "Vault cannot be read, this is what was so before: sealed",
     ),
+    "that it was not shown to its target": (
+        judged(Phase.SETTLED, Observed(unproven_at=NOW), current=LIVING),
+        "the published value was not shown to its target since 2026-03-01 12:00:00Z, so it is not proven yet",
+    ),
     "a first doubt": (
         judged(Phase.SETTLED, Observed(doubted_at=NOW), current=LIVING),
         "the target refused the published value at 2026-03-01 12:00:00Z; it is asked once more before that counts",
