@@ -133,7 +133,10 @@ def waits_for(app: App, name: str, asked: Asked) -> str:
     """What stands between it and its verdict."""
     if asked.closed:
         return asked.closed
-    return app.crew.seen[name].wait.reason if name in app.crew.seen else "not looked at yet"
+    if name not in app.crew.seen:
+        return "not looked at yet"
+    wait = app.crew.seen[name].wait
+    return f"{wait.reason} until {wait.until:%F %T}Z" if wait.until and asked.waits else wait.reason
 
 
 def _live(current: Published) -> str:

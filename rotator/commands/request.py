@@ -18,7 +18,7 @@ from rotator.rotation.take_up import live_values
 
 AGAIN = 0.5  # seconds until what Vault gave no verdict on is tried again
 _AT_ONCE = 8  # credentials
-ACCEPTED = "written down in Vault: it is carried out whatever becomes of this process"
+ACCEPTED = "written down in Vault: it is answered whatever becomes of this process"
 
 
 def new_id() -> str:

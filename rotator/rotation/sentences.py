@@ -35,6 +35,9 @@ def explain(
     yield from _last_published(known, now, observed)
     yield from _moved(credential, known)
     yield from _rotation(credential, known)
+    if asked := known.asked:
+        what = "an emergency: the values that lived then are to die" if asked.emergency else "a rotation"
+        yield f"{asked.by} asked for {what}, at {when(asked.at)}; that is not over yet."
     if by_hand := pause.pause_on(credential, known, now):
         yield f"P{pause.words(by_hand)[1:]}."
     if known.failure:

@@ -15,6 +15,7 @@ from rotator.rotation.holds import lifted
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb, TakenUp
 from rotator.rotation.pause import ended_by, pause_on, words
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record, Why
+from rotator.rotation.sentences import explain
 from rotator.rotation.steps import Escalate, Poll, Request, Wait
 from rotator.rotation.take_up import REMEMBERED, find, grace_ends, live_values, objection
 from rotator.rotation.telling import tell
@@ -177,3 +178,10 @@ def test_mints_of_an_undo_that_went_well_are_those_of_nobody() -> None:
     assert (after.mints, after.emergency_mints) == ((NOW - DAY,), (NOW - DAY,))
     never = replace(asked, requested_at=None)
     assert advance(never, ev.Published(NOW, 2)).mints == (NOW - DAY, NOW)
+
+
+def test_explain_says_what_is_asked_for_until_it_is_over() -> None:
+    said = list(explain(OURS, record(Phase.PUBLISHED, asked=PLAIN), NOW))
+    assert "ada asked for a rotation, at 2026-03-01 12:00:00Z; that is not over yet." in said
+    said = list(explain(OURS, record(Phase.PUBLISHED, asked=LEAK), NOW))
+    assert any(text.startswith("ada asked for an emergency: the values that lived then are to die") for text in said)

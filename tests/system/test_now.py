@@ -130,7 +130,7 @@ def test_no_verdict_in_time_ends_it_with_75_and_the_rotation_goes_on(alone: Worl
     with Daemon(quick(alone, defaults={"retire": {"after": "3s"}})).ready():
         ended = rotate(quick(alone, defaults={"retire": {"after": "3s"}}), "now", "bot", "--wait", "--within", "1s")
         assert ended.returncode == 75
-        assert "undecided: predecessor in grace; rotation 2:" in ended.stdout
+        assert "undecided: predecessor in grace until 20" in ended.stdout
         assert "it is written down in Vault, and it goes on" in ended.stdout
         until("it went on", lambda: settled(alone, "bot", 2))
 
