@@ -30,11 +30,12 @@ from rotator.ports import (
     Unknown,
 )
 from rotator.providers import kind_of
+from rotator.receipts import unfit
 from rotator.rotation.credential import Credential
 from rotator.rotation.names import mint_name, stem
 from rotator.rotation.record import Token
 from rotator.rotation.unmanaged import unmanaged
-from rotator.settings import Settings
+from rotator.settings import Audit, Settings
 from rotator.settings.exposure import writable
 from rotator.settings.secrets import exposed
 from rotator.vault.kv import Kv
@@ -58,6 +59,8 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
             yield Finding(Level.WARNING, "secrets", text, f"chmod 0400 {ref.name}, for the user that rotator runs as")
     for path, text in writable(settings):
         yield Finding(Level.WARNING, f"file {path}", text, f"chown root {path}; chmod go-w {path}")
+    if settings.audit.file:
+        yield _receipts(settings.audit)
     places = [each.place for each in settings.credentials.values()]
     async with connected(settings, SystemClock()) as session:
         for finding in await preflight(
@@ -85,6 +88,16 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
     except Fault as fault:
         remedy = fault.remedy or "see the findings above, [vault], and the policy that `rotate policy` prints"
         yield Finding(Level.REFUSAL, "start", f"{fault.what}; the targets were not tried", remedy)
+
+
+def _receipts(audit: Audit) -> Finding:
+    if not (trouble := unfit(audit)):
+        return Finding(Level.OK, "receipts", f"{audit.file} can be written")
+    level = Level.REFUSAL if audit.required else Level.WARNING
+    barred = "nothing would be begun" if audit.required else "what happens would not be written down"
+    return Finding(
+        level, "receipts", f"{trouble}; {barred}", "run the check as the service's user, or mend [audit] file"
+    )
 
 
 def _login(session: Session) -> Finding:

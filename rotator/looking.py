@@ -77,11 +77,19 @@ async def asked(socket: str, names: Sequence[str], which: list[str] | None) -> L
     return None
 
 
-async def explained(settings: Settings, name: str) -> tuple[list[str], int]:
-    """The sentences about one credential, and the exit code: 1 when its record cannot be read. Raises Transient."""
-    lines = await _ask(settings.daemon.socket, _which(settings), "explain", [name])
+async def told(socket: str, name: str, which: list[str] | None) -> tuple[list[str], int]:
+    """What a running daemon says in `explained`; nothing when it cannot be asked. `which`: see `asked`."""
+    lines = await _ask(socket, which, "explain", [name])
     if lines and all("said" in line for line in lines[:-1]) and isinstance(lines[-1].get("exit"), int):
         return [str(line["said"]) for line in lines[:-1]], lines[-1]["exit"]
+    return [], 0
+
+
+async def explained(settings: Settings, name: str) -> tuple[list[str], int]:
+    """The sentences about one credential, and the exit code: 1 when its record cannot be read. Raises Transient."""
+    found = await told(settings.daemon.socket, name, _which(settings))
+    if found[0]:
+        return found
     logs.configure("error", json=None)
     async with reading(settings) as app:
         [seen] = await _all(app, [name], None)

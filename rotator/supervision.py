@@ -92,7 +92,7 @@ class Supervision:
 
     async def ask_vault(self, app: App) -> None:
         """Write our heartbeat and what we have in flight; an answer is the sign, a fault is none."""
-        app.kv.tells = partial(_about, app)
+        app.kv.tells["work"] = partial(_about, app)
         with suppress(Fault):  # every visit says the same
             await app.kv.beat()
             self._felt(Sign.VAULT)

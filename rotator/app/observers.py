@@ -79,7 +79,7 @@ class Observers:
             return
         with suppress(Refused):  # a policy that lets us write only
             self.receipts.compare((await kv.read(kv.node)).values or {})
-        kv.tells = self.receipts.tells
+        kv.tells["receipts"] = self.receipts.tells
 
     async def run(self, fetch: Fetch) -> None:
         """Call hooks until cancelled."""

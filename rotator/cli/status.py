@@ -37,9 +37,10 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
         if seen is None:
             raise Transient(f"the daemon on {reached.socket} shows nothing of that; its log may say why")
         show(seen.states, seen.at, as_json=as_json, left=seen.left)
-        if seen.refused:
-            said = "the daemon refuses the settings as they are on disk, and works by the ones before"
-            output.say(f"rotate: {said}; its next start will fail: {seen.refused}", err=True)
+        if seen.refused and settings:
+            said = "the daemon refused the settings when it last read them, and works by the ones before"
+            again = "once that is mended, `rotate reload`; until then its next start will fail"
+            output.say(f"rotate: {said}: {seen.refused}; {again}", err=True)
         if seen.stale:
             output.say(f"rotate: Vault cannot be read, this is what the daemon saw before: {seen.stale}", err=True)
         if seen.login:

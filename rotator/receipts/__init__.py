@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from rotator.receipts.book import Book, ReceiptsError
 from rotator.receipts.chain import START, Finding, Verdict, parse, verify
-from rotator.receipts.keeping import keep
+from rotator.receipts.keeping import keep, unfit
 from rotator.receipts.writer import Receipts
 
-__all__ = ["START", "Book", "Finding", "Receipts", "ReceiptsError", "Verdict", "keep", "parse", "verify"]
+__all__ = ["START", "Book", "Finding", "Receipts", "ReceiptsError", "Verdict", "keep", "parse", "unfit", "verify"]

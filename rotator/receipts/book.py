@@ -167,3 +167,11 @@ class Book:
                 os.ftruncate(number, before)
             raise
         self._file, self._size = os.fstat(number).st_ino, before + written
+
+
+def ends_well(path: Path) -> bool:
+    """Whether the last whole line of a file is a receipt, so that it could be followed by another. Raises OSError."""
+    with path.open("rb") as opened:
+        opened.seek(max(0, path.stat().st_size - 2 * LARGEST))
+        lines = opened.read().split(b"\n")[:-1]
+    return not lines or parse(lines[-1]) is not None

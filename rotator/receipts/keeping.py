@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from rotator.logs import voice
 from rotator.ports import Refused
-from rotator.receipts.book import Book, ReceiptsError
+from rotator.receipts.book import Book, ReceiptsError, ends_well
 from rotator.receipts.writer import Receipts
 from rotator.settings import Audit
 
@@ -26,6 +27,20 @@ def keep(audit: Audit) -> Receipts | None:
         # Whoever keeps this line apart from the file can tell later that the file's end was not cut off.
         voice.say("receipts.opened", file=audit.file, receipts=end.number, head=end.head)
     return receipts
+
+
+def unfit(audit: Audit) -> str:
+    """Why the file cannot be written by this user, or nothing; it is not touched."""
+    path = Path(audit.file)
+    if path.exists() or path.is_symlink():
+        if path.is_symlink() or not path.is_file():
+            return f"{path} is not a regular file"
+        if not os.access(path, os.W_OK | os.R_OK):
+            return f"{path} is not writable by this user"
+        return "" if ends_well(path) else f"{path}: the last line is no receipt"
+    if not path.parent.is_dir():
+        return f"{path.parent} is no folder"
+    return "" if os.access(path.parent, os.W_OK) else f"{path.parent} is not writable by this user"
 
 
 def _cut(said: str) -> None:

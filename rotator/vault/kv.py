@@ -36,7 +36,7 @@ class Kv:
         self.session = session
         settings = session.settings
         self.node = Place(settings.mount, f"{settings.prefix}/node/{settings.instance}")
-        self.tells: Callable[[], Mapping[str, object]] = dict  # what else a heartbeat says: texts, no secrets
+        self.tells: dict[str, Callable[[], Mapping[str, object]]] = {}  # what else a heartbeat says, by who says it
         self._one_barrier = anyio.Lock()
         self._barrier_began = float("-inf")
         self._barrier_index: str | None = None
@@ -110,7 +110,9 @@ class Kv:
 
     async def beat(self) -> Answer:
         """Write our own small document: a sign of life, and the start of every barrier. Without check-and-set."""
-        seen = {"seen": self.session.clock.now().isoformat(), **self.tells()}
+        seen: dict[str, object] = {"seen": self.session.clock.now().isoformat()}
+        for tell in self.tells.values():
+            seen |= tell()
         return await self._patiently(
             lambda client: self._engine(client).create_or_update_secret(
                 self.node.path, seen, mount_point=self.node.mount

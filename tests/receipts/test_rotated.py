@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rotator.cli import rotate
-from rotator.receipts import Book, Receipts, keep, verify
+from rotator.receipts import Book, Receipts, keep, unfit, verify
 from rotator.receipts.chain import LARGEST
 from rotator.rotation import events as ev
 from rotator.settings import Audit
@@ -157,3 +157,16 @@ def test_a_malformed_line_is_a_sentence(path: Path) -> None:
     assert f"{path}:2: does not follow" in broken.output
     path.with_suffix(".gz").write_bytes(b"not packed")
     assert "a file cannot be read" in run(path.with_suffix(".gz")).output
+
+
+def test_check_says_whether_the_file_could_be_written_without_touching_it(path: Path) -> None:
+    assert unfit(Audit(str(path))) == ""
+    assert not path.exists()
+    Book(path).append([LINE])
+    assert unfit(Audit(str(path))) == ""
+    assert "no folder" in unfit(Audit(str(path.parent / "nowhere" / "receipts.jsonl")))
+    path.write_text("dear diary\n")
+    assert "the last line is no receipt" in unfit(Audit(str(path)))
+    path.unlink()
+    path.symlink_to(path.parent)
+    assert "not a regular file" in unfit(Audit(str(path)))

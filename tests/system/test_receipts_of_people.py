@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rotator.sandbox.world import World
-from tests.system.daemon import rotate
+from tests.system.daemon import Daemon, rotate
 from tests.system.quick import quick
 from tests.system.test_supply import SETTINGS, supply
 from tests.system.truth import PATS, journal, living
@@ -74,8 +75,7 @@ def test_required_receipts_that_cannot_be_written_bar_whatever_acts_and_nothing_
     stem = str(journal(world, "bot")["stem"])
     planted(world, f"{stem}-r0-a1")
     before = journal(world, "bot")
-    kept.unlink()
-    kept.mkdir()
+    kept.write_text("dear diary\n")
     for words in (("now", "bot"), ("release", "bot"), ("strays", "--reap", "--unclaimed", "--yes")):
         barred = rotate(path, *words)
         assert (barred.returncode, "required = true" in barred.stderr) == (1, True), (words, barred.stderr)
@@ -86,3 +86,23 @@ def test_required_receipts_that_cannot_be_written_bar_whatever_acts_and_nothing_
         looked = rotate(path, *words)
         assert looked.returncode == 0, (words, looked.stderr)
     assert rotate(path, "strays").returncode == 1  # there is one
+    checked = rotate(path, "check")
+    assert (checked.returncode, "the last line is no receipt; nothing would be begun" in checked.stdout) == (1, True)
+
+
+def test_an_end_that_was_cut_off_while_the_daemon_was_away_is_found_at_its_start(
+    world: World, path: Path, kept: Path
+) -> None:
+    with Daemon(path).ready() as daemon:
+        daemon.send(signal.SIGTERM)
+        assert daemon.wait() == 0
+        assert not daemon.heard("receipts.cut")
+    document = world.bao.call("GET", f"{world.mount}/data/rotator/node/daemon")["data"]["data"]
+    lines = kept.read_bytes().splitlines(keepends=True)
+    assert document["receipts"] == str(len(lines))
+    kept.write_bytes(b"".join(lines[:-2]))
+    kept.with_name(f"{kept.name}.head").unlink()
+    assert rotate(path, "receipts", "verify", str(kept)).returncode == 0, "the file alone does not show it"
+    with Daemon(path) as daemon:
+        said = daemon.says("receipts.cut")["said"]
+        assert f"ends with receipt {len(lines) - 2}, and {len(lines)} were noted" in said

@@ -77,7 +77,7 @@ async def test_daemons_that_are_gone_for_a_day_are_removed_by_any_other() -> Non
 async def test_a_heartbeat_says_what_its_daemon_tells() -> None:
     with scripted_vault() as vault:
         kv = Kv(Session(VaultConnection(vault.address, instance="me"), way_in(), QuickClock()))
-        kv.tells = lambda: {"in_flight": ["bot"]}
+        kv.tells["work"] = lambda: {"in_flight": ["bot"]}
         await kv.beat()
         (document,) = vault.documents[f"{NODE}/me"]
         assert document["in_flight"] == ["bot"]
