@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from rotator.app import App
 from rotator.app.verdicts import goes_on
 from rotator.engine.bench import Brought
@@ -16,7 +18,7 @@ _SOON = 1.0  # seconds between two tries while somebody else works on it
 PATIENCE = 90.0  # seconds for whoever works on it, and for a target that takes a while to accept
 
 
-async def supply(app: App, name: str, value: Secret, by: str) -> tuple[str, int]:
+async def supply(app: App, name: str, value: Secret, by: str, expires_at: datetime | None = None) -> tuple[str, int]:
     """What became of it in words, and the exit code. Raises Refused when the kind takes no value from a person."""
     credential = app.settings.credentials[name]
     if not isinstance(app.edges(credential).provider, Receiver):
@@ -24,7 +26,7 @@ async def supply(app: App, name: str, value: Secret, by: str) -> tuple[str, int]
     if objection := _objection((await app.journal.load(name)).record):
         raise Refused(objection)
     await app.crew.rounds.control(credential)
-    ask, brought = Ask(app.clock.now(), by), Brought(value)
+    ask, brought = Ask(app.clock.now(), by), Brought(value, expires_at)
     end = app.clock.monotonic() + PATIENCE
     while True:
         seen = await _visit(app, name, ask, brought)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from rotator.cli import output, shell
+from rotator.cli.times import Moment
 from rotator.host.files import handed_over
 
 if TYPE_CHECKING:
@@ -22,8 +24,13 @@ _PATIENCE = 60.0  # seconds for it to arrive
 @click.command()
 @click.argument("name")
 @click.option("--file", "path", type=click.Path(dir_okay=False), help="Read the value from a file; else from stdin.")
+@click.option(
+    "--expires",
+    type=Moment(),
+    help='When the value ends, as the target shows it: "2027-01-31", UTC unless it names a zone; else by `lifetime`.',
+)
 @click.pass_obj
-def command(config: str | None, name: str, path: str | None) -> None:
+def command(config: str | None, name: str, path: str | None, expires: datetime | None) -> None:
     """Hand over a value that a person made, for a credential that waits for one or is to be rotated.
 
     The value comes from standard input or a file, never from the command line. It is staged in Vault, proven on the
@@ -41,7 +48,7 @@ def command(config: str | None, name: str, path: str | None) -> None:
 
         async with working(settings, PATIENCE, visits=False, missed=shell.waits_for_vault) as (app, _):
             await refuse_unfit_for(app, [name])
-            said, code = await supply(app, name, value, getpass.getuser())
+            said, code = await supply(app, name, value, getpass.getuser(), expires)
         output.say(f"{name}: {said}")
         if app.hooks_failed:
             failed = hooks_failed(app, code)

@@ -56,9 +56,10 @@ class Staged:
 
 @dataclass(slots=True)
 class Brought:
-    """A value that a person has brought; it is used once."""
+    """A value that a person has brought, and when they say that it ends; it is used once."""
 
     value: Secret
+    expires_at: datetime | None = None
     taken: bool = False
 
     def take(self) -> Secret:

@@ -52,7 +52,9 @@ async def _mint(bench: Bench, record: Record, name: str) -> Minted:
         return await provider.mint(name, expires_at, spared)
     if not isinstance(provider, Receiver):
         raise Refused("this kind takes no value from a person")
-    return await provider.receive(name, bench.brought.take(), expires_at, spared)
+    said = bench.brought.expires_at  # the person's word, who sees what the target shows
+    minted = await provider.receive(name, bench.brought.take(), said or expires_at, spared)
+    return replace(minted, token=replace(minted.token, expires_at=said)) if said else minted
 
 
 def _spared(record: Record) -> tuple[Token, ...]:

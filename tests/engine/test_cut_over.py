@@ -336,6 +336,19 @@ async def brought(actor: Actor, text: str) -> Brought:
     return value
 
 
+async def test_a_value_that_a_person_brings_ends_when_they_say(world: World) -> None:
+    """What it was thought to live for were the settings' `lifetime`, whatever the person saw at the target."""
+    cut, ends = Cut(world, person="value"), world.clock.now() + timedelta(days=90)
+    one = cut.actor()
+    await one.visit()
+    cut.target.kept["1"] = Secret("slot-canary-of-ada")
+    value = Brought(Secret("slot-canary-of-ada"), expires_at=ends)
+    await one.visitor.visit(one.credential, one.edges, None, value)
+    current = (await world.record()).current
+    assert current
+    assert current.token.expires_at == ends
+
+
 async def test_a_value_that_a_person_brings_is_proven_and_published(world: World) -> None:
     cut = Cut(world, person="value")
     one = cut.actor()
