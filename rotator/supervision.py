@@ -9,6 +9,8 @@ import time
 from contextlib import suppress
 from functools import partial
 
+import anyio
+
 from rotator.app import App
 from rotator.engine.visit import Happened
 from rotator.fleet import states
@@ -129,14 +131,19 @@ class Supervision:
         """Tell how the fleet is and, while all signs are felt, feed the watchdog at half its period. Never ends."""
         pause = min(_LOOK, (self._ear.watchdog or 2 * _LOOK) / 2)
         while True:
-            self._look(app)
+            missing = self._look(app)
+            if self._ear.heard and not self._stopping:
+                line = await anyio.to_thread.run_sync(self._line, app, missing)  # of thousands it takes its time
+                if not self._stopping:
+                    self._say(line)
             await app.clock.sleep(pause)
 
     def missing(self) -> str:
         """The signs that are missing, in words; empty when all is well."""
         return self.pulse.still(time.monotonic())
 
-    def _look(self, app: App) -> None:
+    def _look(self, app: App) -> str:
+        """Feed the watchdog, unless a sign of life is missing; which, in words."""
         if app.crew.idle or app.crew.moved > self._moved:
             self._moved = app.crew.moved
             self._felt(Sign.WORKER)
@@ -146,8 +153,7 @@ class Supervision:
         elif not self._starving:
             voice.warn("watchdog.starved", said=missing)
         self._starving = bool(missing)
-        if self._ear.heard and not self._stopping:
-            self._say(self._line(app, missing))
+        return missing
 
     def _thrive(self) -> None:
         self._ear.alive()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
 
 
-class Schedule(Protocol):
+class Schedule(Hashable, Protocol):
     """A pure rule: from the time of publication to the time the successor is due."""
 
     def due(self, name: str, published_at: datetime, expires_at: datetime | None) -> datetime | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from rotator.rotation import lost as losses
 from rotator.rotation.ask import Ask, wanted
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Published, Record, Why
+from rotator.rotation.schedule import Schedule
 
 _MARGIN = 0.1  # the last tenth of a life counts as expiring, at most a day
 _MARGIN_CAP = timedelta(days=1)
@@ -101,7 +103,12 @@ def scheduled_at(credential: Credential, record: Record) -> datetime | None:
     current = record.current
     if current is None:
         return None
-    return credential.schedule.due(credential.name, current.at, current.token.expires_at)
+    return _due(credential.schedule, credential.name, current.at, current.token.expires_at)
+
+
+@lru_cache(maxsize=20_000)  # each look asks several times, and a cron expression is walked
+def _due(schedule: Schedule, name: str, at: datetime, expires_at: datetime | None) -> datetime | None:
+    return schedule.due(name, at, expires_at)
 
 
 def expires_soon_at(current: Published | None) -> datetime | None:
