@@ -109,7 +109,7 @@ class Process:
         noted = {"accepted": {}, "doubted": {}, "unproven": {}, "reverted": set()}
         self.visitor = Visitor(self.journal, leases, self.world.lineage, self.told, requests=self.requests)
         edges = lambda x: self.edges_of(x.name, self.clock)  # noqa: E731 (one of two names of it)
-        self.rounds = SimpleNamespace(edges=edges, visitor=self.visitor, **noted)
+        self.rounds = SimpleNamespace(edges=edges, visitor=self.visitor, closed=_never, **noted)
         self.tending = {name: self._thread(name, self._tend(name)) for name in self.config}
         self.threads = [*self.tending.values(), self._thread("*", self._sweeping())]
         if self.world.swarm.day:
@@ -340,3 +340,7 @@ class Process:
         finally:
             self.apart.discard(name)
             self.wake(name)
+
+
+async def _never(credential: Credential) -> bool:
+    return False

@@ -187,7 +187,9 @@ class Days:
             installation=edges(next(iter(ours.values()))).installation,
             settings=SimpleNamespace(credentials=self.wanted),
             edges=edges,
-            crew=SimpleNamespace(rounds=SimpleNamespace(visitor=visitor), aside=lambda name: nullcontext()),
+            crew=SimpleNamespace(
+                rounds=SimpleNamespace(visitor=visitor), aside=lambda name: nullcontext(), stopping=""
+            ),
         )
         owners, now = await self._owners(host), host.clock.now()
         for token in tokens:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache, partial
@@ -34,7 +34,7 @@ from tests.simulation.target import Live, Target
 from tests.simulation.vault import KvClient, SimStore, Vault
 from tests.simulation.wishes import Wishes
 from tests.simulation.words import Truth, untrue
-from tests.simulation.world import World
+from tests.simulation.world import World, in_turn
 
 CONVERGED = 1.25 * TTL + 60  # seconds: the liveness promise
 SLACK = 5.0  # seconds
@@ -366,12 +366,6 @@ class History:
     def _phase(self, name: str) -> str:
         record = self._record(name) if name in self.checks.ledgers else None
         return str(record.phase) if record else "new"
-
-
-async def in_turn(names: Iterable[str], work: Callable[[str], Awaitable[None]]) -> None:
-    """One after another: there is no event loop here."""
-    for name in names:
-        await work(name)
 
 
 def _credential(name: str, swarm: Swarm, kind: Kind) -> Credential:

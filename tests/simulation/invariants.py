@@ -280,6 +280,8 @@ class Checks:
             if top is None or top.deleted or (top.values or {}).get("token") != live.value:
                 continue
             left = min(self.looks.get((by, place), -1.0), self.revocations.get(live.id, self.world.now))
+            if live.id in self.by_word and place not in {each.place for each in self.wanted.values()}:
+                continue  # settings name the path no more, under any name
             if live.id in self.by_word:
                 self.broken("W3", f"a command as it was printed ends {live.id}, which is published for {name}")
             if top.author != "person" or top.at < left:

@@ -249,7 +249,7 @@ class People:
         """Change the settings; each process reloads when it gets to it."""
         if name not in self.wanted:
             return
-        self.wanted[name] = replace(self.wanted[name], **changes)
+        self.wanted[name] = self.checks.ever[name] = replace(self.wanted[name], **changes)
         for process in self.processes:
             self.world.later(self.world.rng.uniform(0, 5), lambda p=process: self._reload(p, name))
 

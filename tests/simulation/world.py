@@ -6,7 +6,7 @@ import hashlib
 import heapq
 import types
 from collections import Counter
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -25,6 +25,12 @@ class Violation(AssertionError):  # noqa: N818 (the word of the field)
 def beat(seconds: float, label: str) -> Generator[tuple[float, str], None, None]:
     """The only await there is: let `seconds` of virtual time pass."""
     yield seconds, label
+
+
+async def in_turn(names: Iterable[str], work: Callable[[str], Awaitable[None]]) -> None:
+    """One after another: there is no event loop here."""
+    for name in names:
+        await work(name)
 
 
 @dataclass(slots=True, eq=False)

@@ -114,7 +114,7 @@ class People:
         more = [flag for flag in ("--wait", "--emergency", "--json") if chance.random() < 0.3]
         before = int(journal(self.work.world, name).get("rotation", 0))
         away = self.work.away
-        done = self.type("now", name, *more, "--within", chance.choice(("4", "20")), how=how)
+        done = self.type("now", name, *more, "--within", chance.choice(("4s", "20s")), how=how)
         self.forgive(name, urgent="--emergency" in more)
         after = int(journal(self.work.world, name).get("rotation", 0))
         if done.code == 0 and not how and away == self.work.away and after <= before:
@@ -127,7 +127,7 @@ class People:
         name, how = chance.choice(("day-1", "day-4")), self.ending(chance)
         stem = journal(self.work.world, name).get("stem", "")
         lived = set(living(self.work.world, stem)) if stem else set()
-        done = self.type("revoke", name, "--within", chance.choice(("4", "20")), how=how)
+        done = self.type("revoke", name, "--within", chance.choice(("4s", "20s")), how=how)
         self.forgive(name, urgent=True)
         left = lived & set(living(self.work.world, stem)) if stem else set()
         if done.code == 0 and not how and left:
@@ -175,7 +175,7 @@ class People:
         after = journal(self.work.world, name)
         if said is None or before.get("phase") != "settled" or before.get("rotation") != after.get("rotation"):
             return
-        if after.get("phase") != "settled" or said["phase"] != "settled" or said["trouble"]:
+        if after.get("phase") != "settled" or said["phase"] != "settled" or said["exit"]:
             return
         try:
             document = self.work.world.bao.call(
