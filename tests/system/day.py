@@ -22,6 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ class Day:
     trouble: Trouble
     path: Path
     lone: Path
-    rewrite: Callable[[], None]
+    rewrite: Callable[..., Path]
     urls: dict[str, str]
     random: random.Random
     heard: Heard = field(default_factory=Heard)
@@ -163,15 +164,12 @@ class Day:
         self.world.bao.unseal()
 
     def overwrite(self, chance: random.Random) -> None:
-        """Somebody deletes what is published, or writes over it; settings say that it is to be replaced."""
+        """Somebody writes over what is published; settings say that it is to be replaced."""
         name = "day-4"
         place = f"{self.world.mount}/data/{self.world.credentials[name]['path']}"
         before = int(journal(self.world, name).get("rotation", 0))
         self.prober.leave(name)
-        if chance.random() < 0.5:
-            self.world.bao.call("DELETE", place)
-        else:
-            self.world.bao.call("POST", place, {"data": {"token": "somebody-else-wrote-this"}})
+        self.world.bao.call("POST", place, {"data": {"token": "somebody-else-wrote-this"}})
         self.finds(name, before)
 
     def finds(self, name: str, before: int) -> None:
@@ -189,7 +187,7 @@ class Day:
         """The same path under another name, what is proposed then, and back. Consumers know the path only."""
         renamed = {"day-two" if name == RENAMED else name: each for name, each in self.world.credentials.items()}
         with self.lock:
-            self.write(renamed)
+            self.rewrite(renamed)
             self.reload()
         self.over.wait(3.0)
         People(self).tidy(chance)
@@ -200,20 +198,12 @@ class Day:
     def remove(self, chance: random.Random) -> None:
         """Out of the settings, and back into them."""
         with self.lock:
-            self.write({name: each for name, each in self.world.credentials.items() if name != "day-3"})
+            self.rewrite({name: each for name, each in self.world.credentials.items() if name != "day-3"})
             self.reload()
         self.over.wait(chance.uniform(1.0, 4.0))
         with self.lock:
             self.rewrite()
             self.reload()
-
-    def write(self, credentials: dict[str, Any]) -> None:
-        """Settings with these credentials only."""
-        whole, self.world.credentials = self.world.credentials, credentials
-        try:
-            self.rewrite()
-        finally:
-            self.world.credentials = whole
 
     def spoil(self, chance: random.Random) -> None:
         """A typing mistake in the settings, a reload, perhaps a restart; then it is mended."""
@@ -281,10 +271,12 @@ def _set_up(stack: ExitStack, world: World, prober: Prober, seed: int) -> Day:
     known = {"url": urls["desk"], "audience": f"{world.desk.url}/auth/token", "settle": "4s", "deadline": "2s"}
     hurry = {"daemon": {"sweep": "60s", "reconcile": "10s"}, "target": {"settle": "4s"}}
 
-    def rewrite() -> Path:
+    def rewrite(credentials: dict[str, Any] | None = None) -> Path:
+        there = copy(world)
+        there.credentials = credentials or world.credentials
         told = {"vault": urls["vault"], "halo": urls["halo"], "desk": {**known, "timeout": "1s"}, "defaults": defaults}
-        quick(world, "lone", **told, **hurry)
-        return quick(world, "daemon", **told, **hurry)
+        quick(there, "lone", **told, **hurry)
+        return quick(there, "daemon", **told, **hurry)
 
     path, nursery = rewrite(), stack.enter_context(Nursery())
     chance, lone = random.Random(seed), path.with_name("lone.toml")

@@ -196,6 +196,7 @@ class People:
         for proposal in sorted(set(_PROPOSED.findall(said))):
             words = proposal.split()
             self.work.counts["typed as proposed"] += 1
+            print(said) if "strays" in proposal else None
             self.type(*words, *(["--yes"] if words[0] == "strays" else []))
 
     def errs(self, chance: random.Random) -> None:
