@@ -113,7 +113,8 @@ async def _left(app: App) -> AsyncGenerator[Finding]:
     """What credentials that left the settings have left alive."""
     left, unreadable = await left_behind(app.journal, app.settings.credentials)
     known = [(await app.journal.load(name)).record for name in app.settings.credentials] if left else []
-    for each in unmanaged(left, filter(None, known), app.clock.now()):
+    places = {each.place for each in app.settings.credentials.values()}
+    for each in unmanaged(left, filter(None, known), app.clock.now(), places):
         said = f"left the settings; {each.token} at {each.path} lives on, and nobody rotates or ends it"
         yield Finding(Level.WARNING, f"credential {each.credential}", said, each.end)
     for name, reason in unreadable.items():

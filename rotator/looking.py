@@ -151,7 +151,8 @@ async def _left(app: App, seen: Sequence[Seen]) -> list[Unmanaged]:
         left, _ = await left_behind(app.journal, app.settings.credentials)
     except (Refused, StoreRefused, Transient):
         return []
-    return unmanaged(left, [record for _, record, *_ in seen if record], app.clock.now())
+    places = {each.place for each in app.settings.credentials.values()}
+    return unmanaged(left, [record for _, record, *_ in seen if record], app.clock.now(), places)
 
 
 def _sent(row: State | Unmanaged) -> Any:

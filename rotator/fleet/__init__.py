@@ -69,7 +69,8 @@ class Fleet:
         if self.view is None:
             return []
         records = [each.record for each in tuple(self.view.seen.values()) if each.record]
-        return unmanaged(self.view.left, records, self.clock.now())
+        places = {each.place for each in self.view.credentials.values()}
+        return unmanaged(self.view.left, records, self.clock.now(), places)
 
     def explained(self, name: str) -> list[str]:
         """The sentences about one credential."""
