@@ -12,6 +12,7 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from rotator.app import App, Observers, acting, note_unmanaged, sweep
+from rotator.app.actor import READ_ONLY
 from rotator.app.fitness import refuse_unfit
 from rotator.app.reload import read_again, verdict
 from rotator.clockwork import Alarms
@@ -257,7 +258,15 @@ class Daemon:
 
         hearing, looking = self._audience.hearing, looks(app, app.crew, lambda: self._lookout.fleet.refused)
         mine = {"ping": ping, "look": look, "reload": reload}
-        return {"now": partial(now, app, hearing), **mine, **looking, **verbs(app, hearing)}
+        acts = {"now": partial(now, app, hearing), **verbs(app, hearing)}
+        if app.settings.daemon.read_only:
+            acts = dict.fromkeys(acts, _read_only)
+        return {**acts, **mine, **looking}
+
+
+async def _read_only(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+    """The answer to every verb that would act."""
+    yield {"error": READ_ONLY, "exit": 1}
 
 
 def _tell_exposed(settings: Settings) -> None:

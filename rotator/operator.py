@@ -5,6 +5,7 @@ The same for the daemon's socket and the shell. What a word changes in a record 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -28,12 +29,13 @@ from rotator.now import BUSY, DONE, FAILED, USAGE, Demand, demand, length, momen
 from rotator.ports import Conflict, Fault, Refused, Transient
 from rotator.rotation.credential import Credential, Pause
 from rotator.rotation.fleet_pause import FleetPauses, paused, resumed, scope
+from rotator.rotation.names import LINEAGE
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.pause import words
 from rotator.rotation.record import Record
 from rotator.rotation.take_up import find
 
-VERBS = ("pause", "resume", "release", "undo", "adopt")
+VERBS = ("pause", "resume", "release", "undo", "adopt", "claim")
 _AT_ONCE = 8  # credentials
 _POLL = 0.2  # seconds between two looks at what has happened
 _SIGN = 10.0  # seconds between two signs of life for who waits
@@ -186,7 +188,7 @@ async def _one(app: App, wish: Order, name: str, end: float) -> tuple[str, str, 
     if wish.verb == "resume" and not (before and before.paused) and name not in app.requests.expected:
         record = before or Record("")  # it is not paused, nor is it about to be
     else:
-        record = await (_obeyed if wish.verb == "adopt" else _requested)(app, wish, credential, end)
+        record = await (_obeyed if wish.verb in ("adopt", "claim") else _requested)(app, wish, credential, end)
     if wish.verb == "release":
         return released(before, record)
     return await OUTCOMES[wish.verb](app, app.settings.credentials[name], record, end)
@@ -256,8 +258,11 @@ async def _until(app: App, end: float, work: Callable[[], Awaitable[T]]) -> T:
 
 async def _obeyed(app: App, wish: Order, credential: Credential, end: float) -> Record:
     """What only whoever is here can do."""
-    await app.site(credential).control(credential)  # a probe that accepts anyone would let anything be adopted
-    word = operating.adopt(wish.wanted.by)
+    if wish.verb == "claim":
+        word = operating.claim(wish.wanted.by, secrets.token_hex(LINEAGE))
+    else:
+        await app.site(credential).control(credential)  # a probe that accepts anyone would let anything be adopted
+        word = operating.adopt(wish.wanted.by)
 
     async def obeyed() -> Record:
         async with app.crew.aside(credential.name):

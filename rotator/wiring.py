@@ -133,7 +133,7 @@ def longest_need(settings: Settings) -> timedelta:
 
 def postponed_keys(before: Settings, after: Settings) -> str:
     """The changed keys that a reload cannot bring into force."""
-    keys = ("socket", "instance", "name_prefix", "lease", "tick", "sweep", "log_level")
+    keys = ("socket", "instance", "name_prefix", "read_only", "lease", "tick", "sweep", "log_level")
     changed = [f"daemon.{key}" for key in keys if getattr(before.daemon, key) != getattr(after.daemon, key)]
     parts = ("vault", "status", "audit", "hooks", "ping", "tracing")
     sections = [key for key in parts if getattr(before, key) != getattr(after, key)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -30,12 +30,13 @@ from rotator.host.children import children
 from rotator.host.tasks import Tasks
 from rotator.keychain import Keychain, identity, myself
 from rotator.narrate import paused, troubled, unforeseen
-from rotator.ports import Clock, Installation, MinterRefused, Provider, Refused
+from rotator.ports import Clock, Fault, Installation, MinterRefused, Provider, Refused
 from rotator.providers import Site, kind_of
 from rotator.providers.auth import Auth
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.fleet_pause import FleetPauses, over
 from rotator.rotation.names import LINEAGE
+from rotator.rotation.record import Token
 from rotator.rotation.token_owners import TokenOwners
 from rotator.settings import Minter, Settings, Target
 from rotator.vault.fleet import VaultFleet
@@ -45,6 +46,10 @@ from rotator.vault.nodes import COMMANDS
 from rotator.vault.patience import READ_PATIENCE, patiently
 from rotator.vault.request_inbox import VaultRequests
 from rotator.wiring import connected
+
+READ_ONLY = (
+    "[daemon] read_only = true: this Vault is a copy, and another rotator works on the original; nothing is done"
+)
 
 
 class App:
@@ -86,6 +91,7 @@ class App:
         lineage = partial(secrets.token_hex, LINEAGE)
         stopping, told = (lambda: bool(self.crew.stopping)), self._tell
         visitor = Visitor(self.journal, leases, lineage, told, stopping, self._barred, self.requests)
+        visitor.only_looks = READ_ONLY if settings.daemon.read_only else ""
         rounds = Rounds(
             visitor=visitor,
             edges=self.edges,
@@ -95,6 +101,7 @@ class App:
             control=self._control,
             minter=self.minter_name,
             health=Health(paused),
+            listing=self._listing,
             neighbours=lambda target: sum(each.target == target for each in self.settings.credentials.values()),
         )
         return Crew(
@@ -116,6 +123,13 @@ class App:
 
     async def _control(self, credential: Credential) -> None:
         await self.site(credential).control(credential)
+
+    async def _listing(self, credential: Credential) -> Iterable[Token]:
+        """Our tokens on its target; none where this minter may not list them: numbers are not seen then."""
+        try:
+            return await self.site(credential).list_tokens()
+        except Fault:
+            return ()
 
     def minter_name(self, credential: Credential) -> str:
         """Whose refusal stops whom: credentials of one minter share its name."""
@@ -227,6 +241,8 @@ async def acting(
     `node`: see `connected`. `within`: seconds of patience with a Vault that gives no verdict; `missed` hears
     why it gave none.
     """
+    if settings.daemon.read_only and node == COMMANDS:
+        raise Refused(READ_ONLY)
     async with _composed(settings, observers, node, within, missed, clock) as app, anyio.create_task_group() as group:
         group.start_soon(observers.run, app.fetch)
         group.start_soon(children.reap_forever)

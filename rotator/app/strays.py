@@ -42,6 +42,7 @@ async def sweep(app: App, target: str, by: str = "") -> Swept:
 
     remembered = {name: record for name, seen in app.crew.seen.items() if (record := seen.record)}
     site, tokens = await _listing(app, ours.values())
+    app.crew.rounds.others.take(target, tokens)
     mine = family(app.installation.prefix, app.installation.lineage)
     elsewhere = {record.stem for name, record in remembered.items() if name not in ours}
     known = tuple(each for each in tokens if each.name.startswith(mine) and _stem(each) not in elsewhere)

@@ -30,6 +30,7 @@ COMMANDS = {
     "undo": "take the last rotation back",
     "adopt": "take over a value that somebody else wrote, without rotating it",
     "release": "lift a hold that a person has looked at",
+    "claim": "this Vault is the only one: after a restore, or beside a copy that was made safe",
     "strays": "tokens of ours on the targets that no record knows",
     "unused": "what lives on the targets and nobody uses",
     "receipts": "prove offline that a file of receipts is whole",

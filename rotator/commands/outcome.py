@@ -78,9 +78,17 @@ async def _adopted(app: App, credential: Credential, record: Record, end: float)
     return "adopted", f"{said}. From now on it is ours: its successor's publication will end it{left}", DONE
 
 
+async def _claimed(app: App, credential: Credential, record: Record, end: float) -> Outcome:
+    if not (record.current or record.rotation):
+        return "claimed", "nothing was ever done for it: there is nothing to claim", DONE
+    held = f"; still held: {record.held.text}" if record.held else ""
+    return "claimed", f"its next rotation mints under new names{held}", HELD if record.held else DONE
+
+
 OUTCOMES: dict[str, Callable[[App, Credential, Record, float], Awaitable[Outcome]]] = {
     "pause": _paused,
     "resume": _resumed,
     "undo": _undone,
     "adopt": _adopted,
+    "claim": _claimed,
 }

@@ -19,8 +19,9 @@ from rotator.ports import (
     Transient,
 )
 from rotator.rotation import events as ev
+from rotator.rotation import second_vault
 from rotator.rotation.names import parse
-from rotator.rotation.record import Candidate, Record, Token
+from rotator.rotation.record import Candidate, HoldReason, Record, Token
 from rotator.rotation.steps import Burn, Look, Mint
 from rotator.rotation.strays import known
 from rotator.rotation.token_handle import unfit
@@ -120,6 +121,9 @@ async def burn(bench: Bench, record: Record, step: Burn) -> ev.Event:
     if waiting := installing.unsettled(bench, record):
         return waiting
     found = {token.id: token for token in await provider.find(step.name) if token.name == step.name}
+    mine = record.candidate.token.id if record.candidate else ""
+    if others := [each for each in found.values() if each.id != mine and second_vault.earlier(record, each)]:
+        return bench.held(HoldReason.TWO_VAULTS, second_vault.said(others[0], others[0].issued_at))
     if record.candidate:
         found[record.candidate.token.id] = record.candidate.token
     spared = known(replace(record, candidate=None))

@@ -73,6 +73,15 @@ def _quiet_at(bench: Bench, record: Record) -> datetime:
     return last + bench.credential.limits.settle
 
 
+def claim(by: str, lineage: str) -> Word:
+    """This Vault is the only one: names begin anew; nothing for what was never worked on."""
+
+    async def word(bench: Bench, record: Record) -> ev.Event | None:
+        return ev.Claimed(bench.at, by, lineage) if record.stem or record.current or record.held else None
+
+    return word
+
+
 def adopt(by: str) -> Word:
     """Take over what the consumer path holds: somebody else's value, or that of a credential that was renamed."""
 

@@ -99,6 +99,7 @@ class Prober:
         if rounds.reverted or (self._away and now >= self._round + _ROUND):
             rounds.reverted.clear()
             self._round = now
+            rounds.others.forget()
             self._doubt(self.crew.credentials)
         self._away = False
 

@@ -42,6 +42,7 @@ async def request(bench: Bench, record: Record, step: Request) -> ev.Event:
             policy=credential.policy,
             above=number(doc),
             since=bench.at - credential.limits.day,
+            told=bench.shared if bench.told else None,
             value=value,
         )
     )

@@ -7,6 +7,7 @@ from rotator.engine.minting import attempt_in, reap
 from rotator.engine.publishing import early
 from rotator.ports import Accepted, CannotPresent, Conflict, Document, NeedsPerson, Provider, Unknown
 from rotator.rotation import events as ev
+from rotator.rotation import second_vault
 from rotator.rotation.credential import OnForeign
 from rotator.rotation.recognise import Content
 from rotator.rotation.record import HoldReason, Published, Record
@@ -183,5 +184,7 @@ async def sweep(bench: Bench, record: Record, step: Sweep) -> ev.Event:
     strays: tuple[str, ...] = ()
     if step.strays and record.target and bench.provider(record.target).capabilities.lists:
         found = await bench.provider(record.target).find(f"{record.stem}-")
+        if others := [token for token in found if second_vault.ahead(record, token)]:
+            return bench.held(HoldReason.TWO_VAULTS, second_vault.said(others[0]))
         strays = await reap(bench, record, tuple(token for token in found if is_stray(record, token)))
     return ev.Swept(bench.at, strays)

@@ -5,19 +5,20 @@ When to look, and how many at once, is crew.py's.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 
 from rotator.engine.bench import Edges
 from rotator.engine.health import Health
+from rotator.engine.second_journal import SecondJournals
 from rotator.engine.visit import Seen, Visitor
 from rotator.ports import Clock, Conflict, Fault, StoreRefused, Transient
 from rotator.rotation import events as ev
 from rotator.rotation.ask import Ask
 from rotator.rotation.credential import Credential
-from rotator.rotation.steps import Wait
+from rotator.rotation.record import Record, Token
+from rotator.rotation.steps import Hold, Wait
 
 _SOON = timedelta(seconds=1)
 _UNCONTROLLED = timedelta(seconds=5)  # between tries of a control that got no answer
@@ -50,9 +51,14 @@ class Rounds:
     unproven: dict[str, datetime] = field(default_factory=dict)  # since when nobody knows whether it is accepted
     reverted: set[str] = field(default_factory=set)  # names whose record was seen to go back, not looked into yet
     neighbours: Callable[[str], int] = lambda target: 3  # how many credentials a target has
+    listing: Callable[[Credential], Awaitable[Iterable[Token]]] | None = None  # our tokens on its target
+    others: SecondJournals = field(init=False)
     _causes: dict[str, tuple[str, str]] = field(default_factory=dict)  # of what is broken: target and reason
     _controlled: set[tuple[str, str]] = field(default_factory=set)
     _unguarded: set[str] = field(default_factory=set)  # reasons of controls that were passed by anyone
+
+    def __post_init__(self) -> None:
+        self.others = SecondJournals(self.clock.monotonic)
 
     async def attend(self, credential: Credential, ask: Ask | None) -> Seen:
         """Do all that may be done now. Raises nothing: a fault is a reason to come back, a bug ends this look only."""
@@ -127,7 +133,7 @@ class Rounds:
         seen = await self._visit(credential, ask)
         if seen.record is None or credential.name in self.put_off or self.pause(credential)[0]:
             return seen
-        closed = await self._controls(credential)
+        closed = await self.closed(credential)
         return Seen(seen.record, closed) if closed else seen
 
     async def closed(self, credential: Credential) -> Wait | None:
@@ -135,7 +141,12 @@ class Rounds:
         pause, reason = self.pause(credential)
         if pause:
             return self._put_off(credential, timedelta(seconds=pause), reason).wait
-        return await self._controls(credential)
+        if closed := await self._controls(credential):
+            return closed
+        if self.listing is None or self.others.listed(credential.target):
+            return None
+        self.others.take(credential.target, await self.listing(credential))
+        return Wait(self.clock.now(), "the target's tokens were listed first; the record is read again")
 
     async def _controls(self, credential: Credential) -> Wait | None:
         """A probe that accepts a broken secret proves nothing: its credential is not worked on."""
@@ -160,7 +171,7 @@ class Rounds:
         name, vault = credential.name, self.health.vault
         try:
             seen = await self.visitor.visit(
-                credential, self.edges(credential), ask, gate=partial(self.closed, credential)
+                credential, self.edges(credential), ask, gate=_Gate(self, credential, self.clock.monotonic())
             )
         except Conflict:
             return self._wait(_SOON, "another actor wrote the record")
@@ -199,3 +210,18 @@ class Rounds:
 
     def _wait(self, pause: timedelta, reason: str) -> Seen:
         return Seen(None, Wait(self.clock.now() + pause, reason))
+
+
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """The rounds of one credential, as its visit asks them. `read_at`: monotonic time before its record was read."""
+
+    rounds: Rounds
+    credential: Credential
+    read_at: float
+
+    async def closed(self) -> Wait | None:
+        return await self.rounds.closed(self.credential)
+
+    def objection(self, record: Record) -> Hold | None:
+        return self.rounds.others.objection(self.credential, record, self.read_at)

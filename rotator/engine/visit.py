@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property, partial
+from typing import Protocol
 
 from rotator.engine.bench import Bench, Brought, Edges
 from rotator.engine.consumer_path import watch
@@ -59,7 +60,18 @@ class Seen:
 
 
 Tell = Callable[[Happened], None]
-Gate = Callable[[], Awaitable[Wait | None]]  # until when the target may not be asked, and why; None: it may
+
+
+class Gate(Protocol):
+    """What stands between a record and its target."""
+
+    async def closed(self) -> Wait | None:
+        """Until when the target may not be asked, and why; None: it may."""
+
+    def objection(self, record: Record) -> Hold | None:
+        """Why nothing may be done with the record, whatever it says."""
+
+
 Word = Callable[[Bench, Record], Awaitable[ev.Event | None]]  # what somebody wants done to a record, as an event
 
 
@@ -74,6 +86,7 @@ class Visitor:
     stopping: Callable[[], bool] = bool  # a stop ends the visit at the next boundary between two steps
     barred: Callable[[], str] = str  # why no rotation may begin just now; what is under way goes on
     requests: Requests = field(default_factory=NoRequests)  # of operators, which wait in Vault
+    only_looks: str = ""  # why this actor never acts
 
     async def visit(
         self,
@@ -97,11 +110,13 @@ class Visitor:
         record, entry, asked = await self._requested(bench, entry, self.taken_up(entry, bench))
         ask = foremost(ask, asked)
         rested, looked = timedelta(seconds=self.leases.known(entry)), False  # looked: at the consumer path
+        objects = gate.objection if gate else None
         while True:
-            step = _supplied(record, bench) or next_step(credential, record, bench.now, ask, bench.shared, rested)
+            step = (objects and objects(record)) or _supplied(record, bench)
+            step = step or next_step(credential, record, bench.now, ask, bench.shared, rested)
             if isinstance(step, Wait):
                 entry = await self._let_go(entry, record, fading=entry.is_fading(bench.shared))
-                lost = None if looked else await watch(bench, record)
+                lost = None if looked or self.only_looks else await watch(bench, record)
                 looked = True
                 if lost is None:
                     until = bench.on_our_clock(step.until) if step.until else None
@@ -121,11 +136,13 @@ class Visitor:
 
     async def _stops(self, bench: Bench, step: Act, gate: Gate | None) -> Wait | None:
         """Why a step is not taken now, and until when."""
+        if self.only_looks:
+            return Wait(bench.now + _BARRED, self.only_looks)
         if self.stopping():
             return Wait(bench.now, "stopping")
         if isinstance(step, Request) and (bar := self.barred()):
             return Wait(bench.now + _BARRED, bar)
-        return await gate() if gate and not isinstance(step, Hold | Escalate) else None
+        return await gate.closed() if gate and not isinstance(step, Hold | Escalate) else None
 
     def taken_up(self, entry: Entry, bench: Bench) -> Record:
         """The record, and what may have been done since it was written."""
@@ -168,6 +185,8 @@ class Visitor:
             self._tell(bench, record, event, record)
 
     def _unbarred(self) -> None:
+        if self.only_looks:
+            raise Refused(self.only_looks)
         if bar := self.barred():
             raise Refused(f"{bar}; [audit] required = true, so nothing is begun")
 
@@ -187,7 +206,7 @@ class Visitor:
     async def _requested(self, bench: Bench, entry: Entry, record: Record) -> tuple[Record, Entry, Ask | None]:
         """Take up what operators asked for, the oldest first. One that cannot be decided just now waits, others too."""
         asked, name = None, bench.credential.name
-        waiting = () if self.barred() else await self.requests.waiting(name)
+        waiting = () if self.only_looks or self.barred() else await self.requests.waiting(name)
         for request in waiting:
             try:
                 event = await take_up(bench, record, request)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from rotator.rotation import adopt, attempts, backoff, lost, pause, take_up, undo
+from rotator.rotation import adopt, attempts, backoff, claim, lost, pause, take_up, undo
 from rotator.rotation import events as ev
 from rotator.rotation.mints import well_ended
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, Published, Record
@@ -247,4 +247,5 @@ _ADVANCE: dict[type[ev.Event], Callable[[Record, Any], Record]] = {
     ev.Restored: undo.restored,
     ev.UndoFailed: undo.given_up,
     ev.Adopted: adopt.adopted,
+    ev.Claimed: claim.claimed,
 }

@@ -26,6 +26,7 @@ def requested(record: Record, event: ev.Requested) -> Record:
         target=event.target,
         policy=event.policy,
         requested_at=event.at,
+        requested_told=event.told,
         candidate=None,
         verified_at=None,
         expected_version=None,

@@ -85,3 +85,12 @@ class Adopted:
     current: Published
     stem: str
     grace_ends: datetime  # of what we had published before, if anything
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A person says that this Vault is the only one: names begin anew, with this lineage of the record."""
+
+    at: datetime
+    by: str
+    lineage: str

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotator.rotation.commands import Adopted as Adopted
+from rotator.rotation.commands import Claimed as Claimed
 from rotator.rotation.commands import Paused as Paused
 from rotator.rotation.commands import RequestDeclined as RequestDeclined
 from rotator.rotation.commands import RequestTaken as RequestTaken
@@ -38,6 +39,7 @@ class Requested:
     policy: str
     above: int = 0  # the rotation number found on the consumer path: ours must be greater
     since: datetime | None = None  # mints before this no longer count
+    told: datetime | None = None  # the time by Vault's clock alone, where it told
     value: str = ""  # what became of the published value until now: accepted, refused, unknown, lost; empty: none is
 
 
@@ -246,5 +248,5 @@ _Publishing = Verified | Rejected | Overtaken | Published | Fenced
 _Retiring = Deferred | Condemned | LeftToExpire | Disproved | Retired | Burned | Swept | Reaped | Faulted
 _Watching = Lost | Returned
 _Personal = Escalated | Awaited | Polled | Reminded | PutOnHold | Released
-_Commanded = RequestTaken | RequestDeclined | Paused | Unpaused | UndoBegun | Restored | UndoFailed | Adopted
+_Commanded = RequestTaken | RequestDeclined | Paused | Unpaused | UndoBegun | Restored | UndoFailed | Adopted | Claimed
 Event = _Minting | _Publishing | _Watching | _Retiring | _Personal | _Commanded

@@ -51,6 +51,7 @@ class HoldReason(StrEnum):
     STILL_USED = "predecessor_still_used"
     TARGET_CHANGED = "target_changed"
     PERSON = "needs_person"
+    TWO_VAULTS = "two_vaults"  # another journal mints under our names: a restored Vault, or one of two
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,7 @@ class Record:
     policy: str = ""
     stem: str = ""  # every mint name of this credential starts with it
     requested_at: datetime | None = None
+    requested_told: datetime | None = None  # the same by Vault's clock alone, where it told
     sends: int = 0  # mint requests authorised in this rotation
     sent_at: datetime | None = None  # when the last of them was authorised, or was given up waiting for
     mints: tuple[datetime, ...] = ()  # mint requests authorised of late, over all rotations but emergencies

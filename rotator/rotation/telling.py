@@ -70,6 +70,7 @@ _WORDS: dict[type[ev.Event], tuple[str, Severity, str]] = {
     ev.UndoBegun: ("undo.begun", _W, "{by} takes the last rotation back: rotation {rotation} publishes {old} again"),
     ev.Restored: ("candidate.restored", _W, "{token} is in hand again"),
     ev.UndoFailed: ("undo.failed", _E, "the rotation is not taken back: {reason}"),
+    ev.Claimed: ("credential.claimed", _W, "{by} says that this Vault is the only one: a new lineage of names begins"),
     ev.Adopted: ("value.adopted", _W, "{token} at {place} adopted by {by}: it is ours to rotate, and to revoke later"),
     ev.Resumed: ("record.resumed", _I, "resumed"),
 }

@@ -80,6 +80,7 @@ class Daemon:
     probe: timedelta | None = timedelta(minutes=15)  # between two looks whether a published value is accepted
     drain: timedelta = timedelta(seconds=30)
     name_prefix: str = "rotator"  # mint names begin with it
+    read_only: bool = False  # this Vault is a copy of another: look, and never act
     log_level: Level = Level.INFO
 
 

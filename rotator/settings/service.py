@@ -117,6 +117,7 @@ def read_daemon(section: Section) -> Daemon:
         probe=section.take("probe", _probe, timedelta(minutes=15)),
         drain=section.take("drain", span(timedelta(0), _HOUR), 30 * _SECOND),
         name_prefix=section.take("name_prefix", _name_prefix, "rotator"),
+        read_only=section.take("read_only", flag, False),
         log_level=section.take("log_level", one_of(Level), Level.INFO),
     )
     section.finish()

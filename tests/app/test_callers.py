@@ -34,7 +34,8 @@ class Fleet:
     stopping = ""
 
     def __init__(self) -> None:
-        self.settings = SimpleNamespace(credentials={name: credential(name=name) for name in NAMES})
+        names = {name: credential(name=name) for name in NAMES}
+        self.settings = SimpleNamespace(credentials=names, daemon=SimpleNamespace(read_only=False))
         self.crew, self.clock, self.holder = self, SystemClock(), "me"
         self.seen: dict[str, Any] = {}
         self.begun: list[tuple[str, str]] = []

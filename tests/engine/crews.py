@@ -49,7 +49,7 @@ class FakeVisitor:
         self.forgotten.append(name)
 
     async def visit(self, wanted: Credential, edges: object, ask: Ask | None, *, gate: Gate) -> Seen:
-        if closed := await gate():
+        if closed := await gate.closed():
             return Seen(None, closed)
         self.visits.append((wanted.name, ask))
         self.inside.append(wanted)

@@ -101,7 +101,7 @@ def test_transitions_verdicts_and_durations_are_counted() -> None:
 
 def test_every_event_that_a_step_ends_with_belongs_to_a_step() -> None:
     requests = {ev.RequestTaken, ev.RequestDeclined}
-    operators = requests | {ev.Released, ev.Paused, ev.Unpaused, ev.UndoBegun, ev.Adopted}
+    operators = requests | {ev.Released, ev.Paused, ev.Unpaused, ev.UndoBegun, ev.Adopted, ev.Claimed}
     outside = {ev.Resumed, ev.Faulted, ev.Lost, ev.Returned} | operators  # no step of ours, or it names its own
     assert set(ev.Event.__args__) - outside <= set(_STEPS)
 

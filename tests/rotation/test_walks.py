@@ -96,6 +96,8 @@ class Walk:
             self.live(ev.Unpaused(self.now, "ada"))
         elif word == 2 and not undo.objection(self.credential, self.record, self.now):
             self.live(ev.UndoBegun(self.now, "ada", number % 3 == 0, PLACE, self.now + SECOND))
+        elif number % 57 == 0 and self.record.stem:
+            self.live(ev.Claimed(self.now, "ada", self.record.lineage + "x"))
         elif word == 3 and not adopt.objection(self.record):
             self.live(ev.Adopted(self.now, "ada", self.found(number), STEM, self.now + self.credential.retire.after))
         elif word == 4:

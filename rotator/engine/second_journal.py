@@ -1,0 +1,79 @@
+"""Targets at which another journal mints under our names, as far as one process knows; everything there is held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from rotator.rotation import second_vault
+from rotator.rotation.credential import Credential
+from rotator.rotation.record import HoldReason, Phase, Record, Token
+from rotator.rotation.steps import Hold
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """What was found, at which credential, in which lineage: a claim begins another one."""
+
+    text: str
+    name: str
+    lineage: str
+
+
+@dataclass(slots=True)
+class SecondJournals:
+    """Evidence by target. `monotonic`: our own clock; a listing judges only records that were read after it."""
+
+    monotonic: Callable[[], float]
+    _listed: dict[str, tuple[float, dict[str, tuple[tuple[int, int], Token]]]] = field(default_factory=dict)
+    _evidence: dict[str, _Evidence] = field(default_factory=dict)
+    _lineages: dict[str, str] = field(default_factory=dict)  # of each record, as it was before there was evidence
+
+    def listed(self, target: str) -> bool:
+        """Whether the target's tokens were listed."""
+        return target in self._listed
+
+    def take(self, target: str, tokens: Iterable[Token]) -> None:
+        """A listing that was just made."""
+        self._listed[target] = (self.monotonic(), second_vault.newest(tokens))
+
+    def forget(self) -> None:
+        """What was listed may be older than the journal by now, or the journal older than it."""
+        self._listed.clear()
+
+    def observed(self, credential: Credential, record: Record) -> None:
+        """A hold that was found, or made by a step, is evidence for the whole target."""
+        held = record.held
+        if held and held.reason is HoldReason.TWO_VAULTS and credential.target not in self._evidence:
+            self._evidence[credential.target] = _Evidence(held.text, credential.name, record.lineage)
+
+    def objection(self, credential: Credential, record: Record, read_at: float) -> Hold | None:
+        """Why nothing may be done with this record, which was asked for at `read_at`; None: nothing speaks against it.
+
+        A cut-over that has begun is brought to its end: consumers are cut off until then.
+        """
+        target, name = credential.target, credential.name
+        found = self._evidence.get(target)
+        if found and found.name == name and found.lineage != record.lineage:  # claimed, here or by another process
+            del self._evidence[target]
+            found = None
+        if record.phase is Phase.HELD:
+            self.observed(credential, record)
+            return None
+        found = found or self._sought(credential, record, read_at)
+        if found is None:
+            self._lineages[name] = record.lineage
+            return None
+        before = self._lineages.setdefault(name, record.lineage)
+        if record.cut_over_at is not None or before != record.lineage:
+            return None
+        return Hold(HoldReason.TWO_VAULTS, found.text)
+
+    def _sought(self, credential: Credential, record: Record, read_at: float) -> _Evidence | None:
+        listed_at, newest = self._listed.get(credential.target, (float("inf"), {}))
+        seen = newest.get(second_vault.own_stem(record))
+        if seen is None or read_at < listed_at or not second_vault.ahead(record, seen[1]):
+            return None
+        found = _Evidence(second_vault.said(seen[1]), credential.name, record.lineage)
+        self._evidence[credential.target] = found
+        return found

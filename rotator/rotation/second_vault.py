@@ -1,0 +1,77 @@
+"""Evidence that another journal mints under our names: this Vault was restored, or it is one of two. Pure.
+
+Two kinds of evidence, and why no late mint of our own is taken for either:
+
+- A token with a higher number than the record. Rotation and attempt are journalled, by check-and-set, before the mint
+  that bears them leaves, and they never go back: neither by an undo, nor by an adoption, a hold, a crash or a lost
+  answer. So a record that is read **after** the listing has at least the number of every token in it, however late the
+  mint landed and whatever the clocks of the hosts say. Only an older journal, or another one, has not.
+- A token under the name of the attempt in hand, made before the rotation was requested. Both times have to be on one
+  clock: the target's own stamp of the published token is compared with the time at which that was published, which was
+  later by any clock, so the difference taken from it can only make a token seem younger than it is. The time of the
+  request is Vault's, which all hosts share; a host's own clock never counts. Where Vault or the target tells no time,
+  numbers alone count. A clock of the target that was set back by more than the margin since then would be taken for
+  evidence: what follows is a hold, and nothing is revoked.
+
+What a claim leaves behind bears another lineage in its name, and is no evidence any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from rotator.rotation.names import Parsed, parse
+from rotator.rotation.record import Record, Token
+
+MARGIN = timedelta(minutes=10)  # for clocks that drift between two rotations
+
+
+def newest(tokens: Iterable[Token]) -> dict[str, tuple[tuple[int, int], Token]]:
+    """The highest number in a listing for each stem, and its token."""
+    found: dict[str, tuple[tuple[int, int], Token]] = {}
+    for token in tokens:
+        if (name := parse(token.name)) and (name.stem not in found or number(name) > found[name.stem][0]):
+            found[name.stem] = (number(name), token)
+    return found
+
+
+def number(name: Parsed) -> tuple[int, int]:
+    """What never goes back."""
+    return name.rotation, name.attempt
+
+
+def ahead(record: Record, token: Token) -> bool:
+    """Whether a token that was listed before the record was read has a number that the record never gave."""
+    name = parse(token.name)
+    return name is not None and name.stem == own_stem(record) and number(name) > (record.rotation, record.attempt)
+
+
+def own_stem(record: Record) -> str:
+    """The stem of the record's names; empty when they are those of a lineage before a claim."""
+    return record.stem if record.lineage and record.stem.endswith(f"-{record.lineage}") else ""
+
+
+def earlier(record: Record, token: Token) -> bool:
+    """Whether the token of the attempt in hand was made before its rotation was requested."""
+    if token.name != record.mint_name or not own_stem(record):
+        return False
+    made, asked, behind = token.issued_at, record.requested_told, _behind(record)
+    return made is not None and asked is not None and behind is not None and made + behind + MARGIN < asked
+
+
+def _behind(record: Record) -> timedelta | None:
+    """By how much the target's clock is behind at most, by what was published last."""
+    current = record.current
+    if current is None or current.token.issued_at is None or current.target != record.target:
+        return None
+    return current.at - current.token.issued_at
+
+
+def said(token: Token, made: datetime | None = None) -> str:
+    """Both causes, and what a person has to decide."""
+    what = f"made at {made:%F %T}Z, before we asked for it" if made else "with a later number than our record"
+    return (
+        f"{token.id} lives at the target, {what}: this Vault was restored from an older state, or it is a copy and "
+        "another rotator works on the original. Nothing is minted or ended at this target until a person decides"
+    )
