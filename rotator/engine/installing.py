@@ -5,6 +5,8 @@ Whether installing ends the value before is the provider's to say; what to do wh
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from rotator.engine.bench import Bench, published_value
 from rotator.engine.consumer_path import objection
 from rotator.engine.publishing import gone, judged, verify
@@ -39,10 +41,10 @@ async def install(bench: Bench, record: Record, step: Install) -> ev.Event:
         doc, content = await bench.look(record)
         if objected := await objection(bench, doc, content):
             return objected
-    return await _install(bench, provider, staged.minted)
+    return await _install(bench, provider, staged.minted, record.sent_at)
 
 
-async def _install(bench: Bench, provider: Provider, minted: Minted) -> ev.Event:
+async def _install(bench: Bench, provider: Provider, minted: Minted, sent_at: datetime | None = None) -> ev.Event:
     began = bench.at
     try:
         token = await _tell(bench, provider, minted)
@@ -55,6 +57,8 @@ async def _install(bench: Bench, provider: Provider, minted: Minted) -> ev.Event
     limits = bench.credential.limits
     if not provider.capabilities.overlap:  # by no clock is there anything to wait for while consumers are cut off
         return ev.Installed(bench.at, token, None, began)
+    if provider.capabilities.mint_ends_old:  # nor here, and they were cut off when the mint was sent
+        return ev.Installed(bench.at, token, None, sent_at or began)
     return ev.Installed(bench.at, token, bench.at + max(limits.settle, limits.spread))
 
 

@@ -40,7 +40,10 @@ async def condemn(bench: Bench, record: Record, step: Condemn) -> ev.Event:
 
 async def _left_to_expire(bench: Bench, predecessor: Published) -> ev.Event:
     """Nothing is taken away from anybody, so nothing has to be proven first."""
-    until = (await bench.provider(predecessor.target).inspect(predecessor.token)).expires_at
+    provider = bench.provider(predecessor.target)
+    if provider.capabilities.mint_ends_old and (await _is_dead(bench, provider, predecessor))[0]:
+        return ev.LeftToExpire(bench.at, bench.at)
+    until = (await provider.inspect(predecessor.token)).expires_at
     if until is None:
         return bench.faulted("condemn", f"nobody can say when {predecessor.token.id} ends", of_target=False)
     return ev.LeftToExpire(bench.at, until)
@@ -133,8 +136,10 @@ async def revoke(bench: Bench, record: Record, step: Revoke) -> ev.Event:
     if not dead:
         said = "is still accepted" if dead is False else "cannot be proven dead yet"
         return _alive(bench, record, f"predecessor {predecessor.token.id} {said}", person)
-    if record.ends_at:
+    if record.ends_at and not provider.capabilities.mint_ends_old:
         return ev.Retired(bench.at, f"{predecessor.token.id} expired at {predecessor.token.expires_at:%FT%TZ}")
+    if provider.capabilities.mint_ends_old:
+        ended = "the mint of its successor ended it, or its date did"
     return ev.Retired(bench.at, f"{predecessor.token.id} is dead, {how}; {ended}")
 
 

@@ -20,6 +20,7 @@ class Capabilities:
     lists: bool = False  # tokens can be listed, so strays can be found
     installs: bool = False  # a fresh value is made here and put on the target later, by `install`
     overlap: bool = True  # the predecessor stays valid while the successor is published; without, installing ends it
+    mint_ends_old: bool = False  # a mint ends the predecessor: it is a cut-over until the successor is published
     revokes: bool = True
     restores: bool = False  # a revocation can be taken back
     reports_last_use: bool = False

@@ -209,6 +209,7 @@ class AccessTokenKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fiel
     username: str = ""
     password: SecretRef | None = None
     refresh_token: SecretRef | None = None  # {vault = "..."}: the present one; each new one is written there
+    refresh_ends_access: bool = True  # a refresh ends the access token before it: Hydra, Spring, DOT; not Keycloak
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -226,7 +227,7 @@ class AccessTokenKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 UNBAKED = frozenset(  # what changes no assertion, no token and no key
-    {"probe", "identity", "rest", "client_secret", "auth_method", "password", "refresh_token"}
+    {"probe", "identity", "rest", "client_secret", "auth_method", "password", "refresh_token", "refresh_ends_access"}
     | {"jwks_file", "jwks", "jwks_cache", "assertion_life"}
 )
 

@@ -11,7 +11,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rotator.ports import Capabilities, Conflict, Document, Minted, NeedsPerson, Refused, Transient
+from rotator.ports import (
+    Capabilities,
+    Conflict,
+    Document,
+    Minted,
+    NeedsPerson,
+    Outcome,
+    Refused,
+    Rejected,
+    Transient,
+    Unknown,
+)
 from rotator.providers.auth import Shelf
 from rotator.providers.oauth_answer import Denied, Granted
 from rotator.providers.oauth_keys import AccessTokenKeys
@@ -39,8 +50,24 @@ class RefreshedToken(AccessToken):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What is installed is the next refresh token; the access tokens before it live on until they expire."""
-        return Capabilities(installs=True, revokes=False, old_is_safe_to_present=False)
+        """What is installed is the next refresh token, in Vault.
+
+        A refresh ends the access token before it at once on Hydra 2.3.0, Spring Authorization Server 1.4.1 with opaque
+        tokens and django-oauth-toolkit 3.4.1, so that one is shown to the probe; on Keycloak it lives until its date.
+        """
+        ends = self._options.refresh_ends_access
+        return Capabilities(installs=True, mint_ends_old=ends, revokes=False, old_is_safe_to_present=ends)
+
+    async def revoke(self, token: Token) -> Outcome:
+        """ALREADY where the refresh that came after has ended it."""
+        return Outcome.ALREADY if self._options.refresh_ends_access else await super().revoke(token)
+
+    async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
+        """Whether the probe refuses the access token; without it, by its date."""
+        if secret is None:
+            return await super().is_dead(token, secret)
+        verdict = await self.verify(token, secret)
+        return None if isinstance(verdict, Unknown) else isinstance(verdict, Rejected) and not verdict.final
 
     async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
         """Exchange the present refresh token. Raises NeedsPerson when there is none that the server takes."""

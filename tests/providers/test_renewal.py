@@ -159,3 +159,43 @@ async def test_nobody_sees_the_refresh_token_in_journal_or_consumer_document(ren
     kept = Secret(str(renewal.shelf.values["refresh_token"]))
     seen = repr(renewal.world.consumer.values) + repr(await renewal.world.record())
     assert kept.reveal() not in seen
+
+
+@pytest.mark.parametrize(("preset", "ends"), [("hydra", True), ("keycloak", False)])
+async def test_a_refresh_that_ends_the_token_before_it_is_a_cut_over_proven_at_once(
+    world: World, preset: str, ends: bool
+) -> None:
+    clock: Any = world.clock
+    async with desk.running(preset, clock) as running:
+        renewal = Renewal(world, running)
+        renewal.authorise()
+        one = renewal.actor()
+        assert await renewal.rest(one) is Phase.SETTLED
+        old = renewal.world.consumer.secret("token")
+        assert old
+        one.told.clear()
+        assert await renewal.rest(one) is Phase.SETTLED
+        events = {type(happened.event).__name__: happened for happened in one.told}
+        cut_over = events["Installed"].after.cut_over_at
+        assert cut_over is not None
+        assert events["Published"].event.at - cut_over < timedelta(seconds=5)  # settle is a minute here
+        record = await world.record()
+        assert running.itsm.model.accepts_token(old) is not ends
+        assert record.live == (1 if ends else 2)
+        assert ("Retired" in events) is ends
+        assert (record.ends_at is None) is ends
+        assert renewal.whole
+
+
+async def test_a_server_that_is_said_to_keep_the_token_before_it_is_waited_for(world: World) -> None:
+    clock: Any = world.clock
+    async with desk.running("keycloak", clock) as running:
+        renewal = Renewal(world, running)
+        renewal.authorise()
+        one = renewal.actor()
+        kept = running.bound("oauth-token", grant="refresh_token", refresh_token=KEPT, refresh_ends_access=False)
+        one.edges = replace(one.edges, provider=kept)
+        assert await renewal.rest(one) is Phase.SETTLED
+        installed = next(each for each in one.told if type(each.event).__name__ == "Installed")
+        assert installed.after.cut_over_at is None
+        assert installed.after.ready_at is not None

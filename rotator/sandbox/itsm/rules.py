@@ -6,7 +6,8 @@ Applying them is left to `assertions`.
                    key set is read anew for a key that it lacks, at most every 10 s, and for nothing else
     oidc-provider  node oidc-provider 9.13.3: one use, any age, several audiences, drops unknown scopes silently and
                    names what is left, if anything is; a key set as Keycloak, at most once a minute
-    hydra          Ory Hydra 2.3.0: refuses a key that is not in the set in the word for a malformed request
+    hydra          Ory Hydra 2.3.0: refuses a key that is not in the set in the word for a malformed request;
+                   a refresh ends the access token before it
     halo           a guess at Halo 2.218, whose rules nobody has published: PS256 only, secret and assertion together
 """
 
@@ -37,6 +38,7 @@ class Rules:
     jwks_rests: float = 0.0  # ... and has not read the set for so long
     rotates_refresh: bool = True  # a refresh token is used once, and the answer has the next
     refresh_leeway: float = 0.0  # for which a spent one is still taken
+    refresh_ends_access: bool = False  # a refresh ends the client's access tokens at once
     ends_family: bool = True  # after that, it ends all that descend from the same authorisation
     status: int = 400
     badly_proven: str = "invalid_client"  # the word for a wrong secret, and for a missing one
@@ -64,6 +66,7 @@ PRESETS = {
         jwks_cache=inf,
         jwks_asks_again=True,
         unknown_key=(400, "invalid_request"),
+        refresh_ends_access=True,
     ),
     "halo": Rules(
         algorithms=("PS256",),

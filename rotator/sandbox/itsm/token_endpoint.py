@@ -67,6 +67,8 @@ class TokenEndpoint:
         """Scopes may be fewer than authorised (RFC 6749, section 6); without any, they are all of them."""
         rules, refreshes = self._model.rules, self._model.refreshes
         scopes, renewal = refreshes.redeem(form.get("refresh_token", ""), application.client_id, rules)
+        if rules.refresh_ends_access:
+            self._model.grants.revoke(application.client_id)
         asked = frozenset(form.get("scope", "").split())
         return asked & scopes if asked else scopes, renewal
 
