@@ -130,7 +130,10 @@ class Rounds:
         """What Vault knows is read first: it is shown, timed and alerted on whether or not the target answers."""
         if pause := self.health.vault.left(self.clock.monotonic()):
             return self._put_off(credential, timedelta(seconds=pause), self.health.vault.reason)
+        listed = self.others.listed(credential.target)
         seen = await self._visit(credential, ask)
+        if not listed and self.others.listed(credential.target):  # the record has to be read after the listing
+            seen = await self._visit(credential, ask)
         if seen.record is None or credential.name in self.put_off or self.pause(credential)[0]:
             return seen
         closed = await self.closed(credential)
