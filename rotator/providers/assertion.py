@@ -33,7 +33,7 @@ class Form:
     x5t: str = "none"  # or sha1, sha256: the certificate's digest in the header
     certificate: Secret | None = None  # PEM, for x5t
     typ: str = "JWT"  # or client-authentication+jwt; empty: left out
-    backdate: timedelta = timedelta(0)  # of `nbf`, which is left out when this is nothing
+    backdate: timedelta = timedelta(0)  # of `iat` and `nbf`; the latter is left out when this is nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,21 @@ class Assertion:
         moved = {name: self.claims[name] - seconds for name in ("iat", "nbf") if name in self.claims}
         return replace(self, claims={**self.claims, **moved, "jti": jti})
 
+    def moved(self, earlier: timedelta) -> Assertion:
+        """As if made, and ended, so much earlier."""
+        seconds = int(earlier.total_seconds())
+        times = {name: self.claims[name] - seconds for name in ("iat", "nbf", "exp") if name in self.claims}
+        return replace(self, claims={**self.claims, **times})
+
+    def addressed(self, audience: str) -> Assertion:
+        """To another audience."""
+        return replace(self, claims={**self.claims, "aud": audience})
+
+    def naming(self, kid: str) -> Assertion:
+        """With another `kid`; empty: without one."""
+        header = {name: value for name, value in self.header.items() if name != "kid"}
+        return replace(self, header={**header, "kid": kid} if kid else header)
+
     def message(self) -> bytes:
         """What is signed: header and claims, encoded (RFC 7515, section 5.1)."""
         parts = (json.dumps(dict(part), separators=(",", ":")).encode() for part in (self.header, self.claims))
@@ -84,7 +99,7 @@ def draft(form: Form, key: PublicKey, jti: str, now: datetime, expires_at: datet
     if form.x5t != "none" and form.certificate:
         name, digest = certificate_mark(form.certificate, form.x5t)
         header[name] = digest
-    issued = int(now.timestamp())
+    issued = int((now - form.backdate).timestamp())
     claims: dict[str, Any] = {
         "iss": form.issuer or form.client_id,
         "sub": form.client_id,
@@ -94,7 +109,7 @@ def draft(form: Form, key: PublicKey, jti: str, now: datetime, expires_at: datet
         "exp": int(expires_at.timestamp()),
     }
     if form.backdate:
-        claims["nbf"] = issued - int(form.backdate.total_seconds())
+        claims["nbf"] = issued
     return Assertion(header, claims)
 
 

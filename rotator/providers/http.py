@@ -56,7 +56,11 @@ class Redirected(Refused):
 
 
 class Broken(Transient):
-    """A 5xx: the target does not know itself what it did."""
+    """A 5xx: the target does not know itself what it did. `date`: the server's clock, if it told it."""
+
+    def __init__(self, what: str, *, retry_after: float | None = None, date: datetime | None = None) -> None:
+        super().__init__(what, retry_after=retry_after)
+        self.date = date
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +83,7 @@ class Answer:
     @property
     def date(self) -> datetime | None:
         """The server's clock, if it tells it."""
-        try:
-            return parsedate_to_datetime(self.headers.get("date", "")).astimezone(UTC)
-        except (TypeError, ValueError, OverflowError):
-            return None
+        return _date(self.headers)
 
     @property
     def is_json(self) -> bool:
@@ -207,8 +208,10 @@ class Http:
                 pause = self._turnstile.weary()
             if pause is not None:
                 self._turnstile.hush(pause)
-            fault = Transient if status == 429 else Broken
-            raise fault(f"{call}: {status}, outcome unknown", retry_after=pause)
+            said = f"{call}: {status}, outcome unknown"
+            if status == 429:
+                raise Transient(said, retry_after=pause)
+            raise Broken(said, retry_after=pause, date=_date(response.headers))
         if status < 200 or 300 <= status < 400:
             raise Redirected(f"{call}: {status}, sent elsewhere, which is not followed", remedy=IN_FRONT)
 
@@ -237,6 +240,13 @@ def over_network(ca_file: str | None, limits: httpx.Limits | None = None) -> htt
 async def forget_where(response: httpx.Response) -> None:
     """httpx prepares the next request even when told not to follow, and stumbles over addresses that are none."""
     response.headers.pop("location", None)
+
+
+def _date(headers: Mapping[str, str]) -> datetime | None:
+    try:
+        return parsedate_to_datetime(headers.get("date", "")).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 async def _read(response: httpx.Response, cap: int, call: str) -> bytes:

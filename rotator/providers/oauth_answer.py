@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 from rotator.ports import Refused, Rejected, Unknown, Verdict
@@ -14,6 +15,8 @@ from rotator.providers.oauth_keys import AccessTokenKeys, ClientKeys
 from rotator.rotation.secret import Secret
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
+_SECOND = timedelta(seconds=1)
+_LONGEST_BACKDATE = 30  # seconds
 _CENTURY = 100 * 366 * 86400  # seconds
 _WORDS = {
     "invalid_client": "invalid_client, it does not accept how the client proves itself",
@@ -52,6 +55,41 @@ class Granted:
     life: timedelta | None
     scopes: frozenset[str] | None
     refresh_token: Secret | None = None  # the next one, where the server hands one out
+
+
+@dataclass(frozen=True, slots=True)
+class ClockGap:
+    """By how much our clock is ahead of a server's; negative: behind. Its Date header has whole seconds."""
+
+    least: timedelta
+    most: timedelta
+
+    @classmethod
+    def measured(cls, asked_at: datetime, answered_at: datetime, date: datetime) -> ClockGap:
+        """By the times before and after a request that was answered with this date."""
+        return cls(asked_at - date - _SECOND, answered_at - date)
+
+    @property
+    def ahead(self) -> bool:
+        """Certainly, by however little."""
+        return self.least > timedelta()
+
+    @property
+    def behind(self) -> bool:
+        """Certainly, by however little."""
+        return self.most < timedelta()
+
+    @property
+    def remedy(self) -> str:
+        """What a person does about it."""
+        wanted = ceil(self.most.total_seconds())
+        bearable = self.ahead and wanted <= _LONGEST_BACKDATE
+        return "set the clocks right" + (f', or backdate = "{wanted}s"' if bearable else "")
+
+    def __str__(self) -> str:
+        low, high, word = (-self.most, -self.least, "behind") if self.behind else (self.least, self.most, "ahead of")
+        span = f"{max(low.total_seconds(), 0):.1f} to {high.total_seconds():.1f} s"
+        return f"our clock is {span} {word} the token endpoint's"
 
 
 def granted(document: Any, asked_at: datetime) -> Granted:

@@ -101,7 +101,7 @@ class ClientKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     kid: str = "thumbprint"  # RFC 7638; or "none", or what the server calls the key
     x5t: Literal["none", "sha1", "sha256"] = "none"
     typ: str = "JWT"  # or "client-authentication+jwt"
-    backdate: timedelta = _NONE  # of `nbf`, up to 30 s; nothing: no `nbf`
+    backdate: timedelta = _NONE  # of `iat` and `nbf`, up to 30 s; nothing: no `nbf`
     send_client_id: bool = True
     send_assertion_type: bool = True
     scopes: tuple[str, ...] = ()
@@ -238,8 +238,9 @@ def misfits(keys: OAuthTargetKeys, options: AssertionKeys, lifetime: timedelta |
         return 'cannot be "none": an assertion always expires'
     if lifetime > _LONGEST:
         return "is more than 24h: no server takes such an assertion"
-    if keys.max_age is not None and lifetime > keys.max_age:
-        return f"is longer than the target's max_age of {_seconds(keys.max_age)}: the rest of it would be dead"
+    if keys.max_age is not None and lifetime + options.backdate > keys.max_age:
+        back = f" less the backdate of {_seconds(options.backdate)}" if options.backdate else ""
+        return f"is longer than the target's max_age of {_seconds(keys.max_age)}{back}: the rest of it would be dead"
     need = longest + lifetime / 10 + options.rest  # a tenth for retries
     if need > lifetime:
         return (

@@ -19,7 +19,7 @@ from rotator.providers.assertion import ASSERTION_TYPE, Assertion, Form, draft, 
 from rotator.providers.auth import Auth, Bearer, Keyring, Minter, Shelf
 from rotator.providers.http import Answer, Broken, Http, Unsendable
 from rotator.providers.key_pairs import VersionedKey
-from rotator.providers.oauth_answer import Denied, Granted, granted, judged
+from rotator.providers.oauth_answer import ClockGap, Denied, Granted, granted, judged
 from rotator.providers.oauth_introduction import introduced, to_compare
 from rotator.providers.oauth_keys import (
     AccessTokenKeys,
@@ -59,6 +59,7 @@ class OAuthSite:
         self._keyring = keyring
         self._signers = Signers()
         self._closed: dict[str, int] = {}  # how a probe answers to a token that nobody has
+        self.gap: ClockGap | None = None  # between our clock and the token endpoint's, as last measured
         self._strangers: dict[str, tuple[int, str]] = {}  # how a proof that nobody can have made is refused, by client
 
     def minted_by(self, minter: Minter) -> OAuthSite:
@@ -111,7 +112,7 @@ class OAuthSite:
         """A new assertion for whoever holds this key; it never outlives the server's maximum age."""
         now = self.clock.now()
         if self.keys.max_age is not None:
-            expires_at = min(expires_at, now + self.keys.max_age)
+            expires_at = min(expires_at, now - client.backdate + self.keys.max_age)
         certificate = await self.fetch(client.certificate) if client.certificate else None
         form = Form(
             client_id=client.client_id,
@@ -170,11 +171,22 @@ class OAuthSite:
         try:
             answer = await self._tokens.request("POST", "", auth, form=form)
         except Broken as fault:
+            self._compare(asked_at, fault.date)
             tenant = "; HaloITSM answers so to a wrong tenant: compare it with the API page" if self.keys.tenant else ""
-            raise Transient(fault.reason + tenant, retry_after=fault.retry_after) from None
+            early = self._early(form, "; some servers answer so to an assertion from the future, and ")
+            raise Broken(fault.reason + tenant + early, retry_after=fault.retry_after, date=fault.date) from None
+        self._compare(asked_at, answer.date)
         if answer.status >= 400:
-            raise Denied(answer.status, answer.error, hint)
+            raise Denied(answer.status, answer.error, hint + self._early(form, "; and "))
         return granted(answer.document, asked_at)
+
+    def _compare(self, asked_at: datetime, date: datetime | None) -> None:
+        self.gap = ClockGap.measured(asked_at, self.clock.now(), date) if date else self.gap
+
+    def _early(self, form: Mapping[str, str | Secret], opening: str) -> str:
+        """What there is to say of our clock where an assertion may have come too early."""
+        early = "client_assertion" in form and self.gap is not None and self.gap.ahead
+        return f"{opening}{self.gap}: {self.gap.remedy}" if early and self.gap else ""
 
     async def unknown(self, client: ClientKeys, refusal: Denied) -> bool:
         """Whether the server refuses this client's proof as it refuses one that it cannot know.

@@ -187,7 +187,7 @@ DESK: dict[str, Site[UsedDeskCell]] = {
         lambda it: it.site.control(it.world.credential("oauth-token", signing_key=None, **PROBED)),
         calls=2,
     ),
-    "oauth audit": Site(on_desk, lambda it: it.site.audit((it.world.credential(),)), calls=6),
+    "oauth audit": Site(on_desk, lambda it: it.site.audit((it.world.credential(),)), calls=8),
 }
 
 TARGETS: dict[str, Site[Any]] = {**HALO, **DESK}

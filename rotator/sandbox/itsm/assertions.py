@@ -15,7 +15,7 @@ from jwt.types import Options
 
 from rotator.sandbox.itsm.applications import Application
 from rotator.sandbox.itsm.key_sets import KeySets
-from rotator.sandbox.itsm.refusals import oauth
+from rotator.sandbox.itsm.refusals import crash, oauth
 from rotator.sandbox.itsm.rules import Rules
 
 # Claims are judged below, with the sandbox's own clock and the server's own rules.
@@ -85,10 +85,8 @@ class Assertions:
         expires, issued, from_ = (_number(claims.get(name)) for name in ("exp", "iat", "nbf"))
         if expires is None:
             raise oauth("invalid_client", "Expiration missing", status)
-        if now >= expires + rules.tolerance:
-            raise oauth("invalid_client", "Token is not active", status)
-        if max(issued or 0.0, from_ or 0.0) > now + rules.ahead:
-            raise oauth("invalid_client", "Token is not active", status)
+        if now >= expires + rules.tolerance or max(issued or 0.0, from_ or 0.0) > now + rules.ahead:
+            raise crash() if rules.untimely_crashes else oauth("invalid_client", "Token is not active", status)
         if rules.max_age is None:
             return
         # Without `iat` the age is unknown: only a short life can vouch for it.

@@ -6,8 +6,10 @@ Applying them is left to `assertions`.
                    key set is read anew for a key that it lacks, at most every 10 s, and for nothing else
     oidc-provider  node oidc-provider 9.13.3: one use, any age, several audiences, drops unknown scopes silently and
                    names what is left, if anything is; a key set as Keycloak, at most once a minute
-    hydra          Ory Hydra 2.3.0: refuses a key that is not in the set in the word for a malformed request;
-                   a refresh ends the access token before it
+    hydra          Ory Hydra 2.3.0: refuses a key that is not in the set in the word for a malformed request, and
+                   breaks at one that has expired or comes from the future; a refresh ends the access token before it
+    spring         Spring Authorization Server 1.4.1: takes an assertion again, and an expired one for 60 s; a refresh
+                   ends the access token before it, where tokens are opaque
     halo           a guess at Halo 2.218, whose rules nobody has published: PS256 only, secret and assertion together
 """
 
@@ -28,6 +30,7 @@ class Rules:
     max_age: float | None = 60.0
     tolerance: float = 0.0  # for which an expired one is still taken
     ahead: float = 15.0  # by which `iat` and `nbf` may lie in the future
+    untimely_crashes: bool = False  # the answer to an expired one, or to one from the future, is a 500
     needs_jti: bool = True
     needs_kid: bool = False
     with_secret: bool = False  # the secret is asked for as well
@@ -67,7 +70,10 @@ PRESETS = {
         jwks_asks_again=True,
         unknown_key=(400, "invalid_request"),
         refresh_ends_access=True,
+        ahead=0.0,
+        untimely_crashes=True,
     ),
+    "spring": Rules(single_use=False, max_age=None, tolerance=60.0, ahead=60.0, status=401, refresh_ends_access=True),
     "halo": Rules(
         algorithms=("PS256",),
         audiences=("token_url", "auth_url", "issuer"),
