@@ -35,7 +35,10 @@ def test_a_daemon_that_meets_a_sealed_vault_says_so_waits_and_begins_when_it_is_
     world.bao.seal()
     with Daemon(path) as daemon:
         assert daemon.says("vault.missed")["again_in"] <= 5
-        assert rotate(path, "now", "bot").returncode == 75
+        began, ended = time.monotonic(), rotate(path, "now", "bot", "--within", "3s")
+        assert ended.returncode == 75
+        assert "waiting for Vault: Vault is sealed" in ended.stderr
+        assert time.monotonic() - began >= 3
         assert daemon.process.poll() is None
         world.bao.unseal()
         until("published", lambda: settled(world, "bot"), RECOVERED)
