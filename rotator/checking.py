@@ -18,9 +18,11 @@ from rotator.grants import kept_mounts, references, referred_rights, transit_rig
 from rotator.hooks.fitness import look
 from rotator.ports import (
     Accepted,
+    Diagnoses,
     Fault,
     Minted,
     MinterRefused,
+    NeedsPerson,
     Provider,
     Refused,
     Rejected,
@@ -28,12 +30,14 @@ from rotator.ports import (
     Transient,
     Unfit,
     Unknown,
+    Verdict,
 )
 from rotator.providers import kind_of
 from rotator.receipts import unfit
 from rotator.rotation.credential import Credential
 from rotator.rotation.names import mint_name, stem
-from rotator.rotation.record import Token
+from rotator.rotation.record import Phase, Published, Token
+from rotator.rotation.secret import Secret
 from rotator.rotation.unmanaged import unmanaged
 from rotator.settings import Audit, Settings
 from rotator.settings.exposure import writable
@@ -43,6 +47,8 @@ from rotator.vault.preflight import Finding, Level, preflight
 from rotator.vault.session import Session
 from rotator.wiring import connected, longest_need
 
+_RIGHTS = "give the minter and the token the rights they need"
+_CLIENT = "compare the credential's settings and the target's with what is registered there"
 _LIFE = timedelta(minutes=10)  # a disposable token dies by itself, should everything else fail
 _Verb = tuple[str, Callable[[], Awaitable[str]]]
 
@@ -138,12 +144,13 @@ async def _targets(app: App) -> AsyncGenerator[Finding]:
 
 async def _target(app: App, target: str, credentials: tuple[Credential, ...]) -> AsyncGenerator[Finding]:
     """`credentials`: one of each sort, since they differ in their probes and rights."""
-    subject = f"target {target}: minter"
+    minted = kind_of(credentials[0].kind).minter
+    subject = f"target {target}: {'minter' if minted else 'server'}"
     try:
         for text in await app.site(credentials[0]).audit(credentials):
-            yield Finding(Level.WARNING, subject, text, "give the minter only what it hands out")
+            yield Finding(Level.WARNING, subject, text, "give the minter only what it hands out" if minted else "")
     except (Fault, OSError) as trouble:
-        yield Finding(Level.REFUSAL, subject, _words(trouble), _remedy(trouble))
+        yield Finding(Level.REFUSAL, subject, _words(trouble), _remedy(trouble, _RIGHTS if minted else _CLIENT))
         return
     for credential in credentials:
         subject = f"target {target}: control ({credential.name})"
@@ -151,10 +158,14 @@ async def _target(app: App, target: str, credentials: tuple[Credential, ...]) ->
             await app.site(credential).control(credential)
         except Fault as fault:
             yield Finding(Level.REFUSAL, subject, fault.what, _remedy(fault, "mend the probe, or what is in front"))
+            for finding in await _published(app, credential) if _untried(app, credential) else ():
+                yield finding
             continue
         yield Finding(Level.OK, subject, "a broken secret is refused")
         if why := _untried(app, credential):
             yield Finding(Level.NOTE, f"target {target}: install ({credential.name})", f"not tried: {why}")
+            for finding in await _published(app, credential):
+                yield finding
             continue
         async with aclosing(_Trial(app, credential).run()) as findings:
             async for finding in findings:
@@ -168,6 +179,47 @@ def _untried(app: App, credential: Credential) -> str:
     if app.edges(credential).provider.capabilities.installs:
         return "others would read it where it is put, and no target knows it before its cache has passed"
     return ""
+
+
+async def _published(app: App, credential: Credential) -> list[Finding]:
+    """What consumers read, shown to its target in place of a disposable value."""
+    subject, provider = f"target {credential.target}: published ({credential.name})", app.edges(credential).provider
+    secret, found = None, list[Finding]()
+    try:
+        record = (await app.journal.load(credential.name)).record
+        rests = record is not None and record.phase in (Phase.SETTLED, Phase.PUBLISHED)
+        current = record.current if record and rests else None
+        secret, before = await _value(app, credential, current), None
+        if current and secret:
+            verdict = await provider.verify(current.token, secret)
+            found.append(_shown(subject, verdict))
+            old = record.predecessor if record and isinstance(verdict, Accepted) else None
+            lives = old and old.token.expires_at and old.token.expires_at > app.clock.now()
+            before = await _value(app, credential, old, of_then=True) if lives else None
+        if isinstance(provider, Diagnoses):
+            found += [Finding(Level.WARNING, subject, text) for text in await provider.diagnose(secret, before)]
+    except Fault as fault:
+        found.append(Finding(Level.REFUSAL, subject, fault.what, _remedy(fault, _CLIENT)))
+    return found
+
+
+async def _value(
+    app: App, credential: Credential, published: Published | None, *, of_then: bool = False
+) -> Secret | None:
+    """The value that was published, from its own version of the document (`of_then`) or as consumers read it now."""
+    if published is None:
+        return None
+    document = await app.kv.read(published.place, version=published.version if of_then else None)
+    return document.secret(published.key or credential.key)
+
+
+def _shown(subject: str, verdict: Verdict) -> Finding:
+    match verdict:
+        case Rejected(reason):
+            return Finding(Level.REFUSAL, subject, f"what consumers read is refused: {reason}", _CLIENT)
+        case Unknown(reason):
+            return Finding(Level.WARNING, subject, f"whether what consumers read is accepted is not told: {reason}")
+    return Finding(Level.OK, subject, "what consumers read is accepted: identity and rights are as wanted")
 
 
 @dataclass(slots=True)
@@ -184,18 +236,30 @@ class _Trial:
         name = mint_name(stem(installation.prefix, installation.lineage, "check", token_hex(3)), 0, 1)
         minted: Minted | None = None
         rows: list[Finding] = []
+        refused = False
         try:
             minted = await provider.mint(name, self.app.clock.now() + _LIFE)
             yield self._row("mint", "a disposable token, valid for ten minutes")
             for verb, act in self._verbs(provider, name, minted):
-                yield await self._try(verb, act)
+                row = await self._try(verb, act)
+                refused = refused or (verb == "verify" and row.level is Level.REFUSAL)
+                yield row
         except Fault as fault:  # of the mint: the verbs' own are findings
             rows.append(self._row("mint", fault.what, fault))
+            refused = True
         finally:
             with anyio.CancelScope(shield=True):
                 rows.append(await self._clean(provider, name, minted))
         for row in rows:
             yield row
+        for text in await self._causes(provider) if refused else ():
+            yield Finding(Level.WARNING, f"target {self.credential.target}: cause ({self.credential.name})", text)
+
+    async def _causes(self, provider: Provider) -> list[str]:
+        try:
+            return await provider.diagnose(None) if isinstance(provider, Diagnoses) else []
+        except Fault:
+            return []  # the refusal itself was told
 
     async def _try(self, verb: str, act: Callable[[], Awaitable[str]]) -> Finding:
         try:
@@ -252,22 +316,26 @@ class _Trial:
 
     def _row(self, verb: str, text: str, trouble: Exception | None = None) -> Finding:
         subject = f"target {self.credential.target}: {verb} ({self.credential.name})"
-        return Finding(Level.REFUSAL if trouble else Level.OK, subject, text, _remedy(trouble) if trouble else "")
+        otherwise = _RIGHTS if kind_of(self.credential.kind).minter else _CLIENT
+        remedy = _remedy(trouble, otherwise) if trouble else ""
+        return Finding(Level.REFUSAL if trouble else Level.OK, subject, text, remedy)
 
 
 def _words(trouble: Exception) -> str:
     return trouble.what if isinstance(trouble, Fault) else str(trouble)
 
 
-def _remedy(trouble: Exception, otherwise: str = "give the minter and the token the rights they need") -> str:
+def _remedy(trouble: Exception, otherwise: str) -> str:
     """What to do, by the kind of trouble."""
     match trouble:
         case Fault(remedy=remedy) if remedy:
             return remedy
         case MinterRefused():
             return "put a valid secret where the target's `minter` or `management` points, or name another"
+        case NeedsPerson():
+            return "do that before the next rotation, which would wait for it"
         case StoreRefused():
-            return "see what the target's `minter` points to, and our right to read it"
+            return "see what the target and the credential point to in Vault, and our right to read it"
         case Transient():
             return "is the target up, its url right, and the way to it open?"
         case Unfit():

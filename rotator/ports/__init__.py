@@ -26,6 +26,7 @@ from rotator.ports.store import Document, Entry, Journal, Lease, NoRequests, Req
 from rotator.ports.target import (
     Accepted,
     Capabilities,
+    Diagnoses,
     Holding,
     Identifies,
     Inspection,
@@ -44,6 +45,7 @@ __all__ = [
     "Capabilities",
     "Clock",
     "Conflict",
+    "Diagnoses",
     "Document",
     "Duplicate",
     "Elsewhere",

@@ -166,3 +166,16 @@ class Identifies(Protocol):
         ours; Transient. It proves nothing about the value: verify does.
         """
         ...
+
+
+@runtime_checkable
+class Diagnoses(Protocol):
+    """What a provider can do beside, where a refusal has causes that show when something else is tried."""
+
+    async def diagnose(self, secret: Secret | None, before: Secret | None = None) -> list[str]:
+        """What is wrong and what to do, found by a few requests more, only on an operator's word. Empty: nothing shows.
+
+        `secret`: what is published, if anything; `before`: the value before it, which has not expired yet. Raises
+        NeedsPerson where the next rotation will wait for a person, Refused, Transient.
+        """
+        ...

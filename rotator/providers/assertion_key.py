@@ -25,6 +25,7 @@ from rotator.providers.jwks import MARK, KeySet
 from rotator.providers.jwks_places import places_of
 from rotator.providers.key_pairs import pairs_of
 from rotator.providers.oauth_answer import Denied, missing_scopes
+from rotator.providers.oauth_causes import causes
 from rotator.providers.oauth_control import of_a_stranger
 from rotator.providers.oauth_keys import AssertionKeyKeys
 from rotator.providers.oauth_site import OAuthSite
@@ -104,6 +105,15 @@ class AssertionKey:
         if lacking := missing_scopes(self._options, granted, echoes=self._site.keys.echoes_scope):
             return Rejected(lacking, final=True)
         return await self._site.probe(self._options, granted.access_token)
+
+    async def diagnose(self, secret: Secret | None, before: Secret | None = None) -> list[str]:
+        """See `Diagnoses`."""
+        if secret is None:
+            return []
+        pair = await self._pairs.opened(secret)
+        if not await self._listed(Token(pair.thumbprint)):
+            return ["our key set does not list the published key, somebody took it out: `rotate now` brings another"]
+        return await causes(self._site, self._options, pair.signer, in_set=True)
 
     async def inspect(self, token: Token) -> Inspection:
         """Whether the set has it. A key does not expire, and nobody counts its uses."""

@@ -20,6 +20,7 @@ from rotator.ports import (
 from rotator.providers.assertion import ASSERTION_TYPE, Assertion, read
 from rotator.providers.expiring import Expiring
 from rotator.providers.oauth_answer import Denied, missing_scopes
+from rotator.providers.oauth_causes import causes
 from rotator.providers.oauth_keys import AssertionKeys
 from rotator.providers.oauth_site import OAuthSite
 from rotator.rotation.record import Token
@@ -78,6 +79,10 @@ class ClientAssertion(Expiring):
         if lacking := missing_scopes(self._options, granted, echoes=self._site.keys.echoes_scope):
             return Rejected(lacking, final=True)
         return await self._site.probe(self._options, granted.access_token)
+
+    async def diagnose(self, secret: Secret | None, before: Secret | None = None) -> list[str]:
+        """See `Diagnoses`."""
+        return await causes(self._site, self._options, await self._site.signer(self._options))
 
     async def identify(self, secret: Secret) -> Token:
         """By its own claims, once the present key has vouched for them."""

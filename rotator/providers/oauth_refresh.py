@@ -12,6 +12,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from rotator.ports import (
+    Accepted,
     Capabilities,
     Conflict,
     Document,
@@ -83,6 +84,27 @@ class RefreshedToken(AccessToken):
             return minted
         private = {_FRESH: granted.refresh_token, _SPENT: present}
         return Minted(minted.token, minted.secret, minted.fields, private)
+
+    async def diagnose(self, secret: Secret | None, before: Secret | None = None) -> list[str]:
+        """See `Diagnoses`. The refresh token itself is not tried: that would spend it."""
+        document = await self._shelf.read()
+        if self._present(document) is None:
+            raise NeedsPerson(self._remedy("there is no refresh token"))
+        if document.text(_REFUSED) == str(document.version):
+            raise NeedsPerson(self._remedy("the server refuses the refresh token"))
+        verdict = await self._site.probe(self._options, before) if before else None
+        ends = self._options.refresh_ends_access
+        if ends and isinstance(verdict, Accepted):
+            return [
+                "the access token before the published one is still accepted: refresh_ends_access = false would hold,"
+                " and refreshes would be no cut-overs"
+            ]
+        if not ends and isinstance(verdict, Rejected) and not verdict.final:
+            return [
+                "the refresh has ended the access token before the published one, though refresh_ends_access = false is"
+                " set: consumers are refused for the settle time at each rotation; leave that option out"
+            ]
+        return []
 
     async def _exchanged(self, document: Document, present: Secret) -> Granted:
         try:

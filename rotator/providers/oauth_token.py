@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from rotator.ports import Minted, Refused, Verdict
 from rotator.providers.expiring import Expiring
 from rotator.providers.oauth_answer import Denied, Granted, missing_scopes
+from rotator.providers.oauth_causes import causes
 from rotator.providers.oauth_keys import AccessTokenKeys
 from rotator.providers.oauth_site import OAuthSite
 from rotator.rotation.record import Token
@@ -60,6 +61,12 @@ class AccessToken(Expiring):
             "resource_url": self._site.keys.url,
         }
         return Minted(Token(name, name, "", granted.asked_at, end), granted.access_token, beside)
+
+    async def diagnose(self, secret: Secret | None, before: Secret | None = None) -> list[str]:
+        """See `Diagnoses`. By client_credentials, which tells as much of the client's proof as any other grant."""
+        if not self._options.asserts:
+            return []
+        return await causes(self._site, self._options, await self._site.signer(self._options))
 
     async def verify(self, token: Token, secret: Secret) -> Verdict:
         """The test call."""

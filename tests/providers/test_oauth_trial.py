@@ -9,12 +9,15 @@ from typing import Any
 import httpx
 import pytest
 
-from rotator.ports import Transient
+from rotator.ports import NeedsPerson, Transient
 from rotator.providers.http import Http
 from rotator.providers.oauth_answer import Denied
 from rotator.providers.oauth_keys import AssertionKeys, OAuthTargetKeys
 from rotator.providers.oauth_site import OAuthSite
 from rotator.providers.oauth_trial import findings
+from rotator.rotation.reference import SecretRef, Source
+from rotator.rotation.secret import Secret
+from rotator.sandbox.itsm.key_sets import KeySets
 from tests.fakes.clock import HandClock
 from tests.providers import desk
 from tests.providers.keys import private_pem, rsa_key
@@ -116,3 +119,124 @@ async def test_check_names_a_clock_that_is_wrong_unless_backdate_makes_up_for_it
     found = await findings(site, client, LIFE)
     await site.aclose()
     assert [words in text for text in found] == ([True] if words else [])
+
+
+# who is wrong, and what would be taken instead
+
+SET: dict[str, Any] = {"signing_key": None, "client_secret": None, "algorithm": "ES256", "jwks": "secret/jwks"}
+KEPT = SecretRef(Source.VAULT, "secret/renewals/crm", "refresh_token")
+
+
+@pytest.mark.parametrize(
+    ("keys", "options", "cause"),
+    [
+        pytest.param({"audience": "https://wrong.example"}, {}, 'with audience = "token_url"', id="audience"),
+        pytest.param({"audience": "auth_url"}, {}, 'with audience = "token_url"', id="auth_url"),
+        pytest.param({}, {"kid": "mistaken"}, 'with kid = "thumbprint"', id="kid"),
+        pytest.param({}, {"assertion_issuer": "https://other.example"}, "", id="nothing that is varied"),
+        pytest.param({}, {"scopes": ("read:users",)}, "", id="a scope"),
+        pytest.param({}, {}, "", id="nothing wrong"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["client-assertion", "oauth-token"])
+async def test_what_the_server_takes_instead_is_named(
+    clock: HandClock, kind: str, keys: dict[str, Any], options: dict[str, Any], cause: str
+) -> None:
+    async with desk.running("keycloak", clock, **keys) as world:
+        found = await world.bound(kind, **options).diagnose(None)
+        assert [cause in text for text in found] == ([True] if cause else [])
+        assert world.exchanges() <= 8
+
+
+async def test_a_kid_that_a_server_does_not_know_may_have_to_be_left_out(clock: HandClock) -> None:
+    async with desk.running("keycloak", clock) as world:
+        world.client.kid = "key-1"
+        (found,) = await world.bound().diagnose(None)
+        assert 'with kid = "none"' in found
+
+
+async def with_a_key(world: desk.Desk) -> tuple[Any, Secret]:
+    """A provider whose key is installed, and its value; the server reads the set."""
+    bound = world.bound("assertion-key", **SET)
+    minted = await bound.mint("rotator-lab1-crm-c0ffee-r1-a1", None)
+    await bound.install(minted)
+    shelf = world.keys.shelf("secret/jwks")
+    world.client.public_key, world.client.kid, world.client.jwks = "", "", lambda: str(shelf.values["jwks"])
+    return bound, minted.secret
+
+
+@pytest.mark.parametrize("preset", ["keycloak", "hydra", "spring"])
+async def test_a_server_that_cannot_read_our_key_set_is_told_from_one_that_refuses_the_client(
+    clock: HandClock, preset: str
+) -> None:
+    async with desk.running(preset, clock) as world:
+        bound, secret = await with_a_key(world)
+        assert await bound.diagnose(secret) == []
+        world.itsm.model.assertions.key_sets = KeySets(clock.now)
+        world.client.jwks = lambda: ""
+        (found,) = await bound.diagnose(secret)
+        assert "as it refuses one that nobody has" in found
+        assert "jwks_uri" in found
+        assert "jwks_listen" in found
+        assert world.exchanges() <= 9
+
+
+async def test_a_server_that_breaks_where_it_cannot_read_a_set_is_understood_as_well(clock: HandClock) -> None:
+    async with desk.running("hydra", clock) as world:
+        bound, secret = await with_a_key(world)
+        world.itsm.faults.add("status", status=500, path="/auth/token", times=100)
+        (found,) = await bound.diagnose(secret)
+        assert "may be unable to read our key set" in found
+
+
+async def test_a_wrong_audience_of_a_published_key_is_named(clock: HandClock) -> None:
+    async with desk.running("keycloak", clock, audience="https://wrong.example") as world:
+        bound, secret = await with_a_key(world)
+        (found,) = await bound.diagnose(secret)
+        assert 'audience = "token_url"' in found
+
+
+async def test_a_published_key_that_left_our_set_is_told_without_a_question(clock: HandClock) -> None:
+    async with desk.running("keycloak", clock) as world:
+        bound, secret = await with_a_key(world)
+        world.keys.shelf("secret/jwks").put(jwks='{"keys": []}')
+        (found,) = await bound.diagnose(secret)
+        assert "does not list the published key" in found
+        assert world.exchanges() == 0
+
+
+async def test_a_refresh_token_that_is_missing_or_was_refused_is_told_and_none_is_spent(clock: HandClock) -> None:
+    async with desk.running("keycloak", clock) as world:
+        bound = world.bound("oauth-token", grant="refresh_token", refresh_token=KEPT)
+        with pytest.raises(NeedsPerson, match=r"there is no refresh token\. Authorise client"):
+            await bound.diagnose(None)
+        shelf = world.keys.shelf("secret/renewals/crm")
+        shelf.put(refresh_token="canary-there-is-one")
+        assert await bound.diagnose(None) == []
+        with pytest.raises(NeedsPerson):
+            await bound.mint("r1", None)
+        asked = world.exchanges()
+        with pytest.raises(NeedsPerson, match="refuses the refresh token"):
+            await bound.diagnose(None)
+        assert world.exchanges() == asked
+
+
+@pytest.mark.parametrize(
+    ("ends", "alive", "words"),
+    [
+        (True, True, "refresh_ends_access = false would hold"),
+        (True, False, ""),
+        (False, True, ""),
+        (False, False, "leave"),
+    ],
+)
+async def test_a_server_that_ends_or_keeps_the_token_before_against_the_settings_is_told(
+    clock: HandClock, ends: bool, alive: bool, words: str
+) -> None:
+    async with desk.running("keycloak", clock) as world:
+        world.keys.shelf("secret/renewals/crm").put(refresh_token="canary-there-is-one")
+        minted = await world.bound("oauth-token").mint("r1", None)
+        if not alive:
+            world.itsm.model.grants.revoke(world.client.client_id)
+        bound = world.bound("oauth-token", grant="refresh_token", refresh_token=KEPT, refresh_ends_access=ends)
+        assert [words in text for text in await bound.diagnose(None, minted.secret)] == ([True] if words else [])

@@ -19,7 +19,7 @@ from rotator.rotation.secret import Secret
 from rotator.sandbox.halo_itsm import HaloItsm
 from rotator.sandbox.openbao import OpenBao
 from rotator.settings import load
-from rotator.vault.preflight import Level
+from rotator.vault.preflight import Finding, Level
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
@@ -124,3 +124,52 @@ async def test_check_tries_every_verb_that_there_is_and_finds_nothing_amiss(
         ours = [row for row in rows if row.subject.startswith(("target", "credential"))]
         assert [row for row in ours if row.level is Level.REFUSAL] == []
         assert any("once" in row.text for row in ours)
+        assert not [row for row in rows if "minter" in f"{row.subject} {row.text} {row.remedy}"]
+
+
+PAIR = """
+[credentials.pair]
+kind = "assertion-key"
+path = "apps/crm/pair"
+algorithm = "ES256"
+client_id = "{client}"
+transit_key = "{transit}/pair"
+jwks = "{mount}/jwks/pair"
+jwks_cache = "0s"
+lifetime = "30d"
+identity = {{name = "pair"}}
+"""
+
+
+async def test_check_shows_a_published_key_to_the_server_and_says_when_that_cannot_read_our_set(
+    openbao: OpenBao, mount: str, tmp_path: Path
+) -> None:
+    async with desk(openbao, mount, tmp_path) as (app, itsm, _):
+        readable = False
+
+        def served() -> str:
+            told = openbao.call("GET", f"{mount}/data/jwks/pair") if readable else {"data": {"data": {"jwks": "{}"}}}
+            return str(told["data"]["data"]["jwks"])
+
+        client = itsm.model.add_application("pair", secret=Secret(SECRET), jwks=served).client_id
+        path, transit = tmp_path / "rotator.toml", f"desk-transit-pair-{next(_numbers)}"
+        openbao.call("POST", f"sys/mounts/{transit}", {"type": "transit"})
+        path.write_text(
+            path.read_text().replace("calls = 1000", 'calls = 1000\nsettle = "0s"')
+            + PAIR.format(client=client, transit=transit, mount=mount)
+        )
+        await app.reload(load(path))
+        itsm.model.change(jwks_cache=0.0)
+
+        def pairs(rows: list[Finding]) -> list[tuple[str, str]]:
+            return [(row.level.value, row.text) for row in rows if row.subject == "target desk: published (pair)"]
+
+        assert pairs([row async for row in check(app.settings)]) == [], "nothing is published yet"
+        readable = True
+        await visit(app, "pair")
+        rows = pairs([row async for row in check(app.settings)])
+        assert rows == [("ok", "what consumers read is accepted: identity and rights are as wanted")]
+        readable = False
+        (refused, _), (warned, cause) = pairs([row async for row in check(app.settings)])
+        assert (refused, warned) == ("refusal", "warning")
+        assert "jwks_uri" in cause
