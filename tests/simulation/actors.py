@@ -317,7 +317,7 @@ class Process:
                     await prober.stretch(names, PROBE)
             except Fault as fault:
                 self.world.tell(self.holder, f"probe ends: {fault.reason}")
-            await beat(60.0 if self.world.calm else 10.0, "idle")
+            await beat(120.0 if self.world.calm else 30.0, "idle")
 
     async def _listening(self) -> None:
         """Whether anybody asked for anything, anywhere."""
@@ -327,7 +327,7 @@ class Process:
                     self.wake(name)
             except Fault as fault:
                 self.world.tell(self.holder, f"look for requests ends: {fault.reason}")
-            await beat(60.0 if self.world.calm else 10.0, "idle")
+            await beat(120.0 if self.world.calm else 15.0, "idle")
 
     @asynccontextmanager
     async def _aside(self, name: str) -> AsyncIterator[None]:

@@ -354,6 +354,8 @@ class Checks:
             return
         if token.ended.startswith(COPY):
             return  # by the rotator of a copy of this Vault, which a person has started
+        if token.id in self.by_word and self.live_path.get(name) not in {each.place for each in self.wanted.values()}:
+            return
         if self.target.kind(name) is Kind.ONE_SLOT and self.cut_over.excuses(name, value):
             return
         if self.target.kind(name) is Kind.TWO_SLOTS and name in self.lost_journals:
