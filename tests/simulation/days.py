@@ -130,8 +130,8 @@ class Days:
     def tidy(self, name: str) -> bool | None:
         """Somebody types what `unused`, `strays` and holds propose."""
         hosts = [process for process in self.processes if not process.dead]
-        if not hosts or not self.wanted:
-            return False
+        if not hosts or not self.wanted or not self.only_tokens():
+            return False  # a target of several kinds: whoever ends a leftover there asks the provider of another one
         host = self.world.rng.choice(hosts)
         host.errand("*", self._tidied(host))
         return None

@@ -13,9 +13,10 @@ from rotator.engine.bench import Edges
 from rotator.engine.survey import survey
 from rotator.engine.visit import Happened
 from rotator.ports import Installation, NoRequests
+from rotator.rotation import events as ev
 from rotator.rotation import why
 from rotator.rotation.credential import Credential, Limits, OnForeign, Place, Retirement
-from rotator.rotation.record import Phase, Record
+from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.schedule import Every
 from rotator.rotation.strays import known
 from rotator.rotation.token_owners import TokenOwners
@@ -350,6 +351,9 @@ class History:
     def _told(self, happened: Happened) -> None:
         event = happened.event
         self.wishes.heard(event)
+        held = happened.before.held
+        if isinstance(event, ev.Released) and held and held.reason is HoldReason.MINT_BUDGET:
+            self.checks.budgets.pop(happened.credential.name, None)  # the person grants a new budget
         self.world.tell(happened.holder, type(event).__name__ + getattr(event, "reason", ""), happened.credential.name)
         if self.world.swarm.codec and "sek-" in f"{event} {happened.after}":
             self.checks.broken("I5", "an event holds a secret")
