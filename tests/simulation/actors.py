@@ -18,6 +18,7 @@ from rotator.engine.bench import Brought, Edges
 from rotator.engine.crew import older
 from rotator.engine.lease import Leases
 from rotator.engine.probing import Prober
+from rotator.engine.second_journal import SecondJournals
 from rotator.engine.sweep import sweep
 from rotator.engine.visit import Happened, Visitor
 from rotator.ports import Conflict, Fault, NoRequests, Transient
@@ -25,6 +26,7 @@ from rotator.rotation.ask import Answer, Ask, answer
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Record, Token
 from rotator.rotation.secret import Secret
+from rotator.rotation.steps import Hold, Wait
 from tests.simulation.journal import SimJournal
 from tests.simulation.wire import attempt
 from tests.simulation.world import Thread, Violation, World, beat
@@ -107,6 +109,7 @@ class Process:
         leases = Leases(self.holder, TTL, self.clock.monotonic, *self.proof(self.holder))
         self.requests = self.inbox()
         noted = {"accepted": {}, "doubted": {}, "unproven": {}, "reverted": set()}
+        noted["others"] = SecondJournals(self.clock.monotonic)
         self.visitor = Visitor(self.journal, leases, self.world.lineage, self.told, requests=self.requests)
         edges = lambda x: self.edges_of(x.name, self.clock)  # noqa: E731 (one of two names of it)
         self.rounds = SimpleNamespace(edges=edges, visitor=self.visitor, closed=_never, **noted)
@@ -255,7 +258,8 @@ class Process:
         world, ask, brought = self.world, self.asks.get(name), self.brought.get(name)
         credential = self.begun[name] = self.config[name]
         try:
-            seen = await self.visitor.visit(credential, self.edges_of(name, self.clock), ask, brought)
+            gate = Gate(self, credential, self.clock.monotonic()) if world.swarm.day else None
+            seen = await self.visitor.visit(credential, self.edges_of(name, self.clock), ask, brought, gate=gate)
         except Violation:
             raise
         except Conflict:
@@ -288,6 +292,7 @@ class Process:
         try:
             for target in sorted({each.target for each in self.config.values()}):
                 tokens = await self.edges_of("*", self.clock).provider.find("rotator-")
+                self.rounds.others.take(target, tokens)
                 ours = {name: each for name, each in self.config.items() if each.target == target}
                 await sweep(tokens, ours, self.journal, remembered=self.seen, reap=self._reap)
         except Fault as fault:
@@ -340,6 +345,28 @@ class Process:
         finally:
             self.apart.discard(name)
             self.wake(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What stands between a record and its target, see engine/rounds.py: our names are listed first."""
+
+    process: Process
+    credential: Credential
+    read_at: float
+
+    async def closed(self) -> Wait | None:
+        """Once for each target and life."""
+        others, target = self.process.rounds.others, self.credential.target
+        if others.listed(target):
+            return None
+        others.take(target, await self.process.edges_of("*", self.process.clock).provider.find("rotator-"))
+        return Wait(self.process.clock.now(), "the record is read again")
+
+    def objection(self, record: Record) -> Hold | None:
+        """Whether another journal mints under our names."""
+        found: Hold | None = self.process.rounds.others.objection(self.credential, record, self.read_at)
+        return found
 
 
 async def _never(credential: Credential) -> bool:

@@ -39,7 +39,7 @@ from tests.simulation.world import World, in_turn
 
 CONVERGED = 1.25 * TTL + 60  # seconds: the liveness promise
 SLACK = 5.0  # seconds
-FIGHTS = 3
+FIGHTS = 6
 LAZY = 150.0  # seconds: longer than a grace, and shorter than the deadline of a predecessor in use
 GONE = 60.0  # seconds after which nobody is to be told that a dead process works
 OVERLAP = 300.0  # seconds beyond grace: the overlap promise

@@ -38,11 +38,10 @@ ACTS = (
     "adopt",
 )
 DAY = ("rename", "remove", "tidy", "restore", "copy", "broken_file", "request")
+ALONE = ("restore", "copy")  # in test_days.py only: the judge does not know yet what they mean beside a rename
 # Verbs, options and rules under which the product still fails, each with the number of its item: a campaign leaves them
 # out, and test_days.py expects them to fail. Whoever mends one takes its line out.
 OPEN = {
-    "restore": "14.14",
-    "copy": "14.15",
     "W2 leftovers": "14.14",
     "W2 refused": "14.14",
 }
@@ -152,7 +151,7 @@ def _day(rng: Random) -> dict[str, Any]:
         return followed
     return {
         **followed,
-        "day": ("look", *(act for act in DAY if rng.random() < 0.4 and act not in OPEN)),
+        "day": ("look", *(act for act in DAY if rng.random() < 0.4 and act not in (*OPEN, *ALONE))),
         "restarts": rng.choice((0.0, 30.0)) if followed["followed"] else 0.0,
         "two_targets": rng.random() < 0.3 and "two_targets" not in OPEN,
     }

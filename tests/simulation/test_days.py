@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from rotator.engine import visit
+from rotator.engine.second_journal import SecondJournals
 from rotator.rotation import mints, sentences, troubles
 from rotator.rotation.retire import Use
 from rotator.rotation.token_owners import TokenOwners
@@ -81,6 +82,11 @@ def _unseeing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(visit, "watch", watch)
 
 
+def _one_vault(patch: pytest.MonkeyPatch) -> None:
+    """Nobody takes names from the future for a sign of another journal."""
+    patch.setattr(SecondJournals, "objection", lambda others, credential, record, read_at: None)
+
+
 def _pathless(patch: pytest.MonkeyPatch) -> None:
     """What a configured path holds is nobody's word on whose a token is."""
     patch.setattr(TokenOwners, "_at_a_path", lambda owners, token, claims: None)
@@ -121,10 +127,10 @@ LINES = {
         day(acts=("soft_delete", "foreign_write"), interval=1e6), ("W2 path",), without=_unseeing
     ),
     "a Vault is restored": Line(
-        day("restore", judged=("W2 leftovers", "W2 refused"), active=800.0), ("W2 leftovers", "W2 refused")
+        day("restore", judged=("W2 leftovers", "W2 refused"), active=800.0), ("I", "L", "W2"), without=_one_vault
     ),
     "a Vault is copied": Line(
-        day("copy", judged=("W2 leftovers",), acts=("ask",), active=1500.0), ("I9", "W2 leftovers")
+        day("copy", judged=("W2 leftovers",), acts=("ask",), active=1500.0), ("I9",), without=_one_vault
     ),
     "a rename, and what is proposed is typed": Line(day("rename", "tidy"), ("W3",), without=_pathless),
     "a lost journal, and what is proposed is typed": Line(
