@@ -14,6 +14,7 @@ from rotator.ports import Transient
 from rotator.rotation import advance, decide, lost, retire, steps
 from rotator.rotation import events as ev
 from rotator.rotation.record import Phase
+from rotator.rotation.token_owners import TokenOwners
 from tests.simulation.campaign import run_seed
 from tests.simulation.kinds import Kind
 from tests.simulation.stage import NAME, TAKE_OVER, Stage, overtaken_before_it_tells
@@ -259,7 +260,8 @@ def test_an_undo_that_forgets_what_it_replaces_is_caught(monkeypatch):
     assert caught("I2", "I3", "I10", swarm=Swarm(interval=120.0, acts=("undo", "ask")))
 
 
-def test_a_lineage_that_comes_again_after_a_lost_journal_is_caught():
+def test_a_lineage_that_comes_again_after_a_lost_journal_is_caught(monkeypatch):
+    monkeypatch.setattr(TokenOwners, "spares", lambda *_: False)  # the second line of defence
     stage = Stage(options={"overwrite": True})
     for process in stage.history.processes:
         process.visitor.lineage = lambda: "cafe"

@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.campaign import campaign, digest, run_seed
 from tests.simulation.coverage import reachable
 
-SEEDS = 7_500
+SEEDS = 6_700
 
 
 @pytest.mark.timeout(900)

@@ -167,19 +167,22 @@ class Day:
         """Somebody writes over what is published; settings say that it is to be replaced."""
         name = "day-4"
         place = f"{self.world.mount}/data/{self.world.credentials[name]['path']}"
-        before = int(journal(self.world, name).get("rotation", 0))
         self.prober.leave(name)
         self.world.bao.call("POST", place, {"data": {"token": "somebody-else-wrote-this"}})
-        self.finds(name, before)
+        self.finds(name, place)
 
-    def finds(self, name: str, before: int) -> None:
+    def finds(self, name: str, place: str) -> None:
         """What is wrong with a published value is noticed and mended, without being told."""
-        mended = lambda: self.over.is_set() or int(journal(self.world, name).get("rotation", 0)) > before  # noqa: E731 (a wait)
+
+        def ours() -> bool:
+            return self.over.is_set() or "provider_id" in self.world.bao.call("GET", place)["data"]["data"]
+
         try:
-            until(f"{name} is published anew", mended, CONVERGENCE, 0.5)
+            until(f"{name} is published anew", ours, CONVERGENCE, 0.5)
         except TimeoutError as late:
             self.errors.append(f"nobody notices a consumer path that is not ours: {late}")
-        self.prober.watch(name)
+        if not self.over.is_set():
+            self.prober.watch(name)
 
     # --- settings ---------------------------------------------------------------------------------------------------
 
@@ -222,7 +225,8 @@ class Day:
             self.broken = time.monotonic()
 
     def reload(self) -> None:
-        """As `systemctl reload` does, once the daemon has said that it is ready."""
+        """As `systemctl reload` does, once the daemon has said that it is ready. Files are not written in one piece."""
+        self.broken = max(self.broken, time.monotonic())
         if self.daemon.heard("daemon.readied"):
             self.daemon.send(signal.SIGHUP)
 

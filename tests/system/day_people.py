@@ -76,7 +76,8 @@ class People:
         fine = CODES | ({-9} if done.how == "kill" else set())
         if done.code not in fine or (done.code == 78 and not broken):
             self.work.errors.append(f"{line}: {done.said[-600:]}")
-        if done.code == 2 and not {"nobody", "x=y"} & set(done.words):
+        gone = "is no stray" in done.said  # it was one when that was proposed, and settings have changed since
+        if done.code == 2 and not {"nobody", "x=y"} & set(done.words) and not gone:
             self.work.errors.append(f"{line}: {done.said[-600:]}")
         if "Traceback" in done.said or "bug" in done.said:
             self.work.errors.append(f"{line} with a trace: {done.said[-600:]}")
@@ -108,6 +109,7 @@ class People:
         more = [flag for flag in ("--wait", "--emergency", "--json") if chance.random() < 0.3]
         before = int(journal(self.work.world, name).get("rotation", 0))
         away = self.work.away
+        self.forgive(name, urgent="--emergency" in more)
         done = self.type("now", name, *more, "--within", chance.choice(("4s", "20s")), how=how)
         self.forgive(name, urgent="--emergency" in more)
         after = int(journal(self.work.world, name).get("rotation", 0))
@@ -121,6 +123,7 @@ class People:
         name, how = chance.choice(("day-1", "day-4")), self.ending(chance)
         stem = journal(self.work.world, name).get("stem", "")
         lived = set(living(self.work.world, stem)) if stem else set()
+        self.forgive(name, urgent=True)
         done = self.type("revoke", name, "--within", chance.choice(("4s", "20s")), how=how)
         self.forgive(name, urgent=True)
         left = lived & set(living(self.work.world, stem)) if stem else set()

@@ -78,6 +78,9 @@ class Prober:
     def _guarded(self, name: str) -> None:
         try:
             self._probe(name)
+        except KeyError as lack:  # somebody's own document; or of a name that is left alone since
+            if name in self._due:
+                self.violations.append(f"{name}: what is published lacks {lack}")
         except (OSError, HTTPException) as fault:
             self.violations.append(f"{name}: a server was out of reach of consumers: {type(fault).__name__}")
 
