@@ -121,8 +121,10 @@ class People:
         if "revoke" in OPEN:
             return
         name, how = chance.choice(("day-1", "day-4")), self.ending(chance)
-        stem = journal(self.work.world, name).get("stem", "")
-        lived = set(living(self.work.world, stem)) if stem else set()
+        record = journal(self.work.world, name)
+        stem = record.get("stem", "")
+        published = {record[each]["token"]["id"] for each in ("current", "predecessor") if each in record}
+        lived = published & set(living(self.work.world, stem)) if stem else set()  # not what was about to be published
         self.forgive(name, urgent=True)
         done = self.type("revoke", name, "--within", chance.choice(("4s", "20s")), how=how)
         self.forgive(name, urgent=True)
