@@ -103,16 +103,20 @@ class People:
         """One that is always there."""
         return chance.choice(("day-1", "day-4", "day-key"))
 
+    def number(self, name: str) -> int:
+        """The rotation that published what is published."""
+        return int(journal(self.work.world, name).get("current", {}).get("rotation", 0))
+
     def asks(self, chance: random.Random) -> None:
         """`rotate now`: done means a new value."""
         name, how = self.name(chance), self.ending(chance)
         more = [flag for flag in ("--wait", "--emergency", "--json") if chance.random() < 0.3]
-        before = int(journal(self.work.world, name).get("rotation", 0))
+        before = self.number(name)
         away = self.work.away
         self.forgive(name, urgent="--emergency" in more)
         done = self.type("now", name, *more, "--within", chance.choice(("4s", "20s")), how=how)
         self.forgive(name, urgent="--emergency" in more)
-        after = int(journal(self.work.world, name).get("rotation", 0))
+        after = self.number(name)
         if done.code == 0 and not how and away == self.work.away and after <= before:
             self.work.errors.append(f"rotate now {name} said done at rotation {before}, and it is {after}")
 
