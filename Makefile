@@ -14,8 +14,8 @@ $(STAMP): pyproject.toml config/locks/dev.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: $(STAMP)  ## rotate real tokens and keys before your eyes, on a real OpenBao and two sandbox targets
-	$(BIN)/rotate demo
+demo: $(STAMP)  ## rotate real tokens and keys before your eyes, on a real OpenBao and two sandbox targets; KEEP=1 to play with it afterwards
+	$(BIN)/python -m rotator.demo $(if $(KEEP),--keep)
 
 test: $(STAMP)  ## the whole suite, real OpenBao included: first what computes, then what mostly waits for real processes
 	$(BIN)/python -m pytest -m "not system" -n 2

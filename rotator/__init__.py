@@ -13,7 +13,6 @@ FLOORS: tuple[dict[str, str], ...] = (
         "vault": "KV, journal, login, transit; the only import of hvac",
         "providers": "one file per kind of target; the only import of httpx",
         "clockwork": "clock and triggers; the only import of apscheduler",
-        "sandbox": "targets to try things on, and the launcher of a real OpenBao",
         "logs": "structlog, redaction, rendering of events",
         "notify": "sd_notify: the word with the service manager",
         "pulse": "whether a running daemon counts as alive",
@@ -56,7 +55,8 @@ FLOORS: tuple[dict[str, str], ...] = (
     },
     {"operator": "the operator's verbs: pause, resume, release, undo, adopt; what each comes to"},
     {"daemon": "the life of `rotate run`", "alone": "work without a daemon"},
-    {"demo": "the show of `rotate demo`: a world of its own, commentary, proof"},
     {"cli": "one small file per command, loaded lazily"},
     {"__main__": "python -m rotator"},
+    {"sandbox": "in the repository only: targets to try things on, and the launcher of a real OpenBao"},
+    {"demo": "in the repository only: the show of `make demo`, a world of its own, commentary, proof"},
 )

@@ -37,7 +37,6 @@ COMMANDS = {
     "conformance": "try a kind of credential against everything that the engine relies on",
     "policy": "print the Vault policy that the settings need",
     "completion": "print the completion script of a shell",
-    "demo": "watch real tokens being rotated on this machine",
 }
 
 

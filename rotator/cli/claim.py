@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -23,18 +25,16 @@ def command(config: str | None, yes: bool, as_json: bool) -> None:
     ours is taken for one of the state before. What lives under old names is listed: published values and their
     predecessors end by the ordinary rules, the rest when you say so (`rotate strays --reap --unclaimed`).
     """
-    import anyio
-
     settings = shell.settings(config)
-    if not as_json:
-        anyio.run(_list, settings)
+    if not as_json and (code := shell.part(partial(_list, settings))):
+        sys.exit(code)
     question = "Is this Vault the only one that a rotator works with, and its copies gone or read_only?"
     if not yes and (reason := shell.objection(question)):
         raise click.UsageError(reason)
     asking.ask(config, "claim", {"names": [], "everything": True, "labels": {}}, as_json=as_json)
 
 
-async def _list(settings: Settings) -> None:
+async def _list(settings: Settings) -> int:
     """What lives under our names, before anybody decides."""
     from rotator import logs
     from rotator.app import reading
@@ -54,3 +54,4 @@ async def _list(settings: Settings) -> None:
     if rows:
         output.say("What lives under our names now:")
         shell.show_table(("TARGET", "TOKEN", "NAME"), rows)
+    return 0

@@ -113,15 +113,20 @@ def objection(question: str) -> str:
 Main = Callable[[], Coroutine[Any, Any, int]]
 
 
-def run(
+def run(main: Main, **how: Any) -> NoReturn:
+    """Run the whole of an async command, and exit with its code. `how`: as `part` has it."""
+    sys.exit(part(main, **how))
+
+
+def part(
     main: Main,
     *,
     acts: bool = False,
     cut: Callable[[], None] | None = None,
     signals: bool = True,
     patience: float = inf,
-) -> NoReturn:
-    """Run an async command and exit with its code; a fault of the world becomes one sentence and a code.
+) -> int:
+    """Run an async part of a command; its exit code. A fault of the world becomes one sentence and a code.
 
     What a command that `acts` comes to is its work's alone; of one that only looks, the words are the work. SIGTERM or
     SIGINT ends it within ten seconds; where nobody brings its work to a safe point it is cancelled, and `cut` says what
@@ -157,7 +162,7 @@ def run(
     if reason := output.trouble():
         output.say(f"rotate: standard output cannot be written: {reason}{_REGARDLESS if acts else ''}", err=True)
         code = code if acts else code or FAILED
-    sys.exit(code)
+    return code
 
 
 _SOON = 0.01  # seconds

