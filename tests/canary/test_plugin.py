@@ -36,3 +36,15 @@ def test_a_test_that_prints_a_secret_fails_and_does_not_show_it(pytester, monkey
     outcome.assert_outcomes(passed=1, failed=1, errors=1)  # the teardown reports the same output
     assert "withheld" in outcome.stdout.str()
     assert "pat_eyJ" not in outcome.stdout.str()
+
+
+def test_a_public_key_and_the_frame_of_a_private_one_are_no_secrets() -> None:
+    body = "\n".join(secrets.token_hex(32) for _ in range(20))
+    public, private = (
+        f"-----BEGIN {sort} KEY-----\n{body}\n-----END {sort} KEY-----" for sort in ("PUBLIC", "PRIVATE")
+    )
+    Secret(public)
+    assert not shows_a_secret(f"replace the public key by the one below: {public}")
+    Secret(private)
+    assert shows_a_secret(private)
+    assert not shows_a_secret("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----")

@@ -105,6 +105,14 @@ class Daemon:
             self.socket, {"verb": "now", "names": names, "within": f"{ceil(within)}s", "by": "test", **wanted}, within
         )
 
+    def begin(self, *names: str, **wanted: Any) -> dict[str, Any]:
+        """The same, and go away with the first line: what was asked for is in Vault."""
+        with socket.socket(socket.AF_UNIX) as wire:
+            wire.settimeout(20)
+            wire.connect(str(self.socket))
+            wire.sendall(json.dumps({"verb": "now", "names": names, "by": "test", **wanted}).encode() + b"\n")
+            return dict(json.loads(wire.makefile().readline()))
+
 
 def _executed(*words: str, output: IO[bytes]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", *words]

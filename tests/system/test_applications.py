@@ -248,7 +248,8 @@ async def test_where_values_overlap_a_failed_proof_ends_the_new_one_and_never_to
 ) -> None:
     async with desk(openbao, mount, tmp_path, more) as world:
         first = await world.rotate()
-        world.itsm.faults.add("status", status=403, method="GET", path="/api/Agent/me")
+        # The first proof is of what is published: a rotation begins with it.
+        world.itsm.faults.add("status", status=403, method="GET", path="/api/Agent/me", skip=1)
         second = await world.rotate()
         assert [type(each).__name__ for each in world.events(ev.Rejected | ev.Burned)] == ["Rejected", "Burned"]
         failed = world.events(ev.Burned)[0].tokens[0]

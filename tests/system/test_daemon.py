@@ -71,7 +71,7 @@ def test_another_daemon_that_runs_already_takes_over_what_a_killed_one_held(
     with Daemon(first) as daemon:
         until("published", lambda: settled(world, "bot"))
         with Daemon(second).ready():
-            daemon.ask("bot", within=0.2)
+            daemon.begin("bot")
             until("the mint is on its way", lambda: journal(world, "bot")["phase"] == "requested")
             daemon.kill()
             killed = time.monotonic()

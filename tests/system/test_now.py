@@ -165,7 +165,7 @@ def working_elsewhere(world: World) -> Iterator[Daemon]:
         path = quick(world, "elsewhere", halo=halo.url, target=hangs, daemon={"lease": "40s"})
         with Daemon(path).ready() as daemon:
             halo.judge = judge
-            daemon.ask("bot", within=0.3)
+            daemon.begin("bot")
             until("it mints", lambda: journal(world, "bot")["phase"] == "requested")
             yield daemon
             stuck.set()

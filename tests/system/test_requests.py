@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import socket
 import subprocess
 import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -43,20 +40,11 @@ def hold(world: World, holder: str) -> None:
     world.bao.call("POST", f"{world.mount}/data/rotator/journal/bot", {"data": record})
 
 
-def acknowledged(daemon: Daemon, request: dict[str, Any]) -> dict[str, Any]:
-    """Ask, and go away with the first line."""
-    with socket.socket(socket.AF_UNIX) as wire:
-        wire.settimeout(20)
-        wire.connect(str(daemon.socket))
-        wire.sendall(json.dumps(request).encode() + b"\n")
-        return dict(json.loads(wire.makefile().readline()))
-
-
 def test_revoke_outlives_the_daemon_that_acknowledged_it_and_waits_for_no_grace(leaked) -> None:
     world, path, tokens, values = leaked
     hold(world, "elsewhere/1/x")
     with Daemon(path).ready() as daemon:
-        line = acknowledged(daemon, {"verb": "now", "names": ["bot"], "emergency": True, "by": "ada"})
+        line = daemon.begin("bot", emergency=True, by="ada")
         assert line["accepted"] == 1
         daemon.kill()
     assert all(map(world.halo.accepts, values))

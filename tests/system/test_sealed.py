@@ -89,7 +89,7 @@ def test_a_seal_just_before_a_write_mints_no_second_token_and_the_rotation_is_fi
     with Proxy("vault", world.bao.address) as vault, Daemon(quick(world, vault=vault.url)).ready() as daemon:
         until("published", lambda: settled(world, "bot"))
         vault.judge = judge
-        daemon.ask("bot", within=0.5)
+        daemon.begin("bot")
         until("sealed", lambda: sealed)
         time.sleep(0.5)  # a call to Halo that was on its way has come to its end
         with nothing_changes_on_the_target(world):
