@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -37,6 +38,7 @@ class HttpSite:
         """Takes over `http`, which aclose() closes."""
         self._http = http
         self._strangers: dict[tuple[str, str, str], Answer] = {}  # how an invented token is answered, by probe
+        self._accepting: set[tuple[str, str, str]] = set()  # ... and was, when another token had just been accepted
 
     def minted_by(self, minter: Minter) -> HttpSite:
         """The same site: nobody mints here but people."""
@@ -70,19 +72,28 @@ class HttpSite:
             raise Refused(f"this probe accepts anyone: {answer.status} for no token")
         await self._learn(keys)
 
-    async def strange(self, keys: ManualKeys, answer: Answer) -> bool:
+    def strange(self, keys: ManualKeys, answer: Answer) -> bool:
         """Whether the target answers so to a token that nobody has, too.
 
-        JupyterHub 6.1.1 answers 403 to it, Vault's AppRole 400, SonarQube 200 with `valid = false`. Raises as `probe`.
+        JupyterHub 6.1.1 answers 403 to it, Vault's AppRole 400, SonarQube 200 with `valid = false`. It is not asked
+        now: a gateway in trouble says the same to everybody.
         """
-        known = self._strangers.get(_asked(keys)) or await self._learn(keys)
-        return answer.status not in _NOT_THERE and _said(answer, keys) == _said(known, keys)
+        known = self._strangers.get(_asked(keys))
+        return known is not None and answer.status not in _NOT_THERE and _said(answer, keys) == _said(known, keys)
 
-    async def _learn(self, keys: ManualKeys) -> Answer:
+    async def accepted(self, keys: ManualKeys) -> None:
+        """A value has just been accepted: so what an invented one is told now is the target's own word, which the
+        control's may not have been. Raises as `probe`.
+        """
+        if _asked(keys) not in self._accepting:
+            await self._learn(keys)
+            self._accepting.add(_asked(keys))
+
+    async def _learn(self, keys: ManualKeys) -> None:
         answer = await self.probe(keys, Secret(f"{uuid4()}-{uuid4()}"))
         if _fits(answer, keys):
             raise Refused(f"this probe accepts anyone: {answer.status} for a broken token")
-        return self._strangers.setdefault(_asked(keys), answer)
+        self._strangers[_asked(keys)] = answer
 
     async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
         """Nothing that could be asked."""
@@ -142,7 +153,10 @@ class ManualToken:
         """The test call, and the identity that it tells."""
         try:
             answer = await self._site.probe(self._keys, secret)
-            if not _fits(answer, self._keys) and await self._site.strange(self._keys, answer):
+            if _fits(answer, self._keys):
+                with suppress(Transient):  # another time
+                    await self._site.accepted(self._keys)
+            elif self._site.strange(self._keys, answer):
                 return Rejected(f"the probe refuses the token: {answer.status}, as for one that nobody has")
         except Unsendable as fault:
             return Rejected(fault.reason, final=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 from rotator.ports import Refused, Rejected, Unknown, Verdict
@@ -113,7 +113,10 @@ def _life(told: Any) -> timedelta | None:
         return None
     number = isinstance(told, int | float) and not isinstance(told, bool)
     if number or (isinstance(told, str) and _NUMBER.fullmatch(told.strip())):
-        seconds = float(told)
+        try:
+            seconds = float(told)
+        except OverflowError:  # an integer of 400 digits
+            seconds = inf
         if 0 < seconds < _CENTURY:
             return timedelta(seconds=seconds)
         raise Refused(f"the token endpoint grants a token for {seconds:g} s (expires_in): that is none to publish")

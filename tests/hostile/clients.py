@@ -142,7 +142,7 @@ CLIENTS: dict[str, Site[Any]] = {
         on_key_set, lambda it: it.provider.verify(it.key.token, it.key.secret), proof=True, calls=2
     ),
     "assertion-key is_dead": Site(on_key_set, _left, lambda it, got: got is not True),
-    "manual verify": Site(on_manual, lambda it: it.provider.verify(it.token, it.value), proof=True),
+    "manual verify": Site(on_manual, lambda it: it.provider.verify(it.token, it.value), proof=True, calls=2),
     "manual is_dead": Site(
         on_manual, lambda it: it.provider.is_dead(it.token, it.value), lambda it, got: got is not True or it.posing
     ),

@@ -14,7 +14,7 @@ import pytest
 from rotator.ports import Transient
 from rotator.providers import http
 from rotator.providers.halo_cms import HaloPat
-from rotator.vault import adapter, wire
+from rotator.vault import adapter, answer, wire
 from tests.hostile.behaviours import BEHAVIOURS
 from tests.hostile.matrix import SITES, Summary, chosen, every, run
 
@@ -135,5 +135,5 @@ def test_a_foreign_exception_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     def stumbling(raw: bytes) -> Mapping[str, Any] | None:
         raise RecursionError
 
-    monkeypatch.setattr(adapter, "_decoded", stumbling)
+    monkeypatch.setattr(answer, "_decoded", stumbling)
     assert "RecursionError" in found("vault read", "deep JSON that ends")

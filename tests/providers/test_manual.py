@@ -134,6 +134,27 @@ async def test_a_dead_token_is_refused_in_the_words_for_one_that_nobody_has(
     await site.aclose()
 
 
+async def test_a_gateway_in_trouble_kills_no_token(clock: HandClock) -> None:
+    gateway = True
+
+    async def peer(request: httpx.Request) -> httpx.Response:
+        good = request.headers.get("authorization") == "Bearer good"
+        status = 400 if gateway else 200 if good else 403
+        return httpx.Response(status, stream=httpx.ByteStream(b"{}"), headers={"content-type": "application/json"})
+
+    keys = HttpTargetKeys(url="https://hub.example")
+    site = HttpSite(Http("hub", keys, clock, httpx.MockTransport(peer)))
+    tool = bound(site)
+    assert await tool.is_dead(Token("n"), Secret("good")) is None, "nothing is known yet, and it is not asked now"
+    await site.control(credential())  # it learns the gateway's word
+    gateway = False
+    assert await tool.verify(Token("n"), Secret("good")) == Accepted()
+    assert await tool.is_dead(Token("n"), Secret("gone")) is True
+    gateway = True
+    assert await tool.is_dead(Token("n"), Secret("good")) is None
+    await site.aclose()
+
+
 async def test_its_end_is_a_persons_and_proven_by_the_probe(halo: World, site: HttpSite) -> None:
     tool, value = bound(site), by_hand(halo)
     with pytest.raises(NeedsPerson, match="where you made it"):
