@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ALONE := tests/hostile $(addprefix tests/system/test_,demo.py day.py race.py kill_anywhere.py raft.py)  # time is judged there
 
-.PHONY: demo test check coverage format lock campaign-day campaign-hostile campaign-fuzz campaign-simulation campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench try-systemd try-image try-oidc-provider try-keycloak clean
+.PHONY: demo test check coverage format lock campaign-day campaign-hostile campaign-fuzz campaign-simulation campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench try-systemd try-image try-oauth try-oidc-provider try-keycloak clean
 
 $(STAMP): pyproject.toml config/locks/dev.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -88,6 +88,9 @@ try-keycloak: $(STAMP)  ## rotate on a real Keycloak, unpacked at KEYCLOAK=/path
 
 try-oidc-provider: $(STAMP)  ## every OAuth kind against a real node oidc-provider; MODULES=folder with node_modules/oidc-provider; ONLY=text
 	$(BIN)/python -m tests.oauth.try_oidc_provider "$(MODULES)" "$(ONLY)"
+
+try-oauth: $(STAMP)  ## kinds rotated under consumers on a server from the package index: SERVER=django-oauth-toolkit, for MINUTES
+	$(BIN)/python -m tests.oauth.try_oauth "$(SERVER)" "$(MINUTES)"
 
 clean:
 	rm -rf $(VENV)

@@ -176,7 +176,10 @@ def _untried(app: App, credential: Credential) -> str:
     """Why no disposable value goes to the target."""
     if kind_of(credential.kind).managed:
         return "it would write over a slot that may be in use"
-    if app.edges(credential).provider.capabilities.installs:
+    can = app.edges(credential).provider.capabilities
+    if can.installs and not can.revokes:
+        return "minting one would spend the refresh token, and may end what is published"
+    if can.installs:
         return "others would read it where it is put, and no target knows it before its cache has passed"
     return ""
 
