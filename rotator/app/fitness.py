@@ -32,6 +32,7 @@ def _refuse(findings: Sequence[Finding]) -> None:
     for finding in findings:
         if finding.level is Level.WARNING:
             voice.warn("vault.doubted", subject=finding.subject, said=finding.text, remedy=finding.remedy)
-    refusals = [f"{each.subject}: {each.text}; {each.remedy}" for each in findings if each.level is Level.REFUSAL]
+    refused = [each for each in findings if each.level is Level.REFUSAL]
+    refusals = [f"{each.subject}: {each.text}" + (f"; {each.remedy}" if each.remedy else "") for each in refused]
     if refusals:
         raise Refused("Vault is not fit: " + " | ".join(refusals))

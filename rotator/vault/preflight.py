@@ -90,13 +90,13 @@ async def fitness(
     for_ever = {kv.node.mount, *kept}
     found: list[Finding] = []
     for mount in sorted(for_ever.union(place.mount for place in consumers)):
-        found += await _mount(kv, mount, None if mount in for_ever else needed)
+        found += await _mount(kv, mount, None if mount in for_ever else needed, beats=mount == kv.node.mount)
     return (*found, *await _consumers(kv, consumers, needed))
 
 
-async def _mount(kv: Kv, mount: str, needed: timedelta | None) -> list[Finding]:
+async def _mount(kv: Kv, mount: str, needed: timedelta | None, *, beats: bool) -> list[Finding]:
     """Every token with any right below a mount may see its kind (OpenBao 2.7.2); others get a 403. `needed` None: what
-    lies there is needed for ever."""
+    lies there is needed for ever. `beats`: heartbeats are written there, the only writes without check-and-set."""
     subject = f"mount {mount}"
     settings = await _settings(kv, subject, lambda client: client.secrets.kv.v2.read_configuration(mount))
     told = not isinstance(settings, Finding) and "max_versions" in settings.section("data")
@@ -122,7 +122,11 @@ async def _mount(kv: Kv, mount: str, needed: timedelta | None) -> list[Finding]:
         return [Finding(Level.REFUSAL, subject, f"it is {seen}", f"use KV version 2: bao kv enable-versioning {mount}")]
     if isinstance(settings, Finding):
         return [Finding(Level.OK, subject, "KV version 2"), settings]
-    return [Finding(Level.OK, subject, "KV version 2"), *_life(subject, settings, needed)]
+    found = [Finding(Level.OK, subject, "KV version 2"), *_life(subject, settings, needed)]
+    if beats and settings.section("data").get("cas_required") is True:
+        words = "it demands check-and-set for every write (cas_required), which heartbeats cannot have"
+        found.append(Finding(Level.REFUSAL, subject, words, _STRICT))
+    return found
 
 
 async def mount_of(session: Session, path: str) -> str:
@@ -143,7 +147,8 @@ async def _heartbeat(kv: Kv) -> list[Finding]:
     except Transient:
         raise
     except Fault as fault:
-        return [Finding(Level.REFUSAL, "heartbeat", f"{kv.node} cannot be written: {fault.reason}", _POLICY)]
+        remedy = _POLICY if isinstance(fault, StoreRefused) else ""
+        return [Finding(Level.REFUSAL, "heartbeat", f"{kv.node} cannot be written: {fault.reason}", remedy)]
     found = [Finding(Level.OK, "heartbeat", "written" + await _consistency(kv, index))]
     told = kv.session.server_time
     skew = abs(told - kv.session.clock.now()) if told else timedelta(0)
@@ -286,4 +291,5 @@ def _missing(path: str, granted: set[str], wanted: frozenset[str], grave: Level)
 
 _WRITE = frozenset({"create", "update", "read"})
 _KINDS = ("cubbyhole", "database", "identity", "pki", "ssh", "system", "totp", "transit")  # no word of theirs is told
+_STRICT = "set cas_required on the published keys instead of the mount, or give us a mount of our own: [vault] mount"
 _POLICY = "give the token the policy that `rotate policy` prints"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from rotator.host.trust import Trust
 from rotator.ports import Transient
 from rotator.providers.http import Http
 from rotator.providers.keys import TargetKeys
+from rotator.providers.letterbox import Letterbox
 from tests.fakes.certificates import sign, span_of
 from tests.fakes.clock import HandClock
 
@@ -57,13 +58,13 @@ async def plainly(stream: ByteStream) -> None:
 
 
 @asynccontextmanager
-async def serving(pem: Path) -> AsyncIterator[str]:
+async def serving(pem: Path, handler: Callable[[ByteStream], Awaitable[None]] = answer) -> AsyncIterator[str]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     inner = await anyio.create_tcp_listener(local_host="127.0.0.1")
     listener = TLSListener(inner, context, standard_compatible=False)
     async with listener, anyio.create_task_group() as group:
-        group.start_soon(listener.serve, answer)
+        group.start_soon(listener.serve, handler)
         yield f"https://127.0.0.1:{inner.extra(SocketAttribute.local_port)}"
         group.cancel_scope.cancel()
 
@@ -167,6 +168,81 @@ async def test_a_ca_file_that_is_replaced_is_taken_at_the_next_call_and_old_conn
         ca.write_bytes(first.read_bytes() + second.read_bytes())
         assert (await client.request("GET", "/")).status == 200
         await client.aclose()
+
+
+class Kept:
+    """A TLS server that keeps its connections: how many were made, and how many the client has closed."""
+
+    def __init__(self) -> None:
+        self.made = self.closed = 0
+        self.one_closed = anyio.Event()
+
+    async def answer(self, stream: ByteStream) -> None:
+        self.made += 1
+        async with stream:
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                while True:
+                    await stream.receive()
+                    await stream.send(
+                        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]"
+                    )
+        self.closed += 1
+        self.one_closed.set()
+
+
+def replaced(path: Path, text: bytes) -> None:
+    """As a renewal does it: another file takes the place."""
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(text)
+    fresh.replace(path)
+
+
+async def call_a_target(url: str, ca: Path) -> AsyncIterator[object]:
+    client = Http("blog", TargetKeys(url=url, ca_file=str(ca)), HandClock())
+    try:
+        while True:
+            yield await client.request("GET", "/")
+    finally:
+        await client.aclose()
+
+
+async def call_a_receiver(url: str, ca: Path) -> AsyncIterator[object]:
+    """As hooks and the ping do."""
+    box = Letterbox(str(ca))
+    try:
+        while True:
+            yield await box.send("POST", url, 10.0, b"{}")
+    finally:
+        await box.aclose()
+
+
+async def test_an_idle_connection_made_before_its_authorities_changed_is_closed_and_not_used_again(
+    tmp_path: Path,
+) -> None:
+    pem, ca, server = certify(tmp_path), tmp_path / "ca.pem", Kept()
+    replaced(ca, pem.read_bytes())
+    async with serving(pem, server.answer) as url, aclosing(call_a_target(url, ca)) as calls:
+        await anext(calls)
+        await anext(calls)
+        assert (server.made, server.closed) == (1, 0)
+        replaced(ca, pem.read_bytes() + b"\n")
+        await anext(calls)
+        assert server.made == 2
+        with anyio.fail_after(5):
+            await server.one_closed.wait()
+
+
+@pytest.mark.parametrize("caller", [call_a_target, call_a_receiver])
+async def test_who_is_believed_no_longer_is_not_spoken_to_over_a_connection_made_before(caller, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    pem, other, ca, server = certify(tmp_path), certify(tmp_path / "other"), tmp_path / "ca.pem", Kept()
+    replaced(ca, pem.read_bytes())
+    async with serving(pem, server.answer) as url, aclosing(caller(url, ca)) as calls:
+        await anext(calls)
+        replaced(ca, other.read_bytes())
+        with pytest.raises(Transient, match="not issued by an authority in ca_file"):
+            await anext(calls)
+        assert server.made == 1
 
 
 def test_a_file_that_cannot_be_read_just_now_changes_nothing(tmp_path: Path) -> None:

@@ -136,6 +136,11 @@ async def test_a_mount_that_demands_check_and_set_is_refused_with_words(openbao:
     assert any("cas_required" in word for word in refusals(await look(kv_on(openbao, mount))))
 
 
+async def test_published_values_may_lie_in_a_mount_that_demands_check_and_set(openbao: OpenBao, mount: str) -> None:
+    strict = openbao.enable_kv("pre-strict-apps", cas_required=True)
+    assert not refusals(await look(kv_on(openbao, mount), Place(strict, "apps/a")))
+
+
 def no_secret_in(found: tuple[Finding, ...], *secrets: Callable[[], str]) -> bool:
     return not any(secret() in repr(found) for secret in secrets)
 

@@ -51,6 +51,7 @@ def run(vault: ScriptedVault, folder: Path, *words: str) -> tuple[int, str]:
         ({"delete_version_after": "8760h0m0s"}, "written once and needed for ever"),
         ({"delete_version_after": "20s"}, "written once and needed for ever"),
         ({"max_versions": 1}, "only 1 version(s) are kept"),
+        ({"cas_required": True}, "it demands check-and-set for every write (cas_required)"),
     ],
 )
 def test_a_command_does_not_begin_on_a_mount_that_cannot_hold_it(
