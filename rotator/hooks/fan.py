@@ -9,7 +9,7 @@ import anyio
 
 from rotator.engine.visit import Happened
 from rotator.hooks import command, webhook
-from rotator.hooks.courier import Count, Courier, Send
+from rotator.hooks.courier import Count, Courier
 from rotator.hooks.facts import Facts
 from rotator.logs import voice
 from rotator.ports import Clock, Refused
@@ -57,11 +57,7 @@ class Hooks:
         if hook.command:
             await courier.run(partial(command.run, hook.command, hook.timeout.total_seconds()))
             return
-        try:
-            box = Letterbox(hook.ca_file)
-        except OSError as fault:
-            await courier.run(_refusing(f"ca_file {hook.ca_file} cannot be used: {fault.strerror or 'no PEM in it'}"))
-            return
+        box = Letterbox(hook.ca_file)
         try:
             await courier.run(Post(hook, box, fetch, self._clock))
         finally:
@@ -98,10 +94,3 @@ async def whereabouts(url: str | SecretRef, insecure: bool, fetch: Fetch) -> str
     except WrongValueError as wrong:
         raise Refused(f"the address kept at {url} {wrong}") from None
     return found
-
-
-def _refusing(reason: str) -> Send:
-    async def refuse(facts: Facts) -> None:
-        raise Refused(reason)
-
-    return refuse

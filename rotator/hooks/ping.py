@@ -10,7 +10,7 @@ from collections.abc import Callable
 from rotator.hooks.courier import DELIVERED, FAILED, Count
 from rotator.hooks.fan import Fetch, whereabouts
 from rotator.logs import voice
-from rotator.ports import Fault, Refused
+from rotator.ports import Fault
 from rotator.providers.letterbox import Letterbox
 from rotator.settings import Ping
 from rotator.settings.hooks import PING
@@ -26,7 +26,7 @@ class Heartbeat:
         self._ping = ping
         self._unwell = unwell
         self._count = count
-        self._box = box
+        self._box = box or Letterbox(ping.ca_file)
         self._said = ""
 
     async def beat(self, fetch: Fetch) -> None:
@@ -43,17 +43,10 @@ class Heartbeat:
 
     async def aclose(self) -> None:
         """Close the connection."""
-        if self._box:
-            await self._box.aclose()
+        await self._box.aclose()
 
     async def _call(self, fetch: Fetch) -> None:
         where = await whereabouts(self._ping.url, self._ping.allow_insecure_http, fetch)
-        if self._box is None:
-            try:
-                self._box = Letterbox(self._ping.ca_file)
-            except OSError as fault:
-                said = fault.strerror or "no PEM in it"
-                raise Refused(f"ca_file {self._ping.ca_file} cannot be used: {said}") from None
         await self._box.send("GET", where, min(_DEADLINE, self._ping.every.total_seconds()))
 
     def _note(self, outcome: str, said: str) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import anyio
 import httpx
 
-from rotator.ports import Transient
+from rotator.ports import Refused, Transient
 from rotator.providers.http import forget_where, over_network
 from rotator.providers.http_mishaps import failed, place
 
@@ -24,31 +24,42 @@ class Letterbox:
     """A client for one receiver: no cookies, no redirects, no environment; the answer's body is not read."""
 
     def __init__(self, ca_file: str | None = None, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        """`transport` replaces the network in tests. Raises OSError when the CA file cannot be read."""
+        """`ca_file` is read at the first call, and when it changes. `transport` replaces the network in tests."""
         self._ca_file = ca_file
-        self._client = httpx.AsyncClient(
+        self._transport = transport
+        self._client: httpx.AsyncClient | None = None
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._client:
+            await self._client.aclose()
+
+    def _opened(self) -> httpx.AsyncClient:
+        try:
+            transport = self._transport or over_network(self._ca_file)
+        except OSError as fault:
+            raise Refused(f"ca_file {self._ca_file} cannot be used: {fault.strerror or 'no PEM in it'}") from None
+        return httpx.AsyncClient(
             headers=_HEADERS,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
             event_hooks={"response": [forget_where]},
             trust_env=False,
             timeout=None,  # noqa: S113 (`send` limits the whole call)
-            transport=transport or over_network(ca_file),
+            transport=transport,
         )
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
 
     async def send(
         self, method: str, url: str, deadline: float, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> None:
-        """One call; returns when a 2xx has begun. Raises Transient for anything else. `deadline` in seconds."""
+        """One call; returns when a 2xx has begun. Raises Transient for anything else, Refused when the CA file cannot
+        be read. `deadline` in seconds."""
         where = f"{method} to {_place(url)}"
+        client = self._client = self._client or self._opened()
         try:
             with anyio.fail_after(deadline):
-                request = self._client.build_request(method, url, content=body, headers=headers)
-                answer = await self._client.send(request, stream=True)
+                request = client.build_request(method, url, content=body, headers=headers)
+                answer = await client.send(request, stream=True)
                 await answer.aclose()
         except TimeoutError:
             raise Transient(f"{where}: no answer within {deadline:g} s") from None

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from rotator.host import trust
 from rotator.host.trust import Trust
-from rotator.ports import Transient
+from rotator.ports import Refused, Transient
 from rotator.providers.http import Http
 from rotator.providers.keys import TargetKeys
 from rotator.providers.letterbox import Letterbox
@@ -243,6 +243,18 @@ async def test_who_is_believed_no_longer_is_not_spoken_to_over_a_connection_made
         with pytest.raises(Transient, match="not issued by an authority in ca_file"):
             await anext(calls)
         assert server.made == 1
+
+
+async def test_a_ca_file_of_a_receiver_that_was_not_there_at_the_start_is_taken_when_it_comes(tmp_path: Path) -> None:
+    """The deliveries of such a hook were refused until the daemon was started anew."""
+    pem, ca, server = certify(tmp_path), tmp_path / "ca.pem", Kept()
+    async with serving(pem, server.answer) as url:
+        box = Letterbox(str(ca))
+        with pytest.raises(Refused, match=r"ca\.pem cannot be used: No such file or directory"):
+            await box.send("POST", url, 10.0)
+        ca.write_bytes(pem.read_bytes())
+        await box.send("POST", url, 10.0)
+        await box.aclose()
 
 
 def test_a_file_that_cannot_be_read_just_now_changes_nothing(tmp_path: Path) -> None:
