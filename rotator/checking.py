@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from secrets import token_hex
@@ -11,11 +11,13 @@ from secrets import token_hex
 import anyio
 
 from rotator.app import App, reading
+from rotator.app.fitness import located
 from rotator.clockwork import SystemClock
 from rotator.engine.rounds import proof
 from rotator.engine.survey import left_behind
-from rotator.grants import kept_mounts, references, referred_rights, transit_rights
+from rotator.grants import kept, kept_mounts, references, referred_rights, transit_rights
 from rotator.hooks.fitness import look
+from rotator.keychain import Keychain
 from rotator.ports import (
     Accepted,
     Diagnoses,
@@ -69,13 +71,11 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
         yield _receipts(settings.audit)
     places = [each.place for each in settings.credentials.values()]
     async with connected(settings, SystemClock()) as session:
+        kv, full = Kv(session), settings
+        with suppress(Fault):  # the look says which
+            full = await located(settings, Keychain(kv, session.clock, lambda: settings))
         for finding in await preflight(
-            Kv(session),
-            places,
-            longest_need(settings),
-            transit_rights(settings),
-            kept_mounts(settings),
-            referred_rights(settings),
+            kv, places, longest_need(full), transit_rights(full), kept_mounts(full), referred_rights(full)
         ):
             yield finding
         yield _login(session)
@@ -83,7 +83,7 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
         async with reading(settings) as app, aclosing(_targets(app)) as findings:
             async for finding in findings:
                 yield finding
-            for named, mount in (await app.keychain.unnamed_mounts(references(settings))).items():
+            for named, mount in (await app.keychain.unnamed_mounts((*references(settings), *kept(settings)))).items():
                 text = f"Vault serves it by the mount {mount}, which only Vault knows"
                 yield Finding(Level.WARNING, named, text, f'write mounts = ["{mount}"] in [vault], for `rotate policy`')
             async for finding in _left(app):

@@ -15,7 +15,7 @@ import msgspec
 from rotator.providers import kind_of
 from rotator.rotation.reference import SecretRef, Source
 from rotator.settings import Method, Settings
-from rotator.wiring import place_of
+from rotator.wiring import is_known, place_of
 
 
 class UngrantableError(Exception):
@@ -71,12 +71,21 @@ def policy(settings: Settings) -> str:
         "# What rotator may do, and nothing more; written from its settings. After a change there, write it anew:",
         "#   rotate policy | bao policy write rotator -",
     ]
+    lines += _guesses(settings)
     wanted = grants(settings)
     width = max(len(each.path) for each in wanted)
     for why in dict.fromkeys(each.why for each in wanted):
         lines += ["", f"# {why}"]
         lines += [_rule(each, width) for each in wanted if each.why == why]
     return "\n".join(lines) + "\n"
+
+
+def _guesses(settings: Settings) -> Iterator[str]:
+    """What only Vault knows, which nobody asks here."""
+    refs = (ref for ref in (*references(settings), *kept(settings)) if ref.source is Source.VAULT)
+    for name in dict.fromkeys(ref.name for ref in refs if not is_known(ref, settings)):
+        said = f"{json.dumps(name.partition('/')[0])} is taken for the mount of {json.dumps(name)}"
+        yield f"# {said}: where it is another, name it in [vault] mounts."
 
 
 def _rule(grant: Grant, width: int) -> str:
@@ -146,9 +155,14 @@ def referred_rights(settings: Settings) -> dict[str, frozenset[str]]:
 
 def kept_mounts(settings: Settings) -> frozenset[str]:
     """Mounts with documents that are written once, or rarely, and needed for ever: key sets, refresh tokens."""
-    named = ((key, value) for key, value in entries(settings) if key in ("jwks", "refresh_token") and value)
-    refs = (each if isinstance(each, SecretRef) else SecretRef(Source.VAULT, str(each)) for _, each in named)
-    return frozenset(place_of(ref, settings).mount for ref in refs if ref.source is Source.VAULT)
+    return frozenset(place_of(ref, settings).mount for ref in kept(settings))
+
+
+def kept(settings: Settings) -> tuple[SecretRef, ...]:
+    """Documents in Vault that providers keep beside the published ones."""
+    named = (value for key, value in entries(settings) if key in ("jwks", "refresh_token") and value)
+    refs = (each if isinstance(each, SecretRef) else SecretRef(Source.VAULT, str(each)) for each in named)
+    return tuple(dict.fromkeys(ref for ref in refs if ref.source is Source.VAULT))
 
 
 def _document(settings: Settings, ref: SecretRef) -> str:

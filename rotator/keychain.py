@@ -24,22 +24,26 @@ _LIFE = 30.0  # seconds for which a secret read from Vault is used again
 
 
 class VaultShelf:
-    """One document that a provider keeps."""
+    """One document that a provider keeps, found at each use: its mount may be one that only Vault knows."""
 
-    def __init__(self, kv: Kv, place: Place) -> None:
+    def __init__(self, kv: Kv, path: str, located: Callable[[SecretRef], Awaitable[Place]]) -> None:
         self._kv = kv
-        self._place = place
+        self._path = path
+        self._located = located
 
     async def read(self) -> Document:
         """The newest version, read strongly."""
-        return await self._kv.read(self._place, strong=True)
+        return await self._kv.read(await self._place(), strong=True)
 
     async def write(self, values: Mapping[str, object], over: int) -> int:
         """Write over this version. Raises Conflict when somebody else wrote."""
-        return await self._kv.write(self._place, values, cas=over)
+        return await self._kv.write(await self._place(), values, cas=over)
+
+    async def _place(self) -> Place:
+        return await self._located(SecretRef(Source.VAULT, self._path))
 
     def __str__(self) -> str:
-        return str(self._place)
+        return self._path
 
 
 class Keychain:
@@ -98,7 +102,7 @@ class Keychain:
 
     def shelf(self, path: str) -> VaultShelf:
         """A document that a provider keeps: "mount/path"."""
-        return VaultShelf(self._kv, place_of(SecretRef(Source.VAULT, path), self._settings()))
+        return VaultShelf(self._kv, path, self._located)
 
     def forget(self) -> None:
         """Read every secret anew."""

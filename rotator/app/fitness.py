@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from rotator.app.actor import App
-from rotator.grants import kept_mounts, referred_rights, transit_rights
+from rotator.grants import kept, kept_mounts, references, referred_rights, transit_rights
+from rotator.keychain import Keychain
 from rotator.logs import voice
 from rotator.ports import Refused
+from rotator.settings import Settings
 from rotator.vault.patience import READ_PATIENCE, patiently
 from rotator.vault.preflight import Finding, Level, fitness, preflight
 from rotator.wiring import longest_need
@@ -15,17 +18,31 @@ from rotator.wiring import longest_need
 
 async def refuse_unfit(app: App) -> None:
     """Raises Refused when Vault would not keep our promises, with every reason."""
-    settings = app.settings
+    settings = await located(app.settings, app.keychain)
     places = [each.place for each in settings.credentials.values()]
-    need, rights, kept = longest_need(settings), transit_rights(settings), kept_mounts(settings)
-    _refuse(await preflight(app.kv, places, need, rights, kept, referred_rights(settings)))
+    need, rights, mounts = longest_need(settings), transit_rights(settings), kept_mounts(settings)
+    _refuse(await preflight(app.kv, places, need, rights, mounts, referred_rights(settings)))
 
 
 async def refuse_unfit_for(app: App, names: Iterable[str]) -> None:
     """The short look before a command: mounts and published paths. Raises Refused, Transient."""
     places = [app.settings.credentials[name].place for name in names]
-    need, kept = longest_need(app.settings), kept_mounts(app.settings)
-    _refuse(await patiently(app.clock, READ_PATIENCE, lambda: fitness(app.kv, places, need, kept)))
+    need = longest_need(app.settings)
+
+    async def look() -> tuple[Finding, ...]:
+        return await fitness(app.kv, places, need, kept_mounts(await located(app.settings, app.keychain)))
+
+    _refuse(await patiently(app.clock, READ_PATIENCE, look))
+
+
+async def located(settings: Settings, keychain: Keychain) -> Settings:
+    """The settings with every mount that what they refer to lies in, also those that only Vault knows.
+
+    Raises Transient.
+    """
+    found = await keychain.unnamed_mounts((*references(settings), *kept(settings)))
+    mounts = tuple(dict.fromkeys((*settings.vault.mounts, *found.values())))
+    return replace(settings, vault=replace(settings.vault, mounts=mounts))
 
 
 def _refuse(findings: Sequence[Finding]) -> None:

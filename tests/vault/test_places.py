@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from rotator.grants import grants, referred_rights
+from rotator.app.fitness import located
+from rotator.grants import grants, kept_mounts, policy, referred_rights
 from rotator.keychain import Keychain
 from rotator.ports import MinterRefused
 from rotator.rotation.reference import SecretRef, Source
@@ -50,6 +51,46 @@ async def test_vault_is_asked_which_mount_serves_a_path(openbao: OpenBao, mount:
     named = plain(tmp_path, 'mounts = ["infra/kv"]')
     assert await Keychain(kv, QuickClock(), lambda: named).unnamed_mounts([ref]) == {}
     await kv.session.close()
+
+
+KEPT = """
+[targets.crm]
+kind = "oauth"
+url = "http://127.0.0.1:9"
+token_url = "http://127.0.0.1:9/token"
+[credentials.pair]
+kind = "assertion-key"
+target = "crm"
+client_id = "c"
+path = "apps/pair"
+every = "1d"
+jwks = "infra/kept/keys/pair"
+jwks_cache = "1h"
+"""
+
+
+@pytest.mark.system
+async def test_a_document_that_a_provider_keeps_may_lie_in_a_mount_that_only_vault_knows(
+    openbao: OpenBao, mount: str, tmp_path: Path
+) -> None:
+    """The first part of the path was taken for the mount: nothing started, for want of a mount "infra"."""
+    openbao.enable_kv("infra/kept")
+    kv, settings = kv_on(openbao, mount), plain(tmp_path, 'mounts = ["infra/kv"]', KEPT)
+    keychain = Keychain(kv, QuickClock(), lambda: settings)
+    shelf = keychain.shelf("infra/kept/keys/pair")
+    assert await shelf.write({"jwks": "{}"}, over=(await shelf.read()).version) == 1
+    assert openbao.call("GET", "infra/kept/data/keys/pair")["data"]["data"] == {"jwks": "{}"}
+    full = await located(settings, keychain)
+    assert kept_mounts(full) == {"infra/kept"}
+    assert {"infra/kept/data/keys/pair", "infra/kv/data/minters/blog"} == set(referred_rights(full))
+    assert await located(full, Keychain(kv, QuickClock(), lambda: full)) == full
+    await kv.session.close()
+
+
+def test_the_policy_says_which_mounts_it_guessed(tmp_path: Path) -> None:
+    guessed = '# "infra" is taken for the mount of "infra/kept/keys/pair"'
+    assert guessed in policy(plain(tmp_path, more=KEPT))
+    assert "is taken for" not in policy(plain(tmp_path, 'mounts = ["infra/kept", "infra/kv"]', KEPT))
 
 
 def test_settings_may_name_the_mount_for_what_asks_no_vault(tmp_path: Path) -> None:
