@@ -169,12 +169,14 @@ class Pass:
         return sorted(name for name, told in self.told.items() if _DONE & set(told))
 
     def said(self) -> str:
-        """What was done, in a line, and what was not begun."""
+        """What was done, in a line, what was not begun, and who goes on after a pass that was cut short."""
         failed = sorted(self.told.keys() - set(self.done))
         missed = sorted(self.app.settings.credentials.keys() - self.app.crew.seen.keys())
         parts = [f"done: {', '.join(self.done)}"] if self.done else []
         parts += [f"tried in vain, or not at an end: {', '.join(failed)}"] if failed else []
-        parts += [f"{self.app.crew.stopping}, not looked at: {', '.join(missed)}"] if missed else []
+        if stopping := self.app.crew.stopping:
+            skipped = f", not looked at: {', '.join(missed)}" if missed else ""
+            parts += [f"{stopping}{skipped}; a daemon or the next `rotate due` goes on"]
         parts += [str(hooks_failed(self.app, DONE)["said"])] if self.app.hooks_failed else []
         return "; ".join(parts) or "nothing was due"
 

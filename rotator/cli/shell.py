@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -197,10 +195,9 @@ async def _listen(interruption: Interruption, scope: CancelScope, *, task_status
 def _end_in_any_case() -> None:
     """A request that is never answered, or a reader that reads nothing, must not keep who asked us to end."""
     from rotator.host.interruption import LAST
+    from rotator.host.process import end_within
 
-    timer = threading.Timer(LAST, os._exit, (BUSY,))
-    timer.daemon = True
-    timer.start()
+    end_within(LAST, lambda: None, BUSY)
 
 
 async def _code(main: Main) -> int | BaseException:

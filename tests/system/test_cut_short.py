@@ -70,4 +70,6 @@ def test_due_does_each_once_and_ends_soon_when_it_is_asked_to(world: World) -> N
     assert work.poll() is None
     code, said, seconds = ended(work)
     assert (code, seconds < SOON) == (75, True), said
+    assert "cut short by SIGTERM; a daemon or the next `rotate due` goes on" in said
+    assert "nothing was due" not in said
     assert journal(world, "often")["rotation"] == "1"
