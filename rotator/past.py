@@ -78,7 +78,8 @@ def _receipts(path: Path, name: str) -> Iterator[Moment]:
 
 def _moment(receipt: Mapping[str, Any]) -> Moment:
     rotation, said = receipt.get("detail", {}).get("rotation", 0), str(receipt["said"])
-    asked = f", asked by {receipt['asked_by']}" if receipt.get("asked_by") and _begins(receipt["event"]) else ""
+    by = str(receipt.get("asked_by") or "")
+    asked = f", asked by {by}" if _begins(receipt["event"]) and by not in said else ""
     at = datetime.fromisoformat(receipt["at"])
     return Moment(at.replace(tzinfo=at.tzinfo or UTC), rotation, said + asked, str(receipt["by"]))
 

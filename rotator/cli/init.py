@@ -104,7 +104,7 @@ def _tried(folder: Path, text: str) -> Settings:
             return load(trial.name)
         except SettingsError as error:
             faults = [f"{x.key}: {x.text}" if x.file == trial.name else str(x) for x in error.faults]
-            _refuse("\nrotate: ".join(faults), _USAGE)
+            _refuse(*faults, code=_USAGE)
 
 
 def _beside(settings: Settings, folder: Path, path: Path) -> dict[Path, str]:
@@ -114,7 +114,7 @@ def _beside(settings: Settings, folder: Path, path: Path) -> dict[Path, str]:
     try:
         texts = {folder / "rotator.hcl": policy(settings)}
     except UngrantableError as fault:
-        _refuse(str(fault), _USAGE)
+        _refuse(str(fault), code=_USAGE)
     if settings.vault.auth.method is not Method.KUBERNETES:
         texts[folder / "rotator.service"] = unit_text(references(settings), sys.executable, path, _files(settings))
     return texts
@@ -159,7 +159,8 @@ def _say(settings: Settings, folder: Path, path: Path, written: list[Path]) -> N
         output.say(f"wrote {each}")
     if any(each.suffix == ".service" for each in written) and (unseen := hidden(sys.executable, sys.prefix, str(path))):
         advice = "install rotator elsewhere (python3 -m venv /opt/rotator), and keep its settings in /etc/rotator"
-        output.say(f"\nwarning: ProtectHome hides {unseen} from the service, which cannot start: {advice}", err=True)
+        output.say(err=True)
+        output.say(f"warning: ProtectHome hides {unseen} from the service, which cannot start: {advice}", err=True)
     wanted = [(place_of(ref, settings), ref.key) for ref in references(settings) if ref.source is Source.VAULT]
     for number, step in enumerate(steps(settings.vault.auth.method, folder, path, wanted), 1):
         output.say()
@@ -172,6 +173,7 @@ def _say(settings: Settings, folder: Path, path: Path, written: list[Path]) -> N
     output.say(f"Then consumers read {places}.")
 
 
-def _refuse(text: str, code: int = shell.FAILED) -> NoReturn:
-    output.say(f"rotate: {text}", err=True)
+def _refuse(*texts: str, code: int = shell.FAILED) -> NoReturn:
+    for text in texts:
+        output.say(f"rotate: {text}", err=True)
     sys.exit(code)

@@ -121,7 +121,7 @@ def _state(each: Leftover) -> str:
 
 def _row(each: Leftover, state: str, now: datetime) -> tuple[str, ...]:
     owner = each.owner
-    used = f"{shell.ago(each.last_used, now)} ago" if each.last_used else "unknown"
+    used = shell.ago(each.last_used, now) if each.last_used else "unknown"
     place = str(owner.place) if owner.place else "nowhere that is known"
     return each.target, each.token.id, state, owner.credential or owner.said or "nobody's that is known", used, place
 

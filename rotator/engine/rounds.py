@@ -53,6 +53,7 @@ class Rounds:
     neighbours: Callable[[str], int] = lambda target: 3  # how many credentials a target has
     listing: Callable[[Credential], Awaitable[Iterable[Token]]] | None = None  # our tokens on its target
     others: SecondJournals = field(init=False)
+    _shown: dict[str, str] = field(default_factory=dict)  # the published token that `accepted` speaks of
     _causes: dict[str, tuple[str, str]] = field(default_factory=dict)  # of what is broken: target and reason
     _controlled: set[tuple[str, str]] = field(default_factory=set)
     _unguarded: set[str] = field(default_factory=set)  # reasons of controls that were passed by anyone
@@ -95,6 +96,7 @@ class Rounds:
             breaker.worked(now)
         if isinstance(event, ev.Published | ev.Condemned | ev.Adopted):
             self.accepted[credential.name] = event.at
+            self._shown.pop(credential.name, None)
         if isinstance(event, ev.Published | ev.Condemned | ev.Adopted | ev.Disproved):
             self.doubted.pop(credential.name, None)
             self.unproven.pop(credential.name, None)
@@ -119,6 +121,7 @@ class Rounds:
         self.broken.pop(name, None)
         self._causes.pop(name, None)
         self.accepted.pop(name, None)
+        self._shown.pop(name, None)
         self.doubted.pop(name, None)
         self.unproven.pop(name, None)
         self.reverted.discard(name)
@@ -134,10 +137,20 @@ class Rounds:
         seen = await self._visit(credential, ask)
         if not listed and self.others.listed(credential.target):  # the record has to be read after the listing
             seen = await self._visit(credential, ask)
+        if seen.record is not None:
+            self._noted(credential.name, seen.record)
         if seen.record is None or credential.name in self.put_off or self.pause(credential)[0]:
             return seen
         closed = await self.closed(credential)
         return Seen(seen.record, closed) if closed else seen
+
+    def _noted(self, name: str, record: Record) -> None:
+        """Another process published, or Vault was restored: what was accepted before is another value."""
+        token = record.current.token.id if record.current else ""
+        if self._shown.setdefault(name, token) != token:
+            self._shown[name] = token
+            self.accepted.pop(name, None)
+            self.doubted.pop(name, None)
 
     async def closed(self, credential: Credential) -> Wait | None:
         """Until when its target may not be asked, and why; None: it may. Raises nothing that the world may cause."""

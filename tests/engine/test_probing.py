@@ -256,6 +256,19 @@ async def test_a_record_that_went_back_is_shown_at_once(world: World) -> None:
     assert watch.crew.rounds.reverted == set()
 
 
+async def test_what_was_accepted_before_another_process_published_is_not_said_of_its_value(world: World) -> None:
+    watch = await watching(world)
+    rounds, credential = watch.crew.rounds, watch.actor.credential
+    await rounds.attend(credential, None)
+    assert await watch.after(EVERY.total_seconds()) == ["accepted"]
+    await rounds.attend(credential, None)
+    assert set(watch.crew.accepted) == {"blog/bot"}
+    await world.actor("other").visit(Ask(world.clock.now(), "ada"))
+    world.clock.move(60)
+    await rounds.attend(credential, None)
+    assert watch.crew.accepted == {}
+
+
 async def test_a_slow_target_leaves_the_turn_to_others(world: World) -> None:
     watch = await watching(world)
     names = [f"blog/{number}" for number in range(4)]

@@ -115,6 +115,14 @@ def test_a_wish_that_makes_no_sense_names_its_key_and_leaves_nothing(
     assert names(tmp_path) == []
 
 
+def test_each_fault_of_a_wish_has_a_line(tmp_path: Path) -> None:
+    ended = init(tmp_path / "new", "--vault-addr", "nowhere", "--target-url", "ftp://x")
+    assert [line.split(": ")[:2] for line in ended.stderr.splitlines()] == [
+        ["rotate", "vault.address"],
+        ["rotate", "targets.blog.url"],
+    ]
+
+
 def test_a_folder_that_cannot_be_written_is_named_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     ended = init(tmp_path / "file" / "below")
@@ -176,6 +184,7 @@ def test_an_interpreter_that_the_service_cannot_see_is_told(tmp_path: Path, monk
     monkeypatch.setattr(sys, "executable", home)
     ended = init(tmp_path / "new")
     assert ended.exit_code == 0
+    assert "\\n" not in ended.stderr
     assert f"warning: ProtectHome hides {home} from the service, which cannot start: install rotator" in ended.stderr
 
 
