@@ -98,12 +98,24 @@ async def revoke_leftover(app: App, leftover: Leftover, by: str) -> bool:
     mine = app.settings.credentials.get(owner.credential)
     if owner.state is TokenState.STRAY and mine is not None:
         return await _reap(app, mine, token, by)
-    some = next(each for each in app.settings.credentials.values() if each.target == leftover.target)
+    some = await _finding(app, leftover)
     name = owner.credential or _stem(token).removeprefix(family(app.installation.prefix, app.installation.lineage))
     visitor = app.crew.rounds.visitor
     return await operating.disown(
         visitor, replace(some, name=name), app.edges(some), token, by, journalled=bool(owner.credential)
     )
+
+
+async def _finding(app: App, leftover: Leftover) -> Credential:
+    """A credential of its target whose kind knows such tokens: another's would not find it, and call it dead.
+
+    Raises Refused when there is none, and what a provider's `find` raises.
+    """
+    token = leftover.token
+    for each in _on(app, leftover.target).values():
+        if any(found.id == token.id for found in await app.edges(each).provider.find(token.name)):
+            return each
+    raise Refused(f"no kind that settings have on target {leftover.target} knows {token.id}: end it there by hand")
 
 
 def _doubtful(owner: Owner) -> bool:
