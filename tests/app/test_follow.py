@@ -353,9 +353,9 @@ async def test_thousands_of_verdicts_come_in_lines_of_a_bearable_length(app: App
         for name in names:
             app.answer(name, Phase.SETTLED)
 
-    lines = await ended(app, names, all_done)
-    assert [len(line["verdicts"]) for line in lines[1:]] == [200, 200, 200, 200, 200, 1]
-    assert [line.get("exit") for line in lines[1:]] == [None] * 5 + [0]
+    lines = [line for line in await ended(app, names, all_done) if "verdicts" in line]
+    assert [len(line["verdicts"]) for line in lines] == [200, 200, 200, 200, 200, 1]
+    assert [line.get("exit") for line in lines] == [None] * 5 + [0]
 
 
 def happened(name: str) -> Happened:
