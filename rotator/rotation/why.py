@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -103,12 +104,23 @@ def scheduled_at(credential: Credential, record: Record) -> datetime | None:
     current = record.current
     if current is None:
         return None
-    return _due(credential.schedule, credential.name, current.at, current.token.expires_at)
+    latest, value = _latest(credential.schedule, credential.name), (current.at, current.token.expires_at)
+    answer = latest.answer
+    if answer is None or answer[0] != value:
+        answer = latest.answer = value, credential.schedule.due(credential.name, *value)
+    return answer[1]
+
+
+@dataclass(slots=True)
+class _Latest:
+    """What a schedule said of the value that it was asked about last. May be asked from any thread."""
+
+    answer: tuple[tuple[datetime, datetime | None], datetime | None] | None = None
 
 
 @lru_cache(maxsize=20_000)  # each look asks several times, and a cron expression is walked
-def _due(schedule: Schedule, name: str, at: datetime, expires_at: datetime | None) -> datetime | None:
-    return schedule.due(name, at, expires_at)
+def _latest(schedule: Schedule, name: str) -> _Latest:
+    return _Latest()
 
 
 def expires_soon_at(current: Published | None) -> datetime | None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 
 from rotator.rotation.credential import Place
@@ -120,3 +125,26 @@ def test_at_its_next_due_time_and_not_a_second_earlier_it_is_due(schedule) -> No
     at = next_due(wanted, known)
     assert due(wanted, known, at) is not None
     assert due(wanted, known, at - SECOND) is None
+
+
+def test_a_schedule_is_asked_once_of_a_value_and_nothing_is_kept_of_the_values_before() -> None:
+    class Moment(datetime):
+        """One that can be seen to be gone."""
+
+    class Counting:
+        asked = 0
+
+        def due(self, name: str, published_at: datetime, expires_at: datetime | None) -> datetime:
+            Counting.asked += 1
+            return published_at + HOUR
+
+    counted, moments = replace(credential(), schedule=Counting()), []
+    for day in range(1, 4):
+        at = Moment(2031, 1, day, tzinfo=UTC)
+        old = record(Phase.SETTLED, current=published(1, at=at))
+        assert [scheduled_at(counted, old) for _ in range(5)] == [at + HOUR] * 5
+        moments.append(weakref.ref(at))
+    assert Counting.asked == 3
+    del at, old
+    gc.collect()
+    assert [moment() is None for moment in moments] == [True, True, False]

@@ -45,7 +45,9 @@ def test_a_daemon_that_meets_a_sealed_vault_says_so_waits_and_begins_when_it_is_
     assert not faults_of(world, "bot")
 
 
-def test_while_vault_is_sealed_an_ask_is_undecided_and_is_answered_afterwards(world: World) -> None:
+def test_while_vault_is_sealed_an_ask_ends_undecided_and_is_answered_when_asked_again(
+    world: World,
+) -> None:
     world.add("bot")
     with Daemon(quick(world)).ready() as daemon:
         until("published", lambda: settled(world, "bot"))
@@ -53,7 +55,10 @@ def test_while_vault_is_sealed_an_ask_is_undecided_and_is_answered_afterwards(wo
         with nothing_changes_on_the_target(world):
             last = daemon.ask("bot", within=WATCHED)[-1]
         assert last["exit"] == 75
+        assert "could not be written down in Vault, so nothing was begun" in last["verdicts"][0]["said"]
+        assert last["verdicts"][0]["said"].endswith("ask again")
         world.bao.unseal()
+        assert daemon.ask("bot", patient=True)[-1]["exit"] == 0
         until("rotation 2", lambda: settled(world, "bot", 2), RECOVERED)
     assert not faults_of(world, "bot")
 
