@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import pytest
 
-from rotator import control, operator
+from rotator import control, looking, operator
 from rotator.clockwork import SystemClock
 from rotator.control import Control
 from rotator.daemon import Daemon
@@ -21,6 +21,7 @@ from rotator.engine.asked import Asked
 from rotator.host.tasks import Tasks
 from rotator.narrate import Audience
 from rotator.ports import Entry
+from rotator.rotation.state import Observed
 from tests.app.test_control import until
 from tests.rotation.builders import credential
 
@@ -35,7 +36,9 @@ class Fleet:
 
     def __init__(self) -> None:
         names = {name: credential(name=name) for name in NAMES}
-        self.settings = SimpleNamespace(credentials=names, daemon=SimpleNamespace(read_only=False))
+        vault = SimpleNamespace(address="http://v", mount="secret", prefix="rotator")
+        self.settings = SimpleNamespace(credentials=names, daemon=SimpleNamespace(read_only=False), vault=vault)
+        self.kv = SimpleNamespace(session=SimpleNamespace(login_end=None))
         self.crew, self.clock, self.holder = self, SystemClock(), "me"
         self.seen: dict[str, Any] = {}
         self.begun: list[tuple[str, str]] = []
@@ -47,6 +50,9 @@ class Fleet:
 
     async def load(self, name: str) -> Entry:
         return Entry(name, 0, None)
+
+    async def names(self) -> list[str]:
+        return [*NAMES]
 
     async def put(self, name: str, request: object) -> None:
         await anyio.sleep(0.01)
@@ -66,6 +72,46 @@ class Fleet:
         self.done.append((wish.verb, name))
         return {"credential": name, "answer": "done", "exit": 0, "said": "x" * 1000}
 
+    async def reload(self) -> list[str]:
+        self.begun.append(("reload", ""))
+        await self.go.wait()
+        self.done.append(("reload", ""))
+        return []
+
+    async def recall(self, app: object, name: str, view: object) -> looking.Seen:
+        self.begun.append(("seen", name))
+        await self.go.wait()
+        self.done.append(("seen", name))
+        return self.settings.credentials[name], None, self.clock.now(), Observed()
+
+    def verbs(self) -> dict[str, Any]:
+        """What a daemon with this actor answers to on its socket."""
+        daemon = Daemon.__new__(Daemon)
+        daemon._audience = Audience()
+        daemon._supervision = SimpleNamespace(missing=str)
+        daemon._settings = self.settings
+        daemon._lookout = SimpleNamespace(fleet=SimpleNamespace(refused=""))
+        daemon._reload = self.reload
+        return daemon._verbs(self)
+
+
+VERBS = [*Fleet().verbs()]  # a new verb is among them; it does its own name for each credential, or it stands below
+DOES = {"ping": [], "reload": [("reload", "")], "states": (SEEN := [("seen", x) for x in NAMES]), "explain": SEEN}
+MANY = {"names": NAMES, "within": "5s"}
+REQUESTS: dict[str, dict[str, Any]] = {
+    **{verb: {"verb": verb, **MANY} for verb in VERBS},
+    "claim": {"verb": "claim", "everything": True},
+    "now, in an emergency": {"verb": "now", "emergency": True, **MANY},
+    "now, until the predecessor is dead": {"verb": "now", "patient": True, **MANY},
+    "revoke of all on a target": {"verb": "now", "emergency": True, "patient": True, "targets": ["blog"]},
+}
+
+
+def work(request: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a request begins, and for whom."""
+    verb = request["verb"]
+    return DOES.get(verb, [(verb, name) for name in NAMES])
+
 
 @pytest.fixture
 async def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Fleet]:
@@ -74,11 +120,8 @@ async def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setattr(operator, "_SIGN", 0.0)
     monkeypatch.setattr(control, "_READ_WITHIN", 0.2)
     monkeypatch.setattr(control, "_WRITE_WITHIN", 0.2)
-    daemon = Daemon.__new__(Daemon)
-    daemon._audience = Audience()
-    daemon._supervision = SimpleNamespace(missing=str)
-    verbs = daemon._verbs(made)
-    server = Control(str(tmp_path / "s"), verbs, lambda *_: None, lambda verb, bug: made.bugs.append(bug))
+    monkeypatch.setattr(looking, "_seen", made.recall)
+    server = Control(str(tmp_path / "s"), made.verbs(), lambda *_: None, lambda verb, bug: made.bugs.append(bug))
     async with anyio.create_task_group() as group:
         made.tasks.group = group
         await group.start(server.serve)
@@ -111,33 +154,34 @@ MANNERS: dict[str, Callable[[socket.socket], None]] = {
 
 
 @pytest.mark.parametrize("manner", MANNERS)
-@pytest.mark.parametrize("verb", ["now", "ping", "look", "pause", "resume", "undo", "adopt"])
+@pytest.mark.parametrize("asked", REQUESTS)
 async def test_whatever_a_caller_does_its_verb_goes_on_and_the_next_is_served(
-    fleet: Fleet, tmp_path: Path, verb: str, manner: str
+    fleet: Fleet, tmp_path: Path, asked: str, manner: str
 ) -> None:
+    request = REQUESTS[asked]
     with socket.socket(socket.AF_UNIX) as wire:
         wire.connect(str(tmp_path / "s"))
-        wire.sendall(json.dumps({"verb": verb, "names": NAMES, "within": "5s"}).encode() + b"\n")
+        wire.sendall(json.dumps(request).encode() + b"\n")
         MANNERS[manner](wire)
-        await until(lambda: verb == "ping" or len(fleet.begun) == len(NAMES))
+        await until(lambda: sorted(fleet.begun) == work(request))
         await anyio.sleep(0.05)  # a caller that is gone is noticed at the next sign of life
         fleet.go.set()
-        await until(lambda: verb == "ping" or sorted(fleet.done) == [(verb, name) for name in NAMES])
+        await until(lambda: sorted(fleet.done) == work(request))
         assert await alive(tmp_path)
     assert not fleet.bugs
 
 
-@pytest.mark.parametrize("verb", ["now", "pause", "resume", "undo", "adopt"])
+@pytest.mark.parametrize("asked", [asked for asked, request in REQUESTS.items() if request["verb"] in operator.VERBS])
 async def test_a_caller_that_is_reset_after_the_first_line_ends_nothing(
-    fleet: Fleet, tmp_path: Path, verb: str
+    fleet: Fleet, tmp_path: Path, asked: str
 ) -> None:
+    request = REQUESTS[asked]
     async with await anyio.connect_unix(tmp_path / "s") as stream:
-        await stream.send(json.dumps({"verb": verb, "names": NAMES, "within": "5s"}).encode() + b"\n")
-        if verb != "now":
-            assert await stream.receive(1)
+        await stream.send(json.dumps(request).encode() + b"\n")
+        assert await stream.receive(1)
     await until(lambda: len(fleet.begun) == len(NAMES))
     fleet.go.set()
-    await until(lambda: sorted(fleet.done) == [(verb, name) for name in NAMES])
+    await until(lambda: sorted(fleet.done) == work(request))
     assert await alive(tmp_path)
     assert not fleet.bugs
 
