@@ -12,6 +12,17 @@ from rotator.sandbox.world import World
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
     with World() as made:
-        made.add("blog-ci", roles=["role-template-view-posts"], labels={"team": "web"})
-        made.add("blog-web")
-        yield made
+        yield _peopled(made)
+
+
+@pytest.fixture(scope="module")
+def untouched() -> Iterator[World]:
+    """A world like the other, in which nothing is ever done."""
+    with World() as made:
+        yield _peopled(made)
+
+
+def _peopled(made: World) -> World:
+    made.add("blog-ci", roles=["role-template-view-posts"], labels={"team": "web"})
+    made.add("blog-web")
+    return made

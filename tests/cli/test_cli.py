@@ -27,13 +27,26 @@ def journals(world: World) -> dict[str, dict]:
     return {name: journal(world, name) for name in world.credentials}
 
 
+Ended = subprocess.CompletedProcess[str]
+
+
 @pytest.fixture(scope="module")
-def path(world: World) -> Path:
-    """Settings; nothing was done yet when the first test begins."""
+def first(world: World) -> Ended:
+    """What `rotate due` came to in a world in which nothing had happened."""
+    return rotate(quick(world), "due", "--json")
+
+
+@pytest.fixture(scope="module")
+def path(world: World, first: Ended) -> Path:
+    """Settings of a world in which everything was published; tests leave nothing that others would see."""
     return quick(world)
 
 
-# The first tests go by the order of the file: from a world in which nothing happened to one with a story.
+@pytest.fixture(scope="module")
+def waited(world: World, path: Path) -> Ended:
+    """What `rotate now --wait` came to, of a credential whose predecessor has an hour of grace from then on."""
+    slow = quick(world, "slow", defaults={"retire": {"after": "1h"}})
+    return rotate(slow, "now", "blog-web", "--wait", "--within", "3000s", seconds=30)
 
 
 def test_help_names_every_command_and_each_has_its_own() -> None:
@@ -43,31 +56,28 @@ def test_help_names_every_command_and_each_has_its_own() -> None:
     assert "75 undecided, busy or cut short" in said.stdout.replace("\n", " ").replace("  ", " ")
 
 
-def test_before_anything_was_done_plan_says_so_and_leaves_journal_and_target_untouched(
-    world: World, path: Path
-) -> None:
-    tokens = world.halo.tokens()
-    ended = rotate(path, "plan")
+def test_before_anything_was_done_plan_says_so_and_leaves_journal_and_target_untouched(untouched: World) -> None:
+    tokens = untouched.halo.tokens()
+    ended = rotate(quick(untouched), "plan")
     assert ended.returncode == 0, ended.stderr
     heads, first, _ = ended.stdout.splitlines()
     assert heads.split() == ["NAME", "TARGET", "STATE", "NEXT"]
     said = "first rotation  begin a rotation (missing): nothing published yet"
     assert first.split(maxsplit=2) == ["blog-ci", "halo", said]
-    assert journals(world) == {"blog-ci": {}, "blog-web": {}}
-    assert world.halo.tokens() == tokens
+    assert journals(untouched) == {"blog-ci": {}, "blog-web": {}}
+    assert untouched.halo.tokens() == tokens
 
 
-def test_explain_of_an_untouched_credential_says_what_comes_next(path: Path) -> None:
-    assert rotate(path, "explain", "blog-ci").stdout.splitlines() == [
+def test_explain_of_an_untouched_credential_says_what_comes_next(untouched: World) -> None:
+    assert rotate(quick(untouched), "explain", "blog-ci").stdout.splitlines() == [
         "Settled: nothing was published yet; nothing was tried yet.",
         "Next: begin a rotation (missing): nothing published yet.",
     ]
 
 
-def test_due_does_what_is_due_and_prints_one_document(path: Path) -> None:
-    ended = rotate(path, "due", "--json")
-    assert ended.returncode == 0, ended.stderr
-    told = json.loads(ended.stdout)
+def test_due_does_what_is_due_and_prints_one_document(first: Ended) -> None:
+    assert first.returncode == 0, first.stderr
+    told = json.loads(first.stdout)
     rows = told["credentials"]
     assert (told["done"], told["said"]) == (["blog-ci", "blog-web"], "done: blog-ci, blog-web")
     assert [(row["name"], row["phase"], row["rotation"], row["said"]) for row in rows] == [
@@ -86,14 +96,13 @@ def test_now_in_json_is_one_document_per_line_and_ends_with_the_verdict(path: Pa
     assert lines[-1]["verdicts"][0]["answer"] in ("done", "published")
 
 
-def test_now_that_is_patient_for_less_than_the_grace_ends_at_once_with_75(world: World) -> None:
-    slow = quick(world, "slow", defaults={"retire": {"after": "1h"}})
-    ended = rotate(slow, "now", "blog-web", "--wait", "--within", "3000s", seconds=30)
-    assert ended.returncode == 75
-    assert "blog-web: open: undecided: predecessor in grace" in ended.stdout
-    assert "is live at secret/apps/blog-web/halo" in ended.stdout
+def test_now_that_is_patient_for_less_than_the_grace_ends_at_once_with_75(waited: Ended) -> None:
+    assert waited.returncode == 75
+    assert "blog-web: open: undecided: predecessor in grace" in waited.stdout
+    assert "is live at secret/apps/blog-web/halo" in waited.stdout
 
 
+@pytest.mark.usefixtures("waited")
 def test_status_is_a_table_for_people(path: Path) -> None:
     ended = rotate(path, "status")
     assert ended.returncode == 0
@@ -103,6 +112,7 @@ def test_status_is_a_table_for_people(path: Path) -> None:
     assert web.split()[:5] == ["blog-web", "in", "grace", "2", "2"]
 
 
+@pytest.mark.usefixtures("waited")
 def test_explain_tells_the_story_in_sentences(path: Path) -> None:
     ended = rotate(path, "explain", "blog-web")
     assert ended.returncode == 0
@@ -169,14 +179,23 @@ def test_a_journal_that_was_deleted_is_shown_beside_the_others_and_ends_status_w
         world.bao.call("POST", document.replace("/data/", "/undelete/"), {"versions": [newest]})
 
 
-def test_held_is_3_and_unreachable_is_75(world: World, path: Path) -> None:
-    world.bao.call("POST", f"{world.mount}/data/apps/blog-ci/halo", {"data": {"token": "written-by-hand"}})
-    assert rotate(path, "now", "blog-ci").returncode == 3
-    held = rotate(path, "status", "blog-ci", "--json")
-    assert held.returncode == 3
-    assert json.loads(held.stdout)[0]["phase"] == "held"
-    nowhere = quick(world, "nowhere", vault="http://127.0.0.1:9")
-    ended = rotate(nowhere, "status")
+def test_held_is_3(world: World) -> None:
+    world.add("taken")
+    try:
+        own = quick(world, "taken", only=["taken"])
+        assert rotate(own, "now", "taken").returncode == 0
+        world.bao.call("POST", f"{world.mount}/data/apps/taken/halo", {"data": {"token": "written-by-hand"}})
+        assert rotate(own, "now", "taken").returncode == 3
+        held = rotate(own, "status", "taken", "--json")
+        assert held.returncode == 3
+        assert json.loads(held.stdout)[0]["phase"] == "held"
+    finally:
+        del world.credentials["taken"]
+        world.bao.call("DELETE", f"{world.mount}/metadata/rotator/journal/taken")
+
+
+def test_unreachable_is_75(world: World) -> None:
+    ended = rotate(quick(world, "nowhere", vault="http://127.0.0.1:9"), "status")
     assert ended.returncode == 75
     assert ended.stderr.startswith("rotate: ")
     assert "Traceback" not in ended.stderr
