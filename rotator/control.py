@@ -154,7 +154,7 @@ async def call(path: str, request: Mapping[str, Any]) -> AsyncGenerator[dict[str
     try:
         stream = await anyio.connect_unix(path)
     except OSError as fault:
-        raise Transient(f"no daemon answers on {path}: {fault.strerror}") from None
+        raise Transient(await _unanswered(path, fault)) from None
     async with stream:
         buffered = BufferedByteReceiveStream(stream)
         try:
@@ -166,6 +166,17 @@ async def call(path: str, request: Mapping[str, Any]) -> AsyncGenerator[dict[str
         except (TimeoutError, ValueError, anyio.DelimiterNotFound):
             text = f"the daemon on {path} has said nothing that makes sense for {SILENCE:g} s; its log may say why"
             raise Transient(text) from None
+
+
+async def _unanswered(path: str, fault: OSError) -> str:
+    """Why nobody could be asked there: a daemon that is not ours to ask is told from none."""
+    if who := endpoint.others(path):
+        return f"a daemon runs on {path}, and {who} may ask it: `sudo rotate` for one"
+    try:
+        await endpoint.answers(path)
+    except endpoint.AddressError as trouble:
+        return f"no daemon answers on {path}: {trouble}"
+    return f"no daemon answers on {path}: {fault.strerror}"
 
 
 async def _line(stream: BufferedByteReceiveStream) -> bytes:

@@ -83,7 +83,9 @@ async def _work(app: App, tokens: tuple[str, ...], *, reap: bool, unclaimed: boo
             silent.append(f"target {target}: what was revoked long ago is not deleted: {fault.reason}")
     for text in dict.fromkeys([*silent, *failed]):
         output.say(f"rotate: {text}", err=True)
-    _show(app, [(each, "reaped" if each in ended else _state(each)) for each in found], as_json=as_json)
+    _show(
+        app, [(each, "reaped" if each in ended else _state(each)) for each in found], whole=not silent, as_json=as_json
+    )
     left = any(not _is_unclaimed(each) and each not in ended for each in found)
     return shell.FAILED if silent or failed or left else 0
 
@@ -126,13 +128,13 @@ def _row(each: Leftover, state: str, now: datetime) -> tuple[str, ...]:
     return each.target, each.token.id, state, owner.credential or owner.said or "nobody's that is known", used, place
 
 
-def _show(app: App, rows: list[tuple[Leftover, str]], *, as_json: bool) -> None:
+def _show(app: App, rows: list[tuple[Leftover, str]], *, whole: bool, as_json: bool) -> None:
     if as_json:
         shell.show_json([_plain(each, state) for each, state in rows])
     elif rows:
         shell.show_table(_HEADS, (_row(each, state, app.clock.now()) for each, state in rows))
     else:
-        output.say("no strays")
+        output.say("no strays" if whole else "no strays seen, but not every target could be looked at")
 
 
 def _plain(each: Leftover, state: str) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from rotator.cli import rotate
+from rotator.cli import rotate, strays
 from rotator.cli.times import Length, Moment
 from tests.cli.test_manpage import commands
 from tests.settings.files import SOUND, write
@@ -78,3 +79,12 @@ def test_a_question_that_nobody_is_there_to_answer_is_a_usage_error(tmp_path) ->
     ended = CliRunner().invoke(rotate, ["conformance", "halo-pat", "--settings", str(acme)])
     assert ended.exit_code == 2
     assert "say --yes" in ended.output
+
+
+def test_when_a_stray_was_used_last_is_said_once() -> None:
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    nobody = SimpleNamespace(place=None, credential="", said="")
+    stray = SimpleNamespace(
+        target="blog", token=SimpleNamespace(id="t"), owner=nobody, last_used=now - timedelta(minutes=5)
+    )
+    assert "5m ago" in strays._row(stray, "stray", now)
