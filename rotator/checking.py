@@ -11,6 +11,7 @@ from secrets import token_hex
 import anyio
 
 from rotator.app import App, reading
+from rotator.app.actor import READ_ONLY
 from rotator.app.fitness import located
 from rotator.clockwork import SystemClock
 from rotator.engine.rounds import proof
@@ -67,6 +68,8 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
             yield Finding(Level.WARNING, "secrets", text, f"chmod 0400 {ref.name}, for the user that rotator runs as")
     for path, text in writable(settings):
         yield Finding(Level.WARNING, f"file {path}", text, f"chown root {path}; chmod go-w {path}")
+    if settings.daemon.read_only:
+        yield Finding(Level.NOTE, "daemon", READ_ONLY, "take read_only out of [daemon] where this is no copy")
     if settings.audit.file:
         yield _receipts(settings.audit)
     places = [each.place for each in settings.credentials.values()]
@@ -174,6 +177,8 @@ async def _target(app: App, target: str, credentials: tuple[Credential, ...]) ->
 
 def _untried(app: App, credential: Credential) -> str:
     """Why no disposable value goes to the target."""
+    if app.settings.daemon.read_only:
+        return "[daemon] read_only = true, so nothing is made there"
     if kind_of(credential.kind).managed:
         return "it would write over a slot that may be in use"
     can = app.edges(credential).provider.capabilities

@@ -266,7 +266,7 @@ class Daemon:
 
 async def _read_only(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
     """The answer to every verb that would act."""
-    yield {"error": READ_ONLY, "exit": 1}
+    yield {"error": READ_ONLY, "exit": 2}
 
 
 def _tell_exposed(settings: Settings) -> None:

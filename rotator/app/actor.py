@@ -29,8 +29,9 @@ from rotator.engine.visit import Happened, Visitor
 from rotator.host.children import children
 from rotator.host.tasks import Tasks
 from rotator.keychain import Keychain, identity, myself
+from rotator.logs import voice
 from rotator.narrate import paused, troubled, unforeseen
-from rotator.ports import Clock, Fault, Installation, MinterRefused, Provider, Refused
+from rotator.ports import Clock, Fault, Installation, MinterRefused, OnlyLooks, Provider, Refused
 from rotator.providers import Site, kind_of
 from rotator.providers.auth import Auth
 from rotator.rotation.credential import Credential, Place
@@ -49,6 +50,11 @@ from rotator.wiring import connected
 
 READ_ONLY = (
     "[daemon] read_only = true: this Vault is a copy, and another rotator works on the original; nothing is done"
+)
+
+_REVERTED = (
+    "Vault is older than it was: our own document in it went back. Was it restored? All records are read and all "
+    "published values are shown anew"
 )
 
 
@@ -84,6 +90,7 @@ class App:
         self.requests = VaultRequests(kv, settings.vault.mount, settings.vault.prefix)
         self.fleet = VaultFleet(kv, settings.vault.mount, settings.vault.prefix)
         self.crew = self._crew(settings)
+        kv.went_back = self._vault_went_back
 
     def _crew(self, settings: Settings) -> Crew:
         ttl = settings.daemon.lease.total_seconds()
@@ -112,6 +119,10 @@ class App:
             workers=settings.daemon.in_flight,
             reconcile=settings.daemon.reconcile,
         )
+
+    def _vault_went_back(self) -> None:
+        voice.warn("vault.reverted", said=_REVERTED)
+        self.crew.vault_went_back()
 
     def _tell(self, happened: Happened) -> None:
         """Nobody who is told may break the visit: what happened has happened, and is journalled."""
@@ -242,7 +253,7 @@ async def acting(
     why it gave none.
     """
     if settings.daemon.read_only and node == COMMANDS:
-        raise Refused(READ_ONLY)
+        raise OnlyLooks(READ_ONLY)
     async with _composed(settings, observers, node, within, missed, clock) as app, anyio.create_task_group() as group:
         group.start_soon(observers.run, app.fetch)
         group.start_soon(children.reap_forever)

@@ -14,7 +14,7 @@ from rotator.ports import Accepted, CannotPresent, Fault, Rejected, Transient
 from rotator.rotation.credential import Credential
 from rotator.rotation.dates import when
 from rotator.rotation.lost import WORDS
-from rotator.rotation.record import HoldReason, Published
+from rotator.rotation.record import HoldReason, Phase, Published
 
 _AT_ONCE = 4  # values; each target has its budget beside
 
@@ -36,6 +36,7 @@ class Shown:
     credential: str
     answer: Answer
     said: str
+    held: bool = False  # nothing is done about it until a person decides
 
 
 class ShowValues:
@@ -68,7 +69,8 @@ class ShowValues:
             answer, said = await self._shown(credential, record.current)
         except Fault as fault:
             return Shown(name, Answer.UNKNOWN, f"not decided: {fault.reason}")
-        return Shown(name, answer, said)
+        held = record.phase is Phase.HELD
+        return Shown(name, answer, f"{said}; held, see `rotate explain {name}`" if held else said, held)
 
     async def _shown(self, credential: Credential, current: Published) -> tuple[Answer, str]:
         app, what = self._app, f"{current.token.id}, published at {current.place} at {when(current.at)}"

@@ -202,12 +202,14 @@ def _end_in_any_case() -> None:
 
 async def _code(main: Main) -> int | BaseException:
     """The exit code; what is no fault of the world is handed back as it is."""
-    from rotator.ports import Fault, Transient
+    from rotator.ports import Fault, OnlyLooks, Transient
 
     try:
         return await main()
     except Transient as fault:
         return _told(fault.reason, BUSY)
+    except OnlyLooks as fault:
+        return _told(fault.reason, USAGE)
     except Fault as fault:
         return _told(fault.reason, FAILED)
     except RuntimeError as fault:
@@ -218,7 +220,8 @@ async def _code(main: Main) -> int | BaseException:
             return _told(_NO_THREAD, BUSY)
         if first is None:
             return group
-        return _told(first.reason, BUSY if isinstance(first, Transient) else FAILED)
+        known = BUSY if isinstance(first, Transient) else USAGE if isinstance(first, OnlyLooks) else FAILED
+        return _told(first.reason, known)
     except Exception as other:  # noqa: BLE001 (raised again, outside our task group)
         return other
 

@@ -37,6 +37,8 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
         if seen is None:
             raise Transient(f"the daemon on {reached.socket} shows nothing of that; its log may say why")
         show(seen.states, seen.at, as_json=as_json, left=seen.left)
+        if settings and settings.daemon.read_only:
+            output.say("rotate: [daemon] read_only = true: this is a copy, which is looked at and never acts", err=True)
         if seen.refused and settings:
             said = "the daemon refused the settings when it last read them, and works by the ones before"
             again = "once that is mended, `rotate reload`; until then its next start will fail"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from rotator.app import App, Leftover
+    from rotator.rotation.token_owners import Owner
     from rotator.settings import Settings
 
 _PATIENCE = 10.0  # seconds with a Vault that gives no verdict
@@ -125,7 +126,11 @@ def _row(each: Leftover, state: str, now: datetime) -> tuple[str, ...]:
     owner = each.owner
     used = shell.ago(each.last_used, now) if each.last_used else "unknown"
     place = str(owner.place) if owner.place else "nowhere that is known"
-    return each.target, each.token.id, state, owner.credential or owner.said or "nobody's that is known", used, place
+    return each.target, each.token.id, state, _whose(owner), used, place
+
+
+def _whose(owner: Owner) -> str:
+    return owner.credential or owner.said or "nobody's that is known"
 
 
 def _show(app: App, rows: list[tuple[Leftover, str]], *, whole: bool, as_json: bool) -> None:
@@ -133,6 +138,9 @@ def _show(app: App, rows: list[tuple[Leftover, str]], *, whole: bool, as_json: b
         shell.show_json([_plain(each, state) for each, state in rows])
     elif rows:
         shell.show_table(_HEADS, (_row(each, state, app.clock.now()) for each, state in rows))
+        for each, _ in rows:
+            if each.owner.credential and each.owner.said:
+                output.say(f"rotate: {each.token.id}: {each.owner.said}", err=True)
     else:
         output.say("no strays" if whole else "no strays seen, but not every target could be looked at")
 

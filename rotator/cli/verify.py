@@ -47,9 +47,15 @@ def command(config: str | None, /, as_json: bool, **wanted: Any) -> None:
             shell.show_json([asdict(each) for each in shown])
         else:
             shell.show_table(("CREDENTIAL", "ANSWER", "WHAT"), [(x.credential, x.answer, x.said) for x in shown])
-        refused = [each.credential for each in shown if each.answer is Answer.REFUSED]
+        refused = [each for each in shown if each.answer is Answer.REFUSED]
+        if held := [each.credential for each in refused if each.held]:
+            output.say(
+                f"{len(held)} refused and held: nothing is done about {', '.join(held)} until a person decides",
+                err=True,
+            )
+        if free := [each.credential for each in refused if not each.held]:
+            await _tell(settings, free)
         if refused:
-            await _tell(settings, refused)
             return REFUSED
         answers = {each.answer for each in shown}
         return shell.FAILED if Answer.MISSING in answers else shell.BUSY if Answer.UNKNOWN in answers else 0

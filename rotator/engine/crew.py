@@ -217,6 +217,12 @@ class Crew:
                 self.look_at(name)
             self.tick()
 
+    def vault_went_back(self) -> None:
+        """Vault holds an older state than before: every record is read anew, and every target is listed before that."""
+        self.rounds.reverted = True
+        self.rounds.others.forget()
+        self.look_at(*self.credentials)
+
     def _note(self, name: str, seen: Seen) -> None:
         if name not in self.credentials:
             return

@@ -13,6 +13,7 @@ from rotator.ports import (
     Minted,
     MinterRefused,
     NeedsPerson,
+    Provider,
     Receiver,
     Refused,
     StoreRefused,
@@ -122,8 +123,9 @@ async def burn(bench: Bench, record: Record, step: Burn) -> ev.Event:
         return waiting
     found = {token.id: token for token in await provider.find(step.name) if token.name == step.name}
     mine = record.candidate.token.id if record.candidate else ""
-    if others := [each for each in found.values() if each.id != mine and second_vault.earlier(record, each)]:
-        return bench.held(HoldReason.TWO_VAULTS, second_vault.said(others[0], others[0].issued_at))
+    for token in found.values():
+        if token.id != mine and (why := await _anothers(provider, record, token)):
+            return bench.held(HoldReason.TWO_VAULTS, second_vault.said(token, why))
     if record.candidate:
         found[record.candidate.token.id] = record.candidate.token
     spared = known(replace(record, candidate=None))
@@ -134,6 +136,16 @@ async def burn(bench: Bench, record: Record, step: Burn) -> ev.Event:
     if alive:
         return bench.faulted("burn", f"not proven dead: {', '.join(alive)}", of_target=False)
     return ev.Burned(bench.at, tuple(token.id for token in doomed), step.give_up)
+
+
+async def _anothers(provider: Provider, record: Record, token: Token) -> str:
+    """Why the token of the attempt in hand is of another journal, in words; nothing when it may be ours."""
+    if second_vault.earlier(record, token):
+        return second_vault.made_before(token)
+    if not provider.capabilities.reports_last_use:
+        return ""
+    seen = await provider.inspect(token)
+    return second_vault.USED if second_vault.used(record, token, seen.last_used) else ""
 
 
 async def reap(bench: Bench, record: Record, tokens: tuple[Token, ...]) -> tuple[str, ...]:

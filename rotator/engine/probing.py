@@ -25,9 +25,11 @@ from rotator.ports import Accepted, Fault, Rejected, Unknown, Verdict
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Phase, Published
 from rotator.rotation.schedule import share
+from rotator.rotation.secret import Secret
 
 _SOON = timedelta(minutes=1)  # until one that cannot be asked just now may be asked again
 _UNSEEN = timedelta(seconds=2)  # the same, where its record was not read yet
+_UNREST = timedelta(seconds=5)  # the same, where nobody knows whether its value is accepted
 _STRETCH = 5.0  # seconds of one target's values, before others that have become due are looked for
 _ROUND = 60.0  # seconds between two rounds that begin because Vault was away
 _RESTS = frozenset({Phase.SETTLED, Phase.PUBLISHED})
@@ -51,6 +53,7 @@ class Prober:
         """Ask who is due, each target for a stretch of time. Raises nothing that the world may cause."""
         every = self.every()
         if every is None:
+            self._begin_again()
             self.crew.rounds.unproven.clear()
             return
         async with anyio.create_task_group() as group:
@@ -96,8 +99,8 @@ class Prober:
         if self.crew.health.vault.trips:
             self._away = True
             return
-        if rounds.reverted or (self._away and now >= self._round + _ROUND):
-            rounds.reverted.clear()
+        if (rounds.reverted or self._away) and now >= self._round + _ROUND:
+            rounds.reverted = False
             self._round = now
             rounds.others.forget()
             self._doubt(self.crew.credentials)
@@ -119,20 +122,29 @@ class Prober:
         if seen is None or seen.record is None:
             return min(every, _UNSEEN)
         current = self._at_rest(credential)
+        pause = _UNREST if credential.name in self.crew.rounds.unproven else _SOON
         if current is None:
-            return min(every, _SOON)
+            return min(every, pause)
         if await self.crew.rounds.closed(credential):
             return min(every, _SOON)
         edges = self.crew.rounds.edges(credential)
-        verdict = await _verdict(credential, edges, current)
-        if verdict is None:  # consumers find something else: for a reconcile to deal with
+        try:
+            secret = await _published(credential, edges, current)
+        except Fault:
+            self.told(credential.target, _WORDS[Unknown])
+            return min(every, _SOON)
+        if secret is None:  # consumers find something else: for a reconcile to deal with
             self.crew.look_at(credential.name)
             return min(every, _SOON)
+        verdict = await _verdict(edges, current, secret)
         self.told(credential.target, _WORDS[type(verdict)])
         if isinstance(verdict, Rejected):
             return await self._refused(credential, edges, current, verdict, every)
         self._doubted.pop(credential.name, None)
         self.crew.rounds.doubted.pop(credential.name, None)
+        if isinstance(verdict, Unknown):
+            self.crew.rounds.unanswered(credential)
+            return min(every, _SOON) if await self.crew.rounds.closed(credential) else every
         if isinstance(verdict, Accepted):
             self.crew.rounds.accepted[credential.name] = self.crew.clock.now()
             self.crew.rounds.unproven.pop(credential.name, None)
@@ -170,13 +182,18 @@ class Prober:
 _WORDS: dict[type[Verdict], str] = {Accepted: "accepted", Rejected: "refused", Unknown: "unknown"}
 
 
-async def _verdict(credential: Credential, edges: Edges, current: Published) -> Verdict | None:
-    """What the target says of the value that Vault holds; None when it is not the one that we published."""
+async def _published(credential: Credential, edges: Edges, current: Published) -> Secret | None:
+    """The value that Vault holds; None when it is not the one that we published. Raises Fault."""
+    doc = await edges.store.read(current.place)
+    secret = doc.secret(current.key or credential.key)
+    if secret is None or secret.fingerprint(edges.installation.fingerprint_key) != current.fingerprint:
+        return None
+    return secret
+
+
+async def _verdict(edges: Edges, current: Published, secret: Secret) -> Verdict:
+    """What the target says of it."""
     try:
-        doc = await edges.store.read(current.place)
-        secret = doc.secret(current.key or credential.key)
-        if secret is None or secret.fingerprint(edges.installation.fingerprint_key) != current.fingerprint:
-            return None
         return await edges.provider.verify(current.token, secret)
     except Fault as fault:
         return Unknown(fault.reason)

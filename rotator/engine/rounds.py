@@ -49,7 +49,7 @@ class Rounds:
     accepted: dict[str, datetime] = field(default_factory=dict)  # when a published value was last seen accepted
     doubted: dict[str, datetime] = field(default_factory=dict)  # when a published value was refused once
     unproven: dict[str, datetime] = field(default_factory=dict)  # since when nobody knows whether it is accepted
-    reverted: set[str] = field(default_factory=set)  # names whose record was seen to go back, not looked into yet
+    reverted: bool = False  # Vault was seen to go back, and that is not looked into yet
     neighbours: Callable[[str], int] = lambda target: 3  # how many credentials a target has
     listing: Callable[[Credential], Awaitable[Iterable[Token]]] | None = None  # our tokens on its target
     others: SecondJournals = field(init=False)
@@ -83,6 +83,10 @@ class Rounds:
         breaker = self.health.target(credential.target)
         breaker.faulted(self.clock.monotonic(), credential.name, reason, patience=self._patience(credential))
 
+    def unanswered(self, credential: Credential) -> None:
+        """The target did not say whether it accepts a value: whether it is there is asked anew, as at the start."""
+        self._controlled.discard((credential.target, proof(credential)))
+
     def _patience(self, credential: Credential) -> int:
         """So many different names in trouble are the target's trouble; a target may have fewer than that."""
         return max(1, min(_PATIENCE, self.neighbours(credential.target)))
@@ -105,7 +109,7 @@ class Rounds:
 
     def went_back(self, credential: Credential, numbers: str) -> None:
         """Its record is older than the one that was read before."""
-        self.reverted.add(credential.name)
+        self.reverted = True
         said = f"its record went back from rotation {numbers}: was Vault restored? All published values are shown anew"
         self.troubled(credential, said)
 
@@ -124,7 +128,6 @@ class Rounds:
         self._shown.pop(name, None)
         self.doubted.pop(name, None)
         self.unproven.pop(name, None)
-        self.reverted.discard(name)
         self.put_off.discard(name)
 
     # --- inside -----------------------------------------------------------------------------------------------------

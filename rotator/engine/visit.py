@@ -19,7 +19,18 @@ from rotator.engine.consumer_path import watch
 from rotator.engine.lease import Leases
 from rotator.engine.perform import perform
 from rotator.engine.take_up import take_up
-from rotator.ports import Conflict, Entry, Fault, Journal, MinterRefused, NoRequests, Refused, Requests, Transient
+from rotator.ports import (
+    Conflict,
+    Entry,
+    Fault,
+    Journal,
+    MinterRefused,
+    NoRequests,
+    OnlyLooks,
+    Refused,
+    Requests,
+    Transient,
+)
 from rotator.rotation import events as ev
 from rotator.rotation.advance import advance
 from rotator.rotation.ask import Ask, as_ask, foremost
@@ -186,7 +197,7 @@ class Visitor:
 
     def _unbarred(self) -> None:
         if self.only_looks:
-            raise Refused(self.only_looks)
+            raise OnlyLooks(self.only_looks)
         if bar := self.barred():
             raise Refused(f"{bar}; [audit] required = true, so nothing is begun")
 

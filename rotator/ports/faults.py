@@ -55,6 +55,10 @@ class Unfit(Refused):
     """A key that the settings name cannot be used as they say; nobody was asked."""
 
 
+class OnlyLooks(Refused):
+    """Settings say that this process never acts; nothing was tried."""
+
+
 class StoreRefused(Refused):
     """Vault refuses us: our login is dead and cannot be renewed, or its policy withholds a right."""
 

@@ -1,6 +1,6 @@
 """Evidence that another journal mints under our names: this Vault was restored, or it is one of two. Pure.
 
-Two kinds of evidence, and why no late mint of our own is taken for either:
+Three kinds of evidence, and why no late mint of our own is taken for either:
 
 - A token with a higher number than the record. Rotation and attempt are journalled, by check-and-set, before the mint
   that bears them leaves, and they never go back: neither by an undo, nor by an adoption, a hold, a crash or a lost
@@ -12,6 +12,8 @@ Two kinds of evidence, and why no late mint of our own is taken for either:
   request is Vault's, which all hosts share; a host's own clock never counts. Where Vault or the target tells no time,
   numbers alone count. A clock of the target that was set back by more than the margin since then would be taken for
   evidence: what follows is a hold, and nothing is revoked.
+- A token under the name of the attempt in hand that was used, although nobody here ever had its value: of a mint whose
+  answer was lost, the value is lost, too. No clock is needed for that.
 
 What a claim leaves behind bears another lineage in its name, and is no evidence any more.
 """
@@ -60,6 +62,11 @@ def earlier(record: Record, token: Token) -> bool:
     return made is not None and asked is not None and behind is not None and made + behind + MARGIN < asked
 
 
+def used(record: Record, token: Token, last_used: datetime | None) -> bool:
+    """Whether somebody used the token of the attempt in hand, whose value we do not have."""
+    return last_used is not None and token.name == record.mint_name and own_stem(record) != ""
+
+
 def _behind(record: Record) -> timedelta | None:
     """By how much the target's clock is behind at most, by what was published last."""
     current = record.current
@@ -68,9 +75,23 @@ def _behind(record: Record) -> timedelta | None:
     return current.at - current.token.issued_at
 
 
-def said(token: Token, made: datetime | None = None) -> str:
+SHORT = (
+    "its number is higher than its record's: this Vault was restored, or it is a copy; `rotate claim` if it is the "
+    "only one, `[daemon] read_only = true` if it is a copy"
+)
+
+
+HIGHER = "with a later number than our record"
+USED = "under the name of our attempt, and was used before we had its value"
+
+
+def made_before(token: Token) -> str:
+    """When it was made, in words."""
+    return f"made at {token.issued_at:%F %T}Z, before we asked for it"
+
+
+def said(token: Token, what: str = HIGHER) -> str:
     """Both causes, and what a person has to decide."""
-    what = f"made at {made:%F %T}Z, before we asked for it" if made else "with a later number than our record"
     return (
         f"{token.id} lives at the target, {what}: this Vault was restored from an older state, or it is a copy and "
         "another rotator works on the original. Nothing is minted or ended at this target until a person decides"

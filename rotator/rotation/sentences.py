@@ -75,7 +75,7 @@ def _last_published(record: Record, now: datetime, observed: Observed) -> Iterat
     yield f"{current.token.id} was published at {there}; {life}{refused}."
     if observed.accepted_at:
         yield f"The target was last seen to accept it at {when(observed.accepted_at)}."
-    if observed.unproven_at and not observed.accepted_at:
+    if observed.unproven_at and not (observed.accepted_at or observed.doubted_at):
         yield f"It was not shown to its target since {when(observed.unproven_at)}: whether it works is not proven yet."
     if observed.doubted_at:
         yield f"The target refused it at {when(observed.doubted_at)}; it is asked once more before that counts."

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from rotator.rotation import second_vault
 from rotator.rotation.credential import Place
 from rotator.rotation.names import parse
 from rotator.rotation.record import Published, Record, Token
@@ -155,7 +156,10 @@ class TokenOwners:
             return Owner(TokenState.IN_FLIGHT, said=reason)
         owner = self._stems.get(name.stem, "")
         if record := self._configured.get(owner):
-            return Owner(TokenState.STRAY if is_stray(record, token) else TokenState.IN_FLIGHT, owner)
+            if is_stray(record, token):
+                return Owner(TokenState.STRAY, owner)
+            said = second_vault.SHORT if second_vault.ahead(record, token) else ""
+            return Owner(TokenState.IN_FLIGHT, owner, said=said)
         return Owner(TokenState.UNMANAGED, owner, next((each.place for each in claims if each.place), None))
 
 

@@ -60,6 +60,7 @@ class OpenBao:
         if leader:
             leader._alone = False  # from now on it may wake up as a standby
         self._port, self.cluster_port = _free_port(), _free_port()
+        self._node_id = f"node-{self._port}"
         self.advertised = self.cluster_port  # where other nodes look for this one: a test may stand in between
         self._process: subprocess.Popen[bytes] | None = None
         self.directory = Path(tempfile.mkdtemp(prefix="rotator-openbao-"))
@@ -132,6 +133,34 @@ class OpenBao:
         self.start()
         self.unseal()
 
+    def back_up(self) -> Path:
+        """A copy of what is stored on disk; the server is stopped for it, and is ready again afterwards."""
+        self.stop()
+        kept = Path(tempfile.mkdtemp(prefix="backup-", dir=self.directory))
+        shutil.copytree(self.directory / "raft", kept / "raft")
+        self.start()
+        self.unseal()
+        return kept
+
+    def restore(self, kept: Path) -> None:
+        """Go back to a copy, as an operator who puts an older folder in place of the newer one."""
+        self.stop()
+        shutil.rmtree(self.directory / "raft", ignore_errors=True)
+        shutil.copytree(kept / "raft", self.directory / "raft")
+        self.start()
+        self.unseal()
+
+    def copied(self, kept: Path) -> OpenBao:
+        """A second server on a copy of this one's storage, with the same root token and unseal key; it runs."""
+        other = OpenBao(Storage.RAFT)
+        other.root, other._key, other._node_id = self.root, self._key, self._node_id
+        try:
+            other.restore(kept)
+        except BaseException:
+            other.close()
+            raise
+        return other
+
     def close(self) -> None:
         """Stop and throw the storage away."""
         self.stop()
@@ -198,7 +227,7 @@ class OpenBao:
         if self.storage is Storage.RAFT:
             raft = self.directory / "raft"
             raft.mkdir(exist_ok=True)
-            place = {"path": str(raft), "node_id": f"node-{self._port}", "performance_multiplier": "1"}
+            place = {"path": str(raft), "node_id": self._node_id, "performance_multiplier": "1"}
         here = f"127.0.0.1:{self._port}"
         listener = {"address": here, "cluster_address": f"127.0.0.1:{self.cluster_port}", "tls_disable": True}
         return {

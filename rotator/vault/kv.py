@@ -37,6 +37,8 @@ class Kv:
         settings = session.settings
         self.node = Place(settings.mount, f"{settings.prefix}/node/{settings.instance}")
         self.tells: dict[str, Callable[[], Mapping[str, object]]] = {}  # what else a heartbeat says, by who says it
+        self.went_back: Callable[[], None] = lambda: None  # told when storage is older than it was
+        self._beaten = 0  # the newest version of our own document
         self._one_barrier = anyio.Lock()
         self._barrier_began = float("-inf")
         self._barrier_index: str | None = None
@@ -109,17 +111,30 @@ class Kv:
         )
 
     async def beat(self) -> Answer:
-        """Write our own small document: a sign of life, and the start of every barrier. Without check-and-set."""
+        """Write our own small document: a sign of life, and the start of every barrier. Without check-and-set.
+
+        Its versions only grow. A write that is answered with one that was acknowledged before the write was sent went
+        to an older state of Vault: it was restored, or the document was removed.
+        """
         seen: dict[str, object] = {"seen": self.session.clock.now().isoformat()}
         for tell in self.tells.values():
             seen |= tell()
-        return await self._patiently(
+        before = self._beaten
+        answer = await self._patiently(
             lambda client: self._engine(client).create_or_update_secret(
                 self.node.path, seen, mount_point=self.node.mount
             ),
             READ_PATIENCE,
             effect=True,
         )
+        told = answer.section("data").get("version")
+        version = told if isinstance(told, int) else 0
+        if 0 < version <= before:
+            self._beaten = version
+            self.went_back()
+        else:
+            self._beaten = max(self._beaten, version)
+        return answer
 
     async def barrier(self) -> str | None:
         """The index that makes a read see at least what is written now; None where none is needed.

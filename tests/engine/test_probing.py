@@ -13,7 +13,7 @@ import pytest
 from rotator.engine.crew import Crew
 from rotator.engine.probing import Prober
 from rotator.engine.rounds import Rounds
-from rotator.ports import Rejected
+from rotator.ports import Rejected, Transient, Unknown
 from rotator.rotation.ask import Ask
 from rotator.rotation.record import Phase
 from tests.engine.world import PLACE, Actor, World
@@ -251,9 +251,56 @@ async def test_a_record_that_went_back_is_shown_at_once(world: World) -> None:
     await watch.visit(Ask(world.clock.now(), "ada"))
     watch.crew._note("blog/bot", old)
     world.vault.put(PLACE, world.vault.get(PLACE, 1).values or {}, None)
-    assert watch.crew.rounds.reverted == {"blog/bot"}
+    assert watch.crew.rounds.reverted
     assert await watch.after(1) == ["accepted"]
-    assert watch.crew.rounds.reverted == set()
+    assert not watch.crew.rounds.reverted
+
+
+async def test_where_vault_went_back_all_is_read_and_shown_at_once(world: World) -> None:
+    watch = await watching(world)
+    watch.crew.rounds.others.take("blog", ())
+    watch.crew.vault_went_back()
+    assert not watch.crew.rounds.others.listed("blog")
+    assert not watch.crew.idle
+    assert await watch.after(1) == ["accepted"]
+
+
+async def test_without_a_probe_targets_are_listed_anew_all_the_same(world: World) -> None:
+    watch = await watching(world)
+    watch.every = None
+    watch.crew.rounds.others.take("blog", ())
+    watch.crew.rounds.reverted = True
+    assert await watch.after(1) == []
+    assert not watch.crew.rounds.others.listed("blog")
+
+
+async def test_a_target_that_fell_silent_is_noticed_and_heard_again(world: World) -> None:
+    watch = await watching(world)
+
+    async def control(wanted: object) -> None:
+        raise Transient("nothing listens there")
+
+    judge, passes = world.target.judge, watch.crew.rounds.control
+    watch.crew.rounds.neighbours = lambda target: 1
+    world.target.judge = lambda token, secret: Unknown("nothing listens there")
+    watch.crew.rounds.control = control
+    assert await watch.after(EVERY.total_seconds()) == ["unknown"]
+    assert "nothing listens there" in watch.crew.rounds.pause(watch.actor.credential)[1]
+    world.target.judge, watch.crew.rounds.control = judge, passes
+    assert await watch.after(60) == ["accepted"]
+    assert watch.crew.rounds.pause(watch.actor.credential) == (0.0, "")
+
+
+async def test_what_was_held_is_shown_soon_after_its_release(world: World) -> None:
+    watch = await watching(world)
+    seen = watch.crew.seen["blog/bot"]
+    held = replace(seen.record, phase=Phase.HELD)
+    watch.crew.rounds.unproven["blog/bot"] = world.clock.now()
+    watch.crew.seen["blog/bot"] = replace(seen, record=held)
+    watch.prober.ask_soon(["blog/bot"])
+    assert await watch.after(1) == []
+    watch.crew.seen["blog/bot"] = seen
+    assert await watch.after(5) == ["accepted"]
 
 
 async def test_what_was_accepted_before_another_process_published_is_not_said_of_its_value(world: World) -> None:

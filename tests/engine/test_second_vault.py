@@ -10,7 +10,7 @@ import pytest
 from rotator.engine import operating
 from rotator.engine.rounds import Rounds
 from rotator.engine.visit import Seen
-from rotator.ports import Refused
+from rotator.ports import Accepted, Refused
 from rotator.rotation.ask import Ask
 from rotator.rotation.names import mint_name
 from rotator.rotation.record import HoldReason, Phase
@@ -122,6 +122,21 @@ async def test_a_name_taken_before_we_asked_is_anothers_and_is_not_burned(world:
     assert record.held
     assert (record.held.reason, record.held.phase) == (HoldReason.TWO_VAULTS, Phase.REJECTED)
     assert theirs in world.target.living()
+
+
+async def test_a_name_whose_token_was_used_is_anothers_however_new_it_is(world: World) -> None:
+    """A mint of ours whose answer was lost lost its value, too: nobody can have used it."""
+    actor = world.actor()
+    await actor.visit()
+    theirs = world.target.mint(mint_name((await world.record()).stem, 2, 1), None)
+    assert isinstance(await actor.edges.provider.verify(theirs.token, theirs.secret), Accepted)
+    world.clock.move(60)
+    await actor.visit(Ask(world.clock.now(), "ada"))
+    record = await world.record()
+    assert record.held
+    assert record.held.reason is HoldReason.TWO_VAULTS
+    assert "was used before we had its value" in record.held.text
+    assert theirs.token in world.target.living()
 
 
 async def test_a_late_mint_of_our_own_is_burned_as_ever(world: World) -> None:

@@ -108,7 +108,7 @@ class Process:
         self.thawed = self.world.now
         leases = Leases(self.holder, TTL, self.clock.monotonic, *self.proof(self.holder))
         self.requests = self.inbox()
-        noted = {"accepted": {}, "doubted": {}, "unproven": {}, "reverted": set()}
+        noted = {"accepted": {}, "doubted": {}, "unproven": {}, "reverted": False, "unanswered": lambda _: None}
         noted["others"] = SecondJournals(self.clock.monotonic)
         self.visitor = Visitor(self.journal, leases, self.world.lineage, self.told, requests=self.requests)
         edges = lambda x: self.edges_of(x.name, self.clock)  # noqa: E731 (one of two names of it)
@@ -272,7 +272,7 @@ class Process:
             self.brought.pop(name, None)
         if seen.record:
             if (before := self.seen.get(name)) and older(seen.record, before):
-                self.rounds.reverted.add(name)
+                self.rounds.reverted = True
             self.seen[name] = seen.record
             if ask and (said := answer(seen.record, ask)) is not Answer.OPEN:
                 self.answers.append(said)

@@ -82,3 +82,17 @@ async def test_a_heartbeat_says_what_its_daemon_tells() -> None:
         (document,) = vault.documents[f"{NODE}/me"]
         assert document["in_flight"] == ["bot"]
         assert datetime.fromisoformat(document["seen"])
+
+
+async def test_a_heartbeat_that_lands_in_an_older_vault_is_noticed(tmp_path: Path) -> None:
+    with scripted_vault() as vault:
+        place = VaultConnection(vault.address, instance="host-a")
+        kv, told = Kv(Session(place, token(lambda: Secret("canary-given-8d2d")), QuickClock())), []
+        kv.went_back = lambda: told.append(len(vault.documents[f"{NODE}/host-a"]))
+        for _ in range(3):
+            await kv.beat()
+        assert told == []
+        del vault.documents[f"{NODE}/host-a"][1:]
+        for _ in range(3):
+            await kv.beat()
+        assert told == [2]
