@@ -80,6 +80,7 @@ class Bench:
     staged: Staged | None = None
     consumer: Document | None = None
     brought: Brought | None = None  # for the next mint
+    begun_here: tuple[int, int] = (0, 0)  # rotation and attempt that this visit has begun: nobody minted for it before
 
     @property
     def brings(self) -> bool:

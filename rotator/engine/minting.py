@@ -36,7 +36,8 @@ async def mint(bench: Bench, record: Record, step: Mint) -> ev.Event:
     except NeedsPerson as fault:
         return ev.Awaited(bench.at, fault.reason)
     except Duplicate:
-        return ev.MintLost(bench.at, "the name is taken on the target")
+        first, bench.begun_here = bench.begun_here == (record.rotation, record.attempt), (0, 0)
+        return await _taken(bench, record, step.name, first=first)
     except MinterRefused:
         raise
     except Refused as fault:
@@ -45,6 +46,15 @@ async def mint(bench: Bench, record: Record, step: Mint) -> ev.Event:
         return ev.MintLost(bench.at, f"the target's answer cannot be used: {wrong}")
     staged = await stage(bench, record, minted, pending=bench.provider(record.target).capabilities.installs)
     return replace(staged, brought=brings) if isinstance(staged, ev.Staged) else staged
+
+
+async def _taken(bench: Bench, record: Record, name: str, *, first: bool) -> ev.Event:
+    """The name lives already. `first`: nobody who shares our journal has asked for it before us."""
+    if first and second_vault.own_stem(record):
+        found = [token for token in await bench.provider(record.target).find(name) if token.name == name]
+        if found:
+            return bench.held(HoldReason.TWO_VAULTS, second_vault.said(found[0], second_vault.TAKEN))
+    return ev.MintLost(bench.at, "the name is taken on the target")
 
 
 async def _mint(bench: Bench, record: Record, name: str) -> Minted:

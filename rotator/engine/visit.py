@@ -251,6 +251,8 @@ class Visitor:
     ) -> tuple[Record, Entry]:
         """Advance, save, tell."""
         after = advance(record, event)
+        if (after.rotation, after.attempt) > (record.rotation, record.attempt):
+            bench.begun_here = (after.rotation, after.attempt)
         resting = isinstance(next_step(bench.credential, after, bench.now, ask, bench.shared), Wait)
         entry = await self._save(entry, after, release=resting)
         took = bench.edges.clock.monotonic() - started

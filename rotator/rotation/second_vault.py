@@ -1,6 +1,6 @@
 """Evidence that another journal mints under our names: this Vault was restored, or it is one of two. Pure.
 
-Three kinds of evidence, and why no late mint of our own is taken for either:
+Four kinds of evidence, and why no late mint of our own is taken for either:
 
 - A token with a higher number than the record. Rotation and attempt are journalled, by check-and-set, before the mint
   that bears them leaves, and they never go back: neither by an undo, nor by an adoption, a hold, a crash or a lost
@@ -12,6 +12,7 @@ Three kinds of evidence, and why no late mint of our own is taken for either:
   request is Vault's, which all hosts share; a host's own clock never counts. Where Vault or the target tells no time,
   numbers alone count. A clock of the target that was set back by more than the margin since then would be taken for
   evidence: what follows is a hold, and nothing is revoked.
+- A token whose name is taken when an attempt asks for it the first time, in the visit that has just begun that attempt.
 - A token under the name of the attempt in hand that was used, although nobody here ever had its value: of a mint whose
   answer was lost, the value is lost, too. No clock is needed for that.
 
@@ -83,6 +84,8 @@ SHORT = (
 
 HIGHER = "with a later number than our record"
 USED = "under the name of our attempt, and was used before we had its value"
+
+TAKEN = "under the name of our attempt, before we asked for it the first time"
 
 
 def made_before(token: Token) -> str:

@@ -11,7 +11,7 @@ from rotator.rotation.claim import claimed
 from rotator.rotation.events import Claimed
 from rotator.rotation.names import mint_name
 from rotator.rotation.record import Held, HoldReason, Phase
-from rotator.rotation.second_vault import MARGIN, ahead, earlier, newest, own_stem, said
+from rotator.rotation.second_vault import MARGIN, ahead, earlier, newest, own_stem, said, used
 from tests.rotation.builders import HOUR, MINUTE, NOW, SECOND, STEM, published, record, token
 
 SKEW = timedelta(hours=3)  # the target's clock is so much behind
@@ -86,3 +86,12 @@ def test_a_claim_keeps_what_is_in_hand_and_every_other_hold() -> None:
     assert kept.held == replace(other, phase=Phase.SETTLED)
     settled = claimed(ours(Phase.SETTLED, strays=True), Claimed(NOW, "ada", "l2"))
     assert (settled.phase, settled.stem, settled.strays) == (Phase.SETTLED, "", False)
+
+
+def test_what_was_used_without_its_value_in_our_hands_is_anothers() -> None:
+    mine = ours(Phase.REJECTED)
+    named = token(2, name=mine.mint_name)
+    assert used(mine, named, NOW)
+    assert not used(mine, named, None)
+    assert not used(mine, token(9), NOW)
+    assert not used(replace(mine, lineage="later"), named, NOW)

@@ -12,7 +12,7 @@ import pytest
 
 from rotator.engine import visit
 from rotator.engine.second_journal import SecondJournals
-from rotator.rotation import mints, sentences, troubles
+from rotator.rotation import mints, second_vault, sentences, troubles
 from rotator.rotation.retire import Use
 from rotator.rotation.token_owners import TokenOwners
 from rotator.vault.request_inbox import VaultRequests
@@ -85,6 +85,7 @@ def _unseeing(patch: pytest.MonkeyPatch) -> None:
 def _one_vault(patch: pytest.MonkeyPatch) -> None:
     """Nobody takes names from the future for a sign of another journal."""
     patch.setattr(SecondJournals, "objection", lambda others, credential, record, read_at: None)
+    patch.setattr(second_vault, "own_stem", lambda record: "")
 
 
 def _pathless(patch: pytest.MonkeyPatch) -> None:
