@@ -64,7 +64,7 @@ def test_the_socket_is_for_its_owner_alone(daemon: Daemon) -> None:
     assert stat.S_IMODE(daemon.socket.stat().st_mode) == 0o600
     assert alive(daemon)
     converse(daemon.socket, {"verb": "look"})
-    assert daemon.heard("control.called", verb="look", uid=os.getuid(), pid=os.getpid())
+    assert daemon.says("control.called", verb="look", uid=os.getuid(), pid=os.getpid())
     assert not daemon.heard("control.called", verb="ping"), "a health check is no line of the log"
 
 
