@@ -126,13 +126,13 @@ class Prober:
         if current is None:
             return min(every, pause)
         if await self.crew.rounds.closed(credential):
-            return min(every, _SOON)
+            return min(every, pause)
         edges = self.crew.rounds.edges(credential)
         try:
             secret = await _published(credential, edges, current)
         except Fault:
             self.told(credential.target, _WORDS[Unknown])
-            return min(every, _SOON)
+            return min(every, pause)
         if secret is None:  # consumers find something else: for a reconcile to deal with
             self.crew.look_at(credential.name)
             return min(every, _SOON)

@@ -316,6 +316,18 @@ async def test_what_was_accepted_before_another_process_published_is_not_said_of
     assert watch.crew.accepted == {}
 
 
+async def test_a_listing_that_comes_first_puts_the_proof_off_by_seconds(world: World) -> None:
+    watch = await watching(world)
+
+    async def listing(wanted: object) -> tuple[()]:
+        return ()
+
+    watch.crew.rounds.listing = listing
+    watch.crew.vault_went_back()
+    assert await watch.after(1) == []
+    assert await watch.after(5) == ["accepted"]
+
+
 async def test_a_slow_target_leaves_the_turn_to_others(world: World) -> None:
     watch = await watching(world)
     names = [f"blog/{number}" for number in range(4)]

@@ -95,4 +95,4 @@ def test_a_copy_beside_the_original_ends_nothing_of_its_and_looks_only_when_told
     assert not faults_of(world, "bot")
 
 
-ACTS = ("now", "revoke", "undo", "pause", "resume", "release", "claim")
+ACTS = ("now", "undo", "pause", "resume", "release", "claim", "adopt")
