@@ -11,7 +11,7 @@ from rotator.rotation.claim import claimed
 from rotator.rotation.events import Claimed
 from rotator.rotation.names import mint_name
 from rotator.rotation.record import Held, HoldReason, Phase
-from rotator.rotation.second_vault import MARGIN, ahead, earlier, newest, own_stem, said, used
+from rotator.rotation.second_vault import MARGIN, ahead, earlier, made_before, newest, own_stem, said, used
 from tests.rotation.builders import HOUR, MINUTE, NOW, SECOND, STEM, published, record, token
 
 SKEW = timedelta(hours=3)  # the target's clock is so much behind
@@ -63,7 +63,7 @@ def test_the_newest_of_each_stem_is_kept() -> None:
     listed = newest([token(1), token(3), token(2, 7), replace(token(9), name="by hand")])
     assert listed == {STEM: ((3, 1), token(3))}
     assert "restored" in said(token(3))
-    assert "copy" in said(token(3), NOW)
+    assert "copy" in said(token(3), made_before(token(3, issued_at=NOW)))
 
 
 @pytest.mark.parametrize("phase", [Phase.REQUESTED, Phase.REJECTED, Phase.AWAITING])
