@@ -90,7 +90,12 @@ class VaultCell:
 
     @property
     def keys(self) -> JwksDocument:
-        return JwksDocument(VaultShelf(self.kv, PLACE))
+        return JwksDocument(VaultShelf(self.kv, str(PLACE), _found))
+
+
+async def _found(_: object) -> Place:
+    """Its mount is known already."""
+    return PLACE
 
 
 Login = Callable[[], login.Login]
