@@ -37,6 +37,16 @@ def held(reason: HoldReason, phase: Phase = Phase.SETTLED) -> Record:
     return record(Phase.HELD, held=Held(reason, "look", phase, NOW), candidate=None)
 
 
+@pytest.mark.parametrize("lag", [-HOUR, HOUR])
+def test_what_was_asked_for_when_nothing_was_live_is_answered_by_the_first_value_whatever_the_clocks_say(lag) -> None:
+    asked = taken(record(Phase.STAGED, current=None, predecessor=None), replace(PLAIN, live=()))
+    assert asked.asked
+    ask = as_ask(asked.asked)
+    first = replace(asked, phase=Phase.SETTLED, current=published(2, NOW + lag), candidate=None)
+    assert answer(first, ask) is Answer.DONE
+    assert answer(replace(first, current=None), ask) is Answer.OPEN
+
+
 def test_the_last_requests_are_remembered_with_what_they_were_declined_for() -> None:
     known = record(Phase.SETTLED)
     for number in range(REMEMBERED + 3):

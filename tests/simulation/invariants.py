@@ -322,9 +322,10 @@ class Checks:
         if not began or quiet is None or old is None or after.emergency or "deadline" in after.evidence:
             return
         live = self.target.tokens.get(old.token.id)
-        used = (
-            live is not None and self.target.alive(live) and self.world.now - live.used_at < quiet.total_seconds() / 2
-        )
+        if live is None or not self.target.alive(live):
+            return
+        # A use of the last second came while the target was being asked.
+        used = 1.0 <= self.world.now - live.used_at < quiet.total_seconds() / 2
         if used and "last used" in after.evidence and not after.undo:
             self.broken("I2", f"{old.token.id} may go as quiet, and is in use: {after.evidence}")
 

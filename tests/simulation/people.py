@@ -280,7 +280,8 @@ class People:
         untraced = self.world.date(self.checks.vault.skew) if entry.lease.holder else None
         record = advance(entry.record, ev.Resumed(date, untraced))
         self._write(name, entry, advance(record, ev.Unpaused(date, "person")))
-        next(process for process in self.processes if not process.dead).wake(name)  # over its control socket
+        if up := [process for process in self.processes if not process.dead]:
+            up[0].wake(name)  # over its control socket
 
     def _write(self, name: str, entry: Entry, record: Record) -> None:
         lease = replace(entry.lease, holder="", seq=entry.lease.seq + 1)

@@ -114,6 +114,7 @@ class Vault:
     def __init__(self, fault: Fault | None = None) -> None:
         self.fault = fault
         self.session = SimpleNamespace(login_end=None, forwards=True)
+        self.tells: dict[str, object] = {}
 
     async def beat(self) -> None:
         if self.fault:
