@@ -137,7 +137,8 @@ async def one_pass(settings: Settings, within: float, missed: Callable[[str], No
         while anyio.current_time() < end and not made.rests() and not app.crew.stopping:
             await app.clock.sleep(_TICK)
             made.hear(happenings)
-        made.code = _code(app, rests=made.rests())
+        rests = made.rests()
+        made.code, made.cut = _code(app, rests=rests), app.crew.stopping or ("" if rests else _OVER)
     if app.hooks_failed:
         made.code = gravest([made.code, Exit.HOOK_FAILED])
     return made
@@ -151,6 +152,7 @@ class Pass:
     begun: set[str] = field(default_factory=set)
     told: dict[str, list[str]] = field(default_factory=dict)
     code: int = DONE
+    cut: str = ""  # why it ended before its end
 
     def hear(self, happenings: MemoryObjectReceiveStream[Happened]) -> None:
         """Take note of what has happened; a credential that was rotated is left alone until the next pass."""
@@ -174,9 +176,9 @@ class Pass:
         missed = sorted(self.app.settings.credentials.keys() - self.app.crew.seen.keys())
         parts = [f"done: {', '.join(self.done)}"] if self.done else []
         parts += [f"tried in vain, or not at an end: {', '.join(failed)}"] if failed else []
-        if stopping := self.app.crew.stopping:
+        if self.cut:
             skipped = f", not looked at: {', '.join(missed)}" if missed else ""
-            parts += [f"{stopping}{skipped}; a daemon or the next `rotate due` goes on"]
+            parts += [f"{self.cut}{skipped}; a daemon or the next `rotate due` goes on"]
         parts += [str(hooks_failed(self.app, DONE)["said"])] if self.app.hooks_failed else []
         return "; ".join(parts) or "nothing was due"
 

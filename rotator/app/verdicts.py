@@ -64,14 +64,14 @@ def _verdict(app: App, name: str, asked: Asked) -> dict[str, Any]:
 
 def _ended(asked: Asked) -> list[str]:
     """Tokens whose values were live when the emergency was typed, and are dead."""
-    return [token for token in asked.ask.live or () if token not in _living(asked)]
+    return [token for token in asked.ask.live if token and token not in _living(asked)]
 
 
 def _living(asked: Asked) -> list[str]:
     record = asked.latest or asked.record
     held = (record.current, record.predecessor, record.candidate) if record else ()
     alive = {each.token.id for each in held if each}
-    return [token for token in asked.ask.live or () if record is None or token in alive]
+    return [token for token in asked.ask.live if token and (record is None or token in alive)]
 
 
 def _open(app: App, name: str, asked: Asked) -> str:

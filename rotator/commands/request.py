@@ -13,8 +13,7 @@ from rotator.engine.asked import Asked
 from rotator.ports import Fault, Refused, StoreRefused, Transient
 from rotator.rotation.ask import as_ask
 from rotator.rotation.operator_request import OperatorRequest
-from rotator.rotation.record import Record
-from rotator.rotation.take_up import live_values
+from rotator.rotation.take_up import live_at
 
 AGAIN = 0.5  # seconds until what Vault gave no verdict on is tried again
 _AT_ONCE = 8  # credentials
@@ -31,18 +30,18 @@ async def write_down(app: App, name: str, request: OperatorRequest) -> OperatorR
 
     Raises Transient when it is not known whether it is there: written again, with the same id, it is there once.
     """
-    request = replace(request, live=live_values(await _record(app, name)))
+    request = replace(request, live=await _live(app, name))
     await app.requests.put(name, request)
     return request
 
 
-async def _record(app: App, name: str) -> Record | None:
+async def _live(app: App, name: str) -> tuple[str, ...]:
     try:
-        return (await app.journal.load(name)).record
+        return live_at((await app.journal.load(name)).record)
     except StoreRefused:
         raise
     except Refused:  # unreadable: whoever is to take the request up says so
-        return None
+        return ()
 
 
 async def look_for_requests(app: App) -> None:

@@ -20,7 +20,7 @@ class Ask:
     by: str
     emergency: bool = False
     patient: bool = False  # a grace that is on is waited for
-    live: tuple[str, ...] | None = None  # tokens whose values were published, or in grace, then; None: not known
+    live: tuple[str, ...] = ()  # tokens whose values were published, or in grace, at that time; empty: not known
 
 
 class Answer(StrEnum):
@@ -54,7 +54,7 @@ def fresh(record: Record, ask: Ask) -> bool:
     current = record.current
     if current is None or current.reused:
         return False
-    return current.at >= ask.at if ask.live is None else current.token.id not in ask.live
+    return current.token.id not in ask.live if ask.live else current.at >= ask.at
 
 
 def answer(record: Record, ask: Ask, paused: Pause | None = None) -> Answer:

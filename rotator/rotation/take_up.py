@@ -14,6 +14,7 @@ from rotator.rotation.pause import pause_on, words
 from rotator.rotation.person import Released
 from rotator.rotation.record import HoldReason, Phase, Record
 
+NOTHING_LIVES = ("",)  # no token has this id: the first value that is published answers
 REMEMBERED = 16  # requests: one that could not be removed from Vault, or lands there late, is known again
 _PASSED = frozenset({HoldReason.MINT_BUDGET, HoldReason.STILL_USED})  # holds that do not stop an emergency
 
@@ -45,6 +46,11 @@ def grace_ends(credential: Credential, record: Record) -> datetime | None:
     if record.phase is not Phase.PUBLISHED or record.current is None:
         return None
     return retire.earliest(credential.retire, record.current.at, emergency=record.emergency, promised=record.grace_ends)
+
+
+def live_at(record: Record | None) -> tuple[str, ...]:
+    """What a request says of the values that live when it is typed: never empty, so that no clock has to answer it."""
+    return live_values(record) or NOTHING_LIVES
 
 
 def live_values(record: Record | None) -> tuple[str, ...]:

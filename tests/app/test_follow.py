@@ -194,6 +194,7 @@ def test_what_a_request_says_is_what_is_wanted() -> None:
     ids=["done", "published", "in grace", "held"],
 )
 async def test_the_answer_decides_exit_and_words(app: App, phase: Phase, changes, code: int, said: str) -> None:
+    app.known = {"bot": record(phase, **changes)} if "current" in changes else {}
     lines = await ended(app, ("bot",), lambda: app.answer("bot", phase, **changes))
     assert lines[-1]["exit"] == code
     assert said in lines[-1]["verdicts"][0]["said"]
@@ -211,6 +212,8 @@ async def test_the_answer_decides_exit_and_words(app: App, phase: Phase, changes
     ids=["it is due", "it is not"],
 )
 async def test_a_failure_says_when_it_is_tried_again_only_where_it_is(app: App, current, said: str) -> None:
+    app.known = {"bot": record(Phase.SETTLED, current=current)} if current else {}
+
     def fail() -> None:
         at = app.asked["bot"].ask.at + SECOND
         app.answer("bot", Phase.SETTLED, current=current, failure=Failure("mint", "no", at), retry_at=NOW + HOUR)
@@ -259,6 +262,8 @@ async def test_what_cannot_be_written_down_is_not_begun_and_says_so(app: App) ->
 
 
 async def test_one_that_was_declined_says_why_and_what_ends_that(app: App) -> None:
+    app.known["bot"] = record(Phase.PUBLISHED)
+
     def decline() -> None:
         taken = (TakenUp(app.written["bot"].id, NOW, "the predecessor is in grace until 13:00; --wait waits"),)
         app.asked["bot"].request = app.written["bot"].id

@@ -17,7 +17,7 @@ from rotator.rotation.pause import ended_by, pause_on, words
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record, Why
 from rotator.rotation.sentences import explain
 from rotator.rotation.steps import Escalate, Poll, Request, Wait
-from rotator.rotation.take_up import REMEMBERED, find, grace_ends, live_values, objection
+from rotator.rotation.take_up import REMEMBERED, find, grace_ends, live_at, live_values, objection
 from rotator.rotation.telling import tell
 from rotator.rotation.undo import objection as undo_objection
 from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, SECOND, credential, published, record
@@ -39,7 +39,7 @@ def held(reason: HoldReason, phase: Phase = Phase.SETTLED) -> Record:
 
 @pytest.mark.parametrize("lag", [-HOUR, HOUR])
 def test_what_was_asked_for_when_nothing_was_live_is_answered_by_the_first_value_whatever_the_clocks_say(lag) -> None:
-    asked = taken(record(Phase.STAGED, current=None, predecessor=None), replace(PLAIN, live=()))
+    asked = taken(record(Phase.STAGED, current=None, predecessor=None), replace(PLAIN, live=live_at(None)))
     assert asked.asked
     ask = as_ask(asked.asked)
     first = replace(asked, phase=Phase.SETTLED, current=published(2, NOW + lag), candidate=None)
@@ -143,6 +143,7 @@ def test_a_patient_ask_has_no_answer_in_a_grace_and_one_that_the_installation_pa
 
 def test_what_lives_is_what_is_published_or_in_grace_but_for_what_nobody_can_end() -> None:
     assert live_values(None) == ()
+    assert live_at(record(Phase.PUBLISHED)) == ("t2.1", "t1.1")
     assert live_values(record(Phase.PUBLISHED)) == ("t2.1", "t1.1")
     assert live_values(record(Phase.PUBLISHED, ends_at=NOW)) == ("t2.1",)
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from rotator.ports import Document, Fault, Transient
 from rotator.rotation.credential import Place
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
+from rotator.rotation.take_up import NOTHING_LIVES
 from rotator.vault.request_inbox import VaultRequests
 from tests.simulation.actors import Process
 from tests.simulation.invariants import Checks
@@ -69,6 +70,7 @@ class Inbox:
     async def _shell(self, host: Process, name: str, verb: RequestVerb, emergency: bool) -> None:
         record, at = self.checks.ledgers[name].latest, host.clock.now()
         live = tuple(x.token.id for x in (record.current, record.predecessor) if x) if record else ()
+        live = live or NOTHING_LIVES
         until = at + timedelta(seconds=200) if self.world.chance(0.5) else None
         request = OperatorRequest(
             self.world.word(), verb, at, "person", emergency=emergency, until=until, live=live, patient=True

@@ -53,7 +53,7 @@ def test_the_past_is_told_from_the_receipts_and_without_them_from_the_journal(wo
         assert rotate(settings, "now", "bot").returncode == 0
     kept = rotate(settings, "history", "bot")
     assert kept.returncode == 0
-    assert "asked by" in kept.stdout
+    assert "asked for by" in kept.stdout
     assert kept.stdout.index("rotation 1 begins") < kept.stdout.index("rotation 2 begins")
     assert "receipts" in kept.stderr
     settings.write_text(re.sub(r"\[audit\]\nfile = .*\n", "", settings.read_text()))
