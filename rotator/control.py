@@ -73,10 +73,10 @@ class Control:
     async def _converse(self, connection: Connection) -> None:
         stream = connection.stream
         pid, uid = peer(stream.extra(SocketAttribute.raw_socket))  # noqa: S610 (not Django's)
+        request = await _request(stream)  # before any answer: who is still writing would not hear it
         if uid not in self._allowed:
             await _send(stream, {"error": "this socket serves its owner and root only"})
             return
-        request = await _request(stream)
         connection.busy()
         name = str(request.get("verb")) if request else ""
         verb = self._verbs.get(name)
