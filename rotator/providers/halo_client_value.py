@@ -12,13 +12,10 @@ from rotator.ports import CannotPresent, Minted, Outcome, Refused, Rejected, Tra
 from rotator.providers.halo_application import Slotted, new_value
 from rotator.providers.halo_application_keys import Slot
 from rotator.providers.halo_application_record import ApplicationRecord
-from rotator.providers.oauth_answer import Denied, missing_scopes
+from rotator.providers.oauth_answer import FINAL, UNKNOWN, Denied, missing_scopes
 from rotator.providers.oauth_keys import ClientKeys
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
-
-_FINAL = {"invalid_scope", "invalid_request", "unsupported_grant_type"}  # waiting mends none of these
-_REFUSED = {"invalid_client", "unauthorized_client"}  # what a server says to a value that it does not know
 
 
 class ClientValue(Slotted):
@@ -105,7 +102,7 @@ class ClientValue(Slotted):
             client = self._client.known_as(self.slot_of(token).client_id)
             granted = await self._site.exchange(client, *await self.presented(client, secret))
         except Denied as refusal:
-            return Rejected(refusal.reason, final=refusal.error in _FINAL)
+            return Rejected(refusal.reason, final=refusal.error in FINAL)
         except CannotPresent:
             raise
         except (Transient, Refused) as fault:
@@ -120,7 +117,7 @@ class ClientValue(Slotted):
         try:
             await self._site.exchange(client, *await self.presented(client, secret))
         except Denied as refusal:
-            return True if refusal.error in _REFUSED else None
+            return True if refusal.error in UNKNOWN else None
         return False
 
     async def stranger(self) -> Secret:

@@ -18,6 +18,8 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
 _SECOND = timedelta(seconds=1)
 _LONGEST_BACKDATE = 30  # seconds
 _CENTURY = 100 * 366 * 86400  # seconds
+FINAL = {"invalid_scope", "invalid_request", "unsupported_grant_type"}  # waiting mends none of these
+UNKNOWN = {"invalid_client", "unauthorized_client"}  # a proof that the server does not know (RFC 6749, section 5.2)
 _WORDS = {
     "invalid_client": "invalid_client, it does not accept how the client proves itself",
     "invalid_scope": "invalid_scope, a scope that it does not know or does not give to this client",

@@ -19,7 +19,7 @@ from rotator.providers.assertion import ASSERTION_TYPE, Assertion, Form, draft, 
 from rotator.providers.auth import Auth, Bearer, Keyring, Minter, Shelf
 from rotator.providers.http import Answer, Broken, Http, Unsendable
 from rotator.providers.key_pairs import VersionedKey
-from rotator.providers.oauth_answer import ClockGap, Denied, Granted, granted, judged
+from rotator.providers.oauth_answer import FINAL, UNKNOWN, ClockGap, Denied, Granted, granted, judged
 from rotator.providers.oauth_introduction import introduced, to_compare
 from rotator.providers.oauth_keys import (
     AccessTokenKeys,
@@ -35,8 +35,6 @@ from rotator.rotation.reference import SecretRef
 from rotator.rotation.secret import Secret
 
 _CREDENTIALS = {"grant_type": "client_credentials"}  # RFC 6749, section 4.4.2
-_FINAL = {"invalid_scope", "invalid_request", "unsupported_grant_type"}  # waiting mends none of these
-_UNKNOWN = {"invalid_client", "unauthorized_client"}  # a proof that the server does not know (RFC 6749, section 5.2)
 _MINUTE = timedelta(minutes=1)  # the shortest life of an assertion that we present ourselves
 
 
@@ -194,7 +192,7 @@ class OAuthSite:
         The words differ: for a key that is not in the set Hydra 2.3.0 says invalid_request, Spring Authorization Server
         1.4.1 invalid_client. Raises Refused, Transient.
         """
-        if refusal.error in _UNKNOWN:
+        if refusal.error in UNKNOWN:
             return True
         if client.client_id not in self._strangers:
             stranger = await oauth_control.refusal_of_a_stranger(self, client)
@@ -204,7 +202,7 @@ class OAuthSite:
     async def rejected(self, client: ClientKeys, refusal: Denied) -> Verdict:
         """What a refusal says of a value that shall be published: for good, unless it is only not known yet."""
         try:
-            final = refusal.error in _FINAL and not await self.unknown(client, refusal)
+            final = refusal.error in FINAL and not await self.unknown(client, refusal)
         except (Transient, Refused) as fault:
             return Unknown(fault.reason, fault.retry_after)
         return Rejected(refusal.reason, final=final)
