@@ -8,8 +8,10 @@ import ssl
 from collections.abc import Iterator
 
 _STRICT = range(80, 94)  # X509_V_ERR_*: what OpenSSL minds with VERIFY_X509_STRICT, Python's default since 3.13
+_NO_AUTHORITY = (24, 79)  # X509_V_ERR_INVALID_CA, before OpenSSL 3 and since
 _UNKNOWN_ISSUER = (2, 18, 19, 20, 21)  # X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT and its kin
 _EXPIRED, _NOT_YET, _OTHER_NAME = 10, 9, (62, 64)
+_UNTIL_THEN = "until then put the server's own certificate in ca_file"  # a chain of one is not looked at so closely
 _ERRNO = {
     errno.ECONNREFUSED: "nothing listens there (connection refused)",
     errno.ECONNRESET: "the connection was cut off (reset)",
@@ -85,9 +87,18 @@ def _certificate(fault: ssl.SSLCertVerificationError, ca_file: str | None, certi
     if code in _OTHER_NAME:
         return f"{it} is for another name than the url has: correct the url, or have one made for that name"
     if code in _STRICT:
-        lacks = str(fault.verify_message).strip(". ").lower()
-        advice = "have it made anew with that, or run rotator with Python 3.12 or older until then"
-        return f"{it} is refused by the stricter rules of Python 3.13 and newer ({lacks}): {advice}"
+        lacks = " ".join(
+            word if word == "CA" else word.lower() for word in str(fault.verify_message).strip(". ").split()
+        )
+        refused = f"refused by the stricter rules of Python 3.13 and newer ({lacks})"
+        return (
+            f"{it}, or an issuer's, is {refused}: have that one made anew; {_UNTIL_THEN}, or use Python 3.12 or older"
+        )
+    if code in _NO_AUTHORITY:
+        lacks = "basic constraints, without which Python 3.13 and newer take not even a root"
+        return (
+            f"{it} is issued by one that is no authority by its own words ({lacks}): have that made anew; {_UNTIL_THEN}"
+        )
     if code in _UNKNOWN_ISSUER:
         if ca_file:
             return f"{it} is not issued by an authority in ca_file {ca_file}: put the issuer's certificate there"

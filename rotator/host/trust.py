@@ -63,11 +63,12 @@ class Trust:
 
     def _make(self) -> ssl.SSLContext:
         """Certificates and host names are checked; TLS 1.2 or newer. As `ssl.create_default_context`, but for the
-        environment."""
+        environment; and what is believed need not be a root: with any Python, as by default since 3.13."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         if sys.version_info >= (3, 13):
-            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | ssl.VERIFY_X509_STRICT
+            context.verify_flags |= ssl.VERIFY_X509_STRICT
         if self._ca_file:
             _loaded(self._ca_file, lambda path: context.load_verify_locations(cafile=path))
         else:

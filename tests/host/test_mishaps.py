@@ -54,7 +54,15 @@ TOLD = {
     "another host's": (untrusted(62), "for another name than the url has"),
     "one without a key identifier, for Python 3.13": (
         untrusted(85, "Missing Authority Key Identifier"),
-        "stricter rules of Python 3.13 and newer (missing authority key identifier): have it made anew",
+        "stricter rules of Python 3.13 and newer (missing authority key identifier): have that one made anew; until",
+    ),
+    "an authority without key usage, for Python 3.13": (
+        untrusted(92, "CA cert does not include key usage extension"),
+        "(CA cert does not include key usage extension): have that one made anew; until then put the server's own",
+    ),
+    "an issuer that is no authority": (
+        untrusted(79, "invalid CA certificate"),
+        "is issued by one that is no authority by its own words (basic constraints",
     ),
     "one that OpenSSL minds": (untrusted(3), "not accepted (OpenSSL says 3)"),
     "what has no kind": (OSError(CANARY), ""),

@@ -105,25 +105,53 @@ async def test_a_ca_file_without_the_issuer_is_named(tmp_path: Path) -> None:
             await ask(url, other)
 
 
-async def test_what_python_3_13_refuses_is_told_with_the_reason(tmp_path: Path, monkeypatch) -> None:
-    by, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    authority = sign(by.public_key(), "old CA", by, "old CA", ca=True)
-    (tmp_path / "ca.pem").write_bytes(authority.public_bytes(serialization.Encoding.PEM))
-    begin, end = span_of(-1, 1)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "blog")])
-    without_key_identifier = (
-        x509.CertificateBuilder(authority.subject, name, key.public_key(), 1, begin, end)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(by, hashes.SHA256())
-    )
-    pem = written(tmp_path, without_key_identifier, key)
+def as_once(name: str, of: x509.Name, key: ec.EllipticCurvePrivateKey, by: ec.EllipticCurvePrivateKey, *more):
+    """A certificate as private authorities made them for years: with just these extensions."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    builder = x509.CertificateBuilder(of, subject, key.public_key(), x509.random_serial_number(), *span_of(-1, 1))
+    for each in more:
+        builder = builder.add_extension(each, critical=False)
+    return builder.sign(by, hashes.SHA256())
 
+
+# what the authority lacks, or what is issued by it, and what is said of it
+OLD = {
+    "no authority key identifier": (
+        None,
+        r"an issuer's, is refused .* \(missing authority key identifier\): have that",
+    ),
+    "an authority without key usage": (
+        (x509.BasicConstraints(True, None),),
+        r"an issuer's, is refused by the stricter rules of Python 3.13 and newer \(.*\): have that one made anew",
+    ),
+    "an authority without any extension": ((), r"issued by one that is no authority by its own words \(basic constr"),
+}
+
+
+@pytest.mark.parametrize("caller", ["target", "receiver"])
+@pytest.mark.parametrize(("extensions", "said"), OLD.values(), ids=OLD)
+async def test_what_python_3_13_refuses_is_told_with_the_reason_and_goes_by_the_servers_own_certificate(
+    caller, extensions, said: str, tmp_path: Path, monkeypatch
+) -> None:
+    by, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    named = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "old CA")])
+    authority = (
+        sign(by.public_key(), "old CA", by, "old CA", ca=True)
+        if extensions is None
+        else as_once("old CA", named, by, by, *extensions)
+    )
+    its_own: list[x509.ExtensionType] = [x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])]
+    if extensions is not None:
+        its_own.append(x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()))
+    pem = written(tmp_path, as_once("blog", named, key, by, *its_own), key)
+    (tmp_path / "ca.pem").write_bytes(authority.public_bytes(serialization.Encoding.PEM))
     monkeypatch.setattr(trust.sys, "version_info", (3, 13))
+    call = {"target": call_a_target, "receiver": call_a_receiver}[caller]
     async with serving(pem) as url:
-        with pytest.raises(
-            Transient, match=r"Python 3.13 and newer \(missing authority key identifier\): have it made"
-        ):
-            await ask(url, tmp_path / "ca.pem")
+        with pytest.raises(Transient, match=said) as fault:
+            await once(call(url, tmp_path / "ca.pem"))
+        assert "until then put the server's own certificate in ca_file" in fault.value.reason
+        await once(call(url, pem))
 
 
 async def test_a_port_without_tls_and_one_that_is_closed_are_told_apart(tmp_path: Path) -> None:
@@ -214,6 +242,11 @@ async def call_a_receiver(url: str, ca: Path) -> AsyncIterator[object]:
             yield await box.send("POST", url, 10.0, b"{}")
     finally:
         await box.aclose()
+
+
+async def once(calls: AsyncIterator[object]) -> None:
+    async with aclosing(calls):
+        await anext(calls)
 
 
 async def test_an_idle_connection_made_before_its_authorities_changed_is_closed_and_not_used_again(
