@@ -26,14 +26,27 @@ from rotator.rotation.printable import visible
 
 _STYLE = f"\0{secrets.token_hex(8)}\0"  # stands where the escape of a style is; nobody else can know it
 _SGR = re.compile(r"\[[0-9;]*m")
+_ERROR = "<3>"  # sd-daemon(3)
 _QUIET = (errno.EPIPE, errno.ECONNRESET)  # the reader has left, which is its right
 _lost: dict[str, str] = {}  # a stream that takes no more, and why; no reason when its reader has left
 _waiting: queue.Queue[tuple[str, bool]] | None = None
 
 
-def say(text: str = "", *, err: bool = False) -> None:
-    """Print one line. Never raises, and never waits while a command works."""
-    _put("".join(_shown(text)) + "\n", err)
+def say(text: str = "", *, err: bool = False, grave: bool = False) -> None:
+    """Print one line. Never raises, and never waits while a command works.
+
+    `grave`: why the command failed; on standard error, where `journalctl -p err` finds it.
+    """
+    mark = _ERROR if grave and _for_journal() else ""
+    _put(mark + "".join(_shown(text)) + "\n", err or grave)
+
+
+def _for_journal() -> bool:
+    if "JOURNAL_STREAM" not in os.environ:
+        return False
+    from rotator.logs.priority import is_journal  # not in a shell, where a command is to start fast
+
+    return is_journal(sys.stderr, os.environ)
 
 
 def block(text: str, *, err: bool = False) -> None:

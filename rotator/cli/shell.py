@@ -34,9 +34,9 @@ def settings(path: str | None, *, vaultless: bool = False) -> Settings:
         return load(path, vaultless=vaultless)
     except SettingsError as error:
         for fault in error.faults:
-            output.say(str(fault), err=True)
+            output.say(str(fault), grave=True)
         count = len(error.faults)
-        output.say(f"{count} fault{'s' if count > 1 else ''} in the settings; nothing was done", err=True)
+        output.say(f"{count} fault{'s' if count > 1 else ''} in the settings; nothing was done", grave=True)
         sys.exit(BAD_CONFIG)
 
 
@@ -158,7 +158,7 @@ def part(
     if isinstance(code, BaseException):
         raise code
     if reason := output.trouble():
-        output.say(f"rotate: standard output cannot be written: {reason}{_REGARDLESS if acts else ''}", err=True)
+        output.say(f"rotate: standard output cannot be written: {reason}{_REGARDLESS if acts else ''}", grave=True)
         code = code if acts else code or FAILED
     return code
 
@@ -240,7 +240,7 @@ def waits_for_vault(reason: str) -> None:
 
 
 def _told(text: str, code: int) -> int:
-    output.say(f"rotate: {text}", err=True)
+    output.say(f"rotate: {text}", grave=True)
     return code
 
 

@@ -95,3 +95,16 @@ def test_the_work_does_not_wait_for_a_reader_that_never_reads(tmp_path: Path) ->
         work.kill()
         work.wait()
         os.close(reading)
+
+
+@pytest.mark.parametrize(("to_the_journal", "mark"), [(True, "<3>"), (False, "")])
+def test_why_a_command_failed_is_an_error_for_the_journal(tmp_path: Path, to_the_journal: bool, mark: str) -> None:
+    command = [sys.executable, "-m", "rotator", "-c", str(tmp_path / "nowhere.toml"), "run"]
+    with (tmp_path / "said").open("w+") as said:
+        status = os.fstat(said.fileno())
+        stream = {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"} if to_the_journal else {}
+        assert subprocess.run(command, stderr=said, env=os.environ | stream, timeout=30, check=False).returncode == 78
+        said.seek(0)
+        lines = said.read().splitlines()
+    assert lines
+    assert all(line.startswith(f"{mark}") and line.startswith("<") is to_the_journal for line in lines), lines

@@ -1,4 +1,4 @@
-"""Owns the story of `make try-systemd`, told inside a booted system: each chapter tries the shipped units for real.
+"""The story of `make try-systemd`, told inside a booted system: each chapter tries the shipped units for real.
 
 The machine is try_booted.py's. OpenBao and the sandbox Halo run in here, too, on the loopback of a private network.
 """
@@ -22,6 +22,7 @@ SETTINGS = Path("/etc/rotator/rotator.toml")
 UNITS = Path("/etc/systemd/system")
 QUICK = "[Service]\nWatchdogSec=6\nRestartSec=1\n"  # the only change to the shipped daemon: less waiting
 ROLES = ["role-template-view-posts"]
+PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}  # as syslog(3) numbers them
 
 
 def systemctl(*arguments: str, check: bool = True) -> str:
@@ -252,9 +253,32 @@ def timer(world: World) -> None:
     )
 
 
+def priorities(world: World) -> None:
+    """Of all that the daemon has said in here, `journalctl -p err` shows the errors, and nothing else."""
+    everything, errors = said_by_the_daemon(), said_by_the_daemon("-p", "err")
+    assert errors, "the story had errors in it"
+    for entry in everything:
+        level = json.loads(entry["MESSAGE"])["level"] if entry["MESSAGE"].startswith("{") else "error"
+        assert entry["PRIORITY"] == PRIORITIES[level], entry
+    assert errors == [entry for entry in everything if entry["PRIORITY"] <= PRIORITIES["error"]]
+    words = [entry["MESSAGE"] for entry in errors]
+    assert any("settings.refused" in each for each in words), "the faulty reload"
+    assert any("faults in the settings; nothing was done" in each or "1 fault in" in each for each in words), words
+    counted = {level: sum(entry["PRIORITY"] == number for entry in everything) for level, number in PRIORITIES.items()}
+    told("journalctl -p err", f"{len(errors)} errors of {len(everything)} lines: {counted}")
+
+
+def said_by_the_daemon(*arguments: str) -> list[dict[str, Any]]:
+    """Its entries in the journal: the text, and how grave the journal takes it to be."""
+    command = ["journalctl", "--no-pager", "-o", "json", "-t", "rotator", *arguments]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    entries = [json.loads(line) for line in lines]
+    return [{"MESSAGE": entry["MESSAGE"], "PRIORITY": int(entry["PRIORITY"])} for entry in entries]
+
+
 CHAPTERS = [
     start_to_ready, confined, now_over_the_socket, reload, watchdog, stop_while_rotating, vault_away, faulty_settings,
-    encrypted_credential, now_without_daemon, timer,
+    encrypted_credential, now_without_daemon, timer, priorities,
 ]  # fmt: skip
 
 
