@@ -144,6 +144,9 @@ def looked_at(folder: Path, root: Path) -> None:
     assert not [path for path in files if path.stat().st_mode & 0o6000], "there are set-uid files"
     assert not list(root.rglob("hatchling*")) + list(root.rglob("pip")), "the build's tools are still there"
     assert not [path for path in (root / "opt").rglob("*") if path.stat().st_mode & 0o022 and not path.is_symlink()]
+    (package,) = root.glob("opt/rotator/lib/python3*/site-packages/rotator")
+    assert (package / "cli").is_dir()
+    assert not [name for name in ("sandbox", "demo") if (package / name).exists()], "it has what is for trying it"
     size = sum(path.stat().st_size for path in files)
     ours = sum(path.stat().st_size for path in files if path.is_relative_to(root / "opt"))
     config = json.loads(buildah(folder / "store", "inspect", "--type=image", "localhost/rotator"))["Docker"]["config"]
@@ -151,6 +154,7 @@ def looked_at(folder: Path, root: Path) -> None:
     assert config["Entrypoint"][0] == "/opt/rotator/bin/python"
     assert config["Healthcheck"]["Test"][0] == "CMD"
     say(f"  image: {size / 1e6:.0f} MB, {ours / 1e6:.0f} MB of it ours; no shell, no set-uid file, user {USER}")
+    say("  image: neither the sandbox nor the demo is in it")
 
 
 def confined(root: Path, world: World, *command: str) -> list[str]:
