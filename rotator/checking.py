@@ -14,6 +14,7 @@ from rotator.app import App, reading
 from rotator.app.actor import READ_ONLY
 from rotator.app.fitness import located
 from rotator.clockwork import SystemClock
+from rotator.commands.proxies import of_others, of_vault
 from rotator.engine.rounds import proof
 from rotator.engine.survey import left_behind
 from rotator.grants import kept, kept_mounts, references, referred_rights, transit_rights
@@ -72,6 +73,8 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
         yield Finding(Level.NOTE, "daemon", READ_ONLY, "take read_only out of [daemon] where this is no copy")
     if settings.audit.file:
         yield _receipts(settings.audit)
+    async for finding in of_vault(settings):
+        yield finding
     places = [each.place for each in settings.credentials.values()]
     async with connected(settings, SystemClock()) as session:
         kv, full = Kv(session), settings
@@ -84,6 +87,8 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
         yield _login(session)
     try:
         async with reading(settings) as app, aclosing(_targets(app)) as findings:
+            async for finding in of_others(settings, app.fetch):
+                yield finding
             async for finding in findings:
                 yield finding
             for named, mount in (await app.keychain.unnamed_mounts((*references(settings), *kept(settings)))).items():

@@ -30,7 +30,8 @@ from rotator.rotation import events as ev
 from rotator.rotation.record import Phase
 from rotator.rotation.telling import Severity, Told
 from rotator.settings import Tracing
-from rotator.vault.wire import new_requests_session
+from rotator.vault.wire import VaultProxy, new_requests_session
+from rotator.wiring import local_secret
 
 _PATH = "/v1/traces"
 _LAST_WORDS = 3.0  # seconds in which what is left is sent at the end
@@ -136,16 +137,16 @@ class _Numbers(IdGenerator):
 def over_otlp(tracing: Tracing, instance: str) -> Traces:
     """Traces sent in batches by a thread of the library's own. Without an endpoint, the OTEL_* environment decides."""
     endpoint = tracing.endpoint
+    way = VaultProxy(tracing.proxy, local_secret) if tracing.proxy else None
     if endpoint and not urlsplit(endpoint).path:
         endpoint += _PATH
-    return Traces(BatchSpanProcessor(exporter(endpoint)), instance)
+    return Traces(BatchSpanProcessor(exporter(endpoint, way)), instance)
 
 
-def exporter(endpoint: str) -> OTLPSpanExporter:
+def exporter(endpoint: str, way: VaultProxy | None = None) -> OTLPSpanExporter:
     """Sends spans, and reads no more of an answer than its head: the library's own session keeps what a receiver sends
     without end, unpacks what is packed, and waits for what drips (measured with its release 1.45.2)."""
-    session = new_requests_session(None, _HEAD)
-    session.trust_env = True  # as the library does: proxies are the environment's to name
+    session = new_requests_session(None, _HEAD, way=way)
     session.hooks["response"].append(_unread)
     return OTLPSpanExporter(endpoint or None, session=session)
 

@@ -21,6 +21,7 @@ from rotator.vault import login
 from rotator.vault.connection import VaultConnection
 from rotator.vault.nodes import COMMANDS
 from rotator.vault.session import Session
+from rotator.vault.wire import VaultProxy
 
 
 def connection(vault: Vault, instance: str) -> VaultConnection:
@@ -38,6 +39,7 @@ def connection(vault: Vault, instance: str) -> VaultConnection:
         connect_timeout=vault.connect_timeout.total_seconds(),
         read_timeout=vault.read_timeout.total_seconds(),
         allow_insecure_http=vault.allow_insecure_http,
+        proxy=VaultProxy(vault.proxy, local_secret) if vault.proxy else None,
     )
 
 

@@ -131,7 +131,7 @@ KIND = Kind(
     family="acme",
     target=TargetKeys,
     options=AcmeKeys,
-    open=lambda name, keys, minter, keyring, clock: AcmeSite(Http(name, keys, clock), minter),
+    open=lambda name, keys, minter, keyring, clock: AcmeSite(Http(name, keys, clock, fetch=keyring.fetch), minter),
     bind=lambda site, credential: AcmeToken(site, msgspec.convert(dict(credential.options), AcmeKeys)),
     unbaked=frozenset(),
     warnings=lambda credential, keys: [],

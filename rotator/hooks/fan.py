@@ -11,12 +11,13 @@ from rotator.engine.visit import Happened
 from rotator.hooks import command, webhook
 from rotator.hooks.courier import Count, Courier
 from rotator.hooks.facts import Facts
+from rotator.host.proxy import leaves_here
 from rotator.logs import voice
 from rotator.ports import Clock, Refused
 from rotator.providers.letterbox import Letterbox
 from rotator.rotation.reference import SecretRef
 from rotator.rotation.secret import Secret
-from rotator.settings import Hook
+from rotator.settings import Hook, Ping
 from rotator.settings.address import address
 from rotator.settings.faults import WrongValueError
 
@@ -57,7 +58,7 @@ class Hooks:
         if hook.command:
             await courier.run(partial(command.run, hook.command, hook.timeout.total_seconds()))
             return
-        box = Letterbox(hook.ca_file)
+        box = Letterbox(hook.ca_file, proxy=hook.proxy, fetch=fetch)
         try:
             await courier.run(Post(hook, box, fetch, self._clock))
         finally:
@@ -79,18 +80,20 @@ class Post:
         hook = self._hook
         if hook.secret is None:
             raise Refused("no secret to sign with")
-        where = await whereabouts(hook.url, hook.allow_insecure_http, self._fetch)
+        where = await whereabouts(hook, self._fetch)
         signature = webhook.headers(facts, await self._fetch(hook.secret), self._clock.now())
         await self._box.send("POST", where, hook.timeout.total_seconds(), facts.body, signature)
 
 
-async def whereabouts(url: str | SecretRef, insecure: bool, fetch: Fetch) -> str:
+async def whereabouts(who: Hook | Ping, fetch: Fetch) -> str:
     """The address itself. Raises Refused when what a reference leads to is none that we will call."""
-    if isinstance(url, str):
-        return url
-    found = (await fetch(url)).reveal()
+    if isinstance(who.url, str):
+        return who.url
+    found = (await fetch(who.url)).reveal()
     try:
-        address(found.partition("?")[0]).over(insecure)
+        address(found.partition("?")[0]).over(who.allow_insecure_http)
     except WrongValueError as wrong:
-        raise Refused(f"the address kept at {url} {wrong}") from None
+        raise Refused(f"the address kept at {who.url} {wrong}") from None
+    if leaves_here(found, who.proxy) and not who.allow_insecure_http:
+        raise Refused(f"the address kept at {who.url} is plain http to this host, and {who.proxy} is elsewhere")
     return found

@@ -22,7 +22,7 @@ async def look(settings: Settings, fetch: Fetch) -> AsyncIterator[tuple[str, str
         yield f"hook {hook.name}", await _fault_of(hook, fetch)
     if ping := settings.ping:
         try:
-            await whereabouts(ping.url, ping.allow_insecure_http, fetch)
+            await whereabouts(ping, fetch)
         except Fault as fault:
             yield "ping", fault.reason
         else:
@@ -34,7 +34,7 @@ async def _fault_of(hook: Hook, fetch: Fetch) -> str:
         if hook.command:
             _startable(hook.command[0])
         elif hook.secret:
-            await whereabouts(hook.url, hook.allow_insecure_http, fetch)
+            await whereabouts(hook, fetch)
             webhook.headers(Facts("", "", hook.on[0], b""), await fetch(hook.secret), _EPOCH)
     except Fault as fault:
         return fault.reason

@@ -12,6 +12,8 @@ from rotator.hooks.fan import Fetch, whereabouts
 from rotator.logs import voice
 from rotator.ports import Fault
 from rotator.providers.letterbox import Letterbox
+from rotator.rotation.reference import SecretRef
+from rotator.rotation.secret import Secret
 from rotator.settings import Ping
 from rotator.settings.hooks import PING
 
@@ -26,7 +28,8 @@ class Heartbeat:
         self._ping = ping
         self._unwell = unwell
         self._count = count
-        self._box = box or Letterbox(ping.ca_file)
+        self._fetch: Fetch | None = None  # of the latest call: Vault's session may be another since
+        self._box = box or Letterbox(ping.ca_file, proxy=ping.proxy, fetch=self._fetched)
         self._said = ""
 
     async def beat(self, fetch: Fetch) -> None:
@@ -46,8 +49,13 @@ class Heartbeat:
         await self._box.aclose()
 
     async def _call(self, fetch: Fetch) -> None:
-        where = await whereabouts(self._ping.url, self._ping.allow_insecure_http, fetch)
+        self._fetch = fetch
+        where = await whereabouts(self._ping, fetch)
         await self._box.send("GET", where, min(_DEADLINE, self._ping.every.total_seconds()))
+
+    async def _fetched(self, ref: SecretRef) -> Secret:
+        assert self._fetch is not None
+        return await self._fetch(ref)
 
     def _note(self, outcome: str, said: str) -> None:
         self._count(PING, outcome)

@@ -50,7 +50,7 @@ def mishap(fault: BaseException, ca_file: str | None = None, certificate: str = 
 
     `certificate`: what the server showed, in words.
     """
-    found = list(_within(fault))
+    found = list(within(fault))
     refused = next((each for each in found if isinstance(each, ssl.SSLCertVerificationError)), None)
     if refused:
         return _certificate(refused, ca_file, certificate)
@@ -63,10 +63,10 @@ def mishap(fault: BaseException, ca_file: str | None = None, certificate: str = 
 
 def is_untrusted(fault: BaseException) -> bool:
     """Whether the server's certificate was refused: what it showed is then worth a look."""
-    return any(isinstance(each, ssl.SSLCertVerificationError) for each in _within(fault))
+    return any(isinstance(each, ssl.SSLCertVerificationError) for each in within(fault))
 
 
-def _within(fault: object, depth: int = 8) -> Iterator[BaseException]:
+def within(fault: object, depth: int = 8) -> Iterator[BaseException]:
     """The fault and those that it wraps: causes, members of groups, and what libraries keep in attributes."""
     if not isinstance(fault, BaseException) or not depth:
         return
@@ -74,7 +74,7 @@ def _within(fault: object, depth: int = 8) -> Iterator[BaseException]:
     members = fault.exceptions if isinstance(fault, BaseExceptionGroup) else ()
     for inner in (fault.__cause__, fault.__context__, *members, getattr(fault, "reason", None), *fault.args):
         if inner is not fault:
-            yield from _within(inner, depth - 1)
+            yield from within(inner, depth - 1)
 
 
 def _certificate(fault: ssl.SSLCertVerificationError, ca_file: str | None, certificate: str) -> str:

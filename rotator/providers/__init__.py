@@ -29,9 +29,8 @@ def _open_halo(name: str, keys: TargetKeys, minter: Minter, keyring: Keyring, cl
     from rotator.providers.halo_site import HaloSite
     from rotator.providers.http import Http
 
-    del keyring  # the minter is all a Halo CMS asks for
     assert isinstance(keys, HaloTargetKeys)
-    return HaloSite(Http(name, keys, clock), keys, minter, clock)
+    return HaloSite(Http(name, keys, clock, fetch=keyring.fetch), keys, minter, clock)
 
 
 def _bind_halo(site: Site, credential: Credential) -> Provider:

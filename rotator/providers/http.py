@@ -22,6 +22,7 @@ import anyio
 import httpx
 import msgspec
 
+from rotator.host.proxy import LOGIN_WANTED, Proxy, login_refused, through
 from rotator.host.trust import Trust
 from rotator.ports import Clock, Refused, Transient
 from rotator.providers.auth import Auth
@@ -30,7 +31,8 @@ from rotator.providers.header import Unsendable, header, revealed
 from rotator.providers.http_mishaps import IN_FRONT, failed, place
 from rotator.providers.keys import TargetKeys
 from rotator.providers.oauth_error import error_word
-from rotator.providers.renewing import RenewingTransport
+from rotator.providers.proxied import Entry, Fetch, ProxyRoute
+from rotator.providers.renewing import ProxiedTransport, RenewingTransport
 from rotator.providers.sockets import closing
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_handle import LONGEST
@@ -40,6 +42,10 @@ __all__ = ["MIB", "Answer", "Broken", "Http", "Redirected", "Unsendable", "forge
 MIB = 1024 * 1024
 _MOST_VALUES = 1_000_000  # of one answer: an empty list is two bytes on the wire and sixty in memory
 _LONGEST_PAUSE = 3600.0  # seconds; a target that asks for more is asked again
+_PROXYS_OWN = ("proxy-authenticate", "x-squid-error", "x-smokescreen-error")
+_FORWARDED = "over plain http the two cannot be told apart: use https, or see the proxy's log"
+_ON_THE_WAY = "something on the way wants to be logged in to as a proxy (407)"
+_NAME_IT = "name that proxy with `proxy`, or see what stands before the target"
 _KEPT_HEADERS = ("content-type", "www-authenticate", "date")
 _LIMITS = httpx.Limits(max_connections=8, max_keepalive_connections=8)
 _HEADERS = {
@@ -107,12 +113,20 @@ class Http:
     """The one client of a target: no cookies, no redirects, no environment, own TLS settings, bounded in every way."""
 
     def __init__(
-        self, target: str, keys: TargetKeys, clock: Clock, transport: httpx.AsyncBaseTransport | None = None
+        self,
+        target: str,
+        keys: TargetKeys,
+        clock: Clock,
+        transport: httpx.AsyncBaseTransport | None = None,
+        fetch: Fetch | None = None,
     ) -> None:
-        """`transport` replaces the network in tests. Raises OSError when the CA file cannot be read."""
+        """`transport` replaces the network in tests; `fetch` finds the password of a proxy. Raises OSError when a CA
+        file cannot be read."""
         self._target = target
         self._base = self._where = ""
         self._ca_file = keys.ca_file
+        self._route = ProxyRoute(keys.proxy, fetch) if keys.proxy else None
+        self._forwarded: Proxy | None = None  # who passes on what it likes, in whoever's name
         self._move(keys.url.rstrip("/"))
         self._deadline = keys.deadline.total_seconds()
         self._clock = clock
@@ -127,7 +141,7 @@ class Http:
             event_hooks={"response": [forget_where]},
             trust_env=False,
             timeout=httpx.Timeout(connect=phase, read=phase, write=phase, pool=phase),
-            transport=transport or over_network(keys.ca_file, _LIMITS),
+            transport=transport or over_network(keys.ca_file, _LIMITS, self._route),
         )
 
     async def aclose(self) -> None:
@@ -142,8 +156,10 @@ class Http:
 
     def _move(self, url: str) -> None:
         parts = urlsplit(url)
+        proxy = self._route.proxy if self._route else None
         self._base = url
-        self._where = f"{self._target} ({place(parts)})"
+        self._where = f"{self._target} ({place(parts)}){through(proxy)}"
+        self._forwarded = proxy if parts.scheme == "http" else None
 
     async def request(
         self,
@@ -179,7 +195,8 @@ class Http:
             except TimeoutError:
                 raise Transient(f"{method} to {self._where}: no answer within {self._deadline:g} s") from None
             except (httpx.HTTPError, OSError) as fault:
-                raise await failed(f"{method} to {self._where}", fault, self._base, self._ca_file) from None
+                call = f"{method} to {self._where}"
+                raise await failed(call, fault, self._base, self._ca_file, self._route) from None
 
     async def _exchange(self, request: httpx.Request, cap: int) -> Answer:
         response = await self._client.send(request, stream=True)
@@ -191,6 +208,8 @@ class Http:
             await response.aclose()
         headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
         answer = Answer(response.status_code, headers)
+        if self._forwarded and (response.is_client_error or body) and not _is_servers(response, answer):
+            raise Transient(f"{call}: {answer.status} that may be the proxy's own, outcome unknown", remedy=_FORWARDED)
         if not response.is_success:
             return Answer(answer.status, headers, error=error_word(body))
         if not body:
@@ -202,6 +221,9 @@ class Http:
     def _screen(self, response: httpx.Response, call: str) -> None:
         """Raise for a status that is nobody's answer to the question."""
         status = response.status_code
+        if status == LOGIN_WANTED:
+            said, remedy = login_refused(self._forwarded) if self._forwarded else (_ON_THE_WAY, _NAME_IT)
+            raise Transient(f"{call}: {said}", remedy=remedy)
         if status == 429 or status >= 500:
             pause = self._retry_after(response.headers.get("retry-after"))
             if status == 429 and pause is None and self._rests:
@@ -213,6 +235,8 @@ class Http:
                 raise Transient(said, retry_after=pause)
             raise Broken(said, retry_after=pause, date=_date(response.headers))
         if status < 200 or 300 <= status < 400:
+            if self._forwarded:
+                raise Transient(f"{call}: {status}, sent elsewhere, perhaps by the proxy itself", remedy=_FORWARDED)
             raise Redirected(f"{call}: {status}, sent elsewhere, which is not followed", remedy=IN_FRONT)
 
     def _retry_after(self, value: str | None) -> float | None:
@@ -228,13 +252,27 @@ class Http:
         return float(min(max(0, ceil(wait)), _LONGEST_PAUSE))
 
 
-def over_network(ca_file: str | None, limits: httpx.Limits | None = None) -> httpx.AsyncBaseTransport:
-    """The network, believed as `Trust` has it. Raises OSError when the CA file cannot be read."""
+def over_network(
+    ca_file: str | None, limits: httpx.Limits | None = None, route: ProxyRoute | None = None
+) -> httpx.AsyncBaseTransport:
+    """The network, believed as `Trust` has it, through a proxy perhaps. Raises OSError when the CA file cannot be
+    read."""
     bounds = limits or httpx.Limits()
-    return RenewingTransport(
-        Trust(ca_file),
-        lambda context: closing(httpx.AsyncHTTPTransport(verify=context, limits=bounds, trust_env=False)),
-    )
+
+    def make(context: Any, entry: Entry | None) -> httpx.AsyncBaseTransport:
+        if route and entry:
+            return ProxiedTransport(route, entry, context, bounds)
+        return closing(httpx.AsyncHTTPTransport(verify=context, limits=bounds, trust_env=False))  # type: ignore[no-any-return]  # it is given one
+
+    return RenewingTransport(Trust(ca_file), make, route)
+
+
+def _is_servers(response: httpx.Response, answer: Answer) -> bool:
+    """Whether an answer that a proxy forwarded is known to be the server's: what the proxy says itself is a page, or
+    bears one of its own headers (RFC 9209; Squid, Smokescreen)."""
+    headers = response.headers
+    own = any(name in headers for name in _PROXYS_OWN) or "error=" in headers.get("proxy-status", "")
+    return not own and (answer.is_json or bool(answer.challenge))
 
 
 async def forget_where(response: httpx.Response) -> None:

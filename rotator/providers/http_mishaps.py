@@ -7,8 +7,11 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 
 from rotator.host.mishaps import is_untrusted, mishap
+from rotator.host.proxy import ProxyFault, proxy_fault
 from rotator.ports import Transient
 from rotator.providers.presented import presented
+from rotator.providers.proxied import ProxyRoute
+from rotator.providers.sockets import Backend
 
 IN_FRONT = "is the target's url right, and does what stands in front of it (a proxy, a login page) let us through?"
 _KINDS: tuple[tuple[type[Exception], str], ...] = (
@@ -28,13 +31,25 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
-async def failed(call: str, fault: Exception, url: str, ca_file: str | None) -> Transient:
+async def failed(
+    call: str, fault: Exception, url: str, ca_file: str | None, route: ProxyRoute | None = None
+) -> Transient:
     """What went wrong, and what to do. A certificate that was refused is looked at once more, to say whose it is."""
+    if by_proxy := proxy_fault(fault):
+        return Transient(f"{call} failed: {by_proxy.what}", remedy=by_proxy.remedy)
     untrusted = is_untrusted(fault)
-    shown = await presented(urlsplit(url)) if untrusted else ""
+    shown = await _presented(urlsplit(url), route) if untrusted else ""
     said = mishap(fault, ca_file, shown) or next((words for kind, words in _KINDS if isinstance(fault, kind)), "")
     what, _, remedy = said.rpartition(": ") if untrusted else (said, "", "")
     return Transient(f"{call} failed: {what or remedy or 'the connection failed'}", remedy=remedy if what else "")
+
+
+async def _presented(url: SplitResult, route: ProxyRoute | None) -> str:
+    try:
+        backend = route.backend(await route.entry(), tunnels=True) if route else Backend()
+    except ProxyFault:
+        return ""
+    return await presented(url, backend)
 
 
 def place(url: SplitResult) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from rotator.host.proxy import Proxy
 from rotator.ports.loopback import is_loopback
 
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
@@ -33,6 +34,7 @@ class TargetKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     calls: int = 600  # at most this many calls ...
     period: timedelta = timedelta(minutes=1)  # ... in this time
     concurrency: int = 8  # calls at once
+    proxy: Proxy | None = None  # every call goes through it
 
     def __post_init__(self) -> None:
         check_url(self.url, insecure=self.allow_insecure_http)

@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 import anyio
 import httpx
 
+from rotator.host.proxy import LOGIN_WANTED, Proxy, login_refused, through
 from rotator.ports import Refused, Transient
 from rotator.providers.http import forget_where, over_network
 from rotator.providers.http_mishaps import failed, place
+from rotator.providers.proxied import Fetch, ProxyRoute
 
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "rotator"}
 
@@ -23,10 +25,19 @@ _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "rotator"}
 class Letterbox:
     """A client for one receiver: no cookies, no redirects, no environment; the answer's body is not read."""
 
-    def __init__(self, ca_file: str | None = None, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        """`ca_file` is read at the first call, and when it changes. `transport` replaces the network in tests."""
+    def __init__(
+        self,
+        ca_file: str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        proxy: Proxy | None = None,
+        fetch: Fetch | None = None,
+    ) -> None:
+        """`ca_file` is read at the first call, and when it changes. `transport` replaces the network in tests; `fetch`
+        finds the password of a proxy."""
         self._ca_file = ca_file
         self._transport = transport
+        self._proxy, self._fetch = proxy, fetch
+        self._route: ProxyRoute | None = None
         self._client: httpx.AsyncClient | None = None
 
     async def aclose(self) -> None:
@@ -36,9 +47,11 @@ class Letterbox:
 
     def _opened(self) -> httpx.AsyncClient:
         try:
-            transport = self._transport or over_network(self._ca_file)
+            self._route = ProxyRoute(self._proxy, self._fetch) if self._proxy else None
+            transport = self._transport or over_network(self._ca_file, route=self._route)
         except OSError as fault:
-            raise Refused(f"ca_file {self._ca_file} cannot be used: {fault.strerror or 'no PEM in it'}") from None
+            path = fault.filename or self._ca_file
+            raise Refused(f"ca_file {path} cannot be used: {fault.strerror or 'no PEM in it'}") from None
         return httpx.AsyncClient(
             headers=_HEADERS,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
@@ -54,7 +67,7 @@ class Letterbox:
     ) -> None:
         """One call; returns when a 2xx has begun. Raises Transient for anything else, Refused when the CA file cannot
         be read. `deadline` in seconds."""
-        where = f"{method} to {_place(url)}"
+        where = f"{method} to {_place(url)}{through(self._proxy)}"
         client = self._client = self._client or self._opened()
         try:
             with anyio.fail_after(deadline):
@@ -64,7 +77,10 @@ class Letterbox:
         except TimeoutError:
             raise Transient(f"{where}: no answer within {deadline:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as fault:
-            raise await failed(where, fault, url, self._ca_file) from None
+            raise await failed(where, fault, url, self._ca_file, self._route) from None
+        if answer.status_code == LOGIN_WANTED and self._proxy:
+            said, remedy = login_refused(self._proxy)
+            raise Transient(f"{where}: {said}", remedy=remedy)
         if not answer.is_success:
             said = ", sent elsewhere; redirects are not followed" if answer.is_redirect else ""
             raise Transient(

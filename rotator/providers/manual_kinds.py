@@ -16,8 +16,8 @@ def _open(name: str, keys: TargetKeys, minter: Minter, keyring: Keyring, clock: 
     from rotator.providers.http import Http
     from rotator.providers.manual import HttpSite
 
-    del minter, keyring  # people mint
-    return HttpSite(Http(name, keys, clock))
+    del minter  # people mint
+    return HttpSite(Http(name, keys, clock, fetch=keyring.fetch))
 
 
 def _bind(site: Site, credential: Credential) -> Provider:

@@ -31,7 +31,7 @@ def open_oauth(name: str, keys: TargetKeys, minter: Minter, keyring: Keyring, cl
 
     del minter  # every client proves itself
     assert isinstance(keys, OAuthTargetKeys)
-    return ApplicationSite(Http(name, keys, clock), keys, keyring, clock)
+    return ApplicationSite(Http(name, keys, clock, fetch=keyring.fetch), keys, keyring, clock)
 
 
 def _bind_assertion(site: Site, credential: Credential) -> Provider:

@@ -6,29 +6,33 @@ import ssl
 from urllib.parse import SplitResult
 
 import anyio
-from anyio.streams.tls import TLSAttribute
+import httpcore
 from cryptography import x509
+
+from rotator.providers.sockets import Backend
 
 _WITHIN = 3.0  # seconds
 _LONGEST = 120  # characters of a name
 
 
-async def presented(url: SplitResult) -> str:
+async def presented(url: SplitResult, backend: Backend) -> str:
     """Subject, issuer, names and end of the certificate that is shown there; nothing when there is none to see."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # it is looked at, not believed
     host, port = url.hostname or "", url.port or 443
+    stream: httpcore.AsyncNetworkStream | None = None
     try:
         with anyio.fail_after(_WITHIN):
-            stream = await anyio.connect_tcp(
-                host, port, tls=True, ssl_context=context, tls_hostname=host, tls_standard_compatible=False
-            )
-            async with stream:
-                shown = stream.extra(TLSAttribute.peer_certificate_binary)  # noqa: S610 (not Django's)
-                return described(shown or b"")
-    except (TimeoutError, OSError, anyio.BrokenResourceError, anyio.EndOfStream):
+            stream = await backend.connect_tcp(host, port)
+            stream = await stream.start_tls(context, host)
+            return described(stream.get_extra_info("ssl_object").getpeercert(True) or b"")
+    except (TimeoutError, OSError, httpcore.NetworkError, httpcore.TimeoutException):
         return ""
+    finally:
+        if stream is not None:
+            with anyio.CancelScope(shield=True):
+                await stream.aclose()
 
 
 def described(certificate: bytes) -> str:

@@ -19,7 +19,7 @@ from rotator.host.names import Names
 _HEAD_START = 0.25  # seconds that an address has before the next one is tried as well (RFC 8305)
 
 
-class _Backend(httpcore.AnyIOBackend):
+class Backend(httpcore.AnyIOBackend):
     """Where httpcore gets its sockets from, for one target: its names are looked up in its own threads."""
 
     def __init__(self) -> None:
@@ -93,14 +93,15 @@ class _Stream:
         timeout: float | None = None,  # noqa: ASYNC109 (httpcore's signature)
     ) -> httpcore.AsyncNetworkStream:
         try:
-            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+            inner: Any = _Stream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+            return cast(httpcore.AsyncNetworkStream, inner)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._stream.aclose()
             raise
 
 
-def closing(transport: Any) -> Any:
+def closing(transport: Any, backend: Backend | None = None) -> Any:
     """httpx's own transport, on these sockets: it has no parameter for them."""
-    transport._pool._network_backend = _Backend()
+    transport._pool._network_backend = backend or Backend()
     return transport

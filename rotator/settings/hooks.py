@@ -11,7 +11,8 @@ from rotator.rotation.reference import SecretRef
 from rotator.settings.address import address
 from rotator.settings.faults import WrongValueError, quoted, suggest
 from rotator.settings.model import Hook, Moment, Ping, Tracing
-from rotator.settings.secrets import secret_ref
+from rotator.settings.proxy import check_way, read_proxy
+from rotator.settings.secrets import secret_ref, way_secret_ref
 from rotator.settings.section import Section
 from rotator.settings.values import file, flag, one_of, sort_of, span, text, whole
 
@@ -20,7 +21,7 @@ _SECOND, _MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 _COMMAND = '["/usr/bin/systemctl", "reload", "newsletter"]'
 _FORMS = f"write command = {_COMMAND}, or url and secret"
 _NEEDED = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
-_OURS_OF_URL = ("secret", "ca_file", "allow_insecure_http")
+_OURS_OF_URL = ("secret", "ca_file", "allow_insecure_http", "proxy")
 
 
 def read_hook(section: Section, name: str, credentials: Mapping[str, object]) -> Hook:
@@ -41,7 +42,9 @@ def read_hook(section: Section, name: str, credentials: Mapping[str, object]) ->
         labels=section.take("labels", _labels, {}),
         timeout=section.take("timeout", span(_SECOND, 10 * _MINUTE), 10 * _SECOND),
         attempts=section.take("attempts", whole(1, 10), 3),
+        proxy=read_proxy(section),
     )
+    check_way(section, hook.url, hook.proxy, insecure=insecure)
     _one_way(section)
     section.finish()
     return hook
@@ -67,7 +70,9 @@ def read_ping(section: Section) -> Ping:
         every=section.take("every", span(10 * _SECOND, 60 * _MINUTE), _MINUTE),
         ca_file=section.take("ca_file", file, None),
         allow_insecure_http=insecure,
+        proxy=read_proxy(section),
     )
+    check_way(section, ping.url, ping.proxy, insecure=insecure)
     section.finish()
     return ping
 
@@ -76,7 +81,8 @@ def read_tracing(section: Section) -> Tracing:
     """The [tracing] section; that it is there asks for the extra."""
     if not all(map(_installed, _NEEDED)):
         section.fault("", "needs OpenTelemetry, which is not installed here: pip install 'rotator[otel]', or remove it")
-    tracing = Tracing(section.take("endpoint", lambda value: address(value).url, ""))
+    endpoint = section.take("endpoint", lambda value: address(value).url, "")
+    tracing = Tracing(endpoint, read_proxy(section, way_secret_ref))
     section.finish()
     return tracing
 

@@ -10,10 +10,12 @@ from typing import Any, Protocol, TypeVar, get_args
 
 import msgspec
 
+from rotator.host.proxy import Proxy
 from rotator.rotation.credential import Credential
 from rotator.rotation.reference import SecretRef
 from rotator.settings.address import address
 from rotator.settings.faults import WrongValueError
+from rotator.settings.proxy import read_proxy
 from rotator.settings.secrets import secret_ref
 from rotator.settings.section import Section
 from rotator.settings.values import Reader, duration
@@ -75,7 +77,9 @@ def read_struct(section: Section, shape: type[S]) -> S | None:
     before = len(section.source.book.faults)
     insecure = section.table.get("allow_insecure_http") is True
     for field in _fields(shape):
-        if inner := _inner(field.type):
+        if Proxy in get_args(field.type):
+            value = read_proxy(section) or _ABSENT
+        elif inner := _inner(field.type):
             value = _read_inner(section, field.encode_name, inner)
         else:
             reader = _url(insecure) if field.encode_name == "url" else _reader(field.type)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rotator.host.proxy import Proxy
 from rotator.rotation.credential import Credential
 from rotator.rotation.reference import SecretRef
 
@@ -64,6 +65,7 @@ class Vault:
     allow_insecure_http: bool = False
     connect_timeout: timedelta = timedelta(seconds=3)
     read_timeout: timedelta = timedelta(seconds=5)
+    proxy: Proxy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ class Hook:
     labels: Mapping[str, str] = field(default_factory=dict)  # only credentials that carry all of these
     timeout: timedelta = timedelta(seconds=10)  # of one attempt
     attempts: int = 3
+    proxy: Proxy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,7 @@ class Ping:
     every: timedelta = timedelta(minutes=1)
     ca_file: str | None = None
     allow_insecure_http: bool = False
+    proxy: Proxy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +171,7 @@ class Tracing:
     """Traces over OTLP; an empty endpoint is the one the OTEL_* environment names."""
 
     endpoint: str = ""
+    proxy: Proxy | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,17 @@ def local_secret_ref(value: object) -> SecretRef:
     return ref
 
 
+def way_secret_ref(value: object) -> SecretRef:
+    """A reference to the password of the proxy in front of Vault, or of one that is used without Vault."""
+    ref = secret_ref(value)
+    if ref.source is Source.VAULT:
+        raise WrongValueError(
+            "what this proxy is asked with is needed before Vault can be reached, so it cannot be kept there:"
+            " use {file = ...} or {credential = ...}"
+        )
+    return ref
+
+
 def _in_vault(where: object) -> SecretRef:
     found = _VAULT.fullmatch(text(where))
     if not found:

@@ -9,7 +9,8 @@ from datetime import timedelta
 from rotator.settings.address import address
 from rotator.settings.faults import WrongValueError
 from rotator.settings.model import Daemon, Level, Method, Vault, VaultAuth
-from rotator.settings.secrets import local_secret_ref
+from rotator.settings.proxy import check_way, read_proxy
+from rotator.settings.secrets import local_secret_ref, way_secret_ref
 from rotator.settings.section import Section
 from rotator.settings.values import file, flag, one_of, place, span, text, vault_path, whole, word
 
@@ -46,7 +47,9 @@ def read_vault(section: Section) -> Vault:
         allow_insecure_http=insecure,
         connect_timeout=section.take("connect_timeout", span(_SECOND, _HOUR / 12), timedelta(seconds=3)),
         read_timeout=section.take("read_timeout", span(_SECOND, _HOUR / 12), timedelta(seconds=5)),
+        proxy=read_proxy(section, way_secret_ref),
     )
+    check_way(section, vault.address, vault.proxy, insecure=insecure)
     section.close(auth)
     section.finish()
     return vault

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from rotator.settings.faults import WrongValueError, quoted, suggest
-from rotator.settings.kinds import Kind, read_struct
+from rotator.settings.kinds import Kind, own_keys, read_struct
 from rotator.settings.model import Minter, Target
+from rotator.settings.proxy import check_way
 from rotator.settings.secrets import secret_ref
 from rotator.settings.section import Section
 from rotator.settings.values import flag, span, text, whole
@@ -26,6 +27,10 @@ def read_target(section: Section, name: str, kinds: Mapping[str, Kind], troubles
     if kind not in families:
         return None  # without a kind nobody knows which other keys belong here
     keys = read_struct(section, families[kind].target)
+    for url in (option for option in own_keys(families[kind].target) if option.endswith("url")):
+        check_way(
+            section, getattr(keys, url, ""), keys and keys.proxy, insecure=bool(keys and keys.allow_insecure_http)
+        )
     section.finish()
     if keys is None or not section.sound:
         return None

@@ -45,8 +45,9 @@ class HardenedAdapter(JSONAdapter):  # type: ignore[misc]  # hvac ships no types
             with self._sent(method, self.urljoin(self.base_uri, url), wishes) as response:
                 body = _read(response)
         except (RequestException, HTTPError, HTTPException, OSError, UnicodeError) as error:
-            raise network_fault(error, self.base_uri, self.session.verify) from None
-        return judge(response, body)
+            raise network_fault(error, self.base_uri, self.session.verify, self.session.proxy) from None
+        forwarded = self.session.proxy if self.base_uri.startswith("http:") else None
+        return judge(response, body, forwarded)
 
     def _sent(self, method: str, url: str, wishes: Mapping[str, Any]) -> Response:
         """Straight to the connection pool. A session's own `request` looks for cookies, environment and redirects, of

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from requests import Response
 
+from rotator.host.proxy import LOGIN_WANTED, Proxy, login_refused
 from rotator.ports import Conflict, Fault, Refused, StoreRefused, Transient
 
 MOST_VALUES = 500_000  # of an answer: an empty list is two bytes on the wire and sixty in memory
@@ -41,6 +42,9 @@ _LOGIN_WORDS = (
     ("is expired", "what we log in with has ended"),
     ("audience", "what we log in with is meant for another audience"),
 )
+
+
+_ON_THE_WAY = "something on the way to Vault wants to be logged in to as a proxy (407)"
 
 
 class Denied(StoreRefused):
@@ -75,10 +79,18 @@ class Answer:
         return here if isinstance(here, Mapping) else {}
 
 
-def judge(response: Response, raw: bytes) -> Answer:
-    """The answer, or the fault it stands for. Texts from the body choose words of ours; they are never quoted."""
+def judge(response: Response, raw: bytes, forwarded: Proxy | None = None) -> Answer:
+    """The answer, or the fault it stands for. Texts from the body choose words of ours; they are never quoted.
+
+    `forwarded`: who passed it on over plain http, and may have said it itself.
+    """
     status, headers = response.status_code, response.headers
     body = _decoded(raw)
+    if status == LOGIN_WANTED:
+        said, remedy = login_refused(forwarded) if forwarded else (_ON_THE_WAY, "see [vault] proxy")
+        raise Transient(said, remedy=remedy)
+    if forwarded and not _is_vaults(status, body):
+        raise Transient(f"{forwarded} answered {status} in place of Vault", remedy="see the proxy's own log")
     if 200 <= status < 300:
         if body is None:
             raise Transient(f"the answer ({status}) is not Vault's: no JSON object")
@@ -95,6 +107,16 @@ def judge(response: Response, raw: bytes) -> Answer:
     words = " ".join(map(str, errors)) if isinstance(errors, list) else ""
     fault = _fault(status, words, _seconds(headers.get("Retry-After")))
     raise Answered(fault.reason) if type(fault) is Refused and isinstance(errors, list) else fault
+
+
+def _is_vaults(status: int, body: Mapping[str, Any] | None) -> bool:
+    """Whether an answer through a forwarding proxy bears the marks of Vault. Some of its own that are transient in any
+    case have none."""
+    if status in (307, 412, 429):
+        return True
+    if body is None or status < 300:
+        return body is not None
+    return isinstance(body.get("errors"), list) or isinstance(body.get("data"), Mapping)
 
 
 def _redirected(status: int, where: str) -> Fault:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from rotator.host.proxy import leaves_here
 from rotator.ports.loopback import is_loopback
+from rotator.vault.wire import VaultProxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class VaultConnection:
     read_timeout: float = 7.0  # seconds between two pieces of an answer
     total_timeout: float = 10.0  # seconds for one request, whatever happens
     allow_insecure_http: bool = False
+    proxy: VaultProxy | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError with words for the settings."""
@@ -40,3 +43,5 @@ class VaultConnection:
             raise ValueError("the Vault address must not carry user, query or fragment")
         if parts.scheme == "http" and not is_loopback(parts.hostname) and not self.allow_insecure_http:
             raise ValueError("plain http to Vault is for loopback only, unless allow_insecure_http is set")
+        if leaves_here(self.address, self.proxy.proxy if self.proxy else None) and not self.allow_insecure_http:
+            raise ValueError("plain http to this host would leave it through a proxy elsewhere, in the clear")

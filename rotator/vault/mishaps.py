@@ -7,11 +7,15 @@ from requests.exceptions import ConnectTimeout, ReadTimeout, SSLError
 from urllib3.exceptions import ProtocolError
 
 from rotator.host.mishaps import mishap
+from rotator.host.proxy import Proxy, proxy_fault, through
 from rotator.ports import Fault, Refused, Transient
 
 
-def network_fault(error: Exception, address: str, verify: object) -> Fault:
+def network_fault(error: Exception, address: str, verify: object, proxy: Proxy | None = None) -> Fault:
     """`verify`: the authorities that were believed, a file or True."""
+    address = f"{address}{through(proxy)}"
+    if by_proxy := proxy_fault(error):
+        return Transient(f"no answer from Vault ({address}): {by_proxy.what}", remedy=by_proxy.remedy)
     if type(error) is OSError or isinstance(error, FileNotFoundError | PermissionError):
         which = f": {error.filename}: {error.strerror}" if error.filename else ""
         return Refused(f"a certificate file cannot be read (see ca_file, cert_file and key_file){which}")

@@ -68,7 +68,9 @@ class Session:
         self.server_time: datetime | None = None
         self._login = login
         self.clock = clock
-        self._requests = new_requests_session(settings.ca_file, settings.total_timeout, settings.client_cert)
+        self._requests = new_requests_session(
+            settings.ca_file, settings.total_timeout, settings.client_cert, settings.proxy
+        )
         self._threads = Threads("calls to Vault", WORKERS)
         self._one_login = anyio.Lock()
         self._live: _Live | None = None

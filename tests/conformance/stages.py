@@ -83,7 +83,7 @@ async def manual(folder: Path) -> AsyncIterator[Kit]:
     async with halo.running("2.26.0", clock) as world:
         keys: Any = HttpTargetKeys(url=world.halo.url)
         nobody: Any = None
-        yield Kit(kind, settled(by_hand()), lambda: kind.open("tool", keys, nobody, nobody, clock), clock)
+        yield Kit(kind, settled(by_hand()), lambda: kind.open("tool", keys, nobody, desk.Keys(), clock), clock)
 
 
 def _reopened(world: Any, name: str) -> Any:

@@ -162,7 +162,7 @@ async def test_an_address_may_itself_be_a_secret() -> None:
 )
 async def test_an_address_kept_as_a_secret_is_checked_before_it_is_called_and_not_repeated(text: str) -> None:
     with pytest.raises(Refused) as refused:
-        await whereabouts(REF, False, kept(Secret(text)))
+        await whereabouts(replace(HOOK, url=REF), kept(Secret(text)))
     assert "secret" not in str(refused.value).replace("/run/secrets/hook", "").replace("every secret", "").replace(
         "secret reference", ""
     )

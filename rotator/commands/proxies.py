@@ -1,0 +1,65 @@
+"""Every proxy that settings name, tried for `rotate check`: opened as for a call, with nothing sent on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from urllib.parse import urlsplit
+
+from rotator.hooks.fan import whereabouts
+from rotator.host.proxy import Proxy, ProxyFault
+from rotator.ports import Fault
+from rotator.providers.proxied import Fetch, ProxyRoute
+from rotator.rotation.reference import SecretRef
+from rotator.rotation.secret import Secret
+from rotator.settings import Hook, Ping, Settings
+from rotator.vault.preflight import Finding, Level
+from rotator.wiring import local_secret
+
+
+async def of_vault(settings: Settings) -> AsyncGenerator[Finding]:
+    """The one in front of Vault, and that of traces: their passwords are not in Vault."""
+    vault, tracing = settings.vault, settings.tracing
+    if vault.proxy:
+        yield await _tried("vault", vault.proxy, vault.address, _local, Level.REFUSAL)
+    if tracing and tracing.proxy:
+        yield await _tried("tracing", tracing.proxy, tracing.endpoint, _local, Level.WARNING)
+
+
+async def of_others(settings: Settings, fetch: Fetch) -> AsyncGenerator[Finding]:
+    """Those of targets, hooks and the ping. `fetch` finds their passwords."""
+    for target in settings.targets.values():
+        if target.keys.proxy:
+            yield await _tried(f"target {target.name}", target.keys.proxy, target.keys.url, fetch, Level.REFUSAL)
+    for subject, called in _called(settings):
+        if called.proxy is None:
+            continue
+        try:
+            url = await whereabouts(called, fetch)
+        except Fault:
+            continue  # the look at the hook itself tells
+        yield await _tried(subject, called.proxy, url, fetch, Level.WARNING)
+
+
+def _called(settings: Settings) -> Iterator[tuple[str, Hook | Ping]]:
+    yield from ((f"hook {hook.name}", hook) for hook in settings.hooks.values())
+    if settings.ping:
+        yield "ping", settings.ping
+
+
+async def _local(ref: SecretRef) -> Secret:
+    return local_secret(ref)
+
+
+async def _tried(subject: str, proxy: Proxy, url: str, fetch: Fetch, grave: Level) -> Finding:
+    subject, login = f"{subject}: proxy", " with a login" if proxy.password else " without a login"
+    parts = urlsplit(url)
+    try:
+        await ProxyRoute(proxy, fetch).try_out(parts)
+    except ProxyFault as fault:
+        return Finding(grave, subject, fault.what, fault.remedy)
+    except OSError as fault:
+        said = f"its ca_file {fault.filename or proxy.ca_file} cannot be used ({fault.strerror or 'no PEM in it'})"
+        return Finding(grave, subject, said, "put a PEM file of the proxy's authority there")
+    if parts.scheme == "https":
+        return Finding(Level.OK, subject, f"{proxy} opens a tunnel to {parts.hostname}{login}")
+    return Finding(Level.OK, subject, f"{proxy} answers; what is plain http it is to forward itself{login}")

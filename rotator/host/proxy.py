@@ -1,0 +1,121 @@
+"""A proxy on the way to a server: its address and login, and its faults in words that name it and no secret.
+
+What a proxy does wrong says nothing about the server behind it, and is never that server's verdict on a credential.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from rotator.host.mishaps import mishap, within
+from rotator.ports.loopback import is_loopback
+from rotator.rotation.reference import SecretRef
+from rotator.rotation.secret import Secret
+
+LOGIN_WANTED = 407  # RFC 9110, section 15.5.8: only a proxy asks for it
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """One proxy. `url`: scheme, host and port; `ca_file`: PEM, instead of this machine's authorities, for https."""
+
+    url: str
+    username: str = ""
+    password: SecretRef | None = None
+    ca_file: str | None = None
+
+    @property
+    def host(self) -> str:
+        """Its name or number, without brackets."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """As the address says, or the scheme's own."""
+        return urlsplit(self.url).port or (443 if self.encrypted else 80)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether TLS is spoken to the proxy itself."""
+        return self.url.startswith("https:")
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it listens on this very host."""
+        return is_loopback(self.host)
+
+    def __str__(self) -> str:
+        return f"the proxy {self.url}"
+
+
+class ProxyFault(OSError):  # noqa: N818 (as `Fault`)
+    """The way through a proxy failed; the server behind it heard nothing of the request. Its text is what to say."""
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(f"{what}: {remedy}" if remedy else what)
+        self.what, self.remedy = what, remedy
+
+
+def proxy_fault(fault: BaseException) -> ProxyFault | None:
+    """The proxy's part in a fault of a library, if it has one."""
+    return next((each for each in within(fault) if isinstance(each, ProxyFault)), None)
+
+
+def through(proxy: Proxy | None) -> str:
+    """What is added to the name of a server that is asked through a proxy."""
+    return f" through {proxy}" if proxy else ""
+
+
+def leaves_here(url: str, proxy: Proxy | None) -> bool:
+    """Whether an address of this host would be called over the network, in the clear, as a proxy elsewhere calls it."""
+    parts = urlsplit(url)
+    return bool(
+        proxy and not proxy.is_here and parts.scheme == "http" and parts.hostname and is_loopback(parts.hostname)
+    )
+
+
+def authorization(username: str, password: Secret) -> str:
+    """The value of Proxy-Authorization (RFC 7617)."""
+    return "Basic " + b64encode(f"{username}:{password.reveal()}".encode(errors="surrogatepass")).decode()
+
+
+def unreached(proxy: Proxy, fault: BaseException) -> ProxyFault:
+    """No connection to the proxy, or no TLS with it."""
+    late = any(isinstance(each, TimeoutError) for each in within(fault))
+    said = mishap(fault, proxy.ca_file) or ("no connection in time" if late else "the connection failed")
+    return ProxyFault(f"{proxy} cannot be reached: {said}", "is it up, and its address in `proxy` right?")
+
+
+def broken(proxy: Proxy, fault: BaseException | None = None) -> ProxyFault:
+    """It was connected, and its answer to CONNECT did not come whole."""
+    late = fault is not None and any(isinstance(each, TimeoutError) for each in within(fault))
+    said = "did not answer in time" if late else "closed the connection without an answer"
+    return ProxyFault(f"{proxy} {said}, when it was asked for the way to the server", "see the proxy's own log")
+
+
+def garbled(proxy: Proxy) -> ProxyFault:
+    """Something answered that is no proxy."""
+    return ProxyFault(f"what {proxy} answers is not HTTP", "is `proxy` the right port, and is it a proxy for HTTP?")
+
+
+def unread(proxy: Proxy, reason: str) -> ProxyFault:
+    """Its password cannot be had."""
+    return ProxyFault(f"the password of {proxy} cannot be had: {reason}", "see `password` of `proxy`")
+
+
+def turned_away(proxy: Proxy, status: int, place: str) -> ProxyFault:
+    """It answered CONNECT with something else than yes. `place`: host and port of the server."""
+    if status == LOGIN_WANTED:
+        return ProxyFault(*login_refused(proxy))
+    if status in (502, 503, 504):
+        return ProxyFault(f"{proxy} cannot reach {place} now ({status})", "is that server up, and known to the proxy?")
+    return ProxyFault(f"{proxy} does not let us through to {place} ({status})", "allow that in the proxy's rules")
+
+
+def login_refused(proxy: Proxy) -> tuple[str, str]:
+    """What to say of a 407, and what to do."""
+    if proxy.password:
+        return f"{proxy} refuses our login (407)", "compare username and password of `proxy` with what it expects"
+    return f"{proxy} wants a login (407)", "give `proxy` a username and a password"
