@@ -17,7 +17,7 @@ from rotator.clockwork import SystemClock
 from rotator.commands.proxies import of_others, of_vault
 from rotator.engine.rounds import proof
 from rotator.engine.survey import left_behind
-from rotator.grants import kept, kept_mounts, references, referred_rights, transit_rights
+from rotator.grants import kept, kept_places, references, referred_rights, transit_rights
 from rotator.hooks.fitness import look
 from rotator.keychain import Keychain
 from rotator.ports import (
@@ -81,7 +81,7 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
         with suppress(Fault):  # the look says which
             full = await located(settings, Keychain(kv, session.clock, lambda: settings))
         for finding in await preflight(
-            kv, places, longest_need(full), transit_rights(full), kept_mounts(full), referred_rights(full)
+            kv, places, longest_need(full), transit_rights(full), kept_places(full), referred_rights(full)
         ):
             yield finding
         yield _login(session)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import chain
 
 import msgspec
 
 from rotator.providers import kind_of
+from rotator.rotation.credential import Place
 from rotator.rotation.reference import SecretRef, Source
 from rotator.settings import Method, Settings
 from rotator.wiring import is_known, place_of
@@ -41,7 +42,6 @@ _NODE = (
 )
 _META = "The installation's lineage and fingerprint key, made once."
 _REFERRED = "Secrets that the settings refer to: minters, client secrets, keys."
-_KEPT = "Documents that providers keep for others: JWK Sets, refresh tokens."
 _KEPT = "Documents that are read and written beside the published ones: public keys, refresh tokens."
 _TRANSIT = "Signing keys that stay in Transit: look at the public half, sign; make a version of those that are rotated."
 _FLIGHT = "The pre-flight's table of what this policy lacks."
@@ -49,6 +49,7 @@ _SELF = 'Its own token: tell "dead" from "not allowed", renew it, end it at shut
 _LOGIN = "When the secret-id that it logs in with ends, and how many uses are left (whoever asks must know it)."
 _WISH = "What operators asked for and nobody has taken up yet; removed once a record knows it."
 _FLEET = "Pauses of the whole installation."
+_OF_LOGIN = (_SELF, _LOGIN)  # what concerns the token itself is where the login is
 _PATTERNS = (_LOGIN, _JOURNAL, _STAGED, _WISH, _NODE)
 _READ, _UPDATE, _WRITE = ("read",), ("update",), ("create", "update", "read")
 
@@ -66,18 +67,38 @@ def grants(settings: Settings) -> tuple[Grant, ...]:
 
 
 def policy(settings: Settings) -> str:
-    """The policy in HCL. Raises UngrantableError."""
+    """The policy in HCL, for the namespace of the login. Raises UngrantableError."""
+    where, below = _namespaces(settings)
     lines = [
         "# What rotator may do, and nothing more; written from its settings. After a change there, write it anew:",
-        "#   rotate policy | bao policy write rotator -",
+        f"#   rotate policy | bao policy write {f'-namespace={where} ' if where else ''}rotator -",
     ]
     lines += _guesses(settings)
-    wanted = grants(settings)
+    wanted = [
+        replace(each, path=f"{below}{each.path}") if below and each.why not in _OF_LOGIN else each
+        for each in grants(settings)
+    ]
     width = max(len(each.path) for each in wanted)
     for why in dict.fromkeys(each.why for each in wanted):
         lines += ["", f"# {why}"]
         lines += [_rule(each, width) for each in wanted if each.why == why]
     return "\n".join(lines) + "\n"
+
+
+def _namespaces(settings: Settings) -> tuple[str, str]:
+    """Where the login is, and how a policy there names a path of the secrets: with what their namespace is below it.
+
+    Raises UngrantableError where it is not: a policy reaches down only.
+    """
+    secrets, own = settings.vault.namespace, settings.vault.auth.namespace
+    if own is None or own == secrets:
+        return secrets, ""
+    if own and not secrets.startswith(f"{own}/"):
+        raise UngrantableError(
+            f"the secrets' namespace {secrets or 'root'!r} is not below the login's, {own!r},"
+            " and no policy there reaches them"
+        )
+    return own, f"{secrets.removeprefix(own).strip('/')}/"
 
 
 def _guesses(settings: Settings) -> Iterator[str]:
@@ -97,7 +118,7 @@ def _all(settings: Settings) -> Iterator[Grant]:
     places = [each.place for each in settings.credentials.values()]
     yield from (Grant(f"{place.mount}/data/{place.path}", _WRITE, _PUBLISHED) for place in places)
     yield from (Grant(f"{place.mount}/metadata/{place.path}", _READ, _LIMITS) for place in places)
-    mounts = (vault.mount, *(each.mount for each in places), *sorted(kept_mounts(settings)))
+    mounts = (vault.mount, *(each.mount for each in places), *sorted({each.mount for each in kept_places(settings)}))
     yield from (Grant(f"{mount}/config", _READ, _LIMITS) for mount in mounts)
     yield Grant(f"{vault.mount}/data/{vault.prefix}/journal/*", _WRITE, _JOURNAL)
     yield Grant(f"{vault.mount}/metadata/{vault.prefix}/journal/*", ("list",), _JOURNAL)
@@ -153,9 +174,9 @@ def referred_rights(settings: Settings) -> dict[str, frozenset[str]]:
     return {each.path: frozenset(each.capabilities) for each in chain(*named)}
 
 
-def kept_mounts(settings: Settings) -> frozenset[str]:
-    """Mounts with documents that are written once, or rarely, and needed for ever: key sets, refresh tokens."""
-    return frozenset(place_of(ref, settings).mount for ref in kept(settings))
+def kept_places(settings: Settings) -> tuple[Place, ...]:
+    """Documents that are written once, or rarely, and needed for ever: key sets, refresh tokens."""
+    return tuple(place_of(ref, settings) for ref in kept(settings))
 
 
 def kept(settings: Settings) -> tuple[SecretRef, ...]:

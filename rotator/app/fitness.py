@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from rotator.app.actor import App
-from rotator.grants import kept, kept_mounts, references, referred_rights, transit_rights
+from rotator.grants import kept, kept_places, references, referred_rights, transit_rights
 from rotator.keychain import Keychain
 from rotator.logs import voice
 from rotator.ports import Refused
@@ -20,8 +20,8 @@ async def refuse_unfit(app: App) -> None:
     """Raises Refused when Vault would not keep our promises, with every reason."""
     settings = await located(app.settings, app.keychain)
     places = [each.place for each in settings.credentials.values()]
-    need, rights, mounts = longest_need(settings), transit_rights(settings), kept_mounts(settings)
-    _refuse(await preflight(app.kv, places, need, rights, mounts, referred_rights(settings)))
+    need, rights, lasting = longest_need(settings), transit_rights(settings), kept_places(settings)
+    _refuse(await preflight(app.kv, places, need, rights, lasting, referred_rights(settings)))
 
 
 async def refuse_unfit_for(app: App, names: Iterable[str]) -> None:
@@ -30,7 +30,7 @@ async def refuse_unfit_for(app: App, names: Iterable[str]) -> None:
     need = longest_need(app.settings)
 
     async def look() -> tuple[Finding, ...]:
-        return await fitness(app.kv, places, need, kept_mounts(await located(app.settings, app.keychain)))
+        return await fitness(app.kv, places, need, kept_places(await located(app.settings, app.keychain)))
 
     _refuse(await patiently(app.clock, READ_PATIENCE, look))
 

@@ -55,6 +55,10 @@ class Answered(Refused):
     """Vault itself has understood and said no."""
 
 
+class CasRequired(Answered):
+    """A write without check-and-set where a mount or a key demands it (cas_required)."""
+
+
 class Misread(Transient):
     """The server could not use our X-Vault-Index: forget it and ask again."""
 
@@ -149,7 +153,7 @@ def _bad_request(errors: str) -> Fault:
     if _CAS_LOST in errors:
         return Conflict("the document was changed in between")
     if _CAS_WANTED in errors:
-        return Refused("Vault demands check-and-set here: set cas_required on keys, not on the whole mount")
+        return CasRequired("Vault demands check-and-set here (cas_required)")
     if _FORWARD_REFUSED in errors:
         return Unforwarded("this Vault forwards no request that asks for it")
     if _INDEX_REFUSED in errors:

@@ -11,8 +11,10 @@ import msgspec
 from rotator.ports import Refused
 from rotator.rotation.credential import Place
 from rotator.rotation.fleet_pause import FleetPause, FleetPauses
+from rotator.rotation.pause import on_at
 from rotator.vault import document
 from rotator.vault.kv import Kv
+from rotator.vault.kv_answer import undelete
 
 _OURS = ("schema", "nonce", "pauses")
 
@@ -33,13 +35,22 @@ class VaultFleet:
         return (await self._read())[1]
 
     async def change(self, change: Callable[[FleetPauses], FleetPauses]) -> FleetPauses:
-        """Write what is paused from now on. Raises Conflict when somebody else wrote at the same moment."""
+        """Write what is paused from now on. Raises Conflict when somebody else wrote at the same moment, Refused, with
+        the change in force, when it would end by itself.
+        """
         version, pauses, foreign = await self._read()
         wanted = change(pauses)
         if wanted != pauses:
             ours = {"schema": str(document.SCHEMA), "nonce": secrets.token_urlsafe(16)}
             values = {**foreign, **ours, "pauses": document.texts(msgspec.to_builtins(wanted))}
             await self._kv.write(self.place, values, cas=version)
+            read = await self._kv.read(self.place, strong=True)
+            if read.vanishes_at and any(on_at(each.pause, read.vanishes_at) for each in wanted):
+                raise Refused(
+                    f"done, but {self.place} vanishes at {read.vanishes_at:%F %T}Z (delete_version_after), and what is"
+                    " paused would go on then; set it to 0s on the mount and on this document, then keep what it holds:"
+                    f" {undelete(self.place, read.version)}"
+                )
         return wanted
 
     async def _read(self) -> tuple[int, FleetPauses, dict[str, Any]]:

@@ -17,6 +17,7 @@ from rotator.rotation.credential import Place
 from rotator.rotation.record import Record
 from rotator.vault import document
 from rotator.vault.kv import Kv
+from rotator.vault.kv_answer import undelete
 
 MOST = 100  # versions that are looked at for a history
 DEEPEST = 64  # folders: a credential's name has 128 characters at most
@@ -87,7 +88,7 @@ class VaultJournal:
             raise Refused(
                 f"{self._meta} vanishes at {read.vanishes_at:%F %T}Z (delete_version_after), and nothing would start"
                 f" after that; set it to 0s on the mount and on this document, then keep the version that there is:"
-                f" bao kv undelete -mount={self._meta.mount} -versions={read.version} {self._meta.path}"
+                f" {undelete(self._meta, read.version)}"
             )
         return _installation(read.values or {}, self._meta)
 

@@ -23,7 +23,7 @@ from hvac.api.secrets_engines.kv_v2 import KvV2
 from rotator.ports import Conflict, Document, Refused, Transient
 from rotator.rotation.credential import Place
 from rotator.vault.adapter import as_stored
-from rotator.vault.answer import Answer
+from rotator.vault.answer import Answer, CasRequired
 from rotator.vault.kv_answer import document, names, written
 from rotator.vault.patience import LAG_PATIENCE, READ_PATIENCE, WRITE_PATIENCE, Pauses, patiently
 from rotator.vault.session import Request, Session
@@ -39,6 +39,7 @@ class Kv:
         self.tells: dict[str, Callable[[], Mapping[str, object]]] = {}  # what else a heartbeat says, by who says it
         self.went_back: Callable[[], None] = lambda: None  # told when storage is older than it was
         self._beaten = 0  # the newest version of our own document
+        self._demands_cas = False  # whether that may be written with check-and-set only (cas_required)
         self._one_barrier = anyio.Lock()
         self._barrier_began = float("-inf")
         self._barrier_index: str | None = None
@@ -111,7 +112,7 @@ class Kv:
         )
 
     async def beat(self) -> Answer:
-        """Write our own small document: a sign of life, and the start of every barrier. Without check-and-set.
+        """Write our own small document: a sign of life, and the start of every barrier. Over whatever is there.
 
         Its versions only grow. A write that is answered with one that was acknowledged before the write was sent went
         to an older state of Vault: it was restored, or the document was removed.
@@ -120,13 +121,7 @@ class Kv:
         for tell in self.tells.values():
             seen |= tell()
         before = self._beaten
-        answer = await self._patiently(
-            lambda client: self._engine(client).create_or_update_secret(
-                self.node.path, seen, mount_point=self.node.mount
-            ),
-            READ_PATIENCE,
-            effect=True,
-        )
+        answer = await self._beat_over_anything(seen)
         told = answer.section("data").get("version")
         version = told if isinstance(told, int) else 0
         if 0 < version <= before:
@@ -135,6 +130,27 @@ class Kv:
         else:
             self._beaten = max(self._beaten, version)
         return answer
+
+    async def _beat_over_anything(self, seen: Mapping[str, object]) -> Answer:
+        """Without check-and-set, unless it is demanded: then over the newest version, again when another has come."""
+        pauses = Pauses(self.session.clock, READ_PATIENCE)
+        over = self._beaten if self._demands_cas else None
+
+        def write(client: Any) -> Answer:
+            answer: Answer = self._engine(client).create_or_update_secret(
+                self.node.path, seen, cas=over, mount_point=self.node.mount
+            )
+            return answer
+
+        while True:
+            try:
+                return await self._patiently(write, READ_PATIENCE, effect=True)
+            except CasRequired:
+                self._demands_cas, over = True, self._beaten
+            except Conflict as fault:  # we are new here, an answer was lost, other commands write it, a standby lags
+                if await pauses.over(fault):
+                    raise Transient(f"{self.node} is written by others all the time") from None
+                over = (await self.read(self.node)).version
 
     async def barrier(self) -> str | None:
         """The index that makes a read see at least what is written now; None where none is needed.

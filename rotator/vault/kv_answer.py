@@ -29,6 +29,11 @@ def document(place: Place, answer: Answer) -> Document:
     return Document(version, answer.section("data", "data"), written_at=written, vanishes_at=vanishes)
 
 
+def undelete(place: Place, version: int) -> str:
+    """What a person types to keep a version that Vault would delete by itself, or has."""
+    return f"bao kv undelete -mount={place.mount} -versions={version} {place.path}"
+
+
 def _instant(answer: Answer, key: str) -> datetime | None:
     """A time by Vault's clock; it tells nanoseconds, of which Python keeps six digits."""
     told = answer.section("data", "metadata").get(key)

@@ -6,7 +6,7 @@ It changes nothing but our own heartbeat. Whether a refusal stops the start is t
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,6 +22,8 @@ from rotator.ports import Fault, StoreRefused, Transient
 from rotator.rotation.credential import Place
 from rotator.vault.answer import Answer
 from rotator.vault.kv import Kv
+from rotator.vault.kv_answer import undelete
+from rotator.vault.patience import READ_PATIENCE, patiently
 from rotator.vault.session import Request, Session
 
 VERSIONS_NEEDED = 3  # the newest, the predecessor's, and one for a fence or a foreign write in between
@@ -60,7 +62,7 @@ async def preflight(
     consumers: Sequence[Place],
     needed: timedelta,
     rights: Rights = _NO_RIGHTS,
-    kept: Collection[str] = (),
+    kept: Collection[Place] = (),
     referred: Rights = _NO_RIGHTS,
 ) -> tuple[Finding, ...]:
     """Every finding, in the order of looking. `needed`: how long a version must last, the longest interval and grace;
@@ -74,34 +76,53 @@ async def preflight(
         await kv.session.open()
     except Fault as fault:
         return (Finding(Level.REFUSAL, "login", fault.reason, "see [vault] and its `auth`"),)
-    found = [Finding(Level.OK, "login", "logged in"), *await fitness(kv, consumers, needed, kept)]
+    found = [Finding(Level.OK, "login", "logged in"), *await _token(kv), *await fitness(kv, consumers, needed, kept)]
     found += await _heartbeat(kv)
     found += await _capabilities(kv, consumers, rights, referred)
     return tuple(found)
 
 
 async def fitness(
-    kv: Kv, consumers: Sequence[Place], needed: timedelta, kept: Collection[str] = ()
+    kv: Kv, consumers: Sequence[Place], needed: timedelta, kept: Collection[Place] = ()
 ) -> tuple[Finding, ...]:
-    """Whether the mounts and the published documents hold what is written there: the short look before each command.
+    """Whether the mounts and the documents hold what is written there: the short look before each command.
 
-    `kept`: mounts with further documents that are written once and needed for ever, such as key sets. Raises Transient.
+    `kept`: further documents that are written rarely and needed for ever, such as key sets. Raises Transient.
     """
-    for_ever = {kv.node.mount, *kept}
+    for_ever = {kv.node.mount, *(place.mount for place in kept)}
     found: list[Finding] = []
     for mount in sorted(for_ever.union(place.mount for place in consumers)):
-        found += await _mount(kv, mount, None if mount in for_ever else needed, beats=mount == kv.node.mount)
+        found += await _mount(kv, mount, None if mount in for_ever else needed)
+    for place in (Place(kv.node.mount, f"{kv.session.settings.prefix}/fleet"), *kept):
+        found += await _lasting(kv, place)
     return (*found, *await _consumers(kv, consumers, needed))
 
 
-async def _mount(kv: Kv, mount: str, needed: timedelta | None, *, beats: bool) -> list[Finding]:
+def _asked(kv: Kv, request: Request[Answer]) -> Awaitable[Answer]:
+    """With the patience of a read: a server may limit rates, or lose its leader just now."""
+    return patiently(kv.session.clock, READ_PATIENCE, lambda: kv.session.ask(request))
+
+
+async def _token(kv: Kv) -> list[Finding]:
+    try:
+        await patiently(kv.session.clock, READ_PATIENCE, kv.session.look_up)
+    except Transient:
+        raise
+    except Fault:
+        text = "it may not look itself up: whether it is dead or lacks a right, a new login has to tell"
+        return [Finding(Level.NOTE, "token", text, _POLICY)]
+    return []
+
+
+async def _mount(kv: Kv, mount: str, needed: timedelta | None) -> list[Finding]:
     """Every token with any right below a mount may see its kind (OpenBao 2.7.2); others get a 403. `needed` None: what
-    lies there is needed for ever. `beats`: heartbeats are written there, the only writes without check-and-set."""
+    lies there is needed for ever. `cas_required` is welcome: every write of ours can carry check-and-set."""
     subject = f"mount {mount}"
     settings = await _settings(kv, subject, lambda client: client.secrets.kv.v2.read_configuration(mount))
     told = not isinstance(settings, Finding) and "max_versions" in settings.section("data")
+    found: list[Finding] = []
     try:
-        answer = await kv.session.ask(lambda client: client.adapter.get(f"/v1/sys/internal/ui/mounts/{mount}"))
+        answer = await _asked(kv, lambda client: client.adapter.get(f"/v1/sys/internal/ui/mounts/{mount}"))
         kind, version = answer.section("data").get("type"), answer.section("data", "options").get("version")
     except Transient:
         raise
@@ -110,6 +131,7 @@ async def _mount(kv: Kv, mount: str, needed: timedelta | None, *, beats: bool) -
             denied = "it does not exist, or our policy grants nothing in it"
             said, remedy = (denied, _POLICY) if isinstance(fault, StoreRefused) else (fault.reason, "")
             return [Finding(Level.REFUSAL, subject, said, remedy)]
+        found.append(Finding(Level.NOTE, subject, _UNTOLD, _NAMED))
         kind, version = "kv", "2"  # only that has such a configuration
     if kind != "kv" or version != "2":
         seen = (
@@ -120,13 +142,25 @@ async def _mount(kv: Kv, mount: str, needed: timedelta | None, *, beats: bool) -
             else "another engine"
         )
         return [Finding(Level.REFUSAL, subject, f"it is {seen}", f"use KV version 2: bao kv enable-versioning {mount}")]
+    found.append(Finding(Level.OK, subject, "KV version 2"))
     if isinstance(settings, Finding):
-        return [Finding(Level.OK, subject, "KV version 2"), settings]
-    found = [Finding(Level.OK, subject, "KV version 2"), *_life(subject, settings, needed)]
-    if beats and settings.section("data").get("cas_required") is True:
-        words = "it demands check-and-set for every write (cas_required), which heartbeats cannot have"
-        found.append(Finding(Level.REFUSAL, subject, words, _STRICT))
-    return found
+        return [*found, settings]
+    return [*found, *_life(subject, settings, needed)]
+
+
+async def _lasting(kv: Kv, place: Place) -> list[Finding]:
+    """A document that is needed for ever, where the limit of its own key would let it vanish."""
+    try:
+        read = await kv.read(place)
+    except Transient:
+        raise
+    except Fault:  # the look at our rights tells
+        return []
+    if not read.vanishes_at:
+        return []
+    text = f"it vanishes at {read.vanishes_at:%F %T}Z (delete_version_after of its key), and is needed for ever"
+    remedy = f"set delete_version_after to 0s there, then keep what it holds: {undelete(place, read.version)}"
+    return [Finding(Level.REFUSAL, f"path {place}", text, remedy)]
 
 
 async def mount_of(session: Session, path: str) -> str:
@@ -161,7 +195,7 @@ async def _heartbeat(kv: Kv) -> list[Finding]:
 async def _consistency(kv: Kv, index: str | None) -> str:
     """How this server makes a read see what was written before, learnt by one."""
     if not index:
-        return ""
+        return "; the server sends no storage index: none of its nodes answers from an older state"
     with suppress(Fault):
         await kv.read(kv.node, strong=True)
     if kv.session.forwards:
@@ -208,7 +242,7 @@ async def _consumer(kv: Kv, place: Place, needed: timedelta, by_mount: int | Non
 async def _settings(kv: Kv, subject: str, request: Request[Answer]) -> Answer | Finding:
     """The settings of a mount or a key; a key that does not exist yet has none."""
     try:
-        return await kv.session.ask(request)
+        return await _asked(kv, request)
     except StoreRefused:
         text = "its max_versions and delete_version_after cannot be read with this policy, so they are not checked"
         return Finding(Level.NOTE, subject, text, "let somebody look whose policy may read it")
@@ -234,12 +268,12 @@ def _life(subject: str, settings: Answer, needed: timedelta | None) -> list[Find
 async def _capabilities(kv: Kv, consumers: Sequence[Place], rights: Rights, referred: Rights) -> list[Finding]:
     published = ((f"{place.mount}/data/{place.path}", _WRITE) for place in consumers)
     needed = dict(chain(_own(kv), published, rights.items()))
-    wanted = {**referred, **needed}
+    wanted = {**referred, **_of_token(kv), **needed}
     paths, found = list(wanted), list[Finding]()
     for start in range(0, len(paths), BATCH):
         batch = paths[start : start + BATCH]
         try:
-            answer = await kv.session.ask(partial(_list_capabilities, batch))
+            answer = await _asked(kv, partial(_list_capabilities, batch))
         except StoreRefused:
             return [Finding(Level.NOTE, "policy", "capabilities cannot be listed with this policy, so not checked")]
         except Fault as fault:
@@ -282,6 +316,12 @@ def _own(kv: Kv) -> Iterable[tuple[str, frozenset[str]]]:
     yield f"{mount}/data/{prefix}/meta", _WRITE - {"update"}
 
 
+def _of_token(kv: Kv) -> Rights:
+    """What we do with our own token, where that lives in the namespace in which we ask."""
+    place = kv.session.settings
+    return _OWN_TOKEN if place.login_namespace == place.namespace else {}
+
+
 def _missing(path: str, granted: set[str], wanted: frozenset[str], grave: Level) -> Finding:
     lacking = wanted - granted
     if not lacking:
@@ -290,6 +330,8 @@ def _missing(path: str, granted: set[str], wanted: frozenset[str], grave: Level)
 
 
 _WRITE = frozenset({"create", "update", "read"})
+_OWN_TOKEN = {f"auth/token/{verb}-self": frozenset({"update"}) for verb in ("renew", "revoke")}
+_UNTOLD = "sys/internal/ui/mounts is kept from us: which mount serves a path is not told"
+_NAMED = "name in [vault] mounts each mount with a slash in its name"
 _KINDS = ("cubbyhole", "database", "identity", "pki", "ssh", "system", "totp", "transit")  # no word of theirs is told
-_STRICT = "set cas_required on the published keys instead of the mount, or give us a mount of our own: [vault] mount"
 _POLICY = "give the token the policy that `rotate policy` prints"

@@ -129,10 +129,17 @@ class Session:
     async def _is_alive(self, live: _Live) -> bool:
         """Tells the two kinds of 403 apart. Their words differ between versions, so the token is looked up."""
         try:
-            await self._send(live, lambda _: live.own.auth.token.lookup_self())
+            await self._looked_up(live)
         except Denied:
             return False
         return True
+
+    async def _looked_up(self, live: _Live) -> Answer:
+        return await self._send(live, lambda _: live.own.auth.token.lookup_self())
+
+    async def look_up(self) -> Answer:
+        """What Vault tells of our token. Raises Transient, Refused, or StoreRefused where that is not for us to ask."""
+        return await self._looked_up(await self._logged_in())
 
     # --- the token --------------------------------------------------------------------------------------------------
 

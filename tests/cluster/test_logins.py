@@ -9,12 +9,15 @@ from uuid import uuid4
 
 import pytest
 
+from rotator.grants import policy
 from rotator.ports import StoreRefused
 from rotator.rotation.credential import Place
 from rotator.rotation.secret import Secret
 from rotator.sandbox.world import to_toml
-from rotator.settings import load
+from rotator.settings import Settings, load
+from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
+from rotator.vault.preflight import Level, preflight
 from rotator.vault.session import Session
 from rotator.wiring import connection, vault_login
 from tests.cluster.authority import Authority
@@ -23,6 +26,10 @@ from tests.cluster.token_review import ISSUER, Cluster
 from tests.vault.worlds import WallClock
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
+BOT = {
+    "targets": {"blog": {"kind": "halo-cms", "url": "http://127.0.0.1:9", "minter": {"self": True}}},
+    "credentials": {"bot": {"target": "blog", "path": "apps/bot", "every": "1d", "lifetime": "30d"}},
+}
 POLICY = 'path "secret/data/*" { capabilities = ["create", "update", "read"] }'
 OWN = 'path "auth/token/revoke-self" { capabilities = ["update"] }'
 WRONG = [
@@ -59,13 +66,30 @@ class Tenant:
         path.chmod(0o600)
         return path
 
+    def settings(self, secrets: str, **auth: Any) -> Settings:
+        """Of a daemon whose secrets are in this namespace."""
+        vault = {"address": self.bao.tls_address, "ca_file": str(self.bao.ca_file), "namespace": secrets}
+        path = self.folder / f"{self.name}.toml"
+        path.write_text(to_toml({"vault": vault | {"auth": {"method": self.method, **auth}}, **BOT}))
+        return load(path)
+
     def session(self, **auth: Any) -> Session:
         """What a daemon with these settings would talk to Vault through."""
-        vault = {"address": self.bao.tls_address, "ca_file": str(self.bao.ca_file), "namespace": self.name}
-        path = self.folder / f"{self.name}.toml"
-        path.write_text(to_toml({"vault": vault | {"auth": {"method": self.method, **auth}}}))
-        settings = load(path)
-        return Session(connection(settings.vault, "host-a"), vault_login(settings), WallClock())
+        return opened(self.settings(self.name, **auth))
+
+    def apart(self, **auth: Any) -> Settings:
+        """Settings whose secrets are in a namespace below that of the login, where the policy is what they print."""
+        inner = f"{self.name}/inner"
+        self.call("sys/namespaces/inner", {})
+        self.bao.call("POST", f"{inner}/sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+        self.bao.await_kv(f"{inner}/secret")
+        settings = self.settings(inner, namespace=self.name, **auth)
+        self.call("sys/policies/acl/rotator", {"policy": policy(settings)})
+        return settings
+
+
+def opened(settings: Settings) -> Session:
+    return Session(connection(settings.vault, "host-a"), vault_login(settings), WallClock())
 
 
 async def works(session: Session) -> None:
@@ -75,6 +99,27 @@ async def works(session: Session) -> None:
         place = Place("secret", f"apps/{uuid4().hex}")
         assert await Kv(session).write(place, {"said": "hello"}, cas=0) == 1
         assert (await Kv(session).read(place)).version == 1
+    finally:
+        await session.close()
+
+
+async def works_apart(settings: Settings) -> None:
+    """What a daemon does, with the login in one namespace and the secrets in another."""
+    session = opened(settings)
+    kv, place = Kv(session), Place("secret", "apps/bot")
+    try:
+        found = await preflight(kv, [place], timedelta(days=1))
+        assert [each for each in found if each.level is not Level.OK] == []
+        journal = VaultJournal(kv, "secret", "rotator")
+        await journal.meta()
+        assert await journal.names() == ()
+        assert await kv.write(place, {"said": "hello"}, cas=0) == 1
+        assert (await kv.read(place, strong=True)).version == 1
+        with pytest.raises(StoreRefused, match="policy denies"):
+            await kv.read(Place("secret", "apps/of-others"))
+        await session.ask(lambda client: client.adapter.get("/v1/secret/config"))
+        await session._prolong(await session._logged_in())  # renewed where it was made
+        assert (await session.look_up()).section("data")["policies"] == ["rotator"]
     finally:
         await session.close()
 
@@ -206,6 +251,38 @@ async def test_a_login_of_one_namespace_is_worth_nothing_in_another(bao: TlsOpen
     await works(tenant.session(**login))
     with pytest.raises(StoreRefused, match="approle login"):
         await works(other.session(**login))
+
+
+async def test_a_pods_login_may_be_in_another_namespace(pods: Tenant, cluster: Cluster) -> None:
+    path = pods.keep(cluster.token("rotator", "rotator"))
+    await works_apart(pods.apart(role="rotator", token={"file": str(path)}))
+
+
+async def test_a_jwt_login_may_be_in_another_namespace(workloads: Tenant, cluster: Cluster) -> None:
+    path = workloads.keep(cluster.token("rotator", "rotator"))
+    await works_apart(workloads.apart(role="rotator", token={"file": str(path)}))
+
+
+async def test_a_certificates_login_may_be_in_another_namespace(machines: Tenant, clients: Authority) -> None:
+    certificate, key = clients.issue("rotator")
+    await works_apart(machines.apart(cert_file=str(certificate), key_file=str(key)))
+
+
+async def test_an_approle_login_may_be_in_another_namespace(bao: TlsOpenBao, folder: Path) -> None:
+    tenant = Tenant(bao, folder, "approle")
+    tenant.call("auth/approle/role/rotator", GRANTED)
+    role_id = bao.call("GET", f"{tenant.name}/auth/approle/role/rotator/role-id")["data"]["role_id"]
+    secret_id = bao.call("POST", f"{tenant.name}/auth/approle/role/rotator/secret-id")["data"]["secret_id"]
+    file = str(tenant.keep(Secret(secret_id)))
+    await works_apart(tenant.apart(role_id=role_id, secret_id={"file": file}))
+
+
+async def test_a_token_of_another_namespace_may_be_given(bao: TlsOpenBao, folder: Path) -> None:
+    tenant = Tenant(bao, folder, "approle")
+    tenant.method = "token"
+    wishes = {"policies": ["rotator"], "no_default_policy": True, "ttl": "1h"}
+    made = bao.call("POST", f"{tenant.name}/auth/token/create", wishes)["auth"]["client_token"]
+    await works_apart(tenant.apart(token={"file": str(tenant.keep(Secret(made)))}))
 
 
 async def test_a_server_of_an_unknown_authority_is_not_talked_to(

@@ -142,6 +142,39 @@ def test_a_name_that_a_policy_reads_as_a_pattern_is_refused(tmp_path: Path, name
         grants(settings)
 
 
+def placed(folder: Path, secrets: str, login: str) -> str:
+    """The policy where the secrets are in one namespace and the login in another."""
+    base = BASE.replace("[vault]", f"[vault]\nnamespace = '{secrets}'" if secrets else "[vault]")
+    return policy(load(write(folder, base.replace("auth = {", f"auth = {{namespace = '{login}', "))))
+
+
+@pytest.mark.parametrize(
+    ("secrets", "login", "where", "below"),
+    [
+        ("team", "team", "-namespace=team ", ""),
+        ("team", "root", "", "team/"),
+        ("team/web/blue", "team", "-namespace=team ", "web/blue/"),
+    ],
+)
+def test_a_login_of_another_namespace_needs_its_policy_there(
+    tmp_path: Path, secrets: str, login: str, where: str, below: str
+) -> None:
+    """Its paths were those of the secrets' own namespace, and granted nothing."""
+    text = placed(tmp_path, secrets, login)
+    assert f"rotate policy | bao policy write {where}rotator -\n" in text
+    own = {path for path in rules(text) if path.startswith("auth/token/")}
+    assert len(own) == 3
+    rest = {path for path in rules(text) if path not in own}
+    assert f"{below}sys/capabilities-self" in rest
+    assert all(path.startswith(below) for path in rest)
+
+
+@pytest.mark.parametrize(("secrets", "login"), [("team", "other"), ("teams/a", "team"), ("", "team")])
+def test_a_login_that_no_policy_reaches_down_from_is_told(tmp_path: Path, secrets: str, login: str) -> None:
+    with pytest.raises(UngrantableError, match="is not below the login's"):
+        placed(tmp_path, secrets, login)
+
+
 def test_the_command_prints_the_policy_and_calls_nobody(tmp_path: Path) -> None:
     path = write(tmp_path, BASE)
     ended = CliRunner().invoke(rotate, ["-c", str(path), "policy"])

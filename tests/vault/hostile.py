@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.fakes.certificates import sign
+from tests.vault.enterprise import Rule, ruled
+from tests.vault.http_server import Heard, HttpServer, Reply
 
 Script = Callable[[socket.socket], None]
 
@@ -107,7 +108,7 @@ def drip(link: socket.socket) -> None:
 
 
 @dataclass
-class Proxy:
+class Proxy(HttpServer):
     """In front of a real server. `plan` names what to do with the next matching writes; then it is honest.
 
     "lose request": never forwarded; "lose answer": forwarded, the connection is cut; "false conflict": not forwarded,
@@ -120,11 +121,40 @@ class Proxy:
     matching: str = "/data/"
     writes: list[tuple[str, bytes, dict[str, str]]] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)  # added to every answer
+    rules: list[Rule] = field(default_factory=list)  # asked before anything else
+    indexed: bool = False  # writes that were carried out are answered with an index that grows
 
     def __post_init__(self) -> None:
-        self._server = _Quiet(("127.0.0.1", 0), type("Talk", (_Talk,), {"proxy": self}))
-        self.address = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        super().__init__()
+
+    def answer(self, heard: Heard) -> Reply | None:
+        if said := ruled(self.rules, heard):
+            return said
+        sent = {name: value for name, value in heard.headers.items() if not (self.indexed and name == "X-Vault-Index")}
+        request = (heard.method, f"/v1/{heard.path}", heard.raw, sent)
+        deed = ""
+        if heard.method == "POST" and self.matching in request[1]:
+            self.writes.append(request[1:])
+            deed = self.plan.pop(0) if self.plan else ""
+        match deed:
+            case "lose request":
+                return None
+            case "false conflict":
+                errors = ["check-and-set parameter did not match the current version"]
+                return 400, {"errors": errors}, self.headers
+            case "leaderless":
+                return 307, b"", {"Location": "https://elsewhere.test/"} | self.headers
+            case "late":
+                threading.Timer(0.02, self.forward, request).start()
+                return 502, b"", self.headers
+        status, payload, headers = self.forward(*request)
+        if self.indexed and heard.method == "POST" and status < 300:
+            headers["X-Vault-Index"] = f"index-{len(self.writes)}"
+        if deed == "lose answer":
+            return None
+        if deed == "502 after":
+            return 502, b"<html>bad gateway</html>", self.headers
+        return status, payload, headers | self.headers
 
     def forward(
         self, method: str, path: str, body: bytes, headers: dict[str, str]
@@ -138,72 +168,8 @@ class Proxy:
         finally:
             link.close()
 
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class _Talk(BaseHTTPRequestHandler):
-    """One connection to a Proxy, which makes a subclass with itself in it."""
-
-    proxy: Proxy
-    protocol_version = "HTTP/1.1"
-
-    def handle_one(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        deed = ""
-        if self.command == "POST" and self.proxy.matching in self.path:
-            self.proxy.writes.append((self.path, body, dict(self.headers)))
-            deed = self.proxy.plan.pop(0) if self.proxy.plan else ""
-        if deed == "lose request":
-            self.connection.shutdown(socket.SHUT_RDWR)
-            return
-        if deed == "false conflict":
-            self.send(400, b'{"errors":["check-and-set parameter did not match the current version"]}', {})
-            return
-        if deed == "leaderless":
-            self.send(307, b"", {"Location": "https://elsewhere.test/"})
-            return
-        if deed == "late":
-            self.send(502, b"", {})
-            threading.Timer(0.02, self.proxy.forward, (self.command, self.path, body, dict(self.headers))).start()
-            return
-        status, payload, headers = self.proxy.forward(self.command, self.path, body, dict(self.headers))
-        if deed == "lose answer":
-            self.connection.shutdown(socket.SHUT_RDWR)
-        elif deed == "502 after":
-            self.send(502, b"<html>bad gateway</html>", {})
-        else:
-            self.send(status, payload, headers)
-
-    do_GET = do_POST = do_PUT = do_LIST = do_DELETE = handle_one  # noqa: N815  # the base class's words
-
-    def send(self, status: int, payload: bytes, headers: dict[str, str]) -> None:
-        self.send_response_only(status)
-        for name, value in (headers | self.proxy.headers).items():
-            self.send_header(name, value)
-        if status != 204:
-            self.send_header("Content-Length", str(len(payload)))
-        self.end_headers()
-        self.wfile.write(payload)
-
-    def finish(self) -> None:
-        with suppress(OSError, ValueError):
-            super().finish()
-
-    def log_message(self, *_: object) -> None:
-        return
-
-
-class _Quiet(ThreadingHTTPServer):
-    def handle_error(self, *_: object) -> None:
-        return
-
 
 @contextmanager
 def proxy(upstream: str, *plan: str) -> Iterator[Proxy]:
-    between = Proxy(upstream, list(plan))
-    try:
+    with Proxy(upstream, list(plan)) as between:
         yield between
-    finally:
-        between.close()

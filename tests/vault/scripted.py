@@ -1,45 +1,28 @@
 """A small Vault over HTTP, without a server binary: KV version 2, a login, and whatever one may forbid or delay.
 
-It answers as OpenBao 2.7.2 does unless told otherwise; `REFUSALS` are the words of HashiCorp Vault 1.18.5, measured.
+It answers as OpenBao 2.7.2 does unless told otherwise.
 """
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Reply = tuple[int, Any] | tuple[int, Any, Mapping[str, str]]  # status, body, headers
-FORWARD = "forwarding via header X-Vault-Inconsistent=forward-active-node disabled in configuration"
+from tests.vault.enterprise import Rule, ruled
+from tests.vault.http_server import Heard, HttpServer, Reply
+
 EVERYTHING = ("create", "read", "update", "list", "delete")
 DENIED = (403, {"errors": ["1 error occurred:\n\t* permission denied\n\n"]})
 DEAD = (403, {"errors": ["permission denied"]})
 
 
-@dataclass(frozen=True)
-class Heard:
-    """One request."""
-
-    method: str
-    path: str  # below /v1/
-    headers: Mapping[str, str]
-    body: Any
-
-    def carries(self, header: str) -> bool:
-        return any(name.lower() == header.lower() for name in self.headers)
-
-
-Rule = Callable[[Heard], "Reply | None"]
-
-
 @dataclass
-class ScriptedVault:
+class ScriptedVault(HttpServer):
     """`stumbles`: replies to the next requests whose path begins so, one each. `rules`: asked before anything else."""
 
     documents: dict[str, list[Any]] = field(default_factory=dict)  # mount/path -> versions, None: destroyed
@@ -58,25 +41,25 @@ class ScriptedVault:
     deletions: dict[str, datetime] = field(default_factory=dict)  # when Vault will delete it by itself
     writes: int = 0
     indexed: bool = False  # answers carry X-Vault-Index
+    dated: bool = True  # answers carry a Date
 
     def __post_init__(self) -> None:
-        self.lock = threading.Lock()
-        self._server = _Quiet(("127.0.0.1", 0), type("Talk", (_Talk,), {"vault": self}))
-        self.address = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._lock = threading.Lock()
+        super().__init__()
 
     def paths(self, method: str = "") -> list[str]:
         return [each.path for each in self.heard if method in ("", each.method)]
 
-    def reply(self, heard: Heard) -> Reply:
+    def answer(self, heard: Heard) -> Reply:
+        with self._lock:
+            status, body, headers = (*self._reply(heard), {})[:3]
+        date = {"Date": format_datetime(datetime.now(UTC), usegmt=True)} if self.dated else {}
+        return status, body, {**date, **headers}
+
+    def _reply(self, heard: Heard) -> Reply:
         self.heard.append(heard)
-        for rule in self.rules:
-            if said := rule(heard):
-                return said
+        if said := ruled(self.rules, heard):
+            return said
         for start, replies in self.stumbles.items():
             if heard.path.startswith(start) and replies:
                 return replies.pop(0)
@@ -113,6 +96,8 @@ class ScriptedVault:
         versions = self.documents.setdefault(path, [])
         if heard.method in ("POST", "PUT"):
             cas = (heard.body.get("options") or {}).get("cas")
+            if cas is None and {**self.config, **self.metadata.get(path, {})}.get("cas_required"):
+                return 400, {"errors": ["check-and-set parameter required for this call"]}
             if cas is not None and cas != len(versions):
                 return 400, {"errors": ["check-and-set parameter did not match the current version"]}
             versions.append(heard.body["data"])
@@ -150,50 +135,7 @@ class ScriptedVault:
         return {"X-Vault-Index": f"index-{self.writes}"} if self.indexed else {}
 
 
-class _Talk(BaseHTTPRequestHandler):
-    vault: ScriptedVault
-    protocol_version = "HTTP/1.1"
-
-    def handle_any(self) -> None:
-        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        body = json.loads(raw) if raw else None
-        with self.vault.lock:
-            said = self.vault.reply(Heard(self.command, self.path.removeprefix("/v1/"), dict(self.headers), body))
-        status, document, headers = (*said, {})[:3]
-        payload = b"" if document is None else json.dumps(document).encode()
-        self.send_response_only(status)
-        self.send_header("Date", format_datetime(datetime.now(UTC), usegmt=True))
-        for name, value in headers.items():
-            self.send_header(name, value)
-        if status != 204:
-            self.send_header("Content-Length", str(len(payload)))
-        self.end_headers()
-        self.wfile.write(payload)
-
-    do_GET = do_POST = do_PUT = do_LIST = do_DELETE = handle_any  # noqa: N815  # the base class's words
-
-    def finish(self) -> None:
-        with suppress(OSError, ValueError):
-            super().finish()
-
-    def log_message(self, *_: object) -> None:
-        return
-
-
-class _Quiet(ThreadingHTTPServer):
-    def handle_error(self, *_: object) -> None:
-        return
-
-
-def forbids_forwarding(heard: Heard) -> Reply | None:
-    """HashiCorp Vault as shipped, community and Enterprise: on the active node too, with or without an index."""
-    return (400, {"errors": [FORWARD]}) if heard.carries("X-Vault-Inconsistent") else None
-
-
 @contextmanager
 def scripted_vault(**wishes: Any) -> Iterator[ScriptedVault]:
-    server = ScriptedVault(**wishes)
-    try:
+    with ScriptedVault(**wishes) as server:
         yield server
-    finally:
-        server.close()

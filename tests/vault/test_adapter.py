@@ -11,8 +11,9 @@ import pytest
 
 from rotator.ports import Conflict, Fault, Refused, StoreRefused, Transient
 from rotator.vault.adapter import BODY_LIMIT, HardenedAdapter
-from rotator.vault.answer import Answer, Answered, Denied, Misread
+from rotator.vault.answer import Answer, Answered, CasRequired, Denied, Misread, Unforwarded
 from rotator.vault.wire import new_requests_session
+from tests.vault.enterprise import FORWARD
 from tests.vault.hostile import Script, answer, raw_server, self_signed
 from tests.vault.worlds import canary
 
@@ -39,7 +40,8 @@ CAS = {"errors": ["check-and-set parameter did not match the current version"]}
 UPGRADING = {"errors": ["Waiting for the primary to upgrade from non-versioned to versioned data. This backend …"]}
 FAULTS = {
     "lost race": (answer(400, CAS), Conflict),
-    "cas demanded": (answer(400, {"errors": ["check-and-set parameter required for this call"]}), Answered),
+    "cas demanded": (answer(400, {"errors": ["check-and-set parameter required for this call"]}), CasRequired),
+    "forwarding forbidden, Vault as shipped": (answer(400, {"errors": [FORWARD]}), Unforwarded),
     "index unreadable": (answer(400, {"errors": ['failed to decode "X-Vault-Index"']}), Misread),
     "fresh engine": (
         answer(400, UPGRADING),

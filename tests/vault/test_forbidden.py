@@ -18,7 +18,9 @@ from rotator.vault.kv import Kv
 from rotator.vault.patience import LAG_PATIENCE
 from rotator.vault.preflight import Finding, Level, preflight
 from rotator.vault.session import Session
-from tests.vault.scripted import DENIED, Heard, Reply, Rule, ScriptedVault, forbids_forwarding, scripted_vault
+from tests.vault.enterprise import Lagging, Rule, forbids_forwarding
+from tests.vault.http_server import Heard, Reply
+from tests.vault.scripted import DENIED, EVERYTHING, ScriptedVault, scripted_vault
 from tests.vault.test_nodes import META
 from tests.vault.test_patience import way_in
 from tests.vault.worlds import QuickClock
@@ -42,21 +44,6 @@ async def a_day(kv: Kv) -> None:
     assert (await kv.read(CONSUMER, strong=True)).version == 1
     await kv.beat()
     await kv.session.close()
-
-
-@dataclass
-class Lagging:
-    """A node of Vault Enterprise: an index that it has not reached is answered 412, or the request is forwarded."""
-
-    behind: int = 3  # requests until it has caught up
-    asked: dict[str, int] = field(default_factory=dict)
-
-    def __call__(self, heard: Heard) -> Reply | None:
-        index = heard.headers.get("X-Vault-Index", "")
-        if heard.carries("X-Vault-Inconsistent") or not index:
-            return None
-        self.asked[index] = self.asked.get(index, 0) + 1
-        return (412, {"errors": ["required index state not present"]}) if self.asked[index] <= self.behind else None
 
 
 SERVERS: dict[str, Callable[[], dict[str, object]]] = {
@@ -107,22 +94,56 @@ def path_is(start: str, reply: Reply, *methods: str) -> Rule:
     )
 
 
+def lacking(start: str) -> Rule:
+    """A policy that grants nothing on the paths that begin so."""
+
+    def rule(heard: Heard) -> Reply | None:
+        if heard.path != "sys/capabilities-self":
+            return None
+        paths = heard.body["paths"]
+        return 200, {"data": {each: ["deny"] if each.startswith(start) else list(EVERYTHING) for each in paths}}
+
+    return rule
+
+
 def needs_request_header(heard: Heard) -> Reply | None:
     """`require_request_header` of a listener."""
     return None if heard.carries("X-Vault-Request") else (412, {"errors": ["missing required header"]})
 
 
+@dataclass
+class Limits:
+    """A rate limit quota: the first request to each path is one too many."""
+
+    seen: set[str] = field(default_factory=set)
+
+    def __call__(self, heard: Heard) -> Reply | None:
+        if heard.path in self.seen:
+            return None
+        self.seen.add(heard.path)
+        return 429, {"errors": ["request path: rate limit quota exceeded"]}, {"Retry-After": "1"}
+
+
 GATEWAY = (405, {"message": "not through here"})
 FORBIDDEN: dict[str, tuple[Rule, list[str]]] = {
+    "nothing": (lambda heard: None, []),
     "metadata of keys": (path_is("secret/metadata/apps", DENIED), ["note path secret/apps/bot"]),
     "configuration of mounts": (path_is("secret/config", DENIED), ["note mount secret"]),
     "capabilities": (path_is("sys/capabilities-self", DENIED), ["note policy"]),
     "capabilities, by a gateway": (path_is("sys/capabilities-self", GATEWAY), ["note policy"]),
-    "mounts": (path_is("sys/internal/ui/mounts", DENIED), []),
-    "mounts, by a gateway": (path_is("sys/internal/ui/mounts", GATEWAY), []),
-    "looking itself up": (path_is("auth/token/lookup-self", DENIED), []),
+    "mounts": (path_is("sys/internal/ui/mounts", DENIED), ["note mount secret"]),
+    "mounts, by a gateway": (path_is("sys/internal/ui/mounts", GATEWAY), ["note mount secret"]),
+    "looking itself up": (path_is("auth/token/lookup-self", DENIED), ["note token"]),
+    "looking itself up, by a gateway": (path_is("auth/token/lookup-self", GATEWAY), ["note token"]),
+    "looking its secret-id up": (path_is("auth/approle/role", DENIED), []),
+    "more than some requests at a time": (Limits(), []),
     "renewal": (path_is("auth/token/renew-self", DENIED), []),
     "ending its token": (path_is("auth/token/revoke-self", DENIED), []),
+    "renewal and ending, by the policy": (
+        lacking("auth/token/"),
+        ["warning auth/token/renew-self", "warning auth/token/revoke-self"],
+    ),
+    "removing documents of daemons that are gone": (path_is("secret/metadata/rotator/node", DENIED), []),
     "requests without our header": (needs_request_header, []),
 }
 
@@ -139,6 +160,29 @@ async def test_what_is_forbidden_is_told_and_stops_nothing(what: str) -> None:
         vault.documents["secret/apps/bot"] = []
         assert told(await preflight(kv, [CONSUMER], timedelta(days=1))) == findings
         await a_day(kv_on(vault))
+
+
+async def test_a_server_that_tells_no_time_is_worked_with() -> None:
+    with scripted_vault(documents={"secret/rotator/meta": [META]}, dated=False) as vault:
+        assert told(await preflight(kv_on(vault), [CONSUMER], timedelta(days=1))) == []
+        await a_day(kv_on(vault))
+
+
+INDEXES = {
+    "OpenBao, in memory": "the server sends no storage index: none of its nodes answers from an older state",
+    "OpenBao, raft": "reads carry the storage index, and a node that lags behind it forwards them",
+    "HashiCorp Vault, community": "the server sends no storage index: none of its nodes answers from an older state",
+    "HashiCorp Vault Enterprise, as shipped": "and wait for a node that lags behind: it may not forward for clients",
+    "HashiCorp Vault Enterprise, allowed to forward": "and a node that lags behind it forwards them",
+}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_the_preflight_says_how_the_server_keeps_reads_from_being_stale(server: str) -> None:
+    with scripted_vault(documents={"secret/rotator/meta": [META]}, **SERVERS[server]()) as vault:
+        found = await preflight(kv_on(vault), [CONSUMER], timedelta(days=1))
+        [heartbeat] = [each for each in found if each.subject == "heartbeat"]
+        assert INDEXES[server] in heartbeat.text
 
 
 async def test_neither_mounts_nor_their_configuration_is_a_refusal_with_its_remedy() -> None:

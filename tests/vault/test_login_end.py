@@ -18,7 +18,8 @@ from rotator.vault.login_end import LoginEnd, of_certificate, of_jwt
 from rotator.vault.login_pause import LOGIN_PAUSE, REFUSED_PAUSE
 from rotator.vault.session import Session
 from tests.vault.hostile import self_signed
-from tests.vault.scripted import DEAD, DENIED, Heard, Reply, ScriptedVault, scripted_vault
+from tests.vault.http_server import Heard, Reply
+from tests.vault.scripted import DEAD, DENIED, ScriptedVault, scripted_vault
 from tests.vault.worlds import QuickClock
 
 pytestmark = pytest.mark.anyio

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 
 from rotator.app import Observers, acting
 from rotator.looking import look
+from rotator.ports import Transient
 from rotator.rotation.credential import Place
 from rotator.rotation.secret import Secret
 from rotator.vault.connection import VaultConnection
@@ -84,8 +87,50 @@ async def test_a_heartbeat_says_what_its_daemon_tells() -> None:
         assert datetime.fromisoformat(document["seen"])
 
 
-async def test_a_heartbeat_that_lands_in_an_older_vault_is_noticed(tmp_path: Path) -> None:
-    with scripted_vault() as vault:
+STRICT: list[dict[str, Any]] = [
+    {"config": {"cas_required": True}},
+    {"metadata": {f"{NODE}/me": {"cas_required": True}}},
+]
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+@pytest.mark.parametrize("strict", STRICT, ids=["mount", "key"])
+async def test_a_heartbeat_carries_check_and_set_where_it_is_demanded(indexed: bool, strict: dict[str, Any]) -> None:
+    """A mount with `cas_required` was refused, although every other write carries it anyway."""
+    with scripted_vault(indexed=indexed, documents={f"{NODE}/me": [{"seen": "x"}]}, **strict) as vault:
+        kv = Kv(Session(VaultConnection(vault.address, instance="me"), way_in(), QuickClock()))
+        for _ in range(3):
+            await kv.beat()
+        assert len(vault.documents[f"{NODE}/me"]) == 4
+        beats = [each.body for each in vault.heard if each.path.endswith("node/me") and each.body]
+        sent = [(body.get("options") or {}).get("cas") for body in beats]
+        assert sent == [None, 0, 1, 2, 3]
+        assert (await kv.read(Place("secret", "apps/x"), strong=True)).version == 0
+
+
+async def test_commands_that_beat_at_once_where_check_and_set_is_demanded_all_get_through() -> None:
+    with scripted_vault(indexed=True, config={"cas_required": True}) as vault:
+        place = VaultConnection(vault.address, instance=COMMANDS)
+        commands = [Kv(Session(place, way_in(), QuickClock())) for _ in range(8)]
+        async with anyio.create_task_group() as group:
+            for kv in commands:
+                group.start_soon(kv.barrier)
+        assert len(vault.documents[f"{NODE}/{COMMANDS}"]) == 8
+
+
+async def test_a_heartbeat_that_never_gets_its_turn_says_so() -> None:
+    lost = (400, {"errors": ["check-and-set parameter did not match the current version"]})
+    with scripted_vault(
+        config={"cas_required": True}, rules=[lambda heard: lost if "/node/" in heard.path and heard.body else None]
+    ) as vault:
+        kv = Kv(Session(VaultConnection(vault.address, instance="me"), way_in(), QuickClock()))
+        with pytest.raises(Transient, match="rotator/node/me is written by others all the time"):
+            await kv.beat()
+
+
+@pytest.mark.parametrize("strict", [False, True])
+async def test_a_heartbeat_that_lands_in_an_older_vault_is_noticed(strict: bool) -> None:
+    with scripted_vault(config={"cas_required": strict}) as vault:
         place = VaultConnection(vault.address, instance="host-a")
         kv, told = Kv(Session(place, token(lambda: Secret("canary-given-8d2d")), QuickClock())), []
         kv.went_back = lambda: told.append(len(vault.documents[f"{NODE}/host-a"]))

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from rotator.app.fitness import located
-from rotator.grants import grants, kept_mounts, policy, referred_rights
+from rotator.grants import grants, kept_places, policy, referred_rights
 from rotator.keychain import Keychain
 from rotator.ports import MinterRefused
+from rotator.rotation.credential import Place
 from rotator.rotation.reference import SecretRef, Source
 from rotator.sandbox.openbao import OpenBao
 from rotator.settings import Settings, load
@@ -19,7 +20,8 @@ from rotator.vault.connection import VaultConnection
 from rotator.vault.kv import Kv
 from rotator.vault.preflight import Level, preflight
 from rotator.vault.session import Session
-from tests.vault.scripted import DENIED, Heard, Reply, scripted_vault
+from tests.vault.http_server import Heard, Reply
+from tests.vault.scripted import DENIED, scripted_vault
 from tests.vault.test_nodes import META
 from tests.vault.test_patience import settings_for, way_in
 from tests.vault.test_vanishing import CREDENTIAL
@@ -81,7 +83,7 @@ async def test_a_document_that_a_provider_keeps_may_lie_in_a_mount_that_only_vau
     assert await shelf.write({"jwks": "{}"}, over=(await shelf.read()).version) == 1
     assert openbao.call("GET", "infra/kept/data/keys/pair")["data"]["data"] == {"jwks": "{}"}
     full = await located(settings, keychain)
-    assert kept_mounts(full) == {"infra/kept"}
+    assert kept_places(full) == (Place("infra/kept", "keys/pair"),)
     assert {"infra/kept/data/keys/pair", "infra/kv/data/minters/blog"} == set(referred_rights(full))
     assert await located(full, Keychain(kv, QuickClock(), lambda: full)) == full
     await kv.session.close()

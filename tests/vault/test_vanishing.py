@@ -10,8 +10,11 @@ from click.testing import CliRunner
 
 from rotator.cli import rotate
 from rotator.ports import Entry, Lease, Refused
+from rotator.rotation.credential import Pause
+from rotator.rotation.fleet_pause import FleetPause
 from rotator.rotation.record import Phase, Record
 from rotator.vault.connection import VaultConnection
+from rotator.vault.fleet import VaultFleet
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.session import Session
@@ -37,9 +40,9 @@ lifetime = "30d"
 """
 
 
-def run(vault: ScriptedVault, folder: Path, *words: str) -> tuple[int, str]:
+def run(vault: ScriptedVault, folder: Path, *words: str, more: str = "") -> tuple[int, str]:
     path = settings_for(vault, folder).files[0]
-    path.write_text(path.read_text() + CREDENTIAL)
+    path.write_text(path.read_text() + CREDENTIAL + more)
     ended = CliRunner().invoke(rotate, ["-c", str(path), *words])
     return ended.exit_code, ended.output
 
@@ -51,7 +54,6 @@ def run(vault: ScriptedVault, folder: Path, *words: str) -> tuple[int, str]:
         ({"delete_version_after": "8760h0m0s"}, "written once and needed for ever"),
         ({"delete_version_after": "20s"}, "written once and needed for ever"),
         ({"max_versions": 1}, "only 1 version(s) are kept"),
-        ({"cas_required": True}, "it demands check-and-set for every write (cas_required)"),
     ],
 )
 def test_a_command_does_not_begin_on_a_mount_that_cannot_hold_it(
@@ -80,6 +82,52 @@ async def test_an_installation_that_would_vanish_is_refused_with_the_way_to_keep
             Refused, match=r"vanishes at 2026-03-01 13:00:00Z.*bao kv undelete -mount=secret -versions=1"
         ):
             await journal_on(vault).meta()
+
+
+KEYS = """
+[targets.crm]
+kind = "oauth"
+url = "http://127.0.0.1:9"
+token_url = "http://127.0.0.1:9/token"
+[credentials.pair]
+kind = "assertion-key"
+target = "crm"
+client_id = "c"
+path = "apps/pair"
+every = "1d"
+jwks = "secret/keys/pair"
+jwks_cache = "1h"
+"""
+
+
+@pytest.mark.parametrize("words", [("now", "bot"), ("due",), ("check",)])
+@pytest.mark.parametrize("path", ["rotator/fleet", "keys/pair"])
+def test_a_document_that_its_own_key_would_let_vanish_stops_every_command(
+    words: tuple[str, ...], path: str, tmp_path: Path
+) -> None:
+    """A key set, or a pause of the whole installation, was gone some day, without an event."""
+    with scripted_vault(documents={"secret/rotator/meta": [META], f"secret/{path}": [{"schema": "1"}]}) as vault:
+        vault.deletions[f"secret/{path}"] = NOW + HOUR
+        code, told = run(vault, tmp_path, *words, more=KEYS)
+        assert code == 1
+        assert f"path secret/{path}" in told
+        assert "2026-03-01 13:00:00Z" in told
+        assert f"bao kv undelete -mount=secret -versions=1 {path}" in " ".join(told.split())
+
+
+@pytest.mark.anyio
+async def test_a_pause_of_all_that_would_end_by_itself_is_told_to_who_asked_for_it() -> None:
+    with scripted_vault() as vault:
+        vault.deletions["secret/rotator/fleet"] = NOW + HOUR
+        kv = Kv(Session(VaultConnection(vault.address, instance="me"), way_in(), QuickClock()))
+        fleet = VaultFleet(kv, "secret", "rotator")
+        short = (FleetPause(Pause("me", NOW, until=NOW + HOUR / 2)),)
+        assert await fleet.change(lambda _: short) == short
+        paused = (FleetPause(Pause("me", NOW)),)
+        with pytest.raises(Refused, match=r"done, but secret/rotator/fleet vanishes at 2026-03-01 13:00:00Z"):
+            await fleet.change(lambda _: paused)
+        assert await fleet.pauses() == paused
+        assert await fleet.change(lambda _: ()) == ()
 
 
 @pytest.mark.parametrize(
