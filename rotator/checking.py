@@ -127,10 +127,10 @@ async def _left(app: App) -> AsyncGenerator[Finding]:
     """What credentials that left the settings have left alive."""
     left, unreadable = await left_behind(app.journal, app.settings.credentials)
     known = [(await app.journal.load(name)).record for name in app.settings.credentials] if left else []
-    places = {each.place for each in app.settings.credentials.values()}
+    places = {each.place: each.retire.after for each in app.settings.credentials.values()}
     for each in unmanaged(left, filter(None, known), app.clock.now(), places):
-        said = f"left the settings; {each.token} at {each.path} lives on, and nobody rotates or ends it"
-        yield Finding(Level.WARNING, f"credential {each.credential}", said, each.end)
+        said = f"left the settings; {each.token} at {each.path} lives on, and nobody rotates it"
+        yield Finding(Level.WARNING, f"credential {each.credential}", said, each.next)
     for name, reason in unreadable.items():
         yield Finding(Level.WARNING, f"credential {name}", f"left the settings; {reason}")
 

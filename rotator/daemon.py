@@ -253,11 +253,17 @@ class Daemon:
                 self._prober.ask_soon(names)
             yield {"error": wrong, "exit": 2} if wrong else {"looking": names}
 
+        async def shown(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+            accepted = request.get("accepted")
+            for name, token in accepted.items() if isinstance(accepted, dict) else ():
+                app.crew.rounds.shown(name, str(token))
+            yield {"exit": 0}
+
         async def reload(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
             yield verdict(await self._reload(), len(self._settings.credentials))
 
         hearing, looking = self._audience.hearing, looks(app, app.crew, lambda: self._lookout.fleet.refused)
-        mine = {"ping": ping, "look": look, "reload": reload}
+        mine = {"ping": ping, "look": look, "shown": shown, "reload": reload}
         acts = {"now": partial(now, app, hearing), **verbs(app, hearing)}
         if app.settings.daemon.read_only:
             acts = dict.fromkeys(acts, _read_only)

@@ -52,6 +52,7 @@ _FLEET = "Pauses of the whole installation."
 _OF_LOGIN = (_SELF, _LOGIN)  # what concerns the token itself is where the login is
 _PATTERNS = (_LOGIN, _JOURNAL, _STAGED, _WISH, _NODE)
 _READ, _UPDATE, _WRITE = ("read",), ("update",), ("create", "update", "read")
+KEPT_OPTIONS = ("jwks", "refresh_token")  # options that name a document which a provider keeps in Vault
 
 
 def grants(settings: Settings) -> tuple[Grant, ...]:
@@ -181,7 +182,7 @@ def kept_places(settings: Settings) -> tuple[Place, ...]:
 
 def kept(settings: Settings) -> tuple[SecretRef, ...]:
     """Documents in Vault that providers keep beside the published ones."""
-    named = (value for key, value in entries(settings) if key in ("jwks", "refresh_token") and value)
+    named = (value for key, value in entries(settings) if key in KEPT_OPTIONS and value)
     refs = (each if isinstance(each, SecretRef) else SecretRef(Source.VAULT, str(each)) for each in named)
     return tuple(dict.fromkeys(ref for ref in refs if ref.source is Source.VAULT))
 

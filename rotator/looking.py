@@ -21,7 +21,8 @@ from rotator.engine.lease import standing
 from rotator.engine.presence import has_ended
 from rotator.engine.survey import left_behind
 from rotator.fleet import View, observed
-from rotator.ports import Refused, StoreRefused, Transient
+from rotator.host.tasks import first
+from rotator.ports import Entry, Refused, StoreRefused, Transient
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Record
 from rotator.rotation.sentences import explain
@@ -30,6 +31,7 @@ from rotator.rotation.unmanaged import Unmanaged, unmanaged
 from rotator.settings import Settings
 
 _AT_ONCE = 8  # reads; Vault's edge has as many threads
+_SOON = 3.0  # seconds
 _PATIENCE = 10.0  # seconds in which a daemon says something, or the journal is read without it
 
 
@@ -45,6 +47,7 @@ class Look:
     stale: str = ""
     login: str = ""  # what we log in to Vault with, in words, when it ends soon
     refused: str = ""  # why the daemon refuses the settings as they are on disk
+    unseen: Sequence[str] = ()  # credentials of the settings that the daemon does not know, while Vault cannot be read
     left: Sequence[Unmanaged] = ()
 
 
@@ -56,10 +59,23 @@ async def look(settings: Settings, names: Iterable[str]) -> Look:
     if told and {each.name for each in told.states} == set(chosen):
         return told
     logs.configure("error", json=None)
-    async with reading(settings) as app:
-        seen = await _all(app, chosen, None)
-        left = [] if named else await _left(app, seen)
-        return Look([state(*each) for each in seen], app.clock.now(), login=_login(app), left=left)
+    try:
+        async with reading(settings) as app:
+            seen = await _all(app, chosen, None)
+            left = [] if named else await _left(app, seen)
+            return Look([state(*each) for each in seen], app.clock.now(), login=_login(app), left=left)
+    except* Transient as missed:
+        if told is None:
+            raise
+        reason = str(first(missed))
+    return _in_part(told, chosen, reason)
+
+
+def _in_part(told: Look, chosen: Sequence[str], reason: str) -> Look:
+    """What a daemon of somewhat other settings shows is better than nothing while Vault cannot be read."""
+    shown = [each for each in told.states if each.name in chosen]
+    unseen = sorted(set(chosen) - {each.name for each in shown})
+    return replace(told, states=shown, stale=told.stale or reason, unseen=unseen)
 
 
 async def asked(socket: str, names: Sequence[str], which: list[str] | None) -> Look | None:
@@ -73,7 +89,7 @@ async def asked(socket: str, names: Sequence[str], which: list[str] | None) -> L
             found = {row["state"]["name"]: msgspec.convert(row["state"], State) for row in rows}
             shown, at = [found[name] for name in names or found], datetime.fromisoformat(end["at"])
             left = msgspec.convert(end["left"], list[Unmanaged])
-            return Look(shown, at, end["stale"], end["login"], end["refused"], left)
+            return Look(shown, at, end["stale"], end["login"], end["refused"], left=left)
     return None
 
 
@@ -151,7 +167,7 @@ async def _left(app: App, seen: Sequence[Seen]) -> list[Unmanaged]:
         left, _ = await left_behind(app.journal, app.settings.credentials)
     except (Refused, StoreRefused, Transient):
         return []
-    places = {each.place for each in app.settings.credentials.values()}
+    places = {each.place: each.retire.after for each in app.settings.credentials.values()}
     return unmanaged(left, [record for _, record, *_ in seen if record], app.clock.now(), places)
 
 
@@ -185,10 +201,13 @@ async def _all(app: App, names: Sequence[str], view: View | None) -> list[Seen]:
     """What is known of each, in their order."""
     found: dict[str, Seen] = {}
     places = anyio.CapacityLimiter(_AT_ONCE)
+    away = view.health.vault.reason if view and view.health.vault.trips else ""
 
     async def one(name: str) -> None:
+        nonlocal away
         async with places:
-            found[name] = await _seen(app, name, view)
+            found[name] = await _seen(app, name, view, away)
+            away = away or found[name][-1].stale  # Vault is not waited for once for each of a thousand
 
     async with anyio.create_task_group() as group:
         for name in names:
@@ -196,12 +215,24 @@ async def _all(app: App, names: Sequence[str], view: View | None) -> list[Seen]:
     return [found[name] for name in names]
 
 
-async def _seen(app: App, name: str, view: View | None) -> Seen:
-    """One record that cannot be read must not hide the others. Without Vault it is what the daemon saw last."""
+async def _soon(app: App, name: str) -> Entry:
+    """Its record, where Vault answers soon: whoever looks has a daemon that remembers. Raises as `Journal.load`."""
+    with anyio.move_on_after(_SOON):
+        return await app.journal.load(name)
+    raise Transient(f"Vault has not answered within {_SOON:g} s")
+
+
+async def _seen(app: App, name: str, view: View | None, away: str) -> Seen:
+    """One record that cannot be read must not hide the others. Without Vault it is what the daemon saw last.
+
+    `away`: why Vault is known not to answer just now.
+    """
     credential = app.settings.credentials[name]
     known = observed(view, credential) if view else Observed()
     try:
-        entry = await app.journal.load(name)
+        if away:
+            raise Transient(away)
+        entry = await app.journal.load(name) if view is None else await _soon(app, name)
     except Refused as fault:
         return credential, None, app.clock.now(), replace(known, broken=f"its record cannot be read: {fault.reason}")
     except Transient as fault:
@@ -210,7 +241,9 @@ async def _seen(app: App, name: str, view: View | None) -> Seen:
         before = view.seen.get(name)
         record = before.record if before else None
         unread = "" if record else f"Vault cannot be read: {fault.reason}"
-        return credential, record, app.clock.now(), replace(known, unread=unread, stale=fault.reason)
+        read_at = view.read_at.get(name) if record else None
+        known = replace(known, unread=unread, stale=fault.reason, read_at=read_at)
+        return credential, record, app.clock.now(), known
     now = app.clock.now()
     lease = standing(entry, now, has_ended)
     return credential, entry.record, now, replace(known, unread="", holder=entry.lease.holder, lease=lease)

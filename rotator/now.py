@@ -187,7 +187,7 @@ async def follow(
         if happened.credential.name in asked:
             asked[happened.credential.name].latest = happened.after
             yield progress(happened)
-    for line in verdicts(app, asked, asking.failed):
+    for line in verdicts(app, asked, asking.failed, emergency=wanted.emergency):
         yield line
 
 

@@ -34,6 +34,7 @@ from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.pause import words
 from rotator.rotation.record import Record
 from rotator.rotation.take_up import find
+from rotator.rotation.wording import counted
 
 VERBS = ("pause", "resume", "release", "undo", "adopt", "claim")
 _AT_ONCE = 8  # credentials
@@ -166,7 +167,7 @@ async def _fleet(app: App, wish: Order, end: float) -> tuple[str, str, int]:
     app.observe(await _until(app, end, lambda: app.fleet.change(change)))
     covered = sum(all(each.labels.get(k) == v for k, v in labels.items()) for each in app.settings.credentials.values())
     if wish.verb == "pause":
-        said = f"{words(pause)}; {covered} credentials now, and those that settings name later"
+        said = f"{words(pause)}; {counted(covered, 'credential')} now, and those that settings name later"
     else:
         ended = [each.pause.scope for each in before if each not in app.pauses]
         said = f"what was paused with {', '.join(ended)} goes on" if ended else "nothing was paused with it"

@@ -1,8 +1,8 @@
-"""Owns what happened to a credential: from the receipts where they are kept, else from its journal's older versions."""
+"""What happened to a credential: the receipts of this host, and what only its journal's older versions still tell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,8 @@ import anyio
 from rotator import logs
 from rotator.app import reading
 from rotator.host.files import opened as regular
+from rotator.host.tasks import first
+from rotator.ports import Fault
 from rotator.receipts import parse
 from rotator.rotation.record import Record
 from rotator.rotation.standing import stands
@@ -32,17 +34,45 @@ class Moment:
 
 
 async def past(settings: Settings, name: str) -> tuple[list[Moment], str]:
-    """The oldest first, and where it is from. Raises Transient or Refused."""
-    said = "[audit] file keeps all of it"
-    if settings.audit.file and await anyio.Path(settings.audit.file).exists():
+    """The oldest first, and where it is from. Raises Transient or Refused where there are no receipts of it.
+
+    Receipts begin anew when logrotate takes the file away, and tell only what this host has done.
+    """
+    file, receipts, said = settings.audit.file, list[Moment](), "[audit] file keeps all of it"
+    if file and await anyio.Path(file).exists():
         try:
-            return list(_receipts(Path(settings.audit.file), name)), f"the receipts in {settings.audit.file}"
+            receipts = list(_receipts(Path(file), name))
+            said = "" if receipts else f"the receipts in {file} tell nothing of it; earlier files of them may"
         except OSError as fault:
-            said = f"the receipts in {settings.audit.file} cannot be read: {fault.strerror}"
+            said = f"the receipts in {file} cannot be read: {fault.strerror}"
     logs.configure("error", json=None)
-    async with reading(settings) as app:
-        versions = await app.journal.versions(name)
-    return list(_states(versions)), f"the versions of its journal that Vault still has; {said}"
+    missed = ""
+    try:
+        async with reading(settings) as app:
+            versions = await app.journal.versions(name)
+    except* Fault as faults:
+        if not receipts:
+            raise
+        missed = str(first(faults))
+    if missed:
+        return (
+            receipts,
+            f"the receipts in {file}; Vault cannot be read, so what only its journal tells is not shown: {missed}",
+        )
+    if not receipts:
+        return list(_states(versions)), f"the versions of its journal that Vault still has; {said}"
+    more = list(_states(_untold(versions, receipts)))
+    from_journal = f", and {len(more)} of versions of its journal" if more else ""
+    return sorted([*receipts, *more], key=lambda each: each.at), f"the receipts in {file}{from_journal}"
+
+
+Version = tuple[datetime, Record, str]
+
+
+def _untold(versions: Iterable[Version], receipts: Sequence[Moment]) -> list[Version]:
+    """What was written before the first receipt, or by whoever has no receipts here."""
+    ours = {"", *(each.by for each in receipts)}
+    return [each for each in versions if each[0] < receipts[0].at or each[2] not in ours]
 
 
 def known(settings: Settings, name: str) -> str:
@@ -88,7 +118,7 @@ def _begins(event: object) -> bool:
     return event == "rotation.requested"
 
 
-def _states(versions: list[tuple[datetime, Record, str]]) -> Iterator[Moment]:
+def _states(versions: Iterable[Version]) -> Iterator[Moment]:
     last = ""
     for at, record, holder in versions:
         said = stands(record, at)

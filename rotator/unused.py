@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rotator.app import App
+from rotator.app import App, plainly
 from rotator.ports import Fault, Holding
 from rotator.rotation.record import Token
 from rotator.rotation.token_owners import TokenOwners, TokenState
@@ -33,7 +33,7 @@ async def unused(app: App, older: timedelta) -> tuple[list[Found], list[str]]:
         try:
             holdings = await _inventory(app, target)
         except Fault as fault:
-            silent.append(f"target {target} not listed: {fault.reason}")
+            silent.append(f"target {target} not listed: {plainly(target, fault.reason)}")
             continue
         if holdings is None:
             silent.append(f"target {target} does not tell what lives there")

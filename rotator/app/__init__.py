@@ -5,7 +5,7 @@ from __future__ import annotations
 from rotator.app.actor import App, acting, reading
 from rotator.app.leftovers import note_unmanaged
 from rotator.app.observers import Observer, Observers
-from rotator.app.strays import Leftover, leftovers, prune, revoke_leftover, sweep
+from rotator.app.strays import Leftover, leftovers, plainly, prune, revoke_leftover, sweep
 
 __all__ = [
     "App",
@@ -15,6 +15,7 @@ __all__ = [
     "acting",
     "leftovers",
     "note_unmanaged",
+    "plainly",
     "prune",
     "reading",
     "revoke_leftover",

@@ -29,11 +29,11 @@ async def note_unmanaged(app: App) -> None:
     for name, reason in unreadable.items():
         voice.warn("unmanaged.missed", credential=name, said=reason)
     records, now = [seen.record for seen in crew.seen.values() if seen.record], app.clock.now()
-    places = {each.place for each in app.settings.credentials.values()}
+    places = {each.place: each.retire.after for each in app.settings.credentials.values()}
     before = {each.token for each in unmanaged(crew.left, records, now, places)}
     crew.left = left
     for each in unmanaged(left, records, now, places):
         if each.token not in before:
-            said = f"it left the settings; {each.token} at {each.path} lives on, and nobody rotates or ends it"
+            said = f"it left the settings; {each.token} at {each.path} lives on, and nobody rotates it"
             told = {"credential": each.credential, "target": each.target, "token": each.token}
-            voice.warn("credential.unmanaged", **told, said=f"{said}: {each.end}")
+            voice.warn("credential.unmanaged", **told, said=f"{said}; {each.next}")

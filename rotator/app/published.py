@@ -12,9 +12,9 @@ from rotator.app.actor import App
 from rotator.engine.rounds import proof
 from rotator.ports import Accepted, CannotPresent, Fault, Rejected, Transient
 from rotator.rotation.credential import Credential
-from rotator.rotation.dates import when
 from rotator.rotation.lost import WORDS
 from rotator.rotation.record import HoldReason, Phase, Published
+from rotator.rotation.wording import when
 
 _AT_ONCE = 4  # values; each target has its budget beside
 
@@ -37,6 +37,7 @@ class Shown:
     answer: Answer
     said: str
     held: bool = False  # nothing is done about it until a person decides
+    token: str = ""  # what was shown
 
 
 class ShowValues:
@@ -70,7 +71,8 @@ class ShowValues:
         except Fault as fault:
             return Shown(name, Answer.UNKNOWN, f"not decided: {fault.reason}")
         held = record.phase is Phase.HELD
-        return Shown(name, answer, f"{said}; held, see `rotate explain {name}`" if held else said, held)
+        said = f"{said}; held, see `rotate explain {name}`" if held else said
+        return Shown(name, answer, said, held, record.current.token.id)
 
     async def _shown(self, credential: Credential, current: Published) -> tuple[Answer, str]:
         app, what = self._app, f"{current.token.id}, published at {current.place} at {when(current.at)}"

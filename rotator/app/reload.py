@@ -8,6 +8,7 @@ from typing import Any
 from rotator.host.exit_codes import Exit
 from rotator.host.threads import Threads
 from rotator.logs import voice
+from rotator.rotation.wording import counted
 from rotator.settings import Settings, SettingsError, load
 
 
@@ -29,4 +30,4 @@ def verdict(faults: list[str], credentials: int) -> dict[str, Any]:
     if faults:
         said = "refused: the settings before stay in force, and the next start will fail until this is mended"
         return {"faults": faults, "said": said, "exit": Exit.SETTINGS}
-    return {"said": f"reloaded: {credentials} credential{'' if credentials == 1 else 's'}", "exit": Exit.DONE}
+    return {"said": f"reloaded: {counted(credentials, 'credential')}", "exit": Exit.DONE}

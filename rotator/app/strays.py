@@ -28,6 +28,11 @@ class Leftover:
     last_used: datetime | None = None
 
 
+def plainly(target: str, reason: str) -> str:
+    """The reason of a fault without the target's name before it, where that is said already."""
+    return reason.removeprefix(f"target {target}: ")
+
+
 async def sweep(app: App, target: str, by: str = "") -> Swept:
     """Find strays on one target by one listing; revoke them, and delete what was revoked long ago.
 
@@ -76,7 +81,7 @@ async def leftovers(app: App) -> tuple[list[Leftover], list[str]]:
             site, tokens = await _listing(app, ours.values()) if ours else (None, ())
             used = {each.id: each.last_used for each in (await site.inventory() or ()) if tokens} if site else {}
         except Fault as fault:
-            silent.append(f"target {target} not listed: {fault.reason}")
+            silent.append(f"target {target} not listed: {plainly(target, fault.reason)}")
             continue
         for token in tokens:
             listed.setdefault((token.id, token.name), (target, token, used.get(token.id)))

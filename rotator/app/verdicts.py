@@ -30,12 +30,14 @@ _TOWARDS_PUBLICATION = frozenset(
 )
 
 
-def verdicts(app: App, asked: Mapping[str, Asked], unwritten: Mapping[str, Fault]) -> Iterable[dict[str, Any]]:
+def verdicts(
+    app: App, asked: Mapping[str, Asked], unwritten: Mapping[str, Fault], *, emergency: bool
+) -> Iterable[dict[str, Any]]:
     """Verdicts in lines of a bearable length; the last one carries the exit code, and for whom anything was done.
 
     `unwritten`: those that could not be written down in Vault, and why.
     """
-    found = [_unwritten(name, fault) for name, fault in unwritten.items()]
+    found = [_unwritten(app, name, fault, emergency) for name, fault in unwritten.items()]
     found += [_verdict(app, name, each) for name, each in asked.items()]
     exits = {verdict["exit"] for verdict in found}
     while len(found) > _BATCH:
@@ -45,10 +47,12 @@ def verdicts(app: App, asked: Mapping[str, Asked], unwritten: Mapping[str, Fault
     yield {"verdicts": found, "done": done, "exit": gravest(exits)}
 
 
-def _unwritten(name: str, fault: Fault) -> dict[str, Any]:
+def _unwritten(app: App, name: str, fault: Fault, emergency: bool) -> dict[str, Any]:
     said = f"it could not be written down in Vault, so nothing was begun: {fault.reason}"
     if isinstance(fault, Transient):
-        said = f"undecided: {said}; ask again"
+        goes_on = emergency and not app.passing
+        later = "the daemon goes on asking for Vault and carries it out then, unless it ends before" if goes_on else ""
+        said = f"undecided: {said}; {later or 'ask again'}"
         return {"credential": name, "answer": Answer.OPEN.value, "exit": Exit.UNDECIDED, "said": said}
     return {"credential": name, "answer": Answer.FAILED.value, "exit": Exit.FAILED, "said": said}
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rotator.cli import output, shell
+from rotator.rotation.wording import counted
 
 if TYPE_CHECKING:
     from rotator.vault.preflight import Finding
@@ -29,7 +30,8 @@ def command(config: str | None, offline: bool, as_json: bool) -> None:
     settings = shell.settings(config)
     files = ", ".join(map(str, settings.files))
     if not as_json:
-        output.say(f"settings  {len(settings.credentials)} credentials, {len(settings.targets)} targets in {files}")
+        named = f"{counted(len(settings.credentials), 'credential')}, {counted(len(settings.targets), 'target')}"
+        output.say(f"settings  {named} in {files}")
     if offline:
         if as_json:
             shell.show_json([])

@@ -1,4 +1,4 @@
-"""Owns `rotate history NAME`."""
+"""The command `rotate history NAME`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from rotator.cli import output, shell
 def command(config: str | None, name: str, as_json: bool) -> None:
     """Say what happened to a credential, the oldest first, with the evidence that opened each gate.
 
-    From the receipts of this host when [audit] file is set; else from what Vault still has of the journal.
+    From the receipts of this host when [audit] file is set, and from what Vault still has of the journal where they
+    tell nothing: before logrotate took the file away, or on another host.
     """
     settings = shell.settings(config)
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from rotator.cli import shell
-from rotator.cli.status import UNMANAGED, unmanaged_row
+from rotator.cli.status import UNMANAGED, say_stale, unmanaged_row
 
 
 @click.command()
@@ -27,8 +27,9 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
             shell.show_json([*(asdict(each) for each in seen.states), *map(unmanaged_row, seen.left)])
         else:
             cells = [(each.name, each.target, each.word.value, each.next) for each in seen.states]
-            cells += [(each.credential, each.target, UNMANAGED, f"nothing; {each.end}") for each in seen.left]
+            cells += [(each.credential, each.target, UNMANAGED, each.next) for each in seen.left]
             shell.show_table(("NAME", "TARGET", "STATE", "NEXT"), cells)
-        return 0
+        say_stale(seen)
+        return shell.BUSY if seen.stale else 0
 
     shell.run(main)

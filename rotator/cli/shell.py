@@ -15,6 +15,7 @@ import click
 from rotator.cli import output
 from rotator.host.exit_codes import Exit
 from rotator.rotation.printable import CELL, visible
+from rotator.rotation.wording import counted
 from rotator.settings import Settings, SettingsError, load
 
 if TYPE_CHECKING:
@@ -35,8 +36,7 @@ def settings(path: str | None, *, vaultless: bool = False) -> Settings:
     except SettingsError as error:
         for fault in error.faults:
             output.say(str(fault), grave=True)
-        count = len(error.faults)
-        output.say(f"{count} fault{'s' if count > 1 else ''} in the settings; nothing was done", grave=True)
+        output.say(f"{counted(len(error.faults), 'fault')} in the settings; nothing was done", grave=True)
         sys.exit(BAD_CONFIG)
 
 
@@ -70,8 +70,7 @@ def reach(path: str | None, *, quiet: bool = False) -> Reach:
         if not quiet:
             output.say(f"rotate: {error.faults[0]}", err=True)
             said = "the running daemon is asked, which works by those that it has read before; its next start will fail"
-            count = "1 fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
-            output.say(f"rotate: {count} in the settings: {said}", err=True)
+            output.say(f"rotate: {counted(len(error.faults), 'fault')} in the settings: {said}", err=True)
         return Reach(None, socket)
 
 

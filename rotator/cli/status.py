@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from rotator.cli import output, shell
 from rotator.rotation.state import State
 from rotator.rotation.unmanaged import Unmanaged
+
+if TYPE_CHECKING:
+    from rotator.looking import Look
 
 UNMANAGED = "unmanaged"
 
@@ -43,13 +47,24 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
             said = "the daemon refused the settings when it last read them, and works by the ones before"
             again = "once that is mended, `rotate reload`; until then its next start will fail"
             output.say(f"rotate: {said}: {seen.refused}; {again}", err=True)
-        if seen.stale:
-            output.say(f"rotate: Vault cannot be read, this is what the daemon saw before: {seen.stale}", err=True)
+        say_stale(seen)
         if seen.login:
             output.say(f"rotate: the login to Vault: {seen.login}; hand over a new one in time", err=True)
         return shell.gravest(seen.states) or (shell.BUSY if seen.stale else 0)
 
     shell.run(main)
+
+
+def say_stale(seen: Look) -> None:
+    """That Vault cannot be read, and how old what the daemon knows is."""
+    if not seen.stale:
+        return
+    oldest = min((each.read_at for each in seen.states if each.read_at), default=None)
+    age = f", {shell.span(seen.at - oldest)} ago or less" if oldest else ""
+    output.say(f"rotate: Vault cannot be read, this is what the daemon saw before{age}: {seen.stale}", err=True)
+    if seen.unseen:
+        said = "the running daemon has not read settings that name them (`rotate reload`)"
+        output.say(f"rotate: not shown: {', '.join(seen.unseen)}: {said}", err=True)
 
 
 def show(states: Sequence[State], now: datetime, *, as_json: bool, left: Sequence[Unmanaged] = ()) -> None:
@@ -82,7 +97,7 @@ def _cells(state: State, now: datetime) -> tuple[str, ...]:
         state.word,
         str(state.rotation) if state.known else "-",
         str(state.live) if state.known else "-",
-        shell.ago(state.published_at, now),
+        f"adopted {shell.ago(state.published_at, now)}" if state.adopted else shell.ago(state.published_at, now),
         shell.ago(state.expires_at, now),
         "now" if state.next_at and state.next_at <= now else shell.ago(state.next_at, now),
         state.said or _calm(state, now),

@@ -63,7 +63,7 @@ async def _actor(settings: Settings, *, reap: bool) -> AsyncIterator[App]:
 
 
 async def _work(app: App, tokens: tuple[str, ...], *, reap: bool, unclaimed: bool, yes: bool, as_json: bool) -> int:
-    from rotator.app import leftovers, prune
+    from rotator.app import leftovers, plainly, prune
     from rotator.ports import Fault
 
     found, silent = await leftovers(app)
@@ -81,7 +81,7 @@ async def _work(app: App, tokens: tuple[str, ...], *, reap: bool, unclaimed: boo
         try:
             await prune(app, target)
         except Fault as fault:
-            silent.append(f"target {target}: what was revoked long ago is not deleted: {fault.reason}")
+            silent.append(f"target {target}: what was revoked long ago is not deleted: {plainly(target, fault.reason)}")
     for text in dict.fromkeys([*silent, *failed]):
         output.say(f"rotate: {text}", err=True)
     _show(

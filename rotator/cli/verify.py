@@ -24,7 +24,7 @@ REFUSED = 5
 def command(config: str | None, /, as_json: bool, **wanted: Any) -> None:
     """Show what is published to its target, with the value that consumers read now. Changes nothing.
 
-    For the time after a restore, or after trouble at a target. A running daemon is told of what was refused: it asks
+    For the time after a restore, or after trouble at a target. A running daemon is told: of what was refused it asks
     once more, and makes a new value. Exit 5 when a value was refused, 1 when consumers do not find one, 75 when a
     target did not say.
     """
@@ -53,6 +53,8 @@ def command(config: str | None, /, as_json: bool, **wanted: Any) -> None:
                 f"{len(held)} refused and held: nothing is done about {', '.join(held)} until a person decides",
                 err=True,
             )
+        if accepted := {each.credential: each.token for each in shown if each.answer is Answer.ACCEPTED}:
+            await _told(settings, {"verb": "shown", "accepted": accepted})
         if free := [each.credential for each in refused if not each.held]:
             await _tell(settings, free)
         if refused:
@@ -63,22 +65,25 @@ def command(config: str | None, /, as_json: bool, **wanted: Any) -> None:
     shell.run(main)
 
 
-async def _tell(settings: Settings, refused: Sequence[str]) -> None:
-    """Who deals with it: a running daemon, or whoever reads this."""
+async def _told(settings: Settings, request: dict[str, Any]) -> bool:
+    """Whether a running daemon has heard it."""
     from contextlib import aclosing
 
     from rotator import control
     from rotator.ports import Fault
 
-    told = False
     try:
         if await control.answers(settings.daemon.socket):
-            async with aclosing(
-                control.call(settings.daemon.socket, {"verb": "look", "names": list(refused)})
-            ) as lines:
-                told = all("error" not in line for line in [line async for line in lines])
+            async with aclosing(control.call(settings.daemon.socket, request)) as lines:
+                return all("error" not in line for line in [line async for line in lines])
     except Fault:
-        told = False
+        pass
+    return False
+
+
+async def _tell(settings: Settings, refused: Sequence[str]) -> None:
+    """Who deals with it: a running daemon, or whoever reads this."""
+    told = await _told(settings, {"verb": "look", "names": list(refused)})
     names = " ".join(refused)
     what = "the running daemon asks once more, then makes a new value" if told else "a new value: rotate now " + names
     output.say(f"{len(refused)} refused; {what}", err=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from secrets import token_hex
 
 import anyio
@@ -62,7 +63,7 @@ class Asking:
     end: float
     asked: dict[str, Asked] = field(default_factory=dict)
     trouble: dict[str, str] = field(default_factory=dict)  # why one is not written down yet
-    failed: dict[str, Fault] = field(default_factory=dict)  # ... and never will be
+    failed: dict[str, Fault] = field(default_factory=dict)  # ... and was not in time
     over: anyio.Event = field(default_factory=anyio.Event)
 
     async def write(self) -> None:
@@ -89,13 +90,26 @@ class Asking:
                 self.trouble[name] = fault.reason
                 if clock.monotonic() + AGAIN >= self.end:
                     self.failed[name] = fault
+                    if self.request.emergency and not self.app.passing:
+                        self.app.tasks.begin("emergency", partial(self._late, name))
                     return
             except Fault as fault:
                 self.failed[name] = fault
                 return
             else:
-                ask, patient = as_ask(request), request.patient or request.emergency
-                self.asked[name] = self.app.crew.ask(name, ask, patient=patient, request=request.id)
+                self.asked[name] = self._asked(name, request)
                 self.trouble.pop(name, None)
                 return
             await clock.sleep(AGAIN)
+
+    def _asked(self, name: str, request: OperatorRequest) -> Asked:
+        ask, patient = as_ask(request), request.patient or request.emergency
+        return self.app.crew.ask(name, ask, patient=patient, request=request.id)
+
+    async def _late(self, name: str) -> None:
+        """Nobody waits any more, and a value has leaked: a daemon asks for Vault as long as it lives."""
+        while name in self.app.settings.credentials and not self.app.crew.stopping:
+            with suppress(Transient):
+                self._asked(name, await write_down(self.app, name, self.request))
+                return
+            await self.app.clock.sleep(AGAIN)

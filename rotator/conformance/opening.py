@@ -7,6 +7,7 @@ from functools import partial
 
 from rotator.conformance.kit import Kit
 from rotator.conformance.memory import MemoryStore, MemoryVault
+from rotator.grants import KEPT_OPTIONS, entries
 from rotator.keychain import identity
 from rotator.ports import Clock, Document, Refused
 from rotator.providers import Site, kind_of
@@ -20,6 +21,7 @@ from rotator.settings import Settings, Target
 from rotator.wiring import local_secret
 
 PATIENCE = 240.0  # seconds that a rule waits for the end of a token
+NO_VAULT = "the kit calls no Vault; put this secret into a file for the test"
 _FEW = 25  # mints of the contract suite, about
 _CALLS = 30  # of one rotation that are killed after, about
 
@@ -33,7 +35,7 @@ class LocalKeyring:
     async def fetch(self, ref: SecretRef) -> Secret:
         """The secret a reference points to. Raises Refused for one in Vault, StoreRefused for one that is not there."""
         if ref.source is Source.VAULT:
-            raise Refused(f"{ref}: the kit calls no Vault; put this secret into a file for the test")
+            raise Refused(f"{ref}: {NO_VAULT}")
         return local_secret(ref)
 
     def transit(self, key: str) -> Signer:
@@ -76,7 +78,11 @@ def chosen(settings: Settings, kind: str, name: str) -> Credential:
     if not name and len(fitting) != 1:
         raise Refused(f"{len(fitting) or 'no'} credentials of kind {kind} in the settings; name one with --credential")
     credential = fitting[name] if name else next(iter(fitting.values()))
-    minter = settings.targets[credential.target].minter
+    target = settings.targets[credential.target]
+    for key, ref in entries((target, credential)):
+        if isinstance(ref, SecretRef) and ref.source is Source.VAULT and key not in KEPT_OPTIONS:
+            raise Refused(f"{ref}: {NO_VAULT}")
+    minter = target.minter
     if minter is not None and minter.self_minting:
         raise Refused("minter = {self = true} has nothing to begin with here: give the target a minter for the test")
     return credential

@@ -118,7 +118,8 @@ class Bench:
 
     def held(self, reason: HoldReason, text: str) -> ev.PutOnHold:
         """The event of a hold; it names the command that lifts it."""
-        return ev.PutOnHold(self.at, reason, f"{text}; {lifted(reason, self.credential.name)}")
+        told = text if "`rotate adopt" in text else f"{text}; {lifted(reason, self.credential.name)}"
+        return ev.PutOnHold(self.at, reason, told)
 
     def faulted(
         self,

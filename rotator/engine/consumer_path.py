@@ -8,7 +8,7 @@ from rotator.rotation import events as ev
 from rotator.rotation import lost
 from rotator.rotation.credential import OnForeign, Place
 from rotator.rotation.recognise import Content
-from rotator.rotation.record import HoldReason, Published, Record, Why
+from rotator.rotation.record import HoldReason, Phase, Published, Record, Why
 from rotator.rotation.steps import Request
 
 
@@ -63,7 +63,9 @@ async def watch(bench: Bench, record: Record) -> ev.Lost | ev.Returned | None:
         return None
     if found is None:
         return ev.Returned(bench.at, current.place)
-    return ev.Lost(bench.at, found, current.place, await found_instead(bench, doc, found, current.place))
+    in_grace = record.phase in (Phase.PUBLISHED, Phase.CONDEMNED)
+    text = await found_instead(bench, doc, found, current.place, in_grace=in_grace)
+    return ev.Lost(bench.at, found, current.place, text)
 
 
 async def _look(bench: Bench, current: Published, *, strong: bool) -> tuple[Document, HoldReason | None]:
@@ -84,10 +86,12 @@ async def objection(bench: Bench, doc: Document, content: Content) -> ev.PutOnHo
     return bench.held(reason, await found_instead(bench, doc, reason, credential.place))
 
 
-async def found_instead(bench: Bench, doc: Document, reason: HoldReason, place: Place) -> str:
+async def found_instead(
+    bench: Bench, doc: Document, reason: HoldReason, place: Place, *, in_grace: bool = False
+) -> str:
     """What is there instead of our value, whose it is as far as that is known, and what to do."""
     said = await _whose(bench, doc) if reason is HoldReason.FOREIGN_WRITE else ""
-    return f"{place} {said or f'{lost.WORDS[reason]}; {lost.REMEDY}'}"
+    return f"{place} {said or f'{lost.WORDS[reason]}; {lost.remedy(reason, in_grace=in_grace)}'}"
 
 
 async def _whose(bench: Bench, doc: Document) -> str:

@@ -60,6 +60,7 @@ class Crew:
     agenda: Agenda = field(default_factory=Agenda)
     asks: dict[str, list[Asked]] = field(default_factory=dict)
     seen: dict[str, Seen] = field(default_factory=dict)
+    read_at: dict[str, datetime] = field(default_factory=dict)  # when each record was last read
     moved: float = 0.0  # monotonic time of the last finished visit
     stopping: str = ""  # why no further visit begins
     left: Mapping[str, Record] = field(default_factory=dict)  # of credentials that left the settings
@@ -105,6 +106,7 @@ class Crew:
         for name in before.keys() - credentials.keys():
             self.agenda.drop(name)
             self.seen.pop(name, None)
+            self.read_at.pop(name, None)
             self.rounds.forget(name)
             self._dismiss(name, "it left the settings")
         fresh = {name for name, each in credentials.items() if each != before.get(name) or each.target in changed}
@@ -232,6 +234,8 @@ class Crew:
             self.rounds.went_back(self.credentials[name], f"{before.rotation} to {record.rotation}")
         self.seen[name] = Seen(record, seen.wait, seen.refused)
         now = self.clock.now()
+        if seen.record is not None:
+            self.read_at[name] = now
         latest = now + (_ASKED if self._answer(name, seen) else self._round * (0.75 + share(name) / 4))
         until = max(now + _AT_ONCE, min(seen.wait.until or latest, latest))
         self.agenda.put(name, until, now, self.clock.monotonic())

@@ -20,6 +20,7 @@ from rotator.rotation.names import stem
 from rotator.rotation.record import Phase, Published, Record, Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.strays import is_stray
+from rotator.rotation.wording import when
 
 
 def pause(by: str, reason: str, length: timedelta | None, until: datetime | None = None) -> Word:
@@ -27,7 +28,7 @@ def pause(by: str, reason: str, length: timedelta | None, until: datetime | None
 
     async def word(bench: Bench, record: Record) -> ev.Event:
         if until and until <= bench.at:
-            raise Refused(f"{until:%FT%TZ} is over already")
+            raise Refused(f"{when(until)} is over already")
         return ev.Paused(bench.at, by, reason, bench.at + length if length else until)
 
     return word

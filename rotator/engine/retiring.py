@@ -7,7 +7,7 @@ from rotator.engine.minting import attempt_in, reap
 from rotator.engine.publishing import early
 from rotator.ports import Accepted, CannotPresent, Conflict, Document, NeedsPerson, Provider, Unknown
 from rotator.rotation import events as ev
-from rotator.rotation import second_vault
+from rotator.rotation import lost, second_vault
 from rotator.rotation.credential import OnForeign
 from rotator.rotation.recognise import Content
 from rotator.rotation.record import HoldReason, Published, Record
@@ -15,6 +15,7 @@ from rotator.rotation.retire import PROVEN, Go, NotYet, Use, judge
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Condemn, Revoke, Sweep
 from rotator.rotation.strays import is_stray
+from rotator.rotation.wording import when
 
 
 async def condemn(bench: Bench, record: Record, step: Condemn) -> ev.Event:
@@ -85,16 +86,12 @@ def _objection(bench: Bench, record: Record, doc: Document, content: Content) ->
     put_back = _put_back(bench, record, doc)
     if bench.credential.on_foreign is OnForeign.OVERWRITE and not put_back and not doc.deleted:
         return None
-    remedy = "put our value back" if put_back else _UNDELETE if doc.deleted else _REMEDY
+    remedy = "put our value back" if put_back else lost.UNDELETE if doc.deleted else _REMEDY
     text = f"{record.place} no longer holds what we published; the predecessor stays alive until that is cleared up"
     return bench.held(HoldReason.FOREIGN_WRITE, f"{text}: {remedy}")
 
 
-_REMEDY = 'put our value back, or set on_foreign = "overwrite" and ask for a new one later (`rotate now`)'
-_UNDELETE = (
-    "undelete its newest version, or, where that was destroyed, delete the path's metadata and set "
-    'on_foreign = "overwrite", to ask for a new one later (`rotate now`)'
-)
+_REMEDY = 'put our value back, or set on_foreign = "overwrite": a new one follows once the predecessor is dead'
 
 
 def _put_back(bench: Bench, record: Record, doc: Document) -> bool:
@@ -137,7 +134,7 @@ async def revoke(bench: Bench, record: Record, step: Revoke) -> ev.Event:
         said = "is still accepted" if dead is False else "cannot be proven dead yet"
         return _alive(bench, record, f"predecessor {predecessor.token.id} {said}", person)
     if record.ends_at and not provider.capabilities.mint_ends_old:
-        return ev.Retired(bench.at, f"{predecessor.token.id} expired at {predecessor.token.expires_at:%FT%TZ}")
+        return ev.Retired(bench.at, f"{predecessor.token.id} expired at {when(predecessor.token.expires_at)}")
     if provider.capabilities.mint_ends_old:
         ended = "the mint of its successor ended it, or its date did"
     return ev.Retired(bench.at, f"{predecessor.token.id} is dead, {how}; {ended}")
@@ -189,7 +186,7 @@ async def sweep(bench: Bench, record: Record, step: Sweep) -> ev.Event:
     strays: tuple[str, ...] = ()
     if step.strays and record.target and bench.provider(record.target).capabilities.lists:
         found = await bench.provider(record.target).find(f"{record.stem}-")
-        if others := [token for token in found if second_vault.ahead(record, token)]:
-            return bench.held(HoldReason.TWO_VAULTS, second_vault.said(others[0]))
+        if others := [(token, what) for token in found if (what := second_vault.anothers(record, token))]:
+            return bench.held(HoldReason.TWO_VAULTS, second_vault.said(*others[0]))
         strays = await reap(bench, record, tuple(token for token in found if is_stray(record, token)))
     return ev.Swept(bench.at, strays)

@@ -107,6 +107,13 @@ class Rounds:
         if isinstance(event, ev.Staged | ev.Retired | ev.Burned):
             self.health.minter(self.minter(credential)).worked(now)
 
+    def shown(self, name: str, token: str) -> None:
+        """Another process has just seen its published value accepted."""
+        if token and self._shown.get(name) == token:
+            self.accepted[name] = self.clock.now()
+            self.doubted.pop(name, None)
+            self.unproven.pop(name, None)
+
     def went_back(self, credential: Credential, numbers: str) -> None:
         """Its record is older than the one that was read before."""
         self.reverted = True

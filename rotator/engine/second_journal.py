@@ -25,7 +25,7 @@ class SecondJournals:
     """Evidence by target. `monotonic`: our own clock; a listing judges only records that were read after it."""
 
     monotonic: Callable[[], float]
-    _listed: dict[str, tuple[float, dict[str, tuple[tuple[int, int], Token]]]] = field(default_factory=dict)
+    _listed: dict[str, tuple[float, dict[str, list[Token]]]] = field(default_factory=dict)  # what may be evidence
     _evidence: dict[str, _Evidence] = field(default_factory=dict)
     _lineages: dict[str, str] = field(default_factory=dict)  # of each record, as it was before there was evidence
 
@@ -35,7 +35,12 @@ class SecondJournals:
 
     def take(self, target: str, tokens: Iterable[Token]) -> None:
         """A listing that was just made."""
-        self._listed[target] = (self.monotonic(), second_vault.newest(tokens))
+        listed, telling = tuple(tokens), dict[str, list[Token]]()
+        for stem, (_, token) in second_vault.newest(listed).items():
+            telling[stem] = [token]
+        for stem, token in second_vault.latest(listed).items():
+            telling[stem].append(token)
+        self._listed[target] = (self.monotonic(), telling)
 
     def forget(self) -> None:
         """What was listed may be older than the journal by now, or the journal older than it."""
@@ -70,10 +75,11 @@ class SecondJournals:
         return Hold(HoldReason.TWO_VAULTS, found.text)
 
     def _sought(self, credential: Credential, record: Record, read_at: float) -> _Evidence | None:
-        listed_at, newest = self._listed.get(credential.target, (float("inf"), {}))
-        seen = newest.get(second_vault.own_stem(record))
-        if seen is None or read_at < listed_at or not second_vault.ahead(record, seen[1]):
+        listed_at, telling = self._listed.get(credential.target, (float("inf"), {}))
+        seen = telling.get(second_vault.own_stem(record), ()) if read_at >= listed_at else ()
+        said = [second_vault.said(each, what) for each in seen if (what := second_vault.anothers(record, each))]
+        if not said:
             return None
-        found = _Evidence(second_vault.said(seen[1]), credential.name, record.lineage)
+        found = _Evidence(said[0], credential.name, record.lineage)
         self._evidence[credential.target] = found
         return found

@@ -69,7 +69,7 @@ class Fleet:
         if self.view is None:
             return []
         records = [each.record for each in tuple(self.view.seen.values()) if each.record]
-        places = {each.place for each in self.view.credentials.values()}
+        places = {each.place: each.retire.after for each in self.view.credentials.values()}
         return unmanaged(self.view.left, records, self.clock.now(), places)
 
     def explained(self, name: str) -> list[str]:

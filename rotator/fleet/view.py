@@ -52,6 +52,11 @@ class View(Protocol):
         ...
 
     @property
+    def read_at(self) -> Mapping[str, datetime]:
+        """When each record was last read from Vault."""
+        ...
+
+    @property
     def left(self) -> Mapping[str, Record]:
         """The records of credentials that left the settings."""
         ...

@@ -33,6 +33,7 @@ from rotator.providers.oauth_answer import judged
 from rotator.providers.oauth_site import OAuthSite
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
+from rotator.rotation.wording import when
 
 _FRESH = timedelta(hours=1)  # somebody may be about to use a key that was made so lately
 _SPREAD = timedelta(minutes=2)  # so long a new key may not be known everywhere
@@ -169,7 +170,7 @@ class HaloApiKey(Slotted):
             return (3, made.timestamp()), "was never used"
         if used is not None and used + self._options.idle <= now:
             return (4, used.timestamp()), "was not used for long"
-        return None, f"was last used at {used:%FT%TZ}" if used else f"was made at {made:%FT%TZ}, less than an hour ago"
+        return None, f"was last used at {when(used)}" if used else f"was made at {when(made)}, less than an hour ago"
 
     def _check_life(self, record: ApplicationRecord, expires_at: datetime | None) -> None:
         days, now = record.key_days, self._site.clock.now()

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from rotator.rotation import commands as cmd
 from rotator.rotation.names import parse
-from rotator.rotation.record import HoldReason, Phase, Record, Token
+from rotator.rotation.record import HoldReason, Phase, Record, Token, TokenAdoption
+
+REMEMBERED = 64  # adoptions; each is something that a person does
 
 
 def objection(record: Record) -> str:
@@ -33,6 +35,12 @@ def claimed(token: Token, stem: str, left: str) -> str:
     return f"{token.id} was minted for another credential, under the name {token.name}"
 
 
+def taken_over(record: Record) -> bool:
+    """Whether somebody else has published what is the current value."""
+    current, adoptions = record.current, record.adopted
+    return current is not None and any((each.token, each.at) == (current.token, current.at) for each in adoptions)
+
+
 def adopted(record: Record, event: cmd.Adopted) -> Record:
     """What we had published before, if anything, is the predecessor now, and gets its grace.
 
@@ -53,6 +61,7 @@ def adopted(record: Record, event: cmd.Adopted) -> Record:
         stem=event.stem,
         current=event.current,
         predecessor=record.current,
+        adopted=(*record.adopted, TokenAdoption(event.current.token, event.current.at))[-REMEMBERED:],
         retired=None,
         grace_ends=event.grace_ends,
         condemned_at=None,

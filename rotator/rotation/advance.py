@@ -11,6 +11,7 @@ from rotator.rotation import events as ev
 from rotator.rotation.mints import well_ended
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, Published, Record
 from rotator.rotation.retire import left_behind
+from rotator.rotation.wording import when
 
 
 def advance(record: Record, event: ev.Event) -> Record:
@@ -82,7 +83,7 @@ def _published(record: Record, event: ev.Published) -> Record:
         record,
         phase=Phase.PUBLISHED,
         current=current,
-        predecessor=record.current if record.undo else left_behind(record),
+        predecessor=_followed(record),
         retired=None,
         undo=None,
         ends_at=None,
@@ -98,6 +99,13 @@ def _published(record: Record, event: ev.Published) -> Record:
         retry_at=None,
         failure=None,
     )
+
+
+def _followed(record: Record) -> Published | None:
+    """Whose end is awaited now; that the target refuses it already is known of what was published until now."""
+    old = record.current if record.undo else left_behind(record)
+    dead = record.refused_at or record.cut_over_at
+    return replace(old, refused_at=dead) if old is not None and old is record.current and dead else old
 
 
 def _fenced(record: Record, event: ev.Fenced) -> Record:
@@ -121,7 +129,7 @@ def _condemned(record: Record, event: ev.Condemned) -> Record:
 
 def _left_to_expire(record: Record, event: ev.LeftToExpire) -> Record:
     """Nothing is left to do, so the next rotation need not wait for the end."""
-    evidence = f"the predecessor ends by expiry, expected at {event.until:%FT%TZ}"
+    evidence = f"the predecessor ends by expiry, expected at {when(event.until)}"
     return replace(
         record, phase=Phase.SETTLED, ends_at=event.until, evidence=evidence, emergency=False, failures=0, retry_at=None
     )

@@ -16,14 +16,10 @@ _UNDER_WAY = frozenset(
 )
 
 
-def when(at: datetime | None) -> str:
-    """A time in words."""
-    return f"{at:%F %T}Z" if at else "an unknown time"
-
-
 def living(record: Record, now: datetime) -> frozenset[str]:
     """The tokens whose values the target would accept, as far as the record knows."""
-    found = {each.token.id for each in (record.current, record.predecessor) if each and not _over(each.token, now)}
+    published = [each for each in (record.current, record.predecessor) if each and each.refused_at is None]
+    found = {each.token.id for each in published if not _over(each.token, now)}
     candidate, current = record.candidate, record.current
     if candidate and not candidate.pending and not _over(candidate.token, now):
         found.add(candidate.token.id)

@@ -31,6 +31,7 @@ from rotator.rotation.steps import (
     Verify,
     Wait,
 )
+from rotator.rotation.wording import when
 
 _IN_FLIGHT = frozenset(
     {
@@ -134,7 +135,7 @@ def _idle(
         return Wait(ends_at, "the predecessor is expected to end then, by its own date")
     if pause:
         return Wait(due, words(pause))
-    return Wait(due - ahead, f"due at {due:%FT%TZ}") if due else Wait(None, "never due by its schedule")
+    return Wait(due - ahead, f"due at {when(due)}") if due else Wait(None, "never due by its schedule")
 
 
 def _settling(limits: Limits, record: Record, now: datetime, rested: timedelta) -> Wait | None:

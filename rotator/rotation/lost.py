@@ -16,10 +16,21 @@ from rotator.rotation.steps import Hold
 WATCHED = frozenset({Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED, Phase.AWAITING})
 """Phases that may last, in which no step looks at the consumer path by itself."""
 REMEDY = 'look at it, set on_foreign = "overwrite" or put our value back'
+UNDELETE = (
+    "undelete its newest version, or, where that was destroyed, delete the path's metadata and set "
+    'on_foreign = "overwrite": a new one follows once the predecessor is dead'
+)
 WORDS = {
     HoldReason.FOREIGN_WRITE: "holds a value that we did not write",
     HoldReason.DELETED: "was deleted by somebody",
 }
+
+
+def remedy(reason: HoldReason, *, in_grace: bool) -> str:
+    """What a person can do about it. `in_grace`: a predecessor lives, which a deletion that can be taken back keeps."""
+    if reason is not HoldReason.DELETED:
+        return REMEDY
+    return UNDELETE if in_grace else 'undelete its newest version, or set on_foreign = "overwrite" for a new value'
 
 
 def said(lost: Lost) -> str:
@@ -37,7 +48,8 @@ def stops(credential: Credential, record: Record) -> Hold | None:
         return None
     if credential.on_foreign is OnForeign.OVERWRITE:
         return None
-    return Hold(lost.reason, lost.text or f"{lost.place} {WORDS[lost.reason]}; {REMEDY}")
+    told = f"{lost.place} {WORDS[lost.reason]}; {remedy(lost.reason, in_grace=record.phase is Phase.PUBLISHED)}"
+    return Hold(lost.reason, lost.text or told)
 
 
 def missed(record: Record, event: ev.Lost) -> Record:

@@ -94,6 +94,15 @@ class Published:
     public: tuple[str, ...] = ()  # those of them that hold no secret
     key: str = ""  # of the value
     reused: bool = False  # adopted, or put back by an undo: not the new value that `rotate now` asks for
+    refused_at: datetime | None = None  # of a predecessor: since when the target refuses it, if it is dead already
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAdoption:
+    """A token that somebody else published and that became ours to end, and when."""
+
+    token: Token
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +202,7 @@ class Record:
     abandoned: str = ""
     current: Published | None = None
     predecessor: Published | None = None
+    adopted: tuple[TokenAdoption, ...] = ()  # the last ones: what other records still say of them is over
     retired: Published | None = None  # the last predecessor that ended, until the next publication
     grace_ends: datetime | None = None  # as promised at publication; settings may only extend it
     ends_at: datetime | None = None  # when the predecessor is dead by its own date, being of a kind nobody can revoke

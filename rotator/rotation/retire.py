@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from rotator.rotation.credential import AtDeadline, Retirement
 from rotator.rotation.record import Published, Record
+from rotator.rotation.wording import when
 
 PROVEN = "successor proven"
 _LOOK_AGAIN = timedelta(minutes=1)  # at a target that does not know of any use
@@ -82,17 +83,17 @@ def judge(
     if policy.quiet is None or not use.reported:
         return Go(f"{proof}, {policy.after} since publication")
     if use.latest is not None and use.latest + policy.quiet <= now:
-        return Go(f"{proof}, {policy.after} since publication, last used {use.last:%FT%TZ}")
+        return Go(f"{proof}, {policy.after} since publication, last used {when(use.last)}")
     return _in_use(policy, published_at, now, use, proof)
 
 
 def _in_use(policy: Retirement, published_at: datetime, now: datetime, use: Use, proof: str) -> Judgement:
-    said = f"last used {use.last:%FT%TZ}" if use.last else "last use unknown"
+    said = f"last used {when(use.last)}" if use.last else "last use unknown"
     deadline = published_at + policy.deadline if policy.deadline is not None else None
     if deadline is not None and deadline <= now:
         if policy.at_deadline is AtDeadline.HOLD:
-            return StillUsed(f"predecessor {said}, deadline {deadline:%FT%TZ} is over")
-        return Go(f"{proof}, deadline {deadline:%FT%TZ} is over, {said}")
+            return StillUsed(f"predecessor {said}, deadline {when(deadline)} is over")
+        return Go(f"{proof}, deadline {when(deadline)} is over, {said}")
     quiet_at = use.latest + policy.quiet if use.latest and policy.quiet else now + _LOOK_AGAIN
     until = max(quiet_at, now + timedelta(seconds=1))
     return NotYet(min(until, deadline) if deadline else until, said)

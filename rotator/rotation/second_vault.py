@@ -1,6 +1,6 @@
 """Evidence that another journal mints under our names: this Vault was restored, or it is one of two. Pure.
 
-Four kinds of evidence, and why no late mint of our own is taken for either:
+Five kinds of evidence, and why no late mint of our own is taken for either:
 
 - A token with a higher number than the record. Rotation and attempt are journalled, by check-and-set, before the mint
   that bears them leaves, and they never go back: neither by an undo, nor by an adoption, a hold, a crash or a lost
@@ -12,6 +12,8 @@ Four kinds of evidence, and why no late mint of our own is taken for either:
   request is Vault's, which all hosts share; a host's own clock never counts. Where Vault or the target tells no time,
   numbers alone count. A clock of the target that was set back by more than the margin since then would be taken for
   evidence: what follows is a hold, and nothing is revoked.
+- A token with a lower number than what is published, made long after that by the target's own stamps of both. A mint
+  of ours whose answer was lost may land late, but not by the margin.
 - A token whose name is taken when an attempt asks for it the first time, in the visit that has just begun that attempt.
 - A token under the name of the attempt in hand that was used, although nobody here ever had its value: of a mint whose
   answer was lost, the value is lost, too. No clock is needed for that.
@@ -39,6 +41,16 @@ def newest(tokens: Iterable[Token]) -> dict[str, tuple[tuple[int, int], Token]]:
     return found
 
 
+def latest(tokens: Iterable[Token]) -> dict[str, Token]:
+    """The token in a listing that was made last, for each stem; of targets that date what they make."""
+    found: dict[str, tuple[datetime, Token]] = {}
+    for token in tokens:
+        name, made = parse(token.name), token.issued_at
+        if name and made and (name.stem not in found or made > found[name.stem][0]):
+            found[name.stem] = (made, token)
+    return {stem: token for stem, (_, token) in found.items()}
+
+
 def number(name: Parsed) -> tuple[int, int]:
     """What never goes back."""
     return name.rotation, name.attempt
@@ -48,6 +60,22 @@ def ahead(record: Record, token: Token) -> bool:
     """Whether a token that was listed before the record was read has a number that the record never gave."""
     name = parse(token.name)
     return name is not None and name.stem == own_stem(record) and number(name) > (record.rotation, record.attempt)
+
+
+def overtaken(record: Record, token: Token) -> bool:
+    """Whether a token bears a lower number than what is published, and was made long after that."""
+    current, name = record.current, parse(token.name)
+    if current is None or name is None or name.stem != own_stem(record) or current.target != record.target:
+        return False
+    ours, made, since = parse(current.token.name), token.issued_at, current.token.issued_at
+    if ours is None or ours.stem != name.stem or number(name) >= number(ours):
+        return False
+    return made is not None and since is not None and made > since + MARGIN
+
+
+def anothers(record: Record, token: Token) -> str:
+    """What shows that another journal has a token that was listed before the record was read, or nothing."""
+    return HIGHER if ahead(record, token) else LOWER if overtaken(record, token) else ""
 
 
 def own_stem(record: Record) -> str:
@@ -77,14 +105,12 @@ def _behind(record: Record) -> timedelta | None:
 
 
 SHORT = (
-    "its number is higher than its record's: this Vault was restored, or it is a copy; `rotate claim` if it is the "
-    "only one, `[daemon] read_only = true` if it is a copy"
+    "it lives {}: this Vault was restored, or it is a copy; `rotate claim` if it is the only one, "
+    "`[daemon] read_only = true` if it is a copy"
 )
-
-
 HIGHER = "with a later number than our record"
+LOWER = "with an earlier number than what we published, and was made long after that"
 USED = "under the name of our attempt, and was used before we had its value"
-
 TAKEN = "under the name of our attempt, before we asked for it the first time"
 
 

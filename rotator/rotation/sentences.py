@@ -7,13 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from rotator.rotation import pause, retire, why
+from rotator.rotation.adopt import taken_over
 from rotator.rotation.credential import Credential
-from rotator.rotation.dates import when
 from rotator.rotation.decide import next_step
 from rotator.rotation.record import Phase, Record, Why
 from rotator.rotation.standing import stands
 from rotator.rotation.steps import Hold, Request, Step, Wait
-from rotator.rotation.troubles import Observed, troubles
+from rotator.rotation.troubles import Observed, before, troubles
+from rotator.rotation.wording import when
 
 
 def explain(
@@ -27,7 +28,7 @@ def explain(
         yield from ([f"Its record was not read yet: {observed.unread}."] if observed.unread else [])
         return
     if observed.stale:
-        yield f"Vault cannot be read, so this is what was so before: {observed.stale}."
+        yield f"Vault cannot be read, so this is what was so {before(observed)}: {observed.stale}."
     known = record if record is not None else Record("")
     yield stands(known, now)
     if known.held:
@@ -71,12 +72,17 @@ def _last_published(record: Record, now: datetime, observed: Observed) -> Iterat
         else f"it expires at {when(end)}"
     )
     refused = f"; the target refuses it since {when(record.refused_at)}" if record.refused_at else ""
-    there = f"{current.place}, version {current.version}, at {when(current.at)} (rotation {current.rotation})"
-    yield f"{current.token.id} was published at {there}; {life}{refused}."
+    there, token = f"{current.place}, version {current.version},", current.token.id
+    if taken_over(record):
+        yield f"{token}, which somebody else put at {there} was adopted at {when(current.at)}; {life}{refused}."
+    else:
+        at = f"at {when(current.at)} (rotation {current.rotation})"
+        yield f"{token} was published at {there} {at}; {life}{refused}."
     if observed.accepted_at:
         yield f"The target was last seen to accept it at {when(observed.accepted_at)}."
-    if observed.unproven_at and not (observed.accepted_at or observed.doubted_at):
-        yield f"It was not shown to its target since {when(observed.unproven_at)}: whether it works is not proven yet."
+    unproven = observed.unproven_at
+    if unproven and current.at <= unproven and not (observed.accepted_at or observed.doubted_at):
+        yield f"This process has not shown it to its target since {when(unproven)}: whether it works is not proven yet."
     if observed.doubted_at:
         yield f"The target refused it at {when(observed.doubted_at)}; it is asked once more before that counts."
 
@@ -137,7 +143,7 @@ def _next(credential: Credential, record: Record, now: datetime, observed: Obser
     step = next_step(credential, record, now)
     if record.phase is Phase.HELD:
         do = troubles(credential, record, now, observed)[0].do
-        told = record.held is not None and "rotate release" in record.held.text
+        told = record.held is not None and "`rotate " in record.held.text
         return "nothing, until a person acts" if told else f"nothing, until a person acts: {do}"
     if record.phase is Phase.AWAITING and isinstance(step, Wait):
         what = "look whether that is done" if record.candidate else "remind of it, unless the value is brought before"

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from rotator.rotation import lost, pause
-from rotator.rotation.dates import when
+from rotator.rotation.adopt import taken_over
 from rotator.rotation.record import Phase, Published, Record
+from rotator.rotation.wording import when
 
 
 def stands(record: Record, now: datetime) -> str:
@@ -20,7 +21,8 @@ def _settled(record: Record, now: datetime) -> str:
     if current is None:
         tried = f"rotation {record.rotation} was given up" if record.rotation else "nothing was tried yet"
         return f"Settled: nothing was published yet; {tried}."
-    said = f"Settled: {current.token.id} is published{_but(record, current, now)}, and no rotation is under way"
+    word = "adopted" if taken_over(record) else "published"
+    said = f"Settled: {current.token.id} is {word}{_but(record, current, now)}, and no rotation is under way"
     return f"{said}; {_older(record, record.predecessor, now)}." if record.predecessor else f"{said}."
 
 
@@ -101,9 +103,10 @@ def _published(record: Record, now: datetime) -> str:
     if current is None:
         return "Published: the record does not say what."
     but = _but(record, current, now)
+    word = "Adopted" if taken_over(record) else "Published"
     if old is None:
-        return f"Published: {current.token.id}{but}; no value before it is left to end."
-    said = f"Published: {current.token.id} has replaced {old.token.id}"
+        return f"{word}: {current.token.id}{but}; no value before it is left to end."
+    said = f"{word}: {current.token.id} has replaced {old.token.id}"
     if record.emergency:
         return f"{said}, which ends as soon as the new one is proven again{but.replace(' it ', ' the new one ')}."
     return f"{said}, which {_grace(record, old, now)}{but.replace(' it ', ' the new one ')}."
@@ -111,6 +114,8 @@ def _published(record: Record, now: datetime) -> str:
 
 def _grace(record: Record, old: Published, now: datetime) -> str:
     end = old.token.expires_at
+    if old.refused_at:
+        return f"the target refuses since {when(old.refused_at)} and which is still to be proven dead"
     if end and end <= now:
         return f"expired at {when(end)} and is still to be proven dead"
     if record.grace_ends and record.grace_ends <= now:

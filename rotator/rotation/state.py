@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from rotator.rotation import pause, why
+from rotator.rotation.adopt import taken_over
 from rotator.rotation.credential import Credential
 from rotator.rotation.dates import due_since, living, revoke_by
 from rotator.rotation.decide import next_step
@@ -54,7 +55,9 @@ class State:
     failures: int  # in a row: of steps, and of whole rotations
     next: str  # what comes next, in words
     known: bool = False  # whether the record was read
+    read_at: datetime | None = None  # when it was read, where Vault cannot be read just now
     published_at: datetime | None = None
+    adopted: bool = False  # at that time, having been published by somebody else
     expires_at: datetime | None = None
     accepted_at: datetime | None = None  # when the target was last seen to accept the published value
     next_at: datetime | None = None  # when to look again
@@ -102,7 +105,9 @@ def state(credential: Credential, record: Record | None, now: datetime, observed
         failures=known.failures + known.given_up,
         next=waiting or next_words(step),
         known=not waiting,
+        read_at=observed.read_at,
         published_at=known.current.at if known.current else None,
+        adopted=taken_over(known),
         expires_at=known.current.token.expires_at if known.current else None,
         accepted_at=observed.accepted_at,
         next_at=None if waiting else step.until if isinstance(step, Wait) else now,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rotator.rotation.names import parse
 from rotator.rotation.record import Phase, Record, Token
+from rotator.rotation.second_vault import overtaken
 
 _MINTING = frozenset({Phase.REQUESTED, Phase.AWAITING, Phase.REJECTED, Phase.HELD})
 
@@ -18,10 +19,11 @@ def is_stray(record: Record, token: Token) -> bool:
     """Whether a token of ours is accounted for by nothing.
 
     Numbers never go back, so a token of an older attempt than a record **read after** the listing cannot be about
-    to be recorded. A token of the current attempt is left alone while that attempt is minting.
+    to be recorded. A token of the current attempt is left alone while that attempt is minting; what another journal
+    made is not ours to end.
     """
     name = parse(token.name)
-    if name is None or name.stem != record.stem or token.id in known(record):
+    if name is None or name.stem != record.stem or token.id in known(record) or overtaken(record, token):
         return False
     here, there = (record.rotation, record.attempt), (name.rotation, name.attempt)
     return there < here or (there == here and record.phase not in _MINTING)

@@ -12,6 +12,7 @@ from rotator.rotation import lost
 from rotator.rotation.credential import Place
 from rotator.rotation.pause import words as pause_words
 from rotator.rotation.record import Candidate, Published, Record, Token
+from rotator.rotation.wording import when
 
 
 class Severity(StrEnum):
@@ -89,6 +90,7 @@ def tell(before: Record, event: ev.Event, after: Record) -> Told:
     name, severity, words = _WORDS[type(event)]
     own = {field.name: _plain(getattr(event, field.name)) for field in fields(event) if field.name != "at"}
     around = _around(before, after)
+    times = {name: when(value) for name in own if isinstance(value := getattr(event, name), datetime)}
     if isinstance(event, ev.Published) and before.cut_over_at is not None:
         apart = (event.at - before.cut_over_at).total_seconds()
         own["disagreed_seconds"] = apart
@@ -99,7 +101,7 @@ def tell(before: Record, event: ev.Event, after: Record) -> Told:
         around["replaces"] = f"; {_REPLACES[event.value]}"
     if isinstance(event, ev.Burned) and event.lost:
         severity, around["cut_off"] = Severity.ERROR, f"; consumers are cut off until a new value works: {event.lost}"
-    return Told(name, severity, words.format_map({**around, **own}), {**_bound(after), **own})
+    return Told(name, severity, words.format_map({**around, **own, **times}), {**_bound(after), **own})
 
 
 def _bound(after: Record) -> dict[str, object]:

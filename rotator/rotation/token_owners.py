@@ -158,8 +158,8 @@ class TokenOwners:
         if record := self._configured.get(owner):
             if is_stray(record, token):
                 return Owner(TokenState.STRAY, owner)
-            said = second_vault.SHORT if second_vault.ahead(record, token) else ""
-            return Owner(TokenState.IN_FLIGHT, owner, said=said)
+            found = second_vault.anothers(record, token)
+            return Owner(TokenState.IN_FLIGHT, owner, said=second_vault.SHORT.format(found) if found else "")
         return Owner(TokenState.UNMANAGED, owner, next((each.place for each in claims if each.place), None))
 
 
@@ -200,5 +200,5 @@ def living(record: Record, now: datetime) -> tuple[Published, ...]:
     return tuple(
         each
         for each in (None if record.refused_at else record.current, record.predecessor)
-        if each is not None and (each.token.expires_at is None or now < each.token.expires_at)
+        if each is not None and not each.refused_at and (each.token.expires_at is None or now < each.token.expires_at)
     )

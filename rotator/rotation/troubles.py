@@ -9,9 +9,10 @@ from enum import StrEnum
 
 from rotator.rotation import lost, pause
 from rotator.rotation.credential import Credential
-from rotator.rotation.dates import due_since, revoke_by, when
+from rotator.rotation.dates import due_since, revoke_by
 from rotator.rotation.holds import mended
 from rotator.rotation.record import Phase, Record
+from rotator.rotation.wording import when
 
 PATIENCE = timedelta(minutes=5)  # what is due, or over, for less than this is under way, not overdue
 GRAVEST_EXIT = (5, 1, 3)  # of a command that only looks; the first that applies
@@ -57,6 +58,7 @@ class Observed:
     unread: str = ""  # why the record was not read yet
     broken: str = ""  # why nothing can be done about it: a refusal, a bug, a record that cannot be read
     stale: str = ""  # why Vault could not be read just now: what is said of the record is what was so before
+    read_at: datetime | None = None  # with that: when the record was read
     left_alone: str = ""  # why its target, its minter or Vault is not called just now
     accepted_at: datetime | None = None  # when the target was last seen to accept the published value
     unproven_at: datetime | None = None  # since when nobody knows whether the target accepts it
@@ -171,10 +173,10 @@ def _doubted(credential: Credential, record: Record, now: datetime, observed: Ob
 
 
 def _unproven(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
-    """A value that was published since then was proven then."""
+    """A value that was published since then was proven then, whoever did it."""
     at, current = observed.unproven_at, record.current
-    if at and current and not observed.doubted_at and record.phase in _SHOWN:
-        said = f"the published value was not shown to its target since {when(at)}, so it is not proven yet"
+    if at and current and current.at <= at and not observed.doubted_at and record.phase in _SHOWN:
+        said = f"this process has not shown the published value to its target since {when(at)}: not proven yet"
         yield Trouble(Word.UNPROVEN, Mark.WATCH, said, at, f"rotate verify {credential.name}")
 
 
@@ -197,7 +199,13 @@ def _failing(credential: Credential, record: Record, now: datetime, observed: Ob
 
 def _stale(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     if observed.stale:
-        yield Trouble(Word.STALE, Mark.WATCH, f"Vault cannot be read, this is what was so before: {observed.stale}")
+        said = f"Vault cannot be read, this is what was so {before(observed)}: {observed.stale}"
+        yield Trouble(Word.STALE, Mark.WATCH, said, observed.read_at)
+
+
+def before(observed: Observed) -> str:
+    """Of when it is what was read before Vault went away."""
+    return f"at {when(observed.read_at)}" if observed.read_at else "before"
 
 
 def _left_alone(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:

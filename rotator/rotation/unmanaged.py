@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rotator.rotation.credential import Place
-from rotator.rotation.record import Published, Record
+from rotator.rotation.record import Published, Record, Token, TokenAdoption
 from rotator.rotation.token_owners import living, same
 
 
@@ -24,29 +25,55 @@ class Unmanaged:
     read: bool = False  # a credential of the settings has the path: its consumers may read it still
 
     @property
+    def next(self) -> str:
+        """What comes next, in words: a person has to do it."""
+        return self.end if self.read else f"nothing by itself; to end it: {self.end}"
+
+    @property
     def end(self) -> str:
         """The command that ends it, once a person has agreed. None is proposed for what consumers may read."""
         if self.read:
-            return "nothing while settings have the path: consumers read it"
+            return "it stays: settings have its path, and consumers may read it"
         return f"rotate strays --reap --unclaimed {self.token}"
 
 
 def unmanaged(
-    left: Mapping[str, Record], configured: Iterable[Record], now: datetime, places: Collection[Place]
+    left: Mapping[str, Record], configured: Iterable[Record], now: datetime, places: Mapping[Place, timedelta]
 ) -> list[Unmanaged]:
-    """Every token that lives on. One that was taken over under another name is that credential's. `places`: of those
-    that the settings have."""
-    theirs = [each for record in configured for each in _tokens(record)]
+    """Every token that lives on. One that was taken over under another name is that credential's, dead or alive.
+
+    `places`: those that the settings have, and how long a value that was replaced there is still good.
+    """
+    theirs: defaultdict[str, list[Token]] = defaultdict(list)
+    adopted: defaultdict[str, list[tuple[TokenAdoption, Record]]] = defaultdict(list)
+    named = tuple(configured)
+    for record in named:
+        for each in filter(None, (record.current, record.predecessor)):
+            theirs[each.token.id].append(each.token)
+    for record in (*named, *left.values()):
+        for taken in record.adopted:
+            adopted[taken.token.id].append((taken, record))
+
+    def goes_on(record: Record, each: Published) -> bool:
+        """Whether another record has to do with it since."""
+        later = (taken.token for taken, by in adopted[each.token.id] if by is not record and taken.at > each.at)
+        return any(same(each.token, other) for other in (*theirs[each.token.id], *later))
+
+    written = {record.current.place: record.current for record in named if record.current}
+
+    def read(each: Published) -> bool:
+        """Whether consumers may read it where settings have its path, or read it there until a moment ago."""
+        if each.place not in places:
+            return False
+        newest = written.get(each.place)
+        return newest is None or now < newest.at + places[each.place]
+
     return [
         Unmanaged(
             *(name, each.target, each.token.id, str(each.place), each.at, each.token.expires_at),
-            read=each.place in places,
+            read=read(each),
         )
         for name, record in sorted(left.items())
         for each in living(record, now)
-        if not any(same(each.token, other.token) for other in theirs)
+        if not goes_on(record, each)
     ]
-
-
-def _tokens(record: Record) -> Iterator[Published]:
-    return filter(None, (record.current, record.predecessor))

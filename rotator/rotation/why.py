@@ -12,6 +12,7 @@ from rotator.rotation.ask import Ask, wanted
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Published, Record, Why
 from rotator.rotation.schedule import Schedule
+from rotator.rotation.wording import when
 
 _MARGIN = 0.1  # the last tenth of a life counts as expiring, at most a day
 _MARGIN_CAP = timedelta(days=1)
@@ -41,7 +42,7 @@ def moved(credential: Credential, record: Record, now: datetime, ask: Ask | None
 
 def refused(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
     """The target does not accept what is published."""
-    return f"refused by the target at {record.refused_at:%FT%TZ}" if record.refused_at else None
+    return f"refused by the target at {when(record.refused_at)}" if record.refused_at else None
 
 
 def lost(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
@@ -55,7 +56,7 @@ def expiring(credential: Credential, record: Record, now: datetime, ask: Ask | N
     if not (record.current and record.current.token.expires_at and _over(end, now)):
         return None
     word = "expired" if record.current.token.expires_at <= now else "expires"
-    return f"{word} at {record.current.token.expires_at:%FT%TZ}"
+    return f"{word} at {when(record.current.token.expires_at)}"
 
 
 def policy_changed(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
@@ -68,7 +69,7 @@ def policy_changed(credential: Credential, record: Record, now: datetime, ask: A
 def aged(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
     """The schedule says so."""
     due = scheduled_at(credential, record)
-    return f"due since {due:%FT%TZ}" if due and due <= now else None
+    return f"due since {when(due)}" if due and due <= now else None
 
 
 CHECKS: tuple[tuple[Why, Check], ...] = (
@@ -96,7 +97,7 @@ def watched(credential: Credential, record: Record, rested: timedelta) -> tuple[
     due = scheduled_at(credential, record)
     if record.current is None or due is None or rested < due - record.current.at or not rested:
         return None
-    return Why.AGED, f"published for {due - record.current.at} and not {due:%FT%TZ} yet: a clock was ahead"
+    return Why.AGED, f"published for {due - record.current.at} and not {when(due)} yet: a clock was ahead"
 
 
 def scheduled_at(credential: Credential, record: Record) -> datetime | None:

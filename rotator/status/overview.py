@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from rotator.fleet import Fleet, Mark, Standing, State
+from rotator.rotation.wording import counted
 from rotator.status.frame import NAMES, SHAPES, badge, page
 from rotator.status.html import Html, el, join
 from rotator.status.spoken import NOTHING, exact, moment, span
@@ -39,7 +40,7 @@ def verdict(fleet: Fleet, states: Sequence[State]) -> tuple[Mark, str]:
 
 
 def _many(count: int) -> str:
-    return "1 credential" if count == 1 else f"{count} credentials"
+    return counted(count, "credential")
 
 
 def _need(count: int) -> str:
@@ -94,7 +95,7 @@ def _row(state: State, now: datetime) -> Html:
     cells: tuple[tuple[str, object], ...] = (
         ("State", badge(state.mark, state.word)),
         ("Credential", join(link, el("small", f"on {state.target}"), said)),
-        ("Published", moment(state.published_at, now, "never")),
+        ("Published", join("adopted " if state.adopted else "", moment(state.published_at, now, "never"))),
         ("Next", _next(state, now)),
         ("Expires", moment(state.expires_at, now, "never" if state.published_at else NOTHING)),
         ("Predecessor", _predecessor(state, now)),
@@ -140,7 +141,7 @@ def _unmanaged(fleet: Fleet, now: datetime) -> Html:
     left = fleet.unmanaged()
     items = [
         el("li", el("b", each.credential), f" on {each.target}: {each.token} at {each.path}, expires ",
-           moment(each.expires_at, now, "never"), "; ", el("code", each.end))
+           moment(each.expires_at, now, "never"), "; ", each.end if each.read else el("code", each.end))
         for each in left[:_ROWS]
     ]  # fmt: skip
     said = el("p", "These credentials left the settings; their tokens live on, and nobody rotates or ends them.")

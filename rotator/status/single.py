@@ -41,7 +41,7 @@ def _facts(state: State, now: datetime) -> Html:
         ("Consumers read", join(state.path, " ", el("small", f"key {state.key}"))),
         ("Phase", state.phase),
         ("Rotation", str(state.rotation) if known else ""),
-        ("Published", known and _both(state.published_at, now, "never")),
+        ("Adopted" if state.adopted else "Published", known and _both(state.published_at, now, "never")),
         ("Expires", known and _both(state.expires_at, now, "never" if state.published_at else NOTHING)),
         ("Next rotation due", known and _both(state.due_at, now, "when asked for" if state.published_at else "now")),
         ("Values alive", str(state.live) if known else ""),

@@ -39,6 +39,7 @@ class Fleet:
         vault = SimpleNamespace(address="http://v", mount="secret", prefix="rotator")
         self.settings = SimpleNamespace(credentials=names, daemon=SimpleNamespace(read_only=False), vault=vault)
         self.kv = SimpleNamespace(session=SimpleNamespace(login_end=None))
+        self.health = SimpleNamespace(vault=SimpleNamespace(trips=0, reason=""))
         self.crew, self.clock, self.holder = self, SystemClock(), "me"
         self.seen: dict[str, Any] = {}
         self.begun: list[tuple[str, str]] = []
@@ -78,7 +79,7 @@ class Fleet:
         self.done.append(("reload", ""))
         return []
 
-    async def recall(self, app: object, name: str, view: object) -> looking.Seen:
+    async def recall(self, app: object, name: str, view: object, away: str) -> looking.Seen:
         self.begun.append(("seen", name))
         await self.go.wait()
         self.done.append(("seen", name))
@@ -96,7 +97,13 @@ class Fleet:
 
 
 VERBS = [*Fleet().verbs()]  # a new verb is among them; it does its own name for each credential, or it stands below
-DOES = {"ping": [], "reload": [("reload", "")], "states": (SEEN := [("seen", x) for x in NAMES]), "explain": SEEN}
+DOES = {
+    "ping": [],
+    "shown": [],
+    "reload": [("reload", "")],
+    "states": (SEEN := [("seen", x) for x in NAMES]),
+    "explain": SEEN,
+}
 MANY = {"names": NAMES, "within": "5s"}
 REQUESTS: dict[str, dict[str, Any]] = {
     **{verb: {"verb": verb, **MANY} for verb in VERBS},

@@ -261,6 +261,26 @@ async def test_what_cannot_be_written_down_is_not_begun_and_says_so(app: App) ->
     assert not app.asked
 
 
+async def test_an_emergency_outlasts_who_typed_it_until_vault_is_back(app: App, monkeypatch) -> None:
+    """A value has leaked while Vault is sealed: a daemon goes on asking, a command cannot."""
+    monkeypatch.setattr(request_module, "AGAIN", 0.01)
+    app.settings.credentials["shop"] = credential(name="shop")
+    monkeypatch.setattr(now, "from_memory", lambda settings, name, record: "by hand")
+    app.refusals = [Transient("sealed")] * 30
+    async with following(app, ("shop",), emergency=True, within=0.1) as (lines, _):
+        [*_, last] = [line async for line in lines]
+        assert last["exit"] == 75
+        assert "the daemon goes on asking for Vault" in last["verdicts"][0]["said"]
+        with anyio.fail_after(5):
+            await until(lambda: "shop" in app.asked)
+    assert app.asked["shop"].ask.emergency
+    app.passing, app.asked, app.refusals = True, {}, [Transient("sealed")] * 30
+    async with following(app, ("shop",), emergency=True, within=0.1) as (lines, _):
+        [*_, last] = [line async for line in lines]
+        assert last["verdicts"][0]["said"].endswith("sealed; ask again")
+        assert not app.asked
+
+
 async def test_one_that_was_declined_says_why_and_what_ends_that(app: App) -> None:
     app.known["bot"] = record(Phase.PUBLISHED)
 
@@ -386,7 +406,7 @@ async def test_a_command_cut_short_says_of_each_what_is_true_of_it(app: App, pha
     if phase:
         asked.hears(record(phase, current=published(1, NOW - DAY)))
     asked.close("cut short by SIGTERM")
-    [line] = verdicts(app, {"shop": asked}, {})
+    [line] = verdicts(app, {"shop": asked}, {}, emergency=False)
     assert line["exit"] == 75
     assert said in line["verdicts"][0]["said"]
     assert ("it goes on" in line["verdicts"][0]["said"]) is False

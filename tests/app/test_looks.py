@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from rotator import looking
@@ -101,6 +102,46 @@ async def test_without_vault_a_daemon_tells_what_it_saw_before_and_says_so(path:
         assert (seen.stale, seen.states[0].word) == ("sealed", Word.STALE)
         assert seen.states[0].published_at is not None
         assert (await looking.explained(wanted, "blog"))[0][0].startswith("Vault cannot be read, so this is what was")
+
+
+async def test_a_vault_that_is_away_is_waited_for_once_and_what_is_shown_has_an_age(path: Path) -> None:
+    names = [f"c{number}" for number in range(40)]
+    wanted = replace(settings(path), credentials={name: named(name) for name in names})
+    _, view, _ = fleet(*((each, settled()) for each in wanted.credentials.values()))
+    view.read_at = dict.fromkeys(names, NOW - HOUR)
+    asked: list[str] = []
+
+    class Away(Journal):
+        async def load(self, name: str) -> Entry:
+            asked.append(name)
+            await anyio.lowlevel.checkpoint()
+            raise Transient("sealed")
+
+    async with daemon(wanted, view, Away()):
+        seen = await looking.look(wanted, [])
+    assert len(asked) <= 8
+    assert {each.word for each in seen.states} == {Word.STALE}
+    assert {each.read_at for each in seen.states} == {NOW - HOUR}
+    assert "was so at 2026-03-01 11:00:00Z: sealed" in seen.states[0].said
+
+
+async def test_what_the_daemon_knows_is_shown_while_the_settings_name_more_and_vault_is_away(
+    path: Path, monkeypatch
+) -> None:
+    wanted = settings(path)
+    mine = _another_name(wanted)
+
+    @asynccontextmanager
+    async def reading(_: Settings) -> AsyncIterator[Any]:
+        raise Transient("sealed")
+        yield
+
+    monkeypatch.setattr(looking, "reading", reading)
+    async with daemon(wanted, observing(), Journal(blog=Transient("sealed"), shop=Transient("sealed"))):
+        seen = await looking.look(mine, [])
+    assert ([each.name for each in seen.states], seen.unseen, seen.stale) == (["blog", "shop"], ["new"], "sealed")
+    with pytest.raises(BaseExceptionGroup):
+        await looking.look(mine, [])
 
 
 async def test_a_record_that_cannot_be_read_hides_no_other(path: Path) -> None:

@@ -75,10 +75,18 @@ def test_contradictions_are_usage_errors_before_anything_is_asked(tmp_path, word
 
 
 def test_a_question_that_nobody_is_there_to_answer_is_a_usage_error(tmp_path) -> None:
-    acme = write(tmp_path, SOUND)
+    in_a_file = SOUND.replace('vault = "secret/minters/blog#token"', f'file = "{tmp_path}/minter"')
+    acme = write(tmp_path, in_a_file)
     ended = CliRunner().invoke(rotate, ["conformance", "halo-pat", "--settings", str(acme)])
     assert ended.exit_code == 2
     assert "say --yes" in ended.output
+
+
+def test_a_kit_without_vault_refuses_a_secret_there_before_anything_is_tried(tmp_path) -> None:
+    acme = write(tmp_path, SOUND)
+    ended = CliRunner().invoke(rotate, ["conformance", "halo-pat", "--settings", str(acme), "--yes"])
+    assert ended.exit_code == 2
+    assert "vault:secret/minters/blog#token: the kit calls no Vault" in ended.output
 
 
 def test_when_a_stray_was_used_last_is_said_once() -> None:

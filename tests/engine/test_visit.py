@@ -231,10 +231,8 @@ async def test_where_the_published_value_is_lost_a_person_may_let_the_predecesso
     await actor.visit()
     held = (await world.record()).held
     assert held
-    assert (
-        'or set on_foreign = "overwrite" and ask for a new one later (`rotate now`); then `rotate release blog/bot`'
-        in held.text
-    )
+    assert 'or set on_foreign = "overwrite": a new one follows once the predecessor is dead' in held.text
+    assert held.text.endswith("; then `rotate release blog/bot`")
     assert len(world.target.living()) == 2
     await released(actor)
     assert actor.events == ["PutOnHold", "Released", *LAST]

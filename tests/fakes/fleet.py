@@ -64,6 +64,7 @@ class FakeView:
 
     credentials: dict[str, Credential] = field(default_factory=dict)
     seen: dict[str, Seen] = field(default_factory=dict)
+    read_at: Mapping[str, datetime] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
     accepted: Mapping[str, datetime] = field(default_factory=dict)
     doubted: Mapping[str, datetime] = field(default_factory=dict)

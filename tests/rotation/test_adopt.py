@@ -28,7 +28,7 @@ def test_the_first_value_is_ours_and_due_by_its_schedule_only() -> None:
     after = adopted(Record("l1"), rotation=7)
     assert (after.phase, after.current, after.predecessor) == (Phase.SETTLED, replace(FOUND, rotation=7), None)
     assert (after.rotation, after.stem, after.live) == (7, STEM, 1)
-    assert next_step(credential(), after, AT) == Wait(AT + 30 * DAY, f"due at {AT + 30 * DAY:%FT%TZ}")
+    assert next_step(credential(), after, AT) == Wait(AT + 30 * DAY, f"due at {AT + 30 * DAY:%F %TZ}")
 
 
 def test_it_settles_a_hold_and_what_we_had_published_gets_its_grace() -> None:

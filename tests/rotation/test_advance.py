@@ -56,7 +56,7 @@ PUBLISHING: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
             "grace_ends": AT + HOUR,
             "phase": PUBLISHED,
             "current": published(2, AT),
-            "predecessor": published(1),
+            "predecessor": published(1, refused_at=NOW),
             "candidate": None,
             "abandoned": "",
             "refused_at": None,

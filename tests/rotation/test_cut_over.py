@@ -12,7 +12,19 @@ from rotator.rotation.ask import Answer, answer
 from rotator.rotation.decide import next_step
 from rotator.rotation.record import Failure, Phase, Record, Why
 from rotator.rotation.steps import Escalate, Install, Poll, Request, Verify, Wait
-from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, ask, candidate, changes, credential, record
+from tests.rotation.builders import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NOW,
+    SECOND,
+    ask,
+    candidate,
+    changes,
+    credential,
+    published,
+    record,
+)
 
 AT = NOW + MINUTE
 PENDING = replace(candidate(), pending=True)
@@ -173,7 +185,8 @@ ADVANCED: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
     "published: Vault and target agree again": (
         record(Phase.VERIFIED, cut_over_at=NOW),
         ev.Published(AT, 2),
-        changes(record(Phase.VERIFIED), ev.Published(AT, 2)) | {"cut_over_at": None},
+        changes(record(Phase.VERIFIED), ev.Published(AT, 2))
+        | {"cut_over_at": None, "predecessor": published(1, refused_at=NOW)},
     ),
     "burned: the old value is back, the next attempt has not begun to cut over": (
         record(Phase.REJECTED, cut_over_at=NOW, installed_at=NOW),

@@ -26,9 +26,9 @@ IDLE = {
         record(SETTLED),
         SECOND,
         None,
-        Wait(NOW + 30 * DAY, "due at 2026-03-31T12:00:00Z"),
+        Wait(NOW + 30 * DAY, "due at 2026-03-31 12:00:00Z"),
     ),
-    "settled and due: request": (record(SETTLED), 30 * DAY, None, Request(Why.AGED, "due since 2026-03-31T12:00:00Z")),
+    "settled and due: request": (record(SETTLED), 30 * DAY, None, Request(Why.AGED, "due since 2026-03-31 12:00:00Z")),
     "never published: request": (
         record(SETTLED, current=None),
         SECOND,
@@ -51,7 +51,7 @@ IDLE = {
         record(SETTLED),
         30 * DAY,
         ask(NOW, emergency=True),
-        Request(Why.AGED, "due since 2026-03-31T12:00:00Z"),
+        Request(Why.AGED, "due since 2026-03-31 12:00:00Z"),
     ),
     "settled with a full slot: sweep before anything else": (
         record(SETTLED, slot_full=True, strays=True, current=None),
@@ -69,7 +69,7 @@ IDLE = {
         record(SETTLED, mints=SPENT),
         SECOND,
         None,
-        Wait(NOW + 30 * DAY, "due at 2026-03-31T12:00:00Z"),
+        Wait(NOW + 30 * DAY, "due at 2026-03-31 12:00:00Z"),
     ),
     "due when the oldest mint is a day old: request": (
         record(SETTLED, mints=SPENT, current=None),
@@ -185,10 +185,10 @@ def test_a_value_without_an_end_and_a_fraction_of_its_life_to_wait_for_is_never_
 def test_what_is_due_says_the_clock_that_all_hosts_have_in_common() -> None:
     behind = 30 * DAY - HOUR
     step = next_step(credential(), record(SETTLED), NOW + behind, None, NOW + 30 * DAY)
-    assert step == Request(Why.AGED, "due since 2026-03-31T12:00:00Z")
+    assert step == Request(Why.AGED, "due since 2026-03-31 12:00:00Z")
     ahead = 30 * DAY + HOUR
     early = next_step(credential(), record(SETTLED), NOW + ahead, None, NOW + 30 * DAY - MINUTE)
-    assert early == Wait(NOW + ahead + MINUTE, "due at 2026-03-31T12:00:00Z")
+    assert early == Wait(NOW + ahead + MINUTE, "due at 2026-03-31 12:00:00Z")
 
 
 def test_a_vault_clock_far_ahead_does_not_rotate_short_lived_values_without_end() -> None:

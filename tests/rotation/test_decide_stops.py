@@ -9,7 +9,7 @@ import pytest
 
 from rotator.rotation.credential import OnForeign
 from rotator.rotation.decide import backing_off, next_step
-from rotator.rotation.lost import REMEDY, stops
+from rotator.rotation.lost import REMEDY, UNDELETE, stops
 from rotator.rotation.record import Failure, HoldReason, Lost, Phase
 from rotator.rotation.steps import Escalate, Hold, Revoke, Sweep, Verify, Wait
 from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, SECOND, ask, credential, record
@@ -45,7 +45,7 @@ TABLE = {
         record(PUBLISHED, lost=Lost(HoldReason.DELETED, PLACE, NOW)),
         SECOND,
         None,
-        Hold(HoldReason.DELETED, f"kv/blog/bot was deleted by somebody; {REMEDY}"),
+        Hold(HoldReason.DELETED, f"kv/blog/bot was deleted by somebody; {UNDELETE}"),
     ),
     "it is gone while the predecessor is being ended: that step looks by itself": (
         record(CONDEMNED, lost=Lost(HoldReason.DELETED, PLACE, NOW)),
@@ -60,10 +60,10 @@ TABLE = {
         Wait(NOW + MINUTE, "making a new value failed: no answer"),
     ),
     "the predecessor is still in use: wait and say so": (
-        record(PUBLISHED, retry_at=NOW + 2 * HOUR, evidence="last used 2026-03-01T12:50:00Z"),
+        record(PUBLISHED, retry_at=NOW + 2 * HOUR, evidence="last used 2026-03-01 12:50:00Z"),
         HOUR,
         None,
-        Wait(NOW + 2 * HOUR, "last used 2026-03-01T12:50:00Z"),
+        Wait(NOW + 2 * HOUR, "last used 2026-03-01 12:50:00Z"),
     ),
     "a pause that nobody explained": (
         record(STAGED, retry_at=NOW + MINUTE),
@@ -100,7 +100,7 @@ TABLE = {
         record(SETTLED, target="old"),
         SECOND,
         None,
-        Wait(NOW + 30 * DAY, "due at 2026-03-31T12:00:00Z"),
+        Wait(NOW + 30 * DAY, "due at 2026-03-31 12:00:00Z"),
     ),
 }
 

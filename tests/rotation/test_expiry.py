@@ -43,11 +43,11 @@ SHORT = credential(schedule=Every(30 * MINUTE, jitter=0))
             FADING,
             SHORT,
             30 * MINUTE,
-            Request(Why.AGED, "due since 2026-03-01T12:30:00Z"),
+            Request(Why.AGED, "due since 2026-03-01 12:30:00Z"),
             id="a successor that is due does not wait for the end",
         ),
         pytest.param(
-            FADING, SHORT, SECOND, Wait(NOW + 30 * MINUTE, "due at 2026-03-01T12:30:00Z"), id="due before the end"
+            FADING, SHORT, SECOND, Wait(NOW + 30 * MINUTE, "due at 2026-03-01 12:30:00Z"), id="due before the end"
         ),
         pytest.param(
             replace(FADING, slot_full=True), credential(), SECOND, Sweep(False), id="the slot is emptied first"
@@ -64,7 +64,7 @@ def test_being_left_to_expire_settles_the_rotation_and_keeps_the_predecessor() -
         "phase": Phase.SETTLED,
         "ends_at": ENDS,
         "emergency": False,
-        "evidence": "the predecessor ends by expiry, expected at 2026-03-01T13:00:00Z",
+        "evidence": "the predecessor ends by expiry, expected at 2026-03-01 13:00:00Z",
     }
 
 
@@ -95,7 +95,7 @@ def test_one_that_must_be_revoked_is_never_exchanged_for_a_later_one() -> None:
 def test_it_is_told_in_words() -> None:
     before = record(Phase.PUBLISHED)
     told = tell(before, ev.LeftToExpire(NOW, ENDS), before)
-    assert told.said == "predecessor t1.1 ends by expiry, expected at 2026-03-01T13:00:00+00:00"
+    assert told.said == "predecessor t1.1 ends by expiry, expected at 2026-03-01 13:00:00Z"
     assert told.name == "predecessor.left"
 
 

@@ -34,7 +34,7 @@ STEPS: dict[str, tuple[Record, timedelta, Step]] = {
     "not due: it says when it will be": (
         paused(Phase.SETTLED),
         HOUR,
-        Wait(NOW + 30 * DAY, "due at 2026-03-31T12:00:00Z"),
+        Wait(NOW + 30 * DAY, "due at 2026-03-31 12:00:00Z"),
     ),
     "due, paused for a while: looked at again then": (
         paused(Phase.SETTLED, Pause("ada", DUE, until=DUE + HOUR)),
@@ -44,7 +44,7 @@ STEPS: dict[str, tuple[Record, timedelta, Step]] = {
     "due, and the pause is over": (
         paused(Phase.SETTLED, FOR_AN_HOUR),
         DUE - NOW,
-        Request(Why.AGED, "due since 2026-03-31T12:00:00Z"),
+        Request(Why.AGED, "due since 2026-03-31 12:00:00Z"),
     ),
     "tidied up all the same": (paused(Phase.SETTLED, slot_full=True), DUE - NOW, Sweep(False)),
     "one that ends by its date does": (

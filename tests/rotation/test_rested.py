@@ -55,7 +55,7 @@ def test_a_schedule_does_not_sleep_for_as_long_as_a_clock_was_ahead() -> None:
     ahead = record(Phase.SETTLED, current=published(1, at=NOW + 100 * DAY))
     every = credential(schedule=Every(MINUTE, jitter=0))
     assert isinstance(next_step(every, ahead, NOW, rested=59 * SECOND), Wait)
-    said = f"published for 0:01:00 and not {NOW + 100 * DAY + MINUTE:%FT%TZ} yet: a clock was ahead"
+    said = f"published for 0:01:00 and not {NOW + 100 * DAY + MINUTE:%F %TZ} yet: a clock was ahead"
     assert next_step(every, ahead, NOW, rested=MINUTE) == Request(Why.AGED, said)
 
 

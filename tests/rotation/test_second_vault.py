@@ -10,8 +10,21 @@ import pytest
 from rotator.rotation.claim import claimed
 from rotator.rotation.events import Claimed
 from rotator.rotation.names import mint_name
-from rotator.rotation.record import Held, HoldReason, Phase
-from rotator.rotation.second_vault import MARGIN, ahead, earlier, made_before, newest, own_stem, said, used
+from rotator.rotation.record import Held, HoldReason, Phase, Token
+from rotator.rotation.second_vault import (
+    MARGIN,
+    ahead,
+    anothers,
+    earlier,
+    latest,
+    made_before,
+    newest,
+    overtaken,
+    own_stem,
+    said,
+    used,
+)
+from rotator.rotation.strays import is_stray
 from tests.rotation.builders import HOUR, MINUTE, NOW, SECOND, STEM, published, record, token
 
 SKEW = timedelta(hours=3)  # the target's clock is so much behind
@@ -59,10 +72,31 @@ def test_where_a_time_is_missing_numbers_alone_count() -> None:
     assert not earlier(ours(lineage="l2"), long_ago)
 
 
+def test_a_lower_number_that_was_made_long_after_what_is_published_is_anothers() -> None:
+    """The other copy mints more slowly; to us its token looks like a stray."""
+    ours_now = ours(Phase.SETTLED, current=published(5, NOW, token=token(5, issued_at=NOW - SKEW)), rotation=5)
+    theirs = token(3, issued_at=NOW - SKEW + MARGIN + SECOND)
+    assert overtaken(ours_now, theirs)
+    assert not is_stray(ours_now, theirs)
+    assert "earlier number" in said(theirs, anothers(ours_now, theirs))
+    late = replace(theirs, issued_at=NOW - SKEW + MARGIN)  # a mint of our own may land so late
+    assert not overtaken(ours_now, late)
+    assert is_stray(ours_now, late)
+    assert not overtaken(ours_now, token(3))
+    assert not overtaken(ours_now, token(6, issued_at=theirs.issued_at))
+    assert not overtaken(ours(Phase.SETTLED, current=published(5), rotation=5), theirs)
+    assert not overtaken(replace(ours_now, target="other"), theirs)
+    assert not overtaken(replace(ours_now, lineage="l2"), theirs)
+    assert not overtaken(replace(ours_now, current=None), theirs)
+    assert not overtaken(replace(ours_now, current=published(5, token=Token("by-hand"))), theirs)
+
+
 def test_the_newest_of_each_stem_is_kept() -> None:
     listed = newest([token(1), token(3), token(2, 7), replace(token(9), name="by hand")])
     assert listed == {STEM: ((3, 1), token(3))}
     assert "restored" in said(token(3))
+    made = [token(1, issued_at=NOW), token(3, issued_at=NOW - HOUR), token(2), replace(token(9), name="by hand")]
+    assert latest(made) == {STEM: made[0]}
     assert "copy" in said(token(3), made_before(token(3, issued_at=NOW)))
 
 

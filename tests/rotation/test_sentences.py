@@ -152,13 +152,13 @@ SEEN = {
     "a proof": (Observed(accepted_at=NOW), "The target was last seen to accept it at 2026-03-01 12:00:00Z."),
     "that nobody has shown it since": (
         Observed(unproven_at=NOW),
-        "It was not shown to its target since 2026-03-01 12:00:00Z: whether it works is not proven yet.",
+        "This process has not shown it to its target since 2026-03-01 12:00:00Z: whether it works is not proven yet.",
     ),
     "a doubt": (
         Observed(doubted_at=NOW),
         "The target refused it at 2026-03-01 12:00:00Z; it is asked once more before that counts.",
     ),
-    "nothing": (Observed(), "Next: wait until 2026-03-31 12:00:00Z: due at 2026-03-31T12:00:00Z."),
+    "nothing": (Observed(), "Next: wait until 2026-03-31 12:00:00Z: due at 2026-03-31 12:00:00Z."),
 }
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
+from rotator.rotation import events as ev
+from rotator.rotation.advance import advance
 from rotator.rotation.credential import Retirement
 from rotator.rotation.record import Failure, Held, HoldReason, Pause, Phase, Record
 from rotator.rotation.sentences import explain
@@ -117,7 +119,7 @@ SAID = {
     ),
     "that it was not shown to its target": (
         judged(Phase.SETTLED, Observed(unproven_at=NOW), current=LIVING),
-        "the published value was not shown to its target since 2026-03-01 12:00:00Z, so it is not proven yet",
+        "this process has not shown the published value to its target since 2026-03-01 12:00:00Z: not proven yet",
     ),
     "a first doubt": (
         judged(Phase.SETTLED, Observed(doubted_at=NOW), current=LIVING),
@@ -179,6 +181,38 @@ def test_every_field_is_plain_so_that_it_can_be_sent() -> None:
 def test_a_predecessor_is_to_be_dead_by(retire: Retirement, changes: dict, until: object) -> None:
     seen = state(credential(retire=retire), record(Phase.PUBLISHED, **changes), NOW)
     assert (seen.revoke_by, seen.predecessors) == (until, 1)
+
+
+def test_what_another_process_has_published_since_is_proven() -> None:
+    known = record(Phase.SETTLED, current=published(2, NOW + MINUTE))
+    found = state(credential(), known, NOW + HOUR, Observed(unproven_at=NOW))
+    assert (found.word, found.unproven_at) == (Word.SETTLED, None)
+    told = explain(credential(), known, NOW + HOUR, Observed(unproven_at=NOW))
+    assert not any("not proven" in text for text in told)
+
+
+def test_a_predecessor_that_its_target_had_refused_counts_as_dead() -> None:
+    """Refused where it was published, or by a target that was told its successor."""
+    candidate = record(Phase.VERIFIED, current=LIVING, expected_version=1)
+    for dead in ({"refused_at": NOW}, {"cut_over_at": NOW}):
+        after = advance(replace(candidate, **dead), ev.Published(NOW, 2, NOW + HOUR))
+        found = state(credential(), after, NOW)
+        assert (found.live, found.predecessors) == (1, 0)
+        assert any("the target refuses since" in text for text in explain(credential(), after, NOW))
+    alive = state(credential(), advance(candidate, ev.Published(NOW, 2, NOW + HOUR)), NOW)
+    assert (alive.live, alive.predecessors) == (2, 1)
+
+
+def test_an_adoption_is_shown_as_one() -> None:
+    taken = replace(published(1), at=NOW, reused=True)
+    known = advance(Record("l2"), ev.Adopted(NOW, "ada", taken, "stem", NOW + HOUR))
+    assert state(credential(), known, NOW).adopted
+    told = " ".join(explain(credential(), known, NOW))
+    assert "was published at" not in told
+    assert "t1.1 is adopted" in told
+    over = advance(record(Phase.SETTLED, current=published(2)), ev.Adopted(NOW, "ada", taken, "stem", NOW + HOUR))
+    assert next(iter(explain(credential(), over, NOW))).startswith("Adopted: t1.1 has replaced t2.1")
+    assert not state(credential(), record(Phase.SETTLED), NOW).adopted
 
 
 def test_a_value_that_was_not_shown_since_is_not_proven() -> None:

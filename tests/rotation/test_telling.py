@@ -72,7 +72,7 @@ TABLE = {
     "deferred": (
         record(Phase.PUBLISHED),
         ev.Deferred(NOW, NOW + HOUR, "in use"),
-        "predecessor stays until 2026-03-01T13:00:00+00:00: in use",
+        "predecessor stays until 2026-03-01 13:00:00Z: in use",
     ),
     "condemned": (record(Phase.PUBLISHED), ev.Condemned(NOW, "quiet"), "predecessor t1.1 may go: quiet"),
     "disproved": (

@@ -104,12 +104,16 @@ def test_what_a_credential_that_left_published_elsewhere_is_unmanaged() -> None:
 def test_by_its_name_a_token_is_a_stray_or_in_flight_of_whatever_target_it_is_listed_by() -> None:
     made = owners({"bot": record(Phase.SETTLED, rotation=3)})
     assert made.of(token(2, 7), NOW) == Owner(TokenState.STRAY, "bot")
-    assert made.of(token(4), NOW) == Owner(TokenState.IN_FLIGHT, "bot", said=second_vault.SHORT)
+    assert made.of(token(4), NOW) == Owner(
+        TokenState.IN_FLIGHT, "bot", said=second_vault.SHORT.format(second_vault.HIGHER)
+    )
 
 
 def test_a_number_higher_than_the_record_is_told_as_a_restored_or_copied_vault() -> None:
     ours = replace(record(Phase.SETTLED, rotation=3), lineage=STEM.rpartition("-")[2], stem=STEM)
-    assert owners({"bot": ours}).of(token(4), NOW) == Owner(TokenState.IN_FLIGHT, "bot", said=second_vault.SHORT)
+    assert owners({"bot": ours}).of(token(4), NOW) == Owner(
+        TokenState.IN_FLIGHT, "bot", said=second_vault.SHORT.format(second_vault.HIGHER)
+    )
 
 
 def test_a_name_that_no_record_knows_is_unmanaged_and_anothers_is_not_ours() -> None:

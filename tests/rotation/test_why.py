@@ -46,7 +46,7 @@ TABLE = {
         settled(refused_at=NOW),
         0 * DAY,
         None,
-        (Why.REFUSED, "refused by the target at 2026-03-01T12:00:00Z"),
+        (Why.REFUSED, "refused by the target at 2026-03-01 12:00:00Z"),
     ),
     "a value that consumers do not find is due": (
         settled(lost=Lost(HoldReason.DELETED, Place("kv", "blog/bot"), NOW)),
@@ -58,7 +58,7 @@ TABLE = {
         living(5 * DAY),
         4.5 * DAY,
         None,
-        (Why.EXPIRING, "expires at 2026-03-06T12:00:00Z"),
+        (Why.EXPIRING, "expires at 2026-03-06 12:00:00Z"),
     ),
     "just before the last tenth of its life it is not due": (living(5 * DAY), 4.5 * DAY - SECOND, None, None),
     "of a long life only the last day counts as expiring": (living(20 * DAY), 19 * DAY - SECOND, None, None),
@@ -66,7 +66,7 @@ TABLE = {
         living(20 * DAY),
         19 * DAY,
         None,
-        (Why.EXPIRING, "expires at 2026-03-21T12:00:00Z"),
+        (Why.EXPIRING, "expires at 2026-03-21 12:00:00Z"),
     ),
     "a changed policy makes it due": (
         settled(current=published(1, policy="1:other")),
@@ -86,7 +86,7 @@ TABLE = {
         None,
         None,
     ),
-    "its interval makes it due": (settled(), 30 * DAY, None, (Why.AGED, "due since 2026-03-31T12:00:00Z")),
+    "its interval makes it due": (settled(), 30 * DAY, None, (Why.AGED, "due since 2026-03-31 12:00:00Z")),
     "just before its interval is over it is not due": (settled(), 30 * DAY - SECOND, None, None),
 }
 

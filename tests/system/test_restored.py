@@ -50,7 +50,7 @@ def test_a_restored_vault_is_noticed_held_claimed_and_cured(stored: World) -> No
         assert shown(path) == (5, {"bot": "refused"})
         assert daemon.ask("bot")[-1]["exit"] == 3
         listed = rotate(path, "strays")
-        assert (listed.returncode, "its number is higher" in listed.stderr) == (1, True), listed
+        assert (listed.returncode, "with a later number" in listed.stderr) == (1, True), listed
         claim = {"verb": "claim", "names": [], "everything": True, "labels": {}, "by": "test"}
         assert converse(daemon.socket, claim)[-1]["exit"] == 0
         until("cured", lambda: settled(world, "bot", 2), 60)
