@@ -47,9 +47,10 @@ def explain(
         yield f"It is left alone for now: {observed.left_alone}."
     if observed.lease:
         yield f"{observed.lease[0].upper()}{observed.lease[1:]}."
-    yield f"Next: {_next(credential, known, now, observed)}."
+    words, until = coming(credential, known, now, observed)
+    yield f"Next: {_for_a_person(credential, known, now, observed) or words}."
     due, step = why.next_due(credential, known), next_step(credential, known, now)
-    told = not isinstance(step, Wait) or step.until == due
+    told = not isinstance(step, Wait) or until == due
     if due and due > now and known.phase is Phase.SETTLED and not told:
         yield f"By its schedule it is due at {when(due)}."
 
@@ -139,7 +140,23 @@ _WHY = {
 # --- what comes next ------------------------------------------------------------------------------------------------
 
 
-def _next(credential: Credential, record: Record, now: datetime, observed: Observed) -> str:
+def coming(credential: Credential, record: Record, now: datetime, observed: Observed) -> tuple[str, datetime | None]:
+    """What comes next, in words, and when; None: when a person has acted."""
+    step = next_step(credential, record, now)
+    until = step.until if isinstance(step, Wait) else now
+    rests = isinstance(step, Wait) and record.phase in (Phase.SETTLED, Phase.PUBLISHED)
+    if rests and observed.doubted_at and not record.refused_at:
+        again = observed.doubted_at + credential.limits.settle
+        return "ask the target once more whether it accepts the published value", max(again, now)
+    by_hand = pause.pause_on(credential, record, now)
+    if rests and by_hand and until and (by_hand.until is None or until < by_hand.until):
+        end = f"{when(by_hand.until)}, when the pause ends" if by_hand.until else "it is resumed"
+        return f"nothing before {end}", by_hand.until
+    return next_words(step), until
+
+
+def _for_a_person(credential: Credential, record: Record, now: datetime, observed: Observed) -> str:
+    """What a person has to do before anything comes next; empty where nobody is waited for."""
     step = next_step(credential, record, now)
     if record.phase is Phase.HELD:
         do = troubles(credential, record, now, observed)[0].do
@@ -148,7 +165,7 @@ def _next(credential: Credential, record: Record, now: datetime, observed: Obser
     if record.phase is Phase.AWAITING and isinstance(step, Wait):
         what = "look whether that is done" if record.candidate else "remind of it, unless the value is brought before"
         return f"{what}, at {when(step.until)}"
-    return next_words(step)
+    return ""
 
 
 def next_words(step: Step) -> str:
@@ -156,6 +173,8 @@ def next_words(step: Step) -> str:
     match step:
         case Wait(None, reason):
             return reason
+        case Wait(until, reason) if when(until) in reason:
+            return f"wait, {reason}"
         case Wait(until, reason):
             return f"wait until {when(until)}: {reason}"
         case Request(reason, detail):

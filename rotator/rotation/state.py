@@ -13,10 +13,8 @@ from rotator.rotation import pause, why
 from rotator.rotation.adopt import taken_over
 from rotator.rotation.credential import Credential
 from rotator.rotation.dates import due_since, living, revoke_by
-from rotator.rotation.decide import next_step
 from rotator.rotation.record import Phase, Record
-from rotator.rotation.sentences import next_words
-from rotator.rotation.steps import Wait
+from rotator.rotation.sentences import coming
 from rotator.rotation.troubles import (
     GRAVEST_EXIT,
     Mark,
@@ -85,7 +83,7 @@ def state(credential: Credential, record: Record | None, now: datetime, observed
     found = troubles(credential, record, now, observed)
     first = found[0] if found else Trouble(_calm(known), Mark.FINE)
     by_hand = pause.pause_on(credential, known, now)
-    step = next_step(credential, known, now)
+    next_words, next_at = coming(credential, known, now, observed)
     waiting = "" if record else observed.unread or observed.broken
     return State(
         name=credential.name,
@@ -103,14 +101,14 @@ def state(credential: Credential, record: Record | None, now: datetime, observed
         live=len(living(known, now)),
         predecessors=len(living(known, now) & {known.predecessor.token.id}) if known.predecessor else 0,
         failures=known.failures + known.given_up,
-        next=waiting or next_words(step),
+        next=waiting or next_words,
         known=not waiting,
         read_at=observed.read_at,
         published_at=known.current.at if known.current else None,
         adopted=taken_over(known),
         expires_at=known.current.token.expires_at if known.current else None,
         accepted_at=observed.accepted_at,
-        next_at=None if waiting else step.until if isinstance(step, Wait) else now,
+        next_at=None if waiting else next_at,
         due_at=why.next_due(credential, known),
         due_since=due_since(credential, known, now) if record else None,
         revoke_by=None if by_hand else revoke_by(credential, known),

@@ -112,7 +112,7 @@ def _with_person(found: Sequence[Trouble]) -> bool:
 _Check = Callable[[Credential, Record, datetime, Observed], Iterator[Trouble]]
 _EXPLAIN = "rotate explain {}"
 
-_CAUSES = (Word.FAILING, Word.STALE, Word.LEFT_ALONE)  # of what is late
+_CAUSES = (Word.PAUSED_BY_HAND, Word.FAILING, Word.STALE, Word.LEFT_ALONE)  # of what is late
 _IMPLIED_BY = {
     Word.OVERDUE: frozenset({Word.REFUSED, Word.MISSING, Word.EXPIRED}),
     Word.DOUBTED: frozenset({Word.REFUSED, Word.EXPIRED}),
@@ -136,7 +136,7 @@ def _refused(credential: Credential, record: Record, now: datetime, observed: Ob
     at, current = record.refused_at, record.current
     if at and current:
         said = f"the target refuses the published value since {when(at)}"
-        yield Trouble(Word.REFUSED, Mark.ACT, said, at, f"rotate now {credential.name}", exit=5)
+        yield Trouble(Word.REFUSED, Mark.ACT, said, at, _renewed(credential, record, now), exit=5)
 
 
 def _lost(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
@@ -150,7 +150,14 @@ def _expired(credential: Credential, record: Record, now: datetime, observed: Ob
     end = record.current.token.expires_at if record.current else None
     if end and end <= now:
         said = f"the published value expired at {when(end)}"
-        yield Trouble(Word.EXPIRED, Mark.ACT, said, end, f"rotate now {credential.name}", exit=5)
+        yield Trouble(Word.EXPIRED, Mark.ACT, said, end, _renewed(credential, record, now), exit=5)
+
+
+def _renewed(credential: Credential, record: Record, now: datetime) -> str:
+    """How a person has a value replaced; a pause stops all but an emergency."""
+    by_hand = pause.pause_on(credential, record, now)
+    asked = f"rotate now {credential.name}"
+    return f"{pause.ended_by(by_hand, credential.name)}, or {asked} --emergency" if by_hand else asked
 
 
 def _overdue(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:

@@ -158,7 +158,7 @@ SEEN = {
         Observed(doubted_at=NOW),
         "The target refused it at 2026-03-01 12:00:00Z; it is asked once more before that counts.",
     ),
-    "nothing": (Observed(), "Next: wait until 2026-03-31 12:00:00Z: due at 2026-03-31 12:00:00Z."),
+    "nothing": (Observed(), "Next: wait, due at 2026-03-31 12:00:00Z."),
 }
 
 

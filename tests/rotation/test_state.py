@@ -12,6 +12,7 @@ from rotator.rotation.credential import Retirement
 from rotator.rotation.record import Failure, Held, HoldReason, Pause, Phase, Record
 from rotator.rotation.sentences import explain
 from rotator.rotation.state import Mark, Observed, State, Word, state
+from rotator.rotation.wording import when
 from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, credential, published, record, token
 
 FAILURE = Failure("verify", "503", NOW)
@@ -144,6 +145,22 @@ def test_every_hold_names_the_command_that_ends_it(reason: HoldReason) -> None:
 def test_a_pause_by_hand_is_told_with_the_command_that_ends_it() -> None:
     seen = judged(Phase.PUBLISHED, current=published(2, NOW - 2 * DAY), paused=Pause("ada", NOW - DAY))
     assert (seen.word, seen.do, seen.revoke_by) == (Word.PAUSED_BY_HAND, "rotate resume blog/bot", None)
+
+
+def test_nothing_comes_next_while_it_is_paused_and_a_doubt_is_settled_first() -> None:
+    paused = {"current": LIVING, "paused": Pause("ada", NOW - DAY)}
+    seen = judged(Phase.SETTLED, **paused)
+    assert (seen.next, seen.next_at) == ("nothing before it is resumed", None)
+    refused = judged(Phase.SETTLED, refused_at=NOW, **paused)
+    assert refused.do == "rotate resume blog/bot, or rotate now blog/bot --emergency"
+    assert "paused by ada" in refused.said
+    until = judged(Phase.SETTLED, current=LIVING, paused=Pause("ada", NOW, "", NOW + 300 * DAY))
+    assert (until.next_at, until.next.startswith("nothing before 2026-12-26")) == (NOW + 300 * DAY, True)
+    short = judged(Phase.SETTLED, current=LIVING, paused=Pause("ada", NOW, "", NOW + HOUR))
+    assert short.next == f"wait, due at {when(short.next_at)}"
+    doubted = judged(Phase.SETTLED, Observed(doubted_at=NOW), current=LIVING)
+    assert doubted.next == "ask the target once more whether it accepts the published value"
+    assert doubted.next_at == NOW + credential().limits.settle
 
 
 def test_what_was_not_read_is_unknown_and_a_fault_hides_nothing_that_is_known() -> None:
