@@ -51,7 +51,6 @@ FLOORS: tuple[dict[str, str], ...] = (
     {
         "supplying": "rotate supply: a value that a person brings, proven and published",
         "past": "what happened to a credential: receipts, or the journal's older versions",
-        "unused": "what lives on the targets and nobody uses",
     },
     {"operator": "the operator's verbs: pause, resume, release, undo, adopt; what each comes to"},
     {"daemon": "the life of `rotate run`", "alone": "work without a daemon"},

@@ -14,6 +14,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from rotator import logs
 from rotator.app import App, Observers, acting
 from rotator.app.fitness import refuse_unfit_for
+from rotator.commands.hook_outcome import failed_line
 from rotator.engine.visit import Happened
 from rotator.host.exit_codes import Exit, gravest
 from rotator.host.interruption import heed, patience
@@ -119,9 +120,7 @@ async def obey_alone(
 
 def hooks_failed(app: App, code: int) -> dict[str, Any]:
     """What is done is done; who was to be told of it was not."""
-    names = sorted(app.hooks_failed)
-    said = f"hook {', '.join(names)} failed, or was not called any more; what was done stays done, the log says why"
-    return {"hooks_failed": names, "said": said, "exit": gravest([code, Exit.HOOK_FAILED])}
+    return failed_line(code, sorted(app.hooks_failed))
 
 
 async def one_pass(settings: Settings, within: float, missed: Callable[[str], None] | None = None) -> Pass:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -16,12 +17,15 @@ from rotator.app.actor import READ_ONLY
 from rotator.app.fitness import refuse_unfit
 from rotator.app.reload import read_again, verdict
 from rotator.clockwork import Alarms
+from rotator.commands import looks
 from rotator.commands.request import look_for_requests
 from rotator.control import Control
 from rotator.engine.probing import Prober
+from rotator.host.bounded_calls import BoundedCalls
+from rotator.host.stop_budget import Part, StopBudget
 from rotator.host.tasks import first
 from rotator.logs import voice
-from rotator.looking import verbs as looks
+from rotator.looking import verbs as shows
 from rotator.lookout import Lookout
 from rotator.narrate import Audience, failed_call, heard_call, strained
 from rotator.now import chosen, now
@@ -38,6 +42,7 @@ from rotator.wiring import Tried, postponed_keys
 _REQUESTS = timedelta(seconds=5)  # between two looks for what operators asked for: one listing where nothing waits
 _AGAIN = 5.0  # seconds until a Vault that could not be reached is tried again
 _LAST_WORDS = 2.0  # seconds in which callers are told that their verdict will not come from us
+_LOOK = 0.05  # seconds between two looks whether a part of the stop is over
 _AT_START = "read at start only, restart for it"
 
 
@@ -46,12 +51,15 @@ class Daemon:
 
     _prober: Prober | None = None
 
-    def __init__(self, path: str | None, settings: Settings, stopping: Callable[[], None] = lambda: None) -> None:
-        """`stopping` is called when a stop begins."""
+    def __init__(
+        self, path: str | None, settings: Settings, stopping: Callable[[StopBudget], None] = lambda budget: None
+    ) -> None:
+        """`stopping` is called when a stop begins, with the seconds that it has."""
         self._path = path
         self._stopping = stopping
         self._settings = settings
         self._stop = anyio.Event()
+        self._budget: StopBudget | None = None
         self._app: App | None = None
 
         self._supervision = Supervision(settings)
@@ -68,12 +76,13 @@ class Daemon:
         voice.say(
             "daemon.started", instance=self._settings.daemon.instance, credentials=len(self._settings.credentials)
         )
-        _tell_exposed(self._settings)
         async with anyio.create_task_group() as group:
             await group.start(self._signals, group)
+            group.start_soon(_tell_exposed, self._settings)
             await group.start(self._lookout.serve)
+            tried = Tried()
             while not self._stop.is_set():
-                tried = Tried(self._settings)
+                await tried.begins(self._settings)
                 try:
                     with anyio.CancelScope() as self._start_up:
                         await self._work()
@@ -82,6 +91,8 @@ class Daemon:
                 except* LoginRefused as refused:  # a restart would try again at once, and lock others out
                     await self._wait_for_login(str(first(refused)), tried)
             group.cancel_scope.cancel()
+        if self._budget:
+            self._budget.begin(Part.LOG)
         self._observers.close()
         voice.say("daemon.stopped")
 
@@ -148,6 +159,8 @@ class Daemon:
         chore(daemon.lease, "heartbeat", self._supervision.ask_vault)
         chore(daemon.sweep, "nodes", self._supervision.remove_gone)
         chore(_REQUESTS, "requests", look_for_requests)
+        if self._observers.receipts:
+            chore(daemon.lease, "receipts", self._recorded)
         if every := self._observers.every:
             chore(every, "ping", self._ping)
         alarms.start()
@@ -172,6 +185,9 @@ class Daemon:
         if self._prober is None or self._prober.crew is not app.crew:
             self._prober = Prober(app.crew, lambda: app.settings.daemon.probe, self._lookout.probed)
         await self._prober.turn()
+
+    async def _recorded(self, app: App) -> None:
+        await self._observers.recorded()
 
     async def _ping(self, app: App) -> None:
         await self._observers.ping(app.fetch)
@@ -200,8 +216,12 @@ class Daemon:
                     group.start_soon(self._reload)  # not awaited: a stop must not wait for it
                     continue
                 voice.say("daemon.stopping", signal=signal.Signals(received).name)
+                if self._budget:
+                    self._budget.hurry()
+                    continue
+                self._budget = self._observers.budget = StopBudget(self._settings.daemon.drain.total_seconds())
+                self._stopping(self._budget)
                 self._stop.set()
-                self._stopping()
                 self._supervision.stopping()
                 if self._app is None:
                     self._start_up.cancel()
@@ -221,7 +241,7 @@ class Daemon:
             return settings
         before, self._settings = self._settings, settings
         voice.say("settings.reloaded", credentials=len(settings.credentials), digest=settings.digest[:12])
-        _tell_exposed(settings)
+        await _tell_exposed(settings)
         if self._app:
             if postponed := postponed_keys(before, settings):
                 voice.warn("settings.postponed", keys=postponed, said=_AT_START)
@@ -232,12 +252,14 @@ class Daemon:
     async def _drain(self, app: App) -> None:
         """Visits under way end at their next boundary, or lose nothing when they do not; callers hear of it."""
         app.crew.stop()
-        with anyio.move_on_after(app.settings.daemon.drain.total_seconds()):
-            while not app.crew.idle:
-                await app.clock.sleep(0.05)
+        await self._wait_for(Part.STEPS, lambda: app.crew.idle)
         with anyio.move_on_after(_LAST_WORDS):
-            while self._audience.listeners:
-                await app.clock.sleep(0.05)
+            await self._wait_for(Part.CALLERS, lambda: not self._audience.listeners)
+
+    async def _wait_for(self, part: Part, over: Callable[[], bool]) -> None:
+        budget = self._budget
+        while budget and budget.begin(part) and not over():  # noqa: ASYNC110 (time, and a second signal, end it)
+            await anyio.sleep(_LOOK)
 
     # --- verbs of the control socket --------------------------------------------------------------------------------
 
@@ -248,23 +270,26 @@ class Daemon:
 
         async def look(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
             _, names, wrong = chosen(app.settings, request)
+            refused(names)
+            yield {"error": wrong, "exit": 2} if wrong else {"looking": names}
+
+        def select(settings: Settings, request: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
+            return chosen(settings, request)[1:]
+
+        def refused(names: Sequence[str]) -> None:
             app.crew.look_at(*names)
             if self._prober:
                 self._prober.ask_soon(names)
-            yield {"error": wrong, "exit": 2} if wrong else {"looking": names}
-
-        async def shown(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-            accepted = request.get("accepted")
-            for name, token in accepted.items() if isinstance(accepted, dict) else ():
-                app.crew.rounds.shown(name, str(token))
-            yield {"exit": 0}
 
         async def reload(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
             yield verdict(await self._reload(), len(self._settings.credentials))
 
-        hearing, looking = self._audience.hearing, looks(app, app.crew, lambda: self._lookout.fleet.refused)
-        mine = {"ping": ping, "look": look, "shown": shown, "reload": reload}
+        hearing, looking = self._audience.hearing, shows(app, app.crew, lambda: self._lookout.fleet.refused)
+        mine = {"ping": ping, "look": look, "reload": reload}
+        taken = looks.verbs(app, select, refused)
+        looking |= {verb: each for verb, each in taken.items() if verb not in looks.ACTS}
         acts = {"now": partial(now, app, hearing), **verbs(app, hearing)}
+        acts |= {verb: each for verb, each in taken.items() if verb in looks.ACTS}
         if app.settings.daemon.read_only:
             acts = dict.fromkeys(acts, _read_only)
         return {**acts, **mine, **looking}
@@ -275,6 +300,7 @@ async def _read_only(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any
     yield {"error": READ_ONLY, "exit": 2}
 
 
-def _tell_exposed(settings: Settings) -> None:
-    for path, text in writable(settings):
-        voice.open_to_others(path, text)
+async def _tell_exposed(settings: Settings) -> None:
+    with suppress(Transient):  # files on a drive that hangs
+        for path, text in await BoundedCalls("files of the settings", _AGAIN).run(lambda: list(writable(settings))):
+            voice.open_to_others(path, text)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 
+from rotator.host.bounded_calls import BoundedCalls
 from rotator.ports import Clock, Document, MinterRefused, Refused
 from rotator.providers.auth import Auth, Basic, Bearer
 from rotator.rotation.credential import Credential, Place
@@ -21,6 +23,7 @@ from rotator.vault.transit import TransitKey
 from rotator.wiring import is_known, local_secret, place_of
 
 _LIFE = 30.0  # seconds for which a secret read from Vault is used again
+_PATIENCE = 5.0  # seconds for a file to be read
 
 
 class VaultShelf:
@@ -55,11 +58,16 @@ class Keychain:
         self._settings = settings
         self._known: dict[SecretRef, tuple[float, Secret]] = {}
         self._mounts: dict[str, str] = {}  # by path, as Vault told; "" where it did not
+        self._files: dict[SecretRef, BoundedCalls] = {}
 
     async def fetch(self, ref: SecretRef) -> Secret:
-        """The secret a reference points to. Raises MinterRefused with words when it cannot be had."""
+        """The secret a reference points to. Raises MinterRefused with words when it cannot be had.
+
+        Raises Transient when Vault, or the drive that a file is on, does not answer.
+        """
         if ref.source is not Source.VAULT:
-            return local_secret(ref)
+            calls = self._files.setdefault(ref, BoundedCalls(str(ref), _PATIENCE))
+            return await calls.run(partial(local_secret, ref))
         known = self._known.get(ref)
         if known and self._clock.monotonic() - known[0] < _LIFE:
             return known[1]

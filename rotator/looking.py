@@ -17,6 +17,7 @@ import msgspec
 
 from rotator import control, logs
 from rotator.app import App, reading
+from rotator.commands.looks import installation
 from rotator.engine.lease import standing
 from rotator.engine.presence import has_ended
 from rotator.engine.survey import left_behind
@@ -76,6 +77,14 @@ def _in_part(told: Look, chosen: Sequence[str], reason: str) -> Look:
     shown = [each for each in told.states if each.name in chosen]
     unseen = sorted(set(chosen) - {each.name for each in shown})
     return replace(told, states=shown, stale=told.stale or reason, unseen=unseen)
+
+
+async def reached_look(settings: Settings | None, socket: str, names: Sequence[str]) -> Look:
+    """The same, of the daemon that runs where settings are faulty. Raises Transient."""
+    found = await look(settings, names) if settings else await asked(socket, names, None)
+    if found is None:
+        raise Transient(f"the daemon on {socket} shows nothing of that; its log may say why")
+    return found
 
 
 async def asked(socket: str, names: Sequence[str], which: list[str] | None) -> Look | None:
@@ -177,7 +186,7 @@ def _sent(row: State | Unmanaged) -> Any:
 
 def _which(settings: Settings) -> list[str]:
     """What tells one installation from another."""
-    return [settings.vault.address, settings.vault.mount, settings.vault.prefix]
+    return installation(settings)
 
 
 # --- inside ---------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from rotator.app import App
 from rotator.app.verdicts import verdicts, waits_for
 from rotator.commands.by_hand import from_memory
+from rotator.commands.hook_outcome import HookOutcome
 from rotator.commands.request import ACCEPTED, Asking, new_id
 from rotator.engine.asked import Asked
 from rotator.engine.visit import Happened
@@ -38,7 +39,10 @@ Hearing = Callable[[], AbstractContextManager[MemoryObjectReceiveStream[Happened
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What somebody wants rotated. `patient`: wait until the predecessors are dead. `within` in seconds."""
+    """What somebody wants rotated. `patient`: wait until the predecessors are dead. `within` in seconds.
+
+    `waits_out`: the time in which a grace is waited for does not count.
+    """
 
     names: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
@@ -48,6 +52,7 @@ class Demand:
     patient: bool = False
     within: float = PATIENCE
     by: str = "somebody"
+    waits_out: bool = False
 
 
 def demand(request: Mapping[str, Any]) -> Demand:
@@ -55,16 +60,17 @@ def demand(request: Mapping[str, Any]) -> Demand:
     labels = request.get("labels", {})
     if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
         raise Refused("`labels` must be an object of texts")
-    within = length(request, "within", _LONGEST)
+    within, patient = length(request, "within", _LONGEST), _flag(request, "patient")
     return Demand(
         names=_names(request, "names"),
         targets=_names(request, "targets"),
         everything=_flag(request, "everything"),
         labels=labels,
         emergency=_flag(request, "emergency"),
-        patient=_flag(request, "patient"),
+        patient=patient,
         within=within.total_seconds() if within else PATIENCE,
         by=str(request.get("by") or "somebody")[:200],
+        waits_out=patient and within is None,
     )
 
 
@@ -163,7 +169,7 @@ async def follow(
     """Ask, tell each step, end with a verdict. Rotations go on when the caller goes away."""
     clock = app.clock
     end = clock.monotonic() + wanted.within
-    asking = Asking(app, _request(wanted, clock.now()), names, end)
+    asking, hooks, code = Asking(app, _request(wanted, clock.now()), names, end), HookOutcome(app, names), DONE
     app.tasks.begin("now", asking.write)
     async for line in _written(asking):
         yield line
@@ -179,6 +185,8 @@ async def follow(
             yield progress(happened)
         if clock.monotonic() >= look + _POLL:
             look = clock.monotonic()
+            if wanted.waits_out:
+                end = max(end, *(_waited_out(app, each) + wanted.within for each in left.values()))
             left = {name: each for name, each in left.items() if not _over(app, each, end - look)}
         if left and look >= sign + _SIGN:
             sign = look
@@ -188,7 +196,11 @@ async def follow(
             asked[happened.credential.name].latest = happened.after
             yield progress(happened)
     for line in verdicts(app, asked, asking.failed, emergency=wanted.emergency):
+        code = line.get("exit", code)
         yield line
+    async with aclosing(hooks.lines(code, end if wanted.patient else 0.0)) as lines:
+        async for line in lines:
+            yield line
 
 
 def _request(wanted: Demand, at: datetime) -> OperatorRequest:
@@ -213,6 +225,12 @@ async def _written(asking: Asking) -> AsyncGenerator[dict[str, Any]]:
             yield {"waiting": len(asking.trouble), "said": f"{name}: {reason}; nothing is written down yet"}
     if asking.asked:
         yield {"accepted": len(asking.asked), "said": ACCEPTED}
+
+
+def _waited_out(app: App, asked: Asked) -> float:
+    """The end of the grace that is waited for, in monotonic seconds; 0: none is."""
+    until = asked.wait.until if asked.wait and asked.waits and not asked.done.is_set() else None
+    return app.clock.monotonic() + (until - app.clock.now()).total_seconds() if until else 0.0
 
 
 def _over(app: App, asked: Asked, left: float) -> bool:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, aclosing, suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from anyio.abc import ObjectSendStream
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from rotator.app import App
+from rotator.commands.hook_outcome import HookOutcome
 from rotator.commands.outcome import OUTCOMES, released
 from rotator.commands.request import AGAIN, new_id, write_down
 from rotator.engine import operating
@@ -28,7 +29,7 @@ from rotator.narrate import fleet_changed, progress, unforeseen
 from rotator.now import BUSY, DONE, FAILED, USAGE, Demand, demand, length, moment, select
 from rotator.ports import Conflict, Fault, Refused, Transient
 from rotator.rotation.credential import Credential, Pause
-from rotator.rotation.fleet_pause import FleetPauses, paused, resumed, scope
+from rotator.rotation.fleet_pause import FleetPause, FleetPauses, paused, resumed, scope
 from rotator.rotation.names import LINEAGE
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.pause import words
@@ -56,6 +57,7 @@ class Order:
     reason: str = ""
     length: timedelta | None = None
     until: datetime | None = None
+    trouble: dict[str, str] = field(default_factory=dict)  # why one was not got through yet
 
 
 def order(verb: str, request: Mapping[str, Any]) -> Order:
@@ -96,7 +98,8 @@ async def obey(app: App, wish: Order, happenings: MemoryObjectReceiveStream[Happ
         return
     names = whom(wish, names)
     send, receive = anyio.create_memory_object_stream[dict[str, Any]](len(names))
-    exits: list[int] = []
+    wish = replace(wish, trouble={})
+    exits, hooks = list[int](), HookOutcome(app, names)
     sign = app.clock.monotonic()
     app.tasks.begin(wish.verb, partial(_all, app, wish, names, send))
     with receive:
@@ -111,11 +114,22 @@ async def obey(app: App, wish: Order, happenings: MemoryObjectReceiveStream[Happ
                 yield {"verdicts": [verdict]}
             elif app.clock.monotonic() >= sign + _SIGN:
                 sign = app.clock.monotonic()
-                yield {"waiting": len(names) - len(exits), "said": f"{wish.verb} is under way"}
+                yield {"waiting": len(names) - len(exits), "said": _waits(wish)}
     if len(exits) < len(names):
         exits.append(BUSY)
         yield {"error": f"cut short: {len(names) - len(exits) + 1} without an answer; look with `rotate explain NAME`"}
     yield {"verdicts": [], "exit": gravest(exits)}
+    async with aclosing(hooks.lines(gravest(exits), 0.0)) as lines:
+        async for line in lines:
+            yield line
+
+
+def _waits(wish: Order) -> str:
+    """What it waits for, and what a person can do about it."""
+    if not wish.trouble:
+        return f"{wish.verb} is under way"
+    name, reason = next(iter(wish.trouble.items()))
+    return f"{name}: {reason}; {wish.verb} is tried again until it is through, and is not done yet"
 
 
 def _heard(happenings: MemoryObjectReceiveStream[Happened], names: tuple[str, ...]) -> Iterator[Happened]:
@@ -148,36 +162,49 @@ async def _all(app: App, wish: Order, names: tuple[str, ...], send: ObjectSendSt
 
 def whom(wish: Order, names: tuple[str, ...]) -> tuple[str, ...]:
     """Whom it concerns: a pause of many is one fact about the installation, which also holds for who joins later."""
-    many = scope(wish.wanted.labels) if wish.wanted.everything or wish.wanted.labels else ""
+    many = _scopes(wish)
     if not many or wish.verb not in ("pause", "resume"):
         return names
-    return (many, *(wish.wanted.names if wish.verb == "pause" else names))
+    return (*many, *(wish.wanted.names if wish.verb == "pause" else names))
 
 
-async def _fleet(app: App, wish: Order, end: float) -> tuple[str, str, int]:
-    """Pause or resume all, or all with a label."""
-    now, labels, by = app.clock.now(), wish.wanted.labels, wish.wanted.by
+def _scopes(wish: Order) -> dict[str, tuple[Mapping[str, str], str]]:
+    """Each scope of many, as it is typed: the labels and the target that it is about."""
+    wanted = wish.wanted
+    labelled = [(wanted.labels, "")] if wanted.everything or wanted.labels else []
+    there: list[tuple[Mapping[str, str], str]] = [({}, target) for target in wanted.targets]
+    return {scope(*each): each for each in (*labelled, *there)}
+
+
+async def _fleet(app: App, wish: Order, many: str, end: float) -> tuple[str, str, int]:
+    """Pause or resume all, all with a label, or all on a target."""
+    now, by, (labels, target) = app.clock.now(), wish.wanted.by, _scopes(wish)[many]
     until = now + wish.length if wish.length else wish.until
-    pause = Pause(by, now, wish.reason, until, scope(labels))
+    pause = Pause(by, now, wish.reason, until, many)
+    await app.recorded()
+    if bar := app.crew.rounds.visitor.barred():
+        raise Refused(f"{bar}; [audit] required = true, so nothing is begun")
 
     def change(pauses: FleetPauses) -> FleetPauses:
-        return paused(pauses, pause, labels) if wish.verb == "pause" else resumed(pauses, labels, now)
+        return paused(pauses, pause, labels, target) if wish.verb == "pause" else resumed(pauses, labels, now, target)
 
     before = app.pauses
-    app.observe(await _until(app, end, lambda: app.fleet.change(change)))
-    covered = sum(all(each.labels.get(k) == v for k, v in labels.items()) for each in app.settings.credentials.values())
+    app.observe(await _until(app, end, lambda: app.fleet.change(change), many, wish.trouble))
+    covers = FleetPause(pause, labels, target).covers
+    covered = sum(map(covers, app.settings.credentials.values()))
     if wish.verb == "pause":
         said = f"{words(pause)}; {counted(covered, 'credential')} now, and those that settings name later"
     else:
         ended = [each.pause.scope for each in before if each not in app.pauses]
         said = f"what was paused with {', '.join(ended)} goes on" if ended else "nothing was paused with it"
     fleet_changed(by, said)
+    await app.record_fleet(now, f"fleet.{wish.verb}d", by, said)
     return f"{wish.verb}d", said, DONE
 
 
 async def _verdict(app: App, wish: Order, name: str, end: float) -> dict[str, Any]:
     if name not in app.settings.credentials:
-        return await _answered(name, lambda: _fleet(app, wish, end))
+        return await _answered(name, lambda: _fleet(app, wish, name, end))
     return await _answered(name, lambda: _one(app, wish, name, end))
 
 
@@ -217,9 +244,11 @@ class _WrittenError(Exception):
 async def _requested(app: App, wish: Order, credential: Credential, end: float) -> Record:
     """Write it down in Vault, then have it taken up. Raises _WrittenError when that outlasts the patience."""
     visitor, name = app.crew.rounds.visitor, credential.name
+    await visitor.recorded()
     if bar := visitor.barred():
         raise Refused(f"{bar}; [audit] required = true, so nothing is begun")
-    request = await _until(app, end, lambda: write_down(app, name, _request(app, wish)))
+    asked = _request(app, wish)
+    request = await _until(app, end, lambda: write_down(app, name, asked), name, wish.trouble)
 
     async def taken_up() -> Record:
         async with app.crew.aside(name):
@@ -233,7 +262,7 @@ async def _requested(app: App, wish: Order, credential: Credential, end: float) 
         return record
 
     try:
-        return await _until(app, end, taken_up)
+        return await _until(app, end, taken_up, name, wish.trouble)
     except (Conflict, Transient) as fault:
         goes_on = "it is written down in Vault: whoever works on the credential next carries it out"
         raise _WrittenError(f"{fault.reason}; {goes_on}") from None
@@ -246,15 +275,19 @@ def _request(app: App, wish: Order) -> OperatorRequest:
     return OperatorRequest(request_id, verb, at, wanted.by, wanted.emergency, reason=wish.reason, until=until)
 
 
-async def _until(app: App, end: float, work: Callable[[], Awaitable[T]]) -> T:
+async def _until(app: App, end: float, work: Callable[[], Awaitable[T]], name: str, trouble: dict[str, str]) -> T:
     """Do it, again and again while somebody works on the record or Vault gives no verdict, as long as there is time."""
-    while True:
-        try:
-            return await work()
-        except (Conflict, Transient):
-            if app.clock.monotonic() + AGAIN >= end or app.crew.stopping:
-                raise
-        await app.clock.sleep(AGAIN)
+    try:
+        while True:
+            try:
+                return await work()
+            except (Conflict, Transient) as fault:
+                trouble[name] = fault.reason
+                if app.clock.monotonic() + AGAIN >= end or app.crew.stopping:
+                    raise
+            await app.clock.sleep(AGAIN)
+    finally:
+        trouble.pop(name, None)
 
 
 async def _obeyed(app: App, wish: Order, credential: Credential, end: float) -> Record:
@@ -269,4 +302,4 @@ async def _obeyed(app: App, wish: Order, credential: Credential, end: float) -> 
         async with app.crew.aside(credential.name):
             return await app.crew.rounds.visitor.obey(credential, app.edges(credential), word)
 
-    return await _until(app, end, obeyed)
+    return await _until(app, end, obeyed, credential.name, wish.trouble)

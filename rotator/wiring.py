@@ -10,10 +10,10 @@ from functools import partial
 
 import anyio
 
+from rotator.host.bounded_calls import BoundedCalls
 from rotator.host.endpoint import others
-from rotator.host.threads import Threads
 from rotator.logs import voice
-from rotator.ports import Clock, StoreRefused
+from rotator.ports import Clock, StoreRefused, Transient
 from rotator.rotation.credential import Place
 from rotator.rotation.secret import Secret
 from rotator.settings import SecretRef, SecretUnreadableError, Settings, Vault, read_secret
@@ -119,6 +119,7 @@ def place_of(ref: SecretRef, settings: Settings) -> Place:
     return Place(mount, ref.name[len(mount) + 1 :])
 
 
+_MARK = 5.0  # seconds
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -145,10 +146,21 @@ def postponed_keys(before: Settings, after: Settings) -> str:
 class Tried:
     """What a login was tried with, as it was before the try."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._mark = vault_login(settings).mark()
+    def __init__(self) -> None:
+        self._files = BoundedCalls("what we log in to Vault with", _MARK)
+        self._settings: Settings | None = None
+        self._mark: object = None
+
+    async def begins(self, settings: Settings) -> None:
+        """A try begins."""
+        self._settings, self._mark = settings, await self._now(settings)
 
     async def stands(self, settings: Settings) -> bool:
         """Whether it would be tried with the very same again."""
-        return settings is self._settings and await Threads("login", 1).run(vault_login(settings).mark) == self._mark
+        return settings is self._settings and await self._now(settings) == self._mark
+
+    async def _now(self, settings: Settings) -> object:
+        try:
+            return await self._files.run(vault_login(settings).mark)
+        except Transient:
+            return None  # a drive that hangs

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from uuid import uuid4
 
 import anyio
 
-from rotator.app.observers import Observer, Observers
+from rotator.app.observers import FleetObserver, Observer, Observers
 from rotator.clockwork import SystemClock
 from rotator.engine.bench import Edges
 from rotator.engine.crew import Crew
@@ -26,6 +27,7 @@ from rotator.engine.presence import Presence, has_ended
 from rotator.engine.rounds import Rounds
 from rotator.engine.survey import survey
 from rotator.engine.visit import Happened, Visitor
+from rotator.hooks import Hooks
 from rotator.host.children import children
 from rotator.host.tasks import Tasks
 from rotator.keychain import Keychain, identity, myself
@@ -71,6 +73,7 @@ class App:
         observers: Sequence[Observer] = (),
         barred: Callable[[], str] = str,
         pauses: FleetPauses = (),
+        recorded: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._given, self.pauses = settings, pauses
         self.settings = settings = _paused(settings, pauses)
@@ -79,9 +82,11 @@ class App:
         self.installation = installation
         self.clock = clock
         self._observers = observers
-        self._barred = barred
+        self._barred, self._recorded = barred, recorded
         self.passing = False  # it ends with its command: what is not done by then, others must go on with
         self.hooks_failed: set[str] = set()  # what a command without a daemon ends with
+        self.hooks: Hooks | None = None  # of a daemon: what became of them is told with the verdict
+        self.fleet_observer: FleetObserver | None = None
         self.holder = f"{settings.daemon.instance}/{os.getpid()}/{uuid4().hex[:8]}"
         self.presence, self._sites = Presence(), dict[str, Site]()
         self.tasks = Tasks(unforeseen)
@@ -99,6 +104,8 @@ class App:
         stopping, told = (lambda: bool(self.crew.stopping)), self._tell
         visitor = Visitor(self.journal, leases, lineage, told, stopping, self._barred, self.requests)
         visitor.only_looks = READ_ONLY if settings.daemon.read_only else ""
+        if self._recorded:
+            visitor.recorded = self._recorded
         rounds = Rounds(
             visitor=visitor,
             edges=self.edges,
@@ -204,6 +211,16 @@ class App:
             self.pauses, self.settings = pauses, _paused(self._given, pauses)
             self.crew.take(self.settings.credentials, ())
 
+    async def recorded(self) -> None:
+        """What was told is written down, as far as that goes."""
+        await self.crew.rounds.visitor.recorded()
+
+    async def record_fleet(self, at: datetime, event: str, by: str, said: str) -> None:
+        """A receipt of what concerns no single credential."""
+        if self.fleet_observer:
+            self.fleet_observer(at, event, by, said, self.holder)
+            await self.recorded()
+
     async def reload(self, settings: Settings) -> None:
         """Take new settings at once. Targets that changed are opened anew; their old connections are closed once the
         visits under way, which end with what they began with, are over."""
@@ -255,6 +272,7 @@ async def acting(
     if settings.daemon.read_only and node == COMMANDS:
         raise OnlyLooks(READ_ONLY)
     async with _composed(settings, observers, node, within, missed, clock) as app, anyio.create_task_group() as group:
+        app.hooks, app.fleet_observer = observers.hooks, observers.fleet
         group.start_soon(observers.run, app.fetch)
         group.start_soon(children.reap_forever)
         yield app
@@ -290,7 +308,8 @@ async def _composed(
         installation = replace(found, prefix=settings.daemon.name_prefix)
         fleet = VaultFleet(kv, settings.vault.mount, settings.vault.prefix)
         pauses = await patiently(clock, within, fleet.pauses, missed)
-        app = App(settings, journal, kv, installation, clock, told, barred, pauses)
+        recorded = observers.recorded if observers else None
+        app = App(settings, journal, kv, installation, clock, told, barred, pauses, recorded)
         if observers:
             await patiently(clock, within, app.requests.look, missed)
         try:

@@ -117,7 +117,8 @@ def _said(app: App, name: str, asked: Asked, answer: Answer) -> str:
     what = _live(current) if current else "nothing is live"
     if answer is Answer.IN_GRACE:
         since = f" since {current.at:%F %T}Z" if current else ""
-        return f"nothing was begun: {asked.refused or in_grace(app.settings.credentials[name], record)}; {what}{since}"
+        reason = asked.refused or in_grace(app.settings.credentials[name], record, app.clock.now())
+        return f"nothing was begun: {reason}; {what}{since}"
     if answer is Answer.PUBLISHED:
         return f"{what}; the predecessor is in grace" if record.predecessor else what
     ended = f"; dead: {', '.join(_ended(asked))}" if asked.ask.emergency and _ended(asked) else ""

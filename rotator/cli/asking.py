@@ -15,20 +15,23 @@ F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS = (
     click.option("--all", "everything", is_flag=True, help="Every credential in the settings."),
     click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", callback=_labels, help="All that carry it."),
+    click.option("--target", "targets", multiple=True, metavar="NAME", help="All that live on this target."),
 )
 
 
 def many(command: F) -> F:
-    """Names, --all and --label, as `rotate now` has them."""
-    for option in _OPTIONS:
+    """Names, --all, --label and --target."""
+    for option in reversed(_OPTIONS):
         command = option(command)
     return click.argument("names", nargs=-1)(command)
 
 
-def selected(names: tuple[str, ...], everything: bool, labels: dict[str, str]) -> dict[str, Any]:
+def selected(
+    names: tuple[str, ...], everything: bool, labels: dict[str, str], targets: tuple[str, ...]
+) -> dict[str, Any]:
     """Whom it concerns, as a request says it. Raises UsageError when that is nobody."""
-    shell.selected(names, everything=everything, labels=labels)
-    return {"names": list(names), "everything": everything, "labels": labels}
+    shell.selected(names, everything=everything, labels=labels, targets=targets)
+    return {"names": list(names), "everything": everything, "labels": labels, "targets": list(targets)}
 
 
 def ask(config: str | None, verb: str, request: dict[str, Any], *, as_json: bool) -> NoReturn:

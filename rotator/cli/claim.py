@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
 
 import click
 
 from rotator.cli import asking, output, shell
-
-if TYPE_CHECKING:
-    from rotator.settings import Settings
 
 
 @click.command()
@@ -25,8 +21,8 @@ def command(config: str | None, yes: bool, as_json: bool) -> None:
     ours is taken for one of the state before. What lives under old names is listed: published values and their
     predecessors end by the ordinary rules, the rest when you say so (`rotate strays --reap --unclaimed`).
     """
-    settings = shell.settings(config)
-    if not as_json and (code := shell.part(partial(_list, settings))):
+    reached = shell.reach(config)
+    if not as_json and (code := shell.part(partial(_list, reached))):
         sys.exit(code)
     question = "Is this Vault the only one that a rotator works with, and its copies gone or read_only?"
     if not yes and (reason := shell.objection(question)):
@@ -34,24 +30,14 @@ def command(config: str | None, yes: bool, as_json: bool) -> None:
     asking.ask(config, "claim", {"names": [], "everything": True, "labels": {}}, as_json=as_json)
 
 
-async def _list(settings: Settings) -> int:
+async def _list(reached: shell.Reach) -> int:
     """What lives under our names, before anybody decides."""
-    from rotator import logs
-    from rotator.app import reading
-    from rotator.ports import Fault
+    from rotator.commands.looks import looked
 
-    logs.configure("error", json=None)
-    rows: list[tuple[str, str, str]] = []
-    async with reading(settings) as app:
-        for target in settings.targets:
-            some = next((each for each in settings.credentials.values() if each.target == target), None)
-            if some is None:
-                continue
-            try:
-                rows += [(target, token.id, token.name) for token in await app.site(some).list_tokens()]
-            except Fault as fault:
-                output.say(f"rotate: target {target} not listed: {fault.reason}", err=True)
-    if rows:
+    found = await looked(reached.settings, reached.socket, "tokens", {})
+    for text in found.silent:
+        output.say(f"rotate: {text}", err=True)
+    if found.tokens:
         output.say("What lives under our names now:")
-        shell.show_table(("TARGET", "TOKEN", "NAME"), rows)
+        shell.show_table(("TARGET", "TOKEN", "NAME"), ((each.target, each.id, each.name) for each in found.tokens))
     return 0

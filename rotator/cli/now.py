@@ -31,22 +31,26 @@ def _labels(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...
 @click.argument("names", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every credential in the settings.")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", callback=_labels, help="All that carry it.")
-@click.option("--wait", "patient", is_flag=True, help="Wait until the predecessors are proven dead.")
+@click.option("--target", "targets", multiple=True, metavar="NAME", help="All that live on this target.")
+@click.option("--wait", "patient", is_flag=True, help="Wait out a grace, until the predecessors are proven dead.")
 @click.option("--emergency", is_flag=True, help="No grace: the predecessor dies once the successor is proven.")
-@click.option("--within", type=Length(), default="5m", show_default=True, help="How long to wait for a verdict.")
+@click.option("--within", type=Length(), help="How long to wait for a verdict.  [default: 5m; a grace not counted]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
 @click.pass_obj
 def command(config: str | None, /, names: tuple[str, ...], as_json: bool, **wanted: Any) -> None:
     """Rotate now and follow it, step by step, to its verdict. Joins a rotation in flight.
 
-    It ends as soon as the verdict is there, or when none can come within the time; exit 75 then.
+    It ends as soon as the verdict is there, or when none can come within the time; exit 75 then. With --wait a grace
+    that is on is waited out, however long it is, unless --within says otherwise.
     """
-    shell.selected(names, everything=wanted["everything"], labels=wanted["labels"])
+    targets = wanted["targets"] = list(wanted["targets"])
+    shell.selected(names, everything=wanted["everything"], labels=wanted["labels"], targets=targets)
     reached = shell.reach(config)
     shell.known(reached.settings, names)
     from rotator.now import demand
 
-    request = {"names": list(names), "by": me(), **wanted, "within": written(wanted["within"])}
+    within = {"within": written(limit)} if (limit := wanted.pop("within")) else {}
+    request = {"names": list(names), "by": me(), **wanted, **within}
     verdicts = Verdicts(names, as_json=as_json)
 
     async def main() -> int:

@@ -16,13 +16,13 @@ from rotator.cli.status import UNMANAGED, say_stale, unmanaged_row
 @click.pass_obj
 def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
     """Show the next step of every credential and its reason. No effects."""
-    settings = shell.settings(config)
-    shell.known(settings, names)
+    reached = shell.reach(config)
+    shell.known(reached.settings, names)
 
     async def main() -> int:
-        from rotator.looking import look
+        from rotator.looking import reached_look
 
-        seen = await look(settings, names)
+        seen = await reached_look(reached.settings, reached.socket, names)
         if as_json:
             shell.show_json([*(asdict(each) for each in seen.states), *map(unmanaged_row, seen.left)])
         else:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 @click.command()
 @asking.many
-@click.option("--target", "targets", multiple=True, metavar="NAME", help="All that live on this target.")
 @click.option("--within", type=Length(), default="5m", show_default=True, help="How long to wait for the proof.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
 @click.pass_obj
@@ -30,14 +29,12 @@ def command(config: str | None, /, within: timedelta, as_json: bool, **wanted: A
     old value was proven dead. Exit 0 only when all are; a kind that nobody can revoke ends by its own date, which is
     told.
     """
-    if not any(wanted.values()):
-        raise click.UsageError("say which: NAME..., --all, --label KEY=VALUE, or --target NAME")
+    chosen = asking.selected(**wanted)
     reached = shell.reach(config)
     shell.known(reached.settings, wanted["names"])
     from rotator.now import demand, select
 
     began = time.monotonic()
-    chosen = {**wanted, "names": list(wanted["names"]), "targets": list(wanted["targets"])}
     request = {**chosen, "by": now.me(), "emergency": True, "patient": True, "within": written(within)}
     names, wrong = tuple(chosen["names"]), ""
     if reached.settings:

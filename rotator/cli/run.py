@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from rotator.cli import shell
 
-_AFTER_DRAIN = 15.0  # seconds for callers, hooks and the login to be ended; then the process ends whatever hangs
 _LAST_WORDS = 2.0  # seconds: a log that nobody reads must not keep a daemon from its end
 
 
@@ -21,6 +22,7 @@ def command(config: str | None, log: str) -> None:
     from rotator import logs
     from rotator.daemon import Daemon
     from rotator.host.process import end_within, open_to
+    from rotator.host.stop_budget import WORDS, Part, StopBudget
     from rotator.logs import voice
 
     logs.configure(settings.daemon.log_level, json=None if log == "auto" else log == "json")
@@ -31,11 +33,13 @@ def command(config: str | None, log: str) -> None:
         await Daemon(config, settings, stopping).run()
         return 0
 
-    def stopping() -> None:
-        end_within(settings.daemon.drain.total_seconds() + _AFTER_DRAIN, last, shell.BUSY)
+    def stopping(budget: StopBudget) -> None:
+        end_within(budget.left(Part.LOGIN), partial(last, budget))
 
-    def last() -> None:
-        voice.tell("daemon.cut", "error", said="the stop hung; whatever was under way goes on from its journal")
-        logs.flush(_LAST_WORDS)
+    def last(budget: StopBudget) -> int:
+        said = f"`drain` is over, and {WORDS[budget.part]} did not end; the next start goes on from the journal"
+        voice.tell("daemon.cut", "error", said=said)
+        logs.flush(min(_LAST_WORDS, budget.left(Part.LOG)))
+        return shell.BUSY if budget.part is Part.STEPS else 0
 
     shell.run(main, acts=True, signals=False, patience=_LAST_WORDS)

@@ -92,12 +92,12 @@ def gravest(states: Iterable[State]) -> int:
     return next((code for code in GRAVEST_EXIT if code in found), 0)
 
 
-def selected(names: Iterable[str], *, everything: bool, labels: Mapping[str, str]) -> None:
+def selected(names: Iterable[str], *, everything: bool, labels: Mapping[str, str], targets: Iterable[str] = ()) -> None:
     """Raises UsageError (exit 2) where it is not said whom a command concerns, or said twice."""
-    if everything and (names or labels):
-        raise click.UsageError("--all is everything: name it alone, or names and labels without it")
-    if not (names or everything or labels):
-        raise click.UsageError("say which: NAME..., --all, or --label KEY=VALUE")
+    if everything and (names or labels or targets):
+        raise click.UsageError("--all is everything: name it alone, or names, labels and targets without it")
+    if not (names or everything or labels or targets):
+        raise click.UsageError("say which: NAME..., --all, --label KEY=VALUE, or --target NAME")
 
 
 def objection(question: str) -> str:
@@ -196,7 +196,7 @@ def _end_in_any_case() -> None:
     from rotator.host.interruption import LAST
     from rotator.host.process import end_within
 
-    end_within(LAST, lambda: None, BUSY)
+    end_within(LAST, lambda: BUSY)
 
 
 async def _code(main: Main) -> int | BaseException:

@@ -33,13 +33,10 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
     shell.known(reached.settings, names)
 
     async def main() -> int:
-        from rotator.looking import asked, look
-        from rotator.ports import Transient
+        from rotator.looking import reached_look
 
         settings = reached.settings
-        seen = await look(settings, names) if settings else await asked(reached.socket, names, None)
-        if seen is None:
-            raise Transient(f"the daemon on {reached.socket} shows nothing of that; its log may say why")
+        seen = await reached_look(settings, reached.socket, names)
         show(seen.states, seen.at, as_json=as_json, left=seen.left)
         if settings and settings.daemon.read_only:
             output.say("rotate: [daemon] read_only = true: this is a copy, which is looked at and never acts", err=True)

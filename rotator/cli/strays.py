@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,9 +14,9 @@ from rotator.cli.now import me
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from datetime import datetime
 
     from rotator.app import App, Leftover
+    from rotator.commands.looks import Leftovers
     from rotator.rotation.token_owners import Owner
     from rotator.settings import Settings
 
@@ -37,57 +39,61 @@ def command(config: str | None, tokens: tuple[str, ...], reap: bool, unclaimed: 
     """
     if (unclaimed or yes) and not reap:
         raise click.UsageError("--unclaimed and --yes go with --reap")
-    settings = shell.settings(config)
+    reached = shell.reach(config)
 
     async def main() -> int:
-        async with _actor(settings, reap=reap) as app:
-            return await _work(app, tokens, reap=reap, unclaimed=unclaimed, yes=yes, as_json=as_json)
+        found = await looked(reached, "leftovers", {})
+        return await _work(reached, found, tokens, reap=reap, unclaimed=unclaimed, yes=yes, as_json=as_json)
 
     shell.run(main, acts=reap)
 
 
-@asynccontextmanager
-async def _actor(settings: Settings, *, reap: bool) -> AsyncIterator[App]:
-    """One that may end tokens, or one that only looks."""
-    from rotator import logs
-    from rotator.alone import working
-    from rotator.app import reading
+async def looked(reached: shell.Reach, verb: str, request: dict[str, Any]) -> Any:
+    """By the running daemon, or by an actor of our own: for `end`, one that may end tokens."""
+    from rotator.commands import looks
 
-    if reap:
-        async with working(settings, _PATIENCE, visits=False, missed=shell.waits_for_vault) as (app, _):
-            yield app
-        return
-    logs.configure("error", json=None)
-    async with reading(settings) as app:
+    acts = partial(_actor, reached.settings) if reached.settings and verb in looks.ACTS else None
+    return await looks.looked(reached.settings, reached.socket, verb, request, acts)
+
+
+@asynccontextmanager
+async def _actor(settings: Settings) -> AsyncIterator[App]:
+    from rotator.alone import working
+
+    async with working(settings, _PATIENCE, visits=False, missed=shell.waits_for_vault) as (app, _):
         yield app
 
 
-async def _work(app: App, tokens: tuple[str, ...], *, reap: bool, unclaimed: bool, yes: bool, as_json: bool) -> int:
-    from rotator.app import leftovers, plainly, prune
-    from rotator.ports import Fault
-
-    found, silent = await leftovers(app)
+async def _work(
+    reached: shell.Reach,
+    seen: Leftovers,
+    tokens: tuple[str, ...],
+    *,
+    reap: bool,
+    unclaimed: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    found, silent, now = seen.found, seen.silent, datetime.now(UTC)
     if strange := [token for token in tokens if token not in {each.token.id for each in found}]:
         return _refused(f"{strange[0]!r} is no stray, and nothing that no settings claim: see `rotate strays`")
     found = [each for each in found if not tokens or each.token.id in tokens]
     doomed = [each for each in found if reap and (each.owner.state == "stray" or (unclaimed and _is_unclaimed(each)))]
     if doomed and not yes:
         output.say(f"{len(doomed)} to be revoked:", err=True)
-        shell.show_table(_HEADS, (_row(each, _state(each), app.clock.now()) for each in doomed), err=True)
+        shell.show_table(_HEADS, (_row(each, _state(each), now) for each in doomed), err=True)
         if reason := shell.objection("Revoke them?"):
             return _refused(reason)
-    ended, failed = await _end(app, doomed)
-    for target in app.settings.targets if reap and not tokens else ():
-        try:
-            await prune(app, target)
-        except Fault as fault:
-            silent.append(f"target {target}: what was revoked long ago is not deleted: {plainly(target, fault.reason)}")
+    ended, failed = set[str](), list[str]()
+    if reap:
+        wanted = {"tokens": [each.token.id for each in doomed], "by": me(), "prune": not tokens}
+        done = await looked(reached, "end", wanted)
+        ended, failed = set(done.tokens), done.failed
     for text in dict.fromkeys([*silent, *failed]):
         output.say(f"rotate: {text}", err=True)
-    _show(
-        app, [(each, "reaped" if each in ended else _state(each)) for each in found], whole=not silent, as_json=as_json
-    )
-    left = any(not _is_unclaimed(each) and each not in ended for each in found)
+    rows = [(each, "reaped" if each.token.id in ended else _state(each)) for each in found]
+    _show(now, rows, whole=not silent, as_json=as_json)
+    left = any(not _is_unclaimed(each) and each.token.id not in ended for each in found)
     return shell.FAILED if silent or failed or left else 0
 
 
@@ -95,23 +101,6 @@ def _refused(text: str) -> int:
     """Not a UsageError: those of the actor's task group would hide it."""
     output.say(f"rotate: {text}", err=True)
     return shell.USAGE
-
-
-async def _end(app: App, doomed: list[Leftover]) -> tuple[list[Leftover], list[str]]:
-    """Which were ended, and why others were not."""
-    from rotator.app import revoke_leftover
-    from rotator.ports import Fault
-
-    ended, failed = [], []
-    for each in doomed:
-        try:
-            if await revoke_leftover(app, each, me()):
-                ended.append(each)
-            else:
-                failed.append(f"{each.token.id} was not ended: by now it is somebody's")
-        except Fault as fault:
-            failed.append(f"{each.token.id} was not ended: {fault.reason}")
-    return ended, failed
 
 
 def _is_unclaimed(each: Leftover) -> bool:
@@ -133,11 +122,11 @@ def _whose(owner: Owner) -> str:
     return owner.credential or owner.said or "nobody's that is known"
 
 
-def _show(app: App, rows: list[tuple[Leftover, str]], *, whole: bool, as_json: bool) -> None:
+def _show(now: datetime, rows: list[tuple[Leftover, str]], *, whole: bool, as_json: bool) -> None:
     if as_json:
         shell.show_json([_plain(each, state) for each, state in rows])
     elif rows:
-        shell.show_table(_HEADS, (_row(each, state, app.clock.now()) for each, state in rows))
+        shell.show_table(_HEADS, (_row(each, state, now) for each, state in rows))
         for each, _ in rows:
             if each.owner.credential and each.owner.said:
                 output.say(f"rotate: {each.token.id}: {each.owner.said}", err=True)

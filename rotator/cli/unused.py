@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +11,7 @@ from rotator.cli import output, shell
 from rotator.cli.times import Length
 
 if TYPE_CHECKING:
-    from rotator.unused import Found
+    from rotator.commands.unused import Found
 
 _OLDER = Length(timedelta(0), timedelta(days=3660))
 
@@ -26,17 +26,13 @@ def command(config: str | None, older: timedelta, as_json: bool) -> None:
     A token whose use the target never noted counts from the day it was made. Nothing is ended. Exit 1 when a target
     could not be listed.
     """
-    settings = shell.settings(config)
+    reached = shell.reach(config)
 
     async def main() -> int:
-        from rotator import logs
-        from rotator.app import reading
-        from rotator.unused import unused
+        from rotator.commands.looks import looked
 
-        logs.configure("error", json=None)
-        async with reading(settings) as app:
-            found, silent = await unused(app, older)
-            now = app.clock.now()
+        seen = await looked(reached.settings, reached.socket, "unused", {"older": older.total_seconds()})
+        found, silent, now = seen.found, seen.silent, datetime.now(UTC)
         for text in silent:
             output.say(f"rotate: {text}", err=True)
         if as_json:

@@ -12,7 +12,7 @@ from rotator.cli import asking, output, shell
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rotator.settings import Settings
+    from rotator.app.published import Shown
 
 REFUSED = 5
 
@@ -28,62 +28,42 @@ def command(config: str | None, /, as_json: bool, **wanted: Any) -> None:
     once more, and makes a new value. Exit 5 when a value was refused, 1 when consumers do not find one, 75 when a
     target did not say.
     """
-    from rotator.now import demand, select
+    reached = shell.reach(config)
+    request = asking.selected(**wanted)
+    names: tuple[str, ...] = ()
+    if reached.settings:
+        from rotator.now import demand, select
 
-    settings = shell.settings(config)
-    names, wrong = select(settings, demand(asking.selected(**wanted)))
-    if wrong:
-        raise click.UsageError(wrong)
+        names, wrong = select(reached.settings, demand(request))
+        if wrong:
+            raise click.UsageError(wrong)
 
     async def main() -> int:
-        from rotator import logs
-        from rotator.app import reading
-        from rotator.app.published import Answer, ShowValues
+        from rotator import control
+        from rotator.commands.looks import looked
 
-        logs.configure("error", json=None)
-        async with reading(settings) as app:
-            shown = await ShowValues(app).all(names)
-        if as_json:
-            shell.show_json([asdict(each) for each in shown])
-        else:
-            shell.show_table(("CREDENTIAL", "ANSWER", "WHAT"), [(x.credential, x.answer, x.said) for x in shown])
-        refused = [each for each in shown if each.answer is Answer.REFUSED]
-        if held := [each.credential for each in refused if each.held]:
-            output.say(
-                f"{len(held)} refused and held: nothing is done about {', '.join(held)} until a person decides",
-                err=True,
-            )
-        if accepted := {each.credential: each.token for each in shown if each.answer is Answer.ACCEPTED}:
-            await _told(settings, {"verb": "shown", "accepted": accepted})
-        if free := [each.credential for each in refused if not each.held]:
-            await _tell(settings, free)
-        if refused:
-            return REFUSED
-        answers = {each.answer for each in shown}
-        return shell.FAILED if Answer.MISSING in answers else shell.BUSY if Answer.UNKNOWN in answers else 0
+        daemon = await control.answers(reached.socket)
+        shown = await looked(reached.settings, reached.socket, "show", {**request, "names": names or request["names"]})
+        return _said(shown, daemon=daemon, as_json=as_json)
 
     shell.run(main)
 
 
-async def _told(settings: Settings, request: dict[str, Any]) -> bool:
-    """Whether a running daemon has heard it."""
-    from contextlib import aclosing
+def _said(shown: Sequence[Shown], *, daemon: bool, as_json: bool) -> int:
+    from rotator.app.published import Answer
 
-    from rotator import control
-    from rotator.ports import Fault
-
-    try:
-        if await control.answers(settings.daemon.socket):
-            async with aclosing(control.call(settings.daemon.socket, request)) as lines:
-                return all("error" not in line for line in [line async for line in lines])
-    except Fault:
-        pass
-    return False
-
-
-async def _tell(settings: Settings, refused: Sequence[str]) -> None:
-    """Who deals with it: a running daemon, or whoever reads this."""
-    told = await _told(settings, {"verb": "look", "names": list(refused)})
-    names = " ".join(refused)
-    what = "the running daemon asks once more, then makes a new value" if told else "a new value: rotate now " + names
-    output.say(f"{len(refused)} refused; {what}", err=True)
+    if as_json:
+        shell.show_json([asdict(each) for each in shown])
+    else:
+        shell.show_table(("CREDENTIAL", "ANSWER", "WHAT"), [(x.credential, x.answer, x.said) for x in shown])
+    refused = [each for each in shown if each.answer is Answer.REFUSED]
+    if held := [each.credential for each in refused if each.held]:
+        said = f"nothing is done about {', '.join(held)} until a person decides"
+        output.say(f"{len(held)} refused and held: {said}", err=True)
+    if free := [each.credential for each in refused if not each.held]:
+        what = "the running daemon asks once more, then makes a new value"
+        output.say(f"{len(free)} refused; {what if daemon else 'a new value: rotate now ' + ' '.join(free)}", err=True)
+    if refused:
+        return REFUSED
+    answers = {each.answer for each in shown}
+    return shell.FAILED if Answer.MISSING in answers else shell.BUSY if Answer.UNKNOWN in answers else 0

@@ -86,6 +86,10 @@ class Gate(Protocol):
 Word = Callable[[Bench, Record], Awaitable[ev.Event | None]]  # what somebody wants done to a record, as an event
 
 
+async def _nothing() -> None:
+    pass
+
+
 @dataclass(slots=True)
 class Visitor:
     """Visits credentials for one actor. Faults of Vault pass through: a visit without a journal does nothing."""
@@ -98,6 +102,7 @@ class Visitor:
     barred: Callable[[], str] = str  # why no rotation may begin just now; what is under way goes on
     requests: Requests = field(default_factory=NoRequests)  # of operators, which wait in Vault
     only_looks: str = ""  # why this actor never acts
+    recorded: Callable[[], Awaitable[None]] = _nothing  # what was told is written down, as far as that goes
 
     async def visit(
         self,
@@ -118,8 +123,8 @@ class Visitor:
         if blocked is not None:
             followed = edges.clock.now() + timedelta(seconds=blocked)
             return Seen(entry.record, Wait(followed, held_by(entry.lease.holder, followed)))
-        record, entry, asked = await self._requested(bench, entry, self.taken_up(entry, bench))
-        ask = foremost(ask, asked)
+        record, entry, asked, declined = await self._requested(bench, entry, self.taken_up(entry, bench))
+        ask = foremost(None if ask in declined else ask, asked)
         rested, looked = timedelta(seconds=self.leases.known(entry)), False  # looked: at the consumer path
         objects = gate.objection if gate else None
         while True:
@@ -151,8 +156,10 @@ class Visitor:
             return Wait(bench.now + _BARRED, self.only_looks)
         if self.stopping():
             return Wait(bench.now, "stopping")
-        if isinstance(step, Request) and (bar := self.barred()):
-            return Wait(bench.now + _BARRED, bar)
+        if isinstance(step, Request):
+            await self.recorded()
+            if bar := self.barred():
+                return Wait(bench.now + _BARRED, bar)
         return await gate.closed() if gate and not isinstance(step, Hold | Escalate) else None
 
     def taken_up(self, entry: Entry, bench: Bench) -> Record:
@@ -166,7 +173,7 @@ class Visitor:
         `effect`: the word changes something outside, too, so the lease is claimed before. Raises Refused with the
         word's reason, Conflict when somebody works on the record just now.
         """
-        self._unbarred()
+        await self._unbarred()
         entry = await self.journal.load(credential.name)
         blocked = self.leases.blocked(entry)
         if blocked is not None:
@@ -185,25 +192,29 @@ class Visitor:
             return record
         after = advance(record, event)
         await self._save(entry, after, release=True)
-        self._tell(bench, record, event, after)
+        await self._tell(bench, record, event, after)
         return after
 
     async def obey_unrecorded(self, credential: Credential, edges: Edges, word: Word) -> None:
         """Do what concerns no record that there is: nothing is saved, observers are told."""
-        self._unbarred()
+        await self._unbarred()
         bench, record = Bench(edges, credential, begun=edges.clock.monotonic()), Record(self.lineage())
         if event := await word(bench, record):
-            self._tell(bench, record, event, record)
+            await self._tell(bench, record, event, record)
 
-    def _unbarred(self) -> None:
+    async def _unbarred(self) -> None:
         if self.only_looks:
             raise OnlyLooks(self.only_looks)
+        await self.recorded()
         if bar := self.barred():
             raise Refused(f"{bar}; [audit] required = true, so nothing is begun")
 
-    def _tell(self, bench: Bench, before: Record, event: ev.Event, after: Record) -> None:
-        took = bench.edges.clock.monotonic() - bench.begun
+    async def _tell(
+        self, bench: Bench, before: Record, event: ev.Event, after: Record, since: float | None = None
+    ) -> None:
+        took = bench.edges.clock.monotonic() - (bench.begun if since is None else since)
         self.tell(Happened(bench.credential, before, event, after, took, self.leases.holder))
+        await self.recorded()
 
     async def take_up(self, credential: Credential, edges: Edges) -> Record | None:
         """Take up what operators asked for, and do nothing else. None: nothing waited. Raises as `obey` does."""
@@ -214,9 +225,14 @@ class Visitor:
                 await self.requests.remove(credential.name, request)
         return record
 
-    async def _requested(self, bench: Bench, entry: Entry, record: Record) -> tuple[Record, Entry, Ask | None]:
-        """Take up what operators asked for, the oldest first. One that cannot be decided just now waits, others too."""
-        asked, name = None, bench.credential.name
+    async def _requested(
+        self, bench: Bench, entry: Entry, record: Record
+    ) -> tuple[Record, Entry, Ask | None, tuple[Ask, ...]]:
+        """Take up what operators asked for, the oldest first. One that cannot be decided just now waits, others too.
+
+        Returns the ask that was taken up, and those that were declined: nothing comes of them, whoever waits for it.
+        """
+        asked, declined, name = None, list[Ask](), bench.credential.name
         waiting = () if self.only_looks or self.barred() else await self.requests.waiting(name)
         for request in waiting:
             try:
@@ -226,13 +242,15 @@ class Visitor:
             if event:
                 after = advance(record, event)
                 entry = await self._save(entry, after, release=False)
-                self._tell(bench, record, event, after)
+                await self._tell(bench, record, event, after)
                 record = after
             if isinstance(event, ev.RequestTaken) and request.verb is RequestVerb.ROTATE:
                 asked = foremost(asked, as_ask(request))
+            if isinstance(event, ev.RequestDeclined):
+                declined.append(as_ask(request))
             with suppress(Fault):  # the record knows it: it is removed the next time
                 await self.requests.remove(name, request)
-        return record, entry, asked
+        return record, entry, asked, tuple(declined)
 
     async def _act(
         self, bench: Bench, entry: Entry, record: Record, step: Act, ask: Ask | None
@@ -255,8 +273,7 @@ class Visitor:
             bench.begun_here = (after.rotation, after.attempt)
         resting = isinstance(next_step(bench.credential, after, bench.now, ask, bench.shared), Wait)
         entry = await self._save(entry, after, release=resting)
-        took = bench.edges.clock.monotonic() - started
-        self.tell(Happened(bench.credential, record, event, after, took, self.leases.holder))
+        await self._tell(bench, record, event, after, started)
         return after, entry
 
     async def _save(self, entry: Entry, record: Record, *, release: bool) -> Entry:

@@ -5,8 +5,8 @@ How a delivery is made is command.py's and webhook.py's.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Awaitable, Callable
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
 import anyio
@@ -35,13 +35,18 @@ class Courier:
     count: Count
     _waiting: deque[tuple[Happened, Moment]] = field(default_factory=deque)
     _news: anyio.Event = field(default_factory=anyio.Event)
-    _busy: bool = False
+    _busy: str | None = None  # the credential of the one under way
     _overflown: bool = False
+    undelivered: Counter[str] = field(default_factory=Counter)  # deliveries that were given up, by credential
 
     @property
     def left(self) -> int:
         """How many are not delivered yet, the one under way included."""
-        return len(self._waiting) + self._busy
+        return len(self._waiting) + (self._busy is not None)
+
+    def owes(self, names: Collection[str]) -> bool:
+        """Whether something about one of these credentials is not delivered yet."""
+        return self._busy in names or any(happened.credential.name in names for happened, _ in self._waiting)
 
     def offer(self, happened: Happened) -> None:
         """Take a transition, if the hook is for it. When too many wait, the new one is dropped, counted and told."""
@@ -50,6 +55,7 @@ class Courier:
             return
         if len(self._waiting) >= _WAITING:
             self.count(self.hook.name, DROPPED)
+            self.undelivered[happened.credential.name] += 1
             if not self._overflown:
                 voice.tell("hook.overflown", "error", hook=self.hook.name, waiting=_WAITING)
             self._overflown = True
@@ -62,12 +68,12 @@ class Courier:
         """Deliver what comes. Never ends, and raises nothing a receiver could cause."""
         while True:
             while self._waiting:
-                self._busy = True
                 happened, moment = self._waiting.popleft()
+                self._busy = happened.credential.name
                 try:
                     await self._deliver(gather(happened, moment), send)
                 finally:
-                    self._busy = False
+                    self._busy = None
             self._news = anyio.Event()
             await self._news.wait()
 
@@ -92,6 +98,7 @@ class Courier:
                 voice.say("hook.retried", **about, id=facts.id, attempt=attempt, said=said, again_in=pause)
                 await self.clock.sleep(pause)
         self.count(self.hook.name, FAILED)
+        self.undelivered[facts.credential] += 1
         voice.tell("hook.failed", "error", **about, id=facts.id, attempts=self.hook.attempts, said=said)
 
     async def _attempt(self, facts: Facts, send: Send) -> tuple[str | None, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 
 import anyio
@@ -37,6 +37,14 @@ class Hooks:
         """Take note of a transition for those it concerns."""
         for courier in self._couriers:
             courier.offer(happened)
+
+    def owing(self, names: Collection[str]) -> list[str]:
+        """Hooks that are still to hear something of these credentials."""
+        return sorted(each.hook.name for each in self._couriers if each.owes(names))
+
+    def undelivered(self, names: Collection[str]) -> dict[str, int]:
+        """How much of what concerns these credentials was given up, by hook, since the start."""
+        return {each.hook.name: sum(each.undelivered[name] for name in names) for each in self._couriers}
 
     async def run(self, fetch: Fetch) -> None:
         """Deliver until cancelled. `fetch` finds a secret; it raises Fault with words when it cannot."""

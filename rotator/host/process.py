@@ -30,12 +30,13 @@ def open_standard_streams() -> None:
             setattr(sys, name, stream)
 
 
-def end_within(seconds: float, last: Callable[[], None], code: int) -> None:
-    """Whatever hangs: the process ends so long from now at the latest, after `last` was called."""
+def end_within(seconds: float, last: Callable[[], int]) -> None:
+    """Whatever hangs: the process ends so long from now at the latest, with the exit code that `last` comes to."""
 
     def end() -> None:
+        code = 1
         try:
-            last()
+            code = last()
         finally:
             os._exit(code)
 

@@ -39,6 +39,7 @@ class Trust:
     def __init__(self, ca_file: str | None = None, pair: tuple[str, str] | None = None) -> None:
         """`ca_file`: instead of this machine's authorities; `pair`: files of our own certificate and its key."""
         self._ca_file, self._pair = ca_file, pair
+        self.named = bool(ca_file or pair)  # settings name a file, which may be on a drive that hangs
         self._lock = threading.Lock()
         self._made: tuple[Mark, ssl.SSLContext] | None = None
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx
 
+from rotator.host.bounded_calls import BoundedCalls
 from rotator.host.trust import Trust
+from rotator.ports import Transient
 from rotator.providers.proxied import Entry, ProxyRoute
 from rotator.providers.sockets import closing
+
+_PATIENCE = 2.0  # seconds for a look at the files
 
 Make = Callable[[Any, Entry | None], httpx.AsyncBaseTransport]  # with these TLS settings, and so through the proxy
 
@@ -23,11 +28,15 @@ class RenewingTransport(httpx.AsyncBaseTransport):
         self._with: tuple[Any, Entry | None] = trust.context(), None
         self._now: httpx.AsyncBaseTransport | None = None
         self._left: list[httpx.AsyncBaseTransport] = []
+        self._looks = BoundedCalls("the files of trust", _PATIENCE)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """See httpx. Raises ProxyFault when the proxy's password cannot be had."""
         entry = await self._route.entry() if self._route else None
-        made_with = self._trust.context(), entry
+        context, _ = self._with
+        with suppress(Transient):  # a drive that hangs: what was read before holds
+            context = await self._looks.run(self._trust.context) if self._trust.named else self._trust.context()
+        made_with = context, entry
         if self._now is None or made_with != self._with:
             self._left += [self._now] if self._now else []
             self._with, self._now = made_with, self._make(*made_with)

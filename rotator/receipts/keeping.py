@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from rotator.host.bounded_calls import within
 from rotator.logs import voice
 from rotator.ports import Refused
 from rotator.receipts.book import Book, ReceiptsError, ends_well
+from rotator.receipts.chain import Link
 from rotator.receipts.writer import Receipts
 from rotator.settings import Audit
+
+_PATIENCE = 5.0  # seconds for a drive to answer
 
 
 def keep(audit: Audit) -> Receipts | None:
@@ -18,7 +22,7 @@ def keep(audit: Audit) -> Receipts | None:
         return None
     receipts = Receipts(Book(Path(audit.file), audit.sync), _troubled, found_cut=_cut)
     try:
-        end = receipts.open()
+        end = _opened(receipts)
     except ReceiptsError as fault:
         if audit.required:
             raise Refused(f"{fault}; [audit] required = true, so nothing is begun") from None
@@ -27,6 +31,13 @@ def keep(audit: Audit) -> Receipts | None:
         # Whoever keeps this line apart from the file can tell later that the file's end was not cut off.
         voice.say("receipts.opened", file=audit.file, receipts=end.number, head=end.head)
     return receipts
+
+
+def _opened(receipts: Receipts) -> Link:
+    try:
+        return within(_PATIENCE, receipts.open)
+    except TimeoutError as late:
+        raise ReceiptsError(f"receipts {receipts.book.path}: {late}") from None
 
 
 def unfit(audit: Audit) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from rotator.engine.visit import Happened
@@ -30,8 +30,10 @@ class Receipts:
     trouble: str = ""
     cut: str = ""  # why the file is not the one that was told of before
     found_cut: Callable[[str], None] = lambda said: None
-    lost: int = 0
+    lost: int = 0  # counted by who takes; what was told of them, by who writes
+    _told: int = 0
     _waiting: deque[Mapping[str, Any]] = field(default_factory=deque)
+    _writing: list[Mapping[str, Any]] = field(default_factory=list)
     _redact: Redactor = redact
 
     def open(self) -> Link:
@@ -40,24 +42,46 @@ class Receipts:
 
     def __call__(self, happened: Happened) -> None:
         """Write down a transition. Raises nothing that the file could cause."""
-        if len(self._waiting) >= _KEPT:
-            self._waiting.popleft()
-            self.lost += 1
-        self._waiting.append(self._receipt(happened))
+        self.take(happened)
         self.flush()
 
+    def take(self, happened: Happened) -> None:
+        """Take note of a transition, for the next flush, which may be another thread's."""
+        self._keep(self._receipt(happened))
+
+    def take_fleet(self, at: datetime, event: str, by: str, said: str, holder: str) -> None:
+        """Take note of something about the whole installation."""
+        self._keep(
+            {
+                "at": at.astimezone(UTC).isoformat(timespec="milliseconds"),
+                "by": holder,
+                "event": event,
+                "said": self._redact(said),
+                "asked_by": self._redact(by),
+            }
+        )
+
+    def _keep(self, receipt: Mapping[str, Any]) -> None:
+        if self._waiting and len(self._waiting) + len(self._writing) >= _KEPT:
+            self._waiting.popleft()
+            self.lost += 1
+        self._waiting.append(receipt)
+
     def flush(self) -> str:
-        """Write what waits; why that is not possible, or an empty text."""
+        """Write what waits; why that is not possible, or an empty text. One thread at a time."""
         trouble = ""
         try:
-            while self._waiting:
-                some = [self._waiting[at] for at in range(min(_AT_ONCE, len(self._waiting)))]
-                lost = [{"event": "receipts.lost", "transitions": self.lost}] if self.lost else []
-                self.book.append([*lost, *some])
-                self.lost = 0
-                for _ in some:
-                    self._waiting.popleft()
+            while self._writing or self._waiting:
+                while self._waiting and len(self._writing) < _AT_ONCE:
+                    self._writing.append(self._waiting.popleft())
+                lost = self.lost
+                more = [{"event": "receipts.lost", "transitions": lost - self._told}] if lost > self._told else []
+                self.book.append([*more, *self._writing])
+                self._told = lost
+                self._writing.clear()
         except ReceiptsError as fault:
+            self._waiting.extendleft(reversed(self._writing))
+            self._writing.clear()
             trouble = str(fault)
         return self.note(trouble)
 

@@ -30,15 +30,16 @@ def objection(credential: Credential, record: Record, request: OperatorRequest, 
     if (pause := pause_on(credential, record, now)) and record.phase in AT_REST:
         return words(pause)
     if record.phase is Phase.PUBLISHED and not request.patient:
-        return in_grace(credential, record)
+        return in_grace(credential, record, now)
     return ""
 
 
-def in_grace(credential: Credential, record: Record) -> str:
+def in_grace(credential: Credential, record: Record, now: datetime) -> str:
     """Until when nothing begins because of a grace, and what ends it."""
     end = grace_ends(credential, record)
     until = f" until {end:%F %T}Z at the earliest" if end else ""
-    return f"the predecessor is in grace{until}; --wait waits for that and rotates then, --emergency ends the grace"
+    stands = "'s grace is over, and it has not ended yet" if end and end <= now else f" is in grace{until}"
+    return f"the predecessor{stands}; --wait waits for that and rotates then, --emergency ends the grace"
 
 
 def grace_ends(credential: Credential, record: Record) -> datetime | None:

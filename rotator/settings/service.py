@@ -118,7 +118,7 @@ def read_daemon(section: Section) -> Daemon:
         reconcile=section.take("reconcile", span(10 * _SECOND, 24 * _HOUR), timedelta(seconds=45)),
         sweep=section.take("sweep", span(60 * _SECOND, 24 * 7 * _HOUR), _HOUR),
         probe=section.take("probe", _probe, timedelta(minutes=15)),
-        drain=section.take("drain", span(timedelta(0), _HOUR), 30 * _SECOND),
+        drain=section.take("drain", span(_SECOND, _HOUR), 30 * _SECOND),
         name_prefix=section.take("name_prefix", _name_prefix, "rotator"),
         read_only=section.take("read_only", flag, False),
         log_level=section.take("log_level", one_of(Level), Level.INFO),

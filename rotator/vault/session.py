@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import anyio
 import hvac
 
+from rotator.host.bounded_calls import BoundedCalls
 from rotator.host.threads import Threads
 from rotator.ports import Clock, Fault, StoreRefused, Transient
 from rotator.vault.adapter import HardenedAdapter
@@ -72,9 +73,11 @@ class Session:
             settings.ca_file, settings.total_timeout, settings.client_cert, settings.proxy
         )
         self._threads = Threads("calls to Vault", WORKERS)
+        self._files = BoundedCalls("what we log in to Vault with", settings.total_timeout)
         self._one_login = anyio.Lock()
         self._live: _Live | None = None
         self._pause = LoginPause(clock)
+        self.closes_within = settings.total_timeout  # seconds for the end of our token
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
@@ -154,9 +157,9 @@ class Session:
         """Revoke the token if we made it, as well as can be, and drop the connections."""
         live, self._live = self._live, None
         if live is not None and self._login.repeatable:
-            with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(self.closes_within, shield=True):
                 with suppress(Fault):  # it expires by itself
-                    await self._send(live, lambda _: live.own.auth.token.revoke_self(), effect=True)
+                    await self._send(live, lambda _: live.own.auth.token.revoke_self())
         self._requests.close()
 
     async def keep_alive(self) -> None:
@@ -223,7 +226,8 @@ class Session:
         self._pause.forgive()
 
     async def _mark(self) -> object:
-        return await self._threads.run(self._login.mark)
+        """Raises Transient when a file that we log in with is on a drive that hangs: no thread for Vault is lost."""
+        return await self._files.run(self._login.mark)
 
     async def _enter(self, instead_of: _Live | None) -> _Live:
         started = self.clock.monotonic()  # before the request: our idea of the life ends before Vault's

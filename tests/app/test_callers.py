@@ -15,6 +15,7 @@ import pytest
 
 from rotator import control, looking, operator
 from rotator.clockwork import SystemClock
+from rotator.commands import looks
 from rotator.control import Control
 from rotator.daemon import Daemon
 from rotator.engine.asked import Asked
@@ -33,6 +34,7 @@ class Fleet:
     """An actor in whose place the test does the work: `begun` and `done` say of which credential and verb."""
 
     stopping = ""
+    passing, hooks = False, None
 
     def __init__(self) -> None:
         names = {name: credential(name=name) for name in NAMES}
@@ -85,6 +87,20 @@ class Fleet:
         self.done.append(("seen", name))
         return self.settings.credentials[name], None, self.clock.now(), Observed()
 
+    def looks(self) -> dict[str, tuple[Any, Any]]:
+        """Looks that take a while, in the place of those that need a login."""
+
+        def named(verb: str) -> tuple[Any, Any]:
+            async def look(app: object, request: object) -> list[str]:
+                self.begun.append((verb, ""))
+                await self.go.wait()
+                self.done.append((verb, ""))
+                return []
+
+            return look, list
+
+        return {verb: named(verb) for verb in looks._LOOKS}
+
     def verbs(self) -> dict[str, Any]:
         """What a daemon with this actor answers to on its socket."""
         daemon = Daemon.__new__(Daemon)
@@ -97,13 +113,8 @@ class Fleet:
 
 
 VERBS = [*Fleet().verbs()]  # a new verb is among them; it does its own name for each credential, or it stands below
-DOES = {
-    "ping": [],
-    "shown": [],
-    "reload": [("reload", "")],
-    "states": (SEEN := [("seen", x) for x in NAMES]),
-    "explain": SEEN,
-}
+ONE = {verb: [(verb, "")] for verb in ("reload", *looks._LOOKS)}
+DOES = {"ping": [], **ONE, "states": (SEEN := [("seen", x) for x in NAMES]), "explain": SEEN}
 MANY = {"names": NAMES, "within": "5s"}
 REQUESTS: dict[str, dict[str, Any]] = {
     **{verb: {"verb": verb, **MANY} for verb in VERBS},
@@ -125,6 +136,8 @@ async def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     made = Fleet()
     monkeypatch.setattr(operator, "_verdict", made.verdict)
     monkeypatch.setattr(operator, "_SIGN", 0.0)
+    monkeypatch.setattr(looks, "_LOOKS", made.looks())
+    monkeypatch.setattr(looks, "_SIGN", 0.01)
     monkeypatch.setattr(control, "_READ_WITHIN", 0.2)
     monkeypatch.setattr(control, "_WRITE_WITHIN", 0.2)
     monkeypatch.setattr(looking, "_seen", made.recall)

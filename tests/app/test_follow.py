@@ -17,6 +17,7 @@ from rotator.commands import request as request_module
 from rotator.commands.request import ACCEPTED
 from rotator.engine.asked import Asked
 from rotator.engine.visit import Happened, Seen
+from rotator.hooks import Hooks
 from rotator.host.tasks import Tasks
 from rotator.now import Demand, demand, follow, select
 from rotator.ports import Entry, Fault, Refused, StoreRefused, Transient
@@ -48,6 +49,7 @@ class App:
         self.tasks, self.journal, self.requests = Tasks(lambda name, bug: None), self, self
         self.asked: dict[str, Asked] = {}
         self.passing, self.stopping, self.working = False, "", set[str]()
+        self.hooks: Hooks | None = None
 
         self.written: dict[str, OperatorRequest] = {}
         self.known: dict[str, Record] = {}
@@ -175,7 +177,7 @@ def test_only_true_is_true_and_only_false_is_false(flag: str, wrong: object) -> 
 
 
 def test_what_a_request_says_is_what_is_wanted() -> None:
-    assert demand({"emergency": True, "patient": True, "everything": True}) == Demand(
+    assert demand({"emergency": True, "patient": True, "everything": True, "within": "5m"}) == Demand(
         everything=True, emergency=True, patient=True
     )
 
@@ -338,6 +340,33 @@ async def test_a_patient_caller_whose_predecessor_outlives_its_patience_hears_wh
     assert last["exit"] == 75
     assert "undecided: predecessor in grace" in last["verdicts"][0]["said"]
     assert "rotation 2: t2.1 is live at kv/blog/bot, its predecessor is accepted" in last["verdicts"][0]["said"]
+
+
+async def test_who_waits_without_a_limit_waits_a_grace_out_and_hears_what_comes_after_it(app: App) -> None:
+    """The patience of a tenth of a second begins when the grace is over."""
+
+    def in_grace() -> None:
+        app.answer("bot", Phase.PUBLISHED)
+        app.asked["bot"].wait = Wait(app.clock.now() + SECOND, "predecessor in grace")
+
+    async with following(app, ("bot",), patient=True, waits_out=True, within=0.1) as (lines, _):
+        assert "accepted" in await anext(lines)
+        in_grace()
+        async with anyio.create_task_group() as group:
+
+            async def later() -> None:
+                await anyio.sleep(0.8)
+                app.answer("bot", Phase.SETTLED)
+
+            group.start_soon(later)
+            rest = [line async for line in lines]
+    assert (rest[-1]["exit"], rest[-1]["verdicts"][0]["answer"]) == (0, "done")
+
+
+def test_only_who_names_no_limit_waits_a_grace_out() -> None:
+    assert demand({"patient": True}).waits_out
+    assert not demand({"patient": True, "within": "5m"}).waits_out
+    assert not demand({}).waits_out
 
 
 async def test_an_ask_that_is_closed_ends_with_the_reason(app: App) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.ports import Transient
+from rotator.rotation.ask import as_ask
 from rotator.rotation.credential import Pause, Retirement
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.record import HoldReason, Phase
@@ -158,6 +159,22 @@ async def test_a_plain_request_in_a_grace_is_declined_with_the_time_and_a_patien
     await late.visit()
     assert [each for each in late.events if each in ("Retired", "Published")] == ["Retired", "Published"]
     assert (await world.record()).asked is None
+
+
+@pytest.mark.parametrize("late", [timedelta(0), MINUTE])
+async def test_at_the_end_of_a_grace_what_is_declined_is_not_done_by_whoever_waits_for_it(
+    world: World, late: timedelta
+) -> None:
+    """The visit that declines it ends the predecessor, and after that nothing stands in the way of a rotation."""
+    await in_grace(world)
+    world.clock.move((await world.record()).current.at + HOUR + late - world.clock.now())
+    request = await wish(world)
+    actor = await actor_of(world)
+    await actor.visit(as_ask(request))
+    assert actor.events[0] == "RequestDeclined"
+    assert "Retired" in actor.events
+    assert "Requested" not in actor.events, "nothing comes of it, it was said"
+    assert "grace is over, and it has not ended yet" in (await world.record()).taken[-1].refused
 
 
 async def test_pause_resume_and_undo_are_taken_up_in_the_order_of_asking(world: World) -> None:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from rotator.app import Leftover, revoke_leftover
+from rotator.commands.unused import whose
 from rotator.engine.bench import Edges
 from rotator.engine.lease import Leases
 from rotator.engine.visit import Visitor
@@ -17,7 +18,6 @@ from rotator.ports import Fault, Holding
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Record
 from rotator.rotation.token_owners import TokenOwners, TokenState
-from rotator.unused import whose
 from tests.simulation.actors import TTL, Process
 from tests.simulation.invariants import Checks
 from tests.simulation.journal import SimJournal

@@ -183,6 +183,7 @@ class Watched:
 
     def __init__(self) -> None:
         self.crew, self.clock, self.seen = self, SystemClock(), {}
+        self.passing, self.hooks = False, None
         self.tasks, self.journal, self.requests = Tasks(lambda name, bug: None), self, self
         self.asked = Asked(ask(NOW), patient=False)
 

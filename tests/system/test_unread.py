@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from rotator.sandbox.world import World
-from tests.system.daemon import converse, until
+from tests.system.daemon import Daemon, converse, until
 from tests.system.quick import quick
-from tests.system.truth import settled
+from tests.system.truth import journal, settled
 
 pytestmark = pytest.mark.system
 PING = {"verb": "ping"}
@@ -67,7 +69,7 @@ def test_with_closed_streams_it_works_and_ends(world: World, closed: str) -> Non
 
 _HANGS = """
 import sys, anyio
-from rotator.cli import main, run
+from rotator.cli import main
 from rotator.daemon import Daemon
 
 async def hang(self, app):
@@ -75,7 +77,6 @@ async def hang(self, app):
         await anyio.sleep_forever()
 
 Daemon._drain = hang
-run._AFTER_DRAIN = 0.5
 sys.argv[0] = "rotate"
 main()
 """
@@ -93,4 +94,40 @@ def test_a_stop_that_hangs_is_cut_after_the_drain_and_says_so(world: World) -> N
         finally:
             daemon.kill()
     assert daemon.returncode == 75
-    assert '"event": "daemon.cut"' in log
+    [cut] = [line for line in map(json.loads, log.splitlines()) if line["event"] == "daemon.cut"]
+    assert "a step under way did not end" in cut["said"]
+
+
+def test_a_stop_ends_within_the_drain_whatever_step_hook_or_vault_hangs(world: World) -> None:
+    """A hook that takes a minute, a target that takes ten seconds, a Vault that is stopped in the midst of it."""
+    world.add("bot")
+    hook = {"command": ["/bin/sleep", "60"], "on": ["published"], "timeout": "1m"}
+    slow = {"timeout": "12s", "deadline": "12s"}
+    path = quick(world, daemon={"drain": "4s", "lease": "30s"}, hooks={"reload": hook}, target=slow)
+    with Daemon(path).ready() as daemon:
+        world.halo.fault(kind="slow", method="POST", path="personalaccesstokens", delay=10, times=None)
+        daemon.begin("bot")
+        until("the mint is on its way", lambda: journal(world, "bot").get("phase") == "requested")
+        os.kill(world.bao.pid, signal.SIGSTOP)
+        try:
+            stopped = time.monotonic()
+            daemon.send(signal.SIGTERM)
+            daemon.wait()
+            assert time.monotonic() - stopped < 4 + 3, "a loaded machine ends a process late"
+        finally:
+            os.kill(world.bao.pid, signal.SIGCONT)
+
+
+def test_who_asks_twice_waits_for_no_step(world: World) -> None:
+    world.add("bot")
+    slow = {"timeout": "12s", "deadline": "12s"}
+    with Daemon(quick(world, daemon={"drain": "1m", "lease": "1m"}, target=slow)).ready() as daemon:
+        world.halo.fault(kind="slow", method="POST", path="personalaccesstokens", delay=10, times=None)
+        daemon.begin("bot")
+        until("the mint is on its way", lambda: journal(world, "bot").get("phase") == "requested")
+        daemon.send(signal.SIGTERM)
+        daemon.says("daemon.stopping")
+        stopped = time.monotonic()
+        daemon.send(signal.SIGTERM)
+        assert daemon.wait() == 0
+        assert time.monotonic() - stopped < 8
