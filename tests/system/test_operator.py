@@ -173,7 +173,7 @@ def test_while_paused_nothing_begins_but_an_emergency_and_resume_ends_it(world: 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["pause"], "say which: NAME..., --all, or --label KEY=VALUE"),
+        (["pause"], "say which: NAME..., --all, --label KEY=VALUE, or --target NAME"),
         (["pause", "bot", "--for", "soon"], "is no duration"),
         (["pause", "bot", "--until", "2020-01-01"], "is over already"),
         (["undo", "bott"], "no credential is called 'bott'; did you mean `bot`?"),
