@@ -83,7 +83,7 @@ def test_a_daemon_tells_programs_and_addresses_and_no_rotation_suffers_from_thos
             daemon.says("hook.failed", hook="broken")
             daemon.says("hook.failed", hook="stuck")
             verdict = daemon.ask("web", patient=True)[-1]
-            assert verdict["exit"] == 0
+            assert (verdict["exit"], verdict["hooks_failed"]) == (4, ["absent", "broken", "stuck"])
             until("both hooks heard of both publications", lambda: len(lines(told)) >= 3 and len(listener.calls) >= 3)
             until("the ping", lambda: watcher.calls, seconds=15)
             text = scraped(port)
