@@ -40,3 +40,13 @@ def test_resuming_all_ends_every_one_and_resuming_a_label_its_own_only() -> None
     assert resumed(both, {}, NOW) == ()
     assert [each.pause.scope for each in resumed(both, {"team": "web"}, NOW)] == ["--all"]
     assert resumed(both, {"team": "shop"}, NOW) == both
+
+
+def test_a_pause_of_a_target_covers_all_on_it_and_ends_with_it_or_with_all() -> None:
+    mail = credential(target="mail", labels={"team": "web"})
+    both = paused(paused((), FREEZE, {}, "mail"), FREEZE, {"team": "web"})
+    assert [each.pause.scope for each in both] == ["--target mail", "--label team=web"]
+    assert FleetPause(FREEZE, target="mail").covers(mail)
+    assert not FleetPause(FREEZE, target="mail").covers(SHOP)
+    assert [each.pause.scope for each in resumed(both, {}, NOW, "mail")] == ["--label team=web"]
+    assert resumed(both, {}, NOW) == ()
