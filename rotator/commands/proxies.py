@@ -51,7 +51,7 @@ async def _local(ref: SecretRef) -> Secret:
 
 
 async def _tried(subject: str, proxy: Proxy, url: str, fetch: Fetch, grave: Level) -> Finding:
-    subject, login = f"{subject}: proxy", " with a login" if proxy.password else " without a login"
+    subject, login = f"{subject}: proxy", ", with a login" if proxy.password else ""
     parts = urlsplit(url)
     try:
         await ProxyRoute(proxy, fetch).try_out(parts)
@@ -62,4 +62,4 @@ async def _tried(subject: str, proxy: Proxy, url: str, fetch: Fetch, grave: Leve
         return Finding(grave, subject, said, "put a PEM file of the proxy's authority there")
     if parts.scheme == "https":
         return Finding(Level.OK, subject, f"{proxy} opens a tunnel to {parts.hostname}{login}")
-    return Finding(Level.OK, subject, f"{proxy} answers; what is plain http it is to forward itself{login}")
+    return Finding(Level.OK, subject, f"{proxy} is reached{login}; plain http is forwarded by it, which was not tried")

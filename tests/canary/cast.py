@@ -47,6 +47,7 @@ class Cast:
         self.collector = collector
         self.told = world.folder / "told-to-a-program"
         self.signing = secrets.token_urlsafe(32)
+        self.proxied = secrets.token_urlsafe(24)  # the password of the proxy between us and Halo, and the hook
         self.ping = secrets.token_urlsafe(32)  # whoever knows the address can say that all is well
 
     def credentials(self) -> None:
@@ -67,23 +68,25 @@ class Cast:
         world.add("renewed", target="desk", probe="/api/Status", fraction=0.6, **desk.client("renewed-consent"), **own)
         world.credentials["renewed"].pop("every", None)
 
-    def settings(self, desk_url: str, probe: str) -> Path:
+    def settings(self, desk_url: str, probe: str, proxy_url: str) -> Path:
         """The settings of the day. `desk_url`: where the daemon meets the desk."""
         world, folder, url = self.world, self.world.folder, self.collector.url
         assert world.desk is not None
-        spy, signing, ping = folder / "spy.sh", folder / "signing", folder / "ping-url"
+        spy, signing, ping, proxied = (folder / each for each in ("spy.sh", "signing", "ping-url", "proxy-password"))
         spy.write_text(_SPY.format(told=self.told))
         spy.chmod(0o755)
-        for path, text in ((signing, self.signing), (ping, f"{url}/ping/{self.ping}")):
+        for path, text in ((signing, self.signing), (ping, f"{url}/ping/{self.ping}"), (proxied, self.proxied)):
             path.write_text(text)
             path.chmod(0o400)
         always = {"on": ["published", "retired", "failed", "held", "awaiting", "refused"], "attempts": 2}
+        proxy = {"url": proxy_url, "username": "rotator", "password": {"file": str(proxied)}}
+        own = {"daemon": {"socket": str(folder / "rotator.sock")}, "target": {"proxy": proxy}}
         hooks = {
             "program": {**always, "command": [str(spy)]},
-            "address": {**always, "url": f"{url}/hook", "secret": {"file": str(signing)}},
+            "address": {**always, "url": f"{url}/hook", "secret": {"file": str(signing)}, "proxy": proxy},
         }
         written: Path = world.write_settings(
-            **(SETTINGS | {"daemon": SETTINGS["daemon"] | {"socket": str(folder / "rotator.sock")}}),
+            **{name: keys | own.get(name, {}) for name, keys in SETTINGS.items()},
             desk={"url": desk_url, "audience": f"{world.desk.url}/auth/token", **SETTINGS["target"]},
             audit={"file": str(folder / "receipts.jsonl")},
             status={"listen": f"unix:{folder / 'status.sock'}", "jwks_listen": f"unix:{folder / 'jwks.sock'}"},

@@ -22,11 +22,20 @@ from rotator.sandbox.world import World
 from tests.canary.cast import APPLICATIONS, DESK, Cast
 from tests.canary.harvest import Ear
 from tests.hooks.listener import Listener
+from tests.providers.forward_proxy import forward_proxy
 from tests.system.daemon import Daemon
 from tests.system.kinds import PATS
 from tests.system.proxy import Call, Loss, Side
 
-SECRET_FILES = {"secret-id", "halo-users.json", "signing", "ping-url", "desk-applications.json", "desk-pair.pem"}
+SECRET_FILES = {
+    "secret-id",
+    "halo-users.json",
+    "signing",
+    "ping-url",
+    "proxy-password",
+    "desk-applications.json",
+    "desk-pair.pem",
+}
 KEPT_SECRET = {*SECRET_FILES, "desk-management", *(f"desk-{name}" for name in APPLICATIONS)}  # it is their duty
 
 
@@ -59,8 +68,14 @@ class Story:
             world.vault_address, world.halo_url = vault.url, halo.url
             cast = Cast(world, self.collector)
             cast.credentials()
-            path = cast.settings(desk.url, PATS)
-            self.secrets |= {cast.signing, cast.ping, *(secret.reveal() for secret in world.desk.consents.values())}
+            self.proxy = stack.enter_context(forward_proxy(("rotator", cast.proxied)))
+            path = cast.settings(desk.url, PATS, self.proxy.url)
+            self.secrets |= {
+                cast.signing,
+                cast.ping,
+                cast.proxied,
+                *(secret.reveal() for secret in world.desk.consents.values()),
+            }
             watcher = threading.Thread(target=self._watch_processes)
             watcher.start()
             try:
@@ -79,6 +94,9 @@ class Story:
             for rule in _RULES:
                 self.world.halo.fault(**rule)
                 self.answers("now, " + rule["kind"], daemon.ask("news", "blog-ci", emergency=True, within=15))
+            self.proxy.deed = "407"
+            self.answers("now, the proxy refuses", daemon.ask("blog-ci", within=3))
+            self.proxy.deed = ""
             self._lose(halo, "personalaccesstokens", lambda: daemon.ask("blog-ci", within=15))
             self._lose(vault, "/staged/", lambda: daemon.ask("news", within=15))
             self._at_the_desk(path, daemon, desk)

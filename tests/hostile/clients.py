@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from rotator.ports import Minted, NeedsPerson
+from rotator.host.proxy import Proxy
+from rotator.ports import Minted, NeedsPerson, Transient
 from rotator.providers.http import Http
 from rotator.providers.letterbox import Letterbox
 from rotator.providers.manual import HttpSite, ManualToken
@@ -136,6 +137,42 @@ async def on_letterbox(hostile: Hostile, ca_file: str) -> AsyncIterator[tuple[Le
         await box.aclose()
 
 
+def on_proxy(url: str) -> Any:
+    """A hook whose proxy is the bad server."""
+
+    @asynccontextmanager
+    async def setup(hostile: Hostile, ca_file: str) -> AsyncIterator[tuple[Letterbox, str]]:
+        async def taken(asked: Asked) -> Reply:
+            return Reply()
+
+        proxy = Proxy(hostile.url, "rotator", REF, ca_file if hostile.tls else None)
+        hostile.upstream, hostile.armed = taken, True
+        box = Letterbox(proxy=proxy, fetch=_password)
+        try:
+            yield box, url
+        finally:
+            await box.aclose()
+
+    return setup
+
+
+REF = SecretRef(Source.FILE, "/run/secrets/proxy")
+_PASSWORD = Secret("canary-hostile-proxy-Zq8RtW2mLx5Kp")
+
+
+async def _password(ref: SecretRef) -> Secret:
+    return _PASSWORD
+
+
+async def _no_way(cell: tuple[Letterbox, str]) -> object:
+    """What is said of a tunnel: nobody at its end speaks TLS, so there is none."""
+    try:
+        await cell[0].send("POST", cell[1], DEADLINE, b"{}")
+    except Transient as fault:
+        return fault
+    return "taken"
+
+
 CLIENTS: dict[str, Site[Any]] = {
     "oauth-token mint by refresh token": Site(on_refreshes, _refreshed, _both, proof=True),
     "assertion-key verify": Site(
@@ -149,5 +186,9 @@ CLIENTS: dict[str, Site[Any]] = {
     # What it wants is a refusal: the status is all that counts, whatever the body is.
     "manual control": Site(on_manual, lambda it: it.site.control(_tool(it)), calls=2),
     # One way: that a 2xx has begun is all that it wants to know.
+    "hook by a proxy that forwards": Site(
+        on_proxy("http://hooks.invalid/x"), lambda it: it[0].send("POST", it[1], DEADLINE, b"{}")
+    ),
+    "hook by a tunnel": Site(on_proxy("https://hooks.invalid/x"), _no_way, lambda it, got: got != "taken"),
     "hook and ping": Site(on_letterbox, lambda it: it[0].send("POST", it[1], DEADLINE, b"{}")),
 }

@@ -11,6 +11,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+_STREAMS = {
+    "drip": (b"HTTP/1.1 200 OK\r\nX-Word: ", 0.05, b"x"),
+    "endless": (b"HTTP/1.1 200 OK\r\n", 0.001, b"X-Word: again\r\n" * 8),
+    "hints": (b"", 0.01, b"HTTP/1.1 103 Early Hints\r\n\r\n"),
+}
 SQUID = b"<html>The requested URL could not be retrieved</html>"
 
 
@@ -26,13 +31,14 @@ class Asked:
 @dataclass
 class ForwardProxy:
     """`deed` is what it does to a request: "" serves it. A number answers so; "hang", "reset", "garbage", "silence"
-    (hangs up), "chatty" (says something in a fresh tunnel); of what it forwards: "lose" (sends it on and answers 502),
+    (hangs up), "drip" (a byte at a time), "endless" (headers), "hints" (1xx for ever),
+    "chatty" (says something in a fresh tunnel); of what it forwards: "lose" (sends it on and answers 502),
     "cut" (resets in the midst of the answer), "late" (before its first byte)."""
 
     login: tuple[str, str] | None = None
     deed: str | Callable[[Asked], str] = ""
     tls: ssl.SSLContext | None = None
-    hosts: dict[str, int] = field(default_factory=dict)  # names that only this proxy knows, by their port on loopback
+    hosts: dict[str, int] = field(default_factory=dict)  # what only this proxy knows: a name, or "host:port", and where
     asked: list[Asked] = field(default_factory=list)
     connections: int = 0
     open: int = 0
@@ -134,6 +140,13 @@ class ForwardProxy:
         elif deed == "garbage":
             writer.write(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")
             await writer.drain()
+        elif deed in _STREAMS:
+            first, pause, again = _STREAMS[deed]
+            writer.write(first)
+            while not self._end.is_set():
+                writer.write(again)
+                await writer.drain()
+                await asyncio.sleep(pause)
         return deed in ("hang", "reset", "garbage", "silence")
 
     async def _tunnel(
@@ -188,10 +201,9 @@ class ForwardProxy:
     async def _reached(
         self, host: str, port: int, writer: asyncio.StreamWriter
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        known = self.hosts.get(f"{host}:{port}") or self.hosts.get(host)
         try:
-            return await asyncio.open_connection(
-                "127.0.0.1" if host in self.hosts else host.strip("[]"), self.hosts.get(host, port)
-            )
+            return await asyncio.open_connection("127.0.0.1" if known else host.strip("[]"), known or port)
         except OSError:
             writer.write(_page(502))
             await writer.drain()
@@ -239,3 +251,31 @@ def forward_proxy(
         yield proxy
     finally:
         proxy.stop()
+
+
+class _Front(ForwardProxy):
+    """Speaks TLS in front of a plain server."""
+
+    behind = 0  # a port on loopback
+
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        there, back = await asyncio.open_connection("127.0.0.1", self.behind)
+        sent = asyncio.ensure_future(_copied(reader, back))
+        try:
+            await _copied(there, writer)
+        finally:
+            sent.cancel()
+            back.transport.abort()
+        return False
+
+
+@contextmanager
+def tls_front(url: str, context: ssl.SSLContext) -> Iterator[int]:
+    """A port on which TLS is spoken for a plain server."""
+    front = _Front(tls=context)
+    front.behind = urlsplit(url).port or 80
+    front.start()
+    try:
+        yield front.port
+    finally:
+        front.stop()

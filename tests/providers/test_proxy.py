@@ -251,6 +251,9 @@ TROUBLES = {
     "reset": ("closed the connection without an answer", "see the proxy's own log"),
     "silence": ("closed the connection without an answer", "see the proxy's own log"),
     "garbage": ("answers is not HTTP", "is it a proxy for HTTP?"),
+    "drip": ("did not answer in time", "see the proxy's own log"),
+    "hints": ("did not answer in time", "see the proxy's own log"),
+    "endless": ("answers is not HTTP", "is it a proxy for HTTP?"),
     "chatty": ("answers is not HTTP", "is it a proxy for HTTP?"),
 }
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rotator.clockwork import Cron
+from rotator.host.proxy import Proxy
 from rotator.rotation.credential import AtDeadline, OnForeign, Place
 from rotator.rotation.reference import SecretRef, Source
 from rotator.rotation.schedule import Every, FractionOfLife
@@ -377,3 +378,27 @@ def test_a_pipe_in_the_place_of_a_file_that_settings_name_is_refused_where_it_is
     os.mkfifo(tmp_path / "pipe")
     (fault,) = faults(write(tmp_path, SOUND + f'[audit]\nfile = "{tmp_path / "pipe"}"\n'))
     assert (fault.key, fault.text) == ("audit.file", f"must be a regular file, and a pipe is at {tmp_path / 'pipe'}")
+
+
+_PROXIED = """
+[hooks.page]
+on = ["held"]
+url = "https://hooks.example/x"
+secret = {credential = "hook"}
+proxy = {url = "https://proxy.example", username = "page", password = {vault = "secret/proxies/page#password"}}
+"""
+
+
+def test_a_proxy_is_an_address_or_a_table_and_its_password_is_referred_to(tmp_path: Path) -> None:
+    from rotator.grants import policy, references
+
+    table = 'proxy = {url = "http://127.0.0.1:3128/", username = "web", password = {file = "/run/secrets/proxy"}}'
+    text = SOUND.replace("[vault.auth]", 'proxy = "http://proxy.example:3128"\n[vault.auth]')
+    settings = load(write(tmp_path, text.replace("[credentials.web]", f"{table}\n[credentials.web]") + _PROXIED))
+    own = Proxy("http://127.0.0.1:3128", "web", SecretRef(Source.FILE, "/run/secrets/proxy"))
+    page = SecretRef(Source.VAULT, "secret/proxies/page", "password")
+    assert settings.vault.proxy == Proxy("http://proxy.example:3128")
+    assert settings.targets["blog"].keys.proxy == own
+    assert settings.hooks["page"].proxy == Proxy("https://proxy.example", "page", page)
+    assert {own.password, page} <= set(references(settings))
+    assert 'path "secret/data/proxies/page"' in policy(settings)
