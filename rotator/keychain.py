@@ -151,7 +151,8 @@ async def myself(kv: Kv, target: Target, credential: Credential, record: Record 
     version = own.version if own and own is not current else None  # what is newest there is the successor
     secret = (await kv.read(place, version=version, strong=True)).secret(key)
     if secret is None:
-        raise MinterRefused(f"{place} holds no token that could mint its own successor")
+        remedy = f"make one by hand at the target, put it there, and `rotate adopt {credential.name}`"
+        raise MinterRefused(f"{place} holds no token that could mint its own successor", remedy=remedy)
     if stranger := next((x.target for x in known if x is not own and secret.fingerprint(mark) == x.fingerprint), None):
         raise MinterRefused(
             f"{place} holds a token of target {stranger!r}, which is not shown to {target.name!r}:"

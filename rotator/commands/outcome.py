@@ -9,7 +9,7 @@ from rotator.app.verdicts import goes_on
 from rotator.host.exit_codes import Exit
 from rotator.rotation import pause, why
 from rotator.rotation.credential import Credential
-from rotator.rotation.record import Phase, Record
+from rotator.rotation.record import HoldReason, Phase, Record
 
 DONE, FAILED, HELD, BUSY = Exit.DONE, Exit.FAILED, Exit.HELD, Exit.UNDECIDED
 _POLL = 0.2  # seconds between two looks at what became of an undo
@@ -34,7 +34,13 @@ async def _resumed(app: App, credential: Credential, record: Record, end: float)
 
 def released(before: Record | None, record: Record) -> Outcome:
     held = before.held if before else None
-    return "released", f"from {held.reason.value}; {record.phase.value}" if held else "it was not held", DONE
+    if held is None:
+        return "released", "it was not held", DONE
+    still = "; held again at the next look, should consumers still not find our value" if held.reason in _LOST else ""
+    return "released", f"from {held.reason.value}; {record.phase.value}{still}", DONE
+
+
+_LOST = (HoldReason.FOREIGN_WRITE, HoldReason.DELETED)
 
 
 async def _undone(app: App, credential: Credential, begun: Record, end: float) -> Outcome:

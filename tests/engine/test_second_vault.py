@@ -73,6 +73,25 @@ async def test_a_later_number_holds_and_nothing_is_minted_or_ended(world: World)
     assert world.target.living() == alive
 
 
+async def test_a_lower_number_made_long_after_ours_holds_and_is_not_ended_as_a_stray(world: World) -> None:
+    """The other side of a copy rotates more slowly, and its consumers read that token."""
+    actor = world.actor()
+    world.skew = timedelta()
+    await actor.visit()
+    for _ in range(2):
+        world.clock.move(3600)
+        await actor.visit(Ask(world.clock.now(), "ada"))
+        world.clock.move(7200)
+        await actor.visit()
+    theirs = world.target.mint(f"{(await world.record()).stem}-r2-a7", None)
+    seen = await attended(actor, rounds_of(actor, world), Ask(world.clock.now(), "ada"))
+    assert seen.record
+    assert seen.record.held
+    assert seen.record.held.reason is HoldReason.TWO_VAULTS
+    assert "with an earlier number than what we published" in seen.record.held.text
+    assert world.target.accepts(theirs.secret)
+
+
 async def test_everything_else_at_that_target_is_held_too_and_a_release_does_not_help(world: World) -> None:
     await restored(world)
     actor = world.actor("host-b")

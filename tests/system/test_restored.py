@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -44,15 +45,22 @@ def test_a_restored_vault_is_noticed_held_claimed_and_cured(stored: World) -> No
         until("the predecessor is dead", lambda: settled(world, "bot", 2))
         until("a heartbeat since the copy", lambda: beats(world) > copied, 30)
         world.bao.restore(kept)
+        began = time.monotonic()
         daemon.says("vault.reverted", seconds=40)
         until("held", lambda: journal(world, "bot").get("phase") == "held", 30)
+        noticed = time.monotonic() - began
         assert len(living(world, old)) == 1  # what consumers had, and nobody ends it unasked
         assert shown(path) == (5, {"bot": "refused"})
         assert daemon.ask("bot")[-1]["exit"] == 3
         listed = rotate(path, "strays")
         assert (listed.returncode, "with a later number" in listed.stderr) == (1, True), listed
         claim = {"verb": "claim", "names": [], "everything": True, "labels": {}, "by": "test"}
+        began = time.monotonic()
         assert converse(daemon.socket, claim)[-1]["exit"] == 0
+        until("consumers work", lambda: world.halo.accepts(world.published("bot")), 60)
+        cured = time.monotonic() - began
+        window = f"held {noticed:.1f} s after the restore, cured {cured:.1f} s after the claim"
+        print(f"consumers were refused: {window}")  # noqa: T201 - the figures are for the reader of the test run
         until("cured", lambda: settled(world, "bot", 2), 60)
         with Prober(world) as consumer:
             consumer.watch("bot")
