@@ -124,13 +124,16 @@ _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def longest_need(settings: Settings) -> timedelta:
-    """How long Vault must keep a version: the longest time between publications, and the longest grace."""
+    """How long Vault must keep a version: as long as its value lives, or, where that has no end, two intervals: what is
+    published has to outlast a target, a Vault or a rotator that is away. And each interval with its grace.
+    """
     needs = [timedelta()]
     for each in settings.credentials.values():
         end = _LONG_AGO + each.lifetime if each.lifetime else None
         due = each.schedule.due(each.name, _LONG_AGO, end)
         interval = due - _LONG_AGO if due else timedelta()
-        needs.append(interval + (each.retire.deadline or each.retire.after))
+        grace = each.retire.deadline or each.retire.after
+        needs.append(max(each.lifetime or 2 * interval, interval + grace))
     return max(needs)
 
 

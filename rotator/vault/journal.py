@@ -107,7 +107,11 @@ class VaultJournal:
             denied = fault
         read = await self._kv.read(self._meta, strong=True)
         if denied and read.version == 0:
-            raise denied
+            raise StoreRefused(
+                f"{self._meta} cannot be made: {denied.reason}; where somebody has written its metadata before, Vault"
+                f" asks for `update`, which nobody needs otherwise: `bao kv metadata delete -mount={self._meta.mount}"
+                f" {self._meta.path}`"
+            )
         return read
 
     def _place(self, name: str) -> Place:

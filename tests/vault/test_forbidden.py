@@ -49,6 +49,11 @@ async def a_day(kv: Kv) -> None:
 SERVERS: dict[str, Callable[[], dict[str, object]]] = {
     "OpenBao, in memory": dict,
     "OpenBao, raft": lambda: {"indexed": True, "rules": [Lagging()]},
+    "OpenBao, raft, check-and-set demanded": lambda: {
+        "indexed": True,
+        "rules": [Lagging()],
+        "config": {"cas_required": True},
+    },
     "HashiCorp Vault, community": lambda: {"rules": [forbids_forwarding]},
     "HashiCorp Vault Enterprise, as shipped": lambda: {"indexed": True, "rules": [forbids_forwarding, Lagging()]},
     "HashiCorp Vault Enterprise, allowed to forward": lambda: {"indexed": True, "rules": [Lagging()]},
@@ -171,6 +176,7 @@ async def test_a_server_that_tells_no_time_is_worked_with() -> None:
 INDEXES = {
     "OpenBao, in memory": "the server sends no storage index: none of its nodes answers from an older state",
     "OpenBao, raft": "reads carry the storage index, and a node that lags behind it forwards them",
+    "OpenBao, raft, check-and-set demanded": "and a node that lags behind it forwards them",
     "HashiCorp Vault, community": "the server sends no storage index: none of its nodes answers from an older state",
     "HashiCorp Vault Enterprise, as shipped": "and wait for a node that lags behind: it may not forward for clients",
     "HashiCorp Vault Enterprise, allowed to forward": "and a node that lags behind it forwards them",

@@ -84,6 +84,16 @@ async def test_an_installation_that_would_vanish_is_refused_with_the_way_to_keep
             await journal_on(vault).meta()
 
 
+@pytest.mark.parametrize("words", [("now", "bot"), ("due",), ("check",)])
+def test_a_value_must_not_vanish_before_it_ends(words: tuple[str, ...], tmp_path: Path) -> None:
+    """A day for a value that is rotated daily and lives for thirty: each hour without its target was a 404."""
+    with scripted_vault(documents={"secret/rotator/meta": [META]}) as vault:
+        vault.metadata["secret/apps/bot"] = {"delete_version_after": "719h0m0s"}
+        code, told = run(vault, tmp_path, *words)
+        assert code == 1
+        assert "719h0m0s (delete_version_after), before they may: 30 days, 0:00:00 is needed" in " ".join(told.split())
+
+
 KEYS = """
 [targets.crm]
 kind = "oauth"
