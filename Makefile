@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ALONE := tests/hostile $(addprefix tests/system/test_,demo.py day.py race.py kill_anywhere.py raft.py)  # time is judged there
 
-.PHONY: demo test check coverage format lock campaign-day campaign-hostile campaign-fuzz campaign-simulation campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench try-systemd try-image try-oauth try-oidc-provider try-keycloak clean
+.PHONY: demo test check coverage format lock campaign-day campaign-hostile campaign-fuzz campaign-simulation campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench try-systemd try-image try-vault try-oauth try-oidc-provider try-keycloak clean
 
 $(STAMP): pyproject.toml config/locks/dev.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -82,6 +82,9 @@ try-systemd: $(STAMP)  ## the units under a real systemd, booted on a throw-away
 
 try-image: $(STAMP)  ## build the container image and run its tree read-only, as a number (root, buildah, bubblewrap)
 	$(BIN)/python tests/cluster/try_image.py
+
+try-vault: $(STAMP)  ## demo, tests/vault and system tests on HashiCorp Vault: VAULT_BINARY=/path/to/vault, or built with Go; OPTIONS="-k raft"
+	$(if $(VAULT_BINARY),VAULT_BINARY="$(VAULT_BINARY)") $(BIN)/python -m tests.vault.try_vault $(VENV)/vault $(OPTIONS)
 
 try-keycloak: $(STAMP)  ## rotate on a real Keycloak, unpacked at KEYCLOAK=/path, for a quarter of an hour (Java 17); ONLY=text
 	$(BIN)/python -m tests.oauth.try_keycloak "$(KEYCLOAK)" "$(ONLY)"

