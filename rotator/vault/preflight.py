@@ -90,7 +90,7 @@ async def fitness(
     `kept`: further documents that are written rarely and needed for ever, such as key sets. Raises Transient.
     """
     for_ever = {kv.node.mount, *(place.mount for place in kept)}
-    found: list[Finding] = []
+    found = await _namespaces(kv)
     for mount in sorted(for_ever.union(place.mount for place in consumers)):
         found += await _mount(kv, mount, None if mount in for_ever else needed)
     for place in (Place(kv.node.mount, f"{kv.session.settings.prefix}/fleet"), *kept):
@@ -112,6 +112,22 @@ async def _token(kv: Kv) -> list[Finding]:
         text = "it may not look itself up: whether it is dead or lacks a right, a new login has to tell"
         return [Finding(Level.NOTE, "token", text, _POLICY)]
     return []
+
+
+async def _namespaces(kv: Kv) -> list[Finding]:
+    """HashiCorp Vault's free edition takes no notice of a namespace (1.18.5): all would be in the only one it has."""
+    place = kv.session.settings
+    asked = place.namespace or place.login_namespace
+    try:
+        health = await _asked(kv, lambda client: client.adapter.get(_HEALTH)) if asked else None
+    except Transient:
+        raise
+    except Fault:  # in a namespace of its Enterprise edition it may not be asked
+        return []
+    if health is None or health.body.get("enterprise") is not False:
+        return []
+    text = f"this server is Vault's free edition, which has none: {asked!r} would mean the root"
+    return [Finding(Level.REFUSAL, "namespace", text, "take `namespace` out of [vault] and [vault.auth]")]
 
 
 async def _mount(kv: Kv, mount: str, needed: timedelta | None) -> list[Finding]:
@@ -330,6 +346,7 @@ def _missing(path: str, granted: set[str], wanted: frozenset[str], grave: Level)
 
 
 _WRITE = frozenset({"create", "update", "read"})
+_HEALTH = "/v1/sys/health?standbyok=true&perfstandbyok=true"
 _OWN_TOKEN = {f"auth/token/{verb}-self": frozenset({"update"}) for verb in ("renew", "revoke")}
 _UNTOLD = "sys/internal/ui/mounts is kept from us: which mount serves a path is not told"
 _NAMED = "name in [vault] mounts each mount with a slash in its name"

@@ -16,7 +16,7 @@ from rotator.vault.connection import VaultConnection
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.patience import LAG_PATIENCE
-from rotator.vault.preflight import Finding, Level, preflight
+from rotator.vault.preflight import Finding, Level, fitness, preflight
 from rotator.vault.session import Session
 from tests.vault.enterprise import Lagging, Rule, forbids_forwarding
 from tests.vault.http_server import Heard, Reply
@@ -195,6 +195,30 @@ async def test_neither_mounts_nor_their_configuration_is_a_refusal_with_its_reme
     rules = [path_is("sys/internal/ui/mounts", DENIED), path_is("secret/config", DENIED)]
     with scripted_vault(rules=rules) as vault:
         assert "refusal mount secret" in told(await preflight(kv_on(vault), [CONSUMER], timedelta(days=1)))
+
+
+EDITIONS: dict[str, tuple[Reply, list[str]]] = {
+    "OpenBao": ((200, {"initialized": True, "version": "2.7.2"}), []),
+    "HashiCorp Vault, community": ((200, {"version": "1.18.5", "enterprise": False}), ["refusal namespace"]),
+    "HashiCorp Vault Enterprise": ((200, {"version": "1.18.5+ent", "enterprise": True}), []),
+    "in a namespace": ((400, {"errors": ["unsupported path"]}), []),
+    "by a gateway": (GATEWAY, []),
+}
+
+
+@pytest.mark.parametrize("edition", EDITIONS)
+async def test_a_server_that_takes_no_notice_of_namespaces_is_refused_before_anything_is_written(edition: str) -> None:
+    """What was meant for a namespace would have been published in the root."""
+    reply, findings = EDITIONS[edition]
+    asked = 0
+    for namespace in (None, "team"):
+        with scripted_vault(rules=[path_is("sys/health", reply)]) as vault:
+            place = VaultConnection(vault.address, instance="me", namespace=namespace)
+            kv = Kv(Session(place, way_in(), QuickClock()))
+            found = await fitness(kv, [CONSUMER], timedelta(days=1))
+            assert told(found) == (findings if namespace else [])
+            asked += sum(each.path.startswith("sys/health") for each in vault.heard)
+    assert asked == 1
 
 
 WANTS = {
