@@ -214,6 +214,8 @@ def seconds(value: Any) -> float:
 
 def _granted(answer: Answer) -> Grant:
     """What an auth method's answer grants. OpenBao 2.7.2 and Vault put num_uses beside the token."""
+    if answer.status == 404:
+        raise Answered("there is no such namespace, or no such auth method in it: see [vault] and [vault.auth]")
     auth = answer.section("auth")
     if auth.get("mfa_requirement"):
         raise Answered("it wants a second factor (MFA), which no daemon has: exempt this role from it")

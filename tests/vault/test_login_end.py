@@ -102,6 +102,11 @@ WORDS: dict[str, tuple[Any, Reply, str]] = {
         DEAD,
         "token is bad.*audience.*not bound.*may not review tokens.*API server",
     ),
+    "no such namespace": (
+        approle,
+        (404, {"errors": ['no handler for route "auth/approle/login"']}),
+        "no such namespace",
+    ),
     "no such role": (kubernetes, (400, {"errors": ['invalid role name "x"']}), "no such role"),
     "not configured": (jwt, (400, {"errors": ["could not load configuration"]}), "not configured"),
 }
