@@ -132,8 +132,11 @@ class Kv:
         return answer
 
     async def _beat_over_anything(self, seen: Mapping[str, object]) -> Answer:
-        """Without check-and-set, unless it is demanded: then over the newest version, again when another has come."""
-        pauses = Pauses(self.session.clock, READ_PATIENCE)
+        """Without check-and-set, unless it is demanded: then over the newest version, again when another has come.
+
+        Of many commands that write one document at once each round lets one through, so nobody pauses for that.
+        """
+        pauses = Pauses(self.session.clock, WRITE_PATIENCE)
         over = self._beaten if self._demands_cas else None
 
         def write(client: Any) -> Answer:
@@ -148,9 +151,9 @@ class Kv:
             except CasRequired:
                 self._demands_cas, over = True, self._beaten
             except Conflict as fault:  # we are new here, an answer was lost, other commands write it, a standby lags
-                if await pauses.over(fault):
+                tried, over = over, (await self.read(self.node)).version
+                if pauses.spent or (over == tried and await pauses.over(fault)):
                     raise Transient(f"{self.node} is written by others all the time") from None
-                over = (await self.read(self.node)).version
 
     async def barrier(self) -> str | None:
         """The index that makes a read see at least what is written now; None where none is needed.

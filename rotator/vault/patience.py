@@ -23,6 +23,11 @@ class Pauses:
         self._end = clock.monotonic() + patience
         self._next = FIRST_PAUSE
 
+    @property
+    def spent(self) -> bool:
+        """Whether there is no time left."""
+        return self._clock.monotonic() >= self._end
+
     async def over(self, fault: Fault) -> bool:
         """Pause, at least as long as the other side asked; True, at once, when there is no time for another try.
 

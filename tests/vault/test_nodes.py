@@ -111,11 +111,11 @@ async def test_a_heartbeat_carries_check_and_set_where_it_is_demanded(indexed: b
 async def test_commands_that_beat_at_once_where_check_and_set_is_demanded_all_get_through() -> None:
     with scripted_vault(indexed=True, config={"cas_required": True}) as vault:
         place = VaultConnection(vault.address, instance=COMMANDS)
-        commands = [Kv(Session(place, way_in(), QuickClock())) for _ in range(8)]
+        commands = [Kv(Session(place, way_in(), QuickClock())) for _ in range(4)]
         async with anyio.create_task_group() as group:
             for kv in commands:
                 group.start_soon(kv.barrier)
-        assert len(vault.documents[f"{NODE}/{COMMANDS}"]) == 8
+        assert len(vault.documents[f"{NODE}/{COMMANDS}"]) == 4
 
 
 async def test_a_heartbeat_that_never_gets_its_turn_says_so() -> None:
