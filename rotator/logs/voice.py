@@ -24,9 +24,14 @@ def tell(event: str, severity: str, **fields: Any) -> None:
     getattr(_log, severity)(event, **fields)
 
 
+_advised: set[str] = set()
+
+
 def advise(text: str) -> None:
-    """Advice about a secret's whereabouts."""
-    _log.warning("secret.exposed", said=text)
+    """Advice about a secret's whereabouts: once, as some are read with each call."""
+    if text not in _advised:
+        _advised.add(text)
+        _log.warning("secret.exposed", said=text)
 
 
 def open_to_others(path: str, text: str) -> None:

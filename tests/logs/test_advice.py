@@ -1,0 +1,19 @@
+"""Advice about a secret that others may read is given once, however often the secret is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from structlog.testing import capture_logs
+
+from rotator.rotation.reference import SecretRef, Source
+from rotator.wiring import local_secret
+
+
+def test_a_password_that_is_read_with_each_call_is_advised_about_once(tmp_path: Path) -> None:
+    (tmp_path / "proxy").write_text("canary-advice-Zq8RtW2mLx5Kp")
+    (tmp_path / "proxy").chmod(0o644)
+    with capture_logs() as lines:
+        for _ in range(3):
+            local_secret(SecretRef(Source.FILE, str(tmp_path / "proxy")))
+    assert [line["event"] for line in lines] == ["secret.exposed"]
