@@ -15,13 +15,17 @@ from rotator import logs
 from rotator.app import App, Observers, acting
 from rotator.app.fitness import refuse_unfit_for
 from rotator.commands.hook_outcome import failed_line
+from rotator.commands.request import give_up
 from rotator.engine.visit import Happened
+from rotator.fleet import states
 from rotator.host.exit_codes import Exit, gravest
 from rotator.host.interruption import heed, patience
-from rotator.now import BUSY, DONE, FAILED, HELD, Demand, follow, heard, select
+from rotator.now import DONE, Demand, follow, heard, select
 from rotator.operator import Order, obey
+from rotator.ports import Fault
 from rotator.rotation import events as ev
 from rotator.rotation.record import Phase
+from rotator.rotation.state import pass_exit
 from rotator.settings import Settings
 
 _TICK = 0.1  # seconds
@@ -132,12 +136,15 @@ async def one_pass(settings: Settings, within: float, missed: Callable[[str], No
     async with working(settings, within, missed=missed) as (app, happenings):
         await refuse_unfit_for(app, settings.credentials)
         made = Pass(app)
+        with suppress(Fault):
+            await give_up(app)
         app.crew.look_at(*settings.credentials)
         while anyio.current_time() < end and not made.rests() and not app.crew.stopping:
             await app.clock.sleep(_TICK)
             made.hear(happenings)
         rests = made.rests()
-        made.code, made.cut = _code(app, rests=rests), app.crew.stopping or ("" if rests else _OVER)
+        made.code = pass_exit(states(app.crew, app.clock.now()), rests=rests)
+        made.cut = app.crew.stopping or ("" if rests else _OVER)
     if app.hooks_failed:
         made.code = gravest([made.code, Exit.HOOK_FAILED])
     return made
@@ -197,14 +204,3 @@ class Pass:
     def _far(self, name: str) -> bool:
         until = self.app.crew.seen[name].wait.until
         return until is None or until - self.app.clock.now() > _NEAR
-
-
-def _code(app: App, *, rests: bool) -> int:
-    crew = app.crew
-    records = [seen.record for seen in crew.seen.values() if seen.record]
-    unseen = any(pause > _NEAR.total_seconds() for pause, _ in map(crew.pause, app.settings.credentials.values()))
-    if crew.broken or unseen or any(record.phase is Phase.SETTLED and record.failure for record in records):
-        return FAILED
-    if any(record.phase in (Phase.HELD, Phase.AWAITING) for record in records):
-        return HELD
-    return DONE if rests else BUSY

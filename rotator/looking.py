@@ -18,13 +18,15 @@ import msgspec
 from rotator import control, logs
 from rotator.app import App, reading
 from rotator.commands.looks import installation
+from rotator.commands.request import unclaimed
 from rotator.engine.lease import standing
 from rotator.engine.presence import has_ended
 from rotator.engine.survey import left_behind
 from rotator.fleet import View, observed
 from rotator.host.tasks import first
-from rotator.ports import Entry, Refused, StoreRefused, Transient
+from rotator.ports import Entry, Fault, Refused, StoreRefused, Transient
 from rotator.rotation.credential import Credential
+from rotator.rotation.operator_request import Unclaimed
 from rotator.rotation.record import Record
 from rotator.rotation.sentences import explain
 from rotator.rotation.state import Observed, State, state
@@ -50,6 +52,7 @@ class Look:
     refused: str = ""  # why the daemon refuses the settings as they are on disk
     unseen: Sequence[str] = ()  # credentials of the settings that the daemon does not know, while Vault cannot be read
     left: Sequence[Unmanaged] = ()
+    unclaimed: Sequence[Unclaimed] = ()  # requests for credentials that left the settings
 
 
 async def look(settings: Settings, names: Iterable[str]) -> Look:
@@ -63,8 +66,8 @@ async def look(settings: Settings, names: Iterable[str]) -> Look:
     try:
         async with reading(settings) as app:
             seen = await _all(app, chosen, None)
-            left = [] if named else await _left(app, seen)
-            return Look([state(*each) for each in seen], app.clock.now(), login=_login(app), left=left)
+            left, gone = ([], []) if named else (await _left(app, seen), await _unclaimed(app))
+            return Look([state(*each) for each in seen], app.clock.now(), login=_login(app), left=left, unclaimed=gone)
     except* Transient as missed:
         if told is None:
             raise
@@ -98,7 +101,8 @@ async def asked(socket: str, names: Sequence[str], which: list[str] | None) -> L
             found = {row["state"]["name"]: msgspec.convert(row["state"], State) for row in rows}
             shown, at = [found[name] for name in names or found], datetime.fromisoformat(end["at"])
             left = msgspec.convert(end["left"], list[Unmanaged])
-            return Look(shown, at, end["stale"], end["login"], end["refused"], left=left)
+            gone = msgspec.convert(end["unclaimed"], list[Unclaimed])
+            return Look(shown, at, end["stale"], end["login"], end["refused"], left=left, unclaimed=gone)
     return None
 
 
@@ -135,9 +139,9 @@ def verbs(app: App, view: View, refused: Callable[[], str] = str) -> dict[str, C
         for each in seen:
             yield {"state": _sent(state(*each))}
         every = len(seen) == len(app.settings.credentials) and not _stale(seen)
-        left = await _left(app, seen) if seen and every else []
+        left, gone = (await _left(app, seen), await _unclaimed(app)) if seen and every else ([], [])
         told = {"stale": _stale(seen), "login": _login(app), "refused": refused(), "left": list(map(_sent, left))}
-        yield {"at": app.clock.now().isoformat(), **told}
+        yield {"at": app.clock.now().isoformat(), **told, "unclaimed": list(map(_sent, gone))}
 
     async def explain_(request: Mapping[str, Any]) -> Lines:
         for seen in await _all(app, _wanted(app, request), view):
@@ -180,7 +184,15 @@ async def _left(app: App, seen: Sequence[Seen]) -> list[Unmanaged]:
     return unmanaged(left, [record for _, record, *_ in seen if record], app.clock.now(), places)
 
 
-def _sent(row: State | Unmanaged) -> Any:
+async def _unclaimed(app: App) -> list[Unclaimed]:
+    """Requests that nobody will carry out; nothing where they may not be listed."""
+    try:
+        return await unclaimed(app)
+    except Fault:
+        return []
+
+
+def _sent(row: State | Unmanaged | Unclaimed) -> Any:
     return json.loads(json.dumps(asdict(row), default=lambda value: value.isoformat()))
 
 
@@ -218,6 +230,8 @@ async def _all(app: App, names: Sequence[str], view: View | None) -> list[Seen]:
             found[name] = await _seen(app, name, view, away)
             away = away or found[name][-1].stale  # Vault is not waited for once for each of a thousand
 
+    with suppress(Fault), anyio.move_on_after(0 if away else _SOON):  # what waits is shown where it may be listed
+        await app.requests.look()
     async with anyio.create_task_group() as group:
         for name in names:
             group.start_soon(one, name)
@@ -229,6 +243,14 @@ async def _soon(app: App, name: str) -> Entry:
     with anyio.move_on_after(_SOON):
         return await app.journal.load(name)
     raise Transient(f"Vault has not answered within {_SOON:g} s")
+
+
+async def _asked_for(app: App, name: str) -> str:
+    """What operators asked for and nobody has taken up, in words."""
+    try:
+        return ", ".join(map(str, await app.requests.waiting(name)))
+    except Fault as fault:
+        return f"something that cannot be read: {fault.reason}"
 
 
 async def _seen(app: App, name: str, view: View | None, away: str) -> Seen:
@@ -255,4 +277,5 @@ async def _seen(app: App, name: str, view: View | None, away: str) -> Seen:
         return credential, record, app.clock.now(), known
     now = app.clock.now()
     lease = standing(entry, now, has_ended)
-    return credential, entry.record, now, replace(known, unread="", holder=entry.lease.holder, lease=lease)
+    known = replace(known, unread="", holder=entry.lease.holder, lease=lease, asked=await _asked_for(app, name))
+    return credential, entry.record, now, known

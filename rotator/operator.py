@@ -41,6 +41,7 @@ VERBS = ("pause", "resume", "release", "undo", "adopt", "claim")
 _AT_ONCE = 8  # credentials
 _POLL = 0.2  # seconds between two looks at what has happened
 _SIGN = 10.0  # seconds between two signs of life for who waits
+_SOON = 2.0  # seconds until what keeps it waiting is told
 _LONGEST = timedelta(days=366)
 
 T = TypeVar("T")
@@ -100,7 +101,7 @@ async def obey(app: App, wish: Order, happenings: MemoryObjectReceiveStream[Happ
     send, receive = anyio.create_memory_object_stream[dict[str, Any]](len(names))
     wish = replace(wish, trouble={})
     exits, hooks = list[int](), HookOutcome(app, names)
-    sign = app.clock.monotonic()
+    sign, told, begun = app.clock.monotonic(), "", app.clock.monotonic()
     app.tasks.begin(wish.verb, partial(_all, app, wish, names, send))
     with receive:
         while len(exits) < len(names) and not out_of_time():
@@ -112,9 +113,10 @@ async def obey(app: App, wish: Order, happenings: MemoryObjectReceiveStream[Happ
             if verdict:
                 exits.append(verdict["exit"])
                 yield {"verdicts": [verdict]}
-            elif app.clock.monotonic() >= sign + _SIGN:
-                sign = app.clock.monotonic()
-                yield {"waiting": len(names) - len(exits), "said": _waits(wish)}
+            news = bool(wish.trouble) and _waits(wish) != told and app.clock.monotonic() >= begun + _SOON
+            if not verdict and (news or app.clock.monotonic() >= sign + _SIGN):
+                sign, told = app.clock.monotonic(), _waits(wish)
+                yield {"waiting": len(names) - len(exits), "said": told}
     if len(exits) < len(names):
         exits.append(BUSY)
         yield {"error": f"cut short: {len(names) - len(exits) + 1} without an answer; look with `rotate explain NAME`"}

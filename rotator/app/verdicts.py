@@ -62,8 +62,11 @@ def _verdict(app: App, name: str, asked: Asked) -> dict[str, Any]:
         return {"credential": name, "answer": Answer.FAILED.value, "exit": Exit.FAILED, "said": asked.closed}
     answer = asked.answer if asked.done.is_set() and not asked.closed else Answer.OPEN
     said = _open(app, name, asked) if answer is Answer.OPEN else _said(app, name, asked, answer)
+    living = _living(asked) if asked.ask.emergency else []
+    if living and answer is not Answer.OPEN:
+        said = f"{said}; not proven dead yet: {', '.join(living)}"
     found = {"credential": name, "answer": answer.value, "exit": _EXITS[answer], "said": said}
-    return {**found, "ended": _ended(asked), "live": _living(asked)} if asked.ask.emergency else found
+    return {**found, "ended": _ended(asked), "live": living} if asked.ask.emergency else found
 
 
 def _ended(asked: Asked) -> list[str]:
@@ -93,6 +96,8 @@ def _open(app: App, name: str, asked: Asked) -> str:
 
 def goes_on(app: App, name: str) -> str:
     """Who goes on with what was begun."""
+    if name not in app.settings.credentials:
+        return f"nobody carries it out unless settings name {name} again within the hour; then it is given up"
     if app.passing:
         return f"a daemon goes on with it, or `rotate due`, or this command again; ask `rotate status {name}`"
     if app.crew.stopping:

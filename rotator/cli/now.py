@@ -55,11 +55,18 @@ def command(config: str | None, /, names: tuple[str, ...], as_json: bool, **want
 
     async def main() -> int:
         async with aclosing(lines(reached, request, demand(request), verdicts)) as replies:
-            code = None
+            code, noted = None, dict[str, Any]()
             async for line in replies:
                 code = line.get("exit", code)
                 verdicts.hear(line)
-                shell.show_line(line) if as_json else say(line)
+                if as_json:
+                    shell.show_line(line)
+                elif "accepted" in line:
+                    noted = line  # it is said once something comes of it
+                else:
+                    for each in (noted, line) if noted and not _declined(line) else (line,):
+                        say(each)
+                    noted = {}
             if code is None:
                 output.say(f"rotate: {_ENDED}", err=True)
             return shell.BUSY if code is None else code
@@ -96,6 +103,12 @@ class Verdicts:
         say(line)
         if not left:
             output.say(f"rotate: {said}", err=True)
+
+
+def _declined(line: Mapping[str, Any]) -> bool:
+    """Whether these are verdicts by which nothing was begun."""
+    answers = {verdict["answer"] for verdict in line.get("verdicts", ())}
+    return bool(answers) and answers <= {"in_grace", "held", "paused", "awaiting", "failed"}
 
 
 _HANDED = "this command was ended; the daemon heard what was asked for and goes on with it, ask `rotate status`"

@@ -7,7 +7,8 @@ from dataclasses import asdict
 import click
 
 from rotator.cli import shell
-from rotator.cli.status import UNMANAGED, say_stale, unmanaged_row
+from rotator.cli.status import UNMANAGED, say_stale, tell_unclaimed, unclaimed_row, unmanaged_row
+from rotator.rotation.state import State
 
 
 @click.command()
@@ -24,12 +25,23 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
 
         seen = await reached_look(reached.settings, reached.socket, names)
         if as_json:
-            shell.show_json([*(asdict(each) for each in seen.states), *map(unmanaged_row, seen.left)])
+            shell.show_json(
+                [
+                    *(asdict(each) for each in seen.states),
+                    *map(unmanaged_row, seen.left),
+                    *map(unclaimed_row, seen.unclaimed),
+                ]
+            )
         else:
-            cells = [(each.name, each.target, each.word.value, each.next) for each in seen.states]
+            cells = [(each.name, each.target, each.word.value, _next(each)) for each in seen.states]
             cells += [(each.credential, each.target, UNMANAGED, each.next) for each in seen.left]
             shell.show_table(("NAME", "TARGET", "STATE", "NEXT"), cells)
+            tell_unclaimed(seen.unclaimed)
         say_stale(seen)
         return shell.BUSY if seen.stale else 0
 
     shell.run(main)
+
+
+def _next(state: State) -> str:
+    return f"take up {state.asked}; before that: {state.next}" if state.asked else state.next

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rotator.cli import output, shell
+from rotator.rotation.operator_request import Unclaimed
 from rotator.rotation.state import State
 from rotator.rotation.unmanaged import Unmanaged
 
@@ -37,7 +38,7 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
 
         settings = reached.settings
         seen = await reached_look(settings, reached.socket, names)
-        show(seen.states, seen.at, as_json=as_json, left=seen.left)
+        show(seen.states, seen.at, as_json=as_json, left=seen.left, unclaimed=seen.unclaimed)
         if settings and settings.daemon.read_only:
             output.say("rotate: [daemon] read_only = true: this is a copy, which is looked at and never acts", err=True)
         if seen.refused and settings:
@@ -64,10 +65,18 @@ def say_stale(seen: Look) -> None:
         output.say(f"rotate: not shown: {', '.join(seen.unseen)}: {said}", err=True)
 
 
-def show(states: Sequence[State], now: datetime, *, as_json: bool, left: Sequence[Unmanaged] = ()) -> None:
+def show(
+    states: Sequence[State],
+    now: datetime,
+    *,
+    as_json: bool,
+    left: Sequence[Unmanaged] = (),
+    unclaimed: Sequence[Unclaimed] = (),
+) -> None:
     """Print states, and what nobody manages any more, as tables or as JSON."""
     if as_json:
-        shell.show_json([*(asdict(each) for each in states), *map(unmanaged_row, left)])
+        rows = [*map(unmanaged_row, left), *map(unclaimed_row, unclaimed)]
+        shell.show_json([*(asdict(each) for each in states), *rows])
         return
     heads = ("NAME", "STATE", "ROT", "LIVE", "PUBLISHED", "EXPIRES", "NEXT", "")
     shell.show_table(heads, (_cells(each, now) for each in states))
@@ -76,6 +85,18 @@ def show(states: Sequence[State], now: datetime, *, as_json: bool, left: Sequenc
         output.say("Of credentials that left the settings, alive by their records, and rotated by nobody:")
         columns = ("NAME", "STATE", "TARGET", "TOKEN", "PUBLISHED AT", "EXPIRES", "TO END IT")
         shell.show_table(columns, (_left(each, now) for each in left))
+    tell_unclaimed(unclaimed)
+
+
+def tell_unclaimed(unclaimed: Sequence[Unclaimed]) -> None:
+    """Print what was asked for, and nobody will do."""
+    for each in unclaimed:
+        output.say(f"rotate: {each.credential}: {each.said}; given up at {each.until:%F %T}Z", err=True)
+
+
+def unclaimed_row(each: Unclaimed) -> dict[str, object]:
+    """One of them for machines."""
+    return {"name": each.credential, "word": "unclaimed request", "said": each.said, "until": each.until}
 
 
 def unmanaged_row(each: Unmanaged) -> dict[str, object]:
@@ -97,8 +118,13 @@ def _cells(state: State, now: datetime) -> tuple[str, ...]:
         f"adopted {shell.ago(state.published_at, now)}" if state.adopted else shell.ago(state.published_at, now),
         shell.ago(state.expires_at, now),
         "now" if state.next_at and state.next_at <= now else shell.ago(state.next_at, now),
-        state.said or _calm(state, now),
+        _said(state, now),
     )
+
+
+def _said(state: State, now: datetime) -> str:
+    asked = [f"asked for and not taken up yet: {state.asked}"] if state.asked else []
+    return "; ".join([*asked, *filter(None, [state.said or _calm(state, now)])])
 
 
 def _calm(state: State, now: datetime) -> str:

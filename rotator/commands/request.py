@@ -11,9 +11,10 @@ import anyio
 
 from rotator.app import App
 from rotator.engine.asked import Asked
+from rotator.logs import voice
 from rotator.ports import Fault, Refused, StoreRefused, Transient
 from rotator.rotation.ask import as_ask
-from rotator.rotation.operator_request import OperatorRequest
+from rotator.rotation.operator_request import OperatorRequest, Unclaimed
 from rotator.rotation.take_up import live_at
 
 AGAIN = 0.5  # seconds until what Vault gave no verdict on is tried again
@@ -49,8 +50,26 @@ async def look_for_requests(app: App) -> None:
     """See what operators asked for through other processes: of credentials, which are looked at, and of all."""
     with suppress(Fault):  # every visit meets the same, and tells it
         app.crew.look_at(*await app.requests.look())
+        await give_up(app)
     with suppress(Fault):  # what was known goes on to hold
         app.observe(await app.fleet.pauses())
+
+
+async def unclaimed(app: App) -> list[Unclaimed]:
+    """Requests for credentials that left the settings. Raises Fault."""
+    names = sorted(app.requests.expected - app.settings.credentials.keys())
+    return [Unclaimed(name, each) for name in names for each in await app.requests.waiting(name)]
+
+
+async def give_up(app: App) -> None:
+    """End what nobody carries out any more, and tell it. Raises Fault."""
+    for each in await unclaimed(app):
+        if each.until > app.clock.now():
+            continue
+        await app.requests.remove(each.credential, each.request)
+        said = f"given up: {each.said}"
+        voice.tell("request.given_up", "error", credential=each.credential, by=each.request.by, said=said)
+        await app.record_fleet(app.clock.now(), "request.given_up", each.request.by, f"{each.credential}: {said}")
 
 
 @dataclass(slots=True)

@@ -116,10 +116,10 @@ class Bench:
         if self.edges.clock.monotonic() > self.lapses:
             raise Transient("what came before took longer than the lease allows: the target or Vault is slow")
 
-    def held(self, reason: HoldReason, text: str) -> ev.PutOnHold:
+    def held(self, reason: HoldReason, text: str, *, emergency: bool = False) -> ev.PutOnHold:
         """The event of a hold; it names the command that lifts it."""
-        told = text if "`rotate adopt" in text else f"{text}; {lifted(reason, self.credential.name)}"
-        return ev.PutOnHold(self.at, reason, told)
+        more = lifted(reason, self.credential.name, emergency=emergency)
+        return ev.PutOnHold(self.at, reason, text if "`rotate adopt" in text else f"{text}; {more}")
 
     def faulted(
         self,

@@ -32,7 +32,7 @@ async def _escalate(bench: Bench, record: Record, step: steps.Escalate) -> ev.Ev
 
 
 async def _hold(bench: Bench, record: Record, step: steps.Hold) -> ev.Event:
-    return bench.held(step.reason, step.text)
+    return bench.held(step.reason, step.text, emergency=step.emergency)
 
 
 _PERFORM: dict[type[steps.Act], Callable[[Bench, Record, Any], Awaitable[ev.Event]]] = {

@@ -113,7 +113,7 @@ def _settled(
         day = f"{limits.day.total_seconds() / 3600:.3g} h"
         last = f"; last: {record.failure.said}" if record.failure else ""
         text = f"{count} {kind} in {day}, {limits.mints_per_day} allowed{last}"
-        return Hold(HoldReason.MINT_BUDGET, text)
+        return Hold(HoldReason.MINT_BUDGET, text, emergency)
     reason, detail = hit
     return Request(reason, detail, asked.by if asked else "", emergency)
 

@@ -16,9 +16,13 @@ _LIFTED = {
 _CLEARED = "then `rotate release {name}`"
 
 
-def lifted(reason: HoldReason, name: str) -> str:
-    """What to type, of a hold of the credential of this name."""
-    return _LIFTED.get(reason, _CLEARED).format(name=name)
+_SPENT = "`rotate release {name}` begins the count anew, and the emergency goes on"
+
+
+def lifted(reason: HoldReason, name: str, *, emergency: bool = False) -> str:
+    """What to type, of a hold of the credential of this name. `emergency`: its own mints are used up."""
+    spent = emergency and reason is HoldReason.MINT_BUDGET
+    return (_SPENT if spent else _LIFTED.get(reason, _CLEARED)).format(name=name)
 
 
 _MENDED = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -34,6 +34,30 @@ class OperatorRequest:
     def __str__(self) -> str:
         what = "emergency" if self.emergency and self.verb is RequestVerb.ROTATE else self.verb.value
         return f"{what}, asked for by {self.by} at {self.at:%F %T}Z"
+
+
+ANSWERED_BY = timedelta(hours=1)  # by whoever has the credential in its settings; then nobody has
+
+
+@dataclass(frozen=True, slots=True)
+class Unclaimed:
+    """A request for a credential that left the settings: as they are, nobody carries it out."""
+
+    credential: str
+    request: OperatorRequest
+
+    @property
+    def until(self) -> datetime:
+        """Another process may have other settings: until then it is waited for, and then given up."""
+        return self.request.at + ANSWERED_BY
+
+    @property
+    def said(self) -> str:
+        """What becomes of it, and what to do."""
+        kept = [token for token in self.request.live if token]
+        alive = f"; alive when it was typed, and nobody ends them: {', '.join(kept)}" if kept else ""
+        end = "`rotate strays --reap --unclaimed`, or put the credential back into the settings and ask again"
+        return f"{self.request}: the credential left the settings{alive}: {end}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,8 @@ def explain(
     if asked := known.asked:
         what = "an emergency: the values that lived then are to die" if asked.emergency else "a rotation"
         yield f"{asked.by} asked for {what}, at {when(asked.at)}; that is not over yet."
+    if observed.asked:
+        yield f"Asked for and not taken up yet: {observed.asked}."
     if by_hand := pause.pause_on(credential, known, now):
         yield f"P{pause.words(by_hand)[1:]}."
     if known.failure:

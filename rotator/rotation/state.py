@@ -5,7 +5,7 @@ It is computed from what settings want, what the record says, and what the proce
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -25,7 +25,7 @@ from rotator.rotation.troubles import (
     troubles,
 )
 
-__all__ = ["GRAVEST_EXIT", "Mark", "Observed", "State", "Trouble", "Word", "state"]
+__all__ = ["GRAVEST_EXIT", "Mark", "Observed", "State", "Trouble", "Word", "pass_exit", "state"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ class State:
     left_alone: str = ""  # why its target, its minter or Vault is not called just now
     holder: str = ""  # who has the lease
     lease: str = ""  # the same in words: who has it, and what is waited for
+    asked: str = ""  # what operators asked for, and nobody has taken up yet
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -123,8 +124,24 @@ def state(credential: Credential, record: Record | None, now: datetime, observed
         left_alone=observed.left_alone,
         holder=observed.holder,
         lease=observed.lease,
+        asked=observed.asked,
         labels=credential.labels,
     )
+
+
+_FAILED, _HELD, _UNDECIDED = 1, 3, 75
+
+
+def pass_exit(states: Iterable[State], *, rests: bool) -> int:
+    """The exit code of a command that did whatever was due. `rests`: nothing that it could do is left."""
+    found = list(states)
+    for each in found:
+        given_up = each.phase == Phase.SETTLED.value and each.failures
+        if each.word is Word.BROKEN or given_up or (rests and each.left_alone):
+            return _FAILED
+    if any(each.phase in (Phase.HELD.value, Phase.AWAITING.value) for each in found):
+        return _HELD
+    return 0 if rests else _UNDECIDED
 
 
 _CALM = {Phase.SETTLED: Word.SETTLED, Phase.PUBLISHED: Word.IN_GRACE, Phase.CONDEMNED: Word.RETIRING}

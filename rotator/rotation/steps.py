@@ -132,10 +132,11 @@ class Restore:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Stop and call a person."""
+    """Stop and call a person. `emergency`: what an emergency has of its own is used up."""
 
     reason: HoldReason
     text: str
+    emergency: bool = False
     effect: ClassVar[bool] = False
 
 

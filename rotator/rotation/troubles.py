@@ -65,6 +65,7 @@ class Observed:
     doubted_at: datetime | None = None  # when the target refused it once; it is asked again before that counts
     holder: str = ""  # who has the lease
     lease: str = ""  # the same in words: who has it, and what is waited for
+    asked: str = ""  # what operators asked for, and nobody has taken up yet
 
 
 @dataclass(frozen=True, slots=True)

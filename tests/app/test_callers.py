@@ -57,8 +57,16 @@ class Fleet:
     async def names(self) -> list[str]:
         return [*NAMES]
 
+    expected: frozenset[str] = frozenset()
+
     async def put(self, name: str, request: object) -> None:
         await anyio.sleep(0.01)
+
+    async def look(self) -> frozenset[str]:
+        return frozenset()
+
+    async def waiting(self, name: str) -> tuple[object, ...]:
+        return ()
 
     def ask(self, name: str, ask: object, *, patient: bool, request: str) -> Asked:
         self.begun.append(("now", name))

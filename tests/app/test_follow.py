@@ -40,12 +40,19 @@ SETTINGS = SimpleNamespace(
 )
 
 
+class _Any(defaultdict):
+    """Settings that name whatever is asked for."""
+
+    def __contains__(self, name: object) -> bool:
+        return name != "gone"
+
+
 class App:
     """What `follow` needs: a Vault that takes requests, and a crew whose asks the test answers."""
 
     def __init__(self) -> None:
         self.crew, self.clock, self.seen = self, SystemClock(), {}
-        self.settings = SimpleNamespace(credentials=defaultdict(credential))
+        self.settings = SimpleNamespace(credentials=_Any(credential))
         self.tasks, self.journal, self.requests = Tasks(lambda name, bug: None), self, self
         self.asked: dict[str, Asked] = {}
         self.passing, self.stopping, self.working = False, "", set[str]()
@@ -356,6 +363,13 @@ async def test_who_waits_without_a_limit_waits_a_grace_out_and_hears_what_comes_
         app.answer("bot", Phase.SETTLED)
         rest = [line async for line in lines]
     assert (rest[-1]["exit"], rest[-1]["verdicts"][0]["answer"]) == (0, "done")
+
+
+async def test_what_left_the_settings_meanwhile_is_not_said_to_go_on(app: App) -> None:
+    last = (await ended(app, ("gone",), lambda: app.asked["gone"].close("it left the settings")))[-1]
+    said = last["verdicts"][0]["said"]
+    assert "nobody carries it out unless settings name gone again within the hour" in said
+    assert "it goes on" not in said
 
 
 def test_only_who_names_no_limit_waits_a_grace_out() -> None:

@@ -17,6 +17,7 @@ from rotator import looking
 from rotator.control import Control
 from rotator.ports import Entry, Lease, Refused, Transient
 from rotator.rotation.credential import Place
+from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.record import Phase
 from rotator.rotation.state import Word
 from rotator.settings import Daemon, Method, Settings, Vault, VaultAuth
@@ -24,6 +25,7 @@ from tests.fakes.fleet import FakeView, StoppedClock, fleet, named, settled
 from tests.rotation.builders import HOUR, MINUTE, NOW, record
 
 pytestmark = pytest.mark.anyio
+LEAK = OperatorRequest("w1", RequestVerb.ROTATE, NOW, "ada", emergency=True, live=("t1.1",))
 BLOG, SHOP = named("blog"), named("shop")
 
 
@@ -41,6 +43,18 @@ class Journal:
 
     async def names(self) -> tuple[str, ...]:
         return tuple(self.entries)
+
+
+class Requests:
+    """What operators asked for: of `blog`, and of a credential that left the settings."""
+
+    expected = frozenset({"blog", "gone"})
+
+    async def look(self) -> frozenset[str]:
+        return self.expected
+
+    async def waiting(self, name: str) -> tuple[OperatorRequest, ...]:
+        return (LEAK,) if name in self.expected else ()
 
 
 def entry(name: str, holder: str = "", **changes: Any) -> Entry:
@@ -61,7 +75,7 @@ KV = SimpleNamespace(session=SimpleNamespace(login_end=None))  # of a login whos
 @asynccontextmanager
 async def daemon(wanted: Settings, view: FakeView, journal: Journal) -> AsyncIterator[None]:
     """As much of a daemon as answers who looks."""
-    app: Any = SimpleNamespace(settings=wanted, journal=journal, clock=StoppedClock(), kv=KV)
+    app: Any = SimpleNamespace(settings=wanted, journal=journal, clock=StoppedClock(), kv=KV, requests=Requests())
     verbs = looking.verbs(app, view)
     door = Control(wanted.daemon.socket, verbs, lambda *_: None, lambda verb, bug: pytest.fail(f"{verb}: {bug!r}"))
     async with anyio.create_task_group() as group:
@@ -90,6 +104,8 @@ async def test_a_daemon_tells_what_it_observed_beside_what_the_journal_says_now(
         assert [(each.name, each.word) for each in seen.states] == [("blog", Word.SETTLED), ("shop", Word.DOUBTED)]
         assert (seen.states[0].accepted_at, seen.states[0].holder) == (NOW - MINUTE, "host-b/1/x")
         assert (seen.at, seen.stale) == (NOW, "")
+        assert [each.asked for each in seen.states] == [str(LEAK), ""]
+        assert [(each.credential, each.request) for each in seen.unclaimed] == [("gone", LEAK)]
         said, code = await looking.explained(wanted, "shop")
         assert code == 0
         assert "The target refused it at 2026-03-01 12:00:00Z; it is asked once more before that counts." in said
@@ -166,7 +182,8 @@ async def test_a_daemon_of_other_settings_is_not_believed(path: Path, change, mo
     wanted = settings(path)
     mine = change(wanted)
     names = {name: entry(name) for name in mine.credentials}
-    alone: Any = SimpleNamespace(settings=mine, journal=Journal(**names), clock=StoppedClock(NOW + HOUR), kv=KV)
+    known = {"settings": mine, "journal": Journal(**names), "requests": Requests()}
+    alone: Any = SimpleNamespace(**known, clock=StoppedClock(NOW + HOUR), kv=KV)
 
     @asynccontextmanager
     async def reading(_: Settings) -> AsyncIterator[Any]:

@@ -11,7 +11,7 @@ from rotator.rotation.advance import advance
 from rotator.rotation.credential import Retirement
 from rotator.rotation.record import Failure, Held, HoldReason, Pause, Phase, Record
 from rotator.rotation.sentences import explain
-from rotator.rotation.state import Mark, Observed, State, Word, state
+from rotator.rotation.state import Mark, Observed, State, Word, pass_exit, state
 from rotator.rotation.wording import when
 from tests.rotation.builders import DAY, HOUR, MINUTE, NOW, credential, published, record, token
 
@@ -238,3 +238,30 @@ def test_a_value_that_was_not_shown_since_is_not_proven() -> None:
     assert (found.word, found.mark, found.do) == (Word.UNPROVEN, Mark.WATCH, "rotate verify blog/bot")
     assert any("not proven yet" in text for text in explain(credential(), record(Phase.SETTLED), NOW, observed))
     assert state(credential(), record(Phase.STAGED), NOW, observed).word is not Word.UNPROVEN
+
+
+def test_what_operators_asked_for_is_in_the_state_and_in_a_sentence() -> None:
+    waits = Observed(asked="emergency, asked for by ada at 2026-03-01 12:00:00Z")
+    assert judged(Phase.SETTLED, waits, current=LIVING).asked == waits.asked
+    told = list(explain(credential(), record(Phase.SETTLED, current=LIVING), NOW, waits))
+    assert f"Asked for and not taken up yet: {waits.asked}." in told
+
+
+@pytest.mark.parametrize(
+    ("seen", "rests", "code"),
+    [
+        (judged(Phase.SETTLED, current=LIVING), True, 0),
+        (judged(Phase.SETTLED, current=LIVING), False, 75),
+        (judged(Phase.SETTLED, Observed(broken="a bug"), current=LIVING), False, 1),
+        (judged(Phase.SETTLED, current=LIVING, failure=FAILURE, given_up=1), True, 1),
+        (judged(Phase.SETTLED, Observed(left_alone="the target is down"), current=LIVING), True, 1),
+        (judged(Phase.SETTLED, Observed(left_alone="the target is down"), current=LIVING), False, 75),
+        (judged(Phase.STAGED, current=LIVING, failure=FAILURE, failures=1), True, 0),
+        (judged(Phase.HELD, current=LIVING, candidate=None, held=HOLD), False, 3),
+        (judged(Phase.AWAITING, current=LIVING), True, 3),
+    ],
+)
+def test_what_one_pass_ends_with_is_judged_by_the_same_states(seen: State, rests: bool, code: int) -> None:
+    assert pass_exit([seen], rests=rests) == code
+    fine = judged(Phase.SETTLED, current=LIVING)
+    assert pass_exit([fine, seen], rests=rests) == code, "the gravest decides"

@@ -12,7 +12,7 @@ from rotator.rotation.ask import Answer, answer, as_ask
 from rotator.rotation.credential import Pause
 from rotator.rotation.decide import next_step
 from rotator.rotation.holds import lifted
-from rotator.rotation.operator_request import OperatorRequest, RequestVerb, TakenUp
+from rotator.rotation.operator_request import OperatorRequest, RequestVerb, TakenUp, Unclaimed
 from rotator.rotation.pause import ended_by, pause_on, words
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record, Why
 from rotator.rotation.sentences import explain
@@ -80,6 +80,17 @@ def test_only_holds_for_mints_and_for_use_give_way_to_an_emergency(reason: HoldR
     assert taken(held(reason), PLAIN).phase is Phase.HELD
     ends = "`rotate claim`" if reason is HoldReason.TWO_VAULTS else "`rotate release blog/bot`"
     assert ends in lifted(reason, "blog/bot")
+    spent = lifted(reason, "blog/bot", emergency=True)
+    assert ("the emergency goes on" in spent) is (reason is HoldReason.MINT_BUDGET)
+    assert ends in spent
+
+
+def test_what_nobody_has_in_its_settings_is_given_up_after_an_hour_with_all_that_lives_on() -> None:
+    gone = Unclaimed("blog/bot", replace(LEAK, live=("t1.1", "")))
+    assert gone.until == LEAK.at + HOUR
+    assert gone.said.startswith(f"{LEAK}: the credential left the settings; alive when it was typed")
+    assert "nobody ends them: t1.1: `rotate strays --reap --unclaimed`" in gone.said
+    assert "alive" not in Unclaimed("blog/bot", replace(LEAK, live=("",))).said
 
 
 def test_what_is_asked_for_in_the_record_is_decided_on_like_what_somebody_waits_for() -> None:

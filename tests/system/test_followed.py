@@ -10,6 +10,7 @@ import pytest
 from rotator.sandbox.world import World
 from tests.system.daemon import Daemon, rotate, until
 from tests.system.quick import quick
+from tests.system.restarts import Restarts
 from tests.system.truth import PATS, faults_of, journal, settled
 
 pytestmark = pytest.mark.system
@@ -42,6 +43,23 @@ def test_what_was_in_flight_at_two_kills_in_a_row_is_done_before_a_lease_would_h
     figures(f"followed at once: two kills, settled {took:.1f} s after the last start, a lease being {LEASE:g} s")
     assert took < LEASE
     assert not faults_of(world, "bot")
+
+
+@pytest.mark.timeout(180)
+def test_daemons_that_are_killed_every_few_seconds_finish_what_was_in_flight(
+    world: World, figures: Callable[[str], None]
+) -> None:
+    """The same on a clock: half a minute between two kills is measured by hand, see tests/README.md."""
+    names = ("bot", "ci")
+    for name in names:
+        world.add(name)
+    world.halo.fault(kind="slow", method="POST", path=f"{PATS}$", delay=0.8, times=None)
+    path = quick(world, daemon={"lease": f"{LEASE:g}s"}, target={"timeout": "3s", "deadline": "5s"})
+    made = Restarts(world, path, names)
+    made.run(kills=2, every=8.0, last=RECOVERY)
+    figures(f"killed every 8 s: {made.said()}")
+    assert all(seconds <= RECOVERY for seconds in made.recovered)
+    assert not [fault for name in names for fault in faults_of(world, name)]
 
 
 def holder(world: World) -> str:
