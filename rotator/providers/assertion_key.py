@@ -7,6 +7,7 @@ and to the engine, which waits.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from rotator.ports import (
@@ -26,10 +27,9 @@ from rotator.providers.jwks_places import places_of
 from rotator.providers.key_pairs import pairs_of
 from rotator.providers.oauth_answer import Denied, missing_scopes
 from rotator.providers.oauth_causes import causes
-from rotator.providers.oauth_control import of_a_stranger
 from rotator.providers.oauth_keys import AssertionKeyKeys
 from rotator.providers.oauth_site import OAuthSite
-from rotator.providers.signing import Algorithm, public_jwk, public_key
+from rotator.providers.signing import Algorithm, Signer, public_jwk, public_key
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
@@ -104,6 +104,11 @@ class AssertionKey:
             return Unknown(fault.reason, fault.retry_after)
         if lacking := missing_scopes(self._options, granted, echoes=self._site.keys.echoes_scope):
             return Rejected(lacking, final=True)
+        try:
+            with suppress(Transient):  # another time
+                await self._site.accepted(self._options)
+        except Refused as fault:
+            return Unknown(fault.reason)
         return await self._site.probe(self._options, granted.access_token)
 
     async def diagnose(self, secret: Secret | None, before: Secret | None = None) -> list[str]:
@@ -131,7 +136,7 @@ class AssertionKey:
 
     async def restore(self, token: Token) -> Outcome:
         """Refused: the set forgets a key that has left."""
-        raise Refused("a key that has left the set cannot be brought back")
+        raise Refused("a key that has left the set cannot be brought back", remedy="rotate to a new one")
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
         """Whether an assertion that it signed is refused; without it, whether the set has it no more."""
@@ -140,20 +145,17 @@ class AssertionKey:
         if secret is None:
             return True
         signer = (await self._pairs.opened(secret)).signer
-        refused = await self._refuses(await self._site.vouched(self._options, signer))
-        if refused is not False:
-            return refused
-        # Keycloak 26.4.0 and node oidc-provider 9.13.3 read a set anew only for a key that they miss, and take one that
-        # has left until they are shown such a key.
-        await self._refuses(await of_a_stranger(self._site, self._options))
-        return await self._refuses(await self._site.vouched(self._options, signer))
+        refused = await self._refuses(signer)
+        if refused is False and await self._site.reread(self._options, token.id):
+            return await self._refuses(signer)
+        return refused
 
-    async def _refuses(self, assertion: Secret) -> bool | None:
-        """Whether the server does not know the key that signed this; None when it is about something else."""
+    async def _refuses(self, signer: Signer) -> bool | None:
+        """Whether the server does not know this key; None when it is about something else."""
         try:
-            await self._site.exchange(self._options, assertion)
+            await self._site.exchange(self._options, await self._site.vouched(self._options, signer))
         except Denied as refusal:
-            return True if await self._site.unknown(self._options, refusal) else None
+            return True if self._site.dead(self._options, refusal) else None
         return False
 
     async def _listed(self, token: Token) -> bool:

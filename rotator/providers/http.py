@@ -129,7 +129,7 @@ class Http:
         self._forwarded: Proxy | None = None  # who passes on what it likes, in whoever's name
         self._move(keys.url.rstrip("/"))
         self._deadline = keys.deadline.total_seconds()
-        self._clock = clock
+        self.clock = clock
         self._rests = keys.rests
         budget = Budget(keys.calls, keys.period.total_seconds())
         self._turnstile = Turnstile(budget, keys.concurrency, clock)
@@ -187,7 +187,7 @@ class Http:
         async with self._turnstile.turn():
             if self._client.is_closed:
                 raise Transient(f"{method} to {self._where} not sent: this target has been closed")
-            if self._clock.monotonic() > by:
+            if self.clock.monotonic() > by:
                 raise Transient(f"{method} to {self._where} not sent: too late, others may have gone on since")
             try:
                 with anyio.fail_after(self._deadline):
@@ -246,7 +246,7 @@ class Http:
         if re.fullmatch(r"[0-9]{1,9}", value.strip()):
             return min(float(value), _LONGEST_PAUSE)
         try:
-            wait = (parsedate_to_datetime(value) - self._clock.now()).total_seconds()
+            wait = (parsedate_to_datetime(value) - self.clock.now()).total_seconds()
         except (TypeError, ValueError, OverflowError):  # not a date, one without a zone, or one that never comes
             return None
         return float(min(max(0, ceil(wait)), _LONGEST_PAUSE))

@@ -26,6 +26,7 @@ from rotator.providers.auth import ApiKey, Minter
 from rotator.providers.http import Answer, Http, Unsendable
 from rotator.providers.identity import identified
 from rotator.providers.manual_keys import ManualKeys
+from rotator.providers.strangers import Strangers
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
@@ -37,8 +38,7 @@ class HttpSite:
     def __init__(self, http: Http) -> None:
         """Takes over `http`, which aclose() closes."""
         self._http = http
-        self._strangers: dict[tuple[str, str, str], Answer] = {}  # how an invented token is answered, by probe
-        self._accepting: set[tuple[str, str, str]] = set()  # ... and was, when another token had just been accepted
+        self._strangers: Strangers[Answer] = Strangers(http.clock.monotonic)  # how an invented token is answered
 
     def minted_by(self, minter: Minter) -> HttpSite:
         """The same site: nobody mints here but people."""
@@ -70,30 +70,25 @@ class HttpSite:
         answer = await self.probe(keys, None)
         if _fits(answer, keys):
             raise Refused(f"this probe accepts anyone: {answer.status} for no token")
-        await self._learn(keys)
+        self._strangers.controlled(_asked(keys), await self._stranger(keys))
 
     def strange(self, keys: ManualKeys, answer: Answer) -> bool:
         """Whether the target answers so to a token that nobody has, too.
 
-        JupyterHub 6.1.1 answers 403 to it, Vault's AppRole 400, SonarQube 200 with `valid = false`. It is not asked
-        now: a gateway in trouble says the same to everybody.
+        JupyterHub 6.1.1 answers 403 to it, Vault's AppRole 400, SonarQube 200 with `valid = false`.
         """
-        known = self._strangers.get(_asked(keys))
+        known = self._strangers.answer(_asked(keys))
         return known is not None and answer.status not in _NOT_THERE and _said(answer, keys) == _said(known, keys)
 
     async def accepted(self, keys: ManualKeys) -> None:
-        """A value has just been accepted: so what an invented one is told now is the target's own word, which the
-        control's may not have been. Raises as `probe`.
-        """
-        if _asked(keys) not in self._accepting:
-            await self._learn(keys)
-            self._accepting.add(_asked(keys))
+        """A value has just been accepted. Raises as `probe`."""
+        await self._strangers.accepted(_asked(keys), lambda: self._stranger(keys))
 
-    async def _learn(self, keys: ManualKeys) -> None:
+    async def _stranger(self, keys: ManualKeys) -> Answer:
         answer = await self.probe(keys, Secret(f"{uuid4()}-{uuid4()}"))
         if _fits(answer, keys):
             raise Refused(f"this probe accepts anyone: {answer.status} for a broken token")
-        self._strangers[_asked(keys)] = answer
+        return answer
 
     async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
         """Nothing that could be asked."""

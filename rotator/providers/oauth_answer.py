@@ -20,6 +20,7 @@ _LONGEST_BACKDATE = 30  # seconds
 _CENTURY = 100 * 366 * 86400  # seconds
 FINAL = {"invalid_scope", "invalid_request", "unsupported_grant_type"}  # waiting mends none of these
 UNKNOWN = {"invalid_client", "unauthorized_client"}  # a proof that the server does not know (RFC 6749, section 5.2)
+Words = tuple[int, str]  # of a refusal: the status, and the registered word or nothing
 _WORDS = {
     "invalid_client": "invalid_client, it does not accept how the client proves itself",
     "invalid_scope": "invalid_scope, a scope that it does not know or does not give to this client",
@@ -28,7 +29,10 @@ _WORDS = {
         " service account for client_credentials, direct access for a password)"
     ),
     "invalid_grant": "invalid_grant, the password or the refresh token is wrong, spent or revoked",
-    "invalid_request": "invalid_request, it wants another form: see client_secret and the send_ keys",
+    "invalid_request": (
+        "invalid_request, it wants another form (client_secret, send_client_id, send_assertion_type), or, as Ory Hydra"
+        " says it, it knows no such key"
+    ),
 }
 
 
@@ -40,12 +44,11 @@ class Denied(Refused):
 
     def __init__(self, status: int, error: str, hint: str = "") -> None:
         """`hint`: what to compare when it is the client that is refused."""
-        words = _WORDS.get(error) or error or "no reason that we know"
-        words += ", is token_url right?" if status == 404 else ""
-        more = f": {hint}" if hint and error == "invalid_client" else ""
+        words = _WORDS.get(error) or error or "no word of an OAuth server's, is token_url right?"
+        more = f": {hint}" if hint and error in UNKNOWN | {"invalid_request"} else ""
         super().__init__(f"the token endpoint answers {status}: {words}{more}")
         self.error = error
-        self.words = status, error
+        self.words: Words = status, error
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ def granted(document: Any, asked_at: datetime) -> Granted:
     told = document if isinstance(document, dict) else {}
     value, life, scope, fresh = map(told.get, ("access_token", "expires_in", "scope", "refresh_token"))
     if not isinstance(value, str) or not value:
-        raise Refused("the token endpoint's answer holds no access token")
+        raise Refused("the token endpoint's answer holds no access token", remedy="is token_url right?")
     scopes = frozenset(scope.split()) if isinstance(scope, str) else None
     renewal = Secret(fresh) if isinstance(fresh, str) and fresh else None
     return Granted(Secret(value), asked_at, _life(life), scopes, renewal)
@@ -121,8 +124,10 @@ def _life(told: Any) -> timedelta | None:
             seconds = inf
         if 0 < seconds < _CENTURY:
             return timedelta(seconds=seconds)
-        raise Refused(f"the token endpoint grants a token for {seconds:g} s (expires_in): that is none to publish")
-    raise Refused("the token endpoint says in expires_in what is no number of seconds")
+        said = f"the token endpoint grants a token for {seconds:g} s (expires_in), which is none to publish"
+        raise Refused(said, remedy="set the life of this client's access tokens there")
+    said = "the token endpoint says in expires_in what is no number of seconds"
+    raise Refused(said, remedy="is token_url right?")
 
 
 def missing_scopes(client: ClientKeys, grant: Granted, *, echoes: bool) -> str:
@@ -139,16 +144,18 @@ def missing_scopes(client: ClientKeys, grant: Granted, *, echoes: bool) -> str:
         )
         return told if echoes else ""
     lacking = sorted(set(client.scopes) - grant.scopes)
-    return f"the server did not grant: {', '.join(lacking)}" if lacking else ""
+    if not lacking:
+        return ""
+    return f"the server did not grant: {', '.join(lacking)}; allow it to the client there, or take it out of `scopes`"
 
 
 def judged(answer: Answer, client: ClientKeys) -> Verdict:
     """What the test call's answer says of the access token and its identity."""
     if answer.status == 401:
-        return Rejected(f"the probe refuses the access token{_unscoped(client)}")
+        return Rejected(f"the probe refuses the access token: 401{_unscoped(client)}")
     if answer.status == 403:
         hint = _no_agent(client) or _no_openid(client)
-        return Rejected(f"accepted, but scope or role lacks the right that the probe needs{hint}", final=True)
+        return Rejected(f"the probe answers 403: accepted, but scope or role lacks the right for it{hint}", final=True)
     if answer.status >= 300:
         return Unknown(f"the probe answers {answer.status}: is its path right?{_no_agent(client)}")
     return identified(answer.document, client.identity)

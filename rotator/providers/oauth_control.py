@@ -6,8 +6,6 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import uuid4
 
-from anyio import to_thread
-
 from rotator.ports import Clock, Refused, Transient
 from rotator.providers.assertion import Assertion, forged
 from rotator.providers.oauth_answer import Denied, Granted
@@ -27,6 +25,7 @@ class Server(Protocol):
     async def draft(self, client: ClientKeys, expires_at: datetime) -> Assertion: ...
     async def seal(self, client: ClientKeys, assertion: Assertion) -> Secret: ...
     async def vouched(self, client: ClientKeys, signer: Signer | None = None) -> Secret: ...
+    async def stranger(self, client: ClientKeys) -> Signer: ...
     async def exchange(self, client: ClientKeys, assertion: Secret | None, secret: Secret | None = None) -> Granted: ...
 
 
@@ -50,7 +49,7 @@ async def refusal_of_a_stranger(site: Server, client: ClientKeys) -> Denied:
     """
     assertion = wrong_secret = None
     if isinstance(client, AssertionKeyKeys):
-        assertion = await of_a_stranger(site, client)
+        assertion = await site.vouched(client, await site.stranger(client))
     elif client.asserts:
         assertion = await _forged(site, client)
     else:
@@ -59,7 +58,8 @@ async def refusal_of_a_stranger(site: Server, client: ClientKeys) -> Denied:
         await site.exchange(client, assertion, wrong_secret)
     except Denied as refusal:
         return refusal
-    raise Refused("this token endpoint accepts anyone: it gave a token to a client that proved nothing")
+    said = "this token endpoint accepts anyone: it gave a token to a client that proved nothing"
+    raise Refused(said, remedy="make the client a confidential one there, with the way of proof that settings have")
 
 
 async def _forged(site: Server, client: ClientKeys) -> Secret:
@@ -67,7 +67,6 @@ async def _forged(site: Server, client: ClientKeys) -> Secret:
     return forged(await site.seal(client, true), await site.seal(client, true.sibling(str(uuid4()))))
 
 
-async def of_a_stranger(site: Server, client: ClientKeys) -> Secret:
-    """An assertion signed with a key that no set has, and that this server has never been shown."""
-    pem = await to_thread.run_sync(make_key, Algorithm(client.algorithm), FEWEST_BITS)
-    return await site.vouched(client, LocalSigner(pem, made=True))
+def new_stranger(algorithm: Algorithm) -> LocalSigner:
+    """A key that no set has, and that no server has ever been shown."""
+    return LocalSigner(make_key(algorithm, FEWEST_BITS), made=True)

@@ -19,7 +19,7 @@ from rotator.providers.assertion import ASSERTION_TYPE, Assertion, Form, draft, 
 from rotator.providers.auth import Auth, Bearer, Keyring, Minter, Shelf
 from rotator.providers.http import Answer, Broken, Http, Unsendable
 from rotator.providers.key_pairs import VersionedKey
-from rotator.providers.oauth_answer import FINAL, UNKNOWN, ClockGap, Denied, Granted, granted, judged
+from rotator.providers.oauth_answer import FINAL, UNKNOWN, ClockGap, Denied, Granted, Words, granted, judged
 from rotator.providers.oauth_introduction import introduced, to_compare
 from rotator.providers.oauth_keys import (
     AccessTokenKeys,
@@ -29,6 +29,7 @@ from rotator.providers.oauth_keys import (
     OAuthTargetKeys,
 )  # fmt: skip
 from rotator.providers.signing import Algorithm, LocalSigner, PublicKey, Signer, public_key
+from rotator.providers.strangers import Pauses, Strangers
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
 from rotator.rotation.reference import SecretRef
@@ -58,7 +59,9 @@ class OAuthSite:
         self._signers = Signers()
         self._closed: dict[str, int] = {}  # how a probe answers to a token that nobody has
         self.gap: ClockGap | None = None  # between our clock and the token endpoint's, as last measured
-        self._strangers: dict[str, tuple[int, str]] = {}  # how a proof that nobody can have made is refused, by client
+        self._strangers: Strangers[Words] = Strangers(clock.monotonic)  # how they are refused, by client
+        self._stranger_keys: dict[str, LocalSigner] = {}  # keys that no set has, by algorithm
+        self._shown = Pauses(clock.monotonic)
 
     def minted_by(self, minter: Minter) -> OAuthSite:
         """The same site: its clients prove themselves, nobody mints for them."""
@@ -186,23 +189,51 @@ class OAuthSite:
         early = "client_assertion" in form and self.gap is not None and self.gap.ahead
         return f"{opening}{self.gap}: {self.gap.remedy}" if early and self.gap else ""
 
-    async def unknown(self, client: ClientKeys, refusal: Denied) -> bool:
-        """Whether the server refuses this client's proof as it refuses one that it cannot know.
+    async def stranger(self, client: ClientKeys) -> Signer:
+        """A key that no set has. Always the same one: each costs time to make, and servers may remember them."""
+        algorithm = client.algorithm
+        if algorithm not in self._stranger_keys:
+            self._stranger_keys[algorithm] = await to_thread.run_sync(oauth_control.new_stranger, Algorithm(algorithm))
+        return self._stranger_keys[algorithm]
+
+    async def accepted(self, client: ClientKeys) -> None:
+        """A proof by this client has just been accepted: what a stranger is told now is the server's own word.
+
+        Raises Transient; Refused when a stranger is accepted, too.
+        """
+        await self._strangers.accepted(client.client_id, lambda: self._refusal_of_a_stranger(client))
+
+    async def _refusal_of_a_stranger(self, client: ClientKeys) -> Words:
+        return (await oauth_control.refusal_of_a_stranger(self, client)).words
+
+    def dead(self, client: ClientKeys, refusal: Denied) -> bool:
+        """Whether the server refuses this proof as it refuses a stranger's.
 
         The words differ: for a key that is not in the set Hydra 2.3.0 says invalid_request, Spring Authorization Server
-        1.4.1 invalid_client. Raises Refused, Transient.
+        1.4.1 invalid_client. A refusal without a registered word may be a gateway's.
         """
-        if refusal.error in UNKNOWN:
-            return True
-        if client.client_id not in self._strangers:
-            stranger = await oauth_control.refusal_of_a_stranger(self, client)
-            self._strangers[client.client_id] = stranger.words
-        return refusal.words == self._strangers[client.client_id]
+        known = self._strangers.answer(client.client_id)
+        return refusal.error in UNKNOWN or (bool(refusal.error) and refusal.words == known)
+
+    async def reread(self, client: ClientKeys, left: str) -> bool:
+        """Show a key that no set has, so that the server reads the set anew, which the key `left` has left.
+
+        Keycloak 26.4.0 and node oidc-provider 9.13.3 read it for a key that they miss, and take one that has left until
+        then. Whether it was shown: it is seldom, as nobody knows what a server makes of refused logins. Raises
+        Transient, Refused.
+        """
+        if not self._shown.due(client.client_id, left):
+            return False
+        await self._refusal_of_a_stranger(client)
+        return True
 
     async def rejected(self, client: ClientKeys, refusal: Denied) -> Verdict:
-        """What a refusal says of a value that shall be published: for good, unless it is only not known yet."""
+        """What a refusal says of a value that shall be published: for good, unless it is only not known yet.
+
+        So a stranger is refused now; at another moment the server may have been in other trouble.
+        """
         try:
-            final = refusal.error in FINAL and not await self.unknown(client, refusal)
+            final = refusal.error in FINAL and await self._refusal_of_a_stranger(client) != refusal.words
         except (Transient, Refused) as fault:
             return Unknown(fault.reason, fault.retry_after)
         return Rejected(refusal.reason, final=final)
@@ -236,7 +267,9 @@ class OAuthSite:
         if not client.probe:
             return ""
         answer = await self._http.request("GET", client.probe)
-        return "" if answer.status in (401, 403) else f"the probe accepts anyone: {answer.status} for no token"
+        if answer.status in (401, 403):
+            return ""
+        return f"the probe accepts anyone: {answer.status} for no token; name one that wants an access token"
 
     # what a sweep asks; nothing here can be listed
 
@@ -255,7 +288,7 @@ class OAuthSite:
     async def control(self, credential: Credential) -> None:
         """The negative control: a client that cannot sign, or a wrong secret, must be refused. Raises Refused."""
         client = options_of(credential)
-        self._strangers[client.client_id] = (await oauth_control.control(self, client)).words
+        self._strangers.controlled(client.client_id, (await oauth_control.control(self, client)).words)
 
     async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
         """What differs between the settings and what the server does, or says of itself."""

@@ -176,7 +176,7 @@ async def _no_way(cell: tuple[Letterbox, str]) -> object:
 CLIENTS: dict[str, Site[Any]] = {
     "oauth-token mint by refresh token": Site(on_refreshes, _refreshed, _both, proof=True),
     "assertion-key verify": Site(
-        on_key_set, lambda it: it.provider.verify(it.key.token, it.key.secret), proof=True, calls=2
+        on_key_set, lambda it: it.provider.verify(it.key.token, it.key.secret), proof=True, calls=3
     ),
     "assertion-key is_dead": Site(on_key_set, _left, lambda it, got: got is not True),
     "manual verify": Site(on_manual, lambda it: it.provider.verify(it.token, it.value), proof=True, calls=2),

@@ -145,9 +145,9 @@ async def test_consumers_are_told_which_version_to_sign_with_and_no_private_key_
         assert minted.token.id not in minted.secret.reveal()
 
 
-@pytest.mark.parametrize(("preset", "requests"), [("keycloak", 3), ("oidc-provider", 3), ("hydra", 4)])
+@pytest.mark.parametrize("preset", ["keycloak", "oidc-provider", "hydra"])
 async def test_a_server_that_believes_its_set_for_ever_is_shown_a_stranger_and_then_forgets_the_old_key(
-    clock: HandClock, preset: str, requests: int
+    clock: HandClock, preset: str
 ) -> None:
     async with desk.running(preset, clock) as world:
         bound = world.bound("assertion-key", **IN_SET)
@@ -160,10 +160,9 @@ async def test_a_server_that_believes_its_set_for_ever_is_shown_a_stranger_and_t
             assert await bound.verify(each.token, each.secret) == Accepted()
         await bound.revoke(old.token)
         clock.move(10**7)
-        assert await bound.verify(old.token, old.secret) == Accepted()  # nobody has made it look since
         before = world.exchanges()
         assert await bound.is_dead(old.token, old.secret) is True
-        assert world.exchanges() == before + requests
+        assert world.exchanges() == before + 3, "taken, as nobody has made it look since; a stranger; refused"
         assert isinstance(await bound.verify(old.token, old.secret), Rejected)
         assert await bound.verify(new.token, new.secret) == Accepted()
 

@@ -113,7 +113,10 @@ async def test_a_silently_dropped_scope_fails_the_proof(clock: HandClock) -> Non
     async with desk.running("oidc-provider", clock) as world:
         verdict = await proof(world, scopes=("all", "read:users"))
         assert isinstance(verdict, Rejected)
-        assert (verdict.final, verdict.reason) == (True, "the server did not grant: read:users")
+        assert (verdict.final, verdict.reason) == (
+            True,
+            "the server did not grant: read:users; allow it to the client there, or take it out of `scopes`",
+        )
 
 
 async def test_where_no_scope_is_left_the_silence_is_not_taken_for_a_habit_of_the_server(clock: HandClock) -> None:
@@ -447,4 +450,4 @@ def test_an_offline_session_that_is_not_asked_for_is_named_as_the_reason_of_a_40
     without = judged(Answer(401), AccessTokenKeys(**keys, scopes=("openid",)))
     assert "`scopes` have to name it as well" in getattr(without, "reason", "")
     with_it = judged(Answer(401), AccessTokenKeys(**keys, scopes=("openid", "offline_access")))
-    assert getattr(with_it, "reason", "") == "the probe refuses the access token"
+    assert getattr(with_it, "reason", "") == "the probe refuses the access token: 401"
