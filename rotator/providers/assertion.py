@@ -83,6 +83,10 @@ class Assertion:
         header = {name: value for name, value in self.header.items() if name != "kid"}
         return replace(self, header={**header, "kid": kid} if kid else header)
 
+    def by(self, algorithm: Algorithm) -> Assertion:
+        """To be signed by another algorithm."""
+        return replace(self, header={**self.header, "alg": algorithm.value})
+
     def message(self) -> bytes:
         """What is signed: header and claims, encoded (RFC 7515, section 5.1)."""
         parts = (json.dumps(dict(part), separators=(",", ":")).encode() for part in (self.header, self.claims))

@@ -1,6 +1,6 @@
 """Why an OAuth server refuses a client's assertions, found by varying one thing at a time.
 
-At most eight token requests, all by the client's own key, and only on an operator's word: see `Diagnoses`.
+At most nine token requests, all by the client's own key, and only on an operator's word: see `Diagnoses`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from rotator.providers.assertion import NO_KID, THUMBPRINT, Assertion, signed
 from rotator.providers.http import Broken
 from rotator.providers.oauth_answer import Denied, Granted
 from rotator.providers.oauth_keys import ClientKeys, OAuthTargetKeys
-from rotator.providers.signing import PublicKey, Signer, public_key
+from rotator.providers.signing import Algorithm, PublicKey, Signer, public_key
 from rotator.rotation.secret import Secret
 
 _LIFE = timedelta(minutes=1)
+_OTHER = {"PS256": "RS256", "RS256": "PS256"}  # what the same key can sign by
 _BY_ITSELF = {"invalid_scope", "unsupported_grant_type"}  # the client is known, and the word says what is wrong
 _UNREAD = (
     "the client's jwks_uri there must be the address at which the set is served ([status] jwks_listen with"
@@ -38,6 +39,7 @@ class Server(Protocol):
     async def seal(self, client: ClientKeys, assertion: Assertion) -> Secret: ...
     async def unguarded(self, client: ClientKeys) -> str: ...
     async def vouched(self, client: ClientKeys, signer: Signer | None = None) -> Secret: ...
+    async def stranger(self, client: ClientKeys) -> Signer: ...
     async def exchange(self, client: ClientKeys, assertion: Secret | None, secret: Secret | None = None) -> Granted: ...
 
 
@@ -89,6 +91,8 @@ def _as(drafted: Assertion, varied: tuple[str, str] | None, key: PublicKey) -> A
     match varied:
         case ("aud", audience):
             return drafted.addressed(audience)
+        case ("algorithm", algorithm):
+            return drafted.by(Algorithm(algorithm))
         case ("kid", kid):
             return drafted.naming({NO_KID: "", THUMBPRINT: key.thumbprint}[kid])
     return drafted
@@ -103,6 +107,8 @@ def _variants(keys: OAuthTargetKeys, client: ClientKeys) -> Iterator[tuple[str, 
         if audience not in tried:
             tried.add(audience)
             yield "audience", value, ("aud", audience)
+    if other_algorithm := _OTHER.get(client.algorithm):
+        yield "algorithm", other_algorithm, ("algorithm", other_algorithm)
     if client.makes_key:
         return  # each new key needs a name of its own
     for kid in (THUMBPRINT, NO_KID):

@@ -145,7 +145,14 @@ async def test_what_the_server_takes_instead_is_named(
     async with desk.running("keycloak", clock, **keys) as world:
         found = await world.bound(kind, **options).diagnose(None)
         assert [cause in text for text in found] == ([True] if cause else [])
-        assert world.exchanges() <= 8
+        assert world.exchanges() <= 9
+
+
+@pytest.mark.parametrize("kind", ["client-assertion", "oauth-token"])
+async def test_an_algorithm_that_a_server_does_not_take_is_named(clock: HandClock, kind: str) -> None:
+    async with desk.running("halo", clock) as world:
+        (found,) = await world.bound(kind, algorithm="RS256").diagnose(None)
+        assert 'with algorithm = "PS256"' in found
 
 
 async def test_a_kid_that_a_server_does_not_know_may_have_to_be_left_out(clock: HandClock) -> None:
