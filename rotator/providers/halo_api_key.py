@@ -75,7 +75,8 @@ class HaloApiKey(Slotted):
     async def _minted(self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...]) -> Minted:
         record = await self.application(self.slots[0])
         if record.inactive:
-            raise Refused(f"application {record.id} is inactive: nobody could use a key of it")
+            said = f"application {record.id} is inactive, so nobody could use a key of it"
+            raise Refused(said, remedy="activate it in Halo")
         self._check_life(record, expires_at)
         slot = await self._choose(record, spared)
         return Minted(self.handle(slot, name, record.stamp(slot.field)), value, self.beside(slot))
@@ -91,9 +92,11 @@ class HaloApiKey(Slotted):
         elif await self._is_ours(before, slot, minted.secret):
             after = before  # the answer of an earlier request was lost
         else:
-            raise Refused(f"{_said(slot)} of application {before.id} was made anew by somebody else meanwhile")
+            said = f"{_said(slot)} of application {before.id} was made anew by somebody else meanwhile"
+            raise Refused(said, remedy="the next attempt chooses a slot anew")
         if after.stamp(slot.field) in ("", token.serial):
-            raise Refused(f"application {after.id} took no {_said(slot)}: the date of its making has not moved")
+            said = f"application {after.id} took no {_said(slot)}, as the date of its making has not moved"
+            raise Refused(said, remedy="may the management application's agent make keys of it?")
         made, end = after.generated(slot.field), after.expires(slot.field)
         return replace(token, serial=after.stamp(slot.field), issued_at=made, expires_at=end)
 
@@ -190,7 +193,9 @@ class HaloApiKey(Slotted):
             return Rejected(fault.reason, final=True)
         except (Transient, Refused) as fault:
             return Unknown(fault.reason, fault.retry_after)
-        return Rejected("the probe refuses the key") if answer.status == 401 else judged(answer, self._options)
+        if answer.status == 401:
+            return Rejected("the probe refuses the key: 401")
+        return judged(answer, self._options)
 
     async def refused(self, token: Token, secret: Secret) -> bool | None:
         """See `Slotted.refused`."""
@@ -202,7 +207,8 @@ class HaloApiKey(Slotted):
         if trouble := await self._site.unguarded(self._client):
             raise Refused(trouble)
         if not await self.refused(Token(""), new_value()):
-            raise Refused("the probe accepts anyone: it took a key that nobody knows")
+            said = "the probe accepts anyone: it took a key that nobody knows"
+            raise Refused(said, remedy="name a `probe` that wants a key")
 
     async def _present(self, secret: Secret) -> Answer:
         return await self._site.read(self._options.probe, ApiKey(secret, self._options.header, self._options.prefix))

@@ -68,14 +68,19 @@ class ApplicationApi:
             raise Refused("`application` is missing: the id of the API application, which is not its client id")
         answer = await self._call("GET", f"{_PATH}/{segment(number)}?includedetails=true")
         if answer.status == 404:
-            raise Refused(f"404: there is no application {number}, or this HaloITSM has no Application API")
-        record = read(_fine(answer))
+            said = f"the Application API answers 404 to a look at application {number}"
+            raise Refused(said, remedy="is that its id in Halo (`application`), and has this HaloITSM that API?")
+        if answer.status >= 400:
+            said = f"the Application API answers {answer.status} to a look at application {number}"
+            raise Refused(said, remedy="compare `application` with its id in Halo")
+        record = read(answer.document)
         if record.system:
             raise Refused(f"application {number} is one of Halo's own (system) applications: those are never touched")
         if record.client_id == self._management.client_id:
             raise Refused(f"application {number} is the management application: it must not depend on itself")
         if client_id and record.client_id != client_id:
-            raise Refused(f"application {number} has another client id than the settings say: which one is meant?")
+            said = f"application {number} has another client id than the settings say"
+            raise Refused(said, remedy="compare `application` and `client_id` with Halo: which one is meant?")
         return record
 
     def deadline(self) -> float:
@@ -124,7 +129,8 @@ class ApplicationApi:
         if answer.status in (409, 412):
             raise Transient(f"application {record.id} was changed by somebody else at the same moment")
         if answer.status >= 400:
-            raise Refused(f"the Application API answers {answer.status} to a change of application {record.id}")
+            said = f"the Application API answers {answer.status} to a change of application {record.id}"
+            raise Refused(said, remedy="try the same change in Halo as the management application's agent")
 
     # who calls
 
@@ -132,7 +138,7 @@ class ApplicationApi:
     def _management(self) -> ManagementKeys:
         found = self._site.keys.management
         if found is None or not self.allowed:
-            raise Refused("manage_applications is off in the settings")
+            raise Refused("manage_applications is off in the settings", remedy="a person changes applications")
         return found
 
     async def _call(self, method: str, path: str, json: object = None, by: float = inf) -> Answer:
@@ -175,9 +181,3 @@ class ApplicationApi:
 
 def _end(granted: Granted) -> datetime:
     return granted.asked_at + (granted.life or _LIFE) - _EARLY
-
-
-def _fine(answer: Answer) -> Any:
-    if answer.status >= 400:
-        raise Refused(f"the Application API answers {answer.status}")
-    return answer.document

@@ -90,7 +90,7 @@ def read(document: Any) -> ApplicationRecord:
     """Raises Refused for what is no application; servers have been seen to wrap one in a list."""
     told = document[0] if isinstance(document, list) and len(document) == 1 else document
     if not isinstance(told, dict) or not told.get("id"):
-        raise Refused("the Application API's answer holds no application")
+        raise Refused("the Application API's answer holds no application", remedy="is the target's url right?")
     return ApplicationRecord(told)
 
 

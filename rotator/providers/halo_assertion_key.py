@@ -81,7 +81,8 @@ class HaloAssertionKey(ClientValue):
         if record.thumbprint != wanted or record.inactive:
             record = await self.put(slot, pem, by)
         if record.thumbprint != wanted:
-            raise Refused(f"application {record.id} was told a public key, and shows another one")
+            said = f"application {record.id} was told a public key, and shows another one"
+            raise Refused(said, remedy="does somebody else change it, in Halo or with a second rotator?")
         return replace(minted.token, serial=wanted, issued_at=self._site.clock.now())
 
     async def revoke(self, token: Token) -> Outcome:

@@ -55,7 +55,8 @@ class ClientValue(Slotted):
         """Look before anything is made that the application may be changed. Raises Refused with words."""
         record = await self.application(slot)
         if record.inactive and len(self.slots) == 1:
-            raise Refused(f"application {record.id} is inactive: nobody could use the new value")
+            said = f"application {record.id} is inactive, so nobody could use the new value"
+            raise Refused(said, remedy="activate it in Halo")
 
     async def put(self, slot: Slot, value: str | Secret, by: float) -> ApplicationRecord:
         """Put a value into the slot by then, see `ApplicationApi.deadline`, and see to it that its application is
@@ -64,7 +65,8 @@ class ClientValue(Slotted):
         active: dict[str, str | bool | Secret] = {"inactive": False} if record.inactive else {}
         after = await self._api.change(record, {slot.field: value, **active}, by)
         if after.inactive:
-            raise Refused(f"application {after.id} stays inactive, whatever we ask of it")
+            said = f"application {after.id} was asked to become active, and shows itself inactive"
+            raise Refused(said, remedy="activate it in Halo")
         return after
 
     async def revoke(self, token: Token) -> Outcome:
@@ -78,7 +80,8 @@ class ClientValue(Slotted):
             return Outcome.ALREADY
         other = await self.application(next(each for each in self.slots if each != slot))
         if other.inactive:
-            raise Refused(f"application {record.id} is the only active one: it is not switched off")
+            said = f"application {record.id} is the only active one, so it is not switched off"
+            raise Refused(said, remedy=f"activate application {other.id} in Halo")
         await self._api.change(record, {slot.field: await self.discard(), "inactive": True}, by)
         return Outcome.DONE
 
@@ -133,4 +136,5 @@ class ClientValue(Slotted):
         if trouble := await self._site.unguarded(self._client):
             raise Refused(trouble)
         if await self.refused(Token(""), await self.stranger()) is False:
-            raise Refused("this token endpoint accepts anyone: it gave a token for a value that nobody knows")
+            said = "this token endpoint accepts anyone: it gave a token for a value that nobody knows"
+            raise Refused(said, remedy="let the application demand what it is to be proven by")

@@ -14,6 +14,7 @@ from rotator.ports import Refused
 from rotator.rotation.names import begins
 
 MARK = "rotator"  # a further member, which RFC 7517, section 4, lets everybody ignore: our mint name
+_MEND = "mend it, and keep the keys that bear our mark, as one of them is published"
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518, section 6
 _PUBLIC = ("kty", "use", "key_ops", "alg", "kid", "n", "e", "crv", "x", "y", "x5u", "x5c", "x5t", "x5t#S256")
 
@@ -67,10 +68,10 @@ def parse(text: str) -> KeySet:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        raise Refused("holds no JSON, where a JWK Set should be") from None
+        raise Refused("holds no JSON, where a JWK Set should be", remedy=_MEND) from None
     keys = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(keys, list) or not all(isinstance(each, dict) for each in keys):
-        raise Refused("holds no JWK Set: an object with an array `keys` of objects")
+        raise Refused("holds no JWK Set, which is an object with an array `keys` of objects", remedy=_MEND)
     if any(_PRIVATE & each.keys() for each in keys):
-        raise Refused("holds a private or symmetric key: whatever servers read must not")
+        raise Refused("holds a private or symmetric key, which whatever servers read must not", remedy=_MEND)
     return KeySet(tuple(keys), {name: value for name, value in document.items() if name != "keys"})

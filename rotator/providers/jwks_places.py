@@ -60,14 +60,14 @@ class JwksDocument:
         try:
             return parse((await self._shelf.read()).text(KEY))
         except Refused as fault:
-            raise Transient(f"{self._shelf}: {fault.reason}") from None
+            raise Transient(f"{self._shelf}: {fault.what}", remedy=fault.remedy) from None
 
     async def change(self, change: Change) -> bool:
         """See `JwksPlace`."""
         try:
             return await self._change(change)
         except Refused as fault:
-            raise Transient(f"{self._shelf}: {fault.reason}") from None
+            raise Transient(f"{self._shelf}: {fault.what}", remedy=fault.remedy) from None
 
     async def _change(self, change: Change) -> bool:
         for _ in range(_TRIES):
@@ -136,13 +136,16 @@ class JwksFile:
         try:
             yield
         except OSError as fault:
-            raise Transient(f"{self._path}: {fault.strerror or 'unusable'}") from None
+            said = f"the key set {self._path} cannot be read or replaced: {fault.strerror or 'unusable'}"
+            raise Transient(
+                said, remedy="the daemon needs to write in its folder (ReadWritePaths of the unit)"
+            ) from None
         except LockTimeoutError as fault:
             raise Transient(f"{self._path}: {fault}") from None
         except UnicodeDecodeError:
-            raise Transient(f"{self._path}: is no text") from None
+            raise Transient(f"{self._path} is no text, where a JWK Set should be") from None
         except Refused as fault:
-            raise Transient(f"{self._path}: {fault.reason}") from None
+            raise Transient(f"{self._path}: {fault.what}", remedy=fault.remedy) from None
 
 
 @cache

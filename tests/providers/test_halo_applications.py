@@ -163,7 +163,7 @@ async def test_its_refusals_are_told_in_words(office: Office) -> None:
 
 
 async def test_an_api_that_is_not_there_or_down_is_told_in_words(office: Office) -> None:
-    with pytest.raises(Refused, match="there is no application 99, or this HaloITSM has no Application API"):
+    with pytest.raises(Refused, match="answers 404 to a look at application 99: is that its id in Halo"):
         await office.bound(API, application="99").mint(NAME, None)
     office.itsm.faults.add("status", status=503, path="/api/Application/*", times=None)
     with pytest.raises(Transient, match="503"):

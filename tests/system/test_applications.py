@@ -288,7 +288,7 @@ def _useless_token(world: Desk) -> None:
         (_system, "those are never touched"),
         (_too_weak, "signed in, but too weak"),
         (_unknown_chief, "the management application: the token endpoint answers 401: invalid_client"),
-        (_missing, "there is no application"),
+        (_missing, "answers 404 to a look at application"),
         (_unreachable, "503, outcome unknown"),
         (_useless_token, "the scopes in `management` open nothing there"),
     ],
