@@ -23,8 +23,8 @@ async def condemn(bench: Bench, record: Record, step: Condemn) -> ev.Event:
     current, predecessor = record.current, record.predecessor
     if current is None or predecessor is None:
         raise ValueError("nothing to condemn")
-    if not bench.provider(predecessor.target).capabilities.revokes:
-        return await _left_to_expire(bench, predecessor)
+    if left := await _left_to_expire(bench, predecessor):
+        return left
     proof = await _proof(bench, record, current)
     if not isinstance(proof, str):
         return proof
@@ -39,15 +39,17 @@ async def condemn(bench: Bench, record: Record, step: Condemn) -> ev.Event:
     return bench.held(HoldReason.STILL_USED, verdict.text)
 
 
-async def _left_to_expire(bench: Bench, predecessor: Published) -> ev.Event:
-    """Nothing is taken away from anybody, so nothing has to be proven first."""
+async def _left_to_expire(bench: Bench, predecessor: Published) -> ev.Event | None:
+    """Nothing is taken away from anybody, so nothing has to be proven first. None for what somebody has to end: we, or
+    a person where it is not ours to revoke and nobody knows its date.
+    """
     provider = bench.provider(predecessor.target)
+    if provider.capabilities.revokes:
+        return None
     if provider.capabilities.mint_ends_old and (await _is_dead(bench, provider, predecessor))[0]:
         return ev.LeftToExpire(bench.at, bench.at)
     until = (await provider.inspect(predecessor.token)).expires_at
-    if until is None:
-        return bench.faulted("condemn", f"nobody can say when {predecessor.token.id} ends", of_target=False)
-    return ev.LeftToExpire(bench.at, until)
+    return ev.LeftToExpire(bench.at, until) if until else None
 
 
 async def _proof(bench: Bench, record: Record, current: Published) -> ev.Event | str:
@@ -118,7 +120,7 @@ async def revoke(bench: Bench, record: Record, step: Revoke) -> ev.Event:
         raise ValueError("nothing to revoke")
     provider = bench.provider(predecessor.target)
     evidence = record.evidence
-    if provider.capabilities.revokes:
+    if record.ends_at is None:
         doc, content = await bench.look(record)
         if objected := _objection(bench, record, doc, content):
             return objected

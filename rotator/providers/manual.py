@@ -52,6 +52,10 @@ class HttpSite:
         """The test call. Raises Transient, Refused, Unsendable."""
         return await self._http.request("GET", keys.probe, ApiKey(value, keys.header, keys.prefix) if value else None)
 
+    def now(self) -> datetime:
+        """The time."""
+        return self._http.clock.now()
+
     async def list_tokens(self) -> tuple[Token, ...]:
         """None: nothing there bears a mark of ours."""
         return ()
@@ -179,9 +183,10 @@ class ManualToken:
         raise Refused("only a person could bring it back")
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
-        """Whether the probe refuses its value; None when it is not to be shown, or the target does not say."""
+        """Whether the probe refuses its value; None when the target does not say. What is not to be shown is dead when
+        the date has passed that the person gave it, and nobody can say so before."""
         if secret is None:
-            return None
+            return True if token.expires_at and token.expires_at <= self._site.now() else None
         verdict = await self.verify(token, secret)
         if isinstance(verdict, Unknown):
             return None

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rotator.ports import Capabilities, Inspection, Outcome, Refused
+from rotator.ports import Capabilities, Inspection, NeedsPerson, Outcome, Refused
 from rotator.rotation.ask import Ask
 from rotator.rotation.credential import Limits, Retirement
 from rotator.rotation.record import Phase, Token
@@ -44,6 +44,23 @@ class Expiring(FakeProvider):
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
         return not (await self.inspect(token)).exists
+
+
+class ByHand(Expiring):
+    """A target that people tend: they end what is old, and nobody knows a date."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(revokes=False)
+
+    async def inspect(self, token: Token) -> Inspection:
+        return Inspection(exists=True)
+
+    async def revoke(self, token: Token) -> Outcome:
+        raise NeedsPerson("click on Revoke")
+
+    async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
+        return not self._target.accepts(secret) if secret else None
 
 
 def actor(world: World, holder: str = "host-a", **changes: Any) -> Actor:
@@ -82,6 +99,24 @@ async def test_a_predecessor_is_left_to_expire_and_its_end_is_written_down(world
     assert one.events[11:] == ["Retired"]
     assert "expired at" in one.told[-1].event.proof  # type: ignore[union-attr]  # it is a Retired
     assert (await world.record()).predecessor is None
+
+
+async def test_what_a_person_has_to_end_is_waited_for_and_proven_dead(world: World) -> None:
+    one = actor(world, schedule=FractionOfLife(0.9, jitter=0))
+    one.edges = replace(one.edges, provider=ByHand(world.target))
+    await one.visit()
+    old = (await world.record()).current
+    world.clock.move(54)
+    await one.visit()
+    assert one.events[5:] == [*BEGUN, "Condemned", "Faulted"]
+    assert "waits for a person: click on Revoke" in one.told[-1].event.reason  # type: ignore[union-attr]
+    assert world.healthy
+    assert old
+    world.target.revoke(old.token)
+    world.clock.move(61)
+    await one.visit()
+    assert one.events[-2:] == ["Retired", "Swept"]
+    assert "ended by a person" in one.told[-2].event.proof  # type: ignore[union-attr]
 
 
 async def test_a_rotation_that_is_asked_for_does_not_wait_for_the_predecessors_end(world: World) -> None:

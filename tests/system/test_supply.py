@@ -73,6 +73,10 @@ def test_a_person_is_told_what_to_do_and_what_they_bring_is_proven_and_published
         assert world.published("tool").matches(first)
         until("settled", lambda: journal(world, "tool")["phase"] == "settled")
         assert not staged_remains(world, "tool")
+        checked = rotate(settings, "check")
+        assert checked.returncode == 0, checked.stdout
+        assert f"mint (tool): not tried, as a person does it: {CLICKS}" in checked.stdout
+        assert "published (tool): what consumers read is accepted" in checked.stdout
 
         second = world.halo.mint("by-hand-2", ["super-role"])
         kept = tmp_path / "value"
