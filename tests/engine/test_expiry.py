@@ -109,14 +109,14 @@ async def test_what_a_person_has_to_end_is_waited_for_and_proven_dead(world: Wor
     world.clock.move(54)
     await one.visit()
     assert one.events[5:] == [*BEGUN, "Condemned", "Faulted"]
-    assert "waits for a person: click on Revoke" in one.told[-1].event.reason  # type: ignore[union-attr]
+    assert "waits for a person: click on Revoke" in one.told[-1].event.reason  # type: ignore[union-attr]  # it is a Faulted
     assert world.healthy
     assert old
     world.target.revoke(old.token)
     world.clock.move(61)
     await one.visit()
     assert one.events[-2:] == ["Retired", "Swept"]
-    assert "ended by a person" in one.told[-2].event.proof  # type: ignore[union-attr]
+    assert "ended by a person" in one.told[-2].event.proof  # type: ignore[union-attr]  # it is a Retired
 
 
 async def test_a_rotation_that_is_asked_for_does_not_wait_for_the_predecessors_end(world: World) -> None:
