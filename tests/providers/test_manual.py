@@ -18,6 +18,7 @@ from rotator.rotation.credential import Credential, Place
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from tests.fakes.clock import HandClock
+from tests.providers import desk
 from tests.providers.halo import ROLE, VERSIONS, World, running
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +41,7 @@ async def halo() -> AsyncIterator[World]:
 @pytest.fixture
 async def site(halo: World) -> AsyncIterator[HttpSite]:
     keys = HttpTargetKeys(url=halo.halo.url)
-    opened = KINDS["manual"].open("tool", keys, None, None, halo.clock)  # type: ignore[arg-type]  # nobody mints
+    opened = KINDS["manual"].open("tool", keys, None, desk.Keys(), halo.clock)  # type: ignore[arg-type]  # nobody mints
     assert isinstance(opened, HttpSite)
     yield opened
     await opened.aclose()
