@@ -209,6 +209,9 @@ async def _published(app: App, credential: Credential) -> list[Finding]:
             old = record.predecessor if record and isinstance(verdict, Accepted) else None
             lives = old and old.token.expires_at and old.token.expires_at > app.clock.now()
             before = await _value(app, credential, old, of_then=True) if lives else None
+        elif record and record.current is None and record.failure:
+            text = f"nothing is published yet, and the latest try failed: {record.failure.said}"
+            found.append(Finding(Level.WARNING, subject, text))
         if isinstance(provider, Diagnoses):
             found += [Finding(Level.WARNING, subject, text) for text in await provider.diagnose(secret, before)]
     except Fault as fault:

@@ -31,7 +31,9 @@ def to_compare(client: ClientKeys, audience: str, *, by_secret: bool, by_asserti
     """What a person compares when a server refuses the client without saying why, as servers do. No secret is in it."""
     if by_assertion:
         key = (
-            "its jwks_uri, which the server must be able to read" if isinstance(client, AssertionKeyKeys) else "its key"
+            "its jwks_uri (there the server must be able to read our set: [status] jwks_listen, or jwks_file)"
+            if isinstance(client, AssertionKeyKeys)
+            else "its key"
         )
         kid = "the key's RFC 7638 thumbprint" if client.kid == "thumbprint" else client.kid
         return (

@@ -165,8 +165,13 @@ async def test_check_shows_a_published_key_to_the_server_and_says_when_that_cann
             return [(row.level.value, row.text) for row in rows if row.subject == "target desk: published (pair)"]
 
         assert pairs([row async for row in check(app.settings)]) == [], "nothing is published yet"
-        readable = True
         await visit(app, "pair")
+        ((level, text),) = pairs([row async for row in check(app.settings)])
+        assert level == "warning"
+        assert "nothing is published yet, and the latest try failed" in text
+        assert "its jwks_uri (there the server must be able to read our set" in text
+        readable = True
+        await visit(app, "pair", Ask(app.clock.now(), "ada"))
         rows = pairs([row async for row in check(app.settings)])
         assert rows == [("ok", "what consumers read is accepted: identity and rights are as wanted")]
         readable = False
