@@ -87,7 +87,7 @@ class Story:
     def _tell(self, path: Path, halo: Ear, vault: Ear, desk: Ear) -> None:
         for verb in ("check", "plan", "due", "status"):
             self.rotate(path, verb)
-        with Daemon(path) as daemon:
+        with Daemon(path, executed=True) as daemon:
             self._watched.add(daemon.process.pid)
             daemon.ready()
             self.answers("now", daemon.ask("blog-ci", emergency=True))

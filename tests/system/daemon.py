@@ -1,4 +1,7 @@
-"""Owns one `rotate run` as a process: started, asked over its socket, read by its log lines, ended by its id."""
+"""One `rotate run` as a process: started, asked over its socket, read by its log lines, ended by its id; and commands.
+
+Both are children of a nursery, at a fraction of the price of a program of their own, but where a start is judged.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from math import ceil
 from pathlib import Path
 from typing import IO, Any, Self
 
-from tests.system.nursery import Nursery
+from tests.system.nursery import Child, Nursery, shared
 
 _numbers = itertools.count(1)
 START = 30.0  # seconds within which a daemon says that it is ready, on a busy machine
@@ -32,12 +36,18 @@ def until(what: str, true: Callable[[], object], seconds: float = 20.0, pause: f
 class Daemon:
     """A daemon of the settings in `path`, its socket beside them; leaving the block kills it.
 
-    `skew`: seconds that its wall clock is ahead. `nursery`: it is a child of that, which is cheap; else it is executed.
-    `output`: where its log goes instead of the file.
+    `skew`: seconds that its wall clock is ahead. `nursery`: whose child it is, else this process's own; `executed`: it
+    is a program of its own. `output`: where its log goes instead of the file.
     """
 
     def __init__(
-        self, path: Path, skew: float = 0.0, nursery: Nursery | None = None, output: IO[bytes] | None = None
+        self,
+        path: Path,
+        skew: float = 0.0,
+        nursery: Nursery | None = None,
+        output: IO[bytes] | None = None,
+        *,
+        executed: bool = False,
     ) -> None:
         self.path = path
         self.socket = path.with_suffix(".sock")
@@ -46,7 +56,9 @@ class Daemon:
         words = [*program, "-c", str(path), "run", "--log", "json"]
         with self.log.open("wb") as log:
             out = output or log
-            self.process = nursery.child(*words, output=out) if nursery else _executed(*words, output=out)
+            self.process: subprocess.Popen[bytes] | Child = (
+                _executed(*words, output=out) if executed else (nursery or shared()).child(*words, output=out)
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -120,9 +132,18 @@ def _executed(*words: str, output: IO[bytes]) -> subprocess.Popen[bytes]:
 
 
 def rotate(path: Path, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
-    """The `rotate` command in a shell, to its end."""
-    command = [sys.executable, "-m", "rotator", "-c", str(path), *arguments]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds)
+    """The `rotate` command, to its end; nobody is at its standard input. Raises TimeoutExpired, and has killed it."""
+    words = ("rotator", "-c", str(path), *arguments)
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        child = shared().child(*words, output=output, errors=errors)
+        try:
+            code = child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            child.send_signal(signal.SIGKILL)
+            raise
+        for stream in (output, errors):
+            stream.seek(0)
+        return subprocess.CompletedProcess(words, code, output.read().decode(), errors.read().decode())
 
 
 def converse(path: Path, request: object, seconds: float = 60.0) -> list[dict[str, Any]]:

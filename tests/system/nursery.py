@@ -1,14 +1,15 @@
-"""Owns a nursery of daemons: a process that has imported the product once, and forks a child for each one wanted.
+"""A process that has imported the product once, and forks a child for each daemon or command wanted.
 
-What is started and judged is the campaigns'. Imports are most of what a daemon costs before it does anything: a child
-has them for nothing, and from there on runs what `python -m` would. It differs from a program of its own in that it
-trusts no certificate, and in what /proc says of its arguments and its environment: tests that judge those, or a start,
-have theirs executed (daemon.py).
+Imports are most of what a process costs before it does anything: a child has them for nothing, and from there on runs
+what `python -m` would, with the environment and in the folder of whoever wants it. It differs from a program of its
+own in what /proc says of its arguments and its environment: tests that judge those, or a start, have theirs executed.
 """
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import gc
 import json
 import os
 import runpy
@@ -19,20 +20,16 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from functools import cache
 from importlib import import_module
-from pkgutil import iter_modules
+from pathlib import Path
+from pkgutil import walk_packages
 from typing import IO, Any, Self
 
-# What a daemon imports as it goes, beside whatever the kinds of credentials need.
-IMPORTED = (
-    "rotator.cli.run",
-    "rotator.cli.completion",
-    "rotator.daemon",
-    "anyio._backends._asyncio",
-    "apscheduler.triggers.interval",
-)
+LIBRARIES = ("anyio._backends._asyncio", "apscheduler.triggers.interval")  # what the product's have imported as they go
+LEFT_OUT = ("rotator.__main__", "rotator.sandbox", "rotator.demo")
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-_WISH = 65536  # bytes
+_WISH = 1 << 17  # bytes, an environment included
 
 
 class Child:
@@ -85,7 +82,6 @@ class Nursery:
                 [sys.executable, "-m", "tests.system.nursery"],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
-                env={**os.environ, "SSL_CERT_FILE": os.devnull},  # no TLS here, and each daemon would read them all
                 start_new_session=True,  # Ctrl-C ends the campaign, and its end is the nursery's
             )
 
@@ -96,13 +92,25 @@ class Nursery:
         self._wishes.close()
         self.process.wait(10)
 
-    def child(self, module: str, *arguments: str, output: IO[Any]) -> Child:
-        """`python -m MODULE ARGUMENTS`; what it says goes to `output`. Raises OSError or RuntimeError if it is gone."""
+    def child(self, module: str, *arguments: str, output: IO[Any], errors: IO[Any] | None = None) -> Child:
+        """`python -m MODULE ARGUMENTS`; what it says goes to `output`, and to `errors` if they are to be told apart.
+
+        Raises OSError or RuntimeError if the nursery is gone.
+        """
         told, teller = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        wish = json.dumps([module, *arguments]).encode()
+        wish = json.dumps([[module, *arguments], dict(os.environ), str(Path.cwd())]).encode()
         with teller:
-            socket.send_fds(self._wishes, [wish], [teller.fileno(), output.fileno()])
+            said = (errors or output).fileno()
+            socket.send_fds(self._wishes, [wish], [teller.fileno(), output.fileno(), said])
         return Child(told)
+
+
+@cache
+def shared() -> Nursery:
+    """The nursery of this process, as long as it lives."""
+    made = Nursery()
+    atexit.register(made.__exit__)
+    return made
 
 
 # --- in the nursery -------------------------------------------------------------------------------------------------
@@ -118,17 +126,21 @@ class _Ward:
         self._children: dict[int, tuple[int, socket.socket]] = {}
 
     def serve(self) -> list[str]:
-        """Fork for each wish. Returns what was wished, in each child; exits when there will be no more wishes."""
+        """Fork for each wish. Returns the words of the command, in each child; exits when there will be no more."""
         while True:
             for ready, _ in self._poll.poll():
                 if ready in self._children:
                     self._bury(ready)
                     continue
-                wish, fds, _, _ = socket.recv_fds(self._wishes, _WISH, 2)
+                wish, fds, _, _ = socket.recv_fds(self._wishes, _WISH, 3)
                 if not wish:
                     sys.exit(0)
                 if self._born(*fds):
-                    return [str(word) for word in json.loads(wish)]
+                    words, environment, folder = json.loads(wish)
+                    os.environ.clear()
+                    os.environ.update(environment)
+                    os.chdir(folder)
+                    return [str(word) for word in words]
 
     def _bury(self, body: int) -> None:
         self._poll.unregister(body)
@@ -138,11 +150,12 @@ class _Ward:
         with teller, suppress(OSError):  # whoever wished for it may have ended
             teller.send(str(os.waitstatus_to_exitcode(status)).encode())
 
-    def _born(self, telling: int, output: int) -> bool:
+    def _born(self, telling: int, output: int, errors: int) -> bool:
         """Fork. Whether this is the child."""
         teller, nursery = socket.socket(fileno=telling), os.getpid()
         if pid := os.fork():
             os.close(output)
+            os.close(errors)
             body = os.pidfd_open(pid)
             self._children[body] = (pid, teller)
             self._poll.register(body, select.POLLIN)
@@ -150,10 +163,10 @@ class _Ward:
                 socket.send_fds(teller, [str(pid).encode()], [body])
             return False
         teller.close()
-        self._leave(nursery, output)
+        self._leave(nursery, output, errors)
         return True
 
-    def _leave(self, nursery: int, output: int) -> None:
+    def _leave(self, nursery: int, output: int, errors: int) -> None:
         """In the child: nothing of the nursery's, a session of its own, and an end when the nursery ends."""
         for body, (_, teller) in self._children.items():
             os.close(body)
@@ -164,17 +177,19 @@ class _Ward:
             os.kill(os.getpid(), signal.SIGKILL)
         os.setsid()
         nothing = os.open(os.devnull, os.O_RDONLY)
-        for source, wanted in ((nothing, 0), (output, 1), (output, 2)):
+        for wanted, source in enumerate((nothing, output, errors)):
             os.dup2(source, wanted)
-        os.close(nothing)
-        os.close(output)
+            os.close(source)
 
 
 def main() -> None:
-    kinds = import_module("rotator.providers")
-    for each in (*IMPORTED, *(f"{kinds.__name__}.{each.name}" for each in iter_modules(kinds.__path__))):
+    product = import_module("rotator")
+    modules = [each.name for each in walk_packages(product.__path__, "rotator.") if not each.name.startswith(LEFT_OUT)]
+    for each in (*modules, *LIBRARIES):
         import_module(each)
     assert threading.active_count() == 1, "an import has started a thread, which no fork would copy"
+    gc.collect()
+    gc.freeze()  # so that no child copies them all at its first collection
     module, *arguments = _Ward(socket.socket(fileno=0)).serve()
     sys.argv[1:] = arguments
     runpy.run_module(module, run_name="__main__", alter_sys=True)

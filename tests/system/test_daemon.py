@@ -20,7 +20,7 @@ pytestmark = pytest.mark.system
 def test_it_says_what_it_begins_with_and_when_every_name_was_looked_at_in_json_lines_only(world: World) -> None:
     world.add("one")
     world.add("two")
-    with Daemon(quick(world)) as daemon:
+    with Daemon(quick(world), executed=True) as daemon:
         assert daemon.says("daemon.readied")["credentials"] == 2
         assert (
             daemon.lines()[0] | {"event": "daemon.started", "instance": "daemon", "credentials": 2}

@@ -71,8 +71,8 @@ def opened(daemon: Daemon) -> Counter[str]:
 
 def test_a_child_ends_and_says_what_an_executed_daemon_does(nursery: Nursery, tmp_path: Path) -> None:
     path, said = settings(tmp_path, more="unknown = 1\n"), []
-    for where in (None, nursery):
-        with Daemon(path, nursery=where) as daemon:
+    for executed in (True, False):
+        with Daemon(path, nursery=nursery, executed=executed) as daemon:
             assert daemon.wait() == 78
             said.append(daemon.last_words())
     assert said[0] == said[1] != ""
@@ -94,12 +94,23 @@ def test_a_child_is_killed_or_stopped_and_its_siblings_never_hear_of_it(nursery:
 
 def test_a_child_holds_nothing_open_that_an_executed_daemon_does_not(nursery: Nursery, tmp_path: Path) -> None:
     path, elder = settings(tmp_path), settings(tmp_path, "elder")
-    with Daemon(path) as executed:
+    with Daemon(path, executed=True) as executed:
         executed.says(WAITING)
         wanted = opened(executed)
     with Daemon(elder, nursery=nursery), Daemon(path, nursery=nursery) as child:
         child.says(WAITING)
         assert opened(child) == wanted
+
+
+def test_a_child_has_the_environment_and_the_folder_of_whoever_wants_it(
+    nursery: Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(settings(tmp_path).parent)
+    monkeypatch.setenv("ROTATOR_CONFIG", "daemon.toml")
+    with (tmp_path / "out").open("wb") as output, (tmp_path / "err").open("wb") as errors:
+        assert nursery.child("rotator", "policy", output=output, errors=errors).wait(20) == 0
+    assert 'path "' in (tmp_path / "out").read_text()
+    assert (tmp_path / "err").read_text() == ""
 
 
 def test_no_child_outlives_the_process_that_wanted_it(tmp_path: Path) -> None:

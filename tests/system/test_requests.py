@@ -33,21 +33,22 @@ def leaked(world: World) -> tuple[World, Path, list[str], list[Secret]]:
     return world, path, living(world, str(journal(world, "bot")["stem"])), values
 
 
-def hold(world: World, holder: str) -> None:
-    """Another process has just begun to work on it."""
+def hold(world: World, seconds: float = 60.0) -> None:
+    """Another process works on it, and is not heard of any more; its lease is over after 1.25 times so long."""
     record = journal(world, "bot")
-    record["lease"] = {**record["lease"], "holder": holder, "ttl": "9.0"}
+    record["lease"] = {**record["lease"], "holder": "elsewhere/1/x", "ttl": f"{seconds}"}
     world.bao.call("POST", f"{world.mount}/data/rotator/journal/bot", {"data": record})
 
 
 def test_revoke_outlives_the_daemon_that_acknowledged_it_and_waits_for_no_grace(leaked) -> None:
     world, path, tokens, values = leaked
-    hold(world, "elsewhere/1/x")
+    hold(world)
     with Daemon(path).ready() as daemon:
         line = daemon.begin("bot", emergency=True, by="ada")
         assert line["accepted"] == 1
         daemon.kill()
     assert all(map(world.halo.accepts, values))
+    hold(world, seconds=1.0)
     began = time.monotonic()
     with Daemon(path).ready() as daemon:
         until("dead", lambda: not any(map(world.halo.accepts, values)), seconds=TAKEN_OVER + 15)
@@ -61,12 +62,13 @@ def test_revoke_outlives_the_daemon_that_acknowledged_it_and_waits_for_no_grace(
 
 def test_without_a_daemon_revoke_that_could_do_nothing_says_so_and_due_carries_it_out(leaked) -> None:
     world, path, _, values = leaked
-    hold(world, "elsewhere/1/x")
+    hold(world)
     ended = rotate(path, "revoke", "bot", "--within", "3s")
     assert ended.returncode == 75, ended.stdout + ended.stderr
     assert "written down in Vault" in ended.stdout + ended.stderr
     assert "not proven dead yet" in ended.stdout
     assert all(map(world.halo.accepts, values))
+    hold(world, seconds=1.0)
     ended = rotate(path, "due", "--within", "40s")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert not any(map(world.halo.accepts, values))
@@ -83,6 +85,8 @@ def test_now_in_a_grace_says_until_when_and_with_wait_rotates_after_it(world: Wo
         assert ended.returncode == 75
         assert "nothing was begun: the predecessor is in grace until" in ended.stdout
         assert "--wait waits for that" in ended.stdout
+        quick(world)  # a second of grace from here on, for the next predecessor
+        assert rotate(path, "reload").returncode == 0
         ended = rotate(path, "now", "bot", "--wait", "--within", "45s")
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert "bot: done: rotation 3" in ended.stdout
