@@ -29,7 +29,7 @@ def command(config: str | None, as_json: bool) -> None:
                 code = line.get("exit", code)
                 shell.show_line(line) if as_json else _say(line)
         if code is None:
-            output.say("rotate: the daemon ended before it answered", err=True)
+            output.say("rotate: the daemon ended before it answered", grave=True)
         return shell.BUSY if code is None else int(code)
 
     shell.run(main, acts=True)
@@ -38,6 +38,6 @@ def command(config: str | None, as_json: bool) -> None:
 def _say(line: dict[str, object]) -> None:
     faults = line.get("faults", ())
     for fault in faults if isinstance(faults, list) else ():
-        output.say(str(fault), err=True)
+        output.say(str(fault), grave=True)
     if said := line.get("said") or line.get("error"):
-        output.say(str(said), err=bool(line.get("exit")))
+        output.say(str(said), grave=bool(line.get("exit")))
