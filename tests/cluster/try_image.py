@@ -180,7 +180,7 @@ def tried(root: Path, world: World) -> None:
     try:
         check = confined(root, world, "/opt/rotator/alive.py")
         began = time.monotonic()
-        while subprocess.run(check, check=False).returncode:
+        while subprocess.run(check, capture_output=True, check=False).returncode:
             assert daemon.poll() is None, daemon.stderr.read().decode()[-3000:]
             assert time.monotonic() - began < 30, "the health check does not turn green"
             time.sleep(0.2)
@@ -204,7 +204,7 @@ def tried(root: Path, world: World) -> None:
             daemon.kill()
         daemon.wait(10)
         daemon.stderr.close()
-    assert subprocess.run(check, check=False).returncode == 1, "a daemon that is gone is still found alive"
+    assert subprocess.run(check, capture_output=True, check=False).returncode == 1, "a daemon that is gone is still found alive"
 
 
 def main() -> int:
