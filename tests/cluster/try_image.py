@@ -204,7 +204,9 @@ def tried(root: Path, world: World) -> None:
             daemon.kill()
         daemon.wait(10)
         daemon.stderr.close()
-    assert subprocess.run(check, capture_output=True, check=False).returncode == 1, "a daemon that is gone is still found alive"
+    assert subprocess.run(check, capture_output=True, check=False).returncode == 1, (
+        "a daemon that is gone is still found alive"
+    )
 
 
 def main() -> int:
