@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ _AT_ONCE = 256
 class Receipts:
     """An observer. What cannot be written is kept and tried again with the next transition, or when somebody asks.
 
+    Any thread may ask, and a probe's does: who writes is alone.
+
     `troubled` is told once per trouble, and once, with an empty text, when it is over.
     """
 
@@ -35,10 +38,12 @@ class Receipts:
     _waiting: deque[Mapping[str, Any]] = field(default_factory=deque)
     _writing: list[Mapping[str, Any]] = field(default_factory=list)
     _redact: Redactor = redact
+    _alone: threading.RLock = field(default_factory=threading.RLock)
 
     def open(self) -> Link:
         """Check the end of the file and go on from there. Raises ReceiptsError."""
-        return self.book.open()
+        with self._alone:
+            return self.book.open()
 
     def __call__(self, happened: Happened) -> None:
         """Write down a transition. Raises nothing that the file could cause."""
@@ -68,8 +73,11 @@ class Receipts:
         self._waiting.append(receipt)
 
     def flush(self) -> str:
-        """Write what waits; why that is not possible, or an empty text. One thread at a time."""
-        trouble = ""
+        """Write what waits; why that is not possible, or an empty text."""
+        with self._alone:
+            return self.note(self._written())
+
+    def _written(self) -> str:
         try:
             while self._writing or self._waiting:
                 while self._waiting and len(self._writing) < _AT_ONCE:
@@ -82,8 +90,8 @@ class Receipts:
         except ReceiptsError as fault:
             self._waiting.extendleft(reversed(self._writing))
             self._writing.clear()
-            trouble = str(fault)
-        return self.note(trouble)
+            return str(fault)
+        return ""
 
     def tells(self) -> dict[str, str]:
         """The newest head, for a place out of reach of who can write the file."""
@@ -96,8 +104,9 @@ class Receipts:
         if not number.isdecimal():
             return
         try:
-            self.book.open()
-            self.cut = self.book.lacks(Link(int(number), head))
+            with self._alone:
+                self.book.open()
+                self.cut = self.book.lacks(Link(int(number), head))
         except (ReceiptsError, OSError) as fault:
             self.cut = str(fault)
         if self.cut:
@@ -105,11 +114,12 @@ class Receipts:
 
     def barred(self) -> str:
         """Why no new rotation may begin, for those who require receipts; the file is tried before this says so."""
-        try:
-            self.book.open()
-        except ReceiptsError as fault:
-            return self.note(str(fault))
-        return self.flush()
+        with self._alone:
+            try:
+                self.book.open()
+            except ReceiptsError as fault:
+                return self.note(str(fault))
+            return self.flush()
 
     def note(self, trouble: str) -> str:
         """Take note of a trouble, or of its end."""

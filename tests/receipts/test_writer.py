@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -154,3 +155,28 @@ async def test_what_is_under_way_goes_on_without_receipts(kept: Kept) -> None:
     world.clock.move(timedelta(hours=2))
     await actor.visit()
     assert (await world.record()).phase is Phase.SETTLED
+
+
+class Meddled(Book):
+    """A file for which, as soon as a line is in it, another thread asks whether it can be written, as a probe does."""
+
+    asking: threading.Thread | None = None
+
+    def append(self, contents) -> None:
+        super().append(contents)
+        if self.asking is None:
+            self.asking = threading.Thread(target=self.ask)
+            self.asking.start()
+            self.asking.join(0.2)  # it comes to its end in that time, or is kept waiting
+
+
+@pytest.mark.parametrize("ask", ["barred", "flush"])
+def test_a_probe_that_asks_while_a_receipt_is_written_neither_doubles_nor_drops_one(tmp_path: Path, ask: str) -> None:
+    book = Meddled(tmp_path / "receipts.jsonl")
+    receipts = Receipts(book, lambda text: None)
+    book.ask = getattr(receipts, ask)
+    for number in range(3):
+        receipts(fault(str(number)))
+    book.asking.join(10)
+    lines = [json.loads(line) for line in book.path.read_text().splitlines()]
+    assert [line["detail"]["reason"] for line in lines] == ["0", "1", "2"]
