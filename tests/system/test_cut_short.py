@@ -34,6 +34,13 @@ def ended(work: subprocess.Popen[str]) -> tuple[int, str, float]:
     return work.returncode, said + more, time.monotonic() - sent
 
 
+def heeds(work: subprocess.Popen[str], number: int) -> bool:
+    """Whether a process has a handler of its own for a signal; what Python is still importing has none."""
+    lines = Path(f"/proc/{work.pid}/status").read_text().splitlines()
+    [caught] = [line.split()[1] for line in lines if line.startswith("SigCgt:")]
+    return bool(int(caught, 16) >> (number - 1) & 1)
+
+
 def test_now_of_many_tells_what_was_begun_from_what_was_not(world: World) -> None:
     names = ("ada", "bob", "eve")
     for name in names:
@@ -66,7 +73,8 @@ def test_due_does_each_once_and_ends_soon_when_it_is_asked_to(world: World) -> N
     assert time.monotonic() - started < 45, "a pass ends although the next rotation is due within a minute"
     assert journal(world, "often")["rotation"] == "1"
     work = begun(path, "due")  # it stays, as the next rotation is due within a minute
-    time.sleep(3)
+    until("it heeds SIGTERM", lambda: heeds(work, signal.SIGTERM))
+    time.sleep(2)
     assert work.poll() is None
     code, said, seconds = ended(work)
     assert (code, seconds < SOON) == (75, True), said
