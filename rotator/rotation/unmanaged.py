@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,8 +19,8 @@ class Unmanaged:
     credential: str
     target: str
     token: str
-    path: str  # where it was published
-    published_at: datetime
+    path: str  # where it was published, or was about to be
+    published_at: datetime  # or made
     expires_at: datetime | None
     read: bool = False  # a credential of the settings has the path: its consumers may read it still
 
@@ -74,6 +74,17 @@ def unmanaged(
             read=read(each),
         )
         for name, record in sorted(left.items())
-        for each in living(record, now)
+        for each in (*living(record, now), *_made(record, now))
         if not goes_on(record, each)
     ]
+
+
+def _made(record: Record, now: datetime) -> Iterator[Published]:
+    """What a rotation had made when its credential left: perhaps it is published, though the record does not know."""
+    candidate, at, place = record.candidate, record.sent_at or record.requested_at, record.place
+    if candidate is None or candidate.pending or at is None or place is None:
+        return
+    if candidate.token.expires_at is None or now < candidate.token.expires_at:
+        yield Published(
+            *(candidate.token, candidate.fingerprint, record.rotation, 0, at, place, record.target, record.policy)
+        )

@@ -76,3 +76,14 @@ def test_a_token_that_went_there_and_back_is_told_once() -> None:
     back = replace(adopted(replace(first, current=None), 1, NOW + 2 * HOUR), phase=Phase.SETTLED)
     told = unmanaged({"second": second, "first": back}, [], NOW + DAY, {})
     assert [(each.credential, each.token) for each in told] == [("first", "t1.1")]
+
+
+def test_what_a_rotation_had_made_when_its_credential_left_is_told() -> None:
+    gone = record(Phase.STAGED, current=None)
+    [found] = unmanaged({"gone": gone}, [], NOW, {})
+    assert (found.token, found.target, found.path, found.published_at) == ("t2.1", "blog", str(PLACE), NOW)
+    assert found.end == "rotate strays --reap --unclaimed t2.1"
+    assert gone.candidate
+    untold = replace(gone, candidate=replace(gone.candidate, pending=True))
+    over = replace(gone, candidate=replace(gone.candidate, token=token(2, expires_at=NOW)))
+    assert unmanaged({"untold": untold, "over": over}, [], NOW, {}) == []
