@@ -40,9 +40,10 @@ from tests.system.trouble import LONGEST_DELAY, Trouble
 from tests.system.truth import faults_of, journal, living, settled
 
 CONVERGENCE = LEASE + 60  # seconds
+DRAIN, LAST_WORDS = 10, 15  # seconds: how long a stop waits for steps by these settings, and what else it may take
 RATE = 10.0  # a second: how often a consumer uses each value
 KIND_OF = {f"day-{number}": "halo-pat" for number in range(1, 5)} | {"day-key": "halo-api-key"}
-RENAMED = "day-2"
+RENAMED, REMOVED = "day-2", "day-3"
 _SMALL = 4096  # bytes in a log's pipe
 
 
@@ -91,6 +92,7 @@ class Day:
     away: int = 0  # how often Vault has been away
     paused: dict[str, int] = field(default_factory=dict)  # name -> rotation at which a pause was acknowledged
     doomed: dict[str, set[str]] = field(default_factory=dict)  # name -> tokens whose end was taken on
+    out: float = 0.0  # until when REMOVED was out of the settings: it is, while that is infinite
 
     @property
     def daemon(self) -> Daemon:
@@ -124,9 +126,9 @@ class Day:
             self.daemon.send(number)
             if number is signal.SIGTERM:
                 try:
-                    self.daemon.wait(30)
+                    self.daemon.wait(DRAIN + LAST_WORDS)
                 except subprocess.TimeoutExpired:
-                    self.errors.append("SIGTERM did not end the daemon within 30 s")
+                    self.errors.append(f"SIGTERM did not end the daemon within {DRAIN} s and {LAST_WORDS} s")
                     self.daemon.kill()
 
     # --- what happens to processes and servers ----------------------------------------------------------------------
@@ -201,12 +203,35 @@ class Day:
     def remove(self, chance: random.Random) -> None:
         """Out of the settings, and back into them."""
         with self.lock:
-            self.rewrite({name: each for name, each in self.world.credentials.items() if name != "day-3"})
+            self.out = math.inf
+            self.rewrite({name: each for name, each in self.world.credentials.items() if name != REMOVED})
             self.reload()
         self.over.wait(chance.uniform(1.0, 4.0))
         with self.lock:
             self.rewrite()
             self.reload()
+            self.out = time.monotonic()
+
+    def unclaimed(self, token: str, began: float) -> None:
+        """Somebody has ended what REMOVED published while no settings claimed it: it is replaced once it is back."""
+        place = f"{self.world.mount}/data/{self.world.credentials[REMOVED]['path']}"
+        if f"-{REMOVED}-" not in token or self.out < began:
+            return
+        published = self.world.bao.call("GET", place)["data"]["data"]["provider_id"]
+        if published != token:
+            return
+        self.prober.leave(REMOVED)
+        self.counts["ended while out of the settings"] += 1
+
+        def anew() -> bool:
+            return self.over.is_set() or self.world.bao.call("GET", place)["data"]["data"]["provider_id"] != token
+
+        try:
+            until(f"{REMOVED} is published anew", anew, CONVERGENCE, 0.5)
+        except TimeoutError as late:
+            self.errors.append(f"a credential that is back in the settings keeps a value that was ended: {late}")
+        if anew() and not self.over.is_set():
+            self.prober.watch(REMOVED)
 
     def spoil(self, chance: random.Random) -> None:
         """A typing mistake in the settings, a reload, perhaps a restart; then it is mended."""
@@ -273,7 +298,7 @@ def _set_up(stack: ExitStack, world: World, prober: Prober, seed: int) -> Day:
     urls = {edge: stack.enter_context(proxy).url for edge, proxy in ears.items()}
     defaults = {"every": "1m", "lifetime": "10m", "retire": {"after": "1s"}, "limits": {"mints_per_day": 10000}}
     known = {"url": urls["desk"], "audience": f"{world.desk.url}/auth/token", "settle": "4s", "deadline": "2s"}
-    hurry = {"daemon": {"sweep": "60s", "reconcile": "10s"}, "target": {"settle": "4s"}}
+    hurry = {"daemon": {"sweep": "60s", "reconcile": "10s", "drain": f"{DRAIN}s"}, "target": {"settle": "4s"}}
 
     def rewrite(credentials: dict[str, Any] | None = None) -> Path:
         there = copy(world)

@@ -199,7 +199,10 @@ class People:
         for proposal in sorted(set(_PROPOSED.findall(said))):
             words = proposal.split()
             self.work.counts["typed as proposed"] += 1
-            self.type(*words, *(["--yes"] if words[0] == "strays" else []))
+            began = time.monotonic()
+            done = self.type(*words, *(["--yes"] if words[0] == "strays" else []))
+            if "--unclaimed" in words and done.code == 0:
+                self.work.unclaimed(words[-1], began)
 
     def errs(self, chance: random.Random) -> None:
         """What cannot be meant ends with 2 and changes nothing."""
