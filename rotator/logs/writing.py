@@ -35,9 +35,10 @@ class Writer:
         self.dropped = 0
 
     def put(self, line: bytes) -> None:
-        """Have a line written. Never waits."""
+        """Have a line written. Never waits. What the thread itself puts, how many were lost, is never dropped."""
         with self._news:
-            if len(self._lines) >= self._most or self._size + len(line) > self._largest:
+            full = len(self._lines) >= self._most or self._size + len(line) > self._largest
+            if full and threading.current_thread() is not self._thread:
                 self._drop(1)
                 return
             self._lines.append(line)

@@ -112,6 +112,31 @@ def test_without_a_thread_the_last_words_are_written_at_the_end(
     assert (tmp_path / "log").read_bytes() == b"a\nb\n"
 
 
+def test_a_queue_that_is_full_again_by_then_does_not_swallow_the_line_that_tells_of_a_loss(
+    pipe: tuple[int, int],
+) -> None:
+    reading, writing = pipe
+    losses: list[int] = []
+
+    def fill() -> None:
+        for _ in range(9):
+            writer.put(LINE)
+
+    def tell(lines: int) -> None:
+        losses.append(lines)
+        if len(losses) == 1:
+            others = threading.Thread(target=fill)
+            others.start()
+            others.join()
+        writer.put(b'{"lines": %d}\n' % lines)
+
+    writer = Writer(writing, tell, most=5)
+    fill()
+    whole = drained(reading, lambda whole: b"lines" in whole and whole.endswith(b"\n"))
+    [first, *_] = [json.loads(line)["lines"] for line in whole.splitlines() if b"lines" in line]
+    assert first == losses[0]
+
+
 def test_the_log_itself_tells_of_lines_that_were_dropped(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
