@@ -13,7 +13,6 @@ from rotator.grants import policy
 from rotator.ports import StoreRefused
 from rotator.rotation.credential import Place
 from rotator.rotation.secret import Secret
-from rotator.sandbox.openbao import OpenBaoError
 from rotator.sandbox.wheel import is_openbao
 from rotator.sandbox.world import to_toml
 from rotator.settings import Settings, load
@@ -25,7 +24,7 @@ from rotator.wiring import connection, vault_login
 from tests.cluster.authority import Authority
 from tests.cluster.conftest import TlsOpenBao
 from tests.cluster.token_review import ISSUER, Cluster
-from tests.vault.worlds import WallClock, only_openbao
+from tests.vault.worlds import WallClock, enable_auth, only_openbao
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 BOT = {
@@ -63,10 +62,7 @@ class Tenant:
         self.call("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
         self.bao.await_kv(f"{self.namespace}/secret".strip("/"))
         self.call("sys/policies/acl/rotator", {"policy": f"{POLICY}\n{OWN}"})
-        try:
-            self.call(f"sys/auth/{method}", {"type": method})
-        except OpenBaoError:
-            pytest.skip(f"this server was built without the {method} method")
+        enable_auth(self.bao, method, self.namespace)
 
     def call(self, path: str, body: dict[str, Any]) -> None:
         """A request as the operator, in the namespace."""

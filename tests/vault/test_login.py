@@ -18,7 +18,7 @@ from rotator.vault.connection import VaultConnection
 from rotator.vault.login import certificate, jwt, kubernetes
 from rotator.vault.session import Session
 from tests.vault.hostile import answer, raw_server, self_signed
-from tests.vault.worlds import WallClock, session_on
+from tests.vault.worlds import WallClock, enable_auth, session_on
 
 pytestmark = pytest.mark.anyio
 ROLE = {"token_ttl": "20m", "token_policies": ["default"]}
@@ -71,7 +71,7 @@ async def test_a_pods_token_logs_in_when_the_cluster_vouches_for_it(openbao: Ope
     }
     pods = pyjwt.encode(claims, rsa.generate_private_key(65537, 2048), "RS256")
     with raw_server(answer(201, review)) as cluster:
-        openbao.call("POST", "sys/auth/kubernetes", {"type": "kubernetes"})
+        enable_auth(openbao, "kubernetes")
         ca = Path(self_signed(tmp_path, "127.0.0.1")[1]).read_text()  # noqa: ASYNC240  # a small file, in a test
         config = {"kubernetes_host": cluster.address, "token_reviewer_jwt": pods, "kubernetes_ca_cert": ca}
         openbao.call("POST", "auth/kubernetes/config", config | {"disable_local_ca_jwt": True})

@@ -97,7 +97,7 @@ async def test_a_key_that_is_missing_or_symmetric_is_told_in_words(openbao: Open
 @pytest.mark.parametrize("kind", ["rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256"])
 async def test_a_key_is_made_once_and_can_never_be_taken_out(openbao: OpenBao, kind: str) -> None:
     mount, _ = made(openbao, "rsa-2048")
-    session = session_on(openbao)
+    session = session_on(openbao, read_timeout=60, total_timeout=60)  # seconds of a busy machine for 4096 bits
     key = TransitKey(session, "fresh", mount)
     assert await key.versions() == {}
     await key.prepare(kind)

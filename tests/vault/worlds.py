@@ -12,7 +12,7 @@ import pytest
 
 from rotator.rotation.credential import Place
 from rotator.rotation.secret import Secret
-from rotator.sandbox.openbao import OpenBao
+from rotator.sandbox.openbao import OpenBao, OpenBaoError
 from rotator.sandbox.wheel import is_openbao
 from rotator.vault.connection import VaultConnection
 from rotator.vault.kv import Kv
@@ -20,6 +20,14 @@ from rotator.vault.login import Login, token
 from rotator.vault.session import Session
 
 only_openbao = pytest.mark.skipif(not is_openbao(), reason="the server in VAULT_BINARY is no OpenBao")
+
+
+def enable_auth(bao: OpenBao, method: str, namespace: str = "") -> None:
+    """Mount an auth method of this type; skips the test where the server was built without it."""
+    try:
+        bao.call("POST", f"{namespace}/sys/auth/{method}".strip("/"), {"type": method})
+    except OpenBaoError:
+        pytest.skip(f"this server was built without the {method} method")
 
 
 class WallClock:
