@@ -155,7 +155,7 @@ def test_while_paused_nothing_begins_but_an_emergency_and_resume_ends_it(world: 
         ended = rotate(path, "pause", "--label", "team=web", "--for", "2h", "--reason", "a freeze")
         assert ended.returncode == 0, ended.stderr
         assert "--label team=web: paused: paused with --label team=web by uid" in ended.stdout
-        assert "1 credentials now" in ended.stdout
+        assert "1 credential now" in ended.stdout
         refused = rotate(path, "now", "bot")
         assert refused.returncode == 3
         assert "a freeze; `rotate resume --label team=web` ends that" in refused.stdout
