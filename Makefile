@@ -92,7 +92,7 @@ try-keycloak: $(STAMP)  ## rotate on a real Keycloak, unpacked at KEYCLOAK=/path
 try-oidc-provider: $(STAMP)  ## every OAuth kind against a real node oidc-provider; MODULES=folder with node_modules/oidc-provider; ONLY=text
 	$(BIN)/python -m tests.oauth.try_oidc_provider "$(MODULES)" "$(ONLY)"
 
-try-oauth: $(STAMP)  ## kinds rotated under consumers on a server from the package index: SERVER=django-oauth-toolkit, for MINUTES
+try-oauth: $(STAMP)  ## kinds rotated under consumers on a real server from a package index, for MINUTES: SERVER=hydra (Go, C compiler), spring (JDK 17, Maven), jupyterhub, django-oauth-toolkit
 	$(BIN)/python -m tests.oauth.try_oauth "$(SERVER)" "$(MINUTES)"
 
 clean:

@@ -26,7 +26,7 @@ from rotator.sandbox.world import to_toml
 from tests.system.daemon import Daemon
 
 PATIENCE = 240.0  # seconds for one command or one wait, on a busy machine
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def say(line: str) -> None:
@@ -55,7 +55,7 @@ def bearer(url: str, token: str) -> int:
 def fetch(request: urllib.request.Request) -> tuple[int, dict[str, Any]]:
     """Any request."""
     try:
-        with _OPENER.open(request, timeout=60) as answer:
+        with OPENER.open(request, timeout=60) as answer:
             status, text = answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:
