@@ -163,7 +163,13 @@ class OAuthSite:
         named, auth = introduced(client, secret, by_assertion=assertion is not None)
         proofs = {"by_secret": secret is not None, "by_assertion": assertion is not None}
         hint = to_compare(client, self.keys.aud, **proofs)
-        return await self._grant(form | named, auth, hint)
+        try:
+            return await self._grant(form | named, auth, hint)
+        except Broken as fault:
+            if not isinstance(client, AssertionKeyKeys):
+                raise
+            unread = f"; some servers answer so when they cannot read our key set: {hint}"  # Ory Hydra 2.3.0
+            raise Broken(fault.reason + unread, retry_after=fault.retry_after, date=fault.date) from None
 
     async def _grant(self, form: dict[str, str | Secret], auth: Auth | None, hint: str) -> Granted:
         if self.keys.tenant and self.keys.tenant_in == "form":

@@ -199,5 +199,7 @@ def try_asserting(run: Run, minutes: float) -> int:
             journey.chapter("keys that left their set", lambda: left(daemon))
             journey.chapter("killed between a refresh and its answer", lambda: killed(stage, server, daemon))
             for name, (change, words) in MISTAKES.items():
+                if name == "leeway" and name not in server.target:
+                    continue  # it takes none that has expired
                 journey.chapter(f"check: {name}", lambda change=change, words=words: mistaken(stage, change, words))
             return journey.verdict()

@@ -82,7 +82,7 @@ def consume(journey: Journey, path: str, use: Use, end: float, uses: Uses) -> No
         accepted = use(read)
         uses.rotations |= {read["rotation"]}
         uses.count += accepted is not None
-        uses.spent += time.monotonic() - now
+        uses.spent += time.monotonic() - now if accepted is not None else 0.0
         if accepted:
             uses.gap = max(uses.gap, now - since) if since is not None else uses.gap
             since = None

@@ -194,6 +194,8 @@ async def test_a_server_that_breaks_where_it_cannot_read_a_set_is_understood_as_
         world.itsm.faults.add("status", status=500, path="/auth/token", times=100)
         (found,) = await bound.diagnose(secret)
         assert "may be unable to read our key set" in found
+        with pytest.raises(Transient, match=r"when they cannot read our key set: compare client_id .*, its jwks_uri"):
+            await world.site.control(world.credential("assertion-key", **SET))
 
 
 async def test_a_wrong_audience_of_a_published_key_is_named(clock: HandClock) -> None:
