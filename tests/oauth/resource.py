@@ -23,7 +23,7 @@ class Resource:
         self.token_url = ""  # of the server that the relay stands before
         self.swallow = threading.Event()  # the next answer of the relay is lost
         self.swallowed = threading.Event()  # ... and was
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _requests_of(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
@@ -55,8 +55,8 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128  # five are the default: a burst of consumers then waits for seconds
 
 
-def _handler(resource: Resource) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+def _requests_of(resource: Resource) -> type[BaseHTTPRequestHandler]:
+    class Answers(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         wbufsize = -1  # an answer leaves in one piece
 
@@ -89,4 +89,4 @@ def _handler(resource: Resource) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *_: object) -> None:
             pass
 
-    return Handler
+    return Answers
