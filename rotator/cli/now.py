@@ -63,10 +63,12 @@ def command(config: str | None, /, names: tuple[str, ...], as_json: bool, **want
                     shell.show_line(line)
                 elif "accepted" in line:
                     noted = line  # it is said once something comes of it
-                else:
-                    for each in (noted, line) if noted and not _declined(line) else (line,):
-                        say(each)
+                elif noted and not _declined(line):
+                    say(noted)
+                    say(line)
                     noted = {}
+                else:
+                    say(line)
             if code is None:
                 output.say(f"rotate: {_ENDED}", err=True)
             return shell.BUSY if code is None else code
@@ -106,7 +108,9 @@ class Verdicts:
 
 
 def _declined(line: Mapping[str, Any]) -> bool:
-    """Whether these are verdicts by which nothing was begun."""
+    """Whether by this nothing was begun."""
+    if line.get("event") == "request.declined":
+        return True
     answers = {verdict["answer"] for verdict in line.get("verdicts", ())}
     return bool(answers) and answers <= {"in_grace", "held", "paused", "awaiting", "failed"}
 

@@ -85,6 +85,7 @@ def test_now_in_a_grace_says_until_when_and_with_wait_rotates_after_it(world: Wo
         assert ended.returncode == 75
         assert "nothing was begun: the predecessor is in grace until" in ended.stdout
         assert "--wait waits for that" in ended.stdout
+        assert "written down" not in ended.stdout + ended.stderr, "nothing comes of it"
         quick(world)  # a second of grace from here on, for the next predecessor
         assert rotate(path, "reload").returncode == 0
         ended = rotate(path, "now", "bot", "--wait", "--within", "45s")

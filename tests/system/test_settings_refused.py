@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +36,9 @@ def test_a_refused_reload_is_told_everywhere_and_verbs_ask_the_daemon(world: Wor
         assert (shown.returncode, [row["name"] for row in json.loads(shown.stdout)]) == (0, ["bot"]), shown.stderr
         assert "works by those that it has read before; its next start will fail" in shown.stderr
         assert "is published" in rotate(path, "explain", "bot").stdout
+        for look in ("verify bot", "plan", "strays", "unused", "claim --yes"):
+            found = rotate(path, *look.split())
+            assert (found.returncode, "1 fault" in found.stderr or "faults" in found.stderr) == (0, True), found.stderr
         leaked = world.published("bot")
         ended = rotate(path, "revoke", "bot")
         assert ended.returncode == 0, ended.stderr
@@ -49,3 +54,25 @@ def test_a_refused_reload_is_told_everywhere_and_verbs_ask_the_daemon(world: Wor
         path.write_text(sound + "\n[credentials.bot2\n")
     alone = rotate(path, "revoke", "bot")
     assert alone.returncode == 78, "without a daemon nobody knows better"
+
+
+def test_who_may_not_log_in_is_served_by_the_daemon_and_the_daemon_notes_what_verify_saw(world: World) -> None:
+    world.add("bot")
+    path = quick(world)
+    with Daemon(path).ready():
+        until("published", lambda: settled(world, "bot"))
+        mine = path.with_name("mine.toml")
+        mine.write_text(path.read_text().replace(str(world.secret_id), "/nowhere"))
+        for look in ("verify bot", "strays", "unused", "claim --yes"):
+            found = rotate(mine, *look.split())
+            assert found.returncode == 0, (look, found.stderr)
+        before = shown(path)["accepted_at"]
+        assert rotate(mine, "verify", "bot").returncode == 0
+        assert shown(path)["accepted_at"] > before
+    assert rotate(mine, "verify", "bot").returncode == 1, "without a daemon it needs a login of its own"
+
+
+def shown(path: Path) -> dict[str, Any]:
+    """What the daemon says of the credential."""
+    [row] = json.loads(rotate(path, "status", "--json").stdout)
+    return dict(row)
