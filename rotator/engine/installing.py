@@ -95,7 +95,7 @@ async def poll(bench: Bench, record: Record, step: Poll) -> ev.Event:
 
 
 def _again(bench: Bench, reason: str) -> ev.Polled:
-    return ev.Polled(bench.at, bench.now + bench.credential.limits.poll, reason)
+    return ev.Polled(bench.at, bench.now + bench.credential.limits.poll, reason, since=bench.now)
 
 
 def _remind(bench: Bench, record: Record) -> ev.Reminded:

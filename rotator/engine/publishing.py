@@ -123,7 +123,8 @@ async def publish(bench: Bench, record: Record, step: Publish) -> ev.Event:
 
 
 def _published(bench: Bench, record: Record, version: int) -> ev.Published:
-    return ev.Published(bench.at, version, grace_ends=bench.at + _grace(bench, record))
+    at = bench.at
+    return ev.Published(at, version, grace_ends=at + _grace(bench, record))
 
 
 def _grace(bench: Bench, record: Record) -> timedelta:

@@ -15,6 +15,7 @@ from rotator.rotation.retire import PROVEN, Go, NotYet, Use, judge
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Condemn, Revoke, Sweep
 from rotator.rotation.strays import is_stray
+from rotator.rotation.watched import as_watched
 from rotator.rotation.wording import when
 
 
@@ -29,13 +30,14 @@ async def condemn(bench: Bench, record: Record, step: Condemn) -> ev.Event:
     if not isinstance(proof, str):
         return proof
     use = await _use(bench, record, predecessor)
-    policy, promised = bench.credential.retire, record.grace_ends
-    verdict = judge(policy, current.at, bench.now, use, emergency=record.emergency, promised=promised, proof=proof)
+    known = as_watched(record, bench.now, bench.rested)
+    policy, since, promised = bench.credential.retire, (known.current or current).at, known.grace_ends
+    verdict = judge(policy, since, bench.now, use, emergency=record.emergency, promised=promised, proof=proof)
     match verdict:
         case Go(evidence):
             return ev.Condemned(bench.at, evidence)
         case NotYet(until, reason):
-            return ev.Deferred(bench.at, until, reason)
+            return ev.Deferred(bench.at, until, reason, since=bench.now)
     return bench.held(HoldReason.STILL_USED, verdict.text)
 
 
@@ -47,7 +49,7 @@ async def _left_to_expire(bench: Bench, predecessor: Published) -> ev.Event | No
     if provider.capabilities.revokes:
         return None
     if provider.capabilities.mint_ends_old and (await _is_dead(bench, provider, predecessor))[0]:
-        return ev.LeftToExpire(bench.at, bench.at)
+        return ev.LeftToExpire(bench.at, bench.now)
     until = (await provider.inspect(predecessor.token)).expires_at
     return ev.LeftToExpire(bench.at, until) if until else None
 
@@ -165,7 +167,7 @@ def _alive(bench: Bench, record: Record, said: str, person: str) -> ev.Event:
     limits = bench.credential.limits
     known_until = (record.condemned_at or bench.now) + max(limits.settle, limits.spread)
     if bench.now < known_until:
-        return ev.Deferred(bench.at, known_until, f"{said}: the target may take a while to notice")
+        return ev.Deferred(bench.at, known_until, f"{said}: the target may take a while to notice", since=bench.now)
     return bench.faulted("revoke", said, of_target=False)
 
 

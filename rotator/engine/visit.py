@@ -33,7 +33,7 @@ from rotator.ports import (
 )
 from rotator.rotation import events as ev
 from rotator.rotation.advance import advance
-from rotator.rotation.ask import Ask, as_ask, foremost
+from rotator.rotation.ask import Ask, as_ask, as_known, foremost
 from rotator.rotation.credential import Credential
 from rotator.rotation.decide import next_step
 from rotator.rotation.operator_request import RequestVerb
@@ -124,12 +124,12 @@ class Visitor:
             followed = edges.clock.now() + timedelta(seconds=blocked)
             return Seen(entry.record, Wait(followed, held_by(entry.lease.holder, followed)))
         record, entry, asked, declined = await self._requested(bench, entry, self.taken_up(entry, bench))
-        ask = foremost(None if ask in declined else ask, asked)
-        rested, looked = timedelta(seconds=self.leases.known(entry)), False  # looked: at the consumer path
+        ask = as_known(foremost(None if ask in declined else ask, asked), record, bench.at)
+        bench.rested, looked = timedelta(seconds=self.leases.known(entry)), False  # looked: at the consumer path
         objects = gate.objection if gate else None
         while True:
             step = (objects and objects(record)) or _supplied(record, bench)
-            step = step or next_step(credential, record, bench.now, ask, bench.shared, rested)
+            step = step or next_step(credential, record, bench.now, ask, bench.shared, bench.rested)
             if isinstance(step, Wait):
                 entry = await self._let_go(entry, record, fading=entry.is_fading(bench.shared))
                 lost = None if looked or self.only_looks else await watch(bench, record)
@@ -146,7 +146,7 @@ class Visitor:
             if step.effect and self.leases.needs_write(entry):
                 entry = await self._save(entry, record, release=False)
             record, entry, refused = await self._act(bench, entry, record, step, ask)
-            rested, looked = timedelta(), True
+            bench.rested, looked = timedelta(), True
             if refused:
                 return Seen(record, Wait(record.retry_at, refused.reason), refused)
 
@@ -165,7 +165,8 @@ class Visitor:
     def taken_up(self, entry: Entry, bench: Bench) -> Record:
         """The record, and what may have been done since it was written."""
         untraced = bench.shared if entry.lease.holder else None
-        return advance(entry.record or Record(self.lineage()), ev.Resumed(bench.at, untraced))
+        rested = timedelta(seconds=self.leases.known(entry))
+        return advance(entry.record or Record(self.lineage()), ev.Resumed(bench.at, untraced, rested))
 
     async def obey(self, credential: Credential, edges: Edges, word: Word, *, effect: bool = False) -> Record:
         """Let a word change the record. Returns the record, as it was when the word changes nothing.
