@@ -24,6 +24,7 @@ from rotator.engine.visit import Happened, Visitor
 from rotator.ports import Conflict, Fault, NoRequests, Transient
 from rotator.rotation.ask import Answer, Ask, answer
 from rotator.rotation.credential import Credential
+from rotator.rotation.fleet_pause import FleetPauses, over
 from rotator.rotation.record import Record, Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Hold, Wait
@@ -77,6 +78,10 @@ class Process:
     config: dict[str, Credential]
     told: Callable[[Happened], None]
     inbox: Callable[[], Any] = NoRequests  # makes the requests of a life
+    fleet: Any = None  # the document about the whole installation, where the day has one
+    pauses: FleetPauses | None = None  # what it said last; None: not read in this life
+    read_only: bool = False  # settings say that this Vault is a copy
+    logged_out: float = 0.0  # since when Vault refuses its login; 0: it does not
     requests: Any = field(default_factory=NoRequests)
     holder: str = ""  # who it is in this life
     life: int = 0
@@ -105,12 +110,14 @@ class Process:
         self.life += 1
         self.holder, self.dead = f"{self.host}{self.life}", False
         self.asks, self.seen, self.brought = {}, {}, {}
+        self.pauses, self.logged_out = None if self.fleet else (), 0.0
         self.thawed = self.world.now
         leases = Leases(self.holder, TTL, self.clock.monotonic, *self.proof(self.holder))
         self.requests = self.inbox()
         noted = {"accepted": {}, "doubted": {}, "unproven": {}, "reverted": False, "unanswered": lambda _: None}
         noted["others"] = SecondJournals(self.clock.monotonic)
         self.visitor = Visitor(self.journal, leases, self.world.lineage, self.told, requests=self.requests)
+        self.visitor.only_looks = "this is a copy" if self.read_only else ""
         edges = lambda x: self.edges_of(x.name, self.clock)  # noqa: E731 (one of two names of it)
         self.rounds = SimpleNamespace(edges=edges, visitor=self.visitor, closed=_never, **noted)
         self.tending = {name: self._thread(name, self._tend(name)) for name in self.config}
@@ -131,6 +138,7 @@ class Process:
     def kill(self) -> None:
         """SIGKILL: no coroutine may await on the way out. A request on the wire may still take effect."""
         self.dead, self.died = True, self.world.now
+        self.world.deaths.append(self.world.now)
         self.world.freed.update(lock for lock, host in self.world.locks.items() if host == self.host)
         for thread in self.threads:
             if thread.wire is not None:
@@ -195,6 +203,18 @@ class Process:
                 if thread.label == "idle":
                     self._alarm(thread, 0.01)
 
+    def wake_all(self) -> None:
+        """Look at every name."""
+        for name in tuple(self.config):
+            self.wake(name)
+
+    def vault_went_back(self, life: int) -> None:
+        """The heartbeat of this life found its own document older than it was."""
+        if not self.dead and self.life == life:
+            self.rounds.reverted = True
+            self.rounds.others.forget()
+            self.wake_all()
+
     def errand(self, name: str, coro: Coroutine[Any, Any, None]) -> None:
         """Somebody starts another program on this host; it ends with the host's next kill."""
         thread = self._thread(name, coro)
@@ -247,8 +267,8 @@ class Process:
 
     async def _tend(self, name: str) -> None:
         while True:
-            while name in self.apart or name not in self.config:
-                await beat(0.5, "apart" if name in self.config else "idle")
+            while name in self.apart or name not in self.config or self.pauses is None:
+                await beat(0.5, "apart" if name in self.apart and name in self.config else "idle")
             self.again.discard(name)
             pause = await self._visit(name)
             pause = 0.0 if name in self.again else pause
@@ -256,7 +276,7 @@ class Process:
 
     async def _visit(self, name: str) -> float:
         world, ask, brought = self.world, self.asks.get(name), self.brought.get(name)
-        credential = self.begun[name] = self.config[name]
+        credential = self.begun[name] = over(self.config[name], self.pauses or ())
         try:
             gate = Gate(self, credential, self.clock.monotonic()) if world.swarm.day else None
             seen = await self.visitor.visit(credential, self.edges_of(name, self.clock), ask, brought, gate=gate)
@@ -330,6 +350,10 @@ class Process:
             try:
                 for name in await self.requests.look():
                     self.wake(name)
+                if self.fleet:
+                    before, self.pauses = self.pauses, await self.fleet.pauses()
+                    if self.pauses != before:
+                        self.wake_all()
             except Fault as fault:
                 self.world.tell(self.holder, f"look for requests ends: {fault.reason}")
             await beat(120.0 if self.world.calm else 15.0, "idle")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rotator.app import Leftover, revoke_leftover
 from rotator.commands.unused import whose
@@ -15,14 +15,22 @@ from rotator.engine.bench import Edges
 from rotator.engine.lease import Leases
 from rotator.engine.visit import Visitor
 from rotator.ports import Fault, Holding
-from rotator.rotation.credential import Credential
-from rotator.rotation.record import Record
+from rotator.rotation.credential import Credential, Pause, Place
+from rotator.rotation.fleet_pause import paused, resumed
+from rotator.rotation.record import HoldReason, Record
 from rotator.rotation.token_owners import TokenOwners, TokenState
-from tests.simulation.actors import TTL, Process
-from tests.simulation.invariants import Checks
+from tests.simulation.actors import TTL, Process, SimClock
+from tests.simulation.invariants import COPY, Checks
 from tests.simulation.journal import SimJournal
 from tests.simulation.kinds import Kind
+from tests.simulation.vault import Kept
 from tests.simulation.world import World, beat
+
+if TYPE_CHECKING:
+    from tests.simulation.people import People
+
+AHEAD = 100 * 86400.0  # seconds
+CLAIMS = 8
 
 _SAYS = re.compile(
     r"rotate strays --reap(?P<unclaimed> --unclaimed)?|rotate (?P<verb>revoke|now|release) (?P<name>\S+)"
@@ -38,7 +46,10 @@ class Days:
     journal: SimJournal
     wanted: dict[str, Credential]
     processes: list[Process]
-    copies: Callable[[], None]  # a second installation comes up on a copy of this Vault
+    people: People
+    copies: Callable[..., None]  # a second installation comes up on a copy of this Vault
+    ahead: list[tuple[SimClock, float]] = field(default_factory=list)  # clocks that are days ahead, and as they were
+    claims: int = 0
     played: list[str] = field(default_factory=list)  # commands that were typed as they were proposed
 
     # --- settings ---------------------------------------------------------------------------------------------------
@@ -90,7 +101,8 @@ class Days:
 
     def _reload(self, name: str, credential: Credential | None) -> None:
         for process in self.processes:
-            self.world.later(self.world.rng.uniform(0, 5), process.configure, name, credential)
+            if process.host != COPY:  # which has settings of its own
+                self.world.later(self.world.rng.uniform(0, 5), process.configure, name, credential)
 
     def broken_file(self, name: str) -> None:
         """A typing mistake: daemons go on with the old settings, and none starts until it is mended."""
@@ -110,16 +122,112 @@ class Days:
     def _restored(self, taken: dict) -> None:
         if self.world.calm:
             return
-        self.checks.vault.docs = taken
-        self.world.tell("*", "Vault is restored from a snapshot")
+        self._goes_back_to(taken, "Vault is restored from a snapshot")
+
+    def _goes_back_to(self, docs: dict[Place, Kept], said: str) -> None:
+        vault = self.checks.vault
+        vault.anew.update(dict.fromkeys((*vault.docs, *docs), self.world.now))
+        vault.docs = docs
+        self.checks.paused_since = None
+        self.world.tell("*", said)
         self.checks.goes_back()
+        for process in self.processes:
+            if process.host != COPY:
+                self.world.later(self.world.rng.uniform(0, TTL), process.vault_went_back, process.life)
+
+    def empty(self, name: str) -> bool | None:
+        """Somebody sets Vault up anew: nothing is left in it."""
+        if not self.only_tokens():
+            return False
+        self.checks.erased.update(self.checks.ever)
+        self._goes_back_to({}, "Vault is empty")
+        return None
 
     def copy(self, name: str) -> bool | None:
         """Staging is set up from a snapshot of production, rotator and all."""
-        if not self.only_tokens() or self.checks.disputed:
+        if not self.only_tokens() or self.checks.disputed or any(each.host == COPY for each in self.processes):
             return False
-        self.copies()
+        self.copies(read_only=self.world.chance(0.5))
         return None
+
+    def claim(self, name: str) -> bool | None:
+        """Somebody who was told that there may be two Vaults says that this is the only one; no copy is at work."""
+        if any(each.host == COPY and not each.read_only for each in self.processes) or not self._two():
+            return False
+        for each in self.wanted:
+            self.people.operators.claim(each)
+        return None
+
+    def _two(self) -> bool:
+        return any(held_for_two(self.checks.ledgers[name].latest) for name in self.wanted)
+
+    def claim_soon(self, name: str) -> None:
+        """The copy is gone: whoever is asked whether this Vault is the only one says so."""
+        if held_for_two(self.checks.ledgers[name].latest):
+            self.people.operators.claim(name)
+        if self.checks.disputed and self.claims < CLAIMS:
+            self.claims += 1
+            self.world.later(45.0, self.claim_soon, name)
+
+    def login(self, name: str) -> bool | None:
+        """A process's login runs out, and nobody gives it another one for a while."""
+        up = [process for process in self.processes if not process.dead]
+        if not up:
+            return False
+        process = self.world.rng.choice(up)
+        process.logged_out = self.world.now
+        self.world.later(self.world.rng.uniform(20, 200), setattr, process, "logged_out", 0.0)
+        return None
+
+    def clock_ahead(self, name: str) -> bool | None:
+        """A host's wall clock is days ahead for a while."""
+        if not self.only_tokens() or self.ahead or "vault_clock" in self.world.swarm.acts:
+            return False
+        clock = self.world.rng.choice([each for each in self.processes if each.host != COPY]).clock
+        self.ahead.append((clock, clock.skew))
+        clock.skew += AHEAD
+        self.world.later(self.world.rng.uniform(20, 90), self.clocks_agree)
+        return None
+
+    def clocks_agree(self) -> None:
+        """It is put right again."""
+        for clock, skew in self.ahead:
+            clock.skew = skew
+        self.ahead.clear()
+
+    # --- everything is paused ---------------------------------------------------------------------------------------
+
+    def fleet(self, name: str) -> bool | None:
+        """`rotate pause --all`, or `rotate resume --all`."""
+        hosts = [process for process in self.processes if not process.dead and process.fleet]
+        if not hosts:
+            return False
+        host = self.world.rng.choice(hosts)
+        on = self.world.chance(0.75)
+        if on is (self.checks.paused_since is not None):
+            return False
+        host.errand("*", self._fleet(host, on))
+        return None
+
+    async def _fleet(self, host: Process, on: bool) -> None:
+        now = host.clock.now()
+        if not on:
+            self.checks.paused_since = None
+        try:
+            if on:
+                await host.fleet.change(lambda found: paused(found, Pause("person", now), {}))
+                self.checks.paused_since = self.world.now
+            else:
+                await host.fleet.change(lambda found: resumed(found, {}, now))
+        except Fault as fault:
+            self.world.tell("shell", f"the pause of everything: {fault.reason}")
+        while True:
+            await beat(1e6, "idle")
+
+    def resume_all(self) -> None:
+        """What is paused goes on, and everybody knows."""
+        self.checks.paused_since = None
+        self.checks.vault.docs.pop(Place("kv", "rotator/fleet"), None)
 
     def only_tokens(self) -> bool:
         """Whether all credentials are of the sort that a target lists and revokes."""
@@ -208,3 +316,8 @@ class Days:
             ours = record is not None and live.name.startswith(f"{record.stem}-r") and live.minter != "person"
             if ours and live.id not in known and self.checks.target.alive(live):
                 yield live.id
+
+
+def held_for_two(record: Record | None) -> bool:
+    """Whether somebody has to say that this Vault is the only one."""
+    return bool(record and record.held and record.held.reason is HoldReason.TWO_VAULTS)

@@ -22,26 +22,24 @@ from rotator.rotation.strays import known
 from rotator.rotation.token_owners import TokenOwners
 from tests.simulation.actors import CALM_POLL, SWEEP, TTL, Process, SimClock
 from tests.simulation.consumers import Consumer
-from tests.simulation.days import Days
-from tests.simulation.inbox import Inbox, requests
+from tests.simulation.days import Days, held_for_two
+from tests.simulation.inbox import Inbox, fleet, requests
 from tests.simulation.invariants import COPY, KEY, Checks
 from tests.simulation.journal import SimJournal
 from tests.simulation.kinds import INSTALLED, NO_GRACE, Kind
 from tests.simulation.ledger import ends
+from tests.simulation.ordinary import Ordinary, ended_by
 from tests.simulation.people import People
 from tests.simulation.provider import SimProvider
 from tests.simulation.swarm import Swarm, draw
 from tests.simulation.target import Live, Target
 from tests.simulation.vault import KvClient, SimStore, Vault
 from tests.simulation.wishes import Wishes
-from tests.simulation.words import Truth, untrue
-from tests.simulation.world import World, in_turn
+from tests.simulation.world import EPOCH, World, in_turn
 
 CONVERGED = 1.25 * TTL + 60  # seconds: the liveness promise
-SLACK = 5.0  # seconds
 FIGHTS = 6
 LAZY = 150.0  # seconds: longer than a grace, and shorter than the deadline of a predecessor in use
-GONE = 60.0  # seconds after which nobody is to be told that a dead process works
 OVERLAP = 300.0  # seconds beyond grace: the overlap promise
 
 
@@ -60,6 +58,8 @@ class History:
     twin: Checks | None = None  # of an installation that came up on a copy of this Vault
     fought: int = 0  # how often one of two installations has ended what the other one made
     restarting: bool = True
+    told_ends: set[str] = field(default_factory=set)  # tokens whose end some transition has told
+    ended_at: dict[str, float] = field(default_factory=dict)  # token -> when one of ours ended it
 
     def __post_init__(self) -> None:
         swarm = self.swarm or draw(Random(self.seed))
@@ -93,8 +93,12 @@ class History:
         self.checks.edges = self._shared
         self.processes += [self._process(host) for host in "ABCD"[: swarm.actors]]
         self.people = People(self.world, self.checks, self.journal, self.wanted, self.processes)
-        self.days = Days(self.world, self.checks, self.journal, self.wanted, self.processes, self._copied)
-        self.people.days, self.people.looks = self.days, self.look
+        self.ordinary = Ordinary(self)
+        self.days = Days(
+            self.world, self.checks, self.journal, self.wanted, self.processes, self.people, self.ordinary.copied
+        )
+        self.people.days, self.people.looks = self.days, self.ordinary.look
+        self.people.operators.hears = self._told
         self.people.inbox = Inbox(self.world, self.checks, self.wishes)
         self._strangers(names[0])
 
@@ -113,6 +117,8 @@ class History:
                 Consumer(world, self.checks, name, reads=LAZY).begin()
         world.run(world.swarm.active)
         self._calm()
+        if self.checks.disputed:
+            self._until(lambda name: "held" if held_for_two(self._record(name)) else "", 5 * CONVERGED)
         self._until(self._late, CONVERGED + self._leftover())
         self._until(self._late, self._paused())
         self.restarting = False
@@ -132,52 +138,8 @@ class History:
                 self.checks.broken("I2", text)
             self._no_strays(name)
             if self.world.swarm.day:
-                self._ordinary(name)
-
-    def _ordinary(self, name: str) -> None:
-        """W1 and W2 at rest, where nobody can say any more that nobody has looked."""
-        forgotten = self.wishes.lost(name, self.checks.ledgers[name], self._lives)
-        if forgotten and self.checks.judges("W1") and name not in self.checks.lost_journals:
-            self.checks.broken("W1", forgotten)
-        self._until(lambda x: "untrue" if self.untruths(x, self.truth(x)) else "", CALM_POLL + CONVERGED)
-        self.look(name, lately=False)
-
-    def look(self, name: str, *, lately: bool = True) -> None:
-        """Somebody types `rotate status` and `rotate explain`: W2."""
-        if self.vault.sealed or self.journal.newer:
-            return
-        for rule, text in self.untruths(name, self.truth(name, lately=lately)):
-            self.checks.broken(f"W2 {rule}", f"{name}: {text}")
-
-    def untruths(self, name: str, truth: Truth) -> list[tuple[str, str]]:
-        """What is said of it and is not so."""
-        entry = self.people.entry(name)
-        found = untrue(self.wanted[name], entry, self.world.date(), truth) if entry else ()
-        return [each for each in found if self.checks.judges(f"W2 {each[0]}")]
-
-    def truth(self, name: str, *, lately: bool = False) -> Truth:
-        """By the models alone."""
-        entry, top = self.people.entry(name), self.vault.top(self.wanted[name].place)
-        record = entry.record if entry else None
-        current = record.current if record else None
-        live = self.target.tokens.get(current.token.id) if current else None
-        read = str((top.values or {}).get("token")) if top and not top.deleted else ""
-        by = entry.lease.holder if entry else ""
-        whose = [x for x in self.processes if by and x.host == by[:1] and (x.dead or x.holder != by)]
-        dead = [x for x in whose if self.world.now - x.died > GONE]  # since its last death, at the least
-        return Truth(
-            expired=bool(live and self.target.expired(live) and self.world.now > live.ends + SLACK + self._skew()),
-            accepted=self.target.accepts(read),
-            in_place=current is None or current.place != self.wanted[name].place or bool(live and live.value == read),
-            published=current is not None,
-            leftovers=tuple(self.days.lives_unknown(name, record)),
-            gone=by if dead else "",
-            lately=lately,
-        )
-
-    def _lives(self, token_id: str) -> bool:
-        live = self.target.tokens.get(token_id)
-        return live is not None and self.target.alive(live) and self.target.kind(live.credential) is not Kind.EXPIRING
+                self.ordinary.rest(name)
+        self.ordinary.receipts()
 
     def _restarts(self, process: Process) -> None:
         """Something restarts it twice a minute, faults or not."""
@@ -190,6 +152,7 @@ class History:
     def _revoked(self, live: Live) -> None:
         """I9: once may be before anybody can know; for ever is what a copy must not come to."""
         self._judge(live.ended).revoked(live)
+        self.ended_at[live.id] = self.world.now
         if self.twin and self._judge(live.ended) is not self._judge(live.minter):
             self.fought += 1
             if self.fought > FIGHTS:
@@ -198,23 +161,6 @@ class History:
     def _judge(self, by: str) -> Checks:
         """Who judges what this process does."""
         return self.twin if self.twin and by.startswith(COPY) else self.checks
-
-    def _copied(self) -> None:
-        """Another installation comes up on what this Vault holds now."""
-        twin = self.twin = Checks(self.world, dict(self.wanted))
-        twin.vault, twin.target, twin.owner = Vault(self.world, twin.written), self.target, dict(self.checks.owner)
-        twin.vault.docs = self.vault.snapshot()
-        for name in self.wanted:
-            twin.ledgers[name].stems |= self.checks.ledgers[name].stems
-            twin.ledgers[name].mint_names |= self.checks.ledgers[name].mint_names
-            twin.graces[name] = list(self.checks.graces[name])
-        twin.goes_back()
-        self.checks.disputed = True
-        clock = SimClock(self.world, 0.0, -1e6)
-        edges = cache(partial(self._edges, checks=twin))
-        journal, inbox = SimJournal(self.world, twin.vault), partial(requests, self.world, twin.vault)
-        self.processes.append(Process(self.world, COPY, clock, journal, edges, dict(self.wanted), self._told, inbox))
-        self.processes[-1].start()
 
     def _until(self, unready: Callable[[str], str], seconds: float) -> None:
         """Let time pass until nothing is unready any more, `seconds` at most."""
@@ -248,6 +194,7 @@ class History:
     def _calm(self) -> None:
         world = self.world
         world.calm = True
+        self.days.clocks_agree()
         world.tell("*", "faults are off")
         self.vault.sealed = self.journal.newer = self.target.minter_refused = self.world.broken_file = False
         for process in [each for each in self.processes if each.host == COPY]:
@@ -262,10 +209,13 @@ class History:
             for name, credential in self.wanted.items():
                 process.configure(name, credential)
             process.thaw()
+            process.logged_out = 0.0
             if process.dead:
                 process.start()
+        self.days.resume_all()
         for name in self.wanted:
             self.people.resume_soon(name)
+            self.days.claim_soon(name)
             world.later(20.0, partial(self.people.resume_soon, name))  # a shell may be typing still
             world.later(150.0, partial(self.people.resume_soon, name))  # or a request be waiting
 
@@ -279,8 +229,18 @@ class History:
 
     def _leftover(self) -> float:
         """Seconds that stored pauses may still last; each of a few may be stamped by the latest of all clocks."""
-        retries = [x.latest.retry_at for x in self.checks.ledgers.values() if x.latest and x.latest.retry_at]
-        return max([0.0, *((at - self.world.date()).total_seconds() for at in retries)]) + 4 * self._skew()
+        records = [x.latest for x in self.checks.ledgers.values() if x.latest]
+        lefts = [self._left(x.retry_from, x.retry_at) for x in records if x.retry_at]
+        return max([0.0, *lefts]) + 4 * self._skew()
+
+    def _left(self, began: datetime | None, until: datetime) -> float:
+        """Seconds that a pause may last; where a clock was ahead, it is watched for its length."""
+        now = self.world.date()
+        return (until - (began if began and began > now else now)).total_seconds()
+
+    def _long_ago(self, at: datetime) -> datetime:
+        """A time by a clock that was days ahead is long ago: none is so at the end."""
+        return at if at < self.world.date(86400.0) else EPOCH
 
     def _late(self, name: str) -> str:
         """Liveness: every rotation that was due has come through, or waits for a person; every ask has its answer."""
@@ -292,7 +252,7 @@ class History:
         ago = self.world.date(-CONVERGED - self._skew())
         if record.phase is Phase.SETTLED and (hit := why.due(credential, record, ago)):
             return f"{name} is due and not rotated: {hit[1]}"
-        young = record.requested_at and _under_way(record, record.requested_at) > ago
+        young = record.requested_at and self._long_ago(_under_way(record, record.requested_at)) > ago
         if record.phase not in (Phase.SETTLED, Phase.PUBLISHED) and not young:
             return f"{name} is stuck in {record.phase}: {record.failure}"
         open_ones = [x.holder for x in self.processes if name in x.asks]
@@ -303,7 +263,7 @@ class History:
         record = self._record(name)
         assert record is not None
         began = record.current.at if record.phase is Phase.PUBLISHED and record.current else record.requested_at
-        began = began and _under_way(record, began)
+        began = began and self._long_ago(_under_way(record, began))
         ago = self.world.date(-OVERLAP - self._skew()) - self.wanted[name].retire.after
         sole = record.refused_at is not None  # what is published was refused: the predecessor is kept until the next
         ending = record.ends_at is not None and record.ends_at > ago
@@ -334,7 +294,9 @@ class History:
         swarm, rng = self.world.swarm, self.world.rng
         clock = SimClock(self.world, rng.choice((-1, 0, 1)) * swarm.skew, -rng.uniform(0, 1e6))
         inbox = partial(requests, self.world, self.vault) if swarm.day else NoRequests
-        return Process(self.world, host, clock, self.journal, self._shared, dict(self.wanted), self._told, inbox)
+        process = Process(self.world, host, clock, self.journal, self._shared, dict(self.wanted), self._told, inbox)
+        process.fleet = fleet(self.world, self.vault) if "fleet" in swarm.day else None
+        return process
 
     def _edges(self, name: str, clock: SimClock, checks: Checks | None = None) -> Edges:
         checks = checks or self.checks
@@ -351,6 +313,7 @@ class History:
     def _told(self, happened: Happened) -> None:
         event = happened.event
         self.wishes.heard(event)
+        self.told_ends |= ended_by(happened)
         held = happened.before.held
         if isinstance(event, ev.Released) and held and held.reason is HoldReason.MINT_BUDGET:
             self.checks.budgets.pop(happened.credential.name, None)  # the person grants a new budget

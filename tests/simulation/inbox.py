@@ -10,6 +10,7 @@ from rotator.ports import Document, Fault, Transient
 from rotator.rotation.credential import Place
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.take_up import NOTHING_LIVES
+from rotator.vault.fleet import VaultFleet
 from rotator.vault.request_inbox import VaultRequests
 from tests.simulation.actors import Process
 from tests.simulation.invariants import Checks
@@ -55,6 +56,11 @@ def requests(world: World, vault: Vault) -> VaultRequests:
     return VaultRequests(Folders(KvClient(world, vault, "*")), "kv", "rotator")  # type: ignore[arg-type] # what it uses
 
 
+def fleet(world: World, vault: Vault) -> VaultFleet:
+    """The document about the whole installation, as one process reads and writes it."""
+    return VaultFleet(Folders(KvClient(world, vault, "*")), "kv", "rotator")  # type: ignore[arg-type] # what it uses
+
+
 @dataclass
 class Inbox:
     """Who types a verb that is kept in Vault before it is acknowledged."""
@@ -63,17 +69,21 @@ class Inbox:
     checks: Checks
     wishes: Wishes
 
-    def ask(self, host: Process, name: str, verb: RequestVerb, *, emergency: bool = False) -> None:
-        """On this host, whose daemon is told once it is kept."""
-        host.errand(name, self._shell(host, name, verb, emergency))
+    def ask(
+        self, host: Process, name: str, verb: RequestVerb, *, emergency: bool = False, patient: bool = True
+    ) -> None:
+        """On this host, whose daemon is told once it is kept; one that only looks takes nothing on."""
+        if host.read_only:
+            return
+        host.errand(name, self._shell(host, name, verb, emergency, patient))
 
-    async def _shell(self, host: Process, name: str, verb: RequestVerb, emergency: bool) -> None:
+    async def _shell(self, host: Process, name: str, verb: RequestVerb, emergency: bool, patient: bool) -> None:
         record, at = self.checks.ledgers[name].latest, host.clock.now()
         live = tuple(x.token.id for x in (record.current, record.predecessor) if x) if record else ()
         live = live or NOTHING_LIVES
         until = at + timedelta(seconds=200) if self.world.chance(0.5) else None
         request = OperatorRequest(
-            self.world.word(), verb, at, "person", emergency=emergency, until=until, live=live, patient=True
+            self.world.word(), verb, at, "person", emergency=emergency, until=until, live=live, patient=patient
         )
         for _ in range(TRIES):
             try:

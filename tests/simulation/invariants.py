@@ -28,6 +28,7 @@ KEY = b"0123456789abcdef0123456789abcdef"
 SLACK = 4.0  # seconds: Vault's clock is told in whole seconds, and clocks within two seconds count as one
 COUNTED_ON = frozenset({Phase.AWAITING, Phase.STAGED, Phase.INSTALLED, Phase.VERIFIED})
 COPY = "Z"  # begins the names of the processes of a copied installation
+HEEDED = 200.0  # seconds until everybody has heard of a pause of everything, however long they were stopped
 UNSURE = 78.0  # seconds: 0.6 of the lease and the patience of one step
 
 
@@ -55,9 +56,13 @@ class Checks:
     ever: dict[str, Credential] = field(default_factory=dict)  # every credential that settings ever had
     consumers: list[Any] = field(default_factory=list)
     by_word: set[str] = field(default_factory=set)  # tokens that a person's command ends, confirmed as it was proposed
+    forsaken: set[str] = field(default_factory=set)  # ... while no settings had the path that publishes them
     disputed: bool = False  # Vault was restored, or is one of two: numbers come again, and so do names
     edges: Any = None  # history.py's
     renamed: set[str] = field(default_factory=set)
+    gone_back: float = -1.0  # when Vault did
+    read_only: bool = False  # of a copy whose settings say so
+    paused_since: float | None = None  # when a pause of everything was acknowledged, which is on until it is resumed
     vault: Vault = field(init=False)
     target: Target = field(init=False)
     cut_over: CutOver = field(init=False)
@@ -72,7 +77,7 @@ class Checks:
 
     def goes_back(self) -> None:
         """Vault is what it was: the ledgers too, but what was authorised since may land."""
-        self.disputed = True
+        self.disputed, self.gone_back = True, self.world.now
         for name, ledger in self.ledgers.items():
             entry = self.vault.top(place_of(name))
             values = (entry.values or {}) if entry else {}
@@ -153,7 +158,11 @@ class Checks:
     def _sure(self) -> None:
         """I11: Vault sealed, or the journal of a newer schema, means read-only, unless its own write came through."""
         process = self.world.running.owner if self.world.running else None
+        if self.read_only:
+            self.broken("RO", "a copy that settings call read-only acts")
         since = self.unsure_since
+        if process and process.logged_out:
+            since = min(since or process.logged_out, process.logged_out)
         if process is None or since is None or self.world.now - max(since, process.thawed, process.wrote) < UNSURE:
             return
         self.broken("I11", "acts on the target although the journal has been out of reach for long")
@@ -187,6 +196,8 @@ class Checks:
     def written(self, place: Place, version: Version, before: Version | None) -> None:
         """Dispatch: journal, consumer path, or slot."""
         name = place.path.rpartition("/")[2]
+        if self.read_only:
+            self.broken("RO", f"a copy that settings call read-only writes {place}")
         if place == place_of(name):
             self._journalled(name, version.values or {})
         elif place in self.owner:
@@ -277,11 +288,16 @@ class Checks:
         by = live.ended
         if live.minter == "person":
             self.broken("I9", f"{by} revokes the stranger {live.id}")
+        read = (self.vault.top(each.place) for each in self.wanted.values())
+        if live.id in self.by_word and live.value not in {(top.values or {}).get("token") for top in read if top}:
+            self.forsaken.add(live.id)
         for name, place in self.live_path.items():
             top = self.vault.top(place)
             if top is None or top.deleted or (top.values or {}).get("token") != live.value:
                 continue
             left = min(self.looks.get((by, place), -1.0), self.revocations.get(live.id, self.world.now))
+            if self.revocations.get(live.id, self.world.now) < self.gone_back:
+                continue  # the request had left when it was not published
             if live.id in self.by_word and place not in {each.place for each in self.wanted.values()}:
                 continue  # settings name the path no more, under any name
             if live.id in self.by_word:
@@ -304,6 +320,7 @@ class Checks:
             record = values["record"]
         assert isinstance(record, Record)
         ledger = self.ledgers[name]
+        self._paused(ledger.latest, record)
         for promise, text in ledger.contradictions(record, self.target) if not self.disputed else ():
             self.broken(promise, text)
         self._quiet(name, ledger.latest, record)
@@ -314,6 +331,15 @@ class Checks:
         self.cut_over.journalled(name, record)
         self.budgets[name].journalled(record)
         self.world.tell("*", f"journal: {record.phase} r{record.rotation} a{record.attempt}", name)
+
+    def _paused(self, before: Record | None, after: Record) -> None:
+        """P: a pause of everything is heeded by all, whenever they, or a credential, have joined."""
+        began = (before is None or before.phase is Phase.SETTLED) and after.phase is Phase.REQUESTED
+        since = self.paused_since
+        swarm = self.world.swarm
+        heeded = HEEDED if swarm.pause or swarm.slow or swarm.vault_lost or swarm.restarts else HEEDED / 4
+        if began and not after.emergency and since is not None and self.world.now - since > heeded:
+            self.broken("P", f"a rotation begins {self.world.now - since:.0f} s after everything was paused")
 
     def _quiet(self, name: str, before: Record | None, after: Record) -> None:
         """I2: by a quiet rule the predecessor goes when it is used no more, or at its deadline."""
@@ -357,7 +383,7 @@ class Checks:
             return
         if token.ended.startswith(COPY):
             return  # by the rotator of a copy of this Vault, which a person has started
-        if token.id in self.by_word and self.live_path.get(name) not in {each.place for each in self.wanted.values()}:
+        if token.id in self.forsaken:
             return
         if self.target.kind(name) is Kind.ONE_SLOT and self.cut_over.excuses(name, value):
             return

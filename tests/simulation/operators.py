@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -31,23 +32,24 @@ class Operators:
     processes: list[Process]
     shells: int = 0
     heard: list[str] = field(default_factory=list)  # what became of each word
+    hears: Callable[[Happened], None] = lambda happened: None  # who is told of every transition, too
 
-    def say(self, name: str, word: operating.Word) -> bool | None:
-        """Somebody types it; False when no host is up."""
+    def say(self, name: str, word: operating.Word, *, calm: bool = False) -> bool | None:
+        """Somebody types it; False when no host is up. `calm`: also when faults are off."""
         hosts = [process for process in self.processes if not process.dead]
         if not hosts:
             return False
         host = self.world.rng.choice(hosts)
-        host.errand(name, self._shell(host, name, word))
+        host.errand(name, self._shell(host, name, word, calm))
         return None
 
-    async def _shell(self, host: Process, name: str, word: operating.Word) -> None:
+    async def _shell(self, host: Process, name: str, word: operating.Word, calm: bool) -> None:
         self.shells += 1
         name_of = f"shell{self.shells}"
         leases = Leases(name_of, TTL, host.clock.monotonic, *host.proof(name_of))
         visitor = Visitor(self.journal, leases, self.world.lineage, self._told)
         for _ in range(TRIES):
-            if self.world.calm or name not in host.config:
+            if (self.world.calm and not calm) or name not in host.config:
                 break
             try:
                 await visitor.obey(host.config[name], host.edges_of(name, host.clock), word)
@@ -63,8 +65,13 @@ class Operators:
         while True:
             await beat(1e6, "idle")
 
+    def claim(self, name: str) -> bool | None:
+        """This Vault is the only one."""
+        return self.say(name, operating.claim("person", self.world.lineage()), calm=True)
+
     def _told(self, happened: Happened) -> None:
         name, event = happened.credential.name, happened.event
+        self.hears(happened)
         self.heard.append(type(event).__name__)
         self.world.tell("shell", type(event).__name__, name)
 

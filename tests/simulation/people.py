@@ -19,7 +19,7 @@ from tests.simulation.actors import TTL, Process
 from tests.simulation.days import Days
 from tests.simulation.hands import Hands
 from tests.simulation.inbox import ODD, Inbox
-from tests.simulation.invariants import Checks
+from tests.simulation.invariants import COPY, Checks
 from tests.simulation.journal import SimJournal, place_of
 from tests.simulation.kinds import NO_GRACE, Kind
 from tests.simulation.operators import Operators
@@ -209,16 +209,18 @@ class People:
     def _wish(self, name: str, *, emergency: bool) -> None:
         process = self.world.rng.choice(self.processes)
         if self.world.swarm.day and not process.dead:
-            self.inbox.ask(process, name, RequestVerb.ROTATE, emergency=emergency)
+            patient = self.world.chance(0.7)
+            self.inbox.ask(process, name, RequestVerb.ROTATE, emergency=emergency, patient=patient)
         else:
             process.ask(name, emergency=emergency)
 
     def request(self, name: str) -> bool | None:
-        """Any other verb that is kept in Vault before it is acknowledged."""
+        """Any verb that is kept in Vault before it is acknowledged, with any arguments; who typed it may be gone."""
         process = self.world.rng.choice(self.processes)
         if process.dead:
             return False
-        self.inbox.ask(process, name, self.world.rng.choice(ODD))
+        verb, patient = self.world.rng.choice((*ODD, RequestVerb.ROTATE)), self.world.chance(0.5)
+        self.inbox.ask(process, name, verb, emergency=self.world.chance(0.3), patient=patient)
         return None
 
     def schedule(self, name: str) -> None:
@@ -251,7 +253,8 @@ class People:
             return
         self.wanted[name] = self.checks.ever[name] = replace(self.wanted[name], **changes)
         for process in self.processes:
-            self.world.later(self.world.rng.uniform(0, 5), lambda p=process: self._reload(p, name))
+            if process.host != COPY:  # which has settings of its own
+                self.world.later(self.world.rng.uniform(0, 5), lambda p=process: self._reload(p, name))
 
     def _reload(self, process: Process, name: str) -> None:
         process.configure(name, self.wanted.get(name))

@@ -37,14 +37,13 @@ ACTS = (
     "undo",
     "adopt",
 )
-DAY = ("rename", "remove", "tidy", "restore", "copy", "broken_file", "request")
-ALONE = ("restore", "copy")  # in test_days.py only: the judge does not know yet what they mean beside a rename
+DAY = (
+    *("rename", "remove", "tidy", "restore", "copy", "empty", "broken_file", "request"),
+    *("claim", "fleet", "login", "clock_ahead"),
+)
 # Verbs, options and rules under which the product still fails, each with the number of its item: a campaign leaves them
 # out, and test_days.py expects them to fail. Whoever mends one takes its line out.
-OPEN = {
-    "W2 leftovers": "14.14",
-    "W2 refused": "14.14",
-}
+OPEN: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +150,7 @@ def _day(rng: Random) -> dict[str, Any]:
         return followed
     return {
         **followed,
-        "day": ("look", *(act for act in DAY if rng.random() < 0.4 and act not in (*OPEN, *ALONE))),
+        "day": ("look", *(act for act in DAY if rng.random() < 0.4 and act not in OPEN)),
         "restarts": rng.choice((0.0, 30.0)) if followed["followed"] else 0.0,
         "two_targets": rng.random() < 0.3 and "two_targets" not in OPEN,
     }

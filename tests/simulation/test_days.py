@@ -6,16 +6,22 @@ A line whose mend has not landed is expected to fail, strictly: the table OPEN i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
-from rotator.engine import visit
+from rotator.engine import operating, publishing, retiring, visit
 from rotator.engine.second_journal import SecondJournals
-from rotator.rotation import mints, second_vault, sentences, troubles
+from rotator.engine.visit import Visitor
+from rotator.ports import StoreRefused
+from rotator.rotation import advance, decide, mints, second_vault, sentences, troubles, unmanaged
+from rotator.rotation import events as ev
+from rotator.rotation.fleet_pause import over
+from rotator.rotation.names import stem
 from rotator.rotation.retire import Use
-from rotator.rotation.token_owners import TokenOwners
+from rotator.rotation.token_owners import TokenOwners, living
 from rotator.vault.request_inbox import VaultRequests
+from tests.simulation import actors
 from tests.simulation.actors import Process
 from tests.simulation.campaign import run_seed
 from tests.simulation.kinds import Kind
@@ -28,7 +34,7 @@ class Line:
 
     does: Swarm
     rules: tuple[str, ...]
-    seeds: int = 60
+    seeds: int = 40
     without: Callable[[pytest.MonkeyPatch], None] | None = None  # takes the mend out
 
     @property
@@ -105,7 +111,88 @@ def _settled(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(sentences, "stands", lambda record, now: "Settled: one value is published, nothing is in flight.")
 
 
+def _by_dates(patch: pytest.MonkeyPatch) -> None:
+    """Every time in a record is believed."""
+    for module in (advance, decide, retiring):
+        patch.setattr(module, "as_watched", lambda record, now, rested: record)
+
+
+def _acting(patch: pytest.MonkeyPatch) -> None:
+    """What settings say of a copy is not heeded."""
+    start = Process.start
+
+    def acting(process: Process) -> None:
+        process.read_only = False
+        start(process)
+
+    patch.setattr(Process, "start", acting)
+
+
+def _known_then(patch: pytest.MonkeyPatch) -> None:
+    """A pause of everything holds for the names that there were."""
+    patch.setattr(actors, "over", lambda credential, found: over(credential, () if "x" in credential.name else found))
+
+
+def _unsaved(patch: pytest.MonkeyPatch) -> None:
+    """What Vault does not take is noted later."""
+    save = Visitor._save
+
+    async def saved(visitor, entry, record, *, release):
+        try:
+            return await save(visitor, entry, record, release=release)
+        except StoreRefused:
+            return replace(entry, record=record)
+
+    patch.setattr(Visitor, "_save", saved)
+
+
+def _untold(patch: pytest.MonkeyPatch) -> None:
+    """What a person ends as it was proposed is not told."""
+
+    async def reaped(bench, token, by):
+        await bench.edges.provider.revoke(token)
+
+    patch.setattr(operating, "_reaped", reaped)
+
+
+def _left(patch: pytest.MonkeyPatch) -> None:
+    """Of what left the settings only the newest value is told."""
+    patch.setattr(unmanaged, "living", lambda record, now: living(record, now)[:1])
+
+
+def _same_names(patch: pytest.MonkeyPatch) -> None:
+    """A journal that begins anew uses the names of the one before again."""
+    for module in (publishing, operating):
+        patch.setattr(module, "stem", lambda prefix, installation, name, lineage: stem(prefix, installation, name, "l"))
+
+
+def _unclaimed(patch: pytest.MonkeyPatch) -> None:
+    """A claim lifts the hold, and that is all."""
+    claimed = advance._ADVANCE[ev.Claimed]
+    patch.setitem(
+        advance._ADVANCE,
+        ev.Claimed,
+        lambda record, event: replace(claimed(record, event), lineage=record.lineage, stem=record.stem),
+    )
+
+
 LINES = {
+    "a wall clock a hundred days ahead, and back": Line(day("clock_ahead"), ("L1", "I2"), without=_by_dates),
+    "a copy of Vault that is read-only": Line(day("copy", interval=60.0), ("RO",), without=_acting),
+    "everything is paused, and a credential joins": Line(
+        day("fleet", "rename", interval=40.0, active=900.0, overwrite=True), ("P",), 15, _known_then
+    ),
+    "a login that runs out": Line(day("login", acts=("ask", "emergency"), slow=0.5), ("I",), without=_unsaved),
+    "a leftover is ended by a person": Line(
+        day("remove", "tidy", credentials=2, kinds=(Kind.TOKENS, Kind.TOKENS)), ("R",), without=_untold
+    ),
+    "a credential leaves the settings": Line(
+        day("remove", credentials=2, interval=60.0, grace=90.0), ("W2 unmanaged",), without=_left
+    ),
+    "a Vault is emptied": Line(day("empty"), ("I",), without=_same_names),
+    "a Vault is restored, and claimed": Line(
+        day("restore", "claim", active=800.0), ("W1", "I", "L"), without=_unclaimed
+    ),
     "a kill between a request and its rotation": Line(
         day("request", acts=("ask", "emergency"), kill=0.04, interval=1e6), ("W1",), without=_forgetful
     ),

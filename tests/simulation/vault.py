@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from math import inf
 from typing import Any
 
-from rotator.ports import Conflict, Document, Transient
+from rotator.ports import Conflict, Document, StoreRefused, Transient
 from rotator.rotation.credential import Place
 from rotator.rotation.secret import Secret
 from rotator.vault.patience import WRITE_PATIENCE
@@ -179,10 +179,14 @@ class KvClient:
     def send(self, verb: str, effect: Callable[[], wire.T], *, writes: bool) -> Awaitable[wire.T]:
         """One request to this Vault."""
 
+        owner = self.world.running.owner if self.world.running else None
+
         def unless_sealed() -> wire.T:
             if self.vault.sealed:
                 self.world.fault("vault_sealed", self.name)
                 raise Transient("Vault is sealed")
+            if owner and owner.logged_out:
+                raise StoreRefused("the login is over, and a new one is refused")
             return effect()
 
         return wire.send(self.world, "vault", verb, self.name, unless_sealed, writes=writes)

@@ -58,6 +58,7 @@ class World:
     running: Thread | None = None
     locks: dict[str, str] = field(default_factory=dict)  # that the kernels of hosts keep for their processes
     freed: set[str] = field(default_factory=set)  # whose processes have ended
+    deaths: list[float] = field(default_factory=list)  # when a process was killed
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     landing: dict[str, float] = field(default_factory=dict)  # credential -> until when something of it may land late
