@@ -7,9 +7,10 @@ import pytest
 from rotator.rotation import events as ev
 from rotator.rotation import why
 from rotator.rotation.advance import advance
-from rotator.rotation.ask import Ask
+from rotator.rotation.ask import Ask, as_known
 from rotator.rotation.decide import next_step
-from rotator.rotation.record import Phase, Record, Why
+from rotator.rotation.operator_request import OperatorRequest, RequestVerb
+from rotator.rotation.record import Failure, Phase, Record, Why
 from rotator.rotation.schedule import Every, FractionOfLife
 from rotator.rotation.steps import Condemn, Mint, Poll, Publish, Request, Verify, Wait
 from rotator.rotation.watched import as_watched
@@ -142,3 +143,25 @@ def test_a_life_counts_from_its_beginning_at_the_target_where_a_clock_was_ahead(
     assert why.expires_soon_at(published(1, at=FAR, token=lives)) == NOW + 9 * HOUR
     unknown = token(1, expires_at=NOW + 10 * HOUR)
     assert why.expires_soon_at(published(1, at=FAR, token=unknown)) == NOW + 10 * HOUR
+
+
+def test_what_is_asked_for_later_than_now_is_not_newer_than_what_has_failed() -> None:
+    failing = record(Phase.SETTLED, failure=Failure("mint", "503", NOW - MINUTE), retry_at=NOW + HOUR)
+    assert as_known(Ask(FAR, "ada"), failing, NOW) == Ask(NOW - MINUTE, "ada")
+    assert next_step(credential(), failing, NOW, as_known(Ask(FAR, "ada"), failing, NOW)) == Wait(
+        NOW + HOUR, "making a new value failed: 503"
+    )
+
+
+def test_where_nothing_has_failed_it_was_asked_for_now() -> None:
+    assert as_known(Ask(FAR, "ada"), record(Phase.SETTLED), NOW) == Ask(NOW, "ada")
+    assert as_known(Ask(NOW, "ada"), record(Phase.SETTLED), NOW) == Ask(NOW, "ada")
+    assert as_known(None, record(Phase.SETTLED), NOW) is None
+
+
+def test_a_request_that_a_record_keeps_was_not_made_later_than_it_was_read() -> None:
+    request = OperatorRequest("r1", RequestVerb.ROTATE, FAR, "ada")
+    asking = record(Phase.SETTLED, asked=request)
+    asked = as_watched(asking, NOW, MINUTE).asked
+    assert asked
+    assert asked.at == NOW - MINUTE

@@ -92,7 +92,7 @@ class Ordinary:
         records = {name: entry.record for name in history.checks.ever if (entry := history.people.entry(name))}
         left = {name: each for name, each in records.items() if each and name not in history.wanted}
         configured = [each for name, each in records.items() if each and name in history.wanted]
-        places = {each.place for each in history.wanted.values()}
+        places = {each.place: each.retire.after for each in history.wanted.values()}
         listed = {each.token for each in unmanaged(left, configured, history.world.date(), places)}
         known = {token for record in configured for token in _tokens(record)}
         for name, record in left.items():

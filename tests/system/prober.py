@@ -88,11 +88,11 @@ class Prober:
         status, version, document = self._read(name)
         if status == 404 and name not in self._published:
             return
-        self._published.add(name)
         self.probes += 1
         if status != 200:
             self.violations.append(f"{name}: the consumer path was answered {status}")
             return
+        self._published.add(name)  # not before: a Vault that is sealed says nothing of what it holds
         kind = kind_of(self._world, name)
         self.values.add(document[kind.key])
         began = time.monotonic()
