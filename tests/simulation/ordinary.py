@@ -108,6 +108,8 @@ class Ordinary:
     def receipts(self) -> None:
         """R: every end of a token that is ours is a transition that somebody was told; not by who was killed then."""
         history = self.history
+        if "R" not in history.world.swarm.judged:
+            return
         for token, at in history.ended_at.items():
             died = any(at - UNTOLD < death < at + UNTOLD for death in history.world.deaths)
             live = history.target.tokens[token]

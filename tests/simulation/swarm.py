@@ -43,7 +43,12 @@ DAY = (
 )
 # Verbs, options and rules under which the product still fails, each with the number of its item: a campaign leaves them
 # out, and test_days.py expects them to fail. Whoever mends one takes its line out.
-OPEN: dict[str, str] = {}
+OPEN = {
+    "W2 leftovers": "14.14",
+    "W2 refused": "14.14",
+}
+# In test_days.py only: what the judge does not know yet of them beside each other, see tests/README.md.
+ALONE = ("restore", "copy", "empty", "claim", "fleet", "login", "clock_ahead")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,7 @@ def _day(rng: Random) -> dict[str, Any]:
         return followed
     return {
         **followed,
-        "day": ("look", *(act for act in DAY if rng.random() < 0.4 and act not in OPEN)),
+        "day": ("look", *(act for act in DAY if rng.random() < 0.4 and act not in (*OPEN, *ALONE))),
         "restarts": rng.choice((0.0, 30.0)) if followed["followed"] else 0.0,
         "two_targets": rng.random() < 0.3 and "two_targets" not in OPEN,
     }

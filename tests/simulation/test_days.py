@@ -184,7 +184,7 @@ LINES = {
     ),
     "a login that runs out": Line(day("login", acts=("ask", "emergency"), slow=0.5), ("I",), without=_unsaved),
     "a leftover is ended by a person": Line(
-        day("remove", "tidy", credentials=2, kinds=(Kind.TOKENS, Kind.TOKENS)), ("R",), without=_untold
+        day("remove", "tidy", credentials=2, kinds=(Kind.TOKENS, Kind.TOKENS), judged=("R",)), ("R",), without=_untold
     ),
     "a credential leaves the settings": Line(
         day("remove", credentials=2, interval=60.0, grace=90.0), ("W2 unmanaged",), without=_left
