@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv$(if $(filter command line,$(origin PYTHON)),/$(subst /,_,$(PYTHON)))# each named interpreter has its own
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-ALONE := tests/hostile $(addprefix tests/system/test_,demo.py day.py race.py kill_anywhere.py raft.py)  # time is judged there
+ALONE := tests/hostile/test_hostile.py $(addprefix tests/system/test_,demo.py day.py race.py kill_anywhere.py raft.py)  # time is judged there
 
 .PHONY: demo test check coverage format lock campaign-day campaign-hostile campaign-fuzz campaign-simulation campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench try-systemd try-image try-vault try-oauth try-oidc-provider try-keycloak clean
 
@@ -15,7 +15,7 @@ $(STAMP): pyproject.toml config/locks/dev.txt
 	@touch $@
 
 demo: $(STAMP)  ## rotate real tokens and keys before your eyes, on a real OpenBao and two sandbox targets; KEEP=1 to play with it afterwards
-	$(BIN)/python -m rotator.demo $(if $(KEEP),--keep)
+	$(BIN)/python -m tests.sandbox.demo $(if $(KEEP),--keep)
 
 test: $(STAMP)  ## the whole suite, real OpenBao included: first what computes, then what mostly waits for real processes
 	$(BIN)/python -m pytest -m "not system" -n 2
@@ -23,7 +23,7 @@ test: $(STAMP)  ## the whole suite, real OpenBao included: first what computes, 
 	$(BIN)/python -m pytest -m system $(ALONE)
 
 coverage: $(STAMP)  ## every branch of the decisions is tested
-	$(BIN)/coverage run --branch --source=rotator/rotation --data-file=$(VENV)/.cache/coverage-rotation -m pytest -q tests/rotation
+	$(BIN)/coverage run --branch --source=rotator/rotation --data-file=$(VENV)/.cache/coverage-rotation -m pytest -q tests/unit/rotation
 	$(BIN)/coverage report --data-file=$(VENV)/.cache/coverage-rotation --fail-under=100 --skip-covered
 
 check: $(STAMP) coverage  ## format, lint, types, floors, every branch of the decisions
@@ -42,16 +42,16 @@ lock: $(STAMP)  ## renew the hash-checked locks (needs uv on the PATH)
 	echo hatchling | uv pip compile -q - --constraint config/locks/dev.txt --generate-hashes --no-emit-index-url --universal --python-version 3.11 --no-header -o config/locks/build.txt
 
 campaign-simulation: $(STAMP)  ## a million seeded histories, on every core for hours; SEEDS=n FROM=n
-	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1000000) --from $(or $(FROM),0)
+	$(BIN)/python -m tests.model.simulation --seeds $(or $(SEEDS),1000000) --from $(or $(FROM),0)
 
 campaign-matrix: $(STAMP)  ## pairs of faults, in the order of SEED, for MINUTES
-	$(BIN)/python -m tests.matrix --pairs --seed $(or $(SEED),0) --minutes $(or $(MINUTES),60)
+	$(BIN)/python -m tests.model.matrix --pairs --seed $(or $(SEED),0) --minutes $(or $(MINUTES),60)
 
 campaign-hostile: $(STAMP)  ## every behaviour of a bad server at every call site; ONLY=text for some
 	$(BIN)/python -m tests.hostile --only "$(ONLY)"
 
 campaign-fuzz: $(STAMP)  ## settings, documents and the control socket fuzzed for MINUTES; SEED=n
-	$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),10) --seed $(or $(SEED),0)
+	$(BIN)/python -m tests.hostile.fuzz --minutes $(or $(MINUTES),10) --seed $(or $(SEED),0)
 
 campaign-kill: $(STAMP)  ## kill -9 at every call of a rotation of every kind, TIMES over; KIND=name for one, AT_ONCE=n, PROBES=n
 	$(BIN)/python -m tests.system.kill_anywhere --times $(or $(TIMES),25) $(if $(KIND),--kind $(KIND)) \
@@ -67,33 +67,33 @@ campaign-day: $(STAMP)  ## people, callers, settings, servers and processes at t
 	$(BIN)/python -m tests.system.day --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1)
 
 campaign-soak: $(STAMP)  ## a day of everything, a year, a day of one-minute assertions, in accelerated time
-	$(BIN)/python -m tests.soak --hours 24
-	$(BIN)/python -m tests.soak --scenario yearly --days 365
-	$(BIN)/python -m tests.soak --scenario assertions --hours 24
+	$(BIN)/python -m tests.model.soak --hours 24
+	$(BIN)/python -m tests.model.soak --scenario yearly --days 365
+	$(BIN)/python -m tests.model.soak --scenario assertions --hours 24
 
 campaign-cron: $(STAMP)  ## schedules around every change of the clocks of every time zone for ten years, minute by minute
-	$(BIN)/python -m tests.clockwork.walk
+	$(BIN)/python -m tests.tools.cron_walk
 
-bench: $(STAMP)  ## the rotator against a bare loop and two scripts; see tests/bench/README.md
-	$(BIN)/python -m tests.bench
+bench: $(STAMP)  ## the rotator against a bare loop and two scripts; see tests/tools/bench/README.md
+	$(BIN)/python -m tests.tools.bench
 
 try-systemd: $(STAMP)  ## the units under a real systemd, booted on a throw-away root (root, systemd-container)
-	$(BIN)/python tests/systemd/try_booted.py
+	$(BIN)/python tests/tools/try_booted.py
 
 try-image: $(STAMP)  ## build the container image and run its tree read-only, as a number (root, buildah, bubblewrap)
-	$(BIN)/python tests/cluster/try_image.py
+	$(BIN)/python tests/tools/try_image.py
 
-try-vault: $(STAMP)  ## demo, tests/vault and system tests on HashiCorp Vault: VAULT_BINARY=/path/to/vault, or built with Go; OPTIONS="-k raft"
-	$(if $(VAULT_BINARY),VAULT_BINARY="$(VAULT_BINARY)") $(BIN)/python -m tests.vault.try_vault $(VENV)/vault $(OPTIONS)
+try-vault: $(STAMP)  ## demo, tests/unit/vault and system tests on HashiCorp Vault: VAULT_BINARY=/path/to/vault, or built with Go; OPTIONS="-k raft"
+	$(if $(VAULT_BINARY),VAULT_BINARY="$(VAULT_BINARY)") $(BIN)/python -m tests.tools.try_vault $(VENV)/vault $(OPTIONS)
 
 try-keycloak: $(STAMP)  ## rotate on a real Keycloak, unpacked at KEYCLOAK=/path, for a quarter of an hour (Java 17); ONLY=text
-	$(BIN)/python -m tests.oauth.try_keycloak "$(KEYCLOAK)" "$(ONLY)"
+	$(BIN)/python -m tests.tools.oauth.try_keycloak "$(KEYCLOAK)" "$(ONLY)"
 
 try-oidc-provider: $(STAMP)  ## every OAuth kind against a real node oidc-provider; MODULES=folder with node_modules/oidc-provider; ONLY=text
-	$(BIN)/python -m tests.oauth.try_oidc_provider "$(MODULES)" "$(ONLY)"
+	$(BIN)/python -m tests.tools.oauth.try_oidc_provider "$(MODULES)" "$(ONLY)"
 
 try-oauth: $(STAMP)  ## kinds rotated under consumers on a real server from a package index, for MINUTES: SERVER=hydra (Go, C compiler), spring (JDK 17, Maven), jupyterhub, django-oauth-toolkit
-	$(BIN)/python -m tests.oauth.try_oauth "$(SERVER)" "$(MINUTES)"
+	$(BIN)/python -m tests.tools.oauth.try_oauth "$(SERVER)" "$(MINUTES)"
 
 clean:
 	rm -rf $(VENV)

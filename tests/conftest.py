@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from rotator.sandbox.openbao import OpenBao
-from tests.canary.plugin import pytest_configure, pytest_runtest_makereport
+from tests.hostile.canary.plugin import pytest_configure, pytest_runtest_makereport
+from tests.sandbox.openbao import OpenBao
 
 __all__ = ["pytest_configure", "pytest_runtest_makereport"]  # hooks: every test is watched for leaks
 pytest_plugins = ["pytester"]

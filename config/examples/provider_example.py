@@ -7,7 +7,7 @@ It is imported when settings say kind = "acme-token", and tried by: rotate confo
 """
 
 # ruff: noqa: ANN001, ANN201, ANN204
-# Unannotated to stay short: rotator.ports.Provider and rotator.providers.kind.Site have every type.
+# Unannotated to stay short: rotator.ports.Provider and rotator.providers.base.Site have every type.
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from rotator.ports import (
     Transient,
     Unknown,
 )  # fmt: skip
-from rotator.providers.auth import Bearer
-from rotator.providers.http import Http, segment
-from rotator.providers.keys import TargetKeys
-from rotator.providers.kind import Kind
-from rotator.rotation.names import begins, parse
+from rotator.providers.base import Kind
+from rotator.providers.config import TargetKeys
+from rotator.providers.http.auth import Bearer
+from rotator.providers.http.client import Http, segment
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
+from rotator.rotation.token_names import begins, parse
 
 
 class AcmeKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

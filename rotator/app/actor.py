@@ -17,38 +17,38 @@ from uuid import uuid4
 
 import anyio
 
-from rotator.app.observers import FleetObserver, Observer, Observers
-from rotator.clockwork import SystemClock
-from rotator.engine.bench import Edges
-from rotator.engine.crew import Crew
-from rotator.engine.health import Health
+from rotator.app.factories import connected
+from rotator.app.secret_resolver import Keychain, identity, myself
+from rotator.engine.circuit_breaker import Health
+from rotator.engine.context import Edges
+from rotator.engine.guard import Rounds
 from rotator.engine.lease import Leases
-from rotator.engine.presence import Presence, has_ended
-from rotator.engine.rounds import Rounds
-from rotator.engine.survey import survey
-from rotator.engine.visit import Happened, Visitor
-from rotator.hooks import Hooks
-from rotator.host.children import children
-from rotator.host.tasks import Tasks
-from rotator.keychain import Keychain, identity, myself
-from rotator.logs import voice
-from rotator.narrate import paused, troubled, unforeseen
+from rotator.engine.process_lock import Presence, has_ended
+from rotator.engine.reconciler import Happened, Visitor
+from rotator.engine.token_survey import survey
+from rotator.engine.worker_pool import Crew
+from rotator.host.background_tasks import Tasks
+from rotator.host.child_processes import children
+from rotator.host.clock import SystemClock
+from rotator.observe.event_log import paused, troubled, unforeseen
+from rotator.observe.hooks import Hooks
+from rotator.observe.logs import log
+from rotator.observe.observers import FleetObserver, Observer, Observers
 from rotator.ports import Clock, Fault, Installation, MinterRefused, OnlyLooks, Provider, Refused
 from rotator.providers import Site, kind_of
-from rotator.providers.auth import Auth
+from rotator.providers.http.auth import Auth
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.fleet_pause import FleetPauses, over
-from rotator.rotation.names import LINEAGE
 from rotator.rotation.record import Token
-from rotator.rotation.token_owners import TokenOwners
+from rotator.rotation.token_names import LINEAGE
+from rotator.rotation.token_ownership import TokenOwners
 from rotator.settings import Minter, Settings, Target
-from rotator.vault.fleet import VaultFleet
+from rotator.vault.fleet_pauses import VaultFleet
+from rotator.vault.heartbeats import COMMANDS
 from rotator.vault.journal import UnwrittenJournal, VaultJournal
 from rotator.vault.kv import Kv
-from rotator.vault.nodes import COMMANDS
-from rotator.vault.patience import READ_PATIENCE, patiently
 from rotator.vault.request_inbox import VaultRequests
-from rotator.wiring import connected
+from rotator.vault.retries import READ_PATIENCE, patiently
 
 READ_ONLY = (
     "[daemon] read_only = true: this Vault is a copy, and another rotator works on the original; nothing is done"
@@ -128,7 +128,7 @@ class App:
         )
 
     def _vault_went_back(self) -> None:
-        voice.warn("vault.reverted", said=_REVERTED)
+        log.warn("vault.reverted", said=_REVERTED)
         self.crew.vault_went_back()
 
     def _tell(self, happened: Happened) -> None:

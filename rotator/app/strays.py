@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rotator.app.actor import App
-from rotator.engine import operating
-from rotator.engine.sweep import Swept
-from rotator.engine.sweep import sweep as search
+from rotator.engine import commands
+from rotator.engine.strays import Swept
+from rotator.engine.strays import sweep as search
 from rotator.ports import Fault, MinterRefused, Refused, Transient
 from rotator.providers import Site
 from rotator.rotation.credential import Credential
-from rotator.rotation.names import family, parse
 from rotator.rotation.record import Token
-from rotator.rotation.token_owners import ENDABLE, Owner, TokenState
+from rotator.rotation.token_names import family, parse
+from rotator.rotation.token_ownership import ENDABLE, Owner, TokenState
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ async def revoke_leftover(app: App, leftover: Leftover, by: str) -> bool:
     some = await _finding(app, leftover)
     name = owner.credential or _stem(token).removeprefix(family(app.installation.prefix, app.installation.lineage))
     visitor = app.crew.rounds.visitor
-    return await operating.disown(
+    return await commands.disown(
         visitor, replace(some, name=name), app.edges(some), token, by, journalled=bool(owner.credential)
     )
 
@@ -144,7 +144,7 @@ def _go_on(app: App, token: Token) -> None:
 async def _reap(app: App, credential: Credential, token: Token, by: str) -> bool:
     _go_on(app, token)
     async with app.crew.aside(credential.name):
-        return await operating.reap(app.crew.rounds.visitor, credential, app.edges(credential), token, by)
+        return await commands.reap(app.crew.rounds.visitor, credential, app.edges(credential), token, by)
 
 
 async def _prune(app: App, target: str, site: Site, of: Iterable[str]) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from rotator.cli import asking
+from rotator.cli import operator_commands
 
 
 @click.command()
-@asking.many
+@operator_commands.many
 @click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
 @click.pass_obj
 def command(config: str | None, /, as_json: bool, **wanted: Any) -> None:
@@ -20,4 +20,4 @@ def command(config: str | None, /, as_json: bool, **wanted: Any) -> None:
     target must accept it with exactly the roles that settings want. It is yours to say that it is ours: after its
     successor is published, and its grace, it will be revoked. This also settles a hold for a foreign value.
     """
-    asking.ask(config, "adopt", asking.selected(**wanted), as_json=as_json)
+    operator_commands.ask(config, "adopt", operator_commands.selected(**wanted), as_json=as_json)

@@ -38,9 +38,9 @@ def command(config: str | None, offline: bool, as_json: bool) -> None:
         return
 
     async def main() -> int:
-        from rotator import logs
-        from rotator.checking import check
+        from rotator.commands.check import check
         from rotator.host.process import open_to
+        from rotator.observe import logs
         from rotator.vault.preflight import Finding, Level
 
         logs.configure("error", json=None)

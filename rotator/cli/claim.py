@@ -7,7 +7,7 @@ from functools import partial
 
 import click
 
-from rotator.cli import asking, output, shell
+from rotator.cli import operator_commands, output, shell
 
 
 @click.command()
@@ -27,7 +27,7 @@ def command(config: str | None, yes: bool, as_json: bool) -> None:
     question = "Is this Vault the only one that a rotator works with, and its copies gone or read_only?"
     if not yes and (reason := shell.objection(question)):
         raise click.UsageError(reason)
-    asking.ask(config, "claim", {"names": [], "everything": True, "labels": {}}, as_json=as_json)
+    operator_commands.ask(config, "claim", {"names": [], "everything": True, "labels": {}}, as_json=as_json)
 
 
 async def _list(reached: shell.Reach) -> int:

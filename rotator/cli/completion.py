@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem, get_completion_class
 from rotator.cli import output
 
 if TYPE_CHECKING:
-    from rotator.settings.section import Section
+    from rotator.settings.table_reader import Section
 
 
 class CredentialName(click.ParamType[str]):
@@ -31,7 +31,7 @@ class CredentialName(click.ParamType[str]):
 
 def _sections(config: str | None) -> dict[str, Section]:
     from rotator.settings import files
-    from rotator.settings.section import Book
+    from rotator.settings.table_reader import Book
 
     return files.join(files.main_file(config), Book()).named["credentials"]
 

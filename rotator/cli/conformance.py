@@ -13,8 +13,8 @@ from rotator.cli import output, shell
 from rotator.cli.times import Length
 
 if TYPE_CHECKING:
-    from rotator.conformance.verdict import Row
     from rotator.settings import Settings
+    from rotator.testing.verdict import Row
 
 _TIDYING = 30.0  # seconds for ending what an interrupted run has left
 _REST = Length(timedelta(0), timedelta(hours=2))
@@ -39,10 +39,10 @@ def command(kind: str, path: str, credential: str, rest: timedelta, yes: bool, a
     async def main() -> int:
         import anyio
 
-        from rotator import logs
-        from rotator.clockwork import SystemClock
-        from rotator.conformance.opening import chosen, kit
-        from rotator.conformance.table import tried
+        from rotator.host.clock import SystemClock
+        from rotator.observe import logs
+        from rotator.testing.open_target import chosen, kit
+        from rotator.testing.rules import tried
 
         logs.configure("error", json=None)
         under_test, rows = kit(settings, chosen(settings, kind, credential), SystemClock(), rest.total_seconds()), []
@@ -68,8 +68,8 @@ def command(kind: str, path: str, credential: str, rest: timedelta, yes: bool, a
 
 def _agree(settings: Settings, kind: str, credential: str, yes: bool) -> None:
     """Say what will be done, and ask. Exits 2 when nobody agrees."""
-    from rotator.conformance.opening import announced, chosen
     from rotator.ports import Refused
+    from rotator.testing.open_target import announced, chosen
 
     try:
         text = announced(settings, chosen(settings, kind, credential))

@@ -21,9 +21,9 @@ def command(config: str | None, within: timedelta, as_json: bool) -> None:
     The last line, and --json, say what was done. Exit 4 when all of it was, and a hook failed.
     """
     settings = shell.settings(config)
-    from rotator.alone import one_pass
+    from rotator.app.standalone import one_pass
     from rotator.cli.status import show
-    from rotator.fleet import states
+    from rotator.observe.fleet import states
 
     async def main() -> int:
         made = await one_pass(settings, within.total_seconds(), shell.waits_for_vault)

@@ -16,7 +16,7 @@ def command(config: str | None, name: str) -> None:
     shell.known(reached.settings, [name])
 
     async def main() -> int:
-        from rotator.looking import explained, told
+        from rotator.commands.inspect import explained, told
         from rotator.ports import Transient
 
         settings = reached.settings

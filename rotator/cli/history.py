@@ -20,7 +20,7 @@ def command(config: str | None, name: str, as_json: bool) -> None:
     settings = shell.settings(config)
 
     async def main() -> int:
-        from rotator.past import known, nothing, past
+        from rotator.commands.history import known, nothing, past
 
         if unknown := known(settings, name):
             raise click.UsageError(unknown)

@@ -70,7 +70,7 @@ def command(folder: Path | None, existing: Path | None, force: bool, **wanted: A
 
 
 def _text(wanted: Mapping[str, Any]) -> str:
-    from rotator.starter import Wish, settings_text
+    from rotator.commands.scaffold import Wish, settings_text
 
     target, where, name, last = _EXAMPLES[wanted["kind"]]
     name = wanted["credential"] or name
@@ -108,8 +108,8 @@ def _tried(folder: Path, text: str) -> Settings:
 
 
 def _beside(settings: Settings, folder: Path, path: Path) -> dict[Path, str]:
-    from rotator.grants import UngrantableError, policy, references
-    from rotator.starter.unit import unit_text
+    from rotator.app.vault_policy import UngrantableError, policy, references
+    from rotator.commands.scaffold.unit import unit_text
 
     try:
         texts = {folder / "rotator.hcl": policy(settings)}
@@ -122,7 +122,7 @@ def _beside(settings: Settings, folder: Path, path: Path) -> dict[Path, str]:
 
 def _files(settings: Settings) -> list[str]:
     """The files that the settings have the service write."""
-    from rotator.grants import entries
+    from rotator.app.vault_policy import entries
 
     sets = [value for key, value in entries(settings) if key == "jwks_file" and isinstance(value, str) and value]
     return [*sets, *([settings.audit.file] if settings.audit.file else [])]
@@ -150,10 +150,10 @@ def _make(folder: Path) -> None:
 
 
 def _say(settings: Settings, folder: Path, path: Path, written: list[Path]) -> None:
-    from rotator.grants import references
-    from rotator.starter.steps import steps
-    from rotator.starter.unit import hidden
-    from rotator.wiring import place_of
+    from rotator.app.factories import place_of
+    from rotator.app.vault_policy import references
+    from rotator.commands.scaffold.steps import steps
+    from rotator.commands.scaffold.unit import hidden
 
     for each in written:
         output.say(f"wrote {each}")

@@ -14,7 +14,7 @@ from rotator.cli import output, shell
 from rotator.cli.times import Length, written
 
 if TYPE_CHECKING:
-    from rotator.now import Demand
+    from rotator.commands.rotate import Demand
     from rotator.settings import Settings
 
 
@@ -47,7 +47,7 @@ def command(config: str | None, /, names: tuple[str, ...], as_json: bool, **want
     shell.selected(names, everything=wanted["everything"], labels=wanted["labels"], targets=targets)
     reached = shell.reach(config)
     shell.known(reached.settings, names)
-    from rotator.now import demand
+    from rotator.commands.rotate import demand
 
     within = {"within": written(limit)} if (limit := wanted.pop("within")) else {}
     request = {"names": list(names), "by": me(), **wanted, **within}
@@ -135,7 +135,7 @@ async def lines(
     reached: shell.Reach, request: dict[str, Any], wanted: Demand, verdicts: Verdicts
 ) -> AsyncGenerator[dict[str, Any]]:
     """Progress and verdict, through a daemon or alone."""
-    from rotator import control
+    from rotator.app import control
 
     if reached.settings is None or await control.answers(reached.socket):
         verdicts.handed = True
@@ -143,7 +143,7 @@ async def lines(
             async for reply in replies:
                 yield reply
         return
-    from rotator.alone import rotate_alone
+    from rotator.app.standalone import rotate_alone
 
     async with aclosing(rotate_alone(reached.settings, wanted, _waits(reached.settings, wanted))) as told:
         async for line in told:
@@ -152,8 +152,8 @@ async def lines(
 
 def _waits(settings: Settings, wanted: Demand) -> Callable[[str], None]:
     """What is said while Vault is waited for: of a leak, what a person can do meanwhile."""
-    from rotator.commands.by_hand import from_receipts
-    from rotator.now import select
+    from rotator.commands.end_by_hand import from_receipts
+    from rotator.commands.rotate import select
 
     helped = False
 

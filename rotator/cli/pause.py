@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from rotator.cli import asking
+from rotator.cli import operator_commands
 from rotator.cli.times import Length, Moment, written
 
 _LONGEST = timedelta(days=366)
 
 
 @click.command()
-@asking.many
+@operator_commands.many
 @click.option("--for", "length", type=Length(high=_LONGEST), help="It ends by itself after so long.")
 @click.option("--until", type=Moment(), help='It ends by itself then: "2026-12-31T18:00", UTC unless it names a zone.')
 @click.option("--reason", default="", help="For those who find it paused.")
@@ -32,5 +32,5 @@ def command(
         raise click.UsageError("--for and --until are two ends: say one of them")
     reason = wanted.pop("reason")
     end = {"for": written(length)} if length else {"until": until.isoformat()} if until else {}
-    request = {**asking.selected(**wanted), "reason": reason, **end}
-    asking.ask(config, "pause", request, as_json=as_json)
+    request = {**operator_commands.selected(**wanted), "reason": reason, **end}
+    operator_commands.ask(config, "pause", request, as_json=as_json)

@@ -21,7 +21,7 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
     shell.known(reached.settings, names)
 
     async def main() -> int:
-        from rotator.looking import reached_look
+        from rotator.commands.inspect import reached_look
 
         seen = await reached_look(reached.settings, reached.socket, names)
         if as_json:

@@ -17,7 +17,7 @@ def command(config: str | None) -> None:
     After adding a credential: rotate policy | bao policy write rotator -
     """
     settings = shell.settings(config)
-    from rotator.grants import UngrantableError, policy
+    from rotator.app.vault_policy import UngrantableError, policy
 
     try:
         output.block(policy(settings))

@@ -15,7 +15,7 @@ import click
 from rotator.cli import output, shell
 
 if TYPE_CHECKING:
-    from rotator.receipts import Verdict
+    from rotator.observe.receipts import Verdict
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -38,7 +38,7 @@ def verify(files: tuple[Path, ...], head: str, after: str, as_json: bool) -> Non
     Files that logrotate has made (renamed, or copied and emptied; packed with gzip or not) are one chain. Lines cut off
     at the end show only against a --head noted elsewhere. Exit code 0: whole; 1: not.
     """
-    from rotator import receipts
+    from rotator.observe import receipts
 
     for option, given in (("--head", head), ("--after", after)):
         if given and not re.fullmatch(r"[0-9a-f]{64}", given):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rotator.cli import asking
+from rotator.cli import operator_commands
 
 
 @click.command()
@@ -17,4 +17,4 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
     A spent mint budget begins anew; a predecessor held at its deadline may go. A foreign value has to be put right
     first, or on_foreign = "overwrite" set: otherwise the credential is held again.
     """
-    asking.ask(config, "release", {"names": list(names)}, as_json=as_json)
+    operator_commands.ask(config, "release", {"names": list(names)}, as_json=as_json)

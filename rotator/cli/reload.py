@@ -21,7 +21,7 @@ def command(config: str | None, as_json: bool) -> None:
     reached = shell.reach(config, quiet=True)
 
     async def main() -> int:
-        from rotator import control
+        from rotator.app import control
 
         code = None
         async with aclosing(control.call(reached.socket, {"verb": "reload"})) as replies:

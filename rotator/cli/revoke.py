@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rotator.cli import asking, now, output, shell
+from rotator.cli import now, operator_commands, output, shell
 from rotator.cli.times import Length, written
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@asking.many
+@operator_commands.many
 @click.option("--within", type=Length(), default="5m", show_default=True, help="How long to wait for the proof.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
 @click.pass_obj
@@ -29,10 +29,10 @@ def command(config: str | None, /, within: timedelta, as_json: bool, **wanted: A
     old value was proven dead. Exit 0 only when all are; a kind that nobody can revoke ends by its own date, which is
     told.
     """
-    chosen = asking.selected(**wanted)
+    chosen = operator_commands.selected(**wanted)
     reached = shell.reach(config)
     shell.known(reached.settings, wanted["names"])
-    from rotator.now import demand, select
+    from rotator.commands.rotate import demand, select
 
     began = time.monotonic()
     request = {**chosen, "by": now.me(), "emergency": True, "patient": True, "within": written(within)}

@@ -19,11 +19,11 @@ _LAST_WORDS = 2.0  # seconds: a log that nobody reads must not keep a daemon fro
 def command(config: str | None, log: str) -> None:
     """Run the daemon until SIGTERM. SIGHUP reads the settings again; faulty ones are refused and the old ones kept."""
     settings = shell.settings(config)
-    from rotator import logs
-    from rotator.daemon import Daemon
+    from rotator.app.daemon import Daemon
     from rotator.host.process import end_within, open_to
     from rotator.host.stop_budget import WORDS, Part, StopBudget
-    from rotator.logs import voice
+    from rotator.observe import logs
+    from rotator.observe.logs import log as voice
 
     logs.configure(settings.daemon.log_level, json=None if log == "auto" else log == "json")
 

@@ -60,9 +60,9 @@ def reach(path: str | None, *, quiet: bool = False) -> Reach:
         found = load(path)
         return Reach(found, found.daemon.socket)
     except SettingsError as error:
-        from rotator.control import listens
+        from rotator.app.control import listens
         from rotator.settings.files import main_file, socket_in
-        from rotator.settings.service import SOCKET
+        from rotator.settings.sections.vault_daemon import SOCKET
 
         socket = socket_in(main_file(path)) or SOCKET
         if not listens(socket):
@@ -76,7 +76,7 @@ def reach(path: str | None, *, quiet: bool = False) -> Reach:
 
 def known(settings: Settings | None, names: Iterable[str]) -> None:
     """Raises UsageError (exit 2), with a suggestion, for a name that settings do not have."""
-    from rotator.settings.faults import suggest
+    from rotator.settings.errors import suggest
 
     for name in names if settings else ():
         if settings and name not in settings.credentials:

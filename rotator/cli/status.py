@@ -15,7 +15,7 @@ from rotator.rotation.state import State
 from rotator.rotation.unmanaged import Unmanaged
 
 if TYPE_CHECKING:
-    from rotator.looking import Look
+    from rotator.commands.inspect import Look
 
 UNMANAGED = "unmanaged"
 
@@ -34,7 +34,7 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
     shell.known(reached.settings, names)
 
     async def main() -> int:
-        from rotator.looking import reached_look
+        from rotator.commands.inspect import reached_look
 
         settings = reached.settings
         seen = await reached_look(settings, reached.socket, names)

@@ -15,9 +15,10 @@ from rotator.cli.now import me
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from rotator.app import App, Leftover
+    from rotator.app.actor import App
+    from rotator.app.strays import Leftover
     from rotator.commands.looks import Leftovers
-    from rotator.rotation.token_owners import Owner
+    from rotator.rotation.token_ownership import Owner
     from rotator.settings import Settings
 
 _PATIENCE = 10.0  # seconds with a Vault that gives no verdict
@@ -58,7 +59,7 @@ async def looked(reached: shell.Reach, verb: str, request: dict[str, Any]) -> An
 
 @asynccontextmanager
 async def _actor(settings: Settings) -> AsyncIterator[App]:
-    from rotator.alone import working
+    from rotator.app.standalone import working
 
     async with working(settings, _PATIENCE, visits=False, missed=shell.waits_for_vault) as (app, _):
         yield app

@@ -41,10 +41,10 @@ def command(config: str | None, name: str, path: str | None, expires: datetime |
     value = _read(path)
 
     async def main() -> int:
-        from rotator import control
-        from rotator.alone import hooks_failed, working
-        from rotator.app.fitness import refuse_unfit_for
-        from rotator.supplying import PATIENCE, supply
+        from rotator.app import control
+        from rotator.app.standalone import hooks_failed, working
+        from rotator.app.vault_fitness import refuse_unfit_for
+        from rotator.commands.supply import PATIENCE, supply
 
         async with working(settings, PATIENCE, visits=False, missed=shell.waits_for_vault) as (app, _):
             await refuse_unfit_for(app, [name])

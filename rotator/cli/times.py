@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from rotator.settings.faults import WrongValueError
-from rotator.settings.values import span
+from rotator.settings.errors import WrongValueError
+from rotator.settings.parsers import span
 
 _DAY = timedelta(days=1)
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import click
 
-from rotator.cli import asking
+from rotator.cli import operator_commands
 from rotator.cli.times import Length, written
 
 
@@ -25,4 +25,4 @@ def command(config: str | None, name: str, emergency: bool, within: timedelta, a
     to where it began.
     """
     request = {"names": [name], "emergency": emergency, "within": written(within)}
-    asking.ask(config, "undo", request, as_json=as_json)
+    operator_commands.ask(config, "undo", request, as_json=as_json)

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rotator.cli import asking, output, shell
+from rotator.cli import operator_commands, output, shell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rotator.app.published import Shown
+    from rotator.commands.verify import Shown
 
 REFUSED = 5
 
 
 @click.command()
-@asking.many
+@operator_commands.many
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 @click.pass_obj
 def command(config: str | None, /, as_json: bool, **wanted: Any) -> None:
@@ -29,17 +29,17 @@ def command(config: str | None, /, as_json: bool, **wanted: Any) -> None:
     target did not say.
     """
     reached = shell.reach(config)
-    request = asking.selected(**wanted)
+    request = operator_commands.selected(**wanted)
     names: tuple[str, ...] = ()
     if reached.settings:
-        from rotator.now import demand, select
+        from rotator.commands.rotate import demand, select
 
         names, wrong = select(reached.settings, demand(request))
         if wrong:
             raise click.UsageError(wrong)
 
     async def main() -> int:
-        from rotator import control
+        from rotator.app import control
         from rotator.commands.looks import looked
 
         daemon = await control.answers(reached.socket)
@@ -50,7 +50,7 @@ def command(config: str | None, /, as_json: bool, **wanted: Any) -> None:
 
 
 def _said(shown: Sequence[Shown], *, daemon: bool, as_json: bool) -> int:
-    from rotator.app.published import Answer
+    from rotator.commands.verify import Answer
 
     if as_json:
         shell.show_json([asdict(each) for each in shown])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Collection, Iterable
 from typing import Any
 
-from rotator.app import App
+from rotator.app.actor import App
 from rotator.host.exit_codes import Exit, gravest
 from rotator.host.interruption import out_of_time
 

@@ -15,11 +15,13 @@ from typing import Any
 import anyio
 import msgspec
 
-from rotator import control, logs
-from rotator.app import App, Leftover, leftovers, plainly, prune, reading, revoke_leftover
-from rotator.app.published import Answer, Shown, ShowValues
+from rotator.app import control
+from rotator.app.actor import App, reading
+from rotator.app.strays import Leftover, leftovers, plainly, prune, revoke_leftover
 from rotator.commands.unused import Found, unused
+from rotator.commands.verify import Answer, Shown, ShowValues
 from rotator.host.exit_codes import Exit
+from rotator.observe import logs
 from rotator.ports import Fault, OnlyLooks, Refused, Transient
 from rotator.settings import Settings
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterator
 from urllib.parse import urlsplit
 
-from rotator.hooks.fan import whereabouts
+from rotator.app.factories import local_secret
 from rotator.host.proxy import Proxy, ProxyFault
+from rotator.observe.hooks.dispatch import whereabouts
 from rotator.ports import Fault
-from rotator.providers.proxied import Fetch, ProxyRoute
-from rotator.rotation.reference import SecretRef
+from rotator.providers.http.proxy_transport import Fetch, ProxyRoute
 from rotator.rotation.secret import Secret
+from rotator.rotation.secret_ref import SecretRef
 from rotator.settings import Hook, Ping, Settings
 from rotator.vault.preflight import Finding, Level
-from rotator.wiring import local_secret
 
 
 async def of_vault(settings: Settings) -> AsyncGenerator[Finding]:

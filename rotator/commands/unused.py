@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rotator.app import App, plainly
+from rotator.app.actor import App
+from rotator.app.strays import plainly
 from rotator.ports import Fault, Holding
 from rotator.rotation.record import Token
-from rotator.rotation.token_owners import TokenOwners, TokenState
+from rotator.rotation.token_ownership import TokenOwners, TokenState
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from rotator.engine.bench import Bench
+from rotator.engine.context import Bench
 from rotator.ports import Accepted, Document, Fault, Rejected, Unknown, Verdict
 from rotator.rotation import events as ev
-from rotator.rotation import lost
+from rotator.rotation import lost_value
 from rotator.rotation.credential import OnForeign, Place
-from rotator.rotation.recognise import Content
+from rotator.rotation.ownership import Content
 from rotator.rotation.record import HoldReason, Phase, Published, Record, Why
 from rotator.rotation.steps import Request
 
@@ -53,7 +53,7 @@ async def watch(bench: Bench, record: Record) -> ev.Lost | ev.Returned | None:
     against the record after a strong read.
     """
     current = record.current
-    if current is None or record.phase not in lost.WATCHED:
+    if current is None or record.phase not in lost_value.WATCHED:
         return None
     known = record.lost.reason if record.lost else None
     if (await _look(bench, current, strong=False))[1] is known:
@@ -91,7 +91,7 @@ async def found_instead(
 ) -> str:
     """What is there instead of our value, whose it is as far as that is known, and what to do."""
     said = await _whose(bench, doc) if reason is HoldReason.FOREIGN_WRITE else ""
-    return f"{place} {said or f'{lost.WORDS[reason]}; {lost.remedy(reason, in_grace=in_grace)}'}"
+    return f"{place} {said or f'{lost_value.WORDS[reason]}; {lost_value.remedy(reason, in_grace=in_grace)}'}"
 
 
 async def _whose(bench: Bench, doc: Document) -> str:
@@ -107,7 +107,7 @@ async def _whose(bench: Bench, doc: Document) -> str:
         return ""
     author, token, configured = found
     if configured:
-        return f"holds a value of the credential {author} ({token.id}), which rotates it; {lost.REMEDY}"
+        return f"holds a value of the credential {author} ({token.id}), which rotates it; {lost_value.REMEDY}"
     return (
         f"holds the value that the credential {author} published ({token.id}), and the settings name no {author} any "
         f"more: take the value over with `rotate adopt {name}`, or, if it was renamed, give it its name back"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from rotator.engine import installing, minting, publishing, retiring, undoing
-from rotator.engine.bench import Bench
+from rotator.engine.context import Bench
+from rotator.engine.steps import install, mint, publish, retire, rollback
 from rotator.ports import Conflict, Elsewhere, MinterRefused, Refused, Transient
 from rotator.rotation import events as ev
 from rotator.rotation import steps
@@ -23,7 +23,7 @@ async def perform(bench: Bench, record: Record, step: steps.Act) -> ev.Event:
         remedy = "put the target back into the settings until it is settled"
         return bench.held(HoldReason.TARGET_CHANGED, f"{fault.reason}; {remedy}")
     except (Transient, Refused) as fault:
-        unanswered = bench.shared if isinstance(fault, installing.Unanswered) else None
+        unanswered = bench.shared if isinstance(fault, install.Unanswered) else None
         return bench.faulted(type(step).__name__.lower(), fault.reason, fault.retry_after, unanswered=unanswered)
 
 
@@ -36,19 +36,19 @@ async def _hold(bench: Bench, record: Record, step: steps.Hold) -> ev.Event:
 
 
 _PERFORM: dict[type[steps.Act], Callable[[Bench, Record, Any], Awaitable[ev.Event]]] = {
-    steps.Request: publishing.request,
+    steps.Request: publish.request,
     steps.Escalate: _escalate,
-    steps.Mint: minting.mint,
-    steps.Look: minting.look,
-    steps.Install: installing.install,
-    steps.Poll: installing.poll,
-    steps.Verify: publishing.verify,
-    steps.Publish: publishing.publish,
-    steps.Fence: publishing.fence,
-    steps.Condemn: retiring.condemn,
-    steps.Revoke: retiring.revoke,
-    steps.Burn: minting.burn,
-    steps.Sweep: retiring.sweep,
-    steps.Restore: undoing.restore,
+    steps.Mint: mint.mint,
+    steps.Look: mint.look,
+    steps.Install: install.install,
+    steps.Poll: install.poll,
+    steps.Verify: publish.verify,
+    steps.Publish: publish.publish,
+    steps.Fence: publish.fence,
+    steps.Condemn: retire.condemn,
+    steps.Revoke: retire.revoke,
+    steps.Burn: mint.burn,
+    steps.Sweep: retire.sweep,
+    steps.Restore: rollback.restore,
     steps.Hold: _hold,
 }

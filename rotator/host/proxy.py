@@ -9,10 +9,10 @@ from base64 import b64encode
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from rotator.host.mishaps import mishap, within
-from rotator.ports.loopback import is_loopback
-from rotator.rotation.reference import SecretRef
+from rotator.host.loopback import is_loopback
+from rotator.host.network_errors import mishap, within
 from rotator.rotation.secret import Secret
+from rotator.rotation.secret_ref import SecretRef
 
 LOGIN_WANTED = 407  # RFC 9110, section 15.5.8: only a proxy asks for it
 

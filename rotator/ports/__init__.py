@@ -1,6 +1,6 @@
 """Owns the ports: what the engine asks of the world, and the three faults the world may raise.
 
-The edges (vault/, providers/, clockwork.py) implement them; the engine sees nothing else of the outside.
+The edges (vault/, providers/, clock.py) implement them; the engine sees nothing else of the outside.
 """
 
 from __future__ import annotations

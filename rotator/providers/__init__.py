@@ -10,13 +10,13 @@ from datetime import timedelta
 import msgspec
 
 from rotator.ports import Clock, Provider
-from rotator.providers import outside
-from rotator.providers.auth import Keyring, Minter
-from rotator.providers.halo_application_kinds import APPLICATION_KINDS
-from rotator.providers.keys import LAST_USE_STEP, HaloPatKeys, HaloTargetKeys, TargetKeys
-from rotator.providers.kind import Kind, Site
-from rotator.providers.manual_kinds import MANUAL_KINDS
-from rotator.providers.oauth_kinds import OAUTH_KINDS
+from rotator.providers import plugins
+from rotator.providers.base import Kind, Site
+from rotator.providers.config import LAST_USE_STEP, HaloPatKeys, HaloTargetKeys, TargetKeys
+from rotator.providers.halo_itsm.kinds import APPLICATION_KINDS
+from rotator.providers.http.auth import Keyring, Minter
+from rotator.providers.manual.kinds import MANUAL_KINDS
+from rotator.providers.oauth.kinds import OAUTH_KINDS
 from rotator.rotation.credential import Credential
 
 __all__ = ["KINDS", "Kind", "Site", "default_kind", "kind_of"]
@@ -26,16 +26,16 @@ _HALO_UNBAKED = frozenset({"probe", "description"})
 
 
 def _open_halo(name: str, keys: TargetKeys, minter: Minter, keyring: Keyring, clock: Clock) -> Site:
-    from rotator.providers.halo_site import HaloSite
-    from rotator.providers.http import Http
+    from rotator.providers.halo_cms.client import HaloSite
+    from rotator.providers.http.client import Http
 
     assert isinstance(keys, HaloTargetKeys)
     return HaloSite(Http(name, keys, clock, fetch=keyring.fetch), keys, minter, clock)
 
 
 def _bind_halo(site: Site, credential: Credential) -> Provider:
-    from rotator.providers.halo_cms import HaloPat
-    from rotator.providers.halo_site import HaloSite
+    from rotator.providers.halo_cms.client import HaloSite
+    from rotator.providers.halo_cms.provider import HaloPat
 
     assert isinstance(site, HaloSite)
     return HaloPat(site, msgspec.convert(dict(credential.options), HaloPatKeys))
@@ -83,4 +83,4 @@ def default_kind(family: str) -> Kind | None:
 
 def kind_of(name: str) -> Kind:
     """The kind of this name, built in or from a package that settings have named. Raises KeyError."""
-    return KINDS.get(name) or outside.loaded[name]
+    return KINDS.get(name) or plugins.loaded[name]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from rotator.rotation import backoff, undo
+from rotator.rotation import backoff, rollback
 from rotator.rotation import events as ev
-from rotator.rotation.mints import authorise, unsent
+from rotator.rotation.mint_budget import authorise, unsent
 from rotator.rotation.record import Failure, Phase, Record
 
 
@@ -160,7 +160,7 @@ def _give_up(record: Record, at: datetime, failure: Failure | None) -> Record:
 def reject(record: Record, at: datetime, step: str, reason: str) -> Record:
     """The candidate will be burned; how often that fails is counted from here."""
     if record.undo:  # the candidate is the predecessor: never burned
-        return undo.failed(record, at, reason)
+        return rollback.failed(record, at, reason)
     failure = Failure(step, reason, at)
     again = replace(record, failure=failure, failures=0, retry_at=None)
     return replace(again, phase=Phase.REJECTED, awaiting="", uncertain=False)

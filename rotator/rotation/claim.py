@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rotator.rotation import commands as cmd
+from rotator.rotation import command_events as cmd
 from rotator.rotation.record import HoldReason, Phase, Record
 
 _NAMED_ONLY = frozenset({Phase.REQUESTED, Phase.REJECTED})

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from rotator.rotation import lost, retire, why
-from rotator.rotation.ask import Ask, as_ask, foremost, wanted
+from rotator.rotation import lost_value, retirement, triggers
 from rotator.rotation.credential import Credential, Limits, Pause
-from rotator.rotation.mints import may_mint, minted
+from rotator.rotation.mint_budget import may_mint, minted
 from rotator.rotation.pause import pause_on, words
 from rotator.rotation.record import HoldReason, Phase, Record, Why
+from rotator.rotation.rotation_request import Ask, as_ask, foremost, wanted
 from rotator.rotation.steps import (
     Act,
     Burn,
@@ -63,16 +63,16 @@ def next_step(
     here, ask = ask, foremost(ask, as_ask(record.asked) if record.asked else None)
     if record.phase in _IN_FLIGHT and ask and ask.emergency and not record.emergency:
         return Escalate(ask.by)
-    if stop := lost.stops(credential, record):
+    if stop := lost_value.stops(credential, record):
         return stop
     if record.phase is Phase.SETTLED and (record.slot_full or record.strays) and not _swept_in_vain(record):
         return Sweep(record.strays)  # what was given up is cleared away before its pause, not after
     if until := backing_off(record, now, ask):
         return Wait(until, _for_person(record) if record.phase is Phase.AWAITING else _trouble(record))
     if record.phase is Phase.SETTLED:
-        hit = why.due(credential, dated, clock, ask)
+        hit = triggers.due(credential, dated, clock, ask)
         busy = hit or record.slot_full or record.strays
-        due = None if busy else why.next_due(credential, dated)
+        due = None if busy else triggers.next_due(credential, dated)
         return _due(credential, record, now, ask, shared or now, hit) if busy else _idle(record, now, due, clock - now)
     ask = here if record.phase is Phase.AWAITING else ask  # who waits here says that the person's part is done
     return _settling(record, now, credential.limits) or _DECIDE[record.phase](credential, record, now, ask)
@@ -194,7 +194,7 @@ def _published(credential: Credential, record: Record, now: datetime, ask: Ask |
         return Condemn()
     if pause := pause_on(credential, record, now):
         return Wait(pause.until, words(pause))
-    earliest = retire.earliest(credential.retire, record.current.at, emergency=False, promised=record.grace_ends)
+    earliest = retirement.earliest(credential.retire, record.current.at, emergency=False, promised=record.grace_ends)
     return Wait(earliest, "predecessor in grace") if now < earliest else Condemn()
 
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rotator.rotation.commands import Adopted as Adopted
-from rotator.rotation.commands import Claimed as Claimed
-from rotator.rotation.commands import Paused as Paused
-from rotator.rotation.commands import RequestDeclined as RequestDeclined
-from rotator.rotation.commands import RequestTaken as RequestTaken
-from rotator.rotation.commands import Restored as Restored
-from rotator.rotation.commands import UndoBegun as UndoBegun
-from rotator.rotation.commands import UndoFailed as UndoFailed
-from rotator.rotation.commands import Unpaused as Unpaused
+from rotator.rotation.command_events import Adopted as Adopted
+from rotator.rotation.command_events import Claimed as Claimed
+from rotator.rotation.command_events import Paused as Paused
+from rotator.rotation.command_events import RequestDeclined as RequestDeclined
+from rotator.rotation.command_events import RequestTaken as RequestTaken
+from rotator.rotation.command_events import Restored as Restored
+from rotator.rotation.command_events import UndoBegun as UndoBegun
+from rotator.rotation.command_events import UndoFailed as UndoFailed
+from rotator.rotation.command_events import Unpaused as Unpaused
 from rotator.rotation.credential import Place
-from rotator.rotation.person import Awaited as Awaited
-from rotator.rotation.person import Escalated as Escalated
-from rotator.rotation.person import Polled as Polled
-from rotator.rotation.person import PutOnHold as PutOnHold
-from rotator.rotation.person import Released as Released
-from rotator.rotation.person import Reminded as Reminded
+from rotator.rotation.person_events import Awaited as Awaited
+from rotator.rotation.person_events import Escalated as Escalated
+from rotator.rotation.person_events import Polled as Polled
+from rotator.rotation.person_events import PutOnHold as PutOnHold
+from rotator.rotation.person_events import Released as Released
+from rotator.rotation.person_events import Reminded as Reminded
 from rotator.rotation.record import Candidate, HoldReason, Token, Why
 
 

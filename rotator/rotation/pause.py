@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from rotator.rotation import commands as cmd
+from rotator.rotation import command_events as cmd
 from rotator.rotation.credential import Credential, Pause
 from rotator.rotation.record import Record
 

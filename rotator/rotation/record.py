@@ -1,4 +1,4 @@
-"""Owns what is known to be true of a credential; only advance.py makes a new one, document.py writes it down."""
+"""Owns what is known to be true of a credential; only transitions.py makes a new one, document.py writes it down."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from rotator.rotation.credential import Pause as Pause
 from rotator.rotation.credential import Place
-from rotator.rotation.names import mint_name
 from rotator.rotation.operator_request import OperatorRequest, TakenUp
+from rotator.rotation.token_names import mint_name
 
 
 class Phase(StrEnum):
@@ -29,7 +29,7 @@ class Phase(StrEnum):
 
 
 class Why(StrEnum):
-    """Why a rotation was requested: the check of why.py that hit."""
+    """Why a rotation was requested: the check of triggers.py that hit."""
 
     ASKED = "asked"
     MISSING = "missing"

@@ -26,8 +26,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from rotator.rotation.names import Parsed, parse
 from rotator.rotation.record import Record, Token
+from rotator.rotation.token_names import Parsed, parse
 
 MARGIN = timedelta(minutes=10)  # for clocks that drift between two rotations
 

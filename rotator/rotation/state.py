@@ -9,21 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from rotator.rotation import pause, why
-from rotator.rotation.adopt import taken_over
+from rotator.rotation import pause, triggers
+from rotator.rotation.adoption import taken_over
 from rotator.rotation.credential import Credential
-from rotator.rotation.dates import due_since, living, revoke_by
+from rotator.rotation.deadlines import due_since, living, revoke_by
+from rotator.rotation.explanation import coming
 from rotator.rotation.record import Phase, Record
-from rotator.rotation.sentences import coming
-from rotator.rotation.troubles import (
-    GRAVEST_EXIT,
-    Mark,
-    Observed,
-    Trouble,
-    Word,
-    told,
-    troubles,
-)
+from rotator.rotation.troubles import GRAVEST_EXIT, Mark, Observed, Trouble, Word, told, troubles
 
 __all__ = ["GRAVEST_EXIT", "Mark", "Observed", "State", "Trouble", "Word", "pass_exit", "state"]
 
@@ -110,7 +102,7 @@ def state(credential: Credential, record: Record | None, now: datetime, observed
         expires_at=known.current.token.expires_at if known.current else None,
         accepted_at=observed.accepted_at,
         next_at=None if waiting else next_at,
-        due_at=why.next_due(credential, known),
+        due_at=triggers.next_due(credential, known),
         due_since=due_since(credential, known, now) if record else None,
         revoke_by=None if by_hand else revoke_by(credential, known),
         refused_at=known.refused_at,

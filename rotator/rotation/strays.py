@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rotator.rotation.names import parse
 from rotator.rotation.record import Phase, Record, Token
 from rotator.rotation.second_vault import overtaken
+from rotator.rotation.token_names import parse
 
 _MINTING = frozenset({Phase.REQUESTED, Phase.AWAITING, Phase.REJECTED, Phase.HELD})
 

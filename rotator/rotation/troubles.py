@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator.rotation import lost, pause
+from rotator.rotation import lost_value, pause
 from rotator.rotation.credential import Credential
-from rotator.rotation.dates import due_since, revoke_by
+from rotator.rotation.deadlines import due_since, revoke_by
 from rotator.rotation.holds import mended
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.wording import when
@@ -144,7 +144,7 @@ def _lost(credential: Credential, record: Record, now: datetime, observed: Obser
     """With a hold, that says what is to be done."""
     if record.lost and not record.held:
         do = _EXPLAIN.format(credential.name)
-        yield Trouble(Word.MISSING, Mark.ACT, lost.said(record.lost), record.lost.at, do, exit=1)
+        yield Trouble(Word.MISSING, Mark.ACT, lost_value.said(record.lost), record.lost.at, do, exit=1)
 
 
 def _expired(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:

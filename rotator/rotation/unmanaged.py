@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from rotator.rotation.credential import Place
 from rotator.rotation.record import Published, Record, Token, TokenAdoption
-from rotator.rotation.token_owners import living, same
+from rotator.rotation.token_ownership import living, same
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,10 @@ import re
 from collections.abc import Mapping
 
 from rotator.rotation.credential import Credential, Place
-from rotator.rotation.reference import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, Source
 from rotator.settings import files
-from rotator.settings.arithmetic import clashes, spacing, timeout_clash
-from rotator.settings.credentials import Known, check_defaults, read_credential
-from rotator.settings.faults import FaultAt, SettingsError, WrongValueError
-from rotator.settings.hooks import read_hook, read_ping, read_tracing
-from rotator.settings.kinds import Kind
+from rotator.settings.errors import FaultAt, SettingsError, WrongValueError
+from rotator.settings.kind_options import Kind
 from rotator.settings.model import (
     Audit,
     Daemon,
@@ -33,12 +30,15 @@ from rotator.settings.model import (
     Vault,
     VaultAuth,
 )  # fmt: skip
-from rotator.settings.observing import read_audit, read_status
-from rotator.settings.secrets import SecretUnreadableError, read_secret
-from rotator.settings.section import Book, Section, dotted
-from rotator.settings.service import read_daemon, read_vault
-from rotator.settings.targets import read_target
-from rotator.settings.values import name as read_name
+from rotator.settings.parsers import name as read_name
+from rotator.settings.secret_files import SecretUnreadableError, read_secret
+from rotator.settings.sections.credentials import Known, check_defaults, read_credential
+from rotator.settings.sections.hooks import read_hook, read_ping, read_tracing
+from rotator.settings.sections.status_audit import read_audit, read_status
+from rotator.settings.sections.targets import read_target
+from rotator.settings.sections.vault_daemon import read_daemon, read_vault
+from rotator.settings.table_reader import Book, Section, dotted
+from rotator.settings.timing_checks import clashes, spacing, timeout_clash
 
 __all__ = [
     "Audit", "Daemon", "FaultAt", "Hook", "Kind", "Listen", "Method", "Minter", "Moment", "Ping", "SecretRef",
@@ -84,19 +84,19 @@ def load(
 
 
 def _absent(joined: files.Joined, book: Book) -> Section:
-    from rotator.settings.section import Source as File
+    from rotator.settings.table_reader import Source as File
 
     return Section(File(str(joined.files[0]), "", {}, book), (), {})
 
 
 def _kinds(joined: files.Joined) -> tuple[Mapping[str, Kind], Mapping[str, str]]:
     """What there is, with what these files name beyond it; and why some of that cannot be used."""
-    from rotator.providers import KINDS, outside
+    from rotator.providers import KINDS, plugins
 
     sections = [*joined.named["targets"].values(), *joined.named["credentials"].values()]
     sections += [joined.single["defaults"]] if "defaults" in joined.single else []
     named = (section.table.get("kind") for section in sections)
-    found, troubles = outside.find((name for name in named if isinstance(name, str)), KINDS)
+    found, troubles = plugins.find((name for name in named if isinstance(name, str)), KINDS)
     return {**KINDS, **found}, troubles
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
-from rotator.ports.loopback import is_loopback
-from rotator.settings.faults import WrongValueError
-from rotator.settings.values import text
+from rotator.host.loopback import is_loopback
+from rotator.settings.errors import WrongValueError
+from rotator.settings.parsers import text
 
 # Where clouds hand out machine identities: a daemon must never be talked into asking there.
 _METADATA = {

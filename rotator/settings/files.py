@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rotator.host.files import opened
-from rotator.settings.faults import FaultAt, suggest
-from rotator.settings.section import Book, Section, Source, dotted
-from rotator.settings.values import sort_of
+from rotator.settings.errors import FaultAt, suggest
+from rotator.settings.parsers import sort_of
+from rotator.settings.table_reader import Book, Section, Source, dotted
 
 DEFAULT = Path("/etc/rotator/rotator.toml")
 SINGLE = ("vault", "daemon", "defaults", "status", "audit", "ping", "tracing")

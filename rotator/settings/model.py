@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from rotator.host.proxy import Proxy
 from rotator.rotation.credential import Credential
-from rotator.rotation.reference import SecretRef
+from rotator.rotation.secret_ref import SecretRef
 
 if TYPE_CHECKING:
-    from rotator.providers.keys import TargetKeys
+    from rotator.providers.config import TargetKeys
 
 
 class Method(StrEnum):

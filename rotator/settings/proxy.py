@@ -5,12 +5,12 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from rotator.host.proxy import Proxy, leaves_here
-from rotator.rotation.reference import SecretRef
+from rotator.rotation.secret_ref import SecretRef
 from rotator.settings.address import address
-from rotator.settings.faults import WrongValueError
-from rotator.settings.secrets import secret_ref
-from rotator.settings.section import Section
-from rotator.settings.values import Reader, file, flag, sort_of, text
+from rotator.settings.errors import WrongValueError
+from rotator.settings.parsers import Reader, file, flag, sort_of, text
+from rotator.settings.secret_files import secret_ref
+from rotator.settings.table_reader import Section
 
 _TABLE = '{url = "http://proxy.example:3128", username = "name", password = {file = "/run/secrets/proxy"}}'
 _LEAVES = (

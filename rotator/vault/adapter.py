@@ -23,7 +23,7 @@ from urllib3.exceptions import HTTPError
 from rotator.ports import Transient
 from rotator.rotation.secret import Secret
 from rotator.vault.answer import Answer, judge
-from rotator.vault.mishaps import network_fault
+from rotator.vault.network_faults import network_fault
 
 BODY_LIMIT = 4 * 2**20  # bytes of an answer; the largest honest one is a long list of names
 

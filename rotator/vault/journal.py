@@ -1,6 +1,6 @@
 """Owns the journal in Vault: one document per credential, and the one that describes the installation.
 
-How a document looks is document.py's, how it is written and read is kv.py's.
+How a document looks is journal_codec.py's, how it is written and read is kv.py's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datetime import datetime
 from rotator.ports import Conflict, Document, Entry, Installation, Lease, Refused, StoreRefused
 from rotator.rotation.credential import Place
 from rotator.rotation.record import Record
-from rotator.vault import document
+from rotator.vault import journal_codec
 from rotator.vault.kv import Kv
 from rotator.vault.kv_answer import undelete
 
@@ -41,7 +41,7 @@ class VaultJournal:
             )
         if read.version == 0:
             return Entry(name, 0, None, server_time=self._kv.session.server_time)
-        entry = document.decode(name, read.version, read.values or {}, self._kv.session.server_time)
+        entry = journal_codec.decode(name, read.version, read.values or {}, self._kv.session.server_time)
         return replace(entry, written_at=read.written_at, vanishes_at=read.vanishes_at)
 
     async def versions(self, name: str) -> list[tuple[datetime, Record, str]]:
@@ -54,14 +54,14 @@ class VaultJournal:
         for number in range(max(1, newest - MOST + 1), newest + 1):
             read = await self._kv.read(self._place(name), version=number)
             with suppress(Refused):
-                entry = document.decode(name, number, read.values or {})
+                entry = journal_codec.decode(name, number, read.values or {})
                 if entry.record and read.written_at:
                     found.append((read.written_at, entry.record, entry.lease.holder))
         return found
 
     async def save(self, over: Entry, record: Record, lease: Lease) -> Entry:
         """See `Journal.save`. The nonce tells our write from anybody's after a lost answer."""
-        values = document.encode(record, lease, secrets.token_urlsafe(16), over.foreign)
+        values = journal_codec.encode(record, lease, secrets.token_urlsafe(16), over.foreign)
         version = await self._kv.write(self._place(over.name), values, cas=over.version)
         return Entry(over.name, version, record, lease, self._kv.session.server_time, over.foreign)
 
@@ -128,7 +128,7 @@ class UnwrittenJournal(VaultJournal):
 
 def _new_installation() -> dict[str, object]:
     return {
-        "schema": str(document.SCHEMA),
+        "schema": str(journal_codec.SCHEMA),
         "lineage": secrets.token_hex(3),
         "fingerprint_key": base64.b64encode(secrets.token_bytes(32)).decode(),
         "nonce": secrets.token_urlsafe(16),
@@ -137,7 +137,7 @@ def _new_installation() -> dict[str, object]:
 
 def _installation(values: Mapping[str, object], place: Place) -> Installation:
     schema, lineage, key = (values.get(name) for name in ("schema", "lineage", "fingerprint_key"))
-    if isinstance(schema, str) and schema.isdecimal() and document.is_newer(schema):
+    if isinstance(schema, str) and schema.isdecimal() and journal_codec.is_newer(schema):
         raise Refused(f"{place} was written by a newer rotator (schema {schema[:9]}): read-only here")
     try:
         raw = base64.b64decode(key, validate=True) if isinstance(key, str) else b""

@@ -25,7 +25,7 @@ from rotator.rotation.credential import Place
 from rotator.vault.adapter import as_stored
 from rotator.vault.answer import Answer, CasRequired
 from rotator.vault.kv_answer import document, names, written
-from rotator.vault.patience import LAG_PATIENCE, READ_PATIENCE, WRITE_PATIENCE, Pauses, patiently
+from rotator.vault.retries import LAG_PATIENCE, READ_PATIENCE, WRITE_PATIENCE, Pauses, patiently
 from rotator.vault.session import Request, Session
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from rotator.ports import Fault, Refused, StoreRefused
 from rotator.rotation.secret import Secret
 from rotator.vault.answer import Answer, Answered, Denied
-from rotator.vault.login_end import LoginEnd, instant, of_certificate, of_jwt
+from rotator.vault.login_expiry import LoginEnd, instant, of_certificate, of_jwt
 
 _MARK = secrets.token_bytes(32)  # marks are compared within one process
 _ELSE = "or nothing is mounted at [vault.auth] mount, or the namespace is another"

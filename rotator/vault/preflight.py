@@ -23,7 +23,7 @@ from rotator.rotation.credential import Place
 from rotator.vault.answer import Answer
 from rotator.vault.kv import Kv
 from rotator.vault.kv_answer import undelete
-from rotator.vault.patience import READ_PATIENCE, patiently
+from rotator.vault.retries import READ_PATIENCE, patiently
 from rotator.vault.session import Request, Session
 
 VERSIONS_NEEDED = 3  # the newest, the predecessor's, and one for a fence or a foreign write in between

@@ -15,7 +15,7 @@ import msgspec
 from rotator.ports import Conflict, Refused
 from rotator.rotation.credential import Place
 from rotator.rotation.operator_request import OperatorRequest
-from rotator.vault import document
+from rotator.vault import journal_codec
 from rotator.vault.kv import Kv
 
 DEEPEST = 64  # folders: a credential's name has 128 characters at most
@@ -78,14 +78,14 @@ class VaultRequests:
 
 def encode(request: OperatorRequest) -> dict[str, object]:
     """The document to write; its id is its own nonce."""
-    return {"schema": str(document.SCHEMA), **document.texts(msgspec.to_builtins(request))}
+    return {"schema": str(journal_codec.SCHEMA), **journal_codec.texts(msgspec.to_builtins(request))}
 
 
 def decode(place: Place, request_id: str, values: Mapping[str, object]) -> OperatorRequest:
     """The request in a document. Raises Refused when it is damaged or of a newer schema: then nothing is done."""
     remedy = f"look at it, then `vault kv metadata delete {place.mount}/{place.path}`, and ask again"
     schema = values.get("schema")
-    if not isinstance(schema, str) or not schema.isdecimal() or document.is_newer(schema):
+    if not isinstance(schema, str) or not schema.isdecimal() or journal_codec.is_newer(schema):
         raise Refused(f"the request {place} was written by another rotator, or by hand: {remedy}")
     try:
         request = msgspec.convert(values, OperatorRequest, strict=False)

@@ -1,6 +1,6 @@
 """Owns our standing with Vault: the token and its life, and each request in a worker thread.
 
-Where Vault is, is connection.py's; how an answer becomes a fault adapter.py's; how to log in login.py's; repeating
+Where Vault is, is config.py's; how an answer becomes a fault adapter.py's; how to log in login.py's; repeating
 writes kv.py's.
 """
 
@@ -22,12 +22,12 @@ from rotator.host.threads import Threads
 from rotator.ports import Clock, Fault, StoreRefused, Transient
 from rotator.vault.adapter import HardenedAdapter
 from rotator.vault.answer import Answer, Denied, Misread, Unforwarded
-from rotator.vault.connection import VaultConnection
+from rotator.vault.config import VaultConnection
 from rotator.vault.login import Grant, Login, seconds
-from rotator.vault.login_end import LoginEnd
-from rotator.vault.login_pause import LoginPause
-from rotator.vault.patience import READ_PATIENCE, patiently
-from rotator.vault.wire import new_requests_session
+from rotator.vault.login_backoff import LoginPause
+from rotator.vault.login_expiry import LoginEnd
+from rotator.vault.retries import READ_PATIENCE, patiently
+from rotator.vault.transport import new_requests_session
 
 WORKERS = 8  # threads for Vault alone: hvac costs about 1 ms of CPU per call, more threads only add waiting
 RENEW_AT = 2 / 3  # of the granted life

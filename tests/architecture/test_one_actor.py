@@ -7,7 +7,7 @@ from collections import Counter
 
 from tests.architecture.source import files, short, tree
 
-OWN = "rotator/conformance/"  # its kit for authors of kinds has a Vault in memory, and processes to kill in it
+OWN = "rotator/testing/"  # its kit for authors of kinds has a Vault in memory, and processes to kill in it
 
 
 def calls(name: str) -> Counter[str]:
@@ -22,8 +22,8 @@ def calls(name: str) -> Counter[str]:
 
 def test_an_actor_is_composed_in_one_place() -> None:
     assert calls("App") == {"rotator/app/actor.py": 1}
-    assert calls("Session") == {"rotator/wiring.py": 1}
-    assert set(calls("connected")) == {"rotator/app/actor.py", "rotator/checking.py"}, (
+    assert calls("Session") == {"rotator/app/factories.py": 1}
+    assert set(calls("connected")) == {"rotator/app/actor.py", "rotator/commands/check.py"}, (
         "the latter before it has an actor"
     )
     assert {path for path in calls("Visitor") if not path.startswith(OWN)} == {"rotator/app/actor.py"}
@@ -32,12 +32,12 @@ def test_an_actor_is_composed_in_one_place() -> None:
 
 def test_who_hears_of_transitions_is_gathered_in_one_place() -> None:
     for each in ("Hooks", "over_otlp", "keep"):
-        assert calls(each) == {"rotator/app/observers.py": 1}, f"{each}: ask rotator.app for an acting one"
+        assert calls(each) == {"rotator/observe/observers.py": 1}, f"{each}: ask rotator.app for an acting one"
 
 
 def test_whoever_acts_has_the_observers_of_a_whole_process() -> None:
-    assert set(calls("acting")) == {"rotator/daemon.py", "rotator/alone.py"}
-    assert set(calls("Observers")) == {"rotator/daemon.py", "rotator/alone.py"}
+    assert set(calls("acting")) == {"rotator/app/daemon.py", "rotator/app/standalone.py"}
+    assert set(calls("Observers")) == {"rotator/app/daemon.py", "rotator/app/standalone.py"}
 
 
 def test_only_the_visitor_saves_the_journal() -> None:
@@ -51,17 +51,17 @@ def test_only_the_visitor_saves_the_journal() -> None:
         and not short(path).startswith(OWN)
     }
     assert len(saved) == 1, f"what changes a record goes through Visitor.visit or Visitor.obey: {sorted(saved)}"
-    assert next(iter(saved)).startswith("rotator/engine/visit.py:")
+    assert next(iter(saved)).startswith("rotator/engine/reconciler.py:")
 
 
 def test_only_steps_and_words_revoke() -> None:
     """A token that ends otherwise leaves no receipt. `check` ends what it minted a moment ago, for nobody."""
     allowed = {
-        "rotator/engine/minting.py",
-        "rotator/engine/retiring.py",
-        "rotator/engine/operating.py",
-        "rotator/checking.py",
+        "rotator/engine/steps/mint.py",
+        "rotator/engine/steps/retire.py",
+        "rotator/engine/commands.py",
+        "rotator/commands/check.py",
     }
     elsewhere = {path for path in calls("revoke") if path not in allowed}
-    inside = ("rotator/providers/", "rotator/sandbox/", "rotator/conformance/", "rotator/demo/", "rotator/vault/")
+    inside = ("rotator/providers/", "tests/sandbox/", "rotator/testing/", "tests/sandbox/demo/", "rotator/vault/")
     assert {path for path in elsewhere if not path.startswith(inside)} == set()

@@ -10,7 +10,7 @@ TEXT = """
 from __future__ import annotations
 import hvac.adapters as adapters
 from typing import TYPE_CHECKING
-from rotator.engine import minting, bench
+from rotator.engine import lease, perform
 from rotator import FLOORS
 if TYPE_CHECKING:
     from httpx import Response
@@ -30,8 +30,8 @@ def test_imports_at_the_top_in_functions_for_type_checkers_and_by_name_are_all_s
         ("__future__", 2),
         ("hvac.adapters", 3),
         ("typing", 4),
-        ("rotator.engine.minting", 5),
-        ("rotator.engine.bench", 5),
+        ("rotator.engine.lease", 5),
+        ("rotator.engine.perform", 5),
         ("rotator", 6),
         ("httpx", 8),
         ("apscheduler", 10),
@@ -42,6 +42,6 @@ def test_imports_at_the_top_in_functions_for_type_checkers_and_by_name_are_all_s
 
 
 def test_relative_imports_are_seen_by_their_full_name() -> None:
-    assert _absolute(HOUSE / "rotator/engine/visit.py", "bench", 1) == "rotator.engine.bench"
-    assert _absolute(HOUSE / "rotator/engine/visit.py", "ports", 2) == "rotator.ports"
+    assert _absolute(HOUSE / "rotator/engine/reconciler.py", "context", 1) == "rotator.engine.context"
+    assert _absolute(HOUSE / "rotator/engine/reconciler.py", "ports", 2) == "rotator.ports"
     assert _absolute(HOUSE / "rotator/engine/__init__.py", "", 1) == "rotator.engine"

@@ -15,9 +15,9 @@ import pytest
 from rotator.ports import Accepted, Minted, Outcome, Provider, Refused, Rejected, Transient, Unknown
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
-from tests.fakes.clock import HandClock
-from tests.providers import desk
-from tests.providers.keys import private_pem, rsa_key
+from tests.kit.clock import HandClock
+from tests.unit.providers import desk
+from tests.unit.providers.keys import private_pem, rsa_key
 
 pytestmark = pytest.mark.anyio
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.clockwork import SystemClock
+from rotator.host.clock import SystemClock
 from rotator.ports import Clock
-from tests.fakes.clock import HandClock
+from tests.kit.clock import HandClock
 
 pytestmark = pytest.mark.anyio
 SHORT = 0.01  # seconds

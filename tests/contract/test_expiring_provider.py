@@ -12,8 +12,8 @@ import pytest
 from rotator.ports import Accepted, Inspection, Outcome, Provider, Refused, Rejected, Unknown
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
-from tests.fakes.clock import HandClock
-from tests.providers import desk
+from tests.kit.clock import HandClock
+from tests.unit.providers import desk
 
 pytestmark = pytest.mark.anyio
 

@@ -12,9 +12,9 @@ import pytest
 from rotator.ports import Accepted, Inspection, Minted, Outcome, Provider, Refused, Rejected, Transient, Unknown
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
-from tests.fakes.clock import HandClock
-from tests.fakes.slots import SlotProvider, Slots
-from tests.providers import back_office
+from tests.kit.clock import HandClock
+from tests.kit.slots import SlotProvider, Slots
+from tests.unit.providers import back_office
 
 pytestmark = pytest.mark.anyio
 

@@ -12,9 +12,9 @@ from rotator.ports import Conflict, Entry, Journal, Lease, Refused
 from rotator.rotation.credential import Place
 from rotator.rotation.record import Phase, Record
 from rotator.vault.journal import VaultJournal
-from tests.fakes.journal import FakeJournal
-from tests.fakes.store import FakeVault
-from tests.vault.worlds import Operator, kv_on
+from tests.kit.journal import FakeJournal
+from tests.kit.store import FakeVault
+from tests.unit.vault.worlds import Operator, kv_on
 
 pytestmark = pytest.mark.anyio
 RECORD = Record(lineage="7f3a2b", phase=Phase.REQUESTED, rotation=3, requested_at=datetime(2026, 3, 1, tzinfo=UTC))

@@ -26,9 +26,9 @@ from rotator.ports import (
 )
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
-from tests.fakes.clock import HandClock
-from tests.fakes.provider import FakeProvider, Target, When
-from tests.providers import halo
+from tests.kit.clock import HandClock
+from tests.kit.provider import FakeProvider, Target, When
+from tests.unit.providers import halo
 
 pytestmark = pytest.mark.anyio
 

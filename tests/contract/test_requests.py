@@ -12,9 +12,9 @@ from rotator.ports import Refused
 from rotator.rotation.credential import Place
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.vault.request_inbox import VaultRequests
-from tests.fakes.requests import FakeRequests
-from tests.fakes.store import FakeStore, FakeVault
-from tests.vault.worlds import Operator, kv_on
+from tests.kit.requests import FakeRequests
+from tests.kit.store import FakeStore, FakeVault
+from tests.unit.vault.worlds import Operator, kv_on
 
 pytestmark = pytest.mark.anyio
 AT = datetime(2026, 3, 1, 12, 0, 0, 250000, tzinfo=UTC)

@@ -11,8 +11,8 @@ import pytest
 
 from rotator.ports import Conflict, Refused, SecretStore
 from rotator.rotation.credential import Place
-from tests.fakes.store import FakeStore, FakeVault
-from tests.vault.worlds import Operator, canary, kv_on
+from tests.kit.store import FakeStore, FakeVault
+from tests.unit.vault.worlds import Operator, canary, kv_on
 
 pytestmark = pytest.mark.anyio
 

@@ -11,14 +11,14 @@ from typing import Any
 from msgspec.structs import replace as replace_keys
 
 from rotator.ports import Minted
-from rotator.providers.halo_application_site import ApplicationSite
-from rotator.providers.http import Http
+from rotator.providers.halo_itsm.server import ApplicationSite
+from rotator.providers.http.client import Http
 from rotator.rotation.secret import Secret
-from tests.fakes.clock import HandClock
 from tests.hostile.server import Hostile
 from tests.hostile.sites import DEADLINE, Site
 from tests.hostile.wire import Asked, forwarded_to
-from tests.providers.back_office import KINDS_HERE, Office, running
+from tests.kit.clock import HandClock
+from tests.unit.providers.back_office import KINDS_HERE, Office, running
 
 API_KEY, CLIENT_SECRET, KEY_PAIR = KINDS_HERE
 NAME = "rotator-lab1-crm-c0ffee-r2-a1"

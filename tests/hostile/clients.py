@@ -9,20 +9,20 @@ from typing import Any
 
 from rotator.host.proxy import Proxy
 from rotator.ports import Minted, NeedsPerson, Transient
-from rotator.providers.http import Http
-from rotator.providers.letterbox import Letterbox
-from rotator.providers.manual import HttpSite, ManualToken
-from rotator.providers.manual_keys import HttpTargetKeys, ManualKeys
+from rotator.providers.http.client import Http
+from rotator.providers.http.webhook_client import Letterbox
+from rotator.providers.manual.config import HttpTargetKeys, ManualKeys
+from rotator.providers.manual.provider import HttpSite, ManualToken
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.record import Token
-from rotator.rotation.reference import SecretRef, Source
 from rotator.rotation.secret import Secret
-from tests.fakes.clock import HandClock
+from rotator.rotation.secret_ref import SecretRef, Source
 from tests.hostile.server import Hostile
 from tests.hostile.sites import DEADLINE, Site
 from tests.hostile.targets import SHORT, DeskCell, through_bad_company
 from tests.hostile.wire import Asked, Reply, forwarded_to
-from tests.providers import desk, halo
+from tests.kit.clock import HandClock
+from tests.unit.providers import desk, halo
 
 REFRESH = SecretRef(Source.VAULT, "secret/crm/refresh", "refresh_token")
 JWKS = "secret/crm/jwks"

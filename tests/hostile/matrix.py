@@ -23,9 +23,9 @@ import anyio
 
 from rotator.ports import Fault
 from rotator.rotation.secret import Secret
-from tests.canary.search import WINDOW, forms
 from tests.hostile.applications import APPLICATIONS
 from tests.hostile.behaviours import BEHAVIOURS, Behaviour
+from tests.hostile.canary.search import WINDOW, forms
 from tests.hostile.clients import CLIENTS
 from tests.hostile.server import Hostile
 from tests.hostile.sites import Site

@@ -9,16 +9,16 @@ from datetime import timedelta
 from typing import Any
 
 from rotator.ports import Accepted, Minted
-from rotator.providers.http import Http
-from rotator.providers.oauth_keys import OAuthTargetKeys
-from rotator.providers.oauth_site import OAuthSite
+from rotator.providers.http.client import Http
+from rotator.providers.oauth.config import OAuthTargetKeys
+from rotator.providers.oauth.server import OAuthSite
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
-from tests.fakes.clock import HandClock
 from tests.hostile.server import Hostile
 from tests.hostile.sites import DEADLINE, Cell, Site
 from tests.hostile.wire import forwarded_to
-from tests.providers import desk, halo
+from tests.kit.clock import HandClock
+from tests.unit.providers import desk, halo
 
 STEM = "rotator-lab1-blog-c0ffee"
 LISTING = 160  # MiB: a listing may have 32, and is held twice for a moment

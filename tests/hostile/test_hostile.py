@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from rotator.ports import Transient
-from rotator.providers import http
-from rotator.providers.halo_cms import HaloPat
-from rotator.vault import adapter, answer, wire
+from rotator.providers.halo_cms.provider import HaloPat
+from rotator.providers.http import client
+from rotator.vault import adapter, answer, transport
 from tests.hostile.behaviours import BEHAVIOURS
 from tests.hostile.matrix import SITES, Summary, chosen, every, run
 
@@ -84,7 +84,7 @@ def found(site: str, behaviour: str) -> str:
 
 
 def test_a_thread_that_waits_for_a_drip_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire._Timed, "readinto", lambda self, buffer: self._raw.readinto(buffer))
+    monkeypatch.setattr(transport._Timed, "readinto", lambda self, buffer: self._raw.readinto(buffer))
     assert "stay" in found("vault read", "a body that drips")
 
 
@@ -97,13 +97,13 @@ def test_an_unpacked_bomb_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_call_without_a_deadline_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    patient = http.Http.__init__
+    patient = client.Http.__init__
 
     def init(self: Any, *args: Any, **wishes: Any) -> None:
         patient(self, *args, **wishes)
         self._deadline = SITES["halo-pat inspect"].bound + 1
 
-    monkeypatch.setattr(http.Http, "__init__", init)
+    monkeypatch.setattr(client.Http, "__init__", init)
     assert "are allowed" in found("halo-pat inspect", "a body that drips")
 
 
@@ -125,7 +125,7 @@ def test_a_guess_at_garbage_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
                 "spec": {"tokenId": "t"},
             }
 
-    monkeypatch.setattr(http, "_decode", guessing)
+    monkeypatch.setattr(client, "_decode", guessing)
     assert "against the truth" in found("halo-pat mint", "JSON cut off")
 
 

@@ -10,25 +10,25 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from rotator.keychain import VaultShelf
+from rotator.app.secret_resolver import VaultShelf
 from rotator.ports import Document, Entry, Lease, Transient
-from rotator.providers.jwks_places import JwksDocument
+from rotator.providers.keys.jwks_store import JwksDocument
 from rotator.rotation.credential import Place
 from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret
-from rotator.vault import document, login
-from rotator.vault.connection import VaultConnection
+from rotator.vault import journal_codec, login
+from rotator.vault.config import VaultConnection
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
-from rotator.vault.patience import READ_PATIENCE, WRITE_PATIENCE
 from rotator.vault.preflight import Level, preflight
+from rotator.vault.retries import READ_PATIENCE, WRITE_PATIENCE
 from rotator.vault.session import Session
 from rotator.vault.transit import TransitKey
 from tests.hostile.server import Hostile
 from tests.hostile.sites import DEADLINE, Site
 from tests.hostile.wire import Asked, Reply
-from tests.providers.keys import public_pem, rsa_key
-from tests.vault.worlds import QuickClock, canary
+from tests.unit.providers.keys import public_pem, rsa_key
+from tests.unit.vault.worlds import QuickClock, canary
 
 TOKEN, LATER, VALUE, ROLE, ID = (canary(name) for name in ("vt", "rn", "pb", "ri", "si"))
 PLACE = Place("secret", "blog/bot")
@@ -39,7 +39,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "POST auth/token/renew-self": {"auth": {"lease_duration": 3600, "renewable": True}},
     "GET auth/token/lookup-self": {"data": {"ttl": 3600, "renewable": True, "num_uses": 0}},
     "GET secret/data/rotator/journal/": {
-        "data": {"data": document.encode(Record(LINEAGE), Lease(), "n", {}), "metadata": {"version": 3}}
+        "data": {"data": journal_codec.encode(Record(LINEAGE), Lease(), "n", {}), "metadata": {"version": 3}}
     },
     "GET secret/data/rotator/meta": {
         "data": {

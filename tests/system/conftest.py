@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
 
 _FIGURES = pytest.StashKey[list[str]]()
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
 from tests.system.daemon import Daemon, rotate, until
 from tests.system.day_people import OPEN, People
 from tests.system.ear import Ear

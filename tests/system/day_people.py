@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rotator.sandbox.openbao import OpenBaoError
+from tests.sandbox.openbao import OpenBaoError
 from tests.system.truth import journal, living
 
 if TYPE_CHECKING:

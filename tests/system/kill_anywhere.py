@@ -22,7 +22,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
 from tests.system.daemon import Daemon, until
 from tests.system.ear import Ear
 from tests.system.kinds import KINDS, Heard, Kind

@@ -20,8 +20,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from rotator.sandbox.desk import MANAGEMENT, TENANT, Desk
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
+from tests.sandbox.itsm_process import MANAGEMENT, TENANT, Desk
 from tests.system.wire import Wire
 
 PATS = "/apis/uc.api.security.halo.run/v1alpha1/personalaccesstokens"

@@ -27,7 +27,7 @@ from pkgutil import walk_packages
 from typing import IO, Any, Self
 
 LIBRARIES = ("anyio._backends._asyncio", "apscheduler.triggers.interval")  # what the product's have imported as they go
-LEFT_OUT = ("rotator.__main__", "rotator.sandbox", "rotator.demo")
+LEFT_OUT = ("rotator.__main__", "tests.sandbox", "tests.sandbox.demo")
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _WISH = 1 << 17  # bytes, an environment included
 

@@ -14,7 +14,7 @@ from http.client import HTTPException
 from typing import Self
 
 from rotator.rotation.secret import Secret
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
 from tests.system.kinds import ask, kind_of
 from tests.system.truth import journal
 from tests.system.wire import Wire

@@ -7,7 +7,7 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
 
 LEASE = 9.0  # seconds; the shortest that goes with timeouts of 1 s
 TAKEN_OVER = LEASE * 1.25  # seconds until another daemon may go on with what a dead one held

@@ -22,8 +22,8 @@ from functools import partial
 import anyio
 from anyio import to_thread
 
-from rotator.sandbox.openbao import OpenBaoError
 from rotator.vault.kv import Kv
+from tests.sandbox.openbao import OpenBaoError
 from tests.system.raft_cluster import NODES, Cluster, cluster, reader
 from tests.system.raft_ledger import History, Kept, Ledger, Told, judge, landed
 from tests.system.raft_writers import IMPATIENT, LENGTH, MISTAKES, Counters, Writer

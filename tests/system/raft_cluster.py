@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import anyio
 from anyio import to_thread
 
-from rotator.sandbox.openbao import AppRole, OpenBao, OpenBaoError, Storage
+from tests.sandbox.openbao import AppRole, OpenBao, OpenBaoError, Storage
 from tests.system.raft_wires import Wires
 
 NODES = 3

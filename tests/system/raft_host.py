@@ -9,23 +9,23 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from rotator.engine.bench import Edges
+from rotator.engine.context import Edges
 from rotator.engine.lease import Leases
-from rotator.engine.visit import Happened, Visitor
+from rotator.engine.reconciler import Happened, Visitor
 from rotator.ports import Installation
-from rotator.rotation.ask import Ask
 from rotator.rotation.credential import Credential, Place, Retirement
 from rotator.rotation.record import Record
+from rotator.rotation.rotation_request import Ask
 from rotator.rotation.schedule import Every
-from rotator.vault.connection import VaultConnection
+from rotator.vault.config import VaultConnection
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.login import token
 from rotator.vault.session import Session
-from tests.fakes.provider import FakeProvider, Target
+from tests.kit.provider import FakeProvider, Target
 from tests.system.raft_cluster import Cluster, reader
-from tests.vault.hostile import Proxy
-from tests.vault.worlds import WallClock
+from tests.unit.vault.hostile import Proxy
+from tests.unit.vault.worlds import WallClock
 
 
 @dataclass

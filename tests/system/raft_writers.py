@@ -13,13 +13,13 @@ import anyio
 from rotator.ports import Conflict, Document, Fault, Transient
 from rotator.rotation.credential import Place
 from rotator.rotation.secret import Secret
-from rotator.sandbox.openbao import AppRole, OpenBao
-from rotator.vault.connection import VaultConnection
+from rotator.vault.config import VaultConnection
 from rotator.vault.kv import Kv
 from rotator.vault.login import approle
 from rotator.vault.session import Session
+from tests.sandbox.openbao import AppRole, OpenBao
 from tests.system.raft_ledger import Attempt, Ledger, Told
-from tests.vault.worlds import WallClock
+from tests.unit.vault.worlds import WallClock
 
 LENGTH = 200  # versions of a document; then its successor is written, so that all of its history stays readable
 LIFE = 60  # writes of a session; then the client starts anew, with a new login

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
 from tests.system.daemon import Daemon
 from tests.system.truth import journal
 

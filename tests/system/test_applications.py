@@ -14,21 +14,22 @@ from typing import Any
 import anyio
 import pytest
 
-from rotator.app import App, Observers, acting
-from rotator.checking import check
-from rotator.engine.bench import Brought
-from rotator.engine.visit import Happened
+from rotator.app.actor import App, acting
+from rotator.commands.check import check
+from rotator.engine.context import Brought
+from rotator.engine.reconciler import Happened
+from rotator.observe.observers import Observers
 from rotator.ports import Accepted
 from rotator.rotation import events as ev
-from rotator.rotation.ask import Ask
+from rotator.rotation.messages import tell
+from rotator.rotation.rotation_request import Ask
 from rotator.rotation.secret import Secret
-from rotator.rotation.telling import tell
-from rotator.sandbox.halo_itsm import HaloItsm
-from rotator.sandbox.itsm.applications import Application, digest
-from rotator.sandbox.openbao import OpenBao, OpenBaoError
 from rotator.settings import load
 from rotator.vault.preflight import Level
-from tests.providers.keys import public_pem, rsa_key
+from tests.sandbox.halo_itsm import HaloItsm
+from tests.sandbox.itsm.applications import Application, digest
+from tests.sandbox.openbao import OpenBao, OpenBaoError
+from tests.unit.providers.keys import public_pem, rsa_key
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 

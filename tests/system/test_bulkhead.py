@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
 from tests.system.daemon import Daemon, until
 from tests.system.proxy import Call, Proxy
 from tests.system.quick import quick

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
 from tests.system.daemon import Daemon, converse, received, until
 from tests.system.quick import quick
 from tests.system.truth import settled

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
 from tests.system.daemon import converse, until
 from tests.system.quick import quick
 from tests.system.truth import settled

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
 from tests.system.daemon import Daemon, converse, rotate, until
 from tests.system.quick import TAKEN_OVER, quick
 from tests.system.truth import PATS, faults_of, journal, settled

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from rotator.demo import script
-from rotator.demo.__main__ import main
-from rotator.demo.cast import DESK
-from rotator.demo.lines import Lines
-from rotator.demo.proof import Claim
-from rotator.demo.words import told
-from rotator.logs import BLOT, Redactor
+from rotator.observe.logs import BLOT, Redactor
+from tests.sandbox.demo import script
+from tests.sandbox.demo.__main__ import main
+from tests.sandbox.demo.cast import DESK
+from tests.sandbox.demo.lines import Lines
+from tests.sandbox.demo.proof import Claim
+from tests.sandbox.demo.words import told
 
 HOUSE = Path(__file__).parents[2]
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
@@ -31,7 +31,7 @@ SETTINGS = re.compile(r"/[^ =]+/rotator\.toml")
 @contextmanager
 def demo(*options: str) -> Iterator[subprocess.Popen[str]]:
     """The demo in a process of its own, ended whatever happens."""
-    command = [sys.executable, "-m", "rotator.demo", *options]
+    command = [sys.executable, "-m", "tests.sandbox.demo", *options]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         command,
@@ -131,7 +131,7 @@ def test_make_starts_it_and_keep_keeps_it(words: list[str], keeps: bool) -> None
         ["make", "-n", "demo", stamp, *words], cwd=HOUSE, env=bare, capture_output=True, text=True, timeout=20
     )
     last = planned.stdout.splitlines()[-1].split()
-    assert last[1:] == ["-m", "rotator.demo", *(["--keep"] if keeps else [])], planned.stderr
+    assert last[1:] == ["-m", "tests.sandbox.demo", *(["--keep"] if keeps else [])], planned.stderr
 
 
 def test_one_claim_that_does_not_hold_is_enough_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:

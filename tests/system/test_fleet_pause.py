@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
 from tests.system.daemon import Daemon, rotate, until
 from tests.system.quick import quick
 from tests.system.truth import journal, settled

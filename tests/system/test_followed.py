@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
 from tests.system.daemon import Daemon, rotate, until
 from tests.system.quick import quick
 from tests.system.restarts import Restarts

@@ -12,19 +12,20 @@ from typing import Any
 import anyio
 import pytest
 
-from rotator.app import App, Observers, acting
-from rotator.checking import check
-from rotator.engine.visit import Happened
-from rotator.grants import grants
-from rotator.keyhouse import Keyhouse
-from rotator.rotation.ask import Ask
+from rotator.app.actor import App, acting
+from rotator.app.vault_policy import grants
+from rotator.commands.check import check
+from rotator.engine.reconciler import Happened
+from rotator.observe.jwks_endpoint import Keyhouse
+from rotator.observe.observers import Observers
+from rotator.observe.status import Shown
 from rotator.rotation.record import Phase, Record
+from rotator.rotation.rotation_request import Ask
 from rotator.rotation.secret import Secret
-from rotator.sandbox.halo_itsm import HaloItsm
-from rotator.sandbox.openbao import OpenBao
 from rotator.settings import load
-from rotator.status import Shown
 from rotator.vault.preflight import Level
+from tests.sandbox.halo_itsm import HaloItsm
+from tests.sandbox.openbao import OpenBao
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 

@@ -11,20 +11,20 @@ from pathlib import Path
 import anyio
 import pytest
 
-from rotator.clockwork import SystemClock
-from rotator.engine.asked import Asked
-from rotator.engine.visit import Happened
-from rotator.host.tasks import Tasks
-from rotator.now import Demand, follow
+from rotator.commands.rotate import Demand, follow
+from rotator.engine.pending_request import Asked
+from rotator.engine.reconciler import Happened
+from rotator.host.background_tasks import Tasks
+from rotator.host.clock import SystemClock
 from rotator.ports import Entry
 from rotator.rotation.events import MintLost, Swept
 from rotator.rotation.record import Phase
-from rotator.sandbox.world import World
-from tests.rotation.builders import NOW, ask, credential, published, record
+from tests.sandbox.environment import World
 from tests.system.daemon import Daemon, rotate, until
 from tests.system.proxy import Call, Proxy
 from tests.system.quick import quick
 from tests.system.truth import PATS, faults_of, journal, settled
+from tests.unit.rotation.builders import NOW, ask, credential, published, record
 
 pytestmark = pytest.mark.system
 

@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from rotator.sandbox.world import World
-from tests.canary.cast import SETTINGS as _QUICK
-from tests.hooks.listener import Listener
-from tests.providers.forward_proxy import ForwardProxy, forward_proxy, tls_front
+from tests.hostile.canary.cast import SETTINGS as _QUICK
+from tests.sandbox.environment import World
 from tests.system.daemon import Daemon, until
 from tests.system.kinds import KINDS
 from tests.system.truth import faults_of, settled
-from tests.vault.hostile import self_signed
+from tests.unit.observe.hooks.listener import Listener
+from tests.unit.providers.forward_proxy import ForwardProxy, forward_proxy, tls_front
+from tests.unit.vault.hostile import self_signed
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 

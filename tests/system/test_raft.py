@@ -13,7 +13,7 @@ from tests.system.raft_cluster import Cluster, cluster
 from tests.system.raft_host import host, kept
 from tests.system.raft_ledger import Attempt, Kept, Ledger, Told, judge
 from tests.system.raft_writers import MISTAKES
-from tests.vault.worlds import Operator
+from tests.unit.vault.worlds import Operator
 
 UNHEARD = 1.5  # seconds for which a standby is cut off
 

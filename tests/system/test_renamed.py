@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
 from tests.system.daemon import rotate
 from tests.system.quick import quick
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rotator.rotation.secret import Secret
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
 from tests.system.daemon import Daemon, rotate, until
 from tests.system.quick import TAKEN_OVER, quick
 from tests.system.truth import journal, living, settled

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox.openbao import Storage
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
+from tests.sandbox.openbao import Storage
 from tests.system.daemon import Daemon, converse, rotate, until
 from tests.system.prober import Prober
 from tests.system.quick import quick

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
 from tests.system.daemon import Daemon, rotate, until
 from tests.system.proxy import Call, Loss, Proxy
 from tests.system.quick import quick

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rotator.rotation.secret import Secret
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
 from tests.system.daemon import rotate
 from tests.system.quick import quick
 from tests.system.truth import journal, living

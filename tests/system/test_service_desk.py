@@ -11,15 +11,16 @@ from typing import Any
 
 import pytest
 
-from rotator.app import App, Observers, acting
-from rotator.checking import check
-from rotator.engine.visit import Happened
-from rotator.rotation.ask import Ask
+from rotator.app.actor import App, acting
+from rotator.commands.check import check
+from rotator.engine.reconciler import Happened
+from rotator.observe.observers import Observers
+from rotator.rotation.rotation_request import Ask
 from rotator.rotation.secret import Secret
-from rotator.sandbox.halo_itsm import HaloItsm
-from rotator.sandbox.openbao import OpenBao
 from rotator.settings import load
 from rotator.vault.preflight import Finding, Level
+from tests.sandbox.halo_itsm import HaloItsm
+from tests.sandbox.openbao import OpenBao
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 

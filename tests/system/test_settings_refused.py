@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
 from tests.system.daemon import Daemon, rotate, until
 from tests.system.quick import quick
 from tests.system.truth import settled

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from rotator.grants import policy
+from rotator.app.vault_policy import policy
 from rotator.rotation.secret import Secret
-from rotator.sandbox.desk import TENANT, Desk
-from rotator.sandbox.openbao import OpenBaoError
-from rotator.sandbox.world import World
 from rotator.settings import load
+from tests.sandbox.environment import World
+from tests.sandbox.itsm_process import TENANT, Desk
+from tests.sandbox.openbao import OpenBaoError
 from tests.system.daemon import Daemon, until
 from tests.system.proxy import Call, Loss, Proxy, Side
 from tests.system.quick import quick

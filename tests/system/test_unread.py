@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
 from tests.system.daemon import Daemon, converse, until
 from tests.system.quick import quick
 from tests.system.truth import journal, settled
@@ -70,7 +70,7 @@ def test_with_closed_streams_it_works_and_ends(world: World, closed: str) -> Non
 _HANGS = """
 import sys, anyio
 from rotator.cli import main
-from rotator.daemon import Daemon
+from rotator.app.daemon import Daemon
 
 async def hang(self, app):
     with anyio.CancelScope(shield=True):

@@ -9,8 +9,8 @@ import json
 from typing import Any
 
 from rotator.rotation.secret import Secret
-from rotator.sandbox.openbao import OpenBaoError
-from rotator.sandbox.world import World
+from tests.sandbox.environment import World
+from tests.sandbox.openbao import OpenBaoError
 from tests.system.kinds import NOTHING_HEARD, PATS, Heard, ask, kind_of
 from tests.system.wire import Wire
 

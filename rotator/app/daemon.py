@@ -1,0 +1,306 @@
+"""Owns the life of `rotate run`: start, signals, reload, stop; the composition is app.py's, the work the crew's."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+
+from rotator.app.actor import READ_ONLY, App, acting
+from rotator.app.control import Control
+from rotator.app.factories import Tried, postponed_keys
+from rotator.app.monitoring import Lookout
+from rotator.app.strays import sweep
+from rotator.app.systemd.supervision import Supervision
+from rotator.app.unmanaged import note_unmanaged
+from rotator.app.vault_fitness import refuse_unfit
+from rotator.commands import looks
+from rotator.commands.inspect import verbs as shows
+from rotator.commands.lifecycle import verbs
+from rotator.commands.reload import read_again, verdict
+from rotator.commands.requests import look_for_requests
+from rotator.commands.rotate import chosen, now
+from rotator.engine.probe import Prober
+from rotator.host.background_tasks import first
+from rotator.host.bounded_calls import BoundedCalls
+from rotator.host.clock import Alarms
+from rotator.host.stop_budget import Part, StopBudget
+from rotator.observe.event_log import Audience, failed_call, heard_call, strained
+from rotator.observe.logs import log
+from rotator.observe.observers import Observers
+from rotator.ports import Fault, Transient
+from rotator.rotation.schedule import share
+from rotator.settings import Settings
+from rotator.settings.file_permissions import writable
+from rotator.vault.login import LoginRefused
+from rotator.vault.login_backoff import REFUSED_PAUSE
+
+_REQUESTS = timedelta(seconds=5)  # between two looks for what operators asked for: one listing where nothing waits
+_AGAIN = 5.0  # seconds until a Vault that could not be reached is tried again
+_LAST_WORDS = 2.0  # seconds in which callers are told that their verdict will not come from us
+_LOOK = 0.05  # seconds between two looks whether a part of the stop is over
+_AT_START = "read at start only, restart for it"
+
+
+class Daemon:
+    """A running daemon."""
+
+    _prober: Prober | None = None
+
+    def __init__(
+        self, path: str | None, settings: Settings, stopping: Callable[[StopBudget], None] = lambda budget: None
+    ) -> None:
+        """`stopping` is called when a stop begins, with the seconds that it has."""
+        self._path = path
+        self._stopping = stopping
+        self._settings = settings
+        self._stop = anyio.Event()
+        self._budget: StopBudget | None = None
+        self._app: App | None = None
+
+        self._supervision = Supervision(settings)
+        self._observers = Observers(settings, self._called, self._unwell)
+        self._lookout = Lookout(settings, self._supervision.missing, self._observers.receipts)
+        self._start_up = anyio.CancelScope()
+        self._one_reload = anyio.Lock()
+        self._chores: set[str] = set()
+        self._audience = Audience()
+        self._observers.add([*self._lookout.observers, self._supervision.moved, self._audience])
+
+    async def run(self) -> None:
+        """Start, work until SIGTERM or SIGINT, stop. Raises Fault when it cannot start."""
+        log.say("daemon.started", instance=self._settings.daemon.instance, credentials=len(self._settings.credentials))
+        async with anyio.create_task_group() as group:
+            await group.start(self._signals, group)
+            group.start_soon(_tell_exposed, self._settings)
+            await group.start(self._lookout.serve)
+            tried = Tried()
+            while not self._stop.is_set():
+                await tried.begins(self._settings)
+                try:
+                    with anyio.CancelScope() as self._start_up:
+                        await self._work()
+                except* Transient as missed:  # task groups wrap it
+                    await self._wait_for_vault(str(first(missed)))
+                except* LoginRefused as refused:  # a restart would try again at once, and lock others out
+                    await self._wait_for_login(str(first(refused)), tried)
+            group.cancel_scope.cancel()
+        if self._budget:
+            self._budget.begin(Part.LOG)
+        self._observers.close()
+        log.say("daemon.stopped")
+
+    def _called(self, hook: str, outcome: str) -> None:
+        self._lookout.called(hook, outcome)
+
+    def _unwell(self) -> str:
+        return self._lookout.unwell()
+
+    async def _wait_for_vault(self, reason: str) -> None:
+        self._lookout.wait(reason)
+        self._supervision.waiting(reason)
+        log.warn("vault.missed", said=reason, again_in=_AGAIN)
+        with anyio.move_on_after(_AGAIN):
+            await self._stop.wait()
+
+    async def _wait_for_login(self, reason: str, tried: Tried) -> None:
+        """Until there is something else to log in with, or a quarter of an hour is over."""
+        self._lookout.wait(reason)
+        log.tell("login.refused", "error", said=reason, again_in=REFUSED_PAUSE, sooner="when the secret changes")
+        with anyio.move_on_after(REFUSED_PAUSE):
+            while not self._stop.is_set() and await tried.stands(self._settings):
+                self._supervision.waiting(reason)
+                with anyio.move_on_after(_AGAIN):
+                    await self._stop.wait()
+
+    async def _work(self) -> None:
+        """One stretch of work, from login to stop. Raises Transient when Vault cannot be reached at the start."""
+        async with acting(self._settings, self._observers, node=self._settings.daemon.instance) as app:
+            await refuse_unfit(app)
+            async with anyio.create_task_group() as group:
+                await self._start(app, group)
+                await self._stop.wait()
+                await self._drain(app)
+                group.cancel_scope.cancel()
+
+    async def _start(self, app: App, group: TaskGroup) -> None:
+        control = Control(self._settings.daemon.socket, self._verbs(app), heard_call, failed_call, strained)
+        await group.start(control.serve)
+        self._lookout.attend(app.crew)
+        self._lookout.fleet.login_end = lambda: app.kv.session.login_end
+        self._lookout.keyhouse.attend(app)
+        group.start_soon(app.crew.run)
+        app.crew.look_at(*app.settings.credentials)
+        self._app = app
+        if app.settings is not self._settings:  # reloaded while we were starting
+            await app.reload(self._settings)
+        group.start_soon(self._chore, "unmanaged", note_unmanaged, app)
+        group.start_soon(self._alarms, app, group)
+        group.start_soon(self._supervision.keep, app)
+        group.start_soon(self._supervision.await_ready, app)
+
+    async def _alarms(self, app: App, group: TaskGroup) -> None:
+        daemon = app.settings.daemon
+        alarms = Alarms()
+        alarms.every(daemon.tick, "tick", app.crew.tick)
+        alarms.every(daemon.tick, "pulse", self._supervision.turned)
+
+        def chore(every: timedelta, name: str, work: Callable[[App], Awaitable[None]]) -> None:
+            alarms.every(every, name, lambda: group.start_soon(self._chore, name, work, app))
+
+        chore(daemon.sweep, "sweep", self._sweep)
+        chore(daemon.tick, "probe", self._probe)
+        chore(daemon.lease, "heartbeat", self._supervision.ask_vault)
+        chore(daemon.sweep, "nodes", self._supervision.remove_gone)
+        chore(_REQUESTS, "requests", look_for_requests)
+        if self._observers.receipts:
+            chore(daemon.lease, "receipts", self._recorded)
+        if every := self._observers.every:
+            chore(every, "ping", self._ping)
+        alarms.start()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            alarms.stop()
+
+    async def _chore(self, name: str, work: Callable[[App], Awaitable[None]], app: App) -> None:
+        """One at a time of a kind; a bug in it is told, and the next one may do better."""
+        if name in self._chores:
+            return
+        self._chores.add(name)
+        try:
+            await work(app)
+        except Exception as bug:  # noqa: BLE001 (what is done in passing must not end the daemon)
+            log.tell("chore.failed", "error", chore=name, exc_info=bug)
+        finally:
+            self._chores.discard(name)
+
+    async def _probe(self, app: App) -> None:
+        if self._prober is None or self._prober.crew is not app.crew:
+            self._prober = Prober(app.crew, lambda: app.settings.daemon.probe, self._lookout.probed)
+        await self._prober.turn()
+
+    async def _recorded(self, app: App) -> None:
+        await self._observers.recorded()
+
+    async def _ping(self, app: App) -> None:
+        await self._observers.ping(app.fetch)
+
+    async def _sweep(self, app: App) -> None:
+        await note_unmanaged(app)
+        for target in tuple(app.settings.targets):
+            await app.clock.sleep(share(f"{app.holder}/{target}") * 10)
+            try:
+                swept = await sweep(app, target)
+            except Fault as fault:  # the next sweep makes up for it
+                log.warn("sweep.missed", target=target, said=fault.reason)
+                continue
+            for name, reason in swept.skipped.items():
+                log.warn("sweep.missed", target=target, credential=name, said=reason)
+            if swept.strays or swept.unclaimed:
+                log.say("target.swept", target=target, reaped=swept.reaped, unclaimed=len(swept.unclaimed))
+
+    # --- signals ----------------------------------------------------------------------------------------------------
+
+    async def _signals(self, group: TaskGroup, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            task_status.started()
+            async for received in signals:
+                if received is signal.SIGHUP:
+                    group.start_soon(self._reload)  # not awaited: a stop must not wait for it
+                    continue
+                log.say("daemon.stopping", signal=signal.Signals(received).name)
+                if self._budget:
+                    self._budget.hurry()
+                    continue
+                self._budget = self._observers.budget = StopBudget(self._settings.daemon.drain.total_seconds())
+                self._stopping(self._budget)
+                self._stop.set()
+                self._supervision.stopping()
+                if self._app is None:
+                    self._start_up.cancel()
+
+    async def _reload(self) -> list[str]:
+        async with self._one_reload:
+            self._supervision.reloading()
+            faults = await self._read_again()
+            self._lookout.fleet.refused = faults[0] if faults else ""
+            self._supervision.reloaded(self._lookout.fleet.refused)
+            return faults
+
+    async def _read_again(self) -> list[str]:
+        """Bring new settings into force, or keep the old ones and return the faults in words."""
+        settings = await read_again(self._path)
+        if isinstance(settings, list):
+            return settings
+        before, self._settings = self._settings, settings
+        log.say("settings.reloaded", credentials=len(settings.credentials), digest=settings.digest[:12])
+        await _tell_exposed(settings)
+        if self._app:
+            if postponed := postponed_keys(before, settings):
+                log.warn("settings.postponed", keys=postponed, said=_AT_START)
+            await self._app.reload(settings)
+            self._app.tasks.begin("unmanaged", partial(self._chore, "unmanaged", note_unmanaged, self._app))
+        return []
+
+    async def _drain(self, app: App) -> None:
+        """Visits under way end at their next boundary, or lose nothing when they do not; callers hear of it."""
+        app.crew.stop()
+        await self._wait_for(Part.STEPS, lambda: app.crew.idle)
+        with anyio.move_on_after(_LAST_WORDS):
+            await self._wait_for(Part.CALLERS, lambda: not self._audience.listeners)
+
+    async def _wait_for(self, part: Part, over: Callable[[], bool]) -> None:
+        budget = self._budget
+        while budget and budget.begin(part) and not over():  # noqa: ASYNC110 (time, and a second signal, end it)
+            await anyio.sleep(_LOOK)
+
+    # --- verbs of the control socket --------------------------------------------------------------------------------
+
+    def _verbs(self, app: App) -> dict[str, Any]:
+        async def ping(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+            missing = self._supervision.missing()
+            yield {"alive": not missing, "holder": app.holder, "missing": missing}
+
+        async def look(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+            _, names, wrong = chosen(app.settings, request)
+            refused(names)
+            yield {"error": wrong, "exit": 2} if wrong else {"looking": names}
+
+        def select(settings: Settings, request: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
+            return chosen(settings, request)[1:]
+
+        def refused(names: Sequence[str]) -> None:
+            app.crew.look_at(*names)
+            if self._prober:
+                self._prober.ask_soon(names)
+
+        async def reload(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+            yield verdict(await self._reload(), len(self._settings.credentials))
+
+        hearing, looking = self._audience.hearing, shows(app, app.crew, lambda: self._lookout.fleet.refused)
+        mine = {"ping": ping, "look": look, "reload": reload}
+        taken = looks.verbs(app, select, refused)
+        looking |= {verb: each for verb, each in taken.items() if verb not in looks.ACTS}
+        acts = {"now": partial(now, app, hearing), **verbs(app, hearing)}
+        acts |= {verb: each for verb, each in taken.items() if verb in looks.ACTS}
+        if app.settings.daemon.read_only:
+            acts = dict.fromkeys(acts, _read_only)
+        return {**acts, **mine, **looking}
+
+
+async def _read_only(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+    """The answer to every verb that would act."""
+    yield {"error": READ_ONLY, "exit": 2}
+
+
+async def _tell_exposed(settings: Settings) -> None:
+    with suppress(Transient):  # files on a drive that hangs
+        for path, text in await BoundedCalls("files of the settings", _AGAIN).run(lambda: list(writable(settings))):
+            log.open_to_others(path, text)

@@ -1,0 +1,118 @@
+"""How a running daemon is watched: counters, timeline and the status server, introduced to its crew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from importlib.metadata import version
+from itertools import product
+
+import anyio
+from anyio.abc import TaskStatus
+
+from rotator.app.factories import place_of
+from rotator.engine.reconciler import Happened
+from rotator.engine.worker_pool import Crew
+from rotator.host.clock import SystemClock
+from rotator.observe.fleet import Fleet
+from rotator.observe.hooks import OUTCOMES
+from rotator.observe.jwks_endpoint import Keyhouse
+from rotator.observe.logs import log
+from rotator.observe.metrics import Metrics
+from rotator.observe.receipts import Receipts
+from rotator.observe.status import KeySite, Server, ServerError, Site, Timeline
+from rotator.ports import Refused
+from rotator.rotation.credential import Place
+from rotator.settings import Listen, Settings, Source
+
+_SLACK = timedelta(minutes=1)
+_SHOWN = 3  # reasons
+
+
+class Lookout:
+    """Made once per process, so that counters outlive a lost Vault.
+
+    `missing`: the signs of life that the watchdog misses, in words.
+    """
+
+    def __init__(self, settings: Settings, missing: Callable[[], str] = str, receipts: Receipts | None = None) -> None:
+        self._settings = settings
+        self._receipts = receipts
+        # Every name is visited within a reconcile: a process in which none was is not alive.
+        self.fleet = Fleet(SystemClock(), silence=2 * settings.daemon.reconcile + _SLACK, missing=missing)
+        self._timeline = Timeline()
+        self.keyhouse = Keyhouse()
+        asked = (self._writable, self._whole) if receipts else (None, None)
+        self._metrics = Metrics(self.fleet, version("rotator"), *asked)
+        for hook, outcome in product(settings.hooks, OUTCOMES):
+            self._metrics.called(hook, outcome, 0)
+
+    @property
+    def observers(self) -> list[Callable[[Happened], None]]:
+        """Who is to be told of transitions."""
+        return [self._metrics, self._timeline]
+
+    def attend(self, crew: Crew) -> None:
+        """From now on this crew is looked at, and asks before it begins a rotation."""
+        self.fleet.show(crew)
+        self.fleet.minted_from = _minters(self._settings)
+        self.fleet.barred = crew.rounds.visitor.barred
+
+    def wait(self, reason: str) -> None:
+        """There is no crew; why."""
+        self.fleet.hide(reason)
+
+    async def serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Serve what settings ask for, until cancelled. Raises Refused when the address cannot be had."""
+        instance, release = self._settings.daemon.instance, version("rotator")
+        site = Site(self.fleet, self._timeline, self._metrics.scrape, instance, release)
+        keys = KeySite(self.keyhouse.find)
+        status = self._settings.status
+        served = (status.listen, site.respond, status.hosts), (status.jwks_listen, keys.respond, None)
+        try:
+            async with anyio.create_task_group() as group:
+                for listen, respond, hosts in served:
+                    if listen is not None:
+                        server = Server(listen, respond, _failed, strained=partial(_strained, listen), hosts=hosts)
+                        await group.start(server.serve)
+                        log.say("status.opened", listen=str(listen))
+                task_status.started()
+        except* ServerError as errors:
+            raise Refused(str(errors.exceptions[0])) from None
+
+    def unwell(self) -> str:
+        """Why not all is well, in a few words; empty when /healthz says yes."""
+        reasons = self.fleet.unhealthy()
+        more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
+        return "; ".join(reasons[:_SHOWN]) + more
+
+    @property
+    def probed(self) -> Callable[[str, str], None]:
+        """Who counts probes: told the target and the verdict."""
+        return self._metrics.probed
+
+    @property
+    def called(self) -> Callable[[str, str], None]:
+        """Who counts the calls of hooks: told the hook's name and the outcome."""
+        return self._metrics.called
+
+    def _whole(self) -> bool:
+        return not (self._receipts and self._receipts.cut)
+
+    def _writable(self) -> bool:
+        return not (self._receipts and self._receipts.trouble)
+
+
+def _minters(settings: Settings) -> dict[str, Place]:
+    refs = {name: each.minter.pat for name, each in settings.targets.items() if each.minter and each.minter.pat}
+    return {name: place_of(ref, settings) for name, ref in refs.items() if ref.source is Source.VAULT}
+
+
+def _failed(bug: BaseException) -> None:
+    log.tell("status.failed", "error", exc_info=bug)
+
+
+def _strained(listen: Listen, reason: str) -> None:
+    said = f"no caller can be accepted: {reason}; it is tried again"
+    log.warn("status.strained", listen=str(listen), said=said)

@@ -1,0 +1,161 @@
+"""Owns where secrets, minters, signing keys and documents of providers are found: in files, with systemd, in Vault.
+
+Reading files is wiring's, Vault's own ways are the vault edge's; what a provider makes of them is its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from functools import partial
+
+from rotator.app.factories import is_known, local_secret, place_of
+from rotator.host.bounded_calls import BoundedCalls
+from rotator.ports import Clock, Document, MinterRefused, Refused
+from rotator.providers.http.auth import Auth, Basic, Bearer
+from rotator.rotation.credential import Credential, Place
+from rotator.rotation.record import Record
+from rotator.rotation.secret import Secret
+from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.settings import Minter, Settings, Target
+from rotator.vault.kv import Kv
+from rotator.vault.preflight import mount_of
+from rotator.vault.transit import TransitKey
+
+_LIFE = 30.0  # seconds for which a secret read from Vault is used again
+_PATIENCE = 5.0  # seconds for a file to be read
+
+
+class VaultShelf:
+    """One document that a provider keeps, found at each use: its mount may be one that only Vault knows."""
+
+    def __init__(self, kv: Kv, path: str, located: Callable[[SecretRef], Awaitable[Place]]) -> None:
+        self._kv = kv
+        self._path = path
+        self._located = located
+
+    async def read(self) -> Document:
+        """The newest version, read strongly."""
+        return await self._kv.read(await self._place(), strong=True)
+
+    async def write(self, values: Mapping[str, object], over: int) -> int:
+        """Write over this version. Raises Conflict when somebody else wrote."""
+        return await self._kv.write(await self._place(), values, cas=over)
+
+    async def _place(self) -> Place:
+        return await self._located(SecretRef(Source.VAULT, self._path))
+
+    def __str__(self) -> str:
+        return self._path
+
+
+class Keychain:
+    """Secrets by reference, keys and documents by path. `settings`: as they are at each question."""
+
+    def __init__(self, kv: Kv, clock: Clock, settings: Callable[[], Settings]) -> None:
+        self._kv = kv
+        self._clock = clock
+        self._settings = settings
+        self._known: dict[SecretRef, tuple[float, Secret]] = {}
+        self._mounts: dict[str, str] = {}  # by path, as Vault told; "" where it did not
+        self._files: dict[SecretRef, BoundedCalls] = {}
+
+    async def fetch(self, ref: SecretRef) -> Secret:
+        """The secret a reference points to. Raises MinterRefused with words when it cannot be had.
+
+        Raises Transient when Vault, or the drive that a file is on, does not answer.
+        """
+        if ref.source is not Source.VAULT:
+            calls = self._files.setdefault(ref, BoundedCalls(str(ref), _PATIENCE))
+            return await calls.run(partial(local_secret, ref))
+        known = self._known.get(ref)
+        if known and self._clock.monotonic() - known[0] < _LIFE:
+            return known[1]
+        place = await self._located(ref)
+        try:
+            secret = _trimmed(ref, (await self._kv.read(place, strong=True)).text(ref.key))
+        except MinterRefused:
+            raise
+        except Refused as fault:
+            raise MinterRefused(f"{ref} cannot be read: {fault.reason}; the target was not asked") from None
+        self._known[ref] = (self._clock.monotonic(), secret)
+        return secret
+
+    async def _located(self, ref: SecretRef) -> Place:
+        """Where a reference points. A mount that settings do not name may have slashes: Vault knows which it is."""
+        settings = self._settings()
+        if not is_known(ref, settings) and ref.name not in self._mounts:
+            with suppress(Refused):  # not allowed, or nothing there: the first part of the path, then
+                self._mounts[ref.name] = await mount_of(self._kv.session, ref.name)
+        mount = self._mounts.get(ref.name, "")
+        return Place(mount, ref.name[len(mount) + 1 :]) if mount else place_of(ref, settings)
+
+    async def unnamed_mounts(self, refs: Iterable[SecretRef]) -> dict[str, str]:
+        """Mounts that settings would have to name, by the references in them: what needs no Vault takes another."""
+        settings, found = self._settings(), {}
+        for ref in refs:
+            place = await self._located(ref) if ref.source is Source.VAULT else None
+            if place and place != place_of(ref, settings):
+                found[str(ref)] = place.mount
+        return found
+
+    def transit(self, key: str) -> TransitKey:
+        """A signer whose private key stays in Vault: "mount/name"."""
+        mount, _, name = key.rpartition("/")
+        return TransitKey(self._kv.session, name, mount)
+
+    def versions(self, key: str) -> TransitKey:
+        """The same key, to make versions of it."""
+        return self.transit(key)
+
+    def shelf(self, path: str) -> VaultShelf:
+        """A document that a provider keeps: "mount/path"."""
+        return VaultShelf(self._kv, path, self._located)
+
+    def forget(self) -> None:
+        """Read every secret anew."""
+        self._known.clear()
+        self._mounts.clear()
+
+
+def _trimmed(ref: SecretRef, text: str) -> Secret:
+    """Without closing line ends: `bao kv put PLACE KEY=@FILE` keeps those of the file. Raises MinterRefused."""
+    value = text.rstrip("\r\n")
+    if not value:
+        raise MinterRefused(f"{ref} holds nothing")
+    if "-----BEGIN " not in value and any(char < " " or char == "\x7f" for char in value):
+        raise MinterRefused(f"{ref} holds several lines or control characters, and is no PEM block")
+    return Secret(value)
+
+
+async def identity(target: Target, fetch: Callable[[SecretRef], Awaitable[Secret]]) -> Auth:
+    """Who mints on a target, unless each value mints its own successor. Raises MinterRefused when nobody does."""
+    minter = target.minter or Minter()
+    if minter.pat:
+        return Bearer(await fetch(minter.pat))
+    if minter.password:
+        return Basic(minter.username, await fetch(minter.password))
+    raise MinterRefused(f"target {target.name} has no minter in the settings")
+
+
+async def myself(kv: Kv, target: Target, credential: Credential, record: Record | None, mark: bytes) -> Auth:
+    """The published token of a credential that mints its own successor. Raises MinterRefused when there is none.
+
+    A target is shown tokens of its own only: after a move the path still holds that of the target before, and once a
+    successor is published, who ends the predecessor there is the predecessor. `mark`: the key of fingerprints.
+    """
+    current, before = (record.current, record.predecessor) if record else (None, None)
+    known = [each for each in (current, before) if each]
+    own = next((each for each in known if each.target == target.name), None)
+    place, key = (own.place, own.key or credential.key) if own else (credential.place, credential.key)
+    version = own.version if own and own is not current else None  # what is newest there is the successor
+    secret = (await kv.read(place, version=version, strong=True)).secret(key)
+    if secret is None:
+        remedy = f"make one by hand at the target, put it there, and `rotate adopt {credential.name}`"
+        raise MinterRefused(f"{place} holds no token that could mint its own successor", remedy=remedy)
+    if stranger := next((x.target for x in known if x is not own and secret.fingerprint(mark) == x.fingerprint), None):
+        raise MinterRefused(
+            f"{place} holds a token of target {stranger!r}, which is not shown to {target.name!r}:"
+            f" give [targets.{target.name}] another minter for the first rotation there"
+        )
+    return Bearer(secret)

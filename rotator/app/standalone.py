@@ -1,0 +1,207 @@
+"""Owns work without a daemon: `rotate now` and `rotate due` as their own short-lived actor, under the same leases."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from rotator.app.actor import App, acting
+from rotator.app.vault_fitness import refuse_unfit_for
+from rotator.commands.hook_outcome import failed_line
+from rotator.commands.lifecycle import Order, obey
+from rotator.commands.requests import give_up
+from rotator.commands.rotate import DONE, Demand, follow, heard, select
+from rotator.engine.reconciler import Happened
+from rotator.host.exit_codes import Exit, gravest
+from rotator.host.interruption import heed, patience
+from rotator.observe import logs
+from rotator.observe.fleet import states
+from rotator.observe.observers import Observers
+from rotator.ports import Fault
+from rotator.rotation import events as ev
+from rotator.rotation.record import Phase
+from rotator.rotation.state import pass_exit
+from rotator.settings import Settings
+
+_TICK = 0.1  # seconds
+_LEAST = 1.0  # seconds for the work itself, when a login took nearly all that the caller gives
+_OVER = "its time is over"
+_DONE = {"value.published", "predecessor.retired", "predecessor.left"}
+_NEAR = timedelta(minutes=1)  # a wait that ends this soon is worth staying for
+
+
+@asynccontextmanager
+async def working(
+    settings: Settings, within: float, *, visits: bool = True, missed: Callable[[str], None] | None = None
+) -> AsyncIterator[tuple[App, MemoryObjectReceiveStream[Happened]]]:
+    """An actor at work, and what happens to it. Without `visits` it only does what it is told.
+
+    `within`: seconds of patience with a Vault that gives no verdict at the login; `missed` hears why.
+    """
+    logs.configure("error", json=None)
+    send, receive = anyio.create_memory_object_stream[Happened](1024)
+
+    def hear(happened: Happened) -> None:
+        with suppress(anyio.WouldBlock):
+            send.send_nowait(happened)
+
+    observers = Observers(settings)
+    observers.add([hear])
+    actor = acting(settings, observers, within=within, missed=missed)
+    try:
+        async with send, receive, actor as app, anyio.create_task_group() as group:
+            app.passing = True
+            app.hooks_failed = observers.failed
+            group.start_soon(_heed, app)
+            if visits:
+                group.start_soon(app.crew.run)
+            group.start_soon(_tick, app)
+            yield app, receive
+            app.crew.stop(_OVER)
+            with anyio.move_on_after(patience(settings.daemon.drain.total_seconds())):
+                while not app.crew.idle:
+                    await app.clock.sleep(_TICK)
+            group.cancel_scope.cancel()
+    finally:
+        observers.close()
+
+
+async def _heed(app: App) -> None:
+    """Bring the work to a safe point when a signal comes: a visit ends between two steps, and gives its lease back."""
+    interruption = heed()
+    if interruption is not None:
+        await interruption.asked.wait()
+        app.crew.stop(f"cut short by {interruption.signal}")
+
+
+async def _tick(app: App) -> None:
+    while True:
+        await app.clock.sleep(_TICK)
+        app.crew.tick()
+
+
+async def rotate_alone(
+    settings: Settings, wanted: Demand, missed: Callable[[str], None] | None = None
+) -> AsyncGenerator[dict[str, Any]]:
+    """`rotate now` without a daemon: progress lines, then the verdict. `missed` hears why Vault keeps us waiting."""
+    names, unknown = select(settings, wanted)
+    if unknown:
+        yield {"error": unknown, "exit": 2}
+        return
+    end, code = anyio.current_time() + wanted.within, DONE
+    async with working(settings, wanted.within, missed=missed) as (app, happenings):
+        if not wanted.emergency:  # a leak does not wait for a better mount
+            await refuse_unfit_for(app, names)
+        left = replace(wanted, within=max(end - anyio.current_time(), _LEAST))
+        async with aclosing(follow(app, names, left, happenings)) as lines:
+            async for line in lines:
+                code = line.get("exit", code)
+                yield line
+    if app.hooks_failed:
+        yield hooks_failed(app, code)
+
+
+async def obey_alone(
+    settings: Settings, wish: Order, missed: Callable[[str], None] | None = None
+) -> AsyncGenerator[dict[str, Any]]:
+    """An operator's verb without a daemon: progress lines, then the verdicts."""
+    code = DONE
+    async with (
+        working(settings, wish.wanted.within, visits=wish.verb == "undo", missed=missed) as (app, happenings),
+        aclosing(obey(app, wish, happenings)) as lines,
+    ):
+        async for line in lines:
+            code = line.get("exit", code)
+            yield line
+    if app.hooks_failed:
+        yield hooks_failed(app, code)
+
+
+def hooks_failed(app: App, code: int) -> dict[str, Any]:
+    """What is done is done; who was to be told of it was not."""
+    return failed_line(code, sorted(app.hooks_failed))
+
+
+async def one_pass(settings: Settings, within: float, missed: Callable[[str], None] | None = None) -> Pass:
+    """Look at every name, do what is due, once each; stay while something comes within a minute.
+
+    `within`: seconds after which the pass ends all the same.
+    """
+    end = anyio.current_time() + within
+    async with working(settings, within, missed=missed) as (app, happenings):
+        await refuse_unfit_for(app, settings.credentials)
+        made = Pass(app)
+        with suppress(Fault):
+            await give_up(app)
+        app.crew.look_at(*settings.credentials)
+        while anyio.current_time() < end and not made.rests() and not app.crew.stopping:
+            await app.clock.sleep(_TICK)
+            made.hear(happenings)
+        rests = made.rests()
+        made.code = pass_exit(states(app.crew, app.clock.now()), rests=rests)
+        made.cut = app.crew.stopping or ("" if rests else _OVER)
+    if app.hooks_failed:
+        made.code = gravest([made.code, Exit.HOOK_FAILED])
+    return made
+
+
+@dataclass(slots=True)
+class Pass:
+    """What one pass has done so far. `begun`: whose rotation began in it; `told`: the events of each credential."""
+
+    app: App
+    begun: set[str] = field(default_factory=set)
+    told: dict[str, list[str]] = field(default_factory=dict)
+    code: int = DONE
+    cut: str = ""  # why it ended before its end
+
+    def hear(self, happenings: MemoryObjectReceiveStream[Happened]) -> None:
+        """Take note of what has happened; a credential that was rotated is left alone until the next pass."""
+        for happened in heard(happenings):
+            name = happened.credential.name
+            self.told.setdefault(name, []).append(happened.told.name)
+            if isinstance(happened.event, ev.Requested):
+                self.begun.add(name)
+        for name in self.begun:
+            if self._settled(name):
+                self.app.crew.agenda.drop(name)
+
+    @property
+    def done(self) -> list[str]:
+        """Whose value or predecessor is another one since."""
+        return sorted(name for name, told in self.told.items() if _DONE & set(told))
+
+    def said(self) -> str:
+        """What was done, in a line, what was not begun, and who goes on after a pass that was cut short."""
+        failed = sorted(self.told.keys() - set(self.done))
+        missed = sorted(self.app.settings.credentials.keys() - self.app.crew.seen.keys())
+        parts = [f"done: {', '.join(self.done)}"] if self.done else []
+        parts += [f"tried in vain, or not at an end: {', '.join(failed)}"] if failed else []
+        if self.cut:
+            skipped = f", not looked at: {', '.join(missed)}" if missed else ""
+            parts += [f"{self.cut}{skipped}; a daemon or the next `rotate due` goes on"]
+        parts += [str(hooks_failed(self.app, DONE)["said"])] if self.app.hooks_failed else []
+        return "; ".join(parts) or "nothing was due"
+
+    def rests(self) -> bool:
+        """Whether nothing is left to do in this pass."""
+        seen = self.app.crew.seen
+        broken = self.app.crew.broken  # that mends itself too late for this pass
+        names = [name for name in self.app.settings.credentials if name not in broken]
+        return self.app.crew.idle and all(name in seen and (self._settled(name) or self._far(name)) for name in names)
+
+    def _settled(self, name: str) -> bool:
+        """Whether its turn in this pass is over, however soon it is due again."""
+        seen = self.app.crew.seen.get(name)
+        at_rest = seen is not None and seen.record is not None and seen.record.phase is Phase.SETTLED
+        return name in self.begun and at_rest
+
+    def _far(self, name: str) -> bool:
+        until = self.app.crew.seen[name].wait.until
+        return until is None or until - self.app.clock.now() > _NEAR

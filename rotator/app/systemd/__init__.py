@@ -1,0 +1,1 @@
+"""The service manager: sd_notify, the watchdog's signs of life, the status line."""

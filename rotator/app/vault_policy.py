@@ -1,0 +1,224 @@
+"""Owns what the daemon may do in Vault for given settings: paths, capabilities, and the policy that grants just those.
+
+Whether a token really has them is preflight's to see; config/vault/rotator.hcl is the same for people to read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from itertools import chain
+
+import msgspec
+
+from rotator.app.factories import is_known, place_of
+from rotator.providers import kind_of
+from rotator.rotation.credential import Place
+from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.settings import Method, Settings
+
+
+class UngrantableError(Exception):
+    """A path that a policy would read as a pattern; the text names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One path of a policy, and why the daemon needs it."""
+
+    path: str
+    capabilities: tuple[str, ...]
+    why: str
+
+
+_PUBLISHED = "The published secrets. Foreign keys in them are read, kept and written back."
+_LIMITS = "Their limits (max_versions, delete_version_after): versions that are still needed must not vanish."
+_JOURNAL = "Records and leases, one per credential; no secrets in them. The daemon never deletes them."
+_STAGED = "Candidates, between minting and publication. Nobody else should be able to read these."
+_NODE = (
+    "Heartbeats; writing one is also how a read makes sure that it is not stale. Those of daemons gone for a day are"
+    " removed."
+)
+_META = "The installation's lineage and fingerprint key, made once."
+_REFERRED = "Secrets that the settings refer to: minters, client secrets, keys."
+_KEPT = "Documents that are read and written beside the published ones: public keys, refresh tokens."
+_TRANSIT = "Signing keys that stay in Transit: look at the public half, sign; make a version of those that are rotated."
+_FLIGHT = "The pre-flight's table of what this policy lacks."
+_SELF = 'Its own token: tell "dead" from "not allowed", renew it, end it at shutdown.'
+_LOGIN = "When the secret-id that it logs in with ends, and how many uses are left (whoever asks must know it)."
+_WISH = "What operators asked for and nobody has taken up yet; removed once a record knows it."
+_FLEET = "Pauses of the whole installation."
+_OF_LOGIN = (_SELF, _LOGIN)  # what concerns the token itself is where the login is
+_PATTERNS = (_LOGIN, _JOURNAL, _STAGED, _WISH, _NODE)
+_READ, _UPDATE, _WRITE = ("read",), ("update",), ("create", "update", "read")
+KEPT_OPTIONS = ("jwks", "refresh_token")  # options that name a document which a provider keeps in Vault
+
+
+def grants(settings: Settings) -> tuple[Grant, ...]:
+    """Every path once, in the order of the policy. Raises UngrantableError."""
+    found: dict[str, Grant] = {}
+    for grant in _all(settings):
+        if ("+" in grant.path.split("/") or "*" in grant.path) and grant.why not in _PATTERNS:
+            raise UngrantableError(f"{grant.path}: Vault would take this for a pattern; rename it")
+        known = found.get(grant.path, grant)
+        union = tuple(dict.fromkeys((*known.capabilities, *grant.capabilities)))
+        found[grant.path] = Grant(grant.path, union, known.why)
+    return tuple(found.values())
+
+
+def policy(settings: Settings) -> str:
+    """The policy in HCL, for the namespace of the login. Raises UngrantableError."""
+    where, below = _namespaces(settings)
+    lines = [
+        "# What rotator may do, and nothing more; written from its settings. After a change there, write it anew:",
+        f"#   rotate policy | bao policy write {f'-namespace={where} ' if where else ''}rotator -",
+    ]
+    lines += _guesses(settings)
+    wanted = [
+        replace(each, path=f"{below}{each.path}") if below and each.why not in _OF_LOGIN else each
+        for each in grants(settings)
+    ]
+    width = max(len(each.path) for each in wanted)
+    for why in dict.fromkeys(each.why for each in wanted):
+        lines += ["", f"# {why}"]
+        lines += [_rule(each, width) for each in wanted if each.why == why]
+    return "\n".join(lines) + "\n"
+
+
+def _namespaces(settings: Settings) -> tuple[str, str]:
+    """Where the login is, and how a policy there names a path of the secrets: with what their namespace is below it.
+
+    Raises UngrantableError where it is not: a policy reaches down only.
+    """
+    secrets, own = settings.vault.namespace, settings.vault.auth.namespace
+    if own is None or own == secrets:
+        return secrets, ""
+    if own and not secrets.startswith(f"{own}/"):
+        raise UngrantableError(
+            f"the secrets' namespace {secrets or 'root'!r} is not below the login's, {own!r},"
+            " and no policy there reaches them"
+        )
+    return own, f"{secrets.removeprefix(own).strip('/')}/"
+
+
+def _guesses(settings: Settings) -> Iterator[str]:
+    """What only Vault knows, which nobody asks here."""
+    refs = (ref for ref in (*references(settings), *kept(settings)) if ref.source is Source.VAULT)
+    for name in dict.fromkeys(ref.name for ref in refs if not is_known(ref, settings)):
+        said = f"{json.dumps(name.partition('/')[0])} is taken for the mount of {json.dumps(name)}"
+        yield f"# {said}: where it is another, name it in [vault] mounts."
+
+
+def _rule(grant: Grant, width: int) -> str:
+    return f"path {json.dumps(grant.path):<{width + 2}} {{ capabilities = {json.dumps(grant.capabilities)} }}"
+
+
+def _all(settings: Settings) -> Iterator[Grant]:
+    vault = settings.vault
+    places = [each.place for each in settings.credentials.values()]
+    yield from (Grant(f"{place.mount}/data/{place.path}", _WRITE, _PUBLISHED) for place in places)
+    yield from (Grant(f"{place.mount}/metadata/{place.path}", _READ, _LIMITS) for place in places)
+    mounts = (vault.mount, *(each.mount for each in places), *sorted({each.mount for each in kept_places(settings)}))
+    yield from (Grant(f"{mount}/config", _READ, _LIMITS) for mount in mounts)
+    yield Grant(f"{vault.mount}/data/{vault.prefix}/journal/*", _WRITE, _JOURNAL)
+    yield Grant(f"{vault.mount}/metadata/{vault.prefix}/journal/*", ("list",), _JOURNAL)
+    yield Grant(f"{vault.mount}/data/{vault.prefix}/staged/*", _WRITE, _STAGED)
+    yield Grant(f"{vault.mount}/destroy/{vault.prefix}/staged/*", _UPDATE, _STAGED)
+    yield Grant(f"{vault.mount}/data/{vault.prefix}/wish/*", _WRITE, _WISH)
+    yield Grant(f"{vault.mount}/metadata/{vault.prefix}/wish/*", ("list", "delete"), _WISH)
+    yield Grant(f"{vault.mount}/data/{vault.prefix}/fleet", _WRITE, _FLEET)
+    yield Grant(f"{vault.mount}/data/{vault.prefix}/node/*", _WRITE, _NODE)
+    yield Grant(f"{vault.mount}/metadata/{vault.prefix}/node/*", ("list", "delete"), _NODE)
+    yield Grant(f"{vault.mount}/data/{vault.prefix}/meta", ("create", "read"), _META)
+    for key, value in entries(settings):
+        yield from _named(settings, key, value)
+    yield from _rotated_in_transit(settings)
+    yield Grant("sys/capabilities-self", _UPDATE, _FLIGHT)
+    yield Grant("auth/token/lookup-self", _READ, _SELF)
+    yield Grant("auth/token/renew-self", _UPDATE, _SELF)
+    yield Grant("auth/token/revoke-self", _UPDATE, _SELF)
+    if vault.auth.method is Method.APPROLE:
+        yield Grant(f"auth/{vault.auth.mount}/role/+/secret-id/lookup", _UPDATE, _LOGIN)
+
+
+def _named(settings: Settings, key: str, value: SecretRef | str) -> Iterator[Grant]:
+    """What one key of the settings names in Vault, if anything."""
+    if key == "transit_key" and value:
+        mount, _, name = str(value).rpartition("/")
+        yield Grant(f"{mount}/keys/{name}", _READ, _TRANSIT)
+        yield Grant(f"{mount}/sign/{name}", _UPDATE, _TRANSIT)
+    elif key == "jwks" and value:
+        yield Grant(_document(settings, SecretRef(Source.VAULT, str(value))), _WRITE, _KEPT)
+    elif isinstance(value, SecretRef) and value.source is Source.VAULT:
+        kept = key == "refresh_token"  # each use replaces it
+        yield Grant(_document(settings, value), _WRITE if kept else _READ, _KEPT if kept else _REFERRED)
+
+
+def _rotated_in_transit(settings: Settings) -> Iterator[Grant]:
+    for each in settings.credentials.values():
+        path = str(each.options.get("transit_key", ""))
+        if path and kind_of(each.kind).key_in_transit:
+            mount, _, name = path.rpartition("/")
+            yield Grant(f"{mount}/keys/{name}/rotate", _UPDATE, _TRANSIT)
+
+
+def transit_rights(settings: Settings) -> dict[str, frozenset[str]]:
+    """What the daemon needs to do in Transit, by path; for the look before any work."""
+    named = (_named(settings, key, value) for key, value in entries(settings) if key == "transit_key")
+    return {each.path: frozenset(each.capabilities) for each in (*chain(*named), *_rotated_in_transit(settings))}
+
+
+def referred_rights(settings: Settings) -> dict[str, frozenset[str]]:
+    """What else the settings refer to in Vault, by path: minters' secrets, and documents that providers keep."""
+    named = (_named(settings, key, value) for key, value in entries(settings) if key != "transit_key")
+    return {each.path: frozenset(each.capabilities) for each in chain(*named)}
+
+
+def kept_places(settings: Settings) -> tuple[Place, ...]:
+    """Documents that are written once, or rarely, and needed for ever: key sets, refresh tokens."""
+    return tuple(place_of(ref, settings) for ref in kept(settings))
+
+
+def kept(settings: Settings) -> tuple[SecretRef, ...]:
+    """Documents in Vault that providers keep beside the published ones."""
+    named = (value for key, value in entries(settings) if key in KEPT_OPTIONS and value)
+    refs = (each if isinstance(each, SecretRef) else SecretRef(Source.VAULT, str(each)) for each in named)
+    return tuple(dict.fromkeys(ref for ref in refs if ref.source is Source.VAULT))
+
+
+def _document(settings: Settings, ref: SecretRef) -> str:
+    place = place_of(ref, settings)
+    return f"{place.mount}/data/{place.path}"
+
+
+def references(settings: Settings) -> tuple[SecretRef, ...]:
+    """Every secret that the settings refer to, once."""
+    return tuple(dict.fromkeys(value for _, value in entries(settings) if isinstance(value, SecretRef)))
+
+
+def entries(value: object, key: str = "") -> Iterator[tuple[str, SecretRef | str]]:
+    """Every text and every reference with its key, however deep it lies and whichever kind declared it."""
+    if isinstance(value, SecretRef | str):
+        yield key, value
+    elif isinstance(value, Mapping):
+        yield from _mapped(value, key)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from entries(each, key)
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from entries(getattr(value, name), name)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from entries(getattr(value, field.name), field.name)
+
+
+def _mapped(value: Mapping[object, object], key: str) -> Iterator[tuple[str, SecretRef | str]]:
+    """A credential's options are kept as plain values, a reference among them as its fields."""
+    source, name, part = (value.get(field) for field in ("source", "name", "key"))
+    if value.keys() == {"source", "name", "key"} and source in tuple(Source):
+        yield key, SecretRef(Source(str(source)), str(name), str(part))
+    else:
+        for inner, each in value.items():
+            yield from entries(each, str(inner))

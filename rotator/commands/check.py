@@ -1,0 +1,373 @@
+"""Owns `rotate check`: a live look at every right the daemon needs, with a disposable token that is cleaned up."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from secrets import token_hex
+
+import anyio
+
+from rotator.app.actor import READ_ONLY, App, reading
+from rotator.app.factories import connected, longest_need
+from rotator.app.secret_resolver import Keychain
+from rotator.app.vault_fitness import located
+from rotator.app.vault_policy import kept, kept_places, references, referred_rights, transit_rights
+from rotator.commands.proxies import of_others, of_vault
+from rotator.engine.guard import proof
+from rotator.engine.token_survey import left_behind
+from rotator.host.clock import SystemClock
+from rotator.observe.hooks.fitness import look
+from rotator.observe.receipts import unfit
+from rotator.ports import (
+    Accepted,
+    Diagnoses,
+    Fault,
+    Minted,
+    MinterRefused,
+    NeedsPerson,
+    Provider,
+    Refused,
+    Rejected,
+    StoreRefused,
+    Transient,
+    Unfit,
+    Unknown,
+    Verdict,
+)
+from rotator.providers import kind_of
+from rotator.rotation.credential import Credential
+from rotator.rotation.record import Phase, Published, Token
+from rotator.rotation.secret import Secret
+from rotator.rotation.token_names import mint_name, stem
+from rotator.rotation.unmanaged import unmanaged
+from rotator.settings import Audit, Settings
+from rotator.settings.file_permissions import writable
+from rotator.settings.secret_files import exposed
+from rotator.vault.kv import Kv
+from rotator.vault.preflight import Finding, Level, preflight
+from rotator.vault.session import Session
+
+_RIGHTS = "give the minter and the token the rights they need"
+_CLIENT = "compare the credential's settings and the target's with what is registered there"
+_LIFE = timedelta(minutes=10)  # a disposable token dies by itself, should everything else fail
+_Verb = tuple[str, Callable[[], Awaitable[str]]]
+
+
+class _Stop(Exception):  # noqa: N818 (control flow within this file: what follows needs what failed)
+    pass
+
+
+async def check(settings: Settings) -> AsyncGenerator[Finding]:
+    """Everything the daemon will do, tried or looked at. Nothing is left behind. Close it in the task that began it."""
+    for ref in references(settings):
+        if exposed(ref):
+            text = f"{ref} may be read by others than its owner"
+            yield Finding(Level.WARNING, "secrets", text, f"chmod 0400 {ref.name}, for the user that rotator runs as")
+    for path, text in writable(settings):
+        yield Finding(Level.WARNING, f"file {path}", text, f"chown root {path}; chmod go-w {path}")
+    if settings.daemon.read_only:
+        yield Finding(Level.NOTE, "daemon", READ_ONLY, "take read_only out of [daemon] where this is no copy")
+    if settings.audit.file:
+        yield _receipts(settings.audit)
+    async for finding in of_vault(settings):
+        yield finding
+    places = [each.place for each in settings.credentials.values()]
+    async with connected(settings, SystemClock()) as session:
+        kv, full = Kv(session), settings
+        with suppress(Fault):  # the look says which
+            full = await located(settings, Keychain(kv, session.clock, lambda: settings))
+        for finding in await preflight(
+            kv, places, longest_need(full), transit_rights(full), kept_places(full), referred_rights(full)
+        ):
+            yield finding
+        yield _login(session)
+    try:
+        async with reading(settings) as app, aclosing(_targets(app)) as findings:
+            async for finding in of_others(settings, app.fetch):
+                yield finding
+            async for finding in findings:
+                yield finding
+            for named, mount in (await app.keychain.unnamed_mounts((*references(settings), *kept(settings)))).items():
+                text = f"Vault serves it by the mount {mount}, which only Vault knows"
+                yield Finding(Level.WARNING, named, text, f'write mounts = ["{mount}"] in [vault], for `rotate policy`')
+            async for finding in _left(app):
+                yield finding
+            async for subject, reason in look(settings, app.fetch):
+                said, level = (reason, Level.WARNING) if reason else ("could be called; it was not", Level.OK)
+                yield Finding(level, subject, said, "rotations go on, but nobody would be told" if reason else "")
+    except Fault as fault:
+        remedy = fault.remedy or "see the findings above, [vault], and the policy that `rotate policy` prints"
+        yield Finding(Level.REFUSAL, "start", f"{fault.what}; the targets were not tried", remedy)
+
+
+def _receipts(audit: Audit) -> Finding:
+    if not (trouble := unfit(audit)):
+        return Finding(Level.OK, "receipts", f"{audit.file} can be written")
+    level = Level.REFUSAL if audit.required else Level.WARNING
+    barred = "nothing would be begun" if audit.required else "what happens would not be written down"
+    return Finding(
+        level, "receipts", f"{trouble}; {barred}", "run the check as the service's user, or mend [audit] file"
+    )
+
+
+def _login(session: Session) -> Finding:
+    end = session.login_end
+    if end is None:
+        return Finding(Level.NOTE, "login", "when it ends was not told")
+    if end.is_near(session.clock.now()):
+        return Finding(Level.WARNING, "login", str(end), "hand over a new one in time: nothing is rotated without it")
+    return Finding(Level.NOTE if end.unknown else Level.OK, "login", str(end))
+
+
+async def _left(app: App) -> AsyncGenerator[Finding]:
+    """What credentials that left the settings have left alive."""
+    left, unreadable = await left_behind(app.journal, app.settings.credentials)
+    known = [(await app.journal.load(name)).record for name in app.settings.credentials] if left else []
+    places = {each.place: each.retire.after for each in app.settings.credentials.values()}
+    for each in unmanaged(left, filter(None, known), app.clock.now(), places):
+        said = f"left the settings; {each.token} at {each.path} lives on, and nobody rotates it"
+        yield Finding(Level.WARNING, f"credential {each.credential}", said, each.next)
+    for name, reason in unreadable.items():
+        yield Finding(Level.WARNING, f"credential {name}", f"left the settings; {reason}")
+
+
+async def _targets(app: App) -> AsyncGenerator[Finding]:
+    credentials = app.settings.credentials
+    for each in credentials.values():
+        for text in kind_of(each.kind).warnings(each, app.settings.targets[each.target].keys):
+            yield Finding(Level.WARNING, f"credential {each.name}", text)
+    for target in app.settings.targets:
+        alike = {proof(each): each for each in credentials.values() if each.target == target}
+        if not alike:
+            yield Finding(Level.NOTE, f"target {target}", "no credential uses it; not tried")
+            continue
+        async with aclosing(_target(app, target, tuple(alike.values()))) as findings:
+            async for finding in findings:
+                yield finding
+
+
+async def _target(app: App, target: str, credentials: tuple[Credential, ...]) -> AsyncGenerator[Finding]:
+    """`credentials`: one of each sort, since they differ in their probes and rights."""
+    minted = kind_of(credentials[0].kind).minter
+    subject = f"target {target}: {'minter' if minted else 'server'}"
+    try:
+        for text in await app.site(credentials[0]).audit(credentials):
+            yield Finding(Level.WARNING, subject, text, "give the minter only what it hands out" if minted else "")
+    except (Fault, OSError) as trouble:
+        yield Finding(Level.REFUSAL, subject, _words(trouble), _remedy(trouble, _RIGHTS if minted else _CLIENT))
+        return
+    for credential in credentials:
+        subject = f"target {target}: control ({credential.name})"
+        try:
+            await app.site(credential).control(credential)
+        except Fault as fault:
+            yield Finding(Level.REFUSAL, subject, fault.what, _remedy(fault, "mend the probe, or what is in front"))
+            for finding in await _published(app, credential) if _untried(app, credential) else ():
+                yield finding
+            continue
+        yield Finding(Level.OK, subject, "a broken secret is refused")
+        if why := _untried(app, credential):
+            yield Finding(Level.NOTE, f"target {target}: install ({credential.name})", f"not tried: {why}")
+            for finding in await _published(app, credential):
+                yield finding
+            continue
+        async with aclosing(_Trial(app, credential).run()) as findings:
+            async for finding in findings:
+                yield finding
+
+
+def _untried(app: App, credential: Credential) -> str:
+    """Why no disposable value goes to the target."""
+    if app.settings.daemon.read_only:
+        return "[daemon] read_only = true, so nothing is made there"
+    if kind_of(credential.kind).managed:
+        return "it would write over a slot that may be in use"
+    can = app.edges(credential).provider.capabilities
+    if can.installs and not can.revokes:
+        return "minting one would spend the refresh token, and may end what is published"
+    if can.installs:
+        return "others would read it where it is put, and no target knows it before its cache has passed"
+    return ""
+
+
+async def _published(app: App, credential: Credential) -> list[Finding]:
+    """What consumers read, shown to its target in place of a disposable value."""
+    subject, provider = f"target {credential.target}: published ({credential.name})", app.edges(credential).provider
+    secret, found = None, list[Finding]()
+    try:
+        record = (await app.journal.load(credential.name)).record
+        rests = record is not None and record.phase in (Phase.SETTLED, Phase.PUBLISHED)
+        current = record.current if record and rests else None
+        secret, before = await _value(app, credential, current), None
+        if current and secret:
+            verdict = await provider.verify(current.token, secret)
+            found.append(_shown(subject, verdict))
+            old = record.predecessor if record and isinstance(verdict, Accepted) else None
+            lives = old and old.token.expires_at and old.token.expires_at > app.clock.now()
+            before = await _value(app, credential, old, of_then=True) if lives else None
+        elif record and record.current is None and record.failure:
+            text = f"nothing is published yet, and the latest try failed: {record.failure.said}"
+            found.append(Finding(Level.WARNING, subject, text))
+        if isinstance(provider, Diagnoses):
+            found += [Finding(Level.WARNING, subject, text) for text in await provider.diagnose(secret, before)]
+    except Fault as fault:
+        found.append(Finding(Level.REFUSAL, subject, fault.what, _remedy(fault, _CLIENT)))
+    return found
+
+
+async def _value(
+    app: App, credential: Credential, published: Published | None, *, of_then: bool = False
+) -> Secret | None:
+    """The value that was published, from its own version of the document (`of_then`) or as consumers read it now."""
+    if published is None:
+        return None
+    document = await app.kv.read(published.place, version=published.version if of_then else None)
+    return document.secret(published.key or credential.key)
+
+
+def _shown(subject: str, verdict: Verdict) -> Finding:
+    match verdict:
+        case Rejected(reason):
+            return Finding(Level.REFUSAL, subject, f"what consumers read is refused: {reason}", _CLIENT)
+        case Unknown(reason):
+            return Finding(Level.WARNING, subject, f"whether what consumers read is accepted is not told: {reason}")
+    return Finding(Level.OK, subject, "what consumers read is accepted: identity and rights are as wanted")
+
+
+@dataclass(slots=True)
+class _Trial:
+    """Each verb on the target once, with a token that lives for ten minutes at most."""
+
+    app: App
+    credential: Credential
+
+    async def run(self) -> AsyncGenerator[Finding]:
+        """Each verb's finding. However it ends, it cleans up."""
+        provider = self.app.edges(self.credential).provider
+        installation = self.app.installation
+        name = mint_name(stem(installation.prefix, installation.lineage, "check", token_hex(3)), 0, 1)
+        minted: Minted | None = None
+        rows: list[Finding] = []
+        refused = made_by_person = False
+        try:
+            minted = await provider.mint(name, self.app.clock.now() + _LIFE)
+            yield self._row("mint", "a disposable token, valid for ten minutes")
+            for verb, act in self._verbs(provider, name, minted):
+                row = await self._try(verb, act)
+                refused = refused or (verb == "verify" and row.level is Level.REFUSAL)
+                yield row
+        except NeedsPerson as fault:
+            made_by_person = True
+            rows.append(replace(self._row("mint", f"not tried, as a person does it: {fault.reason}"), level=Level.NOTE))
+            rows += await _published(self.app, self.credential)
+        except Fault as fault:  # of the mint: the verbs' own are findings
+            rows.append(self._row("mint", fault.what, fault))
+            refused = True
+        finally:
+            if not made_by_person:
+                with anyio.CancelScope(shield=True):
+                    rows.append(await self._clean(provider, name, minted))
+        for row in rows:
+            yield row
+        for text in await self._causes(provider) if refused else ():
+            yield Finding(Level.WARNING, f"target {self.credential.target}: cause ({self.credential.name})", text)
+
+    async def _causes(self, provider: Provider) -> list[str]:
+        try:
+            return await provider.diagnose(None) if isinstance(provider, Diagnoses) else []
+        except Fault:
+            return []  # the refusal itself was told
+
+    async def _try(self, verb: str, act: Callable[[], Awaitable[str]]) -> Finding:
+        try:
+            return self._row(verb, await act())
+        except (_Stop, Fault) as trouble:
+            return self._row(verb, _words(trouble), trouble)
+
+    def _verbs(self, provider: Provider, name: str, minted: Minted) -> list[_Verb]:
+        token, can = minted.token, provider.capabilities
+
+        async def find() -> str:
+            return _must(any(each.id == token.id for each in await provider.find(name)), "found by its name")
+
+        async def verify() -> str:
+            verdict = await provider.verify(token, minted.secret)
+            match verdict:
+                case Accepted():
+                    return "accepted: identity and rights are as wanted"
+                case Rejected(reason) | Unknown(reason):
+                    raise _Stop(reason)
+
+        async def inspect() -> str:
+            return _must((await provider.inspect(token)).exists, "its record can be read")
+
+        async def revoke() -> str:
+            return f"revocation: {(await provider.revoke(token)).value}"
+
+        async def is_dead() -> str:
+            secret = minted.secret if can.old_is_safe_to_present else None
+            return _must(await provider.is_dead(token, secret) is True, "the revoked token is refused")
+
+        async def restore() -> str:
+            return f"restoration: {(await provider.restore(token)).value}"
+
+        verbs: list[_Verb] = [("find", find)] if can.lists else []
+        verbs += [("verify", verify), ("inspect", inspect)]
+        verbs += [("revoke", revoke), ("prove dead", is_dead)] if can.revokes else []
+        return [*verbs, ("restore", restore)] if can.restores else verbs
+
+    async def _clean(self, provider: Provider, name: str, minted: Minted | None) -> Finding:
+        """Also after a mint that failed: its answer may have been lost, and a token exist."""
+        if not provider.capabilities.revokes:
+            return self._row("clean up", "nobody can revoke it; it is expected to end by itself within ten minutes")
+        try:
+            tokens: tuple[Token, ...] = (minted.token,) if minted else await provider.find(name)
+            for token in tokens:
+                await provider.revoke(token)
+            # The target dates a revocation by its own clock, which may be ahead of ours.
+            pruned = await self.app.site(self.credential).prune(lambda other: other == name, -_LIFE)
+        except Fault as fault:
+            row = self._row("clean up", f"{fault.reason}; should a token live, it expires in ten minutes")
+            return replace(row, level=Level.WARNING)
+        return self._row("clean up", "nothing is left" if pruned or not tokens else "a revoked record is left")
+
+    def _row(self, verb: str, text: str, trouble: Exception | None = None) -> Finding:
+        subject = f"target {self.credential.target}: {verb} ({self.credential.name})"
+        otherwise = _RIGHTS if kind_of(self.credential.kind).minter else _CLIENT
+        remedy = _remedy(trouble, otherwise) if trouble else ""
+        return Finding(Level.REFUSAL if trouble else Level.OK, subject, text, remedy)
+
+
+def _words(trouble: Exception) -> str:
+    return trouble.what if isinstance(trouble, Fault) else str(trouble)
+
+
+def _remedy(trouble: Exception, otherwise: str) -> str:
+    """What to do, by the kind of trouble."""
+    match trouble:
+        case Fault(remedy=remedy) if remedy:
+            return remedy
+        case MinterRefused():
+            return "put a valid secret where the target's `minter` or `management` points, or name another"
+        case NeedsPerson():
+            return "do that before the next rotation, which would wait for it"
+        case StoreRefused():
+            return "see what the target and the credential point to in Vault, and our right to read it"
+        case Transient():
+            return "is the target up, its url right, and the way to it open?"
+        case Unfit():
+            return "compare the credential's `signing_key`, `certificate` and `algorithm`"
+        case Refused():
+            return otherwise
+        case OSError():
+            return "see the target's `ca_file`"
+    return "see the target's own log"
+
+
+def _must(holds: bool, text: str) -> str:
+    if not holds:
+        raise _Stop(f"not {text}")
+    return text

@@ -1,0 +1,127 @@
+"""What happened to a credential: the receipts of this host, and what only its journal's older versions still tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from rotator.app.actor import reading
+from rotator.host.background_tasks import first
+from rotator.host.files import opened as regular
+from rotator.observe import logs
+from rotator.observe.receipts import parse
+from rotator.ports import Fault
+from rotator.rotation.record import Record
+from rotator.rotation.summary import stands
+from rotator.settings import Settings
+from rotator.settings.errors import WrongValueError, suggest
+from rotator.settings.parsers import name as read_name
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that happened, or a state that was reached, in a sentence. `by`: which daemon or shell did it."""
+
+    at: datetime
+    rotation: int
+    said: str
+    by: str = ""
+
+
+async def past(settings: Settings, name: str) -> tuple[list[Moment], str]:
+    """The oldest first, and where it is from. Raises Transient or Refused where there are no receipts of it.
+
+    Receipts begin anew when logrotate takes the file away, and tell only what this host has done.
+    """
+    file, receipts, said = settings.audit.file, list[Moment](), "[audit] file keeps all of it"
+    if file and await anyio.Path(file).exists():
+        try:
+            receipts = list(_receipts(Path(file), name))
+            said = "" if receipts else f"the receipts in {file} tell nothing of it; earlier files of them may"
+        except OSError as fault:
+            said = f"the receipts in {file} cannot be read: {fault.strerror}"
+    logs.configure("error", json=None)
+    missed = ""
+    try:
+        async with reading(settings) as app:
+            versions = await app.journal.versions(name)
+    except* Fault as faults:
+        if not receipts:
+            raise
+        missed = str(first(faults))
+    if missed:
+        return (
+            receipts,
+            f"the receipts in {file}; Vault cannot be read, so what only its journal tells is not shown: {missed}",
+        )
+    if not receipts:
+        return list(_states(versions)), f"the versions of its journal that Vault still has; {said}"
+    more = list(_states(_untold(versions, receipts)))
+    from_journal = f", and {len(more)} of versions of its journal" if more else ""
+    return sorted([*receipts, *more], key=lambda each: each.at), f"the receipts in {file}{from_journal}"
+
+
+Version = tuple[datetime, Record, str]
+
+
+def _untold(versions: Iterable[Version], receipts: Sequence[Moment]) -> list[Version]:
+    """What was written before the first receipt, or by whoever has no receipts here."""
+    ours = {"", *(each.by for each in receipts)}
+    return [each for each in versions if each[0] < receipts[0].at or each[2] not in ours]
+
+
+def known(settings: Settings, name: str) -> str:
+    """What is wrong with the name, or nothing: one that left the settings may still have a past."""
+    if name in settings.credentials:
+        return ""
+    try:
+        read_name(name)
+    except WrongValueError as fault:
+        return str(fault)
+    return ""
+
+
+def nothing(settings: Settings, name: str, source: str) -> str:
+    """What to say of a name of which there is no past; nothing when settings have it, as it may be new."""
+    if name in settings.credentials:
+        return ""
+    said = f"no credential is called {name!r}, nor is there anything of it in {source}"
+    return f"{said}; {suggest(name, settings.credentials)}"
+
+
+def _receipts(path: Path, name: str) -> Iterator[Moment]:
+    with regular(path) as lines:
+        for line in lines:
+            receipt = parse(line)
+            if receipt is None or receipt.get("credential") != name:
+                continue
+            try:
+                yield _moment(receipt)
+            except (AttributeError, KeyError, TypeError, ValueError):  # `rotate receipts verify` says where it is
+                yield Moment(datetime.fromtimestamp(0, UTC), 0, f"receipt {receipt['n']} cannot be read")
+
+
+def _moment(receipt: Mapping[str, Any]) -> Moment:
+    rotation, said = receipt.get("detail", {}).get("rotation", 0), str(receipt["said"])
+    by = str(receipt.get("asked_by") or "")
+    asked = f", asked by {by}" if _begins(receipt["event"]) and by not in said else ""
+    at = datetime.fromisoformat(receipt["at"])
+    return Moment(at.replace(tzinfo=at.tzinfo or UTC), rotation, said + asked, str(receipt["by"]))
+
+
+def _begins(event: object) -> bool:
+    return event == "rotation.requested"
+
+
+def _states(versions: Iterable[Version]) -> Iterator[Moment]:
+    last = ""
+    for at, record, holder in versions:
+        said = stands(record, at)
+        if said != last:
+            yield Moment(at, record.rotation, said, holder)
+        last = said

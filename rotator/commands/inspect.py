@@ -1,0 +1,282 @@
+"""Looks without effects: the states of credentials and their sentences, from a running daemon or from the journal.
+
+A daemon reads the journal, too, and adds what it has observed: proofs, refusals, pauses, faults.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import anyio
+import msgspec
+
+from rotator.app import control
+from rotator.app.actor import App, reading
+from rotator.commands.looks import installation
+from rotator.commands.requests import unclaimed
+from rotator.engine.lease import standing
+from rotator.engine.process_lock import has_ended
+from rotator.engine.token_survey import left_behind
+from rotator.host.background_tasks import first
+from rotator.observe import logs
+from rotator.observe.fleet import View, observed
+from rotator.ports import Entry, Fault, Refused, StoreRefused, Transient
+from rotator.rotation.credential import Credential
+from rotator.rotation.explanation import explain
+from rotator.rotation.operator_request import Unclaimed
+from rotator.rotation.record import Record
+from rotator.rotation.state import Observed, State, state
+from rotator.rotation.unmanaged import Unmanaged, unmanaged
+from rotator.settings import Settings
+
+_AT_ONCE = 8  # reads; Vault's edge has as many threads
+_SOON = 3.0  # seconds
+_PATIENCE = 10.0  # seconds in which a daemon says something, or the journal is read without it
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen. `stale`: why it may be old, in words; empty: it is of `at`.
+
+    `left`: what credentials that left the settings have left alive; empty where names were asked for.
+    """
+
+    states: Sequence[State]
+    at: datetime
+    stale: str = ""
+    login: str = ""  # what we log in to Vault with, in words, when it ends soon
+    refused: str = ""  # why the daemon refuses the settings as they are on disk
+    unseen: Sequence[str] = ()  # credentials of the settings that the daemon does not know, while Vault cannot be read
+    left: Sequence[Unmanaged] = ()
+    unclaimed: Sequence[Unclaimed] = ()  # requests for credentials that left the settings
+
+
+async def look(settings: Settings, names: Iterable[str]) -> Look:
+    """One state per credential (all when no names are given). Raises Transient."""
+    named = list(names)
+    chosen = named or list(settings.credentials)
+    told = await asked(settings.daemon.socket, named, _which(settings))
+    if told and {each.name for each in told.states} == set(chosen):
+        return told
+    logs.configure("error", json=None)
+    try:
+        async with reading(settings) as app:
+            seen = await _all(app, chosen, None)
+            left, gone = ([], []) if named else (await _left(app, seen), await _unclaimed(app))
+            return Look([state(*each) for each in seen], app.clock.now(), login=_login(app), left=left, unclaimed=gone)
+    except* Transient as missed:
+        if told is None:
+            raise
+        reason = str(first(missed))
+    return _in_part(told, chosen, reason)
+
+
+def _in_part(told: Look, chosen: Sequence[str], reason: str) -> Look:
+    """What a daemon of somewhat other settings shows is better than nothing while Vault cannot be read."""
+    shown = [each for each in told.states if each.name in chosen]
+    unseen = sorted(set(chosen) - {each.name for each in shown})
+    return replace(told, states=shown, stale=told.stale or reason, unseen=unseen)
+
+
+async def reached_look(settings: Settings | None, socket: str, names: Sequence[str]) -> Look:
+    """The same, of the daemon that runs where settings are faulty. Raises Transient."""
+    found = await look(settings, names) if settings else await asked(socket, names, None)
+    if found is None:
+        raise Transient(f"the daemon on {socket} shows nothing of that; its log may say why")
+    return found
+
+
+async def asked(socket: str, names: Sequence[str], which: list[str] | None) -> Look | None:
+    """What a running daemon shows of these credentials, of all when there are none; None when it cannot be asked.
+
+    `which`: the installation whose daemon is meant; None: whichever listens there.
+    """
+    if lines := await _ask(socket, which, "states", list(names)):
+        *rows, end = lines
+        with suppress(KeyError, ValueError, msgspec.ValidationError):  # a daemon of another version
+            found = {row["state"]["name"]: msgspec.convert(row["state"], State) for row in rows}
+            shown, at = [found[name] for name in names or found], datetime.fromisoformat(end["at"])
+            left = msgspec.convert(end["left"], list[Unmanaged])
+            gone = msgspec.convert(end["unclaimed"], list[Unclaimed])
+            return Look(shown, at, end["stale"], end["login"], end["refused"], left=left, unclaimed=gone)
+    return None
+
+
+async def told(socket: str, name: str, which: list[str] | None) -> tuple[list[str], int]:
+    """What a running daemon says in `explained`; nothing when it cannot be asked. `which`: see `asked`."""
+    lines = await _ask(socket, which, "explain", [name])
+    if lines and all("said" in line for line in lines[:-1]) and isinstance(lines[-1].get("exit"), int):
+        return [str(line["said"]) for line in lines[:-1]], lines[-1]["exit"]
+    return [], 0
+
+
+async def explained(settings: Settings, name: str) -> tuple[list[str], int]:
+    """The sentences about one credential, and the exit code: 1 when its record cannot be read. Raises Transient."""
+    found = await told(settings.daemon.socket, name, _which(settings))
+    if found[0]:
+        return found
+    logs.configure("error", json=None)
+    async with reading(settings) as app:
+        [seen] = await _all(app, [name], None)
+        return list(explain(*seen)), _code(seen)
+
+
+# --- the daemon's side ----------------------------------------------------------------------------------------------
+
+Lines = AsyncGenerator[dict[str, Any]]
+Seen = tuple[Credential, Record | None, datetime, Observed]
+
+
+def verbs(app: App, view: View, refused: Callable[[], str] = str) -> dict[str, Callable[[Mapping[str, Any]], Lines]]:
+    """The verbs of the control socket that look."""
+
+    async def states(request: Mapping[str, Any]) -> Lines:
+        seen = await _all(app, _wanted(app, request), view)
+        for each in seen:
+            yield {"state": _sent(state(*each))}
+        every = len(seen) == len(app.settings.credentials) and not _stale(seen)
+        left, gone = (await _left(app, seen), await _unclaimed(app)) if seen and every else ([], [])
+        told = {"stale": _stale(seen), "login": _login(app), "refused": refused(), "left": list(map(_sent, left))}
+        yield {"at": app.clock.now().isoformat(), **told, "unclaimed": list(map(_sent, gone))}
+
+    async def explain_(request: Mapping[str, Any]) -> Lines:
+        for seen in await _all(app, _wanted(app, request), view):
+            for sentence in explain(*seen):
+                yield {"said": sentence}
+            yield {"exit": _code(seen)}
+
+    return {"states": states, "explain": explain_}
+
+
+def _wanted(app: App, request: Mapping[str, Any]) -> list[str]:
+    """The names in a request, or all; none when it is of other settings than ours."""
+    names, ours = request.get("names"), app.settings.credentials
+    if not isinstance(names, list) or request.get("vault") not in (None, _which(app.settings)):
+        return []
+    return (names or list(ours)) if all(isinstance(name, str) and name in ours for name in names) else []
+
+
+def _code(seen: Seen) -> int:
+    found = state(*seen)
+    return 0 if found.known else found.exit
+
+
+def _stale(seen: Sequence[Seen]) -> str:
+    return next((observed.stale for *_, observed in seen if observed.stale), "")
+
+
+def _login(app: App) -> str:
+    end = app.kv.session.login_end
+    return str(end) if end and end.is_near(app.clock.now()) else ""
+
+
+async def _left(app: App, seen: Sequence[Seen]) -> list[Unmanaged]:
+    """What lives on of credentials that left the settings; nothing where the journal may not be listed."""
+    try:
+        left, _ = await left_behind(app.journal, app.settings.credentials)
+    except (Refused, StoreRefused, Transient):
+        return []
+    places = {each.place: each.retire.after for each in app.settings.credentials.values()}
+    return unmanaged(left, [record for _, record, *_ in seen if record], app.clock.now(), places)
+
+
+async def _unclaimed(app: App) -> list[Unclaimed]:
+    """Requests that nobody will carry out; nothing where they may not be listed."""
+    try:
+        return await unclaimed(app)
+    except Fault:
+        return []
+
+
+def _sent(row: State | Unmanaged | Unclaimed) -> Any:
+    return json.loads(json.dumps(asdict(row), default=lambda value: value.isoformat()))
+
+
+def _which(settings: Settings) -> list[str]:
+    """What tells one installation from another."""
+    return installation(settings)
+
+
+# --- inside ---------------------------------------------------------------------------------------------------------
+
+
+async def _ask(socket: str, which: list[str] | None, verb: str, names: list[str]) -> list[dict[str, Any]]:
+    """What a running daemon answers; nothing when none does, or when it has other settings."""
+    request = {"verb": verb, "names": names, "vault": which}
+    try:
+        with anyio.fail_after(_PATIENCE):
+            if not await control.answers(socket):
+                return []
+            async with aclosing(control.call(socket, request)) as replies:
+                lines = [line async for line in replies]
+    except (TimeoutError, Transient):
+        return []
+    return lines if lines and "error" not in lines[0] else []
+
+
+async def _all(app: App, names: Sequence[str], view: View | None) -> list[Seen]:
+    """What is known of each, in their order."""
+    found: dict[str, Seen] = {}
+    places = anyio.CapacityLimiter(_AT_ONCE)
+    away = view.health.vault.reason if view and view.health.vault.trips else ""
+
+    async def one(name: str) -> None:
+        nonlocal away
+        async with places:
+            found[name] = await _seen(app, name, view, away)
+            away = away or found[name][-1].stale  # Vault is not waited for once for each of a thousand
+
+    with suppress(Fault), anyio.move_on_after(0 if away else _SOON):  # what waits is shown where it may be listed
+        await app.requests.look()
+    async with anyio.create_task_group() as group:
+        for name in names:
+            group.start_soon(one, name)
+    return [found[name] for name in names]
+
+
+async def _soon(app: App, name: str) -> Entry:
+    """Its record, where Vault answers soon: whoever looks has a daemon that remembers. Raises as `Journal.load`."""
+    with anyio.move_on_after(_SOON):
+        return await app.journal.load(name)
+    raise Transient(f"Vault has not answered within {_SOON:g} s")
+
+
+async def _asked_for(app: App, name: str) -> str:
+    """What operators asked for and nobody has taken up, in words."""
+    try:
+        return ", ".join(map(str, await app.requests.waiting(name)))
+    except Fault as fault:
+        return f"something that cannot be read: {fault.reason}"
+
+
+async def _seen(app: App, name: str, view: View | None, away: str) -> Seen:
+    """One record that cannot be read must not hide the others. Without Vault it is what the daemon saw last.
+
+    `away`: why Vault is known not to answer just now.
+    """
+    credential = app.settings.credentials[name]
+    known = observed(view, credential) if view else Observed()
+    try:
+        if away:
+            raise Transient(away)
+        entry = await app.journal.load(name) if view is None else await _soon(app, name)
+    except Refused as fault:
+        return credential, None, app.clock.now(), replace(known, broken=f"its record cannot be read: {fault.reason}")
+    except Transient as fault:
+        if view is None:
+            raise
+        before = view.seen.get(name)
+        record = before.record if before else None
+        unread = "" if record else f"Vault cannot be read: {fault.reason}"
+        read_at = view.read_at.get(name) if record else None
+        known = replace(known, unread=unread, stale=fault.reason, read_at=read_at)
+        return credential, record, app.clock.now(), known
+    now = app.clock.now()
+    lease = standing(entry, now, has_ended)
+    known = replace(known, unread="", holder=entry.lease.holder, lease=lease, asked=await _asked_for(app, name))
+    return credential, entry.record, now, known

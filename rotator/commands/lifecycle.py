@@ -1,0 +1,307 @@
+"""The operator's verbs, pause, resume, release, undo and adopt: whom they concern, their words and their verdicts.
+
+The same for the daemon's socket and the shell. What a word changes in a record is engine/operating.py's.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, aclosing, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+import anyio
+from anyio.abc import ObjectSendStream
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from rotator.app.actor import App
+from rotator.commands.hook_outcome import HookOutcome
+from rotator.commands.outcomes import OUTCOMES, released
+from rotator.commands.requests import AGAIN, new_id, write_down
+from rotator.commands.rotate import BUSY, DONE, FAILED, USAGE, Demand, demand, length, moment, select
+from rotator.engine import commands
+from rotator.engine.reconciler import Happened
+from rotator.host.exit_codes import gravest
+from rotator.host.interruption import out_of_time
+from rotator.observe.event_log import fleet_changed, progress, unforeseen
+from rotator.ports import Conflict, Fault, Refused, Transient
+from rotator.rotation.credential import Credential, Pause
+from rotator.rotation.fleet_pause import FleetPause, FleetPauses, paused, resumed, scope
+from rotator.rotation.operator_request import OperatorRequest, RequestVerb
+from rotator.rotation.pause import words
+from rotator.rotation.record import Record
+from rotator.rotation.request_transitions import find
+from rotator.rotation.token_names import LINEAGE
+from rotator.rotation.wording import counted
+
+VERBS = ("pause", "resume", "release", "undo", "adopt", "claim")
+_AT_ONCE = 8  # credentials
+_POLL = 0.2  # seconds between two looks at what has happened
+_SIGN = 10.0  # seconds between two signs of life for who waits
+_SOON = 2.0  # seconds until what keeps it waiting is told
+_LONGEST = timedelta(days=366)
+
+T = TypeVar("T")
+Lines = AsyncGenerator[dict[str, Any]]
+Hearing = Callable[[], AbstractContextManager[MemoryObjectReceiveStream[Happened]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A verb, whom it concerns and who says so. Neither `length` nor `until`: until it is resumed."""
+
+    verb: str
+    wanted: Demand
+    reason: str = ""
+    length: timedelta | None = None
+    until: datetime | None = None
+    trouble: dict[str, str] = field(default_factory=dict)  # why one was not got through yet
+
+
+def order(verb: str, request: Mapping[str, Any]) -> Order:
+    """Read an order from a request. Raises Refused for what does not fit."""
+    so_long, until = length(request, "for", _LONGEST), moment(request, "until")
+    if so_long and until:
+        raise Refused("`for` and `until` are two ends: say one of them")
+    return Order(verb, demand(request), " ".join(str(request.get("reason") or "").split())[:200], so_long, until)
+
+
+def verbs(app: App, hearing: Hearing) -> dict[str, Callable[[Mapping[str, Any]], Lines]]:
+    """The verbs as the control socket calls them."""
+
+    def named(verb: str) -> Callable[[Mapping[str, Any]], Lines]:
+        async def answer(request: Mapping[str, Any]) -> Lines:
+            with hearing() as happenings:
+                try:
+                    wish = order(verb, request)
+                except Refused as fault:
+                    yield {"error": fault.reason, "exit": USAGE}
+                    return
+                async for line in obey(app, wish, happenings):
+                    yield line
+
+        return answer
+
+    return {verb: named(verb) for verb in VERBS}
+
+
+async def obey(app: App, wish: Order, happenings: MemoryObjectReceiveStream[Happened]) -> Lines:
+    """Say the word to each credential, tell each step, end with verdicts.
+
+    The work is a task of the actor's: it goes on to its end when whoever asked goes away, which closes this generator.
+    """
+    names, unknown = select(app.settings, wish.wanted)
+    if unknown:
+        yield {"error": unknown, "exit": 2}
+        return
+    names = whom(wish, names)
+    send, receive = anyio.create_memory_object_stream[dict[str, Any]](len(names))
+    wish = replace(wish, trouble={})
+    exits, hooks = list[int](), HookOutcome(app, names)
+    sign, told, begun = app.clock.monotonic(), "", app.clock.monotonic()
+    app.tasks.begin(wish.verb, partial(_all, app, wish, names, send))
+    with receive:
+        while len(exits) < len(names) and not out_of_time():
+            verdict = None
+            with anyio.move_on_after(_POLL):
+                verdict = await receive.receive()
+            for happened in _heard(happenings, names):
+                yield progress(happened)
+            if verdict:
+                exits.append(verdict["exit"])
+                yield {"verdicts": [verdict]}
+            news = bool(wish.trouble) and _waits(wish) != told and app.clock.monotonic() >= begun + _SOON
+            if not verdict and (news or app.clock.monotonic() >= sign + _SIGN):
+                sign, told = app.clock.monotonic(), _waits(wish)
+                yield {"waiting": len(names) - len(exits), "said": told}
+    if len(exits) < len(names):
+        exits.append(BUSY)
+        yield {"error": f"cut short: {len(names) - len(exits) + 1} without an answer; look with `rotate explain NAME`"}
+    yield {"verdicts": [], "exit": gravest(exits)}
+    async with aclosing(hooks.lines(gravest(exits), 0.0)) as lines:
+        async for line in lines:
+            yield line
+
+
+def _waits(wish: Order) -> str:
+    """What it waits for, and what a person can do about it."""
+    if not wish.trouble:
+        return f"{wish.verb} is under way"
+    name, reason = next(iter(wish.trouble.items()))
+    return f"{name}: {reason}; {wish.verb} is tried again until it is through, and is not done yet"
+
+
+def _heard(happenings: MemoryObjectReceiveStream[Happened], names: tuple[str, ...]) -> Iterator[Happened]:
+    while True:
+        try:
+            happened = happenings.receive_nowait()
+        except (anyio.WouldBlock, anyio.EndOfStream):
+            return
+        if happened.credential.name in names:
+            yield happened
+
+
+async def _all(app: App, wish: Order, names: tuple[str, ...], send: ObjectSendStream[dict[str, Any]]) -> None:
+    limiter, end = anyio.CapacityLimiter(_AT_ONCE), app.clock.monotonic() + wish.wanted.within
+
+    async def one(name: str) -> None:
+        async with limiter:
+            verdict = await _verdict(app, wish, name, end)
+        with suppress(anyio.BrokenResourceError):  # nobody waits for it any more
+            await send.send(verdict)
+
+    async with send:
+        known = app.settings.credentials
+        for many in (name for name in names if name not in known):  # comes before what is said of each
+            await one(many)
+        async with anyio.create_task_group() as group:
+            for name in (name for name in names if name in known):
+                group.start_soon(one, name)
+
+
+def whom(wish: Order, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Whom it concerns: a pause of many is one fact about the installation, which also holds for who joins later."""
+    many = _scopes(wish)
+    if not many or wish.verb not in ("pause", "resume"):
+        return names
+    return (*many, *(wish.wanted.names if wish.verb == "pause" else names))
+
+
+def _scopes(wish: Order) -> dict[str, tuple[Mapping[str, str], str]]:
+    """Each scope of many, as it is typed: the labels and the target that it is about."""
+    wanted = wish.wanted
+    labelled = [(wanted.labels, "")] if wanted.everything or wanted.labels else []
+    there: list[tuple[Mapping[str, str], str]] = [({}, target) for target in wanted.targets]
+    return {scope(*each): each for each in (*labelled, *there)}
+
+
+async def _fleet(app: App, wish: Order, many: str, end: float) -> tuple[str, str, int]:
+    """Pause or resume all, all with a label, or all on a target."""
+    now, by, (labels, target) = app.clock.now(), wish.wanted.by, _scopes(wish)[many]
+    until = now + wish.length if wish.length else wish.until
+    pause = Pause(by, now, wish.reason, until, many)
+    await app.recorded()
+    if bar := app.crew.rounds.visitor.barred():
+        raise Refused(f"{bar}; [audit] required = true, so nothing is begun")
+
+    def change(pauses: FleetPauses) -> FleetPauses:
+        return paused(pauses, pause, labels, target) if wish.verb == "pause" else resumed(pauses, labels, now, target)
+
+    before = app.pauses
+    app.observe(await _until(app, end, lambda: app.fleet.change(change), many, wish.trouble))
+    covers = FleetPause(pause, labels, target).covers
+    covered = sum(map(covers, app.settings.credentials.values()))
+    if wish.verb == "pause":
+        said = f"{words(pause)}; {counted(covered, 'credential')} now, and those that settings name later"
+    else:
+        ended = [each.pause.scope for each in before if each not in app.pauses]
+        said = f"what was paused with {', '.join(ended)} goes on" if ended else "nothing was paused with it"
+    fleet_changed(by, said)
+    await app.record_fleet(now, f"fleet.{wish.verb}d", by, said)
+    return f"{wish.verb}d", said, DONE
+
+
+async def _verdict(app: App, wish: Order, name: str, end: float) -> dict[str, Any]:
+    if name not in app.settings.credentials:
+        return await _answered(name, lambda: _fleet(app, wish, name, end))
+    return await _answered(name, lambda: _one(app, wish, name, end))
+
+
+async def _one(app: App, wish: Order, name: str, end: float) -> tuple[str, str, int]:
+    credential = app.settings.credentials[name]
+    if app.crew.stopping:
+        raise Transient(f"not begun: {app.crew.stopping}")
+    before = (await app.journal.load(name)).record if wish.verb in ("release", "resume") else None
+    if wish.verb == "resume" and not (before and before.paused) and name not in app.requests.expected:
+        record = before or Record("")  # it is not paused, nor is it about to be
+    else:
+        record = await (_obeyed if wish.verb in ("adopt", "claim") else _requested)(app, wish, credential, end)
+    if wish.verb == "release":
+        return released(before, record)
+    return await OUTCOMES[wish.verb](app, app.settings.credentials[name], record, end)
+
+
+async def _answered(name: str, work: Callable[[], Awaitable[tuple[str, str, int]]]) -> dict[str, Any]:
+    try:
+        answer, said, code = await work()
+    except (Conflict, Transient) as fault:
+        answer, said, code = "undecided", f"{fault.reason}; nothing was changed", BUSY
+    except _WrittenError as fault:
+        answer, said, code = "undecided", str(fault), BUSY
+    except Fault as fault:
+        answer, said, code = "refused", fault.reason, FAILED
+    except Exception as bug:  # noqa: BLE001 (one credential's bug keeps no other from its verdict)
+        unforeseen(name, bug)
+        answer, said, code = "failed", f"a bug, the log has it: {type(bug).__name__}", FAILED
+    return {"credential": name, "answer": answer, "exit": code, "said": said}
+
+
+class _WrittenError(Exception):
+    """A request is in Vault, and nobody has taken it up while it was waited for."""
+
+
+async def _requested(app: App, wish: Order, credential: Credential, end: float) -> Record:
+    """Write it down in Vault, then have it taken up. Raises _WrittenError when that outlasts the patience."""
+    visitor, name = app.crew.rounds.visitor, credential.name
+    await visitor.recorded()
+    if bar := visitor.barred():
+        raise Refused(f"{bar}; [audit] required = true, so nothing is begun")
+    asked = _request(app, wish)
+    request = await _until(app, end, lambda: write_down(app, name, asked), name, wish.trouble)
+
+    async def taken_up() -> Record:
+        async with app.crew.aside(name):
+            record = await visitor.take_up(credential, app.edges(credential))
+        record = record or (await app.journal.load(name)).record
+        found = find(record, request.id) if record else None
+        if record is None or found is None:
+            raise Transient("it was not taken up yet")
+        if found.refused:
+            raise Refused(found.refused)
+        return record
+
+    try:
+        return await _until(app, end, taken_up, name, wish.trouble)
+    except (Conflict, Transient) as fault:
+        goes_on = "it is written down in Vault: whoever works on the credential next carries it out"
+        raise _WrittenError(f"{fault.reason}; {goes_on}") from None
+
+
+def _request(app: App, wish: Order) -> OperatorRequest:
+    at, wanted = app.clock.now(), wish.wanted
+    until = at + wish.length if wish.length else wish.until
+    verb, request_id = RequestVerb(wish.verb), new_id()
+    return OperatorRequest(request_id, verb, at, wanted.by, wanted.emergency, reason=wish.reason, until=until)
+
+
+async def _until(app: App, end: float, work: Callable[[], Awaitable[T]], name: str, trouble: dict[str, str]) -> T:
+    """Do it, again and again while somebody works on the record or Vault gives no verdict, as long as there is time."""
+    try:
+        while True:
+            try:
+                return await work()
+            except (Conflict, Transient) as fault:
+                trouble[name] = fault.reason
+                if app.clock.monotonic() + AGAIN >= end or app.crew.stopping:
+                    raise
+            await app.clock.sleep(AGAIN)
+    finally:
+        trouble.pop(name, None)
+
+
+async def _obeyed(app: App, wish: Order, credential: Credential, end: float) -> Record:
+    """What only whoever is here can do."""
+    if wish.verb == "claim":
+        word = commands.claim(wish.wanted.by, secrets.token_hex(LINEAGE))
+    else:
+        await app.site(credential).control(credential)  # a probe that accepts anyone would let anything be adopted
+        word = commands.adopt(wish.wanted.by)
+
+    async def obeyed() -> Record:
+        async with app.crew.aside(credential.name):
+            return await app.crew.rounds.visitor.obey(credential, app.edges(credential), word)
+
+    return await _until(app, end, obeyed, credential.name, wish.trouble)

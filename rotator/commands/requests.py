@@ -1,0 +1,134 @@
+"""Requests of operators, written down in Vault before they are acknowledged."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from secrets import token_hex
+
+import anyio
+
+from rotator.app.actor import App
+from rotator.engine.pending_request import Asked
+from rotator.observe.logs import log
+from rotator.ports import Fault, Refused, StoreRefused, Transient
+from rotator.rotation.operator_request import OperatorRequest, Unclaimed
+from rotator.rotation.request_transitions import live_at
+from rotator.rotation.rotation_request import as_ask
+
+AGAIN = 0.5  # seconds until what Vault gave no verdict on is tried again
+_AT_ONCE = 8  # credentials
+ACCEPTED = "written down in Vault: it is answered whatever becomes of this process"
+
+
+def new_id() -> str:
+    """An id that no other request has."""
+    return token_hex(8)
+
+
+async def write_down(app: App, name: str, request: OperatorRequest) -> OperatorRequest:
+    """Keep it in Vault, with the values that live now.
+
+    Raises Transient when it is not known whether it is there: written again, with the same id, it is there once.
+    """
+    request = replace(request, live=await _live(app, name))
+    await app.requests.put(name, request)
+    return request
+
+
+async def _live(app: App, name: str) -> tuple[str, ...]:
+    try:
+        return live_at((await app.journal.load(name)).record)
+    except StoreRefused:
+        raise
+    except Refused:  # unreadable: whoever is to take the request up says so
+        return ()
+
+
+async def look_for_requests(app: App) -> None:
+    """See what operators asked for through other processes: of credentials, which are looked at, and of all."""
+    with suppress(Fault):  # every visit meets the same, and tells it
+        app.crew.look_at(*await app.requests.look())
+        await give_up(app)
+    with suppress(Fault):  # what was known goes on to hold
+        app.observe(await app.fleet.pauses())
+
+
+async def unclaimed(app: App) -> list[Unclaimed]:
+    """Requests for credentials that left the settings. Raises Fault."""
+    names = sorted(app.requests.expected - app.settings.credentials.keys())
+    return [Unclaimed(name, each) for name in names for each in await app.requests.waiting(name)]
+
+
+async def give_up(app: App) -> None:
+    """End what nobody carries out any more, and tell it. Raises Fault."""
+    for each in await unclaimed(app):
+        if each.until > app.clock.now():
+            continue
+        await app.requests.remove(each.credential, each.request)
+        said = f"given up: {each.said}"
+        log.tell("request.given_up", "error", credential=each.credential, by=each.request.by, said=said)
+        await app.record_fleet(app.clock.now(), "request.given_up", each.request.by, f"{each.credential}: {said}")
+
+
+@dataclass(slots=True)
+class Asking:
+    """A rotation is asked for, of many credentials. `end`: monotonic seconds; until then Vault is waited for."""
+
+    app: App
+    request: OperatorRequest  # its id is the first part of each one's
+    names: tuple[str, ...]
+    end: float
+    asked: dict[str, Asked] = field(default_factory=dict)
+    trouble: dict[str, str] = field(default_factory=dict)  # why one is not written down yet
+    failed: dict[str, Fault] = field(default_factory=dict)  # ... and was not in time
+    over: anyio.Event = field(default_factory=anyio.Event)
+
+    async def write(self) -> None:
+        """Write all of them down."""
+        places = anyio.CapacityLimiter(_AT_ONCE)
+
+        async def one(name: str) -> None:
+            async with places:
+                await self._one(name)
+
+        try:
+            async with anyio.create_task_group() as group:
+                for name in self.names:
+                    group.start_soon(one, name)
+        finally:
+            self.over.set()
+
+    async def _one(self, name: str) -> None:
+        clock = self.app.clock
+        while True:
+            try:
+                request = await write_down(self.app, name, self.request)
+            except Transient as fault:
+                self.trouble[name] = fault.reason
+                if clock.monotonic() + AGAIN >= self.end:
+                    self.failed[name] = fault
+                    if self.request.emergency and not self.app.passing:
+                        self.app.tasks.begin("emergency", partial(self._late, name))
+                    return
+            except Fault as fault:
+                self.failed[name] = fault
+                return
+            else:
+                self.asked[name] = self._asked(name, request)
+                self.trouble.pop(name, None)
+                return
+            await clock.sleep(AGAIN)
+
+    def _asked(self, name: str, request: OperatorRequest) -> Asked:
+        ask, patient = as_ask(request), request.patient or request.emergency
+        return self.app.crew.ask(name, ask, patient=patient, request=request.id)
+
+    async def _late(self, name: str) -> None:
+        """Nobody waits any more, and a value has leaked: a daemon asks for Vault as long as it lives."""
+        while name in self.app.settings.credentials and not self.app.crew.stopping:
+            with suppress(Transient):
+                self._asked(name, await write_down(self.app, name, self.request))
+                return
+            await self.app.clock.sleep(AGAIN)

@@ -1,0 +1,249 @@
+"""Owns `rotate now`: whom it concerns, its progress, its verdict; the same for the daemon's socket and the shell."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, aclosing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from rotator.app.actor import App
+from rotator.commands.end_by_hand import from_memory
+from rotator.commands.hook_outcome import HookOutcome
+from rotator.commands.requests import ACCEPTED, Asking, new_id
+from rotator.commands.verdicts import verdicts, waits_for
+from rotator.engine.pending_request import Asked
+from rotator.engine.reconciler import Happened
+from rotator.host.exit_codes import Exit
+from rotator.host.interruption import out_of_time
+from rotator.observe.event_log import progress
+from rotator.ports import Refused
+from rotator.rotation.operator_request import OperatorRequest, RequestVerb
+from rotator.settings import Settings
+from rotator.settings.errors import WrongValueError, suggest
+from rotator.settings.parsers import span
+
+PATIENCE = 300.0  # seconds, unless the caller says otherwise
+_SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(days=1)
+_POLL = 0.2  # seconds between two looks at who is done
+_SIGN = 10.0  # seconds between two signs of life for who waits
+DONE, FAILED, USAGE, HELD, BUSY = Exit.DONE, Exit.FAILED, Exit.USAGE, Exit.HELD, Exit.UNDECIDED
+
+
+Hearing = Callable[[], AbstractContextManager[MemoryObjectReceiveStream[Happened]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What somebody wants rotated. `patient`: wait until the predecessors are dead. `within` in seconds.
+
+    `waits_out`: the time in which a grace is waited for does not count.
+    """
+
+    names: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    everything: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    emergency: bool = False
+    patient: bool = False
+    within: float = PATIENCE
+    by: str = "somebody"
+    waits_out: bool = False
+
+
+def demand(request: Mapping[str, Any]) -> Demand:
+    """Read a demand from a request. Raises Refused: none of it is passed over, the rest would mean something else."""
+    labels = request.get("labels", {})
+    if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
+        raise Refused("`labels` must be an object of texts")
+    within, patient = length(request, "within", _LONGEST), _flag(request, "patient")
+    return Demand(
+        names=_names(request, "names"),
+        targets=_names(request, "targets"),
+        everything=_flag(request, "everything"),
+        labels=labels,
+        emergency=_flag(request, "emergency"),
+        patient=patient,
+        within=within.total_seconds() if within else PATIENCE,
+        by=str(request.get("by") or "somebody")[:200],
+        waits_out=patient and within is None,
+    )
+
+
+def _names(request: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    names = request.get(key, ())
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise Refused(f"`{key}` must be a list of names")
+    return tuple(names)
+
+
+def length(request: Mapping[str, Any], key: str, longest: timedelta) -> timedelta | None:
+    """A length of time as settings write it; None where there is none. Raises Refused."""
+    if request.get(key) is None:
+        return None
+    try:
+        return span(_SHORTEST, longest)(request[key])
+    except WrongValueError as fault:
+        raise Refused(f"`{key}` {fault}") from None
+
+
+def moment(request: Mapping[str, Any], key: str) -> datetime | None:
+    """A moment with its zone; None where there is none. Raises Refused."""
+    told = request.get(key)
+    if told is None:
+        return None
+    try:
+        found = datetime.fromisoformat(told) if isinstance(told, str) else None
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise Refused(f'`{key}` must be a moment with its zone, such as "2026-12-31T18:00Z"')
+    return found
+
+
+def _flag(request: Mapping[str, Any], key: str) -> bool:
+    told = request.get(key, False)
+    if not isinstance(told, bool):
+        raise Refused(f"`{key}` must be true or false")
+    return told
+
+
+def chosen(settings: Settings, request: Mapping[str, Any]) -> tuple[Demand, tuple[str, ...], str]:
+    """What a request wants, whom it concerns, and what is wrong with it (empty: nothing)."""
+    try:
+        wanted = demand(request)
+    except Refused as fault:
+        return Demand(), (), fault.reason
+    return wanted, *select(settings, wanted)
+
+
+def select(settings: Settings, wanted: Demand) -> tuple[tuple[str, ...], str]:
+    """The names a demand concerns, and what is wrong with it (empty: nothing). Each selector must find something."""
+    known = settings.credentials
+    for name in wanted.names:
+        if name not in known:
+            return (), f"no credential is called {name!r}{_meant(name, known)}"
+    used = {each.target for each in known.values()} if wanted.targets else set()
+    for target in wanted.targets:
+        if target not in used:
+            return (), f"no credential lives on a target called {target!r}{_meant(target, used)}"
+    if wanted.everything and (wanted.names or wanted.labels or wanted.targets):
+        return (), "--all is everything: name it alone, or names, labels and targets without it"
+    carrying = {
+        name
+        for name, each in known.items()
+        if wanted.labels and all(each.labels.get(k) == v for k, v in wanted.labels.items())
+    }
+    if wanted.labels and not carrying:
+        return (), f"no credential carries {', '.join(f'{k}={v}' for k, v in wanted.labels.items())}"
+    there = {name for name, each in known.items() if each.target in wanted.targets}
+    chosen = carrying.union(there, known if wanted.everything else wanted.names)
+    if not chosen:
+        return (), "nothing selected: give names, --all, or a --label that some credential carries"
+    return tuple(sorted(chosen)), ""
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    hint = suggest(name, known)
+    return f"; {hint}" if hint else ""
+
+
+async def now(app: App, hearing: Hearing, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+    """The verb of the control socket."""
+    wanted, names, wrong = chosen(app.settings, request)
+    if wrong:
+        yield {"error": wrong, "exit": USAGE}
+        return
+    with hearing() as happenings:
+        async for line in follow(app, names, wanted, happenings):
+            yield line
+
+
+async def follow(
+    app: App, names: tuple[str, ...], wanted: Demand, happenings: MemoryObjectReceiveStream[Happened]
+) -> AsyncGenerator[dict[str, Any]]:
+    """Ask, tell each step, end with a verdict. Rotations go on when the caller goes away."""
+    clock = app.clock
+    end = clock.monotonic() + wanted.within
+    asking, hooks, code = Asking(app, _request(wanted, clock.now()), names, end), HookOutcome(app, names), DONE
+    app.tasks.begin("now", asking.write)
+    async for line in _written(asking):
+        yield line
+    asked, left = asking.asked, dict(asking.asked)
+    look = sign = clock.monotonic()
+    while left and clock.monotonic() < end and not out_of_time():
+        happened = None
+        with anyio.move_on_after(_POLL):
+            happened = await happenings.receive()
+        # Not under the timeout: a yield hands it to the caller, and a slow one would be cancelled by it.
+        if happened and happened.credential.name in asked:
+            asked[happened.credential.name].latest = happened.after
+            yield progress(happened)
+        if clock.monotonic() >= look + _POLL:
+            look = clock.monotonic()
+            if wanted.waits_out:
+                end = max(end, *(_waited_out(app, each) + wanted.within for each in left.values()))
+            left = {name: each for name, each in left.items() if not _over(app, each, end - look)}
+        if left and look >= sign + _SIGN:
+            sign = look
+            yield {"waiting": len(left), "said": f"{(name := next(iter(left)))}: {waits_for(app, name, left[name])}"}
+    for happened in heard(happenings):
+        if happened.credential.name in asked:
+            asked[happened.credential.name].latest = happened.after
+            yield progress(happened)
+    for line in verdicts(app, asked, asking.failed, emergency=wanted.emergency):
+        code = line.get("exit", code)
+        yield line
+    async with aclosing(hooks.lines(code, end if wanted.patient else 0.0)) as lines:
+        async for line in lines:
+            yield line
+
+
+def _request(wanted: Demand, at: datetime) -> OperatorRequest:
+    verb, patient = RequestVerb.ROTATE, wanted.patient or wanted.emergency
+    return OperatorRequest(new_id(), verb, at, wanted.by, wanted.emergency, patient)
+
+
+async def _written(asking: Asking) -> AsyncGenerator[dict[str, Any]]:
+    """Wait until all of it is in Vault, or will not be."""
+    clock = asking.app.clock
+    sign, helped = clock.monotonic(), set[str]()
+    while not asking.over.is_set() and not out_of_time():
+        with anyio.move_on_after(_POLL):
+            await asking.over.wait()
+        for name in sorted(asking.trouble.keys() - helped) if asking.request.emergency else ():
+            seen = asking.app.crew.seen.get(name)
+            helped.add(name)
+            yield {"by_hand": name, "said": from_memory(asking.app.settings, name, seen.record if seen else None)}
+        if asking.trouble and clock.monotonic() >= sign + _SIGN:
+            sign = clock.monotonic()
+            name, reason = next(iter(asking.trouble.items()))
+            yield {"waiting": len(asking.trouble), "said": f"{name}: {reason}; nothing is written down yet"}
+    if asking.asked:
+        yield {"accepted": len(asking.asked), "said": ACCEPTED}
+
+
+def _waited_out(app: App, asked: Asked) -> float:
+    """The end of the grace that is waited for, in monotonic seconds; 0: none is."""
+    until = asked.wait.until if asked.wait and asked.waits and not asked.done.is_set() else None
+    return app.clock.monotonic() + (until - app.clock.now()).total_seconds() if until else 0.0
+
+
+def _over(app: App, asked: Asked, left: float) -> bool:
+    """Whether it is answered, or nothing can come of it in the seconds left."""
+    if asked.done.is_set() or asked.wait is None:
+        return asked.done.is_set()
+    return asked.wait.until is None or asked.wait.until > app.clock.now() + timedelta(seconds=left)
+
+
+def heard(happenings: MemoryObjectReceiveStream[Happened]) -> Iterable[Happened]:
+    """What has happened since, without waiting."""
+    while True:
+        try:
+            yield happenings.receive_nowait()
+        except (anyio.WouldBlock, anyio.EndOfStream, anyio.ClosedResourceError):
+            return

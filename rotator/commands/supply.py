@@ -1,0 +1,75 @@
+"""Owns `rotate supply`: a visit that brings a person's value along. It never travels over the control socket."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rotator.app.actor import App
+from rotator.commands.rotate import BUSY, DONE, FAILED, HELD
+from rotator.commands.verdicts import goes_on
+from rotator.engine.context import Brought
+from rotator.engine.reconciler import Seen
+from rotator.ports import Conflict, Receiver, Refused
+from rotator.rotation.record import Phase, Record
+from rotator.rotation.rotation_request import Answer, Ask, answer
+from rotator.rotation.secret import Secret
+
+_SOON = 1.0  # seconds between two tries while somebody else works on it
+PATIENCE = 90.0  # seconds for whoever works on it, and for a target that takes a while to accept
+
+
+async def supply(app: App, name: str, value: Secret, by: str, expires_at: datetime | None = None) -> tuple[str, int]:
+    """What became of it in words, and the exit code. Raises Refused when the kind takes no value from a person."""
+    credential = app.settings.credentials[name]
+    if not isinstance(app.edges(credential).provider, Receiver):
+        raise Refused(f"{credential.kind} makes its own values; ask for a new one with: rotate now {name}")
+    if objection := _objection((await app.journal.load(name)).record):
+        raise Refused(objection)
+    await app.crew.rounds.control(credential)
+    ask, brought = Ask(app.clock.now(), by), Brought(value, expires_at)
+    end = app.clock.monotonic() + PATIENCE
+    while True:
+        seen = await _visit(app, name, ask, brought)
+        verdict = _verdict(seen.record, ask) if seen and seen.record and brought.taken else None
+        if verdict:
+            return verdict
+        if app.clock.monotonic() >= end or app.crew.stopping:
+            said = app.crew.stopping or (seen.wait.reason if seen else "somebody else works on it")
+            if not brought.taken:
+                return f"not begun: {said}; the value was not handed over", BUSY
+            return f"undecided: {said}; the value is staged, and {goes_on(app, name)}", BUSY
+        await app.clock.sleep(_SOON)
+
+
+async def _visit(app: App, name: str, ask: Ask, brought: Brought) -> Seen | None:
+    credential = app.settings.credentials[name]
+    try:
+        return await app.crew.rounds.visitor.visit(credential, app.edges(credential), ask, brought)
+    except Conflict:
+        return None
+
+
+def _objection(record: Record | None) -> str:
+    """Why nothing can be handed over now."""
+    if record is None or record.phase is Phase.SETTLED:
+        return ""
+    if record.phase is Phase.AWAITING:
+        return f"it does not wait for a value: {record.awaiting}" if record.candidate else ""
+    if record.phase is Phase.HELD and record.held:
+        return f"it is held: {record.held.text}"
+    return "a rotation is under way, which needs no value: hand it over when that is settled"
+
+
+def _verdict(record: Record, ask: Ask) -> tuple[str, int] | None:
+    current, failure = record.current, record.failure
+    match answer(record, ask):
+        case Answer.PUBLISHED | Answer.DONE if current:
+            return f"accepted and published at {current.place}, rotation {current.rotation}", DONE
+        case Answer.HELD if record.held:
+            return f"held: {record.held.text}", HELD
+        case Answer.AWAITING:
+            why = f"{failure.said}; " if failure and failure.at >= ask.at else ""
+            return f"not published: {why}{record.awaiting}", FAILED
+        case Answer.FAILED if failure:
+            return f"not published: {failure.said}", FAILED
+    return None

@@ -1,0 +1,112 @@
+"""Published values shown to their targets on demand. Nothing is changed by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import anyio
+
+from rotator.app.actor import App
+from rotator.engine.guard import proof
+from rotator.ports import Accepted, CannotPresent, Fault, Rejected, Transient
+from rotator.rotation.credential import Credential
+from rotator.rotation.lost_value import WORDS
+from rotator.rotation.record import HoldReason, Phase, Published
+from rotator.rotation.wording import when
+
+_AT_ONCE = 4  # values; each target has its budget beside
+
+
+class Answer(StrEnum):
+    """What showing a published value came to."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    MISSING = "missing"
+    UNKNOWN = "unknown"
+    UNPUBLISHED = "unpublished"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One credential, and what became of its published value. `said`: a sentence for people."""
+
+    credential: str
+    answer: Answer
+    said: str
+    held: bool = False  # nothing is done about it until a person decides
+    token: str = ""  # what was shown
+
+
+class ShowValues:
+    """Shows published values; each way of proving has its negative control first."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._controls: dict[tuple[str, str], Fault | None] = {}
+
+    async def all(self, names: Sequence[str]) -> list[Shown]:
+        """One answer for each name, in their order."""
+        found: dict[str, Shown] = {}
+        places = anyio.CapacityLimiter(_AT_ONCE)
+
+        async def one(name: str) -> None:
+            async with places:
+                found[name] = await self._one(name)
+
+        async with anyio.create_task_group() as group:
+            for name in names:
+                group.start_soon(one, name)
+        return [found[name] for name in names]
+
+    async def _one(self, name: str) -> Shown:
+        credential = self._app.settings.credentials[name]
+        try:
+            record = (await self._app.journal.load(name)).record
+            if record is None or record.current is None:
+                return Shown(name, Answer.UNPUBLISHED, "nothing was published yet")
+            answer, said = await self._shown(credential, record.current)
+        except Fault as fault:
+            return Shown(name, Answer.UNKNOWN, f"not decided: {fault.reason}")
+        held = record.phase is Phase.HELD
+        said = f"{said}; held, see `rotate explain {name}`" if held else said
+        return Shown(name, answer, said, held, record.current.token.id)
+
+    async def _shown(self, credential: Credential, current: Published) -> tuple[Answer, str]:
+        app, what = self._app, f"{current.token.id}, published at {current.place} at {when(current.at)}"
+        doc = await app.kv.read(current.place, strong=True)
+        secret = doc.secret(current.key or credential.key)
+        if secret is None or secret.fingerprint(app.installation.fingerprint_key) != current.fingerprint:
+            reason = HoldReason.FOREIGN_WRITE if secret or doc.values else HoldReason.DELETED
+            return Answer.MISSING, f"{current.place} {WORDS[reason]}; consumers do not find {current.token.id}"
+        await self._control(credential)
+        edges = app.edges(credential)
+        provider = edges.provider if current.target == credential.target else edges.elsewhere(current.target)
+        if provider is None:
+            return Answer.UNKNOWN, f"{what}: the settings no longer have its target {current.target}"
+        try:
+            verdict = await provider.verify(current.token, secret)
+        except CannotPresent as fault:
+            return Answer.UNKNOWN, f"{what}: it cannot be shown from here: {fault.reason}"
+        if isinstance(verdict, Accepted):
+            return Answer.ACCEPTED, f"{what}: its target accepts it"
+        if isinstance(verdict, Rejected):
+            return Answer.REFUSED, f"{what}: its target refuses it: {verdict.reason}"
+        return Answer.UNKNOWN, f"{what}: its target does not say: {verdict.reason}"
+
+    async def _control(self, credential: Credential) -> None:
+        """A probe that accepts a broken secret proves nothing. Raises the fault that the control came to."""
+        way = (credential.target, proof(credential))
+        if way not in self._controls:
+            try:
+                await self._app.site(credential).control(credential)
+            except Transient:
+                raise
+            except Fault as fault:
+                self._controls[way] = fault
+            else:
+                self._controls[way] = None
+        if found := self._controls[way]:
+            raise found

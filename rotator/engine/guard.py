@@ -1,0 +1,253 @@
+"""Owns what one look at a credential comes to: pauses, the negative control, the visit, and what its faults mean.
+
+When to look, and how many at once, is worker_pool.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from rotator.engine.circuit_breaker import Health
+from rotator.engine.context import Edges
+from rotator.engine.reconciler import Seen, Visitor
+from rotator.engine.second_journal import SecondJournals
+from rotator.ports import Clock, Conflict, Fault, StoreRefused, Transient
+from rotator.rotation import events as ev
+from rotator.rotation.credential import Credential
+from rotator.rotation.record import Record, Token
+from rotator.rotation.rotation_request import Ask
+from rotator.rotation.steps import Hold, Wait
+
+_SOON = timedelta(seconds=1)
+_UNCONTROLLED = timedelta(seconds=5)  # between tries of a control that got no answer
+_BROKEN = timedelta(minutes=1)
+_PATIENCE = 3  # different names
+_UNGUARDED = timedelta(minutes=15)  # between tries of a control that was passed by anyone
+
+
+def proof(credential: Credential) -> str:
+    """How it is proven: credentials of one target that have this in common need one control."""
+    return repr((credential.kind, sorted(credential.options.items())))
+
+
+@dataclass(slots=True)
+class Rounds:
+    """Attends to credentials; learns from each how Vault, target and minter are doing."""
+
+    visitor: Visitor
+    edges: Callable[[Credential], Edges]
+    clock: Clock
+    unforeseen: Callable[[str, BaseException], None]  # a bug ended a visit
+    troubled: Callable[[Credential, str], None]  # a credential cannot be worked on, for a new reason
+    control: Callable[[Credential], Awaitable[None]]  # the negative control of what proves this credential
+    minter: Callable[[Credential], str]  # whose refusal stops whom: credentials of one minter share its name
+    health: Health = field(default_factory=Health)
+    broken: dict[str, str] = field(default_factory=dict)  # names that were refused or met a bug, and why
+    put_off: set[str] = field(default_factory=set)  # names whose last look was ended by a pause
+    accepted: dict[str, datetime] = field(default_factory=dict)  # when a published value was last seen accepted
+    doubted: dict[str, datetime] = field(default_factory=dict)  # when a published value was refused once
+    unproven: dict[str, datetime] = field(default_factory=dict)  # since when nobody knows whether it is accepted
+    reverted: bool = False  # Vault was seen to go back, and that is not looked into yet
+    neighbours: Callable[[str], int] = lambda target: 3  # how many credentials a target has
+    listing: Callable[[Credential], Awaitable[Iterable[Token]]] | None = None  # our tokens on its target
+    others: SecondJournals = field(init=False)
+    _shown: dict[str, str] = field(default_factory=dict)  # the published token that `accepted` speaks of
+    _causes: dict[str, tuple[str, str]] = field(default_factory=dict)  # of what is broken: target and reason
+    _controlled: set[tuple[str, str]] = field(default_factory=set)
+    _unguarded: set[str] = field(default_factory=set)  # reasons of controls that were passed by anyone
+
+    def __post_init__(self) -> None:
+        self.others = SecondJournals(self.clock.monotonic)
+
+    async def attend(self, credential: Credential, ask: Ask | None) -> Seen:
+        """Do all that may be done now. Raises nothing: a fault is a reason to come back, a bug ends this look only."""
+        self.put_off.discard(credential.name)
+        try:
+            return await self._attend(credential, ask)
+        except Exception as bug:  # noqa: BLE001 (one credential's bug must not end the daemon)
+            self.unforeseen(credential.name, bug)
+            return self._broken(credential, f"a bug: {type(bug).__name__}")
+
+    def pause(self, credential: Credential) -> tuple[float, str]:
+        """Seconds for which nothing may be done about it, and why."""
+        return self.health.pause(credential.target, self.minter(credential), self.clock.monotonic())
+
+    def refused(self, credential: Credential, reason: str) -> None:
+        """The target refuses the identity that mints."""
+        self.health.minter(self.minter(credential)).faulted(self.clock.monotonic(), credential.name, reason)
+
+    def unreached(self, credential: Credential, reason: str) -> None:
+        """The target did not answer to a question that no work depends on."""
+        breaker = self.health.target(credential.target)
+        breaker.faulted(self.clock.monotonic(), credential.name, reason, patience=self._patience(credential))
+
+    def unanswered(self, credential: Credential) -> None:
+        """The target did not say whether it accepts a value: whether it is there is asked anew, as at the start."""
+        self._controlled.discard((credential.target, proof(credential)))
+
+    def _patience(self, credential: Credential) -> int:
+        """So many different names in trouble are the target's trouble; a target may have fewer than that."""
+        return max(1, min(_PATIENCE, self.neighbours(credential.target)))
+
+    def observe(self, credential: Credential, event: ev.Event) -> None:
+        """Learn from a transition how target and minter are doing."""
+        now, breaker = self.clock.monotonic(), self.health.target(credential.target)
+        if isinstance(event, ev.Faulted) and event.of_target:
+            breaker.faulted(now, credential.name, event.reason, patience=self._patience(credential))
+        elif isinstance(event, ev.Staged | ev.Verified | ev.Condemned | ev.Retired | ev.Burned):
+            breaker.worked(now)
+        if isinstance(event, ev.Published | ev.Condemned | ev.Adopted):
+            self.accepted[credential.name] = event.at
+            self._shown.pop(credential.name, None)
+        if isinstance(event, ev.Published | ev.Condemned | ev.Adopted | ev.Disproved):
+            self.doubted.pop(credential.name, None)
+            self.unproven.pop(credential.name, None)
+        if isinstance(event, ev.Staged | ev.Retired | ev.Burned):
+            self.health.minter(self.minter(credential)).worked(now)
+
+    def shown(self, name: str, token: str) -> None:
+        """Another process has just seen its published value accepted."""
+        if token and self._shown.get(name) == token:
+            self.accepted[name] = self.clock.now()
+            self.doubted.pop(name, None)
+            self.unproven.pop(name, None)
+
+    def went_back(self, credential: Credential, numbers: str) -> None:
+        """Its record is older than the one that was read before."""
+        self.reverted = True
+        said = f"its record went back from rotation {numbers}: was Vault restored? All published values are shown anew"
+        self.troubled(credential, said)
+
+    def mended(self, changed: Collection[str]) -> set[str]:
+        """A person's word that what was refused is mended. Returns who may be tried again; `changed` are targets."""
+        self._controlled = {each for each in self._controlled if each[0] not in changed}
+        self.health.forgive()
+        return self.put_off | self.broken.keys()
+
+    def forget(self, name: str) -> None:
+        """It left the settings."""
+        self.visitor.leases.forget(name)
+        self.broken.pop(name, None)
+        self._causes.pop(name, None)
+        self.accepted.pop(name, None)
+        self._shown.pop(name, None)
+        self.doubted.pop(name, None)
+        self.unproven.pop(name, None)
+        self.put_off.discard(name)
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    async def _attend(self, credential: Credential, ask: Ask | None) -> Seen:
+        """What Vault knows is read first: it is shown, timed and alerted on whether or not the target answers."""
+        if pause := self.health.vault.left(self.clock.monotonic()):
+            return self._put_off(credential, timedelta(seconds=pause), self.health.vault.reason)
+        listed = self.others.listed(credential.target)
+        seen = await self._visit(credential, ask)
+        if not listed and self.others.listed(credential.target):  # the record has to be read after the listing
+            seen = await self._visit(credential, ask)
+        if seen.record is not None:
+            self._noted(credential.name, seen.record)
+        if seen.record is None or credential.name in self.put_off or self.pause(credential)[0]:
+            return seen
+        closed = await self.closed(credential)
+        return Seen(seen.record, closed) if closed else seen
+
+    def _noted(self, name: str, record: Record) -> None:
+        """Another process published, or Vault was restored: what was accepted before is another value."""
+        token = record.current.token.id if record.current else ""
+        if self._shown.setdefault(name, token) != token:
+            self._shown[name] = token
+            self.accepted.pop(name, None)
+            self.doubted.pop(name, None)
+
+    async def closed(self, credential: Credential) -> Wait | None:
+        """Until when its target may not be asked, and why; None: it may. Raises nothing that the world may cause."""
+        pause, reason = self.pause(credential)
+        if pause:
+            return self._put_off(credential, timedelta(seconds=pause), reason).wait
+        if closed := await self._controls(credential):
+            return closed
+        if self.listing is None or self.others.listed(credential.target):
+            return None
+        self.others.take(credential.target, await self.listing(credential))
+        return Wait(self.clock.now(), "the target's tokens were listed first; the record is read again")
+
+    async def _controls(self, credential: Credential) -> Wait | None:
+        """A probe that accepts a broken secret proves nothing: its credential is not worked on."""
+        probe = (credential.target, proof(credential))
+        if probe in self._controlled:
+            return None
+        try:
+            await self.control(credential)
+        except Transient as fault:
+            self.unreached(credential, fault.reason)
+            return self._put_off(credential, _UNCONTROLLED, fault.reason).wait
+        except Fault as fault:
+            self._unguarded.add(fault.reason)
+            return self._broken(credential, fault.reason, _UNGUARDED).wait
+        self._controlled.add(probe)
+        self.health.target(credential.target).worked(self.clock.monotonic())
+        if self.broken.get(credential.name, "") in self._unguarded:
+            del self.broken[credential.name]
+        return None
+
+    async def _visit(self, credential: Credential, ask: Ask | None) -> Seen:
+        name, vault = credential.name, self.health.vault
+        try:
+            seen = await self.visitor.visit(
+                credential, self.edges(credential), ask, gate=_Gate(self, credential, self.clock.monotonic())
+            )
+        except Conflict:
+            return self._wait(_SOON, "another actor wrote the record")
+        except Transient as fault:
+            vault.faulted(self.clock.monotonic(), name, fault.reason, patience=1)
+            return self._wait(_SOON, fault.reason)
+        except StoreRefused as fault:
+            # One document may be denied, or our login be dead: how many names say so tells the two apart.
+            vault.faulted(self.clock.monotonic(), name, fault.reason)
+            return self._broken(credential, fault.reason)
+        except Fault as fault:
+            return self._broken(credential, fault.reason)
+        vault.worked(self.clock.monotonic())
+        if self.broken.get(name, "") not in self._unguarded:
+            self.broken.pop(name, None)
+            self._causes.pop(name, None)
+        return self._without_minter(credential, seen) if seen.refused else seen
+
+    def _without_minter(self, credential: Credential, seen: Seen) -> Seen:
+        self.refused(credential, seen.wait.reason)
+        paused = self._put_off(credential, timedelta(seconds=self.pause(credential)[0]), seen.wait.reason)
+        return Seen(seen.record, paused.wait, seen.refused)
+
+    def _broken(self, credential: Credential, reason: str, pause: timedelta = _BROKEN) -> Seen:
+        cause = (credential.target, reason)
+        if self.broken.get(credential.name) != reason:
+            if cause not in self._causes.values():  # of a thousand that share a cause, the first is told
+                self.troubled(credential, reason)
+            self.broken[credential.name] = reason
+            self._causes[credential.name] = cause
+        return self._put_off(credential, pause, reason)
+
+    def _put_off(self, credential: Credential, pause: timedelta, reason: str) -> Seen:
+        self.put_off.add(credential.name)
+        return self._wait(pause, reason)
+
+    def _wait(self, pause: timedelta, reason: str) -> Seen:
+        return Seen(None, Wait(self.clock.now() + pause, reason))
+
+
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    """The rounds of one credential, as its visit asks them. `read_at`: monotonic time before its record was read."""
+
+    rounds: Rounds
+    credential: Credential
+    read_at: float
+
+    async def closed(self) -> Wait | None:
+        return await self.rounds.closed(self.credential)
+
+    def objection(self, record: Record) -> Hold | None:
+        return self.rounds.others.objection(self.credential, record, self.read_at)

@@ -1,0 +1,62 @@
+"""The event by which a record takes up what an operator asked for, or declines it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rotator.engine.context import Bench
+from rotator.engine.steps.publish import number
+from rotator.engine.steps.rollback import impossible
+from rotator.ports import Refused
+from rotator.rotation import events as ev
+from rotator.rotation import request_transitions as rules
+from rotator.rotation import rollback as undone
+from rotator.rotation.operator_request import OperatorRequest, RequestVerb
+from rotator.rotation.record import Phase, Record
+
+
+async def take_up(bench: Bench, record: Record, request: OperatorRequest) -> ev.Event | None:
+    """None: it was taken up before. Raises Transient when what decides cannot be read just now."""
+    if rules.find(record, request.id):
+        return None
+    try:
+        return await _event(bench, record, request)
+    except Refused as fault:
+        return ev.RequestDeclined(bench.at, request, fault.reason)
+
+
+async def _event(bench: Bench, record: Record, request: OperatorRequest) -> ev.Event:
+    at, by, taken = bench.at, request.by, ev.RequestTaken(bench.at, request)
+    match request.verb:
+        case RequestVerb.PAUSE:
+            return ev.Paused(at, by, request.reason, request.until, request.id)
+        case RequestVerb.RESUME:
+            return ev.Unpaused(at, by, request.id) if record.paused else taken
+        case RequestVerb.RELEASE:
+            return ev.Released(at, by, request.id) if record.phase is Phase.HELD else taken
+        case RequestVerb.UNDO:
+            return await _undo(bench, record, request)
+        case RequestVerb.ROTATE:
+            objection = rules.objection(bench.credential, record, request, bench.now)
+            return ev.RequestDeclined(at, request, objection) if objection else taken
+
+
+async def _undo(bench: Bench, record: Record, request: OperatorRequest) -> ev.Event:
+    """Nothing more when one is under way already."""
+    if record.undo:
+        return ev.RequestTaken(bench.at, request)
+    if reason := await impossible(bench, record):
+        return ev.RequestDeclined(bench.at, request, reason)
+    doc, _ = await bench.look(record, again=False)
+    place, above = bench.credential.place, number(doc)
+    return ev.UndoBegun(
+        bench.at, request.by, request.emergency, place, _quiet_at(bench, record), above, request=request.id
+    )
+
+
+def _quiet_at(bench: Bench, record: Record) -> datetime:
+    """When no revocation of the value before can be on its way any more."""
+    if not undone.ended(record):
+        return bench.at
+    last = bench.at if record.predecessor else (record.settled_at or bench.at)
+    return last + bench.credential.limits.settle

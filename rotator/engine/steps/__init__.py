@@ -1,0 +1,1 @@
+"""One file per step of a rotation: mint, install, publish, retire, roll back."""

@@ -1,0 +1,273 @@
+"""Owns the work of one process: has due names looked at, a few at once, fewer per target, and answers who asked.
+
+What a look comes to is guard.py's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import anyio
+from anyio.abc import TaskGroup
+
+from rotator.engine.circuit_breaker import Health
+from rotator.engine.guard import Rounds
+from rotator.engine.pending_request import Asked, foremost
+from rotator.engine.reconciler import Seen
+from rotator.engine.timer_queue import Agenda
+from rotator.engine.work_queue import Queue
+from rotator.ports import Clock
+from rotator.rotation.credential import Credential
+from rotator.rotation.pause import on_at
+from rotator.rotation.record import Record
+from rotator.rotation.rotation_request import Answer, Ask
+from rotator.rotation.schedule import share
+
+_AT_ONCE = timedelta(milliseconds=200)  # what is to be looked at "now" again must not spin
+_IDLE_LOOKS = 50  # a second: one look costs about 3 ms of processor time, here and in Vault
+_ASKED = timedelta(seconds=2)  # between looks for somebody who waits
+_SLOW = 1.0  # seconds: a visit that takes longer waits for its target, and leaves its place to others
+STOPPING = "the daemon is stopping"
+
+
+@dataclass(slots=True, eq=False)
+class Visit:
+    """A visit under way. `began`: monotonic seconds."""
+
+    target: str
+    began: float
+    over: anyio.Event = field(default_factory=anyio.Event)
+
+
+@dataclass(slots=True)
+class Crew:
+    """Workers of one process. `workers`: visits at once, slow ones aside; `per_target`: of them on one target.
+
+    Every name is looked at again within `reconcile`, whatever the last look said: nothing is ever forgotten, and what
+    a person does to the journal is seen.
+    """
+
+    rounds: Rounds
+    clock: Clock
+    credentials: Mapping[str, Credential]
+    per_target: Mapping[str, int]
+    workers: int
+    reconcile: timedelta = timedelta(seconds=45)
+    agenda: Agenda = field(default_factory=Agenda)
+    asks: dict[str, list[Asked]] = field(default_factory=dict)
+    seen: dict[str, Seen] = field(default_factory=dict)
+    read_at: dict[str, datetime] = field(default_factory=dict)  # when each record was last read
+    moved: float = 0.0  # monotonic time of the last finished visit
+    stopping: str = ""  # why no further visit begins
+    left: Mapping[str, Record] = field(default_factory=dict)  # of credentials that left the settings
+    _queue: Queue = field(default_factory=Queue)
+    _busy: dict[str, Visit] = field(default_factory=dict)
+    _again: set[str] = field(default_factory=set)
+    _wake: anyio.Event = field(default_factory=anyio.Event)
+
+    def look_at(self, *names: str) -> None:
+        """Have names visited, those asked for first; one being visited is looked at again afterwards."""
+        for name in names:
+            if name in self._busy:
+                self._again.add(name)
+            elif name in self.credentials:
+                self._queue.join(name, self.credentials[name].target, asked=name in self.asks)
+        self.tick()
+
+    def ask(self, name: str, ask: Ask, *, patient: bool, request: str = "") -> Asked:
+        """Ask for a new value; the answer comes to what is returned. `request`: its id in Vault."""
+        asked = Asked(ask, patient, request)
+        if self.stopping or name not in self.credentials:
+            asked.close(self.stopping or "it is not in the settings")
+            return asked
+        self.asks.setdefault(name, []).append(asked)
+        self.look_at(name)
+        return asked
+
+    def tick(self) -> None:
+        """Time has passed, or something changed: look at the agenda."""
+        self._wake.set()
+
+    def stop(self, reason: str = STOPPING) -> None:
+        """Begin no further visit; those under way end at their next rest, and who waits for others is told."""
+        self.stopping = self.stopping or reason
+        self._queue.empty()
+        for name in self.asks.keys() - self._busy.keys():
+            self._dismiss(name, self.stopping)
+        self.tick()
+
+    def take(self, credentials: Mapping[str, Credential], changed: Collection[str]) -> None:
+        """New settings, in which the targets in `changed` are others; only who is concerned is looked at at once."""
+        before, self.credentials = self.credentials, credentials
+        for name in before.keys() - credentials.keys():
+            self.agenda.drop(name)
+            self.seen.pop(name, None)
+            self.read_at.pop(name, None)
+            self.rounds.forget(name)
+            self._dismiss(name, "it left the settings")
+        fresh = {name for name, each in credentials.items() if each != before.get(name) or each.target in changed}
+        self.look_at(*self._queue.empty(), *sorted(fresh | self.rounds.mended(changed)))
+
+    @asynccontextmanager
+    async def aside(self, name: str) -> AsyncIterator[None]:
+        """Nobody visits the name meanwhile: an operator has the word. It is looked at afterwards."""
+        while visit := self._busy.get(name):
+            await visit.over.wait()
+        visit = self._busy[name] = Visit("", self.clock.monotonic())
+        try:
+            yield
+        finally:
+            del self._busy[name]
+            visit.over.set()
+            self._again.discard(name)
+            self.look_at(name)
+
+    async def finished(self, targets: Collection[str]) -> None:
+        """Wait for the visits that are under way on these targets now."""
+        for visit in [each for each in self._busy.values() if each.target in targets]:
+            await visit.over.wait()
+
+    @property
+    def health(self) -> Health:
+        """How Vault, the targets and the minters are doing."""
+        return self.rounds.health
+
+    @property
+    def broken(self) -> Mapping[str, str]:
+        """Names that were refused or met a bug, and why."""
+        return self.rounds.broken
+
+    @property
+    def accepted(self) -> Mapping[str, datetime]:
+        """When each published value was last seen to be accepted, by this process."""
+        return self.rounds.accepted
+
+    @property
+    def doubted(self) -> Mapping[str, datetime]:
+        """When a published value was refused once, and is to be asked again before that counts."""
+        return self.rounds.doubted
+
+    @property
+    def unproven(self) -> Mapping[str, datetime]:
+        """Since when nobody knows whether a published value is accepted: since the start, or since Vault was away."""
+        return self.rounds.unproven
+
+    def pause(self, credential: Credential) -> tuple[float, str]:
+        """Seconds for which nothing may be done about it, and why."""
+        return self.rounds.pause(credential)
+
+    def visits(self, name: str) -> bool:
+        """Whether it is being worked on at this moment."""
+        return name in self._busy
+
+    @property
+    def busy(self) -> Collection[str]:
+        """Names that are being visited."""
+        return self._busy.keys()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way or waiting for a worker."""
+        return not self._busy and not len(self._queue)
+
+    async def run(self) -> None:
+        """Work until stopped; returns when the last visit has ended."""
+        async with anyio.create_task_group() as group:
+            while not self.stopping:
+                self._wake = anyio.Event()
+                for name in self.agenda.due(self.clock.now(), self.clock.monotonic()):
+                    if name not in self._busy and name in self.credentials:
+                        self._queue.join(name, self.credentials[name].target)
+                self._dispatch(group)
+                await self._wake.wait()
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _dispatch(self, group: TaskGroup) -> None:
+        now = self.clock.monotonic()
+        load = Counter(visit.target for visit in self._busy.values())
+        places = self.workers - sum(visit.began > now - _SLOW for visit in self._busy.values())
+
+        def room(target: str) -> bool:
+            return load[target] < self.per_target.get(target, self.workers)
+
+        while places > 0 and (name := self._queue.take(load, room)):
+            if name in self._busy:
+                self._again.add(name)
+                continue
+            visit = self._busy[name] = Visit(self.credentials[name].target, now)
+            load[visit.target] += 1
+            places -= 1
+            group.start_soon(self._work, name, visit)
+
+    async def _work(self, name: str, visit: Visit) -> None:
+        try:
+            if credential := self.credentials.get(name):
+                self._note(name, await self.rounds.attend(credential, foremost(self.asks.get(name, ()))))
+        finally:
+            del self._busy[name]
+            visit.over.set()
+            self.moved = self.clock.monotonic()
+            if self.stopping:
+                self._dismiss(name, self.stopping)
+            elif name in self._again:
+                self._again.discard(name)
+                self.look_at(name)
+            self.tick()
+
+    def vault_went_back(self) -> None:
+        """Vault holds an older state than before: every record is read anew, and every target is listed before that."""
+        self.rounds.reverted = True
+        self.rounds.others.forget()
+        self.look_at(*self.credentials)
+
+    def _note(self, name: str, seen: Seen) -> None:
+        if name not in self.credentials:
+            return
+        before = self.seen[name].record if name in self.seen else None
+        record = seen.record or before
+        if record and before and older(record, before):
+            self.rounds.went_back(self.credentials[name], f"{before.rotation} to {record.rotation}")
+        self.seen[name] = Seen(record, seen.wait, seen.refused)
+        now = self.clock.now()
+        if seen.record is not None:
+            self.read_at[name] = now
+        latest = now + (_ASKED if self._answer(name, seen) else self._round * (0.75 + share(name) / 4))
+        until = max(now + _AT_ONCE, min(seen.wait.until or latest, latest))
+        self.agenda.put(name, until, now, self.clock.monotonic())
+
+    @property
+    def _round(self) -> timedelta:
+        """In a large fleet the looks that find nothing to do must not be most of the work."""
+        return max(self.reconcile, timedelta(seconds=len(self.credentials) / _IDLE_LOOKS))
+
+    def _answer(self, name: str, seen: Seen) -> bool:
+        """Tell who asked. Returns whether somebody waits for what may come at any time, from another actor perhaps."""
+        asks, put_off = self.asks.pop(name, []), name in self.rounds.put_off
+        paused = on_at(self.credentials[name].paused, self.clock.now())
+        left = [asked for asked in asks if not (seen.record and asked.hears(seen.record, paused))]
+        for asked in asks:
+            asked.wait = seen.wait if put_off or asked.waits else None
+            if asked not in left:
+                asked.done.set()
+        if left:
+            self.asks[name] = left
+        if reason := self.rounds.broken.get(name):
+            self._dismiss(name, reason, hopeless=True)
+            return False
+        if left and len(left) < len(asks):
+            self._again.add(name)  # the visit was made for another's ask
+        return not put_off and any(asked.answer is Answer.OPEN and not asked.waits for asked in left)
+
+    def _dismiss(self, name: str, reason: str, *, hopeless: bool = False) -> None:
+        for asked in self.asks.pop(name, ()):
+            asked.close(reason, hopeless=hopeless)
+
+
+def older(record: Record, before: Record) -> bool:
+    """Whether a record is of an earlier time than one that was read before: numbers never go back in one Vault."""
+    return (record.rotation, record.attempt) < (before.rotation, before.attempt)

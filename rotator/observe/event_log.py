@@ -1,0 +1,100 @@
+"""Owns how a transition is told: one log line, and one progress line for whoever asked. The words are messages.py's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from rotator.engine.reconciler import Happened
+from rotator.observe.logs import log
+from rotator.rotation.credential import Credential
+
+
+def narrate(happened: Happened) -> None:
+    """Log the transition: the only place where transitions are logged."""
+    told = happened.told
+    place = {"credential": happened.credential.name, "target": happened.credential.target}
+    took = {"seconds": round(happened.seconds, 3), "said": told.said}
+    log.tell(told.name, told.severity.value, **{**place, **told.fields, **took})
+
+
+def progress(happened: Happened) -> dict[str, Any]:
+    """The transition for somebody who waits for it."""
+    told = happened.told
+    return {
+        "credential": happened.credential.name,
+        "event": told.name,
+        "severity": told.severity.value,
+        "rotation": happened.after.rotation,
+        "phase": happened.after.phase.value,
+        "said": told.said,
+        "seconds": round(happened.seconds, 3),
+    }
+
+
+@dataclass(slots=True)
+class Audience:
+    """An observer that passes on what happens to those who wait for it; who does not keep up misses some."""
+
+    listeners: list[MemoryObjectSendStream[Happened]] = field(default_factory=list)
+
+    def __call__(self, happened: Happened) -> None:
+        """Pass it on."""
+        for listener in self.listeners:
+            with suppress(anyio.WouldBlock, anyio.BrokenResourceError):
+                listener.send_nowait(happened)
+
+    @contextmanager
+    def hearing(self) -> Iterator[MemoryObjectReceiveStream[Happened]]:
+        """Listen for as long as the block lasts."""
+        send, receive = anyio.create_memory_object_stream[Happened](256)
+        self.listeners.append(send)
+        try:
+            with send, receive:
+                yield receive
+        finally:
+            self.listeners.remove(send)
+
+
+def fleet_changed(by: str, said: str) -> None:
+    """Somebody paused, or resumed, many credentials at once."""
+    log.warn("fleet.changed", by=by, said=said)
+
+
+def unforeseen(credential: str, bug: BaseException) -> None:
+    """A bug ended a visit. If the log itself is broken, nobody is left to tell."""
+    with suppress(Exception):
+        log.unforeseen(credential, bug)
+
+
+def troubled(credential: Credential, reason: str) -> None:
+    """A credential cannot be worked on, for a new reason."""
+    log.warn("visit.refused", credential=credential.name, target=credential.target, said=reason)
+
+
+def paused(neighbour: str, reason: str, pause: float) -> None:
+    """Vault, a target or a minter is left alone for so many seconds; none: it works again."""
+    if pause:
+        log.warn("neighbour.paused", neighbour=neighbour, said=reason, seconds=round(pause, 1))
+    else:
+        log.say("neighbour.recovered", neighbour=neighbour)
+
+
+def heard_call(verb: str, uid: int, pid: int) -> None:
+    """Somebody has called the control socket; health checks do several times a minute."""
+    log.tell("control.called", "debug" if verb == "ping" else "info", verb=verb, uid=uid, pid=pid)
+
+
+def failed_call(verb: str, bug: BaseException) -> None:
+    """A verb has met a bug."""
+    log.warn("control.failed", verb=verb, exc_info=bug)
+
+
+def strained(reason: str) -> None:
+    """The control socket can accept nobody just now."""
+    log.warn("control.strained", said=f"no caller can be accepted: {reason}; it is tried again")

@@ -1,0 +1,181 @@
+"""Owns the fleet as its records show it: every credential, target and minter; alive; ready.
+
+All of it is computed anew at each look, so it heals by itself. Metrics, probes and pages read it and add nothing. A
+look may be another thread's: what is read is frozen, or copied in one go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from rotator.observe.fleet.view import Neighbour, Neighbours, View
+from rotator.ports import Clock
+from rotator.rotation.credential import Credential, Place
+from rotator.rotation.explanation import explain
+from rotator.rotation.record import Record
+from rotator.rotation.state import Mark, Observed, State, state
+from rotator.rotation.unmanaged import Unmanaged, unmanaged
+from rotator.vault.login_expiry import LoginEnd
+
+__all__ = ["Fleet", "Mark", "Neighbour", "Neighbours", "Standing", "State", "View", "observed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a target or a minter is doing. `left`: seconds until it is called again; `said`: why it is not, or empty."""
+
+    name: str
+    left: float
+    said: str
+
+
+@dataclass(slots=True)
+class Fleet:
+    """A look at the fleet. `view` is None until the daemon has found Vault, and `waiting` says what for."""
+
+    clock: Clock
+    silence: timedelta  # a daemon in which no visit ended for so long is not alive
+    view: View | None = None
+    waiting: str = "starting"
+    began: float = 0.0  # monotonic seconds at which the view came
+    missing: Callable[[], str] = str  # signs of life that are missing, in words
+    barred: Callable[[], str] = str  # why no rotation may begin
+    refused: str = ""  # why the settings as they are on disk were refused; the ones before are in force
+    login_end: Callable[[], LoginEnd | None] = lambda: None  # of what we log in to Vault with
+    minted_from: Mapping[str, Place] = field(default_factory=dict)  # where minters' own tokens are, by target
+
+    def show(self, view: View) -> None:
+        """From now on, this is what is looked at."""
+        self.view, self.waiting, self.began = view, "", self.clock.monotonic()
+
+    def hide(self, waiting: str) -> None:
+        """There is nothing to look at any more; why."""
+        self.view, self.waiting = None, waiting
+
+    def states(self) -> list[State]:
+        """Every credential, the worst first."""
+        found = states(self.view, self.clock.now()) if self.view else []
+        return sorted(found, key=lambda each: (list(Mark).index(each.mark), each.name))
+
+    def state(self, name: str) -> State | None:
+        """One credential; None when settings do not know it."""
+        credential = self.view.credentials.get(name) if self.view else None
+        return _state(self.view, credential, self.clock.now()) if self.view and credential else None
+
+    def unmanaged(self) -> list[Unmanaged]:
+        """What credentials that left the settings have left alive."""
+        if self.view is None:
+            return []
+        records = [each.record for each in tuple(self.view.seen.values()) if each.record]
+        places = {each.place: each.retire.after for each in self.view.credentials.values()}
+        return unmanaged(self.view.left, records, self.clock.now(), places)
+
+    def explained(self, name: str) -> list[str]:
+        """The sentences about one credential."""
+        credential = self.view.credentials.get(name) if self.view else None
+        if self.view is None or credential is None:
+            return []
+        return list(explain(credential, _record(self.view, name), self.clock.now(), observed(self.view, credential)))
+
+    def targets(self) -> list[Standing]:
+        """Every target that a credential lives on."""
+        names = {each.target for each in self.view.credentials.values()} if self.view else ()
+        return [self._standing(name, self.view.health.targets.get(name)) for name in sorted(names) if self.view]
+
+    def minters(self) -> list[Standing]:
+        """Every minter that was ever refused or used."""
+        minters = self.view.health.minters if self.view else {}
+        return [self._standing(name, minter) for name, minter in sorted(minters.items())]
+
+    def minter_ends(self) -> dict[str, datetime]:
+        """When the tokens that mint expire, by target: of those that are themselves kept fresh here."""
+        seen = tuple(self.view.seen.values()) if self.view else ()
+        currents = [each.record.current for each in seen if each.record and each.record.current]
+        ends = {each.place: end for each in currents if (end := each.token.expires_at)}
+        return {target: ends[place] for target, place in self.minted_from.items() if place in ends}
+
+    def _standing(self, name: str, neighbour: Neighbour | None) -> Standing:
+        if neighbour is None or not neighbour.trips:
+            return Standing(name, 0.0, "")
+        return Standing(name, neighbour.left(self.clock.monotonic()), neighbour.reason or "in trouble")
+
+    def silent(self) -> float:
+        """Seconds since a worker last finished a visit; as long as nothing is looked at, nothing is missed."""
+        if self.view is None or not self.view.credentials:
+            return 0.0
+        return max(0.0, self.clock.monotonic() - max(self.view.moved, self.began))
+
+    def alive(self) -> str:
+        """Why the process should be restarted; empty when it is alive. That it answers shows that its loop moves."""
+        if self.view is None:
+            return ""  # a restart brings Vault no nearer
+        silent = self.silent()
+        stuck = f"no visit ended for {silent:.0f} s" if silent > self.silence.total_seconds() else ""
+        return self.missing() or stuck
+
+    def vault(self) -> str:
+        """Why Vault does not serve us; empty when it does."""
+        if self.view is None:
+            return self.waiting or "starting"
+        breaker = self.view.health.vault
+        return (breaker.reason or "unreachable") if breaker.trips else ""
+
+    def login_ending(self) -> str:
+        """What we log in to Vault with, in words, when it ends soon; else empty."""
+        end = self.login_end()
+        return str(end) if end and end.is_near(self.clock.now()) else ""
+
+    def unready(self) -> list[str]:
+        """Why this process cannot work: no login, records that were not read yet, receipts that cannot be written.
+
+        Never for a target's or a credential's sake: another process could do no better.
+        """
+        missed = self.vault()
+        found = [f"vault: {missed}"] if missed else []
+        found += [f"no rotation may begin: {bar}"] if (bar := self.barred()) else []
+        unread = self._unread()
+        return [*found, *([f"{unread} records were not read yet"] if unread else [])]
+
+    def _unread(self) -> int:
+        """How many records were not read yet; one that cannot be read is a trouble of its own credential."""
+        view = self.view
+        if view is None:
+            return 0
+        return sum(_record(view, name) is None and name not in view.broken for name in view.credentials)
+
+    def unhealthy(self) -> list[str]:
+        """Whatever a person should know of: this process, and all that is overdue, held, refused or missing."""
+        rows = (each for each in self.states() if each.mark is Mark.ACT)
+        dead = [f"not alive: {reason}"] if (reason := self.alive()) else []
+        return [*dead, *self.unready(), *(f"{each.name}: {each.word}: {each.said}" for each in rows)]
+
+
+def states(view: View, now: datetime) -> list[State]:
+    """Every credential, in the order of the settings."""
+    return [_state(view, each, now) for each in view.credentials.values()]
+
+
+def observed(view: View, credential: Credential) -> Observed:
+    """What a running daemon knows of a credential beside its record."""
+    name = credential.name
+    seconds, reason = view.pause(credential)
+    seen = view.seen.get(name)
+    return Observed(
+        unread="" if seen and seen.record else (seen and seen.wait.reason) or "nobody has looked at it yet",
+        broken=view.broken.get(name, ""),
+        left_alone=reason if seconds else "",
+        accepted_at=view.accepted.get(name),
+        doubted_at=view.doubted.get(name),
+        unproven_at=view.unproven.get(name),
+    )
+
+
+def _state(view: View, credential: Credential, now: datetime) -> State:
+    return state(credential, _record(view, credential.name), now, observed(view, credential))
+
+
+def _record(view: View, name: str) -> Record | None:
+    seen = view.seen.get(name)
+    return seen.record if seen else None

@@ -1,0 +1,142 @@
+"""Owns running a hook's command: no shell, an environment of names, a time limit for its whole process group.
+
+It reads the facts from its standard input. What it prints is kept in part, for the log, when it fails.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+
+import anyio
+from anyio.abc import Process
+
+from rotator.host.child_processes import children
+from rotator.observe.hooks.facts import Facts
+from rotator.observe.logs.redaction import redact
+from rotator.ports import Refused, Transient
+
+_KEPT = 2000  # bytes: the end of what it printed
+_PIECE = 65536
+_LAST_WORDS = 0.2  # seconds for what is still in the pipe; a child in the background may hold it open for ever
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+async def run(command: tuple[str, ...], limit: float, facts: Facts) -> None:
+    """Run it to its end. Raises Transient when it fails or is not done within `limit` (seconds), Refused when it
+    cannot be started. At the limit its process group is killed; a process that left the group is not found."""
+    said = bytearray()
+    inward, outward = _Pipe(), _Pipe()
+    try:
+        process = await _start(command, facts.names, inward.reading, outward.writing)
+        inward.close_reading()
+        outward.close_writing()
+        try:
+            with anyio.fail_after(limit):
+                code = await _attend(process, inward, outward, facts.body, said)
+        except TimeoutError:
+            raise Transient(f"{command[0]} was killed after {limit:g} s{_words(said)}") from None
+        finally:
+            await _end(process)
+    finally:
+        inward.close()
+        outward.close()
+    if code:
+        how = f"exit status {code}" if code > 0 else f"killed by signal {-code}"
+        raise Transient(f"{command[0]}: {how}{_words(said)}")
+
+
+class _Pipe:
+    """A pipe whose ends are closed once, whoever comes first."""
+
+    def __init__(self) -> None:
+        self.reading, self.writing = os.pipe()
+
+    def close_reading(self) -> None:
+        if self.reading >= 0:
+            os.close(self.reading)
+            self.reading = -1
+
+    def close_writing(self) -> None:
+        if self.writing >= 0:
+            os.close(self.writing)
+            self.writing = -1
+
+    def close(self) -> None:
+        self.close_reading()
+        self.close_writing()
+
+
+async def _start(command: tuple[str, ...], names: Mapping[str, str], reads: int, writes: int) -> Process:
+    environ = {"PATH": os.environ.get("PATH", _PATH), "LANG": os.environ.get("LANG", "C.UTF-8"), **names}
+    try:
+        with children.starting():
+            process = await anyio.open_process(
+                command,
+                stdin=reads,
+                stdout=writes,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                env=environ,
+                start_new_session=True,
+            )
+            children.own.add(process.pid)
+    except OSError as fault:
+        raise Refused(f"{command[0]} cannot be started: {fault.strerror or type(fault).__name__}") from None
+    return process
+
+
+async def _attend(process: Process, inward: _Pipe, outward: _Pipe, body: bytes, said: bytearray) -> int:
+    async with anyio.create_task_group() as group:
+        group.start_soon(_feed, inward, body)
+        heard = anyio.Event()
+        group.start_soon(_hear, outward, said, heard)
+        code = await process.wait()
+        with anyio.move_on_after(_LAST_WORDS):
+            await heard.wait()
+        group.cancel_scope.cancel()
+    return code
+
+
+async def _feed(pipe: _Pipe, body: bytes) -> None:
+    """Write the facts; a command need not read them."""
+    os.set_blocking(pipe.writing, False)
+    left = memoryview(body)
+    with suppress(BrokenPipeError):
+        while left:
+            await anyio.wait_writable(pipe.writing)
+            with suppress(BlockingIOError):
+                left = left[os.write(pipe.writing, left) :]
+    pipe.close_writing()
+
+
+async def _hear(pipe: _Pipe, said: bytearray, heard: anyio.Event) -> None:
+    """Read everything, so that nobody waits for room, and keep the end."""
+    os.set_blocking(pipe.reading, False)
+    while True:
+        await anyio.wait_readable(pipe.reading)
+        with suppress(BlockingIOError):
+            piece = os.read(pipe.reading, _PIECE)
+            if not piece:
+                break
+            said += piece
+            del said[:-_KEPT]
+    heard.set()
+
+
+async def _end(process: Process) -> None:
+    """Kill what has not ended, by the number of the group that it leads."""
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    with anyio.CancelScope(shield=True):
+        await process.wait()
+    children.ended(process.pid)
+
+
+def _words(said: bytearray) -> str:
+    text = " ".join(redact(said.decode(errors="replace")).split())
+    return f": {text}" if text else ""

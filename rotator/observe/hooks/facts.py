@@ -1,0 +1,125 @@
+"""Owns what a hook is told of a transition: one JSON document, and names for the environment; no secret is in either.
+
+Everything is taken from the event and the records it stands between, in the words of messages.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import Any
+
+from rotator.engine.reconciler import Happened
+from rotator.observe.logs.redaction import redact
+from rotator.rotation.messages import Told
+from rotator.rotation.record import Candidate, Published
+from rotator.settings import Moment
+
+_MOMENTS: Mapping[str, Moment] = {
+    "rotation.requested": Moment.REQUESTED,
+    "rotation.escalated": Moment.REQUESTED,
+    "candidate.staged": Moment.STAGED,
+    "candidate.verified": Moment.VERIFIED,
+    "value.published": Moment.PUBLISHED,
+    "predecessor.condemned": Moment.CONDEMNED,
+    "predecessor.retired": Moment.RETIRED,
+    "predecessor.left": Moment.RETIRED,
+    "rotation.settled": Moment.SETTLED,
+    "step.faulted": Moment.FAULTED,
+    "value.disproved": Moment.REFUSED,
+    "undo.failed": Moment.FAILED,
+    "person.awaited": Moment.AWAITING,
+    "person.reminded": Moment.AWAITING,
+    "credential.held": Moment.HELD,
+    "credential.released": Moment.RELEASED,
+}
+_OF_PREDECESSOR = (Moment.CONDEMNED, Moment.RETIRED)
+_NAMES = ("credential", "target", "place", "rotation", "provider_id", "fingerprint")
+_STUCK = 5  # faults in a row after which a step counts as failed, once
+_LONGEST = 2000  # characters of one text
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is told. `id` is the same for every attempt, so that a receiver can drop what it has seen."""
+
+    id: str
+    credential: str
+    moment: Moment
+    body: bytes
+    names: Mapping[str, str] = field(default_factory=dict)  # for the environment of a command
+
+
+def moments(happened: Happened) -> frozenset[Moment]:
+    """What a transition means for hooks. Failed: given up for now, or a step that faulted again and again."""
+    before, after = happened.before, happened.after
+    told = happened.told
+    found = {_MOMENTS[told.name]} if told.name in _MOMENTS else set()
+    stuck = Moment.FAULTED in found and after.failures == _STUCK
+    if stuck or after.given_up > before.given_up:
+        found.add(Moment.FAILED)
+    return frozenset(found)
+
+
+def gather(happened: Happened, moment: Moment) -> Facts:
+    """The facts of a transition, told as this moment."""
+    told = happened.told
+    about = _about(happened, told, moment)
+    at = happened.event.at.astimezone(UTC).isoformat(timespec="milliseconds")
+    number = _number(happened, told.name, at)
+    document = {"id": number, "type": told.name, "timestamp": at, "data": about}
+    names = {
+        "ROTATOR_ID": number,
+        "ROTATOR_EVENT": moment.value,
+        **{f"ROTATOR_{key.upper()}": str(about[key]) for key in _NAMES},
+    }
+    return Facts(number, happened.credential.name, moment, json.dumps(document).encode(), names)
+
+
+def _about(happened: Happened, told: Told, moment: Moment) -> dict[str, Any]:
+    credential, after = happened.credential, happened.after
+    token = _token(happened, moment)
+    published = token if isinstance(token, Published) else None
+    expires = token.token.expires_at if token else None
+    return {
+        "event": moment.value,
+        "credential": credential.name,
+        "target": credential.target,
+        "place": str(published.place if published else after.place or credential.place),
+        "labels": dict(credential.labels),
+        "rotation": after.rotation,
+        "attempt": after.attempt,
+        "phase": after.phase.value,
+        "severity": told.severity.value,
+        "said": _plain(told.said),
+        "why": after.why.value if after.why else "",
+        "asked_by": _plain(after.asked_by),
+        "emergency": after.emergency,
+        "provider_id": _plain(token.token.id) if token else "",
+        "fingerprint": token.fingerprint if token else "",
+        "version": published.version if published else None,
+        "expires_at": expires.isoformat(timespec="seconds") if expires else None,
+        "by": happened.holder,
+    }
+
+
+def _token(happened: Happened, moment: Moment) -> Candidate | Published | None:
+    """The token that the transition is about."""
+    if moment in _OF_PREDECESSOR:
+        return happened.before.predecessor
+    return happened.after.candidate or happened.after.current
+
+
+def _plain(text: str) -> str:
+    """Without secrets, and fit for an environment."""
+    shown = redact(text[:_LONGEST])
+    return "".join(each if each.isprintable() else " " for each in shown)
+
+
+def _number(happened: Happened, name: str, at: str) -> str:
+    after = happened.after
+    parts = (after.lineage, happened.credential.name, after.rotation, after.attempt, name, at, happened.holder)
+    return "evt_" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

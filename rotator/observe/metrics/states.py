@@ -1,0 +1,152 @@
+"""What is true at a scrape, computed from the fleet when somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from rotator.observe import logs
+from rotator.observe.fleet import Fleet, State
+from rotator.rotation.record import HoldReason, Phase
+from rotator.rotation.state import Word
+
+_PLACE = ("credential", "target")
+
+Writable = Callable[[], bool]
+
+
+class FromRecords(Collector):
+    """States, computed when somebody asks."""
+
+    def __init__(self, fleet: Fleet, version: str, receipts: Writable | None, whole: Writable | None) -> None:
+        self._fleet = fleet
+        self._version = version
+        self._receipts = receipts
+        self._whole = whole
+
+    def collect(self) -> Iterable[Metric]:
+        """Every family, in a fixed order; called once more, without a fleet, to learn their names."""
+        yield InfoMetricFamily("rotator_build", "Which rotator this is.", {"version": self._version})
+        yield from self._process()
+        yield from _neighbours(self._fleet)
+        yield _one(
+            "rotator_unmanaged_tokens",
+            "Living tokens of credentials that left the settings, by their records.",
+            len(self._fleet.unmanaged()),
+        )
+        states = self._fleet.states()
+        yield from _times(states)
+        yield from _counts(states)
+        yield from _phases(states)
+
+    def _process(self) -> Iterable[Metric]:
+        fleet = self._fleet
+        yield _one("rotator_alive", "1 while workers finish visits.", not fleet.alive())
+        yield _one(
+            "rotator_ready", "1 while Vault serves us, all records are read and work may begin.", not fleet.unready()
+        )
+        yield _one("rotator_healthy", "1 while nothing is overdue, held, refused or missing.", not fleet.unhealthy())
+        yield _one("rotator_vault_reachable", "1 while Vault serves us.", not fleet.vault())
+        yield _one("rotator_idle_seconds", "Since a worker last finished a visit.", fleet.silent())
+        yield from _login(fleet)
+        words = "1 while the settings on disk are refused: the next start would fail."
+        yield _one("rotator_settings_refused", words, bool(fleet.refused))
+        yield CounterMetricFamily("rotator_log_lines_dropped", "Lines of the log that nobody took.", logs.dropped())
+        if self._receipts is not None:
+            yield _one("rotator_receipts_writable", "1 while receipts are written.", self._receipts())
+        if self._whole is not None:
+            yield _one("rotator_receipts_whole", "0 once the file is not the one that Vault knows of.", self._whole())
+
+
+def _one(name: str, words: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, words, float(value))
+
+
+def _login(fleet: Fleet) -> Iterable[Metric]:
+    yield _one("rotator_login_ending", "1 once what we log in to Vault with ends soon.", bool(fleet.login_ending()))
+    words, end = "When what we log in to Vault with ends, as far as Vault tells.", fleet.login_end()
+    ends = GaugeMetricFamily("rotator_login_expiry_timestamp_seconds", words, labels=("what",))
+    uses = GaugeMetricFamily("rotator_login_uses_left", "How many more logins it is good for.", labels=("what",))
+    if end and end.ends:
+        ends.add_metric((end.what,), end.ends.timestamp())
+    if end and end.uses is not None:
+        uses.add_metric((end.what,), float(end.uses))
+    yield from (ends, uses)
+
+
+def _neighbours(fleet: Fleet) -> Iterable[Metric]:
+    paused = GaugeMetricFamily("rotator_target_paused", "1 while a target is left alone.", labels=("target",))
+    for target in fleet.targets():
+        paused.add_metric((target.name,), float(bool(target.said)))
+    refused = GaugeMetricFamily("rotator_minter_refused", "1 while a minter is refused.", labels=("minter",))
+    for minter in fleet.minters():
+        refused.add_metric((minter.name,), float(bool(minter.said)))
+    words = "When the token that mints expires, where it is itself kept fresh here."
+    ends = GaugeMetricFamily("rotator_minter_expiry_timestamp_seconds", words, labels=("minter",))
+    for name, end in fleet.minter_ends().items():
+        ends.add_metric((name,), end.timestamp())
+    yield from (paused, refused, ends)
+
+
+_TIMES: tuple[tuple[str, str, Callable[[State], datetime | None]], ...] = (
+    ("next_rotation", "When the next rotation is due.", lambda state: state.due_at),
+    ("published", "When the published value was published.", lambda state: state.published_at),
+    ("expiry", "When the published value expires.", lambda state: state.expires_at),
+    ("due", "Since when a successor is due that is not published; absent when none is.", lambda state: state.due_since),
+    ("revoke_by", "When the living predecessor is to be dead.", lambda state: state.revoke_by),
+    ("refused", "Since when the target refuses the published value.", lambda state: state.refused_at),
+    ("unproven", "Since when the published value was not shown to its target.", lambda state: state.unproven_at),
+    ("lost", "Since when consumers are known not to find the published value.", lambda state: state.lost_at),
+    ("held", "Since when the credential is held, until a person decides.", lambda state: state.held_at),
+    ("awaiting", "Since when the credential waits for a person's work.", lambda state: state.awaiting_at),
+    ("paused", "Since when an operator keeps it from being rotated.", lambda state: state.paused_at),
+    ("accepted", "When this process last saw the published value accepted.", lambda state: state.accepted_at),
+)
+
+
+def _times(states: Iterable[State]) -> Iterable[Metric]:
+    for name, words, of in _TIMES:
+        family = GaugeMetricFamily(f"rotator_credential_{name}_timestamp_seconds", words, labels=_PLACE)
+        for state in states:
+            if when := of(state):
+                family.add_metric(_labels(state), when.timestamp())
+        yield family
+
+
+_COUNTS: tuple[tuple[str, str, Callable[[State], float]], ...] = (
+    ("consecutive_failures", "Failures in a row; publication sets it back.", lambda state: state.failures),
+    ("live_predecessors", "Predecessors that may still be accepted.", lambda state: state.predecessors),
+    ("rotation", "The number of the latest rotation.", lambda state: state.rotation),
+    ("seen", "1 once the record was read.", lambda state: state.known),
+    ("broken", "1 while a fault or a bug keeps it from being worked on.", lambda state: state.word is Word.BROKEN),
+)
+
+
+def _counts(states: Iterable[State]) -> Iterable[Metric]:
+    for name, words, of in _COUNTS:
+        family = GaugeMetricFamily(f"rotator_credential_{name}", words, labels=_PLACE)
+        for state in states:
+            family.add_metric(_labels(state), float(of(state)))
+        yield family
+
+
+def _phases(states: Iterable[State]) -> Iterable[Metric]:
+    phases = GaugeMetricFamily("rotator_credential_phase", "1 for the phase it is in.", labels=(*_PLACE, "phase"))
+    reasons = GaugeMetricFamily("rotator_credential_hold", "1 for why it is held.", labels=(*_PLACE, "reason"))
+    for state in states:
+        if not state.known:
+            continue
+        for phase in Phase:
+            phases.add_metric((*_labels(state), phase.value), float(state.phase == phase))
+        for reason in HoldReason:
+            if state.hold == reason:
+                reasons.add_metric((*_labels(state), reason.value), 1.0)
+    yield phases
+    yield reasons
+
+
+def _labels(state: State) -> tuple[str, str]:
+    return state.name, state.target

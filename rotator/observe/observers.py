@@ -1,0 +1,146 @@
+"""Everybody who hears of transitions: receipts, log, hooks, traces, and whoever a process adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
+
+import anyio
+
+from rotator.engine.reconciler import Happened
+from rotator.host.bounded_calls import BoundedCalls, within
+from rotator.host.clock import SystemClock
+from rotator.host.interruption import patience
+from rotator.host.stop_budget import Part, StopBudget
+from rotator.observe.event_log import narrate
+from rotator.observe.hooks import DELIVERED, Heartbeat, Hooks
+from rotator.observe.hooks.dispatch import Fetch
+from rotator.observe.receipts import Receipts, keep
+from rotator.ports import Fault, Refused, Transient
+from rotator.settings import Settings
+from rotator.vault.heartbeats import COMMANDS
+from rotator.vault.kv import Kv
+
+Observer = Callable[[Happened], None]
+FleetObserver = Callable[[datetime, str, str, str, str], None]  # when, event, by whom, in words, the actor
+_LAST_CALLS = 10.0  # seconds that the end of the process may wait for hooks
+_DISK = 2.0  # seconds for the file of receipts
+_LAST_HEAD = 0.5  # the share of that which the last heartbeat may take
+
+
+def _uncounted(hook: str, outcome: str) -> None:
+    """Where nobody scrapes."""
+
+
+class Observers:
+    """Made once per process, so that what waits and what was counted outlives a lost Vault. Raises Refused as `keep`.
+
+    `called` counts the calls of hooks; `unwell` says why not all is well, empty when it is.
+    """
+
+    def __init__(
+        self, settings: Settings, called: Callable[[str, str], None] = _uncounted, unwell: Callable[[], str] = str
+    ) -> None:
+        self.receipts: Receipts | None = keep(settings.audit)
+        self._file = BoundedCalls(f"receipts {settings.audit.file}", _DISK)
+        self._required = settings.audit.required
+        self.failed: set[str] = set()  # hooks that a transition could not be told to
+        self.budget: StopBudget | None = None  # of the daemon's stop, once it has begun
+        self._called = called
+        self.hooks = Hooks(settings.hooks, SystemClock(), self._count)
+        self._heart = Heartbeat(settings.ping, unwell, called) if settings.ping else None
+        self.every: timedelta | None = settings.ping.every if settings.ping else None
+        self._told: list[Observer] = [*([self.receipts.take] if self.receipts else []), narrate]
+        self._told += [self.hooks] if settings.hooks else []
+        self._close: Callable[[], None] = lambda: None
+        if settings.tracing:
+            from rotator.observe.tracing import over_otlp  # only here: without the extra it cannot be imported
+
+            traces = over_otlp(settings.tracing, settings.daemon.instance)
+            self._told.append(traces)
+            self._close = traces.close
+
+    def add(self, further: Iterable[Observer]) -> None:
+        """Let others hear, too."""
+        self._told += further
+
+    @property
+    def told(self) -> tuple[Observer, ...]:
+        """Who is to be told, in this order; receipts first, as they are the promise."""
+        return tuple(self._told)
+
+    def _count(self, hook: str, outcome: str) -> None:
+        if outcome != DELIVERED:
+            self.failed.add(hook)
+        self._called(hook, outcome)
+
+    async def recorded(self) -> None:
+        """Have the receipts of what has happened on the disk before anything else happens, or know why they are not.
+
+        A drive that hangs is waited for once, and then no more until it answers.
+        """
+        if self.receipts:
+            try:
+                await self._file.run(self.receipts.barred)
+            except Transient as fault:
+                self.receipts.note(fault.reason)
+
+    @property
+    def fleet(self) -> FleetObserver | None:
+        """Who is told of what concerns the whole installation."""
+        return self.receipts.take_fleet if self.receipts else None
+
+    def barred(self) -> str:
+        """Why nothing may begin, for those who require receipts; what is under way goes on. See `recorded`."""
+        return self.receipts.trouble if self.receipts and self._required else ""
+
+    async def meet(self, kv: Kv) -> None:
+        """Hold the receipts against what our own document in Vault tells of them, and let each heartbeat tell anew.
+
+        Raises Transient. The next write of the document replaces it, so this comes first.
+        """
+        if self.receipts is None or _shared(kv):
+            return
+        with suppress(Refused):  # a policy that lets us write only
+            told = (await kv.read(kv.node)).values or {}
+            try:
+                await self._file.run(partial(self.receipts.compare, told))
+            except Transient as fault:
+                self.receipts.note(fault.reason)
+        kv.tells["receipts"] = self.receipts.tells
+
+    async def run(self, fetch: Fetch) -> None:
+        """Call hooks until cancelled."""
+        await self.hooks.run(fetch)
+
+    async def ping(self, fetch: Fetch) -> None:
+        """Say that all is well, if it is."""
+        if self._heart:
+            await self._heart.beat(fetch)
+
+    async def part(self, kv: Kv) -> None:
+        """Tell the last head, and let hooks hear what has happened: the end waits a few seconds for that at most."""
+        seconds = patience(min(_LAST_CALLS, self.budget.begin(Part.OBSERVERS) if self.budget else _LAST_CALLS))
+        if self.receipts and not _shared(kv):
+            with anyio.move_on_after(seconds * _LAST_HEAD), suppress(Fault):  # the last heartbeat told it, but for this
+                await self.recorded()
+                await kv.beat()
+        await self.hooks.drain(min(seconds, self.budget.left(Part.OBSERVERS)) if self.budget else seconds)
+        if self._heart:
+            await self._heart.aclose()
+        if self.budget:
+            kv.session.closes_within = self.budget.begin(Part.LOGIN)
+
+    def close(self) -> None:
+        """Write the last receipts, if that goes now, and send the last traces."""
+        if self.receipts and not self.receipts.trouble:
+            with suppress(TimeoutError):
+                within(_DISK, self.receipts.flush)
+        self._close()
+
+
+def _shared(kv: Kv) -> bool:
+    """Whether the document of our heartbeats is the one that all commands share."""
+    return kv.node.path.endswith(f"/{COMMANDS}")

@@ -1,0 +1,114 @@
+"""Owns what is found at which path, and the headers that every answer carries; how it travels is server's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import resources
+from urllib.parse import unquote
+
+import anyio
+
+from rotator.observe.fleet import Fleet, Mark
+from rotator.observe.status.credential_page import single
+from rotator.observe.status.document import document
+from rotator.observe.status.frame import page
+from rotator.observe.status.html import el
+from rotator.observe.status.overview import overview
+from rotator.observe.status.timeline import Timeline
+
+_TEXT, _HTML, _JSON = "text/plain; charset=utf-8", "text/html; charset=utf-8", "application/json"
+_SCRAPE = "text/plain; version=0.0.4; charset=utf-8"
+_FILES = {
+    "/page.css": "text/css; charset=utf-8",
+    "/live.js": "text/javascript; charset=utf-8",
+    "/icon.svg": "image/svg+xml",
+}
+_PROBES = ("/livez", "/readyz", "/healthz", "/metrics")
+_REASONS = 20  # of not being ready; the page has them all
+_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = (
+    ("Content-Security-Policy", _POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status, what the body is, and the body."""
+
+    status: int
+    kind: str
+    body: bytes
+    cache: str = "no-store"  # whether, and how long, it may be kept
+
+
+@dataclass(slots=True)
+class Site:
+    """Every path there is. `scrape`: the metrics."""
+
+    fleet: Fleet
+    timeline: Timeline
+    scrape: Callable[[], bytes]
+    instance: str
+    version: str
+    _files: dict[str, bytes] = field(default_factory=dict)
+    _probing: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
+    _drawing: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
+
+    def __post_init__(self) -> None:
+        here = resources.files("rotator.observe.status")
+        self._files = {path: (here / path[1:]).read_bytes() for path in _FILES}
+
+    async def respond(self, path: str) -> Answer:
+        """As `answer`, made by a worker: a page of thousands of rows keeps neither the loop nor a probe waiting."""
+        limiter = self._probing if path.partition("?")[0] in _PROBES else self._drawing
+        return await anyio.to_thread.run_sync(self.answer, path, limiter=limiter)
+
+    def answer(self, path: str) -> Answer:
+        """What is found there. The query is not looked at."""
+        path = path.partition("?")[0]
+        if path in _FILES:
+            return Answer(200, _FILES[path], self._files[path])
+        match path:
+            case "/":
+                return Answer(200, _HTML, overview(self.fleet, self.instance, self.version))
+            case "/livez":
+                return _probe(self.fleet.alive(), "alive")
+            case "/readyz":
+                return _probe("\n".join(_shortened(self.fleet.unready())), "ready")
+            case "/healthz":
+                return _probe("\n".join(_shortened(self.fleet.unhealthy())), "healthy")
+            case "/metrics":
+                return Answer(200, _SCRAPE, self.scrape())
+            case "/status.json":
+                return Answer(200, _JSON, document(self.fleet, self.instance, self.version))
+        return self._credential(path)
+
+    def _credential(self, path: str) -> Answer:
+        before, _, name = path.partition("/credential/")
+        state = None if before else self.fleet.state(unquote(name))
+        if state is None:
+            return Answer(404, _HTML, self._missing())
+        moments = self.timeline.of(state.name)
+        return Answer(200, _HTML, single(self.fleet, state, moments, self.instance, self.version))
+
+    def _missing(self) -> bytes:
+        words = "Nothing is found here. Perhaps the credential is no longer in the settings."
+        parts = (el("h1", "Not found"), el("p", words), el("p", el("a", "← All credentials", href="/")))
+        return page("Not found", Mark.WATCH, self.instance, self.version, self.fleet.clock.now(), *parts)
+
+
+def _probe(trouble: str, fine: str) -> Answer:
+    return Answer(503 if trouble else 200, _TEXT, f"{trouble or fine}\n".encode())
+
+
+def _shortened(reasons: list[str]) -> list[str]:
+    left = len(reasons) - _REASONS
+    return [*reasons[:_REASONS], *([f"and {left} more"] if left > 0 else [])]

@@ -1,0 +1,189 @@
+"""Owns a small HTTP/1.1 server: GET and HEAD, no bodies, few connections, short patience. What it says is the site's.
+
+It is no door for the wide internet: it listens where settings say, on loopback unless they insist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+
+import anyio
+import h11
+from anyio.abc import TaskStatus
+
+from rotator.host import endpoint
+from rotator.host.listener import Connection, Listener
+from rotator.observe.status.hosts import strange
+from rotator.observe.status.routes import HEADERS, Answer
+from rotator.settings import Listen
+
+_LARGEST = 8 * 1024  # bytes of a request's head
+_CONNECTIONS = 32
+_REQUESTS = 100  # on one connection
+
+Respond = Callable[[str], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds: for a request to arrive whole, for the next to begin, for an answer to be taken."""
+
+    arrive: float = 5.0
+    idle: float = 75.0  # a scraper that calls once a minute may keep its connection
+    leave: float = 10.0
+
+
+class ServerError(Exception):
+    """The address cannot be listened on; the text says why and what to do."""
+
+
+class Server:
+    """Serves until cancelled. `failed` is told of a bug in an answer; the caller learns only that there was one.
+
+    `strained`: told why no caller can be accepted just now.
+    """
+
+    def __init__(
+        self,
+        listen: Listen,
+        answer: Respond,
+        failed: Callable[[BaseException], None],
+        patience: Patience | None = None,
+        strained: Callable[[str], None] = lambda reason: None,
+        hosts: Collection[str] | None = None,
+    ) -> None:
+        """`hosts`: the only names it is served under, besides addresses and loopback names; None: any."""
+        self._hosts = None if listen.path else hosts
+        self._listen = listen
+        self._answer = answer
+        self._failed = failed
+        self._strained = strained
+        self._patience = patience or Patience()
+
+    async def serve(self, *, task_status: TaskStatus[int] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Listen; says the port when it does. Raises ServerError."""
+        bound = await self._bound()
+        listener = Listener(bound, _CONNECTIONS, self._failed, self._strained)
+        task_status.started(bound.port)
+
+        async def converse(connection: Connection) -> None:
+            await _Conversation(connection, self._answered, self._patience, self._hosts).serve()
+
+        await listener.serve(converse)
+
+    async def _answered(self, path: str) -> Answer:
+        try:
+            return await self._answer(path)
+        except (Exception, BaseExceptionGroup) as bug:  # noqa: BLE001 (a bug in a page must not end the daemon)
+            self._failed(bug)
+            return Answer(500, "text/plain", b"a bug; the daemon's log has it\n")
+
+    async def _bound(self) -> endpoint.Endpoint:
+        listen = self._listen
+        try:
+            if not listen.path:
+                return endpoint.tcp(listen.host, listen.port)
+            return await endpoint.unix(listen.path, 0o660)
+        except endpoint.AddressError as fault:
+            remedy = "give it another in [status] listen or jwks_listen"
+            raise ServerError(f"status address {listen}: {fault}; {remedy}") from None
+
+
+class _Conversation:
+    """One caller: requests are answered in turn until either side has enough."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        answer: Respond,
+        patience: Patience,
+        hosts: Collection[str] | None,
+    ) -> None:
+        self._hosts = hosts
+        self._connection = connection
+        self._stream = connection.stream
+        self._answer = answer
+        self._patience = patience
+        self._wire = h11.Connection(h11.SERVER, max_incomplete_event_size=_LARGEST)
+
+    async def serve(self) -> None:
+        """Answer until the connection ends."""
+        try:
+            for left in range(_REQUESTS, 0, -1):
+                wait = self._patience.arrive if left == _REQUESTS else self._patience.idle
+                if not await self._exchange(wait, last=left == 1):
+                    return
+                self._wire.start_next_cycle()
+        except h11.RemoteProtocolError as fault:
+            if self._wire.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                await self._send(Answer(fault.error_status_hint, "text/plain", b"not a request\n"), last=True)
+
+    async def _exchange(self, wait: float, *, last: bool) -> bool:
+        """One request and its answer; False when there will be no other."""
+        self._connection.rest()
+        request = await self._request(wait)
+        if request is None:
+            return False
+        self._connection.busy()
+        bare = request.method == b"HEAD"
+        sized = {name: value for name, value in request.headers if name in (b"content-length", b"transfer-encoding")}
+        if sized and sized != {b"content-length": b"0"}:
+            await self._send(Answer(413, "text/plain", b"no bodies\n"), last=True, bare=bare)
+            return False
+        if request.method not in (b"GET", b"HEAD"):
+            await self._send(Answer(405, "text/plain", b"only GET and HEAD\n"), last=True, allow=True)
+            return False
+        if self._hosts is not None and (name := self._strange(request, self._hosts)):
+            text = f"the name {name} is not served here; if it is this daemon's, add it to [status] hosts\n"
+            await self._send(Answer(421, "text/plain; charset=utf-8", text.encode()), last=True, bare=bare)
+            return False
+        answer = await self._answer(request.target.decode("ascii", "replace"))
+        await self._send(answer, last=last, bare=bare)
+        self._wire.next_event()  # the end of a request without body; without this look there is no next one
+        return self._wire.our_state is h11.DONE and self._wire.their_state is h11.DONE
+
+    def _strange(self, request: h11.Request, hosts: Collection[str]) -> str:
+        """A name that is not ours; callers that send none (HTTP/1.0) are no browsers."""
+        return next(
+            (found for key, value in request.headers if key == b"host" and (found := strange(value, hosts))), ""
+        )
+
+    async def _request(self, wait: float) -> h11.Request | None:
+        """The next request; None when none begins in time, or the caller goes away."""
+        if not self._wire.trailing_data[0]:
+            with anyio.move_on_after(wait) as waited:
+                if not await self._receive():
+                    return None
+            if waited.cancelled_caught:
+                return None
+        with anyio.fail_after(self._patience.arrive):
+            return await self._head()
+
+    async def _head(self) -> h11.Request | None:
+        while True:
+            event = self._wire.next_event()
+            if isinstance(event, h11.Request):
+                return event
+            if event is not h11.NEED_DATA or not await self._receive():
+                return None
+
+    async def _receive(self) -> bool:
+        try:
+            chunk = await self._stream.receive(_LARGEST)
+        except anyio.EndOfStream:
+            chunk = b""
+        self._wire.receive_data(chunk)
+        return bool(chunk)
+
+    async def _send(self, answer: Answer, *, last: bool, bare: bool = False, allow: bool = False) -> None:
+        headers = [("Content-Type", answer.kind), ("Content-Length", str(len(answer.body))), *HEADERS]
+        headers += [("Cache-Control", answer.cache)]
+        headers += [("Connection", "close")] if last else []
+        headers += [("Allow", "GET, HEAD")] if allow else []
+        parts = [self._wire.send(h11.Response(status_code=answer.status, headers=headers)) or b""]
+        if not bare:
+            parts.append(self._wire.send(h11.Data(data=answer.body)) or b"")
+        parts.append(self._wire.send(h11.EndOfMessage()) or b"")
+        with anyio.fail_after(self._patience.leave):
+            await self._stream.send(b"".join(parts))

@@ -1,0 +1,50 @@
+"""Owns what happened to each credential lately, as far as this process saw it; the whole story is in the receipts."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from rotator.engine.reconciler import Happened
+from rotator.observe.logs.redaction import Redactor, redact
+from rotator.rotation.messages import Severity
+
+_KEPT = 40  # per credential
+_CREDENTIALS = 5000  # of which anything is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One transition in words. `seconds`: how long the step took."""
+
+    at: datetime
+    event: str
+    severity: Severity
+    rotation: int
+    said: str
+    seconds: float
+
+
+@dataclass(slots=True)
+class Timeline:
+    """An observer."""
+
+    _moments: dict[str, deque[Moment]] = field(default_factory=dict)
+    _redact: Redactor = redact
+
+    def __call__(self, happened: Happened) -> None:
+        """Keep a transition."""
+        told = happened.told
+        rotation, said = happened.after.rotation, self._redact(told.said)
+        moment = Moment(happened.event.at, told.name, told.severity, rotation, said, happened.seconds)
+        # Whoever moved last is last in order, so the quietest is forgotten first.
+        kept = self._moments.pop(happened.credential.name, None) or deque(maxlen=_KEPT)
+        kept.appendleft(moment)
+        self._moments[happened.credential.name] = kept
+        if len(self._moments) > _CREDENTIALS:
+            del self._moments[next(iter(self._moments))]
+
+    def of(self, name: str) -> tuple[Moment, ...]:
+        """The newest first."""
+        return tuple(self._moments.get(name, ()))

@@ -1,0 +1,212 @@
+"""Owns one Halo CMS site: the calls about personal access tokens, made as the minter or with a token, and the listing.
+
+What the answers mean for a credential is provider.py's; transport and its faults are client.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import msgspec
+
+from rotator.ports import Clock, Holding, MinterRefused, Outcome, Refused, Transient
+from rotator.providers.config import HaloPatKeys, HaloTargetKeys
+from rotator.providers.halo_cms.records import PatRecord, read, read_list, read_roles
+from rotator.providers.http.auth import Auth, Basic, Bearer, Minter
+from rotator.providers.http.client import MIB, Answer, Http, Redirected, Unsendable, segment
+from rotator.rotation.credential import Credential
+from rotator.rotation.record import Token
+from rotator.rotation.secret import Secret
+
+RACES = 5  # how often a change is tried that loses to a concurrent write; every use of a token may write lastUsed
+_LIST_CAP = 32 * MIB  # 10,000 records were 4.1 MB on 2.26.0
+_PERMISSIONS = "/apis/api.console.halo.run/v1alpha1/users/-/permissions"
+GATE = "since 2.26.0 the account may need a verified e-mail address; before 2.17 the api_group is another"
+_PROBLEM = "application/problem+json"
+_EVERYBODY = {"anonymous", "authenticated"}
+
+
+@dataclass(slots=True)
+class Server:
+    """What is known about a server, shared by every view of its site. `names_kept`: a chosen name survives a mint."""
+
+    names_kept: bool | None
+
+
+class HaloSite:
+    """One Halo CMS, shared by its credentials."""
+
+    def __init__(self, http: Http, keys: HaloTargetKeys, minter: Minter, clock: Clock) -> None:
+        """Takes over `http`, which aclose() closes."""
+        self.server = Server(keys.keeps_names)
+        self.username = keys.username
+        self._http = http
+        self._minter = minter
+        self._own_minter = False  # the published token mints its own successor
+        self._clock = clock
+        self._path = f"/apis/{keys.api_group}/v1alpha1/personalaccesstokens"
+
+    def minted_by(self, minter: Minter) -> HaloSite:
+        """The same site and budget, seen through another minter: a token that mints its own successor."""
+        site = copy(self)
+        site._minter, site._own_minter = minter, True
+        return site
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def call(self, method: str, path: str, auth: Auth | None, json: object = None, cap: int = MIB) -> Answer:
+        """One call. Raises Transient for a refusal that is neither problem document nor challenge: not Halo's own.
+
+        Of its tokens, Halo 2.19.3 to 2.26.0 refuses in problem documents by name (RFC 9457); a gateway's 404 in JSON of
+        its own says nothing about them. Probes may ask a plugin, which has its own ways.
+        """
+        answer = await self._http.request(method, path, auth, json, cap)
+        no_password = answer.status == 401 and isinstance(auth, Basic)  # to a script, this comes without a challenge
+        problem = answer.media_type == _PROBLEM if path.startswith(self._path) else answer.is_json
+        if answer.status >= 400 and not (problem or answer.challenge in ("bearer", "formlogin") or no_password):
+            raise Transient(f"{answer.status} from something in front of Halo, not from Halo itself")
+        return answer
+
+    async def own(self, name: str, secret: Secret) -> Answer:
+        """A token's record, asked for with that token: 200 for nobody else, whatever its roles."""
+        return await self.call("GET", f"{self._path}/{segment(name)}", Bearer(secret))
+
+    async def get(self, path: str, secret: Secret) -> Answer:
+        """Any path of the site, with a token."""
+        return await self.call("GET", path, Bearer(secret))
+
+    async def manage(self, method: str, name: str = "", action: str = "", json: object = None) -> Answer:
+        """A call as the minter, on all its user's tokens or one. Raises MinterRefused, or Refused for a 403."""
+        path = self._path + (f"/{segment(name)}" if name else "") + (f"/actions/{action}" if action else "")
+        return await self._as_minter(method, path, json, MIB if name or json else _LIST_CAP)
+
+    async def _as_minter(self, method: str, path: str, json: object = None, cap: int = MIB) -> Answer:
+        auth = await self._minter()
+        try:
+            answer = await self.call(method, path, auth, json, cap)
+        except Unsendable as fault:
+            raise MinterRefused(f"the minter: {fault.reason}") from None
+        if answer.status == 401:
+            raise self._refusal(auth, answer)
+        if answer.status == 403:
+            raise Refused(_why_403(auth))
+        if answer.status < 300 and answer.document is None:
+            # The answer of 2.19.3 and 2.20.2 to a Bearer value without the pat_ prefix.
+            raise MinterRefused(f"{answer.status} with nothing in it: Halo ignored the minter's credentials")
+        return answer
+
+    def _refusal(self, auth: Auth, answer: Answer) -> MinterRefused:
+        if self._own_minter and answer.challenge == "bearer":
+            remedy = "make one by hand at the target and let `rotate adopt` take it over, or name another minter"
+            return MinterRefused("the published token, which mints its own successor, is refused", remedy=remedy)
+        return MinterRefused(_why_401(auth, answer))
+
+    def now(self) -> datetime:
+        """Our clock."""
+        return self._clock.now()
+
+    async def roles(self) -> set[str]:
+        """The roles that the minter holds. Anybody may ask this: it proves nothing."""
+        return read_roles(expect(await self._as_minter("GET", _PERMISSIONS, cap=4 * MIB)).document)
+
+    async def record(self, name: str) -> PatRecord | None:
+        """One of the minter's records by its metadata.name; None when its user has none of that name."""
+        answer = await self.manage("GET", name)
+        return None if answer.status == 404 else read(expect(answer).document)
+
+    async def records(self) -> list[PatRecord]:
+        """All records of the minter's user, dead ones included."""
+        return read_list(expect(await self.manage("GET")).document)
+
+    async def list_tokens(self) -> tuple[Token, ...]:
+        """Every living token that bears our mark, from one listing: a sweep shares it among its credentials."""
+        return tuple(record.token(record.mark) for record in await self.records() if record.mark and record.living)
+
+    async def inventory(self) -> tuple[Holding, ...]:
+        """Every living token of the minter's user; Halo shows nobody the tokens of others."""
+        return tuple(record.holding() for record in await self.records() if record.living)
+
+    async def delete(self, name: str) -> Outcome:
+        """Delete a record for good; one that is gone is ALREADY."""
+        for _ in range(RACES):
+            answer = await self.manage("DELETE", name)
+            if answer.status == 404:
+                return Outcome.ALREADY
+            if answer.status != 409:
+                read(expect(answer).document)
+                return Outcome.DONE
+        raise Transient(f"deleting lost {RACES} races against other writes")
+
+    async def prune(self, owns: Callable[[str], bool], older_than: timedelta) -> int:
+        """Delete the records whose mint name `owns` claims and that were revoked so long ago; returns how many.
+
+        A deleted name is free again: `older_than` must exceed the time in which a late mint could still arrive.
+        """
+        before = self._clock.now() - older_than
+        old = [record for record in await self.records() if _revoked_before(record, before) and owns(record.mark)]
+        for record in old:
+            await self.delete(record.metadata.name)
+        return len(old)
+
+    async def control(self, credential: Credential) -> None:
+        """The negative control: neither a broken token nor nobody may pass the proof. Raises Refused."""
+        broken = Bearer(Secret("pat_broken.on.purpose"))
+        options = msgspec.convert(dict(credential.options), HaloPatKeys)
+        own = f"{self._path}/rotator-control"
+        answer = await self.call("GET", own, broken)
+        if answer.status == 401 and answer.challenge != "bearer":
+            raise Refused("the Authorization header does not reach Halo: something in front of it takes it away")
+        for path in (own, *([options.probe] if options.probe else [])):
+            await self._must_refuse(path, broken)
+            # A broken PAT is 401 on public paths too, so only the call without any shows that the probe is guarded.
+            await self._must_refuse(path, None)
+
+    async def _must_refuse(self, path: str, auth: Bearer | None) -> None:
+        try:
+            answer = await self.call("GET", path, auth)
+        except Redirected:
+            if auth:
+                raise
+            return  # to the login page, as since 2.20.0 for a caller without the XHR header
+        if answer.status not in ((401,) if auth else (401, 403)):
+            raise Refused(f"this probe accepts anyone: {answer.status} for {'a broken' if auth else 'no'} token")
+
+    async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
+        """Warnings about what the minter may do beyond what it hands out."""
+        options = (msgspec.convert(dict(each.options), HaloPatKeys) for each in credentials)
+        spare = await self.roles() - {role for each in options for role in each.roles} - _EVERYBODY
+        return [f"the minter holds roles that it hands to nobody: {', '.join(sorted(spare))}"] if spare else []
+
+
+def expect(answer: Answer) -> Answer:
+    """The answer, when it is a success. Raises Refused for any other."""
+    if answer.status >= 300:
+        raise Refused(f"Halo answers {answer.status}; before 2.17 the api_group is another")
+    return answer
+
+
+def _revoked_before(record: PatRecord, instant: datetime) -> bool:
+    spec = record.spec
+    return spec.revoked and spec.revokes_at is not None and spec.revokes_at < instant
+
+
+def _why_401(auth: Auth, answer: Answer) -> str:
+    ignored = answer.challenge == "formlogin"  # the challenge for a caller without credentials
+    if isinstance(auth, Basic):
+        if ignored:
+            return "Halo ignores the minter's Basic Auth: it is off by default since 2.20.0"
+        return "the minter's name or password is refused, or its account is disabled"
+    if ignored:
+        return "Halo saw no token: something in front of it takes the Authorization header away"
+    return "the minter's token is refused"
+
+
+def _why_403(auth: Auth) -> str:
+    if isinstance(auth, Bearer):
+        return f"403: before 2.20.3 a token may neither mint nor restore (use Basic Auth); {GATE}"
+    return f"403: {GATE}"

@@ -1,0 +1,218 @@
+"""Owns what HaloITSM's answers mean for an API key: two in each application, made, last used and ended by date.
+
+A key is recognised by the date of its making: where that has moved, the slot holds another key, which is not ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from rotator.ports import (
+    Accepted,
+    Capabilities,
+    Minted,
+    NeedsPerson,
+    Outcome,
+    Refused,
+    Rejected,
+    Transient,
+    Unknown,
+    Verdict,
+)
+from rotator.providers.config import API_KEY_USE_STEP
+from rotator.providers.halo_itsm import instructions as words
+from rotator.providers.halo_itsm.application_api import ApplicationApi
+from rotator.providers.halo_itsm.application_record import ApplicationRecord
+from rotator.providers.halo_itsm.config import API_KEYS, ApiKeyKeys, Slot
+from rotator.providers.halo_itsm.slots import Slotted, new_value
+from rotator.providers.http.auth import ApiKey
+from rotator.providers.http.client import Answer
+from rotator.providers.http.header import Unsendable
+from rotator.providers.oauth.server import OAuthSite
+from rotator.providers.oauth.token_response import judged
+from rotator.rotation.record import Token
+from rotator.rotation.secret import Secret
+from rotator.rotation.wording import when
+
+_FRESH = timedelta(hours=1)  # somebody may be about to use a key that was made so lately
+_SPREAD = timedelta(minutes=2)  # so long a new key may not be known everywhere
+
+
+class HaloApiKey(Slotted):
+    """One credential's view of its application. A token's serial is the date of its making as Halo writes it; before it
+    is installed, that of the key which it will replace."""
+
+    def __init__(self, site: OAuthSite, api: ApplicationApi, options: ApiKeyKeys) -> None:
+        """`options` say which application, and how the key is presented."""
+        super().__init__(site, api, options)
+        self._options = options
+        self.slots = options.places(*API_KEYS)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Where a person ends the old key, showing it is the only way to see that they did."""
+        usual = super().capabilities
+        if not self._api.allowed:
+            return replace(usual, old_is_safe_to_present=True)
+        return replace(usual, reports_last_use=True, last_use_step=API_KEY_USE_STEP)
+
+    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+        """Make a key and choose its slot; nobody hears of it yet. Raises Refused when no slot is free."""
+        if not self._api.allowed:
+            raise NeedsPerson(words.generate(self.slots[0], "the API key that is not in use"))
+        return await self._minted(name, new_value(), expires_at, spared)
+
+    async def receive(
+        self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...] = ()
+    ) -> Minted:
+        """Take a key that a person brings. Which of the two it is, nobody says, unless we put it there ourselves."""
+        if not self._api.allowed:
+            token = Token(f"{self.slots[0].application}/by-hand/{name}", name, "", self._site.clock.now(), expires_at)
+            return Minted(token, value, self.beside(self.slots[0]))
+        return await self._minted(name, value, expires_at, spared)
+
+    async def _minted(self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...]) -> Minted:
+        record = await self.application(self.slots[0])
+        if record.inactive:
+            said = f"application {record.id} is inactive, so nobody could use a key of it"
+            raise Refused(said, remedy="activate it in Halo")
+        self._check_life(record, expires_at)
+        slot = await self._choose(record, spared)
+        return Minted(self.handle(slot, name, record.stamp(slot.field)), value, self.beside(slot))
+
+    async def install(self, minted: Minted) -> Token:
+        """Put the key into its slot, unless it is there already. Raises Refused when somebody else's is."""
+        if not self._api.allowed:
+            raise NeedsPerson(words.put_back(self.slot_of(minted.token), "an API key"))
+        token, slot, by = minted.token, self.slot_of(minted.token), self._api.deadline()
+        before = await self.application(slot)
+        if before.stamp(slot.field) == token.serial:
+            after = await self._api.change(before, {slot.field: minted.secret}, by)
+        elif await self._is_ours(before, slot, minted.secret):
+            after = before  # the answer of an earlier request was lost
+        else:
+            said = f"{_said(slot)} of application {before.id} was made anew by somebody else meanwhile"
+            raise Refused(said, remedy="the next attempt chooses a slot anew")
+        if after.stamp(slot.field) in ("", token.serial):
+            said = f"application {after.id} took no {_said(slot)}, as the date of its making has not moved"
+            raise Refused(said, remedy="may the management application's agent make keys of it?")
+        made, end = after.generated(slot.field), after.expires(slot.field)
+        return replace(token, serial=after.stamp(slot.field), issued_at=made, expires_at=end)
+
+    async def _is_ours(self, record: ApplicationRecord, slot: Slot, secret: Secret) -> bool:
+        """Raises Transient while it is too early to tell."""
+        verdict = await self.verify(Token(""), secret)
+        if isinstance(verdict, Accepted):
+            return True
+        made = record.generated(slot.field)
+        if isinstance(verdict, Unknown) or (made and self._site.clock.now() < made + _SPREAD):
+            raise Transient(f"cannot tell yet whose {_said(slot)} is: {verdict.reason}")
+        return False
+
+    def holds(self, record: ApplicationRecord, token: Token) -> bool:
+        """By the date of making. What was never installed is nowhere; what a person brought may be in either slot."""
+        if token.issued_at is None or not token.serial:
+            return False
+        return record.stamp(self.slot_of(token).field) == token.serial
+
+    async def revoke(self, token: Token) -> Outcome:
+        """Write the slot over with a key that nobody knows, but only while it holds this one."""
+        if not self._api.allowed:
+            return Outcome.ALREADY
+        slot, by = self.slot_of(token), self._api.deadline()
+        record = await self.application(slot)
+        if not self.holds(record, token):
+            return Outcome.ALREADY
+        waste = await self._api.waste(record.id, slot.field) or new_value()
+        await self._api.change(record, {slot.field: waste}, by)
+        return Outcome.DONE
+
+    async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
+        """See `Slotted.is_dead`. Raises NeedsPerson when only a person can end it."""
+        dead = await super().is_dead(token, secret)
+        if dead is False and not (self._api.allowed and token.serial):
+            raise NeedsPerson(words.overwrite(self.slots[0]))
+        return dead
+
+    # which slot
+
+    async def _choose(self, record: ApplicationRecord, spared: tuple[Token, ...]) -> Slot:
+        now, kept = self._site.clock.now(), {self.slot_of(each) for each in spared if self._lives(record, each)}
+        ranked, said = [], []
+        for slot in self.slots:
+            rank, why = (None, "holds a key that must live on") if slot in kept else self._rank(record, slot, now)
+            if rank is None and slot not in kept and await self._given_up(record, slot):
+                rank = (2, 0.0)
+            said.append(f"{_said(slot)} {why}")
+            if rank is not None:
+                ranked.append((rank, slot.field, slot))
+        if not ranked:
+            raise Refused(f"application {record.id} has no free slot: {'; '.join(said)}. Generate the one anew that"
+                          " nobody needs, and wait an hour")  # fmt: skip
+        return min(ranked)[2]
+
+    async def _given_up(self, record: ApplicationRecord, slot: Slot) -> bool:
+        """Whether it holds what we wrote it over with: a key made lately that is nobody's."""
+        waste = await self._api.waste(record.id, slot.field)
+        return waste is not None and await self.refused(Token(""), waste) is False
+
+    def _lives(self, record: ApplicationRecord, token: Token) -> bool:
+        end = record.expires(self.slot_of(token).field)
+        return self.holds(record, token) and (end is None or end > self._site.clock.now())
+
+    def _rank(self, record: ApplicationRecord, slot: Slot, now: datetime) -> tuple[tuple[int, float] | None, str]:
+        """How good a choice a slot is, the lowest first; None: it is not to be taken, and why."""
+        field = slot.field
+        made, end, used = record.generated(field), record.expires(field), record.used(field)
+        if made is None:
+            return (0, 0.0), "is empty"
+        if end is not None and end <= now:
+            return (1, end.timestamp()), "has expired"
+        if used is None and made + _FRESH <= now:
+            return (3, made.timestamp()), "was never used"
+        if used is not None and used + self._options.idle <= now:
+            return (4, used.timestamp()), "was not used for long"
+        return None, f"was last used at {when(used)}" if used else f"was made at {when(made)}, less than an hour ago"
+
+    def _check_life(self, record: ApplicationRecord, expires_at: datetime | None) -> None:
+        days, now = record.key_days, self._site.clock.now()
+        if days is not None and expires_at is not None and expires_at - now > timedelta(days=days, minutes=1):
+            raise Refused(
+                f'keys of application {record.id} live for {days} days: set lifetime = "{days}d" or less, and rotate'
+                " within it, or raise the days in Halo"
+            )
+
+    # proofs
+
+    async def verify(self, token: Token, secret: Secret) -> Verdict:
+        """The test call with the key."""
+        try:
+            answer = await self._present(secret)
+        except Unsendable as fault:
+            return Rejected(fault.reason, final=True)
+        except (Transient, Refused) as fault:
+            return Unknown(fault.reason, fault.retry_after)
+        if answer.status == 401:
+            return Rejected("the probe refuses the key: 401")
+        return judged(answer, self._options)
+
+    async def refused(self, token: Token, secret: Secret) -> bool | None:
+        """See `Slotted.refused`."""
+        status = (await self._present(secret)).status
+        return True if status == 401 else False if status < 300 or status == 403 else None
+
+    async def control(self) -> None:
+        """See `Slotted.control`; the probe must refuse a caller without a key, too."""
+        if trouble := await self._site.unguarded(self._client):
+            raise Refused(trouble)
+        if not await self.refused(Token(""), new_value()):
+            said = "the probe accepts anyone: it took a key that nobody knows"
+            raise Refused(said, remedy="name a `probe` that wants a key")
+
+    async def _present(self, secret: Secret) -> Answer:
+        return await self._site.read(self._options.probe, ApiKey(secret, self._options.header, self._options.prefix))
+
+
+def _said(slot: Slot) -> str:
+    return f"API key {slot.field[-1]}"

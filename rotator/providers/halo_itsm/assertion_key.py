@@ -1,0 +1,123 @@
+"""Owns what HaloITSM's answers mean for the key pair of a client that signs assertions: one public key per application.
+
+Consumers get the private half, or the name of a version in Vault Transit, and sign for themselves. `kid` is the key's
+thumbprint, so it changes with the key. Where pairs come from is key_pairs.py's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from anyio import to_thread
+
+from rotator.ports import CannotPresent, Capabilities, Minted, NeedsPerson, Outcome, Refused, Rejected, Verdict
+from rotator.providers.halo_itsm import instructions as words
+from rotator.providers.halo_itsm.application_api import ApplicationApi
+from rotator.providers.halo_itsm.application_record import ApplicationRecord
+from rotator.providers.halo_itsm.client_value import ClientValue
+from rotator.providers.halo_itsm.config import PUBLIC_KEY, HaloAssertionKeyKeys, Slot
+from rotator.providers.keys.key_pairs import pairs_of
+from rotator.providers.keys.signing import FEWEST_BITS, Algorithm, LocalSigner, make_key, public_key
+from rotator.providers.oauth.config import ClientKeys
+from rotator.providers.oauth.server import OAuthSite
+from rotator.rotation.record import Token
+from rotator.rotation.secret import Secret
+
+
+class HaloAssertionKey(ClientValue):
+    """One credential's view of its application. A token's serial is the thumbprint of its public key."""
+
+    def __init__(self, site: OAuthSite, api: ApplicationApi, options: HaloAssertionKeyKeys) -> None:
+        """`options` say which applications, and what the key is like."""
+        super().__init__(site, api, options)
+        self._options = options
+        self._pairs = pairs_of(options, site)
+        self.slots = options.places(PUBLIC_KEY)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The key pair is made here, even if a person has to tell Halo the public half."""
+        return replace(super().capabilities, installs=True)
+
+    async def new(self, spared: tuple[Token, ...]) -> Secret:
+        """See `ClientValue.new`. What an application shows, whosever it is, is not new either."""
+
+        async def seen() -> set[str]:
+            shown = [await self.application(slot) for slot in self.slots] if self._api.allowed else []
+            return {each.serial for each in spared} | {each.thumbprint for each in shown}
+
+        return await self._pairs.new(seen)
+
+    async def receive(
+        self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...] = ()
+    ) -> Minted:
+        """See `ClientValue.receive`. A key that others have made is tested to its primes."""
+        if self._options.transit_key:
+            raise Refused("the key pair is made in Transit (`transit_key`), so none can be brought")
+        await to_thread.run_sync(LocalSigner, value)
+        return await super().receive(name, value, expires_at, spared)
+
+    async def minted(self, slot: Slot, name: str, secret: Secret) -> Minted:
+        """See `ClientValue.minted`. The name of the key goes with it."""
+        pair = await self._pairs.opened(secret)
+        own = {
+            "algorithm": self._options.algorithm,
+            "iss": self._options.assertion_issuer or slot.client_id,
+            "aud": self._site.keys.aud,
+        }
+        kid = {"kid": pair.thumbprint} if self._options.kid != "none" else {}
+        beside = {**self.beside(slot), **pair.beside, **own, **kid}
+        return Minted(self.handle(slot, name, pair.thumbprint), secret, beside)
+
+    async def install(self, minted: Minted) -> Token:
+        """Tell the application the public half, unless it knows it already."""
+        slot, by = self.slot_of(minted.token), self._api.deadline()
+        pem = (await self._pairs.opened(minted.secret)).pem
+        if not self._api.allowed:
+            raise NeedsPerson(words.paste(slot, pem))
+        wanted = public_key(pem).thumbprint
+        record = await self.application(slot)
+        if record.thumbprint != wanted or record.inactive:
+            record = await self.put(slot, pem, by)
+        if record.thumbprint != wanted:
+            said = f"application {record.id} was told a public key, and shows another one"
+            raise Refused(said, remedy="does somebody else change it, in Halo or with a second rotator?")
+        return replace(minted.token, serial=wanted, issued_at=self._site.clock.now())
+
+    async def revoke(self, token: Token) -> Outcome:
+        """See `ClientValue.revoke`."""
+        await self._pairs.spend(token.serial)
+        return await super().revoke(token)
+
+    async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
+        """See `Slotted.is_dead`. What we cannot sign with, trimmed in Transit perhaps, is not presented."""
+        if secret is not None:
+            await self._pairs.opened(secret)
+        return await super().is_dead(token, secret)
+
+    def holds(self, record: ApplicationRecord, token: Token) -> bool:
+        """By the public key that the application shows."""
+        return record.thumbprint == token.serial and not record.inactive
+
+    async def discard(self) -> str:
+        """The public half of a key that nobody has."""
+        return (await self._pairs.opened(await self.stranger())).pem
+
+    async def verify(self, token: Token, secret: Secret) -> Verdict:
+        """An exchange of what the key signs, then the test call."""
+        try:
+            await self._pairs.opened(secret)
+        except CannotPresent:
+            raise
+        except Refused as fault:
+            return Rejected(fault.reason, final=True)
+        return await super().verify(token, secret)
+
+    async def presented(self, client: ClientKeys, secret: Secret) -> tuple[Secret | None, Secret | None]:
+        """An assertion; the client's secret goes with it where settings have one."""
+        return await self._site.vouched(client, (await self._pairs.opened(secret)).signer), None
+
+    async def stranger(self) -> Secret:
+        """See `ClientValue.stranger`. It is a local key, wherever ours are: one of Transit's would stay there."""
+        return await to_thread.run_sync(make_key, Algorithm(self._options.algorithm), FEWEST_BITS)

@@ -1,0 +1,60 @@
+"""Owns what HaloITSM's answers mean for a client secret: one in each application, shown by nobody, proven by use."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rotator.ports import Minted, NeedsPerson
+from rotator.providers.halo_itsm import instructions as words
+from rotator.providers.halo_itsm.application_api import ApplicationApi
+from rotator.providers.halo_itsm.application_record import ApplicationRecord
+from rotator.providers.halo_itsm.client_value import ClientValue
+from rotator.providers.halo_itsm.config import SECRET, ClientSecretKeys, Slot
+from rotator.providers.halo_itsm.slots import new_value
+from rotator.providers.oauth.config import ClientKeys
+from rotator.providers.oauth.server import OAuthSite
+from rotator.rotation.record import Token
+from rotator.rotation.secret import Secret
+
+
+class ClientSecret(ClientValue):
+    """One credential's view of its application, or of two that take turns."""
+
+    def __init__(self, site: OAuthSite, api: ApplicationApi, options: ClientSecretKeys) -> None:
+        """`options` say which applications, and how the secret is proven."""
+        super().__init__(site, api, options)
+        self.slots = options.places(SECRET)
+
+    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+        """Make a secret; nobody hears of it yet. It never expires. Raises NeedsPerson where Halo has to make it."""
+        if not self._api.allowed:
+            raise NeedsPerson(words.generate(await self.choose(spared), "the client secret"))
+        return await super().mint(name, expires_at, spared)
+
+    async def new(self, spared: tuple[Token, ...]) -> Secret:
+        """See `ClientValue.new`."""
+        return new_value()
+
+    async def minted(self, slot: Slot, name: str, secret: Secret) -> Minted:
+        """See `ClientValue.minted`."""
+        return Minted(self.handle(slot, name), secret, self.beside(slot))
+
+    async def install(self, minted: Minted) -> Token:
+        """Tell the application. Doing it twice tells it the same."""
+        slot = self.slot_of(minted.token)
+        if not self._api.allowed:
+            raise NeedsPerson(words.put_back(slot, "the client secret"))
+        await self.put(slot, minted.secret, self._api.deadline())
+        return Token(minted.token.id, minted.token.name, "", self._site.clock.now())
+
+    def holds(self, record: ApplicationRecord, token: Token) -> bool:
+        """As far as anybody can see: of two applications, the active ones hold theirs."""
+        return not record.inactive
+
+    async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
+        """See `Slotted.is_dead`. The only slot holds the successor, which has been proven: that is proof enough."""
+        return True if secret is None and len(self.slots) == 1 else await super().is_dead(token, secret)
+
+    async def presented(self, client: ClientKeys, secret: Secret) -> tuple[Secret | None, Secret | None]:
+        """With an assertion, where the client has a key."""
+        return await self._site.vouched(client) if client.asserts else None, secret

@@ -1,0 +1,137 @@
+"""Owns the kinds that live in HaloITSM's API applications: what they claim, what they cost, what cannot hold.
+
+Each implementation, and httpx with it, is imported when a credential is bound.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from rotator.ports import Provider
+from rotator.providers.base import Kind, Site
+from rotator.providers.config import API_KEY_USE_STEP
+from rotator.providers.halo_itsm.config import (
+    API_KEYS,
+    PUBLIC_KEY,
+    SECRET,
+    UNBAKED,
+    ApiKeyKeys,
+    ApplicationKeys,
+    ClientSecretKeys,
+    HaloAssertionKeyKeys,
+)  # fmt: skip
+from rotator.providers.oauth.config import OAuthTargetKeys
+from rotator.providers.oauth.kinds import open_oauth
+from rotator.rotation.credential import Credential
+from rotator.rotation.schedule import FractionOfLife
+
+_SHAPES: dict[str, type[ApplicationKeys]] = {
+    "halo-api-key": ApiKeyKeys,
+    "halo-client-secret": ClientSecretKeys,
+    "halo-assertion-key": HaloAssertionKeyKeys,
+}
+_FIELDS = {"halo-api-key": API_KEYS, "halo-client-secret": (SECRET,), "halo-assertion-key": (PUBLIC_KEY,)}
+_EVERYTHING = (*API_KEYS, SECRET, PUBLIC_KEY)
+
+
+def _options(credential: Credential) -> ApplicationKeys:
+    return msgspec.convert(dict(credential.options), _SHAPES[credential.kind])
+
+
+def _bind(site: Site, credential: Credential) -> Provider:
+    from rotator.providers.halo_itsm.server import ApplicationSite
+
+    assert isinstance(site, ApplicationSite)
+    provider = site.slotted(credential)
+    assert provider is not None
+    return provider
+
+
+def _claims(credential: Credential) -> frozenset[str]:
+    """The slots that nobody else may write. Of two that take turns, one is switched off: they are its own, whole."""
+    options = _options(credential)
+    fields = _EVERYTHING if options.second_client_id else _FIELDS[credential.kind]
+    slots = {f"{slot.field} of {slot.client_id} on {credential.target}" for slot in options.places(*fields)}
+    own = credential.kind == "halo-assertion-key" and options.transit_key
+    return frozenset(slots | ({f"Transit key {options.transit_key}"} if own else set()))
+
+
+def _cuts(options: Any) -> bool:
+    """One slot: the new value ends the old one."""
+    return not isinstance(options, ApiKeyKeys) and not options.second_client_id
+
+
+def _misfits(credential: Credential, keys: Any, longest: Any) -> str:
+    del longest
+    assert isinstance(keys, OAuthTargetKeys)
+    options = _options(credential)
+    ours = {options.client_id, options.second_client_id}
+    if keys.management and keys.management.client_id in ours:
+        return "`client_id` is the management application's: nothing may be the only one that can repair itself"
+    if keys.manage_applications and not options.application:
+        return "`application` is missing: with manage_applications = true, the application's id in its API is needed"
+    if options.second_application and not keys.manage_applications:
+        return "`second_application` needs manage_applications = true on the target: nobody else could switch over"
+    if credential.kind == "halo-api-key":
+        return (
+            "" if credential.lifetime else 'cannot be "none": every API key expires, after 90 days by Halo\'s default'
+        )
+    if credential.lifetime is not None:
+        return f'`lifetime` does nothing for `{credential.kind}`, which never expires: leave it out, or write "none"'
+    fraction = isinstance(credential.schedule, FractionOfLife)
+    return f"`fraction` of what? A `{credential.kind}` never expires: use `every` or `cron`" if fraction else ""
+
+
+def _warnings(credential: Credential, keys: Any) -> list[str]:
+    assert isinstance(keys, OAuthTargetKeys)
+    options, found = _options(credential), []
+    if not options.scopes and credential.kind != "halo-api-key":
+        found.append("no scopes: HaloITSM issues such a token, and then refuses it everywhere")
+    if _cuts(options):
+        window = 2 * keys.timeout.total_seconds()
+        found.append(
+            "one slot: publishing is a hard cut-over. From the change in Halo until the new value is in Vault, some"
+            f" hundred milliseconds as a rule and {window:g}s where answers are slow, what is published is refused; and"
+            " from then on, so is every consumer that holds the old value. A second application avoids that"
+        )
+    if not keys.manage_applications:
+        found.append("manage_applications is off: a person does each rotation in Halo, when the daemon asks for it")
+    if not keys.old_is_safe_to_present:
+        found.append("old_is_safe_to_present is off: that an old value is dead is concluded, not tried")
+    return found
+
+
+def _kind(name: str, key: str, **more: Any) -> Kind:
+    return Kind(
+        name=name,
+        family="oauth",
+        target=OAuthTargetKeys,
+        options=_SHAPES[name],
+        open=open_oauth,
+        bind=_bind,
+        unbaked=UNBAKED - more.pop("baked", frozenset()),
+        warnings=_warnings,
+        misfits=_misfits,
+        minter=False,
+        managed=True,
+        by_hand="in the configuration of {url}, under integrations and its API application: make another one there",
+        key=key,
+        cuts=_cuts,
+        claims=_claims,
+        **more,
+    )
+
+
+APPLICATION_KINDS: dict[str, Kind] = {
+    "halo-api-key": _kind("halo-api-key", "api_key", last_use_step=API_KEY_USE_STEP),
+    "halo-client-secret": _kind("halo-client-secret", "client_secret", lifetime=None),
+    "halo-assertion-key": _kind(
+        "halo-assertion-key",
+        "private_key",
+        key_in_transit="public_key",
+        baked=frozenset({"transit_key"}),  # where pairs come from, not only who signs
+        lifetime=None,
+    ),
+}

@@ -1,0 +1,70 @@
+"""Owns an OAuth server that may be a HaloITSM with applications: who proves, controls and looks at which kind.
+
+Token requests are server.py's, calls about applications application_api.py's.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from rotator.ports import Clock, Refused
+from rotator.providers.halo_itsm.api_key import HaloApiKey
+from rotator.providers.halo_itsm.application_api import ApplicationApi
+from rotator.providers.halo_itsm.assertion_key import HaloAssertionKey
+from rotator.providers.halo_itsm.client_secret import ClientSecret
+from rotator.providers.halo_itsm.config import ApiKeyKeys, ClientSecretKeys, HaloAssertionKeyKeys
+from rotator.providers.halo_itsm.slots import Slotted
+from rotator.providers.http.auth import Keyring
+from rotator.providers.http.client import Http
+from rotator.providers.oauth.config import OAuthTargetKeys
+from rotator.providers.oauth.server import OAuthSite
+from rotator.rotation.credential import Credential
+
+
+class ApplicationSite(OAuthSite):
+    """One server, shared by its credentials of every kind."""
+
+    def __init__(self, http: Http, keys: OAuthTargetKeys, keyring: Keyring, clock: Clock) -> None:
+        """Takes over `http`, which aclose() closes."""
+        super().__init__(http, keys, keyring, clock)
+        self.applications = ApplicationApi(self, http)
+
+    def slotted(self, credential: Credential) -> Slotted | None:
+        """The credential's view of its applications; None when it is of a kind that has none."""
+        options = dict(credential.options)
+        match credential.kind:
+            case "halo-api-key":
+                return HaloApiKey(self, self.applications, msgspec.convert(options, ApiKeyKeys))
+            case "halo-client-secret":
+                return ClientSecret(self, self.applications, msgspec.convert(options, ClientSecretKeys))
+            case "halo-assertion-key":
+                return HaloAssertionKey(self, self.applications, msgspec.convert(options, HaloAssertionKeyKeys))
+        return None
+
+    async def control(self, credential: Credential) -> None:
+        """See `OAuthSite.control`."""
+        provider = self.slotted(credential)
+        await (provider.control() if provider else super().control(credential))
+
+    async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
+        """See `OAuthSite.audit`; and a look at every application. Raises Refused or MinterRefused with words."""
+        found = await super().audit(tuple(each for each in credentials if not self.slotted(each)))
+        if not self.keys.manage_applications:
+            return found
+        for each in credentials:
+            found += await self._look(each)
+        return found
+
+    async def _look(self, credential: Credential) -> list[str]:
+        provider = self.slotted(credential)
+        if provider is None:
+            return []
+        records = [await provider.application(slot) for slot in provider.slots]
+        if credential.kind == "halo-assertion-key" and any(each.demands_assertion is False for each in records):
+            return [f"{credential.name}: its application does not demand the assertion, so the secret alone opens it"]
+        if all(each.inactive for each in records):
+            raise Refused(f"{credential.name}: application {records[0].id} is inactive")
+        days, life = records[0].key_days, credential.lifetime
+        if credential.kind == "halo-api-key" and days is not None and life is not None and life.days > days:
+            return [f'{credential.name}: keys live for {days} days there: set lifetime = "{days}d" or less']
+        return []

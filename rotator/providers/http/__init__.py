@@ -1,0 +1,1 @@
+"""HTTP towards targets: the client, its authentication, rate limit and transport."""

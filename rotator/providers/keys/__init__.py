@@ -1,0 +1,1 @@
+"""Signing keys, key pairs, client assertions and JWK Sets."""

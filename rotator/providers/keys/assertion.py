@@ -1,0 +1,151 @@
+"""Owns client assertions (RFC 7523): their header and claims, siblings, signing, reading back. No I/O but the signer's.
+
+Whether a server takes one is left to the kinds. The defaults are those that two real servers took (Keycloak 26.4.0,
+node oidc-provider 9.13.3): one audience, as a string; `iat` and `jti` always there.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64decode
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rotator.ports import Transient
+from rotator.providers.keys.signing import Algorithm, PublicKey, Signer, certificate_mark, public_key, unpadded
+from rotator.rotation.secret import Secret
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"  # RFC 7523, section 2.2
+THUMBPRINT, NO_KID = "thumbprint", "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How one client's assertions look. `kid` is a literal, or `thumbprint` (RFC 7638), or `none`."""
+
+    client_id: str
+    audience: str
+    issuer: str = ""  # empty: the client id
+    algorithm: Algorithm = Algorithm.PS256
+    kid: str = THUMBPRINT
+    x5t: str = "none"  # or sha1, sha256: the certificate's digest in the header
+    certificate: Secret | None = None  # PEM, for x5t
+    typ: str = "JWT"  # or client-authentication+jwt; empty: left out
+    backdate: timedelta = timedelta(0)  # of `iat` and `nbf`; the latter is left out when this is nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """One assertion without its signature. It is worth nothing yet, and safe to compare."""
+
+    header: Mapping[str, str]
+    claims: Mapping[str, Any]
+
+    @property
+    def jti(self) -> str:
+        """What makes it one of its kind."""
+        return str(self.claims.get("jti", ""))
+
+    @property
+    def issued_at(self) -> datetime:
+        """When it was made, to the second."""
+        return datetime.fromtimestamp(self.claims["iat"], UTC)
+
+    @property
+    def expires_at(self) -> datetime:
+        """When it dies, to the second."""
+        return datetime.fromtimestamp(self.claims["exp"], UTC)
+
+    def sibling(self, jti: str) -> Assertion:
+        """The same key, times, audience and kid; another `jti`. What a server says of it holds for this one too."""
+        return replace(self, claims={**self.claims, "jti": jti})
+
+    def aged(self, age: timedelta, jti: str) -> Assertion:
+        """As if it had been made so much earlier; its end stays where it is."""
+        seconds = int(age.total_seconds())
+        moved = {name: self.claims[name] - seconds for name in ("iat", "nbf") if name in self.claims}
+        return replace(self, claims={**self.claims, **moved, "jti": jti})
+
+    def moved(self, earlier: timedelta) -> Assertion:
+        """As if made, and ended, so much earlier."""
+        seconds = int(earlier.total_seconds())
+        times = {name: self.claims[name] - seconds for name in ("iat", "nbf", "exp") if name in self.claims}
+        return replace(self, claims={**self.claims, **times})
+
+    def addressed(self, audience: str) -> Assertion:
+        """To another audience."""
+        return replace(self, claims={**self.claims, "aud": audience})
+
+    def naming(self, kid: str) -> Assertion:
+        """With another `kid`; empty: without one."""
+        header = {name: value for name, value in self.header.items() if name != "kid"}
+        return replace(self, header={**header, "kid": kid} if kid else header)
+
+    def by(self, algorithm: Algorithm) -> Assertion:
+        """To be signed by another algorithm."""
+        return replace(self, header={**self.header, "alg": algorithm.value})
+
+    def message(self) -> bytes:
+        """What is signed: header and claims, encoded (RFC 7515, section 5.1)."""
+        parts = (json.dumps(dict(part), separators=(",", ":")).encode() for part in (self.header, self.claims))
+        return ".".join(map(unpadded, parts)).encode()
+
+
+def draft(form: Form, key: PublicKey, jti: str, now: datetime, expires_at: datetime) -> Assertion:
+    """A new assertion, valid from `now`; both times lose their fraction of a second."""
+    header = {"alg": form.algorithm.value}
+    if form.typ:
+        header["typ"] = form.typ
+    if form.kid != NO_KID:
+        header["kid"] = key.thumbprint if form.kid == THUMBPRINT else form.kid
+    if form.x5t != "none" and form.certificate:
+        name, digest = certificate_mark(form.certificate, form.x5t)
+        header[name] = digest
+    issued = int((now - form.backdate).timestamp())
+    claims: dict[str, Any] = {
+        "iss": form.issuer or form.client_id,
+        "sub": form.client_id,
+        "aud": form.audience,
+        "jti": jti,
+        "iat": issued,
+        "exp": int(expires_at.timestamp()),
+    }
+    if form.backdate:
+        claims["nbf"] = issued
+    return Assertion(header, claims)
+
+
+async def signed(assertion: Assertion, signer: Signer) -> Secret:
+    """The assertion as it travels. Raises Transient when the signer's key changed in the middle."""
+    message = assertion.message()
+    algorithm = Algorithm(assertion.header["alg"])
+    key = public_key(await signer.public_pem())
+    signature = await signer.sign(algorithm, message)
+    if not key.verifies(algorithm, message, signature):
+        raise Transient("the signature is not the present key's: was the key rotated at this moment?")
+    return Secret(f"{message.decode()}.{unpadded(signature)}")
+
+
+def read(value: Secret, key: PublicKey) -> Assertion | None:
+    """An assertion read back; None when it is not one that this key signed."""
+    parts = value.reveal().split(".")
+    try:
+        header, claims, signature = map(_decoded, parts)
+        found = Assertion(json.loads(header), json.loads(claims))
+        algorithm = Algorithm(found.header["alg"])
+        complete = isinstance(found.claims["iat"], int) and isinstance(found.claims["exp"], int)
+    except (ValueError, KeyError, TypeError):
+        return None
+    message = ".".join(parts[:2]).encode()
+    return found if complete and key.verifies(algorithm, message, signature) else None
+
+
+def forged(value: Secret, other: Secret) -> Secret:
+    """The claims of one under the signature of the other: well-formed, and to be refused by everybody."""
+    return Secret(f"{value.reveal().rpartition('.')[0]}.{other.reveal().rpartition('.')[2]}")
+
+
+def _decoded(part: str) -> bytes:
+    return urlsafe_b64decode(part + "=" * (-len(part) % 4))

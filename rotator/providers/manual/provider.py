@@ -1,0 +1,193 @@
+"""Owns credentials that a person brings and ends: the proof is ours, the clicks are theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import msgspec
+
+from rotator.ports import (
+    Accepted,
+    Capabilities,
+    Inspection,
+    Minted,
+    NeedsPerson,
+    Outcome,
+    Refused,
+    Rejected,
+    Transient,
+    Unknown,
+    Verdict,
+)
+from rotator.providers.http.auth import ApiKey, Minter
+from rotator.providers.http.client import Answer, Http, Unsendable
+from rotator.providers.http.identity import identified
+from rotator.providers.manual.config import ManualKeys
+from rotator.providers.strangers import Strangers
+from rotator.rotation.credential import Credential
+from rotator.rotation.record import Token
+from rotator.rotation.secret import Secret
+
+
+class HttpSite:
+    """One plain HTTP target, shared by its credentials."""
+
+    def __init__(self, http: Http) -> None:
+        """Takes over `http`, which aclose() closes."""
+        self._http = http
+        self._strangers: Strangers[Answer] = Strangers(http.clock.monotonic)  # how an invented token is answered
+
+    def minted_by(self, minter: Minter) -> HttpSite:
+        """The same site: nobody mints here but people."""
+        return self
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def probe(self, keys: ManualKeys, value: Secret | None) -> Answer:
+        """The test call. Raises Transient, Refused, Unsendable."""
+        return await self._http.request("GET", keys.probe, ApiKey(value, keys.header, keys.prefix) if value else None)
+
+    def now(self) -> datetime:
+        """The time."""
+        return self._http.clock.now()
+
+    async def list_tokens(self) -> tuple[Token, ...]:
+        """None: nothing there bears a mark of ours."""
+        return ()
+
+    async def inventory(self) -> None:
+        """Nobody tells."""
+        return
+
+    async def prune(self, owns: Callable[[str], bool], older_than: timedelta) -> int:
+        """Nothing is left behind."""
+        return 0
+
+    async def control(self, credential: Credential) -> None:
+        """The negative control: the probe must refuse nobody, and an invented token. Raises Refused."""
+        keys = msgspec.convert(dict(credential.options), ManualKeys)
+        answer = await self.probe(keys, None)
+        if _fits(answer, keys):
+            raise Refused(f"this probe accepts anyone: {answer.status} for no token")
+        self._strangers.controlled(_asked(keys), await self._stranger(keys))
+
+    def strange(self, keys: ManualKeys, answer: Answer) -> bool:
+        """Whether the target answers so to a token that nobody has, too.
+
+        JupyterHub 6.1.1 answers 403 to it, Vault's AppRole 400, SonarQube 200 with `valid = false`.
+        """
+        known = self._strangers.answer(_asked(keys))
+        return known is not None and answer.status not in _NOT_THERE and _said(answer, keys) == _said(known, keys)
+
+    async def accepted(self, keys: ManualKeys) -> None:
+        """A value has just been accepted. Raises as `probe`."""
+        await self._strangers.accepted(_asked(keys), lambda: self._stranger(keys))
+
+    async def _stranger(self, keys: ManualKeys) -> Answer:
+        answer = await self.probe(keys, Secret(f"{uuid4()}-{uuid4()}"))
+        if _fits(answer, keys):
+            raise Refused(f"this probe accepts anyone: {answer.status} for a broken token")
+        return answer
+
+    async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
+        """Nothing that could be asked."""
+        return []
+
+
+_NOT_THERE = (404, 405)  # of the probe, not of the token
+
+
+def _asked(keys: ManualKeys) -> tuple[str, str, str]:
+    return keys.probe, keys.header, keys.prefix
+
+
+def _said(answer: Answer, keys: ManualKeys) -> tuple[int, list[str]]:
+    """What tells two answers apart: the status, and the fields of the identity."""
+    told = answer.document if isinstance(answer.document, dict) else {}
+    return answer.status, [repr(told.get(name)) for name in keys.identity]
+
+
+def _fits(answer: Answer, keys: ManualKeys) -> bool:
+    return answer.status < 300 and isinstance(identified(answer.document, keys.identity), Accepted)
+
+
+class ManualToken:
+    """One credential's view of its target. A token's id is the name that its rotation gave it."""
+
+    def __init__(self, site: HttpSite, keys: ManualKeys, credential: str) -> None:
+        """`credential`: its name, for what is said to people."""
+        self._site = site
+        self._keys = keys
+        self._credential = credential
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """People do it all, and both tokens live until they end the old one."""
+        return Capabilities(revokes=False, old_is_safe_to_present=self._keys.old_is_safe)
+
+    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+        """Ask a person."""
+        raise NeedsPerson(f"{self._keys.instructions}; then hand it over: rotate supply {self._credential}")
+
+    async def receive(
+        self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...] = ()
+    ) -> Minted:
+        """What the person brought; that it lives as long as `lifetime` says is their word."""
+        return Minted(Token(name, name, expires_at=expires_at), value)
+
+    async def install(self, minted: Minted) -> Token:
+        """Refused: it is there already."""
+        raise Refused("the target made the value")
+
+    async def find(self, prefix: str) -> tuple[Token, ...]:
+        """Nothing: only people can list them."""
+        return ()
+
+    async def verify(self, token: Token, secret: Secret) -> Verdict:
+        """The test call, and the identity that it tells."""
+        try:
+            answer = await self._site.probe(self._keys, secret)
+            if _fits(answer, self._keys):
+                with suppress(Transient):  # another time
+                    await self._site.accepted(self._keys)
+            elif self._site.strange(self._keys, answer):
+                return Rejected(f"the probe refuses the token: {answer.status}, as for one that nobody has")
+        except Unsendable as fault:
+            return Rejected(fault.reason, final=True)
+        except (Transient, Refused) as fault:
+            return Unknown(fault.reason, fault.retry_after)
+        if answer.status == 401:
+            return Rejected("the probe refuses the token")
+        if answer.status == 403:
+            return Rejected("accepted, but it lacks the right that the probe needs", final=True)
+        if answer.status >= 300:
+            return Unknown(f"the probe answers {answer.status}: is its path right?")
+        return identified(answer.document, self._keys.identity)
+
+    async def inspect(self, token: Token) -> Inspection:
+        """Nobody tells, so its end is not left to its date."""
+        return Inspection(exists=True)
+
+    async def revoke(self, token: Token) -> Outcome:
+        """Ask a person."""
+        where = self._keys.ending or "end the old token on the target, where you made it"
+        raise NeedsPerson(f"{where} ({token.id})")
+
+    async def restore(self, token: Token) -> Outcome:
+        """Refused."""
+        raise Refused("only a person could bring it back")
+
+    async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
+        """Whether the probe refuses its value; None when the target does not say. What is not to be shown is dead when
+        the date has passed that the person gave it, and nobody can say so before."""
+        if secret is None:
+            return True if token.expires_at and token.expires_at <= self._site.now() else None
+        verdict = await self.verify(token, secret)
+        if isinstance(verdict, Unknown):
+            return None
+        return isinstance(verdict, Rejected) and not verdict.final

@@ -1,0 +1,1 @@
+"""OAuth servers: access tokens, refresh tokens, client assertions and assertion keys."""

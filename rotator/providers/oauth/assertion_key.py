@@ -1,0 +1,162 @@
+"""Owns key pairs whose public half lies in a JWK Set: joined to it, proven, and taken out again.
+
+Consumers sign for themselves, so that nothing published is used up, however often and by however many. The set is kept
+in jwks_store.py, pairs come from key_pairs.py; when a server has read the set anew is left to settings (`jwks_cache`)
+and to the engine, which waits.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+
+from rotator.ports import (
+    CannotPresent,
+    Capabilities,
+    Inspection,
+    Minted,
+    Outcome,
+    Refused,
+    Rejected,
+    Transient,
+    Unknown,
+    Verdict,
+)
+from rotator.providers.keys.jwks import MARK, KeySet
+from rotator.providers.keys.jwks_store import places_of
+from rotator.providers.keys.key_pairs import pairs_of
+from rotator.providers.keys.signing import Algorithm, Signer, public_jwk, public_key
+from rotator.providers.oauth.config import AssertionKeyKeys
+from rotator.providers.oauth.refusal_causes import causes
+from rotator.providers.oauth.server import OAuthSite
+from rotator.providers.oauth.token_response import Denied, missing_scopes
+from rotator.rotation.record import Token
+from rotator.rotation.secret import Secret
+
+
+class AssertionKey:
+    """One credential's view of its server. A token's id is the key's thumbprint, which is its `kid` in the set."""
+
+    def __init__(self, site: OAuthSite, options: AssertionKeyKeys) -> None:
+        """`options` say who the client is, and where the set is kept."""
+        self._site = site
+        self._options = options
+        self._places = places_of(options, site)
+        self._pairs = pairs_of(options, site)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Our keys are marked in the set, so that strays are found. Old ones are shown, as nothing else proves them
+        dead."""
+        return Capabilities(installs=True, lists=True)
+
+    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+        """Make a key pair; nobody hears of it yet."""
+        client, keys = self._options, self._site.keys
+
+        async def seen() -> set[str]:
+            return {each.id for each in spared}.union(*[(await place.read()).kids() for place in self._places])
+
+        value = await self._pairs.new(seen)
+        pair = await self._pairs.opened(value)
+        beside = {
+            **pair.beside,
+            "kid": pair.thumbprint,
+            "algorithm": client.algorithm,
+            "client_id": client.client_id,
+            "iss": client.assertion_issuer or client.client_id,
+            "aud": keys.aud,
+            "token_url": keys.token_request_url,
+        }
+        return Minted(Token(pair.thumbprint, name, "", self._site.clock.now(), expires_at), value, beside)
+
+    async def install(self, minted: Minted) -> Token:
+        """Let the public key join the set, beside all others."""
+        pair = await self._pairs.opened(minted.secret)
+        jwk = {**public_jwk(public_key(pair.pem), Algorithm(self._options.algorithm)), MARK: minted.token.name}
+        for place in self._places:
+            await place.change(lambda keys: keys.having(jwk))
+        return minted.token
+
+    async def find(self, prefix: str) -> tuple[Token, ...]:
+        """Our keys in the set."""
+        found: dict[str, str] = {}
+        for place in self._places:
+            found |= (await place.read()).marked(prefix)
+        return tuple(Token(kid, name) for kid, name in found.items())
+
+    async def verify(self, token: Token, secret: Secret) -> Verdict:
+        """Exchange an assertion that this key signed, and make the test call with what it yields."""
+        try:
+            pair = await self._pairs.opened(secret)
+            own = pair.thumbprint == token.id
+        except CannotPresent:
+            raise
+        except Refused as fault:
+            return Rejected(fault.reason, final=True)
+        if not own:
+            return Rejected("the key belongs to another token", final=True)
+        try:
+            granted = await self._site.exchange(self._options, await self._site.vouched(self._options, pair.signer))
+        except Denied as refusal:
+            return await self._site.rejected(self._options, refusal)
+        except (Transient, Refused) as fault:
+            return Unknown(fault.reason, fault.retry_after)
+        if lacking := missing_scopes(self._options, granted, echoes=self._site.keys.echoes_scope):
+            return Rejected(lacking, final=True)
+        try:
+            with suppress(Transient):  # another time
+                await self._site.accepted(self._options)
+        except Refused as fault:
+            return Unknown(fault.reason)
+        return await self._site.probe(self._options, granted.access_token)
+
+    async def diagnose(self, secret: Secret | None, before: Secret | None = None) -> list[str]:
+        """See `Diagnoses`."""
+        if secret is None:
+            return []
+        pair = await self._pairs.opened(secret)
+        if not await self._listed(Token(pair.thumbprint)):
+            return ["our key set does not list the published key, somebody took it out: `rotate now` brings another"]
+        return await causes(self._site, self._options, pair.signer, in_set=True)
+
+    async def inspect(self, token: Token) -> Inspection:
+        """Whether the set has it. A key does not expire, and nobody counts its uses."""
+        return Inspection(exists=await self._listed(token))
+
+    async def revoke(self, token: Token) -> Outcome:
+        """Take the public key out of the set. A version of a Transit key stays there, and is never used again."""
+        await self._pairs.spend(token.id)
+
+        def leave(keys: KeySet) -> KeySet:
+            return keys.without(token.id)
+
+        gone = [await place.change(leave) for place in self._places]
+        return Outcome.DONE if any(gone) else Outcome.ALREADY
+
+    async def restore(self, token: Token) -> Outcome:
+        """Refused: the set forgets a key that has left."""
+        raise Refused("a key that has left the set cannot be brought back", remedy="rotate to a new one")
+
+    async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
+        """Whether an assertion that it signed is refused; without it, whether the set has it no more."""
+        if await self._listed(token):
+            return False
+        if secret is None:
+            return True
+        signer = (await self._pairs.opened(secret)).signer
+        refused = await self._refuses(signer)
+        if refused is False and await self._site.reread(self._options, token.id):
+            return await self._refuses(signer)
+        return refused
+
+    async def _refuses(self, signer: Signer) -> bool | None:
+        """Whether the server does not know this key; None when it is about something else."""
+        try:
+            await self._site.exchange(self._options, await self._site.vouched(self._options, signer))
+        except Denied as refusal:
+            return True if self._site.dead(self._options, refusal) else None
+        return False
+
+    async def _listed(self, token: Token) -> bool:
+        return any([token.id in await place.read() for place in self._places])

@@ -1,0 +1,254 @@
+"""Owns the settings keys of OAuth servers, HaloITSM among them, and of the credentials that live there.
+
+What nobody has published about Halo is a key here, with the strictest server that was measured as its default.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import ClassVar, Literal
+from urllib.parse import urlencode
+
+import msgspec
+
+from rotator.providers.config import TargetKeys, check_url, unfit_in_transit
+from rotator.rotation.secret_ref import SecretRef, Source
+
+_NONE = timedelta(0)
+_LONGEST = timedelta(hours=24)  # of an assertion's life; no server was found that takes more
+_SLOTS = 64  # of a pool
+_SCOPE = re.compile(r"[!#-\[\]-~]+")  # RFC 6749, section 3.3
+_PATH = re.compile(r"/(?!/)[!-\"$-~]*")
+_TRANSIT = re.compile(r"[A-Za-z0-9._/-]+/[A-Za-z0-9._-]+")
+
+
+class OAuthTargetKeys(TargetKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An OAuth server with its resource server at `url`. Without further keys it is a HaloITSM of one's own."""
+
+    rests: ClassVar[bool] = True
+
+    auth_url: str = ""  # the authorisation server; empty: <url>/auth
+    token_url: str = ""  # empty: <auth_url>/token
+    issuer: str = ""  # the server's issuer identifier, for audience = "issuer"
+    audience: str = "token_url"  # or auth_url, issuer, or any other text: `aud` of the assertions, always one string
+    tenant: str = ""
+    tenant_in: Literal["query", "form"] = "query"
+    single_use: bool = True  # the server takes an assertion once
+    max_age: timedelta | None = None  # the server refuses an assertion this long after `iat`
+    leeway: timedelta = timedelta(seconds=30)  # for which an expired one may still be taken
+    echoes_scope: bool = True  # the token answer names the granted scope; silence is then a refusal
+    calls: int = 300  # Halo's own limit per instance, shared with all other integrations ...
+    period: timedelta = timedelta(minutes=5)  # ... in any five minutes
+    manage_applications: bool = False  # HaloITSM: API applications may be changed through its Application API ...
+    management: ManagementKeys | None = None  # ... by this application, which is none of those that are rotated
+    resend: tuple[str, ...] = ()  # properties of an application that the server drops unless they are sent along
+    old_is_safe_to_present: bool = True  # a refused login does not lock a client out
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.manage_applications and self.management is None:
+            raise ValueError("manage_applications = true needs the key management: who may change applications?")
+        for option in ("auth_url", "token_url"):
+            if address := getattr(self, option):
+                check_url(address, option, insecure=self.allow_insecure_http, query=option == "token_url")
+        if self.audience == "issuer" and not self.issuer:
+            raise ValueError('audience = "issuer" needs the key issuer')
+        if not self.audience.strip():
+            raise ValueError("audience must not be empty")
+        if self.leeway < _NONE or (self.max_age is not None and self.max_age <= _NONE):
+            raise ValueError("max_age must be longer than nothing, and leeway not negative")
+
+    @property
+    def endpoint(self) -> str:
+        """The token URL, as settings give it."""
+        return self.token_url or f"{self.authority}/token"
+
+    @property
+    def authority(self) -> str:
+        """The authorisation server."""
+        return self.auth_url.rstrip("/") or f"{self.url.rstrip('/')}/auth"
+
+    @property
+    def token_request_url(self) -> str:
+        """The token URL as it is called: with the tenant, where that belongs into the query."""
+        tenant = urlencode({"tenant": self.tenant}) if self.tenant and self.tenant_in == "query" else ""
+        return self.endpoint + (("&" if "?" in self.endpoint else "?") + tenant if tenant else "")
+
+    @property
+    def aud(self) -> str:
+        """The audience of assertions."""
+        known = {"token_url": self.endpoint, "auth_url": self.auth_url or self.authority, "issuer": self.issuer}
+        return known.get(self.audience, self.audience)
+
+
+class ClientKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One client of an OAuth server: who it is, how it proves that, and how we prove what it got.
+
+    A client with `client_secret` sends it; one with a key sends an assertion; one with both sends both, as HaloITSM
+    seems to want it.
+    """
+
+    makes_key: ClassVar[bool] = False  # the key that signs is made by rotations, not named by settings
+    client_id: str
+    client_secret: SecretRef | None = None
+    auth_method: Literal["client_secret_post", "client_secret_basic"] = "client_secret_post"  # where the secret stands
+    signing_key: SecretRef | None = None  # PEM; or ...
+    transit_key: str = ""  # ... "transit/crm": the mount and name of a key that never leaves Vault
+    certificate: SecretRef | None = None  # PEM, for x5t
+    algorithm: Literal["PS256", "RS256", "ES256"] = "PS256"
+    assertion_issuer: str = ""  # `iss`; empty: the client id
+    kid: str = "thumbprint"  # RFC 7638; or "none", or what the server calls the key
+    x5t: Literal["none", "sha1", "sha256"] = "none"
+    typ: str = "JWT"  # or "client-authentication+jwt"
+    backdate: timedelta = _NONE  # of `iat` and `nbf`, up to 30 s; nothing: no `nbf`
+    send_client_id: bool = True
+    send_assertion_type: bool = True
+    scopes: tuple[str, ...] = ()
+    probe: str = "/api/Agent/me"  # what only an access token can read; empty: the exchange is proof enough
+    identity: dict[str, str | int | bool] = {}  # fields that the probe's answer must have
+
+    def __post_init__(self) -> None:
+        if not self.client_id.strip():
+            raise ValueError("client_id must not be empty")
+        if self.auth_method == "client_secret_basic" and (not self.client_secret or self.asserts or self.makes_key):
+            raise ValueError("auth_method can be that for a secret alone; beside a key an assertion is the proof")
+        if self.signing_key and self.transit_key:
+            raise ValueError("signing_key and transit_key exclude each other")
+        if self.transit_key and not _TRANSIT.fullmatch(self.transit_key):
+            raise ValueError('transit_key is a mount and a name, such as "transit/crm"')
+        if (self.x5t != "none") is not (self.certificate is not None):
+            raise ValueError("x5t and certificate go together")
+        if not _NONE <= self.backdate <= timedelta(seconds=30):
+            raise ValueError("backdate is from 0s to 30s")
+        if unfit := [scope for scope in self.scopes if not _SCOPE.fullmatch(scope)]:
+            raise ValueError(f"scopes: not the name of a scope: {unfit[0]!r}")
+        if self.probe and not _PATH.fullmatch(self.probe):
+            raise ValueError("probe is a path on the target: it starts with one slash and holds no blanks")
+        if self.identity and not self.probe:
+            raise ValueError("identity needs a probe")
+
+    @property
+    def asserts(self) -> bool:
+        """Whether it proves itself with an assertion by a key that settings name."""
+        return bool(self.signing_key or self.transit_key)
+
+
+class ManagementKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The client that may change API applications: as powerful as an administrator, so it does nothing else."""
+
+    scopes: tuple[str, ...] = ("admin",)
+    probe: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.asserts and self.client_secret is None:
+            raise ValueError("client_secret, signing_key or transit_key is missing: how shall it prove itself?")
+        if self.probe:
+            raise ValueError("probe does nothing for the management client")
+
+
+class AssertionKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A client assertion that others present."""
+
+    rest: timedelta = timedelta(seconds=15)  # what is published lives at least this long from any moment on
+    pool: int = 1  # more: so many siblings beside the value, client_assertion_1 and on, a slot for each consumer
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.asserts:
+            raise ValueError("signing_key or transit_key is missing: who shall sign?")
+        if self.rest < _NONE:
+            raise ValueError("rest must not be negative")
+        if not 1 <= self.pool <= _SLOTS:
+            raise ValueError(f"pool is from 1 to {_SLOTS}")
+
+
+class AssertionKeyKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A key pair: the private half for consumers that sign for themselves, the public half for a JWK Set.
+
+    With `transit_key` = "transit/crm", each rotation makes a version of that key, which never leaves Vault, and
+    consumers ask Transit to sign with that version. The key is this credential's own, since others that sign with it
+    would follow its newest version. Old versions stay in Transit, where nobody gets anything for what they sign;
+    config/examples/assertion-key-transit.toml says how to trim them.
+    """
+
+    makes_key: ClassVar[bool] = True
+    jwks_file: str = ""  # where a web server hands the set out; and, or ...
+    jwks: str = ""  # ... "secret/apps/crm/jwks": a Vault document with the set under the key `jwks`
+    jwks_cache: timedelta = timedelta(hours=1)  # a server may go on with a set that it read so long ago
+    assertion_life: timedelta = timedelta(minutes=5)  # of what consumers sign, at most
+    bits: int = 3072  # of an RSA key; in Transit 2048, 3072 or 4096
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.signing_key:
+            raise ValueError("signing_key does not belong here: the key pair is made, not given")
+        if trouble := unfit_in_transit(self.transit_key, self.bits):
+            raise ValueError(trouble)
+        if self.kid != "thumbprint" or self.x5t != "none":
+            raise ValueError("kid and x5t stay as they are: each new key needs a name of its own, its thumbprint")
+        if not self.jwks_file and not self.jwks:
+            raise ValueError("jwks_file or jwks is missing: where do servers read the public keys?")
+        if self.jwks and not _TRANSIT.fullmatch(self.jwks):
+            raise ValueError('jwks is a mount and a path, such as "secret/apps/crm/jwks"')
+        if self.jwks_file and not self.jwks_file.startswith("/"):
+            raise ValueError("jwks_file is an absolute path")
+        if not _NONE <= self.jwks_cache <= _LONGEST:
+            raise ValueError("jwks_cache is from 0s to 24h")
+        if not _NONE < self.assertion_life <= _LONGEST:
+            raise ValueError("assertion_life is from 1s to 24h")
+        if not 2048 <= self.bits <= 8192:
+            raise ValueError("bits is from 2048 to 8192")
+
+
+class AccessTokenKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An access token, by one of three grants."""
+
+    grant: Literal["client_credentials", "password", "refresh_token"] = "client_credentials"
+    username: str = ""
+    password: SecretRef | None = None
+    refresh_token: SecretRef | None = None  # {vault = "..."}: the present one; each new one is written there
+    refresh_ends_access: bool = True  # a refresh ends the access token before it: Hydra, Spring, DOT; not Keycloak
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        credentials = self.grant == "client_credentials"
+        if credentials and not self.asserts and self.client_secret is None:
+            raise ValueError("client_secret, signing_key or transit_key is missing: how shall the client prove itself?")
+        if not self.probe:
+            raise ValueError("probe must not be empty: there is no other proof of an access token")
+        if (self.grant == "password") is not bool(self.username and self.password):
+            raise ValueError('grant = "password" and the keys username and password go together')
+        if (self.grant == "refresh_token") is not (self.refresh_token is not None):
+            raise ValueError('grant = "refresh_token" and the key refresh_token go together')
+        if self.refresh_token is not None and self.refresh_token.source is not Source.VAULT:
+            raise ValueError("refresh_token is kept in Vault, since each use may replace it: {vault = ...}")
+
+
+UNBAKED = frozenset(  # what changes no assertion, no token and no key
+    {"probe", "identity", "rest", "client_secret", "auth_method", "password", "refresh_token", "refresh_ends_access"}
+    | {"jwks_file", "jwks", "jwks_cache", "assertion_life"}
+)
+
+
+def misfits(keys: OAuthTargetKeys, options: AssertionKeys, lifetime: timedelta | None, longest: timedelta) -> str:
+    """Why this lifetime of an assertion cannot hold on this target, or nothing. `longest`: between publications."""
+    if lifetime is None:
+        return 'cannot be "none": an assertion always expires'
+    if lifetime > _LONGEST:
+        return "is more than 24h: no server takes such an assertion"
+    if keys.max_age is not None and lifetime + options.backdate > keys.max_age:
+        back = f" less the backdate of {_seconds(options.backdate)}" if options.backdate else ""
+        return f"is longer than the target's max_age of {_seconds(keys.max_age)}{back}: the rest of it would be dead"
+    need = longest + lifetime / 10 + options.rest  # a tenth for retries
+    if need > lifetime:
+        return (
+            f"{_seconds(lifetime)} is too short: a successor comes after {_seconds(longest)}, retries may take"
+            f" {_seconds(lifetime / 10)}, and a rest of {_seconds(options.rest)} is promised; together {_seconds(need)}"
+        )
+    return ""
+
+
+def _seconds(span: timedelta) -> str:
+    return f"{span.total_seconds():g}s"

@@ -1,0 +1,334 @@
+"""Owns one OAuth server, a HaloITSM perhaps: token requests, the test call, and who signs for a client.
+
+What an answer means for a credential is left to the kinds; transport and its faults to client.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import msgspec
+from anyio import to_thread
+
+from rotator.ports import Accepted, Clock, Holding, MinterRefused, Refused, Rejected, Transient, Unknown, Verdict
+from rotator.providers.http.auth import Auth, Bearer, Keyring, Minter, Shelf
+from rotator.providers.http.client import Answer, Broken, Http, Unsendable
+from rotator.providers.keys.assertion import ASSERTION_TYPE, Assertion, Form, draft, signed
+from rotator.providers.keys.key_pairs import VersionedKey
+from rotator.providers.keys.signing import Algorithm, LocalSigner, PublicKey, Signer, public_key
+from rotator.providers.oauth import negative_control, server_checks
+from rotator.providers.oauth.client_auth import introduced, to_compare
+from rotator.providers.oauth.config import (
+    AccessTokenKeys,
+    AssertionKeyKeys,
+    AssertionKeys,
+    ClientKeys,
+    OAuthTargetKeys,
+)  # fmt: skip
+from rotator.providers.oauth.token_response import FINAL, UNKNOWN, ClockGap, Denied, Granted, Words, granted, judged
+from rotator.providers.strangers import Pauses, Strangers
+from rotator.rotation.credential import Credential
+from rotator.rotation.record import Token
+from rotator.rotation.secret import Secret
+from rotator.rotation.secret_ref import SecretRef
+
+_CREDENTIALS = {"grant_type": "client_credentials"}  # RFC 6749, section 4.4.2
+_MINUTE = timedelta(minutes=1)  # the shortest life of an assertion that we present ourselves
+
+
+@dataclass(slots=True)
+class Signers:
+    """The local signers that were parsed, by where their key is kept."""
+
+    parsed: dict[SecretRef, tuple[Secret, LocalSigner]] = field(default_factory=dict)
+
+
+class OAuthSite:
+    """One authorisation server with its resource server, shared by its credentials."""
+
+    def __init__(self, http: Http, keys: OAuthTargetKeys, keyring: Keyring, clock: Clock) -> None:
+        """Takes over `http`, which aclose() closes."""
+        self.keys = keys
+        self.clock = clock
+        self._http = http
+        self._tokens = http.at(keys.token_request_url)
+        self._keyring = keyring
+        self._signers = Signers()
+        self._closed: dict[str, int] = {}  # how a probe answers to a token that nobody has
+        self.gap: ClockGap | None = None  # between our clock and the token endpoint's, as last measured
+        self._strangers: Strangers[Words] = Strangers(clock.monotonic)  # how they are refused, by client
+        self._stranger_keys: dict[str, LocalSigner] = {}  # keys that no set has, by algorithm
+        self._shown = Pauses(clock.monotonic)
+
+    def minted_by(self, minter: Minter) -> OAuthSite:
+        """The same site: its clients prove themselves, nobody mints for them."""
+        return self
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    # who signs
+
+    async def signer(self, client: ClientKeys) -> Signer:
+        """Whoever signs for this client. Raises Refused when it has no key."""
+        if client.transit_key:
+            return self._keyring.transit(client.transit_key)
+        if client.signing_key is None:
+            raise Refused("this client has no signing key")
+        pem = await self.fetch(client.signing_key)
+        known = self._signers.parsed.get(client.signing_key)
+        if known is None or not known[0].matches(pem):
+            known = pem, await to_thread.run_sync(LocalSigner, pem)
+            self._signers.parsed[client.signing_key] = known
+        return known[1]
+
+    async def fetch(self, ref: SecretRef) -> Secret:
+        """The secret a reference points to. Raises Transient or Refused."""
+        try:
+            return await self._keyring.fetch(ref)
+        except MinterRefused as fault:
+            raise Refused(fault.reason) from None  # one client's trouble is not the whole target's
+
+    def shelf(self, path: str) -> Shelf:
+        """A document in Vault that is kept for others."""
+        return self._keyring.shelf(path)
+
+    def versions(self, key: str) -> VersionedKey:
+        """A key of Transit, to make versions of it."""
+        return self._keyring.versions(key)
+
+    async def present_key(self, client: ClientKeys) -> PublicKey:
+        """The public half of the key that would sign now."""
+        return public_key(await (await self.signer(client)).public_pem())
+
+    async def draft(self, client: ClientKeys, expires_at: datetime) -> Assertion:
+        """A new assertion, unsigned, by the client's own key."""
+        return await self.draft_for(client, await self.present_key(client), expires_at)
+
+    async def draft_for(self, client: ClientKeys, key: PublicKey, expires_at: datetime) -> Assertion:
+        """A new assertion for whoever holds this key; it never outlives the server's maximum age."""
+        now = self.clock.now()
+        if self.keys.max_age is not None:
+            expires_at = min(expires_at, now - client.backdate + self.keys.max_age)
+        certificate = await self.fetch(client.certificate) if client.certificate else None
+        form = Form(
+            client_id=client.client_id,
+            audience=self.keys.aud,
+            issuer=client.assertion_issuer,
+            algorithm=Algorithm(client.algorithm),
+            kid=client.kid,
+            x5t=client.x5t,
+            certificate=certificate,
+            typ=client.typ,
+            backdate=client.backdate,
+        )
+        return draft(form, key, str(uuid4()), now, expires_at)
+
+    async def seal(self, client: ClientKeys, assertion: Assertion) -> Secret:
+        """The assertion, signed."""
+        return await signed(assertion, await self.signer(client))
+
+    async def vouched(self, client: ClientKeys, signer: Signer | None = None) -> Secret:
+        """A fresh assertion that lives for a minute, to be presented by ourselves at once; by another `signer`."""
+        signer = signer or await self.signer(client)
+        key = public_key(await signer.public_pem())
+        return await signed(await self.draft_for(client, key, self.clock.now() + _MINUTE), signer)
+
+    # calls
+
+    async def exchange(
+        self,
+        client: ClientKeys,
+        assertion: Secret | None,
+        secret: Secret | None = None,
+        grant: Mapping[str, str | Secret] = _CREDENTIALS,
+    ) -> Granted:
+        """A token request, with this `secret` instead of the client's own, for this `grant`.
+
+        Raises Denied, Transient when undecided, Refused for an answer that is no token.
+        """
+        form = dict(grant)
+        if assertion is not None:
+            form["client_assertion"] = assertion
+            if client.send_assertion_type:
+                form["client_assertion_type"] = ASSERTION_TYPE
+        if client.scopes:
+            form["scope"] = " ".join(client.scopes)
+        if secret is None and client.client_secret is not None:
+            secret = await self.fetch(client.client_secret)
+        named, auth = introduced(client, secret, by_assertion=assertion is not None)
+        proofs = {"by_secret": secret is not None, "by_assertion": assertion is not None}
+        hint = to_compare(client, self.keys.aud, **proofs)
+        try:
+            return await self._grant(form | named, auth, hint)
+        except Broken as fault:
+            if not isinstance(client, AssertionKeyKeys):
+                raise
+            unread = f"; some servers answer so when they cannot read our key set: {hint}"  # Ory Hydra 2.3.0
+            raise Broken(fault.reason + unread, retry_after=fault.retry_after, date=fault.date) from None
+
+    async def _grant(self, form: dict[str, str | Secret], auth: Auth | None, hint: str) -> Granted:
+        if self.keys.tenant and self.keys.tenant_in == "form":
+            form["tenant"] = self.keys.tenant
+        asked_at = self.clock.now()
+        try:
+            answer = await self._tokens.request("POST", "", auth, form=form)
+        except Broken as fault:
+            self._compare(asked_at, fault.date)
+            tenant = "; HaloITSM answers so to a wrong tenant: compare it with the API page" if self.keys.tenant else ""
+            early = self._early(form, "; some servers answer so to an assertion from the future, and ")
+            raise Broken(fault.reason + tenant + early, retry_after=fault.retry_after, date=fault.date) from None
+        self._compare(asked_at, answer.date)
+        if answer.status >= 400:
+            raise Denied(answer.status, answer.error, hint + self._early(form, "; and "))
+        return granted(answer.document, asked_at)
+
+    def _compare(self, asked_at: datetime, date: datetime | None) -> None:
+        self.gap = ClockGap.measured(asked_at, self.clock.now(), date) if date else self.gap
+
+    def _early(self, form: Mapping[str, str | Secret], opening: str) -> str:
+        """What there is to say of our clock where an assertion may have come too early."""
+        early = "client_assertion" in form and self.gap is not None and self.gap.ahead
+        return f"{opening}{self.gap}: {self.gap.remedy}" if early and self.gap else ""
+
+    async def stranger(self, client: ClientKeys) -> Signer:
+        """A key that no set has. Always the same one: each costs time to make, and servers may remember them."""
+        algorithm = client.algorithm
+        if algorithm not in self._stranger_keys:
+            self._stranger_keys[algorithm] = await to_thread.run_sync(
+                negative_control.new_stranger, Algorithm(algorithm)
+            )
+        return self._stranger_keys[algorithm]
+
+    async def accepted(self, client: ClientKeys) -> None:
+        """A proof by this client has just been accepted: what a stranger is told now is the server's own word.
+
+        Raises Transient; Refused when a stranger is accepted, too.
+        """
+        await self._strangers.accepted(client.client_id, lambda: self._refusal_of_a_stranger(client))
+
+    async def _refusal_of_a_stranger(self, client: ClientKeys) -> Words:
+        return (await negative_control.refusal_of_a_stranger(self, client)).words
+
+    def dead(self, client: ClientKeys, refusal: Denied) -> bool:
+        """Whether the server refuses this proof as it refuses a stranger's.
+
+        The words differ: for a key that is not in the set Hydra 2.3.0 says invalid_request, Spring Authorization Server
+        1.4.1 invalid_client. A refusal without a registered word may be a gateway's.
+        """
+        known = self._strangers.answer(client.client_id)
+        return refusal.error in UNKNOWN or (bool(refusal.error) and refusal.words == known)
+
+    async def reread(self, client: ClientKeys, left: str) -> bool:
+        """Show a key that no set has, so that the server reads the set anew, which the key `left` has left.
+
+        Keycloak 26.4.0 and node oidc-provider 9.13.3 read it for a key that they miss, and take one that has left until
+        then. Whether it was shown: it is seldom, as nobody knows what a server makes of refused logins. Raises
+        Transient, Refused.
+        """
+        if not self._shown.due(client.client_id, left):
+            return False
+        await self._refusal_of_a_stranger(client)
+        return True
+
+    async def rejected(self, client: ClientKeys, refusal: Denied) -> Verdict:
+        """What a refusal says of a value that shall be published: for good, unless it is only not known yet.
+
+        So a stranger is refused now; at another moment the server may have been in other trouble.
+        """
+        try:
+            final = refusal.error in FINAL and await self._refusal_of_a_stranger(client) != refusal.words
+        except (Transient, Refused) as fault:
+            return Unknown(fault.reason, fault.retry_after)
+        return Rejected(refusal.reason, final=final)
+
+    async def probe(self, client: ClientKeys, access_token: Secret) -> Verdict:
+        """The test call: the access token must open it, and it must tell the wanted identity."""
+        if not client.probe:
+            return Accepted()
+        try:
+            answer = await self.read(client.probe, Bearer(access_token))
+            if answer.status == 403 and await self._closed_with_403(client.probe):
+                return Rejected("the probe refuses the access token: 403, as for one that nobody has")
+        except Unsendable as fault:
+            return Rejected(fault.reason, final=True)
+        except (Transient, Refused) as fault:
+            return Unknown(fault.reason, fault.retry_after)
+        return judged(answer, client)
+
+    async def _closed_with_403(self, probe: str) -> bool:
+        """Whether the resource server says 403 to a token that nobody has, where others say 401 (RFC 6750)."""
+        if probe not in self._closed:
+            self._closed[probe] = (await self.read(probe, Bearer(Secret(str(uuid4()))))).status
+        return self._closed[probe] == 403
+
+    async def read(self, path: str, auth: Auth | None = None) -> Answer:
+        """Any path of the resource server. Raises as `Http.request` does."""
+        return await self._http.request("GET", path, auth)
+
+    async def unguarded(self, client: ClientKeys) -> str:
+        """Why the probe proves nothing, or nothing: it must refuse a caller without a token."""
+        if not client.probe:
+            return ""
+        answer = await self._http.request("GET", client.probe)
+        if answer.status in (401, 403):
+            return ""
+        return f"the probe accepts anyone: {answer.status} for no token; name one that wants an access token"
+
+    # what a sweep asks; nothing here can be listed
+
+    async def list_tokens(self) -> tuple[Token, ...]:
+        """None: what expires by itself is written down nowhere."""
+        return ()
+
+    async def inventory(self) -> tuple[Holding, ...] | None:
+        """Nobody tells: what expires by itself is written down nowhere."""
+        return None
+
+    async def prune(self, owns: Callable[[str], bool], older_than: timedelta) -> int:
+        """Nothing is left behind."""
+        return 0
+
+    async def control(self, credential: Credential) -> None:
+        """The negative control: a client that cannot sign, or a wrong secret, must be refused. Raises Refused."""
+        client = options_of(credential)
+        self._strangers.controlled(client.client_id, (await negative_control.control(self, client)).words)
+
+    async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
+        """What differs between the settings and what the server does, or says of itself."""
+        found = await self._authinfo()
+        asserting = [each for each in credentials if each.kind == "client-assertion"]
+        if asserting:  # one client's trial holds for the server
+            lifetime = asserting[0].lifetime or timedelta(0)
+            found += await server_checks.findings(self, options_of(asserting[0]), lifetime)
+        return found
+
+    async def _authinfo(self) -> list[str]:
+        """What HaloITSM says of itself to anybody."""
+        try:
+            answer = await self._http.request("GET", "/api/authinfo")
+        except (Transient, Refused):
+            return []
+        told = answer.document if isinstance(answer.document, dict) else {}
+        found = []
+        if (url := told.get("auth_url")) and str(url).rstrip("/") != self.keys.authority:
+            found.append("the server names another authorisation server in /api/authinfo: compare auth_url")
+        if (tenant := told.get("tenant_id")) and str(tenant) != self.keys.tenant:
+            found.append("the server names another tenant in /api/authinfo: compare tenant")
+        return found
+
+
+def options_of(credential: Credential) -> ClientKeys:
+    """The credential's own keys, of whichever of our kinds it is."""
+    return msgspec.convert(dict(credential.options), _SHAPES[credential.kind])
+
+
+_SHAPES: dict[str, type[ClientKeys]] = {
+    "client-assertion": AssertionKeys,
+    "assertion-key": AssertionKeyKeys,
+    "oauth-token": AccessTokenKeys,
+}

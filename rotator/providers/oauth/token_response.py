@@ -1,0 +1,183 @@
+"""Owns what an OAuth server's answers say: a token with its scope, a refusal, the test call's verdict. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil, inf
+from typing import Any
+
+from rotator.ports import Refused, Rejected, Unknown, Verdict
+from rotator.providers.http.client import Answer
+from rotator.providers.http.identity import identified
+from rotator.providers.oauth.config import AccessTokenKeys, ClientKeys
+from rotator.rotation.secret import Secret
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
+_SECOND = timedelta(seconds=1)
+_LONGEST_BACKDATE = 30  # seconds
+_CENTURY = 100 * 366 * 86400  # seconds
+FINAL = {"invalid_scope", "invalid_request", "unsupported_grant_type"}  # waiting mends none of these
+UNKNOWN = {"invalid_client", "unauthorized_client"}  # a proof that the server does not know (RFC 6749, section 5.2)
+Words = tuple[int, str]  # of a refusal: the status, and the registered word or nothing
+_WORDS = {
+    "invalid_client": "invalid_client, it does not accept how the client proves itself",
+    "invalid_scope": "invalid_scope, a scope that it does not know or does not give to this client",
+    "unauthorized_client": (
+        "unauthorized_client, its secret or key is another, or this grant is not switched on for it (on Keycloak: a"
+        " service account for client_credentials, direct access for a password)"
+    ),
+    "invalid_grant": "invalid_grant, the password or the refresh token is wrong, spent or revoked",
+    "invalid_request": (
+        "invalid_request, it wants another form (client_secret, send_client_id, send_assertion_type), or, as Ory Hydra"
+        " says it, it knows no such key"
+    ),
+}
+
+
+class Denied(Refused):
+    """The token endpoint refuses this client, or what it asks for. `error` is the registered word, or empty.
+
+    The word counts, not the status: for the same fault Keycloak 26.4.0 sends 400 where oidc-provider 9.13.3 sends 401.
+    """
+
+    def __init__(self, status: int, error: str, hint: str = "") -> None:
+        """`hint`: what to compare when it is the client that is refused."""
+        words = _WORDS.get(error) or error or "no word of an OAuth server's, is token_url right?"
+        more = f": {hint}" if hint and error in UNKNOWN | {"invalid_request"} else ""
+        super().__init__(f"the token endpoint answers {status}: {words}{more}")
+        self.error = error
+        self.words: Words = status, error
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """An answer of the token endpoint. `scopes` None: it did not say."""
+
+    access_token: Secret
+    asked_at: datetime
+    life: timedelta | None
+    scopes: frozenset[str] | None
+    refresh_token: Secret | None = None  # the next one, where the server hands one out
+
+
+@dataclass(frozen=True, slots=True)
+class ClockGap:
+    """By how much our clock is ahead of a server's; negative: behind. Its Date header has whole seconds."""
+
+    least: timedelta
+    most: timedelta
+
+    @classmethod
+    def measured(cls, asked_at: datetime, answered_at: datetime, date: datetime) -> ClockGap:
+        """By the times before and after a request that was answered with this date."""
+        return cls(asked_at - date - _SECOND, answered_at - date)
+
+    @property
+    def ahead(self) -> bool:
+        """Certainly, by however little."""
+        return self.least > timedelta()
+
+    @property
+    def behind(self) -> bool:
+        """Certainly, by however little."""
+        return self.most < timedelta()
+
+    @property
+    def remedy(self) -> str:
+        """What a person does about it."""
+        wanted = ceil(self.most.total_seconds())
+        bearable = self.ahead and wanted <= _LONGEST_BACKDATE
+        return "set the clocks right" + (f', or backdate = "{wanted}s"' if bearable else "")
+
+    def __str__(self) -> str:
+        low, high, word = (-self.most, -self.least, "behind") if self.behind else (self.least, self.most, "ahead of")
+        span = f"{max(low.total_seconds(), 0):.1f} to {high.total_seconds():.1f} s"
+        return f"our clock is {span} {word} the token endpoint's"
+
+
+def granted(document: Any, asked_at: datetime) -> Granted:
+    """Read a token answer (RFC 6749, section 5.1). Raises Refused when it holds no token, or none for us."""
+    told = document if isinstance(document, dict) else {}
+    value, life, scope, fresh = map(told.get, ("access_token", "expires_in", "scope", "refresh_token"))
+    if not isinstance(value, str) or not value:
+        raise Refused("the token endpoint's answer holds no access token", remedy="is token_url right?")
+    scopes = frozenset(scope.split()) if isinstance(scope, str) else None
+    renewal = Secret(fresh) if isinstance(fresh, str) and fresh else None
+    return Granted(Secret(value), asked_at, _life(life), scopes, renewal)
+
+
+def _life(told: Any) -> timedelta | None:
+    """`expires_in` in the forms that servers use: 3600, 3599.97, 1e2, "40.5"; None when they say nothing.
+
+    Raises Refused for what is no time from now on: the settings' lifetime would be believed in its place, and a dead
+    token stay published.
+    """
+    if told is None:
+        return None
+    number = isinstance(told, int | float) and not isinstance(told, bool)
+    if number or (isinstance(told, str) and _NUMBER.fullmatch(told.strip())):
+        try:
+            seconds = float(told)
+        except OverflowError:  # an integer of 400 digits
+            seconds = inf
+        if 0 < seconds < _CENTURY:
+            return timedelta(seconds=seconds)
+        said = f"the token endpoint grants a token for {seconds:g} s (expires_in), which is none to publish"
+        raise Refused(said, remedy="set the life of this client's access tokens there")
+    said = "the token endpoint says in expires_in what is no number of seconds"
+    raise Refused(said, remedy="is token_url right?")
+
+
+def missing_scopes(client: ClientKeys, grant: Granted, *, echoes: bool) -> str:
+    """What is wrong with the granted scope, or nothing.
+
+    node oidc-provider 9.13.3 drops an unknown scope without a word, and names none where none is left.
+    """
+    if not client.scopes:
+        return ""
+    if grant.scopes is None:
+        told = (
+            f"the server names no granted scope: either this client may have none of {', '.join(client.scopes)}, or the"
+            " server never names any; only then set echoes_scope = false"
+        )
+        return told if echoes else ""
+    lacking = sorted(set(client.scopes) - grant.scopes)
+    if not lacking:
+        return ""
+    return f"the server did not grant: {', '.join(lacking)}; allow it to the client there, or take it out of `scopes`"
+
+
+def judged(answer: Answer, client: ClientKeys) -> Verdict:
+    """What the test call's answer says of the access token and its identity."""
+    if answer.status == 401:
+        return Rejected(f"the probe refuses the access token: 401{_unscoped(client)}")
+    if answer.status == 403:
+        hint = _no_agent(client) or _no_openid(client)
+        return Rejected(f"the probe answers 403: accepted, but scope or role lacks the right for it{hint}", final=True)
+    if answer.status >= 300:
+        return Unknown(f"the probe answers {answer.status}: is its path right?{_no_agent(client)}")
+    return identified(answer.document, client.identity)
+
+
+def _unscoped(client: ClientKeys) -> str:
+    """Keycloak 26.4.0 looks for a session in vain when a refresh of an offline token asks for less than it had."""
+    if not client.scopes:
+        return ": no `scopes` are asked for, and such a token opens nothing on HaloITSM"
+    renewed = isinstance(client, AccessTokenKeys) and client.refresh_token is not None
+    if renewed and "offline_access" not in client.scopes:
+        return ": where the consent named offline_access, as Keycloak wants it, `scopes` have to name it as well"
+    return ""
+
+
+def _no_agent(client: ClientKeys) -> str:
+    """HaloITSM does not say what its own question after the agent means to an application without one."""
+    agents = client.probe == "/api/Agent/me"
+    return ' (an application without an agent may need another, such as probe = "/api/Status")' if agents else ""
+
+
+def _no_openid(client: ClientKeys) -> str:
+    """OpenID Connect Core, section 5.3; Keycloak 26.4.0 says so in a header only."""
+    closed = client.probe.partition("?")[0].endswith("/userinfo") and "openid" not in client.scopes
+    return " (userinfo opens to the scope openid only)" if closed else ""

@@ -1,0 +1,77 @@
+"""Owns adoption: whether what the consumer path holds may become ours, and how that changes a record. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rotator.rotation import command_events as cmd
+from rotator.rotation.record import HoldReason, Phase, Record, Token, TokenAdoption
+from rotator.rotation.token_names import parse
+
+REMEMBERED = 64  # adoptions; each is something that a person does
+
+
+def objection(record: Record) -> str:
+    """Why nothing can be adopted just now, in words for a person; empty when nothing here speaks against it."""
+    phase = record.phase
+    if record.held and record.held.reason in (HoldReason.FOREIGN_WRITE, HoldReason.MINT_BUDGET):
+        phase = record.held.phase
+    if phase is not Phase.SETTLED or record.candidate:
+        return f"a rotation is under way ({phase.value}): let it come to its end, then adopt"
+    if record.predecessor:
+        return f"the predecessor {record.predecessor.token.id} still lives: let it come to its end, then adopt"
+    return ""
+
+
+def claimed(token: Token, stem: str, left: str) -> str:
+    """Whose it is when its name says that a rotator minted it for another credential; empty when it may be ours.
+
+    The lineage at the end of a stem may differ: the journal was lost, and this is how its work is taken up again.
+    `left`: the credential that had it and that settings name no more; it may have been renamed.
+    """
+    name = parse(token.name)
+    if name is None or left or name.stem.rpartition("-")[0] == stem.rpartition("-")[0]:
+        return ""
+    return f"{token.id} was minted for another credential, under the name {token.name}"
+
+
+def taken_over(record: Record) -> bool:
+    """Whether somebody else has published what is the current value."""
+    current, adoptions = record.current, record.adopted
+    return current is not None and any((each.token, each.at) == (current.token, current.at) for each in adoptions)
+
+
+def adopted(record: Record, event: cmd.Adopted) -> Record:
+    """What we had published before, if anything, is the predecessor now, and gets its grace.
+
+    Numbers never go back, attempts neither: the staged slot may still hold the last one's candidate.
+    """
+    same = record.stem == event.stem and record.rotation == event.current.rotation
+    return replace(
+        record,
+        phase=Phase.PUBLISHED if record.current else Phase.SETTLED,
+        rotation=event.current.rotation,
+        attempt=record.attempt if same else 0,
+        why=None,
+        asked_by=event.by,
+        emergency=False,
+        place=event.current.place,
+        target=event.current.target,
+        policy=event.current.policy,
+        stem=event.stem,
+        current=event.current,
+        predecessor=record.current,
+        adopted=(*record.adopted, TokenAdoption(event.current.token, event.current.at))[-REMEMBERED:],
+        retired=None,
+        grace_ends=event.grace_ends,
+        condemned_at=None,
+        evidence="",
+        held=None,
+        failures=0,
+        given_up=0,
+        failure=None,
+        refused_at=None,
+        lost=None,
+        retry_at=None,
+        settled_at=event.at,
+    )

@@ -1,0 +1,203 @@
+"""The sentences about one credential: where it stands, what happened to it, what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from rotator.rotation import pause, retirement, triggers
+from rotator.rotation.adoption import taken_over
+from rotator.rotation.credential import Credential
+from rotator.rotation.decide import next_step
+from rotator.rotation.record import Phase, Record, Why
+from rotator.rotation.steps import Hold, Request, Step, Wait
+from rotator.rotation.summary import stands
+from rotator.rotation.troubles import Observed, before, troubles
+from rotator.rotation.wording import when
+
+
+def explain(
+    credential: Credential, record: Record | None, now: datetime, observed: Observed | None = None
+) -> Iterator[str]:
+    """Why the credential is as it is, and what happens next."""
+    observed = observed or Observed()
+    if observed.broken:
+        yield f"Nothing can be done about it now: {observed.broken}."
+    if record is None and (observed.unread or observed.broken):
+        yield from ([f"Its record was not read yet: {observed.unread}."] if observed.unread else [])
+        return
+    if observed.stale:
+        yield f"Vault cannot be read, so this is what was so {before(observed)}: {observed.stale}."
+    known = record if record is not None else Record("")
+    yield stands(known, now)
+    if known.held:
+        yield f"It stopped here: {_uncapped(stands(replace(known, phase=known.held.phase, held=None), now))}"
+    yield from _last_published(known, now, observed)
+    yield from _moved(credential, known)
+    yield from _rotation(credential, known)
+    if asked := known.asked:
+        what = "an emergency: the values that lived then are to die" if asked.emergency else "a rotation"
+        yield f"{asked.by} asked for {what}, at {when(asked.at)}; that is not over yet."
+    if observed.asked:
+        yield f"Asked for and not taken up yet: {observed.asked}."
+    if by_hand := pause.pause_on(credential, known, now):
+        yield f"P{pause.words(by_hand)[1:]}."
+    if known.failure:
+        yield f"Last failure, {when(known.failure.at)}: {known.failure.said}."
+    if observed.left_alone:
+        yield f"It is left alone for now: {observed.left_alone}."
+    if observed.lease:
+        yield f"{observed.lease[0].upper()}{observed.lease[1:]}."
+    words, until = coming(credential, known, now, observed)
+    yield f"Next: {_for_a_person(credential, known, now, observed) or words}."
+    due, step = triggers.next_due(credential, known), next_step(credential, known, now)
+    told = not isinstance(step, Wait) or until == due
+    if due and due > now and known.phase is Phase.SETTLED and not told:
+        yield f"By its schedule it is due at {when(due)}."
+
+
+def _uncapped(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
+
+
+def _last_published(record: Record, now: datetime, observed: Observed) -> Iterator[str]:
+    """What was published, and whether it is of use. Whether it is still there, the record cannot know."""
+    current = record.current
+    if current is None:
+        return
+    end = current.token.expires_at
+    life = (
+        "it never expires"
+        if end is None
+        else f"it expired at {when(end)}"
+        if end <= now
+        else f"it expires at {when(end)}"
+    )
+    refused = f"; the target refuses it since {when(record.refused_at)}" if record.refused_at else ""
+    there, token = f"{current.place}, version {current.version},", current.token.id
+    if taken_over(record):
+        yield f"{token}, which somebody else put at {there} was adopted at {when(current.at)}; {life}{refused}."
+    else:
+        at = f"at {when(current.at)} (rotation {current.rotation})"
+        yield f"{token} was published at {there} {at}; {life}{refused}."
+    if observed.accepted_at:
+        yield f"The target was last seen to accept it at {when(observed.accepted_at)}."
+    unproven = observed.unproven_at
+    if unproven and current.at <= unproven and not (observed.accepted_at or observed.doubted_at):
+        yield f"This process has not shown it to its target since {when(unproven)}: whether it works is not proven yet."
+    if observed.doubted_at:
+        yield f"The target refused it at {when(observed.doubted_at)}; it is asked once more before that counts."
+
+
+def _moved(credential: Credential, record: Record) -> Iterator[str]:
+    """Where the value was before its path was changed, and for how long that stays good."""
+    current, before, ended = record.current, record.predecessor, record.retired
+    if current is None:
+        return
+    if current.place != credential.place:
+        yield f"Settings name {credential.place} now; until the value is there, {current.place} stays good."
+    if before and before.place != current.place:
+        there = f"{before.place}, where consumers read before, still holds {before.token.id}"
+        promised = record.grace_ends
+        until = retirement.earliest(credential.retire, current.at, emergency=record.emergency, promised=promised)
+        good = f"until {when(record.ends_at)}" if record.ends_at else f"until {when(until)} at least"
+        yield f"{there}, which stays good {good}."
+    elif ended and ended.place != current.place:
+        yield f"{ended.place}, where consumers read before, may still hold {ended.token.id}, which is dead: delete it."
+
+
+def _rotation(credential: Credential, record: Record) -> Iterator[str]:
+    if record.undo:
+        yield f"{record.undo.by} takes the rotation before back since {when(record.undo.at)}."
+    elif record.requested_at and record.why:
+        yield f"Rotation {record.rotation} was requested at {when(record.requested_at)} because {_because(record)}."
+    if record.phase is Phase.PUBLISHED and record.predecessor and record.current and not record.emergency:
+        until = retirement.earliest(credential.retire, record.current.at, emergency=False, promised=record.grace_ends)
+        yield f"The value before may go from {when(until)} on, once the published one is proven again."
+    if record.evidence and record.ends_at is None and record.phase in (Phase.PUBLISHED, Phase.CONDEMNED, Phase.SETTLED):
+        yield f"{'It may not go yet' if record.phase is Phase.PUBLISHED else 'Evidence'}: {record.evidence}."
+
+
+def _because(record: Record) -> str:
+    if record.why is Why.ASKED:
+        said = f"{record.asked_by or 'somebody'} asked for it"
+        return f"{said}, as an emergency" if record.emergency else said
+    hurry = f"; {record.asked_by or 'somebody'} made it an emergency" if record.emergency else ""
+    return f"{_WHY.get(record.why, 'of no known reason') if record.why else ''}{hurry}"
+
+
+_WHY = {
+    Why.MISSING: "nothing was published",
+    Why.MOVED: "settings name another path or key",
+    Why.REFUSED: "the target refused what was published",
+    Why.LOST: "consumers did not find what was published",
+    Why.EXPIRING: "what was published came to its end",
+    Why.POLICY: "settings want other roles, options or another target",
+    Why.AGED: "it was due by its schedule",
+    Why.UNDO: "an operator took a rotation back",
+}
+
+
+# --- what comes next ------------------------------------------------------------------------------------------------
+
+
+def coming(credential: Credential, record: Record, now: datetime, observed: Observed) -> tuple[str, datetime | None]:
+    """What comes next, in words, and when; None: when a person has acted."""
+    step = next_step(credential, record, now)
+    until = step.until if isinstance(step, Wait) else now
+    rests = isinstance(step, Wait) and record.phase in (Phase.SETTLED, Phase.PUBLISHED)
+    if rests and observed.doubted_at and not record.refused_at:
+        again = observed.doubted_at + credential.limits.settle
+        return "ask the target once more whether it accepts the published value", max(again, now)
+    by_hand = pause.pause_on(credential, record, now)
+    if rests and by_hand and until and (by_hand.until is None or until < by_hand.until):
+        end = f"{when(by_hand.until)}, when the pause ends" if by_hand.until else "it is resumed"
+        return f"nothing before {end}", by_hand.until
+    return next_words(step), until
+
+
+def _for_a_person(credential: Credential, record: Record, now: datetime, observed: Observed) -> str:
+    """What a person has to do before anything comes next; empty where nobody is waited for."""
+    step = next_step(credential, record, now)
+    if record.phase is Phase.HELD:
+        do = troubles(credential, record, now, observed)[0].do
+        told = record.held is not None and "`rotate " in record.held.text
+        return "nothing, until a person acts" if told else f"nothing, until a person acts: {do}"
+    if record.phase is Phase.AWAITING and isinstance(step, Wait):
+        what = "look whether that is done" if record.candidate else "remind of it, unless the value is brought before"
+        return f"{what}, at {when(step.until)}"
+    return ""
+
+
+def next_words(step: Step) -> str:
+    """What comes next, in words."""
+    match step:
+        case Wait(None, reason):
+            return reason
+        case Wait(until, reason) if when(until) in reason:
+            return f"wait, {reason}"
+        case Wait(until, reason):
+            return f"wait until {when(until)}: {reason}"
+        case Request(reason, detail):
+            return f"begin a rotation ({reason.value}): {detail}"
+        case Hold(reason, text):
+            return f"hold ({reason.value}): {text}"
+    return _STEPS[type(step).__name__]
+
+
+_STEPS = {
+    "Escalate": "make the rotation under way an emergency",
+    "Mint": "make a new value",
+    "Look": "look whether the value that was asked for was made",
+    "Install": "tell the target the new value",
+    "Poll": "look whether the person has done it",
+    "Verify": "prove the new value on the target",
+    "Publish": "publish the new value",
+    "Fence": "rewrite the consumer path unchanged, so that no delayed write can publish what was given up",
+    "Condemn": "prove the published value again, then judge whether the old one may end",
+    "Revoke": "end the old value and prove it dead",
+    "Burn": "end what the failed attempt left behind",
+    "Sweep": "tidy up what the rotation left behind",
+    "Restore": "bring the value before back",
+}

@@ -1,0 +1,138 @@
+"""Owns the words for what happened: one event name, one severity, fields for machines, one sentence for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+
+from rotator.rotation import events as ev
+from rotator.rotation import lost_value
+from rotator.rotation.credential import Place
+from rotator.rotation.pause import words as pause_words
+from rotator.rotation.record import Candidate, Published, Record, Token
+from rotator.rotation.wording import when
+
+
+class Severity(StrEnum):
+    """How much a person should care."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event in words. Names are `noun.past_participle`; `said` is a sentence without secrets."""
+
+    name: str
+    severity: Severity
+    said: str
+    fields: Mapping[str, object]
+
+
+_I, _W, _E = Severity.INFO, Severity.WARNING, Severity.ERROR
+
+_WORDS: dict[type[ev.Event], tuple[str, Severity, str]] = {
+    ev.Requested: ("rotation.requested", _I, "rotation {rotation} begins: {detail}{replaces}"),
+    ev.Escalated: ("rotation.escalated", _W, "rotation {rotation} is an emergency now, asked by {asked_by}"),
+    ev.Staged: ("candidate.staged", _I, "{token} minted and staged"),
+    ev.MintLost: ("mint.lost", _W, "{mint_name}: {reason}"),
+    ev.NotMinted: ("mint.missed", _W, "nothing was minted under {mint_name}"),
+    ev.MintRefused: ("mint.refused", _E, "no new value was made: {reason}"),
+    ev.Awaited: ("person.awaited", _W, "waits for a person: {text}"),
+    ev.Polled: ("person.polled", _I, "still waits for a person: {reason}"),
+    ev.Reminded: ("person.reminded", _W, "{text}"),
+    ev.Installed: ("candidate.installed", _I, "{token} put on the target"),
+    ev.Verified: ("candidate.verified", _I, "{token} accepted by the target"),
+    ev.Rejected: ("candidate.rejected", _E, "{token} rejected: {reason}"),
+    ev.Overtaken: ("publication.overtaken", _W, "{place} moved on to version {expected_version}; publishing over that"),
+    ev.Published: ("value.published", _I, "{token} published at {place}, version {version}{apart}"),
+    ev.Fenced: ("path.fenced", _W, "{place} fenced at version {version}; the candidate is given up"),
+    ev.Deferred: ("retirement.deferred", _I, "predecessor stays until {until}: {reason}"),
+    ev.Condemned: ("predecessor.condemned", _I, "predecessor {predecessor} may go: {evidence}"),
+    ev.LeftToExpire: ("predecessor.left", _I, "predecessor {predecessor} ends by expiry, expected at {until}"),
+    ev.Disproved: ("value.disproved", _E, "the published value is not accepted any more: {reason}"),
+    ev.Lost: ("value.lost", _E, "{lost}"),
+    ev.Returned: ("value.returned", _W, "{place} holds the published value again"),
+    ev.Retired: ("predecessor.retired", _I, "{proof}"),
+    ev.Burned: ("attempt.burned", _W, "{mint_name} burned: {tokens}{cut_off}"),
+    ev.Swept: ("rotation.settled", _I, "rotation {rotation} settled"),
+    ev.Reaped: ("stray.reaped", _W, "{stray} revoked: it bears our mark, and nothing accounts for it{asked}"),
+    ev.PutOnHold: ("credential.held", _E, "held: {text}"),
+    ev.Released: ("credential.released", _W, "released by {by}"),
+    ev.Faulted: ("step.faulted", _W, "{step}: {reason}"),
+    ev.RequestTaken: ("request.taken", _W, "taken up: {request}"),
+    ev.RequestDeclined: ("request.declined", _W, "nothing comes of this: {request}: {reason}"),
+    ev.Paused: ("credential.paused", _W, "{pause}"),
+    ev.Unpaused: ("credential.unpaused", _W, "resumed by {by}"),
+    ev.UndoBegun: ("undo.begun", _W, "{by} takes the last rotation back: rotation {rotation} publishes {old} again"),
+    ev.Restored: ("candidate.restored", _W, "{token} is in hand again"),
+    ev.UndoFailed: ("undo.failed", _E, "the rotation is not taken back: {reason}"),
+    ev.Claimed: ("credential.claimed", _W, "{by} says that this Vault is the only one: a new lineage of names begins"),
+    ev.Adopted: ("value.adopted", _W, "{token} at {place} adopted by {by}: it is ours to rotate, and to revoke later"),
+    ev.Resumed: ("record.resumed", _I, "resumed"),
+}
+
+
+_REPLACES = {
+    "accepted": "it renews a value that its target accepts",
+    "refused": "it replaces a dead value: its target refuses it",
+    "lost": "it replaces a value that consumers no longer find",
+    "unknown": "whether its target accepts the value until now is not known",
+}
+
+
+def tell(before: Record, event: ev.Event, after: Record) -> Told:
+    """The event in words, with what a log line, a metric or a person needs to place it."""
+    name, severity, words = _WORDS[type(event)]
+    own = {field.name: _plain(getattr(event, field.name)) for field in fields(event) if field.name != "at"}
+    around = _around(before, after)
+    times = {name: when(value) for name in own if isinstance(value := getattr(event, name), datetime)}
+    if isinstance(event, ev.Published) and before.cut_over_at is not None:
+        apart = (event.at - before.cut_over_at).total_seconds()
+        own["disagreed_seconds"] = apart
+        around["apart"] = f"; Vault and target disagreed for {apart:.3g} s"
+    if isinstance(event, ev.Reaped) and event.by:
+        around["asked"] = f"; asked by {event.by}"
+    if isinstance(event, ev.Requested) and event.value:
+        around["replaces"] = f"; {_REPLACES[event.value]}"
+    if isinstance(event, ev.Burned) and event.lost:
+        severity, around["cut_off"] = Severity.ERROR, f"; consumers are cut off until a new value works: {event.lost}"
+    return Told(name, severity, words.format_map({**around, **own, **times}), {**_bound(after), **own})
+
+
+def _bound(after: Record) -> dict[str, object]:
+    return {"rotation": after.rotation, "attempt": after.attempt, "phase": after.phase.value}
+
+
+def _around(before: Record, after: Record) -> dict[str, object]:
+    holder = after.candidate or before.candidate or after.current
+    return {
+        **_bound(after),
+        "token": holder.token.id if holder else "the candidate",
+        "predecessor": before.predecessor.token.id if before.predecessor else "none",
+        "old": after.predecessor.token.id if after.predecessor else "none",
+        "pause": pause_words(after.paused) if after.paused else "",
+        "lost": lost_value.said(after.lost) if after.lost else "",
+        "place": str(after.place or ""),
+        "mint_name": before.mint_name,
+        "apart": "",
+        "replaces": "",
+        "cut_off": "",
+        "asked": "",
+    }
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Candidate | Published):
+        return value.token.id
+    if isinstance(value, Token):
+        return value.id
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    if isinstance(value, tuple) and not isinstance(value, Place):
+        return ", ".join(map(str, value)) or "none"
+    return value if isinstance(value, int | float | bool) or value is None else str(value)

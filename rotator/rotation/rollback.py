@@ -1,0 +1,122 @@
+"""Owns an undo: whether a rotation can be taken back, and how doing so changes a record. Pure; acting is rollback.py's.
+
+The value before becomes the candidate of a rotation of its own, with a number of its own: it is proven and published
+as any other, and what it replaces is retired as any other. As long as it is not published it stays the predecessor, so
+that nothing ends it early; when the undo fails, the record is back where it was.
+
+    [published] --UndoBegun--> [undoing] --Restored--> [staged] -> [verified] --Published--> [published]
+         ^                         |                       |            |
+         +------- UndoFailed ------+------- Rejected ------+-- Fenced --+
+
+From `condemned`, or after its end, it goes back to `condemned`: what was brought back to life is ended again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from rotator.rotation import command_events as cmd
+from rotator.rotation.credential import Credential
+from rotator.rotation.record import Failure, HoldReason, Phase, Published, Record, Undo, Why
+
+_FROM = frozenset({Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED})
+_ENDED_BY_IT = frozenset({HoldReason.STILL_USED, HoldReason.MINT_BUDGET})  # holds that an undo is an answer to
+
+
+def before(record: Record) -> Published | None:
+    """What an undo goes back to: the predecessor, or the one that was retired last."""
+    return record.predecessor or record.retired
+
+
+def where(record: Record) -> Phase:
+    """The phase, below a hold that an undo is an answer to."""
+    return record.held.phase if record.held and record.held.reason in _ENDED_BY_IT else record.phase
+
+
+def ended(record: Record) -> bool:
+    """Whether the value before may be dead at the target."""
+    return record.predecessor is None or where(record) is Phase.CONDEMNED
+
+
+def objection(credential: Credential, record: Record, now: datetime) -> str:
+    """Why the last rotation cannot be taken back, in words for a person; empty when nothing here speaks against it."""
+    old = before(record)
+    if record.held and where(record) is Phase.HELD:
+        return f"it is held ({record.held.reason.value}): {record.held.text}"
+    if where(record) not in _FROM:
+        return f"rotation {record.rotation} is under way ({record.phase.value}); wait until it is published or given up"
+    if record.current is None or old is None:
+        return "there is no rotation to take back, or it was an emergency: no value before this one is known"
+    if record.emergency or (record.asked and record.asked.emergency):
+        return "its rotation is an emergency, so the value before counts as leaked; rotate now makes a new one"
+    if (old.place, old.target) != (credential.place, credential.target) or old.place != record.current.place:
+        return f"the value before was published at {old.place}, of target {old.target}: settings name others"
+    if old.policy != credential.policy:
+        return "settings want other roles or options than the value before has; put the settings back first, then undo"
+    if old.token.expires_at and old.token.expires_at <= now:
+        return f"the value before expired at {old.token.expires_at:%F %T}Z"
+    return ""
+
+
+def begun(record: Record, event: cmd.UndoBegun) -> Record:
+    """The value before is accounted for as predecessor from here on, dead or alive."""
+    old = before(record)
+    if old is None:
+        raise ValueError("nothing to go back to")
+    back = Phase.CONDEMNED if ended(record) else where(record)
+    return replace(
+        record,
+        phase=Phase.UNDOING,
+        rotation=max(record.rotation, event.above) + 1,
+        attempt=1,
+        why=Why.UNDO,
+        asked_by=event.by,
+        emergency=event.emergency,
+        place=event.place,
+        target=old.target,
+        policy=old.policy,
+        requested_at=event.at,
+        undo=Undo(event.by, event.at, back),
+        predecessor=old,
+        condemned_at=event.at if back is Phase.CONDEMNED else None,
+        candidate=None,
+        verified_at=None,
+        expected_version=None,
+        installed_at=None,
+        ready_at=event.ready_at,
+        abandoned="",
+        held=None,
+        failures=0,
+        failure=None,
+        retry_at=None,
+        asked=None,
+    )
+
+
+def restored(record: Record, event: cmd.Restored) -> Record:
+    """From here on it goes the way of every candidate; it lies in its own version of the consumer document."""
+    return replace(
+        record, phase=Phase.STAGED, candidate=event.candidate, installed_at=event.at, ready_at=None, retry_at=None
+    )
+
+
+def failed(record: Record, at: datetime, reason: str) -> Record:
+    """Back where it was. Whatever grace the predecessor had, it has."""
+    return replace(
+        record,
+        phase=record.undo.back if record.undo else Phase.SETTLED,
+        undo=None,
+        candidate=None,
+        ready_at=None,
+        abandoned="",
+        emergency=False,
+        failures=0,
+        failure=Failure("undo", reason, at),
+        retry_at=None,
+    )
+
+
+def given_up(record: Record, event: cmd.UndoFailed) -> Record:
+    """It could not even be proven."""
+    return failed(record, event.at, event.reason)

@@ -1,0 +1,262 @@
+"""Owns `advance`: how an event changes a record. Pure; it trusts that the event answers the step that was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from rotator.rotation import adoption, attempts, backoff, claim, lost_value, pause, request_transitions, rollback
+from rotator.rotation import events as ev
+from rotator.rotation.mint_budget import well_ended
+from rotator.rotation.record import Failure, Held, HoldReason, Phase, Published, Record
+from rotator.rotation.retirement import left_behind
+from rotator.rotation.watched import as_watched
+from rotator.rotation.wording import when
+
+
+def advance(record: Record, event: ev.Event) -> Record:
+    """The record after the event."""
+    return request_transitions.noted(_ADVANCE[type(event)](record, event), event)
+
+
+def _escalated(record: Record, event: ev.Escalated) -> Record:
+    return replace(record, emergency=True, asked_by=event.asked_by, retry_at=None)
+
+
+def _resumed(record: Record, event: ev.Resumed) -> Record:
+    """A mint may have left, and so may a value that the target was to be told, the next one or the old one again.
+
+    The mint may have left just now: who is proven to have ended is followed at once.
+    """
+    record = as_watched(record, event.at, event.rested)
+    if record.phase is Phase.REQUESTED:
+        return replace(record, uncertain=True, sent_at=event.untraced or record.sent_at)
+    put_back = record.phase is Phase.REJECTED and record.cut_over_at is not None
+    told = put_back or (record.candidate is not None and record.candidate.pending)
+    return replace(record, unanswered_at=event.untraced) if told and event.untraced else record
+
+
+def _verified(record: Record, event: ev.Verified) -> Record:
+    return replace(
+        record,
+        phase=Phase.VERIFIED,
+        candidate=replace(record.candidate, pending=False) if record.candidate else None,
+        verified_at=event.at,
+        expected_version=event.expected_version,
+        grace=event.grace,
+        awaiting="",
+        retry_at=None,
+    )
+
+
+def _rejected(record: Record, event: ev.Rejected) -> Record:
+    """Before `verified` the candidate may be burned; after it the consumer path has to be fenced first."""
+    if record.phase is Phase.VERIFIED:
+        return replace(
+            record, abandoned=event.reason, failure=Failure("publish", event.reason, event.at), retry_at=None
+        )
+    return attempts.reject(record, event.at, "verify", event.reason)
+
+
+def _overtaken(record: Record, event: ev.Overtaken) -> Record:
+    return replace(record, expected_version=event.expected_version, retry_at=None)
+
+
+def _published(record: Record, event: ev.Published) -> Record:
+    candidate, place = record.candidate, record.place
+    if candidate is None or place is None:
+        raise ValueError("published without a candidate")
+    current = Published(
+        token=candidate.token,
+        fingerprint=candidate.fingerprint,
+        rotation=record.rotation,
+        version=event.version,
+        at=event.at,
+        place=place,
+        target=record.target,
+        policy=record.policy,
+        beside=candidate.beside,
+        public=candidate.public,
+        key=candidate.key,
+        reused=record.undo is not None,
+    )
+    return replace(
+        record,
+        phase=Phase.PUBLISHED,
+        current=current,
+        predecessor=_followed(record),
+        retired=None,
+        undo=None,
+        ends_at=None,
+        grace_ends=event.grace_ends,
+        **well_ended(record),
+        candidate=None,
+        cut_over_at=None,
+        abandoned="",
+        refused_at=None,
+        lost=None,
+        failures=0,
+        given_up=0,
+        retry_at=None,
+        failure=None,
+    )
+
+
+def _followed(record: Record) -> Published | None:
+    """Whose end is awaited now; that the target refuses it already is known of what was published until now."""
+    old = record.current if record.undo else left_behind(record)
+    dead = record.refused_at or record.cut_over_at
+    return replace(old, refused_at=dead) if old is not None and old is record.current and dead else old
+
+
+def _fenced(record: Record, event: ev.Fenced) -> Record:
+    if record.undo:
+        return rollback.failed(record, event.at, record.abandoned)
+    unproven = replace(record, abandoned="", expected_version=None, verified_at=None)
+    return replace(unproven, phase=Phase.REJECTED, failures=0, retry_at=None)
+
+
+def _deferred(record: Record, event: ev.Deferred) -> Record:
+    """What allowed the end of a predecessor stays its evidence, though the end takes a while to be noticed."""
+    evidence = record.evidence if record.phase is Phase.CONDEMNED else event.reason
+    since = event.since or event.at
+    return replace(record, retry_at=event.until, retry_from=since, evidence=evidence, failure=None)
+
+
+def _condemned(record: Record, event: ev.Condemned) -> Record:
+    return replace(
+        record, phase=Phase.CONDEMNED, condemned_at=event.at, evidence=event.evidence, failures=0, retry_at=None
+    )
+
+
+def _left_to_expire(record: Record, event: ev.LeftToExpire) -> Record:
+    """Nothing is left to do, so the next rotation need not wait for the end."""
+    evidence = f"the predecessor ends by expiry, expected at {when(event.until)}"
+    return replace(
+        record, phase=Phase.SETTLED, ends_at=event.until, evidence=evidence, emergency=False, failures=0, retry_at=None
+    )
+
+
+def _disproved(record: Record, event: ev.Disproved) -> Record:
+    """A new rotation is due at once. A live predecessor is kept: it is retired after the next publication."""
+    failure = Failure("condemn", event.reason, event.at)
+    return replace(
+        record, phase=Phase.SETTLED, refused_at=event.at, failure=failure, strays=True, emergency=False, retry_at=None
+    )
+
+
+def _retired(record: Record, event: ev.Retired) -> Record:
+    retired = None if record.emergency else record.predecessor  # after an emergency it counts as leaked
+    return replace(
+        record,
+        predecessor=None,
+        retired=retired,
+        ends_at=None,
+        evidence=event.proof,
+        failures=0,
+        retry_at=None,
+    )
+
+
+def _swept(record: Record, event: ev.Swept) -> Record:
+    """A rotation that was given up keeps its pause and its failure."""
+    tidy = replace(record, slot_full=False, strays=False, sends=0, emergency=False, settled_at=event.at)
+    if record.phase is Phase.SETTLED:
+        return tidy
+    return replace(tidy, phase=Phase.SETTLED, failures=0, failure=None, retry_at=None)
+
+
+def _reaped(record: Record, event: ev.Reaped) -> Record:
+    """What ended was not the record's, unless its credential had left the settings: then nobody shall miss it again."""
+    current, before = record.current, record.predecessor
+    if current is not None and current.token.id == event.stray:
+        return replace(record, refused_at=event.at)
+    return replace(record, predecessor=None) if before is not None and before.token.id == event.stray else record
+
+
+def _put_on_hold(record: Record, event: ev.PutOnHold) -> Record:
+    return replace(record, phase=Phase.HELD, held=Held(event.reason, event.text, record.phase, event.at), retry_at=None)
+
+
+def _released(record: Record, event: ev.Released) -> Record:
+    """The person has looked, and that clears the reason: the mint budget begins anew, a predecessor in use may go.
+
+    Where an old value could not be put back because Vault has lost it, only a new one helps: it is due at once.
+    """
+    reason, phase = (record.held.reason, record.held.phase) if record.held else (None, Phase.SETTLED)
+    lost_value = reason is HoldReason.FOREIGN_WRITE and phase is Phase.REJECTED
+    return replace(
+        record,
+        phase=Phase.SETTLED if lost_value else phase,
+        candidate=None if lost_value else record.candidate,
+        refused_at=event.at if lost_value else record.refused_at,
+        held=None,
+        lost=None,  # they looked, and so do we
+        failures=0,
+        given_up=0,
+        retry_at=None,
+        mints=() if reason is HoldReason.MINT_BUDGET else record.mints,
+        emergency_mints=() if reason is HoldReason.MINT_BUDGET else record.emergency_mints,
+        emergency=record.emergency or reason is HoldReason.STILL_USED,
+    )
+
+
+def _faulted(record: Record, event: ev.Faulted) -> Record:
+    """What got no answer may take effect for as long as the target takes to settle, from now on."""
+    failures, unanswered = record.failures + 1, record.phase is Phase.REQUESTED and not record.uncertain
+    since, pause = event.since or event.at, backoff.step_pause(failures, record.lineage, event.retry_after)
+    given_up_until = record.retry_at if record.phase is Phase.SETTLED else None
+    until = max(since + pause, given_up_until or since)
+    return replace(
+        record,
+        failures=failures,
+        failure=Failure(event.step, event.reason, event.at),
+        retry_at=until,
+        retry_from=since,
+        uncertain=record.uncertain or unanswered,
+        sent_at=event.at if unanswered else record.sent_at,
+        unanswered_at=event.unanswered or record.unanswered_at,
+    )
+
+
+_ADVANCE: dict[type[ev.Event], Callable[[Record, Any], Record]] = {
+    ev.Requested: attempts.requested,
+    ev.Escalated: _escalated,
+    ev.Resumed: _resumed,
+    ev.Staged: attempts.staged,
+    ev.MintLost: attempts.mint_lost,
+    ev.NotMinted: attempts.not_minted,
+    ev.MintRefused: attempts.mint_refused,
+    ev.Awaited: attempts.awaited,
+    ev.Polled: attempts.polled,
+    ev.Reminded: attempts.reminded,
+    ev.Installed: attempts.installed,
+    ev.Verified: _verified,
+    ev.Rejected: _rejected,
+    ev.Overtaken: _overtaken,
+    ev.Published: _published,
+    ev.Fenced: _fenced,
+    ev.Deferred: _deferred,
+    ev.Condemned: _condemned,
+    ev.LeftToExpire: _left_to_expire,
+    ev.Disproved: _disproved,
+    ev.Lost: lost_value.missed,
+    ev.Returned: lost_value.returned,
+    ev.Retired: _retired,
+    ev.Burned: attempts.burned,
+    ev.Swept: _swept,
+    ev.Reaped: _reaped,
+    ev.PutOnHold: _put_on_hold,
+    ev.Released: _released,
+    ev.Faulted: _faulted,
+    ev.RequestTaken: request_transitions.taken,
+    ev.RequestDeclined: request_transitions.declined,
+    ev.Paused: pause.paused,
+    ev.Unpaused: pause.unpaused,
+    ev.UndoBegun: rollback.begun,
+    ev.Restored: rollback.restored,
+    ev.UndoFailed: rollback.given_up,
+    ev.Adopted: adoption.adopted,
+    ev.Claimed: claim.claimed,
+}

@@ -1,0 +1,135 @@
+"""Owns the named checks: why a settled credential is due. The first that hits, in the order of CHECKS, decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from rotator.rotation import lost_value as losses
+from rotator.rotation.credential import Credential
+from rotator.rotation.record import Published, Record, Why
+from rotator.rotation.rotation_request import Ask, wanted
+from rotator.rotation.schedule import Schedule
+from rotator.rotation.wording import when
+
+_MARGIN = 0.1  # the last tenth of a life counts as expiring, at most a day
+_MARGIN_CAP = timedelta(days=1)
+
+Check = Callable[[Credential, Record, datetime, Ask | None], str | None]
+
+
+def asked(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+    """Somebody wants a new value."""
+    return f"asked for by {ask.by}" if ask is not None and wanted(record, ask) else None
+
+
+def missing(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+    """Nothing was ever published."""
+    return "nothing published yet" if record.current is None else None
+
+
+def moved(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+    """Settings name another consumer path, or another key there."""
+    current = record.current
+    if current and current.place != credential.place:
+        return f"published at {current.place}, wanted at {credential.place}"
+    if current and current.key not in ("", credential.key):
+        return f"published under the key {current.key}, wanted under {credential.key}"
+    return None
+
+
+def refused(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+    """The target does not accept what is published."""
+    return f"refused by the target at {when(record.refused_at)}" if record.refused_at else None
+
+
+def lost(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+    """Consumers do not find what is published, and settings let us write over what they find."""
+    return losses.said(record.lost) if record.lost else None
+
+
+def expiring(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+    """The published value is near its end."""
+    end = expires_soon_at(record.current)
+    if not (record.current and record.current.token.expires_at and _over(end, now)):
+        return None
+    word = "expired" if record.current.token.expires_at <= now else "expires"
+    return f"{word} at {when(record.current.token.expires_at)}"
+
+
+def policy_changed(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+    """What is baked into the token is not what settings want; a digest of another making is not compared."""
+    have = record.current.policy if record.current else ""
+    same_making = have.partition(":")[0] == credential.policy.partition(":")[0]
+    return "roles or target changed in settings" if same_making and have != credential.policy else None
+
+
+def aged(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+    """The schedule says so."""
+    due = scheduled_at(credential, record)
+    return f"due since {when(due)}" if due and due <= now else None
+
+
+CHECKS: tuple[tuple[Why, Check], ...] = (
+    (Why.ASKED, asked),
+    (Why.MISSING, missing),
+    (Why.MOVED, moved),
+    (Why.REFUSED, refused),
+    (Why.LOST, lost),
+    (Why.EXPIRING, expiring),
+    (Why.POLICY, policy_changed),
+    (Why.AGED, aged),
+)
+
+
+def due(credential: Credential, record: Record, now: datetime, ask: Ask | None = None) -> tuple[Why, str] | None:
+    """The first reason that hits, with a sentence for people; None when the credential is not due."""
+    for why, check in CHECKS:
+        if detail := check(credential, record, now, ask):
+            return why, detail
+    return None
+
+
+def scheduled_at(credential: Credential, record: Record) -> datetime | None:
+    """When the schedule wants a successor for what is published now."""
+    current = record.current
+    if current is None:
+        return None
+    latest, value = _latest(credential.schedule, credential.name), (current.at, current.token.expires_at)
+    answer = latest.answer
+    if answer is None or answer[0] != value:
+        answer = latest.answer = value, credential.schedule.due(credential.name, *value)
+    return answer[1]
+
+
+@dataclass(slots=True)
+class _Latest:
+    """What a schedule said of the value that it was asked about last. May be asked from any thread."""
+
+    answer: tuple[tuple[datetime, datetime | None], datetime | None] | None = None
+
+
+@lru_cache(maxsize=20_000)  # each look asks several times, and a cron expression is walked
+def _latest(schedule: Schedule, name: str) -> _Latest:
+    return _Latest()
+
+
+def expires_soon_at(current: Published | None) -> datetime | None:
+    """From when on the published value counts as expiring."""
+    if current is None or current.token.expires_at is None:
+        return None
+    began = min(current.at, current.token.issued_at or current.at)  # a clock may have been ahead
+    life = max(current.token.expires_at - began, timedelta())
+    return current.token.expires_at - min(life * _MARGIN, _MARGIN_CAP)
+
+
+def next_due(credential: Credential, record: Record) -> datetime | None:
+    """The earliest time at which a check of time will hit; None when none ever will."""
+    times = [x for x in (scheduled_at(credential, record), expires_soon_at(record.current)) if x is not None]
+    return min(times, default=None)
+
+
+def _over(end: datetime | None, now: datetime) -> bool:
+    return end is not None and end <= now

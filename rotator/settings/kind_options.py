@@ -1,0 +1,159 @@
+"""Owns reading the keys that a kind declares as a msgspec struct; which kinds there are is left to providers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from functools import cache
+from typing import Any, Protocol, TypeVar, get_args
+
+import msgspec
+
+from rotator.host.proxy import Proxy
+from rotator.rotation.credential import Credential
+from rotator.rotation.secret_ref import SecretRef
+from rotator.settings.address import address
+from rotator.settings.errors import WrongValueError
+from rotator.settings.parsers import Reader, duration
+from rotator.settings.proxy import read_proxy
+from rotator.settings.secret_files import secret_ref
+from rotator.settings.table_reader import Section
+
+S = TypeVar("S", bound=msgspec.Struct)
+_ABSENT = object()
+
+
+class Kind(Protocol):
+    """What settings need to know of a kind."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def family(self) -> str: ...
+    @property
+    def target(self) -> type[Any]: ...
+    @property
+    def options(self) -> type[Any]: ...
+    @property
+    def unbaked(self) -> frozenset[str]: ...
+    @property
+    def misfits(self) -> Callable[[Credential, Any, timedelta], str]: ...
+    @property
+    def minter(self) -> bool: ...
+    @property
+    def expires(self) -> bool: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def key_in_transit(self) -> str: ...
+    @property
+    def cuts(self) -> Callable[[Any], bool]: ...
+    @property
+    def claims(self) -> Callable[[Credential], frozenset[str]]: ...
+    @property
+    def lifetime(self) -> timedelta | None: ...
+    @property
+    def grace(self) -> Callable[[Any], timedelta]: ...
+    @property
+    def spread(self) -> Callable[[Any], timedelta]: ...
+    @property
+    def last_use_step(self) -> timedelta | None: ...
+
+
+@cache
+def _fields(shape: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(shape)  # evaluates annotations anew each time: half the cost of a load
+
+
+def own_keys(shape: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The keys a struct declares, as settings write them."""
+    return tuple(field.encode_name for field in _fields(shape))
+
+
+def read_struct(section: Section, shape: type[S]) -> S | None:
+    """The struct, read key by key so that every fault is found; None when there was one."""
+    values: dict[str, Any] = {}
+    before = len(section.source.book.faults)
+    insecure = section.table.get("allow_insecure_http") is True
+    for field in _fields(shape):
+        if Proxy in get_args(field.type):
+            value = read_proxy(section) or _ABSENT
+        elif inner := _inner(field.type):
+            value = _read_inner(section, field.encode_name, inner)
+        else:
+            reader = _url(insecure) if field.encode_name == "url" else _reader(field.type)
+            ask = section.need if field.required else section.take
+            value = ask(field.encode_name, reader, _ABSENT)
+        if value is not _ABSENT:
+            values[field.name] = value
+    if len(section.source.book.faults) > before:
+        return None
+    try:
+        return shape(**values)
+    except (ValueError, TypeError) as fault:
+        _place(section, str(fault), values)
+        return None
+
+
+def _inner(wanted: Any) -> type[msgspec.Struct] | None:
+    """The struct of a key that is a table of its own."""
+    members = (wanted, *get_args(wanted))
+    return next((each for each in members if isinstance(each, type) and issubclass(each, msgspec.Struct)), None)
+
+
+def _read_inner(section: Section, key: str, shape: type[msgspec.Struct]) -> Any:
+    part = section.inner(key)
+    if part is None:
+        return _ABSENT
+    value = read_struct(part, shape)
+    section.close(part)
+    return _ABSENT if value is None else value
+
+
+def written(value: msgspec.Struct) -> dict[str, Any]:
+    """What differs from the kind's defaults, as plain values.
+
+    Only this goes into a credential's policy digest: a default that a later version adds must not rotate anything.
+    """
+    kept = {field.encode_name: getattr(value, field.name) for field in _fields(type(value))}
+    for field in _fields(type(value)):
+        if kept[field.encode_name] == _default(field):
+            del kept[field.encode_name]
+    return {key: msgspec.to_builtins(given) for key, given in kept.items()}
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+
+
+def _reader(wanted: Any) -> Reader[Any]:
+    members = {wanted, *get_args(wanted)}
+    if timedelta in members:
+        return duration
+    if SecretRef in members:
+        return secret_ref
+
+    def read(value: object) -> Any:
+        try:
+            return msgspec.convert(value, wanted)
+        except (msgspec.ValidationError, ValueError, TypeError) as fault:
+            raise WrongValueError(_say(str(fault))) from None
+
+    return read
+
+
+def _url(insecure: bool) -> Reader[str]:
+    return lambda value: address(value).over(insecure)
+
+
+def _say(fault: str) -> str:
+    words = {"`str`": "a string", "`int`": "a whole number", "`bool`": "true or false", "`array`": "an array"}
+    for code, name in words.items():
+        fault = fault.replace(code, name)
+    return fault[:1].lower() + fault[1:]
+
+
+def _place(section: Section, fault: str, keys: Iterable[str]) -> None:
+    named = re.findall(r"[a-z_]+", fault)
+    section.fault(next((key for key in keys if key in named), ""), fault)

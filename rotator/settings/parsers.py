@@ -1,0 +1,202 @@
+"""Owns how one plain value is read: numbers, durations, names, paths; addresses, schedules and secrets have own files.
+
+Every reader takes what TOML gave and returns the value, or raises WrongValueError with the remedy. None repeats the
+value where somebody may have pasted a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import TypeVar
+
+from rotator.host.files import irregular
+from rotator.settings.errors import WrongValueError, nearest, quoted
+
+T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
+Reader = Callable[[object], T]
+
+_UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+_DURATION = re.compile(r"(?:[0-9]{1,9}[wdhms])+")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._/-]{0,127}")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_LONGEST = timedelta(days=3660)
+
+
+def sort_of(value: object) -> str:
+    """What TOML calls the type of a value, with its article."""
+    names = {
+        bool: "a boolean",
+        int: "an integer",
+        float: "a number",
+        str: "a string",
+        list: "an array",
+        dict: "a table",
+    }
+    return names.get(type(value), "a date or time")
+
+
+def text(value: object) -> str:
+    """A non-empty string on one line, without blanks around it."""
+    if not isinstance(value, str):
+        raise WrongValueError(f"must be a string, not {sort_of(value)}")
+    if not value.strip():
+        raise WrongValueError("must not be empty; leave the key out instead")
+    if value != value.strip() or not value.isprintable():
+        raise WrongValueError("must not have blanks around it or control characters in it")
+    return value
+
+
+def flag(value: object) -> bool:
+    """True or false, unquoted."""
+    if not isinstance(value, bool):
+        raise WrongValueError(f"must be true or false without quotes, not {sort_of(value)}")
+    return value
+
+
+def whole(low: int, high: int) -> Reader[int]:
+    """A reader of integers from `low` to `high`."""
+
+    def read(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise WrongValueError(f"must be a whole number from {low} to {high}, not {sort_of(value)}")
+        if not low <= value <= high:
+            raise WrongValueError(f"must be from {low} to {high}")
+        return value
+
+    return read
+
+
+def real(low: float, high: float) -> Reader[float]:
+    """A reader of numbers from `low` to `high`."""
+
+    def read(value: object) -> float:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise WrongValueError(f"must be a number from {low:g} to {high:g}, not {sort_of(value)}")
+        if not low <= value <= high:
+            raise WrongValueError(f"must be from {low:g} to {high:g}")
+        return float(value)
+
+    return read
+
+
+def duration(value: object) -> timedelta:
+    """A length of time such as `90s` or `1h30m`; nought is allowed."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise WrongValueError(
+            f'{value:g} has no unit: write "{value:g}s", "{value:g}m", "{value:g}h", "{value:g}d" or "{value:g}w"'
+        )
+    if not isinstance(value, str):
+        raise WrongValueError(f'must be a duration such as "30s" or "1h30m", not {sort_of(value)}')
+    if value.isascii() and value.isdecimal():
+        raise WrongValueError(f'has no unit: write "{value[:9]}s" for seconds, or m, h, d, w')
+    if not _DURATION.fullmatch(value):
+        raise WrongValueError(
+            'is no duration: write whole numbers with the units s, m, h, d, w, such as "90s", "1h30m" or "30d"'
+        )
+    parts = re.findall(r"([0-9]+)([wdhms])", value)
+    units = [unit for _, unit in parts]
+    if len(set(units)) != len(units):
+        raise WrongValueError('names a unit twice: write "2h", not "1h1h"')
+    try:
+        length = timedelta(**{_UNITS[unit]: int(count) for count, unit in parts})
+    except OverflowError:
+        length = timedelta.max
+    if length > _LONGEST:
+        raise WrongValueError("is longer than ten years")
+    return length
+
+
+def span(low: timedelta, high: timedelta = _LONGEST) -> Reader[timedelta]:
+    """A reader of durations from `low` to `high`."""
+
+    def read(value: object) -> timedelta:
+        length = duration(value)
+        if not low <= length <= high:
+            raise WrongValueError(f"must be from {spell(low)} to {spell(high)}")
+        return length
+
+    return read
+
+
+def spell(length: timedelta) -> str:
+    """A duration as settings write it, rounded to whole seconds."""
+    left, words = round(length.total_seconds()), []
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count:
+            words.append(f"{count}{unit}")
+    return "".join(words[:3]) or "0s"
+
+
+def one_of(choices: type[E]) -> Reader[E]:
+    """A reader of one word out of `choices`."""
+
+    def read(value: object) -> E:
+        word = text(value)
+        if word not in tuple(choices):
+            meant = nearest(word, choices)
+            raise WrongValueError(
+                f"{quoted(word)} is not one of {', '.join(choices)}" + (f"; {meant}" if meant else "")
+            )
+        return choices(word)
+
+    return read
+
+
+def name(value: object) -> str:
+    """A credential's or target's name: it becomes part of a Vault path."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise WrongValueError(
+            "a name is 1 to 128 lower-case letters, digits, `.`, `_`, `-` and `/`, and starts with a letter or digit"
+        )
+    if any(part.strip(".") == "" for part in value.split("/")):
+        raise WrongValueError("a name must not have empty or all-dots parts between its slashes")
+    return value
+
+
+def word(value: object) -> str:
+    """One word of letters, digits, dots, dashes and underscores."""
+    if not _WORD.fullmatch(text(value)):
+        raise WrongValueError("must be up to 63 letters, digits, `.`, `_` and `-`, and start with a letter or digit")
+    return str(value)
+
+
+def file(value: object) -> str:
+    """An absolute path of a regular file, or of one that is not there yet."""
+    path = place(value)
+    if what := irregular(path):
+        raise WrongValueError(f"must be a regular file, and {what} is at {path}")
+    return path
+
+
+def place(value: object) -> str:
+    """An absolute path."""
+    path = text(value)
+    if not path.startswith("/"):
+        raise WrongValueError(
+            "must be an absolute path, such as /etc/rotator/ca.pem: the daemon's working directory is not yours"
+        )
+    if ".." in PurePosixPath(path).parts:
+        raise WrongValueError("must not contain `..`")
+    return path
+
+
+def vault_path(value: object) -> str:
+    """A path within a KV engine, without the mount and without `data/`."""
+    path = text(value)
+    if path.startswith("/") or path.endswith("/") or "//" in path:
+        raise WrongValueError("must not start or end with a slash or have an empty part; write it as `apps/blog/halo`")
+    if path.startswith("data/"):
+        raise WrongValueError(
+            f"leave out `data/`: write `{path.removeprefix('data/')}`, the KV engine's own prefix is added for you"
+        )
+    if not path.isascii() or any(part.strip(".") == "" for part in path.split("/")) or set(path) & set("#?%*+ \\"):
+        raise WrongValueError(
+            "may hold ASCII letters, digits and most signs, but no blanks, none of # ? % * + \\ and no `..` part"
+        )
+    return path

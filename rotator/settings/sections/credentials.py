@@ -1,0 +1,220 @@
+"""Owns the [credentials.NAME] sections and [defaults]; whether their times can hold is left to arithmetic."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import TypeVar
+
+from rotator.rotation.credential import Credential, OnForeign, Place
+from rotator.rotation.schedule import Every, FractionOfLife, Schedule
+from rotator.settings.errors import WrongValueError, quoted, suggest
+from rotator.settings.kind_options import Kind, own_keys, read_struct, written
+from rotator.settings.model import Target
+from rotator.settings.parsers import Reader, flag, one_of, real, sort_of, span, text, vault_path, word
+from rotator.settings.sections.retirement_limits import read_limits, read_retirement
+from rotator.settings.table_reader import Section
+from rotator.settings.timing_checks import quickened
+
+T = TypeVar("T")
+
+_MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
+_LABEL = re.compile(r"[A-Za-z0-9]?[A-Za-z0-9 ._/@:-]{0,63}")
+_SCHEDULES = ("every", "cron", "fraction")
+_DESCRIPTION = ("rotation", "provider_id", "issued_at", "expires_at")  # published beside the value
+_DEFAULTABLE = (
+    *("target", "kind", "mount", "key", *_SCHEDULES, "timezone", "jitter", "lifetime", "retire", "on_foreign"),
+    *("describe", "labels", "limits"),
+)
+_NEVER = "none"
+
+
+class Known:
+    """What credentials may refer to: the targets by name, those that are faulty included, and the kinds."""
+
+    def __init__(
+        self,
+        targets: Mapping[str, Target | None],
+        families: Mapping[str, str],
+        kinds: Mapping[str, Kind],
+        mount: str,
+        troubles: Mapping[str, str],
+    ) -> None:
+        """`troubles`: why a kind that exists cannot be used."""
+        self.targets = targets
+        self.families = families
+        self.kinds = kinds
+        self.mount = mount
+        self.troubles = troubles
+
+    def of_family(self, family: str) -> dict[str, Kind]:
+        """The kinds of credentials that live on this kind of target."""
+        return {name: kind for name, kind in self.kinds.items() if kind.family == family}
+
+
+def check_defaults(section: Section, kinds: Mapping[str, Kind]) -> None:
+    """Report what can be no default; the values themselves are read, and reported, with each credential."""
+    section.known.update(_DEFAULTABLE, *(own_keys(kind.options) for kind in kinds.values()))
+    if section.has("path"):
+        section.known.add("path")
+        section.fault("path", "cannot be a default: every credential has its own path")
+    if sum(map(section.has, _SCHEDULES)) > 1:
+        section.fault("", "name only one of `every`, `cron` and `fraction`")
+    elif section.has("jitter") and any(map(section.has, _SCHEDULES)) and _fits_cron(section) is not section.has("cron"):
+        section.fault("jitter", "must be a length of time with `cron`, a share such as 0.1 with the others")
+    section.finish()
+
+
+def read_credential(section: Section, name: str, known: Known, defaults: Section | None) -> Credential | None:
+    """One credential; None when it is faulty."""
+    target = section.need("target", text, "", '"NAME" of a [targets.NAME] section')
+    if target and target not in known.targets and not section.source.book.partial:
+        section.fault("target", f"there is no target {quoted(target)}; {suggest(target, known.targets)}")
+    home = known.targets.get(target)
+    kind = _kind(section, known, known.families.get(target))
+    lifetime = _life(section, kind)
+    schedule = _schedule(section, defaults)
+    options = read_struct(section, kind.options) if kind else None
+    credential = Credential(
+        name=name,
+        kind=kind.name if kind else "",
+        target=target,
+        place=Place(section.take("mount", vault_path, known.mount), section.need("path", vault_path, "", '"apps/…"')),
+        key=section.take("key", _key, _usual_key(kind, options)),
+        schedule=schedule,
+        lifetime=lifetime,
+        retire=read_retirement(section, kind, options),
+        limits=read_limits(section, home, kind, options),
+        on_foreign=section.take("on_foreign", one_of(OnForeign), OnForeign.HOLD),
+        describe=section.take("describe", flag, True),
+        labels=section.take("labels", _labels, {}),
+        options=written(options) if options is not None else {},
+        unbaked=kind.unbaked if kind else frozenset(),
+    )
+    if kind is not None and kind.expires:
+        credential = replace(credential, limits=quickened(credential))
+    if credential.describe and credential.key in _DESCRIPTION:
+        section.fault("key", f"`{credential.key}` is written beside the value; choose another key, or describe = false")
+    if kind is not None:
+        section.finish()
+    return credential if section.sound and home is not None and kind is not None else None
+
+
+def _kind(section: Section, known: Known, family: str | None) -> Kind | None:
+    asked = section.take("kind", text, "")
+    if asked and asked not in known.kinds:
+        absent = f"there is no kind of credential {quoted(asked)}, built in or installed; {suggest(asked, known.kinds)}"
+        section.fault("kind", known.troubles.get(asked, absent))
+        return None
+    if family is None:
+        return known.kinds.get(asked)
+    fitting = known.of_family(family)
+    if asked and asked not in fitting:
+        section.fault("kind", f"`{asked}` does not live on a `{family}` target; {suggest(asked, fitting)}")
+    elif not asked and len(fitting) != 1:
+        section.fault("", f"`kind` is missing: a `{family}` target has several, {', '.join(sorted(fitting))}")
+    return fitting.get(asked) if asked else next(iter(fitting.values())) if len(fitting) == 1 else None
+
+
+def _usual_key(kind: Kind | None, options: object) -> str:
+    """Where the private key stays in Transit, what is published is none."""
+    if kind and kind.key_in_transit and getattr(options, "transit_key", ""):
+        return kind.key_in_transit
+    return kind.key if kind else "token"
+
+
+def _life(section: Section, kind: Kind | None) -> timedelta | None:
+    """How long a value lives. A default is for those that expire at all."""
+    usual = kind.lifetime if kind else timedelta(days=90)
+    if usual is None and not section.has("lifetime"):
+        section.known.add("lifetime")
+        return None
+    return section.take("lifetime", _lifetime, usual)
+
+
+def _lifetime(value: object) -> timedelta | None:
+    return None if value == _NEVER else span(_MINUTE)(value)
+
+
+def _key(value: object) -> str:
+    if not _KEY.fullmatch(text(value)):
+        raise WrongValueError("must be up to 63 letters, digits, `.`, `_` and `-`, and start with a letter")
+    return str(value)
+
+
+def _labels(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise WrongValueError(f'must be a table such as {{team = "web"}}, not {sort_of(value)}')
+    for label, given in value.items():
+        word(label)
+        if not isinstance(given, str) or not _LABEL.fullmatch(given):
+            raise WrongValueError(f"`{label}` must be a string of up to 64 letters, digits, blanks and . _ / @ : -")
+    return dict(value)
+
+
+def _schedule(section: Section, defaults: Section | None) -> Schedule:
+    section.known.update((*_SCHEDULES, "timezone", "jitter"))
+    own = [key for key in _SCHEDULES if section.has(key)]
+    if len(own) > 1:
+        section.fault(own[1], f"name only one of `every`, `cron` and `fraction`, not {' and '.join(own)}")
+    # A schedule of its own shuts out the default one: else `every` here would meet `cron` there.
+    origin = section if own or defaults is None else defaults
+    chosen = next((key for key in _SCHEDULES if origin.has(key)), "every")
+    if chosen != "cron" and section.has("timezone"):
+        section.fault("timezone", "only goes with `cron`")
+    if chosen == "cron":
+        return _cron(section)
+    jitter = _jitter(section, _share, 0.1)
+    if chosen == "fraction":
+        return FractionOfLife(section.take("fraction", real(0.05, 0.95), 0.66), jitter)
+    return Every(section.take("every", span(_MINUTE), 30 * _DAY), jitter)
+
+
+def _jitter(section: Section, read: Reader[T], default: T) -> T:
+    """The jitter; a default meant for the other sort of schedule, a length of time or a share, is passed over."""
+    lent = section.under.table.get("jitter") if section.under is not None else None
+    if not section.has("jitter") and isinstance(lent, str) is isinstance(default, float):
+        return default
+    return section.take("jitter", read, default)
+
+
+def _fits_cron(section: Section) -> bool:
+    return isinstance(section.table["jitter"], str)
+
+
+def _share(value: object) -> float:
+    if isinstance(value, str):
+        raise WrongValueError("must be a number from 0 to 0.5, a share of the interval; only `cron` takes a duration")
+    return real(0.0, 0.5)(value)
+
+
+def _cron(section: Section) -> Schedule:
+    from rotator.host.clock import Cron, check_timezone  # only here: it imports apscheduler
+
+    def read_zone(value: object) -> str:
+        try:
+            return check_timezone(text(value))
+        except ValueError as fault:
+            raise WrongValueError(str(fault)) from None
+
+    splay = _jitter(section, _splay, timedelta(0))
+    zone = section.take("timezone", read_zone, "UTC")
+
+    def read(value: object) -> Schedule:
+        try:
+            return Cron(text(value), zone, splay)
+        except ValueError as fault:
+            raise WrongValueError(str(fault)) from None
+
+    return section.take("cron", read, Every(30 * _DAY))
+
+
+def _splay(value: object) -> timedelta:
+    if isinstance(value, int | float):
+        raise WrongValueError(
+            'must be a duration such as "2h" with `cron`; a share of the interval only goes with the others'
+        )
+    return span(timedelta(0), 7 * _DAY)(value)

@@ -1,0 +1,154 @@
+"""Owns whether the times and counts of a credential can hold together; each refusal shows its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from rotator.rotation.backoff import ROTATION_CAP
+from rotator.rotation.credential import Credential, Limits
+from rotator.rotation.schedule import Every, FractionOfLife
+from rotator.settings.model import Daemon
+from rotator.settings.parsers import spell
+
+_DAY = timedelta(days=1)
+_ROTATIONS = 3  # regular ones in the day of a value that ends by itself: the budget of six leaves room for failures
+_PROBE_CAP = timedelta(minutes=5)
+_LEASE_SLACK = timedelta(seconds=5)
+_FEWEST_TICKS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """Settings that cannot hold together; of the keys involved, the first that somebody wrote is to blame."""
+
+    keys: tuple[str, ...]
+    text: str
+
+
+def clashes(credential: Credential, daemon: Daemon) -> Iterator[Clash]:
+    """Every impossibility in one credential."""
+    yield from _retirement(credential)
+    if isinstance(credential.schedule, FractionOfLife) and credential.lifetime is None:
+        yield Clash(
+            ("fraction",), 'a fraction of `lifetime = "none"` never comes: use `every` or `cron`, or set a lifetime'
+        )
+        return
+    shortest, longest = spacing(credential)
+    yield from _pace(credential, daemon, shortest)
+    if credential.lifetime is not None:
+        yield from _life(credential, credential.lifetime, longest)
+    stay, spread = grace(credential), 2 * credential.limits.spread  # until it is known, and until it is forgotten
+    if stay + spread >= shortest:
+        cached = f" and {spell(spread)} pass in the target's cache" if spread else ""
+        yield Clash(
+            ("retire", _schedule_key(credential)),
+            f"the predecessor may stay for {spell(stay)} ({_grace_key(credential)}){cached}, but the next rotation"
+            f" can come after {spell(shortest)}: shorten it, or rotate less often",
+        )
+
+
+def _retirement(credential: Credential) -> Iterator[Clash]:
+    retire = credential.retire
+    if retire.quiet is not None and retire.deadline is None:
+        yield Clash(("retire",), '`quiet` without `deadline` may wait for ever: add deadline, such as "24h"')
+    if retire.deadline is not None and retire.quiet is None:
+        yield Clash(("retire",), '`deadline` does nothing without `quiet`: add quiet, such as "15m", or leave it out')
+    if retire.deadline is not None and retire.deadline < retire.after:
+        yield Clash(("retire",), f"deadline {spell(retire.deadline)} comes before after {spell(retire.after)}")
+
+
+def _pace(credential: Credential, daemon: Daemon, shortest: timedelta) -> Iterator[Clash]:
+    if shortest < daemon.tick * _FEWEST_TICKS:
+        yield Clash(
+            (_schedule_key(credential), "lifetime"),
+            f"rotates every {spell(shortest)}, which is less than {_FEWEST_TICKS} ticks of {spell(daemon.tick)}",
+        )
+        return
+    daily, allowed = -(-credential.limits.day // shortest), credential.limits.mints_per_day
+    if daily > allowed:
+        yield Clash(
+            (_schedule_key(credential), "limits", "lifetime"),
+            f"can rotate every {spell(shortest)}, up to {daily} mints a day, but limits.mints_per_day is {allowed}:"
+            " raise it, or rotate less often",
+        )
+    if credential.limits.mints_per_rotation > allowed:
+        yield Clash(
+            ("limits",),
+            f"mints_per_rotation {credential.limits.mints_per_rotation} is more than mints_per_day {allowed}",
+        )
+
+
+def _life(credential: Credential, lifetime: timedelta, longest: timedelta) -> Iterator[Clash]:
+    # The backoff between failed rotations, and the proof before publishing, must fit into short lives as well.
+    retry, probe = min(ROTATION_CAP, lifetime / 10), min(_PROBE_CAP, lifetime / 100)
+    total = longest + retry + grace(credential) + probe
+    if total >= lifetime:
+        key = _schedule_key(credential)
+        yield Clash(
+            (key, "lifetime", "retire"),
+            f"the value would expire while still needed: {key} {spell(longest)} + retries {spell(retry)}"
+            f" + {_grace_key(credential)} {spell(grace(credential))} + proof {spell(probe)} = {spell(total)},"
+            f" which must be less than lifetime {spell(lifetime)}",
+        )
+
+
+def spacing(credential: Credential) -> tuple[timedelta, timedelta]:
+    """The shortest and longest planned time between two publications."""
+    match credential.schedule:
+        case Every(interval, jitter):
+            return interval * (1 - jitter), interval
+        case FractionOfLife(fraction, jitter):
+            life = (credential.lifetime or timedelta.max) * fraction
+            return life * (1 - jitter), life
+        case other:
+            from rotator.host.clock import Cron
+
+            assert isinstance(other, Cron)
+            # The splay is drawn from the name, hence the same at every fire: only a value published in between by
+            # other means sees a different distance, and that one is longer by the splay at most.
+            shortest, longest = other.spacing()
+            return shortest, longest + other.splay
+
+
+def grace(credential: Credential) -> timedelta:
+    """How long a predecessor may stay after publication, at most."""
+    retire = credential.retire
+    return retire.deadline if retire.quiet is not None and retire.deadline is not None else retire.after
+
+
+def quickened(credential: Credential) -> Limits:
+    """The limits for values that may live for minutes, and of which nothing is left to clean up.
+
+    The budget's day is shorter, and a proof is soon too old: what it said must still hold when it is published.
+    """
+    limits = credential.limits
+    day = min(spacing(credential)[0], _DAY / _ROTATIONS) * _ROTATIONS
+    proof_life = min(limits.proof_life, (credential.lifetime or _DAY) / 10)
+    return replace(limits, day=day, proof_life=proof_life)
+
+
+def _grace_key(credential: Credential) -> str:
+    return "retire.deadline" if credential.retire.quiet is not None and credential.retire.deadline else "retire.after"
+
+
+def _schedule_key(credential: Credential) -> str:
+    match credential.schedule:
+        case Every():
+            return "every"
+        case FractionOfLife():
+            return "fraction"
+        case _:
+            return "cron"
+
+
+def timeout_clash(timeout: timedelta, lease: timedelta, what: str) -> str:
+    """A sentence when two requests do not fit into a lease, else nothing."""
+    need = timeout * 2 + _LEASE_SLACK
+    if need <= lease:
+        return ""
+    return (
+        f"{what} {spell(timeout)} is too long for daemon.lease {spell(lease)}: two requests and 5s to spare are"
+        f" {spell(need)}; shorten it, or lengthen the lease"
+    )

@@ -1,0 +1,267 @@
+"""Owns a target in memory and a provider of it, for the engine's tests; it is held to the contract suite.
+
+There is no waiting in it but the `pause` hook, so a simulation can step its coroutines by hand. Truth for checkers:
+`Target.living()` and `Target.accepts(secret)`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TypeVar
+
+from rotator.ports import (
+    Accepted,
+    Capabilities,
+    Duplicate,
+    Fault,
+    Inspection,
+    Minted,
+    Outcome,
+    Refused,
+    Rejected,
+    Transient,
+    Unknown,
+    Verdict,
+)
+from rotator.rotation.record import Token
+from rotator.rotation.secret import Secret
+from rotator.rotation.token_names import begins
+
+T = TypeVar("T")
+Pause = Callable[[str], Awaitable[None]]
+
+
+async def no_pause(label: str) -> None:
+    """Go on at once."""
+
+
+class When(StrEnum):
+    """On which side of the effect a call fails; LATE: the effect is put off until `Target.land()`."""
+
+    BEFORE = "before"
+    AFTER = "after"
+    LATE = "late"
+
+
+@dataclass(slots=True)
+class Issued:
+    """What the target knows of one token."""
+
+    token: Token
+    secret: Secret
+    accepted_from: datetime
+    revoked_at: datetime | None = None
+    deleted: bool = False
+    last_used: datetime | None = None
+
+    @property
+    def living(self) -> bool:
+        """Whether it is neither revoked nor deleted; it may have expired."""
+        return self.revoked_at is None and not self.deleted
+
+
+class Target:
+    """A target system's truth. `named`: it takes the names we choose; `settle`: how long a new token is refused."""
+
+    def __init__(
+        self, now: Callable[[], datetime], *, named: bool = True, settle: timedelta = timedelta(0), seed: str = "t"
+    ) -> None:
+        """`seed` begins every value and id, so that two targets never share one."""
+        self.now = now
+        self.named = named
+        self.settle = settle
+        self.issued: list[Issued] = []
+        self.calls: list[str] = []
+        self._seed = seed
+        self._faults: defaultdict[str, deque[tuple[Fault, When]]] = defaultdict(deque)
+        self._late: list[Callable[[], object]] = []
+
+    # truth
+
+    def living(self) -> tuple[Token, ...]:
+        """Every token that authenticates now, or will when it has settled."""
+        return tuple(x.token for x in self.issued if x.living and not self._expired(x))
+
+    def accepts(self, secret: Secret) -> bool:
+        """Whether exactly this value authenticates now."""
+        return any(x.secret.matches(secret) and self._authenticates(x) for x in self.issued)
+
+    def use(self, secret: Secret) -> None:
+        """A consumer calls the target."""
+        for each in self.issued:
+            if each.secret.matches(secret) and self._authenticates(each):
+                each.last_used = self.now()
+
+    # trouble
+
+    def fail(self, verb: str, fault: Fault | None = None, when: When = When.BEFORE) -> None:
+        """Let the next unspoilt call of this verb fail."""
+        self._faults[verb].append((fault or Transient("the target did not answer"), when))
+
+    def recover(self) -> None:
+        """Let nothing fail any more."""
+        self._faults.clear()
+
+    def land(self) -> None:
+        """Let every late effect happen now."""
+        late, self._late = self._late, []
+        for effect in late:
+            effect()
+
+    def remove(self, token: Token) -> None:
+        """Somebody deletes a token's record."""
+        self.row(token).deleted = True
+
+    def row(self, token: Token) -> Issued:
+        """What the target knows of this token. Raises KeyError."""
+        found = self._find(token)
+        if found is None:
+            raise KeyError(token.id)
+        return found
+
+    # effects: each happens whole, or raises and did not happen
+
+    def mint(self, name: str, expires_at: datetime | None) -> Minted:
+        if self.named and any(x.token.id == name and not x.deleted for x in self.issued):
+            raise Duplicate("the name is taken")
+        number = len(self.issued) + 1
+        serial = f"{self._seed}-serial-{number}"
+        token = Token(name if self.named else f"{self._seed}-{number}", name, serial, self.now(), expires_at)
+        secret = Secret(f"{self._seed}-secret-{number}")
+        self.issued.append(Issued(token, secret, self.now() + self.settle))
+        return Minted(token, secret)
+
+    def revoke(self, token: Token) -> Outcome:
+        found = self._find(token)
+        if found is None or not found.living:
+            return Outcome.ALREADY
+        found.revoked_at = self.now()
+        return Outcome.DONE
+
+    def restore(self, token: Token) -> Outcome:
+        found = self._find(token)
+        if found is None:
+            raise Refused("the record is gone")
+        if found.living:
+            return Outcome.ALREADY
+        found.revoked_at = None
+        return Outcome.DONE
+
+    def find(self, prefix: str) -> tuple[Token, ...]:
+        return tuple(x.token for x in self.issued if x.living and begins(x.token.name, prefix))
+
+    def inspect(self, token: Token) -> Inspection:
+        found = self._find(token)
+        if found is None:
+            return Inspection(exists=False)
+        revoked = found.revoked_at is not None
+        return Inspection(True, revoked, found.last_used, found.token.expires_at, found.revoked_at)
+
+    def identify(self, secret: Secret) -> Token:
+        found = next((x.token for x in self.issued if x.secret.matches(secret) and x.living), None)
+        if found is None:
+            raise Refused("nobody knows it")
+        return found
+
+    def judge(self, token: Token, secret: Secret) -> Verdict:
+        self.use(secret)
+        found = next((x for x in self.issued if x.secret.matches(secret) and self._authenticates(x)), None)
+        if found is None:
+            return Rejected("the token is refused")
+        if found.token.id != token.id or found.token.serial != token.serial:
+            return Rejected("the secret belongs to another token", final=True)
+        return Accepted()
+
+    def is_dead(self, token: Token, secret: Secret | None) -> bool:
+        if secret is not None:
+            return not self.accepts(secret)
+        found = self._find(token)
+        return found is None or not found.living
+
+    async def perform(self, verb: str, effect: Callable[[], T], pause: Pause) -> T:
+        """One call: a pause and a chance to fail on either side of the effect."""
+        self.calls.append(verb)
+        await pause(f"{verb}: sent")
+        fault, when = self._faults[verb].popleft() if self._faults[verb] else (None, When.BEFORE)
+        if fault and when is When.BEFORE:
+            raise fault
+        if fault and when is When.LATE:
+            self._late.append(lambda: _quietly(effect))
+            raise fault
+        result = effect()
+        await pause(f"{verb}: done")
+        if fault:
+            raise fault
+        return result
+
+    def _find(self, token: Token) -> Issued | None:
+        """The record of this name that is not deleted, when it is this very token's."""
+        row = next((x for x in self.issued if x.token.id == token.id and not x.deleted), None)
+        return row if row and token.serial in ("", row.token.serial) else None
+
+    def _authenticates(self, row: Issued) -> bool:
+        return row.living and not self._expired(row) and self.now() >= row.accepted_from
+
+    def _expired(self, row: Issued) -> bool:
+        return row.token.expires_at is not None and self.now() >= row.token.expires_at
+
+
+class FakeProvider:
+    """A provider of one credential on a `Target`. `pause(label)` is awaited before and after each effect."""
+
+    def __init__(self, target: Target, pause: Pause = no_pause, capabilities: Capabilities | None = None) -> None:
+        self._target = target
+        self._pause = pause
+        self._capabilities = capabilities or Capabilities(
+            named_mint=target.named, lists=True, restores=True, reports_last_use=True
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._capabilities
+
+    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+        return await self._perform("mint", lambda: self._target.mint(name, expires_at))
+
+    async def install(self, minted: Minted) -> Token:
+        """Refused: the target makes the value."""
+        raise Refused("the target makes the value")
+
+    async def find(self, prefix: str) -> tuple[Token, ...]:
+        return await self._perform("find", lambda: self._target.find(prefix))
+
+    async def verify(self, token: Token, secret: Secret) -> Verdict:
+        try:
+            return await self._perform("verify", lambda: self._target.judge(token, secret))
+        except Fault as fault:
+            return Unknown(fault.reason, fault.retry_after)
+
+    async def identify(self, secret: Secret) -> Token:
+        return await self._perform("identify", lambda: self._target.identify(secret))
+
+    async def inspect(self, token: Token) -> Inspection:
+        return await self._perform("inspect", lambda: self._target.inspect(token))
+
+    async def revoke(self, token: Token) -> Outcome:
+        return await self._perform("revoke", lambda: self._target.revoke(token))
+
+    async def restore(self, token: Token) -> Outcome:
+        return await self._perform("restore", lambda: self._target.restore(token))
+
+    async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
+        return await self._perform("is_dead", lambda: self._target.is_dead(token, secret))
+
+    async def _perform(self, verb: str, effect: Callable[[], T]) -> T:
+        return await self._target.perform(verb, effect, self._pause)
+
+
+def _quietly(effect: Callable[[], object]) -> None:
+    """A late effect whose refusal nobody hears."""
+    try:
+        effect()
+    except Fault:
+        return

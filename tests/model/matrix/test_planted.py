@@ -1,0 +1,86 @@
+"""Planted bugs: each is a mistake somebody could make in the engine, and a cell of the matrix must find it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rotator.engine import perform
+from rotator.engine.steps import install, publish, retire
+from rotator.rotation import decide, steps
+from rotator.rotation import events as ev
+from tests.model.matrix.faults import Cell, Trouble
+from tests.model.matrix.kinds import Kind
+from tests.model.matrix.run import perform as play
+from tests.model.matrix.stories import STORIES
+from tests.model.matrix.wire import Point
+
+
+def broken(kind: Kind, step: str, call: str, trouble: Trouble, name: str = "a rotation", nth: int = 1) -> str:
+    """What breaks in this cell."""
+    story = next(each for each in STORIES if each.kind is kind and each.name == name)
+    return play(story, Cell(Point(step, call, nth), trouble)).broken
+
+
+async def verify_and_publish(bench, record, step):
+    """No `verified` record: the proof is followed by the write at once."""
+    event = await publish.verify(bench, record, step)
+    if not isinstance(event, ev.Verified):
+        return event
+    return await publish.publish(bench, record, steps.Publish(event.expected_version, reprove=False))
+
+
+def test_no_authorisation_record_before_publishing_is_caught(monkeypatch):
+    assert not broken(Kind.NAMED, "Verify", "verify", Trouble.OVERTAKEN)
+    monkeypatch.setitem(perform._PERFORM, steps.Verify, verify_and_publish)
+    assert broken(Kind.NAMED, "Verify", "verify", Trouble.OVERTAKEN).startswith("I4")
+
+
+def test_no_clean_up_after_a_mint_without_an_answer_is_caught(monkeypatch):
+    async def burn(bench, record, step):
+        return ev.Burned(bench.at, (), step.give_up)
+
+    async def nothing(bench, record, tokens):
+        return ()
+
+    monkeypatch.setitem(perform._PERFORM, steps.Burn, burn)
+    monkeypatch.setattr(retire, "reap", nothing)
+    # the job that would mend it in an hour
+    monkeypatch.setattr("tests.model.matrix.world.World.sweep", lambda world: None)
+    assert broken(Kind.NAMED, "Mint", "mint", Trouble.LOST_AFTER).startswith("I3")
+
+
+def test_minting_again_without_a_look_is_caught(monkeypatch):
+    look = decide._DECIDE[decide.Phase.REQUESTED]
+    monkeypatch.setitem(
+        decide._DECIDE,
+        decide.Phase.REQUESTED,
+        lambda wanted, record, *rest: look(wanted, replace(record, uncertain=False), *rest),
+    )
+    assert broken(Kind.NAMED, "Mint", "mint", Trouble.LOST_BEFORE).startswith("I4")
+
+
+def test_an_old_value_that_is_not_put_back_is_caught(monkeypatch):
+    async def burned(bench, record, step):
+        return ev.Burned(bench.at, (), step.give_up)
+
+    monkeypatch.setattr(install, "put_back", burned)
+    assert broken(Kind.ONE_SLOT, "Verify", "verify", Trouble.FORBIDDEN).startswith("I1")
+
+
+def test_a_retirement_that_does_not_look_what_consumers_read_is_caught(monkeypatch):
+    async def revoke(bench, record, step):
+        await bench.edges.provider.revoke(record.current.token)
+        return ev.Retired(bench.at, "asked for")
+
+    monkeypatch.setitem(perform._PERFORM, steps.Revoke, revoke)
+    assert broken(Kind.NAMED, "Revoke", "write journal", Trouble.STOP).startswith("I4")
+
+
+def test_a_pause_that_ignores_retry_after_is_caught(monkeypatch):
+    faulted = ev.Faulted
+
+    monkeypatch.setattr(
+        "rotator.engine.context.Bench.faulted",
+        lambda bench, step, reason, retry_after=None, **_: faulted(bench.at, step, reason),
+    )
+    assert broken(Kind.NAMED, "Revoke", "revoke", Trouble.BUSY).startswith("429")

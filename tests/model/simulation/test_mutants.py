@@ -1,0 +1,278 @@
+"""Planted bugs: each is a mistake somebody could make in the engine, and the simulation must find it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+
+from rotator.engine import perform
+from rotator.engine.context import Bench
+from rotator.engine.lease import Leases
+from rotator.engine.steps import install as installing
+from rotator.engine.steps import mint as minting
+from rotator.engine.steps import publish as publishing
+from rotator.engine.steps import retire as retiring
+from rotator.ports import Transient
+from rotator.rotation import decide, lost_value, retirement, steps, transitions
+from rotator.rotation import events as ev
+from rotator.rotation.record import Phase
+from rotator.rotation.token_ownership import TokenOwners
+from tests.model.simulation.campaign import run_seed
+from tests.model.simulation.kinds import Kind
+from tests.model.simulation.stage import NAME, TAKE_OVER, Stage, overtaken_before_it_tells
+from tests.model.simulation.swarm import Swarm
+from tests.model.simulation.target import Target
+from tests.model.simulation.world import Violation
+
+
+def caught(*promises: str, seeds: int = 200, swarm: Swarm | None = None) -> bool:
+    """Whether one of so many seeds breaks one of these promises."""
+    words = tuple(f"Violation: {promise}" for promise in promises)
+    return any(run_seed(seed, swarm)[1].startswith(words) for seed in range(seeds))
+
+
+def plant(monkeypatch, step, verb) -> None:
+    """Put a mutant in the place of an engine verb."""
+    monkeypatch.setitem(perform._PERFORM, step, verb)
+
+
+def test_the_engine_as_it_is_survives_the_seeds_that_kill_mutants():
+    assert not caught("I", "L", seeds=60)
+
+
+def test_minting_under_a_random_name_is_caught(monkeypatch):
+    async def mint(bench, record, step):
+        return await minting.mint(bench, record, replace(step, name=f"{record.stem}-{bench.edges.nonce()}"))
+
+    plant(monkeypatch, steps.Mint, mint)
+    assert caught("I4")
+
+
+def test_minting_again_without_a_look_is_caught(monkeypatch):
+    monkeypatch.setitem(decide._DECIDE, Phase.REQUESTED, lambda credential, record, *_: steps.Mint(record.mint_name))
+    assert caught("I4")
+
+
+def test_no_clean_up_before_minting_again_is_caught(monkeypatch):
+    async def burn(bench, record, step):
+        return ev.Burned(bench.at, (), step.give_up)
+
+    plant(monkeypatch, steps.Burn, burn)
+    assert caught("I3")
+
+
+def test_minting_without_counting_is_caught(monkeypatch):
+    monkeypatch.setattr(decide, "may_mint", lambda *_: True)
+    monkeypatch.setattr(decide, "minted", lambda *_, **__: 0)
+    assert caught("I6", swarm=Swarm(lost=0.5))
+
+
+def test_verifying_without_asking_the_target_is_caught(monkeypatch):
+    async def verify(bench, record, step):
+        doc, _ = await bench.look(record)
+        return ev.Verified(bench.at, doc.version)
+
+    plant(monkeypatch, steps.Verify, verify)
+    assert caught("I1a")
+
+
+def test_publishing_without_a_look_and_without_an_expectation_is_caught(monkeypatch):
+    async def publish(bench, record, step):
+        doc, _ = await bench.look(record)
+        values = publishing.merged(doc, bench.credential, record, await bench.unstage(record))
+        return ev.Published(bench.at, await bench.edges.store.write(record.place, values, cas=doc.version))
+
+    plant(monkeypatch, steps.Publish, publish)
+    assert caught("I8", "I4")
+
+
+def test_writing_over_what_a_person_wrote_is_caught(monkeypatch):
+    async def objection(*_):
+        return None
+
+    monkeypatch.setattr(publishing, "objection", objection)
+    monkeypatch.setattr(lost_value, "stops", lambda *_: None)
+    assert caught("I8", swarm=Swarm(acts=("foreign_write", "mend")))
+
+
+def test_revoking_before_publishing_is_caught(monkeypatch):
+    async def publish(bench, record, step):
+        if record.current:
+            await bench.edges.provider.revoke(record.current.token)
+        return await publishing.publish(bench, record, step)
+
+    plant(monkeypatch, steps.Publish, publish)
+    assert caught("I4", "I9", "I1")
+
+
+async def verify_and_publish(bench, record, step):
+    """No `verified` record: the proof is followed by the write at once."""
+    event = await publishing.verify(bench, record, step)
+    if not isinstance(event, ev.Verified):
+        return event
+    return await publishing.publish(bench, record, steps.Publish(event.expected_version, reprove=False))
+
+
+def test_publishing_without_a_verified_record_is_caught_at_once(monkeypatch):
+    plant(monkeypatch, steps.Verify, verify_and_publish)
+    assert caught("I4", seeds=5)
+
+
+def test_publishing_without_a_verified_record_does_harm_after_a_pause(monkeypatch):
+    plant(monkeypatch, steps.Verify, verify_and_publish)
+    stage = Stage()
+    monkeypatch.setattr(stage.checks, "write_leaves", lambda *_: None)  # not the missing record: its consequence
+    stage.settle()
+    paused = stage.until(stage.begin("A", ask=True), "vault.write consumer")
+    plant(monkeypatch, steps.Verify, publishing.verify)
+    del stage.vault.docs[stage["B"].edges_of(NAME, stage["B"].clock).slot]
+    stage.visit("B")
+    stage.sleep(TAKE_OVER)
+    stage.until(stage.begin("B"), "target.mint")  # the slot was empty: burned without a fence, as nothing was verified
+    with pytest.raises(Violation, match="I1"):
+        stage.finish(paused)
+
+
+def test_abandoning_without_a_fence_is_caught(monkeypatch):
+    async def fence(bench, record, step):
+        doc, _ = await bench.look(record)
+        return ev.Fenced(bench.at, doc.version)
+
+    plant(monkeypatch, steps.Fence, fence)
+    stage = Stage()
+    stage.settle()
+    paused = stage.until(stage.begin("A", ask=True), "vault.write consumer")
+    del stage.vault.docs[stage["B"].edges_of(NAME, stage["B"].clock).slot]
+    stage.visit("B")
+    stage.sleep(TAKE_OVER)
+    stage.until(stage.begin("B"), "target.mint")
+    with pytest.raises(Violation, match="I1"):
+        stage.finish(paused)
+
+
+def test_retiring_without_proof_is_caught(monkeypatch):
+    async def revoke(bench, record, step):
+        with suppress(Transient):
+            await bench.edges.provider.revoke(record.predecessor.token)
+        return ev.Retired(bench.at, "asked for")
+
+    plant(monkeypatch, steps.Revoke, revoke)
+    assert caught("I2")
+
+
+def test_judging_grace_by_our_own_clock_alone_is_caught(monkeypatch):
+    monkeypatch.setattr(Bench, "now", property(lambda bench: bench.edges.clock.now()))
+    assert caught("I10", seeds=400)
+
+
+def test_taking_the_grace_from_changed_settings_is_caught(monkeypatch):
+    whole = transitions._published
+    monkeypatch.setitem(
+        transitions._ADVANCE, ev.Published, lambda record, event: whole(record, replace(event, grace_ends=None))
+    )
+    assert caught("I10", seeds=400)
+
+
+def test_starting_at_one_after_a_lost_journal_is_caught(monkeypatch):
+    monkeypatch.setattr(publishing, "number", lambda doc: 0)
+    assert caught("I8", seeds=400)
+
+
+def test_a_sweep_that_does_not_look_whose_candidate_it_destroys_is_caught(monkeypatch):
+    monkeypatch.setattr(retiring, "attempt_in", lambda slot, record: (0, 0))
+    stage = Stage()
+    stage.lose(lost_value := stage.until(stage.begin("A"), "target.mint"))
+    stage.finish(lost_value)
+    stage.sleep(20)
+    paused = stage.until(stage.begin("A"), "vault.write consumer")
+    stage.until(paused, "vault.read staged")
+    stage.take_over("B")
+    stage.until(stage.until(stage.begin("B", ask=True), "target.mint"), "target.verify")
+    with pytest.raises(Violation, match="I4"):
+        stage.finish(paused)
+
+
+# --- values that the target is told -------------------------------------------------------------------------------
+
+
+def one_slot(**options) -> Swarm:
+    """Fair weather over a target that keeps one value."""
+    return Swarm(kinds=(Kind.ONE_SLOT,), interval=60.0, active=400.0, **options)
+
+
+def test_not_putting_the_old_value_back_after_a_rejection_is_caught(monkeypatch):
+    async def burned(bench, record, step):
+        return ev.Burned(bench.at, (), step.give_up)
+
+    monkeypatch.setattr(installing, "put_back", burned)
+    assert caught("I1", swarm=one_slot(kill=0.04, acts=("slot_metadata", "person_revokes")))
+
+
+def test_telling_the_target_before_the_value_is_durable_is_caught(monkeypatch):
+    async def mint(bench, record, step):
+        minted = await bench.edges.provider.mint(step.name, None)
+        await bench.edges.provider.install(minted)
+        return await minting.stage(bench, record, minted, pending=False)
+
+    plant(monkeypatch, steps.Mint, mint)
+    assert caught("I4", seeds=5, swarm=one_slot())
+
+
+def test_a_mint_that_takes_a_slot_which_must_live_on_is_caught(monkeypatch):
+    monkeypatch.setattr(Target, "free_slot", lambda target, credential, spared: "1")
+    assert caught("I1", seeds=5, swarm=Swarm(kinds=(Kind.TWO_SLOTS,), interval=60.0, active=400.0))
+
+
+def test_publishing_before_the_proof_in_a_cut_over_is_caught(monkeypatch):
+    async def install(bench, record, step):
+        event = await installing.install(bench, record, step)
+        doc, _ = await bench.look(record)
+        return ev.Verified(bench.at, doc.version) if isinstance(event, ev.Installed) else event
+
+    plant(monkeypatch, steps.Install, install)
+    assert caught("I1a", seeds=5, swarm=one_slot())
+
+
+def test_removing_a_key_from_the_set_before_its_grace_is_over_is_caught(monkeypatch):
+    monkeypatch.setattr(retirement, "earliest", lambda policy, published_at, **_: published_at)
+    assert caught("I10", seeds=5, swarm=Swarm(kinds=(Kind.KEY_SET,), interval=60.0, active=400.0))
+
+
+def test_polling_that_believes_the_person_without_a_proof_is_caught(monkeypatch):
+    async def poll(bench, record, step):
+        doc, _ = await bench.look(record)
+        return ev.Verified(bench.at, doc.version)
+
+    plant(monkeypatch, steps.Poll, poll)
+    assert caught("I1a", seeds=5, swarm=one_slot(by_hand="install"))
+
+
+def test_telling_the_target_after_the_lease_has_passed_on_is_caught(monkeypatch):
+    monkeypatch.setattr(Leases, "lapses", lambda leases, entry: float("inf"))
+    with pytest.raises(Violation, match="I1: A1 ends what consumers read"):
+        overtaken_before_it_tells()
+
+
+def test_an_undo_that_forgets_what_it_replaces_is_caught(monkeypatch):
+    def published(record, event, right=transitions._published):
+        after = right(record, event)
+        return replace(after, predecessor=None, strays=True) if record.undo else after
+
+    monkeypatch.setitem(transitions._ADVANCE, ev.Published, published)
+    assert caught("I2", "I3", "I10", swarm=Swarm(interval=120.0, acts=("undo", "ask")))
+
+
+def test_a_lineage_that_comes_again_after_a_lost_journal_is_caught(monkeypatch):
+    monkeypatch.setattr(TokenOwners, "spares", lambda *_: False)  # the second line of defence
+    stage = Stage(options={"overwrite": True})
+    for process in stage.history.processes:
+        process.visitor.lineage = lambda: "cafe"
+    stage.settle()
+    stage.forget_journal()
+    stage.until(stage.begin("B"), "target.mint")
+    stage.finish(stage.sweep("A"))  # B has the lease: nothing of its credential is ended meanwhile
+    stage.sleep(60)  # B stands still for longer than that
+    with pytest.raises(Violation, match=r"I1: A1 revokes .*, which is what consumers of c0 read"):
+        stage.finish(stage.sweep("A"))

@@ -1,0 +1,122 @@
+"""Consumers at ten uses a second: each reads Vault, uses what it finds, and counts what was refused."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import uuid4
+
+import jwt
+
+from tests.system.daemon import Daemon
+from tests.tools.oauth.journey import Journey, bearer, form
+
+PACE = 0.1  # seconds
+LONGEST_CUT, CALLS = 1.0, 6  # a cut-over may take so many seconds, or as long as so many uses on a busy machine
+ASSERTION = {
+    "grant_type": "client_credentials",
+    "scope": "read",
+    "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+}
+Use = Callable[[dict[str, str]], bool | None]  # what was read: accepted, refused, or None where it is not to be used
+
+
+@dataclass
+class Uses:
+    """What one consumer saw."""
+
+    count: int = 0
+    refused: int = 0
+    gap: float = 0.0
+    spent: float = 0.0  # seconds in all: what is read from Vault, and shown to the server
+    rotations: frozenset[str] = frozenset()
+
+    @property
+    def each(self) -> float:
+        """Seconds that one use takes."""
+        return self.spent / max(1, self.count)
+
+    def __str__(self) -> str:
+        return (
+            f"{len(self.rotations)} rotations, {self.count} uses of {self.each:.2f} s, {self.refused} refused, longest"
+            f" gap {self.gap:.2f} s"
+        )
+
+
+def opening(url: str, key: str = "access_token") -> Use:
+    """With an access token, at a resource."""
+    return lambda read: bearer(url, read[key]) == 200
+
+
+def exchanging(token_url: str, *, once: bool) -> Use:
+    """With an assertion, at the token endpoint. `once`: a server takes each one only once."""
+    used = set()
+
+    def use(read: dict[str, str]) -> bool | None:
+        assertion = read["client_assertion"]
+        if once and assertion in used:
+            return None
+        used.add(assertion)
+        fields = {**ASSERTION, "client_id": read["client_id"], "client_assertion": assertion}
+        return form(token_url, fields)[0] == 200
+
+    return use
+
+
+def signing(read: dict[str, str]) -> bool:
+    """With a private key: an assertion of one's own, at the token endpoint that was published beside it."""
+    now = int(time.time())
+    claims = {"iss": read["iss"], "sub": read["client_id"], "aud": read["aud"], "iat": now, "exp": now + 5}
+    made = jwt.encode({**claims, "jti": str(uuid4())}, read["private_key"], read["algorithm"], {"kid": read["kid"]})
+    fields = {**ASSERTION, "client_id": read["client_id"], "client_assertion": made}
+    return form(read["token_url"], fields)[0] == 200
+
+
+def consume(journey: Journey, path: str, use: Use, end: float, uses: Uses) -> None:
+    """Read and use, until `end`, in monotonic seconds."""
+    since = None
+    while (now := time.monotonic()) < end:
+        read = journey.document(path)
+        accepted = use(read)
+        uses.rotations |= {read["rotation"]}
+        uses.count += accepted is not None
+        uses.spent += time.monotonic() - now if accepted is not None else 0.0
+        if accepted:
+            uses.gap = max(uses.gap, now - since) if since is not None else uses.gap
+            since = None
+        elif accepted is False:
+            uses.refused += 1
+            since = now if since is None else since
+        time.sleep(max(0.0, PACE - (time.monotonic() - now)))
+    if since is not None:
+        uses.gap = max(uses.gap, end - since)
+
+
+def watched(
+    journey: Journey, uses: dict[str, Use], seconds: float, meanwhile: Callable[[], None] | None = None
+) -> dict[str, Uses]:
+    """Consumers at work, each on the path `apps/NAME`, while `meanwhile` goes on; what they saw."""
+    seen = {name: Uses() for name in uses}
+    end = time.monotonic() + seconds
+    threads = [
+        threading.Thread(target=consume, args=(journey, f"apps/{name}", use, end, seen[name]))
+        for name, use in uses.items()
+    ]
+    for thread in threads:
+        thread.start()
+    if meanwhile:
+        meanwhile()
+    for thread in threads:
+        thread.join()
+    return seen
+
+
+def judged(daemon: Daemon, name: str, uses: Uses, *, cuts: bool = False) -> str:
+    """One line of the table. Raises AssertionError where consumers were cut off. `cuts`: each rotation may, briefly."""
+    over = sum(bool(each["cut_over_at"]) for each in daemon.heard("candidate.installed", credential=name)[1:])
+    said = f"{uses}, {over} cut-overs"
+    assert uses.refused == 0 or (cuts and uses.gap <= max(LONGEST_CUT, CALLS * uses.each)), said
+    assert len(uses.rotations) > 1, said
+    return said

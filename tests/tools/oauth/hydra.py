@@ -1,0 +1,173 @@
+"""A real Ory Hydra on loopback, its clients, and a consent as a browser would leave it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.cookiejar import CookieJar
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from tests.system.daemon import until
+from tests.tools.oauth.journey import fetch, form, free_port
+from tests.tools.oauth.packages import from_go, installed
+from tests.tools.oauth.server import Client, Running
+
+VERSION = "2.3.0"
+MODULE = "github.com/ory/hydra/v2"
+POP = "github.com/gobuffalo/pop/v6=github.com/ory/pop/v6@v6.2.1-0.20241121111754-e5dfc0f3344b"
+LIFE, GRACE = "60s", "60s"  # of access tokens; in which a spent refresh token is taken once more
+BACK = "https://shop.example/back"
+
+
+def install() -> Path:
+    """The program. SQLite needs cgo, and so a C compiler."""
+    said = f"Ory Hydra {VERSION}, built from the Go module proxy (some minutes)"
+    wanted = f"{MODULE}@v{VERSION}", MODULE, "-tags", "sqlite"
+    return installed(f"hydra-{VERSION}", said, lambda folder: from_go(folder, *wanted, replaced=(POP,)))
+
+
+class Hydra:
+    """Its two ports."""
+
+    def __init__(self, public: int, admin: int) -> None:
+        self.url = f"http://127.0.0.1:{public}"
+        self._admin = f"http://127.0.0.1:{admin}/admin"
+
+    @property
+    def token_url(self) -> str:
+        return f"{self.url}/oauth2/token"
+
+    def admin(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        """Raises AssertionError when it is refused."""
+        data = json.dumps(body).encode() if body is not None else None
+        headers = {"Content-Type": "application/json"}
+        status, told = fetch(urllib.request.Request(self._admin + path, data, headers, method=method))
+        assert status < 300, f"{method} {path}: {status} {told.get('error')} {told.get('error_description')}"
+        return told
+
+    def introspect(self, token: str) -> dict[str, Any]:
+        return form(f"{self._admin}/oauth2/introspect", {"token": token})[1]
+
+    def register(self, client: Client) -> None:
+        body: dict[str, Any] = {
+            "client_id": client.name,
+            "grant_types": ["client_credentials"],
+            "token_endpoint_auth_method": client.method,
+            "scope": "read",
+        }
+        if client.secret:
+            body["client_secret"] = client.secret
+        if client.jwks:
+            body |= {"jwks_uri": client.jwks, "token_endpoint_auth_signing_alg": client.algorithm}
+        if client.refreshes:
+            body |= {"grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"]}
+            body |= {"scope": "read offline_access", "redirect_uris": [BACK]}
+        self.admin("POST", "/clients", body)
+
+    def consent(self, client: Client) -> str:
+        """A refresh token, by the dance that a browser, a login page and a consent page do."""
+        browser = _Browser()
+        wish = {"client_id": client.name, "response_type": "code", "redirect_uri": BACK}
+        wish |= {"scope": "read offline_access", "state": secrets.token_hex(8)}
+        at = browser.sent_from(f"{self.url}/oauth2/auth?{urlencode(wish)}")
+        accepted: dict[str, Any]
+        for step, accepted in (("login", {"subject": "ada"}), ("consent", {"grant_scope": ["read", "offline_access"]})):
+            challenge = _query(at)[f"{step}_challenge"]
+            told = self.admin(
+                "PUT",
+                f"/oauth2/auth/requests/{step}/accept?{step}_challenge={urlencode({'': challenge})[1:]}",
+                accepted,
+            )
+            at = browser.sent_from(told["redirect_to"])
+        login = base64.b64encode(f"{client.name}:{client.secret}".encode()).decode()
+        fields = {"grant_type": "authorization_code", "code": _query(at)["code"], "redirect_uri": BACK}
+        status, told = form(self.token_url, fields, {"Authorization": f"Basic {login}"})
+        assert status == 200, f"the code is refused: {status} {told.get('error')} {told.get('error_hint')}"
+        return str(told["refresh_token"])
+
+
+class _Browser:
+    """Keeps cookies, follows nothing."""
+
+    def __init__(self) -> None:
+        class Still(urllib.request.HTTPRedirectHandler):
+            def redirect_request(self, *_: Any) -> None:
+                return None
+
+        cookies = urllib.request.HTTPCookieProcessor(CookieJar())
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), cookies, Still())
+
+    def sent_from(self, url: str) -> str:
+        """Where a page sends the browser."""
+        try:
+            with self._opener.open(url, timeout=60) as answer:
+                status, where = answer.status, ""
+        except urllib.error.HTTPError as error:
+            with error:
+                status, where = error.code, error.headers.get("Location", "")
+        assert where, f"{status} where a redirect was expected"
+        return str(where)
+
+
+def _query(url: str) -> dict[str, str]:
+    found = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+    assert "error" not in found, f"{found['error']}: {found.get('error_description')}"
+    return found
+
+
+@contextmanager
+def run(folder: Path, clients: list[Client]) -> Iterator[Running]:
+    """`folder`: for its settings, its database and its log."""
+    program = install() / "server"
+    public, admin = free_port(), free_port()
+    hydra = Hydra(public, admin)
+    settings = folder / "hydra.json"
+    settings.write_text(json.dumps(_settings(folder, hydra.url, public, admin)))
+    settings.chmod(0o600)
+    flags = ["-c", str(settings), "--dev", "--sqa-opt-out"]
+    with (folder / "hydra.log").open("wb") as log:
+        subprocess.run([str(program), "migrate", "sql", "-e", "-y", *flags[:2]], stdout=log, stderr=log, check=True)
+        server = subprocess.Popen(
+            [str(program), "serve", "all", *flags], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder
+        )
+    try:
+        until("Hydra to answer", lambda: _answers(f"{hydra.url}/health/ready"), 60.0, 0.3)
+        for client in clients:
+            hydra.register(client)
+        (renewed,) = (each for each in clients if each.refreshes)
+        consented = hydra.consent(renewed)
+        yield Running(hydra.token_url, hydra.introspect, consented, lambda: hydra.consent(renewed))
+    finally:
+        server.kill()
+        server.wait(30)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return fetch(urllib.request.Request(url))[0] == 200
+    except OSError:
+        return False
+
+
+def _settings(folder: Path, issuer: str, public: int, admin: int) -> dict[str, Any]:
+    return {
+        "dsn": f"sqlite://{folder}/hydra.db?_fk=true&mode=rwc&_busy_timeout=20000",
+        "serve": {"public": {"host": "127.0.0.1", "port": public}, "admin": {"host": "127.0.0.1", "port": admin}},
+        "urls": {
+            "self": {"issuer": issuer},
+            "login": "https://shop.example/login",
+            "consent": "https://shop.example/consent",
+        },
+        "secrets": {"system": [secrets.token_hex(32)]},
+        "ttl": {"access_token": LIFE},
+        "strategies": {"access_token": "opaque"},
+        "oauth2": {"grant": {"refresh_token": {"rotation_grace_period": GRACE}}},
+        "log": {"level": "warn"},
+    }

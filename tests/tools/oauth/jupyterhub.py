@@ -1,0 +1,126 @@
+"""A real JupyterHub on loopback, and a person who makes, brings and ends its tokens: the kind `manual`."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.system.daemon import Daemon, until
+from tests.tools.oauth.consumers import judged, opening, watched
+from tests.tools.oauth.journey import Journey, fetch, free_port, say
+from tests.tools.oauth.packages import from_pypi, installed
+
+VERSION = "6.1.1"
+PERIOD = 30.0  # seconds between two tokens that the person brings
+
+
+def install() -> Path:
+    """A virtual environment."""
+    wanted = f"jupyterhub=={VERSION}"
+    return installed(f"jupyterhub-{VERSION}", wanted, lambda folder: from_pypi(folder, wanted))
+
+
+class Hub:
+    """Its API, as an administrator uses it."""
+
+    def __init__(self, url: str, admin: str) -> None:
+        self.url = url
+        self._admin = admin
+
+    def call(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
+        data = json.dumps(body).encode() if body is not None else None
+        headers = {"Authorization": f"token {self._admin}"}
+        return fetch(urllib.request.Request(f"{self.url}/hub/api{path}", data, headers, method=method))
+
+    def made(self) -> tuple[str, str]:
+        """A new token of ada's: its id and the token."""
+        status, told = self.call("POST", "/users/ada/tokens", {"note": "for the shop"})
+        assert status == 201, f"no token: {status}"
+        return told["id"], told["token"]
+
+    def end(self, number: str) -> None:
+        status, _ = self.call("DELETE", f"/users/ada/tokens/{number}")
+        assert status == 204, f"it does not end: {status}"
+
+
+@contextmanager
+def run(folder: Path) -> Iterator[Hub]:
+    """`folder`: for its database and its log."""
+    port, admin = free_port(), secrets.token_hex(32)
+    python = install() / "bin" / "python"
+    environment = {**os.environ, "HUB_HOME": str(folder), "HUB_PORT": str(port), "HUB_ADMIN": admin}
+    command = [str(python), "-m", "jupyterhub", "-f", str(Path(__file__).with_name("jupyterhub_config.py"))]
+    hub = Hub(f"http://127.0.0.1:{port}", admin)
+    with (folder / "hub.log").open("wb") as log:
+        server = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder
+        )
+
+    def ready() -> bool:
+        assert server.poll() is None, f"it did not start: {(folder / 'hub.log').read_text()[-1500:]}"
+        try:
+            return hub.call("GET", "/users")[0] == 200
+        except OSError:
+            return False
+
+    try:
+        until("JupyterHub to answer", ready, 90.0, 0.3)
+        hub.call("POST", "/users/ada")
+        yield hub
+    finally:
+        server.kill()
+        server.wait(30)
+
+
+def try_manual(minutes: float) -> int:
+    """The exit code."""
+    with Journey() as journey, run(journey.folder) as hub:
+        tool: dict[str, Any] = {"target": "hub", "kind": "manual", "path": "apps/tool", "key": "access_token"}
+        tool |= {"instructions": "Token, Request new API token", "ending": "the same page, revoke"}
+        tool |= {"probe": "/hub/api/user", "prefix": "token ", "identity": {"name": "ada"}}
+        tool |= {"every": "1h", "lifetime": "2h", "retire": {"after": "5s"}, "limits": {"mints_per_day": 500}}
+        journey.write({"hub": {"kind": "http", "url": hub.url, "settle": "5s"}}, {"tool": tool})
+        daemon = journey.daemon()
+        numbers = [bring(journey, hub)]
+        say(journey.rotate("check"))
+
+        def person() -> None:
+            end = time.monotonic() + 60 * minutes - PERIOD
+            while time.monotonic() < end:
+                numbers.append(bring(journey, hub))
+                ended = len(daemon.heard("predecessor.retired"))
+                until("the person to be asked", lambda: asked(daemon, numbers[-2]), 60.0)
+                hub.end(numbers[-2])
+                until(
+                    "its end to be proven", lambda ended=ended: len(daemon.heard("predecessor.retired")) > ended, 120.0
+                )
+
+        seen = watched(journey, {"tool": opening(f"{hub.url}/hub/api/user")}, 60 * minutes, person)
+        journey.chapter("tool", lambda: judged(daemon, "tool", seen["tool"]))
+        journey.kill(daemon)
+        return journey.verdict()
+
+
+def asked(daemon: Daemon, number: str) -> bool:
+    """Whether the daemon waits for the person to end the old token."""
+    del number  # it names what it published, not what the hub calls it
+    faults = daemon.heard("step.faulted")
+    return bool(faults) and "waits for a person" in faults[-1]["said"]
+
+
+def bring(journey: Journey, hub: Hub) -> str:
+    """The person makes a token and hands it over; its id."""
+    number, token = hub.made()
+    path = journey.folder / "brought"
+    path.write_text(token)
+    journey.rotate("supply", "tool", "--file", str(path), expect=0)
+    path.unlink()
+    return number

@@ -1,0 +1,106 @@
+"""What happened to a credential: receipts, and what only the journal still tells."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rotator.commands import history
+from rotator.ports import Transient
+from rotator.rotation.record import Phase, Record
+from rotator.settings import Audit, Daemon, Method, Settings, Vault, VaultAuth
+from tests.kit.fleet import named
+from tests.unit.rotation.builders import HOUR, MINUTE, NOW, published, record
+
+pytestmark = pytest.mark.anyio
+Version = tuple[datetime, Record, str]
+OLD: list[Version] = [
+    (NOW - 2 * HOUR, record(Phase.SETTLED, current=published(1)), "host-a/1/x"),
+    (NOW - HOUR, record(Phase.REQUESTED), "host-a/2/y"),
+]
+NEW: list[Version] = [
+    (NOW, record(Phase.STAGED), "host-a/2/y"),
+    (NOW + MINUTE, record(Phase.VERIFIED), "host-b/9/z"),
+    (NOW + HOUR, record(Phase.PUBLISHED), ""),
+]
+
+
+def receipt(at: datetime, said: str, name: str = "blog") -> str:
+    return json.dumps(
+        {
+            "n": 1,
+            "previous": "",
+            "at": at.isoformat(),
+            "by": "host-a/2/y",
+            "credential": name,
+            "event": "candidate.staged",
+            "said": said,
+            "detail": {"rotation": 2},
+        }
+    )
+
+
+@pytest.fixture
+def wanted(tmp_path: Path) -> Settings:
+    made = Settings(Vault("https://vault.test", VaultAuth(Method.TOKEN, "")), Daemon("host-a"))
+    return replace(made, credentials={"blog": named("blog")}, audit=Audit(str(tmp_path / "receipts")))
+
+
+def write(wanted: Settings, text: str) -> None:
+    Path(wanted.audit.file).write_text(text)
+
+
+def vault(monkeypatch: pytest.MonkeyPatch, versions: list[Version] | Exception) -> None:
+    @asynccontextmanager
+    async def reading(settings: Settings) -> AsyncIterator[Any]:
+        async def found(name: str) -> list[Version]:
+            if isinstance(versions, Exception):
+                raise versions
+            return versions
+
+        yield SimpleNamespace(journal=SimpleNamespace(versions=found))
+
+    monkeypatch.setattr(history, "reading", reading)
+
+
+async def test_after_logrotate_the_journal_tells_what_the_receipts_do_not(wanted: Settings, monkeypatch) -> None:
+    vault(monkeypatch, OLD)
+    write(wanted, receipt(NOW, "another's", "shop") + "\n")
+    moments, source = await history.past(wanted, "blog")
+    assert [each.at for each in moments] == [NOW - 2 * HOUR, NOW - HOUR]
+    assert "tell nothing of it" in source
+
+
+async def test_receipts_and_journal_are_one_history(wanted: Settings, monkeypatch) -> None:
+    """Of the journal: what is older than the receipts, and what another host did."""
+    vault(monkeypatch, [*OLD, *NEW])
+    write(wanted, receipt(NOW, "staged") + "\n" + receipt(NOW + 2 * MINUTE, "more") + "\n")
+    moments, source = await history.past(wanted, "blog")
+    assert [(each.at, each.by) for each in moments] == [
+        (NOW - 2 * HOUR, "host-a/1/x"),
+        (NOW - HOUR, "host-a/2/y"),
+        (NOW, "host-a/2/y"),
+        (NOW + MINUTE, "host-b/9/z"),
+        (NOW + 2 * MINUTE, "host-a/2/y"),
+    ]
+    assert moments[2].said == "staged"
+    assert source.endswith(", and 3 of versions of its journal")
+
+
+async def test_without_vault_the_receipts_tell_what_they_know(wanted: Settings, monkeypatch) -> None:
+    vault(monkeypatch, Transient("sealed"))
+    write(wanted, receipt(NOW, "staged") + "\n")
+    moments, source = await history.past(wanted, "blog")
+    assert [each.said for each in moments] == ["staged"]
+    assert "what only its journal tells is not shown: sealed" in source
+    write(wanted, "")
+    with pytest.raises(BaseExceptionGroup):
+        await history.past(wanted, "blog")

@@ -1,0 +1,80 @@
+"""Requests for credentials that left the settings: shown, given up after an hour, told, and removed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rotator.commands import requests as module
+from rotator.commands.requests import look_for_requests, unclaimed
+from rotator.rotation.operator_request import OperatorRequest, RequestVerb
+from tests.unit.rotation.builders import HOUR, MINUTE, NOW, credential
+
+pytestmark = pytest.mark.anyio
+LEAK = OperatorRequest("w1", RequestVerb.ROTATE, NOW, "ada", emergency=True, live=("t1.1",))
+
+
+class App:
+    """What looks for requests: a Vault with one for `gone`, and one for `bot`."""
+
+    def __init__(self) -> None:
+        self.settings = SimpleNamespace(credentials={"bot": credential(name="bot")})
+        self.crew = self.requests = self.fleet = self.clock = self
+        self.expected = frozenset({"bot", "gone"})
+        self.kept = {"bot": [LEAK], "gone": [LEAK]}
+        self.time = NOW
+        self.looked: list[str] = []
+        self.receipts: list[tuple[str, str]] = []
+
+    def now(self) -> datetime:
+        return self.time
+
+    def look_at(self, *names: str) -> None:
+        self.looked += names
+
+    async def look(self) -> frozenset[str]:
+        return self.expected
+
+    async def waiting(self, name: str) -> tuple[OperatorRequest, ...]:
+        return tuple(self.kept[name])
+
+    async def remove(self, name: str, request: OperatorRequest) -> None:
+        self.kept[name].remove(request)
+
+    async def pauses(self) -> tuple[()]:
+        return ()
+
+    def observe(self, pauses: object) -> None:
+        """Nothing is paused."""
+
+    async def record_fleet(self, at: datetime, event: str, by: str, said: str) -> None:
+        self.receipts.append((event, said))
+
+
+async def look(app: App, after: timedelta) -> None:
+    app.time = NOW + after
+    await look_for_requests(app)  # type: ignore[arg-type]  # the part that it uses
+
+
+async def test_it_is_shown_and_waited_for_as_another_process_may_have_the_credential(monkeypatch) -> None:
+    app: Any = App()
+    [seen] = await unclaimed(app)
+    assert (seen.credential, seen.request) == ("gone", LEAK)
+    await look(app, HOUR - MINUTE)
+    assert (app.kept["gone"], app.receipts) == ([LEAK], [])
+
+
+async def test_after_an_hour_it_is_given_up_told_and_removed_and_no_others_request_is(monkeypatch) -> None:
+    told: list[tuple[str, str]] = []
+    monkeypatch.setattr(module.log, "tell", lambda event, severity, **said: told.append((event, said["credential"])))
+    app: Any = App()
+    await look(app, HOUR)
+    assert (app.kept["gone"], app.kept["bot"]) == ([], [LEAK])
+    assert told == [("request.given_up", "gone")]
+    [(event, said)] = app.receipts
+    assert event == "request.given_up"
+    assert "gone: given up: emergency, asked for by ada" in said
+    assert "alive when it was typed, and nobody ends them: t1.1" in said

@@ -1,0 +1,17 @@
+"""Owns the fixtures of the engine's tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.engine.world import World
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def world() -> World:
+    return World()

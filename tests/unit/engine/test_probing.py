@@ -1,0 +1,344 @@
+"""The continuous probe: gentle, deaf to what proves nothing, and a refusal makes a credential due at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from rotator.engine.guard import Rounds
+from rotator.engine.probe import Prober
+from rotator.engine.worker_pool import Crew
+from rotator.ports import Rejected, Transient, Unknown
+from rotator.rotation.record import Phase
+from rotator.rotation.rotation_request import Ask
+from tests.unit.engine.world import PLACE, Actor, World
+
+pytestmark = pytest.mark.anyio
+
+EVERY = timedelta(minutes=15)
+SETTLE = 11.0  # seconds: a little more than the default
+
+
+@dataclass
+class Watch:
+    """A prober over the crew of one actor, whose visits are made by hand."""
+
+    world: World
+    actor: Actor
+    every: timedelta | None = EVERY
+    said: list[str] = field(default_factory=list)
+    crew: Crew = field(init=False)
+    prober: Prober = field(init=False)
+
+    def __post_init__(self) -> None:
+        async def control(wanted: object) -> None:
+            pass
+
+        credential, clock = self.actor.credential, self.world.clock
+        rounds = Rounds(
+            visitor=self.actor.visitor,
+            edges=lambda wanted: self.actor.edges,
+            clock=clock,
+            unforeseen=lambda name, bug: None,
+            troubled=lambda wanted, reason: None,
+            control=control,
+            minter=lambda wanted: wanted.target,
+        )
+        names = {credential.name: credential}
+        self.crew = Crew(rounds=rounds, clock=clock, credentials=names, per_target={}, workers=1)
+        self.prober = Prober(self.crew, lambda: self.every, lambda target, verdict: self.said.append(verdict))
+
+    async def visit(self, ask: Ask | None = None) -> None:
+        self.crew.seen["blog/bot"] = await self.actor.visit(ask)
+
+    async def after(self, seconds: float) -> list[str]:
+        """Time passes and a turn is taken; what the target said then."""
+        self.said.clear()
+        self.world.clock.move(seconds)
+        await self.prober.turn()
+        return list(self.said)
+
+
+async def watching(world: World) -> Watch:
+    watch = Watch(world, world.actor())
+    await watch.visit()
+    await watch.prober.turn()  # the first round
+    world.clock.move(1)
+    watch.actor.told.clear()
+    watch.crew.rounds.accepted.clear()
+    watch.said.clear()
+    return watch
+
+
+async def test_it_asks_once_in_its_time_and_remembers_when_the_value_was_accepted(world: World) -> None:
+    watch = await watching(world)
+    before = list(world.vault.history)
+    assert await watch.after(EVERY.total_seconds()) == ["accepted"]
+    assert watch.crew.accepted == {"blog/bot": world.clock.now()}
+    assert await watch.after(EVERY.total_seconds() - 1) == []
+    assert await watch.after(1) == ["accepted"]
+    assert world.vault.history == before  # no transition, and nothing written
+
+
+async def test_switched_off_it_asks_nobody(world: World) -> None:
+    watch = await watching(world)
+    watch.every = None
+    assert await watch.after(3600) == []
+
+
+async def test_a_refusal_counts_once_it_is_heard_twice_and_the_credential_is_due_at_once(world: World) -> None:
+    watch = await watching(world)
+    world.target.revoke((await world.record()).current.token)
+    assert await watch.after(EVERY.total_seconds()) == ["refused"]
+    assert watch.actor.events == []
+    assert await watch.after(1) == []
+    assert await watch.after(SETTLE) == ["refused"]
+    assert watch.actor.events == ["Disproved"]
+    await watch.visit()
+    assert world.healthy
+    assert (await world.record()).rotation == 2
+
+
+async def test_one_refusal_between_acceptances_is_forgotten(world: World) -> None:
+    watch = await watching(world)
+    token = (await world.record()).current.token
+    world.target.revoke(token)
+    assert await watch.after(EVERY.total_seconds()) == ["refused"]
+    world.target.restore(token)
+    assert await watch.after(SETTLE) == ["accepted"]
+    world.target.revoke(token)
+    await watch.after(EVERY.total_seconds())
+    assert watch.actor.events == []
+
+
+async def test_a_final_refusal_counts_at_once(world: World) -> None:
+    watch = await watching(world)
+    world.target.judge = lambda token, secret: Rejected("not a token at all", final=True)
+    assert await watch.after(EVERY.total_seconds()) == ["refused"]
+    assert watch.actor.events == ["Disproved"]
+
+
+async def test_a_target_that_does_not_say_proves_nothing(world: World) -> None:
+    watch = await watching(world)
+    world.target.fail("verify")
+    assert await watch.after(EVERY.total_seconds()) == ["unknown"]
+    world.vault.sealed = True
+    assert await watch.after(EVERY.total_seconds()) == ["unknown"]
+    assert watch.actor.events == []
+    assert watch.crew.accepted == {}
+
+
+async def test_a_refusal_that_cannot_be_written_down_is_asked_again_soon(world: World) -> None:
+    watch = await watching(world)
+    world.target.revoke((await world.record()).current.token)
+    await watch.after(EVERY.total_seconds())
+    entry = await watch.actor.journal.load("blog/bot")
+    other = world.actor("host-b").visitor.leases
+    await watch.actor.journal.save(entry, entry.record, other.stamp(entry))
+    assert await watch.after(SETTLE) == ["refused"]
+    assert watch.actor.events == []
+    assert await watch.after(SETTLE) == ["refused"]
+
+
+async def _foreign(watch: Watch) -> None:
+    watch.world.vault.put(PLACE, {"token": "by hand"}, None)
+
+
+async def _in_flight(watch: Watch) -> None:
+    watch.crew.seen["blog/bot"] = replace(watch.crew.seen["blog/bot"], record=_with(watch, phase=Phase.STAGED))
+
+
+async def _unseen(watch: Watch) -> None:
+    watch.crew.seen.clear()
+
+
+async def _refused_already(watch: Watch) -> None:
+    refused = _with(watch, refused_at=watch.world.clock.now())
+    watch.crew.seen["blog/bot"] = replace(watch.crew.seen["blog/bot"], record=refused)
+
+
+async def _other_settings(watch: Watch) -> None:
+    wanted = replace(watch.actor.credential, options={"roles": ["other"]})
+    watch.crew.credentials = {"blog/bot": wanted}
+
+
+async def _paused_target(watch: Watch) -> None:
+    for name in ("a", "b", "c"):
+        watch.crew.health.target("blog").faulted(watch.world.clock.monotonic() + EVERY.total_seconds(), name, "503")
+
+
+def _with(watch: Watch, **changes: object):
+    record = watch.crew.seen["blog/bot"].record
+    assert record
+    return replace(record, **changes)
+
+
+@pytest.mark.parametrize("trouble", [_foreign, _in_flight, _unseen, _refused_already, _other_settings, _paused_target])
+async def test_what_does_not_rest_as_settings_want_it_is_not_asked(
+    world: World, trouble: Callable[[Watch], object]
+) -> None:
+    watch = await watching(world)
+    await trouble(watch)
+    world.target.calls.clear()
+    assert await watch.after(EVERY.total_seconds()) == []
+    assert world.target.calls == []
+
+
+async def test_an_expired_value_and_one_that_left_the_settings_are_not_asked(world: World) -> None:
+    watch = await watching(world)
+    assert await watch.after(timedelta(days=91).total_seconds()) == []
+    watch.crew.credentials = {}
+    assert await watch.after(EVERY.total_seconds()) == []
+
+
+async def test_while_an_operator_has_the_word_nobody_visits_and_then_it_is_looked_at(world: World) -> None:
+    watch = await watching(world)
+    crew = watch.crew
+    async with anyio.create_task_group() as group:
+        group.start_soon(crew.run)
+        await anyio.lowlevel.checkpoint()
+        async with crew.aside("blog/bot"):
+            moved = crew.moved
+            crew.look_at("blog/bot")
+            for _ in range(50):
+                await anyio.lowlevel.checkpoint()
+            assert crew.moved == moved
+        for _ in range(200):
+            await anyio.lowlevel.checkpoint()
+        assert crew.seen["blog/bot"].record == await world.record()
+        crew.stop()
+
+
+async def test_the_first_round_begins_at_the_start_and_until_it_came_a_value_is_not_proven(world: World) -> None:
+    watch = Watch(world, world.actor())
+    await watch.visit()
+    world.target.fail("verify")
+    await watch.prober.turn()
+    assert watch.said == ["unknown"]
+    assert watch.crew.unproven == {"blog/bot": world.clock.now()}
+    assert await watch.after(EVERY.total_seconds()) == ["accepted"]
+    assert watch.crew.unproven == {}
+
+
+async def test_a_record_that_was_not_read_yet_is_asked_for_as_soon_as_it_is(world: World) -> None:
+    watch = Watch(world, world.actor())
+    await watch.prober.turn()
+    assert watch.said == []
+    await watch.visit()
+    assert await watch.after(2) == ["accepted"]
+
+
+async def test_after_a_seal_all_are_shown_anew_once_a_minute_at_most(world: World) -> None:
+    watch = await watching(world)
+    vault = watch.crew.health.vault
+    for expected in (["accepted"], []):
+        vault.faulted(world.clock.monotonic(), "blog/bot", "sealed", patience=1)
+        assert await watch.after(5) == []
+        vault.worked(world.clock.monotonic())
+        assert await watch.after(5) == expected
+
+
+async def test_a_record_that_went_back_is_shown_at_once(world: World) -> None:
+    """What a snapshot brings back may be long dead."""
+    watch = await watching(world)
+    old = watch.crew.seen["blog/bot"]
+    world.clock.move(60)
+    await watch.visit(Ask(world.clock.now(), "ada"))
+    watch.crew._note("blog/bot", old)
+    world.vault.put(PLACE, world.vault.get(PLACE, 1).values or {}, None)
+    assert watch.crew.rounds.reverted
+    assert await watch.after(1) == ["accepted"]
+    assert not watch.crew.rounds.reverted
+
+
+async def test_where_vault_went_back_all_is_read_and_shown_at_once(world: World) -> None:
+    watch = await watching(world)
+    watch.crew.rounds.others.take("blog", ())
+    watch.crew.vault_went_back()
+    assert not watch.crew.rounds.others.listed("blog")
+    assert not watch.crew.idle
+    assert await watch.after(1) == ["accepted"]
+
+
+async def test_without_a_probe_targets_are_listed_anew_all_the_same(world: World) -> None:
+    watch = await watching(world)
+    watch.every = None
+    watch.crew.rounds.others.take("blog", ())
+    watch.crew.rounds.reverted = True
+    assert await watch.after(1) == []
+    assert not watch.crew.rounds.others.listed("blog")
+
+
+async def test_a_target_that_fell_silent_is_noticed_and_heard_again(world: World) -> None:
+    watch = await watching(world)
+
+    async def control(wanted: object) -> None:
+        raise Transient("nothing listens there")
+
+    judge, passes = world.target.judge, watch.crew.rounds.control
+    watch.crew.rounds.neighbours = lambda target: 1
+    world.target.judge = lambda token, secret: Unknown("nothing listens there")
+    watch.crew.rounds.control = control
+    assert await watch.after(EVERY.total_seconds()) == ["unknown"]
+    assert "nothing listens there" in watch.crew.rounds.pause(watch.actor.credential)[1]
+    world.target.judge, watch.crew.rounds.control = judge, passes
+    assert await watch.after(60) == ["accepted"]
+    assert watch.crew.rounds.pause(watch.actor.credential) == (0.0, "")
+
+
+async def test_what_was_held_is_shown_soon_after_its_release(world: World) -> None:
+    watch = await watching(world)
+    seen = watch.crew.seen["blog/bot"]
+    held = replace(seen.record, phase=Phase.HELD)
+    watch.crew.rounds.unproven["blog/bot"] = world.clock.now()
+    watch.crew.seen["blog/bot"] = replace(seen, record=held)
+    watch.prober.ask_soon(["blog/bot"])
+    assert await watch.after(1) == []
+    watch.crew.seen["blog/bot"] = seen
+    assert await watch.after(5) == ["accepted"]
+
+
+async def test_what_was_accepted_before_another_process_published_is_not_said_of_its_value(world: World) -> None:
+    watch = await watching(world)
+    rounds, credential = watch.crew.rounds, watch.actor.credential
+    await rounds.attend(credential, None)
+    assert await watch.after(EVERY.total_seconds()) == ["accepted"]
+    await rounds.attend(credential, None)
+    assert set(watch.crew.accepted) == {"blog/bot"}
+    await world.actor("other").visit(Ask(world.clock.now(), "ada"))
+    world.clock.move(60)
+    await rounds.attend(credential, None)
+    assert watch.crew.accepted == {}
+
+
+async def test_a_listing_that_comes_first_puts_the_proof_off_by_seconds(world: World) -> None:
+    watch = await watching(world)
+
+    async def listing(wanted: object) -> tuple[()]:
+        return ()
+
+    watch.crew.rounds.listing = listing
+    watch.crew.vault_went_back()
+    assert await watch.after(1) == []
+    assert await watch.after(5) == ["accepted"]
+
+
+async def test_a_slow_target_leaves_the_turn_to_others(world: World) -> None:
+    watch = await watching(world)
+    names = [f"blog/{number}" for number in range(4)]
+    watch.crew.credentials = {name: replace(watch.actor.credential, name=name) for name in names}
+    watch.crew.seen = dict.fromkeys(names, watch.crew.seen["blog/bot"])
+    slow = world.target.judge
+
+    def judge(token: object, secret: object) -> None:
+        world.clock.move(3)
+        return slow(token, secret) if slow else None  # type: ignore[arg-type]  # as it was
+
+    world.target.judge = judge
+    assert len(await watch.after(1)) == 2
+    assert len(await watch.after(1)) == 2

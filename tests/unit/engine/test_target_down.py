@@ -1,0 +1,73 @@
+"""A target that is down at the start: what Vault knows is read and shown, and the target is told of once, soon."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from rotator.engine.circuit_breaker import Health
+from rotator.engine.guard import Rounds
+from rotator.engine.worker_pool import Crew
+from rotator.ports import Transient
+from rotator.rotation.record import Phase
+from rotator.rotation.rotation_request import Ask
+from tests.unit.engine.world import Actor, World
+
+pytestmark = pytest.mark.anyio
+
+
+def crew_of(actor: Actor, world: World, told: list[str], neighbours: int = 1) -> Crew:
+    async def control(wanted: object) -> None:
+        raise Transient("nobody answers at blog.example:443")
+
+    rounds = Rounds(
+        visitor=actor.visitor,
+        edges=lambda wanted: actor.edges,
+        clock=world.clock,
+        unforeseen=lambda name, bug: None,
+        troubled=lambda wanted, reason: None,
+        control=control,
+        minter=lambda wanted: wanted.target,
+        health=Health(lambda who, reason, pause: told.append(f"{who}: {reason}")),
+        neighbours=lambda target: neighbours,
+    )
+    names = {actor.credential.name: actor.credential}
+    return Crew(rounds=rounds, clock=world.clock, credentials=names, per_target={}, workers=1)
+
+
+async def test_the_record_is_read_and_the_target_told_of_once(world: World) -> None:
+    await world.actor().visit()
+    told: list[str] = []
+    crew = crew_of(world.actor("host-b"), world, told)
+    world.target.calls.clear()
+    [credential] = crew.credentials.values()
+    for _ in range(5):
+        seen = await crew.rounds.attend(credential, None)
+        assert seen.record is not None
+        assert (seen.record.phase, seen.record.rotation) == (Phase.SETTLED, 1)
+        world.clock.move(40)
+    assert told == ["target blog: nobody answers at blog.example:443"]
+    assert world.target.calls == []
+
+
+async def test_nothing_is_begun_there_and_the_asker_hears_why(world: World) -> None:
+    await world.actor().visit()
+    crew = crew_of(world.actor("host-b"), world, [])
+    [credential] = crew.credentials.values()
+    world.clock.move(60)
+    seen = await crew.rounds.attend(credential, Ask(world.clock.now(), "ada"))
+    assert seen.wait.reason == "nobody answers at blog.example:443"
+    assert seen.wait.until
+    assert seen.wait.until <= world.clock.now() + timedelta(seconds=5)
+    assert (await world.record()).phase is Phase.SETTLED
+    assert (await world.entry()).lease.holder == ""
+
+
+async def test_one_of_many_names_in_trouble_is_not_yet_the_targets(world: World) -> None:
+    await world.actor().visit()
+    told: list[str] = []
+    crew = crew_of(world.actor("host-b"), world, told, neighbours=5)
+    [credential] = crew.credentials.values()
+    await crew.rounds.attend(credential, None)
+    assert told == []

@@ -1,0 +1,78 @@
+"""Owns the transitions that hooks and traces are shown in tests, and a listener that counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+from rotator.engine.reconciler import Happened
+from rotator.rotation import events as ev
+from rotator.rotation.record import HoldReason, Phase, Why
+from tests.kit.fleet import happened, named, settled
+from tests.unit.rotation.builders import NOW, candidate, published, record
+
+BLOG = named("blog", labels={"team": "web"})
+
+
+def requested() -> Happened:
+    return happened(
+        BLOG,
+        settled(),
+        ev.Requested(NOW, Why.ASKED, "asked for by ada", "ada", False, "stem", BLOG.place, "blog", BLOG.policy),
+    )
+
+
+def publication(credential=BLOG, at=NOW, version: int = 7) -> Happened:
+    before = record(
+        Phase.VERIFIED,
+        rotation=3,
+        place=credential.place,
+        candidate=candidate(3),
+        current=published(2),
+        requested_at=NOW - timedelta(minutes=1),
+    )
+    return happened(credential, before, ev.Published(at, version))
+
+
+def retirement() -> Happened:
+    before = record(Phase.CONDEMNED, rotation=3, current=published(3), predecessor=published(2))
+    return happened(BLOG, before, ev.Retired(NOW, "401 with the old value"))
+
+
+def fault(text: str = "HTTP 503", failures: int = 0) -> Happened:
+    return happened(BLOG, record(Phase.REQUESTED, failures=failures), ev.Faulted(NOW, "mint", text))
+
+
+def surrender() -> Happened:
+    return happened(BLOG, record(Phase.REQUESTED), ev.MintRefused(NOW, "HTTP 403"))
+
+
+def hold() -> Happened:
+    return happened(BLOG, settled(), ev.PutOnHold(NOW, HoldReason.FOREIGN_WRITE, "somebody wrote it"))
+
+
+def settling() -> Happened:
+    before = record(
+        Phase.CONDEMNED,
+        rotation=3,
+        attempt=2,
+        why=Why.AGED,
+        current=published(3),
+        requested_at=NOW - timedelta(hours=1),
+    )
+    return happened(BLOG, before, ev.Swept(NOW, ()), 0.5)
+
+
+def labelled(each: Happened, **labels: str) -> Happened:
+    return replace(each, credential=replace(each.credential, labels=labels))
+
+
+class Counted:
+    """What was counted, by hook and outcome."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[tuple[str, str]] = Counter()
+
+    def __call__(self, hook: str, outcome: str) -> None:
+        self.calls[hook, outcome] += 1

@@ -1,0 +1,12 @@
+"""Owns the fixtures of the provider tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.kit.clock import HandClock
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()

@@ -1,0 +1,136 @@
+"""When not to go on: holds, pauses, emergencies, and a target that settings no longer name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rotator.rotation.credential import OnForeign
+from rotator.rotation.decide import backing_off, next_step
+from rotator.rotation.lost_value import REMEDY, UNDELETE, stops
+from rotator.rotation.record import Failure, HoldReason, Lost, Phase
+from rotator.rotation.steps import Escalate, Hold, Revoke, Sweep, Verify, Wait
+from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, SECOND, ask, credential, record
+
+FAILURE = Failure("mint", "no answer", NOW)
+SETTLED, REQUESTED, STAGED, VERIFIED = Phase.SETTLED, Phase.REQUESTED, Phase.STAGED, Phase.VERIFIED
+PUBLISHED, CONDEMNED, REJECTED, HELD = Phase.PUBLISHED, Phase.CONDEMNED, Phase.REJECTED, Phase.HELD
+EMERGENCY = ask(NOW + SECOND, emergency=True)
+
+# record, time since NOW, ask, step
+TABLE = {
+    "held: a person must act": (record(HELD), 90 * DAY, EMERGENCY, Wait(None, "held: look at it")),
+    "given up for now: its values are destroyed before the pause, not after": (
+        record(SETTLED, slot_full=True, strays=True, failure=FAILURE, retry_at=NOW + HOUR),
+        SECOND,
+        None,
+        Sweep(strays=True),
+    ),
+    "given up, and clearing away did not get through: that is tried again after the pause": (
+        record(SETTLED, slot_full=True, failure=Failure("sweep", "503", NOW), retry_at=NOW + HOUR),
+        SECOND,
+        None,
+        Wait(NOW + HOUR, "tidying up failed: 503"),
+    ),
+    "held without a reason: a person must act": (record(HELD, held=None), SECOND, None, Wait(None, "held")),
+    "what consumers read is another's: a person decides": (
+        record(SETTLED, lost=Lost(HoldReason.FOREIGN_WRITE, PLACE, NOW), retry_at=NOW + MINUTE),
+        SECOND,
+        None,
+        Hold(HoldReason.FOREIGN_WRITE, f"kv/blog/bot holds a value that we did not write; {REMEDY}"),
+    ),
+    "what consumers read is gone in the grace of a predecessor: a person decides": (
+        record(PUBLISHED, lost=Lost(HoldReason.DELETED, PLACE, NOW)),
+        SECOND,
+        None,
+        Hold(HoldReason.DELETED, f"kv/blog/bot was deleted by somebody; {UNDELETE}"),
+    ),
+    "it is gone while the predecessor is being ended: that step looks by itself": (
+        record(CONDEMNED, lost=Lost(HoldReason.DELETED, PLACE, NOW)),
+        SECOND,
+        None,
+        Revoke(),
+    ),
+    "failed a moment ago: wait out the pause and say why": (
+        record(STAGED, failure=FAILURE, retry_at=NOW + MINUTE),
+        SECOND,
+        None,
+        Wait(NOW + MINUTE, "making a new value failed: no answer"),
+    ),
+    "the predecessor is still in use: wait and say so": (
+        record(PUBLISHED, retry_at=NOW + 2 * HOUR, evidence="last used 2026-03-01 12:50:00Z"),
+        HOUR,
+        None,
+        Wait(NOW + 2 * HOUR, "last used 2026-03-01 12:50:00Z"),
+    ),
+    "a pause that nobody explained": (
+        record(STAGED, retry_at=NOW + MINUTE),
+        SECOND,
+        None,
+        Wait(NOW + MINUTE, "backing off"),
+    ),
+    "the pause is over: go on": (record(STAGED, failure=FAILURE, retry_at=NOW + MINUTE), MINUTE, None, Verify()),
+    "a newer ask ends the pause": (
+        record(STAGED, failure=FAILURE, retry_at=NOW + MINUTE),
+        2 * SECOND,
+        ask(NOW + SECOND),
+        Verify(),
+    ),
+    "an ask of the very moment of the failure does not end the pause": (
+        record(STAGED, failure=FAILURE, retry_at=NOW + MINUTE),
+        SECOND,
+        ask(NOW),
+        Wait(NOW + MINUTE, "making a new value failed: no answer"),
+    ),
+    "an ask from before the failure does not end the pause": (
+        record(STAGED, failure=FAILURE, retry_at=NOW + MINUTE),
+        SECOND,
+        ask(NOW - SECOND),
+        Wait(NOW + MINUTE, "making a new value failed: no answer"),
+    ),
+    "settings name another target by now: what is in flight is finished where it lives": (
+        record(STAGED, target="old"),
+        SECOND,
+        None,
+        Verify(),
+    ),
+    "settled on another target: nothing is in flight": (
+        record(SETTLED, target="old"),
+        SECOND,
+        None,
+        Wait(NOW + 30 * DAY, "due at 2026-03-31 12:00:00Z"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("known", "later", "wish", "step"), TABLE.values(), ids=TABLE)
+def test_next_step_stops(known, later, wish, step) -> None:
+    assert next_step(credential(), known, NOW + later, wish) == step
+
+
+@pytest.mark.parametrize("phase", [REQUESTED, STAGED, VERIFIED, PUBLISHED, REJECTED])
+def test_an_emergency_takes_over_a_rotation_in_flight_even_in_its_pause(phase: Phase) -> None:
+    pausing = record(phase, retry_at=NOW + HOUR, failure=FAILURE)
+    assert next_step(credential(), pausing, NOW + SECOND, EMERGENCY) == Escalate("ada")
+    assert next_step(credential(), pausing, NOW + SECOND, ask(NOW + SECOND)) != Escalate("ada")
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_what_is_an_emergency_already_is_not_escalated_again(phase: Phase) -> None:
+    step = next_step(credential(), record(phase, emergency=True), NOW + SECOND, EMERGENCY)
+    assert not isinstance(step, Escalate)
+
+
+def test_an_ask_in_the_middle_of_a_pause_without_failure_ends_it_only_while_wanted() -> None:
+    pausing = record(PUBLISHED, retry_at=NOW + HOUR)
+    assert backing_off(pausing, NOW, ask(NOW)) == NOW + HOUR
+    assert not backing_off(replace(pausing, emergency=True), NOW, EMERGENCY)
+    assert not backing_off(replace(pausing, retry_at=None), NOW, None)
+
+
+def test_where_settings_let_us_a_loss_is_no_stop() -> None:
+    over = credential(on_foreign=OnForeign.OVERWRITE)
+    for phase in (SETTLED, PUBLISHED):
+        for reason in (HoldReason.FOREIGN_WRITE, HoldReason.DELETED):
+            assert stops(over, record(phase, lost=Lost(reason, PLACE, NOW))) is None

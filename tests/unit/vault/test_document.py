@@ -1,0 +1,167 @@
+"""The journal's document: everything survives the way there and back, and nothing damaged gets through."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import MISSING, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rotator.ports import Lease, Refused
+from rotator.rotation import record as records
+from rotator.rotation.credential import Place
+from rotator.rotation.record import Phase, Published, Record, Token
+from rotator.vault.journal_codec import decode, encode
+
+AT = datetime(2026, 3, 1, 12, 30, 15, 123456, UTC)
+times = st.datetimes(datetime(1970, 1, 1), datetime(8999, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 (wanted so)
+st.register_type_strategy(timedelta, st.timedeltas(timedelta(days=-9999), timedelta(days=36600)))
+st.register_type_strategy(datetime, times)
+st.register_type_strategy(Place, st.builds(Place, st.text(), st.text()))
+
+
+def through_vault(document: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(json.dumps(document))
+
+
+@given(st.builds(Record), st.builds(Lease, ttl=st.floats(0, 1e6)), st.text())
+def test_every_record_and_lease_comes_back_as_it_was(record: Record, lease: Lease, nonce: str) -> None:
+    entry = decode("blog", 7, through_vault(encode(record, lease, nonce, {})), AT)
+    assert (entry.record, entry.lease, entry.version, entry.server_time) == (record, lease, 7, AT)
+    assert entry.foreign == {}
+
+
+@given(st.builds(Record), st.builds(Lease, ttl=st.floats(0, 1e6)))
+def test_every_leaf_is_text(record: Record, lease: Lease) -> None:
+    def leaves(value: Any) -> list[Any]:
+        if isinstance(value, dict):
+            return [leaf for item in value.values() for leaf in leaves(item)]
+        return [leaf for item in value for leaf in leaves(item)] if isinstance(value, list) else [value]
+
+    assert {type(leaf) for leaf in leaves(encode(record, lease, "n", {}))} == {str}
+
+
+def test_none_may_be_left_out_because_it_is_the_default_wherever_it_is_allowed() -> None:
+    kinds = [
+        Record,
+        *(kind for kind in vars(records).values() if isinstance(kind, type) and hasattr(kind, "__slots__")),
+    ]
+    for kind in (kind for kind in kinds if hasattr(kind, "__dataclass_fields__")):
+        hints = get_type_hints(kind)
+        for field in fields(kind):
+            if type(None) in getattr(hints[field.name], "__args__", ()):
+                assert field.default is None, f"{kind.__name__}.{field.name}"
+            else:
+                assert field.default is not MISSING or field.default_factory is MISSING
+
+
+def test_a_number_beyond_what_a_float_can_hold_survives() -> None:
+    record = Record("7f3a2b", rotation=9007199254740993)
+    assert decode("blog", 1, through_vault(encode(record, Lease(), "n", {}))).record == record
+
+
+def test_unknown_keys_are_kept_and_never_hide_ours() -> None:
+    document = encode(Record("7f3a2b"), Lease(), "n", {"later": {"a": 1}, "phase": "held", "nonce": "old"})
+    assert document["later"] == {"a": 1}
+    assert (document["phase"], document["nonce"]) == ("settled", "n")
+    assert decode("blog", 1, document).foreign == {"later": {"a": 1}}
+
+
+def test_what_is_absent_takes_its_default() -> None:
+    entry = decode("blog", 1, {"schema": "1", "lineage": "7f3a2b"})
+    assert (entry.record, entry.lease) == (Record("7f3a2b"), Lease())
+
+
+def test_a_newer_schema_is_refused_for_the_one_reason_an_operator_can_act_on() -> None:
+    with pytest.raises(Refused, match=r"newer rotator \(schema 2\): read-only"):
+        decode("blog", 1, {"schema": "2", "phase": {"entirely": "different"}})
+
+
+PUBLISHED = Published(
+    token=Token("t"),
+    fingerprint="f",
+    rotation=1,
+    version=1,
+    at=AT,
+    place=Place("secret", "a"),
+    target="blog",
+    policy="1:p",
+)
+SOUND = through_vault(encode(Record("7f3a2b", current=PUBLISHED, requested_at=AT), Lease("me"), "n", {}))
+WORD = "canary-typed-by-hand"
+
+
+@pytest.mark.parametrize(
+    ("damage", "key"),
+    [
+        ({"schema": None}, "schema"),
+        ({"schema": 1}, "schema"),
+        ({"schema": WORD}, "schema"),
+        ({"phase": WORD}, "phase"),
+        ({"rotation": WORD}, "rotation"),
+        ({"rotation": ["1"]}, "rotation"),
+        ({"requested_at": WORD}, "requested_at"),
+        ({"requested_at": "2026-03-01T12:00:00"}, "requested_at"),
+        ({"mints": WORD}, "mints"),
+        ({"mints": ["2026-03-01T12:00:00Z", WORD]}, "mints"),
+        ({"mints": ["2026-03-01T12:00:00"]}, "mints"),
+        ({"current": WORD}, "current"),
+        ({"current": {"fingerprint": WORD}}, "current"),
+        ({"current": SOUND["current"] | {"version": WORD}}, "current.version"),
+        ({"current": SOUND["current"] | {"place": ["secret"]}}, "current.place"),
+        ({"current": SOUND["current"] | {"at": "2026-03-01T12:00:00"}}, "current.at"),
+        ({"emergency": WORD}, "emergency"),
+        ({"lease": WORD}, "lease"),
+        ({"lease": {"seq": WORD}}, "seq"),
+        ({"lineage": 7}, "lineage"),
+        ({"phase": "\ud800"}, "half a character"),
+        ({"schema": "9" * 5000}, "newer rotator"),
+        ({"requested_at": "9999-12-31T23:59:59Z"}, "requested_at"),
+        ({"requested_at": "0001-01-01T00:00:00Z"}, "requested_at"),
+        ({"grace": "P99999999D"}, "grace"),
+        ({"lease": {"ttl": "9" * 30}}, "lease.ttl"),
+        ({"lease": {"ttl": "-1"}}, "lease.ttl"),
+    ],
+    ids=lambda value: json.dumps(value)[:60],
+)
+def test_damage_is_refused_by_the_name_of_its_key_and_without_its_value(damage: dict[str, Any], key: str) -> None:
+    with pytest.raises(Refused) as caught:
+        decode("blog", 1, SOUND | damage)
+    assert key in caught.value.reason
+    assert WORD not in caught.value.reason
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_a_missing_lineage_is_refused() -> None:
+    with pytest.raises(Refused, match="`lineage` is missing"):
+        decode("blog", 1, {key: value for key, value in SOUND.items() if key != "lineage"})
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from(sorted(SOUND)), json_values)
+def test_no_hand_edit_of_any_key_ends_in_anything_but_an_entry_or_a_refusal(key: str, value: object) -> None:
+    try:
+        entry = decode("blog", 1, SOUND | {key: value})
+    except Refused:
+        return
+    assert entry.record is not None
+    assert isinstance(entry.record.phase, Phase)
+    through_vault(encode(entry.record, entry.lease, "n", entry.foreign))
+
+
+def test_a_text_that_no_honest_record_holds_is_refused_by_its_key() -> None:
+    with pytest.raises(Refused, match="the value of `asked_by` is longer than 16384 characters"):
+        decode("blog", 1, SOUND | {"asked_by": "a" * 16_385})
+    held = {"reason": "needs_person", "text": "a" * 70_000, "phase": "settled", "at": AT.isoformat()}
+    with pytest.raises(Refused, match=r"`held\.text`"):
+        decode("blog", 1, SOUND | {"held": held})

@@ -1,0 +1,179 @@
+"""Limits of mounts and keys that let documents vanish: refused before any work, and outlived where that can be."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from rotator.cli import rotate
+from rotator.ports import Entry, Lease, Refused
+from rotator.rotation.credential import Pause
+from rotator.rotation.fleet_pause import FleetPause
+from rotator.rotation.record import Phase, Record
+from rotator.vault.config import VaultConnection
+from rotator.vault.fleet_pauses import VaultFleet
+from rotator.vault.journal import VaultJournal
+from rotator.vault.kv import Kv
+from rotator.vault.session import Session
+from tests.unit.engine.world import World
+from tests.unit.vault.scripted import ScriptedVault, scripted_vault
+from tests.unit.vault.test_nodes import META
+from tests.unit.vault.test_patience import settings_for, way_in
+from tests.unit.vault.worlds import QuickClock
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+CREDENTIAL = """
+[targets.blog]
+kind = "halo-cms"
+url = "http://127.0.0.1:9"
+minter = {pat = {vault = "secret/minters/blog#token"}}
+username = "somebody"
+[credentials.bot]
+target = "blog"
+path = "apps/bot"
+every = "1d"
+lifetime = "30d"
+"""
+
+
+def run(vault: ScriptedVault, folder: Path, *words: str, more: str = "") -> tuple[int, str]:
+    path = settings_for(vault, folder).files[0]
+    path.write_text(path.read_text() + CREDENTIAL + more)
+    ended = CliRunner().invoke(rotate, ["-c", str(path), *words])
+    return ended.exit_code, ended.output
+
+
+@pytest.mark.parametrize("words", [("now", "bot"), ("due",)])
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"delete_version_after": "8760h0m0s"}, "written once and needed for ever"),
+        ({"delete_version_after": "20s"}, "written once and needed for ever"),
+        ({"max_versions": 1}, "only 1 version(s) are kept"),
+    ],
+)
+def test_a_command_does_not_begin_on_a_mount_that_cannot_hold_it(
+    words: tuple[str, ...], limits: dict[str, object], said: str, tmp_path: Path
+) -> None:
+    """Consumers got 404 after 25 seconds, and after a year nothing started again; `now` ended with 0."""
+    with scripted_vault(config=limits) as vault:
+        vault.documents["secret/apps/bot"] = [{"token": "x"}]
+        code, told = run(vault, tmp_path, *words)
+        assert code == 1
+        assert "Vault is not fit" in told
+        assert said in told
+        assert not [path for path in vault.documents if "journal" in path and vault.documents[path]]
+
+
+def journal_on(vault: ScriptedVault) -> VaultJournal:
+    kv = Kv(Session(VaultConnection(vault.address, instance="me"), way_in(), QuickClock()))
+    return VaultJournal(kv, "secret", "rotator")
+
+
+@pytest.mark.anyio
+async def test_an_installation_that_would_vanish_is_refused_with_the_way_to_keep_it() -> None:
+    with scripted_vault(documents={"secret/rotator/meta": [META]}) as vault:
+        vault.deletions["secret/rotator/meta"] = NOW + HOUR
+        with pytest.raises(
+            Refused, match=r"vanishes at 2026-03-01 13:00:00Z.*bao kv undelete -mount=secret -versions=1"
+        ):
+            await journal_on(vault).meta()
+
+
+@pytest.mark.parametrize("words", [("now", "bot"), ("due",), ("check",)])
+def test_a_value_must_not_vanish_before_it_ends(words: tuple[str, ...], tmp_path: Path) -> None:
+    """A day for a value that is rotated daily and lives for thirty: each hour without its target was a 404."""
+    with scripted_vault(documents={"secret/rotator/meta": [META]}) as vault:
+        vault.metadata["secret/apps/bot"] = {"delete_version_after": "719h0m0s"}
+        code, told = run(vault, tmp_path, *words)
+        assert code == 1
+        assert "719h0m0s (delete_version_after), before they may: 30 days, 0:00:00 is needed" in " ".join(told.split())
+
+
+KEYS = """
+[targets.crm]
+kind = "oauth"
+url = "http://127.0.0.1:9"
+token_url = "http://127.0.0.1:9/token"
+[credentials.pair]
+kind = "assertion-key"
+target = "crm"
+client_id = "c"
+path = "apps/pair"
+every = "1d"
+jwks = "secret/keys/pair"
+jwks_cache = "1h"
+"""
+
+
+@pytest.mark.parametrize("words", [("now", "bot"), ("due",), ("check",)])
+@pytest.mark.parametrize("path", ["rotator/fleet", "keys/pair"])
+def test_a_document_that_its_own_key_would_let_vanish_stops_every_command(
+    words: tuple[str, ...], path: str, tmp_path: Path
+) -> None:
+    """A key set, or a pause of the whole installation, was gone some day, without an event."""
+    with scripted_vault(documents={"secret/rotator/meta": [META], f"secret/{path}": [{"schema": "1"}]}) as vault:
+        vault.deletions[f"secret/{path}"] = NOW + HOUR
+        code, told = run(vault, tmp_path, *words, more=KEYS)
+        assert code == 1
+        assert f"path secret/{path}" in told
+        assert "2026-03-01 13:00:00Z" in told
+        assert f"bao kv undelete -mount=secret -versions=1 {path}" in " ".join(told.split())
+
+
+@pytest.mark.anyio
+async def test_a_pause_of_all_that_would_end_by_itself_is_told_to_who_asked_for_it() -> None:
+    with scripted_vault() as vault:
+        vault.deletions["secret/rotator/fleet"] = NOW + HOUR
+        kv = Kv(Session(VaultConnection(vault.address, instance="me"), way_in(), QuickClock()))
+        fleet = VaultFleet(kv, "secret", "rotator")
+        short = (FleetPause(Pause("me", NOW, until=NOW + HOUR / 2)),)
+        assert await fleet.change(lambda _: short) == short
+        paused = (FleetPause(Pause("me", NOW)),)
+        with pytest.raises(Refused, match=r"done, but secret/rotator/fleet vanishes at 2026-03-01 13:00:00Z"):
+            await fleet.change(lambda _: paused)
+        assert await fleet.pauses() == paused
+        assert await fleet.change(lambda _: ()) == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "vanishes", "fading"),
+    [(None, None, False), (HOUR, None, False), (HOUR, 2 * HOUR, False), (2 * HOUR, HOUR, True)],
+)
+def test_a_record_is_written_anew_when_half_of_its_time_is_over(
+    written: timedelta | None, vanishes: timedelta | None, fading: bool
+) -> None:
+    entry = Entry(
+        "bot",
+        3,
+        Record("l1"),
+        written_at=NOW - written if written else None,
+        vanishes_at=NOW + vanishes if vanishes else None,
+    )
+    assert entry.is_fading(NOW) is fading
+
+
+@pytest.mark.anyio
+async def test_a_settled_record_that_vault_would_delete_outlives_that() -> None:
+    world = World()
+    actor = world.actor()
+    await actor.visit()
+    before = await world.entry()
+    assert before.record
+    assert before.record.phase is Phase.SETTLED
+    load = actor.journal.load
+
+    async def limited(name: str) -> Entry:
+        found, now = await load(name), world.clock.now()
+        return Entry(name, found.version, found.record, found.lease, written_at=now - 2 * HOUR, vanishes_at=now + HOUR)
+
+    actor.visitor.journal.load = limited
+    await actor.visit()
+    after = await world.entry()
+    assert after.version == before.version + 1
+    assert after.record == before.record
+    assert after.lease.holder == Lease().holder
