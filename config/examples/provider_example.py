@@ -7,7 +7,7 @@ It is imported when settings say kind = "acme-token", and tried by: rotate confo
 """
 
 # ruff: noqa: ANN001, ANN201, ANN204
-# Unannotated to stay short: rotator.ports.Provider and rotator.providers.base.Site have every type.
+# Unannotated to stay short: rotator.ports.Provider and rotator.providers.base.Server have every type.
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import msgspec
 from rotator.ports import (
     Accepted,
     Capabilities,
-    Holding,
     Inspection,
+    InventoryItem,
     Minted,
     MinterRefused,
     Outcome,
@@ -27,28 +27,28 @@ from rotator.ports import (
     Unknown,
 )  # fmt: skip
 from rotator.providers.base import Kind
-from rotator.providers.config import TargetKeys
+from rotator.providers.config import TargetConfig
 from rotator.providers.http.auth import Bearer
-from rotator.providers.http.client import Http, segment
+from rotator.providers.http.client import HttpClient, segment
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import begins, parse
 
 
-class AcmeKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The credential's own keys."""
+class AcmeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The credential's own options."""
 
     team: str
 
 
-class AcmeSite:
+class AcmeServer:
     """One Acme, shared by its credentials."""
 
     def __init__(self, http, minter):
         self.http, self.minter = http, minter
 
     def minted_by(self, minter):
-        return AcmeSite(self.http, minter)
+        return AcmeServer(self.http, minter)
 
     async def call(self, method, path, json=None):
         answer = await self.http.request(method, path, await self.minter(), json)
@@ -66,7 +66,7 @@ class AcmeSite:
         return tuple(token for token in await self.living() if parse(token.name))
 
     async def inventory(self):
-        return tuple(Holding(token.id, token.name) for token in await self.living())
+        return tuple(InventoryItem(token.id, token.name) for token in await self.living())
 
     async def prune(self, owns, older_than):
         return 0  # what is revoked is gone
@@ -85,24 +85,24 @@ class AcmeSite:
 class AcmeToken:
     """One credential's view of it."""
 
-    capabilities = Capabilities(lists=True)
+    capabilities = Capabilities(can_list=True)
 
-    def __init__(self, site, options):
-        self.site, self.options = site, options
+    def __init__(self, server, options):
+        self.server, self.options = server, options
 
-    async def mint(self, name, expires_at, spared=()):
-        made = (await self.site.call("POST", "/tokens", {"label": name, "team": self.options.team})).document
+    async def mint(self, name, expires_at, keep=()):
+        made = (await self.server.call("POST", "/tokens", {"label": name, "team": self.options.team})).document
         return Minted(Token(made["id"], name), Secret(made["secret"]))
 
     async def install(self, minted):
         raise Refused("Acme makes the value")
 
     async def find(self, prefix):
-        return tuple(await self.site.living(prefix))
+        return tuple(await self.server.living(prefix))
 
     async def verify(self, token, secret):
         try:
-            answer = await self.site.http.request("GET", "/me", Bearer(secret))
+            answer = await self.server.http.request("GET", "/me", Bearer(secret))
         except (Transient, Refused) as fault:
             return Unknown(fault.reason, fault.retry_after)
         if answer.status >= 400:
@@ -110,10 +110,10 @@ class AcmeToken:
         return Accepted() if answer.document["id"] == token.id else Rejected("another token's value", final=True)
 
     async def inspect(self, token):
-        return Inspection(exists=(await self.site.call("GET", f"/tokens/{segment(token.id)}")).status == 200)
+        return Inspection(exists=(await self.server.call("GET", f"/tokens/{segment(token.id)}")).status == 200)
 
     async def revoke(self, token):
-        gone = (await self.site.call("DELETE", f"/tokens/{segment(token.id)}")).status == 404
+        gone = (await self.server.call("DELETE", f"/tokens/{segment(token.id)}")).status == 404
         return Outcome.ALREADY if gone else Outcome.DONE
 
     async def restore(self, token):
@@ -129,10 +129,12 @@ class AcmeToken:
 KIND = Kind(
     name="acme-token",
     family="acme",
-    target=TargetKeys,
-    options=AcmeKeys,
-    open=lambda name, keys, minter, keyring, clock: AcmeSite(Http(name, keys, clock, fetch=keyring.fetch), minter),
-    bind=lambda site, credential: AcmeToken(site, msgspec.convert(dict(credential.options), AcmeKeys)),
-    unbaked=frozenset(),
-    warnings=lambda credential, keys: [],
+    target_config=TargetConfig,
+    options=AcmeOptions,
+    open_target=lambda name, config, minter, secrets, clock: AcmeServer(
+        HttpClient(name, config, clock, fetch=secrets.fetch), minter
+    ),
+    bind=lambda server, credential: AcmeToken(server, msgspec.convert(dict(credential.options), AcmeOptions)),
+    non_rotating_options=frozenset(),
+    warnings=lambda credential, config: [],
 )

@@ -35,7 +35,7 @@ from rotator.observe.hooks import Hooks
 from rotator.observe.logs import log
 from rotator.observe.observers import FleetObserver, Observer, Observers
 from rotator.ports import Clock, Fault, Installation, MinterRefused, OnlyLooks, Provider, Refused
-from rotator.providers import Site, kind_of
+from rotator.providers import Server, kind_of
 from rotator.providers.http.auth import Auth
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.fleet_pause import FleetPauses, over
@@ -88,7 +88,7 @@ class App:
         self.hooks: Hooks | None = None  # of a daemon: what became of them is told with the verdict
         self.fleet_observer: FleetObserver | None = None
         self.holder = f"{settings.daemon.instance}/{os.getpid()}/{uuid4().hex[:8]}"
-        self.presence, self._sites = Presence(), dict[str, Site]()
+        self.presence, self._sites = Presence(), dict[str, Server]()
         self.tasks = Tasks(unforeseen)
         self.keychain = Keychain(self.kv, clock, lambda: self.settings)
         self.fetch = self.keychain.fetch
@@ -153,7 +153,7 @@ class App:
         """Whose refusal stops whom: credentials of one minter share its name."""
         target = self.settings.targets.get(credential.target)
         self_minting = bool(target and target.minter and target.minter.self_minting)
-        if kind_of(credential.kind).managed:
+        if kind_of(credential.kind).needs_management_client:
             return f"{credential.target}/management"
         return f"{credential.target}/{credential.name}" if self_minting else credential.target
 
@@ -177,7 +177,7 @@ class App:
         there = replace(credential, target=target)
         return kind_of(credential.kind).bind(self.site(there), there)
 
-    def site(self, credential: Credential) -> Site:
+    def site(self, credential: Credential) -> Server:
         """The credential's target, opened once; through its own eyes when it mints its own successor."""
         target = self.settings.targets[credential.target]
         site = self._sites.get(target.name)
@@ -185,7 +185,7 @@ class App:
             minter = partial(self._minter, target, credential)
             kind = kind_of(credential.kind)
             try:
-                site = kind.open(target.name, target.keys, minter, self.keychain, self.clock)
+                site = kind.open_target(target.name, target.keys, minter, self.keychain, self.clock)
             except OSError as fault:
                 said = f"its ca_file {fault.filename or ''} cannot be used ({fault.strerror or type(fault).__name__})"
                 remedy = "put a PEM file of its authority there, readable for us, or name another ca_file"

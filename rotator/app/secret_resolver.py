@@ -108,7 +108,7 @@ class Keychain:
         """The same key, to make versions of it."""
         return self.transit(key)
 
-    def shelf(self, path: str) -> VaultShelf:
+    def document_store(self, path: str) -> VaultShelf:
         """A document that a provider keeps: "mount/path"."""
         return VaultShelf(self._kv, path, self._located)
 

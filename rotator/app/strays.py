@@ -11,7 +11,7 @@ from rotator.engine import commands
 from rotator.engine.strays import Swept
 from rotator.engine.strays import sweep as search
 from rotator.ports import Fault, MinterRefused, Refused, Transient
-from rotator.providers import Site
+from rotator.providers import Server
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
 from rotator.rotation.token_names import family, parse
@@ -147,14 +147,14 @@ async def _reap(app: App, credential: Credential, token: Token, by: str) -> bool
         return await commands.reap(app.crew.rounds.visitor, credential, app.edges(credential), token, by)
 
 
-async def _prune(app: App, target: str, site: Site, of: Iterable[str]) -> None:
+async def _prune(app: App, target: str, site: Server, of: Iterable[str]) -> None:
     keep = getattr(app.settings.targets[target].keys, "keep", None)
     stems = tuple(f"{stem}-r" for stem in of if stem)
     if keep is not None and stems:
         await site.prune(lambda name: name.startswith(stems), keep)
 
 
-async def _listing(app: App, credentials: Iterable[Credential]) -> tuple[Site, tuple[Token, ...]]:
+async def _listing(app: App, credentials: Iterable[Credential]) -> tuple[Server, tuple[Token, ...]]:
     """One listing of their target by the first minter that works; with a shared one, the first is the only one."""
     refusal: MinterRefused | None = None
     tried = set()

@@ -158,7 +158,7 @@ def _named(settings: Settings, key: str, value: SecretRef | str) -> Iterator[Gra
 def _rotated_in_transit(settings: Settings) -> Iterator[Grant]:
     for each in settings.credentials.values():
         path = str(each.options.get("transit_key", ""))
-        if path and kind_of(each.kind).key_in_transit:
+        if path and kind_of(each.kind).document_field_in_transit:
             mount, _, name = path.rpartition("/")
             yield Grant(f"{mount}/keys/{name}/rotate", _UPDATE, _TRANSIT)
 

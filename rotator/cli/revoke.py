@@ -65,7 +65,7 @@ def _verdict(
     from rotator.providers import kind_of
 
     for name in sorted(published | ends.keys()):
-        if settings and kind_of(settings.credentials[name].kind).expires:
+        if settings and kind_of(settings.credentials[name].kind).only_expires:
             code = code or shell.FAILED
             text = "a new value is published, but nobody can revoke the old one: it is accepted until it expires"
             output.say(f"{name}: {text}", err=quiet)

@@ -23,7 +23,6 @@ from rotator.observe.hooks.fitness import look
 from rotator.observe.receipts import unfit
 from rotator.ports import (
     Accepted,
-    Diagnoses,
     Fault,
     Minted,
     MinterRefused,
@@ -32,9 +31,10 @@ from rotator.ports import (
     Refused,
     Rejected,
     StoreRefused,
+    SupportsDiagnose,
     Transient,
-    Unfit,
     Unknown,
+    UnusableKey,
     Verdict,
 )
 from rotator.providers import kind_of
@@ -151,7 +151,7 @@ async def _targets(app: App) -> AsyncGenerator[Finding]:
 
 async def _target(app: App, target: str, credentials: tuple[Credential, ...]) -> AsyncGenerator[Finding]:
     """`credentials`: one of each sort, since they differ in their probes and rights."""
-    minted = kind_of(credentials[0].kind).minter
+    minted = kind_of(credentials[0].kind).needs_minter
     subject = f"target {target}: {'minter' if minted else 'server'}"
     try:
         for text in await app.site(credentials[0]).audit(credentials):
@@ -183,12 +183,12 @@ def _untried(app: App, credential: Credential) -> str:
     """Why no disposable value goes to the target."""
     if app.settings.daemon.read_only:
         return "[daemon] read_only = true, so nothing is made there"
-    if kind_of(credential.kind).managed:
+    if kind_of(credential.kind).needs_management_client:
         return "it would write over a slot that may be in use"
     can = app.edges(credential).provider.capabilities
-    if can.installs and not can.revokes:
+    if can.needs_install and not can.can_revoke:
         return "minting one would spend the refresh token, and may end what is published"
-    if can.installs:
+    if can.needs_install:
         return "others would read it where it is put, and no target knows it before its cache has passed"
     return ""
 
@@ -211,7 +211,7 @@ async def _published(app: App, credential: Credential) -> list[Finding]:
         elif record and record.current is None and record.failure:
             text = f"nothing is published yet, and the latest try failed: {record.failure.said}"
             found.append(Finding(Level.WARNING, subject, text))
-        if isinstance(provider, Diagnoses):
+        if isinstance(provider, SupportsDiagnose):
             found += [Finding(Level.WARNING, subject, text) for text in await provider.diagnose(secret, before)]
     except Fault as fault:
         found.append(Finding(Level.REFUSAL, subject, fault.what, _remedy(fault, _CLIENT)))
@@ -277,7 +277,7 @@ class _Trial:
 
     async def _causes(self, provider: Provider) -> list[str]:
         try:
-            return await provider.diagnose(None) if isinstance(provider, Diagnoses) else []
+            return await provider.diagnose(None) if isinstance(provider, SupportsDiagnose) else []
         except Fault:
             return []  # the refusal itself was told
 
@@ -314,14 +314,14 @@ class _Trial:
         async def restore() -> str:
             return f"restoration: {(await provider.restore(token)).value}"
 
-        verbs: list[_Verb] = [("find", find)] if can.lists else []
+        verbs: list[_Verb] = [("find", find)] if can.can_list else []
         verbs += [("verify", verify), ("inspect", inspect)]
-        verbs += [("revoke", revoke), ("prove dead", is_dead)] if can.revokes else []
-        return [*verbs, ("restore", restore)] if can.restores else verbs
+        verbs += [("revoke", revoke), ("prove dead", is_dead)] if can.can_revoke else []
+        return [*verbs, ("restore", restore)] if can.can_restore else verbs
 
     async def _clean(self, provider: Provider, name: str, minted: Minted | None) -> Finding:
         """Also after a mint that failed: its answer may have been lost, and a token exist."""
-        if not provider.capabilities.revokes:
+        if not provider.capabilities.can_revoke:
             return self._row("clean up", "nobody can revoke it; it is expected to end by itself within ten minutes")
         try:
             tokens: tuple[Token, ...] = (minted.token,) if minted else await provider.find(name)
@@ -336,7 +336,7 @@ class _Trial:
 
     def _row(self, verb: str, text: str, trouble: Exception | None = None) -> Finding:
         subject = f"target {self.credential.target}: {verb} ({self.credential.name})"
-        otherwise = _RIGHTS if kind_of(self.credential.kind).minter else _CLIENT
+        otherwise = _RIGHTS if kind_of(self.credential.kind).needs_minter else _CLIENT
         remedy = _remedy(trouble, otherwise) if trouble else ""
         return Finding(Level.REFUSAL if trouble else Level.OK, subject, text, remedy)
 
@@ -358,7 +358,7 @@ def _remedy(trouble: Exception, otherwise: str) -> str:
             return "see what the target and the credential point to in Vault, and our right to read it"
         case Transient():
             return "is the target up, its url right, and the way to it open?"
-        case Unfit():
+        case UnusableKey():
             return "compare the credential's `signing_key`, `certificate` and `algorithm`"
         case Refused():
             return otherwise

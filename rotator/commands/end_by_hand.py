@@ -51,7 +51,7 @@ def _said(settings: Settings, name: str, tokens: list[tuple[str, str]]) -> str:
     for token, target in tokens:
         known = settings.targets.get(target)
         url = known.keys.url.rstrip("/") if known else target
-        told.append(f"end {token} at target {target}: {kind.by_hand.format(id=token, url=url)}")
+        told.append(f"end {token} at target {target}: {kind.end_by_hand.format(id=token, url=url)}")
     minter = settings.targets[credential.target].minter
     mints = (
         "; it mints its own successor, so a person has to bring the next one" if minter and minter.self_minting else ""

@@ -9,7 +9,7 @@ from rotator.commands.rotate import BUSY, DONE, FAILED, HELD
 from rotator.commands.verdicts import goes_on
 from rotator.engine.context import Brought
 from rotator.engine.reconciler import Seen
-from rotator.ports import Conflict, Receiver, Refused
+from rotator.ports import Conflict, Refused, SupportsSupply
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.rotation_request import Answer, Ask, answer
 from rotator.rotation.secret import Secret
@@ -21,7 +21,7 @@ PATIENCE = 90.0  # seconds for whoever works on it, and for a target that takes 
 async def supply(app: App, name: str, value: Secret, by: str, expires_at: datetime | None = None) -> tuple[str, int]:
     """What became of it in words, and the exit code. Raises Refused when the kind takes no value from a person."""
     credential = app.settings.credentials[name]
-    if not isinstance(app.edges(credential).provider, Receiver):
+    if not isinstance(app.edges(credential).provider, SupportsSupply):
         raise Refused(f"{credential.kind} makes its own values; ask for a new one with: rotate now {name}")
     if objection := _objection((await app.journal.load(name)).record):
         raise Refused(objection)

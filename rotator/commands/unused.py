@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from rotator.app.actor import App
 from rotator.app.strays import plainly
-from rotator.ports import Fault, Holding
+from rotator.ports import Fault, InventoryItem
 from rotator.rotation.record import Token
 from rotator.rotation.token_ownership import TokenOwners, TokenState
 
@@ -18,7 +18,7 @@ class Found:
     """One token that lives on a target. `whose`: what it is to us; `end`: what to type to end it, if it is ours."""
 
     target: str
-    holding: Holding
+    holding: InventoryItem
     whose: str
     end: str
 
@@ -28,7 +28,7 @@ async def unused(app: App, older: timedelta) -> tuple[list[Found], list[str]]:
 
     Several targets may reach one account: a token is listed once.
     """
-    listed: dict[tuple[str, str], tuple[str, Holding]] = {}
+    listed: dict[tuple[str, str], tuple[str, InventoryItem]] = {}
     silent: list[str] = []
     for target in app.settings.targets:
         try:
@@ -45,13 +45,13 @@ async def unused(app: App, older: timedelta) -> tuple[list[Found], list[str]]:
     return list(_judged(listed.values(), owners, now, now - older)), silent
 
 
-async def _inventory(app: App, target: str) -> tuple[Holding, ...] | None:
+async def _inventory(app: App, target: str) -> tuple[InventoryItem, ...] | None:
     credential = next((each for each in app.settings.credentials.values() if each.target == target), None)
     return await app.site(credential).inventory() if credential else ()
 
 
 def _judged(
-    listed: Iterable[tuple[str, Holding]], owners: TokenOwners, now: datetime, before: datetime
+    listed: Iterable[tuple[str, InventoryItem]], owners: TokenOwners, now: datetime, before: datetime
 ) -> Iterator[Found]:
     for target, each in listed:
         seen = max(filter(None, (each.last_used, each.created_at)), default=None)
@@ -59,7 +59,7 @@ def _judged(
             yield Found(target, each, *whose(each, owners, now))
 
 
-def whose(holding: Holding, owners: TokenOwners, now: datetime) -> tuple[str, str]:
+def whose(holding: InventoryItem, owners: TokenOwners, now: datetime) -> tuple[str, str]:
     """What a token is to us, and the command that would end it. None is proposed for what consumers may read."""
     owner = owners.of(Token(holding.id, holding.mark), now)
     name, beside = owner.credential, f", {owner.said}" if owner.said else ""

@@ -11,7 +11,7 @@ from rotator.engine.context import Bench, Edges
 from rotator.engine.reconciler import Visitor, Word
 from rotator.engine.steps.publish import number
 from rotator.engine.steps.rollback import impossible
-from rotator.ports import Accepted, Capabilities, Identifies, Refused, Transient, Unknown
+from rotator.ports import Accepted, Capabilities, Refused, SupportsIdentify, Transient, Unknown
 from rotator.rotation import adoption
 from rotator.rotation import events as ev
 from rotator.rotation import rollback as undone
@@ -121,7 +121,7 @@ def adopt(by: str) -> Word:
 async def _identified(bench: Bench, record: Record, secret: Secret) -> Token:
     """Whose value it is, by its own word and the target's; proven as a candidate is. Raises Refused, Transient."""
     provider = bench.edges.provider
-    if not isinstance(provider, Identifies):
+    if not isinstance(provider, SupportsIdentify):
         raise Refused(_silent(bench, record, provider.capabilities))
     token = await provider.identify(secret)
     owners = await bench.edges.owners()
@@ -144,7 +144,7 @@ def _silent(bench: Bench, record: Record, can: Capabilities) -> str:
     remedy = f'set on_foreign = "overwrite"{release} and let `rotate now` write a new one'
     by_hand = f"then end the old one by hand on target {bench.credential.target}, where only you know which it is"
     ended = (
-        by_hand if can.overlap and can.revokes else "the old one ends by its date" if can.overlap else "it ends this"
+        by_hand if can.overlap and can.can_revoke else "the old one ends by its date" if can.overlap else "it ends this"
     )
     return f"values of kind {bench.credential.kind} do not say whose they are, so none is adopted: {remedy}; {ended}"
 

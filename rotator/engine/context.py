@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rotator.ports import Clock, Document, Elsewhere, Installation, Minted, Provider, SecretStore, Transient
+from rotator.ports import Clock, Document, Installation, Minted, Provider, SecretStore, TargetNotConfigured, Transient
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.holds import lifted
@@ -137,10 +137,12 @@ class Bench:
         )
 
     def provider(self, target: str) -> Provider:
-        """The provider of the target where a token lives: settings may name another one by now. Raises Elsewhere."""
+        """The provider of the target where a token lives: settings may name another one by now. Raises
+        TargetNotConfigured.
+        """
         found = self.edges.provider if target == self.credential.target else self.edges.elsewhere(target)
         if found is None:
-            raise Elsewhere(f"a token lives on target {target!r}, which the settings no longer have")
+            raise TargetNotConfigured(f"a token lives on target {target!r}, which the settings no longer have")
         return found
 
     def fingerprint(self, secret: Secret) -> str:

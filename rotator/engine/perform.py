@@ -7,7 +7,7 @@ from typing import Any
 
 from rotator.engine.context import Bench
 from rotator.engine.steps import install, mint, publish, retire, rollback
-from rotator.ports import Conflict, Elsewhere, MinterRefused, Refused, Transient
+from rotator.ports import Conflict, MinterRefused, Refused, TargetNotConfigured, Transient
 from rotator.rotation import events as ev
 from rotator.rotation import steps
 from rotator.rotation.record import HoldReason, Record
@@ -19,7 +19,7 @@ async def perform(bench: Bench, record: Record, step: steps.Act) -> ev.Event:
         return await _PERFORM[type(step)](bench, record, step)
     except (Conflict, MinterRefused):
         raise
-    except Elsewhere as fault:
+    except TargetNotConfigured as fault:
         remedy = "put the target back into the settings until it is settled"
         return bench.held(HoldReason.TARGET_CHANGED, f"{fault.reason}; {remedy}")
     except (Transient, Refused) as fault:

@@ -127,9 +127,9 @@ class Listener:
     def _spare_one(self, *, idle: bool = False) -> None:
         """End the conversation that can be spared best; with `idle`, only one in which nothing is under way."""
         able = (each for each in self._open if each.idle or not idle)
-        if spared := min(able, key=lambda each: (not each.idle, each.since), default=None):
-            self._open.discard(spared)
-            spared.scope.cancel()
+        if keep := min(able, key=lambda each: (not each.idle, each.since), default=None):
+            self._open.discard(keep)
+            keep.scope.cancel()
 
     async def _hold(self, connection: Connection, converse: Converse) -> None:
         """One conversation, and whatever comes of it, up to its end."""

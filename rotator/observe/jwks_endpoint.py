@@ -13,9 +13,9 @@ import msgspec
 
 from rotator.observe.status import Shown
 from rotator.ports import Clock, Transient
-from rotator.providers.http.auth import Keyring
+from rotator.providers.http.auth import SecretResolver
 from rotator.providers.keys.jwks_store import places_of
-from rotator.providers.oauth.config import AssertionKeyKeys
+from rotator.providers.oauth.config import AssertionKeyOptions
 from rotator.settings import Settings
 
 _FRESH = 5.0  # seconds for which a set is shown again without a look: strangers cannot make us ask Vault all the time
@@ -30,7 +30,7 @@ class Actor(Protocol):
     clock: Clock
 
     @property
-    def keychain(self) -> Keyring:
+    def keychain(self) -> SecretResolver:
         """Where documents are."""
         ...
 
@@ -61,7 +61,7 @@ class Keyhouse:
             return self._remembered(name)
         async with self._reading.setdefault(name, anyio.Lock()):  # who comes meanwhile shares what is read
             if not self._is_fresh(name, actor):
-                options = msgspec.convert(dict(credential.options), AssertionKeyKeys)
+                options = msgspec.convert(dict(credential.options), AssertionKeyOptions)
                 with suppress(Transient), anyio.move_on_after(_SOON if name in self._known else None):
                     keys = await places_of(options, actor.keychain)[0].read()
                     self._known[name] = Shown(keys.shown(), int(options.jwks_cache.total_seconds()))

@@ -43,7 +43,7 @@ class NeedsPerson(Refused):
     """Only a person can do it; `reason` says to them what to do, and where."""
 
 
-class Elsewhere(Refused):
+class TargetNotConfigured(Refused):
     """A token lives on a target that the settings no longer name."""
 
 
@@ -51,7 +51,7 @@ class CannotPresent(Refused):
     """A value cannot be shown to the target from here, which says nothing about it; `reason` says why, and a remedy."""
 
 
-class Unfit(Refused):
+class UnusableKey(Refused):
     """A key that the settings name cannot be used as they say; nobody was asked."""
 
 

@@ -14,17 +14,19 @@ from rotator.rotation.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a kind of target can do; declared, not discovered by failure."""
+    """What a kind of target can do; declared, not discovered by failure. `rotate conformance` tries what is said
+    here.
+    """
 
-    named_mint: bool = False  # the target takes a name we choose
-    lists: bool = False  # tokens can be listed, so strays can be found
-    installs: bool = False  # a fresh value is made here and put on the target later, by `install`
+    takes_token_name: bool = False  # `mint` gives the token the name that we choose
+    can_list: bool = False  # tokens can be listed, so strays can be found
+    needs_install: bool = False  # `mint` makes the value here, and `install` puts it on the target later
     overlap: bool = True  # the predecessor stays valid while the successor is published; without, installing ends it
-    mint_ends_old: bool = False  # a mint ends the predecessor: it is a cut-over until the successor is published
-    revokes: bool = True
-    restores: bool = False  # a revocation can be taken back
-    reports_last_use: bool = False
-    last_use_step: timedelta = timedelta(0)  # a use may go unnoted for so long after one that was noted
+    mint_ends_predecessor: bool = False  # a mint ends the predecessor: a cut-over until the successor is published
+    can_revoke: bool = True  # `revoke` ends a token; without, it ends by its date
+    can_restore: bool = False  # `restore` takes a revocation back
+    reports_last_use: bool = False  # `inspect` tells when a token was last used
+    last_use_resolution: timedelta = timedelta(0)  # a use may go unnoted for so long after one that was noted
     old_is_safe_to_present: bool = True  # showing a revoked secret to the target harms nothing
 
 
@@ -74,7 +76,7 @@ class Inspection:
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class InventoryItem:
     """What lives on a target, ours or not. `mark`: the mint name it bears. `last_used` None: unknown, never unused."""
 
     id: str
@@ -101,8 +103,8 @@ class Provider(Protocol):
         """What this target can do."""
         ...
 
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
-        """Mint a token under `name`; what is `spared` must live on. One that `installs` only makes the value.
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
+        """Mint a token under `name`; the tokens in `keep` must live on. With `needs_install`, only make the value.
 
         Raises Duplicate when the target says the name is taken, NeedsPerson when a person has to bring the value.
         """
@@ -147,18 +149,18 @@ class Provider(Protocol):
 
 
 @runtime_checkable
-class Receiver(Protocol):
+class SupportsSupply(Protocol):
     """The further verb of a kind whose value a person may bring."""
 
     async def receive(
-        self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...] = ()
+        self, name: str, value: Secret, expires_at: datetime | None, keep: tuple[Token, ...] = ()
     ) -> Minted:
         """What `mint` would have made, of a value that a person brings. Raises Refused when it cannot be used."""
         ...
 
 
 @runtime_checkable
-class Identifies(Protocol):
+class SupportsIdentify(Protocol):
     """What a provider can do beside, where a value says whose it is: needed to adopt one that somebody else made."""
 
     async def identify(self, secret: Secret) -> Token:
@@ -169,7 +171,7 @@ class Identifies(Protocol):
 
 
 @runtime_checkable
-class Diagnoses(Protocol):
+class SupportsDiagnose(Protocol):
     """What a provider can do beside, where a refusal has causes that show when something else is tried."""
 
     async def diagnose(self, secret: Secret | None, before: Secret | None = None) -> list[str]:

@@ -9,17 +9,17 @@ from typing import Any, Protocol
 
 import msgspec
 
-from rotator.ports import Clock, Holding, Provider
-from rotator.providers.config import TargetKeys
-from rotator.providers.http.auth import Keyring, Minter
+from rotator.ports import Clock, InventoryItem, Provider
+from rotator.providers.config import TargetConfig
+from rotator.providers.http.auth import Minter, SecretResolver
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
 
 
-class Site(Protocol):
+class Server(Protocol):
     """One target, shared by all its credentials: one client, one request budget, one listing."""
 
-    def minted_by(self, minter: Minter) -> Site:
+    def minted_by(self, minter: Minter) -> Server:
         """The same target and budget, seen through another minter."""
         ...
 
@@ -27,7 +27,7 @@ class Site(Protocol):
         """Every living token that bears a mark of ours, from one listing; a sweep shares it among credentials."""
         ...
 
-    async def inventory(self) -> tuple[Holding, ...] | None:
+    async def inventory(self) -> tuple[InventoryItem, ...] | None:
         """Everything that lives there, other people's included; None when the target does not tell."""
         ...
 
@@ -48,7 +48,7 @@ class Site(Protocol):
         ...
 
 
-def _fits(credential: Credential, keys: TargetKeys, longest: timedelta) -> str:
+def _fits(credential: Credential, keys: TargetConfig, longest: timedelta) -> str:
     """`longest`: the time between two publications, at most."""
     return ""
 
@@ -67,28 +67,50 @@ def _none(options: object) -> timedelta:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of credential, and the family of targets it lives on."""
+    """A kind of credential, and the family of targets it lives on. Offered by an entry point of its name."""
 
-    name: str  # `kind` of a credential
-    family: str  # `kind` of a target
-    target: type[TargetKeys]  # the target section's own keys
-    options: type[msgspec.Struct]  # the credential section's own keys
-    open: Callable[[str, TargetKeys, Minter, Keyring, Clock], Site]  # the target's name and keys, who mints, where
-    bind: Callable[[Site, Credential], Provider]  # one credential on an opened target
-    unbaked: frozenset[str]  # options that do not change the token itself
-    warnings: Callable[[Credential, TargetKeys], list[str]]  # for `rotate check`, without a call
-    misfits: Callable[[Credential, TargetKeys, timedelta], str] = _fits  # why its lifetime cannot hold on that target
-    minter: bool = True  # whether one identity mints for all credentials of a target
-    expires: bool = False  # its tokens end by their date alone, so there is no grace to grant
-    key: str = "token"  # under which its value is published, unless settings say otherwise
-    key_in_transit: str = ""  # the same, where its options have a `transit_key` that each rotation makes a version of
-    lifetime: timedelta | None = timedelta(days=90)  # unless settings say otherwise
-    grace: Callable[[Any], timedelta] = _none  # by its options: how long consumers need a predecessor at least
-    spread: Callable[[Any], timedelta] = _none  # by its options: how long the target may go on with what it read
-    cuts: Callable[[Any], bool] = _overlaps  # by its options: the new value ends the old one, so there is no grace
-    claims: Callable[[Credential], frozenset[str]] = _unclaimed  # what no other credential may write
-    last_use_step: timedelta | None = None  # see Capabilities; None: its target tells nobody when a value was last used
-    by_hand: str = (
-        "where {url} lists what may log in"  # how a person ends a token without us: {id}, {url} of the target
-    )
-    managed: bool = False  # whether the target's management client acts for it
+    # What settings write as `kind` of a credential: "acme-token".
+    name: str
+    # What settings write as `kind` of a target: "acme". Kinds of one family share target_config, open_target and
+    # needs_minter.
+    family: str
+    # The options of a [targets.NAME] section: a TargetConfig with further fields, one for each option.
+    target_config: type[TargetConfig]
+    # The options of a [credentials.NAME] section that are this kind's own: a frozen msgspec.Struct.
+    options: type[msgspec.Struct]
+    # Opens the connection to a target, once per process: its name and config, who mints, where secrets are, the clock.
+    # Called by no rule and under no lock; import what is heavy inside.
+    open_target: Callable[[str, TargetConfig, Minter, SecretResolver, Clock], Server]
+    # The provider for one credential on an opened target. Called often: it makes no call.
+    bind: Callable[[Server, Credential], Provider]
+    # Options whose change leaves the token as it is (a probe, a description). Any other one starts a rotation.
+    non_rotating_options: frozenset[str]
+    # Sentences about this credential for `rotate check`, found without a call; empty: nothing to say.
+    warnings: Callable[[Credential, TargetConfig], list[str]]
+    # Why these options and this lifetime cannot work on that target, shown with file and line at load; empty: they can.
+    # The last argument is the longest time between two publications.
+    validate: Callable[[Credential, TargetConfig, timedelta], str] = _fits
+    # Whether one identity mints for all credentials of a target: settings then demand `minter` of the target.
+    needs_minter: bool = True
+    # Whether a token ends by its date and by nothing else: then there is no revocation, and no grace to grant.
+    only_expires: bool = False
+    # The key of the published document under which the value stands, unless settings say otherwise.
+    document_field: str = "token"
+    # The same for options with a `transit_key`, of which each rotation makes a version; empty: never.
+    document_field_in_transit: str = ""
+    # How long a token lives, unless settings say otherwise; None: it never expires.
+    default_lifetime: timedelta | None = timedelta(days=90)
+    # By its options: how long consumers need a predecessor after a publication, at least.
+    minimum_grace: Callable[[Any], timedelta] = _none
+    # By its options: how long the target may go on with what it read before, caches included.
+    propagation_delay: Callable[[Any], timedelta] = _none
+    # By its options: whether the new value ends the old one at once, so that there is no grace.
+    has_cutover: Callable[[Any], bool] = _overlaps
+    # What on the target no other credential may write: settings in which two name the same are refused.
+    exclusive_resources: Callable[[Credential], frozenset[str]] = _unclaimed
+    # How late the target notes a use, see Capabilities; None: it tells nobody when a value was last used.
+    last_use_resolution: timedelta | None = None
+    # How a person ends a token without us, as the end of a sentence; {id} and {url} of the target are filled in.
+    end_by_hand: str = "where {url} lists what may log in"
+    # Whether the target's management client, not the minter, makes and ends its tokens.
+    needs_management_client: bool = False

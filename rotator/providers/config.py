@@ -21,7 +21,7 @@ API_KEY_USE_STEP = timedelta(days=1)  # HaloITSM shows a `last_use_date`; that i
 _TRANSIT_BITS = (2048, 3072, 4096)  # of the RSA keys that Vault Transit makes
 
 
-class TargetKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TargetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every kind of target has. Raises ValueError for an address that we will not call."""
 
     rests: ClassVar[bool] = False  # after a 429 that names no time it is left alone for long, not for a moment
@@ -44,7 +44,7 @@ class TargetKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("calls must be at least 1, and concurrency from 1 to 8")
 
 
-class HaloTargetKeys(TargetKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class HaloCmsTargetConfig(TargetConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A Halo CMS site."""
 
     version: str = "auto"  # of the server, when known: 2.20.19 and later keep the names we choose
@@ -67,7 +67,7 @@ class HaloTargetKeys(TargetKeys, frozen=True, kw_only=True, forbid_unknown_field
         return None if self.version == "auto" else tuple(map(int, self.version.split("."))) >= (2, 20, 19)
 
 
-class HaloPatKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class HaloPatOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A Halo personal access token."""
 
     roles: tuple[str, ...] = ()

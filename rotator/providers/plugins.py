@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rotator.providers.base import Kind
-from rotator.providers.config import TargetKeys
+from rotator.providers.config import TargetConfig
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "rotator.providers"
-_SHARED = ("target", "open", "minter")  # what decides how a target is read and opened: one answer for each family
+_SHARED = (
+    "target_config",
+    "open_target",
+    "needs_minter",
+)  # what decides how a target is read and opened: one answer for each family
 
 
 class OutsideError(Exception):
@@ -77,9 +81,11 @@ def _check(kind: Kind, taken: Mapping[str, Kind], offer: EntryPoint) -> None:
         if sibling.family == kind.family and any(getattr(sibling, key) != getattr(kind, key) for key in _SHARED):
             text = f"{_whose(offer)} offers another sort of `{kind.family}` target than `{sibling.name}` lives on"
             raise OutsideError(f"{text}: it needs a family of its own")
-    shapes = isinstance(kind.target, type) and isinstance(kind.options, type)
-    if not (shapes and issubclass(kind.target, TargetKeys) and issubclass(kind.options, msgspec.Struct)):
-        raise OutsideError(f"{_whose(offer)}: the settings keys of `{kind.name}` are no TargetKeys and msgspec.Struct")
+    shapes = isinstance(kind.target_config, type) and isinstance(kind.options, type)
+    if not (shapes and issubclass(kind.target_config, TargetConfig) and issubclass(kind.options, msgspec.Struct)):
+        raise OutsideError(
+            f"{_whose(offer)}: the settings keys of `{kind.name}` are no TargetConfig and msgspec.Struct"
+        )
 
 
 def _offers(name: str) -> list[EntryPoint]:

@@ -155,7 +155,7 @@ def _check_fit(
         if target is None:
             continue
         longest = spacing(credential)[1]
-        if misfit := kinds[credential.kind].misfits(credential, target.keys, longest):
+        if misfit := kinds[credential.kind].validate(credential, target.keys, longest):
             section = joined.named["credentials"][name]
             named = [key for key in re.findall(r"`(\w+)`", misfit) if section.knows(key)]
             section.fault(named[0] if named else "lifetime", misfit)
@@ -192,6 +192,6 @@ def _check_together(
             )
         if place.mount == vault.mount and f"{place.path}/".startswith(f"{vault.prefix}/"):
             section.fault("path", f"lies in the daemon's private prefix {vault.mount}/{vault.prefix}; choose another")
-        _claim(joined, kinds[credential.kind].claims(credential), name, claimed)
+        _claim(joined, kinds[credential.kind].exclusive_resources(credential), name, claimed)
         for clash in clashes(credential, daemon):
             section.fault(next(filter(section.knows, clash.keys), ""), clash.text)

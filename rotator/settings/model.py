@@ -14,7 +14,7 @@ from rotator.rotation.credential import Credential
 from rotator.rotation.secret_ref import SecretRef
 
 if TYPE_CHECKING:
-    from rotator.providers.config import TargetKeys
+    from rotator.providers.config import TargetConfig
 
 
 class Method(StrEnum):
@@ -190,7 +190,7 @@ class Target:
 
     name: str
     kind: str  # the family of targets
-    keys: TargetKeys
+    keys: TargetConfig
     minter: Minter | None = None
     in_flight: int = 2  # rotations at once on this target
     settle: timedelta = timedelta(seconds=10)  # it may take this long to accept, or to have done, a change

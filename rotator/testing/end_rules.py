@@ -29,9 +29,9 @@ async def repeated(kit: Kit) -> None:
         second = await kit.provider.revoke(made.token)
         must(second is Outcome.ALREADY, f"the second revocation comes back as {second}")
         never = await kit.provider.revoke(Token(kit.name()))
-        must(never is Outcome.ALREADY or kit.can.installs, f"revoking what never was comes back as {never}")
+        must(never is Outcome.ALREADY or kit.can.needs_install, f"revoking what never was comes back as {never}")
     except Refused as fault:
-        must(kit.can.installs, f"revoking again is refused: {fault.reason}")
+        must(kit.can.needs_install, f"revoking again is refused: {fault.reason}")
 
 
 async def alone(kit: Kit) -> None:
@@ -70,7 +70,7 @@ async def unfound(kit: Kit) -> None:
 async def restored(kit: Kit) -> None:
     """As declared: taken back whole, or refused."""
     made = await kit.fresh()
-    if not kit.can.restores:
+    if not kit.can.can_restore:
         try:
             await kit.provider.restore(made.token)
         except Refused:

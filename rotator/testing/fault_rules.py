@@ -79,7 +79,7 @@ async def resumed(kit: Kit) -> None:
     """An effect that was given up half-way is done by doing it again."""
     for share in _SHARES:
         made = await kit.made()
-        if kit.can.installs:
+        if kit.can.needs_install:
             await kit.clock.sleep(TICK)
             took = await _takes(partial(kit.provider.install, made))
             await kit.clock.sleep(TICK)
@@ -88,7 +88,7 @@ async def resumed(kit: Kit) -> None:
             made = await kit.installed(made)
         verdict = await kit.verdict(made)
         must(isinstance(verdict, Accepted), f"installed again after an answer was lost: {words(verdict)}")
-        if kit.can.revokes and kit.can.overlap:
+        if kit.can.can_revoke and kit.can.overlap:
             took = await _takes(partial(kit.provider.inspect, made.token))
             await given_up(partial(kit.provider.revoke, made.token), took * share)
             await kit.provider.revoke(made.token)

@@ -175,7 +175,7 @@ class Campaign:
             self.broken[SETTLED].append(f"{where}: {_standstill(record)}")
             return
         await self._judge_living(where, record)
-        if old is not None and not self.kit.kind.expires:
+        if old is not None and not self.kit.kind.only_expires:
             await self._judge_dead(where, old)
 
     async def _judge_living(self, where: str, record: Record) -> None:
@@ -185,7 +185,7 @@ class Campaign:
         if not isinstance(verdict, Accepted):
             told = words(verdict) if verdict else "there is none"
             self.broken[ACCEPTED].append(f"{where}: what stands in Vault at the end: {told}")
-        if kit.can.lists and current:
+        if kit.can.can_list and current:
             found = {token.id for token in await kit.plain.find(f"{record.stem}-")}
             if found != {current.token.id}:
                 self.broken[ONE].append(f"{where}: {len(found)} tokens live")

@@ -14,7 +14,7 @@ from itertools import count
 from secrets import token_hex
 
 from rotator.ports import Accepted, Capabilities, Clock, Fault, Installation, Minted, NeedsPerson, Rejected, Verdict
-from rotator.providers import Kind, Site
+from rotator.providers import Kind, Server
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
@@ -35,7 +35,7 @@ class Kit:
 
     kind: Kind
     credential: Credential
-    reopen: Callable[[], Site]
+    reopen: Callable[[], Server]
     clock: Clock
     patience: float = math.inf
     rest: float = TICK
@@ -68,21 +68,21 @@ class Kit:
         """A mint name that was never used."""
         return mint_name(self.stem(), 1, 1)
 
-    async def made(self, name: str = "", *spared: Token) -> Minted:
+    async def made(self, name: str = "", *keep: Token) -> Minted:
         """A minted value that the target has not been told of yet, where the kind installs."""
-        life = min(LIFE, self.credential.lifetime) if self.kind.expires and self.credential.lifetime else LIFE
-        wants = self.kind.expires or self.credential.lifetime is not None
+        life = min(LIFE, self.credential.lifetime) if self.kind.only_expires and self.credential.lifetime else LIFE
+        wants = self.kind.only_expires or self.credential.lifetime is not None
         try:
-            made = await self.provider.mint(name or self.name(), self.clock.now() + life if wants else None, spared)
+            made = await self.provider.mint(name or self.name(), self.clock.now() + life if wants else None, keep)
         except NeedsPerson:
             raise NotApplicable("only a person can make its values") from None
         self._made.append(made.token)
         return made
 
-    async def fresh(self, name: str = "", *spared: Token) -> Minted:
+    async def fresh(self, name: str = "", *keep: Token) -> Minted:
         """A value that the target accepts by now. Raises BrokenRule, NotApplicable."""
-        made = await self.made(name, *spared)
-        if self.can.installs:
+        made = await self.made(name, *keep)
+        if self.can.needs_install:
             made = await self.installed(made)
         verdict = await self.verdict(made)
         if not isinstance(verdict, Accepted):
@@ -155,7 +155,7 @@ class Kit:
     async def clear(self) -> None:
         """End what the last rule made, as far as that can be ended."""
         doomed, self._made = self._made, []
-        if not self.can.revokes or not self.can.overlap:
+        if not self.can.can_revoke or not self.can.overlap:
             return
         for token in doomed:
             with suppress(Fault):
@@ -164,7 +164,7 @@ class Kit:
     async def aclose(self) -> None:
         """Leave the target as tidy as we can, and close its connections."""
         with suppress(Fault):
-            for token in await self.plain.find(self.begins) if self.can.lists and self.can.revokes else ():
+            for token in await self.plain.find(self.begins) if self.can.can_list and self.can.can_revoke else ():
                 await self.plain.revoke(token)
             # The target dates a revocation by its own clock, which may be ahead of ours.
             await self.site.prune(lambda name: name.startswith(self.begins), -timedelta(minutes=10))

@@ -19,15 +19,16 @@ from rotator.testing.verdict import BrokenRule, NotApplicable, must
 async def capabilities(kit: Kit) -> None:
     """What the engine would do with these would leave something undone."""
     can, kind = kit.can, kit.kind
-    cuts = kind.cuts(msgspec.convert(dict(kit.credential.options), kind.options))
-    must(not (can.restores and not can.revokes), "restores, but does not revoke")
-    must(can.overlap or not can.restores, "restores, but installing has written over the old value for good")
+    cuts = kind.has_cutover(msgspec.convert(dict(kit.credential.options), kind.options))
+    must(not (can.can_restore and not can.can_revoke), "restores, but does not revoke")
+    must(can.overlap or not can.can_restore, "restores, but installing has written over the old value for good")
     must(
-        not (kind.expires and can.revokes), "the kind says that tokens end by date alone, the provider that it revokes"
+        not (kind.only_expires and can.can_revoke),
+        "the kind says that tokens end by date alone, the provider that it revokes",
     )
-    findable = can.lists or can.installs or not can.revokes
+    findable = can.can_list or can.needs_install or not can.can_revoke
     must(findable, "revokes, but does not list: a token whose answer was lost would live on, known to nobody")
-    must(can.overlap or not can.lists, "lists what shares one slot")
+    must(can.overlap or not can.can_list, "lists what shares one slot")
     must(cuts != can.overlap, "the kind's `cuts` and the provider's `overlap` contradict each other")
 
 
@@ -106,7 +107,7 @@ async def taken(kit: Kit) -> None:
         return
     except Fault as fault:
         raise BrokenRule(f"a taken name is refused as {type(fault).__name__}, not as Duplicate") from None
-    must(not kit.can.named_mint, "declares named_mint, and minted one name twice")
+    must(not kit.can.takes_token_name, "declares takes_token_name, and minted one name twice")
     same = (first.token.id, first.token.serial) == (second.token.id, second.token.serial)
     must(not same, "the second mint of one name came back with the handle of the first")
 

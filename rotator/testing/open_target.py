@@ -9,7 +9,7 @@ from rotator.app.factories import local_secret
 from rotator.app.secret_resolver import identity
 from rotator.app.vault_policy import KEPT_OPTIONS, entries
 from rotator.ports import Clock, Document, Refused
-from rotator.providers import Site, kind_of
+from rotator.providers import Server, kind_of
 from rotator.providers.http.auth import Auth
 from rotator.providers.keys.key_pairs import VersionedKey
 from rotator.providers.keys.signing import Signer
@@ -46,7 +46,7 @@ class LocalKeyring:
         """Refused."""
         raise Refused(f"transit key {key}: the kit calls no Vault; leave it out for the test, and a key is made here")
 
-    def shelf(self, path: str) -> LocalShelf:
+    def document_store(self, path: str) -> LocalShelf:
         """A document in memory, which no target can read."""
         return LocalShelf(self._store, Place(*path.split("/", 1)))
 
@@ -90,22 +90,24 @@ def chosen(settings: Settings, kind: str, name: str) -> Credential:
 
 def kit(settings: Settings, credential: Credential, clock: Clock, rest: float) -> Kit:
     """The kit for it. `rest`: seconds between two rotations. Raises what opening the target raises."""
-    target, kind, keyring = settings.targets[credential.target], kind_of(credential.kind), LocalKeyring()
+    target, kind, secret_resolver = settings.targets[credential.target], kind_of(credential.kind), LocalKeyring()
 
-    def reopen() -> Site:
-        return kind.open(target.name, target.keys, partial(_mints, target, keyring), keyring, clock)
+    def reopen() -> Server:
+        return kind.open_target(
+            target.name, target.keys, partial(_mints, target, secret_resolver), secret_resolver, clock
+        )
 
     return Kit(kind, credential, reopen, clock, PATIENCE, rest)
 
 
-async def _mints(target: Target, keyring: LocalKeyring) -> Auth:
-    return await identity(target, keyring.fetch)
+async def _mints(target: Target, secret_resolver: LocalKeyring) -> Auth:
+    return await identity(target, secret_resolver.fetch)
 
 
 def announced(settings: Settings, credential: Credential) -> str:
     """What will be done on the target, for whoever is to agree to it."""
     target, kind = settings.targets[credential.target], kind_of(credential.kind)
-    writes = " It writes over what the slots of this credential hold now." if kind.managed else ""
+    writes = " It writes over what the slots of this credential hold now." if kind.needs_management_client else ""
     return (
         f"This mints and ends up to {_FEW + 2 * _CALLS} tokens of {credential.name!r} on target {target.name!r}"
         f" ({target.keys.url}), and kills {_CALLS} rotations or so on the way.{writes} Everything that it makes"

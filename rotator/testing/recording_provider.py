@@ -61,12 +61,12 @@ class Heard:
         """The provider's own."""
         return self.provider.capabilities
 
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """See `Provider.mint`."""
 
         async def call() -> Minted:
             self.memory.names.append(name)
-            made = await self.provider.mint(name, expires_at, spared)
+            made = await self.provider.mint(name, expires_at, keep)
             self.memory.minted.append(made)
             return made
 

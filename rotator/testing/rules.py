@@ -30,18 +30,18 @@ def _if(capability: str, why: str) -> Callable[[Capabilities], str]:
     return lambda can: "" if getattr(can, capability) else why
 
 
-_lists = _if("lists", "the target does not list its tokens")
-_installs = _if("installs", "the target makes the value")
+_lists = _if("can_list", "the target does not list its tokens")
+_installs = _if("needs_install", "the target makes the value")
 
 
 def _ends(can: Capabilities) -> str:
-    if not can.revokes:
+    if not can.can_revoke:
         return "nothing is revoked"
     return "" if can.overlap else "the new value ends the old one"
 
 
 def _revokes(can: Capabilities) -> str:
-    return "revoking ends it" if can.revokes else ""
+    return "revoking ends it" if can.can_revoke else ""
 
 
 def _listed_ends(can: Capabilities) -> str:
@@ -49,11 +49,11 @@ def _listed_ends(can: Capabilities) -> str:
 
 
 def _lost(can: Capabilities) -> str:
-    return "minting alone changes nothing on the target" if can.installs else _listed_ends(can)
+    return "minting alone changes nothing on the target" if can.needs_install else _listed_ends(can)
 
 
 def _told_apart(can: Capabilities) -> str:
-    return _lists(can) or ("a value is proven against what is installed" if can.installs else "")
+    return _lists(can) or ("a value is proven against what is installed" if can.needs_install else "")
 
 
 RULES: tuple[Rule, ...] = (
@@ -85,7 +85,7 @@ RULES: tuple[Rule, ...] = (
     Rule("killed: accepted", "whatever is published is accepted", kill_rules.accepted),
     Rule("killed: settled", "the record settles, without a hold", kill_rules.settled),
     Rule("killed: one living", "exactly one token of ours lives", kill_rules.one, _lists),
-    Rule("killed: dead", "the predecessor is dead", kill_rules.dead, _if("revokes", "nothing is revoked")),
+    Rule("killed: dead", "the predecessor is dead", kill_rules.dead, _if("can_revoke", "nothing is revoked")),
     Rule("killed: budget", "no rotation mints more than it may", kill_rules.budget),
     Rule("discreet", "nothing that was said quotes a secret", fault_rules.discreet),
 )

@@ -46,12 +46,12 @@ class Bench:
     def read(self) -> str:
         """The set, as a server fetches it."""
         if self.places == "document":
-            return str(self.world.keys.shelf("secret/jwks").values.get("jwks", ""))
+            return str(self.world.keys.document_store("secret/jwks").values.get("jwks", ""))
         return self.set_file.read_text() if self.set_file.exists() else ""
 
     def put(self, text: str) -> None:
         if self.places != "file":
-            self.world.keys.shelf("secret/jwks").put(jwks=text, note="ours to keep")
+            self.world.keys.document_store("secret/jwks").put(jwks=text, note="ours to keep")
         if self.places != "document":
             self.set_file.write_text(text)
 
@@ -84,8 +84,8 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 async def test_it_is_installed_with_overlap_and_strays_can_be_found(bench: Bench) -> None:
     can = bench.provider.capabilities
-    assert (can.installs, can.overlap, can.revokes, can.lists, can.old_is_safe_to_present) == (True,) * 5
-    assert (can.named_mint, can.restores, can.reports_last_use) == (False,) * 3
+    assert (can.needs_install, can.overlap, can.can_revoke, can.can_list, can.old_is_safe_to_present) == (True,) * 5
+    assert (can.takes_token_name, can.can_restore, can.reports_last_use) == (False,) * 3
 
 
 async def test_minting_tells_nobody_and_no_two_keys_are_alike(bench: Bench) -> None:
@@ -139,7 +139,7 @@ async def test_keys_and_members_of_others_survive(bench: Bench) -> None:
     await bench.provider.revoke(minted.token)
     assert json.loads(bench.read()) == {"keys": [theirs], "owner": "team"}
     if bench.places != "file":
-        assert bench.world.keys.shelf("secret/jwks").values["note"] == "ours to keep"
+        assert bench.world.keys.document_store("secret/jwks").values["note"] == "ours to keep"
 
 
 async def test_ours_are_found_by_the_beginning_of_their_names(bench: Bench) -> None:

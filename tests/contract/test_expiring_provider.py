@@ -106,7 +106,9 @@ async def test_a_busy_or_broken_server_decides_nothing(bench: Bench, status: int
 async def test_nothing_is_found_and_nothing_can_be_revoked_before_it_ends(bench: Bench) -> None:
     minted = await bench.provider.mint(NAME, bench.end)
     can = bench.provider.capabilities
-    assert (can.revokes, can.lists, can.named_mint, can.restores, can.old_is_safe_to_present) == (False,) * 5
+    assert (can.can_revoke, can.can_list, can.takes_token_name, can.can_restore, can.old_is_safe_to_present) == (
+        False,
+    ) * 5
     assert await bench.provider.find("rotator-lab1") == ()
     with pytest.raises(Refused, match="expiry"):
         await bench.provider.revoke(minted.token)

@@ -40,9 +40,9 @@ class Bench:
     def overlap(self) -> bool:
         return self.provider.capabilities.overlap
 
-    async def published(self, rotation: int, *spared: Token) -> Minted:
+    async def published(self, rotation: int, *keep: Token) -> Minted:
         """What a rotation has come to, once its value is installed."""
-        minted = await self.provider.mint(f"{STEM}-r{rotation}-a1", None, spared)
+        minted = await self.provider.mint(f"{STEM}-r{rotation}-a1", None, keep)
         self.clock.move(1)
         return Minted(await self.provider.install(minted), minted.secret, minted.fields)
 
@@ -63,7 +63,7 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
 
 async def test_minting_makes_a_value_and_the_target_hears_nothing_of_it(bench: Bench) -> None:
     minted = await bench.provider.mint(f"{STEM}-r1-a1", None)
-    assert bench.provider.capabilities.installs
+    assert bench.provider.capabilities.needs_install
     assert minted.token.name == f"{STEM}-r1-a1"
     assert not bench.accepts(minted.secret)
     assert isinstance(await bench.provider.verify(minted.token, minted.secret), Rejected)
@@ -135,7 +135,7 @@ async def test_a_value_that_was_written_over_is_put_back_by_installing_it_again(
 async def test_nothing_is_listed(bench: Bench) -> None:
     await bench.published(1)
     assert await bench.provider.find(STEM) == ()
-    assert not bench.provider.capabilities.lists
+    assert not bench.provider.capabilities.can_list
 
 
 async def test_junk_is_rejected_and_not_repeated(bench: Bench) -> None:

@@ -15,12 +15,12 @@ import pytest
 from rotator.ports import (
     Accepted,
     Duplicate,
-    Identifies,
     Inspection,
     Outcome,
     Provider,
     Refused,
     Rejected,
+    SupportsIdentify,
     Transient,
     Unknown,
 )
@@ -133,7 +133,7 @@ async def test_a_name_cannot_be_minted_twice_where_names_are_kept_and_is_found_t
 
 async def test_named_mint_is_declared_once_a_mint_has_shown_it(bench: Bench) -> None:
     await bench.provider.mint(f"{STEM}-r1-a1", None)
-    assert bench.provider.capabilities.named_mint == bench.named
+    assert bench.provider.capabilities.takes_token_name == bench.named
 
 
 async def test_a_revoked_name_stays_taken_where_names_are_kept(bench: Bench) -> None:
@@ -323,7 +323,7 @@ async def test_a_question_without_an_answer_is_a_transient_fault(bench: Bench, v
 
 
 async def test_a_value_says_whose_it_is_and_one_that_is_unknown_is_refused(bench: Bench) -> None:
-    assert isinstance(bench.provider, Identifies)
+    assert isinstance(bench.provider, SupportsIdentify)
     minted = await bench.provider.mint(f"{STEM}-r1-a1", None)
     assert await bench.provider.identify(minted.secret) == minted.token
     with pytest.raises(Refused):

@@ -11,8 +11,8 @@ from typing import Any
 from msgspec.structs import replace as replace_keys
 
 from rotator.ports import Minted
-from rotator.providers.halo_itsm.server import ApplicationSite
-from rotator.providers.http.client import Http
+from rotator.providers.halo_itsm.server import HaloItsmServer
+from rotator.providers.http.client import HttpClient
 from rotator.rotation.secret import Secret
 from tests.hostile.server import Hostile
 from tests.hostile.sites import DEADLINE, Site
@@ -71,7 +71,7 @@ def on_office(kind: str, *, two: bool = False, spares: Callable[[], Callable[[As
             keys = replace_keys(
                 world.site.keys, url=hostile.url, audience=world.site.keys.aud, ca_file=ca_file, **SHORT
             )
-            site = ApplicationSite(Http("desk", keys, clock), keys, world.keys, clock)
+            site = HaloItsmServer(HttpClient("desk", keys, clock), keys, world.keys, clock)
             site.applications._granted = world.site.applications._granted
             through = replace(world, site=site)
             hostile.spares = spares() if spares else hostile.spares

@@ -9,10 +9,10 @@ from typing import Any
 
 from rotator.host.proxy import Proxy
 from rotator.ports import Minted, NeedsPerson, Transient
-from rotator.providers.http.client import Http
-from rotator.providers.http.webhook_client import Letterbox
-from rotator.providers.manual.config import HttpTargetKeys, ManualKeys
-from rotator.providers.manual.provider import HttpSite, ManualToken
+from rotator.providers.http.client import HttpClient
+from rotator.providers.http.webhook_client import WebhookClient
+from rotator.providers.manual.config import ManualOptions, ManualTargetConfig
+from rotator.providers.manual.provider import ManualServer, ManualToken
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
@@ -33,7 +33,7 @@ PROBE = "/apis/content.halo.run/v1alpha1/posts"
 async def on_refreshes(hostile: Hostile, ca_file: str) -> AsyncIterator[DeskCell]:
     """A client whose refresh token lies on its shelf."""
     async with desk.running("keycloak", HandClock(), ca_file=ca_file) as world:
-        world.keys.shelf(REFRESH.name).put(refresh_token=world.itsm.model.authorise(world.client))
+        world.keys.document_store(REFRESH.name).put(refresh_token=world.itsm.model.authorise(world.client))
         async with through_bad_company(hostile, world, ca_file) as site:
             yield DeskCell(world, site)
 
@@ -75,7 +75,7 @@ async def on_key_set(hostile: Hostile, ca_file: str) -> AsyncIterator[KeySetCell
     """The key has been proven, so the server believes its copy of the set for some minutes."""
     async with desk.running("keycloak", HandClock(), ca_file=ca_file) as world:
         world.client.public_key = world.client.kid = ""
-        world.client.jwks = lambda: str(world.keys.shelf(JWKS).values.get("jwks", ""))
+        world.client.jwks = lambda: str(world.keys.document_store(JWKS).values.get("jwks", ""))
         honest = desk.KINDS["assertion-key"].bind(world.site, in_set(world))
         key = await honest.mint("a-r1-a1", None)
         await honest.install(key)
@@ -94,12 +94,12 @@ async def _left(cell: KeySetCell) -> object:
 class ManualCell:
     """A token that a person made, on a target that we reach through the bad server."""
 
-    site: HttpSite
+    site: ManualServer
     value: Secret
     posing: bool  # somebody else's word, which nobody can tell from the target's own
 
     token = Token("tool-r1-a1")
-    keys = ManualKeys(instructions="Users, bot, New token", probe=PROBE, identity={"first": True})
+    keys = ManualOptions(instructions="Users, bot, New token", probe=PROBE, identity={"first": True})
 
     @property
     def provider(self) -> ManualToken:
@@ -112,7 +112,7 @@ async def on_manual(hostile: Hostile, ca_file: str) -> AsyncIterator[ManualCell]
     async with halo.running("2.26.0", clock, ca_file=ca_file) as world:
         value = world.halo.model.mint("minter", name="by-hand", roles=["super-role"])
         hostile.upstream = forwarded_to(world.halo.url)
-        site = HttpSite(Http("tool", HttpTargetKeys(url=hostile.url, ca_file=ca_file, **SHORT), clock))
+        site = ManualServer(HttpClient("tool", ManualTargetConfig(url=hostile.url, ca_file=ca_file, **SHORT), clock))
         hostile.armed = True
         try:
             yield ManualCell(site, value, hostile.posing)
@@ -126,11 +126,11 @@ def _tool(cell: ManualCell) -> Credential:
 
 
 @asynccontextmanager
-async def on_letterbox(hostile: Hostile, ca_file: str) -> AsyncIterator[tuple[Letterbox, str]]:
+async def on_letterbox(hostile: Hostile, ca_file: str) -> AsyncIterator[tuple[WebhookClient, str]]:
     async def taken(asked: Asked) -> Reply:
         return Reply()
 
-    hostile.upstream, hostile.armed, box = taken, True, Letterbox(ca_file)
+    hostile.upstream, hostile.armed, box = taken, True, WebhookClient(ca_file)
     try:
         yield box, f"{hostile.url}/hook"
     finally:
@@ -141,13 +141,13 @@ def on_proxy(url: str) -> Any:
     """A hook whose proxy is the bad server."""
 
     @asynccontextmanager
-    async def setup(hostile: Hostile, ca_file: str) -> AsyncIterator[tuple[Letterbox, str]]:
+    async def setup(hostile: Hostile, ca_file: str) -> AsyncIterator[tuple[WebhookClient, str]]:
         async def taken(asked: Asked) -> Reply:
             return Reply()
 
         proxy = Proxy(hostile.url, "rotator", REF, ca_file if hostile.tls else None)
         hostile.upstream, hostile.armed = taken, True
-        box = Letterbox(proxy=proxy, fetch=_password)
+        box = WebhookClient(proxy=proxy, fetch=_password)
         try:
             yield box, url
         finally:
@@ -164,7 +164,7 @@ async def _password(ref: SecretRef) -> Secret:
     return _PASSWORD
 
 
-async def _no_way(cell: tuple[Letterbox, str]) -> object:
+async def _no_way(cell: tuple[WebhookClient, str]) -> object:
     """What is said of a tunnel: nobody at its end speaks TLS, so there is none."""
     try:
         await cell[0].send("POST", cell[1], DEADLINE, b"{}")

@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 from rotator.ports import Accepted, Minted
-from rotator.providers.http.client import Http
-from rotator.providers.oauth.config import OAuthTargetKeys
-from rotator.providers.oauth.server import OAuthSite
+from rotator.providers.http.client import HttpClient
+from rotator.providers.oauth.config import OAuthTargetConfig
+from rotator.providers.oauth.server import OAuthServer
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from tests.hostile.server import Hostile
@@ -119,7 +119,7 @@ class DeskCell:
     """A service desk that we reach through the bad server."""
 
     world: desk.Desk
-    site: OAuthSite
+    site: OAuthServer
 
 
 @dataclass
@@ -137,11 +137,11 @@ PROBED: dict[str, Any] = {}  # the kinds have a probe of their own
 
 
 @asynccontextmanager
-async def through_bad_company(hostile: Hostile, world: desk.Desk, ca_file: str) -> AsyncIterator[OAuthSite]:
+async def through_bad_company(hostile: Hostile, world: desk.Desk, ca_file: str) -> AsyncIterator[OAuthServer]:
     """The desk's site once more; from now on the bad server is bad."""
     hostile.upstream = forwarded_to(world.itsm.url)
-    target = OAuthTargetKeys(url=hostile.url, audience=world.site.keys.aud, tenant="acme", ca_file=ca_file, **SHORT)
-    site = OAuthSite(Http("desk", target, world.clock), target, world.keys, world.clock)
+    target = OAuthTargetConfig(url=hostile.url, audience=world.site.keys.aud, tenant="acme", ca_file=ca_file, **SHORT)
+    site = OAuthServer(HttpClient("desk", target, world.clock), target, world.keys, world.clock)
     hostile.armed = True
     try:
         yield site

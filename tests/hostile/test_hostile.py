@@ -97,13 +97,13 @@ def test_an_unpacked_bomb_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_call_without_a_deadline_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    patient = client.Http.__init__
+    patient = client.HttpClient.__init__
 
     def init(self: Any, *args: Any, **wishes: Any) -> None:
         patient(self, *args, **wishes)
         self._deadline = SITES["halo-pat inspect"].bound + 1
 
-    monkeypatch.setattr(client.Http, "__init__", init)
+    monkeypatch.setattr(client.HttpClient, "__init__", init)
     assert "are allowed" in found("halo-pat inspect", "a body that drips")
 
 

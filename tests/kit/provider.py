@@ -217,14 +217,14 @@ class FakeProvider:
         self._target = target
         self._pause = pause
         self._capabilities = capabilities or Capabilities(
-            named_mint=target.named, lists=True, restores=True, reports_last_use=True
+            takes_token_name=target.named, can_list=True, can_restore=True, reports_last_use=True
         )
 
     @property
     def capabilities(self) -> Capabilities:
         return self._capabilities
 
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         return await self._perform("mint", lambda: self._target.mint(name, expires_at))
 
     async def install(self, minted: Minted) -> Token:

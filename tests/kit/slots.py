@@ -45,18 +45,18 @@ class SlotProvider:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(installs=self.person != "value", overlap=self.target.number > 1)
+        return Capabilities(needs_install=self.person != "value", overlap=self.target.number > 1)
 
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         if self.person == "value":
             raise NeedsPerson(PRESS)
         free = {str(n) for n in range(1, self.target.number + 1)}
-        slot = min(free - {token.serial for token in spared} or free)
+        slot = min(free - {token.serial for token in keep} or free)
         self.target.made += 1
         return Minted(Token(name, name, slot, self.target.now(), expires_at), Secret(f"slot-canary-{name}"))
 
     async def receive(
-        self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...] = ()
+        self, name: str, value: Secret, expires_at: datetime | None, keep: tuple[Token, ...] = ()
     ) -> Minted:
         if value.matches(Secret("unusable")):
             raise Refused("not a key")

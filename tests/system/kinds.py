@@ -82,7 +82,7 @@ class Kind:
     """One row of the table. `applications`: the endings of the names of those that each credential needs."""
 
     name: str
-    key: str
+    document_field: str
     use: Callable[[Desk | None, str, Document], Use]
     settings: Callable[[Desk, str], dict[str, Any]] = lambda desk, name: {}
     applications: tuple[str, ...] = ()
@@ -198,7 +198,7 @@ def _others_are_refused(world: World, name: str, document: Document, heard: Hear
         number, client = desk.numbers[name + ending], desk.clients[name + ending]
         for what, value in heard.known(number):
             use = grants(client, value) if what == "clientSecret" else opens(value)
-            if (value, client) != (document[kind.key], document["client_id"]) and ask(wire, use)[0] == 200:
+            if (value, client) != (document[kind.document_field], document["client_id"]) and ask(wire, use)[0] == 200:
                 wrong.append(f"another {what} of application {number} is accepted")
     wire.close()
     return wrong

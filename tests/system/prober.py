@@ -94,7 +94,7 @@ class Prober:
             return
         self._published.add(name)  # not before: a Vault that is sealed says nothing of what it holds
         kind = kind_of(self._world, name)
-        self.values.add(document[kind.key])
+        self.values.add(document[kind.document_field])
         began = time.monotonic()
         answered, _ = ask(self._targets[kind.edge], kind.use(self._world.desk, name, document))
         if answered == 200:

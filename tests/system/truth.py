@@ -60,7 +60,7 @@ def faults_of(world: World, name: str, heard: Heard = NOTHING_HEARD) -> list[str
     """What is wrong after convergence; empty when all is as promised. `heard`: what was said on the way."""
     kind, record = kind_of(world, name), journal(world, name)
     document = world.bao.call("GET", f"{world.mount}/data/{world.credentials[name]['path']}")["data"]["data"]
-    published, secret = document["provider_id"], Secret(document[kind.key])
+    published, secret = document["provider_id"], Secret(document[kind.document_field])
     target = Wire(world.desk.url if world.desk and kind.applications else world.halo.url)
     status, _ = ask(target, kind.use(world.desk, name, document))
     target.close()

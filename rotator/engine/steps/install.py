@@ -57,7 +57,7 @@ async def _install(bench: Bench, provider: Provider, minted: Minted, sent_at: da
     limits = bench.credential.limits
     if not provider.capabilities.overlap:  # by no clock is there anything to wait for while consumers are cut off
         return ev.Installed(bench.at, token, None, began)
-    if provider.capabilities.mint_ends_old:  # nor here, and they were cut off when the mint was sent
+    if provider.capabilities.mint_ends_predecessor:  # nor here, and they were cut off when the mint was sent
         return ev.Installed(bench.at, token, None, sent_at or began)
     return ev.Installed(bench.at, token, bench.at + max(limits.settle, limits.spread))
 
@@ -83,7 +83,7 @@ async def poll(bench: Bench, record: Record, step: Poll) -> ev.Event:
     """See whether the person has done it, or whether settings now let us do it ourselves."""
     provider = bench.provider(record.target)
     if record.candidate is None:
-        ours = bench.brings or provider.capabilities.installs
+        ours = bench.brings or provider.capabilities.needs_install
         return ev.NotMinted(bench.at, resend=True) if ours else _remind(bench, record)
     proven = await verify(bench, record, Verify())
     if not isinstance(proven, ev.Rejected) or _over(bench, record.candidate.token):
@@ -111,7 +111,7 @@ async def put_back(bench: Bench, record: Record, step: Burn) -> ev.Event:
     A target that does not take it back, however often it is told, is told a new value instead.
     """
     current, provider = record.current, bench.provider(record.target)
-    if current is None or current.target != record.target or not provider.capabilities.installs:
+    if current is None or current.target != record.target or not provider.capabilities.needs_install:
         return unsettled(bench, record) or ev.Burned(bench.at, (), step.give_up)
     if _over(bench, current.token):  # nobody would accept it, and only the next value mends that
         return unsettled(bench, record) or ev.Burned(bench.at, _burned(record), step.give_up)

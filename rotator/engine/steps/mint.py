@@ -14,9 +14,9 @@ from rotator.ports import (
     MinterRefused,
     NeedsPerson,
     Provider,
-    Receiver,
     Refused,
     StoreRefused,
+    SupportsSupply,
     Transient,
 )
 from rotator.rotation import events as ev
@@ -44,7 +44,7 @@ async def mint(bench: Bench, record: Record, step: Mint) -> ev.Event:
         return ev.MintRefused(bench.at, fault.reason)
     if wrong := unfit(minted.token):  # nobody could ask about it later: what lives is burned by the name we chose
         return ev.MintLost(bench.at, f"the target's answer cannot be used: {wrong}")
-    staged = await stage(bench, record, minted, pending=bench.provider(record.target).capabilities.installs)
+    staged = await stage(bench, record, minted, pending=bench.provider(record.target).capabilities.needs_install)
     return replace(staged, brought=brings) if isinstance(staged, ev.Staged) else staged
 
 
@@ -58,14 +58,14 @@ async def _taken(bench: Bench, record: Record, name: str, *, first: bool) -> ev.
 
 
 async def _mint(bench: Bench, record: Record, name: str) -> Minted:
-    provider, lifetime, spared = bench.provider(record.target), bench.credential.lifetime, _spared(record)
+    provider, lifetime, keep = bench.provider(record.target), bench.credential.lifetime, _spared(record)
     expires_at = bench.at + lifetime if lifetime else None
     if bench.brought is None or bench.brought.taken:
-        return await provider.mint(name, expires_at, spared)
-    if not isinstance(provider, Receiver):
+        return await provider.mint(name, expires_at, keep)
+    if not isinstance(provider, SupportsSupply):
         raise Refused("this kind takes no value from a person")
     said = bench.brought.expires_at  # the person's word, who sees what the target shows
-    minted = await provider.receive(name, bench.brought.take(), said or expires_at, spared)
+    minted = await provider.receive(name, bench.brought.take(), said or expires_at, keep)
     return replace(minted, token=replace(minted.token, expires_at=said)) if said else minted
 
 
@@ -115,7 +115,7 @@ async def look(bench: Bench, record: Record, step: Look) -> ev.Event:
     staged, provider = read_staged(doc), bench.provider(record.target)
     if staged and staged.token.name == step.name and doc.version > record.slot_version:
         bench.staged = staged
-        pending = provider.capabilities.installs
+        pending = provider.capabilities.needs_install
         return ev.Staged(bench.at, _candidate(bench, staged.minted, doc.version, pending=pending))
     if any(token.name == step.name for token in await provider.find(step.name)):
         return ev.MintLost(bench.at, "minted, but its secret was lost")
@@ -127,7 +127,7 @@ async def burn(bench: Bench, record: Record, step: Burn) -> ev.Event:
     provider = bench.provider(record.target)
     if not provider.capabilities.overlap:
         return await install.put_back(bench, record, step)
-    if not provider.capabilities.revokes:  # nobody but us ever saw the candidate, and it ends by its own date
+    if not provider.capabilities.can_revoke:  # nobody but us ever saw the candidate, and it ends by its own date
         return ev.Burned(bench.at, (), step.give_up)
     if waiting := install.unsettled(bench, record):
         return waiting
@@ -138,8 +138,8 @@ async def burn(bench: Bench, record: Record, step: Burn) -> ev.Event:
             return bench.held(HoldReason.TWO_VAULTS, second_vault.said(token, why))
     if record.candidate:
         found[record.candidate.token.id] = record.candidate.token
-    spared = known(replace(record, candidate=None))
-    doomed = [token for token in found.values() if token.id not in spared]
+    keep = known(replace(record, candidate=None))
+    doomed = [token for token in found.values() if token.id not in keep]
     for token in doomed:
         await provider.revoke(token)
     alive = [token.id for token in doomed if not await provider.is_dead(token, None)]
@@ -160,8 +160,8 @@ async def _anothers(provider: Provider, record: Record, token: Token) -> str:
 
 async def reap(bench: Bench, record: Record, tokens: tuple[Token, ...]) -> tuple[str, ...]:
     """Revoke tokens that are strays by the record and that no configured path publishes. Returns their ids."""
-    spared = known(record)
-    doomed = tuple(token for token in tokens if token.id not in spared)
+    keep = known(record)
+    doomed = tuple(token for token in tokens if token.id not in keep)
     owners = await bench.edges.owners() if doomed else None
     doomed = tuple(token for token in doomed if owners and not owners.spares(token, bench.now))
     for token in doomed:

@@ -46,9 +46,9 @@ async def _left_to_expire(bench: Bench, predecessor: Published) -> ev.Event | No
     a person where it is not ours to revoke and nobody knows its date.
     """
     provider = bench.provider(predecessor.target)
-    if provider.capabilities.revokes:
+    if provider.capabilities.can_revoke:
         return None
-    if provider.capabilities.mint_ends_old and (await _is_dead(bench, provider, predecessor))[0]:
+    if provider.capabilities.mint_ends_predecessor and (await _is_dead(bench, provider, predecessor))[0]:
         return ev.LeftToExpire(bench.at, bench.now)
     until = (await provider.inspect(predecessor.token)).expires_at
     return ev.LeftToExpire(bench.at, until) if until else None
@@ -111,7 +111,7 @@ async def _use(bench: Bench, record: Record, predecessor: Published) -> Use:
     if not asks or not provider.capabilities.reports_last_use:
         return Use(reported=False)
     seen = await provider.inspect(predecessor.token)
-    step = provider.capabilities.last_use_step
+    step = provider.capabilities.last_use_resolution
     return Use(reported=seen.exists and not seen.revoked, last=seen.last_used, step=step)
 
 
@@ -137,9 +137,9 @@ async def revoke(bench: Bench, record: Record, step: Revoke) -> ev.Event:
     if not dead:
         said = "is still accepted" if dead is False else "cannot be proven dead yet"
         return _alive(bench, record, f"predecessor {predecessor.token.id} {said}", person)
-    if record.ends_at and not provider.capabilities.mint_ends_old:
+    if record.ends_at and not provider.capabilities.mint_ends_predecessor:
         return ev.Retired(bench.at, f"{predecessor.token.id} expired at {when(predecessor.token.expires_at)}")
-    if provider.capabilities.mint_ends_old:
+    if provider.capabilities.mint_ends_predecessor:
         ended = "the mint of its successor ended it, or its date did"
     return ev.Retired(bench.at, f"{predecessor.token.id} is dead, {how}; {ended}")
 
@@ -188,7 +188,7 @@ async def sweep(bench: Bench, record: Record, step: Sweep) -> ev.Event:
     if newest:
         await store.destroy(bench.edges.slot, tuple(range(max(1, newest - _KEPT + 1), newest + 1)))
     strays: tuple[str, ...] = ()
-    if step.strays and record.target and bench.provider(record.target).capabilities.lists:
+    if step.strays and record.target and bench.provider(record.target).capabilities.can_list:
         found = await bench.provider(record.target).find(f"{record.stem}-")
         if others := [(token, what) for token in found if (what := second_vault.anothers(record, token))]:
             return bench.held(HoldReason.TWO_VAULTS, second_vault.said(*others[0]))

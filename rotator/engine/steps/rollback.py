@@ -55,7 +55,7 @@ async def impossible(bench: Bench, record: Record) -> str:
         return "this target keeps one value only, and the one before was overwritten; rotate now makes a new one"
     if not rollback.ended(record):
         return ""
-    if not provider.capabilities.restores:
+    if not provider.capabilities.can_restore:
         return "the value before is revoked, and this target cannot take that back; rotate now makes a new one"
     if not (await provider.inspect(old.token)).exists:
         return f"the value before is revoked, and its record {old.token.id} was deleted at the target since"

@@ -14,7 +14,7 @@ from rotator.observe.hooks.delivery import Count, Courier
 from rotator.observe.hooks.facts import Facts
 from rotator.observe.logs import log
 from rotator.ports import Clock, Refused
-from rotator.providers.http.webhook_client import Letterbox
+from rotator.providers.http.webhook_client import WebhookClient
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef
 from rotator.settings import Hook, Ping
@@ -66,7 +66,7 @@ class Hooks:
         if hook.command:
             await courier.run(partial(command.run, hook.command, hook.timeout.total_seconds()))
             return
-        box = Letterbox(hook.ca_file, proxy=hook.proxy, fetch=fetch)
+        box = WebhookClient(hook.ca_file, proxy=hook.proxy, fetch=fetch)
         try:
             await courier.run(Post(hook, box, fetch, self._clock))
         finally:
@@ -77,7 +77,7 @@ class Hooks:
 class Post:
     """How a webhook is sent."""
 
-    def __init__(self, hook: Hook, box: Letterbox, fetch: Fetch, clock: Clock) -> None:
+    def __init__(self, hook: Hook, box: WebhookClient, fetch: Fetch, clock: Clock) -> None:
         self._hook = hook
         self._box = box
         self._fetch = fetch

@@ -11,7 +11,7 @@ from rotator.observe.hooks.delivery import DELIVERED, FAILED, Count
 from rotator.observe.hooks.dispatch import Fetch, whereabouts
 from rotator.observe.logs import log
 from rotator.ports import Fault
-from rotator.providers.http.webhook_client import Letterbox
+from rotator.providers.http.webhook_client import WebhookClient
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef
 from rotator.settings import Ping
@@ -24,12 +24,12 @@ _DEADLINE = 10.0  # seconds
 class Heartbeat:
     """One address. A trouble is told once, and once when it is over. `unwell`: why all is not well, or empty."""
 
-    def __init__(self, ping: Ping, unwell: Callable[[], str], count: Count, box: Letterbox | None = None) -> None:
+    def __init__(self, ping: Ping, unwell: Callable[[], str], count: Count, box: WebhookClient | None = None) -> None:
         self._ping = ping
         self._unwell = unwell
         self._count = count
         self._fetch: Fetch | None = None  # of the latest call: Vault's session may be another since
-        self._box = box or Letterbox(ping.ca_file, proxy=ping.proxy, fetch=self._fetched)
+        self._box = box or WebhookClient(ping.ca_file, proxy=ping.proxy, fetch=self._fetched)
         self._said = ""
 
     async def beat(self, fetch: Fetch) -> None:

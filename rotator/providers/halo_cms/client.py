@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from rotator.ports import Clock, Holding, MinterRefused, Outcome, Refused, Transient
-from rotator.providers.config import HaloPatKeys, HaloTargetKeys
+from rotator.ports import Clock, InventoryItem, MinterRefused, Outcome, Refused, Transient
+from rotator.providers.config import HaloCmsTargetConfig, HaloPatOptions
 from rotator.providers.halo_cms.records import PatRecord, read, read_list, read_roles
 from rotator.providers.http.auth import Auth, Basic, Bearer, Minter
-from rotator.providers.http.client import MIB, Answer, Http, Redirected, Unsendable, segment
+from rotator.providers.http.client import MIB, HttpClient, HttpResponse, Redirected, Unsendable, segment
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
@@ -30,18 +30,18 @@ _EVERYBODY = {"anonymous", "authenticated"}
 
 
 @dataclass(slots=True)
-class Server:
+class KnownServer:
     """What is known about a server, shared by every view of its site. `names_kept`: a chosen name survives a mint."""
 
     names_kept: bool | None
 
 
-class HaloSite:
+class HaloCmsServer:
     """One Halo CMS, shared by its credentials."""
 
-    def __init__(self, http: Http, keys: HaloTargetKeys, minter: Minter, clock: Clock) -> None:
+    def __init__(self, http: HttpClient, keys: HaloCmsTargetConfig, minter: Minter, clock: Clock) -> None:
         """Takes over `http`, which aclose() closes."""
-        self.server = Server(keys.keeps_names)
+        self.server = KnownServer(keys.keeps_names)
         self.username = keys.username
         self._http = http
         self._minter = minter
@@ -49,17 +49,19 @@ class HaloSite:
         self._clock = clock
         self._path = f"/apis/{keys.api_group}/v1alpha1/personalaccesstokens"
 
-    def minted_by(self, minter: Minter) -> HaloSite:
+    def minted_by(self, minter: Minter) -> HaloCmsServer:
         """The same site and budget, seen through another minter: a token that mints its own successor."""
-        site = copy(self)
-        site._minter, site._own_minter = minter, True
-        return site
+        server = copy(self)
+        server._minter, server._own_minter = minter, True
+        return server
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
 
-    async def call(self, method: str, path: str, auth: Auth | None, json: object = None, cap: int = MIB) -> Answer:
+    async def call(
+        self, method: str, path: str, auth: Auth | None, json: object = None, cap: int = MIB
+    ) -> HttpResponse:
         """One call. Raises Transient for a refusal that is neither problem document nor challenge: not Halo's own.
 
         Of its tokens, Halo 2.19.3 to 2.26.0 refuses in problem documents by name (RFC 9457); a gateway's 404 in JSON of
@@ -72,20 +74,20 @@ class HaloSite:
             raise Transient(f"{answer.status} from something in front of Halo, not from Halo itself")
         return answer
 
-    async def own(self, name: str, secret: Secret) -> Answer:
+    async def own(self, name: str, secret: Secret) -> HttpResponse:
         """A token's record, asked for with that token: 200 for nobody else, whatever its roles."""
         return await self.call("GET", f"{self._path}/{segment(name)}", Bearer(secret))
 
-    async def get(self, path: str, secret: Secret) -> Answer:
+    async def get(self, path: str, secret: Secret) -> HttpResponse:
         """Any path of the site, with a token."""
         return await self.call("GET", path, Bearer(secret))
 
-    async def manage(self, method: str, name: str = "", action: str = "", json: object = None) -> Answer:
+    async def manage(self, method: str, name: str = "", action: str = "", json: object = None) -> HttpResponse:
         """A call as the minter, on all its user's tokens or one. Raises MinterRefused, or Refused for a 403."""
         path = self._path + (f"/{segment(name)}" if name else "") + (f"/actions/{action}" if action else "")
         return await self._as_minter(method, path, json, MIB if name or json else _LIST_CAP)
 
-    async def _as_minter(self, method: str, path: str, json: object = None, cap: int = MIB) -> Answer:
+    async def _as_minter(self, method: str, path: str, json: object = None, cap: int = MIB) -> HttpResponse:
         auth = await self._minter()
         try:
             answer = await self.call(method, path, auth, json, cap)
@@ -100,7 +102,7 @@ class HaloSite:
             raise MinterRefused(f"{answer.status} with nothing in it: Halo ignored the minter's credentials")
         return answer
 
-    def _refusal(self, auth: Auth, answer: Answer) -> MinterRefused:
+    def _refusal(self, auth: Auth, answer: HttpResponse) -> MinterRefused:
         if self._own_minter and answer.challenge == "bearer":
             remedy = "make one by hand at the target and let `rotate adopt` take it over, or name another minter"
             return MinterRefused("the published token, which mints its own successor, is refused", remedy=remedy)
@@ -127,7 +129,7 @@ class HaloSite:
         """Every living token that bears our mark, from one listing: a sweep shares it among its credentials."""
         return tuple(record.token(record.mark) for record in await self.records() if record.mark and record.living)
 
-    async def inventory(self) -> tuple[Holding, ...]:
+    async def inventory(self) -> tuple[InventoryItem, ...]:
         """Every living token of the minter's user; Halo shows nobody the tokens of others."""
         return tuple(record.holding() for record in await self.records() if record.living)
 
@@ -156,7 +158,7 @@ class HaloSite:
     async def control(self, credential: Credential) -> None:
         """The negative control: neither a broken token nor nobody may pass the proof. Raises Refused."""
         broken = Bearer(Secret("pat_broken.on.purpose"))
-        options = msgspec.convert(dict(credential.options), HaloPatKeys)
+        options = msgspec.convert(dict(credential.options), HaloPatOptions)
         own = f"{self._path}/rotator-control"
         answer = await self.call("GET", own, broken)
         if answer.status == 401 and answer.challenge != "bearer":
@@ -178,12 +180,12 @@ class HaloSite:
 
     async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
         """Warnings about what the minter may do beyond what it hands out."""
-        options = (msgspec.convert(dict(each.options), HaloPatKeys) for each in credentials)
+        options = (msgspec.convert(dict(each.options), HaloPatOptions) for each in credentials)
         spare = await self.roles() - {role for each in options for role in each.roles} - _EVERYBODY
         return [f"the minter holds roles that it hands to nobody: {', '.join(sorted(spare))}"] if spare else []
 
 
-def expect(answer: Answer) -> Answer:
+def expect(answer: HttpResponse) -> HttpResponse:
     """The answer, when it is a success. Raises Refused for any other."""
     if answer.status >= 300:
         raise Refused(f"Halo answers {answer.status}; before 2.17 the api_group is another")
@@ -195,7 +197,7 @@ def _revoked_before(record: PatRecord, instant: datetime) -> bool:
     return spec.revoked and spec.revokes_at is not None and spec.revokes_at < instant
 
 
-def _why_401(auth: Auth, answer: Answer) -> str:
+def _why_401(auth: Auth, answer: HttpResponse) -> str:
     ignored = answer.challenge == "formlogin"  # the challenge for a caller without credentials
     if isinstance(auth, Basic):
         if ignored:

@@ -20,10 +20,10 @@ from rotator.ports import (
     Unknown,
     Verdict,
 )
-from rotator.providers.config import LAST_USE_STEP, HaloPatKeys
-from rotator.providers.halo_cms.client import GATE, RACES, HaloSite, expect
+from rotator.providers.config import LAST_USE_STEP, HaloPatOptions
+from rotator.providers.halo_cms.client import GATE, RACES, HaloCmsServer, expect
 from rotator.providers.halo_cms.records import PatRecord, is_pat, is_value_of, read, spoken, take_token, wish
-from rotator.providers.http.client import Answer
+from rotator.providers.http.client import HttpResponse
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import parse
@@ -32,39 +32,43 @@ from rotator.rotation.token_names import parse
 class HaloPat:
     """One credential's view of a Halo CMS."""
 
-    def __init__(self, site: HaloSite, options: HaloPatKeys) -> None:
+    def __init__(self, server: HaloCmsServer, options: HaloPatOptions) -> None:
         """`options` are what its tokens must be able to do, and how that is probed."""
-        self._site = site
+        self._server = server
         self._options = options
 
     @property
     def capabilities(self) -> Capabilities:
-        """`named_mint` only once the server is known to keep names."""
-        named = self._site.server.names_kept is True
+        """`takes_token_name` only once the server is known to keep names."""
+        named = self._server.server.names_kept is True
         return Capabilities(
-            named_mint=named, lists=True, restores=True, reports_last_use=True, last_use_step=LAST_USE_STEP
+            takes_token_name=named,
+            can_list=True,
+            can_restore=True,
+            reports_last_use=True,
+            last_use_resolution=LAST_USE_STEP,
         )
 
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """Mint under `name`. An unreadable answer is Transient: the token may exist, but nobody will ever see it."""
-        answer = await self._site.manage("POST", json=wish(name, expires_at, self._options))
+        answer = await self._server.manage("POST", json=wish(name, expires_at, self._options))
         if answer.status == 400:
             raise await self._why_400(name, expires_at, answer)
         text = take_token(expect(answer).document)
         record = read(answer.document)
-        self._site.server.names_kept = record.metadata.name == name
+        self._server.server.names_kept = record.metadata.name == name
         return Minted(record.token(name), Secret(text))
 
-    async def _why_400(self, name: str, expires_at: datetime | None, answer: Answer) -> Refused:
+    async def _why_400(self, name: str, expires_at: datetime | None, answer: HttpResponse) -> Refused:
         """A taken name has no status of its own, and the words in the answer are translated: so it is looked into."""
-        if await self._site.record(name):
+        if await self._server.record(name):
             return Duplicate("the name is taken by a token of the minter's user")
-        shown = answer.date or self._site.now()
+        shown = answer.date or self._server.now()
         if expires_at and expires_at <= shown:
             past = f"400: the token would expire at {expires_at:%F %T}Z, and it is {shown:%F %T}Z"
             return Refused(past, remedy="compare the clocks, and see `lifetime`")
         try:
-            held = await self._site.roles()
+            held = await self._server.roles()
         except (Transient, Refused):
             held = None
         lacks = sorted(set(self._options.roles) - held) if held is not None and "super-role" not in held else []
@@ -83,11 +87,11 @@ class HaloPat:
 
     async def find(self, prefix: str) -> tuple[Token, ...]:
         """Living tokens minted under a name that begins with `prefix`: by name where that can be, else from a list."""
-        if parse(prefix) and self._site.server.names_kept is not False:
-            record = await self._site.record(prefix)
+        if parse(prefix) and self._server.server.names_kept is not False:
+            record = await self._server.record(prefix)
             if record:
                 return (record.token(prefix),) if record.living else ()
-        named = [(record, record.named(prefix)) for record in await self._site.records() if record.living]
+        named = [(record, record.named(prefix)) for record in await self._server.records() if record.living]
         return tuple(record.token(name) for record, name in named if name)
 
     async def verify(self, token: Token, secret: Secret) -> Verdict:
@@ -100,7 +104,7 @@ class HaloPat:
             return Unknown(fault.reason, fault.retry_after)
 
     async def _prove(self, token: Token, secret: Secret) -> Verdict:
-        answer = await self._site.own(token.id, secret)
+        answer = await self._server.own(token.id, secret)
         if answer.status != 200:
             return _verdict(answer)
         if answer.document is None:
@@ -116,8 +120,8 @@ class HaloPat:
         spec = record.spec
         if not record.is_of(token):
             return "the record is another token's"
-        if self._site.username and spec.username != self._site.username:
-            return f"the token belongs to user {spec.username}, and the target's settings name {self._site.username}"
+        if self._server.username and spec.username != self._server.username:
+            return f"the token belongs to user {spec.username}, and the target's settings name {self._server.username}"
         if not record.living:
             return "the token is revoked or deleted"
         if set(spec.roles or ()) != set(self._options.roles):
@@ -127,7 +131,7 @@ class HaloPat:
     async def _probe(self, secret: Secret) -> Verdict:
         if self._options.probe is None:
             return Accepted()
-        status = (await self._site.get(self._options.probe, secret)).status
+        status = (await self._server.get(self._options.probe, secret)).status
         if status == 403:
             return Rejected("accepted, but it lacks a right that the probe needs", final=True)
         if status == 401:
@@ -139,7 +143,7 @@ class HaloPat:
         said = spoken(secret) if is_pat(secret) else None
         if said is None:
             raise Refused("the value does not say which personal access token it is")
-        record = await self._site.record(said.id)
+        record = await self._server.record(said.id)
         if record is None or not record.is_of(said):
             raise Refused(
                 f"it says that it is {said.id}, of which the minter knows nothing: it is another user's, or gone"
@@ -150,7 +154,7 @@ class HaloPat:
 
     async def inspect(self, token: Token) -> Inspection:
         """What the record says. A record of the same name with another tokenId is another token: ours is gone."""
-        record = await self._site.record(token.id)
+        record = await self._server.record(token.id)
         if record is None or record.metadata.deletion_timestamp or not record.is_of(token):
             return Inspection(exists=False)
         spec = record.spec
@@ -167,7 +171,7 @@ class HaloPat:
     async def _change(self, token: Token, action: str, *, revoked: bool) -> Outcome:
         """400 may mean that the change is made already, so the record decides; 409 is a lost race."""
         for _ in range(RACES):
-            answer = await self._site.manage("PUT", token.id, action)
+            answer = await self._server.manage("PUT", token.id, action)
             if answer.status in (400, 404, 409):
                 seen = await self.inspect(token)
                 if seen.revoked == revoked if seen.exists else revoked:
@@ -180,7 +184,7 @@ class HaloPat:
 
     async def delete(self, token: Token) -> Outcome:
         """Delete the record: no restoring after that, and its name is free again."""
-        return await self._site.delete(token.id)
+        return await self._server.delete(token.id)
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
         """Whether Halo refuses the secret with a Bearer challenge; without a secret, whether the record says so."""
@@ -188,7 +192,7 @@ class HaloPat:
             seen = await self.inspect(token)
             return seen.revoked or (not seen.exists and await self._unlisted(token))
         try:
-            answer = await self._site.own(token.id, secret)
+            answer = await self._server.own(token.id, secret)
         except Refused:
             return None
         if answer.status == 401:
@@ -198,14 +202,14 @@ class HaloPat:
 
     async def _unlisted(self, token: Token) -> bool:
         """Whether the list lacks it too: a 404 alone may mean that the whole API has moved, as it did in 2.17."""
-        return not any(record.living and record.is_of(token) for record in await self._site.records())
+        return not any(record.living and record.is_of(token) for record in await self._server.records())
 
 
 def _state(seen: Inspection) -> str:
     return ("revoked" if seen.revoked else "not revoked") if seen.exists else "gone"
 
 
-def _verdict(answer: Answer) -> Verdict:
+def _verdict(answer: HttpResponse) -> Verdict:
     """What a refusal of the token's own record says about the token."""
     if answer.status == 401 and answer.challenge == "bearer":
         return Rejected("401: the token is refused")

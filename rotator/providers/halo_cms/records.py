@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from rotator.ports import Holding, Transient
-from rotator.providers.config import HaloPatKeys
+from rotator.ports import InventoryItem, Transient
+from rotator.providers.config import HaloPatOptions
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import begins
@@ -69,12 +69,12 @@ class PatRecord(msgspec.Struct, frozen=True):
         spec = self.spec
         return Token(self.metadata.name, name, spec.token_id, self.metadata.creation_timestamp, spec.expires_at)
 
-    def holding(self) -> Holding:
+    def holding(self) -> InventoryItem:
         """What it is to whoever looks for what nobody uses."""
         meta, spec = self.metadata, self.spec
         words = (spec.description or "").removesuffix(f"{_MARK}{self.mark}").strip()
         made, used = meta.creation_timestamp, spec.last_used
-        return Holding(meta.name, self.mark, words, spec.roles or (), made, used, spec.expires_at)
+        return InventoryItem(meta.name, self.mark, words, spec.roles or (), made, used, spec.expires_at)
 
     def named(self, prefix: str) -> str:
         """The name it was minted under when that begins with `prefix`, or nothing."""
@@ -94,7 +94,7 @@ class _Permissions(msgspec.Struct, frozen=True):
     roles: tuple[_Role, ...]
 
 
-def wish(name: str, expires_at: datetime | None, options: HaloPatKeys) -> dict[str, Any]:
+def wish(name: str, expires_at: datetime | None, options: HaloPatOptions) -> dict[str, Any]:
     """The body of a mint. Never finalizers: nothing would ever remove them, and the record could not be collected."""
     spec: dict[str, Any] = {
         "name": name,

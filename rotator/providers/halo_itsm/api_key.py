@@ -24,12 +24,12 @@ from rotator.providers.config import API_KEY_USE_STEP
 from rotator.providers.halo_itsm import instructions as words
 from rotator.providers.halo_itsm.application_api import ApplicationApi
 from rotator.providers.halo_itsm.application_record import ApplicationRecord
-from rotator.providers.halo_itsm.config import API_KEYS, ApiKeyKeys, Slot
-from rotator.providers.halo_itsm.slots import Slotted, new_value
+from rotator.providers.halo_itsm.config import API_KEYS, ApiKeyOptions, Slot
+from rotator.providers.halo_itsm.slots import SlotProvider, new_value
 from rotator.providers.http.auth import ApiKey
-from rotator.providers.http.client import Answer
+from rotator.providers.http.client import HttpResponse
 from rotator.providers.http.header import Unsendable
-from rotator.providers.oauth.server import OAuthSite
+from rotator.providers.oauth.server import OAuthServer
 from rotator.providers.oauth.token_response import judged
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
@@ -39,13 +39,13 @@ _FRESH = timedelta(hours=1)  # somebody may be about to use a key that was made 
 _SPREAD = timedelta(minutes=2)  # so long a new key may not be known everywhere
 
 
-class HaloApiKey(Slotted):
+class HaloApiKey(SlotProvider):
     """One credential's view of its application. A token's serial is the date of its making as Halo writes it; before it
     is installed, that of the key which it will replace."""
 
-    def __init__(self, site: OAuthSite, api: ApplicationApi, options: ApiKeyKeys) -> None:
+    def __init__(self, server: OAuthServer, api: ApplicationApi, options: ApiKeyOptions) -> None:
         """`options` say which application, and how the key is presented."""
-        super().__init__(site, api, options)
+        super().__init__(server, api, options)
         self._options = options
         self.slots = options.places(*API_KEYS)
 
@@ -55,30 +55,30 @@ class HaloApiKey(Slotted):
         usual = super().capabilities
         if not self._api.allowed:
             return replace(usual, old_is_safe_to_present=True)
-        return replace(usual, reports_last_use=True, last_use_step=API_KEY_USE_STEP)
+        return replace(usual, reports_last_use=True, last_use_resolution=API_KEY_USE_STEP)
 
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """Make a key and choose its slot; nobody hears of it yet. Raises Refused when no slot is free."""
         if not self._api.allowed:
             raise NeedsPerson(words.generate(self.slots[0], "the API key that is not in use"))
-        return await self._minted(name, new_value(), expires_at, spared)
+        return await self._minted(name, new_value(), expires_at, keep)
 
     async def receive(
-        self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...] = ()
+        self, name: str, value: Secret, expires_at: datetime | None, keep: tuple[Token, ...] = ()
     ) -> Minted:
         """Take a key that a person brings. Which of the two it is, nobody says, unless we put it there ourselves."""
         if not self._api.allowed:
-            token = Token(f"{self.slots[0].application}/by-hand/{name}", name, "", self._site.clock.now(), expires_at)
+            token = Token(f"{self.slots[0].application}/by-hand/{name}", name, "", self._server.clock.now(), expires_at)
             return Minted(token, value, self.beside(self.slots[0]))
-        return await self._minted(name, value, expires_at, spared)
+        return await self._minted(name, value, expires_at, keep)
 
-    async def _minted(self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...]) -> Minted:
+    async def _minted(self, name: str, value: Secret, expires_at: datetime | None, keep: tuple[Token, ...]) -> Minted:
         record = await self.application(self.slots[0])
         if record.inactive:
             said = f"application {record.id} is inactive, so nobody could use a key of it"
             raise Refused(said, remedy="activate it in Halo")
         self._check_life(record, expires_at)
-        slot = await self._choose(record, spared)
+        slot = await self._choose(record, keep)
         return Minted(self.handle(slot, name, record.stamp(slot.field)), value, self.beside(slot))
 
     async def install(self, minted: Minted) -> Token:
@@ -106,7 +106,7 @@ class HaloApiKey(Slotted):
         if isinstance(verdict, Accepted):
             return True
         made = record.generated(slot.field)
-        if isinstance(verdict, Unknown) or (made and self._site.clock.now() < made + _SPREAD):
+        if isinstance(verdict, Unknown) or (made and self._server.clock.now() < made + _SPREAD):
             raise Transient(f"cannot tell yet whose {_said(slot)} is: {verdict.reason}")
         return False
 
@@ -129,7 +129,7 @@ class HaloApiKey(Slotted):
         return Outcome.DONE
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
-        """See `Slotted.is_dead`. Raises NeedsPerson when only a person can end it."""
+        """See `SlotProvider.is_dead`. Raises NeedsPerson when only a person can end it."""
         dead = await super().is_dead(token, secret)
         if dead is False and not (self._api.allowed and token.serial):
             raise NeedsPerson(words.overwrite(self.slots[0]))
@@ -137,8 +137,8 @@ class HaloApiKey(Slotted):
 
     # which slot
 
-    async def _choose(self, record: ApplicationRecord, spared: tuple[Token, ...]) -> Slot:
-        now, kept = self._site.clock.now(), {self.slot_of(each) for each in spared if self._lives(record, each)}
+    async def _choose(self, record: ApplicationRecord, keep: tuple[Token, ...]) -> Slot:
+        now, kept = self._server.clock.now(), {self.slot_of(each) for each in keep if self._lives(record, each)}
         ranked, said = [], []
         for slot in self.slots:
             rank, why = (None, "holds a key that must live on") if slot in kept else self._rank(record, slot, now)
@@ -159,7 +159,7 @@ class HaloApiKey(Slotted):
 
     def _lives(self, record: ApplicationRecord, token: Token) -> bool:
         end = record.expires(self.slot_of(token).field)
-        return self.holds(record, token) and (end is None or end > self._site.clock.now())
+        return self.holds(record, token) and (end is None or end > self._server.clock.now())
 
     def _rank(self, record: ApplicationRecord, slot: Slot, now: datetime) -> tuple[tuple[int, float] | None, str]:
         """How good a choice a slot is, the lowest first; None: it is not to be taken, and why."""
@@ -176,7 +176,7 @@ class HaloApiKey(Slotted):
         return None, f"was last used at {when(used)}" if used else f"was made at {when(made)}, less than an hour ago"
 
     def _check_life(self, record: ApplicationRecord, expires_at: datetime | None) -> None:
-        days, now = record.key_days, self._site.clock.now()
+        days, now = record.key_days, self._server.clock.now()
         if days is not None and expires_at is not None and expires_at - now > timedelta(days=days, minutes=1):
             raise Refused(
                 f'keys of application {record.id} live for {days} days: set lifetime = "{days}d" or less, and rotate'
@@ -198,20 +198,20 @@ class HaloApiKey(Slotted):
         return judged(answer, self._options)
 
     async def refused(self, token: Token, secret: Secret) -> bool | None:
-        """See `Slotted.refused`."""
+        """See `SlotProvider.refused`."""
         status = (await self._present(secret)).status
         return True if status == 401 else False if status < 300 or status == 403 else None
 
     async def control(self) -> None:
-        """See `Slotted.control`; the probe must refuse a caller without a key, too."""
-        if trouble := await self._site.unguarded(self._client):
+        """See `SlotProvider.control`; the probe must refuse a caller without a key, too."""
+        if trouble := await self._server.unguarded(self._client):
             raise Refused(trouble)
         if not await self.refused(Token(""), new_value()):
             said = "the probe accepts anyone: it took a key that nobody knows"
             raise Refused(said, remedy="name a `probe` that wants a key")
 
-    async def _present(self, secret: Secret) -> Answer:
-        return await self._site.read(self._options.probe, ApiKey(secret, self._options.header, self._options.prefix))
+    async def _present(self, secret: Secret) -> HttpResponse:
+        return await self._server.read(self._options.probe, ApiKey(secret, self._options.header, self._options.prefix))
 
 
 def _said(slot: Slot) -> str:

@@ -17,10 +17,10 @@ import anyio
 from rotator.ports import MinterRefused, Refused, Transient
 from rotator.providers.halo_itsm.application_record import ApplicationRecord, lost, read
 from rotator.providers.http.auth import Bearer
-from rotator.providers.http.client import Answer, Http, segment
-from rotator.providers.oauth.config import ManagementKeys
-from rotator.providers.oauth.server import OAuthSite
-from rotator.providers.oauth.token_response import Denied, Granted, missing_scopes
+from rotator.providers.http.client import HttpClient, HttpResponse, segment
+from rotator.providers.oauth.config import ManagementClientConfig
+from rotator.providers.oauth.server import OAuthServer
+from rotator.providers.oauth.token_response import ClientDenied, Granted, missing_scopes
 from rotator.rotation.secret import Secret
 
 _PATH = "/api/Application"
@@ -35,9 +35,9 @@ _Begun = tuple[datetime, ApplicationRecord, Mapping[str, str | bool | Secret]]
 class ApplicationApi:
     """The API applications of one HaloITSM. It shares the target's request budget."""
 
-    def __init__(self, site: OAuthSite, http: Http) -> None:
+    def __init__(self, server: OAuthServer, http: HttpClient) -> None:
         """Acts as the target's `management` client."""
-        self._site = site
+        self._server = server
         self._http = http
         self._granted: Granted | None = None
         self._asking = anyio.Lock()
@@ -46,7 +46,7 @@ class ApplicationApi:
     @property
     def allowed(self) -> bool:
         """Whether settings let us."""
-        return self._site.keys.manage_applications
+        return self._server.keys.manage_applications
 
     async def waste(self, number: str, slot: str) -> Secret | None:
         """What a slot is written over with when we give it up; None where the management client's key is in Transit.
@@ -57,7 +57,7 @@ class ApplicationApi:
         proof = self._management.client_secret or self._management.signing_key
         if proof is None:
             return None
-        known = await self._site.fetch(proof)
+        known = await self._server.fetch(proof)
         digits = "".join(known.fingerprint(f"rotator/given-up/{number}/{slot}/{part}".encode()) for part in range(4))
         return Secret(f"{UUID(digits[:32])}-{UUID(digits[32:])}")
 
@@ -86,7 +86,7 @@ class ApplicationApi:
     def deadline(self) -> float:
         """By when a change must leave whose looks begin now, in monotonic seconds. Whoever was stopped on the way does
         not go on: it may be another value's turn by then, and what an application shows would not tell."""
-        return self._site.clock.monotonic() + self._site.keys.deadline.total_seconds()
+        return self._server.clock.monotonic() + self._server.keys.deadline.total_seconds()
 
     async def change(
         self, before: ApplicationRecord, wanted: Mapping[str, str | bool | Secret], by: float
@@ -94,7 +94,7 @@ class ApplicationApi:
         """Change these properties only, look at what has become of it, and return that. Raises Refused, naming them,
         when other properties have changed; they are put back as far as the server lets us. `by`: see `deadline`."""
         whole, ours = self._whole(before, wanted)
-        kept = {name: whole.document[name] for name in self._site.keys.resend if name in whole.document}
+        kept = {name: whole.document[name] for name in self._server.keys.resend if name in whole.document}
         await self._post(before, {**kept, **wanted}, by)
         after = await self.get(before.id)
         gone = lost(whole, after, ours)
@@ -113,7 +113,7 @@ class ApplicationApi:
     ) -> tuple[ApplicationRecord, Mapping[str, str | bool | Secret]]:
         """The application as it was before the first try of a change whose answer was lost, as what it says now may
         be the damage; and all that we have wanted of it since."""
-        now = self._site.clock.now()
+        now = self._server.clock.now()
         begun = self._begun.get(before.id)
         if begun is None or begun[0] + _UNSETTLED < now:
             begun = (now, before, {})
@@ -135,13 +135,13 @@ class ApplicationApi:
     # who calls
 
     @property
-    def _management(self) -> ManagementKeys:
-        found = self._site.keys.management
+    def _management(self) -> ManagementClientConfig:
+        found = self._server.keys.management
         if found is None or not self.allowed:
             raise Refused("manage_applications is off in the settings", remedy="a person changes applications")
         return found
 
-    async def _call(self, method: str, path: str, json: object = None, by: float = inf) -> Answer:
+    async def _call(self, method: str, path: str, json: object = None, by: float = inf) -> HttpResponse:
         """A 401 may only mean that the access token was ended early: a fresh one decides."""
         kept, token = self._granted is not None, await self._token()
         answer = await self._http.request(method, path, Bearer(token), json, by=by)
@@ -164,17 +164,17 @@ class ApplicationApi:
     async def _token(self) -> Secret:
         async with self._asking:
             granted = self._granted
-            if granted is None or self._site.clock.now() >= _end(granted):
+            if granted is None or self._server.clock.now() >= _end(granted):
                 granted = self._granted = await self._ask()
             return granted.access_token
 
     async def _ask(self) -> Granted:
-        site, client = self._site, self._management
+        server, client = self._server, self._management
         try:
-            granted = await site.exchange(client, await site.vouched(client) if client.asserts else None)
-        except Denied as refusal:
+            granted = await server.exchange(client, await server.vouched(client) if client.asserts else None)
+        except ClientDenied as refusal:
             raise MinterRefused(f"the management application: {refusal.reason}") from None
-        if lacking := missing_scopes(client, granted, echoes=site.keys.echoes_scope):
+        if lacking := missing_scopes(client, granted, echoes=server.keys.echoes_scope):
             raise MinterRefused(f"the management application: {lacking}")
         return granted
 

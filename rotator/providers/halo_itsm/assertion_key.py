@@ -16,11 +16,11 @@ from rotator.providers.halo_itsm import instructions as words
 from rotator.providers.halo_itsm.application_api import ApplicationApi
 from rotator.providers.halo_itsm.application_record import ApplicationRecord
 from rotator.providers.halo_itsm.client_value import ClientValue
-from rotator.providers.halo_itsm.config import PUBLIC_KEY, HaloAssertionKeyKeys, Slot
+from rotator.providers.halo_itsm.config import PUBLIC_KEY, HaloAssertionKeyOptions, Slot
 from rotator.providers.keys.key_pairs import pairs_of
 from rotator.providers.keys.signing import FEWEST_BITS, Algorithm, LocalSigner, make_key, public_key
-from rotator.providers.oauth.config import ClientKeys
-from rotator.providers.oauth.server import OAuthSite
+from rotator.providers.oauth.config import ClientOptions
+from rotator.providers.oauth.server import OAuthServer
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
@@ -28,35 +28,35 @@ from rotator.rotation.secret import Secret
 class HaloAssertionKey(ClientValue):
     """One credential's view of its application. A token's serial is the thumbprint of its public key."""
 
-    def __init__(self, site: OAuthSite, api: ApplicationApi, options: HaloAssertionKeyKeys) -> None:
+    def __init__(self, server: OAuthServer, api: ApplicationApi, options: HaloAssertionKeyOptions) -> None:
         """`options` say which applications, and what the key is like."""
-        super().__init__(site, api, options)
+        super().__init__(server, api, options)
         self._options = options
-        self._pairs = pairs_of(options, site)
+        self._pairs = pairs_of(options, server)
         self.slots = options.places(PUBLIC_KEY)
 
     @property
     def capabilities(self) -> Capabilities:
         """The key pair is made here, even if a person has to tell Halo the public half."""
-        return replace(super().capabilities, installs=True)
+        return replace(super().capabilities, needs_install=True)
 
-    async def new(self, spared: tuple[Token, ...]) -> Secret:
+    async def new(self, keep: tuple[Token, ...]) -> Secret:
         """See `ClientValue.new`. What an application shows, whosever it is, is not new either."""
 
         async def seen() -> set[str]:
             shown = [await self.application(slot) for slot in self.slots] if self._api.allowed else []
-            return {each.serial for each in spared} | {each.thumbprint for each in shown}
+            return {each.serial for each in keep} | {each.thumbprint for each in shown}
 
         return await self._pairs.new(seen)
 
     async def receive(
-        self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...] = ()
+        self, name: str, value: Secret, expires_at: datetime | None, keep: tuple[Token, ...] = ()
     ) -> Minted:
         """See `ClientValue.receive`. A key that others have made is tested to its primes."""
         if self._options.transit_key:
             raise Refused("the key pair is made in Transit (`transit_key`), so none can be brought")
         await to_thread.run_sync(LocalSigner, value)
-        return await super().receive(name, value, expires_at, spared)
+        return await super().receive(name, value, expires_at, keep)
 
     async def minted(self, slot: Slot, name: str, secret: Secret) -> Minted:
         """See `ClientValue.minted`. The name of the key goes with it."""
@@ -64,7 +64,7 @@ class HaloAssertionKey(ClientValue):
         own = {
             "algorithm": self._options.algorithm,
             "iss": self._options.assertion_issuer or slot.client_id,
-            "aud": self._site.keys.aud,
+            "aud": self._server.keys.aud,
         }
         kid = {"kid": pair.thumbprint} if self._options.kid != "none" else {}
         beside = {**self.beside(slot), **pair.beside, **own, **kid}
@@ -83,7 +83,7 @@ class HaloAssertionKey(ClientValue):
         if record.thumbprint != wanted:
             said = f"application {record.id} was told a public key, and shows another one"
             raise Refused(said, remedy="does somebody else change it, in Halo or with a second rotator?")
-        return replace(minted.token, serial=wanted, issued_at=self._site.clock.now())
+        return replace(minted.token, serial=wanted, issued_at=self._server.clock.now())
 
     async def revoke(self, token: Token) -> Outcome:
         """See `ClientValue.revoke`."""
@@ -91,7 +91,7 @@ class HaloAssertionKey(ClientValue):
         return await super().revoke(token)
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
-        """See `Slotted.is_dead`. What we cannot sign with, trimmed in Transit perhaps, is not presented."""
+        """See `SlotProvider.is_dead`. What we cannot sign with, trimmed in Transit perhaps, is not presented."""
         if secret is not None:
             await self._pairs.opened(secret)
         return await super().is_dead(token, secret)
@@ -114,9 +114,9 @@ class HaloAssertionKey(ClientValue):
             return Rejected(fault.reason, final=True)
         return await super().verify(token, secret)
 
-    async def presented(self, client: ClientKeys, secret: Secret) -> tuple[Secret | None, Secret | None]:
+    async def presented(self, client: ClientOptions, secret: Secret) -> tuple[Secret | None, Secret | None]:
         """An assertion; the client's secret goes with it where settings have one."""
-        return await self._site.vouched(client, (await self._pairs.opened(secret)).signer), None
+        return await self._server.vouched(client, (await self._pairs.opened(secret)).signer), None
 
     async def stranger(self) -> Secret:
         """See `ClientValue.stranger`. It is a local key, wherever ours are: one of Transit's would stay there."""

@@ -9,10 +9,10 @@ from rotator.providers.halo_itsm import instructions as words
 from rotator.providers.halo_itsm.application_api import ApplicationApi
 from rotator.providers.halo_itsm.application_record import ApplicationRecord
 from rotator.providers.halo_itsm.client_value import ClientValue
-from rotator.providers.halo_itsm.config import SECRET, ClientSecretKeys, Slot
+from rotator.providers.halo_itsm.config import SECRET, ClientSecretOptions, Slot
 from rotator.providers.halo_itsm.slots import new_value
-from rotator.providers.oauth.config import ClientKeys
-from rotator.providers.oauth.server import OAuthSite
+from rotator.providers.oauth.config import ClientOptions
+from rotator.providers.oauth.server import OAuthServer
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
@@ -20,18 +20,18 @@ from rotator.rotation.secret import Secret
 class ClientSecret(ClientValue):
     """One credential's view of its application, or of two that take turns."""
 
-    def __init__(self, site: OAuthSite, api: ApplicationApi, options: ClientSecretKeys) -> None:
+    def __init__(self, server: OAuthServer, api: ApplicationApi, options: ClientSecretOptions) -> None:
         """`options` say which applications, and how the secret is proven."""
-        super().__init__(site, api, options)
+        super().__init__(server, api, options)
         self.slots = options.places(SECRET)
 
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """Make a secret; nobody hears of it yet. It never expires. Raises NeedsPerson where Halo has to make it."""
         if not self._api.allowed:
-            raise NeedsPerson(words.generate(await self.choose(spared), "the client secret"))
-        return await super().mint(name, expires_at, spared)
+            raise NeedsPerson(words.generate(await self.choose(keep), "the client secret"))
+        return await super().mint(name, expires_at, keep)
 
-    async def new(self, spared: tuple[Token, ...]) -> Secret:
+    async def new(self, keep: tuple[Token, ...]) -> Secret:
         """See `ClientValue.new`."""
         return new_value()
 
@@ -45,16 +45,18 @@ class ClientSecret(ClientValue):
         if not self._api.allowed:
             raise NeedsPerson(words.put_back(slot, "the client secret"))
         await self.put(slot, minted.secret, self._api.deadline())
-        return Token(minted.token.id, minted.token.name, "", self._site.clock.now())
+        return Token(minted.token.id, minted.token.name, "", self._server.clock.now())
 
     def holds(self, record: ApplicationRecord, token: Token) -> bool:
         """As far as anybody can see: of two applications, the active ones hold theirs."""
         return not record.inactive
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
-        """See `Slotted.is_dead`. The only slot holds the successor, which has been proven: that is proof enough."""
+        """See `SlotProvider.is_dead`. The only slot holds the successor, which has been proven: that is proof
+        enough.
+        """
         return True if secret is None and len(self.slots) == 1 else await super().is_dead(token, secret)
 
-    async def presented(self, client: ClientKeys, secret: Secret) -> tuple[Secret | None, Secret | None]:
+    async def presented(self, client: ClientOptions, secret: Secret) -> tuple[Secret | None, Secret | None]:
         """With an assertion, where the client has a key."""
-        return await self._site.vouched(client) if client.asserts else None, secret
+        return await self._server.vouched(client) if client.asserts else None, secret

@@ -11,42 +11,42 @@ from datetime import datetime
 from rotator.ports import CannotPresent, Minted, Outcome, Refused, Rejected, Transient, Unknown, Verdict
 from rotator.providers.halo_itsm.application_record import ApplicationRecord
 from rotator.providers.halo_itsm.config import Slot
-from rotator.providers.halo_itsm.slots import Slotted, new_value
-from rotator.providers.oauth.config import ClientKeys
-from rotator.providers.oauth.token_response import FINAL, UNKNOWN, Denied, missing_scopes
+from rotator.providers.halo_itsm.slots import SlotProvider, new_value
+from rotator.providers.oauth.config import ClientOptions
+from rotator.providers.oauth.token_response import FINAL, UNKNOWN, ClientDenied, missing_scopes
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
 
-class ClientValue(Slotted):
+class ClientValue(SlotProvider):
     """What a client proves itself with at the token endpoint: one slot in each application."""
 
-    async def choose(self, spared: tuple[Token, ...]) -> Slot:
+    async def choose(self, keep: tuple[Token, ...]) -> Slot:
         """The slot for the next value: the only one, or the one whose application nobody uses, or the published value's
         when its application shows that it is gone. Raises Refused.
 
         Never the predecessor's, which comes second: its end would be the end of what was put in its place.
         """
-        taken = [self.slot_of(each) for each in spared]
+        taken = [self.slot_of(each) for each in keep]
         free = [each for each in self.slots if each not in taken]
         if free or len(self.slots) == 1:
             return free[-1] if free else self.slots[0]  # whoever began by hand began with the first: it comes last
-        if not self.holds(await self.application(taken[0]), spared[0]):
+        if not self.holds(await self.application(taken[0]), keep[0]):
             return taken[0]
         raise Refused("both applications hold a value that must live on: wait until the predecessor has been retired")
 
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """Make a value; nobody hears of it yet. It never expires."""
-        slot = await self.choose(spared)
+        slot = await self.choose(keep)
         if self._api.allowed:
             await self.ready(slot)
-        return await self.minted(slot, name, await self.new(spared))
+        return await self.minted(slot, name, await self.new(keep))
 
     async def receive(
-        self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...] = ()
+        self, name: str, value: Secret, expires_at: datetime | None, keep: tuple[Token, ...] = ()
     ) -> Minted:
         """Take a value that a person brings; where we may, it is put into its slot like one of our own."""
-        slot = await self.choose(spared)
+        slot = await self.choose(keep)
         if self._api.allowed:
             await self.ready(slot)
         return await self.minted(slot, name, value)
@@ -86,8 +86,8 @@ class ClientValue(Slotted):
         return Outcome.DONE
 
     @abstractmethod
-    async def new(self, spared: tuple[Token, ...]) -> Secret:
-        """A fresh value, none of the `spared`."""
+    async def new(self, keep: tuple[Token, ...]) -> Secret:
+        """A fresh value, none of the `keep`."""
 
     @abstractmethod
     async def minted(self, slot: Slot, name: str, secret: Secret) -> Minted:
@@ -96,30 +96,30 @@ class ClientValue(Slotted):
     # proofs
 
     @abstractmethod
-    async def presented(self, client: ClientKeys, secret: Secret) -> tuple[Secret | None, Secret | None]:
+    async def presented(self, client: ClientOptions, secret: Secret) -> tuple[Secret | None, Secret | None]:
         """The assertion and the client secret of a token request."""
 
     async def verify(self, token: Token, secret: Secret) -> Verdict:
         """A token request with this value, then the test call."""
         try:
             client = self._client.known_as(self.slot_of(token).client_id)
-            granted = await self._site.exchange(client, *await self.presented(client, secret))
-        except Denied as refusal:
+            granted = await self._server.exchange(client, *await self.presented(client, secret))
+        except ClientDenied as refusal:
             return Rejected(refusal.reason, final=refusal.error in FINAL)
         except CannotPresent:
             raise
         except (Transient, Refused) as fault:
             return Unknown(fault.reason, fault.retry_after)
-        if lacking := missing_scopes(client, granted, echoes=self._site.keys.echoes_scope):
+        if lacking := missing_scopes(client, granted, echoes=self._server.keys.echoes_scope):
             return Rejected(lacking, final=True)
-        return await self._site.probe(client, granted.access_token)
+        return await self._server.probe(client, granted.access_token)
 
     async def refused(self, token: Token, secret: Secret) -> bool | None:
-        """See `Slotted.refused`. One request: nobody knows what a server makes of many."""
+        """See `SlotProvider.refused`. One request: nobody knows what a server makes of many."""
         client = self._client.known_as(self.slot_of(token).client_id)
         try:
-            await self._site.exchange(client, *await self.presented(client, secret))
-        except Denied as refusal:
+            await self._server.exchange(client, *await self.presented(client, secret))
+        except ClientDenied as refusal:
             return True if refusal.error in UNKNOWN else None
         return False
 
@@ -132,8 +132,8 @@ class ClientValue(Slotted):
         return await self.stranger()
 
     async def control(self) -> None:
-        """See `Slotted.control`; the probe must refuse a caller without an access token, too."""
-        if trouble := await self._site.unguarded(self._client):
+        """See `SlotProvider.control`; the probe must refuse a caller without an access token, too."""
+        if trouble := await self._server.unguarded(self._client):
             raise Refused(trouble)
         if await self.refused(Token(""), await self.stranger()) is False:
             said = "this token endpoint accepts anyone: it gave a token for a value that nobody knows"

@@ -10,7 +10,7 @@ from typing import ClassVar
 import msgspec
 
 from rotator.providers.config import unfit_in_transit
-from rotator.providers.oauth.config import ClientKeys
+from rotator.providers.oauth.config import ClientOptions
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # RFC 9110, section 5.6.2
 _PREFIX = re.compile(r"(?:[!-~]+ ?)?")
@@ -27,7 +27,7 @@ class Slot:
     field: str
 
 
-class ApplicationKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ApplicationOptions(ClientOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One API application, or two that take turns."""
 
     application: str = ""  # its id in the Application API; without that API, what a person finds it by
@@ -51,13 +51,13 @@ class ApplicationKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fiel
         pairs = [(self.application, self.client_id), (self.second_application, self.second_client_id)]
         return tuple(Slot(*pair, field) for pair in pairs if pair[1] for field in fields)
 
-    def known_as(self, client_id: str) -> ClientKeys:
+    def known_as(self, client_id: str) -> ClientOptions:
         """The same keys, for the application that bears this client id."""
         alone = {"application": "", "second_application": "", "second_client_id": ""}
         return msgspec.structs.replace(self, client_id=client_id, **alone)
 
 
-class ApiKeyKeys(ApplicationKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ApiKeyOptions(ApplicationOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An API key. Halo does not publish in which header it goes."""
 
     header: str = "Authorization"
@@ -77,7 +77,7 @@ class ApiKeyKeys(ApplicationKeys, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError("idle must be an hour or more")
 
 
-class ClientSecretKeys(ApplicationKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ClientSecretOptions(ApplicationOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A client secret. With a key, an assertion goes with it into the proof."""
 
     def __post_init__(self) -> None:
@@ -85,10 +85,10 @@ class ClientSecretKeys(ApplicationKeys, frozen=True, kw_only=True, forbid_unknow
         _without(self, "client_secret", why="it is what is made here")
 
 
-class HaloAssertionKeyKeys(ApplicationKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class HaloAssertionKeyOptions(ApplicationOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The key pair of a client that signs assertions. With `client_secret`, both go into the proof.
 
-    With `transit_key`, pairs are versions of a Transit key of the credential's own: see `AssertionKeyKeys`.
+    With `transit_key`, pairs are versions of a Transit key of the credential's own: see `AssertionKeyOptions`.
     """
 
     makes_key: ClassVar[bool] = True
@@ -105,12 +105,12 @@ class HaloAssertionKeyKeys(ApplicationKeys, frozen=True, kw_only=True, forbid_un
             raise ValueError(trouble)
 
 
-def _without(keys: ApplicationKeys, *names: str, why: str) -> None:
+def _without(keys: ApplicationOptions, *names: str, why: str) -> None:
     if given := [name for name in names if getattr(keys, name)]:
         raise ValueError(f"{given[0]} does not belong here: {why}")
 
 
-UNBAKED = frozenset(  # what changes no value
+NON_ROTATING_OPTIONS = frozenset(  # what changes no value
     {"probe", "identity", "client_secret", "signing_key", "transit_key", "header", "prefix", "idle", "scopes"}
     | {"auth_method"}
     | {"second_application", "second_client_id", "send_client_id", "send_assertion_type", "backdate", "typ"}

@@ -9,42 +9,52 @@ from typing import Any
 
 import msgspec
 
-from rotator.ports import Provider
-from rotator.providers.base import Kind, Site
-from rotator.providers.config import API_KEY_USE_STEP
+from rotator.ports import Clock, Provider
+from rotator.providers.base import Kind, Server
+from rotator.providers.config import API_KEY_USE_STEP, TargetConfig
 from rotator.providers.halo_itsm.config import (
     API_KEYS,
+    NON_ROTATING_OPTIONS,
     PUBLIC_KEY,
     SECRET,
-    UNBAKED,
-    ApiKeyKeys,
-    ApplicationKeys,
-    ClientSecretKeys,
-    HaloAssertionKeyKeys,
+    ApiKeyOptions,
+    ApplicationOptions,
+    ClientSecretOptions,
+    HaloAssertionKeyOptions,
 )  # fmt: skip
-from rotator.providers.oauth.config import OAuthTargetKeys
-from rotator.providers.oauth.kinds import open_oauth
+from rotator.providers.http.auth import Minter, SecretResolver
+from rotator.providers.oauth.config import OAuthTargetConfig
 from rotator.rotation.credential import Credential
 from rotator.rotation.schedule import FractionOfLife
 
-_SHAPES: dict[str, type[ApplicationKeys]] = {
-    "halo-api-key": ApiKeyKeys,
-    "halo-client-secret": ClientSecretKeys,
-    "halo-assertion-key": HaloAssertionKeyKeys,
+_SHAPES: dict[str, type[ApplicationOptions]] = {
+    "halo-api-key": ApiKeyOptions,
+    "halo-client-secret": ClientSecretOptions,
+    "halo-assertion-key": HaloAssertionKeyOptions,
 }
 _FIELDS = {"halo-api-key": API_KEYS, "halo-client-secret": (SECRET,), "halo-assertion-key": (PUBLIC_KEY,)}
 _EVERYTHING = (*API_KEYS, SECRET, PUBLIC_KEY)
 
 
-def _options(credential: Credential) -> ApplicationKeys:
+def _options(credential: Credential) -> ApplicationOptions:
     return msgspec.convert(dict(credential.options), _SHAPES[credential.kind])
 
 
-def _bind(site: Site, credential: Credential) -> Provider:
-    from rotator.providers.halo_itsm.server import ApplicationSite
+def open_server(name: str, keys: TargetConfig, minter: Minter, secret_resolver: SecretResolver, clock: Clock) -> Server:
+    """An OAuth server that may be a HaloITSM: it serves every kind of both families."""
+    from rotator.providers.halo_itsm.server import HaloItsmServer
+    from rotator.providers.http.client import HttpClient
 
-    assert isinstance(site, ApplicationSite)
-    provider = site.slotted(credential)
+    del minter  # every client proves itself
+    assert isinstance(keys, OAuthTargetConfig)
+    return HaloItsmServer(HttpClient(name, keys, clock), keys, secret_resolver, clock)
+
+
+def _bind(server: Server, credential: Credential) -> Provider:
+    from rotator.providers.halo_itsm.server import HaloItsmServer
+
+    assert isinstance(server, HaloItsmServer)
+    provider = server.slotted(credential)
     assert provider is not None
     return provider
 
@@ -60,12 +70,12 @@ def _claims(credential: Credential) -> frozenset[str]:
 
 def _cuts(options: Any) -> bool:
     """One slot: the new value ends the old one."""
-    return not isinstance(options, ApiKeyKeys) and not options.second_client_id
+    return not isinstance(options, ApiKeyOptions) and not options.second_client_id
 
 
 def _misfits(credential: Credential, keys: Any, longest: Any) -> str:
     del longest
-    assert isinstance(keys, OAuthTargetKeys)
+    assert isinstance(keys, OAuthTargetConfig)
     options = _options(credential)
     ours = {options.client_id, options.second_client_id}
     if keys.management and keys.management.client_id in ours:
@@ -85,7 +95,7 @@ def _misfits(credential: Credential, keys: Any, longest: Any) -> str:
 
 
 def _warnings(credential: Credential, keys: Any) -> list[str]:
-    assert isinstance(keys, OAuthTargetKeys)
+    assert isinstance(keys, OAuthTargetConfig)
     options, found = _options(credential), []
     if not options.scopes and credential.kind != "halo-api-key":
         found.append("no scopes: HaloITSM issues such a token, and then refuses it everywhere")
@@ -107,31 +117,31 @@ def _kind(name: str, key: str, **more: Any) -> Kind:
     return Kind(
         name=name,
         family="oauth",
-        target=OAuthTargetKeys,
+        target_config=OAuthTargetConfig,
         options=_SHAPES[name],
-        open=open_oauth,
+        open_target=open_server,
         bind=_bind,
-        unbaked=UNBAKED - more.pop("baked", frozenset()),
+        non_rotating_options=NON_ROTATING_OPTIONS - more.pop("baked", frozenset()),
         warnings=_warnings,
-        misfits=_misfits,
-        minter=False,
-        managed=True,
-        by_hand="in the configuration of {url}, under integrations and its API application: make another one there",
-        key=key,
-        cuts=_cuts,
-        claims=_claims,
+        validate=_misfits,
+        needs_minter=False,
+        needs_management_client=True,
+        end_by_hand="in the configuration of {url}, under integrations and its API application: make another one there",
+        document_field=key,
+        has_cutover=_cuts,
+        exclusive_resources=_claims,
         **more,
     )
 
 
 APPLICATION_KINDS: dict[str, Kind] = {
-    "halo-api-key": _kind("halo-api-key", "api_key", last_use_step=API_KEY_USE_STEP),
-    "halo-client-secret": _kind("halo-client-secret", "client_secret", lifetime=None),
+    "halo-api-key": _kind("halo-api-key", "api_key", last_use_resolution=API_KEY_USE_STEP),
+    "halo-client-secret": _kind("halo-client-secret", "client_secret", default_lifetime=None),
     "halo-assertion-key": _kind(
         "halo-assertion-key",
         "private_key",
-        key_in_transit="public_key",
+        document_field_in_transit="public_key",
         baked=frozenset({"transit_key"}),  # where pairs come from, not only who signs
-        lifetime=None,
+        default_lifetime=None,
     ),
 }

@@ -12,42 +12,44 @@ from rotator.providers.halo_itsm.api_key import HaloApiKey
 from rotator.providers.halo_itsm.application_api import ApplicationApi
 from rotator.providers.halo_itsm.assertion_key import HaloAssertionKey
 from rotator.providers.halo_itsm.client_secret import ClientSecret
-from rotator.providers.halo_itsm.config import ApiKeyKeys, ClientSecretKeys, HaloAssertionKeyKeys
-from rotator.providers.halo_itsm.slots import Slotted
-from rotator.providers.http.auth import Keyring
-from rotator.providers.http.client import Http
-from rotator.providers.oauth.config import OAuthTargetKeys
-from rotator.providers.oauth.server import OAuthSite
+from rotator.providers.halo_itsm.config import ApiKeyOptions, ClientSecretOptions, HaloAssertionKeyOptions
+from rotator.providers.halo_itsm.slots import SlotProvider
+from rotator.providers.http.auth import SecretResolver
+from rotator.providers.http.client import HttpClient
+from rotator.providers.oauth.config import OAuthTargetConfig
+from rotator.providers.oauth.server import OAuthServer
 from rotator.rotation.credential import Credential
 
 
-class ApplicationSite(OAuthSite):
+class HaloItsmServer(OAuthServer):
     """One server, shared by its credentials of every kind."""
 
-    def __init__(self, http: Http, keys: OAuthTargetKeys, keyring: Keyring, clock: Clock) -> None:
+    def __init__(
+        self, http: HttpClient, keys: OAuthTargetConfig, secret_resolver: SecretResolver, clock: Clock
+    ) -> None:
         """Takes over `http`, which aclose() closes."""
-        super().__init__(http, keys, keyring, clock)
+        super().__init__(http, keys, secret_resolver, clock)
         self.applications = ApplicationApi(self, http)
 
-    def slotted(self, credential: Credential) -> Slotted | None:
+    def slotted(self, credential: Credential) -> SlotProvider | None:
         """The credential's view of its applications; None when it is of a kind that has none."""
         options = dict(credential.options)
         match credential.kind:
             case "halo-api-key":
-                return HaloApiKey(self, self.applications, msgspec.convert(options, ApiKeyKeys))
+                return HaloApiKey(self, self.applications, msgspec.convert(options, ApiKeyOptions))
             case "halo-client-secret":
-                return ClientSecret(self, self.applications, msgspec.convert(options, ClientSecretKeys))
+                return ClientSecret(self, self.applications, msgspec.convert(options, ClientSecretOptions))
             case "halo-assertion-key":
-                return HaloAssertionKey(self, self.applications, msgspec.convert(options, HaloAssertionKeyKeys))
+                return HaloAssertionKey(self, self.applications, msgspec.convert(options, HaloAssertionKeyOptions))
         return None
 
     async def control(self, credential: Credential) -> None:
-        """See `OAuthSite.control`."""
+        """See `OAuthServer.control`."""
         provider = self.slotted(credential)
         await (provider.control() if provider else super().control(credential))
 
     async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
-        """See `OAuthSite.audit`; and a look at every application. Raises Refused or MinterRefused with words."""
+        """See `OAuthServer.audit`; and a look at every application. Raises Refused or MinterRefused with words."""
         found = await super().audit(tuple(each for each in credentials if not self.slotted(each)))
         if not self.keys.manage_applications:
             return found

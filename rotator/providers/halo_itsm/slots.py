@@ -13,8 +13,8 @@ from uuid import uuid4
 from rotator.ports import Capabilities, Inspection, Minted, Outcome, Refused, Verdict  # fmt: skip
 from rotator.providers.halo_itsm.application_api import ApplicationApi
 from rotator.providers.halo_itsm.application_record import ApplicationRecord
-from rotator.providers.halo_itsm.config import ApplicationKeys, Slot
-from rotator.providers.oauth.server import OAuthSite
+from rotator.providers.halo_itsm.config import ApplicationOptions, Slot
+from rotator.providers.oauth.server import OAuthServer
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
@@ -24,14 +24,14 @@ def new_value() -> Secret:
     return Secret(f"{uuid4()}-{uuid4()}")
 
 
-class Slotted(ABC):
+class SlotProvider(ABC):
     """One credential's view of its applications. A token's id is `<application>/<slot>/<mint name>`."""
 
     slots: tuple[Slot, ...]
 
-    def __init__(self, site: OAuthSite, api: ApplicationApi, options: ApplicationKeys) -> None:
+    def __init__(self, server: OAuthServer, api: ApplicationApi, options: ApplicationOptions) -> None:
         """`api` does nothing unless settings allow it."""
-        self._site = site
+        self._server = server
         self._api = api
         self._client = options
 
@@ -39,9 +39,9 @@ class Slotted(ABC):
     def capabilities(self) -> Capabilities:
         """With one slot, putting the new value there ends the old one; what a person makes, we do not install."""
         return Capabilities(
-            installs=self._api.allowed,
+            needs_install=self._api.allowed,
             overlap=len(self.slots) > 1,
-            old_is_safe_to_present=self._site.keys.old_is_safe_to_present,
+            old_is_safe_to_present=self._server.keys.old_is_safe_to_present,
         )
 
     def slot_of(self, token: Token) -> Slot:
@@ -61,7 +61,7 @@ class Slotted(ABC):
 
     def beside(self, slot: Slot) -> dict[str, str]:
         """What consumers need to know besides: in blue/green, the client id changes with the value."""
-        keys = self._site.keys
+        keys = self._server.keys
         return {"client_id": slot.client_id, "token_url": keys.token_request_url, "resource_url": keys.url}
 
     # the same for all of them
@@ -92,7 +92,7 @@ class Slotted(ABC):
     # each kind's own
 
     @abstractmethod
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """See `Provider.mint`."""
 
     @abstractmethod

@@ -45,7 +45,7 @@ Auth = Bearer | Basic | ApiKey
 Minter = Callable[[], Awaitable[Auth]]  # asked anew for every call, so that the minter can be rotated too
 
 
-class Shelf(Protocol):
+class DocumentStore(Protocol):
     """One document in Vault that a provider keeps for others. Its text says where; both verbs may raise Transient or
     Refused."""
 
@@ -58,7 +58,7 @@ class Shelf(Protocol):
         ...
 
 
-class Keyring(Protocol):
+class SecretResolver(Protocol):
     """Where secrets and signing keys are. All verbs may raise Transient or Refused."""
 
     async def fetch(self, ref: SecretRef) -> Secret:
@@ -73,6 +73,6 @@ class Keyring(Protocol):
         """The same key, to make versions of it."""
         ...
 
-    def shelf(self, path: str) -> Shelf:
+    def document_store(self, path: str) -> DocumentStore:
         """A document that the daemon may write: "mount/path"."""
         ...

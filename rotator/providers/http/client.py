@@ -25,19 +25,29 @@ import msgspec
 from rotator.host.proxy import LOGIN_WANTED, Proxy, login_refused, through
 from rotator.host.tls_files import Trust
 from rotator.ports import Clock, Refused, Transient
-from rotator.providers.config import TargetKeys
+from rotator.providers.config import TargetConfig
 from rotator.providers.http.auth import Auth
 from rotator.providers.http.errors import IN_FRONT, failed, place
 from rotator.providers.http.header import Unsendable, header, revealed
 from rotator.providers.http.oauth_error import error_word
 from rotator.providers.http.proxy_transport import Entry, Fetch, ProxyRoute
-from rotator.providers.http.rate_limit import Budget, Turnstile
+from rotator.providers.http.rate_limit import RateLimit, RateLimiter
 from rotator.providers.http.renewing_transport import ProxiedTransport, RenewingTransport
 from rotator.providers.http.transport import closing
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_handle import LONGEST
 
-__all__ = ["MIB", "Answer", "Broken", "Http", "Redirected", "Unsendable", "forget_where", "over_network", "segment"]
+__all__ = [
+    "MIB",
+    "Broken",
+    "HttpClient",
+    "HttpResponse",
+    "Redirected",
+    "Unsendable",
+    "forget_where",
+    "over_network",
+    "segment",
+]
 
 MIB = 1024 * 1024
 _MOST_VALUES = 1_000_000  # of one answer: an empty list is two bytes on the wire and sixty in memory
@@ -70,7 +80,7 @@ class Broken(Transient):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """What a target said. `document` is the decoded JSON of a 2xx, None when it was empty; it may hold a secret.
 
     `error` is the registered word in which an OAuth server refuses (RFC 6749, section 5.2), and no other text.
@@ -109,13 +119,13 @@ def segment(name: str) -> str:
     return quote(name, safe="")
 
 
-class Http:
+class HttpClient:
     """The one client of a target: no cookies, no redirects, no environment, own TLS settings, bounded in every way."""
 
     def __init__(
         self,
         target: str,
-        keys: TargetKeys,
+        keys: TargetConfig,
         clock: Clock,
         transport: httpx.AsyncBaseTransport | None = None,
         fetch: Fetch | None = None,
@@ -131,8 +141,8 @@ class Http:
         self._deadline = keys.deadline.total_seconds()
         self.clock = clock
         self._rests = keys.rests
-        budget = Budget(keys.calls, keys.period.total_seconds())
-        self._turnstile = Turnstile(budget, keys.concurrency, clock)
+        budget = RateLimit(keys.calls, keys.period.total_seconds())
+        self._turnstile = RateLimiter(budget, keys.concurrency, clock)
         phase = keys.timeout.total_seconds()
         self._client = httpx.AsyncClient(
             headers=_HEADERS,
@@ -148,7 +158,7 @@ class Http:
         """Close the connections."""
         await self._client.aclose()
 
-    def at(self, url: str) -> Http:
+    def at(self, url: str) -> HttpClient:
         """Another address of the same target, used as given: the same client, the same budget."""
         other = copy(self)
         other._move(url)
@@ -170,7 +180,7 @@ class Http:
         cap: int = MIB,
         form: Mapping[str, str | Secret] | None = None,
         by: float = inf,
-    ) -> Answer:
+    ) -> HttpResponse:
         """One call with a JSON body, a form or nothing, answered 2xx with JSON or nothing, or 4xx.
 
         Raises Transient when the outcome is unknown (network, time, 429, 5xx, an answer cut off), Refused when
@@ -198,7 +208,7 @@ class Http:
                 call = f"{method} to {self._where}"
                 raise await failed(call, fault, self._base, self._ca_file, self._route) from None
 
-    async def _exchange(self, request: httpx.Request, cap: int) -> Answer:
+    async def _exchange(self, request: httpx.Request, cap: int) -> HttpResponse:
         response = await self._client.send(request, stream=True)
         try:
             call = f"{request.method} to {self._where}"
@@ -207,16 +217,16 @@ class Http:
         finally:
             await response.aclose()
         headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
-        answer = Answer(response.status_code, headers)
+        answer = HttpResponse(response.status_code, headers)
         if self._forwarded and (response.is_client_error or body) and not _is_servers(response, answer):
             raise Transient(f"{call}: {answer.status} that may be the proxy's own, outcome unknown", remedy=_FORWARDED)
         if not response.is_success:
-            return Answer(answer.status, headers, error=error_word(body))
+            return HttpResponse(answer.status, headers, error=error_word(body))
         if not body:
             return answer
         if not answer.is_json:
             raise Refused(f"{call}: {answer.status} with a page instead of JSON", remedy=IN_FRONT)
-        return Answer(answer.status, headers, _decode(body, call))
+        return HttpResponse(answer.status, headers, _decode(body, call))
 
     def _screen(self, response: httpx.Response, call: str) -> None:
         """Raise for a status that is nobody's answer to the question."""
@@ -267,7 +277,7 @@ def over_network(
     return RenewingTransport(Trust(ca_file), make, route)
 
 
-def _is_servers(response: httpx.Response, answer: Answer) -> bool:
+def _is_servers(response: httpx.Response, answer: HttpResponse) -> bool:
     """Whether an answer that a proxy forwarded is known to be the server's: what the proxy says itself is a page, or
     bears one of its own headers (RFC 9209; Squid, Smokescreen)."""
     headers = response.headers

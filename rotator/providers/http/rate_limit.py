@@ -15,7 +15,7 @@ from rotator.ports import Clock, Transient
 _SHORTEST_REST, _LONGEST_REST = 30.0, 300.0  # seconds
 
 
-class Budget:
+class RateLimit:
     """At most `calls` in any `period` (seconds): a tenth of them at once, the others evenly spread."""
 
     def __init__(self, calls: int, period: float) -> None:
@@ -41,10 +41,10 @@ class Budget:
         self._quiet_until = max(self._quiet_until, until)
 
 
-class Turnstile:
+class RateLimiter:
     """Lets calls through as the budget allows."""
 
-    def __init__(self, budget: Budget, concurrency: int, clock: Clock, patience: float = 10.0) -> None:
+    def __init__(self, budget: RateLimit, concurrency: int, clock: Clock, patience: float = 10.0) -> None:
         """`patience`: a caller that would wait longer than this (seconds) is told to come back."""
         self._budget = budget
         self._places = anyio.Semaphore(concurrency)

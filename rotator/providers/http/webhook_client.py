@@ -22,7 +22,7 @@ from rotator.providers.http.proxy_transport import Fetch, ProxyRoute
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "rotator"}
 
 
-class Letterbox:
+class WebhookClient:
     """A client for one receiver: no cookies, no redirects, no environment; the answer's body is not read."""
 
     def __init__(

@@ -21,9 +21,9 @@ from rotator.host.files import contents
 from rotator.host.locks import LockTimeoutError, locked_folder
 from rotator.host.threads import Threads
 from rotator.ports import Conflict, Refused, Transient
-from rotator.providers.http.auth import Shelf
+from rotator.providers.http.auth import DocumentStore
 from rotator.providers.keys.jwks import KeySet, parse
-from rotator.providers.oauth.config import AssertionKeyKeys
+from rotator.providers.oauth.config import AssertionKeyOptions
 
 KEY = "jwks"  # of a Vault document: the whole set as one text, ready for any template
 _TRIES = 5
@@ -37,7 +37,7 @@ T = TypeVar("T")
 Change = Callable[[KeySet], KeySet]
 
 
-class JwksPlace(Protocol):
+class JwksStore(Protocol):
     """One place where a set is kept. Both verbs raise Transient."""
 
     async def read(self) -> KeySet:
@@ -52,18 +52,18 @@ class JwksPlace(Protocol):
 class JwksDocument:
     """A set in a Vault document. Foreign keys of the document survive."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf = shelf
+    def __init__(self, document_store: DocumentStore) -> None:
+        self._shelf = document_store
 
     async def read(self) -> KeySet:
-        """See `JwksPlace`."""
+        """See `JwksStore`."""
         try:
             return parse((await self._shelf.read()).text(KEY))
         except Refused as fault:
             raise Transient(f"{self._shelf}: {fault.what}", remedy=fault.remedy) from None
 
     async def change(self, change: Change) -> bool:
-        """See `JwksPlace`."""
+        """See `JwksStore`."""
         try:
             return await self._change(change)
         except Refused as fault:
@@ -93,11 +93,11 @@ class JwksFile:
         self._threads = _threads(self._path.parent)
 
     async def read(self) -> KeySet:
-        """See `JwksPlace`."""
+        """See `JwksStore`."""
         return await self._in_time(self._read)
 
     async def change(self, change: Change) -> bool:
-        """See `JwksPlace`."""
+        """See `JwksStore`."""
         by = time.monotonic() + _PATIENCE
         return await self._in_time(partial(self._change, change, by))
 
@@ -154,15 +154,15 @@ def _threads(folder: Path) -> Threads:
     return Threads(f"files in {folder}", 2)
 
 
-class Shelves(Protocol):
+class DocumentStores(Protocol):
     """Whoever has documents in Vault."""
 
-    def shelf(self, path: str) -> Shelf: ...
+    def document_store(self, path: str) -> DocumentStore: ...
 
 
-def places_of(options: AssertionKeyKeys, shelves: Shelves) -> list[JwksPlace]:
+def places_of(options: AssertionKeyOptions, shelves: DocumentStores) -> list[JwksStore]:
     """Where the set is kept; all of them hold the same, unless trouble kept one of them behind."""
-    places: list[JwksPlace] = [JwksDocument(shelves.shelf(options.jwks))] if options.jwks else []
+    places: list[JwksStore] = [JwksDocument(shelves.document_store(options.jwks))] if options.jwks else []
     return places + ([JwksFile(options.jwks_file)] if options.jwks_file else [])
 
 

@@ -181,9 +181,9 @@ class Versions(Protocol):
     def versions(self, key: str) -> VersionedKey: ...
 
 
-def pairs_of(keys: Keys, site: Versions) -> KeyPairs:
+def pairs_of(keys: Keys, server: Versions) -> KeyPairs:
     """Where these settings want pairs to come from."""
     algorithm = Algorithm(keys.algorithm)
     if keys.transit_key:
-        return TransitPairs(site.versions(keys.transit_key), keys.transit_key, algorithm, keys.bits)
+        return TransitPairs(server.versions(keys.transit_key), keys.transit_key, algorithm, keys.bits)
     return LocalPairs(algorithm, keys.bits)

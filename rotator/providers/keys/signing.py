@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt import get_algorithm_by_name
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from rotator.ports import Unfit
+from rotator.ports import UnusableKey
 from rotator.rotation.secret import Secret
 
 FEWEST_BITS = 2048  # RFC 7518, sections 3.3 and 3.5
@@ -82,9 +82,11 @@ class LocalSigner:
         try:
             key = load_pem_private_key(pem.reveal().encode(), None, unsafe_skip_rsa_key_validation=made)
         except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise Unfit("the signing key cannot be read: it must be a PEM private key without passphrase") from None
+            raise UnusableKey(
+                "the signing key cannot be read: it must be a PEM private key without passphrase"
+            ) from None
         if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
-            raise Unfit("the signing key is neither RSA nor EC")
+            raise UnusableKey("the signing key is neither RSA nor EC")
         self._key = key
         self._public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
@@ -112,14 +114,14 @@ def public_key(pem: str) -> PublicKey:
     try:
         key = load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm):
-        raise Unfit("the public key cannot be read") from None
+        raise UnusableKey("the public key cannot be read") from None
     if isinstance(key, rsa.RSAPublicKey):
         check_fit(Algorithm.PS256, key)
         return PublicKey(key, _thumbprint(RSAAlgorithm.to_jwk(key, as_dict=True), _RSA))
     if isinstance(key, ec.EllipticCurvePublicKey):
         check_fit(Algorithm.ES256, key)
         return PublicKey(key, _thumbprint(ECAlgorithm.to_jwk(key, as_dict=True), _EC))
-    raise Unfit("the signing key is neither RSA nor EC")
+    raise UnusableKey("the signing key is neither RSA nor EC")
 
 
 def make_key(algorithm: Algorithm, bits: int) -> Secret:
@@ -148,11 +150,11 @@ def check_fit(algorithm: Algorithm, key: rsa.RSAPublicKey | ec.EllipticCurvePubl
     """Raises Unfit when this key must not be used with this algorithm."""
     if algorithm is Algorithm.ES256:
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-            raise Unfit("ES256 needs an EC key on the curve P-256")
+            raise UnusableKey("ES256 needs an EC key on the curve P-256")
     elif not isinstance(key, rsa.RSAPublicKey):
-        raise Unfit(f"{algorithm} needs an RSA key")
+        raise UnusableKey(f"{algorithm} needs an RSA key")
     elif key.key_size < FEWEST_BITS:
-        raise Unfit(f"the RSA key has {key.key_size} bits; {FEWEST_BITS} are the least")
+        raise UnusableKey(f"the RSA key has {key.key_size} bits; {FEWEST_BITS} are the least")
 
 
 def certificate_mark(pem: Secret, algorithm: str) -> tuple[str, str]:
@@ -160,7 +162,7 @@ def certificate_mark(pem: Secret, algorithm: str) -> tuple[str, str]:
     try:
         certificate = x509.load_pem_x509_certificate(pem.reveal().encode())
     except ValueError:
-        raise Unfit("the certificate cannot be read: it must be one PEM certificate") from None
+        raise UnusableKey("the certificate cannot be read: it must be one PEM certificate") from None
     if algorithm == "sha1":
         return "x5t", unpadded(certificate.fingerprint(hashes.SHA1()))  # noqa: S303 - a name, fixed by RFC 7515
     return "x5t#S256", unpadded(certificate.fingerprint(hashes.SHA256()))

@@ -6,17 +6,17 @@ import re
 
 import msgspec
 
-from rotator.providers.config import TargetKeys
+from rotator.providers.config import TargetConfig
 
 _PATH = re.compile(r"/(?!/)[!-\"$-~]*")
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 
 
-class HttpTargetKeys(TargetKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ManualTargetConfig(TargetConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Anything that answers HTTP and asks for a token in a header."""
 
 
-class ManualKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ManualOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A token that only a person can make, and end."""
 
     instructions: str  # where to click for a new one
@@ -38,4 +38,4 @@ class ManualKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("prefix is plain printable text")
 
 
-UNBAKED = frozenset({"instructions", "ending", "probe", "header", "prefix", "identity", "old_is_safe"})
+NON_ROTATING_OPTIONS = frozenset({"instructions", "ending", "probe", "header", "prefix", "identity", "old_is_safe"})

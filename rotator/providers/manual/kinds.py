@@ -5,29 +5,29 @@ from __future__ import annotations
 import msgspec
 
 from rotator.ports import Clock, Provider
-from rotator.providers.base import Kind, Site
-from rotator.providers.config import TargetKeys
-from rotator.providers.http.auth import Keyring, Minter
-from rotator.providers.manual.config import UNBAKED, HttpTargetKeys, ManualKeys
+from rotator.providers.base import Kind, Server
+from rotator.providers.config import TargetConfig
+from rotator.providers.http.auth import Minter, SecretResolver
+from rotator.providers.manual.config import NON_ROTATING_OPTIONS, ManualOptions, ManualTargetConfig
 from rotator.rotation.credential import Credential
 
 
-def _open(name: str, keys: TargetKeys, minter: Minter, keyring: Keyring, clock: Clock) -> Site:
-    from rotator.providers.http.client import Http
-    from rotator.providers.manual.provider import HttpSite
+def _open(name: str, keys: TargetConfig, minter: Minter, secret_resolver: SecretResolver, clock: Clock) -> Server:
+    from rotator.providers.http.client import HttpClient
+    from rotator.providers.manual.provider import ManualServer
 
     del minter  # people mint
-    return HttpSite(Http(name, keys, clock, fetch=keyring.fetch))
+    return ManualServer(HttpClient(name, keys, clock, fetch=secret_resolver.fetch))
 
 
-def _bind(site: Site, credential: Credential) -> Provider:
-    from rotator.providers.manual.provider import HttpSite, ManualToken
+def _bind(server: Server, credential: Credential) -> Provider:
+    from rotator.providers.manual.provider import ManualServer, ManualToken
 
-    assert isinstance(site, HttpSite)
-    return ManualToken(site, msgspec.convert(dict(credential.options), ManualKeys), credential.name)
+    assert isinstance(server, ManualServer)
+    return ManualToken(server, msgspec.convert(dict(credential.options), ManualOptions), credential.name)
 
 
-def _warnings(credential: Credential, keys: TargetKeys) -> list[str]:
+def _warnings(credential: Credential, keys: TargetConfig) -> list[str]:
     del keys  # nothing about the target matters here
     found = []
     if credential.lifetime is None:
@@ -41,13 +41,13 @@ MANUAL_KINDS = {
     "manual": Kind(
         name="manual",
         family="http",
-        target=HttpTargetKeys,
-        options=ManualKeys,
-        open=_open,
+        target_config=ManualTargetConfig,
+        options=ManualOptions,
+        open_target=_open,
         bind=_bind,
-        unbaked=UNBAKED,
+        non_rotating_options=NON_ROTATING_OPTIONS,
         warnings=_warnings,
-        minter=False,
-        by_hand="where it was made, at {url}",
+        needs_minter=False,
+        end_by_hand="where it was made, at {url}",
     ),
 }

@@ -23,24 +23,24 @@ from rotator.ports import (
     Verdict,
 )
 from rotator.providers.http.auth import ApiKey, Minter
-from rotator.providers.http.client import Answer, Http, Unsendable
+from rotator.providers.http.client import HttpClient, HttpResponse, Unsendable
 from rotator.providers.http.identity import identified
-from rotator.providers.manual.config import ManualKeys
+from rotator.providers.manual.config import ManualOptions
 from rotator.providers.strangers import Strangers
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
 
-class HttpSite:
+class ManualServer:
     """One plain HTTP target, shared by its credentials."""
 
-    def __init__(self, http: Http) -> None:
+    def __init__(self, http: HttpClient) -> None:
         """Takes over `http`, which aclose() closes."""
         self._http = http
-        self._strangers: Strangers[Answer] = Strangers(http.clock.monotonic)  # how an invented token is answered
+        self._strangers: Strangers[HttpResponse] = Strangers(http.clock.monotonic)  # how an invented token is answered
 
-    def minted_by(self, minter: Minter) -> HttpSite:
+    def minted_by(self, minter: Minter) -> ManualServer:
         """The same site: nobody mints here but people."""
         return self
 
@@ -48,7 +48,7 @@ class HttpSite:
         """Close the connections."""
         await self._http.aclose()
 
-    async def probe(self, keys: ManualKeys, value: Secret | None) -> Answer:
+    async def probe(self, keys: ManualOptions, value: Secret | None) -> HttpResponse:
         """The test call. Raises Transient, Refused, Unsendable."""
         return await self._http.request("GET", keys.probe, ApiKey(value, keys.header, keys.prefix) if value else None)
 
@@ -70,13 +70,13 @@ class HttpSite:
 
     async def control(self, credential: Credential) -> None:
         """The negative control: the probe must refuse nobody, and an invented token. Raises Refused."""
-        keys = msgspec.convert(dict(credential.options), ManualKeys)
+        keys = msgspec.convert(dict(credential.options), ManualOptions)
         answer = await self.probe(keys, None)
         if _fits(answer, keys):
             raise Refused(f"this probe accepts anyone: {answer.status} for no token")
         self._strangers.controlled(_asked(keys), await self._stranger(keys))
 
-    def strange(self, keys: ManualKeys, answer: Answer) -> bool:
+    def strange(self, keys: ManualOptions, answer: HttpResponse) -> bool:
         """Whether the target answers so to a token that nobody has, too.
 
         JupyterHub 6.1.1 answers 403 to it, Vault's AppRole 400, SonarQube 200 with `valid = false`.
@@ -84,11 +84,11 @@ class HttpSite:
         known = self._strangers.answer(_asked(keys))
         return known is not None and answer.status not in _NOT_THERE and _said(answer, keys) == _said(known, keys)
 
-    async def accepted(self, keys: ManualKeys) -> None:
+    async def accepted(self, keys: ManualOptions) -> None:
         """A value has just been accepted. Raises as `probe`."""
         await self._strangers.accepted(_asked(keys), lambda: self._stranger(keys))
 
-    async def _stranger(self, keys: ManualKeys) -> Answer:
+    async def _stranger(self, keys: ManualOptions) -> HttpResponse:
         answer = await self.probe(keys, Secret(f"{uuid4()}-{uuid4()}"))
         if _fits(answer, keys):
             raise Refused(f"this probe accepts anyone: {answer.status} for a broken token")
@@ -102,40 +102,40 @@ class HttpSite:
 _NOT_THERE = (404, 405)  # of the probe, not of the token
 
 
-def _asked(keys: ManualKeys) -> tuple[str, str, str]:
+def _asked(keys: ManualOptions) -> tuple[str, str, str]:
     return keys.probe, keys.header, keys.prefix
 
 
-def _said(answer: Answer, keys: ManualKeys) -> tuple[int, list[str]]:
+def _said(answer: HttpResponse, keys: ManualOptions) -> tuple[int, list[str]]:
     """What tells two answers apart: the status, and the fields of the identity."""
     told = answer.document if isinstance(answer.document, dict) else {}
     return answer.status, [repr(told.get(name)) for name in keys.identity]
 
 
-def _fits(answer: Answer, keys: ManualKeys) -> bool:
+def _fits(answer: HttpResponse, keys: ManualOptions) -> bool:
     return answer.status < 300 and isinstance(identified(answer.document, keys.identity), Accepted)
 
 
 class ManualToken:
     """One credential's view of its target. A token's id is the name that its rotation gave it."""
 
-    def __init__(self, site: HttpSite, keys: ManualKeys, credential: str) -> None:
+    def __init__(self, server: ManualServer, keys: ManualOptions, credential: str) -> None:
         """`credential`: its name, for what is said to people."""
-        self._site = site
+        self._server = server
         self._keys = keys
         self._credential = credential
 
     @property
     def capabilities(self) -> Capabilities:
         """People do it all, and both tokens live until they end the old one."""
-        return Capabilities(revokes=False, old_is_safe_to_present=self._keys.old_is_safe)
+        return Capabilities(can_revoke=False, old_is_safe_to_present=self._keys.old_is_safe)
 
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """Ask a person."""
         raise NeedsPerson(f"{self._keys.instructions}; then hand it over: rotate supply {self._credential}")
 
     async def receive(
-        self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...] = ()
+        self, name: str, value: Secret, expires_at: datetime | None, keep: tuple[Token, ...] = ()
     ) -> Minted:
         """What the person brought; that it lives as long as `lifetime` says is their word."""
         return Minted(Token(name, name, expires_at=expires_at), value)
@@ -151,11 +151,11 @@ class ManualToken:
     async def verify(self, token: Token, secret: Secret) -> Verdict:
         """The test call, and the identity that it tells."""
         try:
-            answer = await self._site.probe(self._keys, secret)
+            answer = await self._server.probe(self._keys, secret)
             if _fits(answer, self._keys):
                 with suppress(Transient):  # another time
-                    await self._site.accepted(self._keys)
-            elif self._site.strange(self._keys, answer):
+                    await self._server.accepted(self._keys)
+            elif self._server.strange(self._keys, answer):
                 return Rejected(f"the probe refuses the token: {answer.status}, as for one that nobody has")
         except Unsendable as fault:
             return Rejected(fault.reason, final=True)
@@ -186,7 +186,7 @@ class ManualToken:
         """Whether the probe refuses its value; None when the target does not say. What is not to be shown is dead when
         the date has passed that the person gave it, and nobody can say so before."""
         if secret is None:
-            return True if token.expires_at and token.expires_at <= self._site.now() else None
+            return True if token.expires_at and token.expires_at <= self._server.now() else None
         verdict = await self.verify(token, secret)
         if isinstance(verdict, Unknown):
             return None

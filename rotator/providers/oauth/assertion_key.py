@@ -26,10 +26,10 @@ from rotator.providers.keys.jwks import MARK, KeySet
 from rotator.providers.keys.jwks_store import places_of
 from rotator.providers.keys.key_pairs import pairs_of
 from rotator.providers.keys.signing import Algorithm, Signer, public_jwk, public_key
-from rotator.providers.oauth.config import AssertionKeyKeys
+from rotator.providers.oauth.config import AssertionKeyOptions
 from rotator.providers.oauth.refusal_causes import causes
-from rotator.providers.oauth.server import OAuthSite
-from rotator.providers.oauth.token_response import Denied, missing_scopes
+from rotator.providers.oauth.server import OAuthServer
+from rotator.providers.oauth.token_response import ClientDenied, missing_scopes
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
@@ -37,25 +37,25 @@ from rotator.rotation.secret import Secret
 class AssertionKey:
     """One credential's view of its server. A token's id is the key's thumbprint, which is its `kid` in the set."""
 
-    def __init__(self, site: OAuthSite, options: AssertionKeyKeys) -> None:
+    def __init__(self, server: OAuthServer, options: AssertionKeyOptions) -> None:
         """`options` say who the client is, and where the set is kept."""
-        self._site = site
+        self._server = server
         self._options = options
-        self._places = places_of(options, site)
-        self._pairs = pairs_of(options, site)
+        self._places = places_of(options, server)
+        self._pairs = pairs_of(options, server)
 
     @property
     def capabilities(self) -> Capabilities:
         """Our keys are marked in the set, so that strays are found. Old ones are shown, as nothing else proves them
         dead."""
-        return Capabilities(installs=True, lists=True)
+        return Capabilities(needs_install=True, can_list=True)
 
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """Make a key pair; nobody hears of it yet."""
-        client, keys = self._options, self._site.keys
+        client, keys = self._options, self._server.keys
 
         async def seen() -> set[str]:
-            return {each.id for each in spared}.union(*[(await place.read()).kids() for place in self._places])
+            return {each.id for each in keep}.union(*[(await place.read()).kids() for place in self._places])
 
         value = await self._pairs.new(seen)
         pair = await self._pairs.opened(value)
@@ -68,7 +68,7 @@ class AssertionKey:
             "aud": keys.aud,
             "token_url": keys.token_request_url,
         }
-        return Minted(Token(pair.thumbprint, name, "", self._site.clock.now(), expires_at), value, beside)
+        return Minted(Token(pair.thumbprint, name, "", self._server.clock.now(), expires_at), value, beside)
 
     async def install(self, minted: Minted) -> Token:
         """Let the public key join the set, beside all others."""
@@ -97,28 +97,28 @@ class AssertionKey:
         if not own:
             return Rejected("the key belongs to another token", final=True)
         try:
-            granted = await self._site.exchange(self._options, await self._site.vouched(self._options, pair.signer))
-        except Denied as refusal:
-            return await self._site.rejected(self._options, refusal)
+            granted = await self._server.exchange(self._options, await self._server.vouched(self._options, pair.signer))
+        except ClientDenied as refusal:
+            return await self._server.rejected(self._options, refusal)
         except (Transient, Refused) as fault:
             return Unknown(fault.reason, fault.retry_after)
-        if lacking := missing_scopes(self._options, granted, echoes=self._site.keys.echoes_scope):
+        if lacking := missing_scopes(self._options, granted, echoes=self._server.keys.echoes_scope):
             return Rejected(lacking, final=True)
         try:
             with suppress(Transient):  # another time
-                await self._site.accepted(self._options)
+                await self._server.accepted(self._options)
         except Refused as fault:
             return Unknown(fault.reason)
-        return await self._site.probe(self._options, granted.access_token)
+        return await self._server.probe(self._options, granted.access_token)
 
     async def diagnose(self, secret: Secret | None, before: Secret | None = None) -> list[str]:
-        """See `Diagnoses`."""
+        """See `SupportsDiagnose`."""
         if secret is None:
             return []
         pair = await self._pairs.opened(secret)
         if not await self._listed(Token(pair.thumbprint)):
             return ["our key set does not list the published key, somebody took it out: `rotate now` brings another"]
-        return await causes(self._site, self._options, pair.signer, in_set=True)
+        return await causes(self._server, self._options, pair.signer, in_set=True)
 
     async def inspect(self, token: Token) -> Inspection:
         """Whether the set has it. A key does not expire, and nobody counts its uses."""
@@ -146,16 +146,16 @@ class AssertionKey:
             return True
         signer = (await self._pairs.opened(secret)).signer
         refused = await self._refuses(signer)
-        if refused is False and await self._site.reread(self._options, token.id):
+        if refused is False and await self._server.reread(self._options, token.id):
             return await self._refuses(signer)
         return refused
 
     async def _refuses(self, signer: Signer) -> bool | None:
         """Whether the server does not know this key; None when it is about something else."""
         try:
-            await self._site.exchange(self._options, await self._site.vouched(self._options, signer))
-        except Denied as refusal:
-            return True if self._site.dead(self._options, refusal) else None
+            await self._server.exchange(self._options, await self._server.vouched(self._options, signer))
+        except ClientDenied as refusal:
+            return True if self._server.dead(self._options, refusal) else None
         return False
 
     async def _listed(self, token: Token) -> bool:

@@ -11,11 +11,11 @@ from uuid import uuid4
 
 from rotator.ports import Minted, Refused, Rejected, Transient, Unknown, Verdict
 from rotator.providers.keys.assertion import ASSERTION_TYPE, Assertion, read
-from rotator.providers.oauth.config import AssertionKeys
+from rotator.providers.oauth.config import ClientAssertionOptions
 from rotator.providers.oauth.expiring import Expiring
 from rotator.providers.oauth.refusal_causes import causes
-from rotator.providers.oauth.server import OAuthSite
-from rotator.providers.oauth.token_response import Denied, missing_scopes
+from rotator.providers.oauth.server import OAuthServer
+from rotator.providers.oauth.token_response import ClientDenied, missing_scopes
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
@@ -23,63 +23,63 @@ from rotator.rotation.secret import Secret
 class ClientAssertion(Expiring):
     """One credential's view of its server. A token's id is the `jti`, its serial the key's thumbprint."""
 
-    def __init__(self, site: OAuthSite, options: AssertionKeys) -> None:
+    def __init__(self, server: OAuthServer, options: ClientAssertionOptions) -> None:
         """`options` say who the client is."""
-        super().__init__(site.clock, site.keys.leeway)
-        self._site = site
+        super().__init__(server.clock, server.keys.leeway)
+        self._server = server
         self._options = options
 
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """Sign a new assertion; no call but the signer's."""
         if expires_at is None:
             raise Refused("an assertion always expires")
-        drafted = await self._site.draft(self._options, expires_at)
-        key = await self._site.present_key(self._options)
+        drafted = await self._server.draft(self._options, expires_at)
+        key = await self._server.present_key(self._options)
         token = Token(drafted.jti, name, key.thumbprint, drafted.issued_at, drafted.expires_at)
-        keys = self._site.keys
+        keys = self._server.keys
         beside: dict[str, str | Secret] = {
             "client_assertion_type": ASSERTION_TYPE,
             "client_id": self._options.client_id,
             "token_url": keys.token_request_url,
         }
         beside |= await self._pool(drafted)
-        return Minted(token, await self._site.seal(self._options, drafted), beside)
+        return Minted(token, await self._server.seal(self._options, drafted), beside)
 
     async def _pool(self, first: Assertion) -> dict[str, Secret]:
         """A sibling for each consumer: what proves the first of them proves all."""
         if self._options.pool == 1:
             return {}
         names = [f"client_assertion_{slot}" for slot in range(1, self._options.pool + 1)]
-        return {name: await self._site.seal(self._options, first.sibling(str(uuid4()))) for name in names}
+        return {name: await self._server.seal(self._options, first.sibling(str(uuid4()))) for name in names}
 
     async def verify(self, token: Token, secret: Secret) -> Verdict:
         """Exchange a sibling and make the test call with what it yields."""
         try:
             return await self._prove(token, secret)
-        except Denied as refusal:
-            return await self._site.rejected(self._options, refusal)
+        except ClientDenied as refusal:
+            return await self._server.rejected(self._options, refusal)
         except (Transient, Refused) as fault:
             return Unknown(fault.reason, fault.retry_after)
 
     async def _prove(self, token: Token, secret: Secret) -> Verdict:
-        assertion = read(secret, await self._site.present_key(self._options))
+        assertion = read(secret, await self._server.present_key(self._options))
         if assertion is None:
             return Rejected("not an assertion that the present key signed")
         if wrong := self._mismatch(token, assertion):
             return Rejected(wrong, final=True)
-        sibling = await self._site.seal(self._options, assertion.sibling(str(uuid4())))
-        granted = await self._site.exchange(self._options, sibling)
-        if lacking := missing_scopes(self._options, granted, echoes=self._site.keys.echoes_scope):
+        sibling = await self._server.seal(self._options, assertion.sibling(str(uuid4())))
+        granted = await self._server.exchange(self._options, sibling)
+        if lacking := missing_scopes(self._options, granted, echoes=self._server.keys.echoes_scope):
             return Rejected(lacking, final=True)
-        return await self._site.probe(self._options, granted.access_token)
+        return await self._server.probe(self._options, granted.access_token)
 
     async def diagnose(self, secret: Secret | None, before: Secret | None = None) -> list[str]:
-        """See `Diagnoses`."""
-        return await causes(self._site, self._options, await self._site.signer(self._options))
+        """See `SupportsDiagnose`."""
+        return await causes(self._server, self._options, await self._server.signer(self._options))
 
     async def identify(self, secret: Secret) -> Token:
         """By its own claims, once the present key has vouched for them."""
-        key = await self._site.present_key(self._options)
+        key = await self._server.present_key(self._options)
         assertion = read(secret, key)
         if assertion is None:
             raise Refused("not an assertion that the present key signed")
@@ -91,8 +91,8 @@ class ClientAssertion(Expiring):
             return "the assertion belongs to another token"
         if assertion.claims.get("sub") != self._options.client_id:
             return "the assertion is another client's"
-        if assertion.claims.get("aud") != self._site.keys.aud:
+        if assertion.claims.get("aud") != self._server.keys.aud:
             return "the assertion is for another audience"
-        if assertion.expires_at - self._site.clock.now() < self._options.rest:
+        if assertion.expires_at - self._server.clock.now() < self._options.rest:
             return f"less than the promised {self._options.rest.total_seconds():g}s of its life are left"
         return ""

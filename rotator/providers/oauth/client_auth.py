@@ -6,12 +6,12 @@ What else a token request says is server.py's.
 from __future__ import annotations
 
 from rotator.providers.http.auth import Basic
-from rotator.providers.oauth.config import AssertionKeyKeys, ClientKeys
+from rotator.providers.oauth.config import AssertionKeyOptions, ClientOptions
 from rotator.rotation.secret import Secret
 
 
 def introduced(
-    client: ClientKeys, secret: Secret | None, *, by_assertion: bool
+    client: ClientOptions, secret: Secret | None, *, by_assertion: bool
 ) -> tuple[dict[str, str | Secret], Basic | None]:
     """The part of the form that names the client, and the header instead, where the secret is to stand there.
 
@@ -27,12 +27,12 @@ def introduced(
     return form, None
 
 
-def to_compare(client: ClientKeys, audience: str, *, by_secret: bool, by_assertion: bool) -> str:
+def to_compare(client: ClientOptions, audience: str, *, by_secret: bool, by_assertion: bool) -> str:
     """What a person compares when a server refuses the client without saying why, as servers do. No secret is in it."""
     if by_assertion:
         key = (
             "its jwks_uri (there the server must be able to read our set: [status] jwks_listen, or jwks_file)"
-            if isinstance(client, AssertionKeyKeys)
+            if isinstance(client, AssertionKeyOptions)
             else "its key"
         )
         kid = "the key's RFC 7638 thumbprint" if client.kid == "thumbprint" else client.kid

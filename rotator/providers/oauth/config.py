@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from rotator.providers.config import TargetKeys, check_url, unfit_in_transit
+from rotator.providers.config import TargetConfig, check_url, unfit_in_transit
 from rotator.rotation.secret_ref import SecretRef, Source
 
 _NONE = timedelta(0)
@@ -23,7 +23,7 @@ _PATH = re.compile(r"/(?!/)[!-\"$-~]*")
 _TRANSIT = re.compile(r"[A-Za-z0-9._/-]+/[A-Za-z0-9._-]+")
 
 
-class OAuthTargetKeys(TargetKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class OAuthTargetConfig(TargetConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An OAuth server with its resource server at `url`. Without further keys it is a HaloITSM of one's own."""
 
     rests: ClassVar[bool] = True
@@ -41,7 +41,7 @@ class OAuthTargetKeys(TargetKeys, frozen=True, kw_only=True, forbid_unknown_fiel
     calls: int = 300  # Halo's own limit per instance, shared with all other integrations ...
     period: timedelta = timedelta(minutes=5)  # ... in any five minutes
     manage_applications: bool = False  # HaloITSM: API applications may be changed through its Application API ...
-    management: ManagementKeys | None = None  # ... by this application, which is none of those that are rotated
+    management: ManagementClientConfig | None = None  # ... by this application, which is none of those that are rotated
     resend: tuple[str, ...] = ()  # properties of an application that the server drops unless they are sent along
     old_is_safe_to_present: bool = True  # a refused login does not lock a client out
 
@@ -82,7 +82,7 @@ class OAuthTargetKeys(TargetKeys, frozen=True, kw_only=True, forbid_unknown_fiel
         return known.get(self.audience, self.audience)
 
 
-class ClientKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One client of an OAuth server: who it is, how it proves that, and how we prove what it got.
 
     A client with `client_secret` sends it; one with a key sends an assertion; one with both sends both, as HaloITSM
@@ -134,7 +134,7 @@ class ClientKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return bool(self.signing_key or self.transit_key)
 
 
-class ManagementKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ManagementClientConfig(ClientOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The client that may change API applications: as powerful as an administrator, so it does nothing else."""
 
     scopes: tuple[str, ...] = ("admin",)
@@ -148,7 +148,7 @@ class ManagementKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("probe does nothing for the management client")
 
 
-class AssertionKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ClientAssertionOptions(ClientOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A client assertion that others present."""
 
     rest: timedelta = timedelta(seconds=15)  # what is published lives at least this long from any moment on
@@ -164,7 +164,7 @@ class AssertionKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError(f"pool is from 1 to {_SLOTS}")
 
 
-class AssertionKeyKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AssertionKeyOptions(ClientOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A key pair: the private half for consumers that sign for themselves, the public half for a JWK Set.
 
     With `transit_key` = "transit/crm", each rotation makes a version of that key, which never leaves Vault, and
@@ -202,7 +202,7 @@ class AssertionKeyKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError("bits is from 2048 to 8192")
 
 
-class AccessTokenKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AccessTokenOptions(ClientOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An access token, by one of three grants."""
 
     grant: Literal["client_credentials", "password", "refresh_token"] = "client_credentials"
@@ -226,13 +226,15 @@ class AccessTokenKeys(ClientKeys, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError("refresh_token is kept in Vault, since each use may replace it: {vault = ...}")
 
 
-UNBAKED = frozenset(  # what changes no assertion, no token and no key
+NON_ROTATING_OPTIONS = frozenset(  # what changes no assertion, no token and no key
     {"probe", "identity", "rest", "client_secret", "auth_method", "password", "refresh_token", "refresh_ends_access"}
     | {"jwks_file", "jwks", "jwks_cache", "assertion_life"}
 )
 
 
-def misfits(keys: OAuthTargetKeys, options: AssertionKeys, lifetime: timedelta | None, longest: timedelta) -> str:
+def lifetime_conflict(
+    keys: OAuthTargetConfig, options: ClientAssertionOptions, lifetime: timedelta | None, longest: timedelta
+) -> str:
     """Why this lifetime of an assertion cannot hold on this target, or nothing. `longest`: between publications."""
     if lifetime is None:
         return 'cannot be "none": an assertion always expires'

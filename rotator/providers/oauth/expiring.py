@@ -20,7 +20,7 @@ class Expiring:
     @property
     def capabilities(self) -> Capabilities:
         """An expired one is not shown to the server: failed logins may lock the client out."""
-        return Capabilities(revokes=False, old_is_safe_to_present=False)
+        return Capabilities(can_revoke=False, old_is_safe_to_present=False)
 
     async def install(self, minted: Minted) -> Token:
         """Refused: nothing is kept on the server."""

@@ -10,54 +10,54 @@ from datetime import timedelta
 import msgspec
 
 from rotator.ports import Clock, Provider
-from rotator.providers.base import Kind, Site
-from rotator.providers.config import TargetKeys
-from rotator.providers.http.auth import Keyring, Minter
+from rotator.providers.base import Kind, Server
+from rotator.providers.config import TargetConfig
+from rotator.providers.http.auth import Minter, SecretResolver
 from rotator.providers.oauth.config import (
-    UNBAKED,
-    AccessTokenKeys,
-    AssertionKeyKeys,
-    AssertionKeys,
-    OAuthTargetKeys,
-    misfits,
+    NON_ROTATING_OPTIONS,
+    AccessTokenOptions,
+    AssertionKeyOptions,
+    ClientAssertionOptions,
+    OAuthTargetConfig,
+    lifetime_conflict,
 )
 from rotator.rotation.credential import Credential
 
 
-def open_oauth(name: str, keys: TargetKeys, minter: Minter, keyring: Keyring, clock: Clock) -> Site:
-    """A server by its name and keys, for all that lives there."""
-    from rotator.providers.halo_itsm.server import ApplicationSite
-    from rotator.providers.http.client import Http
+def open_oauth(name: str, keys: TargetConfig, minter: Minter, secret_resolver: SecretResolver, clock: Clock) -> Server:
+    """A server by its name and config."""
+    from rotator.providers.http.client import HttpClient
+    from rotator.providers.oauth.server import OAuthServer
 
     del minter  # every client proves itself
-    assert isinstance(keys, OAuthTargetKeys)
-    return ApplicationSite(Http(name, keys, clock, fetch=keyring.fetch), keys, keyring, clock)
+    assert isinstance(keys, OAuthTargetConfig)
+    return OAuthServer(HttpClient(name, keys, clock, fetch=secret_resolver.fetch), keys, secret_resolver, clock)
 
 
-def _bind_assertion(site: Site, credential: Credential) -> Provider:
+def _bind_assertion(server: Server, credential: Credential) -> Provider:
     from rotator.providers.oauth.client_assertion import ClientAssertion
-    from rotator.providers.oauth.server import OAuthSite
+    from rotator.providers.oauth.server import OAuthServer
 
-    assert isinstance(site, OAuthSite)
-    return ClientAssertion(site, msgspec.convert(dict(credential.options), AssertionKeys))
+    assert isinstance(server, OAuthServer)
+    return ClientAssertion(server, msgspec.convert(dict(credential.options), ClientAssertionOptions))
 
 
-def _bind_access_token(site: Site, credential: Credential) -> Provider:
+def _bind_access_token(server: Server, credential: Credential) -> Provider:
     from rotator.providers.oauth.access_token import AccessToken
     from rotator.providers.oauth.refresh_token import RefreshedToken
-    from rotator.providers.oauth.server import OAuthSite
+    from rotator.providers.oauth.server import OAuthServer
 
-    assert isinstance(site, OAuthSite)
-    options = msgspec.convert(dict(credential.options), AccessTokenKeys)
-    return (RefreshedToken if options.refresh_token else AccessToken)(site, options)
+    assert isinstance(server, OAuthServer)
+    options = msgspec.convert(dict(credential.options), AccessTokenOptions)
+    return (RefreshedToken if options.refresh_token else AccessToken)(server, options)
 
 
-def _bind_assertion_key(site: Site, credential: Credential) -> Provider:
+def _bind_assertion_key(server: Server, credential: Credential) -> Provider:
     from rotator.providers.oauth.assertion_key import AssertionKey
-    from rotator.providers.oauth.server import OAuthSite
+    from rotator.providers.oauth.server import OAuthServer
 
-    assert isinstance(site, OAuthSite)
-    return AssertionKey(site, msgspec.convert(dict(credential.options), AssertionKeyKeys))
+    assert isinstance(server, OAuthServer)
+    return AssertionKey(server, msgspec.convert(dict(credential.options), AssertionKeyOptions))
 
 
 def _claims(credential: Credential) -> frozenset[str]:
@@ -66,18 +66,20 @@ def _claims(credential: Credential) -> frozenset[str]:
     return frozenset({f"Transit key {key}"} if key else ())
 
 
-def _assertion_misfits(credential: Credential, keys: TargetKeys, longest: timedelta) -> str:
-    assert isinstance(keys, OAuthTargetKeys)
-    return misfits(keys, msgspec.convert(dict(credential.options), AssertionKeys), credential.lifetime, longest)
+def _assertion_misfits(credential: Credential, keys: TargetConfig, longest: timedelta) -> str:
+    assert isinstance(keys, OAuthTargetConfig)
+    return lifetime_conflict(
+        keys, msgspec.convert(dict(credential.options), ClientAssertionOptions), credential.lifetime, longest
+    )
 
 
-def _access_token_misfits(credential: Credential, keys: TargetKeys, longest: timedelta) -> str:
+def _access_token_misfits(credential: Credential, keys: TargetConfig, longest: timedelta) -> str:
     del keys, longest  # the server decides how long it lives
     return 'cannot be "none": every access token expires' if credential.lifetime is None else ""
 
 
-def _oauth_warnings(credential: Credential, keys: TargetKeys) -> list[str]:
-    assert isinstance(keys, OAuthTargetKeys)
+def _oauth_warnings(credential: Credential, keys: TargetConfig) -> list[str]:
+    assert isinstance(keys, OAuthTargetConfig)
     found = []
     if not credential.options.get("scopes"):
         found.append("no scopes: HaloITSM issues such a token, and then refuses it everywhere")
@@ -104,50 +106,50 @@ OAUTH_KINDS: dict[str, Kind] = {
     "client-assertion": Kind(
         name="client-assertion",
         family="oauth",
-        target=OAuthTargetKeys,
-        options=AssertionKeys,
-        open=open_oauth,
+        target_config=OAuthTargetConfig,
+        options=ClientAssertionOptions,
+        open_target=open_oauth,
         bind=_bind_assertion,
-        unbaked=UNBAKED,
+        non_rotating_options=NON_ROTATING_OPTIONS,
         warnings=_oauth_warnings,
-        misfits=_assertion_misfits,
-        minter=False,
-        expires=True,
-        by_hand="nobody can end it before its date; take its key from the application at {url}, or disable that",
-        key="client_assertion",
-        lifetime=timedelta(minutes=5),
+        validate=_assertion_misfits,
+        needs_minter=False,
+        only_expires=True,
+        end_by_hand="nobody can end it before its date; take its key from the application at {url}, or disable that",
+        document_field="client_assertion",
+        default_lifetime=timedelta(minutes=5),
     ),
     "assertion-key": Kind(
         name="assertion-key",
         family="oauth",
-        target=OAuthTargetKeys,
-        options=AssertionKeyKeys,
-        open=open_oauth,
+        target_config=OAuthTargetConfig,
+        options=AssertionKeyOptions,
+        open_target=open_oauth,
         bind=_bind_assertion_key,
-        unbaked=UNBAKED,
+        non_rotating_options=NON_ROTATING_OPTIONS,
         warnings=_oauth_warnings,
-        minter=False,
-        key="private_key",
-        key_in_transit="public_key",
-        claims=_claims,
-        lifetime=None,
-        grace=lambda options: options.assertion_life,
-        spread=lambda options: options.jwks_cache,
+        needs_minter=False,
+        document_field="private_key",
+        document_field_in_transit="public_key",
+        exclusive_resources=_claims,
+        default_lifetime=None,
+        minimum_grace=lambda options: options.assertion_life,
+        propagation_delay=lambda options: options.jwks_cache,
     ),
     "oauth-token": Kind(
         name="oauth-token",
         family="oauth",
-        target=OAuthTargetKeys,
-        options=AccessTokenKeys,
-        open=open_oauth,
+        target_config=OAuthTargetConfig,
+        options=AccessTokenOptions,
+        open_target=open_oauth,
         bind=_bind_access_token,
-        unbaked=UNBAKED,
+        non_rotating_options=NON_ROTATING_OPTIONS,
         warnings=_oauth_warnings,
-        misfits=_access_token_misfits,
-        minter=False,
-        expires=True,
-        by_hand="nobody can end it before its date, unless the server at {url} can; disable the application there",
-        key="access_token",
-        lifetime=timedelta(hours=1),
+        validate=_access_token_misfits,
+        needs_minter=False,
+        only_expires=True,
+        end_by_hand="nobody can end it before its date, unless the server at {url} can; disable the application there",
+        document_field="access_token",
+        default_lifetime=timedelta(hours=1),
     ),
 }

@@ -24,11 +24,11 @@ from rotator.ports import (
     Transient,
     Unknown,
 )
-from rotator.providers.http.auth import Shelf
+from rotator.providers.http.auth import DocumentStore
 from rotator.providers.oauth.access_token import AccessToken
-from rotator.providers.oauth.config import AccessTokenKeys
-from rotator.providers.oauth.server import OAuthSite
-from rotator.providers.oauth.token_response import Denied, Granted
+from rotator.providers.oauth.config import AccessTokenOptions
+from rotator.providers.oauth.server import OAuthServer
+from rotator.providers.oauth.token_response import ClientDenied, Granted
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
@@ -41,13 +41,13 @@ class RefreshedToken(AccessToken):
     """One credential's view of its server, by a refresh token of its own: two that share one would spend it for each
     other."""
 
-    def __init__(self, site: OAuthSite, options: AccessTokenKeys) -> None:
+    def __init__(self, server: OAuthServer, options: AccessTokenOptions) -> None:
         """`options.refresh_token` says where it is kept."""
-        super().__init__(site, options)
+        super().__init__(server, options)
         if options.refresh_token is None:
             raise ValueError("there is no refresh_token")
         self._ref = options.refresh_token
-        self._shelf: Shelf = site.shelf(self._ref.name)
+        self._shelf: DocumentStore = server.document_store(self._ref.name)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -57,7 +57,9 @@ class RefreshedToken(AccessToken):
         tokens and django-oauth-toolkit 3.4.1, so that one is shown to the probe; on Keycloak it lives until its date.
         """
         ends = self._options.refresh_ends_access
-        return Capabilities(installs=True, mint_ends_old=ends, revokes=False, old_is_safe_to_present=ends)
+        return Capabilities(
+            needs_install=True, mint_ends_predecessor=ends, can_revoke=False, old_is_safe_to_present=ends
+        )
 
     async def revoke(self, token: Token) -> Outcome:
         """ALREADY where the refresh that came after has ended it."""
@@ -70,7 +72,7 @@ class RefreshedToken(AccessToken):
         verdict = await self.verify(token, secret)
         return None if isinstance(verdict, Unknown) else isinstance(verdict, Rejected) and not verdict.final
 
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """Exchange the present refresh token. Raises NeedsPerson when there is none that the server takes."""
         document = await self._shelf.read()
         present = self._present(document)
@@ -86,13 +88,13 @@ class RefreshedToken(AccessToken):
         return Minted(minted.token, minted.secret, minted.fields, private)
 
     async def diagnose(self, secret: Secret | None, before: Secret | None = None) -> list[str]:
-        """See `Diagnoses`. The refresh token itself is not tried: that would spend it."""
+        """See `SupportsDiagnose`. The refresh token itself is not tried: that would spend it."""
         document = await self._shelf.read()
         if self._present(document) is None:
             raise NeedsPerson(self._remedy("there is no refresh token"))
         if document.text(_REFUSED) == str(document.version):
             raise NeedsPerson(self._remedy("the server refuses the refresh token"))
-        verdict = await self._site.probe(self._options, before) if before else None
+        verdict = await self._server.probe(self._options, before) if before else None
         ends = self._options.refresh_ends_access
         if ends and isinstance(verdict, Accepted):
             return [
@@ -109,7 +111,7 @@ class RefreshedToken(AccessToken):
     async def _exchanged(self, document: Document, present: Secret) -> Granted:
         try:
             return await self._ask({"grant_type": "refresh_token", "refresh_token": present})
-        except Denied as refusal:
+        except ClientDenied as refusal:
             if refusal.error != "invalid_grant":
                 raise Refused(refusal.reason) from None
         await self._remember(document)

@@ -1,6 +1,6 @@
 """Why an OAuth server refuses a client's assertions, found by varying one thing at a time.
 
-At most nine token requests, all by the client's own key, and only on an operator's word: see `Diagnoses`.
+At most nine token requests, all by the client's own key, and only on an operator's word: see `SupportsDiagnose`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from rotator.providers.http.client import Broken
 from rotator.providers.keys.assertion import NO_KID, THUMBPRINT, Assertion, signed
 from rotator.providers.keys.signing import Algorithm, PublicKey, Signer, public_key
 from rotator.providers.oauth import negative_control
-from rotator.providers.oauth.config import ClientKeys, OAuthTargetKeys
-from rotator.providers.oauth.token_response import Denied, Granted
+from rotator.providers.oauth.config import ClientOptions, OAuthTargetConfig
+from rotator.providers.oauth.token_response import ClientDenied, Granted
 from rotator.rotation.secret import Secret
 
 _LIFE = timedelta(minutes=1)
@@ -28,47 +28,51 @@ _UNREAD = (
 )
 
 
-class Server(Protocol):
+class DiagnosisServer(Protocol):
     """The calls of a site that are needed to find a cause."""
 
-    keys: OAuthTargetKeys
+    keys: OAuthTargetConfig
     clock: Clock
 
-    async def draft_for(self, client: ClientKeys, key: PublicKey, expires_at: datetime) -> Assertion: ...
-    async def draft(self, client: ClientKeys, expires_at: datetime) -> Assertion: ...
-    async def seal(self, client: ClientKeys, assertion: Assertion) -> Secret: ...
-    async def unguarded(self, client: ClientKeys) -> str: ...
-    async def vouched(self, client: ClientKeys, signer: Signer | None = None) -> Secret: ...
-    async def stranger(self, client: ClientKeys) -> Signer: ...
-    async def exchange(self, client: ClientKeys, assertion: Secret | None, secret: Secret | None = None) -> Granted: ...
+    async def draft_for(self, client: ClientOptions, key: PublicKey, expires_at: datetime) -> Assertion: ...
+    async def draft(self, client: ClientOptions, expires_at: datetime) -> Assertion: ...
+    async def seal(self, client: ClientOptions, assertion: Assertion) -> Secret: ...
+    async def unguarded(self, client: ClientOptions) -> str: ...
+    async def vouched(self, client: ClientOptions, signer: Signer | None = None) -> Secret: ...
+    async def stranger(self, client: ClientOptions) -> Signer: ...
+    async def exchange(
+        self, client: ClientOptions, assertion: Secret | None, secret: Secret | None = None
+    ) -> Granted: ...
 
 
-async def causes(site: Server, client: ClientKeys, signer: Signer, *, in_set: bool = False) -> list[str]:
+async def causes(server: DiagnosisServer, client: ClientOptions, signer: Signer, *, in_set: bool = False) -> list[str]:
     """What the server takes instead, or what it cannot know; empty when it refuses nothing, or that does not show.
 
     `in_set`: this key is listed in a key set of ours.
     """
     try:
-        return [text async for text in _causes(site, client, signer, in_set=in_set)]
+        return [text async for text in _causes(server, client, signer, in_set=in_set)]
     except (Transient, Refused):
         return []
 
 
-async def _causes(site: Server, client: ClientKeys, signer: Signer, *, in_set: bool) -> AsyncIterator[str]:
+async def _causes(
+    server: DiagnosisServer, client: ClientOptions, signer: Signer, *, in_set: bool
+) -> AsyncIterator[str]:
     key = public_key(await signer.public_pem())
 
-    async def refusal(varied: tuple[str, str] | None = None) -> Denied | Broken | None:
-        drafted = await site.draft_for(client, key, site.clock.now() + _LIFE)
+    async def refusal(varied: tuple[str, str] | None = None) -> ClientDenied | Broken | None:
+        drafted = await server.draft_for(client, key, server.clock.now() + _LIFE)
         try:
-            await site.exchange(client, await signed(_as(drafted, varied, key), signer))
-        except (Denied, Broken) as fault:
+            await server.exchange(client, await signed(_as(drafted, varied, key), signer))
+        except (ClientDenied, Broken) as fault:
             return fault
         return None
 
     refused = await refusal()
-    if refused is None or (isinstance(refused, Denied) and refused.error in _BY_ITSELF):
+    if refused is None or (isinstance(refused, ClientDenied) and refused.error in _BY_ITSELF):
         return
-    for option, value, varied in _variants(site.keys, client):
+    for option, value, varied in _variants(server.keys, client):
         if await refusal(varied) is None:
             yield f'the server takes the same assertion with {option} = "{value}": set that'
             return
@@ -76,15 +80,15 @@ async def _causes(site: Server, client: ClientKeys, signer: Signer, *, in_set: b
         return
     if isinstance(refused, Broken):
         yield f"the server may be unable to read our key set: {_UNREAD}"
-    elif await _words_of_a_stranger(site, client) == refused.words:
+    elif await _words_of_a_stranger(server, client) == refused.words:
         yield (
             "our key set lists this key, and the server refuses it as it refuses one that nobody has: can it read the"
             f" set? {_UNREAD}"
         )
 
 
-async def _words_of_a_stranger(site: Server, client: ClientKeys) -> tuple[int, str]:
-    return (await negative_control.refusal_of_a_stranger(site, client)).words
+async def _words_of_a_stranger(server: DiagnosisServer, client: ClientOptions) -> tuple[int, str]:
+    return (await negative_control.refusal_of_a_stranger(server, client)).words
 
 
 def _as(drafted: Assertion, varied: tuple[str, str] | None, key: PublicKey) -> Assertion:
@@ -98,7 +102,7 @@ def _as(drafted: Assertion, varied: tuple[str, str] | None, key: PublicKey) -> A
     return drafted
 
 
-def _variants(keys: OAuthTargetKeys, client: ClientKeys) -> Iterator[tuple[str, str, tuple[str, str]]]:
+def _variants(keys: OAuthTargetConfig, client: ClientOptions) -> Iterator[tuple[str, str, tuple[str, str]]]:
     """Option and value that settings would have, and the part of an assertion that they change."""
     named = {"token_url": keys.endpoint, "issuer": keys.issuer, "auth_url": keys.auth_url or keys.authority}
     other = keys.authority if (keys.auth_url or keys.authority).endswith("/") else f"{keys.authority}/"

@@ -13,22 +13,31 @@ from uuid import uuid4
 import msgspec
 from anyio import to_thread
 
-from rotator.ports import Accepted, Clock, Holding, MinterRefused, Refused, Rejected, Transient, Unknown, Verdict
-from rotator.providers.http.auth import Auth, Bearer, Keyring, Minter, Shelf
-from rotator.providers.http.client import Answer, Broken, Http, Unsendable
+from rotator.ports import Accepted, Clock, InventoryItem, MinterRefused, Refused, Rejected, Transient, Unknown, Verdict
+from rotator.providers.http.auth import Auth, Bearer, DocumentStore, Minter, SecretResolver
+from rotator.providers.http.client import Broken, HttpClient, HttpResponse, Unsendable
 from rotator.providers.keys.assertion import ASSERTION_TYPE, Assertion, Form, draft, signed
 from rotator.providers.keys.key_pairs import VersionedKey
 from rotator.providers.keys.signing import Algorithm, LocalSigner, PublicKey, Signer, public_key
 from rotator.providers.oauth import negative_control, server_checks
 from rotator.providers.oauth.client_auth import introduced, to_compare
 from rotator.providers.oauth.config import (
-    AccessTokenKeys,
-    AssertionKeyKeys,
-    AssertionKeys,
-    ClientKeys,
-    OAuthTargetKeys,
+    AccessTokenOptions,
+    AssertionKeyOptions,
+    ClientAssertionOptions,
+    ClientOptions,
+    OAuthTargetConfig,
 )  # fmt: skip
-from rotator.providers.oauth.token_response import FINAL, UNKNOWN, ClockGap, Denied, Granted, Words, granted, judged
+from rotator.providers.oauth.token_response import (
+    FINAL,
+    UNKNOWN,
+    ClientDenied,
+    ClockGap,
+    Granted,
+    Words,
+    granted,
+    judged,
+)
 from rotator.providers.strangers import Pauses, Strangers
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
@@ -46,16 +55,18 @@ class Signers:
     parsed: dict[SecretRef, tuple[Secret, LocalSigner]] = field(default_factory=dict)
 
 
-class OAuthSite:
+class OAuthServer:
     """One authorisation server with its resource server, shared by its credentials."""
 
-    def __init__(self, http: Http, keys: OAuthTargetKeys, keyring: Keyring, clock: Clock) -> None:
+    def __init__(
+        self, http: HttpClient, keys: OAuthTargetConfig, secret_resolver: SecretResolver, clock: Clock
+    ) -> None:
         """Takes over `http`, which aclose() closes."""
         self.keys = keys
         self.clock = clock
         self._http = http
         self._tokens = http.at(keys.token_request_url)
-        self._keyring = keyring
+        self._keyring = secret_resolver
         self._signers = Signers()
         self._closed: dict[str, int] = {}  # how a probe answers to a token that nobody has
         self.gap: ClockGap | None = None  # between our clock and the token endpoint's, as last measured
@@ -63,7 +74,7 @@ class OAuthSite:
         self._stranger_keys: dict[str, LocalSigner] = {}  # keys that no set has, by algorithm
         self._shown = Pauses(clock.monotonic)
 
-    def minted_by(self, minter: Minter) -> OAuthSite:
+    def minted_by(self, minter: Minter) -> OAuthServer:
         """The same site: its clients prove themselves, nobody mints for them."""
         return self
 
@@ -73,7 +84,7 @@ class OAuthSite:
 
     # who signs
 
-    async def signer(self, client: ClientKeys) -> Signer:
+    async def signer(self, client: ClientOptions) -> Signer:
         """Whoever signs for this client. Raises Refused when it has no key."""
         if client.transit_key:
             return self._keyring.transit(client.transit_key)
@@ -93,23 +104,23 @@ class OAuthSite:
         except MinterRefused as fault:
             raise Refused(fault.reason) from None  # one client's trouble is not the whole target's
 
-    def shelf(self, path: str) -> Shelf:
+    def document_store(self, path: str) -> DocumentStore:
         """A document in Vault that is kept for others."""
-        return self._keyring.shelf(path)
+        return self._keyring.document_store(path)
 
     def versions(self, key: str) -> VersionedKey:
         """A key of Transit, to make versions of it."""
         return self._keyring.versions(key)
 
-    async def present_key(self, client: ClientKeys) -> PublicKey:
+    async def present_key(self, client: ClientOptions) -> PublicKey:
         """The public half of the key that would sign now."""
         return public_key(await (await self.signer(client)).public_pem())
 
-    async def draft(self, client: ClientKeys, expires_at: datetime) -> Assertion:
+    async def draft(self, client: ClientOptions, expires_at: datetime) -> Assertion:
         """A new assertion, unsigned, by the client's own key."""
         return await self.draft_for(client, await self.present_key(client), expires_at)
 
-    async def draft_for(self, client: ClientKeys, key: PublicKey, expires_at: datetime) -> Assertion:
+    async def draft_for(self, client: ClientOptions, key: PublicKey, expires_at: datetime) -> Assertion:
         """A new assertion for whoever holds this key; it never outlives the server's maximum age."""
         now = self.clock.now()
         if self.keys.max_age is not None:
@@ -128,11 +139,11 @@ class OAuthSite:
         )
         return draft(form, key, str(uuid4()), now, expires_at)
 
-    async def seal(self, client: ClientKeys, assertion: Assertion) -> Secret:
+    async def seal(self, client: ClientOptions, assertion: Assertion) -> Secret:
         """The assertion, signed."""
         return await signed(assertion, await self.signer(client))
 
-    async def vouched(self, client: ClientKeys, signer: Signer | None = None) -> Secret:
+    async def vouched(self, client: ClientOptions, signer: Signer | None = None) -> Secret:
         """A fresh assertion that lives for a minute, to be presented by ourselves at once; by another `signer`."""
         signer = signer or await self.signer(client)
         key = public_key(await signer.public_pem())
@@ -142,7 +153,7 @@ class OAuthSite:
 
     async def exchange(
         self,
-        client: ClientKeys,
+        client: ClientOptions,
         assertion: Secret | None,
         secret: Secret | None = None,
         grant: Mapping[str, str | Secret] = _CREDENTIALS,
@@ -166,7 +177,7 @@ class OAuthSite:
         try:
             return await self._grant(form | named, auth, hint)
         except Broken as fault:
-            if not isinstance(client, AssertionKeyKeys):
+            if not isinstance(client, AssertionKeyOptions):
                 raise
             unread = f"; some servers answer so when they cannot read our key set: {hint}"  # Ory Hydra 2.3.0
             raise Broken(fault.reason + unread, retry_after=fault.retry_after, date=fault.date) from None
@@ -184,7 +195,7 @@ class OAuthSite:
             raise Broken(fault.reason + tenant + early, retry_after=fault.retry_after, date=fault.date) from None
         self._compare(asked_at, answer.date)
         if answer.status >= 400:
-            raise Denied(answer.status, answer.error, hint + self._early(form, "; and "))
+            raise ClientDenied(answer.status, answer.error, hint + self._early(form, "; and "))
         return granted(answer.document, asked_at)
 
     def _compare(self, asked_at: datetime, date: datetime | None) -> None:
@@ -195,7 +206,7 @@ class OAuthSite:
         early = "client_assertion" in form and self.gap is not None and self.gap.ahead
         return f"{opening}{self.gap}: {self.gap.remedy}" if early and self.gap else ""
 
-    async def stranger(self, client: ClientKeys) -> Signer:
+    async def stranger(self, client: ClientOptions) -> Signer:
         """A key that no set has. Always the same one: each costs time to make, and servers may remember them."""
         algorithm = client.algorithm
         if algorithm not in self._stranger_keys:
@@ -204,17 +215,17 @@ class OAuthSite:
             )
         return self._stranger_keys[algorithm]
 
-    async def accepted(self, client: ClientKeys) -> None:
+    async def accepted(self, client: ClientOptions) -> None:
         """A proof by this client has just been accepted: what a stranger is told now is the server's own word.
 
         Raises Transient; Refused when a stranger is accepted, too.
         """
         await self._strangers.accepted(client.client_id, lambda: self._refusal_of_a_stranger(client))
 
-    async def _refusal_of_a_stranger(self, client: ClientKeys) -> Words:
+    async def _refusal_of_a_stranger(self, client: ClientOptions) -> Words:
         return (await negative_control.refusal_of_a_stranger(self, client)).words
 
-    def dead(self, client: ClientKeys, refusal: Denied) -> bool:
+    def dead(self, client: ClientOptions, refusal: ClientDenied) -> bool:
         """Whether the server refuses this proof as it refuses a stranger's.
 
         The words differ: for a key that is not in the set Hydra 2.3.0 says invalid_request, Spring Authorization Server
@@ -223,7 +234,7 @@ class OAuthSite:
         known = self._strangers.answer(client.client_id)
         return refusal.error in UNKNOWN or (bool(refusal.error) and refusal.words == known)
 
-    async def reread(self, client: ClientKeys, left: str) -> bool:
+    async def reread(self, client: ClientOptions, left: str) -> bool:
         """Show a key that no set has, so that the server reads the set anew, which the key `left` has left.
 
         Keycloak 26.4.0 and node oidc-provider 9.13.3 read it for a key that they miss, and take one that has left until
@@ -235,7 +246,7 @@ class OAuthSite:
         await self._refusal_of_a_stranger(client)
         return True
 
-    async def rejected(self, client: ClientKeys, refusal: Denied) -> Verdict:
+    async def rejected(self, client: ClientOptions, refusal: ClientDenied) -> Verdict:
         """What a refusal says of a value that shall be published: for good, unless it is only not known yet.
 
         So a stranger is refused now; at another moment the server may have been in other trouble.
@@ -246,7 +257,7 @@ class OAuthSite:
             return Unknown(fault.reason, fault.retry_after)
         return Rejected(refusal.reason, final=final)
 
-    async def probe(self, client: ClientKeys, access_token: Secret) -> Verdict:
+    async def probe(self, client: ClientOptions, access_token: Secret) -> Verdict:
         """The test call: the access token must open it, and it must tell the wanted identity."""
         if not client.probe:
             return Accepted()
@@ -266,11 +277,11 @@ class OAuthSite:
             self._closed[probe] = (await self.read(probe, Bearer(Secret(str(uuid4()))))).status
         return self._closed[probe] == 403
 
-    async def read(self, path: str, auth: Auth | None = None) -> Answer:
-        """Any path of the resource server. Raises as `Http.request` does."""
+    async def read(self, path: str, auth: Auth | None = None) -> HttpResponse:
+        """Any path of the resource server. Raises as `HttpClient.request` does."""
         return await self._http.request("GET", path, auth)
 
-    async def unguarded(self, client: ClientKeys) -> str:
+    async def unguarded(self, client: ClientOptions) -> str:
         """Why the probe proves nothing, or nothing: it must refuse a caller without a token."""
         if not client.probe:
             return ""
@@ -285,7 +296,7 @@ class OAuthSite:
         """None: what expires by itself is written down nowhere."""
         return ()
 
-    async def inventory(self) -> tuple[Holding, ...] | None:
+    async def inventory(self) -> tuple[InventoryItem, ...] | None:
         """Nobody tells: what expires by itself is written down nowhere."""
         return None
 
@@ -322,13 +333,13 @@ class OAuthSite:
         return found
 
 
-def options_of(credential: Credential) -> ClientKeys:
+def options_of(credential: Credential) -> ClientOptions:
     """The credential's own keys, of whichever of our kinds it is."""
     return msgspec.convert(dict(credential.options), _SHAPES[credential.kind])
 
 
-_SHAPES: dict[str, type[ClientKeys]] = {
-    "client-assertion": AssertionKeys,
-    "assertion-key": AssertionKeyKeys,
-    "oauth-token": AccessTokenKeys,
+_SHAPES: dict[str, type[ClientOptions]] = {
+    "client-assertion": ClientAssertionOptions,
+    "assertion-key": AssertionKeyOptions,
+    "oauth-token": AccessTokenOptions,
 }

@@ -9,9 +9,9 @@ from math import ceil, inf
 from typing import Any
 
 from rotator.ports import Refused, Rejected, Unknown, Verdict
-from rotator.providers.http.client import Answer
+from rotator.providers.http.client import HttpResponse
 from rotator.providers.http.identity import identified
-from rotator.providers.oauth.config import AccessTokenKeys, ClientKeys
+from rotator.providers.oauth.config import AccessTokenOptions, ClientOptions
 from rotator.rotation.secret import Secret
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
@@ -36,7 +36,7 @@ _WORDS = {
 }
 
 
-class Denied(Refused):
+class ClientDenied(Refused):
     """The token endpoint refuses this client, or what it asks for. `error` is the registered word, or empty.
 
     The word counts, not the status: for the same fault Keycloak 26.4.0 sends 400 where oidc-provider 9.13.3 sends 401.
@@ -130,7 +130,7 @@ def _life(told: Any) -> timedelta | None:
     raise Refused(said, remedy="is token_url right?")
 
 
-def missing_scopes(client: ClientKeys, grant: Granted, *, echoes: bool) -> str:
+def missing_scopes(client: ClientOptions, grant: Granted, *, echoes: bool) -> str:
     """What is wrong with the granted scope, or nothing.
 
     node oidc-provider 9.13.3 drops an unknown scope without a word, and names none where none is left.
@@ -149,7 +149,7 @@ def missing_scopes(client: ClientKeys, grant: Granted, *, echoes: bool) -> str:
     return f"the server did not grant: {', '.join(lacking)}; allow it to the client there, or take it out of `scopes`"
 
 
-def judged(answer: Answer, client: ClientKeys) -> Verdict:
+def judged(answer: HttpResponse, client: ClientOptions) -> Verdict:
     """What the test call's answer says of the access token and its identity."""
     if answer.status == 401:
         return Rejected(f"the probe refuses the access token: 401{_unscoped(client)}")
@@ -161,23 +161,23 @@ def judged(answer: Answer, client: ClientKeys) -> Verdict:
     return identified(answer.document, client.identity)
 
 
-def _unscoped(client: ClientKeys) -> str:
+def _unscoped(client: ClientOptions) -> str:
     """Keycloak 26.4.0 looks for a session in vain when a refresh of an offline token asks for less than it had."""
     if not client.scopes:
         return ": no `scopes` are asked for, and such a token opens nothing on HaloITSM"
-    renewed = isinstance(client, AccessTokenKeys) and client.refresh_token is not None
+    renewed = isinstance(client, AccessTokenOptions) and client.refresh_token is not None
     if renewed and "offline_access" not in client.scopes:
         return ": where the consent named offline_access, as Keycloak wants it, `scopes` have to name it as well"
     return ""
 
 
-def _no_agent(client: ClientKeys) -> str:
+def _no_agent(client: ClientOptions) -> str:
     """HaloITSM does not say what its own question after the agent means to an application without one."""
     agents = client.probe == "/api/Agent/me"
     return ' (an application without an agent may need another, such as probe = "/api/Status")' if agents else ""
 
 
-def _no_openid(client: ClientKeys) -> str:
+def _no_openid(client: ClientOptions) -> str:
     """OpenID Connect Core, section 5.3; Keycloak 26.4.0 says so in a header only."""
     closed = client.probe.partition("?")[0].endswith("/userinfo") and "openid" not in client.scopes
     return " (userinfo opens to the scope openid only)" if closed else ""

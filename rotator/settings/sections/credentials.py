@@ -92,9 +92,9 @@ def read_credential(section: Section, name: str, known: Known, defaults: Section
         describe=section.take("describe", flag, True),
         labels=section.take("labels", _labels, {}),
         options=written(options) if options is not None else {},
-        unbaked=kind.unbaked if kind else frozenset(),
+        unbaked=kind.non_rotating_options if kind else frozenset(),
     )
-    if kind is not None and kind.expires:
+    if kind is not None and kind.only_expires:
         credential = replace(credential, limits=quickened(credential))
     if credential.describe and credential.key in _DESCRIPTION:
         section.fault("key", f"`{credential.key}` is written beside the value; choose another key, or describe = false")
@@ -121,14 +121,14 @@ def _kind(section: Section, known: Known, family: str | None) -> Kind | None:
 
 def _usual_key(kind: Kind | None, options: object) -> str:
     """Where the private key stays in Transit, what is published is none."""
-    if kind and kind.key_in_transit and getattr(options, "transit_key", ""):
-        return kind.key_in_transit
-    return kind.key if kind else "token"
+    if kind and kind.document_field_in_transit and getattr(options, "transit_key", ""):
+        return kind.document_field_in_transit
+    return kind.document_field if kind else "token"
 
 
 def _life(section: Section, kind: Kind | None) -> timedelta | None:
     """How long a value lives. A default is for those that expire at all."""
-    usual = kind.lifetime if kind else timedelta(days=90)
+    usual = kind.default_lifetime if kind else timedelta(days=90)
     if usual is None and not section.has("lifetime"):
         section.known.add("lifetime")
         return None

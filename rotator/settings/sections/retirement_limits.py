@@ -19,15 +19,15 @@ _MINUTE = timedelta(minutes=1)
 def read_retirement(section: Section, kind: Kind | None, options: msgspec.Struct | None) -> Retirement:
     """When a predecessor may go: never before consumers can do without it, which the kind may know."""
     section.known.add("retire")  # known, even where it does nothing: one mistake, one fault
-    if kind is not None and kind.expires:
+    if kind is not None and kind.only_expires:
         if section.has("retire"):
             section.fault("retire", f"does nothing for `{kind.name}`: each value ends at its own expiry")
         return Retirement(after=timedelta(0))
-    if kind is not None and options is not None and kind.cuts(options):
+    if kind is not None and options is not None and kind.has_cutover(options):
         if section.has("retire"):
             section.fault("retire", f"does nothing for `{kind.name}` with one slot: the new value ends the old one")
         return Retirement(after=timedelta(0))
-    least = kind.grace(options) if kind and options else timedelta(0)
+    least = kind.minimum_grace(options) if kind and options else timedelta(0)
     given, usual = section.inner("retire"), max(least, Retirement().after)
     if given is None:
         return Retirement(after=usual)
@@ -37,7 +37,7 @@ def read_retirement(section: Section, kind: Kind | None, options: msgspec.Struct
         deadline=given.take("deadline", span(_MINUTE), None),
         at_deadline=given.take("at_deadline", one_of(AtDeadline), AtDeadline.REVOKE),
     )
-    if kind is not None and kind.last_use_step is None and not section.has("retire"):
+    if kind is not None and kind.last_use_resolution is None and not section.has("retire"):
         retirement = replace(retirement, quiet=None, deadline=None)  # a default, meant for those that can be quiet
     _check_quiet(given, kind, retirement)
     if retirement.after < least:
@@ -51,14 +51,15 @@ def _check_quiet(given: Section, kind: Kind | None, wanted: Retirement) -> None:
     """Whether `quiet` can be known before the deadline, with what the target says and how late it may say it."""
     if kind is None or wanted.quiet is None:
         return
-    if kind.last_use_step is None:
+    if kind.last_use_resolution is None:
         given.fault("quiet", f"does nothing for `{kind.name}`: its target does not say when a value was last used")
-    elif wanted.deadline is not None and wanted.deadline <= wanted.quiet + kind.last_use_step:
+    elif wanted.deadline is not None and wanted.deadline <= wanted.quiet + kind.last_use_resolution:
         given.fault(
             "deadline",
-            f"{spell(wanted.deadline)} comes before quiet can be known: a use may be noted {spell(kind.last_use_step)}"
-            f" late by the target of `{kind.name}`, and quiet is {spell(wanted.quiet)}, together"
-            f" {spell(wanted.quiet + kind.last_use_step)}; lengthen deadline, or shorten quiet",
+            f"{spell(wanted.deadline)} comes before quiet can be known: a use may be noted"
+            f" {spell(kind.last_use_resolution)} late by the target of `{kind.name}`, and quiet is"
+            f" {spell(wanted.quiet)}, together {spell(wanted.quiet + kind.last_use_resolution)}; lengthen deadline,"
+            " or shorten quiet",
         )
 
 
@@ -66,7 +67,7 @@ def read_limits(section: Section, home: Target | None, kind: Kind | None, option
     """Bounds on minting, with the patience that the target and the kind ask for."""
     usual = Limits()
     settle = home.settle if home else usual.settle
-    spread = kind.spread(options) if kind and options else usual.spread
+    spread = kind.propagation_delay(options) if kind and options else usual.spread
     given = section.inner("limits")
     if given is None:
         return Limits(settle=settle, spread=spread)

@@ -26,8 +26,8 @@ def read_target(section: Section, name: str, kinds: Mapping[str, Kind], troubles
     minter = read_minter(section) if _wants_minter(families.get(kind)) else None
     if kind not in families:
         return None  # without a kind nobody knows which other keys belong here
-    keys = read_struct(section, families[kind].target)
-    for url in (option for option in own_keys(families[kind].target) if option.endswith("url")):
+    keys = read_struct(section, families[kind].target_config)
+    for url in (option for option in own_keys(families[kind].target_config) if option.endswith("url")):
         check_way(
             section, getattr(keys, url, ""), keys and keys.proxy, insecure=bool(keys and keys.allow_insecure_http)
         )
@@ -38,7 +38,7 @@ def read_target(section: Section, name: str, kinds: Mapping[str, Kind], troubles
 
 
 def _wants_minter(kind: Kind | None) -> bool:
-    return kind is None or kind.minter
+    return kind is None or kind.needs_minter
 
 
 def _family(value: object, families: Iterable[str], troubles: Mapping[str, str]) -> str:
@@ -50,7 +50,7 @@ def _family(value: object, families: Iterable[str], troubles: Mapping[str, str])
 
 
 def read_minter(section: Section) -> Minter | None:
-    """The `minter` of a target; None when it is absent or no table, which is reported."""
+    """The `needs_minter` of a target; None when it is absent or no table, which is reported."""
     given = section.inner("minter")
     if given is None:
         if not section.has("minter"):

@@ -12,7 +12,7 @@ from tests.hostile.canary.story import Story
 from tests.sandbox.environment import World
 from tests.system.kinds import KINDS
 
-KEYS = {kind.key for kind in KINDS.values()}
+KEYS = {kind.document_field for kind in KINDS.values()}
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 

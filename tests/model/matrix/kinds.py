@@ -43,7 +43,7 @@ class Expiring(FakeProvider):
     @property
     def capabilities(self) -> Capabilities:
         """See `Provider.capabilities`."""
-        return Capabilities(revokes=False, old_is_safe_to_present=False)
+        return Capabilities(can_revoke=False, old_is_safe_to_present=False)
 
     async def find(self, prefix: str) -> tuple[Token, ...]:
         """See `Provider.find`."""
@@ -68,12 +68,12 @@ class Expiring(FakeProvider):
 class Slotted(SlotProvider):
     """A slot tells what it holds, without being shown the value; one that must live on is not taken."""
 
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """See `Provider.mint`."""
-        kept = {token.serial for token in spared if self._holds(token)}
+        kept = {token.serial for token in keep if self._holds(token)}
         if len(kept) == self.target.number > 1:
             raise Refused("no slot is free")
-        return await super().mint(name, expires_at, spared)
+        return await super().mint(name, expires_at, keep)
 
     async def revoke(self, token: Token) -> Outcome:
         """See `Provider.revoke`."""

@@ -174,9 +174,9 @@ class WiredProvider:
         effect = lambda: self.actor.did(verb, args, drive(getattr(self.inner, verb)(*args)))  # noqa: E731 (it is passed on)
         return self.wire.cross(self.actor, Call(verb, effect))
 
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """See `Provider.mint`."""
-        return self._cross("mint", name, expires_at, spared)
+        return self._cross("mint", name, expires_at, keep)
 
     async def install(self, minted: Minted) -> Token:
         """See `Provider.install`."""

@@ -337,7 +337,7 @@ class World:
     def sweep(self) -> None:
         """The daemon's search for strays, over the whole target."""
         actor = self.actor
-        if actor.edges.provider.capabilities.lists:
+        if actor.edges.provider.capabilities.can_list:
             wanted = {self.credential.name: self.credential}
             with self.fair_weather():
                 reap = partial(_reap, actor)

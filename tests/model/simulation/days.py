@@ -14,7 +14,7 @@ from rotator.commands.unused import whose
 from rotator.engine.context import Edges
 from rotator.engine.lease import Leases
 from rotator.engine.reconciler import Visitor
-from rotator.ports import Fault, Holding
+from rotator.ports import Fault, InventoryItem
 from rotator.rotation.credential import Credential, Pause, Place
 from rotator.rotation.fleet_pause import paused, resumed
 from rotator.rotation.record import HoldReason, Record
@@ -260,7 +260,7 @@ class Days:
         records: dict[str, Record] = {name: entry.record for name, entry in loaded.items() if entry.record}
         owners, now = await self._owners(host), host.clock.now()
         lives = [x for x in self.checks.target.tokens.values() if self.checks.target.lists(x)]
-        said = [whose(Holding(x.id, x.name), owners, now)[1] for x in lives]
+        said = [whose(InventoryItem(x.id, x.name), owners, now)[1] for x in lives]
         said += [record.held.text for record in records.values() if record.held]
         return [found[0] for text in said if not text.startswith("take ") for found in _SAYS.finditer(text)]
 

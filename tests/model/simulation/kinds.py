@@ -20,14 +20,16 @@ class Kind(StrEnum):
 
 
 CAN = {
-    Kind.TOKENS: Capabilities(lists=True, restores=True, reports_last_use=True, last_use_step=timedelta(minutes=1)),
-    Kind.EXPIRING: Capabilities(revokes=False, old_is_safe_to_present=False),
-    Kind.ONE_SLOT: Capabilities(installs=True, overlap=False),
-    Kind.TWO_SLOTS: Capabilities(installs=True),
-    Kind.KEY_SET: Capabilities(installs=True, lists=True),
+    Kind.TOKENS: Capabilities(
+        can_list=True, can_restore=True, reports_last_use=True, last_use_resolution=timedelta(minutes=1)
+    ),
+    Kind.EXPIRING: Capabilities(can_revoke=False, old_is_safe_to_present=False),
+    Kind.ONE_SLOT: Capabilities(needs_install=True, overlap=False),
+    Kind.TWO_SLOTS: Capabilities(needs_install=True),
+    Kind.KEY_SET: Capabilities(needs_install=True, can_list=True),
 }
-NAMED = replace(CAN[Kind.TOKENS], named_mint=True)  # the same where the target takes chosen names
-LISTED = frozenset(kind for kind, can in CAN.items() if can.lists)
-INSTALLED = frozenset(kind for kind, can in CAN.items() if can.installs)
+NAMED = replace(CAN[Kind.TOKENS], takes_token_name=True)  # the same where the target takes chosen names
+LISTED = frozenset(kind for kind, can in CAN.items() if can.can_list)
+INSTALLED = frozenset(kind for kind, can in CAN.items() if can.needs_install)
 SLOTS = {Kind.ONE_SLOT: ("1",), Kind.TWO_SLOTS: ("1", "2")}
 NO_GRACE = frozenset({Kind.EXPIRING, Kind.ONE_SLOT})  # settings refuse one: the old value ends by itself, or at once

@@ -48,7 +48,7 @@ class SimProvider:
         """See `Provider.capabilities`."""
         return NAMED if self.kind is Kind.TOKENS and self.world.swarm.named else CAN[self.kind]
 
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """See `Provider.mint`."""
         who = self._who
         if self.target.by_hand.get(self.name) == "mint":
@@ -59,30 +59,28 @@ class SimProvider:
             if self.world.chance(self.world.swarm.refused):
                 self.world.fault("target_refuses", self.name)
                 raise Refused("not today")
-            live = self._made(name, expires_at, who, spared)
+            live = self._made(name, expires_at, who, keep)
             token = Token(live.id, name, live.slot, self.world.date(), expires_at)
             return Minted(token, Secret(live.value), {"user": "u"}, {"twin": Secret(f"sek-twin-{live.value[4:]}")})
 
         return await self._send("mint", effect, writes=self.kind not in INSTALLED)
 
     async def receive(
-        self, name: str, value: Secret, expires_at: datetime | None, spared: tuple[Token, ...] = ()
+        self, name: str, value: Secret, expires_at: datetime | None, keep: tuple[Token, ...] = ()
     ) -> Minted:
-        """See `Receiver.receive`: nothing leaves, the target is told later."""
+        """See `SupportsSupply.receive`: nothing leaves, the target is told later."""
         if self.kind not in INSTALLED:
             raise Refused("the target makes the value")
         self.checks.mint_named(self.name, name)
-        live = self._made(name, expires_at, self._who, spared, value.reveal())
+        live = self._made(name, expires_at, self._who, keep, value.reveal())
         return Minted(Token(live.id, name, live.slot, self.world.date(), expires_at), value)
 
-    def _made(
-        self, name: str, expires_at: datetime | None, who: str, spared: tuple[Token, ...], value: str = ""
-    ) -> Live:
+    def _made(self, name: str, expires_at: datetime | None, who: str, keep: tuple[Token, ...], value: str = "") -> Live:
         if self.kind not in INSTALLED:
             return self.target.add(name, expires_at, who, self.name)
         slot: str | None = ""
         if self.kind is not Kind.KEY_SET:
-            keep = frozenset(x.id for x in spared) if self.capabilities.overlap else frozenset[str]()
+            keep = frozenset(x.id for x in keep) if self.capabilities.overlap else frozenset[str]()
             slot = self.target.free_slot(self.name, keep)
         if slot is None:
             raise Refused("no slot is free")
@@ -113,7 +111,7 @@ class SimProvider:
             listed = (x for x in self.target.tokens.values() if x.name.startswith(prefix) and self.target.lists(x))
             return tuple(Token(x.id, x.name, "", None, x.expires) for x in listed)
 
-        return await self._send("find", effect) if self.capabilities.lists else ()
+        return await self._send("find", effect) if self.capabilities.can_list else ()
 
     async def verify(self, token: Token, secret: Secret) -> Verdict:
         """See `Provider.verify`."""
@@ -178,7 +176,7 @@ class SimProvider:
         return await self._send("restore", effect, writes=True)
 
     async def identify(self, secret: Secret) -> Token:
-        """See `Identifies.identify`."""
+        """See `SupportsIdentify.identify`."""
 
         def effect() -> Token:
             live = self.target.by_value.get(secret.reveal())

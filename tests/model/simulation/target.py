@@ -131,14 +131,14 @@ class Target:
         self.world.tell(by, f"told {live.id}, in the place of {before.id if before else 'nothing'}", live.credential)
         self.installed(live, before, by)
 
-    def free_slot(self, credential: str, spared: frozenset[str]) -> str | None:
+    def free_slot(self, credential: str, keep: frozenset[str]) -> str | None:
         """An empty slot, or else the one unused for longest; never one that is spared, unless its value is over."""
         free = []
         for slot in SLOTS[self.kind(credential)]:
             held = self.slots.get((credential, slot))
             if held is None or self.expired(held):
                 return slot
-            if held.id not in spared:
+            if held.id not in keep:
                 free.append((held.last_used or 0.0, held.minted_at, slot))
         return min(free)[-1] if free else None
 

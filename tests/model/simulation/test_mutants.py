@@ -221,7 +221,7 @@ def test_telling_the_target_before_the_value_is_durable_is_caught(monkeypatch):
 
 
 def test_a_mint_that_takes_a_slot_which_must_live_on_is_caught(monkeypatch):
-    monkeypatch.setattr(Target, "free_slot", lambda target, credential, spared: "1")
+    monkeypatch.setattr(Target, "free_slot", lambda target, credential, keep: "1")
     assert caught("I1", seeds=5, swarm=Swarm(kinds=(Kind.TWO_SLOTS,), interval=60.0, active=400.0))
 
 

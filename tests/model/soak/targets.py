@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rotator.ports import Accepted, Capabilities, Duplicate, Inspection, Minted, Outcome, Refused, Rejected, Verdict
-from rotator.providers.http.auth import Keyring
+from rotator.providers.http.auth import SecretResolver
 from rotator.providers.keys.assertion import read
-from rotator.providers.oauth.config import OAuthTargetKeys
-from rotator.providers.oauth.server import OAuthSite
-from rotator.providers.oauth.token_response import Denied, Granted
+from rotator.providers.oauth.config import OAuthTargetConfig
+from rotator.providers.oauth.server import OAuthServer
+from rotator.providers.oauth.token_response import ClientDenied, Granted
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from tests.model.soak.clock import VirtualClock
@@ -21,7 +21,7 @@ KEEP = timedelta(hours=24)  # for which revoked tokens are kept, as Halo CMS doe
 class SmallHalo:
     """A target that takes names and revokes; the provider of all its credentials. Old records are pruned."""
 
-    capabilities = Capabilities(named_mint=True, lists=True)
+    capabilities = Capabilities(takes_token_name=True, can_list=True)
 
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
@@ -33,7 +33,7 @@ class SmallHalo:
         """Whether a consumer who presents this value gets in."""
         return any(secret.matches(Secret(value)) for _, secret in self.alive.values())
 
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         if name in self.alive or name in self.ended:
             raise Duplicate("the name is taken")
         self.minted += 1
@@ -82,23 +82,23 @@ class _NoWire:
         return self
 
 
-class JudgingSite(OAuthSite):
+class JudgingSite(OAuthServer):
     """The real site and the real signing; in place of the token request, the assertion is judged as a server would."""
 
-    def __init__(self, keys: OAuthTargetKeys, keyring: Keyring, clock: VirtualClock) -> None:
+    def __init__(self, keys: OAuthTargetConfig, secret_resolver: SecretResolver, clock: VirtualClock) -> None:
         wire: Any = _NoWire()
-        super().__init__(wire, keys, keyring, clock)
+        super().__init__(wire, keys, secret_resolver, clock)
         self.exchanges = 0
 
     async def exchange(self, client: Any, assertion: Any, *_: Any, **__: Any) -> Granted:
-        """See `OAuthSite.exchange`."""
+        """See `OAuthServer.exchange`."""
         self.exchanges += 1
         found = read(assertion, await self.present_key(client))
         now = self.clock.now()
         if found is None or not found.issued_at <= now < found.expires_at:
-            raise Denied(401, "invalid_client")
+            raise ClientDenied(401, "invalid_client")
         return Granted(Secret("canary-soak-access"), now, None, frozenset(client.scopes))
 
     async def probe(self, client: Any, access_token: Secret) -> Verdict:
-        """See `OAuthSite.probe`."""
+        """See `OAuthServer.probe`."""
         return Accepted()

@@ -173,9 +173,9 @@ async def test_a_token_in_vault_with_newline_inside_is_refused_by_its_name(world
 async def test_a_refresh_token_that_was_put_into_vault_with_newline_is_used_and_handed_over(end: str) -> None:
     kept = SecretRef(Source.VAULT, "secret/crm/refresh", "refresh_token")
     async with desk.running("keycloak", HandClock()) as world:
-        shelf = world.keys.shelf(kept.name)
-        shelf.put(refresh_token=world.itsm.model.authorise(world.client).reveal() + end)
+        document_store = world.keys.document_store(kept.name)
+        document_store.put(refresh_token=world.itsm.model.authorise(world.client).reveal() + end)
         provider = world.bound("oauth-token", grant="refresh_token", refresh_token=kept)
         minted = await provider.mint("r1", None)
         await provider.install(minted)
-        assert world.itsm.model.refreshes.takes(str(shelf.values["refresh_token"]))
+        assert world.itsm.model.refreshes.takes(str(document_store.values["refresh_token"]))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rotator.cli import COMMANDS
-from rotator.providers.config import HaloPatKeys
+from rotator.providers.config import HaloPatOptions
 from rotator.providers.halo_cms.records import wish
 from tests.sandbox.environment import World
 from tests.sandbox.openbao import OpenBaoError
@@ -131,7 +131,7 @@ def test_looking_changes_nothing(world: World, path: Path) -> None:
 
 def test_strays_are_found_reaped_and_gone(world: World, path: Path) -> None:
     stem = journal(world, "blog-ci")["stem"]
-    status, _ = world.halo.call("POST", PATS, wish(f"{stem}-r1-a3", None, HaloPatKeys()))
+    status, _ = world.halo.call("POST", PATS, wish(f"{stem}-r1-a3", None, HaloPatOptions()))
     assert status == 200
     found = rotate(path, "strays", "--json")
     assert found.returncode == 1

@@ -28,7 +28,7 @@ class Expiring(FakeProvider):
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(revokes=False, old_is_safe_to_present=False)
+        return Capabilities(can_revoke=False, old_is_safe_to_present=False)
 
     async def find(self, prefix: str) -> tuple[Token, ...]:
         return ()
@@ -51,7 +51,7 @@ class ByHand(Expiring):
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(revokes=False)
+        return Capabilities(can_revoke=False)
 
     async def inspect(self, token: Token) -> Inspection:
         return Inspection(exists=True)

@@ -25,8 +25,8 @@ class Signing(FakeProvider):
 
     place = "transit_key"
 
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
-        return replace(await super().mint(name, expires_at, spared), fields={self.place: "shop", "kid": name})
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
+        return replace(await super().mint(name, expires_at, keep), fields={self.place: "shop", "kid": name})
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
         if secret is not None and self.place != "transit_key":

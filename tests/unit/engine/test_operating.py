@@ -290,7 +290,7 @@ async def test_what_cannot_be_adopted_is_refused_in_words(world: World) -> None:
     [
         (Capabilities(), "then end the old one by hand on target blog, where only you know which it is"),
         (Capabilities(overlap=False), "it ends this"),
-        (Capabilities(revokes=False), "the old one ends by its date"),
+        (Capabilities(can_revoke=False), "the old one ends by its date"),
     ],
     ids=["nobody could end it later", "one slot", "it expires"],
 )
@@ -376,8 +376,8 @@ async def test_a_value_that_somebody_replaced_is_not_disproved(world: World) -> 
 class Paired(FakeProvider):
     """What it mints has a name and a twin beside the value."""
 
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
-        minted = await super().mint(name, expires_at, spared)
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
+        minted = await super().mint(name, expires_at, keep)
         return replace(minted, fields={"kid": f"kid-of-{name}", "twin": Secret(f"canary-twin-of-{name}")})
 
 

@@ -10,10 +10,10 @@ from datetime import timedelta
 from typing import Any
 
 from rotator.providers import KINDS
-from rotator.providers.halo_itsm.server import ApplicationSite
-from rotator.providers.http.client import Http
+from rotator.providers.halo_itsm.server import HaloItsmServer
+from rotator.providers.http.client import HttpClient
 from rotator.providers.keys.signing import public_key
-from rotator.providers.oauth.config import ManagementKeys, OAuthTargetKeys
+from rotator.providers.oauth.config import ManagementClientConfig, OAuthTargetConfig
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef, Source
@@ -33,7 +33,7 @@ class Office:
     """A running sandbox, and what calls it. `crm` and `spare` are rotated, `chief` manages."""
 
     itsm: HaloItsm
-    site: ApplicationSite
+    site: HaloItsmServer
     keys: Keys
     clock: HandClock
     crm: Application
@@ -68,7 +68,7 @@ class Office:
 
     def elsewhere(self) -> Office:
         """The same office as another process sees it."""
-        site = ApplicationSite(self.site._http, self.site.keys, self.keys, self.clock)
+        site = HaloItsmServer(self.site._http, self.site.keys, self.keys, self.clock)
         return replace(self, site=site)
 
     def posts(self) -> int:
@@ -89,11 +89,11 @@ async def running(clock: HandClock, kind: str = "halo-client-secret", **keys: An
         spare = model.add_application("spare", secret=FIRST, **demands)
         chief = model.add_application("chief", secret=FIRST)
         ring = Keys({SECRET: FIRST, KEY: private_pem(rsa_key()), CHIEF: FIRST})
-        management = ManagementKeys(client_id=chief.client_id, client_secret=CHIEF, scopes=("admin",))
+        management = ManagementClientConfig(client_id=chief.client_id, client_secret=CHIEF, scopes=("admin",))
         wanted: dict[str, Any] = {"tenant": "acme", "calls": 1000}
         wanted |= {"manage_applications": True, "management": management, "timeout": timedelta(seconds=5)}
-        target = OAuthTargetKeys(url=itsm.url, **{**wanted, **keys})
-        site = ApplicationSite(Http("desk", target, clock), target, ring, clock)
+        target = OAuthTargetConfig(url=itsm.url, **{**wanted, **keys})
+        site = HaloItsmServer(HttpClient("desk", target, clock), target, ring, clock)
         try:
             yield Office(itsm, site, ring, clock, crm, spare, chief)
         finally:

@@ -10,10 +10,10 @@ from typing import Any
 
 from rotator.ports import MinterRefused
 from rotator.providers import KINDS
-from rotator.providers.http.client import Http
+from rotator.providers.http.client import HttpClient
 from rotator.providers.keys.signing import Signer, public_key
-from rotator.providers.oauth.config import OAuthTargetKeys
-from rotator.providers.oauth.server import OAuthSite
+from rotator.providers.oauth.config import OAuthTargetConfig
+from rotator.providers.oauth.server import OAuthServer
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef, Source
@@ -48,7 +48,7 @@ class Keys:
     def versions(self, key: str) -> HandTransitKey:
         return self.remote.setdefault(key, HandTransitKey())
 
-    def shelf(self, path: str) -> HandShelf:
+    def document_store(self, path: str) -> HandShelf:
         return self.shelves.setdefault(path, HandShelf(path))
 
 
@@ -57,7 +57,7 @@ class Desk:
     """A running sandbox, and what calls it."""
 
     itsm: HaloItsm
-    site: OAuthSite
+    site: OAuthServer
     keys: Keys
     clock: HandClock
     client: Application
@@ -84,8 +84,8 @@ async def running(preset: str, clock: HandClock, **keys: Any) -> AsyncIterator[D
         client = itsm.model.add_application("crm", secret=secret, public_key=pem, kid=kid)
         ring = Keys({SECRET: secret, KEY: private_pem(rsa_key())})
         wanted = {"tenant": "acme", "timeout": timedelta(seconds=5)}
-        target = OAuthTargetKeys(url=itsm.url, **{**wanted, **keys})
-        site = OAuthSite(Http("desk", target, clock), target, ring, clock)
+        target = OAuthTargetConfig(url=itsm.url, **{**wanted, **keys})
+        site = OAuthServer(HttpClient("desk", target, clock), target, ring, clock)
         try:
             yield Desk(itsm, site, ring, clock, client)
         finally:

@@ -9,11 +9,11 @@ from datetime import timedelta
 from typing import Any
 
 from rotator.providers import KINDS
-from rotator.providers.config import HaloTargetKeys
-from rotator.providers.halo_cms.client import HaloSite
+from rotator.providers.config import HaloCmsTargetConfig
+from rotator.providers.halo_cms.client import HaloCmsServer
 from rotator.providers.halo_cms.provider import HaloPat
 from rotator.providers.http.auth import Auth, Basic, Bearer
-from rotator.providers.http.client import Http
+from rotator.providers.http.client import HttpClient
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.secret import Secret
 from tests.kit.clock import HandClock
@@ -33,7 +33,7 @@ class World:
     """A running sandbox, and what calls it."""
 
     halo: HaloCms
-    site: HaloSite
+    site: HaloCmsServer
     auth: Auth
     clock: HandClock
 
@@ -67,9 +67,9 @@ async def running(release: str, clock: HandClock, *, by_token: bool | None = Non
             await world.site.aclose()
 
 
-async def open_site(url: str, auth: Auth, clock: HandClock, transport: Any = None, **keys: Any) -> HaloSite:
+async def open_site(url: str, auth: Auth, clock: HandClock, transport: Any = None, **keys: Any) -> HaloCmsServer:
     async def minter() -> Auth:
         return auth
 
-    target = HaloTargetKeys(url=url, **{"timeout": timedelta(seconds=5), "deadline": timedelta(seconds=5), **keys})
-    return HaloSite(Http("blog", target, clock, transport), target, minter, clock)
+    target = HaloCmsTargetConfig(url=url, **{"timeout": timedelta(seconds=5), "deadline": timedelta(seconds=5), **keys})
+    return HaloCmsServer(HttpClient("blog", target, clock, transport), target, minter, clock)

@@ -12,7 +12,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from rotator.ports import Refused, Transient, Unfit
+from rotator.ports import Refused, Transient, UnusableKey
 from rotator.providers.keys.assertion import Form, draft, read, signed
 from rotator.providers.keys.signing import Algorithm, LocalSigner, PublicKey, public_key
 from rotator.rotation.secret import Secret
@@ -169,9 +169,9 @@ async def test_a_key_rotated_in_the_middle_is_noticed() -> None:
 
 
 def test_short_rsa_keys_and_other_curves_are_refused() -> None:
-    with pytest.raises(Unfit, match="1024 bits"):
+    with pytest.raises(UnusableKey, match="1024 bits"):
         public_key(public_pem(rsa_key(1024)))
-    with pytest.raises(Unfit, match="P-256"):
+    with pytest.raises(UnusableKey, match="P-256"):
         public_key(public_pem(ec_key("secp384r1")))
 
 
@@ -179,12 +179,12 @@ def test_short_rsa_keys_and_other_curves_are_refused() -> None:
     ("algorithm", "key"), [("ES256", rsa_key()), ("PS256", ec_key()), ("ES256", ec_key("secp384r1"))]
 )
 async def test_an_algorithm_that_does_not_fit_the_key_is_refused(algorithm: str, key: Any) -> None:
-    with pytest.raises(Unfit):
+    with pytest.raises(UnusableKey):
         await _signer(key).sign(algorithm, b"message")
 
 
 def test_an_unreadable_private_key_is_refused_without_being_quoted() -> None:
-    with pytest.raises(Unfit) as refusal:
+    with pytest.raises(UnusableKey) as refusal:
         LocalSigner(Secret("-----BEGIN PRIVATE KEY-----\ncanary\n-----END PRIVATE KEY-----"))
     assert "canary" not in refusal.value.reason
     assert refusal.value.__cause__ is None

@@ -13,7 +13,7 @@ from rotator.ports import Accepted, Document
 from rotator.providers import KINDS
 from rotator.providers.keys.assertion import read
 from rotator.providers.keys.signing import public_key
-from rotator.providers.oauth.config import AssertionKeys
+from rotator.providers.oauth.config import ClientAssertionOptions
 from rotator.rotation.secret import Secret
 from tests.kit.clock import HandClock
 from tests.unit.providers import desk
@@ -37,7 +37,7 @@ async def test_each_slot_is_taken_once_and_one_sibling_has_proven_all(world: des
     values = [minted.secret, *(minted.fields[slot] for slot in SLOTS)]
     for value in values:
         assert world.itsm.model.accepts_assertion(value)
-        await world.site.exchange(AssertionKeys(client_id=world.client.client_id, signing_key=desk.KEY), value)
+        await world.site.exchange(ClientAssertionOptions(client_id=world.client.client_id, signing_key=desk.KEY), value)
         assert not world.itsm.model.accepts_assertion(value)
     key = public_key(public_pem(rsa_key()))
     found = [each for each in (read(value, key) for value in values) if each]
@@ -74,7 +74,7 @@ async def test_without_a_pool_there_are_no_slots(world: desk.Desk) -> None:
 @pytest.mark.parametrize("pool", [0, 65, -1])
 def test_a_pool_has_one_to_sixty_four_slots(pool: int) -> None:
     with pytest.raises(ValueError, match="pool"):
-        AssertionKeys(client_id="c", signing_key=desk.KEY, pool=pool)
+        ClientAssertionOptions(client_id="c", signing_key=desk.KEY, pool=pool)
 
 
 @pytest.mark.parametrize(

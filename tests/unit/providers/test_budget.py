@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotator.ports import Transient
-from rotator.providers.http.rate_limit import Budget, Turnstile
+from rotator.providers.http.rate_limit import RateLimit, RateLimiter
 from tests.kit.clock import HandClock
 
 
@@ -18,7 +18,7 @@ from tests.kit.clock import HandClock
     gaps=st.lists(st.floats(0, 2), min_size=1, max_size=150),
 )
 def test_no_period_ever_holds_more_calls_than_the_budget(calls: int, period: float, gaps: list[float]) -> None:
-    budget, now, gone = Budget(calls, period), 0.0, []
+    budget, now, gone = RateLimit(calls, period), 0.0, []
     for gap in gaps:
         now += gap * period / calls
         now += budget.delay(now)
@@ -31,7 +31,7 @@ def test_no_period_ever_holds_more_calls_than_the_budget(calls: int, period: flo
 
 @given(calls=st.integers(1, 40), asked=st.integers(1, 200))
 def test_whoever_waits_as_long_as_told_gets_through(calls: int, asked: int) -> None:
-    budget, now = Budget(calls, 60.0), 0.0
+    budget, now = RateLimit(calls, 60.0), 0.0
     for _ in range(asked):
         now += budget.delay(now) + 1e-9
         assert budget.delay(now) == 0
@@ -40,7 +40,7 @@ def test_whoever_waits_as_long_as_told_gets_through(calls: int, asked: int) -> N
 
 
 def test_a_tenth_goes_at_once_and_the_rest_evenly() -> None:
-    budget = Budget(100, 91.0)
+    budget = RateLimit(100, 91.0)
     for _ in range(10):
         assert budget.delay(0.0) == 0
         budget.spend(0.0)
@@ -48,7 +48,7 @@ def test_a_tenth_goes_at_once_and_the_rest_evenly() -> None:
 
 
 def test_a_pause_asked_for_holds_and_is_never_shortened() -> None:
-    budget = Budget(100, 1.0)
+    budget = RateLimit(100, 1.0)
     budget.hush(50.0)
     budget.hush(20.0)
     assert budget.delay(10.0) == 40.0
@@ -58,12 +58,12 @@ def test_a_pause_asked_for_holds_and_is_never_shortened() -> None:
 @pytest.mark.parametrize(("calls", "period"), [(0, 1.0), (1, 0.0), (-1, 5.0)])
 def test_a_budget_that_allows_nothing_is_refused(calls: int, period: float) -> None:
     with pytest.raises(ValueError, match="budget"):
-        Budget(calls, period)
+        RateLimit(calls, period)
 
 
 @pytest.mark.anyio
 async def test_the_turnstile_waits_by_the_clock(clock: HandClock) -> None:
-    turnstile = Turnstile(Budget(1, 5.0), 8, clock)
+    turnstile = RateLimiter(RateLimit(1, 5.0), 8, clock)
     for _ in range(3):
         async with turnstile.turn():
             pass
@@ -72,7 +72,7 @@ async def test_the_turnstile_waits_by_the_clock(clock: HandClock) -> None:
 
 @pytest.mark.anyio
 async def test_a_long_wait_is_refused_before_anything_is_sent(clock: HandClock) -> None:
-    turnstile = Turnstile(Budget(10, 1.0), 8, clock)
+    turnstile = RateLimiter(RateLimit(10, 1.0), 8, clock)
     turnstile.hush(600)
     with pytest.raises(Transient) as caught:
         async with turnstile.turn():
@@ -83,7 +83,7 @@ async def test_a_long_wait_is_refused_before_anything_is_sent(clock: HandClock) 
 
 @pytest.mark.anyio
 async def test_no_more_go_at_once_than_there_are_places(clock: HandClock) -> None:
-    turnstile, inside, most = Turnstile(Budget(1000, 1.0), 3, clock), 0, 0
+    turnstile, inside, most = RateLimiter(RateLimit(1000, 1.0), 3, clock), 0, 0
 
     async def one() -> None:
         nonlocal inside, most
@@ -100,7 +100,7 @@ async def test_no_more_go_at_once_than_there_are_places(clock: HandClock) -> Non
 
 
 def test_a_target_that_has_had_enough_and_names_no_time_is_left_alone_for_longer_each_time(clock: HandClock) -> None:
-    turnstile = Turnstile(Budget(300, 300.0), 8, clock)
+    turnstile = RateLimiter(RateLimit(300, 300.0), 8, clock)
     assert turnstile.weary() == 30
     assert turnstile.weary() == 30  # of the same moment: a call that was under way
     rests = []

@@ -38,8 +38,8 @@ async def asserting(clock: HandClock, **keys: Any) -> AsyncIterator[Office]:
         yield office
 
 
-async def installed(provider: Any, name: str = NAME, *spared: Token) -> Minted:
-    minted = await provider.mint(name, None, spared)
+async def installed(provider: Any, name: str = NAME, *keep: Token) -> Minted:
+    minted = await provider.mint(name, None, keep)
     return Minted(await provider.install(minted), minted.secret, minted.fields)
 
 
@@ -417,7 +417,7 @@ async def by_hand(clock: HandClock, kind: str) -> AsyncIterator[Office]:
 async def test_a_person_is_told_where_to_press_and_what_they_bring_is_proven(clock: HandClock, kind: str) -> None:
     async with by_hand(clock, kind) as office:
         provider = office.bound(kind)
-        assert not provider.capabilities.installs
+        assert not provider.capabilities.needs_install
         with pytest.raises(NeedsPerson) as caught:
             await provider.mint(NAME, None)
         for word in ("Configuration > Integrations > Halo API > View Applications", "press Generate", "rotate supply"):
@@ -454,7 +454,7 @@ async def test_the_old_key_is_ended_by_a_person_and_its_death_is_seen(clock: Han
 async def test_a_public_key_is_shown_to_a_person_and_noticed_when_it_is_there(clock: HandClock) -> None:
     async with by_hand(clock, PAIR) as office:
         provider = office.bound(PAIR)
-        assert provider.capabilities.installs
+        assert provider.capabilities.needs_install
         minted = await provider.mint(NAME, None)
         with pytest.raises(NeedsPerson) as caught:
             await provider.install(minted)

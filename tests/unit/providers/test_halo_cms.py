@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from rotator.ports import Accepted, Fault, MinterRefused, Outcome, Refused, Rejected, Transient, Unknown, Verdict
-from rotator.providers.config import HaloPatKeys
-from rotator.providers.halo_cms.client import HaloSite
+from rotator.providers.config import HaloPatOptions
+from rotator.providers.halo_cms.client import HaloCmsServer
 from rotator.providers.halo_cms.provider import HaloPat
 from rotator.providers.http.auth import Auth, Basic, Bearer
 from rotator.rotation.record import Token
@@ -63,7 +63,7 @@ async def test_a_mint_tells_its_secret_in_the_secret_only(world: World) -> None:
 async def test_whether_names_are_kept_is_learnt_from_the_first_mint(version: str, kept: bool, clock: HandClock) -> None:
     async with halo.running(version, clock) as world:
         assert world.site.server.names_kept is None
-        assert not world.pat().capabilities.named_mint
+        assert not world.pat().capabilities.takes_token_name
         await world.pat().mint(NAME, None)
         assert world.site.server.names_kept is kept
 
@@ -73,12 +73,12 @@ async def test_what_is_learnt_through_one_minter_is_known_to_all(world: World) -
         return world.auth
 
     await pat_on(world.site.minted_by(minter)).mint(NAME, None)
-    assert world.pat().capabilities.named_mint
+    assert world.pat().capabilities.takes_token_name
 
 
 async def test_a_version_in_the_settings_says_it_beforehand(clock: HandClock) -> None:
     async with halo.running("2.26.0", clock, version="2.26.0") as world:
-        assert world.pat().capabilities.named_mint
+        assert world.pat().capabilities.takes_token_name
 
 
 async def test_looking_for_a_kept_name_reads_one_record_and_lists_nothing(world: World) -> None:
@@ -98,7 +98,7 @@ async def test_a_role_that_the_minter_lacks_is_refused_and_is_no_duplicate(world
     limited = Bearer(world.halo.model.mint("minter", name="limited", roles=[ROLE]))
     site = await halo.open_site(world.halo.url, limited, clock)
     with pytest.raises(Refused, match="role") as caught:
-        await HaloPat(site, HaloPatKeys(roles=("super-role",))).mint(NAME, None)
+        await HaloPat(site, HaloPatOptions(roles=("super-role",))).mint(NAME, None)
     assert type(caught.value) is Refused
     await site.aclose()
 
@@ -132,7 +132,7 @@ async def test_a_dead_minter_is_told_apart_from_every_other_refusal(world: World
 async def minter_fault(world: World, auth: Any, clock: HandClock) -> str:
     site = await halo.open_site(world.halo.url, auth, clock)
     with pytest.raises(MinterRefused) as caught:
-        await HaloPat(site, HaloPatKeys()).mint(NAME, None)
+        await HaloPat(site, HaloPatOptions()).mint(NAME, None)
     await site.aclose()
     return caught.value.reason
 
@@ -161,9 +161,9 @@ async def test_a_token_that_mints_its_own_successor_ends_by_its_hand(clock: Hand
     async with halo.running("2.26.0", clock) as world:
         auth = Bearer(world.halo.model.mint("minter", name="self", roles=[ROLE]))
         first = await halo.open_site(world.halo.url, auth, clock)
-        minted = await HaloPat(first, HaloPatKeys(roles=(ROLE,))).mint(NAME, None)
+        minted = await HaloPat(first, HaloPatOptions(roles=(ROLE,))).mint(NAME, None)
         second = await halo.open_site(world.halo.url, Bearer(minted.secret), clock)
-        pat = HaloPat(second, HaloPatKeys(roles=(ROLE,)))
+        pat = HaloPat(second, HaloPatOptions(roles=(ROLE,)))
         assert await pat.revoke(Token("self")) is Outcome.DONE
         assert await pat.is_dead(Token("self"), auth.secret) is True
         await first.aclose()
@@ -380,7 +380,7 @@ OTHERS: dict[str, Callable[[], httpx.Response]] = {
 
 
 @pytest.fixture(params=OTHERS)
-async def elsewhere(request: pytest.FixtureRequest, clock: HandClock) -> AsyncIterator[HaloSite]:
+async def elsewhere(request: pytest.FixtureRequest, clock: HandClock) -> AsyncIterator[HaloCmsServer]:
     """A site whose every answer comes from something in front of Halo."""
     transport = httpx.MockTransport(lambda _: OTHERS[request.param]())
     site = await halo.open_site("https://blog.example", Bearer(Secret("pat_canary.of.minter")), clock, transport)
@@ -388,15 +388,15 @@ async def elsewhere(request: pytest.FixtureRequest, clock: HandClock) -> AsyncIt
     await site.aclose()
 
 
-def pat_on(site: HaloSite) -> HaloPat:
-    return HaloPat(site, HaloPatKeys(roles=(ROLE,)))
+def pat_on(site: HaloCmsServer) -> HaloPat:
+    return HaloPat(site, HaloPatOptions(roles=(ROLE,)))
 
 
-async def test_what_stands_in_front_of_halo_never_judges_a_token(elsewhere: HaloSite) -> None:
+async def test_what_stands_in_front_of_halo_never_judges_a_token(elsewhere: HaloCmsServer) -> None:
     assert isinstance(await pat_on(elsewhere).verify(TOKEN, CANARY), Unknown)
 
 
-async def test_what_stands_in_front_of_halo_never_declares_a_token_dead(elsewhere: HaloSite) -> None:
+async def test_what_stands_in_front_of_halo_never_declares_a_token_dead(elsewhere: HaloCmsServer) -> None:
     for secret in (CANARY, None):
         try:
             dead = await pat_on(elsewhere).is_dead(TOKEN, secret)
@@ -405,14 +405,14 @@ async def test_what_stands_in_front_of_halo_never_declares_a_token_dead(elsewher
         assert dead is not True
 
 
-async def test_what_stands_in_front_of_halo_can_neither_revoke_nor_mint_nor_list(elsewhere: HaloSite) -> None:
+async def test_what_stands_in_front_of_halo_can_neither_revoke_nor_mint_nor_list(elsewhere: HaloCmsServer) -> None:
     pat = pat_on(elsewhere)
     for call in (pat.revoke(TOKEN), pat.restore(TOKEN), pat.mint(NAME, None), pat.delete(TOKEN), pat.inspect(TOKEN)):
         with pytest.raises(Fault):
             await call
 
 
-async def test_what_stands_in_front_of_halo_does_not_pass_the_control(elsewhere: HaloSite) -> None:
+async def test_what_stands_in_front_of_halo_does_not_pass_the_control(elsewhere: HaloCmsServer) -> None:
     with pytest.raises(Fault):
         await elsewhere.control(credential())
 

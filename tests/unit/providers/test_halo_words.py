@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from rotator.ports import MinterRefused, Refused
-from rotator.providers.config import HaloPatKeys
+from rotator.providers.config import HaloPatOptions
 from rotator.providers.halo_cms.provider import HaloPat
 from rotator.providers.http.auth import Auth, Bearer
 from rotator.rotation.secret import Secret
@@ -34,7 +34,7 @@ async def test_halos_400_is_told_by_its_cause(world: World) -> None:
     modest = world.halo.model.mint("minter", name="modest", roles=[ROLE, "role-template-manage-users"])
     site = world.site.minted_by(_bearer(modest))
     with pytest.raises(Refused, match="the minter does not hold role-template-view-plugins: give the minter's user"):
-        await HaloPat(site, HaloPatKeys(roles=(ROLE, "role-template-view-plugins"))).mint(NAME, None)
+        await HaloPat(site, HaloPatOptions(roles=(ROLE, "role-template-view-plugins"))).mint(NAME, None)
 
 
 async def test_a_token_that_mints_its_own_successor_and_is_refused_has_a_remedy_of_its_own(world: World) -> None:

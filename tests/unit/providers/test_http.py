@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from rotator.ports import Fault, Refused, Transient
-from rotator.providers.config import TargetKeys
+from rotator.providers.config import TargetConfig
 from rotator.providers.http.auth import Auth, Basic, Bearer
-from rotator.providers.http.client import Answer, Http, Unsendable, segment
+from rotator.providers.http.client import HttpClient, HttpResponse, Unsendable, segment
 from rotator.rotation.secret import Secret
 from tests.kit.clock import HandClock
 
@@ -29,11 +29,11 @@ AS_JSON = {"content-type": "application/json"}
 Peer = Callable[[httpx.Request], Any]
 
 
-def http(peer: Peer, clock: HandClock | None = None, **keys: Any) -> Http:
-    return Http("blog", TargetKeys(url=URL, **keys), clock or HandClock(), httpx.MockTransport(peer))
+def http(peer: Peer, clock: HandClock | None = None, **keys: Any) -> HttpClient:
+    return HttpClient("blog", TargetConfig(url=URL, **keys), clock or HandClock(), httpx.MockTransport(peer))
 
 
-async def ask(peer: Peer, method: str = "GET", clock: HandClock | None = None, **keys: Any) -> Answer:
+async def ask(peer: Peer, method: str = "GET", clock: HandClock | None = None, **keys: Any) -> HttpResponse:
     edge = http(peer, clock, **keys)
     try:
         return await edge.request(method, "/x?secret=canary-query", Bearer(Secret(CANARY)), cap=1000)

@@ -15,13 +15,13 @@ from rotator.ports import (
     Rejected,
     StoreRefused,
     Transient,
-    Unfit,
     Unknown,
+    UnusableKey,
 )
 from rotator.providers.keys.key_pairs import TransitPairs
 from rotator.providers.keys.signing import Algorithm, LocalSigner, public_key
 from rotator.providers.oauth.server import options_of
-from rotator.providers.oauth.token_response import Denied
+from rotator.providers.oauth.token_response import ClientDenied
 from rotator.rotation.secret import Secret
 from tests.kit.clock import HandClock
 from tests.kit.transit_key import HandTransitKey
@@ -152,7 +152,7 @@ async def test_a_server_that_believes_its_set_for_ever_is_shown_a_stranger_and_t
     async with desk.running(preset, clock) as world:
         bound = world.bound("assertion-key", **IN_SET)
         world.client.public_key, world.client.kid = "", ""
-        world.client.jwks = lambda: str(world.keys.shelf("secret/jwks").values.get("jwks", ""))
+        world.client.jwks = lambda: str(world.keys.document_store("secret/jwks").values.get("jwks", ""))
         old, new = await bound.mint(NAME, None), await bound.mint(NAME, None)
         for each in (old, new):
             await bound.install(each)
@@ -188,7 +188,7 @@ async def test_a_malformed_request_is_refused_for_good_unless_a_stranger_is_told
         world.client.jwks = lambda: "{}"
         credential = world.credential("assertion-key", **IN_SET)
         await world.site.control(credential)
-        verdict = await world.site.rejected(options_of(credential), Denied(400, "invalid_request"))
+        verdict = await world.site.rejected(options_of(credential), ClientDenied(400, "invalid_request"))
         assert isinstance(verdict, Rejected)
         assert verdict.final is final
 
@@ -216,7 +216,7 @@ async def test_a_pair_from_before_the_settings_changed_still_ends(clock: HandClo
         ways: tuple[dict[str, Any], ...] = ({}, {"transit_key": "transit/crm"})
         before, after = (world.bound("assertion-key", **IN_SET, **each) for each in (ways[::-1] if back else ways))
         world.client.public_key, world.client.kid = "", ""
-        world.client.jwks = lambda: str(world.keys.shelf("secret/jwks").values.get("jwks", ""))
+        world.client.jwks = lambda: str(world.keys.document_store("secret/jwks").values.get("jwks", ""))
         old = await before.mint(NAME, None)
         await before.install(old)
         new_one = await after.mint(NAME, None, (old.token,))
@@ -360,5 +360,5 @@ async def test_a_key_that_a_person_brings_is_tested_to_its_primes_as_ours_are_no
     assert LocalSigner(false_key(), made=True)
     async with back_office.running(clock, PAIR) as office:
         await office.bound(PAIR).receive(NAME, private_pem(rsa_key()), None)
-        with pytest.raises(Unfit, match="cannot be read"):
+        with pytest.raises(UnusableKey, match="cannot be read"):
             await office.bound(PAIR).receive(NAME, false_key(), None)

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from rotator.providers import KINDS, default_kind
-from rotator.providers.config import HaloPatKeys, HaloTargetKeys
+from rotator.providers.config import HaloCmsTargetConfig, HaloPatOptions
 from rotator.rotation.credential import Credential, Place
 
 
@@ -26,7 +26,7 @@ from rotator.rotation.credential import Credential, Place
     ],
 )
 def test_an_address_that_is_fit_to_be_called_is_taken(url: str) -> None:
-    assert HaloTargetKeys(url=url).url == url
+    assert HaloCmsTargetConfig(url=url).url == url
 
 
 @pytest.mark.parametrize(
@@ -50,12 +50,12 @@ def test_an_address_that_is_fit_to_be_called_is_taken(url: str) -> None:
 )
 def test_an_address_that_is_not_is_refused_with_its_reason(url: str, why: str) -> None:
     with pytest.raises(ValueError, match=why) as caught:
-        HaloTargetKeys(url=url)
+        HaloCmsTargetConfig(url=url)
     assert "canary" not in str(caught.value)
 
 
 def test_plain_http_beyond_loopback_must_be_asked_for() -> None:
-    assert HaloTargetKeys(url="http://blog.internal", allow_insecure_http=True).url == "http://blog.internal"
+    assert HaloCmsTargetConfig(url="http://blog.internal", allow_insecure_http=True).url == "http://blog.internal"
 
 
 @pytest.mark.parametrize(
@@ -71,23 +71,23 @@ def test_plain_http_beyond_loopback_must_be_asked_for() -> None:
 )
 def test_a_target_key_out_of_range_is_refused(keys: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
-        HaloTargetKeys(url="https://blog.example", **keys)
+        HaloCmsTargetConfig(url="https://blog.example", **keys)
 
 
 @pytest.mark.parametrize("probe", ["apis/x", "//evil.example/x", "https://x", "/a b", "/a#b", "/a\r\nb", ""])
 def test_a_probe_is_a_path_of_the_target(probe: str) -> None:
     with pytest.raises(ValueError, match="probe"):
-        HaloPatKeys(probe=probe)
+        HaloPatOptions(probe=probe)
 
 
 def test_a_role_has_the_form_of_a_name() -> None:
     with pytest.raises(ValueError, match="name of a role"):
-        HaloPatKeys(roles=("role-template-view-posts", "view posts"))
+        HaloPatOptions(roles=("role-template-view-posts", "view posts"))
 
 
 def test_unknown_keys_are_errors() -> None:
     with pytest.raises(msgspec.ValidationError, match="colour"):
-        msgspec.convert({"url": "https://blog.example", "colour": 1}, HaloTargetKeys)
+        msgspec.convert({"url": "https://blog.example", "colour": 1}, HaloCmsTargetConfig)
 
 
 @pytest.mark.parametrize(
@@ -95,12 +95,12 @@ def test_unknown_keys_are_errors() -> None:
     [("auto", None), ("2.26.0", True), ("2.20.19", True), ("2.20.18", False), ("2.9", False), ("2.21", True)],
 )
 def test_the_version_tells_whether_names_are_kept(version: str, kept: bool | None) -> None:
-    assert HaloTargetKeys(url="https://blog.example", version=version).keeps_names is kept
+    assert HaloCmsTargetConfig(url="https://blog.example", version=version).keeps_names is kept
 
 
 def warnings(lifetime: timedelta | None, **options: Any) -> list[str]:
     wanted = Credential("blog", "halo-pat", "blog", Place("secret", "blog"), lifetime=lifetime, options=options)
-    return KINDS["halo-pat"].warnings(wanted, HaloTargetKeys(url="https://blog.example"))
+    return KINDS["halo-pat"].warnings(wanted, HaloCmsTargetConfig(url="https://blog.example"))
 
 
 def test_check_warns_of_endless_and_long_life_super_role_and_no_role() -> None:

@@ -17,7 +17,7 @@ async def test_halo_cms_notes_one_use_a_minute(clock: HandClock) -> None:
     async with halo.running("2.26.0", clock) as world:
         can = world.pat().capabilities
     assert can.reports_last_use
-    assert can.last_use_step == KINDS["halo-pat"].last_use_step == LAST_USED_STEP
+    assert can.last_use_resolution == KINDS["halo-pat"].last_use_resolution == LAST_USED_STEP
 
 
 @pytest.mark.parametrize("kind", KINDS_HERE)
@@ -26,8 +26,11 @@ async def test_the_application_api_tells_the_day_of_an_api_key(clock: HandClock,
     async with back_office.running(clock, kind, manage_applications=managed) as office:
         can = office.bound(kind).capabilities
     assert can.reports_last_use is (managed and kind == "halo-api-key")
-    assert not can.reports_last_use or can.last_use_step == KINDS[kind].last_use_step
+    assert not can.reports_last_use or can.last_use_resolution == KINDS[kind].last_use_resolution
 
 
 def test_who_tells_no_last_use_says_so_to_the_settings() -> None:
-    assert {name for name, kind in KINDS.items() if kind.last_use_step is not None} == {"halo-pat", "halo-api-key"}
+    assert {name for name, kind in KINDS.items() if kind.last_use_resolution is not None} == {
+        "halo-pat",
+        "halo-api-key",
+    }

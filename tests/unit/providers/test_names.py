@@ -15,10 +15,10 @@ import pytest
 from anyio.abc import ByteStream, SocketAttribute
 
 from rotator.ports import Transient
-from rotator.providers.config import TargetKeys
+from rotator.providers.config import TargetConfig
 from rotator.providers.http import transport
-from rotator.providers.http.client import Http
-from rotator.providers.http.webhook_client import Letterbox
+from rotator.providers.http.client import HttpClient
+from rotator.providers.http.webhook_client import WebhookClient
 from tests.kit.clock import HandClock
 
 pytestmark = pytest.mark.anyio
@@ -53,8 +53,10 @@ async def answer(stream: ByteStream) -> None:
         await stream.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]")
 
 
-def target(name: str, url: str) -> Http:
-    return Http(name, TargetKeys(url=url, allow_insecure_http=True, timeout=SHORT, deadline=2 * SHORT), HandClock())
+def target(name: str, url: str) -> HttpClient:
+    return HttpClient(
+        name, TargetConfig(url=url, allow_insecure_http=True, timeout=SHORT, deadline=2 * SHORT), HandClock()
+    )
 
 
 async def test_forty_names_that_hang_keep_no_healthy_target_waiting(names: list[str]) -> None:
@@ -68,7 +70,7 @@ async def test_forty_names_that_hang_keep_no_healthy_target_waiting(names: list[
             stack.push_async_callback(each.aclose)
         missed: list[str] = []
 
-        async def ask(edge: Http) -> None:
+        async def ask(edge: HttpClient) -> None:
             for _ in range(3):
                 try:
                     await edge.request("GET", "/x")
@@ -88,7 +90,7 @@ async def test_forty_names_that_hang_keep_no_healthy_target_waiting(names: list[
 
 
 async def test_a_hook_whose_name_hangs_is_given_up_in_time(names: list[str]) -> None:
-    box = Letterbox()
+    box = WebhookClient()
     with anyio.fail_after(5), pytest.raises(Transient, match=r"no answer within 0\.1 s"):
         await box.send("POST", "http://hook.dead.example/x", 0.1)
     await box.aclose()

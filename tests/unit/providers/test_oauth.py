@@ -12,13 +12,13 @@ import pytest
 
 from rotator.ports import Accepted, Refused, Rejected, Transient, Unknown
 from rotator.providers import KINDS
-from rotator.providers.http.client import Answer, Http
+from rotator.providers.http.client import HttpClient, HttpResponse
 from rotator.providers.http.oauth_error import error_word
 from rotator.providers.keys.assertion import read
 from rotator.providers.keys.signing import public_key
-from rotator.providers.oauth.config import AccessTokenKeys, AssertionKeys, ClientKeys, OAuthTargetKeys
-from rotator.providers.oauth.server import OAuthSite
-from rotator.providers.oauth.token_response import Denied, granted, judged
+from rotator.providers.oauth.config import AccessTokenOptions, ClientAssertionOptions, ClientOptions, OAuthTargetConfig
+from rotator.providers.oauth.server import OAuthServer
+from rotator.providers.oauth.token_response import ClientDenied, granted, judged
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef, Source
 from tests.kit.clock import HandClock
@@ -136,7 +136,7 @@ async def test_where_no_scope_is_left_the_silence_is_not_taken_for_a_habit_of_th
     ],
 )
 async def test_a_refused_client_is_told_what_to_compare(world: desk.Desk, options: dict[str, Any], words: str) -> None:
-    client = msgspec.convert(dict(world.credential(**options).options), ClientKeys)
+    client = msgspec.convert(dict(world.credential(**options).options), ClientOptions)
     assertion = await world.site.vouched(client) if client.asserts else None
     with pytest.raises(Refused) as refusal:
         await world.site.exchange(client, assertion)
@@ -287,16 +287,16 @@ async def test_each_audience_is_one_string(clock: HandClock, audience: str) -> N
 @pytest.mark.parametrize(
     ("shape", "keys", "words"),
     [
-        (AssertionKeys, {}, "signing_key"),
-        (AssertionKeys, {"transit_key": "crm"}, "transit_key"),
-        (AssertionKeys, {"transit_key": "transit/crm", "signing_key": desk.KEY}, "exclude"),
-        (AssertionKeys, {"signing_key": desk.KEY, "backdate": timedelta(seconds=31)}, "backdate"),
-        (AssertionKeys, {"signing_key": desk.KEY, "x5t": "sha256"}, "x5t"),
-        (AssertionKeys, {"signing_key": desk.KEY, "scopes": ("a b",)}, "scopes"),
-        (AssertionKeys, {"signing_key": desk.KEY, "probe": "//evil"}, "probe"),
-        (AssertionKeys, {"signing_key": desk.KEY, "probe": "", "identity": {"id": 1}}, "identity"),
-        (AccessTokenKeys, {}, "client_secret"),
-        (AccessTokenKeys, {"client_secret": desk.SECRET, "probe": ""}, "probe"),
+        (ClientAssertionOptions, {}, "signing_key"),
+        (ClientAssertionOptions, {"transit_key": "crm"}, "transit_key"),
+        (ClientAssertionOptions, {"transit_key": "transit/crm", "signing_key": desk.KEY}, "exclude"),
+        (ClientAssertionOptions, {"signing_key": desk.KEY, "backdate": timedelta(seconds=31)}, "backdate"),
+        (ClientAssertionOptions, {"signing_key": desk.KEY, "x5t": "sha256"}, "x5t"),
+        (ClientAssertionOptions, {"signing_key": desk.KEY, "scopes": ("a b",)}, "scopes"),
+        (ClientAssertionOptions, {"signing_key": desk.KEY, "probe": "//evil"}, "probe"),
+        (ClientAssertionOptions, {"signing_key": desk.KEY, "probe": "", "identity": {"id": 1}}, "identity"),
+        (AccessTokenOptions, {}, "client_secret"),
+        (AccessTokenOptions, {"client_secret": desk.SECRET, "probe": ""}, "probe"),
     ],
 )
 def test_faulty_keys_are_refused_by_name(shape: Any, keys: dict[str, Any], words: str) -> None:
@@ -317,7 +317,7 @@ def test_faulty_keys_are_refused_by_name(shape: Any, keys: dict[str, Any], words
 )
 def test_faulty_targets_are_refused_by_name(keys: dict[str, Any], option: str) -> None:
     with pytest.raises(ValueError, match=option):
-        OAuthTargetKeys(url="https://desk.example", **keys)
+        OAuthTargetConfig(url="https://desk.example", **keys)
 
 
 @pytest.mark.parametrize(
@@ -337,10 +337,10 @@ async def test_a_token_url_is_called_as_it_is_given(clock: HandClock, keys: dict
         asked.append(str(request.url))
         return httpx.Response(400, stream=httpx.ByteStream(b'{"error": "invalid_client"}'))
 
-    target = OAuthTargetKeys(url="https://desk.example", **keys)
-    site = OAuthSite(Http("desk", target, clock, httpx.MockTransport(peer)), target, desk.Keys(), clock)
-    with pytest.raises(Denied):
-        await site.exchange(ClientKeys(client_id="c"), None, Secret("s"))
+    target = OAuthTargetConfig(url="https://desk.example", **keys)
+    site = OAuthServer(HttpClient("desk", target, clock, httpx.MockTransport(peer)), target, desk.Keys(), clock)
+    with pytest.raises(ClientDenied):
+        await site.exchange(ClientOptions(client_id="c"), None, Secret("s"))
     await site.aclose()
     assert asked == [called]
 
@@ -354,9 +354,9 @@ async def test_a_403_is_a_missing_right_unless_a_token_that_nobody_has_gets_it_t
             403 if request.headers["authorization"] == "Bearer t" else stranger, stream=httpx.ByteStream(b"")
         )
 
-    target = OAuthTargetKeys(url="https://desk.example")
-    site = OAuthSite(Http("desk", target, clock, httpx.MockTransport(peer)), target, desk.Keys(), clock)
-    verdict = await site.probe(ClientKeys(client_id="c"), Secret("t"))
+    target = OAuthTargetConfig(url="https://desk.example")
+    site = OAuthServer(HttpClient("desk", target, clock, httpx.MockTransport(peer)), target, desk.Keys(), clock)
+    verdict = await site.probe(ClientOptions(client_id="c"), Secret("t"))
     await site.aclose()
     assert isinstance(verdict, Rejected)
     assert verdict.final is final
@@ -365,7 +365,7 @@ async def test_a_403_is_a_missing_right_unless_a_token_that_nobody_has_gets_it_t
 def test_the_audience_is_the_address_as_it_is_given() -> None:
     given = {"token_url": "https://as.example/o/token/", "auth_url": "https://as.example/o/"}
     for audience, address in given.items():
-        assert OAuthTargetKeys(url="https://desk.example", audience=audience, **given).aud == address
+        assert OAuthTargetConfig(url="https://desk.example", audience=audience, **given).aud == address
 
 
 @pytest.mark.parametrize(
@@ -398,12 +398,12 @@ def test_a_granted_life_that_is_none_is_refused_and_not_replaced(told: Any) -> N
     ],
 )
 def test_a_lifetime_that_cannot_hold_is_explained(lifetime: timedelta | None, words: str) -> None:
-    keys = OAuthTargetKeys(url="https://desk.example", max_age=timedelta(seconds=60))
-    options = msgspec.to_builtins(AssertionKeys(client_id="c", signing_key=desk.KEY))
+    keys = OAuthTargetConfig(url="https://desk.example", max_age=timedelta(seconds=60))
+    options = msgspec.to_builtins(ClientAssertionOptions(client_id="c", signing_key=desk.KEY))
     from rotator.rotation.credential import Credential, Place
 
     wanted = Credential("crm", "client-assertion", "d", Place("s", "p"), lifetime=lifetime, options=options)
-    said = KINDS["client-assertion"].misfits(wanted, keys, timedelta(seconds=36))
+    said = KINDS["client-assertion"].validate(wanted, keys, timedelta(seconds=36))
     assert words in said
     assert bool(said) is bool(words)
 
@@ -428,11 +428,11 @@ def test_nothing_but_a_registered_word_is_read_from_a_refusal(body: bytes, word:
 
 
 def test_a_userinfo_probe_without_the_scope_openid_is_explained() -> None:
-    client = ClientKeys(client_id="shop", scopes=("profile",), probe="/realms/shop/protocol/openid-connect/userinfo")
-    verdict = judged(Answer(403), client)
+    client = ClientOptions(client_id="shop", scopes=("profile",), probe="/realms/shop/protocol/openid-connect/userinfo")
+    verdict = judged(HttpResponse(403), client)
     assert isinstance(verdict, Rejected)
     assert "userinfo opens to the scope openid only" in verdict.reason
-    told = judged(Answer(403), ClientKeys(client_id="shop", scopes=("openid",), probe=client.probe))
+    told = judged(HttpResponse(403), ClientOptions(client_id="shop", scopes=("openid",), probe=client.probe))
     assert "openid" not in getattr(told, "reason", "")
 
 
@@ -441,13 +441,13 @@ def test_a_userinfo_probe_without_the_scope_openid_is_explained() -> None:
     [(404, "", "is token_url right?"), (401, "unauthorized_client", "service account for client_credentials")],
 )
 def test_a_refusal_names_what_to_look_at(status: int, error: str, words: str) -> None:
-    assert words in Denied(status, error).reason
+    assert words in ClientDenied(status, error).reason
 
 
 def test_an_offline_session_that_is_not_asked_for_is_named_as_the_reason_of_a_401() -> None:
     kept = SecretRef(Source.VAULT, "secret/renewals/crm", "refresh_token")
     keys: dict[str, Any] = {"client_id": "shop", "grant": "refresh_token", "refresh_token": kept, "probe": "/userinfo"}
-    without = judged(Answer(401), AccessTokenKeys(**keys, scopes=("openid",)))
+    without = judged(HttpResponse(401), AccessTokenOptions(**keys, scopes=("openid",)))
     assert "`scopes` have to name it as well" in getattr(without, "reason", "")
-    with_it = judged(Answer(401), AccessTokenKeys(**keys, scopes=("openid", "offline_access")))
+    with_it = judged(HttpResponse(401), AccessTokenOptions(**keys, scopes=("openid", "offline_access")))
     assert getattr(with_it, "reason", "") == "the probe refuses the access token: 401"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rotator.ports import Accepted, Minted, MinterRefused, NeedsPerson, Refused, StoreRefused, Transient
-from rotator.providers.oauth.config import AccessTokenKeys
+from rotator.providers.oauth.config import AccessTokenOptions
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef, Source
 from tests.kit.clock import HandClock
@@ -26,12 +26,12 @@ LIFE = timedelta(hours=1)
 @pytest.fixture
 async def world(clock: HandClock) -> AsyncIterator[desk.Desk]:
     async with desk.running("keycloak", clock) as running:
-        shelf(running).put(refresh_token=running.itsm.model.authorise(running.client), owner="ada")
+        document_store(running).put(refresh_token=running.itsm.model.authorise(running.client), owner="ada")
         yield running
 
 
-def shelf(world: desk.Desk) -> HandShelf:
-    return world.keys.shelf(KEPT.name)
+def document_store(world: desk.Desk) -> HandShelf:
+    return world.keys.document_store(KEPT.name)
 
 
 def bound(world: desk.Desk, **options: Any) -> Any:
@@ -53,7 +53,7 @@ async def test_a_password_opens_an_access_token(world: desk.Desk) -> None:
     made = await provider.mint("r1", None)
     assert await provider.verify(made.token, made.secret) == Accepted()
     assert made.token.expires_at == world.clock.now() + LIFE
-    assert (made.private, provider.capabilities.installs) == ({}, False)
+    assert (made.private, provider.capabilities.needs_install) == ({}, False)
 
 
 async def test_a_wrong_password_is_refused_in_words_and_tried_once(world: desk.Desk) -> None:
@@ -73,14 +73,14 @@ async def test_the_next_refresh_token_is_staged_and_not_published(world: desk.De
     assert world.itsm.model.accepts_token(made.secret)
     assert made.private.keys() == {"refresh_token", "spent_refresh_token"}
     assert "refresh_token" not in made.fields
-    assert shelf(world).version == 1  # nothing is written before it is staged
+    assert document_store(world).version == 1  # nothing is written before it is staged
 
 
 @pytest.mark.parametrize("preset", ["keycloak", "oidc-provider"])
 async def test_a_public_client_renews_with_nothing_but_its_name(clock: HandClock, preset: str) -> None:
     async with desk.running(preset, clock) as world:
         application = world.itsm.model.add_application("spa")
-        shelf(world).put(refresh_token=world.itsm.model.authorise(application))
+        document_store(world).put(refresh_token=world.itsm.model.authorise(application))
         public = {"client_id": application.client_id, "client_secret": None, "signing_key": None}
         await world.site.control(world.credential("oauth-token", grant="refresh_token", refresh_token=KEPT, **public))
         provider = bound(world, **public)
@@ -94,10 +94,10 @@ async def test_installing_writes_it_over_the_spent_one_and_twice_is_once(world: 
     made = await minted(world)
     for _ in range(2):
         assert await bound(world).install(made) == made.token
-        assert shelf(world).version == 2
-    kept = str(shelf(world).values["refresh_token"])
+        assert document_store(world).version == 2
+    kept = str(document_store(world).values["refresh_token"])
     assert made.private["refresh_token"].matches(Secret(kept))
-    assert shelf(world).values["owner"] == "ada"
+    assert document_store(world).values["owner"] == "ada"
     assert world.itsm.model.refreshes.takes(kept)
     assert world.itsm.model.accepts_token((await minted(world)).secret)
 
@@ -107,23 +107,23 @@ async def test_a_server_that_does_not_rotate_refresh_tokens_has_nothing_installe
     made = await minted(world)
     assert made.private == {}
     assert await bound(world).install(made) == made.token
-    assert shelf(world).version == 1
+    assert document_store(world).version == 1
 
 
 async def test_what_a_person_wrote_in_the_meantime_is_not_overwritten(world: desk.Desk) -> None:
     made = await minted(world)
-    shelf(world).put(refresh_token="canary-by-a-person-4")
+    document_store(world).put(refresh_token="canary-by-a-person-4")
     await bound(world).install(made)
-    assert shelf(world).values == {"refresh_token": "canary-by-a-person-4"}
+    assert document_store(world).values == {"refresh_token": "canary-by-a-person-4"}
 
 
 async def test_a_write_in_between_to_another_key_of_the_document_is_kept_as_well(world: desk.Desk) -> None:
     made = await minted(world)
-    spent = shelf(world).values["refresh_token"]
-    shelf(world).meanwhile = lambda: shelf(world).put(refresh_token=spent, owner="grace")
+    spent = document_store(world).values["refresh_token"]
+    document_store(world).meanwhile = lambda: document_store(world).put(refresh_token=spent, owner="grace")
     await bound(world).install(made)
-    assert shelf(world).values["owner"] == "grace"
-    assert made.private["refresh_token"].matches(Secret(str(shelf(world).values["refresh_token"])))
+    assert document_store(world).values["owner"] == "grace"
+    assert made.private["refresh_token"].matches(Secret(str(document_store(world).values["refresh_token"])))
 
 
 @pytest.mark.parametrize("fault", [StoreRefused("policy"), Refused("sealed"), Transient("gone")])
@@ -131,11 +131,11 @@ async def test_trouble_with_vault_never_makes_the_engine_throw_the_only_copy_awa
     world: desk.Desk, fault: Refused | Transient
 ) -> None:
     made = await minted(world)
-    shelf(world).faults.append(fault)
+    document_store(world).faults.append(fault)
     with pytest.raises(Transient):
         await bound(world).install(made)
     await bound(world).install(made)
-    assert shelf(world).version == 2
+    assert document_store(world).version == 2
 
 
 async def test_an_answer_that_is_lost_costs_nothing_where_the_server_has_a_leeway(world: desk.Desk) -> None:
@@ -166,10 +166,10 @@ async def test_a_refused_refresh_token_is_shown_once_and_a_new_one_at_once(world
         with pytest.raises(NeedsPerson):
             await minted(world)
     assert world.exchanges() == 1
-    shelf(world).put(refresh_token=world.itsm.model.authorise(world.client))
+    document_store(world).put(refresh_token=world.itsm.model.authorise(world.client))
     made = await minted(world)
     await bound(world).install(made)
-    assert shelf(world).values.keys() == {"refresh_token"}
+    assert document_store(world).values.keys() == {"refresh_token"}
 
 
 async def test_a_patch_by_a_person_counts_as_well_and_the_mark_goes_with_the_next_installation(
@@ -179,13 +179,13 @@ async def test_a_patch_by_a_person_counts_as_well_and_the_mark_goes_with_the_nex
     with pytest.raises(NeedsPerson):
         await minted(world)
     fresh = world.itsm.model.authorise(world.client)
-    shelf(world).put(**{**shelf(world).values, "refresh_token": fresh})
+    document_store(world).put(**{**document_store(world).values, "refresh_token": fresh})
     await bound(world).install(await minted(world))
-    assert shelf(world).values.keys() == {"refresh_token", "owner"}
+    assert document_store(world).values.keys() == {"refresh_token", "owner"}
 
 
 async def test_without_any_refresh_token_a_person_is_asked_for_one(world: desk.Desk) -> None:
-    shelf(world).put(owner="ada")
+    document_store(world).put(owner="ada")
     with pytest.raises(NeedsPerson, match="there is no refresh token"):
         await minted(world)
     assert world.exchanges() == 0
@@ -196,12 +196,12 @@ async def test_a_refused_client_is_no_reason_to_ask_for_another_refresh_token(wo
     with pytest.raises(Refused, match="unauthorized_client") as refusal:
         await minted(world)
     assert not isinstance(refusal.value, NeedsPerson | MinterRefused)
-    assert shelf(world).version == 1
+    assert document_store(world).version == 1
 
 
 async def test_a_mark_that_cannot_be_written_changes_nothing_about_the_answer(world: desk.Desk) -> None:
     world.itsm.model.refreshes.ended.add(1)
-    shelf(world).meanwhile = lambda: shelf(world).faults.append(Transient("gone"))
+    document_store(world).meanwhile = lambda: document_store(world).faults.append(Transient("gone"))
     with pytest.raises(NeedsPerson):
         await minted(world)
 
@@ -218,4 +218,4 @@ async def test_a_mark_that_cannot_be_written_changes_nothing_about_the_answer(wo
 )
 def test_grants_and_their_keys_go_together(keys: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        AccessTokenKeys(client_id="c", **keys)
+        AccessTokenOptions(client_id="c", **keys)

@@ -10,11 +10,11 @@ import httpx
 import pytest
 
 from rotator.ports import NeedsPerson, Transient
-from rotator.providers.http.client import Http
-from rotator.providers.oauth.config import AssertionKeys, OAuthTargetKeys
-from rotator.providers.oauth.server import OAuthSite
+from rotator.providers.http.client import HttpClient
+from rotator.providers.oauth.config import ClientAssertionOptions, OAuthTargetConfig
+from rotator.providers.oauth.server import OAuthServer
 from rotator.providers.oauth.server_checks import findings
-from rotator.providers.oauth.token_response import Denied
+from rotator.providers.oauth.token_response import ClientDenied
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef, Source
 from tests.kit.clock import HandClock
@@ -82,13 +82,13 @@ def answering(clock: HandClock, ahead: float, status: int) -> httpx.MockTranspor
 async def test_a_clock_ahead_of_the_servers_is_named_with_the_difference(
     clock: HandClock, status: int, ahead: float, words: str
 ) -> None:
-    target = OAuthTargetKeys(url="https://desk.example")
+    target = OAuthTargetConfig(url="https://desk.example")
     transport = answering(clock, ahead, status)
-    site = OAuthSite(
-        Http("desk", target, clock, transport), target, desk.Keys({desk.KEY: private_pem(rsa_key())}), clock
+    site = OAuthServer(
+        HttpClient("desk", target, clock, transport), target, desk.Keys({desk.KEY: private_pem(rsa_key())}), clock
     )
-    client = AssertionKeys(client_id="c", signing_key=desk.KEY)
-    with pytest.raises((Denied, Transient)) as refusal:
+    client = ClientAssertionOptions(client_id="c", signing_key=desk.KEY)
+    with pytest.raises((ClientDenied, Transient)) as refusal:
         await site.exchange(client, await site.vouched(client))
     found = await findings(site, client, LIFE)
     await site.aclose()
@@ -110,12 +110,12 @@ async def test_a_clock_ahead_of_the_servers_is_named_with_the_difference(
 async def test_check_names_a_clock_that_is_wrong_unless_backdate_makes_up_for_it(
     clock: HandClock, ahead: float, backdate: int, words: str
 ) -> None:
-    target = OAuthTargetKeys(url="https://desk.example")
+    target = OAuthTargetConfig(url="https://desk.example")
     transport = answering(clock, ahead, 401)
-    site = OAuthSite(
-        Http("desk", target, clock, transport), target, desk.Keys({desk.KEY: private_pem(rsa_key())}), clock
+    site = OAuthServer(
+        HttpClient("desk", target, clock, transport), target, desk.Keys({desk.KEY: private_pem(rsa_key())}), clock
     )
-    client = AssertionKeys(client_id="c", signing_key=desk.KEY, backdate=timedelta(seconds=backdate))
+    client = ClientAssertionOptions(client_id="c", signing_key=desk.KEY, backdate=timedelta(seconds=backdate))
     found = await findings(site, client, LIFE)
     await site.aclose()
     assert [words in text for text in found] == ([True] if words else [])
@@ -167,8 +167,8 @@ async def with_a_key(world: desk.Desk) -> tuple[Any, Secret]:
     bound = world.bound("assertion-key", **SET)
     minted = await bound.mint("rotator-lab1-crm-c0ffee-r1-a1", None)
     await bound.install(minted)
-    shelf = world.keys.shelf("secret/jwks")
-    world.client.public_key, world.client.kid, world.client.jwks = "", "", lambda: str(shelf.values["jwks"])
+    document_store = world.keys.document_store("secret/jwks")
+    world.client.public_key, world.client.kid, world.client.jwks = "", "", lambda: str(document_store.values["jwks"])
     return bound, minted.secret
 
 
@@ -208,7 +208,7 @@ async def test_a_wrong_audience_of_a_published_key_is_named(clock: HandClock) ->
 async def test_a_published_key_that_left_our_set_is_told_without_a_question(clock: HandClock) -> None:
     async with desk.running("keycloak", clock) as world:
         bound, secret = await with_a_key(world)
-        world.keys.shelf("secret/jwks").put(jwks='{"keys": []}')
+        world.keys.document_store("secret/jwks").put(jwks='{"keys": []}')
         (found,) = await bound.diagnose(secret)
         assert "does not list the published key" in found
         assert world.exchanges() == 0
@@ -219,8 +219,8 @@ async def test_a_refresh_token_that_is_missing_or_was_refused_is_told_and_none_i
         bound = world.bound("oauth-token", grant="refresh_token", refresh_token=KEPT)
         with pytest.raises(NeedsPerson, match=r"there is no refresh token\. Authorise client"):
             await bound.diagnose(None)
-        shelf = world.keys.shelf("secret/renewals/crm")
-        shelf.put(refresh_token="canary-there-is-one")
+        document_store = world.keys.document_store("secret/renewals/crm")
+        document_store.put(refresh_token="canary-there-is-one")
         assert await bound.diagnose(None) == []
         with pytest.raises(NeedsPerson):
             await bound.mint("r1", None)
@@ -243,7 +243,7 @@ async def test_a_server_that_ends_or_keeps_the_token_before_against_the_settings
     clock: HandClock, ends: bool, alive: bool, words: str
 ) -> None:
     async with desk.running("keycloak", clock) as world:
-        world.keys.shelf("secret/renewals/crm").put(refresh_token="canary-there-is-one")
+        world.keys.document_store("secret/renewals/crm").put(refresh_token="canary-there-is-one")
         minted = await world.bound("oauth-token").mint("r1", None)
         if not alive:
             world.itsm.model.grants.revoke(world.client.client_id)

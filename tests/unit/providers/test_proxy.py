@@ -15,10 +15,10 @@ from anyio.abc import ByteStream, SocketAttribute
 from rotator.host.proxy import Proxy, authorization
 from rotator.observe.logs.redaction import redact
 from rotator.ports import Refused, Transient
-from rotator.providers.config import TargetKeys
+from rotator.providers.config import TargetConfig
 from rotator.providers.http.auth import Bearer
-from rotator.providers.http.client import Broken, Http
-from rotator.providers.http.webhook_client import Letterbox
+from rotator.providers.http.client import Broken, HttpClient
+from rotator.providers.http.webhook_client import WebhookClient
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef, Source
 from tests.kit.clock import HandClock
@@ -48,10 +48,10 @@ class Kept:
         return Secret(self.password)
 
 
-def target(url: str, proxy: Proxy, ca_file: object = None, kept: Kept | None = None, **more: object) -> Http:
+def target(url: str, proxy: Proxy, ca_file: object = None, kept: Kept | None = None, **more: object) -> HttpClient:
     spans = {name: timedelta(seconds=value) for name, value in SHORT.items()}
-    keys = TargetKeys(url=url, ca_file=str(ca_file) if ca_file else None, proxy=proxy, **{**spans, **more})
-    return Http("blog", keys, HandClock(), fetch=(kept or Kept()).fetch)
+    keys = TargetConfig(url=url, ca_file=str(ca_file) if ca_file else None, proxy=proxy, **{**spans, **more})
+    return HttpClient("blog", keys, HandClock(), fetch=(kept or Kept()).fetch)
 
 
 @contextmanager
@@ -87,7 +87,7 @@ async def plain() -> AsyncIterator[tuple[str, list[bytes]]]:
         group.cancel_scope.cancel()
 
 
-async def refused(edge: Http, path: str = "/x", method: str = "GET") -> Transient:
+async def refused(edge: HttpClient, path: str = "/x", method: str = "GET") -> Transient:
     try:
         with pytest.raises(Transient) as fault:
             await edge.request(method, path, TOKEN)
@@ -362,7 +362,7 @@ async def test_a_407_is_nobodys_verdict_on_a_credential_without_a_proxy_either()
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, wants)
         url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"
-        fault = await refused(Http("blog", TargetKeys(url=url), HandClock()))
+        fault = await refused(HttpClient("blog", TargetConfig(url=url), HandClock()))
         group.cancel_scope.cancel()
     assert "something on the way wants to be logged in to as a proxy (407)" in fault.what
 
@@ -385,7 +385,7 @@ async def test_a_hook_goes_through_its_proxy(tmp_path: Path, plain: tuple[str, l
     async with serving(pem, answer) as safe:
         with proxied(login=LOGIN) as (running, proxy):
             for url, ca_file in ((safe, str(pem)), (plain[0], None)):
-                box = Letterbox(ca_file, proxy=proxy, fetch=Kept().fetch)
+                box = WebhookClient(ca_file, proxy=proxy, fetch=Kept().fetch)
                 await box.send("POST", f"{url}/hook", 5.0, b"{}")
                 await box.aclose()
     assert [each.method for each in running.asked] == ["CONNECT", "POST"]
@@ -395,7 +395,7 @@ async def test_a_hook_goes_through_its_proxy(tmp_path: Path, plain: tuple[str, l
 @pytest.mark.parametrize("status", ["407", "403", "502"])
 async def test_a_hook_whose_proxy_is_in_trouble_says_so(plain: tuple[str, list[bytes]], status: str) -> None:
     with proxied(deed=lambda asked: status if isinstance(asked, Asked) else "") as (running, proxy):
-        box = Letterbox(proxy=proxy)
+        box = WebhookClient(proxy=proxy)
         for url in (plain[0], plain[0].replace("http:", "https:")):
             with pytest.raises(Transient, match=rf"through the proxy {running.url}.*{status}"):
                 await box.send("POST", f"{url}/hook", 5.0, b"{}")

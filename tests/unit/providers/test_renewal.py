@@ -32,11 +32,11 @@ class Renewal:
     desk: desk.Desk
 
     @property
-    def shelf(self) -> HandShelf:
-        return self.desk.keys.shelf(KEPT.name)
+    def document_store(self) -> HandShelf:
+        return self.desk.keys.document_store(KEPT.name)
 
     def authorise(self) -> None:
-        self.shelf.put(refresh_token=self.desk.itsm.model.authorise(self.desk.client))
+        self.document_store.put(refresh_token=self.desk.itsm.model.authorise(self.desk.client))
 
     def actor(self, holder: str = "host-a") -> Actor:
         made = self.world.actor(holder, retire=Retirement(after=timedelta(0)), limits=Limits(mints_per_day=100))
@@ -62,7 +62,7 @@ class Renewal:
     def whole(self) -> bool:
         """Whether consumers hold a token that is accepted, and the refresh token that is kept would be taken."""
         published = self.world.consumer.secret("token")
-        kept = str(self.shelf.values.get("refresh_token", ""))
+        kept = str(self.document_store.values.get("refresh_token", ""))
         model = self.desk.itsm.model
         return bool(published and model.accepts_token(published)) and model.refreshes.takes(kept)
 
@@ -86,7 +86,7 @@ async def test_each_rotation_spends_one_refresh_token_and_keeps_the_next(renewal
     for _ in range(3):
         assert await renewal.rest(one) is Phase.SETTLED
         assert renewal.whole
-    assert renewal.shelf.version == 4
+    assert renewal.document_store.version == 4
     assert renewal.world.vault.get(SLOT).values is None  # nothing is left in the staged slot
 
 
@@ -141,12 +141,12 @@ async def test_a_refused_write_keeps_the_staged_one_until_it_can_be_written(rene
     faults = [StoreRefused("the policy lacks it"), Refused("sealed"), StoreRefused("still")]
 
     def fail() -> None:
-        renewal.shelf.faults.extend(faults[:1])
+        renewal.document_store.faults.extend(faults[:1])
         del faults[:1]
         if faults:
-            renewal.shelf.meanwhile = fail
+            renewal.document_store.meanwhile = fail
 
-    renewal.shelf.meanwhile = fail
+    renewal.document_store.meanwhile = fail
     assert await renewal.rest(one) is Phase.SETTLED
     assert renewal.whole
     assert one.events.count("Staged") == 1
@@ -156,7 +156,7 @@ async def test_a_refused_write_keeps_the_staged_one_until_it_can_be_written(rene
 async def test_nobody_sees_the_refresh_token_in_journal_or_consumer_document(renewal: Renewal) -> None:
     one = renewal.actor()
     assert await renewal.rest(one) is Phase.SETTLED
-    kept = Secret(str(renewal.shelf.values["refresh_token"]))
+    kept = Secret(str(renewal.document_store.values["refresh_token"]))
     seen = repr(renewal.world.consumer.values) + repr(await renewal.world.record())
     assert kept.reveal() not in seen
 

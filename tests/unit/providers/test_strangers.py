@@ -11,13 +11,13 @@ import httpx
 import pytest
 
 from rotator.ports import Accepted, Fault, Minted, Refused, Rejected, Transient, Unknown, Verdict
-from rotator.providers.http.client import Http
+from rotator.providers.http.client import HttpClient
 from rotator.providers.keys.signing import Algorithm, LocalSigner
-from rotator.providers.manual.config import HttpTargetKeys, ManualKeys
-from rotator.providers.manual.provider import HttpSite, ManualToken
+from rotator.providers.manual.config import ManualOptions, ManualTargetConfig
+from rotator.providers.manual.provider import ManualServer, ManualToken
 from rotator.providers.oauth import negative_control
-from rotator.providers.oauth.server import OAuthSite
-from rotator.providers.oauth.token_response import Denied, Granted
+from rotator.providers.oauth.server import OAuthServer
+from rotator.providers.oauth.token_response import ClientDenied, Granted
 from rotator.providers.strangers import Pauses, Strangers
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.record import Token
@@ -68,7 +68,7 @@ def test_pauses_grow_and_begin_anew_for_another_matter() -> None:
 async def hydra() -> AsyncIterator[desk.Desk]:
     async with desk.running("hydra", HandClock()) as world:
         world.client.public_key = world.client.kid = ""
-        world.client.jwks = lambda: str(world.keys.shelf("secret/jwks").values.get("jwks", ""))
+        world.client.jwks = lambda: str(world.keys.document_store("secret/jwks").values.get("jwks", ""))
         yield world
 
 
@@ -105,7 +105,7 @@ async def test_a_server_that_says_to_everybody_what_it_said_in_trouble_proves_no
     """The control met it in trouble; then it was well, then in trouble again."""
     async with desk.running("keycloak", clock) as world:
         world.client.public_key = world.client.kid = ""
-        world.client.jwks = lambda: str(world.keys.shelf("secret/jwks").values.get("jwks", ""))
+        world.client.jwks = lambda: str(world.keys.document_store("secret/jwks").values.get("jwks", ""))
         bound, old = await installed(world)
         with in_trouble(world.site, monkeypatch):
             await world.site.control(world.credential("assertion-key", **SET))
@@ -117,11 +117,11 @@ async def test_a_server_that_says_to_everybody_what_it_said_in_trouble_proves_no
 
 
 @contextmanager
-def in_trouble(site: OAuthSite, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def in_trouble(site: OAuthServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """It refuses everybody, in a registered word."""
 
     async def exchange(*_: object, **__: object) -> Granted:
-        raise Denied(400, "invalid_request")
+        raise ClientDenied(400, "invalid_request")
 
     with monkeypatch.context() as patched:
         patched.setattr(site, "exchange", exchange)
@@ -169,10 +169,10 @@ async def test_a_control_that_meets_a_gateway_does_not_unlearn_what_was_heard_be
         status = 400 if gateway else 200 if good else 403
         return httpx.Response(status, stream=httpx.ByteStream(b"{}"), headers={"content-type": "application/json"})
 
-    keys = HttpTargetKeys(url="https://hub.example")
-    site = HttpSite(Http("hub", keys, clock, httpx.MockTransport(peer)))
+    keys = ManualTargetConfig(url="https://hub.example")
+    site = ManualServer(HttpClient("hub", keys, clock, httpx.MockTransport(peer)))
     options = {"instructions": "click", "probe": "/me"}
-    tool = ManualToken(site, ManualKeys(**options), "tool")
+    tool = ManualToken(site, ManualOptions(**options), "tool")
     assert await tool.verify(Token("n"), Secret("good")) == Accepted()
     gateway = True
     await site.control(Credential("other", "manual", "hub", Place("secret", "other"), options=options))

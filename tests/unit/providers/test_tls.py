@@ -20,9 +20,9 @@ from cryptography.x509.oid import NameOID
 from rotator.host import tls_files
 from rotator.host.tls_files import Trust
 from rotator.ports import Refused, Transient
-from rotator.providers.config import TargetKeys
-from rotator.providers.http.client import Http
-from rotator.providers.http.webhook_client import Letterbox
+from rotator.providers.config import TargetConfig
+from rotator.providers.http.client import HttpClient
+from rotator.providers.http.webhook_client import WebhookClient
 from tests.kit.certificates import sign, span_of
 from tests.kit.clock import HandClock
 
@@ -70,7 +70,7 @@ async def serving(pem: Path, handler: Callable[[ByteStream], Awaitable[None]] = 
 
 
 async def ask(url: str, ca_file: Path | None) -> object:
-    edge = Http("blog", TargetKeys(url=url, ca_file=str(ca_file) if ca_file else None), HandClock())
+    edge = HttpClient("blog", TargetConfig(url=url, ca_file=str(ca_file) if ca_file else None), HandClock())
     try:
         return (await edge.request("GET", "/x")).document
     finally:
@@ -175,9 +175,9 @@ async def test_nothing_older_than_tls_1_2_is_spoken() -> None:
 async def test_a_missing_ca_file_is_told_when_the_target_is_opened(tmp_path: Path) -> None:
     (tmp_path / "text.pem").write_text("no certificate")
     with pytest.raises(OSError, match="holds no certificate in PEM form"):
-        Http("blog", TargetKeys(url="https://blog.example", ca_file=str(tmp_path / "text.pem")), HandClock())
+        HttpClient("blog", TargetConfig(url="https://blog.example", ca_file=str(tmp_path / "text.pem")), HandClock())
     with pytest.raises(OSError, match="No such file"):
-        Http("blog", TargetKeys(url="https://blog.example", ca_file=str(tmp_path / "none.pem")), HandClock())
+        HttpClient("blog", TargetConfig(url="https://blog.example", ca_file=str(tmp_path / "none.pem")), HandClock())
 
 
 # --- whom we believe, and since when --------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ async def test_a_ca_file_that_is_replaced_is_taken_at_the_next_call_and_old_conn
     ca, first, second = tmp_path / "ca.pem", certify(tmp_path / "a"), certify(tmp_path / "b")
     ca.write_bytes(first.read_bytes())
     async with serving(second) as url:
-        client = Http("blog", TargetKeys(url=url, ca_file=str(ca)), HandClock())
+        client = HttpClient("blog", TargetConfig(url=url, ca_file=str(ca)), HandClock())
         with pytest.raises(Transient, match="not issued by an authority in ca_file"):
             await client.request("GET", "/")
         ca.write_bytes(first.read_bytes() + second.read_bytes())
@@ -226,7 +226,7 @@ def replaced(path: Path, text: bytes) -> None:
 
 
 async def call_a_target(url: str, ca: Path) -> AsyncIterator[object]:
-    client = Http("blog", TargetKeys(url=url, ca_file=str(ca)), HandClock())
+    client = HttpClient("blog", TargetConfig(url=url, ca_file=str(ca)), HandClock())
     try:
         while True:
             yield await client.request("GET", "/")
@@ -236,7 +236,7 @@ async def call_a_target(url: str, ca: Path) -> AsyncIterator[object]:
 
 async def call_a_receiver(url: str, ca: Path) -> AsyncIterator[object]:
     """As hooks and the ping do."""
-    box = Letterbox(str(ca))
+    box = WebhookClient(str(ca))
     try:
         while True:
             yield await box.send("POST", url, 10.0, b"{}")
@@ -282,7 +282,7 @@ async def test_a_ca_file_of_a_receiver_that_was_not_there_at_the_start_is_taken_
     """The deliveries of such a hook were refused until the daemon was started anew."""
     pem, ca, server = certify(tmp_path), tmp_path / "ca.pem", Kept()
     async with serving(pem, server.answer) as url:
-        box = Letterbox(str(ca))
+        box = WebhookClient(str(ca))
         with pytest.raises(Refused, match=r"ca\.pem cannot be used: No such file or directory"):
             await box.send("POST", url, 10.0)
         ca.write_bytes(pem.read_bytes())
@@ -322,6 +322,6 @@ async def test_a_server_whose_authority_only_the_system_knows_is_believed(tmp_pa
     paths = ssl.get_default_verify_paths()._replace(openssl_cafile=str(pem), openssl_capath="/nowhere")
     monkeypatch.setattr(tls_files.ssl, "get_default_verify_paths", lambda: paths)
     async with serving(pem) as url:
-        client = Http("blog", TargetKeys(url=url), HandClock())
+        client = HttpClient("blog", TargetConfig(url=url), HandClock())
         assert (await client.request("GET", "/")).status == 200
         await client.aclose()

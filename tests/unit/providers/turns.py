@@ -13,9 +13,9 @@ import httpx
 
 from rotator.engine.reconciler import Seen
 from rotator.providers import KINDS
-from rotator.providers.halo_itsm.server import ApplicationSite
-from rotator.providers.http.client import Http
-from rotator.providers.oauth.config import ManagementKeys, OAuthTargetKeys
+from rotator.providers.halo_itsm.server import HaloItsmServer
+from rotator.providers.http.client import HttpClient
+from rotator.providers.oauth.config import ManagementClientConfig, OAuthTargetConfig
 from rotator.rotation.credential import Credential, Limits, Retirement
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.rotation_request import Ask
@@ -124,10 +124,10 @@ class Turns:
     def daemon(self, mints: int = 3) -> Actor:
         """A process of its own, which knows nothing of what others have done. `mints` are allowed in one rotation."""
         made = self.world.actor(f"host-{next(self._numbers)}")
-        chief = ManagementKeys(client_id=self._chief.client_id, client_secret=CHIEF, scopes=("admin",))
-        keys = OAuthTargetKeys(url=URL, tenant="acme", calls=100_000, manage_applications=True, management=chief)
-        site = ApplicationSite(
-            Http("desk", keys, self.world.clock, self.wire), keys, Keys({CHIEF: BEFORE_US}), self.world.clock
+        chief = ManagementClientConfig(client_id=self._chief.client_id, client_secret=CHIEF, scopes=("admin",))
+        keys = OAuthTargetConfig(url=URL, tenant="acme", calls=100_000, manage_applications=True, management=chief)
+        site = HaloItsmServer(
+            HttpClient("desk", keys, self.world.clock, self.wire), keys, Keys({CHIEF: BEFORE_US}), self.world.clock
         )
         made.credential = Credential(
             "blog/bot",

@@ -68,7 +68,7 @@ def test_the_commented_file_shows_every_key() -> None:
         "sync",
     }
     wanted |= {*_DEFAULTABLE, "path"} | {
-        key for kind in KINDS.values() for key in own_keys(kind.target) + own_keys(kind.options)
+        key for kind in KINDS.values() for key in own_keys(kind.target_config) + own_keys(kind.options)
     }
     assert wanted <= shown
 

@@ -12,7 +12,7 @@ import msgspec
 
 from rotator.ports import Accepted, Capabilities, Inspection, Minted, Outcome, Rejected, Transient, Verdict
 from rotator.providers.base import Kind
-from rotator.providers.config import TargetKeys
+from rotator.providers.config import TargetConfig
 from rotator.rotation.credential import Credential, Limits, Place
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
@@ -103,7 +103,7 @@ class FindsByPlainPrefix(FakeProvider):
 class IgnoresTheName(FakeProvider):
     numbers = count(1)
 
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         made = self._target.mint(f"of-its-own-{next(self.numbers)}", expires_at)
         return replace(made, token=replace(made.token, name=name))
 
@@ -137,7 +137,7 @@ class InspectsNothing(FakeProvider):
 class Contradicts(FakeProvider):
     @property
     def capabilities(self) -> Capabilities:
-        return replace(super().capabilities, lists=False)
+        return replace(super().capabilities, can_list=False)
 
 
 class InstallsAnew(SlotProvider):
@@ -148,8 +148,8 @@ class InstallsAnew(SlotProvider):
 
 
 class InstallsWhenMinting(SlotProvider):
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
-        made = await super().mint(name, expires_at, spared)
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
+        made = await super().mint(name, expires_at, keep)
         await self.install(made)
         return made
 
@@ -159,7 +159,7 @@ class OverlapsInWordsOnly(SlotProvider):
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(installs=True, overlap=True)
+        return Capabilities(needs_install=True, overlap=True)
 
 
 class RemembersInProcess(FakeProvider):
@@ -169,8 +169,8 @@ class RemembersInProcess(FakeProvider):
         super().__init__(target)
         self.own: set[str] = set()
 
-    async def mint(self, name: str, expires_at: datetime | None, spared: tuple[Token, ...] = ()) -> Minted:
-        made = await super().mint(name, expires_at, spared)
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
+        made = await super().mint(name, expires_at, keep)
         self.own.add(made.token.id)
         return made
 
@@ -185,11 +185,11 @@ def kind_of(bind: Callable[[], Any], holds: Callable[[], int], **changes: Any) -
         **{
             "name": "acme-token",
             "family": "acme-vault",
-            "target": TargetKeys,
+            "target_config": TargetConfig,
             "options": Options,
-            "open": lambda *given: site,
+            "open_target": lambda *given: site,
             "bind": lambda opened, credential: bind(),
-            "unbaked": frozenset(),
+            "non_rotating_options": frozenset(),
             "warnings": lambda credential, keys: [],
             **changes,
         }
@@ -208,7 +208,7 @@ class Bad:
         clock = HandClock()
         target: Any = Slots(clock.now, number=self.slots) if self.slots else Target(clock.now, seed="canary")
         holds: Callable[[], int] = (lambda: 0) if self.slots else (lambda: len(target.living()))
-        kind = kind_of(lambda: self.provider(target), holds, cuts=lambda options: self.slots == 1)
-        site: Any = kind.open("acme", None, None, None, clock)  # type: ignore[arg-type]  # nobody is called
+        kind = kind_of(lambda: self.provider(target), holds, has_cutover=lambda options: self.slots == 1)
+        site: Any = kind.open_target("acme", None, None, None, clock)  # type: ignore[arg-type]  # nobody is called
         credential = Credential("tool", kind.name, "acme", Place("secret", "tool"), limits=Limits(settle=timedelta(0)))
         return Kit(kind, credential, lambda: site, clock)

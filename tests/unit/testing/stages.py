@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from rotator.providers import KINDS
-from rotator.providers.config import HaloTargetKeys
+from rotator.providers.config import HaloCmsTargetConfig
 from rotator.providers.http.auth import Auth
-from rotator.providers.manual.config import HttpTargetKeys
+from rotator.providers.manual.config import ManualTargetConfig
 from rotator.rotation.credential import Credential, Limits
 from rotator.testing.kit import Kit
 from rotator.testing.rules import RULES, Rule, tried
@@ -34,13 +34,13 @@ def settled(credential: Credential, **changes: Any) -> Credential:
 async def halo_pat(folder: Path, release: str = "2.26.0") -> AsyncIterator[Kit]:
     clock = HandClock()
     async with halo.running(release, clock) as world:
-        keys = HaloTargetKeys(url=world.halo.url, calls=10_000)
+        keys = HaloCmsTargetConfig(url=world.halo.url, calls=10_000)
 
         async def minter() -> Auth:
             return world.auth
 
         kind, ring = KINDS["halo-pat"], desk.Keys()
-        yield Kit(kind, settled(halo.credential()), lambda: kind.open("blog", keys, minter, ring, clock), clock)
+        yield Kit(kind, settled(halo.credential()), lambda: kind.open_target("blog", keys, minter, ring, clock), clock)
 
 
 @asynccontextmanager
@@ -81,14 +81,14 @@ async def application(folder: Path, name: str, *, two: bool = False) -> AsyncIte
 async def manual(folder: Path) -> AsyncIterator[Kit]:
     clock, kind = HandClock(), KINDS["manual"]
     async with halo.running("2.26.0", clock) as world:
-        keys: Any = HttpTargetKeys(url=world.halo.url)
+        keys: Any = ManualTargetConfig(url=world.halo.url)
         nobody: Any = None
-        yield Kit(kind, settled(by_hand()), lambda: kind.open("tool", keys, nobody, desk.Keys(), clock), clock)
+        yield Kit(kind, settled(by_hand()), lambda: kind.open_target("tool", keys, nobody, desk.Keys(), clock), clock)
 
 
 def _reopened(world: Any, name: str) -> Any:
     nobody: Any = None
-    return KINDS[name].open("desk", world.site.keys, nobody, world.keys, world.clock)
+    return KINDS[name].open_target("desk", world.site.keys, nobody, world.keys, world.clock)
 
 
 STAGES: dict[str, Stage] = {
@@ -119,6 +119,6 @@ def broken(rows: list[Row]) -> dict[str, str]:
     return {row.rule: row.text for row in rows if row.verdict is Verdict.FAILED}
 
 
-def spared(rows: list[Row]) -> set[str]:
+def keep(rows: list[Row]) -> set[str]:
     """The rules that say nothing about the kind."""
     return {row.rule for row in rows if row.verdict is Verdict.NOT_APPLICABLE}

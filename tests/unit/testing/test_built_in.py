@@ -8,7 +8,7 @@ import pytest
 
 from rotator.providers import KINDS
 from rotator.testing.rules import RULES
-from tests.unit.testing.stages import STAGES, broken, spared, verdicts
+from tests.unit.testing.stages import STAGES, broken, keep, verdicts
 
 pytestmark = pytest.mark.anyio
 
@@ -36,5 +36,5 @@ async def test_a_built_in_kind_keeps_every_promise(name: str, tmp_path: Path) ->
     assert broken(rows) == {}
     assert [row.rule for row in rows] == [rule.name for rule in RULES]
     usual = name.partition(" on ")[0].removesuffix(", single use")
-    assert len(spared(rows)) == SPARED[usual]
+    assert len(keep(rows)) == SPARED[usual]
     assert len(kit.memory.names) <= 85  # what `rotate conformance` announces

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.providers.config import TargetKeys
+from rotator.providers.config import TargetConfig
 from rotator.providers.http.auth import Auth, Bearer
 from rotator.rotation.credential import Credential, Limits, Place
 from rotator.rotation.secret import Secret
@@ -33,8 +33,8 @@ async def test_the_example_keeps_every_promise() -> None:
     credential = Credential("tool", kind.name, "acme", Place("secret", "tool"), options={"team": "web"}, limits=limits)
     acme = Acme()
     async with Server(acme, 0).running() as url:
-        keys = TargetKeys(url=url, calls=10_000)
-        kit = Kit(kind, credential, lambda: kind.open("acme", keys, minter, Keys(), clock), clock)
+        keys = TargetConfig(url=url, calls=10_000)
+        kit = Kit(kind, credential, lambda: kind.open_target("acme", keys, minter, Keys(), clock), clock)
         rows = await verdicts(kit)
     assert broken(rows) == {}
     assert acme.tokens == {}

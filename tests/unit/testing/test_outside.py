@@ -21,9 +21,9 @@ from tests.unit.testing import bad
 from tests.kit.provider import FakeProvider, Target
 
 TARGET = Target(lambda: datetime.now(UTC), seed="canary")
-KIND = bad.kind_of(lambda: FakeProvider(TARGET), lambda: len(TARGET.living()), minter=False)
-SHADOW = bad.kind_of(None, None, name="halo-pat", family="acme-vault", minter=False)
-TAKEN = bad.kind_of(None, None, family="halo-cms", minter=False)
+KIND = bad.kind_of(lambda: FakeProvider(TARGET), lambda: len(TARGET.living()), needs_minter=False)
+SHADOW = bad.kind_of(None, None, name="halo-pat", family="acme-vault", needs_minter=False)
+TAKEN = bad.kind_of(None, None, family="halo-cms", needs_minter=False)
 NOTHING = object()
 """
 SETTINGS = """

@@ -79,8 +79,8 @@ async def test_a_document_that_a_provider_keeps_may_lie_in_a_mount_that_only_vau
     openbao.enable_kv("infra/kept")
     kv, settings = kv_on(openbao, mount), plain(tmp_path, 'mounts = ["infra/kv"]', KEPT)
     keychain = Keychain(kv, QuickClock(), lambda: settings)
-    shelf = keychain.shelf("infra/kept/keys/pair")
-    assert await shelf.write({"jwks": "{}"}, over=(await shelf.read()).version) == 1
+    document_store = keychain.document_store("infra/kept/keys/pair")
+    assert await document_store.write({"jwks": "{}"}, over=(await document_store.read()).version) == 1
     assert openbao.call("GET", "infra/kept/data/keys/pair")["data"]["data"] == {"jwks": "{}"}
     full = await located(settings, keychain)
     assert kept_places(full) == (Place("infra/kept", "keys/pair"),)

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from rotator.app.monitoring import Lookout
 from rotator.observe.hooks import Heartbeat
 from rotator.ports import Refused
-from rotator.providers.http.webhook_client import Letterbox
+from rotator.providers.http.webhook_client import WebhookClient
 from rotator.rotation.record import Phase
 from rotator.rotation.secret import Secret
 from rotator.settings import Daemon, Method, Ping, Settings, Vault, VaultAuth
@@ -40,7 +40,7 @@ class Watcher:
         self.status = 200
         self.unwell = ""
         self.counted = they.Counted()
-        box = Letterbox(transport=httpx.MockTransport(self._answer))
+        box = WebhookClient(transport=httpx.MockTransport(self._answer))
         self.heart = Heartbeat(Ping("https://ping.test/uuid"), lambda: self.unwell, self.counted, box)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:

@@ -41,7 +41,7 @@ class Actor:
     def keychain(self) -> Any:
         return self
 
-    def shelf(self, path: str) -> HandShelf:
+    def document_store(self, path: str) -> HandShelf:
         assert path == "secret/public"
         return self.held
 
