@@ -19,14 +19,14 @@ import anyio
 
 from rotator.app.factories import connected
 from rotator.app.secret_resolver import Keychain, identity, myself
-from rotator.engine.circuit_breaker import Health
-from rotator.engine.context import Edges
-from rotator.engine.guard import Rounds
+from rotator.engine.circuit_breaker import CircuitBreakers
+from rotator.engine.context import Dependencies
+from rotator.engine.guard import Guard
 from rotator.engine.lease import Leases
-from rotator.engine.process_lock import Presence, has_ended
-from rotator.engine.reconciler import Happened, Visitor
+from rotator.engine.process_lock import ProcessLock, has_ended
+from rotator.engine.reconciler import Reconciler, Transition
 from rotator.engine.token_survey import survey
-from rotator.engine.worker_pool import Crew
+from rotator.engine.worker_pool import WorkerPool
 from rotator.host.background_tasks import Tasks
 from rotator.host.child_processes import children
 from rotator.host.clock import SystemClock
@@ -88,38 +88,38 @@ class App:
         self.hooks: Hooks | None = None  # of a daemon: what became of them is told with the verdict
         self.fleet_observer: FleetObserver | None = None
         self.holder = f"{settings.daemon.instance}/{os.getpid()}/{uuid4().hex[:8]}"
-        self.presence, self._sites = Presence(), dict[str, Server]()
+        self.presence, self._sites = ProcessLock(), dict[str, Server]()
         self.tasks = Tasks(unforeseen)
         self.keychain = Keychain(self.kv, clock, lambda: self.settings)
         self.fetch = self.keychain.fetch
         self.requests = VaultRequests(kv, settings.vault.mount, settings.vault.prefix)
         self.fleet = VaultFleet(kv, settings.vault.mount, settings.vault.prefix)
-        self.crew = self._crew(settings)
+        self.worker_pool = self._crew(settings)
         kv.went_back = self._vault_went_back
 
-    def _crew(self, settings: Settings) -> Crew:
+    def _crew(self, settings: Settings) -> WorkerPool:
         ttl = settings.daemon.lease.total_seconds()
         leases = Leases(self.holder, ttl, self.clock.monotonic, self.presence.lock, has_ended)
         lineage = partial(secrets.token_hex, LINEAGE)
-        stopping, told = (lambda: bool(self.crew.stopping)), self._tell
-        visitor = Visitor(self.journal, leases, lineage, told, stopping, self._barred, self.requests)
-        visitor.only_looks = READ_ONLY if settings.daemon.read_only else ""
+        stopping, told = (lambda: bool(self.worker_pool.stopping)), self._tell
+        reconciler = Reconciler(self.journal, leases, lineage, told, stopping, self._barred, self.requests)
+        reconciler.only_looks = READ_ONLY if settings.daemon.read_only else ""
         if self._recorded:
-            visitor.recorded = self._recorded
-        rounds = Rounds(
-            visitor=visitor,
-            edges=self.edges,
+            reconciler.recorded = self._recorded
+        guard = Guard(
+            reconciler=reconciler,
+            dependencies=self.dependencies,
             clock=self.clock,
             unforeseen=unforeseen,
             troubled=troubled,
             control=self._control,
             minter=self.minter_name,
-            health=Health(paused),
+            health=CircuitBreakers(paused),
             listing=self._listing,
             neighbours=lambda target: sum(each.target == target for each in self.settings.credentials.values()),
         )
-        return Crew(
-            rounds=rounds,
+        return WorkerPool(
+            guard=guard,
             clock=self.clock,
             credentials=settings.credentials,
             per_target=_limits(settings),
@@ -129,15 +129,15 @@ class App:
 
     def _vault_went_back(self) -> None:
         log.warn("vault.reverted", said=_REVERTED)
-        self.crew.vault_went_back()
+        self.worker_pool.vault_went_back()
 
-    def _tell(self, happened: Happened) -> None:
+    def _tell(self, transition: Transition) -> None:
         """Nobody who is told may break the visit: what happened has happened, and is journalled."""
-        for observer in (lambda it: self.crew.rounds.observe(it.credential, it.event), *self._observers):
+        for observer in (lambda it: self.worker_pool.guard.observe(it.credential, it.event), *self._observers):
             try:
-                observer(happened)
+                observer(transition)
             except Exception as bug:  # noqa: BLE001 (a log that cannot be written, for one)
-                unforeseen(happened.credential.name, bug)
+                unforeseen(transition.credential.name, bug)
 
     async def _control(self, credential: Credential) -> None:
         await self.site(credential).control(credential)
@@ -157,13 +157,13 @@ class App:
             return f"{credential.target}/management"
         return f"{credential.target}/{credential.name}" if self_minting else credential.target
 
-    def edges(self, credential: Credential) -> Edges:
+    def dependencies(self, credential: Credential) -> Dependencies:
         """The world as one credential sees it."""
         vault = self.settings.vault
         provider = kind_of(credential.kind).bind(self.site(credential), credential)
         slot = Place(vault.mount, f"{vault.prefix}/staged/{credential.name}")
         nonce, elsewhere = partial(secrets.token_urlsafe, 16), partial(self._elsewhere, credential)
-        return Edges(self.kv, provider, self.clock, self.installation, slot, nonce, elsewhere, self.owners)
+        return Dependencies(self.kv, provider, self.clock, self.installation, slot, nonce, elsewhere, self.owners)
 
     async def owners(self) -> TokenOwners:
         """Whose any token is, by every record and configured path as they are now. Raises Transient, StoreRefused."""
@@ -209,11 +209,11 @@ class App:
         """From now on this is paused, with whatever settings name: each credential says so."""
         if pauses != self.pauses:
             self.pauses, self.settings = pauses, _paused(self._given, pauses)
-            self.crew.take(self.settings.credentials, ())
+            self.worker_pool.take(self.settings.credentials, ())
 
     async def recorded(self) -> None:
         """What was told is written down, as far as that goes."""
-        await self.crew.rounds.visitor.recorded()
+        await self.worker_pool.guard.reconciler.recorded()
 
     async def record_fleet(self, at: datetime, event: str, by: str, said: str) -> None:
         """A receipt of what concerns no single credential."""
@@ -230,11 +230,11 @@ class App:
         settings = self.settings
         self.keychain.forget()
         self.kv.session.forgive()
-        self.crew.per_target = _limits(settings)
-        self.crew.workers = settings.daemon.in_flight
-        self.crew.reconcile = settings.daemon.reconcile
-        self.crew.take(settings.credentials, changed)
-        await self.crew.finished(changed)
+        self.worker_pool.per_target = _limits(settings)
+        self.worker_pool.workers = settings.daemon.in_flight
+        self.worker_pool.reconcile = settings.daemon.reconcile
+        self.worker_pool.take(settings.credentials, changed)
+        await self.worker_pool.finished(changed)
         for site in closing:
             await site.aclose()
 

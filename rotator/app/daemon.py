@@ -132,11 +132,11 @@ class Daemon:
     async def _start(self, app: App, group: TaskGroup) -> None:
         control = Control(self._settings.daemon.socket, self._verbs(app), heard_call, failed_call, strained)
         await group.start(control.serve)
-        self._lookout.attend(app.crew)
+        self._lookout.attend(app.worker_pool)
         self._lookout.fleet.login_end = lambda: app.kv.session.login_end
         self._lookout.keyhouse.attend(app)
-        group.start_soon(app.crew.run)
-        app.crew.look_at(*app.settings.credentials)
+        group.start_soon(app.worker_pool.run)
+        app.worker_pool.look_at(*app.settings.credentials)
         self._app = app
         if app.settings is not self._settings:  # reloaded while we were starting
             await app.reload(self._settings)
@@ -148,7 +148,7 @@ class Daemon:
     async def _alarms(self, app: App, group: TaskGroup) -> None:
         daemon = app.settings.daemon
         alarms = Alarms()
-        alarms.every(daemon.tick, "tick", app.crew.tick)
+        alarms.every(daemon.tick, "tick", app.worker_pool.tick)
         alarms.every(daemon.tick, "pulse", self._supervision.turned)
 
         def chore(every: timedelta, name: str, work: Callable[[App], Awaitable[None]]) -> None:
@@ -182,8 +182,8 @@ class Daemon:
             self._chores.discard(name)
 
     async def _probe(self, app: App) -> None:
-        if self._prober is None or self._prober.crew is not app.crew:
-            self._prober = Prober(app.crew, lambda: app.settings.daemon.probe, self._lookout.probed)
+        if self._prober is None or self._prober.worker_pool is not app.worker_pool:
+            self._prober = Prober(app.worker_pool, lambda: app.settings.daemon.probe, self._lookout.probed)
         await self._prober.turn()
 
     async def _recorded(self, app: App) -> None:
@@ -251,8 +251,8 @@ class Daemon:
 
     async def _drain(self, app: App) -> None:
         """Visits under way end at their next boundary, or lose nothing when they do not; callers hear of it."""
-        app.crew.stop()
-        await self._wait_for(Part.STEPS, lambda: app.crew.idle)
+        app.worker_pool.stop()
+        await self._wait_for(Part.STEPS, lambda: app.worker_pool.idle)
         with anyio.move_on_after(_LAST_WORDS):
             await self._wait_for(Part.CALLERS, lambda: not self._audience.listeners)
 
@@ -277,14 +277,14 @@ class Daemon:
             return chosen(settings, request)[1:]
 
         def refused(names: Sequence[str]) -> None:
-            app.crew.look_at(*names)
+            app.worker_pool.look_at(*names)
             if self._prober:
                 self._prober.ask_soon(names)
 
         async def reload(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
             yield verdict(await self._reload(), len(self._settings.credentials))
 
-        hearing, looking = self._audience.hearing, shows(app, app.crew, lambda: self._lookout.fleet.refused)
+        hearing, looking = self._audience.hearing, shows(app, app.worker_pool, lambda: self._lookout.fleet.refused)
         mine = {"ping": ping, "look": look, "reload": reload}
         taken = looks.verbs(app, select, refused)
         looking |= {verb: each for verb, each in taken.items() if verb not in looks.ACTS}

@@ -12,8 +12,8 @@ import anyio
 from anyio.abc import TaskStatus
 
 from rotator.app.factories import place_of
-from rotator.engine.reconciler import Happened
-from rotator.engine.worker_pool import Crew
+from rotator.engine.reconciler import Transition
+from rotator.engine.worker_pool import WorkerPool
 from rotator.host.clock import SystemClock
 from rotator.observe.fleet import Fleet
 from rotator.observe.hooks import OUTCOMES
@@ -49,15 +49,15 @@ class Lookout:
             self._metrics.called(hook, outcome, 0)
 
     @property
-    def observers(self) -> list[Callable[[Happened], None]]:
+    def observers(self) -> list[Callable[[Transition], None]]:
         """Who is to be told of transitions."""
         return [self._metrics, self._timeline]
 
-    def attend(self, crew: Crew) -> None:
+    def attend(self, worker_pool: WorkerPool) -> None:
         """From now on this crew is looked at, and asks before it begins a rotation."""
-        self.fleet.show(crew)
+        self.fleet.show(worker_pool)
         self.fleet.minted_from = _minters(self._settings)
-        self.fleet.barred = crew.rounds.visitor.barred
+        self.fleet.barred = worker_pool.guard.reconciler.barred
 
     def wait(self, reason: str) -> None:
         """There is no crew; why."""

@@ -17,7 +17,7 @@ from rotator.commands.hook_outcome import failed_line
 from rotator.commands.lifecycle import Order, obey
 from rotator.commands.requests import give_up
 from rotator.commands.rotate import DONE, Demand, follow, heard, select
-from rotator.engine.reconciler import Happened
+from rotator.engine.reconciler import Transition
 from rotator.host.exit_codes import Exit, gravest
 from rotator.host.interruption import heed, patience
 from rotator.observe import logs
@@ -39,17 +39,17 @@ _NEAR = timedelta(minutes=1)  # a wait that ends this soon is worth staying for
 @asynccontextmanager
 async def working(
     settings: Settings, within: float, *, visits: bool = True, missed: Callable[[str], None] | None = None
-) -> AsyncIterator[tuple[App, MemoryObjectReceiveStream[Happened]]]:
+) -> AsyncIterator[tuple[App, MemoryObjectReceiveStream[Transition]]]:
     """An actor at work, and what happens to it. Without `visits` it only does what it is told.
 
     `within`: seconds of patience with a Vault that gives no verdict at the login; `missed` hears why.
     """
     logs.configure("error", json=None)
-    send, receive = anyio.create_memory_object_stream[Happened](1024)
+    send, receive = anyio.create_memory_object_stream[Transition](1024)
 
-    def hear(happened: Happened) -> None:
+    def hear(transition: Transition) -> None:
         with suppress(anyio.WouldBlock):
-            send.send_nowait(happened)
+            send.send_nowait(transition)
 
     observers = Observers(settings)
     observers.add([hear])
@@ -60,12 +60,12 @@ async def working(
             app.hooks_failed = observers.failed
             group.start_soon(_heed, app)
             if visits:
-                group.start_soon(app.crew.run)
+                group.start_soon(app.worker_pool.run)
             group.start_soon(_tick, app)
             yield app, receive
-            app.crew.stop(_OVER)
+            app.worker_pool.stop(_OVER)
             with anyio.move_on_after(patience(settings.daemon.drain.total_seconds())):
-                while not app.crew.idle:
+                while not app.worker_pool.idle:
                     await app.clock.sleep(_TICK)
             group.cancel_scope.cancel()
     finally:
@@ -77,13 +77,13 @@ async def _heed(app: App) -> None:
     interruption = heed()
     if interruption is not None:
         await interruption.asked.wait()
-        app.crew.stop(f"cut short by {interruption.signal}")
+        app.worker_pool.stop(f"cut short by {interruption.signal}")
 
 
 async def _tick(app: App) -> None:
     while True:
         await app.clock.sleep(_TICK)
-        app.crew.tick()
+        app.worker_pool.tick()
 
 
 async def rotate_alone(
@@ -95,11 +95,11 @@ async def rotate_alone(
         yield {"error": unknown, "exit": 2}
         return
     end, code = anyio.current_time() + wanted.within, DONE
-    async with working(settings, wanted.within, missed=missed) as (app, happenings):
+    async with working(settings, wanted.within, missed=missed) as (app, transitions):
         if not wanted.emergency:  # a leak does not wait for a better mount
             await refuse_unfit_for(app, names)
         left = replace(wanted, within=max(end - anyio.current_time(), _LEAST))
-        async with aclosing(follow(app, names, left, happenings)) as lines:
+        async with aclosing(follow(app, names, left, transitions)) as lines:
             async for line in lines:
                 code = line.get("exit", code)
                 yield line
@@ -113,8 +113,8 @@ async def obey_alone(
     """An operator's verb without a daemon: progress lines, then the verdicts."""
     code = DONE
     async with (
-        working(settings, wish.wanted.within, visits=wish.verb == "undo", missed=missed) as (app, happenings),
-        aclosing(obey(app, wish, happenings)) as lines,
+        working(settings, wish.wanted.within, visits=wish.verb == "undo", missed=missed) as (app, transitions),
+        aclosing(obey(app, wish, transitions)) as lines,
     ):
         async for line in lines:
             code = line.get("exit", code)
@@ -134,18 +134,18 @@ async def one_pass(settings: Settings, within: float, missed: Callable[[str], No
     `within`: seconds after which the pass ends all the same.
     """
     end = anyio.current_time() + within
-    async with working(settings, within, missed=missed) as (app, happenings):
+    async with working(settings, within, missed=missed) as (app, transitions):
         await refuse_unfit_for(app, settings.credentials)
         made = Pass(app)
         with suppress(Fault):
             await give_up(app)
-        app.crew.look_at(*settings.credentials)
-        while anyio.current_time() < end and not made.rests() and not app.crew.stopping:
+        app.worker_pool.look_at(*settings.credentials)
+        while anyio.current_time() < end and not made.rests() and not app.worker_pool.stopping:
             await app.clock.sleep(_TICK)
-            made.hear(happenings)
+            made.hear(transitions)
         rests = made.rests()
-        made.code = pass_exit(states(app.crew, app.clock.now()), rests=rests)
-        made.cut = app.crew.stopping or ("" if rests else _OVER)
+        made.code = pass_exit(states(app.worker_pool, app.clock.now()), rests=rests)
+        made.cut = app.worker_pool.stopping or ("" if rests else _OVER)
     if app.hooks_failed:
         made.code = gravest([made.code, Exit.HOOK_FAILED])
     return made
@@ -161,16 +161,16 @@ class Pass:
     code: int = DONE
     cut: str = ""  # why it ended before its end
 
-    def hear(self, happenings: MemoryObjectReceiveStream[Happened]) -> None:
+    def hear(self, transitions: MemoryObjectReceiveStream[Transition]) -> None:
         """Take note of what has happened; a credential that was rotated is left alone until the next pass."""
-        for happened in heard(happenings):
-            name = happened.credential.name
-            self.told.setdefault(name, []).append(happened.told.name)
-            if isinstance(happened.event, ev.Requested):
+        for transition in heard(transitions):
+            name = transition.credential.name
+            self.told.setdefault(name, []).append(transition.told.name)
+            if isinstance(transition.event, ev.Requested):
                 self.begun.add(name)
         for name in self.begun:
             if self._settled(name):
-                self.app.crew.agenda.drop(name)
+                self.app.worker_pool.timers.drop(name)
 
     @property
     def done(self) -> list[str]:
@@ -180,7 +180,7 @@ class Pass:
     def said(self) -> str:
         """What was done, in a line, what was not begun, and who goes on after a pass that was cut short."""
         failed = sorted(self.told.keys() - set(self.done))
-        missed = sorted(self.app.settings.credentials.keys() - self.app.crew.seen.keys())
+        missed = sorted(self.app.settings.credentials.keys() - self.app.worker_pool.seen.keys())
         parts = [f"done: {', '.join(self.done)}"] if self.done else []
         parts += [f"tried in vain, or not at an end: {', '.join(failed)}"] if failed else []
         if self.cut:
@@ -191,17 +191,19 @@ class Pass:
 
     def rests(self) -> bool:
         """Whether nothing is left to do in this pass."""
-        seen = self.app.crew.seen
-        broken = self.app.crew.broken  # that mends itself too late for this pass
+        seen = self.app.worker_pool.seen
+        broken = self.app.worker_pool.broken  # that mends itself too late for this pass
         names = [name for name in self.app.settings.credentials if name not in broken]
-        return self.app.crew.idle and all(name in seen and (self._settled(name) or self._far(name)) for name in names)
+        return self.app.worker_pool.idle and all(
+            name in seen and (self._settled(name) or self._far(name)) for name in names
+        )
 
     def _settled(self, name: str) -> bool:
         """Whether its turn in this pass is over, however soon it is due again."""
-        seen = self.app.crew.seen.get(name)
+        seen = self.app.worker_pool.seen.get(name)
         at_rest = seen is not None and seen.record is not None and seen.record.phase is Phase.SETTLED
         return name in self.begun and at_rest
 
     def _far(self, name: str) -> bool:
-        until = self.app.crew.seen[name].wait.until
+        until = self.app.worker_pool.seen[name].wait.until
         return until is None or until - self.app.clock.now() > _NEAR

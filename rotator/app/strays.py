@@ -8,7 +8,7 @@ from datetime import datetime
 
 from rotator.app.actor import App
 from rotator.engine import commands
-from rotator.engine.strays import Swept
+from rotator.engine.strays import SweepResult
 from rotator.engine.strays import sweep as search
 from rotator.ports import Fault, MinterRefused, Refused, Transient
 from rotator.providers import Server
@@ -33,21 +33,21 @@ def plainly(target: str, reason: str) -> str:
     return reason.removeprefix(f"target {target}: ")
 
 
-async def sweep(app: App, target: str, by: str = "") -> Swept:
+async def sweep(app: App, target: str, by: str = "") -> SweepResult:
     """Find strays on one target by one listing; revoke them, and delete what was revoked long ago.
 
     Raises MinterRefused, Transient.
     """
     ours = _on(app, target)
     if not ours:
-        return Swept((), (), (), ())
+        return SweepResult((), (), (), ())
 
     async def end(credential: Credential, token: Token) -> bool:
         return await _reap(app, credential, token, by)
 
-    remembered = {name: record for name, seen in app.crew.seen.items() if (record := seen.record)}
+    remembered = {name: record for name, seen in app.worker_pool.seen.items() if (record := seen.record)}
     site, tokens = await _listing(app, ours.values())
-    app.crew.rounds.others.take(target, tokens)
+    app.worker_pool.guard.others.take(target, tokens)
     mine = family(app.installation.prefix, app.installation.lineage)
     elsewhere = {record.stem for name, record in remembered.items() if name not in ours}
     known = tuple(each for each in tokens if each.name.startswith(mine) and _stem(each) not in elsewhere)
@@ -59,7 +59,7 @@ async def sweep(app: App, target: str, by: str = "") -> Swept:
 async def prune(app: App, target: str) -> None:
     """Delete what was revoked long ago. Raises Fault."""
     ours = _on(app, target)
-    if ours and not app.crew.stopping:
+    if ours and not app.worker_pool.stopping:
         records = [(await app.journal.load(name)).record for name in ours]
         site, _ = await _listing(app, ours.values())
         await _prune(app, target, site, (record.stem for record in records if record))
@@ -74,8 +74,8 @@ async def leftovers(app: App) -> tuple[list[Leftover], list[str]]:
     silent: list[str] = []
     for target in app.settings.targets:
         ours = _on(app, target)
-        if app.crew.stopping:
-            silent.append(f"target {target} not looked at: {app.crew.stopping}")
+        if app.worker_pool.stopping:
+            silent.append(f"target {target} not looked at: {app.worker_pool.stopping}")
             continue
         try:
             site, tokens = await _listing(app, ours.values()) if ours else (None, ())
@@ -105,9 +105,9 @@ async def revoke_leftover(app: App, leftover: Leftover, by: str) -> bool:
         return await _reap(app, mine, token, by)
     some = await _finding(app, leftover)
     name = owner.credential or _stem(token).removeprefix(family(app.installation.prefix, app.installation.lineage))
-    visitor = app.crew.rounds.visitor
+    reconciler = app.worker_pool.guard.reconciler
     return await commands.disown(
-        visitor, replace(some, name=name), app.edges(some), token, by, journalled=bool(owner.credential)
+        reconciler, replace(some, name=name), app.dependencies(some), token, by, journalled=bool(owner.credential)
     )
 
 
@@ -118,7 +118,7 @@ async def _finding(app: App, leftover: Leftover) -> Credential:
     """
     token = leftover.token
     for each in _on(app, leftover.target).values():
-        if any(found.id == token.id for found in await app.edges(each).provider.find(token.name)):
+        if any(found.id == token.id for found in await app.dependencies(each).provider.find(token.name)):
             return each
     raise Refused(f"no kind that settings have on target {leftover.target} knows {token.id}: end it there by hand")
 
@@ -137,14 +137,16 @@ def _on(app: App, target: str) -> dict[str, Credential]:
 
 def _go_on(app: App, token: Token) -> None:
     """Raises Refused when nothing more is to be begun."""
-    if app.crew.stopping:
-        raise Refused(f"{token.id} is left: {app.crew.stopping}")
+    if app.worker_pool.stopping:
+        raise Refused(f"{token.id} is left: {app.worker_pool.stopping}")
 
 
 async def _reap(app: App, credential: Credential, token: Token, by: str) -> bool:
     _go_on(app, token)
-    async with app.crew.aside(credential.name):
-        return await commands.reap(app.crew.rounds.visitor, credential, app.edges(credential), token, by)
+    async with app.worker_pool.aside(credential.name):
+        return await commands.reap(
+            app.worker_pool.guard.reconciler, credential, app.dependencies(credential), token, by
+        )
 
 
 async def _prune(app: App, target: str, site: Server, of: Iterable[str]) -> None:
@@ -162,7 +164,7 @@ async def _listing(app: App, credentials: Iterable[Credential]) -> tuple[Server,
         if (name := app.minter_name(credential)) in tried:
             continue
         tried.add(name)
-        pause, reason = app.crew.rounds.pause(credential)
+        pause, reason = app.worker_pool.guard.pause(credential)
         if pause:
             refusal = refusal or MinterRefused(f"not called, it is paused: {reason}")
             continue
@@ -170,6 +172,6 @@ async def _listing(app: App, credentials: Iterable[Credential]) -> tuple[Server,
         try:
             return site, await site.list_tokens()
         except MinterRefused as fault:
-            app.crew.rounds.refused(credential, fault.reason)
+            app.worker_pool.guard.refused(credential, fault.reason)
             refusal = fault
     raise refusal or Transient("nobody to list with")

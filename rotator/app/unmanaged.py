@@ -16,8 +16,8 @@ async def note_unmanaged(app: App) -> None:
 
     It begins when every credential was seen: one of them may have taken over what another left.
     """
-    crew, patience = app.crew, app.clock.monotonic() + _PATIENCE
-    while any(name not in crew.seen and name not in crew.broken for name in app.settings.credentials):
+    worker_pool, patience = app.worker_pool, app.clock.monotonic() + _PATIENCE
+    while any(name not in worker_pool.seen and name not in worker_pool.broken for name in app.settings.credentials):
         if app.clock.monotonic() > patience:
             return
         await app.clock.sleep(_AGAIN)
@@ -28,10 +28,10 @@ async def note_unmanaged(app: App) -> None:
         return
     for name, reason in unreadable.items():
         log.warn("unmanaged.missed", credential=name, said=reason)
-    records, now = [seen.record for seen in crew.seen.values() if seen.record], app.clock.now()
+    records, now = [seen.record for seen in worker_pool.seen.values() if seen.record], app.clock.now()
     places = {each.place: each.retire.after for each in app.settings.credentials.values()}
-    before = {each.token for each in unmanaged(crew.left, records, now, places)}
-    crew.left = left
+    before = {each.token for each in unmanaged(worker_pool.left, records, now, places)}
+    worker_pool.left = left
     for each in unmanaged(left, records, now, places):
         if each.token not in before:
             said = f"it left the settings; {each.token} at {each.path} lives on, and nobody rotates it"

@@ -28,7 +28,7 @@ def command(config: str | None, within: timedelta, as_json: bool) -> None:
     async def main() -> int:
         made = await one_pass(settings, within.total_seconds(), shell.waits_for_vault)
         app, now = made.app, made.app.clock.now()
-        seen = states(app.crew, now)
+        seen = states(app.worker_pool, now)
         if as_json:
             told = {"done": made.done, "said": made.said(), "hooks_failed": sorted(app.hooks_failed)}
             shell.show_json({**told, "credentials": [asdict(each) for each in seen]})

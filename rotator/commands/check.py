@@ -185,7 +185,7 @@ def _untried(app: App, credential: Credential) -> str:
         return "[daemon] read_only = true, so nothing is made there"
     if kind_of(credential.kind).needs_management_client:
         return "it would write over a slot that may be in use"
-    can = app.edges(credential).provider.capabilities
+    can = app.dependencies(credential).provider.capabilities
     if can.needs_install and not can.can_revoke:
         return "minting one would spend the refresh token, and may end what is published"
     if can.needs_install:
@@ -195,7 +195,10 @@ def _untried(app: App, credential: Credential) -> str:
 
 async def _published(app: App, credential: Credential) -> list[Finding]:
     """What consumers read, shown to its target in place of a disposable value."""
-    subject, provider = f"target {credential.target}: published ({credential.name})", app.edges(credential).provider
+    subject, provider = (
+        f"target {credential.target}: published ({credential.name})",
+        app.dependencies(credential).provider,
+    )
     secret, found = None, list[Finding]()
     try:
         record = (await app.journal.load(credential.name)).record
@@ -246,7 +249,7 @@ class _Trial:
 
     async def run(self) -> AsyncGenerator[Finding]:
         """Each verb's finding. However it ends, it cleans up."""
-        provider = self.app.edges(self.credential).provider
+        provider = self.app.dependencies(self.credential).provider
         installation = self.app.installation
         name = mint_name(stem(installation.prefix, installation.lineage, "check", token_hex(3)), 0, 1)
         minted: Minted | None = None

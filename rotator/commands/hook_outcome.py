@@ -32,7 +32,7 @@ class HookOutcome:
         clock = self._app.clock
         sign, by = clock.monotonic(), max(by, clock.monotonic() + LEAST)
         while (owing := self._hooks.owing(self._names)) and clock.monotonic() < by and not out_of_time():
-            if self._app.crew.stopping:
+            if self._app.worker_pool.stopping:
                 break
             if clock.monotonic() >= sign + _SIGN:
                 sign = clock.monotonic()

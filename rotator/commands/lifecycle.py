@@ -23,7 +23,7 @@ from rotator.commands.outcomes import OUTCOMES, released
 from rotator.commands.requests import AGAIN, new_id, write_down
 from rotator.commands.rotate import BUSY, DONE, FAILED, USAGE, Demand, demand, length, moment, select
 from rotator.engine import commands
-from rotator.engine.reconciler import Happened
+from rotator.engine.reconciler import Transition
 from rotator.host.exit_codes import gravest
 from rotator.host.interruption import out_of_time
 from rotator.observe.event_log import fleet_changed, progress, unforeseen
@@ -46,7 +46,7 @@ _LONGEST = timedelta(days=366)
 
 T = TypeVar("T")
 Lines = AsyncGenerator[dict[str, Any]]
-Hearing = Callable[[], AbstractContextManager[MemoryObjectReceiveStream[Happened]]]
+Hearing = Callable[[], AbstractContextManager[MemoryObjectReceiveStream[Transition]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +74,13 @@ def verbs(app: App, hearing: Hearing) -> dict[str, Callable[[Mapping[str, Any]],
 
     def named(verb: str) -> Callable[[Mapping[str, Any]], Lines]:
         async def answer(request: Mapping[str, Any]) -> Lines:
-            with hearing() as happenings:
+            with hearing() as transitions:
                 try:
                     wish = order(verb, request)
                 except Refused as fault:
                     yield {"error": fault.reason, "exit": USAGE}
                     return
-                async for line in obey(app, wish, happenings):
+                async for line in obey(app, wish, transitions):
                     yield line
 
         return answer
@@ -88,7 +88,7 @@ def verbs(app: App, hearing: Hearing) -> dict[str, Callable[[Mapping[str, Any]],
     return {verb: named(verb) for verb in VERBS}
 
 
-async def obey(app: App, wish: Order, happenings: MemoryObjectReceiveStream[Happened]) -> Lines:
+async def obey(app: App, wish: Order, transitions: MemoryObjectReceiveStream[Transition]) -> Lines:
     """Say the word to each credential, tell each step, end with verdicts.
 
     The work is a task of the actor's: it goes on to its end when whoever asked goes away, which closes this generator.
@@ -108,8 +108,8 @@ async def obey(app: App, wish: Order, happenings: MemoryObjectReceiveStream[Happ
             verdict = None
             with anyio.move_on_after(_POLL):
                 verdict = await receive.receive()
-            for happened in _heard(happenings, names):
-                yield progress(happened)
+            for transition in _heard(transitions, names):
+                yield progress(transition)
             if verdict:
                 exits.append(verdict["exit"])
                 yield {"verdicts": [verdict]}
@@ -134,14 +134,14 @@ def _waits(wish: Order) -> str:
     return f"{name}: {reason}; {wish.verb} is tried again until it is through, and is not done yet"
 
 
-def _heard(happenings: MemoryObjectReceiveStream[Happened], names: tuple[str, ...]) -> Iterator[Happened]:
+def _heard(transitions: MemoryObjectReceiveStream[Transition], names: tuple[str, ...]) -> Iterator[Transition]:
     while True:
         try:
-            happened = happenings.receive_nowait()
+            transition = transitions.receive_nowait()
         except (anyio.WouldBlock, anyio.EndOfStream):
             return
-        if happened.credential.name in names:
-            yield happened
+        if transition.credential.name in names:
+            yield transition
 
 
 async def _all(app: App, wish: Order, names: tuple[str, ...], send: ObjectSendStream[dict[str, Any]]) -> None:
@@ -184,7 +184,7 @@ async def _fleet(app: App, wish: Order, many: str, end: float) -> tuple[str, str
     until = now + wish.length if wish.length else wish.until
     pause = Pause(by, now, wish.reason, until, many)
     await app.recorded()
-    if bar := app.crew.rounds.visitor.barred():
+    if bar := app.worker_pool.guard.reconciler.barred():
         raise Refused(f"{bar}; [audit] required = true, so nothing is begun")
 
     def change(pauses: FleetPauses) -> FleetPauses:
@@ -212,8 +212,8 @@ async def _verdict(app: App, wish: Order, name: str, end: float) -> dict[str, An
 
 async def _one(app: App, wish: Order, name: str, end: float) -> tuple[str, str, int]:
     credential = app.settings.credentials[name]
-    if app.crew.stopping:
-        raise Transient(f"not begun: {app.crew.stopping}")
+    if app.worker_pool.stopping:
+        raise Transient(f"not begun: {app.worker_pool.stopping}")
     before = (await app.journal.load(name)).record if wish.verb in ("release", "resume") else None
     if wish.verb == "resume" and not (before and before.paused) and name not in app.requests.expected:
         record = before or Record("")  # it is not paused, nor is it about to be
@@ -245,16 +245,16 @@ class _WrittenError(Exception):
 
 async def _requested(app: App, wish: Order, credential: Credential, end: float) -> Record:
     """Write it down in Vault, then have it taken up. Raises _WrittenError when that outlasts the patience."""
-    visitor, name = app.crew.rounds.visitor, credential.name
-    await visitor.recorded()
-    if bar := visitor.barred():
+    reconciler, name = app.worker_pool.guard.reconciler, credential.name
+    await reconciler.recorded()
+    if bar := reconciler.barred():
         raise Refused(f"{bar}; [audit] required = true, so nothing is begun")
     asked = _request(app, wish)
     request = await _until(app, end, lambda: write_down(app, name, asked), name, wish.trouble)
 
     async def taken_up() -> Record:
-        async with app.crew.aside(name):
-            record = await visitor.take_up(credential, app.edges(credential))
+        async with app.worker_pool.aside(name):
+            record = await reconciler.take_up(credential, app.dependencies(credential))
         record = record or (await app.journal.load(name)).record
         found = find(record, request.id) if record else None
         if record is None or found is None:
@@ -285,7 +285,7 @@ async def _until(app: App, end: float, work: Callable[[], Awaitable[T]], name: s
                 return await work()
             except (Conflict, Transient) as fault:
                 trouble[name] = fault.reason
-                if app.clock.monotonic() + AGAIN >= end or app.crew.stopping:
+                if app.clock.monotonic() + AGAIN >= end or app.worker_pool.stopping:
                     raise
             await app.clock.sleep(AGAIN)
     finally:
@@ -301,7 +301,7 @@ async def _obeyed(app: App, wish: Order, credential: Credential, end: float) -> 
         word = commands.adopt(wish.wanted.by)
 
     async def obeyed() -> Record:
-        async with app.crew.aside(credential.name):
-            return await app.crew.rounds.visitor.obey(credential, app.edges(credential), word)
+        async with app.worker_pool.aside(credential.name):
+            return await app.worker_pool.guard.reconciler.obey(credential, app.dependencies(credential), word)
 
     return await _until(app, end, obeyed, credential.name, wish.trouble)

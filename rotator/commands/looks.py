@@ -77,7 +77,7 @@ async def show(app: App, request: Request) -> list[Shown]:
     """Published values shown to their targets; a daemon takes note of what it saw."""
     shown = await ShowValues(app).all(_names(app, request))
     for each in (each for each in shown if each.answer is Answer.ACCEPTED):
-        app.crew.rounds.shown(each.credential, each.token)
+        app.worker_pool.guard.shown(each.credential, each.token)
     return shown
 
 

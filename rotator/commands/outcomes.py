@@ -46,9 +46,9 @@ _LOST = (HoldReason.FOREIGN_WRITE, HoldReason.DELETED)
 async def _undone(app: App, credential: Credential, begun: Record, end: float) -> Outcome:
     """Follow it to its end; it goes on when nobody waits for it."""
     while (record := _seen(app, credential.name, begun)) is None:
-        if app.clock.monotonic() >= end or app.crew.stopping:
-            seen = app.crew.seen.get(credential.name)
-            waits = app.crew.stopping or (seen.wait.reason if seen else "not looked at yet")
+        if app.clock.monotonic() >= end or app.worker_pool.stopping:
+            seen = app.worker_pool.seen.get(credential.name)
+            waits = app.worker_pool.stopping or (seen.wait.reason if seen else "not looked at yet")
             return "undecided", f"{waits}; {goes_on(app, credential.name)}", BUSY
         await app.clock.sleep(_POLL)
     current = record.current
@@ -68,7 +68,7 @@ async def _undone(app: App, credential: Credential, begun: Record, end: float) -
 
 def _seen(app: App, name: str, begun: Record) -> Record | None:
     """What the last look found, once the undo is over one way or the other."""
-    seen = app.crew.seen.get(name)
+    seen = app.worker_pool.seen.get(name)
     record = seen.record if seen else None
     if record is None or record.rotation < begun.rotation or (record.undo and not record.held):
         return None

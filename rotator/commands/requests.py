@@ -10,7 +10,7 @@ from secrets import token_hex
 import anyio
 
 from rotator.app.actor import App
-from rotator.engine.pending_request import Asked
+from rotator.engine.pending_request import PendingRequest
 from rotator.observe.logs import log
 from rotator.ports import Fault, Refused, StoreRefused, Transient
 from rotator.rotation.operator_request import OperatorRequest, Unclaimed
@@ -49,7 +49,7 @@ async def _live(app: App, name: str) -> tuple[str, ...]:
 async def look_for_requests(app: App) -> None:
     """See what operators asked for through other processes: of credentials, which are looked at, and of all."""
     with suppress(Fault):  # every visit meets the same, and tells it
-        app.crew.look_at(*await app.requests.look())
+        app.worker_pool.look_at(*await app.requests.look())
         await give_up(app)
     with suppress(Fault):  # what was known goes on to hold
         app.observe(await app.fleet.pauses())
@@ -80,7 +80,7 @@ class Asking:
     request: OperatorRequest  # its id is the first part of each one's
     names: tuple[str, ...]
     end: float
-    asked: dict[str, Asked] = field(default_factory=dict)
+    asked: dict[str, PendingRequest] = field(default_factory=dict)
     trouble: dict[str, str] = field(default_factory=dict)  # why one is not written down yet
     failed: dict[str, Fault] = field(default_factory=dict)  # ... and was not in time
     over: anyio.Event = field(default_factory=anyio.Event)
@@ -121,13 +121,13 @@ class Asking:
                 return
             await clock.sleep(AGAIN)
 
-    def _asked(self, name: str, request: OperatorRequest) -> Asked:
+    def _asked(self, name: str, request: OperatorRequest) -> PendingRequest:
         ask, patient = as_ask(request), request.patient or request.emergency
-        return self.app.crew.ask(name, ask, patient=patient, request=request.id)
+        return self.app.worker_pool.ask(name, ask, patient=patient, request=request.id)
 
     async def _late(self, name: str) -> None:
         """Nobody waits any more, and a value has leaked: a daemon asks for Vault as long as it lives."""
-        while name in self.app.settings.credentials and not self.app.crew.stopping:
+        while name in self.app.settings.credentials and not self.app.worker_pool.stopping:
             with suppress(Transient):
                 self._asked(name, await write_down(self.app, name, self.request))
                 return

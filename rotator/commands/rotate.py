@@ -16,8 +16,8 @@ from rotator.commands.end_by_hand import from_memory
 from rotator.commands.hook_outcome import HookOutcome
 from rotator.commands.requests import ACCEPTED, Asking, new_id
 from rotator.commands.verdicts import verdicts, waits_for
-from rotator.engine.pending_request import Asked
-from rotator.engine.reconciler import Happened
+from rotator.engine.pending_request import PendingRequest
+from rotator.engine.reconciler import Transition
 from rotator.host.exit_codes import Exit
 from rotator.host.interruption import out_of_time
 from rotator.observe.event_log import progress
@@ -34,7 +34,7 @@ _SIGN = 10.0  # seconds between two signs of life for who waits
 DONE, FAILED, USAGE, HELD, BUSY = Exit.DONE, Exit.FAILED, Exit.USAGE, Exit.HELD, Exit.UNDECIDED
 
 
-Hearing = Callable[[], AbstractContextManager[MemoryObjectReceiveStream[Happened]]]
+Hearing = Callable[[], AbstractContextManager[MemoryObjectReceiveStream[Transition]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +158,13 @@ async def now(app: App, hearing: Hearing, request: Mapping[str, Any]) -> AsyncGe
     if wrong:
         yield {"error": wrong, "exit": USAGE}
         return
-    with hearing() as happenings:
-        async for line in follow(app, names, wanted, happenings):
+    with hearing() as transitions:
+        async for line in follow(app, names, wanted, transitions):
             yield line
 
 
 async def follow(
-    app: App, names: tuple[str, ...], wanted: Demand, happenings: MemoryObjectReceiveStream[Happened]
+    app: App, names: tuple[str, ...], wanted: Demand, transitions: MemoryObjectReceiveStream[Transition]
 ) -> AsyncGenerator[dict[str, Any]]:
     """Ask, tell each step, end with a verdict. Rotations go on when the caller goes away."""
     clock = app.clock
@@ -176,13 +176,13 @@ async def follow(
     asked, left = asking.asked, dict(asking.asked)
     look = sign = clock.monotonic()
     while left and clock.monotonic() < end and not out_of_time():
-        happened = None
+        transition = None
         with anyio.move_on_after(_POLL):
-            happened = await happenings.receive()
+            transition = await transitions.receive()
         # Not under the timeout: a yield hands it to the caller, and a slow one would be cancelled by it.
-        if happened and happened.credential.name in asked:
-            asked[happened.credential.name].latest = happened.after
-            yield progress(happened)
+        if transition and transition.credential.name in asked:
+            asked[transition.credential.name].latest = transition.after
+            yield progress(transition)
         if clock.monotonic() >= look + _POLL:
             look = clock.monotonic()
             if wanted.waits_out:
@@ -191,10 +191,10 @@ async def follow(
         if left and look >= sign + _SIGN:
             sign = look
             yield {"waiting": len(left), "said": f"{(name := next(iter(left)))}: {waits_for(app, name, left[name])}"}
-    for happened in heard(happenings):
-        if happened.credential.name in asked:
-            asked[happened.credential.name].latest = happened.after
-            yield progress(happened)
+    for transition in heard(transitions):
+        if transition.credential.name in asked:
+            asked[transition.credential.name].latest = transition.after
+            yield progress(transition)
     for line in verdicts(app, asked, asking.failed, emergency=wanted.emergency):
         code = line.get("exit", code)
         yield line
@@ -216,7 +216,7 @@ async def _written(asking: Asking) -> AsyncGenerator[dict[str, Any]]:
         with anyio.move_on_after(_POLL):
             await asking.over.wait()
         for name in sorted(asking.trouble.keys() - helped) if asking.request.emergency else ():
-            seen = asking.app.crew.seen.get(name)
+            seen = asking.app.worker_pool.seen.get(name)
             helped.add(name)
             yield {"by_hand": name, "said": from_memory(asking.app.settings, name, seen.record if seen else None)}
         if asking.trouble and clock.monotonic() >= sign + _SIGN:
@@ -227,23 +227,23 @@ async def _written(asking: Asking) -> AsyncGenerator[dict[str, Any]]:
         yield {"accepted": len(asking.asked), "said": ACCEPTED}
 
 
-def _waited_out(app: App, asked: Asked) -> float:
+def _waited_out(app: App, asked: PendingRequest) -> float:
     """The end of the grace that is waited for, in monotonic seconds; 0: none is."""
     until = asked.wait.until if asked.wait and asked.waits and not asked.done.is_set() else None
     return app.clock.monotonic() + (until - app.clock.now()).total_seconds() if until else 0.0
 
 
-def _over(app: App, asked: Asked, left: float) -> bool:
+def _over(app: App, asked: PendingRequest, left: float) -> bool:
     """Whether it is answered, or nothing can come of it in the seconds left."""
     if asked.done.is_set() or asked.wait is None:
         return asked.done.is_set()
     return asked.wait.until is None or asked.wait.until > app.clock.now() + timedelta(seconds=left)
 
 
-def heard(happenings: MemoryObjectReceiveStream[Happened]) -> Iterable[Happened]:
+def heard(transitions: MemoryObjectReceiveStream[Transition]) -> Iterable[Transition]:
     """What has happened since, without waiting."""
     while True:
         try:
-            yield happenings.receive_nowait()
+            yield transitions.receive_nowait()
         except (anyio.WouldBlock, anyio.EndOfStream, anyio.ClosedResourceError):
             return

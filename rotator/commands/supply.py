@@ -7,8 +7,8 @@ from datetime import datetime
 from rotator.app.actor import App
 from rotator.commands.rotate import BUSY, DONE, FAILED, HELD
 from rotator.commands.verdicts import goes_on
-from rotator.engine.context import Brought
-from rotator.engine.reconciler import Seen
+from rotator.engine.context import SuppliedValue
+from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Conflict, Refused, SupportsSupply
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.rotation_request import Answer, Ask, answer
@@ -21,30 +21,30 @@ PATIENCE = 90.0  # seconds for whoever works on it, and for a target that takes 
 async def supply(app: App, name: str, value: Secret, by: str, expires_at: datetime | None = None) -> tuple[str, int]:
     """What became of it in words, and the exit code. Raises Refused when the kind takes no value from a person."""
     credential = app.settings.credentials[name]
-    if not isinstance(app.edges(credential).provider, SupportsSupply):
+    if not isinstance(app.dependencies(credential).provider, SupportsSupply):
         raise Refused(f"{credential.kind} makes its own values; ask for a new one with: rotate now {name}")
     if objection := _objection((await app.journal.load(name)).record):
         raise Refused(objection)
-    await app.crew.rounds.control(credential)
-    ask, brought = Ask(app.clock.now(), by), Brought(value, expires_at)
+    await app.worker_pool.guard.control(credential)
+    ask, supplied = Ask(app.clock.now(), by), SuppliedValue(value, expires_at)
     end = app.clock.monotonic() + PATIENCE
     while True:
-        seen = await _visit(app, name, ask, brought)
-        verdict = _verdict(seen.record, ask) if seen and seen.record and brought.taken else None
+        seen = await _visit(app, name, ask, supplied)
+        verdict = _verdict(seen.record, ask) if seen and seen.record and supplied.taken else None
         if verdict:
             return verdict
-        if app.clock.monotonic() >= end or app.crew.stopping:
-            said = app.crew.stopping or (seen.wait.reason if seen else "somebody else works on it")
-            if not brought.taken:
+        if app.clock.monotonic() >= end or app.worker_pool.stopping:
+            said = app.worker_pool.stopping or (seen.wait.reason if seen else "somebody else works on it")
+            if not supplied.taken:
                 return f"not begun: {said}; the value was not handed over", BUSY
             return f"undecided: {said}; the value is staged, and {goes_on(app, name)}", BUSY
         await app.clock.sleep(_SOON)
 
 
-async def _visit(app: App, name: str, ask: Ask, brought: Brought) -> Seen | None:
+async def _visit(app: App, name: str, ask: Ask, supplied: SuppliedValue) -> ReconcileResult | None:
     credential = app.settings.credentials[name]
     try:
-        return await app.crew.rounds.visitor.visit(credential, app.edges(credential), ask, brought)
+        return await app.worker_pool.guard.reconciler.reconcile(credential, app.dependencies(credential), ask, supplied)
     except Conflict:
         return None
 

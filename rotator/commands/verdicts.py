@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rotator.app.actor import App
-from rotator.engine.pending_request import Asked
+from rotator.engine.pending_request import PendingRequest
 from rotator.host.exit_codes import Exit, gravest
 from rotator.ports import Fault, Transient
 from rotator.rotation import pause, triggers
@@ -31,7 +31,7 @@ _TOWARDS_PUBLICATION = frozenset(
 
 
 def verdicts(
-    app: App, asked: Mapping[str, Asked], unwritten: Mapping[str, Fault], *, emergency: bool
+    app: App, asked: Mapping[str, PendingRequest], unwritten: Mapping[str, Fault], *, emergency: bool
 ) -> Iterable[dict[str, Any]]:
     """Verdicts in lines of a bearable length; the last one carries the exit code, and for whom anything was done.
 
@@ -57,7 +57,7 @@ def _unwritten(app: App, name: str, fault: Fault, emergency: bool) -> dict[str, 
     return {"credential": name, "answer": Answer.FAILED.value, "exit": Exit.FAILED, "said": said}
 
 
-def _verdict(app: App, name: str, asked: Asked) -> dict[str, Any]:
+def _verdict(app: App, name: str, asked: PendingRequest) -> dict[str, Any]:
     if asked.hopeless:
         return {"credential": name, "answer": Answer.FAILED.value, "exit": Exit.FAILED, "said": asked.closed}
     answer = asked.answer if asked.done.is_set() and not asked.closed else Answer.OPEN
@@ -69,24 +69,24 @@ def _verdict(app: App, name: str, asked: Asked) -> dict[str, Any]:
     return {**found, "ended": _ended(asked), "live": living} if asked.ask.emergency else found
 
 
-def _ended(asked: Asked) -> list[str]:
+def _ended(asked: PendingRequest) -> list[str]:
     """Tokens whose values were live when the emergency was typed, and are dead."""
     return [token for token in asked.ask.live if token and token not in _living(asked)]
 
 
-def _living(asked: Asked) -> list[str]:
+def _living(asked: PendingRequest) -> list[str]:
     record = asked.latest or asked.record
     held = (record.current, record.predecessor, record.candidate) if record else ()
     alive = {each.token.id for each in held if each}
     return [token for token in asked.ask.live if token and (record is None or token in alive)]
 
 
-def _open(app: App, name: str, asked: Asked) -> str:
+def _open(app: App, name: str, asked: PendingRequest) -> str:
     """Why there is no verdict yet, what lives still, and who goes on with it: it is in Vault."""
     record, why_not = asked.latest or asked.record, waits_for(app, name, asked)
-    if app.crew.stopping and asked.latest is None and app.crew.visits(name):
+    if app.worker_pool.stopping and asked.latest is None and app.worker_pool.visits(name):
         why_not = f"{why_not} in the midst of a step, so ask `rotate explain {name}`"
-    elif app.crew.stopping and record and record.phase in _TOWARDS_PUBLICATION:
+    elif app.worker_pool.stopping and record and record.phase in _TOWARDS_PUBLICATION:
         why_not = f"{why_not}; rotation {record.rotation} is {record.phase.value} in its journal"
     if record is not None and record.current and asked.in_grace:
         why_not = f"{why_not}; {_live(record.current)}, its predecessor is accepted still"
@@ -100,12 +100,12 @@ def goes_on(app: App, name: str) -> str:
         return f"nobody carries it out unless settings name {name} again within the hour; then it is given up"
     if app.passing:
         return f"a daemon goes on with it, or `rotate due`, or this command again; ask `rotate status {name}`"
-    if app.crew.stopping:
+    if app.worker_pool.stopping:
         return f"the next daemon goes on with it, or `rotate due`; ask `rotate status {name}`"
     return f"it goes on, ask `rotate status {name}`"
 
 
-def _said(app: App, name: str, asked: Asked, answer: Answer) -> str:
+def _said(app: App, name: str, asked: PendingRequest, answer: Answer) -> str:
     record = asked.record
     assert record is not None  # it gave the answer
     if answer is Answer.HELD and record.held:
@@ -139,13 +139,13 @@ def _failed(app: App, name: str, record: Record) -> str:
     return f"{reason}; what is published stays, and nothing is tried again by itself: mend that, then ask again"
 
 
-def waits_for(app: App, name: str, asked: Asked) -> str:
+def waits_for(app: App, name: str, asked: PendingRequest) -> str:
     """What stands between it and its verdict."""
     if asked.closed:
         return asked.closed
-    if name not in app.crew.seen:
+    if name not in app.worker_pool.seen:
         return "not looked at yet"
-    wait = app.crew.seen[name].wait
+    wait = app.worker_pool.seen[name].wait
     return f"{wait.reason} until {wait.until:%F %T}Z" if wait.until and asked.waits else wait.reason
 
 

@@ -82,8 +82,10 @@ class ShowValues:
             reason = HoldReason.FOREIGN_WRITE if secret or doc.values else HoldReason.DELETED
             return Answer.MISSING, f"{current.place} {WORDS[reason]}; consumers do not find {current.token.id}"
         await self._control(credential)
-        edges = app.edges(credential)
-        provider = edges.provider if current.target == credential.target else edges.elsewhere(current.target)
+        dependencies = app.dependencies(credential)
+        provider = (
+            dependencies.provider if current.target == credential.target else dependencies.elsewhere(current.target)
+        )
         if provider is None:
             return Answer.UNKNOWN, f"{what}: the settings no longer have its target {current.target}"
         try:

@@ -14,7 +14,7 @@ def _quietly(neighbour: str, reason: str, pause: float) -> None:
 
 
 @dataclass(slots=True)
-class Breaker:
+class CircuitBreaker:
     """One neighbour. It is paused after faults of `patience` different names in a row: `first` seconds, then doubling.
 
     Different names, because one broken credential has a pause of its own and must not stop its neighbours. Times are
@@ -66,24 +66,26 @@ class Breaker:
 
 
 @dataclass(slots=True)
-class Health:
+class CircuitBreakers:
     """Every neighbour's breaker."""
 
     tell: Tell = _quietly
-    vault: Breaker = field(init=False)
-    targets: dict[str, Breaker] = field(default_factory=dict)
-    minters: dict[str, Breaker] = field(default_factory=dict)
+    vault: CircuitBreaker = field(init=False)
+    targets: dict[str, CircuitBreaker] = field(default_factory=dict)
+    minters: dict[str, CircuitBreaker] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.vault = Breaker("vault", self.tell)
+        self.vault = CircuitBreaker("vault", self.tell)
 
-    def target(self, name: str) -> Breaker:
+    def target(self, name: str) -> CircuitBreaker:
         """The target's breaker."""
-        return self.targets.setdefault(name, Breaker(f"target {name}", self.tell))
+        return self.targets.setdefault(name, CircuitBreaker(f"target {name}", self.tell))
 
-    def minter(self, name: str) -> Breaker:
+    def minter(self, name: str) -> CircuitBreaker:
         """The minter's: a target may ban whoever goes on calling with a refused identity. A minute, up to a quarter."""
-        return self.minters.setdefault(name, Breaker(f"minter of {name}", self.tell, patience=1, first=60.0, cap=900.0))
+        return self.minters.setdefault(
+            name, CircuitBreaker(f"minter of {name}", self.tell, patience=1, first=60.0, cap=900.0)
+        )
 
     def pause(self, target: str, minter: str, now: float) -> tuple[float, str]:
         """Seconds to wait before anything may be done there, and why; zero when nothing is in the way."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from rotator.engine.context import Bench, Edges
-from rotator.engine.reconciler import Visitor, Word
+from rotator.engine.context import Dependencies, RotationContext
+from rotator.engine.reconciler import Reconciler, RecordChange
 from rotator.engine.steps.publish import number
 from rotator.engine.steps.rollback import impossible
 from rotator.ports import Accepted, Capabilities, Refused, SupportsIdentify, Transient, Unknown
@@ -23,111 +23,113 @@ from rotator.rotation.token_names import stem
 from rotator.rotation.wording import when
 
 
-def pause(by: str, reason: str, length: timedelta | None, until: datetime | None = None) -> Word:
+def pause(by: str, reason: str, length: timedelta | None, until: datetime | None = None) -> RecordChange:
     """Let nothing begin or end, for so long, or until then, or until it is resumed."""
 
-    async def word(bench: Bench, record: Record) -> ev.Event:
-        if until and until <= bench.at:
+    async def word(context: RotationContext, record: Record) -> ev.Event:
+        if until and until <= context.at:
             raise Refused(f"{when(until)} is over already")
-        return ev.Paused(bench.at, by, reason, bench.at + length if length else until)
+        return ev.Paused(context.at, by, reason, context.at + length if length else until)
 
     return word
 
 
-def resume(by: str) -> Word:
+def resume(by: str) -> RecordChange:
     """Let it go on; nothing when it was not paused."""
 
-    async def word(bench: Bench, record: Record) -> ev.Event | None:
-        return ev.Unpaused(bench.at, by) if record.paused else None
+    async def word(context: RotationContext, record: Record) -> ev.Event | None:
+        return ev.Unpaused(context.at, by) if record.paused else None
 
     return word
 
 
-def release(by: str) -> Word:
+def release(by: str) -> RecordChange:
     """Lift a hold, its reason cleared; nothing when it is not held."""
 
-    async def word(bench: Bench, record: Record) -> ev.Event | None:
-        return ev.Released(bench.at, by) if record.phase is Phase.HELD else None
+    async def word(context: RotationContext, record: Record) -> ev.Event | None:
+        return ev.Released(context.at, by) if record.phase is Phase.HELD else None
 
     return word
 
 
-def undo(by: str, *, emergency: bool) -> Word:
+def undo(by: str, *, emergency: bool) -> RecordChange:
     """Take the last rotation back; nothing when that is under way. `emergency`: no grace for what is taken back."""
 
-    async def word(bench: Bench, record: Record) -> ev.Event | None:
+    async def word(context: RotationContext, record: Record) -> ev.Event | None:
         if record.undo:
             return None
-        if reason := await impossible(bench, record):
+        if reason := await impossible(context, record):
             raise Refused(reason)
-        doc, _ = await bench.look(record, again=False)
-        return ev.UndoBegun(bench.at, by, emergency, bench.credential.place, _quiet_at(bench, record), number(doc))
+        doc, _ = await context.look(record, again=False)
+        return ev.UndoBegun(
+            context.at, by, emergency, context.credential.place, _quiet_at(context, record), number(doc)
+        )
 
     return word
 
 
-def _quiet_at(bench: Bench, record: Record) -> datetime:
+def _quiet_at(context: RotationContext, record: Record) -> datetime:
     """When no revocation of the value before can be on its way any more."""
     if not undone.ended(record):
-        return bench.at
-    last = bench.at if record.predecessor else (record.settled_at or bench.at)
-    return last + bench.credential.limits.settle
+        return context.at
+    last = context.at if record.predecessor else (record.settled_at or context.at)
+    return last + context.credential.limits.settle
 
 
-def claim(by: str, lineage: str) -> Word:
+def claim(by: str, lineage: str) -> RecordChange:
     """This Vault is the only one: names begin anew; nothing for what was never worked on."""
 
-    async def word(bench: Bench, record: Record) -> ev.Event | None:
-        return ev.Claimed(bench.at, by, lineage) if record.stem or record.current or record.held else None
+    async def word(context: RotationContext, record: Record) -> ev.Event | None:
+        return ev.Claimed(context.at, by, lineage) if record.stem or record.current or record.held else None
 
     return word
 
 
-def adopt(by: str) -> Word:
+def adopt(by: str) -> RecordChange:
     """Take over what the consumer path holds: somebody else's value, or that of a credential that was renamed."""
 
-    async def word(bench: Bench, record: Record) -> ev.Event | None:
-        credential = bench.credential
-        doc = await bench.edges.store.read(credential.place, strong=True)
+    async def word(context: RotationContext, record: Record) -> ev.Event | None:
+        credential = context.credential
+        doc = await context.dependencies.store.read(credential.place, strong=True)
         secret = doc.secret(credential.key)
         if secret is None:
             raise Refused(f"{credential.place} holds nothing under {credential.key!r} that could be adopted")
-        mark = bench.fingerprint(secret)
+        mark = context.fingerprint(secret)
         if record.current and record.current.place == credential.place and record.current.fingerprint == mark:
             if record.phase is Phase.HELD:
                 raise Refused("what is there is what we published: nothing to adopt, release it")
             return None
         if reason := adoption.objection(record):
             raise Refused(reason)
-        token = await _identified(bench, record, secret)
+        token = await _identified(context, record, secret)
         above = max(record.rotation, number(doc))
         current = Published(
             token=token,
             fingerprint=mark,
             rotation=above,
             version=doc.version,
-            at=bench.at,
+            at=context.at,
             place=credential.place,
             target=credential.target,
             policy=credential.policy,
             reused=True,
             key=credential.key,
         )
-        return ev.Adopted(bench.at, by, current, _stem(bench, record), bench.at + credential.retire.after)
+        return ev.Adopted(context.at, by, current, _stem(context, record), context.at + credential.retire.after)
 
     return word
 
 
-async def _identified(bench: Bench, record: Record, secret: Secret) -> Token:
+async def _identified(context: RotationContext, record: Record, secret: Secret) -> Token:
     """Whose value it is, by its own word and the target's; proven as a candidate is. Raises Refused, Transient."""
-    provider = bench.edges.provider
+    provider = context.dependencies.provider
     if not isinstance(provider, SupportsIdentify):
-        raise Refused(_silent(bench, record, provider.capabilities))
+        raise Refused(_silent(context, record, provider.capabilities))
     token = await provider.identify(secret)
-    owners = await bench.edges.owners()
-    if reason := adoption.claimed(token, _stem(bench, record), owners.left_by(token)):
+    owners = await context.dependencies.owners()
+    if reason := adoption.claimed(token, _stem(context, record), owners.left_by(token)):
         raise Refused(reason)
-    if other := owners.held_by(token, besides=bench.credential.name):
+    if other := owners.held_by(token, besides=context.credential.name):
         raise Refused(f"{token.id} is {other}'s token: one token cannot be two credentials'")
     verdict = await provider.verify(token, secret)
     if isinstance(verdict, Unknown):
@@ -137,56 +139,64 @@ async def _identified(bench: Bench, record: Record, secret: Secret) -> Token:
     return token
 
 
-def _silent(bench: Bench, record: Record, can: Capabilities) -> str:
+def _silent(context: RotationContext, record: Record, can: Capabilities) -> str:
     """Why a value that does not say whose it is cannot be ours: nobody could say later what is to be ended. And what
     to do instead."""
     release = ", release it" if record.phase is Phase.HELD else ""
     remedy = f'set on_foreign = "overwrite"{release} and let `rotate now` write a new one'
-    by_hand = f"then end the old one by hand on target {bench.credential.target}, where only you know which it is"
+    by_hand = f"then end the old one by hand on target {context.credential.target}, where only you know which it is"
     ended = (
         by_hand if can.overlap and can.can_revoke else "the old one ends by its date" if can.overlap else "it ends this"
     )
-    return f"values of kind {bench.credential.kind} do not say whose they are, so none is adopted: {remedy}; {ended}"
+    return f"values of kind {context.credential.kind} do not say whose they are, so none is adopted: {remedy}; {ended}"
 
 
-def _stem(bench: Bench, record: Record) -> str:
-    installation = bench.edges.installation
-    return stem(installation.prefix, installation.lineage, bench.credential.name, record.lineage)
+def _stem(context: RotationContext, record: Record) -> str:
+    installation = context.dependencies.installation
+    return stem(installation.prefix, installation.lineage, context.credential.name, record.lineage)
 
 
-def disprove(token_id: str, reason: str) -> Word:
+def disprove(token_id: str, reason: str) -> RecordChange:
     """The target refuses what is published, and it is published still: it is due at once."""
 
-    async def word(bench: Bench, record: Record) -> ev.Event | None:
+    async def word(context: RotationContext, record: Record) -> ev.Event | None:
         current = record.current
         if record.phase not in (Phase.SETTLED, Phase.PUBLISHED) or record.refused_at:
             return None
         if current is None or current.token.id != token_id:
             return None
-        doc = await bench.edges.store.read(current.place, strong=True)
-        secret = doc.secret(current.key or bench.credential.key)
-        if secret is None or bench.fingerprint(secret) != current.fingerprint:
+        doc = await context.dependencies.store.read(current.place, strong=True)
+        secret = doc.secret(current.key or context.credential.key)
+        if secret is None or context.fingerprint(secret) != current.fingerprint:
             return None
-        return ev.Disproved(bench.at, reason)
+        return ev.Disproved(context.at, reason)
 
     return word
 
 
-async def reap(visitor: Visitor, credential: Credential, edges: Edges, token: Token, by: str = "") -> bool:
+async def reap(
+    reconciler: Reconciler, credential: Credential, dependencies: Dependencies, token: Token, by: str = ""
+) -> bool:
     """Revoke a token, unless by the record as it is now it is no stray, or a path publishes it. Returns whether."""
     ended = False
 
-    async def word(bench: Bench, record: Record) -> ev.Event | None:
+    async def word(context: RotationContext, record: Record) -> ev.Event | None:
         nonlocal ended
-        ended = is_stray(record, token) and not (await bench.edges.owners()).spares(token, bench.now)
-        return await _reaped(bench, token, by) if ended else None
+        ended = is_stray(record, token) and not (await context.dependencies.owners()).spares(token, context.now)
+        return await _reaped(context, token, by) if ended else None
 
-    await visitor.obey(credential, edges, word, effect=True)
+    await reconciler.obey(credential, dependencies, word, effect=True)
     return ended
 
 
 async def disown(
-    visitor: Visitor, credential: Credential, edges: Edges, token: Token, by: str, *, journalled: bool
+    reconciler: Reconciler,
+    credential: Credential,
+    dependencies: Dependencies,
+    token: Token,
+    by: str,
+    *,
+    journalled: bool,
 ) -> bool:
     """Revoke a token that no settings claim, unless a configured path publishes it. Returns whether.
 
@@ -194,18 +204,18 @@ async def disown(
     """
     ended = False
 
-    async def word(bench: Bench, record: Record) -> ev.Event | None:
+    async def word(context: RotationContext, record: Record) -> ev.Event | None:
         nonlocal ended
-        ended = not (await bench.edges.owners()).spares(token, bench.now)
-        return await _reaped(bench, token, by) if ended else None
+        ended = not (await context.dependencies.owners()).spares(token, context.now)
+        return await _reaped(context, token, by) if ended else None
 
     if journalled:
-        await visitor.obey(credential, edges, word, effect=True)
+        await reconciler.obey(credential, dependencies, word, effect=True)
     else:
-        await visitor.obey_unrecorded(credential, edges, word)
+        await reconciler.obey_unrecorded(credential, dependencies, word)
     return ended
 
 
-async def _reaped(bench: Bench, token: Token, by: str) -> ev.Event:
-    await bench.edges.provider.revoke(token)
-    return ev.Reaped(bench.at, token.id, by)
+async def _reaped(context: RotationContext, token: Token, by: str) -> ev.Event:
+    await context.dependencies.provider.revoke(token)
+    return ev.Reaped(context.at, token.id, by)

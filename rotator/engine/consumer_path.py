@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rotator.engine.context import Bench
+from rotator.engine.context import RotationContext
 from rotator.ports import Accepted, Document, Fault, Rejected, Unknown, Verdict
 from rotator.rotation import events as ev
 from rotator.rotation import lost_value
@@ -13,7 +13,7 @@ from rotator.rotation.steps import Request
 
 
 async def value_until_now(
-    bench: Bench, record: Record, step: Request, doc: Document, content: Content
+    context: RotationContext, record: Record, step: Request, doc: Document, content: Content
 ) -> str | ev.Faulted:
     """Whether a good value is renewed or a dead one replaced; an emergency does not wait for the answer.
 
@@ -26,27 +26,27 @@ async def value_until_now(
         return ""
     if step.why is Why.REFUSED or record.refused_at:
         return "refused"
-    secret = doc.secret(current.key or bench.credential.key)
-    if current.place == bench.credential.place and (content is not Content.CURRENT or secret is None):
+    secret = doc.secret(current.key or context.credential.key)
+    if current.place == context.credential.place and (content is not Content.CURRENT or secret is None):
         return "lost"
     if step.emergency or secret is None or content is not Content.CURRENT:
         return "unknown"
     try:
-        provider = bench.provider(current.target)
+        provider = context.provider(current.target)
         if not provider.capabilities.overlap:
             return "unknown"
         verdict = await provider.verify(current.token, secret)
     except Fault as fault:
         verdict = Unknown(fault.reason, fault.retry_after)
     if isinstance(verdict, Unknown) and verdict.retry_after:
-        return bench.faulted("request", verdict.reason, verdict.retry_after)
+        return context.faulted("request", verdict.reason, verdict.retry_after)
     return _SAID[type(verdict)]
 
 
 _SAID: dict[type[Verdict], str] = {Accepted: "accepted", Rejected: "refused", Unknown: "unknown"}
 
 
-async def watch(bench: Bench, record: Record) -> ev.Lost | ev.Returned | None:
+async def watch(context: RotationContext, record: Record) -> ev.Lost | ev.Returned | None:
     """Look whether consumers find what is published. None: it is as the record says, or nothing is published.
 
     The cost is one read of one document, by whatever node answers, and no write: what it shows is only believed
@@ -56,53 +56,53 @@ async def watch(bench: Bench, record: Record) -> ev.Lost | ev.Returned | None:
     if current is None or record.phase not in lost_value.WATCHED:
         return None
     known = record.lost.reason if record.lost else None
-    if (await _look(bench, current, strong=False))[1] is known:
+    if (await _look(context, current, strong=False))[1] is known:
         return None
-    doc, found = await _look(bench, current, strong=True)
+    doc, found = await _look(context, current, strong=True)
     if found is known:
         return None
     if found is None:
-        return ev.Returned(bench.at, current.place)
+        return ev.Returned(context.at, current.place)
     in_grace = record.phase in (Phase.PUBLISHED, Phase.CONDEMNED)
-    text = await found_instead(bench, doc, found, current.place, in_grace=in_grace)
-    return ev.Lost(bench.at, found, current.place, text)
+    text = await found_instead(context, doc, found, current.place, in_grace=in_grace)
+    return ev.Lost(context.at, found, current.place, text)
 
 
-async def _look(bench: Bench, current: Published, *, strong: bool) -> tuple[Document, HoldReason | None]:
-    doc = await bench.edges.store.read(current.place, strong=strong)
-    secret = doc.secret(current.key or bench.credential.key)
+async def _look(context: RotationContext, current: Published, *, strong: bool) -> tuple[Document, HoldReason | None]:
+    doc = await context.dependencies.store.read(current.place, strong=strong)
+    secret = doc.secret(current.key or context.credential.key)
     if secret is None and (doc.deleted or doc.version == 0):
         return doc, HoldReason.DELETED
-    ours = secret is not None and bench.fingerprint(secret) == current.fingerprint
+    ours = secret is not None and context.fingerprint(secret) == current.fingerprint
     return doc, None if ours else HoldReason.FOREIGN_WRITE
 
 
-async def objection(bench: Bench, doc: Document, content: Content) -> ev.PutOnHold | None:
+async def objection(context: RotationContext, doc: Document, content: Content) -> ev.PutOnHold | None:
     """A foreign or deleted value is not ours to replace, unless settings say so."""
-    credential = bench.credential
+    credential = context.credential
     if credential.on_foreign is OnForeign.OVERWRITE or content not in _OBJECTIONS:
         return None
     reason = _OBJECTIONS[content]
-    return bench.held(reason, await found_instead(bench, doc, reason, credential.place))
+    return context.held(reason, await found_instead(context, doc, reason, credential.place))
 
 
 async def found_instead(
-    bench: Bench, doc: Document, reason: HoldReason, place: Place, *, in_grace: bool = False
+    context: RotationContext, doc: Document, reason: HoldReason, place: Place, *, in_grace: bool = False
 ) -> str:
     """What is there instead of our value, whose it is as far as that is known, and what to do."""
-    said = await _whose(bench, doc) if reason is HoldReason.FOREIGN_WRITE else ""
+    said = await _whose(context, doc) if reason is HoldReason.FOREIGN_WRITE else ""
     return f"{place} {said or f'{lost_value.WORDS[reason]}; {lost_value.remedy(reason, in_grace=in_grace)}'}"
 
 
-async def _whose(bench: Bench, doc: Document) -> str:
+async def _whose(context: RotationContext, doc: Document) -> str:
     """Whose value it is, when another credential's record knows it, and how to go on."""
-    name = bench.credential.name
+    name = context.credential.name
     try:
-        owners = await bench.edges.owners()
+        owners = await context.dependencies.owners()
     except Fault:  # the hold is the same; only its words say less
         return ""
-    secret = doc.secret(bench.credential.key)
-    found = owners.author([bench.fingerprint(secret)], besides=name) if secret else None
+    secret = doc.secret(context.credential.key)
+    found = owners.author([context.fingerprint(secret)], besides=name) if secret else None
     if found is None:
         return ""
     author, token, configured = found

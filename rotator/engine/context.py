@@ -25,7 +25,7 @@ async def _nobody() -> TokenOwners:
 
 
 @dataclass(frozen=True, slots=True)
-class Edges:
+class Dependencies:
     """The world, as far as one credential is concerned."""
 
     store: SecretStore
@@ -39,7 +39,7 @@ class Edges:
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
+class StagedValue:
     """A candidate as it stands in the staged slot."""
 
     token: Token
@@ -55,7 +55,7 @@ class Staged:
 
 
 @dataclass(slots=True)
-class Brought:
+class SuppliedValue:
     """A value that a person has brought, and when they say that it ends; it is used once."""
 
     value: Secret
@@ -69,39 +69,39 @@ class Brought:
 
 
 @dataclass(slots=True)
-class Bench:
+class RotationContext:
     """One visit's working memory. Dropped with the visit; a crash loses nothing that matters."""
 
-    edges: Edges
+    dependencies: Dependencies
     credential: Credential
     told: datetime | None = None  # Vault's clock when the visit began, when it told
     begun: float = 0.0  # our monotonic clock at that moment: a wall clock may jump in the middle of a visit
     rested: timedelta = timedelta()  # how long the record is known as it is, by our monotonic clock
     lapses: float = math.inf  # our monotonic time until which the lease covers what leaves
-    staged: Staged | None = None
+    staged: StagedValue | None = None
     consumer: Document | None = None
-    brought: Brought | None = None  # for the next mint
+    supplied: SuppliedValue | None = None  # for the next mint
     begun_here: tuple[int, int] = (0, 0)  # rotation and attempt that this visit has begun: nobody minted for it before
 
     @property
     def brings(self) -> bool:
         """Whether a person has brought a value that was not used yet."""
-        return self.brought is not None and not self.brought.taken
+        return self.supplied is not None and not self.supplied.taken
 
     @property
     def at(self) -> datetime:
         """The later of our clock and Vault's: what events are stamped with."""
-        return max(self.edges.clock.now(), self.shared)
+        return max(self.dependencies.clock.now(), self.shared)
 
     @property
     def now(self) -> datetime:
         """The earlier of the two. Decisions use it: nothing is over before both clocks say so."""
-        return min(self.edges.clock.now(), self.shared)
+        return min(self.dependencies.clock.now(), self.shared)
 
     @property
     def shared(self) -> datetime:
         """Vault's clock, which all hosts have in common; ours where it does not tell, or agrees."""
-        clock = self.edges.clock
+        clock = self.dependencies.clock
         ours = clock.now()
         if self.told is None:
             return ours
@@ -110,11 +110,11 @@ class Bench:
 
     def on_our_clock(self, when: datetime) -> datetime:
         """A time that was decided by `now`, as our own wall clock will show it."""
-        return when + (self.edges.clock.now() - self.now)
+        return when + (self.dependencies.clock.now() - self.now)
 
     def still_ours(self) -> None:
         """Raises Transient when the lease may have passed to others: what they did since must not be undone."""
-        if self.edges.clock.monotonic() > self.lapses:
+        if self.dependencies.clock.monotonic() > self.lapses:
             raise Transient("what came before took longer than the lease allows: the target or Vault is slow")
 
     def held(self, reason: HoldReason, text: str, *, emergency: bool = False) -> ev.PutOnHold:
@@ -140,20 +140,20 @@ class Bench:
         """The provider of the target where a token lives: settings may name another one by now. Raises
         TargetNotConfigured.
         """
-        found = self.edges.provider if target == self.credential.target else self.edges.elsewhere(target)
+        found = self.dependencies.provider if target == self.credential.target else self.dependencies.elsewhere(target)
         if found is None:
             raise TargetNotConfigured(f"a token lives on target {target!r}, which the settings no longer have")
         return found
 
     def fingerprint(self, secret: Secret) -> str:
         """The keyed fingerprint of a value."""
-        return secret.fingerprint(self.edges.installation.fingerprint_key)
+        return secret.fingerprint(self.dependencies.installation.fingerprint_key)
 
     async def look(self, record: Record, *, again: bool = True) -> tuple[Document, Content]:
         """The consumer document and what it is to us; `again=False` is content with what this visit has seen."""
         place = record.place or self.credential.place
         if again or self.consumer is None:
-            self.consumer = await self.edges.store.read(place, strong=True)
+            self.consumer = await self.dependencies.store.read(place, strong=True)
         doc = self.consumer
         secret = self.value(doc, record)
         mark = self.fingerprint(secret) if secret else None
@@ -172,7 +172,7 @@ class Bench:
             wanted, before = before, wanted
         return doc.secret(wanted) or doc.secret(before)
 
-    async def unstage(self, record: Record) -> Staged | None:
+    async def unstage(self, record: Record) -> StagedValue | None:
         """The candidate read back from the staged slot; None when the slot holds something else."""
         candidate = record.candidate
         if candidate is None:
@@ -180,34 +180,36 @@ class Bench:
         if record.undo:
             return await _put_aside(self, record)
         if self.staged is None or self.staged.token.id != candidate.token.id:
-            self.staged = read_staged(await self.edges.store.read(self.edges.slot, strong=True))
+            self.staged = read_staged(await self.dependencies.store.read(self.dependencies.slot, strong=True))
         staged = self.staged
         if staged is None or self.fingerprint(staged.secret) != candidate.fingerprint:
             return None
         return replace(staged, token=candidate.token)
 
 
-async def published_value(bench: Bench, published: Published, *, strong: bool = True) -> Secret | None:
+async def published_value(context: RotationContext, published: Published, *, strong: bool = True) -> Secret | None:
     """What was published, from its own version of the document, if Vault still has it: a lagging standby may not."""
-    found = await _as_published(bench, published, strong=strong)
+    found = await _as_published(context, published, strong=strong)
     return found[1] if found else None
 
 
-async def _as_published(bench: Bench, published: Published, *, strong: bool) -> tuple[Document, Secret] | None:
+async def _as_published(
+    context: RotationContext, published: Published, *, strong: bool
+) -> tuple[Document, Secret] | None:
     """The very version that was published, and its value; None when Vault has it no more, or holds another."""
-    doc = await bench.edges.store.read(published.place, version=published.version, strong=strong)
-    secret = doc.secret(published.key or bench.credential.key)
-    return (doc, secret) if secret and bench.fingerprint(secret) == published.fingerprint else None
+    doc = await context.dependencies.store.read(published.place, version=published.version, strong=strong)
+    secret = doc.secret(published.key or context.credential.key)
+    return (doc, secret) if secret and context.fingerprint(secret) == published.fingerprint else None
 
 
-async def _put_aside(bench: Bench, record: Record) -> Staged | None:
+async def _put_aside(context: RotationContext, record: Record) -> StagedValue | None:
     """The value that an undo goes back to: its own version of the consumer document is the staged slot."""
     old = record.predecessor
-    found = await _as_published(bench, old, strong=True) if old else None
+    found = await _as_published(context, old, strong=True) if old else None
     if old is None or found is None:
         return None
     doc, secret = found
-    return Staged(old.token, secret, _beside(old, doc), {}, old.version)
+    return StagedValue(old.token, secret, _beside(old, doc), {}, old.version)
 
 
 def _beside(old: Published, doc: Document) -> dict[str, str | Secret]:
@@ -235,7 +237,7 @@ def write_staged(minted: Minted, nonce: str) -> dict[str, object]:
     }
 
 
-def read_staged(doc: Document) -> Staged | None:
+def read_staged(doc: Document) -> StagedValue | None:
     """The candidate in a staged document; None when there is none that we can read."""
     secret, handle = doc.secret("value"), (doc.values or {}).get("token")
     if secret is None or not isinstance(handle, dict) or not handle.get("id"):
@@ -248,7 +250,7 @@ def read_staged(doc: Document) -> Staged | None:
     if unfit(token):
         return None
     fields: dict[str, str | Secret] = {**_texts(doc, "fields"), **_secrets(doc, "secrets")}
-    return Staged(token, secret, fields, _secrets(doc, "private"), doc.version)
+    return StagedValue(token, secret, fields, _secrets(doc, "private"), doc.version)
 
 
 def _texts(doc: Document, key: str) -> dict[str, str]:

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from rotator.engine.circuit_breaker import Health
-from rotator.engine.context import Edges
-from rotator.engine.reconciler import Seen, Visitor
+from rotator.engine.circuit_breaker import CircuitBreakers
+from rotator.engine.context import Dependencies
+from rotator.engine.reconciler import Reconciler, ReconcileResult
 from rotator.engine.second_journal import SecondJournals
 from rotator.ports import Clock, Conflict, Fault, StoreRefused, Transient
 from rotator.rotation import events as ev
@@ -33,17 +33,17 @@ def proof(credential: Credential) -> str:
 
 
 @dataclass(slots=True)
-class Rounds:
+class Guard:
     """Attends to credentials; learns from each how Vault, target and minter are doing."""
 
-    visitor: Visitor
-    edges: Callable[[Credential], Edges]
+    reconciler: Reconciler
+    dependencies: Callable[[Credential], Dependencies]
     clock: Clock
     unforeseen: Callable[[str, BaseException], None]  # a bug ended a visit
     troubled: Callable[[Credential, str], None]  # a credential cannot be worked on, for a new reason
     control: Callable[[Credential], Awaitable[None]]  # the negative control of what proves this credential
     minter: Callable[[Credential], str]  # whose refusal stops whom: credentials of one minter share its name
-    health: Health = field(default_factory=Health)
+    health: CircuitBreakers = field(default_factory=CircuitBreakers)
     broken: dict[str, str] = field(default_factory=dict)  # names that were refused or met a bug, and why
     put_off: set[str] = field(default_factory=set)  # names whose last look was ended by a pause
     accepted: dict[str, datetime] = field(default_factory=dict)  # when a published value was last seen accepted
@@ -61,7 +61,7 @@ class Rounds:
     def __post_init__(self) -> None:
         self.others = SecondJournals(self.clock.monotonic)
 
-    async def attend(self, credential: Credential, ask: Ask | None) -> Seen:
+    async def attend(self, credential: Credential, ask: Ask | None) -> ReconcileResult:
         """Do all that may be done now. Raises nothing: a fault is a reason to come back, a bug ends this look only."""
         self.put_off.discard(credential.name)
         try:
@@ -128,7 +128,7 @@ class Rounds:
 
     def forget(self, name: str) -> None:
         """It left the settings."""
-        self.visitor.leases.forget(name)
+        self.reconciler.leases.forget(name)
         self.broken.pop(name, None)
         self._causes.pop(name, None)
         self.accepted.pop(name, None)
@@ -139,7 +139,7 @@ class Rounds:
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
-    async def _attend(self, credential: Credential, ask: Ask | None) -> Seen:
+    async def _attend(self, credential: Credential, ask: Ask | None) -> ReconcileResult:
         """What Vault knows is read first: it is shown, timed and alerted on whether or not the target answers."""
         if pause := self.health.vault.left(self.clock.monotonic()):
             return self._put_off(credential, timedelta(seconds=pause), self.health.vault.reason)
@@ -152,7 +152,7 @@ class Rounds:
         if seen.record is None or credential.name in self.put_off or self.pause(credential)[0]:
             return seen
         closed = await self.closed(credential)
-        return Seen(seen.record, closed) if closed else seen
+        return ReconcileResult(seen.record, closed) if closed else seen
 
     def _noted(self, name: str, record: Record) -> None:
         """Another process published, or Vault was restored: what was accepted before is another value."""
@@ -193,11 +193,11 @@ class Rounds:
             del self.broken[credential.name]
         return None
 
-    async def _visit(self, credential: Credential, ask: Ask | None) -> Seen:
+    async def _visit(self, credential: Credential, ask: Ask | None) -> ReconcileResult:
         name, vault = credential.name, self.health.vault
         try:
-            seen = await self.visitor.visit(
-                credential, self.edges(credential), ask, gate=_Gate(self, credential, self.clock.monotonic())
+            seen = await self.reconciler.reconcile(
+                credential, self.dependencies(credential), ask, gate=_Gate(self, credential, self.clock.monotonic())
             )
         except Conflict:
             return self._wait(_SOON, "another actor wrote the record")
@@ -216,12 +216,12 @@ class Rounds:
             self._causes.pop(name, None)
         return self._without_minter(credential, seen) if seen.refused else seen
 
-    def _without_minter(self, credential: Credential, seen: Seen) -> Seen:
+    def _without_minter(self, credential: Credential, seen: ReconcileResult) -> ReconcileResult:
         self.refused(credential, seen.wait.reason)
         paused = self._put_off(credential, timedelta(seconds=self.pause(credential)[0]), seen.wait.reason)
-        return Seen(seen.record, paused.wait, seen.refused)
+        return ReconcileResult(seen.record, paused.wait, seen.refused)
 
-    def _broken(self, credential: Credential, reason: str, pause: timedelta = _BROKEN) -> Seen:
+    def _broken(self, credential: Credential, reason: str, pause: timedelta = _BROKEN) -> ReconcileResult:
         cause = (credential.target, reason)
         if self.broken.get(credential.name) != reason:
             if cause not in self._causes.values():  # of a thousand that share a cause, the first is told
@@ -230,24 +230,24 @@ class Rounds:
             self._causes[credential.name] = cause
         return self._put_off(credential, pause, reason)
 
-    def _put_off(self, credential: Credential, pause: timedelta, reason: str) -> Seen:
+    def _put_off(self, credential: Credential, pause: timedelta, reason: str) -> ReconcileResult:
         self.put_off.add(credential.name)
         return self._wait(pause, reason)
 
-    def _wait(self, pause: timedelta, reason: str) -> Seen:
-        return Seen(None, Wait(self.clock.now() + pause, reason))
+    def _wait(self, pause: timedelta, reason: str) -> ReconcileResult:
+        return ReconcileResult(None, Wait(self.clock.now() + pause, reason))
 
 
 @dataclass(frozen=True, slots=True)
 class _Gate:
     """The rounds of one credential, as its visit asks them. `read_at`: monotonic time before its record was read."""
 
-    rounds: Rounds
+    guard: Guard
     credential: Credential
     read_at: float
 
     async def closed(self) -> Wait | None:
-        return await self.rounds.closed(self.credential)
+        return await self.guard.closed(self.credential)
 
     def objection(self, record: Record) -> Hold | None:
-        return self.rounds.others.objection(self.credential, record, self.read_at)
+        return self.guard.others.objection(self.credential, record, self.read_at)

@@ -48,7 +48,7 @@ class Leases:
         """Seconds until the record may be taken over from its holder; None when it may be worked on now.
 
         A holder that is proven to have ended has nothing to lose. What its last request may still do is no matter of
-        the lease: the record waits for that, see `Visitor.taken_up`.
+        the lease: the record waits for that, see `Reconciler.taken_up`.
         """
         known = self.known(entry)
         if entry.lease.holder in ("", self.holder) or self.has_ended(entry.lease.lock):

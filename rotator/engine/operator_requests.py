@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rotator.engine.context import Bench
+from rotator.engine.context import RotationContext
 from rotator.engine.steps.publish import number
 from rotator.engine.steps.rollback import impossible
 from rotator.ports import Refused
@@ -15,18 +15,18 @@ from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.record import Phase, Record
 
 
-async def take_up(bench: Bench, record: Record, request: OperatorRequest) -> ev.Event | None:
+async def take_up(context: RotationContext, record: Record, request: OperatorRequest) -> ev.Event | None:
     """None: it was taken up before. Raises Transient when what decides cannot be read just now."""
     if rules.find(record, request.id):
         return None
     try:
-        return await _event(bench, record, request)
+        return await _event(context, record, request)
     except Refused as fault:
-        return ev.RequestDeclined(bench.at, request, fault.reason)
+        return ev.RequestDeclined(context.at, request, fault.reason)
 
 
-async def _event(bench: Bench, record: Record, request: OperatorRequest) -> ev.Event:
-    at, by, taken = bench.at, request.by, ev.RequestTaken(bench.at, request)
+async def _event(context: RotationContext, record: Record, request: OperatorRequest) -> ev.Event:
+    at, by, taken = context.at, request.by, ev.RequestTaken(context.at, request)
     match request.verb:
         case RequestVerb.PAUSE:
             return ev.Paused(at, by, request.reason, request.until, request.id)
@@ -35,28 +35,28 @@ async def _event(bench: Bench, record: Record, request: OperatorRequest) -> ev.E
         case RequestVerb.RELEASE:
             return ev.Released(at, by, request.id) if record.phase is Phase.HELD else taken
         case RequestVerb.UNDO:
-            return await _undo(bench, record, request)
+            return await _undo(context, record, request)
         case RequestVerb.ROTATE:
-            objection = rules.objection(bench.credential, record, request, bench.now)
+            objection = rules.objection(context.credential, record, request, context.now)
             return ev.RequestDeclined(at, request, objection) if objection else taken
 
 
-async def _undo(bench: Bench, record: Record, request: OperatorRequest) -> ev.Event:
+async def _undo(context: RotationContext, record: Record, request: OperatorRequest) -> ev.Event:
     """Nothing more when one is under way already."""
     if record.undo:
-        return ev.RequestTaken(bench.at, request)
-    if reason := await impossible(bench, record):
-        return ev.RequestDeclined(bench.at, request, reason)
-    doc, _ = await bench.look(record, again=False)
-    place, above = bench.credential.place, number(doc)
+        return ev.RequestTaken(context.at, request)
+    if reason := await impossible(context, record):
+        return ev.RequestDeclined(context.at, request, reason)
+    doc, _ = await context.look(record, again=False)
+    place, above = context.credential.place, number(doc)
     return ev.UndoBegun(
-        bench.at, request.by, request.emergency, place, _quiet_at(bench, record), above, request=request.id
+        context.at, request.by, request.emergency, place, _quiet_at(context, record), above, request=request.id
     )
 
 
-def _quiet_at(bench: Bench, record: Record) -> datetime:
+def _quiet_at(context: RotationContext, record: Record) -> datetime:
     """When no revocation of the value before can be on its way any more."""
     if not undone.ended(record):
-        return bench.at
-    last = bench.at if record.predecessor else (record.settled_at or bench.at)
-    return last + bench.credential.limits.settle
+        return context.at
+    last = context.at if record.predecessor else (record.settled_at or context.at)
+    return last + context.credential.limits.settle

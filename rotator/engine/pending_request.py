@@ -15,7 +15,7 @@ from rotator.rotation.steps import Wait
 
 
 @dataclass(slots=True, eq=False)
-class Asked:
+class PendingRequest:
     """An ask that waits for its answer. `patient`: until the predecessor is dead.
 
     Everybody who asks has one of their own, so that no two mix up their patience or the time they asked at. They join
@@ -60,6 +60,6 @@ class Asked:
         self.done.set()
 
 
-def foremost(asks: Iterable[Asked]) -> Ask | None:
+def foremost(asks: Iterable[PendingRequest]) -> Ask | None:
     """The one that a visit works for: an emergency before others, then the latest."""
     return max((each.ask for each in asks), key=lambda ask: (ask.emergency, ask.at), default=None)

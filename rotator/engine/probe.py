@@ -18,9 +18,9 @@ from datetime import timedelta
 import anyio
 
 from rotator.engine import commands
-from rotator.engine.context import Edges
-from rotator.engine.timer_queue import Agenda
-from rotator.engine.worker_pool import Crew
+from rotator.engine.context import Dependencies
+from rotator.engine.timer_queue import TimerQueue
+from rotator.engine.worker_pool import WorkerPool
 from rotator.ports import Accepted, Fault, Rejected, Unknown, Verdict
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Phase, Published
@@ -39,10 +39,10 @@ _RESTS = frozenset({Phase.SETTLED, Phase.PUBLISHED})
 class Prober:
     """Asks for one process. `every`: None when settings want no probe; `told`: target and verdict, for who counts."""
 
-    crew: Crew
+    worker_pool: WorkerPool
     every: Callable[[], timedelta | None]
     told: Callable[[str, str], None]
-    _agenda: Agenda = field(default_factory=Agenda)
+    _timers: TimerQueue = field(default_factory=TimerQueue)
     _ready: defaultdict[str, deque[str]] = field(default_factory=lambda: defaultdict(deque))  # by target
     _known: Mapping[str, Credential] = field(default_factory=dict)
     _doubted: dict[str, str] = field(default_factory=dict)  # name -> the token that was refused once
@@ -54,7 +54,7 @@ class Prober:
         every = self.every()
         if every is None:
             self._begin_again()
-            self.crew.rounds.unproven.clear()
+            self.worker_pool.guard.unproven.clear()
             return
         async with anyio.create_task_group() as group:
             for names in self.due():
@@ -62,11 +62,11 @@ class Prober:
 
     def due(self) -> list[deque[str]]:
         """Whose time has come, by target."""
-        clock = self.crew.clock
+        clock = self.worker_pool.clock
         self._enrol()
         self._begin_again()
-        for name in self._agenda.due(clock.now(), clock.monotonic()):
-            if credential := self.crew.credentials.get(name):
+        for name in self._timers.due(clock.now(), clock.monotonic()):
+            if credential := self.worker_pool.credentials.get(name):
                 self._ready[credential.target].append(name)
         return [each for each in self._ready.values() if each]
 
@@ -77,17 +77,17 @@ class Prober:
 
     async def stretch(self, names: deque[str], every: timedelta) -> None:
         """Ask these of one target for a while; whoever is left over is first at the next turn."""
-        end = self.crew.clock.monotonic() + _STRETCH
-        while names and self.crew.clock.monotonic() < end:
+        end = self.worker_pool.clock.monotonic() + _STRETCH
+        while names and self.worker_pool.clock.monotonic() < end:
             name = names.popleft()
-            if credential := self.crew.credentials.get(name):
-                first = name in self.crew.rounds.unproven
+            if credential := self.worker_pool.credentials.get(name):
+                first = name in self.worker_pool.guard.unproven
                 wait = await self._ask(credential, every)
                 # What was shown in one round comes apart afterwards.
                 self._put(name, wait * (0.5 + share(f"{name}/probe") / 2) if first and wait == every else wait)
 
     def _enrol(self) -> None:
-        credentials = self.crew.credentials
+        credentials = self.worker_pool.credentials
         if credentials is self._known:
             return
         self._doubt(credentials.keys() - self._known.keys())
@@ -95,84 +95,89 @@ class Prober:
 
     def _begin_again(self) -> None:
         """A round for all, where what Vault shows may be older than what was proven."""
-        now, rounds = self.crew.clock.monotonic(), self.crew.rounds
-        if self.crew.health.vault.trips:
+        now, guard = self.worker_pool.clock.monotonic(), self.worker_pool.guard
+        if self.worker_pool.health.vault.trips:
             self._away = True
             return
-        if (rounds.reverted or self._away) and now >= self._round + _ROUND:
-            rounds.reverted = False
+        if (guard.reverted or self._away) and now >= self._round + _ROUND:
+            guard.reverted = False
             self._round = now
-            rounds.others.forget()
-            self._doubt(self.crew.credentials)
+            guard.others.forget()
+            self._doubt(self.worker_pool.credentials)
         self._away = False
 
     def _doubt(self, names: Iterable[str]) -> None:
         """Until they are shown, nobody can say whether they work."""
         for name in names:
-            self.crew.rounds.unproven[name] = self.crew.clock.now()
+            self.worker_pool.guard.unproven[name] = self.worker_pool.clock.now()
         self.ask_soon(names)
 
     def _put(self, name: str, wait: timedelta) -> None:
-        now = self.crew.clock.now()
-        self._agenda.put(name, now + wait, now, self.crew.clock.monotonic())
+        now = self.worker_pool.clock.now()
+        self._timers.put(name, now + wait, now, self.worker_pool.clock.monotonic())
 
     async def _ask(self, credential: Credential, every: timedelta) -> timedelta:
         """Returns how long to leave it alone."""
-        seen = self.crew.seen.get(credential.name)
+        seen = self.worker_pool.seen.get(credential.name)
         if seen is None or seen.record is None:
             return min(every, _UNSEEN)
         current = self._at_rest(credential)
-        pause = _UNREST if credential.name in self.crew.rounds.unproven else _SOON
+        pause = _UNREST if credential.name in self.worker_pool.guard.unproven else _SOON
         if current is None:
             return min(every, pause)
-        if await self.crew.rounds.closed(credential):
+        if await self.worker_pool.guard.closed(credential):
             return min(every, pause)
-        edges = self.crew.rounds.edges(credential)
+        dependencies = self.worker_pool.guard.dependencies(credential)
         try:
-            secret = await _published(credential, edges, current)
+            secret = await _published(credential, dependencies, current)
         except Fault:
             self.told(credential.target, _WORDS[Unknown])
             return min(every, pause)
         if secret is None:  # consumers find something else: for a reconcile to deal with
-            self.crew.look_at(credential.name)
+            self.worker_pool.look_at(credential.name)
             return min(every, _SOON)
-        verdict = await _verdict(edges, current, secret)
+        verdict = await _verdict(dependencies, current, secret)
         self.told(credential.target, _WORDS[type(verdict)])
         if isinstance(verdict, Rejected):
-            return await self._refused(credential, edges, current, verdict, every)
+            return await self._refused(credential, dependencies, current, verdict, every)
         self._doubted.pop(credential.name, None)
-        self.crew.rounds.doubted.pop(credential.name, None)
+        self.worker_pool.guard.doubted.pop(credential.name, None)
         if isinstance(verdict, Unknown):
-            self.crew.rounds.unanswered(credential)
-            return min(every, _SOON) if await self.crew.rounds.closed(credential) else every
+            self.worker_pool.guard.unanswered(credential)
+            return min(every, _SOON) if await self.worker_pool.guard.closed(credential) else every
         if isinstance(verdict, Accepted):
-            self.crew.rounds.accepted[credential.name] = self.crew.clock.now()
-            self.crew.rounds.unproven.pop(credential.name, None)
+            self.worker_pool.guard.accepted[credential.name] = self.worker_pool.clock.now()
+            self.worker_pool.guard.unproven.pop(credential.name, None)
         return every
 
     def _at_rest(self, credential: Credential) -> Published | None:
         """What is published, when nothing is in flight and settings want nothing else."""
-        seen = self.crew.seen.get(credential.name)
+        seen = self.worker_pool.seen.get(credential.name)
         record = seen.record if seen else None
         if record is None or record.phase not in _RESTS or record.refused_at or record.current is None:
             return None
-        current, now = record.current, self.crew.clock.now()
+        current, now = record.current, self.worker_pool.clock.now()
         over = current.token.expires_at is not None and current.token.expires_at <= now
         as_wanted = (current.policy, current.place) == (credential.policy, credential.place)
-        return None if over or not as_wanted or self.crew.pause(credential)[0] else current
+        return None if over or not as_wanted or self.worker_pool.pause(credential)[0] else current
 
     async def _refused(
-        self, credential: Credential, edges: Edges, current: Published, verdict: Rejected, every: timedelta
+        self,
+        credential: Credential,
+        dependencies: Dependencies,
+        current: Published,
+        verdict: Rejected,
+        every: timedelta,
     ) -> timedelta:
         name = credential.name
         if not verdict.final and self._doubted.get(name) != current.token.id:
             self._doubted[name] = current.token.id
-            self.crew.rounds.doubted[name] = self.crew.clock.now()
+            self.worker_pool.guard.doubted[name] = self.worker_pool.clock.now()
             return credential.limits.settle
         word = commands.disprove(current.token.id, f"the probe was refused: {verdict.reason}")
         try:
-            async with self.crew.aside(name):
-                await self.crew.rounds.visitor.obey(credential, edges, word)
+            async with self.worker_pool.aside(name):
+                await self.worker_pool.guard.reconciler.obey(credential, dependencies, word)
         except Fault:
             return credential.limits.settle  # Vault, or another actor, was in the way
         self._doubted.pop(name, None)
@@ -182,18 +187,18 @@ class Prober:
 _WORDS: dict[type[Verdict], str] = {Accepted: "accepted", Rejected: "refused", Unknown: "unknown"}
 
 
-async def _published(credential: Credential, edges: Edges, current: Published) -> Secret | None:
+async def _published(credential: Credential, dependencies: Dependencies, current: Published) -> Secret | None:
     """The value that Vault holds; None when it is not the one that we published. Raises Fault."""
-    doc = await edges.store.read(current.place)
+    doc = await dependencies.store.read(current.place)
     secret = doc.secret(current.key or credential.key)
-    if secret is None or secret.fingerprint(edges.installation.fingerprint_key) != current.fingerprint:
+    if secret is None or secret.fingerprint(dependencies.installation.fingerprint_key) != current.fingerprint:
         return None
     return secret
 
 
-async def _verdict(edges: Edges, current: Published, secret: Secret) -> Verdict:
+async def _verdict(dependencies: Dependencies, current: Published, secret: Secret) -> Verdict:
     """What the target says of it."""
     try:
-        return await edges.provider.verify(current.token, secret)
+        return await dependencies.provider.verify(current.token, secret)
     except Fault as fault:
         return Unknown(fault.reason)

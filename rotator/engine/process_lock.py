@@ -22,7 +22,7 @@ _NAMESPACE = Path("/proc/self/ns/net")
 _LOCK = re.compile(r"(?P<place>[0-9a-f]{32}/[0-9]+)/(?P<name>[0-9a-f]{32})")
 
 
-class Presence:
+class ProcessLock:
     """Our own name, held until `close` or the end of the process. `lock` is what a lease carries; "": no proof."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from typing import Protocol
 
 from rotator.engine.consumer_path import watch
-from rotator.engine.context import Bench, Brought, Edges
+from rotator.engine.context import Dependencies, RotationContext, SuppliedValue
 from rotator.engine.lease import Leases
 from rotator.engine.operator_requests import take_up
 from rotator.engine.perform import perform
@@ -45,7 +45,7 @@ _BARRED = timedelta(seconds=30)  # between two looks whether a rotation may begi
 
 
 @dataclass(frozen=True)  # without slots, which leave no room for the words
-class Happened:
+class Transition:
     """One transition, as observers are told: logs, progress, metrics, receipts. `seconds` is how long the step took."""
 
     credential: Credential
@@ -62,7 +62,7 @@ class Happened:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ReconcileResult:
     """What a visit found last, and when to come again."""
 
     record: Record | None
@@ -70,7 +70,7 @@ class Seen:
     refused: MinterRefused | None = None  # the target refuses our minter: stop calling it
 
 
-Tell = Callable[[Happened], None]
+Tell = Callable[[Transition], None]
 
 
 class Gate(Protocol):
@@ -83,7 +83,9 @@ class Gate(Protocol):
         """Why nothing may be done with the record, whatever it says."""
 
 
-Word = Callable[[Bench, Record], Awaitable[ev.Event | None]]  # what somebody wants done to a record, as an event
+RecordChange = Callable[
+    [RotationContext, Record], Awaitable[ev.Event | None]
+]  # what somebody wants done to a record, as an event
 
 
 async def _nothing() -> None:
@@ -91,7 +93,7 @@ async def _nothing() -> None:
 
 
 @dataclass(slots=True)
-class Visitor:
+class Reconciler:
     """Visits credentials for one actor. Faults of Vault pass through: a visit without a journal does nothing."""
 
     journal: Journal
@@ -104,71 +106,77 @@ class Visitor:
     only_looks: str = ""  # why this actor never acts
     recorded: Callable[[], Awaitable[None]] = _nothing  # what was told is written down, as far as that goes
 
-    async def visit(
+    async def reconcile(
         self,
         credential: Credential,
-        edges: Edges,
+        dependencies: Dependencies,
         ask: Ask | None = None,
-        brought: Brought | None = None,
+        supplied: SuppliedValue | None = None,
         gate: Gate | None = None,
-    ) -> Seen:
-        """Do all there is to do now; `brought` is a person's value for the next mint. `gate` is asked before the first
+    ) -> ReconcileResult:
+        """Do all there is to do now; `supplied` is a person's value for the next mint. `gate` is asked before the first
         step that needs the target: what Vault knows is read whether or not the target can be asked.
 
         Raises Conflict when overtaken, Transient, Refused.
         """
         entry = await self.journal.load(credential.name)
-        bench = Bench(edges, credential, told=entry.server_time, begun=edges.clock.monotonic(), brought=brought)
+        context = RotationContext(
+            dependencies, credential, told=entry.server_time, begun=dependencies.clock.monotonic(), supplied=supplied
+        )
         blocked = self.leases.blocked(entry)
         if blocked is not None:
-            followed = edges.clock.now() + timedelta(seconds=blocked)
-            return Seen(entry.record, Wait(followed, held_by(entry.lease.holder, followed)))
-        record, entry, asked, declined = await self._requested(bench, entry, self.taken_up(entry, bench))
-        ask = as_known(foremost(None if ask in declined else ask, asked), record, bench.at)
-        bench.rested, looked = timedelta(seconds=self.leases.known(entry)), False  # looked: at the consumer path
+            followed = dependencies.clock.now() + timedelta(seconds=blocked)
+            return ReconcileResult(entry.record, Wait(followed, held_by(entry.lease.holder, followed)))
+        record, entry, asked, declined = await self._requested(context, entry, self.taken_up(entry, context))
+        ask = as_known(foremost(None if ask in declined else ask, asked), record, context.at)
+        context.rested, looked = timedelta(seconds=self.leases.known(entry)), False  # looked: at the consumer path
         objects = gate.objection if gate else None
         while True:
-            step = (objects and objects(record)) or _supplied(record, bench)
-            step = step or next_step(credential, record, bench.now, ask, bench.shared, bench.rested)
+            step = (objects and objects(record)) or _supplied(record, context)
+            step = step or next_step(credential, record, context.now, ask, context.shared, context.rested)
             if isinstance(step, Wait):
-                entry = await self._let_go(entry, record, fading=entry.is_fading(bench.shared))
-                lost = None if looked or self.only_looks else await watch(bench, record)
+                entry = await self._let_go(entry, record, fading=entry.is_fading(context.shared))
+                lost = None if looked or self.only_looks else await watch(context, record)
                 looked = True
                 if lost is None:
-                    until = bench.on_our_clock(step.until) if step.until else None
-                    return Seen(record, Wait(until, step.reason))
-                record, entry = await self._happened(bench, entry, record, lost, ask, bench.edges.clock.monotonic())
+                    until = context.on_our_clock(step.until) if step.until else None
+                    return ReconcileResult(record, Wait(until, step.reason))
+                record, entry = await self._happened(
+                    context, entry, record, lost, ask, context.dependencies.clock.monotonic()
+                )
                 continue
-            if stop := await self._stops(bench, step, gate):
+            if stop := await self._stops(context, step, gate):
                 await self._let_go(entry, record)
-                return Seen(record, stop)
+                return ReconcileResult(record, stop)
             gate = gate if isinstance(step, Hold | Escalate) else None
             if step.effect and self.leases.needs_write(entry):
                 entry = await self._save(entry, record, release=False)
-            record, entry, refused = await self._act(bench, entry, record, step, ask)
-            bench.rested, looked = timedelta(), True
+            record, entry, refused = await self._act(context, entry, record, step, ask)
+            context.rested, looked = timedelta(), True
             if refused:
-                return Seen(record, Wait(record.retry_at, refused.reason), refused)
+                return ReconcileResult(record, Wait(record.retry_at, refused.reason), refused)
 
-    async def _stops(self, bench: Bench, step: Act, gate: Gate | None) -> Wait | None:
+    async def _stops(self, context: RotationContext, step: Act, gate: Gate | None) -> Wait | None:
         """Why a step is not taken now, and until when."""
         if self.only_looks:
-            return Wait(bench.now + _BARRED, self.only_looks)
+            return Wait(context.now + _BARRED, self.only_looks)
         if self.stopping():
-            return Wait(bench.now, "stopping")
+            return Wait(context.now, "stopping")
         if isinstance(step, Request):
             await self.recorded()
             if bar := self.barred():
-                return Wait(bench.now + _BARRED, bar)
+                return Wait(context.now + _BARRED, bar)
         return await gate.closed() if gate and not isinstance(step, Hold | Escalate) else None
 
-    def taken_up(self, entry: Entry, bench: Bench) -> Record:
+    def taken_up(self, entry: Entry, context: RotationContext) -> Record:
         """The record, and what may have been done since it was written."""
-        untraced = bench.shared if entry.lease.holder else None
+        untraced = context.shared if entry.lease.holder else None
         rested = timedelta(seconds=self.leases.known(entry))
-        return advance(entry.record or Record(self.lineage()), ev.Resumed(bench.at, untraced, rested))
+        return advance(entry.record or Record(self.lineage()), ev.Resumed(context.at, untraced, rested))
 
-    async def obey(self, credential: Credential, edges: Edges, word: Word, *, effect: bool = False) -> Record:
+    async def obey(
+        self, credential: Credential, dependencies: Dependencies, word: RecordChange, *, effect: bool = False
+    ) -> Record:
         """Let a word change the record. Returns the record, as it was when the word changes nothing.
 
         `effect`: the word changes something outside, too, so the lease is claimed before. Raises Refused with the
@@ -178,13 +186,15 @@ class Visitor:
         entry = await self.journal.load(credential.name)
         blocked = self.leases.blocked(entry)
         if blocked is not None:
-            raise Conflict(held_by(entry.lease.holder, edges.clock.now() + timedelta(seconds=blocked)))
-        bench = Bench(edges, credential, told=entry.server_time, begun=edges.clock.monotonic())
-        record = self.taken_up(entry, bench)
+            raise Conflict(held_by(entry.lease.holder, dependencies.clock.now() + timedelta(seconds=blocked)))
+        context = RotationContext(
+            dependencies, credential, told=entry.server_time, begun=dependencies.clock.monotonic()
+        )
+        record = self.taken_up(entry, context)
         if effect and self.leases.needs_write(entry):
             entry = await self._save(entry, record, release=False)
         try:
-            event = await word(bench, record)
+            event = await word(context, record)
         except Fault:
             await self._let_go(entry, record)
             raise
@@ -193,15 +203,18 @@ class Visitor:
             return record
         after = advance(record, event)
         await self._save(entry, after, release=True)
-        await self._tell(bench, record, event, after)
+        await self._tell(context, record, event, after)
         return after
 
-    async def obey_unrecorded(self, credential: Credential, edges: Edges, word: Word) -> None:
+    async def obey_unrecorded(self, credential: Credential, dependencies: Dependencies, word: RecordChange) -> None:
         """Do what concerns no record that there is: nothing is saved, observers are told."""
         await self._unbarred()
-        bench, record = Bench(edges, credential, begun=edges.clock.monotonic()), Record(self.lineage())
-        if event := await word(bench, record):
-            await self._tell(bench, record, event, record)
+        context, record = (
+            RotationContext(dependencies, credential, begun=dependencies.clock.monotonic()),
+            Record(self.lineage()),
+        )
+        if event := await word(context, record):
+            await self._tell(context, record, event, record)
 
     async def _unbarred(self) -> None:
         if self.only_looks:
@@ -211,39 +224,39 @@ class Visitor:
             raise Refused(f"{bar}; [audit] required = true, so nothing is begun")
 
     async def _tell(
-        self, bench: Bench, before: Record, event: ev.Event, after: Record, since: float | None = None
+        self, context: RotationContext, before: Record, event: ev.Event, after: Record, since: float | None = None
     ) -> None:
-        took = bench.edges.clock.monotonic() - (bench.begun if since is None else since)
-        self.tell(Happened(bench.credential, before, event, after, took, self.leases.holder))
+        took = context.dependencies.clock.monotonic() - (context.begun if since is None else since)
+        self.tell(Transition(context.credential, before, event, after, took, self.leases.holder))
         await self.recorded()
 
-    async def take_up(self, credential: Credential, edges: Edges) -> Record | None:
+    async def take_up(self, credential: Credential, dependencies: Dependencies) -> Record | None:
         """Take up what operators asked for, and do nothing else. None: nothing waited. Raises as `obey` does."""
         record = None
         for request in await self.requests.waiting(credential.name):
-            record = await self.obey(credential, edges, partial(take_up, request=request))
+            record = await self.obey(credential, dependencies, partial(take_up, request=request))
             with suppress(Fault):
                 await self.requests.remove(credential.name, request)
         return record
 
     async def _requested(
-        self, bench: Bench, entry: Entry, record: Record
+        self, context: RotationContext, entry: Entry, record: Record
     ) -> tuple[Record, Entry, Ask | None, tuple[Ask, ...]]:
         """Take up what operators asked for, the oldest first. One that cannot be decided just now waits, others too.
 
         Returns the ask that was taken up, and those that were declined: nothing comes of them, whoever waits for it.
         """
-        asked, declined, name = None, list[Ask](), bench.credential.name
+        asked, declined, name = None, list[Ask](), context.credential.name
         waiting = () if self.only_looks or self.barred() else await self.requests.waiting(name)
         for request in waiting:
             try:
-                event = await take_up(bench, record, request)
+                event = await take_up(context, record, request)
             except Transient:
                 break
             if event:
                 after = advance(record, event)
                 entry = await self._save(entry, after, release=False)
-                await self._tell(bench, record, event, after)
+                await self._tell(context, record, event, after)
                 record = after
             if isinstance(event, ev.RequestTaken) and request.verb is RequestVerb.ROTATE:
                 asked = foremost(asked, as_ask(request))
@@ -254,27 +267,27 @@ class Visitor:
         return record, entry, asked, tuple(declined)
 
     async def _act(
-        self, bench: Bench, entry: Entry, record: Record, step: Act, ask: Ask | None
+        self, context: RotationContext, entry: Entry, record: Record, step: Act, ask: Ask | None
     ) -> tuple[Record, Entry, MinterRefused | None]:
-        started, refused = bench.edges.clock.monotonic(), None
-        bench.lapses = self.leases.lapses(entry)
+        started, refused = context.dependencies.clock.monotonic(), None
+        context.lapses = self.leases.lapses(entry)
         try:
-            event = await perform(bench, record, step)
+            event = await perform(context, record, step)
         except MinterRefused as fault:
-            event, refused = _without_minter(bench, step, fault), fault
-        after, entry = await self._happened(bench, entry, record, event, ask, started)
+            event, refused = _without_minter(context, step, fault), fault
+        after, entry = await self._happened(context, entry, record, event, ask, started)
         return after, entry, refused
 
     async def _happened(
-        self, bench: Bench, entry: Entry, record: Record, event: ev.Event, ask: Ask | None, started: float
+        self, context: RotationContext, entry: Entry, record: Record, event: ev.Event, ask: Ask | None, started: float
     ) -> tuple[Record, Entry]:
         """Advance, save, tell."""
         after = advance(record, event)
         if (after.rotation, after.attempt) > (record.rotation, record.attempt):
-            bench.begun_here = (after.rotation, after.attempt)
-        resting = isinstance(next_step(bench.credential, after, bench.now, ask, bench.shared), Wait)
+            context.begun_here = (after.rotation, after.attempt)
+        resting = isinstance(next_step(context.credential, after, context.now, ask, context.shared), Wait)
         entry = await self._save(entry, after, release=resting)
-        await self._tell(bench, record, event, after, started)
+        await self._tell(context, record, event, after, started)
         return after, entry
 
     async def _save(self, entry: Entry, record: Record, *, release: bool) -> Entry:
@@ -295,13 +308,13 @@ def held_by(holder: str, until: datetime) -> str:
     return f"worked on by {holder}, which is followed at {until:%T}Z unless it gives a sign"
 
 
-def _supplied(record: Record, bench: Bench) -> Step | None:
+def _supplied(record: Record, context: RotationContext) -> Step | None:
     """Who waits for a value that was brought need not wait any longer."""
     waits = record.phase is Phase.AWAITING and record.candidate is None
-    return Poll(remind=False) if waits and bench.brings else None
+    return Poll(remind=False) if waits and context.brings else None
 
 
-def _without_minter(bench: Bench, step: Act, fault: MinterRefused) -> ev.Event:
+def _without_minter(context: RotationContext, step: Act, fault: MinterRefused) -> ev.Event:
     if isinstance(step, Mint):
-        return ev.MintRefused(bench.at, fault.reason)
-    return bench.faulted(type(step).__name__.lower(), fault.reason, fault.retry_after)
+        return ev.MintRefused(context.at, fault.reason)
+    return context.faulted(type(step).__name__.lower(), fault.reason, fault.retry_after)

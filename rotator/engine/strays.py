@@ -16,7 +16,7 @@ Reap = Callable[[Credential, Token], Awaitable[bool]]  # revokes it if it is a s
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweepResult:
     """What a sweep found. `unclaimed`: marked tokens of this installation that no credential in the settings claims.
 
     `skipped`: credentials that could not be judged or cleared, and why; what is theirs counts as unclaimed.
@@ -36,7 +36,7 @@ async def sweep(
     *,
     remembered: Mapping[str, Record],
     reap: Reap | None,
-) -> Swept:
+) -> SweepResult:
     """Judge a listing. Records are read **after** it: a number older than a later record's can only be a stray's.
 
     A record we remember is good enough to clear a token, never to condemn one. `reap` None: only look. Raises
@@ -67,7 +67,7 @@ async def sweep(
         except Fault as fault:
             skipped[name] = fault.reason
     unclaimed = tuple(token for each in listed.values() for token in each)
-    return Swept(tuple(strays), tuple(reaped), unclaimed, tuple(records), skipped)
+    return SweepResult(tuple(strays), tuple(reaped), unclaimed, tuple(records), skipped)
 
 
 async def _reap(reap: Reap, credential: Credential, strays: list[Token], reaped: list[str]) -> None:

@@ -14,7 +14,7 @@ Heap = list[tuple[float, str]]
 
 
 @dataclass(slots=True)
-class Agenda:
+class TimerQueue:
     """Names by the time of their next look, in wall-clock and monotonic time: whichever comes first.
 
     The wall clock alone would sleep through a jump back, the monotonic one through a suspended machine.

@@ -15,7 +15,7 @@ class _Line:
 
 
 @dataclass(slots=True)
-class Queue:
+class WorkQueue:
     """Lines of names. A name stands in one line, once."""
 
     _lines: dict[str, _Line] = field(default_factory=dict)

@@ -14,12 +14,12 @@ from datetime import datetime, timedelta
 import anyio
 from anyio.abc import TaskGroup
 
-from rotator.engine.circuit_breaker import Health
-from rotator.engine.guard import Rounds
-from rotator.engine.pending_request import Asked, foremost
-from rotator.engine.reconciler import Seen
-from rotator.engine.timer_queue import Agenda
-from rotator.engine.work_queue import Queue
+from rotator.engine.circuit_breaker import CircuitBreakers
+from rotator.engine.guard import Guard
+from rotator.engine.pending_request import PendingRequest, foremost
+from rotator.engine.reconciler import ReconcileResult
+from rotator.engine.timer_queue import TimerQueue
+from rotator.engine.work_queue import WorkQueue
 from rotator.ports import Clock
 from rotator.rotation.credential import Credential
 from rotator.rotation.pause import on_at
@@ -35,7 +35,7 @@ STOPPING = "the daemon is stopping"
 
 
 @dataclass(slots=True, eq=False)
-class Visit:
+class RunningReconcile:
     """A visit under way. `began`: monotonic seconds."""
 
     target: str
@@ -44,28 +44,28 @@ class Visit:
 
 
 @dataclass(slots=True)
-class Crew:
+class WorkerPool:
     """Workers of one process. `workers`: visits at once, slow ones aside; `per_target`: of them on one target.
 
     Every name is looked at again within `reconcile`, whatever the last look said: nothing is ever forgotten, and what
     a person does to the journal is seen.
     """
 
-    rounds: Rounds
+    guard: Guard
     clock: Clock
     credentials: Mapping[str, Credential]
     per_target: Mapping[str, int]
     workers: int
     reconcile: timedelta = timedelta(seconds=45)
-    agenda: Agenda = field(default_factory=Agenda)
-    asks: dict[str, list[Asked]] = field(default_factory=dict)
-    seen: dict[str, Seen] = field(default_factory=dict)
+    timers: TimerQueue = field(default_factory=TimerQueue)
+    asks: dict[str, list[PendingRequest]] = field(default_factory=dict)
+    seen: dict[str, ReconcileResult] = field(default_factory=dict)
     read_at: dict[str, datetime] = field(default_factory=dict)  # when each record was last read
     moved: float = 0.0  # monotonic time of the last finished visit
     stopping: str = ""  # why no further visit begins
     left: Mapping[str, Record] = field(default_factory=dict)  # of credentials that left the settings
-    _queue: Queue = field(default_factory=Queue)
-    _busy: dict[str, Visit] = field(default_factory=dict)
+    _queue: WorkQueue = field(default_factory=WorkQueue)
+    _busy: dict[str, RunningReconcile] = field(default_factory=dict)
     _again: set[str] = field(default_factory=set)
     _wake: anyio.Event = field(default_factory=anyio.Event)
 
@@ -78,9 +78,9 @@ class Crew:
                 self._queue.join(name, self.credentials[name].target, asked=name in self.asks)
         self.tick()
 
-    def ask(self, name: str, ask: Ask, *, patient: bool, request: str = "") -> Asked:
+    def ask(self, name: str, ask: Ask, *, patient: bool, request: str = "") -> PendingRequest:
         """Ask for a new value; the answer comes to what is returned. `request`: its id in Vault."""
-        asked = Asked(ask, patient, request)
+        asked = PendingRequest(ask, patient, request)
         if self.stopping or name not in self.credentials:
             asked.close(self.stopping or "it is not in the settings")
             return asked
@@ -104,20 +104,20 @@ class Crew:
         """New settings, in which the targets in `changed` are others; only who is concerned is looked at at once."""
         before, self.credentials = self.credentials, credentials
         for name in before.keys() - credentials.keys():
-            self.agenda.drop(name)
+            self.timers.drop(name)
             self.seen.pop(name, None)
             self.read_at.pop(name, None)
-            self.rounds.forget(name)
+            self.guard.forget(name)
             self._dismiss(name, "it left the settings")
         fresh = {name for name, each in credentials.items() if each != before.get(name) or each.target in changed}
-        self.look_at(*self._queue.empty(), *sorted(fresh | self.rounds.mended(changed)))
+        self.look_at(*self._queue.empty(), *sorted(fresh | self.guard.mended(changed)))
 
     @asynccontextmanager
     async def aside(self, name: str) -> AsyncIterator[None]:
         """Nobody visits the name meanwhile: an operator has the word. It is looked at afterwards."""
         while visit := self._busy.get(name):
             await visit.over.wait()
-        visit = self._busy[name] = Visit("", self.clock.monotonic())
+        visit = self._busy[name] = RunningReconcile("", self.clock.monotonic())
         try:
             yield
         finally:
@@ -132,33 +132,33 @@ class Crew:
             await visit.over.wait()
 
     @property
-    def health(self) -> Health:
+    def health(self) -> CircuitBreakers:
         """How Vault, the targets and the minters are doing."""
-        return self.rounds.health
+        return self.guard.health
 
     @property
     def broken(self) -> Mapping[str, str]:
         """Names that were refused or met a bug, and why."""
-        return self.rounds.broken
+        return self.guard.broken
 
     @property
     def accepted(self) -> Mapping[str, datetime]:
         """When each published value was last seen to be accepted, by this process."""
-        return self.rounds.accepted
+        return self.guard.accepted
 
     @property
     def doubted(self) -> Mapping[str, datetime]:
         """When a published value was refused once, and is to be asked again before that counts."""
-        return self.rounds.doubted
+        return self.guard.doubted
 
     @property
     def unproven(self) -> Mapping[str, datetime]:
         """Since when nobody knows whether a published value is accepted: since the start, or since Vault was away."""
-        return self.rounds.unproven
+        return self.guard.unproven
 
     def pause(self, credential: Credential) -> tuple[float, str]:
         """Seconds for which nothing may be done about it, and why."""
-        return self.rounds.pause(credential)
+        return self.guard.pause(credential)
 
     def visits(self, name: str) -> bool:
         """Whether it is being worked on at this moment."""
@@ -179,7 +179,7 @@ class Crew:
         async with anyio.create_task_group() as group:
             while not self.stopping:
                 self._wake = anyio.Event()
-                for name in self.agenda.due(self.clock.now(), self.clock.monotonic()):
+                for name in self.timers.due(self.clock.now(), self.clock.monotonic()):
                     if name not in self._busy and name in self.credentials:
                         self._queue.join(name, self.credentials[name].target)
                 self._dispatch(group)
@@ -199,15 +199,15 @@ class Crew:
             if name in self._busy:
                 self._again.add(name)
                 continue
-            visit = self._busy[name] = Visit(self.credentials[name].target, now)
+            visit = self._busy[name] = RunningReconcile(self.credentials[name].target, now)
             load[visit.target] += 1
             places -= 1
             group.start_soon(self._work, name, visit)
 
-    async def _work(self, name: str, visit: Visit) -> None:
+    async def _work(self, name: str, visit: RunningReconcile) -> None:
         try:
             if credential := self.credentials.get(name):
-                self._note(name, await self.rounds.attend(credential, foremost(self.asks.get(name, ()))))
+                self._note(name, await self.guard.attend(credential, foremost(self.asks.get(name, ()))))
         finally:
             del self._busy[name]
             visit.over.set()
@@ -221,33 +221,33 @@ class Crew:
 
     def vault_went_back(self) -> None:
         """Vault holds an older state than before: every record is read anew, and every target is listed before that."""
-        self.rounds.reverted = True
-        self.rounds.others.forget()
+        self.guard.reverted = True
+        self.guard.others.forget()
         self.look_at(*self.credentials)
 
-    def _note(self, name: str, seen: Seen) -> None:
+    def _note(self, name: str, seen: ReconcileResult) -> None:
         if name not in self.credentials:
             return
         before = self.seen[name].record if name in self.seen else None
         record = seen.record or before
         if record and before and older(record, before):
-            self.rounds.went_back(self.credentials[name], f"{before.rotation} to {record.rotation}")
-        self.seen[name] = Seen(record, seen.wait, seen.refused)
+            self.guard.went_back(self.credentials[name], f"{before.rotation} to {record.rotation}")
+        self.seen[name] = ReconcileResult(record, seen.wait, seen.refused)
         now = self.clock.now()
         if seen.record is not None:
             self.read_at[name] = now
         latest = now + (_ASKED if self._answer(name, seen) else self._round * (0.75 + share(name) / 4))
         until = max(now + _AT_ONCE, min(seen.wait.until or latest, latest))
-        self.agenda.put(name, until, now, self.clock.monotonic())
+        self.timers.put(name, until, now, self.clock.monotonic())
 
     @property
     def _round(self) -> timedelta:
         """In a large fleet the looks that find nothing to do must not be most of the work."""
         return max(self.reconcile, timedelta(seconds=len(self.credentials) / _IDLE_LOOKS))
 
-    def _answer(self, name: str, seen: Seen) -> bool:
+    def _answer(self, name: str, seen: ReconcileResult) -> bool:
         """Tell who asked. Returns whether somebody waits for what may come at any time, from another actor perhaps."""
-        asks, put_off = self.asks.pop(name, []), name in self.rounds.put_off
+        asks, put_off = self.asks.pop(name, []), name in self.guard.put_off
         paused = on_at(self.credentials[name].paused, self.clock.now())
         left = [asked for asked in asks if not (seen.record and asked.hears(seen.record, paused))]
         for asked in asks:
@@ -256,7 +256,7 @@ class Crew:
                 asked.done.set()
         if left:
             self.asks[name] = left
-        if reason := self.rounds.broken.get(name):
+        if reason := self.guard.broken.get(name):
             self._dismiss(name, reason, hopeless=True)
             return False
         if left and len(left) < len(asks):

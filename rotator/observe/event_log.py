@@ -10,30 +10,30 @@ from typing import Any
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from rotator.engine.reconciler import Happened
+from rotator.engine.reconciler import Transition
 from rotator.observe.logs import log
 from rotator.rotation.credential import Credential
 
 
-def narrate(happened: Happened) -> None:
+def narrate(transition: Transition) -> None:
     """Log the transition: the only place where transitions are logged."""
-    told = happened.told
-    place = {"credential": happened.credential.name, "target": happened.credential.target}
-    took = {"seconds": round(happened.seconds, 3), "said": told.said}
+    told = transition.told
+    place = {"credential": transition.credential.name, "target": transition.credential.target}
+    took = {"seconds": round(transition.seconds, 3), "said": told.said}
     log.tell(told.name, told.severity.value, **{**place, **told.fields, **took})
 
 
-def progress(happened: Happened) -> dict[str, Any]:
+def progress(transition: Transition) -> dict[str, Any]:
     """The transition for somebody who waits for it."""
-    told = happened.told
+    told = transition.told
     return {
-        "credential": happened.credential.name,
+        "credential": transition.credential.name,
         "event": told.name,
         "severity": told.severity.value,
-        "rotation": happened.after.rotation,
-        "phase": happened.after.phase.value,
+        "rotation": transition.after.rotation,
+        "phase": transition.after.phase.value,
         "said": told.said,
-        "seconds": round(happened.seconds, 3),
+        "seconds": round(transition.seconds, 3),
     }
 
 
@@ -41,18 +41,18 @@ def progress(happened: Happened) -> dict[str, Any]:
 class Audience:
     """An observer that passes on what happens to those who wait for it; who does not keep up misses some."""
 
-    listeners: list[MemoryObjectSendStream[Happened]] = field(default_factory=list)
+    listeners: list[MemoryObjectSendStream[Transition]] = field(default_factory=list)
 
-    def __call__(self, happened: Happened) -> None:
+    def __call__(self, transition: Transition) -> None:
         """Pass it on."""
         for listener in self.listeners:
             with suppress(anyio.WouldBlock, anyio.BrokenResourceError):
-                listener.send_nowait(happened)
+                listener.send_nowait(transition)
 
     @contextmanager
-    def hearing(self) -> Iterator[MemoryObjectReceiveStream[Happened]]:
+    def hearing(self) -> Iterator[MemoryObjectReceiveStream[Transition]]:
         """Listen for as long as the block lasts."""
-        send, receive = anyio.create_memory_object_stream[Happened](256)
+        send, receive = anyio.create_memory_object_stream[Transition](256)
         self.listeners.append(send)
         try:
             with send, receive:

@@ -9,7 +9,7 @@ from functools import partial
 
 import anyio
 
-from rotator.engine.reconciler import Happened
+from rotator.engine.reconciler import Transition
 from rotator.host.bounded_calls import BoundedCalls, within
 from rotator.host.clock import SystemClock
 from rotator.host.interruption import patience
@@ -23,7 +23,7 @@ from rotator.settings import Settings
 from rotator.vault.heartbeats import COMMANDS
 from rotator.vault.kv import Kv
 
-Observer = Callable[[Happened], None]
+Observer = Callable[[Transition], None]
 FleetObserver = Callable[[datetime, str, str, str, str], None]  # when, event, by whom, in words, the actor
 _LAST_CALLS = 10.0  # seconds that the end of the process may wait for hooks
 _DISK = 2.0  # seconds for the file of receipts

@@ -25,7 +25,7 @@ from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags, set_span_in_context
 
 from rotator.app.factories import local_secret
-from rotator.engine.reconciler import Happened
+from rotator.engine.reconciler import Transition
 from rotator.observe.logs.redaction import redact
 from rotator.rotation import events as ev
 from rotator.rotation.messages import Severity, Told
@@ -58,15 +58,15 @@ class Traces:
         self._provider.add_span_processor(processor)
         self._tracer = self._provider.get_tracer("rotator", version("rotator"))
 
-    def __call__(self, happened: Happened) -> None:
+    def __call__(self, transition: Transition) -> None:
         """Record a transition. Raises nothing that the receiver of traces could cause."""
-        if not happened.after.rotation:
+        if not transition.after.rotation:
             return
-        told = happened.told
+        told = transition.told
         end = self._now()
-        self._step(happened, told, end)
-        if _ends(happened):
-            self._whole(happened, end)
+        self._step(transition, told, end)
+        if _ends(transition):
+            self._whole(transition, end)
 
     def close(self) -> None:
         """Send what is left; waits a few seconds at most."""
@@ -74,12 +74,12 @@ class Traces:
         last.start()
         last.join(_LAST_WORDS)
 
-    def _step(self, happened: Happened, told: Told, end: int) -> None:
-        event, after = happened.event, happened.after
-        trace, root = _trace_and_root(happened)
+    def _step(self, transition: Transition, told: Told, end: int) -> None:
+        event, after = transition.event, transition.after
+        trace, root = _trace_and_root(transition)
         parent = NonRecordingSpan(SpanContext(trace, root, is_remote=True, trace_flags=self._flags(trace)))
         attributes = {
-            **_about(happened),
+            **_about(transition),
             "rotator.event": told.name,
             "rotator.attempt": after.attempt,
             "rotator.phase": after.phase.value,
@@ -90,18 +90,18 @@ class Traces:
             name,
             set_span_in_context(parent, Context()),
             attributes=attributes,
-            start_time=_before(end, happened.seconds),
+            start_time=_before(end, transition.seconds),
         )
         if isinstance(event, ev.Faulted) or told.severity is Severity.ERROR:
             span.set_status(Status(StatusCode.ERROR, redact(told.said)))
         span.end(end)
 
-    def _whole(self, happened: Happened, end: int) -> None:
-        after = happened.after
+    def _whole(self, transition: Transition, end: int) -> None:
+        after = transition.after
         begun = after.requested_at
-        self._numbers.next = _trace_and_root(happened)
+        self._numbers.next = _trace_and_root(transition)
         attributes = {
-            **_about(happened),
+            **_about(transition),
             "rotator.why": after.why.value if after.why else "",
             "rotator.attempts": after.attempt,
             "rotator.asked_by": redact(after.asked_by),
@@ -156,24 +156,24 @@ def _unread(answer: Any, **_: object) -> None:
     answer.raw = io.BytesIO()
 
 
-def _trace_and_root(happened: Happened) -> tuple[int, int]:
+def _trace_and_root(transition: Transition) -> tuple[int, int]:
     """The numbers of a rotation's trace and of its whole span: the same in every process that works on it."""
-    name = f"{happened.after.lineage}/{happened.credential.name}/{happened.after.rotation}"
+    name = f"{transition.after.lineage}/{transition.credential.name}/{transition.after.rotation}"
     digest = hashlib.sha256(name.encode()).digest()
     return int.from_bytes(digest[:16], "big") or 1, int.from_bytes(digest[16:24], "big") or 1
 
 
-def _ends(happened: Happened) -> bool:
-    released = isinstance(happened.event, ev.Released)  # what was held at rest has ended before
-    return not released and happened.before.phase is not Phase.SETTLED and happened.after.phase is Phase.SETTLED
+def _ends(transition: Transition) -> bool:
+    released = isinstance(transition.event, ev.Released)  # what was held at rest has ended before
+    return not released and transition.before.phase is not Phase.SETTLED and transition.after.phase is Phase.SETTLED
 
 
-def _about(happened: Happened) -> dict[str, str | int]:
-    credential = happened.credential
+def _about(transition: Transition) -> dict[str, str | int]:
+    credential = transition.credential
     return {
         "rotator.credential": credential.name,
         "rotator.target": credential.target,
-        "rotator.rotation": happened.after.rotation,
+        "rotator.rotation": transition.after.rotation,
     }
 
 

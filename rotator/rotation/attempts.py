@@ -93,10 +93,10 @@ def staged(record: Record, event: ev.Staged) -> Record:
         candidate=event.candidate,
         slot_version=event.candidate.slot_version,
         slot_full=True,
-        sends=record.sends - 1 if event.brought else record.sends,
+        sends=record.sends - 1 if event.supplied else record.sends,
         uncertain=False,
         retry_at=None,
-        **(unsent(record) if event.brought else {}),
+        **(unsent(record) if event.supplied else {}),
     )
 
 

@@ -58,11 +58,11 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """The candidate is durable in the private slot. `brought`: by a person, so that nothing was minted."""
+    """The candidate is durable in the private slot. `supplied`: by a person, so that nothing was minted."""
 
     at: datetime
     candidate: Candidate
-    brought: bool = False
+    supplied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from secrets import token_hex, token_urlsafe
 
-from rotator.engine.context import Edges
+from rotator.engine.context import Dependencies
 from rotator.engine.lease import Leases
-from rotator.engine.reconciler import Visitor
+from rotator.engine.reconciler import Reconciler
 from rotator.ports import Accepted, Document
 from rotator.rotation.credential import Credential, Limits, Place, Retirement
 from rotator.rotation.record import Phase, Published, Record
@@ -121,10 +121,10 @@ class Campaign:
 
     async def _work(self, line: Line, ask: Ask) -> Record | None:
         """Visit until the ask is answered and the predecessor is dead, or nothing more will come of it."""
-        visitor, edges = self._actor(line)
+        reconciler, dependencies = self._actor(line)
         clock, began = self.kit.clock, self.kit.clock.monotonic()
         while True:
-            seen = await visitor.visit(self.credential, edges, ask)
+            seen = await reconciler.reconcile(self.credential, dependencies, ask)
             record, until = seen.record, seen.wait.until
             if record is None or until is None or answer(record, ask) in (Answer.DONE, Answer.AWAITING, Answer.HELD):
                 return record
@@ -133,7 +133,7 @@ class Campaign:
                 return record
             await clock.sleep(pause)
 
-    def _actor(self, line: Line) -> tuple[Visitor, Edges]:
+    def _actor(self, line: Line) -> tuple[Reconciler, Dependencies]:
         kit, name = self.kit, self.credential.name
 
         async def pause(label: str) -> None:
@@ -144,9 +144,9 @@ class Campaign:
         journal = MemoryJournal(store)
         slot = Place(journal.folder.mount, f"rotator/staged/{name}")
         provider = Heard(self.provider, kit.memory, line.passed)
-        edges = Edges(store, provider, kit.clock, kit.installation, slot, lambda: token_urlsafe(16))
+        dependencies = Dependencies(store, provider, kit.clock, kit.installation, slot, lambda: token_urlsafe(16))
         leases = Leases(token_hex(4), _LEASE, kit.clock.monotonic)
-        return Visitor(journal, leases, lambda: self.lineage, lambda happened: None), edges
+        return Reconciler(journal, leases, lambda: self.lineage, lambda transition: None), dependencies
 
     async def _look(self, label: str) -> None:
         """Whatever has just been published is tried at once, as a consumer would."""

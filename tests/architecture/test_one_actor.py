@@ -26,7 +26,7 @@ def test_an_actor_is_composed_in_one_place() -> None:
     assert set(calls("connected")) == {"rotator/app/actor.py", "rotator/commands/check.py"}, (
         "the latter before it has an actor"
     )
-    assert {path for path in calls("Visitor") if not path.startswith(OWN)} == {"rotator/app/actor.py"}
+    assert {path for path in calls("Reconciler") if not path.startswith(OWN)} == {"rotator/app/actor.py"}
     assert calls("_composed") == {"rotator/app/actor.py": 2}, "two forms: acting, with every observer, and reading"
 
 
@@ -40,7 +40,7 @@ def test_whoever_acts_has_the_observers_of_a_whole_process() -> None:
     assert set(calls("Observers")) == {"rotator/app/daemon.py", "rotator/app/standalone.py"}
 
 
-def test_only_the_visitor_saves_the_journal() -> None:
+def test_only_the_reconciler_saves_the_journal() -> None:
     saved = {
         f"{short(path)}:{node.lineno}"
         for path in files("rotator")
@@ -50,7 +50,9 @@ def test_only_the_visitor_saves_the_journal() -> None:
         and node.func.attr == "save"
         and not short(path).startswith(OWN)
     }
-    assert len(saved) == 1, f"what changes a record goes through Visitor.visit or Visitor.obey: {sorted(saved)}"
+    assert len(saved) == 1, (
+        f"what changes a record goes through Reconciler.reconcile or Reconciler.obey: {sorted(saved)}"
+    )
     assert next(iter(saved)).startswith("rotator/engine/reconciler.py:")
 
 

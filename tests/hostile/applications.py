@@ -49,7 +49,7 @@ class OfficeCell:
         """Whether a word about `old` is against the truth."""
         return got is True and not self.posing
 
-    async def brought(self) -> Minted:
+    async def supplied(self) -> Minted:
         """What a person brings."""
         made: Minted = await self.provider.receive(NAME, BROUGHT, None, (self.old.token,))
         return made
@@ -158,7 +158,7 @@ def burying(kind: str) -> Site[OfficeCell]:
 
 APPLICATIONS: dict[str, Site[Any]] = {
     "halo-api-key mint": minting(API_KEY),
-    "halo-api-key receive": Site(on_office(API_KEY), lambda it: it.brought(), calls=3),
+    "halo-api-key receive": Site(on_office(API_KEY), lambda it: it.supplied(), calls=3),
     "halo-api-key install": installing(API_KEY),
     "halo-api-key install, the change": installing(API_KEY, spares=but_the_change),
     "halo-api-key install, the look after it": installing(API_KEY, spares=but_the_look_after),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from rotator.engine.reconciler import Happened, Seen
+from rotator.engine.reconciler import ReconcileResult, Transition
 from rotator.observe.fleet import Fleet
 from rotator.rotation.credential import Credential, Place, Retirement
 from rotator.rotation.events import Event
@@ -63,7 +63,7 @@ class FakeView:
     """What a crew shows. `put` a credential with what its last visit found."""
 
     credentials: dict[str, Credential] = field(default_factory=dict)
-    seen: dict[str, Seen] = field(default_factory=dict)
+    seen: dict[str, ReconcileResult] = field(default_factory=dict)
     read_at: Mapping[str, datetime] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
     accepted: Mapping[str, datetime] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class FakeView:
 
     def put(self, wanted: Credential, found: Record | None, reason: str = "") -> None:
         self.credentials[wanted.name] = wanted
-        self.seen[wanted.name] = Seen(found, Wait(NOW, reason))
+        self.seen[wanted.name] = ReconcileResult(found, Wait(NOW, reason))
 
     def pause(self, credential: Credential) -> tuple[float, str]:
         neighbour = self.health.targets.get(credential.target, FakeNeighbour())
@@ -107,9 +107,9 @@ def settled(at: datetime = NOW - 3 * DAY, life: timedelta | None = 90 * DAY, **c
     return record(Phase.SETTLED, **{"current": current, "requested_at": at - MINUTE, **changes})
 
 
-def happened(wanted: Credential, before: Record, event: Event, seconds: float = 0.25) -> Happened:
+def transition(wanted: Credential, before: Record, event: Event, seconds: float = 0.25) -> Transition:
     """A transition, as observers are told."""
-    return Happened(wanted, before, event, advance(before, event), seconds, "host-a/1/abc")
+    return Transition(wanted, before, event, advance(before, event), seconds, "host-a/1/abc")
 
 
 def named(name: str, **changes) -> Credential:

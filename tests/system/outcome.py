@@ -56,8 +56,10 @@ class Outcome:
 
     def _told(self, name: str, crashes: list[Crash]) -> str:
         calls, struck = self.calls[name], [crash for crash in crashes if not crash.missed]
-        edges = ", ".join(f"{sum(call.edge == edge for call in calls)} {edge}" for edge in ("vault", KINDS[name].edge))
-        text = f"{name}: {len(struck)} kills at {len(calls)} calls ({edges}), recovery s"
+        dependencies = ", ".join(
+            f"{sum(call.edge == edge for call in calls)} {edge}" for edge in ("vault", KINDS[name].edge)
+        )
+        text = f"{name}: {len(struck)} kills at {len(calls)} calls ({dependencies}), recovery s"
         text += f" {percentiles([crash.seconds for crash in struck])}"
         if len(struck) < len(crashes):
             text += f", {len(crashes) - len(struck)} came too late"

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from rotator.engine.context import Edges
+from rotator.engine.context import Dependencies
 from rotator.engine.lease import Leases
-from rotator.engine.reconciler import Happened, Visitor
+from rotator.engine.reconciler import Reconciler, Transition
 from rotator.ports import Installation
 from rotator.rotation.credential import Credential, Place, Retirement
 from rotator.rotation.record import Record
@@ -51,7 +51,7 @@ class Host:
     way: Way
     kv: Kv
     target: Target
-    told: list[Happened] = field(default_factory=list)
+    told: list[Transition] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         clock, self.place = WallClock(), Place("kv", f"apps/{self.name}")
@@ -59,13 +59,15 @@ class Host:
         self.credential = Credential(self.name, "halo-pat", "blog", self.place, retire=retire, schedule=schedule)
         provider, slot = FakeProvider(self.target), Place("kv", f"rotator/staged/{self.name}")
         home = Installation("home", b"key of the fingerprints")
-        self.edges = Edges(self.kv, provider, clock, home, slot, nonce=lambda: secrets.token_hex(8))
+        self.dependencies = Dependencies(self.kv, provider, clock, home, slot, nonce=lambda: secrets.token_hex(8))
         journal, leases = VaultJournal(self.kv, "kv", "rotator"), Leases("host-a", 30.0, clock.monotonic)
-        self.visitor = Visitor(journal, leases, lambda: "l1", self.told.append)
+        self.reconciler = Reconciler(journal, leases, lambda: "l1", self.told.append)
 
-    async def visit(self) -> Record:
+    async def reconcile(self) -> Record:
         """A visit on request, as far as it goes."""
-        seen = await self.visitor.visit(self.credential, self.edges, Ask(self.edges.clock.now(), "person"))
+        seen = await self.reconciler.reconcile(
+            self.credential, self.dependencies, Ask(self.dependencies.clock.now(), "person")
+        )
         assert seen.record
         return seen.record
 

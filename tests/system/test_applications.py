@@ -16,8 +16,8 @@ import pytest
 
 from rotator.app.actor import App, acting
 from rotator.commands.check import check
-from rotator.engine.context import Brought
-from rotator.engine.reconciler import Happened
+from rotator.engine.context import SuppliedValue
+from rotator.engine.reconciler import Transition
 from rotator.observe.observers import Observers
 from rotator.ports import Accepted
 from rotator.rotation import events as ev
@@ -77,11 +77,11 @@ class Desk:
     spare: Application
     bao: OpenBao
     mount: str
-    happened: list[Happened] = field(default_factory=list)
+    transition: list[Transition] = field(default_factory=list)
 
     async def rotate(self) -> dict[str, Any]:
         """One rotation to its end, or until a person is needed; what is published then."""
-        await self.visit(Ask(self.app.clock.now(), "ada"))
+        await self.reconcile(Ask(self.app.clock.now(), "ada"))
         await self.until("settled", "awaiting", "held")
         return self.published()
 
@@ -90,13 +90,15 @@ class Desk:
         with anyio.fail_after(20):
             while self.record()["phase"] not in phases:
                 await anyio.sleep(0.3)
-                await self.visit()
+                await self.reconcile()
 
-    async def visit(self, ask: Ask | None = None, brought: Brought | None = None) -> None:
+    async def reconcile(self, ask: Ask | None = None, supplied: SuppliedValue | None = None) -> None:
         """What the daemon would do now."""
         known = self.app.settings.credentials["crm"]
         credential = replace(known, limits=replace(known.limits, poll=timedelta(milliseconds=100)))
-        await self.app.crew.rounds.visitor.visit(credential, self.app.edges(credential), ask, brought)
+        await self.app.worker_pool.rounds.reconciler.reconcile(
+            credential, self.app.dependencies(credential), ask, supplied
+        )
 
     def published(self) -> dict[str, Any]:
         return dict(self.bao.call("GET", f"{self.mount}/data/apps/crm/desk")["data"]["data"])
@@ -105,7 +107,7 @@ class Desk:
         return dict(self.bao.call("GET", f"{self.mount}/data/rotator/journal/crm")["data"]["data"])
 
     def events(self, kind: Any) -> list[Any]:
-        return [each.event for each in self.happened if isinstance(each.event, kind)]
+        return [each.event for each in self.transition if isinstance(each.event, kind)]
 
 
 @asynccontextmanager
@@ -135,12 +137,12 @@ async def desk(bao: OpenBao, mount: str, folder: Path, more: str, manage: str = 
             vault=bao.address, mount=mount, folder=folder, desk=itsm.url, manage=manage, more=more, **ids
         )
         path.write_text(text)
-        happened: list[Happened] = []
+        transition: list[Transition] = []
         settings = load(path)
         observers = Observers(settings)
-        observers.add([happened.append])
+        observers.add([transition.append])
         async with acting(settings, observers) as app:
-            yield Desk(app, itsm, crm, spare, bao, mount, happened)
+            yield Desk(app, itsm, crm, spare, bao, mount, transition)
 
 
 async def test_api_keys_take_turns_in_two_slots_and_the_old_one_is_proven_dead(
@@ -171,7 +173,7 @@ async def test_one_slot_is_cut_over_and_the_window_is_told(
         assert first.get("kid") != second.get("kid") or key == "client_secret"
         assert world.record()["phase"] == "settled"
         assert first[key] not in json.dumps(world.record())
-        window = [each for each in world.happened if isinstance(each.event, ev.Published)][-1]
+        window = [each for each in world.transition if isinstance(each.event, ev.Published)][-1]
         seconds = float(str(tell(window.before, window.event, window.after).fields["disagreed_seconds"]))
         with capsys.disabled():
             print(f"\n{key}: what was published was refused for {seconds * 1000:.0f} ms")  # noqa: T201 (a measurement)
@@ -191,8 +193,8 @@ async def test_a_value_that_fails_its_proof_is_taken_back_and_the_old_one_is_acc
         assert await world.rotate() == first
         assert [type(each).__name__ for each in world.events(ev.Rejected | ev.Burned)] == ["Rejected", "Burned"]
         assert len(world.events(ev.Installed)) == 2  # the first value, and the one that failed
-        provider = world.app.edges(world.app.settings.credentials["crm"]).provider
-        token = world.happened[-1].after.current.token
+        provider = world.app.dependencies(world.app.settings.credentials["crm"]).provider
+        token = world.transition[-1].after.current.token
         assert await provider.verify(token, Secret(first[key])) == Accepted()
         assert (await world.rotate())[key] != first[key]
 
@@ -223,7 +225,7 @@ async def test_without_the_api_a_person_pastes_the_key_and_the_daemon_goes_on_by
         assert pem
         assert "View Applications" in record["awaiting"]
         await anyio.sleep(0.2)
-        await world.visit()
+        await world.reconcile()
         assert world.record()["phase"] == "awaiting"
         world.crm.public_key = pem[0]
         await world.until("settled")
@@ -318,7 +320,7 @@ async def test_without_the_api_a_person_brings_the_value_and_it_is_proven_before
                 world.crm.slots[number - 1].put(value.reveal(), world.itsm.model.clock(), 90)
             else:
                 world.crm.secret = digest(value.reveal())
-            await world.visit(Ask(world.app.clock.now(), "ada"), Brought(value))
+            await world.reconcile(Ask(world.app.clock.now(), "ada"), SuppliedValue(value))
             await world.until("settled", "condemned")
             assert Secret(world.published()[key]).matches(value)
         if key == "api_key":  # the old one is ended by the person, too, and that is seen

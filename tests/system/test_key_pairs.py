@@ -15,7 +15,7 @@ import pytest
 from rotator.app.actor import App, acting
 from rotator.app.vault_policy import grants
 from rotator.commands.check import check
-from rotator.engine.reconciler import Happened
+from rotator.engine.reconciler import Transition
 from rotator.observe.jwks_endpoint import Keyhouse
 from rotator.observe.observers import Observers
 from rotator.observe.status import Shown
@@ -81,7 +81,7 @@ class Desk:
     openbao: OpenBao
     mount: str
     folder: Path
-    told: list[Happened]
+    told: list[Transition]
 
     def read(self, path: str) -> dict[str, Any]:
         return dict(self.openbao.call("GET", f"{self.mount}/data/{path}")["data"]["data"])
@@ -101,7 +101,9 @@ class Desk:
         """Visit until there is nothing more to do."""
         credential = self.app.settings.credentials[name]
         for _ in range(60):
-            seen = await self.app.crew.rounds.visitor.visit(credential, self.app.edges(credential), ask)
+            seen = await self.app.worker_pool.rounds.reconciler.reconcile(
+                credential, self.app.dependencies(credential), ask
+            )
             record = seen.record
             if record and record.phase in (Phase.SETTLED, Phase.AWAITING, Phase.HELD):
                 return record
@@ -129,7 +131,7 @@ async def desk(openbao: OpenBao, mount: str, folder: Path) -> AsyncIterator[Desk
         path = folder / "rotator.toml"
         names = {"signing": signing, "renewing": renewing, "desk": itsm.url, "folder": folder, "mount": mount}
         path.write_text(SETTINGS.format(vault=openbao.address, **names))
-        told: list[Happened] = []
+        told: list[Transition] = []
         settings = load(path)
         observers = Observers(settings)
         observers.add([told.append])

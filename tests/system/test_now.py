@@ -12,8 +12,8 @@ import anyio
 import pytest
 
 from rotator.commands.rotate import Demand, follow
-from rotator.engine.pending_request import Asked
-from rotator.engine.reconciler import Happened
+from rotator.engine.pending_request import PendingRequest
+from rotator.engine.reconciler import Transition
 from rotator.host.background_tasks import Tasks
 from rotator.host.clock import SystemClock
 from rotator.ports import Entry
@@ -182,10 +182,10 @@ class Watched:
     """What `follow` needs of an app: two happenings, then the answer."""
 
     def __init__(self) -> None:
-        self.crew, self.clock, self.seen = self, SystemClock(), {}
+        self.worker_pool, self.clock, self.seen = self, SystemClock(), {}
         self.passing, self.hooks = False, None
         self.tasks, self.journal, self.requests = Tasks(lambda name, bug: None), self, self
-        self.asked = Asked(ask(NOW), patient=False)
+        self.asked = PendingRequest(ask(NOW), patient=False)
 
     async def load(self, name: str) -> Entry:
         return Entry(name, 0, None)
@@ -193,7 +193,7 @@ class Watched:
     async def put(self, *_: object) -> None:
         """Vault has it."""
 
-    def ask(self, *_: object, **__: object) -> Asked:
+    def ask(self, *_: object, **__: object) -> PendingRequest:
         return self.asked
 
 
@@ -201,10 +201,10 @@ class Watched:
 async def test_a_caller_that_reads_slowly_still_gets_every_line_and_the_verdict() -> None:
     app, bot = Watched(), credential(name="bot")
     before = record(Phase.REQUESTED)
-    send, receive = anyio.create_memory_object_stream[Happened](8)
+    send, receive = anyio.create_memory_object_stream[Transition](8)
     async with send, receive, anyio.create_task_group() as app.tasks.group:
         for event in (MintLost(NOW, "a"), Swept(NOW, ())):
-            send.send_nowait(Happened(bot, before, event, before, 0.1, "me"))
+            send.send_nowait(Transition(bot, before, event, before, 0.1, "me"))
         lines = []
         async for line in follow(app, ("bot",), Demand(), receive):  # type: ignore[arg-type]  # the part that it uses
             lines.append(line)

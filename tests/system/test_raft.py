@@ -107,7 +107,7 @@ async def test_a_leader_kill_between_cas_and_response_leaves_a_publication_neith
     survivor = (leader + 1) % len(made.nodes)
     struck: list[str] = []
     async with host(made, leader, "killed") as actor:
-        assert (await actor.visit()).phase is Phase.SETTLED
+        assert (await actor.reconcile()).phase is Phase.SETTLED
 
         def kill(path: str, body: bytes) -> None:
             if path.endswith(actor.place.path) and not struck:
@@ -118,7 +118,7 @@ async def test_a_leader_kill_between_cas_and_response_leaves_a_publication_neith
 
         actor.way.after = kill
         actor.way.writes.clear()
-        record = await actor.visit()
+        record = await actor.reconcile()
         tries = [body for path, body, _ in actor.way.writes if [path] == struck]
         assert len(tries) > len(set(tries)) == 1, "it is written again, and nothing else is"
         assert (record.phase, record.rotation, record.attempt) == (Phase.SETTLED, 2, 1)
@@ -140,7 +140,7 @@ async def test_a_standby_read_in_retiring_revokes_nothing_that_is_published_agai
     standby = (leader + 1) % len(made.nodes)
     looked: list[int] = []
     async with host(made, standby, "behind") as actor:
-        assert (await actor.visit()).phase is Phase.SETTLED
+        assert (await actor.reconcile()).phase is Phase.SETTLED
         _, before = kept(made, leader, actor.place)
 
         def overtake(path: str, body: bytes) -> None:
@@ -151,7 +151,7 @@ async def test_a_standby_read_in_retiring_revokes_nothing_that_is_published_agai
                 threading.Timer(UNHEARD, made.wires.cut.discard, (standby,)).start()
 
         actor.way.after = overtake
-        record = await actor.visit()
+        record = await actor.reconcile()
         assert looked == [2], "this standby answers with the version before"
         assert record.phase is Phase.HELD
         assert len(actor.target.living()) == 2

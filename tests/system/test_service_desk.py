@@ -13,7 +13,7 @@ import pytest
 
 from rotator.app.actor import App, acting
 from rotator.commands.check import check
-from rotator.engine.reconciler import Happened
+from rotator.engine.reconciler import Transition
 from rotator.observe.observers import Observers
 from rotator.rotation.rotation_request import Ask
 from rotator.rotation.secret import Secret
@@ -63,7 +63,7 @@ path = "apps/crm/access"
 
 
 @asynccontextmanager
-async def desk(openbao: OpenBao, mount: str, folder: Path) -> AsyncIterator[tuple[App, HaloItsm, list[Happened]]]:
+async def desk(openbao: OpenBao, mount: str, folder: Path) -> AsyncIterator[tuple[App, HaloItsm, list[Transition]]]:
     transit = f"desk-transit-{next(_numbers)}"
     openbao.call("POST", f"sys/mounts/{transit}", {"type": "transit"})
     openbao.call("POST", f"{transit}/keys/crm", {"type": "rsa-2048"})
@@ -79,7 +79,7 @@ async def desk(openbao: OpenBao, mount: str, folder: Path) -> AsyncIterator[tupl
                 vault=openbao.address, mount=mount, folder=folder, desk=itsm.url, client=client, transit=transit
             )
         )
-        told: list[Happened] = []
+        told: list[Transition] = []
         settings = load(path)
         observers = Observers(settings)
         observers.add([told.append])
@@ -89,7 +89,7 @@ async def desk(openbao: OpenBao, mount: str, folder: Path) -> AsyncIterator[tupl
 
 async def visit(app: App, name: str, ask: Ask | None = None) -> None:
     credential = app.settings.credentials[name]
-    await app.crew.rounds.visitor.visit(credential, app.edges(credential), ask)
+    await app.worker_pool.rounds.reconciler.reconcile(credential, app.dependencies(credential), ask)
 
 
 def published(openbao: OpenBao, mount: str, name: str) -> dict[str, Any]:
@@ -113,7 +113,7 @@ async def test_assertions_and_access_tokens_are_rotated_and_what_is_published_is
             journal = openbao.call("GET", f"{mount}/data/rotator/journal/{name}")["data"]["data"]
             assert first[key] not in json.dumps(journal)
             assert journal["ends_at"]
-        ends = [happened for happened in told if type(happened.event).__name__ == "LeftToExpire"]
+        ends = [transition for transition in told if type(transition.event).__name__ == "LeftToExpire"]
         assert len(ends) == 2
 
 

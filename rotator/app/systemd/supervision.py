@@ -16,7 +16,7 @@ from rotator.app.actor import App
 from rotator.app.systemd.liveness import Pulse, Sign
 from rotator.app.systemd.sd_notify import Notifier
 from rotator.app.systemd.status_line import glance
-from rotator.engine.reconciler import Happened
+from rotator.engine.reconciler import Transition
 from rotator.observe.fleet import states
 from rotator.observe.logs import log
 from rotator.observe.logs.redaction import redact
@@ -53,10 +53,10 @@ class Supervision:
 
     async def await_ready(self, app: App) -> None:
         """Ready is who has looked at every name once."""
-        while len(app.crew.seen) < len(app.settings.credentials):
+        while len(app.worker_pool.seen) < len(app.settings.credentials):
             await app.clock.sleep(_SOON)
         self.ready(app)
-        log.say("daemon.readied", credentials=len(app.crew.seen))
+        log.say("daemon.readied", credentials=len(app.worker_pool.seen))
 
     def ready(self, app: App) -> None:
         """Start-up is complete."""
@@ -89,7 +89,7 @@ class Supervision:
         """An alarm has rung: the scheduler's loop goes round."""
         self._felt(Sign.LOOP)
 
-    def moved(self, _: Happened) -> None:
+    def moved(self, _: Transition) -> None:
         """A step was taken: a worker works."""
         self._felt(Sign.WORKER)
 
@@ -145,8 +145,8 @@ class Supervision:
 
     def _look(self, app: App) -> str:
         """Feed the watchdog, unless a sign of life is missing; which, in words."""
-        if app.crew.idle or app.crew.moved > self._moved:
-            self._moved = app.crew.moved
+        if app.worker_pool.idle or app.worker_pool.moved > self._moved:
+            self._moved = app.worker_pool.moved
             self._felt(Sign.WORKER)
         missing = self.missing()
         if not missing:
@@ -165,11 +165,11 @@ class Supervision:
         words = "Settings refused, the old ones stay, the next start will fail"
         parts = [f"{words}: {self._refused}"] if self._refused else []
         if app:
-            trouble = app.crew.health.vault.reason
+            trouble = app.worker_pool.health.vault.reason
             parts += [missing] if missing else []
             parts += [f"Vault: {trouble}"] if trouble else []
             now = app.clock.now()
-            parts.append(glance(states(app.crew, now), now))
+            parts.append(glance(states(app.worker_pool, now), now))
         return ". ".join(parts)
 
     def _say(self, line: str) -> None:
@@ -180,5 +180,5 @@ class Supervision:
 
 def _about(app: App) -> dict[str, object]:
     """What a daemon's document in Vault says beside its heartbeat."""
-    busy = sorted(app.crew.busy)
+    busy = sorted(app.worker_pool.busy)
     return {"holder": app.holder, "in_flight": busy[:_IN_FLIGHT], "in_flight_count": str(len(busy))}

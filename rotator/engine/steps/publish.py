@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rotator.engine.consumer_path import objection, value_until_now
-from rotator.engine.context import Bench, Staged
+from rotator.engine.context import RotationContext, StagedValue
 from rotator.ports import Accepted, CannotPresent, Conflict, Document, Provider, Rejected, Unknown, Verdict
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential
@@ -20,18 +20,18 @@ from rotator.rotation.token_names import stem
 _WRITTEN = "the consumer path was written by somebody else at the same moment"
 
 
-async def request(bench: Bench, record: Record, step: Request) -> ev.Event:
+async def request(context: RotationContext, record: Record, step: Request) -> ev.Event:
     """Begin, unless the consumer path holds something that is not ours to replace."""
-    credential, installation = bench.credential, bench.edges.installation
-    doc, content = await bench.look(replace(record, place=credential.place, candidate=None))
-    if objected := await objection(bench, doc, content):
+    credential, installation = context.credential, context.dependencies.installation
+    doc, content = await context.look(replace(record, place=credential.place, candidate=None))
+    if objected := await objection(context, doc, content):
         return objected
-    value = await value_until_now(bench, record, step, doc, content)
+    value = await value_until_now(context, record, step, doc, content)
     return (
         value
         if isinstance(value, ev.Faulted)
         else ev.Requested(
-            at=bench.at,
+            at=context.at,
             why=step.why,
             detail=step.detail,
             asked_by=step.asked_by,
@@ -41,8 +41,8 @@ async def request(bench: Bench, record: Record, step: Request) -> ev.Event:
             target=credential.target,
             policy=credential.policy,
             above=number(doc),
-            since=bench.at - credential.limits.day,
-            told=bench.shared if bench.told else None,
+            since=context.at - credential.limits.day,
+            told=context.shared if context.told else None,
             value=value,
         )
     )
@@ -54,29 +54,29 @@ def number(doc: Document) -> int:
     return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
-async def verify(bench: Bench, record: Record, step: Verify) -> ev.Event:
+async def verify(context: RotationContext, record: Record, step: Verify) -> ev.Event:
     """Prove the value that Vault gives back, then note what publication will write over."""
-    staged = await bench.unstage(record)
+    staged = await context.unstage(record)
     if staged is None:
-        return gone(bench)
-    if refusal := await _prove(bench, staged, record):
+        return gone(context)
+    if refusal := await _prove(context, staged, record):
         return refusal
-    doc, content = await bench.look(record, again=False)
+    doc, content = await context.look(record, again=False)
     expected = doc.version - 1 if content is Content.CANDIDATE else doc.version
-    return await objection(bench, doc, content) or ev.Verified(bench.at, expected, bench.credential.retire.after)
+    return await objection(context, doc, content) or ev.Verified(context.at, expected, context.credential.retire.after)
 
 
-async def _prove(bench: Bench, staged: Staged, record: Record) -> ev.Event | None:
+async def _prove(context: RotationContext, staged: StagedValue, record: Record) -> ev.Event | None:
     """None when the target accepts the value; a refusal counts once the target has had time to settle."""
-    verdict = await judged(bench.provider(record.target), staged.token, staged.secret)
+    verdict = await judged(context.provider(record.target), staged.token, staged.secret)
     if isinstance(verdict, Accepted):
         return None
     if isinstance(verdict, Unknown):
-        return bench.faulted("verify", verdict.reason, verdict.retry_after)
+        return context.faulted("verify", verdict.reason, verdict.retry_after)
     since = _told_at(record)
-    if record.cut_over_at and since and not since <= bench.at < since + bench.credential.limits.settle:
+    if record.cut_over_at and since and not since <= context.at < since + context.credential.limits.settle:
         since = None  # consumers are cut off: an hour between two clocks is not waited for
-    return early(bench, verdict, since) or ev.Rejected(bench.at, verdict.reason)
+    return early(context, verdict, since) or ev.Rejected(context.at, verdict.reason)
 
 
 async def judged(provider: Provider, token: Token, secret: Secret) -> Verdict:
@@ -87,52 +87,54 @@ async def judged(provider: Provider, token: Token, secret: Secret) -> Verdict:
         return Rejected(fault.reason, final=True)
 
 
-def gone(bench: Bench) -> ev.Event:
+def gone(context: RotationContext) -> ev.Event:
     """The candidate is lost."""
-    return ev.Rejected(bench.at, "the staged value is gone")
+    return ev.Rejected(context.at, "the staged value is gone")
 
 
-def early(bench: Bench, verdict: Rejected, since: datetime | None) -> ev.Faulted | None:
+def early(context: RotationContext, verdict: Rejected, since: datetime | None) -> ev.Faulted | None:
     """A refusal that may only mean 'not yet'."""
-    if verdict.final or since is None or since + bench.credential.limits.settle <= bench.now:
+    if verdict.final or since is None or since + context.credential.limits.settle <= context.now:
         return None
-    return bench.faulted("verify", f"not accepted yet: {verdict.reason}", of_target=False)
+    return context.faulted("verify", f"not accepted yet: {verdict.reason}", of_target=False)
 
 
-async def publish(bench: Bench, record: Record, step: Publish) -> ev.Event:
+async def publish(context: RotationContext, record: Record, step: Publish) -> ev.Event:
     """Look, then write with check-and-set over exactly the version the journal names."""
-    doc, content = await bench.look(record)
+    doc, content = await context.look(record)
     if content is Content.CANDIDATE:
-        return _published(bench, record, doc.version)
-    if objected := await objection(bench, doc, content):
+        return _published(context, record, doc.version)
+    if objected := await objection(context, doc, content):
         return objected
     if doc.version != step.expected:
-        return ev.Overtaken(bench.at, doc.version)
-    staged = await bench.unstage(record)
+        return ev.Overtaken(context.at, doc.version)
+    staged = await context.unstage(record)
     if staged is None:
-        return gone(bench)
+        return gone(context)
     if step.reprove:  # and nothing more: a slow proof leaves little of the lease, noting it renews it
-        return await _prove(bench, staged, record) or ev.Verified(bench.at, step.expected, _grace(bench, record))
-    values = merged(doc, bench.credential, record, staged)
-    bench.still_ours()  # check-and-set fences a late one off, unless the path's versions begin anew meanwhile
+        return await _prove(context, staged, record) or ev.Verified(context.at, step.expected, _grace(context, record))
+    values = merged(doc, context.credential, record, staged)
+    context.still_ours()  # check-and-set fences a late one off, unless the path's versions begin anew meanwhile
     try:
-        version = await bench.edges.store.write(record.place or bench.credential.place, values, cas=step.expected)
+        version = await context.dependencies.store.write(
+            record.place or context.credential.place, values, cas=step.expected
+        )
     except Conflict:
-        return bench.faulted("publish", _WRITTEN, of_target=False)
-    return _published(bench, record, version)
+        return context.faulted("publish", _WRITTEN, of_target=False)
+    return _published(context, record, version)
 
 
-def _published(bench: Bench, record: Record, version: int) -> ev.Published:
-    at = bench.at
-    return ev.Published(at, version, grace_ends=at + _grace(bench, record))
+def _published(context: RotationContext, record: Record, version: int) -> ev.Published:
+    at = context.at
+    return ev.Published(at, version, grace_ends=at + _grace(context, record))
 
 
-def _grace(bench: Bench, record: Record) -> timedelta:
+def _grace(context: RotationContext, record: Record) -> timedelta:
     """What is found published may have been so by an actor with older settings: the longer grace counts."""
-    return max(bench.credential.retire.after, record.grace)
+    return max(context.credential.retire.after, record.grace)
 
 
-def merged(doc: Document, credential: Credential, record: Record, staged: Staged) -> dict[str, object]:
+def merged(doc: Document, credential: Credential, record: Record, staged: StagedValue) -> dict[str, object]:
     """The consumer document with our keys set, and those of the value before gone; keys of others stay as they are."""
     key = (record.candidate.key if record.candidate else "") or credential.key
     here = published_here(record)
@@ -144,7 +146,7 @@ def merged(doc: Document, credential: Credential, record: Record, staged: Staged
     return values
 
 
-def _described(record: Record, staged: Staged) -> Mapping[str, str]:
+def _described(record: Record, staged: StagedValue) -> Mapping[str, str]:
     token = staged.token
     return {
         "rotation": str(record.rotation),
@@ -154,22 +156,22 @@ def _described(record: Record, staged: Staged) -> Mapping[str, str]:
     }
 
 
-async def fence(bench: Bench, record: Record, step: Fence) -> ev.Event:
+async def fence(context: RotationContext, record: Record, step: Fence) -> ev.Event:
     """Move the consumer path on, unchanged, so that no older authorisation to publish can succeed."""
-    doc, content = await bench.look(record)
+    doc, content = await context.look(record)
     if content is Content.CANDIDATE:
-        return _published(bench, record, doc.version)
+        return _published(context, record, doc.version)
     if doc.version != step.expected:
-        return ev.Fenced(bench.at, doc.version)
-    if objected := await objection(bench, doc, content):
+        return ev.Fenced(context.at, doc.version)
+    if objected := await objection(context, doc, content):
         return objected
-    place = record.place or bench.credential.place
-    bench.still_ours()
+    place = record.place or context.credential.place
+    context.still_ours()
     try:
-        version = await bench.edges.store.write(place, dict(doc.values or {}), cas=step.expected)
+        version = await context.dependencies.store.write(place, dict(doc.values or {}), cas=step.expected)
     except Conflict:
-        return bench.faulted("fence", _WRITTEN, of_target=False)
-    return ev.Fenced(bench.at, version)
+        return context.faulted("fence", _WRITTEN, of_target=False)
+    return ev.Fenced(context.at, version)
 
 
 def _told_at(record: Record) -> datetime | None:

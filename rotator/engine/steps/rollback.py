@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rotator.engine.consumer_path import objection
-from rotator.engine.context import Bench, published_value
+from rotator.engine.context import RotationContext, published_value
 from rotator.ports import MinterRefused, Refused
 from rotator.rotation import events as ev
 from rotator.rotation import rollback
@@ -17,40 +17,40 @@ from rotator.rotation.record import Candidate, Phase, Published, Record
 from rotator.rotation.steps import Restore
 
 
-async def restore(bench: Bench, record: Record, step: Restore) -> ev.Event:
+async def restore(context: RotationContext, record: Record, step: Restore) -> ev.Event:
     """Look first: what cannot be published in the end is not brought back to life."""
     old, asked = record.predecessor, record.undo
     if old is None or asked is None:
         raise ValueError("no undo is under way")
-    if await published_value(bench, old) is None:
-        return ev.UndoFailed(bench.at, _gone(old))
-    candidate = _candidate(bench, old)
-    doc, content = await bench.look(replace(record, candidate=candidate))
-    if objected := await objection(bench, doc, content):
-        return ev.UndoFailed(bench.at, objected.text)
-    bench.still_ours()
+    if await published_value(context, old) is None:
+        return ev.UndoFailed(context.at, _gone(old))
+    candidate = _candidate(context, old)
+    doc, content = await context.look(replace(record, candidate=candidate))
+    if objected := await objection(context, doc, content):
+        return ev.UndoFailed(context.at, objected.text)
+    context.still_ours()
     if asked.back is Phase.CONDEMNED:
         try:
-            await bench.provider(old.target).restore(old.token)
+            await context.provider(old.target).restore(old.token)
         except MinterRefused:
             raise
         except Refused as fault:
-            return ev.UndoFailed(bench.at, fault.reason)
-    return ev.Restored(bench.at, candidate)
+            return ev.UndoFailed(context.at, fault.reason)
+    return ev.Restored(context.at, candidate)
 
 
-async def impossible(bench: Bench, record: Record) -> str:
+async def impossible(context: RotationContext, record: Record) -> str:
     """Why the last rotation cannot be taken back, by what Vault and the target say; empty when it may be."""
     old = rollback.before(record)
-    said = rollback.objection(bench.credential, record, bench.now)
+    said = rollback.objection(context.credential, record, context.now)
     if said or old is None:
         return said
-    _, content = await bench.look(replace(record, candidate=_candidate(bench, old)))
+    _, content = await context.look(replace(record, candidate=_candidate(context, old)))
     if content not in (Content.CURRENT, Content.CANDIDATE):
         return f"{old.place} does not hold what we published: put that right first, or adopt what is there"
-    if await published_value(bench, old) is None:
+    if await published_value(context, old) is None:
         return _gone(old)
-    provider = bench.provider(old.target)
+    provider = context.provider(old.target)
     if not provider.capabilities.overlap:
         return "this target keeps one value only, and the one before was overwritten; rotate now makes a new one"
     if not rollback.ended(record):
@@ -62,8 +62,8 @@ async def impossible(bench: Bench, record: Record) -> str:
     return ""
 
 
-def _candidate(bench: Bench, old: Published) -> Candidate:
-    key = bench.credential.key
+def _candidate(context: RotationContext, old: Published) -> Candidate:
+    key = context.credential.key
     return Candidate(old.token, old.fingerprint, slot_version=0, beside=old.beside, public=old.public, key=key)
 
 

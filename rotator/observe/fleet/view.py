@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
-from rotator.engine.reconciler import Seen
+from rotator.engine.reconciler import ReconcileResult
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Record
 
@@ -47,7 +47,7 @@ class View(Protocol):
         ...
 
     @property
-    def seen(self) -> Mapping[str, Seen]:
+    def seen(self) -> Mapping[str, ReconcileResult]:
         """What the last visits found."""
         ...
 

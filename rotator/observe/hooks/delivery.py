@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from rotator.engine.reconciler import Happened
+from rotator.engine.reconciler import Transition
 from rotator.observe.hooks.facts import Facts, gather, moments
 from rotator.observe.logs import log
 from rotator.ports import Clock, Fault
@@ -33,7 +33,7 @@ class Courier:
     hook: Hook
     clock: Clock
     count: Count
-    _waiting: deque[tuple[Happened, Moment]] = field(default_factory=deque)
+    _waiting: deque[tuple[Transition, Moment]] = field(default_factory=deque)
     _news: anyio.Event = field(default_factory=anyio.Event)
     _busy: str | None = None  # the credential of the one under way
     _overflown: bool = False
@@ -46,32 +46,32 @@ class Courier:
 
     def owes(self, names: Collection[str]) -> bool:
         """Whether something about one of these credentials is not delivered yet."""
-        return self._busy in names or any(happened.credential.name in names for happened, _ in self._waiting)
+        return self._busy in names or any(transition.credential.name in names for transition, _ in self._waiting)
 
-    def offer(self, happened: Happened) -> None:
+    def offer(self, transition: Transition) -> None:
         """Take a transition, if the hook is for it. When too many wait, the new one is dropped, counted and told."""
-        moment = _moment(self.hook, happened)
+        moment = _moment(self.hook, transition)
         if moment is None:
             return
         if len(self._waiting) >= _WAITING:
             self.count(self.hook.name, DROPPED)
-            self.undelivered[happened.credential.name] += 1
+            self.undelivered[transition.credential.name] += 1
             if not self._overflown:
                 log.tell("hook.overflown", "error", hook=self.hook.name, waiting=_WAITING)
             self._overflown = True
             return
         self._overflown = False
-        self._waiting.append((happened, moment))
+        self._waiting.append((transition, moment))
         self._news.set()
 
     async def run(self, send: Send) -> None:
         """Deliver what comes. Never ends, and raises nothing a receiver could cause."""
         while True:
             while self._waiting:
-                happened, moment = self._waiting.popleft()
-                self._busy = happened.credential.name
+                transition, moment = self._waiting.popleft()
+                self._busy = transition.credential.name
                 try:
-                    await self._deliver(gather(happened, moment), send)
+                    await self._deliver(gather(transition, moment), send)
                 finally:
                     self._busy = None
             self._news = anyio.Event()
@@ -113,11 +113,11 @@ class Courier:
         return None, 0.0
 
 
-def _moment(hook: Hook, happened: Happened) -> Moment | None:
+def _moment(hook: Hook, transition: Transition) -> Moment | None:
     """What the transition is for this hook: the first that fits of those it is called on; None when it is not."""
-    credential = happened.credential
+    credential = transition.credential
     named = not hook.credentials or credential.name in hook.credentials
     if not named or any(credential.labels.get(key) != value for key, value in hook.labels.items()):
         return None
-    found = moments(happened)
+    found = moments(transition)
     return next((each for each in hook.on if each in found), None)

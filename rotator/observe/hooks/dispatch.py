@@ -7,7 +7,7 @@ from functools import partial
 
 import anyio
 
-from rotator.engine.reconciler import Happened
+from rotator.engine.reconciler import Transition
 from rotator.host.proxy import leaves_here
 from rotator.observe.hooks import command, webhook
 from rotator.observe.hooks.delivery import Count, Courier
@@ -33,10 +33,10 @@ class Hooks:
         self._clock = clock
         self._couriers = [Courier(each, clock, count) for each in hooks.values()]
 
-    def __call__(self, happened: Happened) -> None:
+    def __call__(self, transition: Transition) -> None:
         """Take note of a transition for those it concerns."""
         for courier in self._couriers:
-            courier.offer(happened)
+            courier.offer(transition)
 
     def owing(self, names: Collection[str]) -> list[str]:
         """Hooks that are still to hear something of these credentials."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
 
-from rotator.engine.reconciler import Happened
+from rotator.engine.reconciler import Transition
 from rotator.observe.logs.redaction import redact
 from rotator.rotation.messages import Told
 from rotator.rotation.record import Candidate, Published
@@ -53,10 +53,10 @@ class Facts:
     names: Mapping[str, str] = field(default_factory=dict)  # for the environment of a command
 
 
-def moments(happened: Happened) -> frozenset[Moment]:
+def moments(transition: Transition) -> frozenset[Moment]:
     """What a transition means for hooks. Failed: given up for now, or a step that faulted again and again."""
-    before, after = happened.before, happened.after
-    told = happened.told
+    before, after = transition.before, transition.after
+    told = transition.told
     found = {_MOMENTS[told.name]} if told.name in _MOMENTS else set()
     stuck = Moment.FAULTED in found and after.failures == _STUCK
     if stuck or after.given_up > before.given_up:
@@ -64,24 +64,24 @@ def moments(happened: Happened) -> frozenset[Moment]:
     return frozenset(found)
 
 
-def gather(happened: Happened, moment: Moment) -> Facts:
+def gather(transition: Transition, moment: Moment) -> Facts:
     """The facts of a transition, told as this moment."""
-    told = happened.told
-    about = _about(happened, told, moment)
-    at = happened.event.at.astimezone(UTC).isoformat(timespec="milliseconds")
-    number = _number(happened, told.name, at)
+    told = transition.told
+    about = _about(transition, told, moment)
+    at = transition.event.at.astimezone(UTC).isoformat(timespec="milliseconds")
+    number = _number(transition, told.name, at)
     document = {"id": number, "type": told.name, "timestamp": at, "data": about}
     names = {
         "ROTATOR_ID": number,
         "ROTATOR_EVENT": moment.value,
         **{f"ROTATOR_{key.upper()}": str(about[key]) for key in _NAMES},
     }
-    return Facts(number, happened.credential.name, moment, json.dumps(document).encode(), names)
+    return Facts(number, transition.credential.name, moment, json.dumps(document).encode(), names)
 
 
-def _about(happened: Happened, told: Told, moment: Moment) -> dict[str, Any]:
-    credential, after = happened.credential, happened.after
-    token = _token(happened, moment)
+def _about(transition: Transition, told: Told, moment: Moment) -> dict[str, Any]:
+    credential, after = transition.credential, transition.after
+    token = _token(transition, moment)
     published = token if isinstance(token, Published) else None
     expires = token.token.expires_at if token else None
     return {
@@ -102,15 +102,15 @@ def _about(happened: Happened, told: Told, moment: Moment) -> dict[str, Any]:
         "fingerprint": token.fingerprint if token else "",
         "version": published.version if published else None,
         "expires_at": expires.isoformat(timespec="seconds") if expires else None,
-        "by": happened.holder,
+        "by": transition.holder,
     }
 
 
-def _token(happened: Happened, moment: Moment) -> Candidate | Published | None:
+def _token(transition: Transition, moment: Moment) -> Candidate | Published | None:
     """The token that the transition is about."""
     if moment in _OF_PREDECESSOR:
-        return happened.before.predecessor
-    return happened.after.candidate or happened.after.current
+        return transition.before.predecessor
+    return transition.after.candidate or transition.after.current
 
 
 def _plain(text: str) -> str:
@@ -119,7 +119,7 @@ def _plain(text: str) -> str:
     return "".join(each if each.isprintable() else " " for each in shown)
 
 
-def _number(happened: Happened, name: str, at: str) -> str:
-    after = happened.after
-    parts = (after.lineage, happened.credential.name, after.rotation, after.attempt, name, at, happened.holder)
+def _number(transition: Transition, name: str, at: str) -> str:
+    after = transition.after
+    parts = (after.lineage, transition.credential.name, after.rotation, after.attempt, name, at, transition.holder)
     return "evt_" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

@@ -15,7 +15,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from rotator.engine.reconciler import Happened
+from rotator.engine.reconciler import Transition
 from rotator.observe.fleet import Fleet
 from rotator.observe.metrics.states import FromRecords, Writable
 from rotator.rotation import events as ev
@@ -89,14 +89,14 @@ class Metrics:
             "rotator_hook_deliveries", "What became of calls of hooks.", ("hook", "outcome"), registry=self._registry
         )
 
-    def __call__(self, happened: Happened) -> None:
+    def __call__(self, transition: Transition) -> None:
         """Count a transition."""
-        event, target = happened.event, happened.credential.target
-        self._transitions.labels(target, happened.told.name).inc()
+        event, target = transition.event, transition.credential.target
+        self._transitions.labels(target, transition.told.name).inc()
         if verdict := _verdict(event):
             self._verdicts.labels(target, verdict).inc()
         if step := _step(event):
-            self._seconds.labels(step).observe(happened.seconds)
+            self._seconds.labels(step).observe(transition.seconds)
 
     def probed(self, target: str, verdict: str) -> None:
         """Count what a probe of a published value came to."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from rotator.engine.reconciler import Happened
+from rotator.engine.reconciler import Transition
 from rotator.observe.logs.redaction import Redactor, redact
 from rotator.observe.receipts.chain import Link
 from rotator.observe.receipts.receipt_file import Book, ReceiptsError
@@ -45,14 +45,14 @@ class Receipts:
         with self._alone:
             return self.book.open()
 
-    def __call__(self, happened: Happened) -> None:
+    def __call__(self, transition: Transition) -> None:
         """Write down a transition. Raises nothing that the file could cause."""
-        self.take(happened)
+        self.take(transition)
         self.flush()
 
-    def take(self, happened: Happened) -> None:
+    def take(self, transition: Transition) -> None:
         """Take note of a transition, for the next flush, which may be another thread's."""
-        self._keep(self._receipt(happened))
+        self._keep(self._receipt(transition))
 
     def take_fleet(self, at: datetime, event: str, by: str, said: str, holder: str) -> None:
         """Take note of something about the whole installation."""
@@ -128,15 +128,15 @@ class Receipts:
             self.troubled(trouble)
         return trouble
 
-    def _receipt(self, happened: Happened) -> dict[str, Any]:
-        before, event, after = happened.before, happened.event, happened.after
-        told = happened.told
+    def _receipt(self, transition: Transition) -> dict[str, Any]:
+        before, event, after = transition.before, transition.event, transition.after
+        told = transition.told
         texts = {name: self._plain(value) for name, value in told.fields.items()}
         return {
             "at": event.at.astimezone(UTC).isoformat(timespec="milliseconds"),
-            "by": happened.holder,
-            "credential": happened.credential.name,
-            "target": happened.credential.target,
+            "by": transition.holder,
+            "credential": transition.credential.name,
+            "target": transition.credential.target,
             "event": told.name,
             "from": before.phase.value,
             "said": self._redact(told.said),

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from rotator.engine.reconciler import Happened
+from rotator.engine.reconciler import Transition
 from rotator.observe.logs.redaction import Redactor, redact
 from rotator.rotation.messages import Severity
 
@@ -33,15 +33,15 @@ class Timeline:
     _moments: dict[str, deque[Moment]] = field(default_factory=dict)
     _redact: Redactor = redact
 
-    def __call__(self, happened: Happened) -> None:
+    def __call__(self, transition: Transition) -> None:
         """Keep a transition."""
-        told = happened.told
-        rotation, said = happened.after.rotation, self._redact(told.said)
-        moment = Moment(happened.event.at, told.name, told.severity, rotation, said, happened.seconds)
+        told = transition.told
+        rotation, said = transition.after.rotation, self._redact(told.said)
+        moment = Moment(transition.event.at, told.name, told.severity, rotation, said, transition.seconds)
         # Whoever moved last is last in order, so the quietest is forgotten first.
-        kept = self._moments.pop(happened.credential.name, None) or deque(maxlen=_KEPT)
+        kept = self._moments.pop(transition.credential.name, None) or deque(maxlen=_KEPT)
         kept.appendleft(moment)
-        self._moments[happened.credential.name] = kept
+        self._moments[transition.credential.name] = kept
         if len(self._moments) > _CREDENTIALS:
             del self._moments[next(iter(self._moments))]
 

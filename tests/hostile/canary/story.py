@@ -59,11 +59,11 @@ class Story:
         temporary = world.folder / "temporary"
         temporary.mkdir()
         before, os.environ["TMPDIR"] = os.environ.get("TMPDIR"), str(temporary)
-        edges = {"vault": world.bao.address, "halo": world.halo.url, "desk": world.desk.url}
+        dependencies = {"vault": world.bao.address, "halo": world.halo.url, "desk": world.desk.url}
         with ExitStack() as stack:
             stack.callback(_restore, before)
             stack.enter_context(self.collector)
-            vault, halo, desk = (stack.enter_context(Ear(edge, url)) for edge, url in edges.items())
+            vault, halo, desk = (stack.enter_context(Ear(edge, url)) for edge, url in dependencies.items())
             vault.heard = halo.heard = desk.heard = self.secrets
             world.vault_address, world.halo_url = vault.url, halo.url
             cast = Cast(world, self.collector)

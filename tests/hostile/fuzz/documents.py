@@ -37,13 +37,13 @@ async def _prepared(stop: str) -> World:
     """A credential that was rotated once, and again up to a point where the process died."""
     world = World()
     actor = world.actor("host-a")
-    await actor.visit()
+    await actor.reconcile()
     world.clock.move(HOUR)
-    await actor.visit()
+    await actor.reconcile()
     if stop:
         actor.hook = crash_at(stop)
         with suppress(Crash):
-            await actor.visit(Ask(world.clock.now(), "fuzz"))
+            await actor.reconcile(Ask(world.clock.now(), "fuzz"))
         world.clock.move(HOUR)
     return world
 
@@ -69,7 +69,7 @@ async def _visits(world: World, times: int = 3) -> list[Fault]:
     faults: list[Fault] = []
     for _ in range(times):
         try:
-            await world.actor("host-b").visit()
+            await world.actor("host-b").reconcile()
         except Fault as fault:
             faults.append(fault)
         world.clock.move(HOUR)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from rotator.engine.context import read_staged
-from rotator.engine.reconciler import Happened
+from rotator.engine.reconciler import Transition
 from rotator.ports import Accepted, Lease, Minted
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Place
@@ -167,13 +167,13 @@ class Promises:
             self.replaced.setdefault(was, (self.time.seconds, self.grace()))
         self.replaced.pop(value, None)
 
-    def told(self, happened: Happened) -> None:
+    def told(self, transition: Transition) -> None:
         """I5: an event holds no secret, nor do its words."""
-        if isinstance(happened.event, ev.Disproved) and self.truth.kind is Kind.TWO_SLOTS:
+        if isinstance(transition.event, ev.Disproved) and self.truth.kind is Kind.TWO_SLOTS:
             self.disowned = True
-        said = tell(happened.before, happened.event, happened.after)
-        if secret(f"{happened}{said}"):
-            self.broken("I5", f"{type(happened.event).__name__} tells a secret")
+        said = tell(transition.before, transition.event, transition.after)
+        if secret(f"{transition}{said}"):
+            self.broken("I5", f"{type(transition.event).__name__} tells a secret")
 
     # --- at every instant -------------------------------------------------------------------------------------------
 

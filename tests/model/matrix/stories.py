@@ -64,7 +64,7 @@ def _by_hand(world: World) -> None:
 
 def _in_grace(world: World) -> None:
     world.wish()
-    world.visit()
+    world.reconcile()
     world.time.move(30)
 
 

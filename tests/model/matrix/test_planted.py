@@ -69,7 +69,7 @@ def test_an_old_value_that_is_not_put_back_is_caught(monkeypatch):
 
 def test_a_retirement_that_does_not_look_what_consumers_read_is_caught(monkeypatch):
     async def revoke(bench, record, step):
-        await bench.edges.provider.revoke(record.current.token)
+        await bench.dependencies.provider.revoke(record.current.token)
         return ev.Retired(bench.at, "asked for")
 
     monkeypatch.setitem(perform._PERFORM, steps.Revoke, revoke)

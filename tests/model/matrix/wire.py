@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from rotator.engine import reconciler
-from rotator.engine.context import Bench
+from rotator.engine.context import RotationContext
 from rotator.ports import Capabilities, Document, Fault, Inspection, Minted, Outcome, Rejected, Unknown, Verdict
 from rotator.rotation.credential import Place
 from rotator.rotation.record import Record, Token
@@ -96,7 +96,7 @@ def watched(wire: Wire) -> Iterator[None]:
     """Let the wire know which step is being performed."""
     whole = reconciler.perform
 
-    async def perform(bench: Bench, record: Record, step: Any) -> Any:
+    async def perform(bench: RotationContext, record: Record, step: Any) -> Any:
         with wire.stepping(type(step).__name__):
             return await whole(bench, record, step)
 

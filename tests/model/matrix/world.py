@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any
 
 from rotator.engine import commands
-from rotator.engine.context import Edges
+from rotator.engine.context import Dependencies
 from rotator.engine.lease import Leases
-from rotator.engine.reconciler import Happened, Seen, Visitor
+from rotator.engine.reconciler import Reconciler, ReconcileResult, Transition
 from rotator.engine.strays import sweep
 from rotator.ports import Conflict, Fault, Installation, Transient
 from rotator.rotation.credential import Credential, Limits, OnForeign, Place, Retirement
@@ -52,7 +52,7 @@ class Actor:
     world: World
     holder: str
     clock: HostClock
-    told: list[Happened] = field(default_factory=list)
+    told: list[Transition] = field(default_factory=list)
     stopping: bool = False
     hushed: bool = False  # the target has told this very process to wait
     visits: int = 0
@@ -62,8 +62,10 @@ class Actor:
         store = WiredStore(world.wire, FakeStore(world.vault), world.time.now, self)
         provider = WiredProvider(world.wire, world.truth.provider, self)
         installation = Installation("home", KEY)
-        self.edges = Edges(store, provider, self.clock, installation, SLOT, lambda: f"nonce-{next(world.numbers)}")
-        self.visitor = Visitor(
+        self.dependencies = Dependencies(
+            store, provider, self.clock, installation, SLOT, lambda: f"nonce-{next(world.numbers)}"
+        )
+        self.reconciler = Reconciler(
             QuickJournal(store, world.kept),
             Leases(self.holder, TTL, self.clock.monotonic),
             lambda: f"l{next(world.numbers)}",
@@ -71,11 +73,11 @@ class Actor:
             stopping=lambda: self.stopping,
         )
 
-    def hears(self, happened: Happened) -> None:
+    def hears(self, transition: Transition) -> None:
         """A transition."""
-        self.told.append(happened)
-        self.world.told.append(happened)
-        self.world.promises.told(happened)
+        self.told.append(transition)
+        self.world.told.append(transition)
+        self.world.promises.told(transition)
 
     def calls(self, verb: str, args: tuple[Any, ...]) -> None:
         """A call to the target is about to leave. Who was told to wait lets none pass, as providers/budget.py does."""
@@ -105,7 +107,7 @@ class Actor:
 
 
 async def _reap(actor: Actor, credential: Credential, token: Token) -> bool:
-    return await commands.reap(actor.visitor, credential, actor.edges, token)
+    return await commands.reap(actor.reconciler, credential, actor.dependencies, token)
 
 
 Word = Callable[[Actor], None]
@@ -126,7 +128,7 @@ class World:
     strike: Strike = _nothing
     time: Time = field(default_factory=Time)
     vault: FakeVault = field(default_factory=FakeVault)
-    told: list[Happened] = field(default_factory=list)
+    told: list[Transition] = field(default_factory=list)
     ends: list[str] = field(default_factory=list)
     words: list[Word] = field(default_factory=list)  # what people say between two visits
     ask: Ask | None = None
@@ -195,10 +197,10 @@ class World:
         self.woken = True
         self.ask = Ask(max(self.actor.clock.now(), self.time.now()), "ada", emergency)
 
-    def say(self, word: commands.Word) -> None:
+    def say(self, word: commands.RecordChange) -> None:
         """`rotate pause`, `resume` or `undo`: heard when nobody works on it."""
         self.woken = True
-        self.words.append(lambda actor: drive(actor.visitor.obey(self.credential, actor.edges, word)))
+        self.words.append(lambda actor: drive(actor.reconciler.obey(self.credential, actor.dependencies, word)))
 
     def settings(self, **changes: Any) -> None:
         """New settings, from the next visit on."""
@@ -244,13 +246,13 @@ class World:
 
     # --- the daemon -------------------------------------------------------------------------------------------------
 
-    def visit(self, actor: Actor | None = None) -> float:
+    def reconcile(self, actor: Actor | None = None) -> float:
         """One visit and what people say after it. Returns in how many seconds to come again."""
         actor = actor or self.actor
         actor.visits += 1
         self.wire.between()
         try:
-            seen = drive(actor.visitor.visit(self.credential, actor.edges, self.ask))
+            seen = drive(actor.reconciler.reconcile(self.credential, actor.dependencies, self.ask))
         except Crash:
             self.ends.append("killed")
             self.crashed()
@@ -288,7 +290,7 @@ class World:
         finally:
             self.strike = strike
 
-    def _again(self, actor: Actor, seen: Seen) -> float:
+    def _again(self, actor: Actor, seen: ReconcileResult) -> float:
         if seen.refused:
             return 60.0  # the target is left alone for a while
         until = seen.wait.until
@@ -330,19 +332,19 @@ class World:
                 self.promises.broken(
                     "L1", f"no rest after {visits} visits: {record and (record.phase, record.failure)}"
                 )
-            seconds = self.visit()
+            seconds = self.reconcile()
             if not self._person() and not self.resting:
                 self.time.move(max(seconds, 0.05))
 
     def sweep(self) -> None:
         """The daemon's search for strays, over the whole target."""
         actor = self.actor
-        if actor.edges.provider.capabilities.can_list:
+        if actor.dependencies.provider.capabilities.can_list:
             wanted = {self.credential.name: self.credential}
             with self.fair_weather():
                 reap = partial(_reap, actor)
-                strays = drive(actor.edges.provider.find("rotator-home-"))
-                drive(sweep(strays, wanted, actor.visitor.journal, remembered={}, reap=reap))
+                strays = drive(actor.dependencies.provider.find("rotator-home-"))
+                drive(sweep(strays, wanted, actor.reconciler.journal, remembered={}, reap=reap))
 
     def _person(self) -> bool:
         """Whether a person had to act, and did."""
@@ -380,7 +382,7 @@ class World:
         """Another process finds a lease, waits it out, and does what there is to do within a minute."""
         step, seen = self.wire.step, dict(self.wire._seen)
         for _ in range(12):
-            seconds = self.visit(actor)
+            seconds = self.reconcile(actor)
             if seconds > PATIENCE + 1:
                 break
             self.time.move(max(seconds, 0.05))

@@ -14,10 +14,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from rotator.engine import commands
-from rotator.engine.context import Brought, Edges
+from rotator.engine.context import Dependencies, SuppliedValue
 from rotator.engine.lease import Leases
 from rotator.engine.probe import Prober
-from rotator.engine.reconciler import Happened, Visitor
+from rotator.engine.reconciler import Reconciler, Transition
 from rotator.engine.second_journal import SecondJournals
 from rotator.engine.strays import sweep
 from rotator.engine.worker_pool import older
@@ -37,7 +37,7 @@ POLL = 20.0  # seconds until a name is looked at again, whatever the last visit 
 CALM_POLL = 600.0  # ... and when faults are off, which is long beside the 45 s of the product, and fast to run
 SWEEP = 240.0
 PROBE = timedelta(seconds=200)
-EdgesOf = Callable[[str, "SimClock"], Edges]
+EdgesOf = Callable[[str, "SimClock"], Dependencies]
 
 
 @dataclass(slots=True, eq=False)
@@ -76,7 +76,7 @@ class Process:
     journal: SimJournal
     edges_of: EdgesOf
     config: dict[str, Credential]
-    told: Callable[[Happened], None]
+    told: Callable[[Transition], None]
     inbox: Callable[[], Any] = NoRequests  # makes the requests of a life
     fleet: Any = None  # the document about the whole installation, where the day has one
     pauses: FleetPauses | None = None  # what it said last; None: not read in this life
@@ -87,12 +87,12 @@ class Process:
     life: int = 0
     dead: bool = False
     died: float = 0.0
-    rounds: Any = None  # what the probe notes
+    guard: Any = None  # what the probe notes
     frozen_until: float = 0.0
     thawed: float = 0.0
     wrote: float = 0.0  # when its latest write to a journal was acknowledged
     asks: dict[str, Ask] = field(default_factory=dict)
-    brought: dict[str, Brought] = field(default_factory=dict)  # what a person has brought for the next mint
+    supplied: dict[str, SuppliedValue] = field(default_factory=dict)  # what a person has brought for the next mint
     begun: dict[str, Credential] = field(default_factory=dict)  # settings that the latest visit was begun with
     answers: list[Answer] = field(default_factory=list)
     seen: dict[str, Record] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class Process:
     threads: list[Thread] = field(default_factory=list)
     tending: dict[str, Thread] = field(default_factory=dict)
     apart: set[str] = field(default_factory=set)  # names that are spoken about with the target just now
-    visitor: Visitor = field(init=False)
+    reconciler: Reconciler = field(init=False)
 
     def start(self) -> None:
         """Begin a new life, unless settings cannot be read: then the service manager tries again."""
@@ -109,17 +109,17 @@ class Process:
             return
         self.life += 1
         self.holder, self.dead = f"{self.host}{self.life}", False
-        self.asks, self.seen, self.brought = {}, {}, {}
+        self.asks, self.seen, self.supplied = {}, {}, {}
         self.pauses, self.logged_out = None if self.fleet else (), 0.0
         self.thawed = self.world.now
         leases = Leases(self.holder, TTL, self.clock.monotonic, *self.proof(self.holder))
         self.requests = self.inbox()
         noted = {"accepted": {}, "doubted": {}, "unproven": {}, "reverted": False, "unanswered": lambda _: None}
         noted["others"] = SecondJournals(self.clock.monotonic)
-        self.visitor = Visitor(self.journal, leases, self.world.lineage, self.told, requests=self.requests)
-        self.visitor.only_looks = "this is a copy" if self.read_only else ""
-        edges = lambda x: self.edges_of(x.name, self.clock)  # noqa: E731 (one of two names of it)
-        self.rounds = SimpleNamespace(edges=edges, visitor=self.visitor, closed=_never, **noted)
+        self.reconciler = Reconciler(self.journal, leases, self.world.lineage, self.told, requests=self.requests)
+        self.reconciler.only_looks = "this is a copy" if self.read_only else ""
+        dependencies = lambda x: self.edges_of(x.name, self.clock)  # noqa: E731 (one of two names of it)
+        self.guard = SimpleNamespace(dependencies=dependencies, reconciler=self.reconciler, closed=_never, **noted)
         self.tending = {name: self._thread(name, self._tend(name)) for name in self.config}
         self.threads = [*self.tending.values(), self._thread("*", self._sweeping())]
         if self.world.swarm.day:
@@ -192,7 +192,7 @@ class Process:
 
     def bring(self, name: str) -> None:
         """`rotate supply` arrives on the control socket."""
-        self.brought[name] = Brought(Secret(f"sek-brought-{self.world.word()}"))
+        self.supplied[name] = SuppliedValue(Secret(f"sek-brought-{self.world.word()}"))
         self.wake(name)
 
     def wake(self, name: str) -> None:
@@ -211,8 +211,8 @@ class Process:
     def vault_went_back(self, life: int) -> None:
         """The heartbeat of this life found its own document older than it was."""
         if not self.dead and self.life == life:
-            self.rounds.reverted = True
-            self.rounds.others.forget()
+            self.guard.reverted = True
+            self.guard.others.forget()
             self.wake_all()
 
     def errand(self, name: str, coro: Coroutine[Any, Any, None]) -> None:
@@ -275,11 +275,13 @@ class Process:
             await beat(min(CALM_POLL if self.world.calm else POLL, max(0.05, pause)), "idle")
 
     async def _visit(self, name: str) -> float:
-        world, ask, brought = self.world, self.asks.get(name), self.brought.get(name)
+        world, ask, supplied = self.world, self.asks.get(name), self.supplied.get(name)
         credential = self.begun[name] = over(self.config[name], self.pauses or ())
         try:
             gate = Gate(self, credential, self.clock.monotonic()) if world.swarm.day else None
-            seen = await self.visitor.visit(credential, self.edges_of(name, self.clock), ask, brought, gate=gate)
+            seen = await self.reconciler.reconcile(
+                credential, self.edges_of(name, self.clock), ask, supplied, gate=gate
+            )
         except Violation:
             raise
         except Conflict:
@@ -288,11 +290,11 @@ class Process:
         except Fault as fault:
             world.tell(self.holder, f"visit ends: {fault.reason}", name)
             return world.rng.uniform(0.5, 3) if isinstance(fault, Transient) else POLL
-        if brought and brought.taken:
-            self.brought.pop(name, None)
+        if supplied and supplied.taken:
+            self.supplied.pop(name, None)
         if seen.record:
             if (before := self.seen.get(name)) and older(seen.record, before):
-                self.rounds.reverted = True
+                self.guard.reverted = True
             self.seen[name] = seen.record
             if ask and (said := answer(seen.record, ask)) is not Answer.OPEN:
                 self.answers.append(said)
@@ -312,31 +314,31 @@ class Process:
         try:
             for target in sorted({each.target for each in self.config.values()}):
                 tokens = await self.edges_of("*", self.clock).provider.find("rotator-")
-                self.rounds.others.take(target, tokens)
+                self.guard.others.take(target, tokens)
                 ours = {name: each for name, each in self.config.items() if each.target == target}
                 await sweep(tokens, ours, self.journal, remembered=self.seen, reap=self._reap)
         except Fault as fault:
             self.world.tell(self.holder, f"sweep ends: {fault.reason}")
 
     async def _reap(self, credential: Credential, token: Token) -> bool:
-        return await commands.reap(self.visitor, credential, self.edges_of(credential.name, self.clock), token)
+        return await commands.reap(self.reconciler, credential, self.edges_of(credential.name, self.clock), token)
 
     async def _probing(self) -> None:
         """The product's own probe of published values, with what it wants of a crew."""
-        crew = SimpleNamespace(
+        worker_pool = SimpleNamespace(
             credentials=self.config,
             seen={},
             clock=self.clock,
-            rounds=self.rounds,
+            guard=self.guard,
             health=SimpleNamespace(vault=SimpleNamespace(trips=0)),
             pause=lambda credential: (0.0, ""),
             aside=self._aside,
             look_at=self.wake,
         )
-        prober = Prober(crew, lambda: PROBE, lambda target, verdict: None)  # type: ignore[arg-type] # what it wants of one
+        prober = Prober(worker_pool, lambda: PROBE, lambda target, verdict: None)  # type: ignore[arg-type] # what it wants of one
         while True:
-            crew.credentials = dict(self.config)
-            crew.seen = {name: SimpleNamespace(record=record) for name, record in self.seen.items()}
+            worker_pool.credentials = dict(self.config)
+            worker_pool.seen = {name: SimpleNamespace(record=record) for name, record in self.seen.items()}
             try:
                 for names in prober.due():
                     await prober.stretch(names, PROBE)
@@ -381,7 +383,7 @@ class Gate:
 
     async def closed(self) -> Wait | None:
         """Once for each target and life."""
-        others, target = self.process.rounds.others, self.credential.target
+        others, target = self.process.guard.others, self.credential.target
         if others.listed(target):
             return None
         others.take(target, await self.process.edges_of("*", self.process.clock).provider.find("rotator-"))
@@ -389,7 +391,7 @@ class Gate:
 
     def objection(self, record: Record) -> Hold | None:
         """Whether another journal mints under our names."""
-        found: Hold | None = self.process.rounds.others.objection(self.credential, record, self.read_at)
+        found: Hold | None = self.process.guard.others.objection(self.credential, record, self.read_at)
         return found
 
 

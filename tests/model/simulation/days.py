@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from rotator.app.strays import Leftover, revoke_leftover
 from rotator.commands.unused import whose
-from rotator.engine.context import Edges
+from rotator.engine.context import Dependencies
 from rotator.engine.lease import Leases
-from rotator.engine.reconciler import Visitor
+from rotator.engine.reconciler import Reconciler
 from rotator.ports import Fault, InventoryItem
 from rotator.rotation.credential import Credential, Pause, Place
 from rotator.rotation.fleet_pause import paused, resumed
@@ -277,26 +277,26 @@ class Days:
 
     async def _owners(self, host: Process) -> TokenOwners:
         """Whose any token is, as the product gathers it."""
-        owners: TokenOwners = await self.checks.edges("*", host.clock).owners()
+        owners: TokenOwners = await self.checks.dependencies("*", host.clock).owners()
         return owners
 
     async def _reap(self, host: Process, target: str, *, unclaimed: bool) -> None:
         """`rotate strays --reap --yes`, as cli/strays.py does it: see app/strays.py."""
         ours = self._on(target)
 
-        def edges(credential: Credential) -> Edges:
-            known: Edges = self.checks.edges(credential.name, host.clock)
+        def dependencies(credential: Credential) -> Dependencies:
+            known: Dependencies = self.checks.dependencies(credential.name, host.clock)
             return known
 
-        tokens = await self.checks.edges("*", host.clock).provider.find("rotator-")
+        tokens = await self.checks.dependencies("*", host.clock).provider.find("rotator-")
         leases = Leases(f"reaper{len(self.played)}", TTL, host.clock.monotonic)
-        visitor = Visitor(self.journal, leases, self.world.lineage, host.told)
+        reconciler = Reconciler(self.journal, leases, self.world.lineage, host.told)
         app: Any = SimpleNamespace(
-            installation=edges(next(iter(ours.values()))).installation,
+            installation=dependencies(next(iter(ours.values()))).installation,
             settings=SimpleNamespace(credentials=self.wanted),
-            edges=edges,
-            crew=SimpleNamespace(
-                rounds=SimpleNamespace(visitor=visitor), aside=lambda name: nullcontext(), stopping=""
+            dependencies=dependencies,
+            worker_pool=SimpleNamespace(
+                guard=SimpleNamespace(reconciler=reconciler), aside=lambda name: nullcontext(), stopping=""
             ),
         )
         owners, now = await self._owners(host), host.clock.now()

@@ -9,8 +9,8 @@ from functools import cache, partial
 from itertools import zip_longest
 from random import Random
 
-from rotator.engine.context import Edges
-from rotator.engine.reconciler import Happened
+from rotator.engine.context import Dependencies
+from rotator.engine.reconciler import Transition
 from rotator.engine.token_survey import survey
 from rotator.ports import Installation, NoRequests
 from rotator.rotation import events as ev
@@ -90,7 +90,7 @@ class History:
         self.journal = SimJournal(self.world, self.vault)
         self.installation = Installation("inst01", KEY)
         self._shared = cache(self._edges)  # edges remember nothing: all visits of a process may have the same
-        self.checks.edges = self._shared
+        self.checks.dependencies = self._shared
         self.processes += [self._process(host) for host in "ABCD"[: swarm.actors]]
         self.people = People(self.world, self.checks, self.journal, self.wanted, self.processes)
         self.ordinary = Ordinary(self)
@@ -298,7 +298,7 @@ class History:
         process.fleet = fleet(self.world, self.vault) if "fleet" in swarm.day else None
         return process
 
-    def _edges(self, name: str, clock: SimClock, checks: Checks | None = None) -> Edges:
+    def _edges(self, name: str, clock: SimClock, checks: Checks | None = None) -> Dependencies:
         checks = checks or self.checks
         kv = KvClient(self.world, checks.vault, name)
         provider = SimProvider(self.world, self.target, name, checks)
@@ -308,17 +308,19 @@ class History:
         async def owners() -> TokenOwners:
             return await survey(SimJournal(self.world, checks.vault), store, self.installation, self.wanted, in_turn)
 
-        return Edges(store, provider, clock, self.installation, slot, self.world.word, owners=owners)
+        return Dependencies(store, provider, clock, self.installation, slot, self.world.word, owners=owners)
 
-    def _told(self, happened: Happened) -> None:
-        event = happened.event
+    def _told(self, transition: Transition) -> None:
+        event = transition.event
         self.wishes.heard(event)
-        self.told_ends |= ended_by(happened)
-        held = happened.before.held
+        self.told_ends |= ended_by(transition)
+        held = transition.before.held
         if isinstance(event, ev.Released) and held and held.reason is HoldReason.MINT_BUDGET:
-            self.checks.budgets.pop(happened.credential.name, None)  # the person grants a new budget
-        self.world.tell(happened.holder, type(event).__name__ + getattr(event, "reason", ""), happened.credential.name)
-        if self.world.swarm.codec and "sek-" in f"{event} {happened.after}":
+            self.checks.budgets.pop(transition.credential.name, None)  # the person grants a new budget
+        self.world.tell(
+            transition.holder, type(event).__name__ + getattr(event, "reason", ""), transition.credential.name
+        )
+        if self.world.swarm.codec and "sek-" in f"{event} {transition.after}":
             self.checks.broken("I5", "an event holds a secret")
 
     def _strangers(self, name: str) -> None:

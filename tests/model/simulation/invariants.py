@@ -58,7 +58,7 @@ class Checks:
     by_word: set[str] = field(default_factory=set)  # tokens that a person's command ends, confirmed as it was proposed
     forsaken: set[str] = field(default_factory=set)  # ... while no settings had the path that publishes them
     disputed: bool = False  # Vault was restored, or is one of two: numbers come again, and so do names
-    edges: Any = None  # history.py's
+    dependencies: Any = None  # history.py's
     renamed: set[str] = field(default_factory=set)
     gone_back: float = -1.0  # when Vault did
     read_only: bool = False  # of a copy whose settings say so

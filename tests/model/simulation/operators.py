@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from rotator.engine import commands
 from rotator.engine.lease import Leases
-from rotator.engine.reconciler import Happened, Visitor
+from rotator.engine.reconciler import Reconciler, Transition
 from rotator.ports import Conflict, Refused, Transient
 from rotator.rotation.credential import Credential
 from tests.model.simulation.actors import TTL, Process
@@ -32,9 +32,9 @@ class Operators:
     processes: list[Process]
     shells: int = 0
     heard: list[str] = field(default_factory=list)  # what became of each word
-    hears: Callable[[Happened], None] = lambda happened: None  # who is told of every transition, too
+    hears: Callable[[Transition], None] = lambda transition: None  # who is told of every transition, too
 
-    def say(self, name: str, word: commands.Word, *, calm: bool = False) -> bool | None:
+    def say(self, name: str, word: commands.RecordChange, *, calm: bool = False) -> bool | None:
         """Somebody types it; False when no host is up. `calm`: also when faults are off."""
         hosts = [process for process in self.processes if not process.dead]
         if not hosts:
@@ -43,16 +43,16 @@ class Operators:
         host.errand(name, self._shell(host, name, word, calm))
         return None
 
-    async def _shell(self, host: Process, name: str, word: commands.Word, calm: bool) -> None:
+    async def _shell(self, host: Process, name: str, word: commands.RecordChange, calm: bool) -> None:
         self.shells += 1
         name_of = f"shell{self.shells}"
         leases = Leases(name_of, TTL, host.clock.monotonic, *host.proof(name_of))
-        visitor = Visitor(self.journal, leases, self.world.lineage, self._told)
+        reconciler = Reconciler(self.journal, leases, self.world.lineage, self._told)
         for _ in range(TRIES):
             if (self.world.calm and not calm) or name not in host.config:
                 break
             try:
-                await visitor.obey(host.config[name], host.edges_of(name, host.clock), word)
+                await reconciler.obey(host.config[name], host.edges_of(name, host.clock), word)
             except (Conflict, Transient):
                 await beat(self.world.rng.uniform(1, 8), "shell")
                 continue
@@ -69,9 +69,9 @@ class Operators:
         """This Vault is the only one."""
         return self.say(name, commands.claim("person", self.world.lineage()), calm=True)
 
-    def _told(self, happened: Happened) -> None:
-        name, event = happened.credential.name, happened.event
-        self.hears(happened)
+    def _told(self, transition: Transition) -> None:
+        name, event = transition.credential.name, transition.event
+        self.hears(transition)
         self.heard.append(type(event).__name__)
         self.world.tell("shell", type(event).__name__, name)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from rotator.engine.reconciler import Happened
+from rotator.engine.reconciler import Transition
 from rotator.rotation import events as ev
 from rotator.rotation.record import Record
 from rotator.rotation.unmanaged import unmanaged
@@ -137,21 +137,21 @@ class Ordinary:
         twin.goes_back()
         checks.disputed = checks.disputed or not read_only
         clock = SimClock(world, 0.0, -1e6)
-        edges = cache(partial(history._edges, checks=twin))
+        dependencies = cache(partial(history._edges, checks=twin))
         journal, inbox = SimJournal(world, twin.vault), partial(requests, world, twin.vault)
-        process = Process(world, COPY, clock, journal, edges, dict(history.wanted), history._told, inbox)
+        process = Process(world, COPY, clock, journal, dependencies, dict(history.wanted), history._told, inbox)
         process.read_only, process.dead = read_only, True
         history.processes.append(process)
         process.start()
 
 
-def ended_by(happened: Happened) -> set[str]:
+def ended_by(transition: Transition) -> set[str]:
     """The tokens whose end a transition tells."""
-    match happened.event:
+    match transition.event:
         case ev.Retired():
-            return {happened.before.predecessor.token.id} if happened.before.predecessor else set()
+            return {transition.before.predecessor.token.id} if transition.before.predecessor else set()
         case ev.Burned(tokens=tokens):
-            return {*tokens, happened.before.mint_name}  # nothing lives under that any more
+            return {*tokens, transition.before.mint_name}  # nothing lives under that any more
         case ev.Swept(strays=strays):
             return set(strays)
         case ev.Reaped(stray=stray):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rotator.engine import commands
-from rotator.engine.reconciler import Seen
+from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Fault, Transient
 from rotator.rotation.record import Record
 from rotator.rotation.rotation_request import Ask
@@ -31,7 +31,7 @@ class Visit:
 
     process: Process
     thread: Thread
-    end: Seen | Fault | None = None
+    end: ReconcileResult | Fault | None = None
 
 
 @dataclass
@@ -72,8 +72,10 @@ class Stage:
         process = visit.process
         credential = process.begun[NAME] = process.config[NAME]
         try:
-            edges = process.edges_of(NAME, process.clock)
-            visit.end = await process.visitor.visit(credential, edges, wish, process.brought.pop(NAME, None))
+            dependencies = process.edges_of(NAME, process.clock)
+            visit.end = await process.reconciler.reconcile(
+                credential, dependencies, wish, process.supplied.pop(NAME, None)
+            )
         except Fault as fault:
             visit.end = fault
 
@@ -96,7 +98,7 @@ class Stage:
                 return visit
         raise AssertionError(f"the visit ended before {label}: {visit.end}")
 
-    def finish(self, visit: Visit) -> Seen | Fault | None:
+    def finish(self, visit: Visit) -> ReconcileResult | Fault | None:
         """Let it come to its end."""
         while self.step(visit):
             pass
@@ -121,15 +123,15 @@ class Stage:
             while True:
                 self.fail(visit, Transient("no network"))
 
-    def visit(self, host: str, *, ask: bool = False, emergency: bool = False) -> Seen | Fault | None:
+    def reconcile(self, host: str, *, ask: bool = False, emergency: bool = False) -> ReconcileResult | Fault | None:
         """A whole visit, uninterrupted."""
         return self.finish(self.begin(host, ask=ask, emergency=emergency))
 
-    def take_over(self, host: str) -> Seen | Fault | None:
+    def take_over(self, host: str) -> ReconcileResult | Fault | None:
         """See the lease, wait it out, visit."""
-        self.visit(host)
+        self.reconcile(host)
         self.sleep(TAKE_OVER)
-        return self.visit(host)
+        return self.reconcile(host)
 
     def adopt(self, host: str) -> None:
         """A person puts a value of their own on the consumer path, and has it adopted."""
@@ -142,15 +144,15 @@ class Stage:
         self.vault.put(place, {**(top.values or {}), "token": live.value} if top else {}, None, "person")
         return self._saying(host, commands.adopt("person"))
 
-    def say(self, host: str, word: commands.Word) -> None:
+    def say(self, host: str, word: commands.RecordChange) -> None:
         """A person's word, uninterrupted."""
         self.finish(self._saying(host, word))
 
-    def _saying(self, host: str, word: commands.Word) -> Visit:
+    def _saying(self, host: str, word: commands.RecordChange) -> Visit:
         process = self[host]
         visit = Visit(process, Thread(process, NAME, None))
-        edges = process.edges_of(NAME, process.clock)
-        visit.thread.coro = process.visitor.obey(process.config[NAME], edges, word)
+        dependencies = process.edges_of(NAME, process.clock)
+        visit.thread.coro = process.reconciler.obey(process.config[NAME], dependencies, word)
         return visit
 
     def sleep(self, seconds: float) -> None:
@@ -160,7 +162,7 @@ class Stage:
     def settle(self, host: str = "A") -> None:
         """Visit until the record is settled and its predecessor dead."""
         for _ in range(20):
-            self.visit(host)
+            self.reconcile(host)
             if self.record.phase == "settled" and not self.record.predecessor:
                 return
             self.sleep(SWEEP)
@@ -196,7 +198,7 @@ def overtaken_before_it_tells() -> Stage:
     stage.people.slot_metadata(NAME)
     stage.take_over("B")
     stage.sleep(11)  # until nothing that A told may land any more
-    stage.visit("B")
+    stage.reconcile("B")
     assert (stage.record.phase, stage.record.attempt) == ("settled", 2)
     stage.finish(paused)
     return stage

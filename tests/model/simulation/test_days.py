@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from rotator.engine import commands, reconciler
-from rotator.engine.reconciler import Visitor
+from rotator.engine.reconciler import Reconciler
 from rotator.engine.second_journal import SecondJournals
 from rotator.engine.steps import publish, retire
 from rotator.ports import StoreRefused
@@ -136,22 +136,22 @@ def _known_then(patch: pytest.MonkeyPatch) -> None:
 
 def _unsaved(patch: pytest.MonkeyPatch) -> None:
     """What Vault does not take is noted later."""
-    save = Visitor._save
+    save = Reconciler._save
 
-    async def saved(visitor, entry, record, *, release):
+    async def saved(reconciler, entry, record, *, release):
         try:
-            return await save(visitor, entry, record, release=release)
+            return await save(reconciler, entry, record, release=release)
         except StoreRefused:
             return replace(entry, record=record)
 
-    patch.setattr(Visitor, "_save", saved)
+    patch.setattr(Reconciler, "_save", saved)
 
 
 def _untold(patch: pytest.MonkeyPatch) -> None:
     """What a person ends as it was proposed is not told."""
 
     async def reaped(bench, token, by):
-        await bench.edges.provider.revoke(token)
+        await bench.dependencies.provider.revoke(token)
 
     patch.setattr(commands, "_reaped", reaped)
 

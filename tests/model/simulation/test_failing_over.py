@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rotator.engine.context import Bench
+from rotator.engine.context import RotationContext
 from tests.model.simulation.stage import NAME, TAKE_OVER, Stage, Visit
 from tests.model.simulation.wire import attempt
 
@@ -87,7 +87,7 @@ def retiring_stage(**options: object) -> tuple[Stage, Visit]:
     """Condemned, and the next request on the wire is the look at the consumer path before the revocation."""
     stage = Stage(options={"grace": 300.0, **options})
     stage.settle()
-    stage.visit("A", ask=True)
+    stage.reconcile("A", ask=True)
     stage.sleep(301)
     visit = stage.until(stage.begin("A"), "vault.write journal")
     while stage.record.phase != "condemned":
@@ -114,7 +114,7 @@ def test_a_standby_read_in_retiring_leaves_nothing_over() -> None:
     stage.finish(visit)
     for _ in range(3):
         stage.sleep(TAKE_OVER)
-        stage.visit("A")
+        stage.reconcile("A")
     assert (stage.record.phase, stage.record.predecessor) == ("settled", None)
     assert stage.alive() == {stage.published().id}
     assert ("condemned", "vault_stale_read") in stage.world.pairs
@@ -122,13 +122,13 @@ def test_a_standby_read_in_retiring_leaves_nothing_over() -> None:
 
 def test_a_plain_look_in_retiring_revokes_what_is_published_again(monkeypatch: pytest.MonkeyPatch) -> None:
     stage, visit = retiring_stage(stale=1.0)
-    look = Bench.look
+    look = RotationContext.look
 
-    async def plainly(bench: Bench, record, *, again: bool = True):
-        bench.consumer = await bench.edges.store.read(record.place)
+    async def plainly(bench: RotationContext, record, *, again: bool = True):
+        bench.consumer = await bench.dependencies.store.read(record.place)
         return await look(bench, record, again=False)
 
-    monkeypatch.setattr(Bench, "look", plainly)
+    monkeypatch.setattr(RotationContext, "look", plainly)
     put_back(stage)
     stage.finish(visit)
     assert stage.published().ended, "the schedule is one that does harm where the look is a plain read"

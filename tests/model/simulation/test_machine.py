@@ -71,16 +71,16 @@ class Machine(RuleBasedStateMachine):
         self.stage = Stage(ACTORS, {"kinds": (kind,), "by_hand": hand, "lifetime": 900.0, **settling})
 
     @rule(host=HOSTS, ask=st.booleans())
-    def visit(self, host: str, ask: bool) -> None:
+    def reconcile(self, host: str, ask: bool) -> None:
         """Undisturbed."""
         self._took("visit")
-        self.stage.visit(host, ask=ask)
+        self.stage.reconcile(host, ask=ask)
 
     @rule(host=HOSTS)
     def emergency(self, host: str) -> None:
         """With `rotate now --emergency`."""
         self._took("emergency")
-        self.stage.visit(host, emergency=True)
+        self.stage.reconcile(host, emergency=True)
 
     @rule(host=HOSTS, call=CALLS, landed=st.booleans(), ask=st.booleans())
     def crash(self, host: str, call: int, landed: bool, ask: bool) -> None:
@@ -174,7 +174,7 @@ class Machine(RuleBasedStateMachine):
         stage.sleep(2 * 3600.0)  # whatever clocks had put off
         for host in "ABABABAB":
             stage.sleep(CONVERGED)
-            stage.visit(host)
+            stage.reconcile(host)
         stage.checks.cut_over.journalled(NAME, stage.record)
         assert stage.record.phase in RESTS, f"stuck in {stage.record.phase}: {stage.record.failure}"
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from rotator.engine import perform
-from rotator.engine.context import Bench
+from rotator.engine.context import RotationContext
 from rotator.engine.lease import Leases
 from rotator.engine.steps import install as installing
 from rotator.engine.steps import mint as minting
@@ -44,7 +44,7 @@ def test_the_engine_as_it_is_survives_the_seeds_that_kill_mutants():
 
 def test_minting_under_a_random_name_is_caught(monkeypatch):
     async def mint(bench, record, step):
-        return await minting.mint(bench, record, replace(step, name=f"{record.stem}-{bench.edges.nonce()}"))
+        return await minting.mint(bench, record, replace(step, name=f"{record.stem}-{bench.dependencies.nonce()}"))
 
     plant(monkeypatch, steps.Mint, mint)
     assert caught("I4")
@@ -82,7 +82,7 @@ def test_publishing_without_a_look_and_without_an_expectation_is_caught(monkeypa
     async def publish(bench, record, step):
         doc, _ = await bench.look(record)
         values = publishing.merged(doc, bench.credential, record, await bench.unstage(record))
-        return ev.Published(bench.at, await bench.edges.store.write(record.place, values, cas=doc.version))
+        return ev.Published(bench.at, await bench.dependencies.store.write(record.place, values, cas=doc.version))
 
     plant(monkeypatch, steps.Publish, publish)
     assert caught("I8", "I4")
@@ -100,7 +100,7 @@ def test_writing_over_what_a_person_wrote_is_caught(monkeypatch):
 def test_revoking_before_publishing_is_caught(monkeypatch):
     async def publish(bench, record, step):
         if record.current:
-            await bench.edges.provider.revoke(record.current.token)
+            await bench.dependencies.provider.revoke(record.current.token)
         return await publishing.publish(bench, record, step)
 
     plant(monkeypatch, steps.Publish, publish)
@@ -128,7 +128,7 @@ def test_publishing_without_a_verified_record_does_harm_after_a_pause(monkeypatc
     paused = stage.until(stage.begin("A", ask=True), "vault.write consumer")
     plant(monkeypatch, steps.Verify, publishing.verify)
     del stage.vault.docs[stage["B"].edges_of(NAME, stage["B"].clock).slot]
-    stage.visit("B")
+    stage.reconcile("B")
     stage.sleep(TAKE_OVER)
     stage.until(stage.begin("B"), "target.mint")  # the slot was empty: burned without a fence, as nothing was verified
     with pytest.raises(Violation, match="I1"):
@@ -145,7 +145,7 @@ def test_abandoning_without_a_fence_is_caught(monkeypatch):
     stage.settle()
     paused = stage.until(stage.begin("A", ask=True), "vault.write consumer")
     del stage.vault.docs[stage["B"].edges_of(NAME, stage["B"].clock).slot]
-    stage.visit("B")
+    stage.reconcile("B")
     stage.sleep(TAKE_OVER)
     stage.until(stage.begin("B"), "target.mint")
     with pytest.raises(Violation, match="I1"):
@@ -155,7 +155,7 @@ def test_abandoning_without_a_fence_is_caught(monkeypatch):
 def test_retiring_without_proof_is_caught(monkeypatch):
     async def revoke(bench, record, step):
         with suppress(Transient):
-            await bench.edges.provider.revoke(record.predecessor.token)
+            await bench.dependencies.provider.revoke(record.predecessor.token)
         return ev.Retired(bench.at, "asked for")
 
     plant(monkeypatch, steps.Revoke, revoke)
@@ -163,7 +163,7 @@ def test_retiring_without_proof_is_caught(monkeypatch):
 
 
 def test_judging_grace_by_our_own_clock_alone_is_caught(monkeypatch):
-    monkeypatch.setattr(Bench, "now", property(lambda bench: bench.edges.clock.now()))
+    monkeypatch.setattr(RotationContext, "now", property(lambda bench: bench.dependencies.clock.now()))
     assert caught("I10", seeds=400)
 
 
@@ -212,8 +212,8 @@ def test_not_putting_the_old_value_back_after_a_rejection_is_caught(monkeypatch)
 
 def test_telling_the_target_before_the_value_is_durable_is_caught(monkeypatch):
     async def mint(bench, record, step):
-        minted = await bench.edges.provider.mint(step.name, None)
-        await bench.edges.provider.install(minted)
+        minted = await bench.dependencies.provider.mint(step.name, None)
+        await bench.dependencies.provider.install(minted)
         return await minting.stage(bench, record, minted, pending=False)
 
     plant(monkeypatch, steps.Mint, mint)
@@ -268,7 +268,7 @@ def test_a_lineage_that_comes_again_after_a_lost_journal_is_caught(monkeypatch):
     monkeypatch.setattr(TokenOwners, "spares", lambda *_: False)  # the second line of defence
     stage = Stage(options={"overwrite": True})
     for process in stage.history.processes:
-        process.visitor.lineage = lambda: "cafe"
+        process.reconciler.lineage = lambda: "cafe"
     stage.settle()
     stage.forget_journal()
     stage.until(stage.begin("B"), "target.mint")

@@ -22,7 +22,7 @@ def in_grace(**options) -> Stage:
     """A stage with a second rotation just published."""
     stage = Stage(options={"grace": 300.0, **options})
     stage.settle()
-    stage.visit("A", ask=True)
+    stage.reconcile("A", ask=True)
     assert stage.record.phase == "published"
     return stage
 
@@ -32,10 +32,10 @@ def test_settings_that_shorten_the_grace_do_not_shorten_one_that_has_begun():
     shorter = replace(stage["A"].config[NAME].retire, after=timedelta(seconds=5))
     stage["A"].config[NAME] = replace(stage["A"].config[NAME], retire=shorter)
     stage.sleep(60)
-    stage.visit("A")
+    stage.reconcile("A")
     assert len(stage.alive()) == 2
     stage.sleep(240)
-    stage.visit("A")
+    stage.reconcile("A")
     assert len(stage.alive()) == 1
 
 
@@ -54,9 +54,9 @@ def test_an_emergency_does_not_wait_for_clocks_to_agree():
     stage = Stage(options={"grace": 300.0})
     stage.settle()
     stage.vault.skew = 3600.0
-    stage.visit("A", ask=True)
+    stage.reconcile("A", ask=True)
     stage.vault.skew = 0.0
-    stage.visit("A", emergency=True)
+    stage.reconcile("A", emergency=True)
     assert stage.record.phase == "settled"
     assert len(stage.alive()) == 1
 
@@ -74,10 +74,10 @@ def test_a_clock_that_is_an_hour_ahead_does_not_make_a_failed_step_wait_for_an_h
 def test_rotation_numbers_go_on_after_the_journal_was_lost():
     stage = Stage(options={"overwrite": True})
     stage.settle()
-    stage.visit("A", ask=True)
+    stage.reconcile("A", ask=True)
     stage.settle()
     stage.forget_journal()
-    stage.visit("B")
+    stage.reconcile("B")
     assert stage.record.rotation == 3
     assert stage.vault.top(stage.checks.live_path[NAME]).values["rotation"] == "3"
 
@@ -88,10 +88,10 @@ def test_a_mint_that_got_no_answer_is_not_looked_for_before_the_target_has_settl
     stage.lose(visit)  # ten seconds later; the effect may be on its way for as long as the target takes to settle
     stage.finish(visit)
     stage.sleep(2)
-    stage.visit("A")
+    stage.reconcile("A")
     stage.target.add(stage.record.mint_name, None, "A1")
     stage.sleep(20)
-    stage.visit("A")
+    stage.reconcile("A")
     assert len(stage.target.by_value) - 3 == 2, "one mint was lost and burned, the next one succeeded"
     assert stage.record.attempt == 2
 
@@ -101,12 +101,12 @@ def test_a_mint_that_was_sent_by_a_clock_an_hour_ahead_is_not_looked_for_an_hour
     for host, skew in (("A", 3600.0), ("B", 0.0)):
         stage[host].clock.skew = skew
     stage.until(stage.begin("A"), "target.mint")  # where it is killed
-    stage.visit("B")
+    stage.reconcile("B")
     stage.sleep(TAKE_OVER)
-    stage.visit("B")
-    stage.visit("B")
+    stage.reconcile("B")
+    stage.reconcile("B")
     stage.sleep(20)
-    stage.visit("B")
+    stage.reconcile("B")
     assert stage.record.phase == "settled"
     assert stage.world.now < 120
 
@@ -114,7 +114,7 @@ def test_a_mint_that_was_sent_by_a_clock_an_hour_ahead_is_not_looked_for_an_hour
 def test_a_pause_that_begins_in_a_visit_is_not_measured_by_what_was_known_before_it():
     stage = Stage(actors=1, options={"settle": 8.0})
     stage.settle()
-    stage.visit("A")
+    stage.reconcile("A")
     stage.sleep(100)
     stage.lose(stage.until(visit := stage.begin("A", ask=True), "target.mint"))
     end = stage.finish(visit)
@@ -166,7 +166,7 @@ def test_a_fence_does_not_write_over_what_a_person_deleted():
     stage.settle()
     stage.until(stage.begin("A", ask=True), "vault.write consumer")
     del stage.vault.docs[SLOT]
-    stage.visit("B")
+    stage.reconcile("B")
     stage.sleep(TAKE_OVER)
     visit = stage.until(stage.begin("B"), "vault.read staged")
     stage.until(visit, "vault.write journal")
@@ -187,7 +187,7 @@ def test_a_rotation_that_is_given_up_after_a_lost_mint_looks_for_strays():
     stage.finish(again)
     assert stage.record.phase == "settled"
     stage.sleep(60)
-    stage.visit("A")
+    stage.reconcile("A")
     assert stage.alive() == {stage.record.current.token.id}
 
 
@@ -200,7 +200,7 @@ def test_a_publication_whose_record_was_lost_with_its_actor_keeps_the_grace_it_w
     stage["B"].config[NAME] = replace(stage["B"].config[NAME], retire=shorter)
     stage.take_over("B")
     stage.sleep(60)
-    stage.visit("B")
+    stage.reconcile("B")
     assert stage.record.phase == "published"
     assert len(stage.alive()) == 2
 
@@ -217,7 +217,7 @@ def test_what_settings_let_a_visit_write_over_when_it_began_it_may_write_over_un
     assert stage.published().id == stage.record.current.token.id
     stage.people.foreign_write(NAME)
     stage.sleep(60)
-    stage.visit("A")
+    stage.reconcile("A")
     assert stage.record.phase == "held"
 
 
@@ -231,10 +231,10 @@ def test_an_adoption_that_is_journalled_late_has_replaced_the_value_before_when_
     assert stage.record.phase == "published"
     old = stage.record.predecessor.token.id
     stage.sleep(40)
-    stage.visit("A")
+    stage.reconcile("A")
     assert old in stage.alive()
     stage.sleep(20)
-    stage.visit("A")
+    stage.reconcile("A")
     assert old not in stage.alive()
 
 
@@ -259,7 +259,7 @@ def test_a_cut_over_does_not_wait_for_clocks_that_are_an_hour_apart():  # seeds 
     stage = Stage(actors=1, options={"kinds": (Kind.ONE_SLOT,)})
     stage.settle()
     stage.vault.skew = -3600.0
-    stage.visit("A", ask=True)
+    stage.reconcile("A", ask=True)
     assert stage.record.phase == "published"
     [window] = stage.checks.cut_over.windows
     assert window.seconds < 1
@@ -267,10 +267,10 @@ def test_a_cut_over_does_not_wait_for_clocks_that_are_an_hour_apart():  # seeds 
 
 def test_a_candidate_that_expires_while_a_person_is_awaited_makes_room_for_a_new_one():  # seed 1279
     stage = Stage(actors=1, options={"kinds": (Kind.ONE_SLOT,), "by_hand": "install", "lifetime": 100.0})
-    stage.visit("A")
+    stage.reconcile("A")
     first = stage.record.candidate.token.id
     stage.sleep(120)
-    stage.visit("A")
+    stage.reconcile("A")
     assert stage.record.phase == "awaiting"
     assert stage.record.attempt == 2
     assert stage.record.candidate.token.id != first
@@ -286,7 +286,7 @@ def test_a_published_value_that_has_expired_is_not_put_back_for_ever():  # found
     stage.sleep(7200)
     stage.take_over("A")
     stage.sleep(60)
-    stage.visit("A")
+    stage.reconcile("A")
     assert stage.target.accepts(stage.published().value)
 
 
@@ -299,10 +299,10 @@ def test_a_lost_candidate_is_not_burned_while_the_target_may_still_be_told_of_it
     stage.finish(visit)
     stage.people.slot_metadata(NAME)
     stage.sleep(2)
-    stage.visit("A")
+    stage.reconcile("A")
     late()  # three seconds after its client gave up
     stage.sleep(20)
-    stage.visit("A")
+    stage.reconcile("A")
     stage.settle()
     assert stage.target.accepts(stage.published().value)
     assert stage.record.attempt == 2
@@ -330,7 +330,7 @@ def test_a_target_that_does_not_take_the_old_value_back_is_told_a_new_one():
     stage = rejected_after_the_cut_over(remembers=True)
     for _ in range(6):
         stage.sleep(31)
-        stage.visit("A")
+        stage.reconcile("A")
     assert stage.record.attempt == 2
     assert stage.target.accepts(stage.published().value)
     assert [x.name for x in stage.checks.cut_over.windows] == [NAME]
@@ -340,7 +340,7 @@ def test_a_target_that_does_not_take_the_old_value_back_is_told_a_new_one():
 def test_a_standby_that_lags_behind_is_no_reason_to_hold_a_cut_over():  # seed 3796
     stage = rejected_after_the_cut_over(stale=1.0)
     stage.sleep(11)
-    stage.visit("A")
+    stage.reconcile("A")
     assert stage.record.attempt == 2
     assert stage.target.accepts(stage.published().value)
 
@@ -353,7 +353,7 @@ def test_a_failed_cut_over_is_taken_back_although_clocks_are_an_hour_apart():  #
     stage.target.end(stage.target.tokens[stage.record.candidate.token.id], "person")
     stage.finish(visit)
     stage.sleep(11)
-    stage.visit("A")
+    stage.reconcile("A")
     assert stage.target.accepts(stage.published().value)
 
 
@@ -367,7 +367,7 @@ def test_a_value_told_late_is_judged_by_the_journal_that_was_lost_on_its_way(): 
     stage.forget_journal()
     late()
     assert stage.target.slots[NAME, "1"].id == told
-    stage.visit("A")
+    stage.reconcile("A")
     assert stage.record.held.reason == "foreign_write", "who has lost the journal says so and does no more"
 
 
@@ -379,7 +379,7 @@ def test_an_old_value_put_back_late_is_judged_by_the_journal_that_was_lost_on_it
     stage.lose(visit)
     stage.finish(visit)
     stage.forget_journal()
-    stage.visit("A")
+    stage.reconcile("A")
     assert stage.record.current.token.id != old
     late()
     assert stage.target.slots[NAME, "1"].id == old
@@ -395,7 +395,7 @@ def test_what_is_left_in_an_only_slot_when_what_was_published_is_over_is_no_stra
     stage.people.slot_metadata(NAME)
     stage.people.consumer_metadata(NAME)
     stage.sleep(450)
-    stage.visit("A")
+    stage.reconcile("A")
     assert (stage.record.phase, stage.record.attempt) == ("held", 2)
     assert stage.alive() == {told}, "its value is lost, and the next one waits for a person's word"
     stage.history._no_strays(NAME)

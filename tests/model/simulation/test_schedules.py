@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rotator.engine.reconciler import Seen
+from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Conflict
 from rotator.rotation.credential import Place
 from tests.model.simulation.stage import NAME, TAKE_OVER, Stage, Visit
@@ -34,7 +34,7 @@ def test_a_late_mint_after_the_burn_is_a_stray_and_is_swept():
     stage.settle()
     paused = stage.until(stage.begin("A", ask=True), "target.mint")
     stage.sleep(60)
-    stage.visit("B")
+    stage.reconcile("B")
     stage.target.add(stage.record.mint_name, None, "A1")  # the request takes effect, the answer is lost
     stage.take_over("B")
     assert stage.record.attempt == 2
@@ -70,7 +70,7 @@ def test_after_the_metadata_of_the_consumer_path_was_deleted_an_equal_version_nu
     stage.people.consumer_metadata(NAME)
     stage.people.foreign_write(NAME)  # version 1 again, as when A looked
     end = stage.finish(paused)
-    assert isinstance(end, Seen)
+    assert isinstance(end, ReconcileResult)
     assert stage.record.phase == "held"
     assert stage.vault.top(stage.checks.live_path[NAME]).author == "person"
 
@@ -96,7 +96,7 @@ def test_after_the_metadata_of_the_journal_was_deleted_a_stale_write_has_no_effe
     stage.settle()
     paused = stage.until(stage.begin("A", ask=True), "vault.write journal")
     stage.forget_journal()
-    stage.visit("B")
+    stage.reconcile("B")
     assert stage.record.phase == "held", "a value without a record is a stranger's"
     assert isinstance(stage.finish(paused), Conflict)
     assert len(stage.alive()) == 1
@@ -105,7 +105,7 @@ def test_after_the_metadata_of_the_journal_was_deleted_a_stale_write_has_no_effe
 def test_a_takeover_during_grace_with_a_clock_jump_does_not_shorten_the_grace():
     stage = Stage(options={"grace": 300.0})
     stage.settle()
-    stage.visit("A", ask=True)
+    stage.reconcile("A", ask=True)
     assert stage.record.phase == "published"
     stage["A"].kill()
     stage["B"].clock.skew = 3600.0
@@ -114,7 +114,7 @@ def test_a_takeover_during_grace_with_a_clock_jump_does_not_shorten_the_grace():
     assert stage.record.phase == "published"
     assert len(stage.alive()) == 2
     stage.sleep(300)
-    stage.visit("B")
+    stage.reconcile("B")
     assert len(stage.alive()) == 1
 
 
@@ -131,7 +131,7 @@ def test_a_path_changed_in_settings_while_verified_takes_effect_with_the_next_ro
     stage.take_over("B")
     assert stage.record.current.place == old, "what was verified for a place is published there"
     stage.settle("B")
-    stage.visit("B")
+    stage.reconcile("B")
     stage.settle("B")
     assert stage.record.current.place == new
     assert stage.alive() == {stage.record.current.token.id}
@@ -141,12 +141,12 @@ def test_a_killed_holder_is_succeeded_after_the_lease_and_not_before():
     stage = Stage()
     stage.until(stage.begin("A"), "target.mint")
     stage["A"].kill()
-    stage.visit("B")
+    stage.reconcile("B")
     stage.sleep(TAKE_OVER - 3)
-    stage.visit("B")
+    stage.reconcile("B")
     assert stage.record.phase == "requested"
     stage.sleep(3)
-    stage.visit("B")
+    stage.reconcile("B")
     assert stage.record.phase == "settled"
 
 

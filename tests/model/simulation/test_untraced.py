@@ -32,11 +32,11 @@ def test_it_is_waited_for_when_the_next_telling_is_refused():
 def test_it_is_waited_for_when_the_next_telling_succeeds_and_another_rotation_is_asked_for():
     stage, late = told_the_next_value()
     stage.sleep(1)
-    stage.visit("A")
+    stage.reconcile("A")
     assert stage.record.rotation == 2
     assert stage.record.phase == "settled"
     stage.sleep(1)
-    stage.visit("A", emergency=True)
+    stage.reconcile("A", emergency=True)
     late()
     ends_well(stage)
 
@@ -50,7 +50,7 @@ def test_an_old_value_that_was_put_back_does_not_land_over_the_next_one():
     stage.step(again)
     stage.cut_off(again)  # it is back, which leaves no trace either
     stage.sleep(2)
-    stage.visit("A")
+    stage.reconcile("A")
     late()
     ends_well(stage)
 
@@ -74,7 +74,7 @@ def test_a_word_that_is_said_right_after_it_does_not_hide_it():
     stage.say("A", commands.pause("person", "", None))
     stage.people.slot_metadata(NAME)
     stage.sleep(2)
-    stage.visit("A")
+    stage.reconcile("A")
     late()
     stage.say("A", commands.resume("person"))
     ends_well(stage)

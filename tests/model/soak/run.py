@@ -15,7 +15,7 @@ import anyio
 import anyio.lowlevel
 
 from rotator.engine import commands
-from rotator.engine.reconciler import Happened
+from rotator.engine.reconciler import Transition
 from rotator.engine.strays import sweep
 from rotator.ports import Transient
 from rotator.rotation.credential import Credential
@@ -76,8 +76,8 @@ async def soak(
     meter = Meter()
     every = min(max(hours / MOST, min(1.0, hours / FEWEST)), 24.0)
     async with anyio.create_task_group() as group:
-        group.start_soon(made.crew.run)
-        made.crew.look_at(*made.crew.credentials)
+        group.start_soon(made.worker_pool.run)
+        made.worker_pool.look_at(*made.worker_pool.credentials)
         for number in range(1, math.ceil((warm_up + hours) / every) + 1):
             await _pass(made, number * every * HOUR)
             await _chores(made)
@@ -86,7 +86,7 @@ async def soak(
                 meter.weigh(made.clock.seconds / HOUR)
             if int(number * every) > int((number - 1) * every):
                 _follow(made, warm_up + hours, time.monotonic() - began)
-        made.crew.stop()
+        made.worker_pool.stop()
         group.cancel_scope.cancel()
     made.consumers.close()
     return _judged(made, meter, time.monotonic() - began)
@@ -105,12 +105,12 @@ def _follow(made: House, hours: float, seconds: float) -> None:
 
 async def _pass(made: House, until: float) -> None:
     """Move time to each look that is due, rounded up to the tick at which a daemon would notice."""
-    clock, crew = made.clock, made.crew
+    clock, worker_pool = made.clock, made.worker_pool
     tick = made.settings.daemon.tick.total_seconds()
     hiccup = math.ceil((clock.seconds + 1) / HICCUP) * HICCUP
     while True:
         await _rest(made)
-        due = crew.agenda._mono[0][0] - 1000.0 if crew.agenda._mono else until
+        due = worker_pool.timers._mono[0][0] - 1000.0 if worker_pool.timers._mono else until
         following = math.ceil(max(due, clock.seconds + tick) / tick) * tick
         if following > until:
             break
@@ -118,26 +118,26 @@ async def _pass(made: House, until: float) -> None:
         if following >= hiccup:
             made.store.fail("read", Transient("Vault did not answer"))
             hiccup = following + HICCUP  # one that nobody met is not owed: a row of them is an outage
-        crew.tick()
+        worker_pool.tick()
     clock.move(until)
 
 
 async def _rest(made: House) -> None:
     """Until nobody has anything to do at this moment."""
     await anyio.lowlevel.checkpoint()
-    while not made.crew.idle or made.crew._wake.is_set():
+    while not made.worker_pool.idle or made.worker_pool._wake.is_set():
         await anyio.lowlevel.checkpoint()
 
 
 async def _chores(made: House) -> None:
     """What a daemon does beside its visits: a sweep, a scrape, a look at the status page."""
-    ours = {name: each for name, each in made.crew.credentials.items() if each.target == "blog"}
+    ours = {name: each for name, each in made.worker_pool.credentials.items() if each.target == "blog"}
     listed = tuple(token for token, _ in made.halo.alive.values())
     made.store._planned.clear()
-    visitor = made.crew.rounds.visitor
+    reconciler = made.worker_pool.guard.reconciler
 
     async def reap(credential: Credential, token: Token) -> bool:
-        return await commands.reap(visitor, credential, made.edges(credential), token)
+        return await commands.reap(reconciler, credential, made.dependencies(credential), token)
 
     swept = await sweep(listed, ours, made.journal, remembered={}, reap=reap)
     made.bugs += [f"a stray: {name}" for name in swept.reaped]
@@ -166,7 +166,7 @@ def _judged(made: House, meter: Meter, seconds: float) -> Outcome:
     ]
     consumers = made.consumers
     return Outcome(
-        made.clock.seconds / HOUR, seconds, len(made.crew.credentials), consumers.published, consumers.worst,
+        made.clock.seconds / HOUR, seconds, len(made.worker_pool.credentials), consumers.published, consumers.worst,
         consumers.shortest, rss, objects, meter.samples[-1].rss, descriptors, tasks, tuple(wrong),
     )  # fmt: skip
 
@@ -181,7 +181,7 @@ def grows(rss: Trend, days: float) -> bool:
 
 def leaks(made: House) -> Callable[[], None]:
     """An observer that remembers everything."""
-    kept: list[Happened] = []
+    kept: list[Transition] = []
     made.observers.append(kept.append)
     return lambda: None
 
@@ -194,25 +194,25 @@ def opens(made: House) -> Callable[[], None]:
 
 def forgets(made: House) -> Callable[[], None]:
     """A name that is put off for ever."""
-    put = made.crew.agenda.put
+    put = made.worker_pool.timers.put
 
     def careless(name: str, *when: object) -> None:
         if not (made.clock.seconds > HOUR / 2 and name.endswith("7")):
             put(name, *when)
 
-    object.__setattr__(made.crew, "agenda", _Careless(made.crew.agenda, careless))
+    object.__setattr__(made.worker_pool, "timers", _Careless(made.worker_pool.timers, careless))
     return lambda: None
 
 
 class _Careless:
     """An agenda with another `put`."""
 
-    def __init__(self, agenda: object, put: Callable[..., None]) -> None:
-        self._agenda = agenda
+    def __init__(self, timers: object, put: Callable[..., None]) -> None:
+        self._timers = timers
         self.put = put
 
     def __getattr__(self, name: str) -> object:
-        return getattr(self._agenda, name)
+        return getattr(self._timers, name)
 
 
 PLANTS: dict[str, Plant] = {"leaks": leaks, "opens": opens, "forgets": forgets}

@@ -9,11 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from rotator.engine.context import Edges
-from rotator.engine.guard import Rounds
+from rotator.engine.context import Dependencies
+from rotator.engine.guard import Guard
 from rotator.engine.lease import Leases
-from rotator.engine.reconciler import Happened, Visitor
-from rotator.engine.worker_pool import Crew
+from rotator.engine.reconciler import Reconciler, Transition
+from rotator.engine.worker_pool import WorkerPool
 from rotator.observe.fleet import Fleet
 from rotator.observe.metrics import Metrics
 from rotator.observe.status import Timeline
@@ -110,7 +110,7 @@ class House:
     key: str  # where the settings say that the signing key is
     clock: VirtualClock = field(default_factory=VirtualClock)
     bugs: list[str] = field(default_factory=list)
-    observers: list[Callable[[Happened], None]] = field(default_factory=list)
+    observers: list[Callable[[Transition], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         wanted = self.settings.credentials
@@ -124,35 +124,35 @@ class House:
         keys = {SecretRef(Source.FILE, self.key): PEM}
         desk: Any = self.settings.targets["desk"].keys
         self.desk = JudgingSite(desk, Keys(keys), self.clock)  # type: ignore[arg-type]  # a keyring in memory
-        self.crew = self._crew(wanted)
+        self.worker_pool = self._crew(wanted)
         self.fleet = Fleet(self.clock, silence=2 * self.reconcile + timedelta(minutes=1))
-        self.fleet.show(self.crew)
+        self.fleet.show(self.worker_pool)
         self.metrics, self.timeline = Metrics(self.fleet, "soak"), Timeline()
         self.observers += [self.metrics, self.timeline]
 
-    def edges(self, credential: Credential) -> Edges:
+    def dependencies(self, credential: Credential) -> Dependencies:
         """The world as one credential sees it."""
         assertion = credential.kind == "client-assertion"
         provider: Provider = KINDS[credential.kind].bind(self.desk, credential) if assertion else self.halo  # type: ignore[arg-type,assignment]  # the kind's own site
         slot = Place("secret", f"rotator/staged/{credential.name}")
-        return Edges(self.store, provider, self.clock, INSTALLATION, slot, self._nonce)
+        return Dependencies(self.store, provider, self.clock, INSTALLATION, slot, self._nonce)
 
     def _nonce(self) -> str:
         self._count = getattr(self, "_count", 0) + 1
         return f"nonce-{self._count}"
 
-    def _tell(self, happened: Happened) -> None:
-        for observer in (lambda it: self.crew.rounds.observe(it.credential, it.event), *self.observers):
-            observer(happened)
+    def _tell(self, transition: Transition) -> None:
+        for observer in (lambda it: self.worker_pool.guard.observe(it.credential, it.event), *self.observers):
+            observer(transition)
 
-    def _crew(self, wanted: Mapping[str, Credential]) -> Crew:
+    def _crew(self, wanted: Mapping[str, Credential]) -> WorkerPool:
         async def control(credential: Credential) -> None:
             return
 
         leases = Leases("soak", self.settings.daemon.lease.total_seconds(), self.clock.monotonic)
-        rounds = Rounds(
-            visitor=Visitor(self.journal, leases, lambda: "abcdef", self._tell),
-            edges=self.edges,
+        guard = Guard(
+            reconciler=Reconciler(self.journal, leases, lambda: "abcdef", self._tell),
+            dependencies=self.dependencies,
             clock=self.clock,
             unforeseen=lambda name, bug: self.bugs.append(f"{name}: {type(bug).__name__}: {bug}"),
             troubled=lambda credential, reason: self.bugs.append(f"{credential.name}: {reason}"),
@@ -160,7 +160,7 @@ class House:
             minter=lambda credential: credential.target,
         )
         limits = {name: target.in_flight for name, target in self.settings.targets.items()}
-        return Crew(rounds, self.clock, wanted, limits, self.settings.daemon.in_flight, self.reconcile)
+        return WorkerPool(guard, self.clock, wanted, limits, self.settings.daemon.in_flight, self.reconcile)
 
 
 INSTALLATION = Installation("abcdef", b"the key of the soak's fingerprints")

@@ -81,8 +81,8 @@ async def test_vault_hiccups_but_is_never_away_for_long_however_seldom_it_is_ask
 
     made.store.fail = noted  # type: ignore[method-assign]  # to hear when it hiccups
     async with anyio.create_task_group() as group:
-        group.start_soon(made.crew.run)
-        made.crew.look_at(*made.crew.credentials)
+        group.start_soon(made.worker_pool.run)
+        made.worker_pool.look_at(*made.worker_pool.credentials)
         await _pass(made, 24 * HOUR)
         group.cancel_scope.cancel()
     assert len(at) > 5

@@ -17,7 +17,7 @@ from rotator.app import control
 from rotator.app.control import Control
 from rotator.app.daemon import Daemon
 from rotator.commands import inspect, lifecycle, looks
-from rotator.engine.pending_request import Asked
+from rotator.engine.pending_request import PendingRequest
 from rotator.host.background_tasks import Tasks
 from rotator.host.clock import SystemClock
 from rotator.observe.event_log import Audience
@@ -42,7 +42,7 @@ class Fleet:
         self.settings = SimpleNamespace(credentials=names, daemon=SimpleNamespace(read_only=False), vault=vault)
         self.kv = SimpleNamespace(session=SimpleNamespace(login_end=None))
         self.health = SimpleNamespace(vault=SimpleNamespace(trips=0, reason=""))
-        self.crew, self.clock, self.holder = self, SystemClock(), "me"
+        self.worker_pool, self.clock, self.holder = self, SystemClock(), "me"
         self.seen: dict[str, Any] = {}
         self.begun: list[tuple[str, str]] = []
         self.done: list[tuple[str, str]] = []
@@ -68,10 +68,10 @@ class Fleet:
     async def waiting(self, name: str) -> tuple[object, ...]:
         return ()
 
-    def ask(self, name: str, ask: object, *, patient: bool, request: str) -> Asked:
+    def ask(self, name: str, ask: object, *, patient: bool, request: str) -> PendingRequest:
         self.begun.append(("now", name))
         self.done.append(("now", name))  # an ask stays with the crew
-        return Asked(ask, patient)
+        return PendingRequest(ask, patient)
 
     def look_at(self, *names: str) -> None:
         self.begun += [("look", name) for name in names]

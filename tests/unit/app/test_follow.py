@@ -15,8 +15,8 @@ from rotator.commands import rotate
 from rotator.commands.requests import ACCEPTED
 from rotator.commands.rotate import Demand, demand, follow, select
 from rotator.commands.verdicts import verdicts
-from rotator.engine.pending_request import Asked
-from rotator.engine.reconciler import Happened, Seen
+from rotator.engine.pending_request import PendingRequest
+from rotator.engine.reconciler import ReconcileResult, Transition
 from rotator.host.background_tasks import Tasks
 from rotator.host.clock import SystemClock
 from rotator.observe.hooks import Hooks
@@ -51,10 +51,10 @@ class App:
     """What `follow` needs: a Vault that takes requests, and a crew whose asks the test answers."""
 
     def __init__(self) -> None:
-        self.crew, self.clock, self.seen = self, SystemClock(), {}
+        self.worker_pool, self.clock, self.seen = self, SystemClock(), {}
         self.settings = SimpleNamespace(credentials=_Any(credential))
         self.tasks, self.journal, self.requests = Tasks(lambda name, bug: None), self, self
-        self.asked: dict[str, Asked] = {}
+        self.asked: dict[str, PendingRequest] = {}
         self.passing, self.stopping, self.working = False, "", set[str]()
         self.hooks: Hooks | None = None
 
@@ -73,9 +73,9 @@ class App:
             raise self.refusals.pop(0)
         self.written[name] = request
 
-    def ask(self, name, ask, *, patient, request) -> Asked:
+    def ask(self, name, ask, *, patient, request) -> PendingRequest:
         assert self.written[name].id == request, "what is not written down is not asked for"
-        self.asked[name] = Asked(ask, patient)
+        self.asked[name] = PendingRequest(ask, patient)
         return self.asked[name]
 
     def answer(self, name: str, phase: Phase, **changes) -> None:
@@ -94,7 +94,7 @@ def app() -> App:
 @asynccontextmanager
 async def following(app: App, names: tuple[str, ...], **wanted):
     """Lines of one `now`, and where happenings go in."""
-    send, receive = anyio.create_memory_object_stream[Happened](16)
+    send, receive = anyio.create_memory_object_stream[Transition](16)
     told = follow(app, names, Demand(names=names, **wanted), receive)
     async with send, receive, anyio.create_task_group() as app.tasks.group, aclosing(told) as lines:
         yield lines, send
@@ -320,7 +320,7 @@ async def test_of_many_the_gravest_decides(app: App) -> None:
 
 
 async def test_without_an_answer_in_time_it_is_undecided_and_says_what_it_waits_for(app: App) -> None:
-    app.seen["bot"] = Seen(None, Wait(None, "worked on by host-b"))
+    app.seen["bot"] = ReconcileResult(None, Wait(None, "worked on by host-b"))
     last = (await ended(app, ("bot",), lambda: None, within=0.1))[-1]
     assert last["exit"] == 75
     assert last["verdicts"][0]["said"].startswith("undecided: worked on by host-b; it is written down in Vault")
@@ -330,7 +330,7 @@ async def test_without_an_answer_in_time_it_is_undecided_and_says_what_it_waits_
 async def test_it_ends_early_when_nothing_can_come_of_it_in_time(app: App, until) -> None:
     def put_off() -> None:
         app.asked["bot"].wait = Wait(until, "the minter's token is refused")
-        app.seen["bot"] = Seen(None, app.asked["bot"].wait)
+        app.seen["bot"] = ReconcileResult(None, app.asked["bot"].wait)
 
     last = (await ended(app, ("bot",), put_off, within=300))[-1]
     assert last["exit"] == 75
@@ -341,7 +341,7 @@ async def test_a_patient_caller_whose_predecessor_outlives_its_patience_hears_wh
     def in_grace() -> None:
         app.answer("bot", Phase.PUBLISHED)
         app.asked["bot"].wait = Wait(NOW + 365 * 10 * DAY, "predecessor in grace")
-        app.seen["bot"] = Seen(None, app.asked["bot"].wait)
+        app.seen["bot"] = ReconcileResult(None, app.asked["bot"].wait)
 
     last = (await ended(app, ("bot",), in_grace, patient=True))[-1]
     assert last["exit"] == 75
@@ -358,7 +358,7 @@ async def test_who_waits_without_a_limit_waits_a_grace_out_and_hears_what_comes_
         assert "accepted" in await anext(lines)
         app.answer("bot", Phase.PUBLISHED)
         app.asked["bot"].wait = Wait(NOW + 365 * 10 * DAY, "predecessor in grace")
-        app.seen["bot"] = Seen(None, app.asked["bot"].wait)
+        app.seen["bot"] = ReconcileResult(None, app.asked["bot"].wait)
         assert "predecessor in grace" in (await anext(lines))["said"], "a sign of life, and no verdict"
         app.answer("bot", Phase.SETTLED)
         rest = [line async for line in lines]
@@ -393,9 +393,9 @@ async def test_an_ask_that_is_hopeless_has_failed(app: App) -> None:
 async def test_progress_is_told_of_the_asked_only_and_all_of_it_before_the_verdict(app: App) -> None:
     async with following(app, ("bot",)) as (lines, send):
         assert await anext(lines) == {"accepted": 1, "said": ACCEPTED}
-        first = [await anext(lines) for _ in [send.send_nowait(happened("bot"))]]
+        first = [await anext(lines) for _ in [send.send_nowait(transition("bot"))]]
         for name in ("other", "bot", "bot"):
-            send.send_nowait(happened(name))
+            send.send_nowait(transition(name))
         app.answer("bot", Phase.SETTLED)
         rest = [line async for line in lines]
     assert [line.get("credential") for line in (*first, *rest)] == ["bot", "bot", "bot", None]
@@ -403,7 +403,7 @@ async def test_progress_is_told_of_the_asked_only_and_all_of_it_before_the_verdi
 
 async def test_who_waits_long_gets_a_sign_of_life(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rotate, "_SIGN", 0.0)
-    app.seen["bot"] = Seen(None, Wait(None, "predecessor in grace"))
+    app.seen["bot"] = ReconcileResult(None, Wait(None, "predecessor in grace"))
     async with following(app, ("bot", "ci"), within=300) as (lines, _):
         assert await anext(lines) == {"accepted": 2, "said": ACCEPTED}
         assert await anext(lines) == {"waiting": 2, "said": "bot: predecessor in grace"}
@@ -421,9 +421,9 @@ async def test_thousands_of_verdicts_come_in_lines_of_a_bearable_length(app: App
     assert [line.get("exit") for line in lines] == [None] * 5 + [0]
 
 
-def happened(name: str) -> Happened:
+def transition(name: str) -> Transition:
     before = record(Phase.STAGED)
-    return Happened(credential(name=name), before, Verified(NOW, 1), before, 0.1, "me")
+    return Transition(credential(name=name), before, Verified(NOW, 1), before, 0.1, "me")
 
 
 IN_VAULT = "it is written down in Vault, and a daemon goes on with it, or `rotate due`"
@@ -440,7 +440,7 @@ CUT = {
 async def test_a_command_cut_short_says_of_each_what_is_true_of_it(app: App, phase, working: bool, said: str) -> None:
     app.passing, app.stopping = True, "cut short by SIGTERM"
     app.working = {"shop"} if working else set()
-    asked = Asked(Ask(NOW, "ada", emergency=True), patient=True)
+    asked = PendingRequest(Ask(NOW, "ada", emergency=True), patient=True)
     if phase:
         asked.hears(record(phase, current=published(1, NOW - DAY)))
     asked.close("cut short by SIGTERM")

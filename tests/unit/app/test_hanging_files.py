@@ -23,7 +23,7 @@ from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef, Source
 from rotator.settings import Audit
 from rotator.vault.login import Login
-from tests.kit.fleet import happened, named, settled
+from tests.kit.fleet import named, settled, transition
 from tests.unit.rotation.builders import NOW
 
 pytestmark = pytest.mark.anyio
@@ -84,7 +84,7 @@ async def test_what_we_log_in_with_may_hang_and_is_then_taken_for_something_else
 async def test_receipts_on_a_drive_that_hangs_stop_nothing_but_what_requires_them(drive, tmp_path, monkeypatch) -> None:
     made, append, blot = Observers(settings(tmp_path, required=True)), Book.append, named("blog")
     monkeypatch.setattr(made._file, "_seconds", 0.2)
-    moved = happened(blot, settled(), ev.Faulted(NOW, "mint", "HTTP 503"))
+    moved = transition(blot, settled(), ev.Faulted(NOW, "mint", "HTTP 503"))
 
     def hangs(book: Book, contents: list[Any]) -> None:
         drive.wait(30)
@@ -114,7 +114,7 @@ def test_a_start_and_an_end_wait_for_such_a_drive_for_a_while_only(drive, tmp_pa
     monkeypatch.setattr(setup, "_PATIENCE", 0.1)
     monkeypatch.setattr(Book, "open", lambda book: drive.wait(30))
     monkeypatch.setattr(Book, "append", lambda book, contents: drive.wait(30))
-    made.told[0](happened(named("blog"), settled(), ev.Faulted(NOW, "mint", "HTTP 503")))
+    made.told[0](transition(named("blog"), settled(), ev.Faulted(NOW, "mint", "HTTP 503")))
     made.close()
     late = Observers(settings(tmp_path))
     assert late.receipts

@@ -32,8 +32,8 @@ class Hooks:
 
 @pytest.fixture
 async def app() -> Any:
-    crew = SimpleNamespace(stopping="")
-    return SimpleNamespace(clock=SystemClock(), crew=crew, hooks=Hooks(), passing=False)
+    worker_pool = SimpleNamespace(stopping="")
+    return SimpleNamespace(clock=SystemClock(), worker_pool=worker_pool, hooks=Hooks(), passing=False)
 
 
 async def told(outcome: HookOutcome, code: int = 0, by: float = 0.0) -> list[dict[str, Any]]:
@@ -79,7 +79,7 @@ async def test_what_is_not_done_counts_more_than_who_was_not_told(app: Any, grav
 
 async def test_a_stop_ends_the_wait_and_a_command_without_a_daemon_has_its_own(app: Any) -> None:
     outcome, app.hooks.owed = HookOutcome(app, ["bot"]), ["reload"]
-    app.crew.stopping = "the daemon is stopping"
+    app.worker_pool.stopping = "the daemon is stopping"
     assert (await told(outcome, by=1e9))[-1]["exit"] == 4
     app.passing = True
     assert await told(HookOutcome(app, ["bot"])) == []

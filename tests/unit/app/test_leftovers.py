@@ -24,7 +24,7 @@ def _app(**kinds: FakeProvider) -> Any:
     named = {name: Credential(name, name, "desk", Place("secret", name)) for name in kinds}
     return SimpleNamespace(
         settings=SimpleNamespace(credentials=named),
-        edges=lambda credential: SimpleNamespace(provider=kinds[credential.name]),
+        dependencies=lambda credential: SimpleNamespace(provider=kinds[credential.name]),
     )
 
 

@@ -33,6 +33,6 @@ async def test_no_two_of_a_hundred_thousand_credentials_whose_names_begin_alike_
     kv = Kv(session)
     journal = VaultJournal(kv, settings.vault.mount, settings.vault.prefix)
     app = App(settings, journal, kv, Installation("abc123", b"a key of this test's own"), clock)
-    drawn = app.crew.rounds.visitor.lineage()
+    drawn = app.worker_pool.guard.reconciler.lineage()
     assert FLEET**2 / 2 / 16 ** len(drawn) < 1e-4  # pairs of them that are to be expected
-    assert app.crew.rounds.visitor.lineage() != drawn
+    assert app.worker_pool.guard.reconciler.lineage() != drawn

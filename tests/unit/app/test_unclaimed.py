@@ -22,7 +22,7 @@ class App:
 
     def __init__(self) -> None:
         self.settings = SimpleNamespace(credentials={"bot": credential(name="bot")})
-        self.crew = self.requests = self.fleet = self.clock = self
+        self.worker_pool = self.requests = self.fleet = self.clock = self
         self.expected = frozenset({"bot", "gone"})
         self.kept = {"bot": [LEAK], "gone": [LEAK]}
         self.time = NOW

@@ -11,9 +11,9 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 
-from rotator.engine.guard import Rounds
-from rotator.engine.reconciler import Gate, Seen
-from rotator.engine.worker_pool import Crew
+from rotator.engine.guard import Guard
+from rotator.engine.reconciler import Gate, ReconcileResult
+from rotator.engine.worker_pool import WorkerPool
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.rotation_request import Ask
@@ -21,7 +21,7 @@ from rotator.rotation.steps import Wait
 from tests.unit.engine.world import StillClock
 from tests.unit.rotation.builders import credential, record
 
-Visiting = Callable[[Credential, Ask | None], Awaitable[Seen | Record | Wait]]
+Visiting = Callable[[Credential, Ask | None], Awaitable[ReconcileResult | Record | Wait]]
 FAR = timedelta(days=20)
 
 
@@ -48,9 +48,11 @@ class FakeVisitor:
     def forget(self, name: str) -> None:
         self.forgotten.append(name)
 
-    async def visit(self, wanted: Credential, edges: object, ask: Ask | None, *, gate: Gate) -> Seen:
+    async def reconcile(
+        self, wanted: Credential, dependencies: object, ask: Ask | None, *, gate: Gate
+    ) -> ReconcileResult:
         if closed := await gate.closed():
-            return Seen(None, closed)
+            return ReconcileResult(None, closed)
         self.visits.append((wanted.name, ask))
         self.inside.append(wanted)
         at_once = sum(each.target == wanted.target for each in self.inside)
@@ -60,30 +62,30 @@ class FakeVisitor:
         finally:
             self.inside.remove(wanted)
         if isinstance(found, Record):
-            return Seen(found, Wait(self.clock.now() + FAR, "due some day"))
-        return Seen(record(Phase.SETTLED), found) if isinstance(found, Wait) else found
+            return ReconcileResult(found, Wait(self.clock.now() + FAR, "due some day"))
+        return ReconcileResult(record(Phase.SETTLED), found) if isinstance(found, Wait) else found
 
 
 @dataclass
 class Stage:
     """A crew at work."""
 
-    crew: Crew
+    worker_pool: WorkerPool
     clock: StillClock
-    visitor: FakeVisitor
+    reconciler: FakeVisitor
     bugs: list[tuple[str, BaseException]]
     troubles: list[tuple[str, str]]
     controls: list[str]
 
     async def rest(self) -> None:
         """Let everybody go on: more turns of the loop than a few visits take."""
-        for _ in range(60 + 8 * len(self.crew.credentials)):
+        for _ in range(60 + 8 * len(self.worker_pool.credentials)):
             await anyio.lowlevel.checkpoint()
 
     async def after(self, seconds: float) -> None:
         """Time passes, and the alarm rings."""
         self.clock.move(seconds)
-        self.crew.tick()
+        self.worker_pool.tick()
         await self.rest()
 
 
@@ -117,7 +119,7 @@ async def at_work(
 ) -> AsyncIterator[Stage]:
     """A crew that works inside the block; leaving it stops the crew and cancels what hangs."""
     clock = clock or StillClock()
-    visitor = FakeVisitor(clock, visiting)
+    reconciler = FakeVisitor(clock, visiting)
     bugs: list[tuple[str, BaseException]] = []
     troubles: list[tuple[str, str]] = []
     controls: list[str] = []
@@ -128,18 +130,18 @@ async def at_work(
         if refusing:
             await refusing(wanted)
 
-    rounds = Rounds(
-        visitor=visitor,  # type: ignore[arg-type]  # a fake in its place
-        edges=lambda wanted: None,  # type: ignore[arg-type,return-value]  # the fake needs none
+    guard = Guard(
+        reconciler=reconciler,  # type: ignore[arg-type]  # a fake in its place
+        dependencies=lambda wanted: None,  # type: ignore[arg-type,return-value]  # the fake needs none
         clock=clock,
         unforeseen=lambda name, bug: bugs.append((name, bug)),
         troubled=lambda wanted, reason: troubles.append((wanted.name, reason)),
         control=control,
         minter=changes.pop("minter", lambda wanted: wanted.target),
     )
-    crew = Crew(
+    worker_pool = WorkerPool(
         **{
-            "rounds": rounds,
+            "guard": guard,
             "clock": clock,
             "credentials": credentials,
             "per_target": {},
@@ -149,9 +151,9 @@ async def at_work(
         }
     )
     async with anyio.create_task_group() as group:
-        group.start_soon(crew.run)
-        yield Stage(crew, clock, visitor, bugs, troubles, controls)
-        crew.stop()
+        group.start_soon(worker_pool.run)
+        yield Stage(worker_pool, clock, reconciler, bugs, troubles, controls)
+        worker_pool.stop()
         await anyio.lowlevel.checkpoint()
         group.cancel_scope.cancel()
 

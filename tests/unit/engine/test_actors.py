@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.engine.lease import LEAVE, RENEW, TAKE_OVER
-from rotator.engine.reconciler import Seen
+from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Conflict, Lease
 from rotator.rotation.credential import Limits, Retirement
 from rotator.rotation.record import Phase
@@ -28,7 +28,7 @@ async def crashed(world: World, label: str) -> Actor:
     dead = world.actor("host-a")
     dead.hook = crash_at(label)
     with pytest.raises(Crash):
-        await dead.visit()
+        await dead.reconcile()
     return dead
 
 
@@ -36,16 +36,16 @@ async def test_another_takes_over_only_after_the_patience_on_its_own_monotonic_c
     await crashed(world, "mint: sent")
     world.target.calls.clear()
     other = world.actor("host-b")
-    seen = await other.visit()
+    seen = await other.reconcile()
     until = world.clock.now() + timedelta(seconds=PATIENCE)
     assert seen.wait.reason == f"worked on by host-a, which is followed at {until:%T}Z unless it gives a sign"
     assert seen.wait.until == world.clock.now() + timedelta(seconds=PATIENCE)
     world.clock.wall += timedelta(days=1)
     world.clock.move(PATIENCE - 1)
-    assert "worked on by host-a" in (await other.visit()).wait.reason
+    assert "worked on by host-a" in (await other.reconcile()).wait.reason
     assert world.target.calls == []
     world.clock.move(1)
-    await other.visit()
+    await other.reconcile()
     assert world.healthy
     assert len(world.target.living()) == 1
 
@@ -54,7 +54,7 @@ async def test_a_holder_that_goes_on_writing_is_never_taken_over(world: World) -
     await crashed(world, "mint: sent")
     other = world.actor("host-b")
     for _ in range(5):
-        assert "worked on by host-a" in (await other.visit()).wait.reason
+        assert "worked on by host-a" in (await other.reconcile()).wait.reason
         world.clock.move(PATIENCE - 1)
         entry = await world.entry()
         await other.journal.save(entry, entry.record, replace(entry.lease, seq=entry.lease.seq + 1))
@@ -64,9 +64,9 @@ async def test_a_holder_that_goes_on_writing_is_never_taken_over(world: World) -
 async def test_the_holder_itself_goes_on_at_once_after_a_restart(world: World) -> None:
     await crashed(world, f"after write {SLOT}")
     again = world.actor("host-a")
-    assert (await again.visit()).wait.reason == "a mint may still be on its way"
+    assert (await again.reconcile()).wait.reason == "a mint may still be on its way"
     world.clock.move(SETTLE)
-    await again.visit()
+    await again.reconcile()
     assert again.events == ["Staged", "Verified", "Published", "Swept"]
 
 
@@ -75,31 +75,31 @@ async def test_a_holder_that_is_proven_to_have_ended_is_followed_at_once_and_its
 ) -> None:
     """A restart every half minute starved who waited for five quarters of a lease: no process lived long enough."""
     dead = world.actor("host-a")
-    dead.visitor.leases.lock, dead.hook = "lock-a", crash_at("mint: sent")
+    dead.reconciler.leases.lock, dead.hook = "lock-a", crash_at("mint: sent")
     with pytest.raises(Crash):
-        await dead.visit()
+        await dead.reconcile()
     world.clock.move(TTL * LEAVE)  # the mint may have left as late as this, an instant ago
     other = world.actor("host-b")
-    other.visitor.leases.has_ended = lambda lock: lock == "lock-a"
+    other.reconciler.leases.has_ended = lambda lock: lock == "lock-a"
     world.target.calls.clear()
-    assert (await other.visit()).wait.reason == "a mint may still be on its way"
+    assert (await other.reconcile()).wait.reason == "a mint may still be on its way"
     world.clock.move(SETTLE - 1)
-    await other.visit()
+    await other.reconcile()
     assert world.target.calls == []
     world.clock.move(1)
-    await other.visit()
+    await other.reconcile()
     assert world.healthy
     assert len(world.target.living()) == 1
 
 
 async def test_a_lock_that_proves_nothing_is_waited_for_like_none(world: World) -> None:
     dead = world.actor("host-a")
-    dead.visitor.leases.lock, dead.hook = "lock-a", crash_at(f"before write {PLACE}")
+    dead.reconciler.leases.lock, dead.hook = "lock-a", crash_at(f"before write {PLACE}")
     with pytest.raises(Crash):
-        await dead.visit()
+        await dead.reconcile()
     other = world.actor("host-b")
-    other.visitor.leases.has_ended = lambda lock: lock == "lock-b"
-    assert (await other.visit()).wait.reason.startswith("worked on by host-a")
+    other.reconciler.leases.has_ended = lambda lock: lock == "lock-b"
+    assert (await other.reconcile()).wait.reason.startswith("worked on by host-a")
 
 
 POINTS = [
@@ -120,7 +120,7 @@ async def test_wherever_the_first_actor_dies_the_next_ends_with_one_living_token
     await crashed(world, point)
     other = world.actor("host-b")
     for _ in range(6):
-        await other.visit()
+        await other.reconcile()
         world.clock.move(PATIENCE)
     assert (await world.record()).phase is Phase.SETTLED
     assert world.healthy
@@ -130,8 +130,8 @@ async def test_wherever_the_first_actor_dies_the_next_ends_with_one_living_token
 async def seqs(world: World, slowness: float) -> int:
     """How often the journal is written in a first visit that is slow after each step."""
     actor = world.actor()
-    actor.visitor.tell = lambda happened: world.clock.move(slowness)
-    await actor.visit()
+    actor.reconciler.tell = lambda transition: world.clock.move(slowness)
+    await actor.reconcile()
     return (await world.entry()).lease.seq
 
 
@@ -146,7 +146,7 @@ async def test_a_visit_that_begins_with_an_effect_claims_the_lease_first(world: 
     before, held = (await world.entry()).lease, []
     again, world_lease = world.actor("host-a"), lambda: world.vault.get(JOURNAL).values["lease"]
     again.hook = lambda label: held.append(world_lease()) if label == f"before destroy {SLOT}" else None
-    await again.visit()
+    await again.reconcile()
     assert dead.events[-1] == "Published"
     assert again.events == ["Swept"]
     assert [(lease["holder"], int(lease["seq"])) for lease in held] == [("host-a", before.seq + 1)]
@@ -164,7 +164,7 @@ async def test_whoever_loses_the_journal_to_another_has_no_effect_and_hears_of_i
 
     loser.journal.load = late
     with pytest.raises(Conflict):
-        await loser.visit()
+        await loser.reconcile()
     assert entry.version == 0
     assert world.target.calls == []
     assert not world.consumer.version
@@ -180,15 +180,15 @@ async def test_an_overtaken_actor_publishes_nothing(world: World) -> None:
         await quick.journal.save(entry, entry.record, Lease("host-b", entry.lease.seq + 1, TTL))
         taken.append(entry.version)
 
-    real = slow.edges.provider.verify
+    real = slow.dependencies.provider.verify
 
     async def verify(token, secret):
         await overtake()
         return await real(token, secret)
 
-    slow.edges.provider.verify = verify
+    slow.dependencies.provider.verify = verify
     with pytest.raises(Conflict):
-        await slow.visit()
+        await slow.reconcile()
     assert taken
     assert world.consumer.version == 0
 
@@ -199,10 +199,10 @@ async def test_for_who_comes_to_it_grace_is_not_over_before_both_clocks_say_so(w
     await in_grace(actor := world.actor(), world, skew)
     world.clock.move(HOUR + abs(skew) - SECOND)
     fresh = world.actor("b")
-    await fresh.visit()
+    await fresh.reconcile()
     assert fresh.events == []
     world.clock.move(SECOND)
-    await fresh.visit()
+    await fresh.reconcile()
     assert fresh.events[-1] == "Swept"
     assert actor.events[-1] == "Published"
 
@@ -213,20 +213,20 @@ async def test_for_who_has_watched_it_grace_is_as_long_as_it_is(world: World, sk
     seen = await in_grace(actor := world.actor(), world, skew)
     world.skew = timedelta()
     assert seen.wait.until == world.clock.now() + HOUR
-    await actor.visit()
+    await actor.reconcile()
     world.clock.move(HOUR - SECOND)
-    await actor.visit()
+    await actor.reconcile()
     assert actor.events[-1] == "Published"
     world.clock.move(SECOND)
-    await actor.visit()
+    await actor.reconcile()
     assert actor.events[-1] == "Swept"
 
 
-async def in_grace(actor: Actor, world: World, skew: timedelta) -> Seen:
+async def in_grace(actor: Actor, world: World, skew: timedelta) -> ReconcileResult:
     """A second value is published."""
-    await actor.visit()
+    await actor.reconcile()
     world.clock.move(HOUR)
-    seen = await actor.visit(Ask(world.clock.now() + max(skew, timedelta()), "ada"))
+    seen = await actor.reconcile(Ask(world.clock.now() + max(skew, timedelta()), "ada"))
     assert actor.events[-1] == "Published"
     return seen
 
@@ -234,14 +234,14 @@ async def in_grace(actor: Actor, world: World, skew: timedelta) -> Seen:
 @pytest.mark.parametrize("skew", [-2 * SECOND, timedelta(), 2 * SECOND])
 async def test_clocks_two_seconds_apart_count_as_the_same(world: World, skew: timedelta) -> None:
     world.skew = skew
-    seen = await world.actor().visit()
+    seen = await world.actor().reconcile()
     assert seen.record.current.at == world.clock.now()
     assert seen.wait.until == world.clock.now() + timedelta(days=30)
 
 
 async def test_events_are_stamped_with_the_later_clock(world: World) -> None:
     world.skew = MINUTE
-    seen = await world.actor().visit()
+    seen = await world.actor().reconcile()
     assert seen.record.current.at == world.clock.now() + MINUTE
 
 
@@ -249,13 +249,13 @@ async def test_events_are_stamped_with_the_later_clock(world: World) -> None:
 async def test_a_successor_is_not_late_on_a_host_whose_clock_is_wrong(world: World, skew: timedelta) -> None:
     right = world.actor(retire=Retirement(timedelta(0)), schedule=Every(2 * HOUR, jitter=0))
     world.skew = timedelta()
-    await right.visit()
+    await right.reconcile()
     due = world.clock.now() + 2 * HOUR
     world.clock.move(MINUTE)
     world.clock.wall -= skew  # Vault's clock is right, and by so much ahead of ours
     world.skew, due = skew, due - skew
-    seen = await right.visit()
+    seen = await right.reconcile()
     assert seen.wait.until == due
     world.clock.move(due - world.clock.now())
-    await right.visit()
+    await right.reconcile()
     assert right.events.count("Requested") == 2

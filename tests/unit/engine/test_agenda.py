@@ -4,48 +4,48 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from rotator.engine.timer_queue import Agenda
+from rotator.engine.timer_queue import TimerQueue
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def due(agenda: Agenda, wall: timedelta, steady: float) -> list[str]:
+def due(timers: TimerQueue, wall: timedelta, steady: float) -> list[str]:
     """Who is due this long after NOW by the wall clock, and at this monotonic time (it was 1000 at NOW)."""
-    return list(agenda.due(NOW + wall, 1000 + steady))
+    return list(timers.due(NOW + wall, 1000 + steady))
 
 
-def agenda(**names: timedelta) -> Agenda:
-    made = Agenda()
+def timers(**names: timedelta) -> TimerQueue:
+    made = TimerQueue()
     for name, span in names.items():
         made.put(name, NOW + span, NOW, 1000.0)
     return made
 
 
 def test_names_come_in_the_order_of_their_times_and_only_once() -> None:
-    made = agenda(late=2 * HOUR, early=HOUR, past=-HOUR)
+    made = timers(late=2 * HOUR, early=HOUR, past=-HOUR)
     assert due(made, 2 * HOUR, 7200) == ["past", "early", "late"]
     assert due(made, 3 * HOUR, 9999) == []
 
 
 def test_nobody_comes_before_the_time() -> None:
-    made = agenda(bot=HOUR)
+    made = timers(bot=HOUR)
     assert due(made, HOUR - timedelta(seconds=1), 3599) == []
     assert len(made) == 1
 
 
 def test_a_wall_clock_set_forward_brings_a_name_early_which_is_harmless() -> None:
-    assert due(agenda(bot=HOUR), 25 * HOUR, 1.0) == ["bot"]
+    assert due(timers(bot=HOUR), 25 * HOUR, 1.0) == ["bot"]
 
 
 def test_a_wall_clock_set_back_does_not_put_a_name_off() -> None:
-    made = agenda(bot=HOUR)
+    made = timers(bot=HOUR)
     assert due(made, -24 * HOUR, 3599) == []
     assert due(made, -23 * HOUR, 3600) == ["bot"]
 
 
 def test_a_later_put_replaces_an_earlier_one_both_ways() -> None:
-    made = agenda(sooner=HOUR, later=HOUR)
+    made = timers(sooner=HOUR, later=HOUR)
     made.put("sooner", NOW + HOUR / 2, NOW, 1000.0)
     made.put("later", NOW + 2 * HOUR, NOW, 1000.0)
     assert due(made, HOUR, 3600) == ["sooner"]
@@ -53,7 +53,7 @@ def test_a_later_put_replaces_an_earlier_one_both_ways() -> None:
 
 
 def test_a_name_that_is_dropped_or_put_without_a_time_does_not_come() -> None:
-    made = agenda(dropped=HOUR, person=HOUR)
+    made = timers(dropped=HOUR, person=HOUR)
     made.drop("dropped")
     made.put("person", None, NOW, 1000.0)
     assert due(made, 24 * HOUR, 86400) == []
@@ -61,13 +61,13 @@ def test_a_name_that_is_dropped_or_put_without_a_time_does_not_come() -> None:
 
 
 def test_a_name_due_in_ten_thousand_years_breaks_nothing() -> None:
-    made = agenda()
+    made = timers()
     made.put("bot", datetime.max.replace(tzinfo=UTC), NOW, 1000.0)
     assert due(made, HOUR, 3600) == []
 
 
 def test_names_looked_at_a_thousand_times_before_they_are_due_do_not_fill_the_memory() -> None:
-    made = Agenda()
+    made = TimerQueue()
     for look in range(1000):
         for name in ("a", "b", "c"):
             made.put(name, NOW + 30 * 24 * HOUR + timedelta(seconds=look), NOW, 1000.0)

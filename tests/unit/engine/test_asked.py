@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from rotator.engine.pending_request import Asked, foremost
+from rotator.engine.pending_request import PendingRequest, foremost
 from rotator.ports import Transient
 from rotator.rotation.record import Failure, Phase
 from rotator.rotation.rotation_request import Answer
@@ -32,35 +32,35 @@ def showing(*records):
 
 async def test_everybody_who_asks_before_the_publication_is_answered_by_it() -> None:
     async with at_work(bots("bot"), showing(OPEN, DONE)) as stage:
-        first = stage.crew.ask("bot", ask(), patient=False)
+        first = stage.worker_pool.ask("bot", ask(), patient=False)
         await stage.rest()
-        second = stage.crew.ask("bot", ask(NOW + SECOND / 2, by="bob"), patient=False)
+        second = stage.worker_pool.ask("bot", ask(NOW + SECOND / 2, by="bob"), patient=False)
         await stage.rest()
         assert (first.answer, second.answer) == (Answer.DONE, Answer.DONE)
         assert first.done.is_set()
         assert second.done.is_set()
-        assert not stage.crew.asks
+        assert not stage.worker_pool.asks
 
 
 async def test_the_patience_of_one_does_not_keep_the_other_waiting() -> None:
     async with at_work(bots("bot"), showing(IN_GRACE)) as stage:
-        quick = stage.crew.ask("bot", ask(), patient=False)
-        patient = stage.crew.ask("bot", ask(by="bob"), patient=True)
+        quick = stage.worker_pool.ask("bot", ask(), patient=False)
+        patient = stage.worker_pool.ask("bot", ask(by="bob"), patient=True)
         await stage.rest()
         assert quick.done.is_set()
         assert quick.answer is Answer.PUBLISHED
         assert not patient.done.is_set()
-        stage.visitor.visiting = showing(DONE)
-        stage.crew.look_at("bot")
+        stage.reconciler.visiting = showing(DONE)
+        stage.worker_pool.look_at("bot")
         await stage.rest()
         assert patient.answer is Answer.DONE
 
 
 async def test_a_value_published_before_the_ask_does_not_answer_it() -> None:
     async with at_work(bots("bot"), showing(IN_GRACE)) as stage:
-        patient = stage.crew.ask("bot", ask(), patient=True)
+        patient = stage.worker_pool.ask("bot", ask(), patient=True)
         await stage.rest()
-        late = stage.crew.ask("bot", ask(NOW + MINUTE, by="bob"), patient=False)
+        late = stage.worker_pool.ask("bot", ask(NOW + MINUTE, by="bob"), patient=False)
         await stage.rest()
         assert late.answer is Answer.IN_GRACE
         assert late.done.is_set()
@@ -69,12 +69,12 @@ async def test_a_value_published_before_the_ask_does_not_answer_it() -> None:
 
 async def test_an_emergency_does_not_take_the_answer_from_who_asked_before() -> None:
     async with at_work(bots("bot"), showing(OPEN, OPEN, DONE)) as stage:
-        plain = stage.crew.ask("bot", ask(), patient=False)
+        plain = stage.worker_pool.ask("bot", ask(), patient=False)
         await stage.rest()
-        urgent = stage.crew.ask("bot", ask(emergency=True), patient=False)
+        urgent = stage.worker_pool.ask("bot", ask(emergency=True), patient=False)
         await stage.rest()
-        assert stage.visitor.visits[-1][1] == urgent.ask
-        stage.crew.look_at("bot")
+        assert stage.reconciler.visits[-1][1] == urgent.ask
+        stage.worker_pool.look_at("bot")
         await stage.rest()
         assert plain.answer is urgent.answer is Answer.DONE
 
@@ -83,10 +83,10 @@ async def test_what_is_left_open_by_a_visit_for_another_is_looked_at_at_once() -
     answered = record(Phase.SETTLED, current=published(2, NOW + SECOND))
     later = record(Phase.SETTLED, current=published(3, NOW + HOUR))
     async with at_work(bots("bot"), showing(answered, later)) as stage:
-        urgent = stage.crew.ask("bot", ask(emergency=True), patient=False)
-        plain = stage.crew.ask("bot", ask(NOW + MINUTE), patient=False)
+        urgent = stage.worker_pool.ask("bot", ask(emergency=True), patient=False)
+        plain = stage.worker_pool.ask("bot", ask(NOW + MINUTE), patient=False)
         await stage.rest()
-        assert [each for _, each in stage.visitor.visits] == [urgent.ask, plain.ask]
+        assert [each for _, each in stage.reconciler.visits] == [urgent.ask, plain.ask]
         assert plain.answer is Answer.DONE
 
 
@@ -98,11 +98,11 @@ async def test_a_failure_answers_who_asked_before_it_and_a_hold_everybody() -> N
         retry_at=NOW + HOUR,
     )
     async with at_work(bots("a", "b"), showing(failed)) as stage:
-        asked = stage.crew.ask("a", ask(), patient=True)
+        asked = stage.worker_pool.ask("a", ask(), patient=True)
         await stage.rest()
         assert asked.answer is Answer.FAILED
-        stage.visitor.visiting = showing(record(Phase.HELD))
-        held = stage.crew.ask("b", ask(), patient=False)
+        stage.reconciler.visiting = showing(record(Phase.HELD))
+        held = stage.worker_pool.ask("b", ask(), patient=False)
         await stage.rest()
         assert held.answer is Answer.HELD
         assert held.done.is_set()
@@ -111,23 +111,23 @@ async def test_a_failure_answers_who_asked_before_it_and_a_hold_everybody() -> N
 async def test_an_ask_is_heard_although_a_visit_was_under_way_when_it_came() -> None:
     over = anyio.Event()
     async with at_work(bots("bot"), hang(over)) as stage:
-        stage.crew.look_at("bot")
+        stage.worker_pool.look_at("bot")
         await stage.rest()
-        asked = stage.crew.ask("bot", ask(NOW + HOUR), patient=False)
+        asked = stage.worker_pool.ask("bot", ask(NOW + HOUR), patient=False)
         over.set()
         await stage.rest()
-        assert [each for _, each in stage.visitor.visits] == [None, asked.ask]
+        assert [each for _, each in stage.reconciler.visits] == [None, asked.ask]
 
 
 async def test_who_is_asked_for_is_visited_before_those_that_were_due_first() -> None:
     names, over = [f"bot-{number}" for number in range(20)], anyio.Event()
     async with at_work(bots(*names), hang(over), workers=1) as stage:
-        stage.crew.look_at(*names)
+        stage.worker_pool.look_at(*names)
         await stage.rest()
-        stage.crew.ask("bot-19", ask(), patient=False)
+        stage.worker_pool.ask("bot-19", ask(), patient=False)
         over.set()
         await stage.rest()
-        assert stage.visitor.names[:3] == ["bot-0", "bot-19", "bot-1"]
+        assert stage.reconciler.names[:3] == ["bot-0", "bot-19", "bot-1"]
 
 
 async def test_while_another_actor_works_on_it_who_asked_is_looked_after_every_two_seconds() -> None:
@@ -135,10 +135,10 @@ async def test_while_another_actor_works_on_it_who_asked_is_looked_after_every_t
         return Wait(stage.clock.now() + MINUTE, "worked on by host-b")
 
     async with at_work(bots("bot"), blocked) as stage:
-        asked = stage.crew.ask("bot", ask(NOW + HOUR), patient=False)
+        asked = stage.worker_pool.ask("bot", ask(NOW + HOUR), patient=False)
         await stage.rest()
         await stage.after(2)
-        assert stage.visitor.names == ["bot", "bot"]
+        assert stage.reconciler.names == ["bot", "bot"]
         assert asked.wait is None  # it may come at any time
 
 
@@ -148,9 +148,9 @@ async def test_who_asks_during_a_pause_learns_how_long_it_lasts() -> None:
 
     async with at_work(bots("bot"), sealed) as stage:
         for _ in range(8):
-            stage.crew.look_at("bot")
+            stage.worker_pool.look_at("bot")
             await stage.after(31)
-        asked = stage.crew.ask("bot", ask(), patient=False)
+        asked = stage.worker_pool.ask("bot", ask(), patient=False)
         await stage.rest()
         assert asked.wait
         assert asked.wait.reason == "sealed"
@@ -159,35 +159,35 @@ async def test_who_asks_during_a_pause_learns_how_long_it_lasts() -> None:
 async def test_a_stop_answers_everybody_at_the_latest_when_the_visits_are_over() -> None:
     over = anyio.Event()
     async with at_work(bots("a", "b"), hang(over), workers=1) as stage:
-        busy, waiting = (stage.crew.ask(name, ask(NOW + HOUR), patient=False) for name in ("a", "b"))
+        busy, waiting = (stage.worker_pool.ask(name, ask(NOW + HOUR), patient=False) for name in ("a", "b"))
         await stage.rest()
-        stage.crew.stop()
+        stage.worker_pool.stop()
         assert (waiting.closed, busy.closed) == ("the daemon is stopping", "")
         over.set()
         await stage.rest()
         assert busy.done.is_set()
         assert busy.closed == "the daemon is stopping"
-        assert stage.crew.ask("a", ask(), patient=False).done.is_set()
+        assert stage.worker_pool.ask("a", ask(), patient=False).done.is_set()
 
 
 async def test_who_asked_for_a_credential_that_left_the_settings_is_told() -> None:
     async with at_work(bots("bot"), hang(anyio.Event())) as stage:
-        asked = stage.crew.ask("bot", ask(), patient=False)
-        stage.crew.take({}, set())
+        asked = stage.worker_pool.ask("bot", ask(), patient=False)
+        stage.worker_pool.take({}, set())
         assert asked.closed == "it left the settings"
-        assert stage.crew.ask("bot", ask(), patient=False).closed == "it is not in the settings"
+        assert stage.worker_pool.ask("bot", ask(), patient=False).closed == "it is not in the settings"
 
 
 async def test_answers_leave_nothing_behind() -> None:
     async with at_work(bots("bot"), settled) as stage:
         for number in range(50):
-            stage.crew.ask("bot", ask(NOW - HOUR, by=str(number)), patient=False)
+            stage.worker_pool.ask("bot", ask(NOW - HOUR, by=str(number)), patient=False)
             await stage.rest()
-        assert not stage.crew.asks
+        assert not stage.worker_pool.asks
 
 
 def test_a_visit_works_for_an_emergency_first_and_then_for_the_latest() -> None:
     plain, late, urgent = ask(), ask(NOW + HOUR), ask(emergency=True)
-    assert foremost([Asked(each, patient=False) for each in (plain, late)]) == late
-    assert foremost([Asked(each, patient=False) for each in (late, urgent, plain)]) == urgent
+    assert foremost([PendingRequest(each, patient=False) for each in (plain, late)]) == late
+    assert foremost([PendingRequest(each, patient=False) for each in (late, urgent, plain)]) == urgent
     assert foremost([]) is None

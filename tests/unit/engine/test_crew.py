@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from rotator.engine.reconciler import Seen
+from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Conflict, MinterRefused, Refused, StoreRefused, Transient
 from rotator.rotation import events as ev
 from rotator.rotation.record import Phase
@@ -43,12 +43,12 @@ async def test_a_name_comes_again_when_its_visit_said_so() -> None:
         return Wait(stage.clock.now() + MINUTE, "in grace")
 
     async with at_work(bots("bot"), in_a_minute) as stage:
-        stage.crew.look_at("bot")
+        stage.worker_pool.look_at("bot")
         await stage.rest()
         await stage.after(59)
-        assert stage.visitor.names == ["bot"]
+        assert stage.reconciler.names == ["bot"]
         await stage.after(1)
-        assert stage.visitor.names == ["bot", "bot"]
+        assert stage.reconciler.names == ["bot", "bot"]
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,10 @@ async def test_a_name_comes_again_when_its_visit_said_so() -> None:
 )
 async def test_whatever_ends_a_visit_the_name_comes_again(visiting, within: float) -> None:
     async with at_work(bots("bot"), visiting) as stage:
-        stage.crew.look_at("bot")
+        stage.worker_pool.look_at("bot")
         await stage.rest()
         await stage.after(within)
-        assert stage.visitor.names == ["bot", "bot"]
+        assert stage.reconciler.names == ["bot", "bot"]
 
 
 @pytest.mark.parametrize("wait", [Wait(None, "held"), Wait(NOW + 700 * HOUR, "due")], ids=["held", "far"])
@@ -76,24 +76,24 @@ async def test_every_name_is_looked_at_again_within_the_reconcile_time(wait: Wai
         return wait
 
     async with at_work(bots("bot"), visiting) as stage:
-        stage.crew.look_at("bot")
+        stage.worker_pool.look_at("bot")
         await stage.rest()
         await stage.after(0.7 * RECONCILE)
-        assert stage.visitor.names == ["bot"]
+        assert stage.reconciler.names == ["bot"]
         await stage.after(0.3 * RECONCILE)
-        assert stage.visitor.names == ["bot", "bot"]
+        assert stage.reconciler.names == ["bot", "bot"]
 
 
 async def test_looks_that_began_together_drift_apart() -> None:
     names = [f"bot-{number}" for number in range(400)]
     async with at_work(bots(*names)) as stage:
-        stage.crew.look_at(*names)
+        stage.worker_pool.look_at(*names)
         await stage.rest()
         counts = []
         for _ in range(75, 101):
-            before = len(stage.visitor.visits)
+            before = len(stage.reconciler.visits)
             await stage.after(RECONCILE / 100 if counts else 0.75 * RECONCILE)
-            counts.append(len(stage.visitor.visits) - before)
+            counts.append(len(stage.reconciler.visits) - before)
         assert sum(counts) == 400
         assert max(counts) < 60
 
@@ -103,30 +103,30 @@ async def test_a_visit_that_wants_to_come_again_at_once_does_not_spin() -> None:
         return Wait(stage.clock.now(), "now")
 
     async with at_work(bots("bot"), at_once) as stage:
-        stage.crew.look_at("bot")
+        stage.worker_pool.look_at("bot")
         for _ in range(10):
             await stage.after(0.01)
-        assert stage.visitor.names == ["bot"]
+        assert stage.reconciler.names == ["bot"]
 
 
 async def test_a_wish_during_a_visit_is_not_lost() -> None:
     over = anyio.Event()
     async with at_work(bots("bot"), hang(over)) as stage:
-        stage.crew.look_at("bot")
+        stage.worker_pool.look_at("bot")
         await stage.rest()
-        stage.crew.look_at("bot")
+        stage.worker_pool.look_at("bot")
         over.set()
         await stage.rest()
-        assert stage.visitor.names == ["bot", "bot"]
+        assert stage.reconciler.names == ["bot", "bot"]
 
 
 async def test_a_clock_set_back_puts_nobody_off() -> None:
     async with at_work(bots("bot")) as stage:
-        stage.crew.look_at("bot")
+        stage.worker_pool.look_at("bot")
         await stage.rest()
         stage.clock.wall -= timedelta(days=365)
         await stage.after(RECONCILE)
-        assert stage.visitor.names == ["bot", "bot"]
+        assert stage.reconciler.names == ["bot", "bot"]
 
 
 # --- limits, and who is held up -------------------------------------------------------------------------------------
@@ -135,10 +135,10 @@ async def test_a_clock_set_back_puts_nobody_off() -> None:
 async def test_no_more_visits_at_once_than_there_are_workers_and_than_a_target_may_have() -> None:
     names = [f"{target}:{number}" for target in ("blog", "shop", "wiki") for number in range(5)]
     async with at_work(bots(*names), hang(anyio.Event()), per_target={"blog": 2, "shop": 1, "wiki": 9}, workers=5) as s:
-        s.crew.look_at(*names)
+        s.worker_pool.look_at(*names)
         await s.rest()
-        assert len(s.visitor.inside) == 5
-        assert (s.visitor.most["blog"], s.visitor.most["shop"]) == (2, 1)
+        assert len(s.reconciler.inside) == 5
+        assert (s.reconciler.most["blog"], s.reconciler.most["shop"]) == (2, 1)
 
 
 async def test_targets_that_hang_and_fill_every_place_delay_another_by_no_more_than_a_tick() -> None:
@@ -152,49 +152,49 @@ async def test_targets_that_hang_and_fill_every_place_delay_another_by_no_more_t
 
     limits = {f"ill-{target}": 2 for target in range(8)} | {"well": 2}
     async with at_work(bots(*hung, "well:1", "well:2"), visiting, per_target=limits, workers=8) as stage:
-        stage.crew.look_at(*hung)
+        stage.worker_pool.look_at(*hung)
         await stage.rest()
-        assert len(stage.visitor.inside) == 8
-        stage.crew.look_at("well:1")
+        assert len(stage.reconciler.inside) == 8
+        stage.worker_pool.look_at("well:1")
         await stage.after(1.0)
-        assert "well:1" in stage.visitor.names
+        assert "well:1" in stage.reconciler.names
         await stage.after(1.0)
-        assert all(stage.visitor.most[target] == 2 for target in limits if target != "well")
-        stage.crew.look_at("well:2")
+        assert all(stage.reconciler.most[target] == 2 for target in limits if target != "well")
+        stage.worker_pool.look_at("well:2")
         await stage.after(1.0)
-        assert "well:2" in stage.visitor.names
+        assert "well:2" in stage.reconciler.names
 
 
 async def test_a_broken_credential_pauses_neither_vault_nor_its_target() -> None:
     visiting = failing(StoreRefused("its journal is denied"), "ill")
     async with at_work(bots("ill", "well"), visiting) as stage:
         for _ in range(100):
-            stage.crew.look_at("ill", "well")
+            stage.worker_pool.look_at("ill", "well")
             await stage.after(10)
-        assert stage.visitor.names.count("well") >= 100
-        assert stage.crew.broken == {"ill": "its journal is denied"}
+        assert stage.reconciler.names.count("well") >= 100
+        assert stage.worker_pool.broken == {"ill": "its journal is denied"}
         assert stage.troubles == [("ill", "its journal is denied")]
 
 
 async def test_while_vault_does_not_answer_one_visit_at_a_time_finds_out() -> None:
     names = [f"bot-{number}" for number in range(100)]
     async with at_work(bots(*names), failing(Transient("sealed")), workers=1) as stage:
-        stage.crew.look_at(*names)
+        stage.worker_pool.look_at(*names)
         await stage.rest()
-        assert len(stage.visitor.visits) == 1
+        assert len(stage.reconciler.visits) == 1
         for _ in range(20):
             await stage.after(1)
-        assert len(stage.visitor.visits) == 5  # after pauses of 1, 2, 4 and 8 seconds
-        assert all(seen.wait.reason == "sealed" for seen in stage.crew.seen.values())
+        assert len(stage.reconciler.visits) == 5  # after pauses of 1, 2, 4 and 8 seconds
+        assert all(seen.wait.reason == "sealed" for seen in stage.worker_pool.seen.values())
 
 
 async def test_who_asks_for_what_cannot_be_worked_on_is_told_so_at_once() -> None:
     async with at_work(bots("ill"), failing(Refused("written by a newer rotator"))) as stage:
-        asked = stage.crew.ask("ill", ask(), patient=False)
+        asked = stage.worker_pool.ask("ill", ask(), patient=False)
         await stage.rest()
         assert asked.done.is_set()
         assert (asked.hopeless, asked.closed) == (True, "written by a newer rotator")
-        assert not stage.crew.asks
+        assert not stage.worker_pool.asks
 
 
 async def test_a_name_that_is_well_again_is_no_longer_broken() -> None:
@@ -206,21 +206,21 @@ async def test_a_name_that_is_well_again_is_no_longer_broken() -> None:
         return record(Phase.SETTLED)
 
     async with at_work(bots("bot"), visiting) as stage:
-        stage.crew.look_at("bot")
+        stage.worker_pool.look_at("bot")
         await stage.rest()
-        assert stage.crew.broken == {"bot": "unreadable"}
+        assert stage.worker_pool.broken == {"bot": "unreadable"}
         await stage.after(60)
-        assert not stage.crew.broken
-        assert stage.crew.idle
+        assert not stage.worker_pool.broken
+        assert stage.worker_pool.idle
 
 
 async def test_a_bug_is_told_and_ends_neither_the_crew_nor_the_credential() -> None:
     async with at_work(bots("ill", "well"), failing(ZeroDivisionError(), "ill")) as stage:
-        stage.crew.look_at("ill", "well")
+        stage.worker_pool.look_at("ill", "well")
         await stage.rest()
         assert [(name, type(bug)) for name, bug in stage.bugs] == [("ill", ZeroDivisionError)]
-        assert stage.crew.broken == {"ill": "a bug: ZeroDivisionError"}
-        assert "well" in stage.visitor.names
+        assert stage.worker_pool.broken == {"ill": "a bug: ZeroDivisionError"}
+        assert "well" in stage.reconciler.names
 
 
 # --- minters and controls -------------------------------------------------------------------------------------------
@@ -228,47 +228,47 @@ async def test_a_bug_is_told_and_ends_neither_the_crew_nor_the_credential() -> N
 
 async def refused_minter(wanted, ask):
     fault = MinterRefused("the minter's token is refused")
-    return Seen(record(Phase.SETTLED), Wait(None, fault.reason), fault)
+    return ReconcileResult(record(Phase.SETTLED), Wait(None, fault.reason), fault)
 
 
 async def test_a_refused_minter_stops_every_call_for_its_credentials_and_for_no_others() -> None:
     async with at_work(bots("a", "b", "shop:c"), refused_minter, workers=1) as stage:
-        stage.crew.look_at("a", "b", "shop:c")
+        stage.worker_pool.look_at("a", "b", "shop:c")
         await stage.rest()
-        assert stage.visitor.names == ["a", "shop:c"]
-        assert stage.crew.seen["b"].wait.reason == "the minter's token is refused"
-        stage.crew.look_at("a", "b")
+        assert stage.reconciler.names == ["a", "shop:c"]
+        assert stage.worker_pool.seen["b"].wait.reason == "the minter's token is refused"
+        stage.worker_pool.look_at("a", "b")
         await stage.after(59)
-        assert stage.visitor.names == ["a", "shop:c"]
+        assert stage.reconciler.names == ["a", "shop:c"]
         await stage.after(1)
-        assert stage.visitor.names.count("a") + stage.visitor.names.count("b") == 2
+        assert stage.reconciler.names.count("a") + stage.reconciler.names.count("b") == 2
 
 
 async def test_a_credential_that_mints_its_own_successor_and_is_refused_stops_nobody_else() -> None:
     async with at_work(bots("a", "b"), refused_minter, workers=1, minter=lambda wanted: wanted.name) as stage:
-        stage.crew.look_at("a", "b")
+        stage.worker_pool.look_at("a", "b")
         await stage.rest()
-        assert stage.visitor.names == ["a", "b"]
+        assert stage.reconciler.names == ["a", "b"]
 
 
 async def test_new_settings_end_the_pause_of_a_refused_minter_at_once() -> None:
     async with at_work(bots("a", "b"), refused_minter, workers=1) as stage:
-        stage.crew.look_at("a", "b")
+        stage.worker_pool.look_at("a", "b")
         await stage.rest()
-        stage.visitor.visiting = settled
-        stage.crew.take(bots("a", "b"), set())
+        stage.reconciler.visiting = settled
+        stage.worker_pool.take(bots("a", "b"), set())
         await stage.rest()
-        assert sorted(stage.visitor.names) == ["a", "a", "b"]
+        assert sorted(stage.reconciler.names) == ["a", "a", "b"]
 
 
 async def test_each_probe_is_controlled_once_and_again_when_its_target_changed() -> None:
     same = bots("a", "b")
     other = bots("c", options={"probe": "/c"})
     async with at_work(same | other, workers=1) as stage:
-        stage.crew.look_at("a", "b", "c", "a")
+        stage.worker_pool.look_at("a", "b", "c", "a")
         await stage.rest()
         assert stage.controls == ["a", "c"]
-        stage.crew.take(same | other, {"blog"})
+        stage.worker_pool.take(same | other, {"blog"})
         await stage.rest()
         assert sorted(stage.controls) == ["a", "a", "c", "c"]
 
@@ -280,10 +280,10 @@ async def test_a_probe_that_accepts_anyone_stops_its_own_credential_only() -> No
 
     credentials = bots("well") | bots("open", options={"probe": "/public"})
     async with at_work(credentials, control=control) as stage:
-        stage.crew.look_at("open", "well")
+        stage.worker_pool.look_at("open", "well")
         await stage.after(600)
-        assert set(stage.visitor.names) == {"well"}
-        assert stage.crew.broken == {"open": "this probe accepts anyone"}
+        assert set(stage.reconciler.names) == {"well"}
+        assert stage.worker_pool.broken == {"open": "this probe accepts anyone"}
 
 
 async def test_a_control_with_a_bug_or_without_an_answer_does_not_end_the_crew() -> None:
@@ -291,7 +291,7 @@ async def test_a_control_with_a_bug_or_without_an_answer_does_not_end_the_crew()
         raise {"a": Transient("no answer"), "b": OSError("no such file")}[wanted.name]
 
     async with at_work(bots("a") | bots("b", options={"x": 1}), control=control) as stage:
-        stage.crew.look_at("a", "b")
+        stage.worker_pool.look_at("a", "b")
         await stage.rest()
         assert [name for name, _ in stage.bugs] == ["b"]
         await stage.after(60)
@@ -301,21 +301,21 @@ async def test_a_control_with_a_bug_or_without_an_answer_does_not_end_the_crew()
 
 async def test_transitions_tell_how_target_and_minter_are_doing() -> None:
     async with at_work(bots("a", "b", "c")) as stage:
-        rounds = stage.crew.rounds
-        for wanted in stage.crew.credentials.values():
-            rounds.observe(wanted, ev.Faulted(NOW, "verify", "no answer"))
-        assert rounds.pause(stage.crew.credentials["a"])[1] == "no answer"
+        guard = stage.worker_pool.guard
+        for wanted in stage.worker_pool.credentials.values():
+            guard.observe(wanted, ev.Faulted(NOW, "verify", "no answer"))
+        assert guard.pause(stage.worker_pool.credentials["a"])[1] == "no answer"
         stage.clock.move(2)
-        rounds.observe(stage.crew.credentials["a"], ev.Verified(NOW, 1))
-        assert not stage.crew.health.target("blog").trips
+        guard.observe(stage.worker_pool.credentials["a"], ev.Verified(NOW, 1))
+        assert not stage.worker_pool.health.target("blog").trips
 
 
 async def test_a_proof_that_is_missing_is_no_fault_of_a_target_that_answers() -> None:
     async with at_work(bots("a", "b", "c")) as stage:
-        rounds = stage.crew.rounds
-        for wanted in stage.crew.credentials.values():
-            rounds.observe(wanted, ev.Faulted(NOW, "revoke", "cannot be proven dead yet", of_target=False))
-        assert rounds.pause(stage.crew.credentials["a"]) == (0.0, "")
+        guard = stage.worker_pool.guard
+        for wanted in stage.worker_pool.credentials.values():
+            guard.observe(wanted, ev.Faulted(NOW, "revoke", "cannot be proven dead yet", of_target=False))
+        assert guard.pause(stage.worker_pool.credentials["a"]) == (0.0, "")
 
 
 # --- stop and reload ------------------------------------------------------------------------------------------------
@@ -324,51 +324,53 @@ async def test_a_proof_that_is_missing_is_no_fault_of_a_target_that_answers() ->
 async def test_a_stop_with_names_still_waiting_ends_when_the_last_visit_does() -> None:
     names, over = [f"bot-{number}" for number in range(50)], anyio.Event()
     async with at_work(bots(*names), hang(over), workers=2) as stage:
-        stage.crew.look_at(*names)
+        stage.worker_pool.look_at(*names)
         await stage.rest()
-        stage.crew.stop()
-        assert not stage.crew.idle
+        stage.worker_pool.stop()
+        assert not stage.worker_pool.idle
         over.set()
         await stage.rest()
-        assert stage.crew.idle
-        assert len(stage.visitor.visits) == 2
+        assert stage.worker_pool.idle
+        assert len(stage.reconciler.visits) == 2
 
 
 async def test_a_credential_that_left_the_settings_leaves_nothing_behind() -> None:
     over = anyio.Event()
     async with at_work(bots("gone", "busy", "staying"), hang(over)) as stage:
-        stage.crew.look_at("busy")
+        stage.worker_pool.look_at("busy")
         await stage.rest()
-        stage.crew.agenda.put("gone", NOW + HOUR, NOW, stage.clock.monotonic())
-        stage.crew.take(bots("staying"), set())
+        stage.worker_pool.timers.put("gone", NOW + HOUR, NOW, stage.clock.monotonic())
+        stage.worker_pool.take(bots("staying"), set())
         over.set()
         await stage.rest()
         await stage.after(3600)
-        assert "gone" not in stage.visitor.names
-        assert stage.visitor.names.count("busy") == 1
-        assert stage.crew.seen.keys() == {"staying"} - (stage.crew.credentials.keys() - stage.crew.seen.keys())
-        assert sorted(stage.visitor.forgotten) == ["busy", "gone"]
-        assert len(stage.crew.agenda) == len(stage.crew.seen)
+        assert "gone" not in stage.reconciler.names
+        assert stage.reconciler.names.count("busy") == 1
+        assert stage.worker_pool.seen.keys() == {"staying"} - (
+            stage.worker_pool.credentials.keys() - stage.worker_pool.seen.keys()
+        )
+        assert sorted(stage.reconciler.forgotten) == ["busy", "gone"]
+        assert len(stage.worker_pool.timers) == len(stage.worker_pool.seen)
 
 
 async def test_new_settings_have_those_looked_at_that_they_change_and_no_others() -> None:
     before = bots("same", "moved", "shop:old")
     async with at_work(before) as stage:
         after = elsewhere(before, "moved", "wiki") | bots("new")
-        stage.crew.take(after, {"shop"})
+        stage.worker_pool.take(after, {"shop"})
         await stage.rest()
-        assert sorted(stage.visitor.names) == ["moved", "new", "shop:old"]
+        assert sorted(stage.reconciler.names) == ["moved", "new", "shop:old"]
 
 
 async def test_who_waits_for_the_visits_of_a_target_waits_for_those_under_way_only() -> None:
     over, waited = anyio.Event(), anyio.Event()
 
     async def wait() -> None:
-        await stage.crew.finished({"blog"})
+        await stage.worker_pool.finished({"blog"})
         waited.set()
 
     async with at_work(bots("bot", "shop:bot"), hang(over)) as stage:
-        stage.crew.look_at("bot", "shop:bot")
+        stage.worker_pool.look_at("bot", "shop:bot")
         await stage.rest()
         async with anyio.create_task_group() as group:
             group.start_soon(wait)
@@ -409,16 +411,16 @@ async def test_ten_thousand_names_due_at_once_are_drained_without_a_long_pause_o
     gc.freeze()  # what other tests of this process left behind is not collected in the midst of it
     async with at_work(bots(*hung, *names), visiting, per_target=limits, clock=QuickClock()) as stage:
         for name in (*hung, *names):
-            stage.crew.agenda.put(name, stage.clock.now() - SECOND, stage.clock.now(), stage.clock.monotonic())
+            stage.worker_pool.timers.put(name, stage.clock.now() - SECOND, stage.clock.now(), stage.clock.monotonic())
         async with anyio.create_task_group() as group:
             group.start_soon(watch)
-            while len(stage.crew.seen) < len(names):
-                stage.crew.tick()
+            while len(stage.worker_pool.seen) < len(names):
+                stage.worker_pool.tick()
                 await anyio.sleep(0.01)
             group.cancel_scope.cancel()
     gc.unfreeze()
-    assert sorted(set(stage.visitor.names) - set(hung)) == sorted(names)
-    assert max(stage.visitor.most.values()) <= 2
+    assert sorted(set(stage.reconciler.names) - set(hung)) == sorted(names)
+    assert max(stage.reconciler.most.values()) <= 2
     # The agenda is emptied in one go, a tenth of all work at most; the rest is cut small.
     assert max(pauses) < max(0.2, sum(pauses) / 8)
     assert sorted(pauses)[len(pauses) * 99 // 100] < 0.02
@@ -432,7 +434,7 @@ async def test_of_many_that_are_refused_for_one_reason_the_first_is_told() -> No
         raise Refused(reasons[wanted.name])
 
     async with at_work(many, visiting) as stage:
-        stage.crew.look_at(*many)
+        stage.worker_pool.look_at(*many)
         await stage.after(10)
-        assert stage.crew.broken == reasons
+        assert stage.worker_pool.broken == reasons
         assert sorted(reason for _, reason in stage.troubles) == sorted(set(reasons.values()))

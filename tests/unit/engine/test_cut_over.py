@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rotator.engine.context import Brought
+from rotator.engine.context import SuppliedValue
 from rotator.ports import Transient
 from rotator.rotation.credential import Limits, Retirement
 from rotator.rotation.record import HoldReason, Phase, Why
@@ -37,7 +37,7 @@ class Cut:
         async def pause(label: str) -> None:
             made.hook(label)
 
-        made.edges = replace(made.edges, provider=SlotProvider(self.target, pause, self.person))
+        made.dependencies = replace(made.dependencies, provider=SlotProvider(self.target, pause, self.person))
         return made
 
     @property
@@ -51,7 +51,7 @@ class Cut:
         self.world.clock.move(1)
         wish = Ask(self.world.clock.now(), "ada")
         for _ in range(4):
-            await actor.visit(wish)
+            await actor.reconcile(wish)
             self.world.clock.move(11)
 
 
@@ -75,7 +75,7 @@ async def test_what_the_target_does_not_accept_is_taken_back_and_the_old_value_s
     cut.target.refuses = True
     one.told.clear()
     world.clock.move(1)
-    await one.visit(Ask(world.clock.now(), "ada"))
+    await one.reconcile(Ask(world.clock.now(), "ada"))
     assert one.events[:5] == ["Requested", "Staged", "Installed", "Rejected", "Burned"]
     assert one.events[5:] == ROTATED[1:]  # the next attempt went through
     assert cut.agreed
@@ -88,7 +88,7 @@ async def test_the_old_value_is_back_before_anything_else_is_tried(world: World)
     await cut.rotated(one)
     cut.target.refuses = True
     world.clock.move(1)
-    await one.visit(Ask(world.clock.now(), "ada"))
+    await one.reconcile(Ask(world.clock.now(), "ada"))
     record = await world.record()
     assert record.phase is Phase.SETTLED
     assert record.failure
@@ -104,7 +104,7 @@ async def test_a_target_that_takes_no_value_twice_gets_a_new_one(world: World) -
     one.told.clear()
     world.clock.move(1)
     for _ in range(5):
-        await one.visit(Ask(world.clock.now(), "ada"))
+        await one.reconcile(Ask(world.clock.now(), "ada"))
         world.clock.move(31)
     assert one.events[:8] == ["Requested", "Staged", "Installed", "Rejected", *["Faulted"] * 4]
     assert one.events[8:] == ["Burned", *ROTATED[1:]]
@@ -119,7 +119,7 @@ async def test_when_no_attempt_is_left_the_next_rotation_is_due_although_nobody_
     cut.target.refuses = cut.target.remembers = True
     world.clock.move(1)
     for wish in (Ask(world.clock.now(), "ada"), *[None] * 6):
-        await one.visit(wish)
+        await one.reconcile(wish)
         world.clock.move(60)
     record = await world.record()
     assert (record.rotation, record.why, record.phase) == (3, Why.REFUSED, Phase.SETTLED)
@@ -134,9 +134,9 @@ async def test_a_cut_over_does_not_wait_for_clocks_that_disagree_about_when_the_
     world.skew = timedelta(hours=1)
     world.clock.move(1)
     one.told.clear()
-    await one.visit(Ask(world.clock.now(), "ada"))
+    await one.reconcile(Ask(world.clock.now(), "ada"))
     world.clock.move(11)
-    await one.visit()
+    await one.reconcile()
     assert one.events[:6] == ["Requested", "Staged", "Installed", "Faulted", "Rejected", "Burned"]
 
 
@@ -144,11 +144,11 @@ async def test_an_install_that_was_refused_outright_leaves_the_old_value_alone(w
     cut = Cut(world)
     one = cut.actor(limits=Limits(mints_per_rotation=1))
     await cut.rotated(one)
-    provider = one.edges.provider
+    provider = one.dependencies.provider
     assert isinstance(provider, SlotProvider)
     provider.person = "install"
     world.clock.move(1)
-    await one.visit(Ask(world.clock.now(), "ada"))
+    await one.reconcile(Ask(world.clock.now(), "ada"))
     assert (await world.record()).phase is Phase.AWAITING
     assert cut.target.installs == 1
     assert cut.agreed
@@ -165,7 +165,7 @@ async def test_a_foreign_value_on_the_consumer_path_stops_it_before_consumers_ar
 
     one.hook = meddle
     world.clock.move(1)
-    await one.visit(Ask(world.clock.now(), "ada"))
+    await one.reconcile(Ask(world.clock.now(), "ada"))
     record = await world.record()
     assert record.held
     assert record.held.reason is HoldReason.FOREIGN_WRITE
@@ -181,11 +181,11 @@ async def test_a_process_that_dies_in_the_cut_over_is_followed_by_one_that_ends_
     one.hook = lambda here: crash(here) if cut.target.made == 2 else None  # not in the look at what is renewed
     world.clock.move(1)
     with pytest.raises(Crash):
-        await one.visit(Ask(world.clock.now(), "ada"))
-    await two.visit()
+        await one.reconcile(Ask(world.clock.now(), "ada"))
+    await two.reconcile()
     world.clock.move(40)
     for _ in range(3):
-        await two.visit()
+        await two.reconcile()
         world.clock.move(11)
     assert two.events[-len(ROTATED) + 4 :] == ROTATED[4:]
     assert (await world.record()).phase is Phase.SETTLED
@@ -213,7 +213,7 @@ async def test_beside_the_old_value_nobody_is_cut_off_and_caches_get_their_time(
     one = cut.actor(limits=Limits(settle=SETTLE))
     await cut.rotated(one)
     world.clock.move(1)
-    seen = await one.visit(Ask(world.clock.now(), "ada"))
+    seen = await one.reconcile(Ask(world.clock.now(), "ada"))
     assert one.events[-1] == "Installed"
     assert seen.wait.until == world.clock.now() + SETTLE
     assert cut.agreed
@@ -223,16 +223,16 @@ async def test_beside_the_old_value_nobody_is_cut_off_and_caches_get_their_time(
 async def test_a_person_enters_the_value_and_it_goes_on_by_itself(world: World) -> None:
     cut = Cut(world, person="install")
     one = cut.actor()
-    seen = await one.visit()
+    seen = await one.reconcile()
     assert seen.wait.reason == f"waits for a person: {PASTE}"
     record = await world.record()
     assert record.candidate
     world.clock.move(61)
-    await one.visit()
+    await one.reconcile()
     assert one.events[-1] == "Polled"
     cut.target.kept["1"] = Secret(f"slot-canary-{record.mint_name}")
     world.clock.move(61)
-    await one.visit()
+    await one.reconcile()
     assert one.events[-3:] == ["Verified", "Published", "Swept"]
     assert cut.agreed
     assert record.mints == (await world.record()).mints
@@ -242,11 +242,11 @@ async def test_a_person_is_reminded_once_a_day_whether_they_have_to_enter_a_valu
     for person, text in (("install", PASTE), ("value", PRESS)):
         other = World()
         one = Cut(other, person=person).actor()
-        seen = await one.visit()
+        seen = await one.reconcile()
         for _ in range(3000):
             other.clock.move(timedelta(minutes=1))
             if seen.wait.until and seen.wait.until <= other.clock.now():
-                seen = await one.visit()
+                seen = await one.reconcile()
         assert one.events.count("Reminded") == 2
         assert one.told[-1].after.awaiting == text
         assert len((await other.record()).mints) <= 1
@@ -257,13 +257,13 @@ async def test_what_settings_allow_by_now_is_done_without_the_person(world: Worl
         other = World()
         cut = Cut(other, person=person)
         one = cut.actor(limits=Limits(settle=timedelta(0)))
-        await one.visit()
-        provider = one.edges.provider
+        await one.reconcile()
+        provider = one.dependencies.provider
         assert isinstance(provider, SlotProvider)
         provider.person = ""
         for _ in range(3):
             other.clock.move(timedelta(hours=25))
-            await one.visit()
+            await one.reconcile()
         assert (await other.record()).phase is Phase.SETTLED
         assert cut.agreed
 
@@ -272,12 +272,12 @@ async def test_the_old_value_is_put_back_by_a_person_when_only_they_can(world: W
     cut = Cut(world)
     one = cut.actor(limits=Limits(mints_per_rotation=1, settle=timedelta(0)))
     await cut.rotated(one)
-    provider = one.edges.provider
+    provider = one.dependencies.provider
     assert isinstance(provider, SlotProvider)
     cut.target.refuses = True
     one.hook = lambda label: setattr(provider, "person", "install") if label == "install: done" else None
     world.clock.move(1)
-    await one.visit(Ask(world.clock.now(), "ada"))
+    await one.reconcile(Ask(world.clock.now(), "ada"))
     record = await world.record()
     assert record.held
     assert (record.held.reason, record.held.text) == (HoldReason.PERSON, f"{PASTE}; then `rotate release blog/bot`")
@@ -298,14 +298,14 @@ async def test_nothing_is_given_up_while_the_old_value_cannot_be_proven(world: W
 
     one.hook = hook
     world.clock.move(1)
-    await one.visit(Ask(world.clock.now(), "ada"))
+    await one.reconcile(Ask(world.clock.now(), "ada"))
     record = await world.record()
     assert record.phase is Phase.REJECTED
     assert record.failure
     assert record.failure.step == "burn"
     one.hook = lambda label: None
     world.clock.move(HOURS)
-    await one.visit()
+    await one.reconcile()
     assert (await world.record()).phase is Phase.SETTLED
     assert cut.agreed
 
@@ -323,16 +323,16 @@ async def test_when_vault_has_lost_the_old_value_a_person_is_called(world: World
 
     one.hook = hook
     world.clock.move(1)
-    await one.visit(Ask(world.clock.now(), "ada"))
+    await one.reconcile(Ask(world.clock.now(), "ada"))
     record = await world.record()
     assert record.held
     assert "cannot be put back" in record.held.text
 
 
-async def brought(actor: Actor, text: str) -> Brought:
+async def supplied(actor: Actor, text: str) -> SuppliedValue:
     """A person hands a value over."""
-    value = Brought(Secret(text))
-    await actor.visitor.visit(actor.credential, actor.edges, None, value)
+    value = SuppliedValue(Secret(text))
+    await actor.reconciler.reconcile(actor.credential, actor.dependencies, None, value)
     return value
 
 
@@ -340,10 +340,10 @@ async def test_a_value_that_a_person_brings_ends_when_they_say(world: World) -> 
     """What it was thought to live for were the settings' `lifetime`, whatever the person saw at the target."""
     cut, ends = Cut(world, person="value"), world.clock.now() + timedelta(days=90)
     one = cut.actor()
-    await one.visit()
+    await one.reconcile()
     cut.target.kept["1"] = Secret("slot-canary-of-ada")
-    value = Brought(Secret("slot-canary-of-ada"), expires_at=ends)
-    await one.visitor.visit(one.credential, one.edges, None, value)
+    value = SuppliedValue(Secret("slot-canary-of-ada"), expires_at=ends)
+    await one.reconciler.reconcile(one.credential, one.dependencies, None, value)
     current = (await world.record()).current
     assert current
     assert current.token.expires_at == ends
@@ -352,10 +352,10 @@ async def test_a_value_that_a_person_brings_ends_when_they_say(world: World) -> 
 async def test_a_value_that_a_person_brings_is_proven_and_published(world: World) -> None:
     cut = Cut(world, person="value")
     one = cut.actor()
-    await one.visit()
+    await one.reconcile()
     assert (await world.record()).awaiting == PRESS
     cut.target.kept["1"] = Secret("slot-canary-of-ada")
-    value = await brought(one, "slot-canary-of-ada")
+    value = await supplied(one, "slot-canary-of-ada")
     assert value.taken
     assert one.events[2:] == ["NotMinted", "Staged", "Verified", "Published", "Swept"]
     assert cut.agreed
@@ -365,14 +365,14 @@ async def test_a_value_that_the_target_refuses_is_asked_for_again_and_the_old_on
     cut = Cut(world, person="value")
     one = cut.actor(limits=Limits(settle=timedelta(0)))
     cut.target.kept["1"] = Secret("slot-canary-of-ada")
-    await one.visit()
-    await brought(one, "slot-canary-of-ada")
+    await one.reconcile()
+    await supplied(one, "slot-canary-of-ada")
     world.clock.move(1)
-    await one.visit(Ask(world.clock.now(), "ada"))
+    await one.reconcile(Ask(world.clock.now(), "ada"))
     one.told.clear()
     world.clock.move(1)
     for _ in range(5):  # as often as it takes: what a person brings is no mint of ours
-        await brought(one, "slot-canary-mistyped")
+        await supplied(one, "slot-canary-mistyped")
         assert one.events == ["NotMinted", "Staged", "Rejected", "Burned", "Awaited"]
         one.told.clear()
     record = await world.record()
@@ -384,8 +384,8 @@ async def test_a_value_that_the_target_refuses_is_asked_for_again_and_the_old_on
 
 async def test_a_value_is_used_once_and_one_that_cannot_be_used_is_refused_in_words(world: World) -> None:
     one = Cut(world, person="value").actor()
-    await one.visit()
-    await brought(one, "unusable")
+    await one.reconcile()
+    await supplied(one, "unusable")
     record = await world.record()
     assert record.failure
     assert record.failure.reason == "not a key"
@@ -393,8 +393,8 @@ async def test_a_value_is_used_once_and_one_that_cannot_be_used_is_refused_in_wo
 
 async def test_a_kind_that_mints_for_itself_takes_no_value(world: World) -> None:
     one = world.actor()
-    value = Brought(Secret("canary-brought-in-vain"))
-    await one.visitor.visit(one.credential, one.edges, None, value)
+    value = SuppliedValue(Secret("canary-brought-in-vain"))
+    await one.reconciler.reconcile(one.credential, one.dependencies, None, value)
     record = await world.record()
     assert record.failure
     assert record.failure.reason == "this kind takes no value from a person"
@@ -407,11 +407,11 @@ async def test_what_only_a_person_can_end_is_said_until_it_is_refused(world: Wor
     await cut.rotated(one)
     first = world.consumer.secret("token")
     assert first
-    provider = one.edges.provider
+    provider = one.dependencies.provider
     assert isinstance(provider, SlotProvider)
     provider.person = "end"
     world.clock.move(1)
-    seen = await one.visit(Ask(world.clock.now(), "ada"))
+    seen = await one.reconcile(Ask(world.clock.now(), "ada"))
     record = await world.record()
     assert record.phase is Phase.CONDEMNED
     assert record.failure
@@ -419,7 +419,7 @@ async def test_what_only_a_person_can_end_is_said_until_it_is_refused(world: Wor
     assert seen.wait.until
     world.clock.move(seen.wait.until - world.clock.now())
     cut.target.kept = {slot: value for slot, value in cut.target.kept.items() if not value.matches(first)}
-    await one.visit()
+    await one.reconcile()
     record = await world.record()
     assert record.phase is Phase.SETTLED
     assert "ended by a person" in record.evidence
@@ -429,18 +429,18 @@ async def test_an_old_value_that_caches_still_know_is_waited_for_without_a_fault
     cut = Cut(world, number=2)
     one = cut.actor(limits=Limits(settle=SETTLE))
     await cut.rotated(one)
-    provider = one.edges.provider
+    provider = one.dependencies.provider
     assert isinstance(provider, SlotProvider)
     provider.lazy = True
     one.told.clear()
     world.clock.move(1)
-    await one.visit(Ask(world.clock.now(), "ada"))
+    await one.reconcile(Ask(world.clock.now(), "ada"))
     world.clock.move(11)
-    seen = await one.visit()
+    seen = await one.reconcile()
     assert one.events[-2:] == ["Condemned", "Deferred"]
     assert seen.wait.until == world.clock.now() + SETTLE
     provider.lazy = False
     world.clock.move(SETTLE)
-    await one.visit()
+    await one.reconcile()
     assert "Faulted" not in one.events
     assert (await world.record()).phase is Phase.SETTLED

@@ -72,22 +72,22 @@ def actor(world: World, holder: str = "host-a", **changes: Any) -> Actor:
     }
     world.target.named = False  # nothing is kept there under any name
     made = world.actor(holder, **{**wanted, **changes})
-    made.edges = replace(made.edges, provider=Expiring(world.target))
+    made.dependencies = replace(made.dependencies, provider=Expiring(world.target))
     return made
 
 
 async def test_the_first_rotation_publishes_and_settles(world: World) -> None:
     one = actor(world)
-    await one.visit()
+    await one.reconcile()
     assert one.events == [*BEGUN, "Swept"]
     assert world.healthy
 
 
 async def test_a_predecessor_is_left_to_expire_and_its_end_is_written_down(world: World) -> None:
     one = actor(world, schedule=FractionOfLife(0.9, jitter=0))
-    await one.visit()
+    await one.reconcile()
     world.clock.move(54)
-    await one.visit()
+    await one.reconcile()
     assert one.events[5:] == [*BEGUN, "LeftToExpire", "Swept"]
     record = await world.record()
     assert record.phase is Phase.SETTLED
@@ -95,7 +95,7 @@ async def test_a_predecessor_is_left_to_expire_and_its_end_is_written_down(world
     assert record.predecessor.token.expires_at
     assert record.ends_at == record.predecessor.token.expires_at + LEEWAY
     world.clock.move(36)
-    await one.visit()
+    await one.reconcile()
     assert one.events[11:] == ["Retired"]
     assert "expired at" in one.told[-1].event.proof  # type: ignore[union-attr]  # it is a Retired
     assert (await world.record()).predecessor is None
@@ -103,18 +103,18 @@ async def test_a_predecessor_is_left_to_expire_and_its_end_is_written_down(world
 
 async def test_what_a_person_has_to_end_is_waited_for_and_proven_dead(world: World) -> None:
     one = actor(world, schedule=FractionOfLife(0.9, jitter=0))
-    one.edges = replace(one.edges, provider=ByHand(world.target))
-    await one.visit()
+    one.dependencies = replace(one.dependencies, provider=ByHand(world.target))
+    await one.reconcile()
     old = (await world.record()).current
     world.clock.move(54)
-    await one.visit()
+    await one.reconcile()
     assert one.events[5:] == [*BEGUN, "Condemned", "Faulted"]
     assert "waits for a person: click on Revoke" in one.told[-1].event.reason  # type: ignore[union-attr]  # it is a Faulted
     assert world.healthy
     assert old
     world.target.revoke(old.token)
     world.clock.move(61)
-    await one.visit()
+    await one.reconcile()
     assert one.events[-2:] == ["Retired", "Swept"]
     assert "ended by a person" in one.told[-2].event.proof  # type: ignore[union-attr]  # it is a Retired
 
@@ -123,7 +123,7 @@ async def test_a_rotation_that_is_asked_for_does_not_wait_for_the_predecessors_e
     one = actor(world, lifetime=timedelta(hours=24))
     for _ in range(3):
         world.clock.move(1)
-        await one.visit(Ask(world.clock.now(), "ada"))
+        await one.reconcile(Ask(world.clock.now(), "ada"))
     assert one.events.count("Published") == 3
     assert world.healthy
 
@@ -131,9 +131,9 @@ async def test_a_rotation_that_is_asked_for_does_not_wait_for_the_predecessors_e
 async def test_a_rejected_candidate_is_burned_without_a_call(world: World) -> None:
     one = actor(world)
     world.target.settle = timedelta(hours=1)
-    await one.visit()
+    await one.reconcile()
     world.clock.move(5)
-    await one.visit()
+    await one.reconcile()
     assert "Burned" in one.events
     assert "revoke" not in world.target.calls
 
@@ -145,14 +145,14 @@ async def test_a_mint_that_died_with_its_process_is_made_again(world: World, lab
     async def pause(here: str) -> None:
         crash_at(label)(here)
 
-    one.edges = replace(one.edges, provider=Expiring(world.target, pause))
+    one.dependencies = replace(one.dependencies, provider=Expiring(world.target, pause))
     with pytest.raises(Crash):
-        await one.visit()
-    await two.visit()
+        await one.reconcile()
+    await two.reconcile()
     world.clock.move(40)
-    await two.visit()
+    await two.reconcile()
     world.clock.move(2)
-    await two.visit()
+    await two.reconcile()
     assert two.events[-5:] == ["NotMinted", "Staged", "Verified", "Published", "Swept"]
     assert world.healthy
 
@@ -163,7 +163,7 @@ async def test_two_hours_of_one_minute_values_none_late_none_expired_and_a_recor
     one = actor(world)
     end = world.clock.now() + timedelta(hours=2)
     while world.clock.now() < end:
-        seen = await one.visit()
+        seen = await one.reconcile()
         record = await world.record()
         assert record.current
         assert record.current.token.expires_at
@@ -182,11 +182,11 @@ async def test_a_value_that_grew_old_before_it_could_be_published_never_is(world
     one, two = actor(world, limits=limits), actor(world, "host-b", limits=limits)
     one.hook = crash_at(f"before write {PLACE}")
     with pytest.raises(Crash):
-        await one.visit()
+        await one.reconcile()
     assert (await world.record()).phase is Phase.VERIFIED
-    await two.visit()
+    await two.reconcile()
     world.clock.move(61)
-    await two.visit()
+    await two.reconcile()
     assert two.events[:5] == ["Rejected", "Fenced", "Burned", "Staged", "Verified"]
     assert two.events[-2:] == ["Published", "Swept"]
     assert world.healthy

@@ -37,10 +37,10 @@ class Signing(FakeProvider):
 async def moved(world: World) -> Actor:
     """Signed in Transit, and then settings want a key of its own, under another key of the document."""
     actor = world.actor(retire=Retirement(HOUR), key="public_key")
-    actor.edges = replace(actor.edges, provider=Signing(world.target))
-    await actor.visit()
+    actor.dependencies = replace(actor.dependencies, provider=Signing(world.target))
+    await actor.reconcile()
     world.vault.put(PLACE, {**(world.consumer.values or {}), "theirs": "kept"}, cas=world.consumer.version)
-    provider = actor.edges.provider
+    provider = actor.dependencies.provider
     assert isinstance(provider, Signing)
     provider.place = "signing"
     actor.credential = replace(actor.credential, key="private_key")
@@ -51,7 +51,7 @@ async def moved(world: World) -> Actor:
 
 async def test_another_key_of_the_document_is_a_move_and_what_is_there_is_still_ours(world: World) -> None:
     actor = await moved(world)
-    await actor.visit()
+    await actor.reconcile()
     record = await world.record()
     assert actor.events == ["Requested", "Staged", "Verified", "Published"]
     assert record.why is Why.MOVED
@@ -62,7 +62,7 @@ async def test_another_key_of_the_document_is_a_move_and_what_is_there_is_still_
 
 async def test_nothing_of_the_value_before_is_left_beside_the_new_one_but_what_others_wrote_is(world: World) -> None:
     actor = await moved(world)
-    await actor.visit()
+    await actor.reconcile()
     values = world.consumer.values or {}
     assert not {"public_key", "transit_key"} & values.keys()
     assert {"private_key", "signing", "kid", "theirs"} <= values.keys()
@@ -71,7 +71,7 @@ async def test_nothing_of_the_value_before_is_left_beside_the_new_one_but_what_o
 async def test_a_value_of_somebody_else_under_the_new_key_is_not_written_over(world: World) -> None:
     actor = await moved(world)
     world.vault.put(PLACE, {**(world.consumer.values or {}), "private_key": "a person's"}, cas=world.consumer.version)
-    await actor.visit()
+    await actor.reconcile()
     record = await world.record()
     assert record.held
     assert record.held.reason is HoldReason.FOREIGN_WRITE
@@ -79,9 +79,9 @@ async def test_a_value_of_somebody_else_under_the_new_key_is_not_written_over(wo
 
 async def test_a_value_that_cannot_be_tried_any_more_is_not_said_to_be_refused(world: World) -> None:
     actor = await moved(world)
-    await actor.visit()
+    await actor.reconcile()
     world.clock.move(HOUR)
-    await actor.visit()
+    await actor.reconcile()
     assert actor.events[-3:] == ["Condemned", "Retired", "Swept"]
     proof = (await world.record()).evidence
     assert "is dead, the target says so (its value was not tried: its key is in Vault Transit); revoked" in proof
@@ -89,27 +89,27 @@ async def test_a_value_that_cannot_be_tried_any_more_is_not_said_to_be_refused(w
 
 async def test_in_the_grace_of_a_rotation_a_move_lets_what_was_begun_end_first(world: World) -> None:
     actor = world.actor(retire=Retirement(HOUR))
-    await actor.visit()
+    await actor.reconcile()
     world.clock.move(timedelta(days=31))
-    await actor.visit()
+    await actor.reconcile()
     assert (await world.record()).phase is Phase.PUBLISHED
     actor.credential = replace(actor.credential, key="password")
     world.clock.move(HOUR)
     actor.told.clear()
-    await actor.visit()
+    await actor.reconcile()
     assert actor.events == ["Condemned", "Retired", "Swept", "Requested", "Staged", "Verified", "Published"]
     assert world.target.accepts(world.consumer.secret("password"))
 
 
 async def test_an_undo_puts_the_value_under_the_key_that_consumers_read_now(world: World) -> None:
     actor = world.actor(retire=Retirement(HOUR))
-    await actor.visit()
+    await actor.reconcile()
     old = world.consumer.secret("token")
     actor.credential = replace(actor.credential, key="password")
     world.clock.move(1)
-    await actor.visit()
-    await actor.visitor.obey(actor.credential, actor.edges, commands.undo("ada", emergency=False))
-    await actor.visit()
+    await actor.reconcile()
+    await actor.reconciler.obey(actor.credential, actor.dependencies, commands.undo("ada", emergency=False))
+    await actor.reconcile()
     assert old
     assert world.consumer.secret("password").matches(old)
     assert "token" not in (world.consumer.values or {})

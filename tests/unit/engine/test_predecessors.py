@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.engine import commands
-from rotator.engine.context import Bench
+from rotator.engine.context import RotationContext
 from rotator.engine.steps.publish import judged
 from rotator.ports import CannotPresent, Minted, Rejected, Verdict
 from rotator.rotation.credential import Limits, OnForeign, Retirement
@@ -38,9 +38,9 @@ class Unshown(FakeProvider):
 async def after_its_grace(world: World, **changes: object) -> Actor:
     """An actor at the end of the grace of a second rotation."""
     actor = world.actor(retire=Retirement(HOUR), **changes)
-    await actor.visit()
+    await actor.reconcile()
     world.clock.move(1)
-    await actor.visit(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(Ask(world.clock.now(), "ada"))
     world.clock.move(HOUR)
     actor.told.clear()
     return actor
@@ -60,8 +60,8 @@ async def test_a_published_value_that_cannot_be_shown_neither_holds_its_predeces
     world: World,
 ) -> None:
     actor = await after_its_grace(world)
-    actor.edges = replace(actor.edges, provider=Unshown(world.target))
-    await actor.visit()
+    actor.dependencies = replace(actor.dependencies, provider=Unshown(world.target))
+    await actor.reconcile()
     record = await world.record()
     assert actor.events == ENDS
     assert f"not proven: the value cannot be shown from here ({LOST}), 1:00:00 since" in record.evidence
@@ -71,14 +71,14 @@ async def test_a_published_value_that_cannot_be_shown_neither_holds_its_predeces
 
 async def test_a_candidate_that_cannot_be_shown_is_given_up_and_not_waited_for(world: World) -> None:
     actor = world.actor()
-    actor.edges = replace(actor.edges, provider=Unshown(world.target))
-    await actor.visit()
+    actor.dependencies = replace(actor.dependencies, provider=Unshown(world.target))
+    await actor.reconcile()
     assert actor.events[:4] == ["Requested", "Staged", "Rejected", "Burned"]
     record = await world.record()
     assert (record.failure.step, record.slot_full, record.retry_at > world.clock.now()) == ("verify", False, True)
     kept = [number for number in range(1, record.slot_version + 1) if world.vault.get(SLOT, number).values]
     assert (record.slot_version, kept) == (3, []), "the values of all three attempts are destroyed, before the pause"
-    verdict = await judged(actor.edges.provider, Token("1"), Secret("canary-unshown"))
+    verdict = await judged(actor.dependencies.provider, Token("1"), Secret("canary-unshown"))
     assert verdict == Rejected(LOST, final=True)
 
 
@@ -105,13 +105,13 @@ async def test_where_the_old_value_cannot_be_shown_to_be_put_back_a_new_one_is_t
     provider = Moved(target)
     limits = Limits(settle=timedelta(0), mints_per_rotation=1)
     actor = world.actor(retire=Retirement(timedelta(0)), lifetime=None, limits=limits)
-    actor.edges = replace(actor.edges, provider=provider)
-    await actor.visit()
+    actor.dependencies = replace(actor.dependencies, provider=provider)
+    await actor.reconcile()
     provider.lost, target.refuses = world.consumer.secret("token"), True
     actor.told.clear()
     world.clock.move(1)
     for wish in (Ask(world.clock.now(), "ada"), *[None] * 6):
-        await actor.visit(wish)
+        await actor.reconcile(wish)
         world.clock.move(60)
     assert actor.events[3:9] == ["Rejected", *["Faulted"] * 4, "Burned"]
     secret = world.consumer.secret("token")
@@ -126,15 +126,15 @@ async def test_where_the_old_value_cannot_be_shown_to_be_put_back_a_new_one_is_t
 async def test_a_deleted_path_holds_the_predecessor_whatever_may_be_written_over(world: World, step: str) -> None:
     actor = await after_its_grace(world, on_foreign=OnForeign.OVERWRITE)
     begin_with(world, actor, step, lambda: world.vault.delete(PLACE))
-    await actor.visit()
+    await actor.reconcile()
     assert "undelete its newest version, or, where that was destroyed" in await held(world)
     assert len(world.target.living()) == 2
-    await actor.visitor.obey(actor.credential, actor.edges, commands.release("ada"))
-    await actor.visit(Ask(world.clock.now(), "ada", emergency=True))
+    await actor.reconciler.obey(actor.credential, actor.dependencies, commands.release("ada"))
+    await actor.reconcile(Ask(world.clock.now(), "ada", emergency=True))
     await held(world)
     world.vault.undelete(PLACE, world.consumer.version)
-    await actor.visitor.obey(actor.credential, actor.edges, commands.release("ada"))
-    await actor.visit()
+    await actor.reconciler.obey(actor.credential, actor.dependencies, commands.release("ada"))
+    await actor.reconcile()
     record = await world.record()
     assert record.phase is Phase.SETTLED
     assert "successor proven" in record.evidence
@@ -145,13 +145,13 @@ async def test_a_destroyed_version_has_a_way_out_too(world: World) -> None:
     actor = await after_its_grace(world, on_foreign=OnForeign.OVERWRITE)
     world.vault.destroy(PLACE, (world.consumer.version,))
     world.vault.delete(PLACE)
-    await actor.visit()
+    await actor.reconcile()
     assert "delete the path's metadata" in await held(world)
     world.vault.forget(PLACE)
-    await actor.visitor.obey(actor.credential, actor.edges, commands.release("ada"))
-    await actor.visit()
+    await actor.reconciler.obey(actor.credential, actor.dependencies, commands.release("ada"))
+    await actor.reconcile()
     assert "not proven: the path holds no value, and on_foreign" in (await world.record()).evidence
-    await actor.visit(Ask(world.clock.now() + timedelta(seconds=1), "ada"))
+    await actor.reconcile(Ask(world.clock.now() + timedelta(seconds=1), "ada"))
     assert world.healthy
 
 
@@ -159,7 +159,7 @@ async def test_a_destroyed_version_has_a_way_out_too(world: World) -> None:
 async def test_where_another_value_may_be_written_over_nothing_is_said_to_be_proven(world: World, step: str) -> None:
     actor = await after_its_grace(world, on_foreign=OnForeign.OVERWRITE)
     begin_with(world, actor, step, lambda: world.vault.overwrite(PLACE, {"token": "canary-foreign"}))
-    await actor.visit()
+    await actor.reconcile()
     evidence = (await world.record()).evidence
     assert actor.events == ENDS
     assert ALLOWED in evidence
@@ -188,10 +188,10 @@ def begin_with(world: World, actor: Actor, step: str, happens: object) -> None:
 async def moved(world: World, to: str) -> Actor:
     """Rotated under another key than the one before, and at the end of the grace."""
     actor = world.actor(retire=Retirement(HOUR), on_foreign=OnForeign.OVERWRITE)
-    await actor.visit()
+    await actor.reconcile()
     actor.credential = replace(actor.credential, key=to)
     world.clock.move(1)
-    await actor.visit()
+    await actor.reconcile()
     world.clock.move(HOUR)
     actor.told.clear()
     return actor
@@ -200,7 +200,7 @@ async def moved(world: World, to: str) -> Actor:
 async def test_a_predecessor_that_was_put_back_under_its_own_key_is_not_ended(world: World) -> None:
     actor = await moved(world, "password")
     world.vault.overwrite(PLACE, world.vault.get(PLACE, 1).values or {})
-    await actor.visit()
+    await actor.reconcile()
     assert "put our value back; then `rotate release blog/bot`" in await held(world)
     assert len(world.target.living()) == 2
 
@@ -208,7 +208,7 @@ async def test_a_predecessor_that_was_put_back_under_its_own_key_is_not_ended(wo
 async def test_a_predecessor_that_was_put_back_under_the_new_key_is_not_ended(world: World) -> None:
     actor = await moved(world, "password")
     world.vault.overwrite(PLACE, {"password": (world.vault.get(PLACE, 1).values or {})["token"]})
-    await actor.visit()
+    await actor.reconcile()
     assert "put our value back; then `rotate release blog/bot`" in await held(world)
     assert len(world.target.living()) == 2
 
@@ -219,10 +219,10 @@ async def test_what_others_keep_under_a_key_that_settings_name_in_the_grace_is_i
     actor = await after_its_grace(world)
     world.vault.overwrite(PLACE, {**(world.consumer.values or {}), "password": "canary-theirs"})
     actor.credential = replace(actor.credential, key="password")
-    await actor.visit()
+    await actor.reconcile()
     assert actor.events == [*ENDS, "PutOnHold"]
     assert "holds a value that we did not write" in await held(world)
     assert "successor proven" in (await world.record()).evidence
-    bench = Bench(actor.edges, actor.credential)
+    bench = RotationContext(actor.dependencies, actor.credential)
     _, content = await bench.look(replace(await world.record(), phase=Phase.PUBLISHED))
     assert content is Content.CURRENT

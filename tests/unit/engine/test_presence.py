@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from rotator.engine import process_lock
-from rotator.engine.process_lock import Presence, has_ended
+from rotator.engine.process_lock import ProcessLock, has_ended
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="abstract sockets are Linux's")
 BOOT = "0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f"
-PROGRAM = "from rotator.engine.process_lock import Presence; p = Presence(); print(p.lock, flush=True); input()"
+PROGRAM = "from rotator.engine.process_lock import ProcessLock; p = ProcessLock(); print(p.lock, flush=True); input()"
 
 
 @pytest.fixture(autouse=True)
@@ -29,13 +29,13 @@ def boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def ours() -> Iterator[Presence]:
-    made = Presence()
+def ours() -> Iterator[ProcessLock]:
+    made = ProcessLock()
     yield made
     made.close()
 
 
-def test_a_living_holder_has_not_ended_and_one_that_let_go_has(ours: Presence) -> None:
+def test_a_living_holder_has_not_ended_and_one_that_let_go_has(ours: ProcessLock) -> None:
     assert ours.lock
     assert not has_ended(ours.lock)
     ours.close()
@@ -58,7 +58,7 @@ def test_a_killed_process_is_proven_to_have_ended(boot: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("change", ["boot", "namespace", "shape"])
-def test_a_lock_from_elsewhere_proves_nothing(ours: Presence, change: str) -> None:
+def test_a_lock_from_elsewhere_proves_nothing(ours: ProcessLock, change: str) -> None:
     ours.close()
     boot, namespace, name = ours.lock.split("/")
     other = {
@@ -72,7 +72,7 @@ def test_a_lock_from_elsewhere_proves_nothing(ours: Presence, change: str) -> No
 
 
 def test_where_the_boot_cannot_be_read_systemd_may_have_told_it(
-    boot: Path, monkeypatch: pytest.MonkeyPatch, ours: Presence
+    boot: Path, monkeypatch: pytest.MonkeyPatch, ours: ProcessLock
 ) -> None:
     """`ProcSubset=pid` hides the file; the units hand over `%b`, which has no dashes."""
     boot.unlink()
@@ -82,11 +82,11 @@ def test_where_the_boot_cannot_be_read_systemd_may_have_told_it(
     assert has_ended(ours.lock)
 
 
-def test_without_a_boot_nothing_is_claimed_and_nothing_proven(boot: Path, ours: Presence) -> None:
+def test_without_a_boot_nothing_is_claimed_and_nothing_proven(boot: Path, ours: ProcessLock) -> None:
     ours.close()
     boot.write_text("none")
     assert not has_ended(ours.lock)
-    assert Presence().lock == ""
+    assert ProcessLock().lock == ""
 
 
 def test_without_a_descriptor_a_process_is_waited_for_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,5 +94,5 @@ def test_without_a_descriptor_a_process_is_waited_for_as_ever(monkeypatch: pytes
         raise OSError(24, os.strerror(24))
 
     monkeypatch.setattr(process_lock.socket, "socket", none_left)
-    assert Presence().lock == ""
+    assert ProcessLock().lock == ""
     assert not has_ended(f"{BOOT.replace('-', '')}/{Path('/proc/self/ns/net').stat().st_ino}/{'0' * 32}")

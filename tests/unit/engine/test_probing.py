@@ -10,9 +10,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from rotator.engine.guard import Rounds
+from rotator.engine.guard import Guard
 from rotator.engine.probe import Prober
-from rotator.engine.worker_pool import Crew
+from rotator.engine.worker_pool import WorkerPool
 from rotator.ports import Rejected, Transient, Unknown
 from rotator.rotation.record import Phase
 from rotator.rotation.rotation_request import Ask
@@ -32,7 +32,7 @@ class Watch:
     actor: Actor
     every: timedelta | None = EVERY
     said: list[str] = field(default_factory=list)
-    crew: Crew = field(init=False)
+    worker_pool: WorkerPool = field(init=False)
     prober: Prober = field(init=False)
 
     def __post_init__(self) -> None:
@@ -40,9 +40,9 @@ class Watch:
             pass
 
         credential, clock = self.actor.credential, self.world.clock
-        rounds = Rounds(
-            visitor=self.actor.visitor,
-            edges=lambda wanted: self.actor.edges,
+        guard = Guard(
+            reconciler=self.actor.reconciler,
+            dependencies=lambda wanted: self.actor.dependencies,
             clock=clock,
             unforeseen=lambda name, bug: None,
             troubled=lambda wanted, reason: None,
@@ -50,11 +50,11 @@ class Watch:
             minter=lambda wanted: wanted.target,
         )
         names = {credential.name: credential}
-        self.crew = Crew(rounds=rounds, clock=clock, credentials=names, per_target={}, workers=1)
-        self.prober = Prober(self.crew, lambda: self.every, lambda target, verdict: self.said.append(verdict))
+        self.worker_pool = WorkerPool(guard=guard, clock=clock, credentials=names, per_target={}, workers=1)
+        self.prober = Prober(self.worker_pool, lambda: self.every, lambda target, verdict: self.said.append(verdict))
 
-    async def visit(self, ask: Ask | None = None) -> None:
-        self.crew.seen["blog/bot"] = await self.actor.visit(ask)
+    async def reconcile(self, ask: Ask | None = None) -> None:
+        self.worker_pool.seen["blog/bot"] = await self.actor.reconcile(ask)
 
     async def after(self, seconds: float) -> list[str]:
         """Time passes and a turn is taken; what the target said then."""
@@ -66,11 +66,11 @@ class Watch:
 
 async def watching(world: World) -> Watch:
     watch = Watch(world, world.actor())
-    await watch.visit()
+    await watch.reconcile()
     await watch.prober.turn()  # the first round
     world.clock.move(1)
     watch.actor.told.clear()
-    watch.crew.rounds.accepted.clear()
+    watch.worker_pool.guard.accepted.clear()
     watch.said.clear()
     return watch
 
@@ -79,7 +79,7 @@ async def test_it_asks_once_in_its_time_and_remembers_when_the_value_was_accepte
     watch = await watching(world)
     before = list(world.vault.history)
     assert await watch.after(EVERY.total_seconds()) == ["accepted"]
-    assert watch.crew.accepted == {"blog/bot": world.clock.now()}
+    assert watch.worker_pool.accepted == {"blog/bot": world.clock.now()}
     assert await watch.after(EVERY.total_seconds() - 1) == []
     assert await watch.after(1) == ["accepted"]
     assert world.vault.history == before  # no transition, and nothing written
@@ -99,7 +99,7 @@ async def test_a_refusal_counts_once_it_is_heard_twice_and_the_credential_is_due
     assert await watch.after(1) == []
     assert await watch.after(SETTLE) == ["refused"]
     assert watch.actor.events == ["Disproved"]
-    await watch.visit()
+    await watch.reconcile()
     assert world.healthy
     assert (await world.record()).rotation == 2
 
@@ -130,7 +130,7 @@ async def test_a_target_that_does_not_say_proves_nothing(world: World) -> None:
     world.vault.sealed = True
     assert await watch.after(EVERY.total_seconds()) == ["unknown"]
     assert watch.actor.events == []
-    assert watch.crew.accepted == {}
+    assert watch.worker_pool.accepted == {}
 
 
 async def test_a_refusal_that_cannot_be_written_down_is_asked_again_soon(world: World) -> None:
@@ -138,7 +138,7 @@ async def test_a_refusal_that_cannot_be_written_down_is_asked_again_soon(world: 
     world.target.revoke((await world.record()).current.token)
     await watch.after(EVERY.total_seconds())
     entry = await watch.actor.journal.load("blog/bot")
-    other = world.actor("host-b").visitor.leases
+    other = world.actor("host-b").reconciler.leases
     await watch.actor.journal.save(entry, entry.record, other.stamp(entry))
     assert await watch.after(SETTLE) == ["refused"]
     assert watch.actor.events == []
@@ -150,30 +150,34 @@ async def _foreign(watch: Watch) -> None:
 
 
 async def _in_flight(watch: Watch) -> None:
-    watch.crew.seen["blog/bot"] = replace(watch.crew.seen["blog/bot"], record=_with(watch, phase=Phase.STAGED))
+    watch.worker_pool.seen["blog/bot"] = replace(
+        watch.worker_pool.seen["blog/bot"], record=_with(watch, phase=Phase.STAGED)
+    )
 
 
 async def _unseen(watch: Watch) -> None:
-    watch.crew.seen.clear()
+    watch.worker_pool.seen.clear()
 
 
 async def _refused_already(watch: Watch) -> None:
     refused = _with(watch, refused_at=watch.world.clock.now())
-    watch.crew.seen["blog/bot"] = replace(watch.crew.seen["blog/bot"], record=refused)
+    watch.worker_pool.seen["blog/bot"] = replace(watch.worker_pool.seen["blog/bot"], record=refused)
 
 
 async def _other_settings(watch: Watch) -> None:
     wanted = replace(watch.actor.credential, options={"roles": ["other"]})
-    watch.crew.credentials = {"blog/bot": wanted}
+    watch.worker_pool.credentials = {"blog/bot": wanted}
 
 
 async def _paused_target(watch: Watch) -> None:
     for name in ("a", "b", "c"):
-        watch.crew.health.target("blog").faulted(watch.world.clock.monotonic() + EVERY.total_seconds(), name, "503")
+        watch.worker_pool.health.target("blog").faulted(
+            watch.world.clock.monotonic() + EVERY.total_seconds(), name, "503"
+        )
 
 
 def _with(watch: Watch, **changes: object):
-    record = watch.crew.seen["blog/bot"].record
+    record = watch.worker_pool.seen["blog/bot"].record
     assert record
     return replace(record, **changes)
 
@@ -192,50 +196,50 @@ async def test_what_does_not_rest_as_settings_want_it_is_not_asked(
 async def test_an_expired_value_and_one_that_left_the_settings_are_not_asked(world: World) -> None:
     watch = await watching(world)
     assert await watch.after(timedelta(days=91).total_seconds()) == []
-    watch.crew.credentials = {}
+    watch.worker_pool.credentials = {}
     assert await watch.after(EVERY.total_seconds()) == []
 
 
 async def test_while_an_operator_has_the_word_nobody_visits_and_then_it_is_looked_at(world: World) -> None:
     watch = await watching(world)
-    crew = watch.crew
+    worker_pool = watch.worker_pool
     async with anyio.create_task_group() as group:
-        group.start_soon(crew.run)
+        group.start_soon(worker_pool.run)
         await anyio.lowlevel.checkpoint()
-        async with crew.aside("blog/bot"):
-            moved = crew.moved
-            crew.look_at("blog/bot")
+        async with worker_pool.aside("blog/bot"):
+            moved = worker_pool.moved
+            worker_pool.look_at("blog/bot")
             for _ in range(50):
                 await anyio.lowlevel.checkpoint()
-            assert crew.moved == moved
+            assert worker_pool.moved == moved
         for _ in range(200):
             await anyio.lowlevel.checkpoint()
-        assert crew.seen["blog/bot"].record == await world.record()
-        crew.stop()
+        assert worker_pool.seen["blog/bot"].record == await world.record()
+        worker_pool.stop()
 
 
 async def test_the_first_round_begins_at_the_start_and_until_it_came_a_value_is_not_proven(world: World) -> None:
     watch = Watch(world, world.actor())
-    await watch.visit()
+    await watch.reconcile()
     world.target.fail("verify")
     await watch.prober.turn()
     assert watch.said == ["unknown"]
-    assert watch.crew.unproven == {"blog/bot": world.clock.now()}
+    assert watch.worker_pool.unproven == {"blog/bot": world.clock.now()}
     assert await watch.after(EVERY.total_seconds()) == ["accepted"]
-    assert watch.crew.unproven == {}
+    assert watch.worker_pool.unproven == {}
 
 
 async def test_a_record_that_was_not_read_yet_is_asked_for_as_soon_as_it_is(world: World) -> None:
     watch = Watch(world, world.actor())
     await watch.prober.turn()
     assert watch.said == []
-    await watch.visit()
+    await watch.reconcile()
     assert await watch.after(2) == ["accepted"]
 
 
 async def test_after_a_seal_all_are_shown_anew_once_a_minute_at_most(world: World) -> None:
     watch = await watching(world)
-    vault = watch.crew.health.vault
+    vault = watch.worker_pool.health.vault
     for expected in (["accepted"], []):
         vault.faulted(world.clock.monotonic(), "blog/bot", "sealed", patience=1)
         assert await watch.after(5) == []
@@ -246,32 +250,32 @@ async def test_after_a_seal_all_are_shown_anew_once_a_minute_at_most(world: Worl
 async def test_a_record_that_went_back_is_shown_at_once(world: World) -> None:
     """What a snapshot brings back may be long dead."""
     watch = await watching(world)
-    old = watch.crew.seen["blog/bot"]
+    old = watch.worker_pool.seen["blog/bot"]
     world.clock.move(60)
-    await watch.visit(Ask(world.clock.now(), "ada"))
-    watch.crew._note("blog/bot", old)
+    await watch.reconcile(Ask(world.clock.now(), "ada"))
+    watch.worker_pool._note("blog/bot", old)
     world.vault.put(PLACE, world.vault.get(PLACE, 1).values or {}, None)
-    assert watch.crew.rounds.reverted
+    assert watch.worker_pool.guard.reverted
     assert await watch.after(1) == ["accepted"]
-    assert not watch.crew.rounds.reverted
+    assert not watch.worker_pool.guard.reverted
 
 
 async def test_where_vault_went_back_all_is_read_and_shown_at_once(world: World) -> None:
     watch = await watching(world)
-    watch.crew.rounds.others.take("blog", ())
-    watch.crew.vault_went_back()
-    assert not watch.crew.rounds.others.listed("blog")
-    assert not watch.crew.idle
+    watch.worker_pool.guard.others.take("blog", ())
+    watch.worker_pool.vault_went_back()
+    assert not watch.worker_pool.guard.others.listed("blog")
+    assert not watch.worker_pool.idle
     assert await watch.after(1) == ["accepted"]
 
 
 async def test_without_a_probe_targets_are_listed_anew_all_the_same(world: World) -> None:
     watch = await watching(world)
     watch.every = None
-    watch.crew.rounds.others.take("blog", ())
-    watch.crew.rounds.reverted = True
+    watch.worker_pool.guard.others.take("blog", ())
+    watch.worker_pool.guard.reverted = True
     assert await watch.after(1) == []
-    assert not watch.crew.rounds.others.listed("blog")
+    assert not watch.worker_pool.guard.others.listed("blog")
 
 
 async def test_a_target_that_fell_silent_is_noticed_and_heard_again(world: World) -> None:
@@ -280,40 +284,40 @@ async def test_a_target_that_fell_silent_is_noticed_and_heard_again(world: World
     async def control(wanted: object) -> None:
         raise Transient("nothing listens there")
 
-    judge, passes = world.target.judge, watch.crew.rounds.control
-    watch.crew.rounds.neighbours = lambda target: 1
+    judge, passes = world.target.judge, watch.worker_pool.guard.control
+    watch.worker_pool.guard.neighbours = lambda target: 1
     world.target.judge = lambda token, secret: Unknown("nothing listens there")
-    watch.crew.rounds.control = control
+    watch.worker_pool.guard.control = control
     assert await watch.after(EVERY.total_seconds()) == ["unknown"]
-    assert "nothing listens there" in watch.crew.rounds.pause(watch.actor.credential)[1]
-    world.target.judge, watch.crew.rounds.control = judge, passes
+    assert "nothing listens there" in watch.worker_pool.guard.pause(watch.actor.credential)[1]
+    world.target.judge, watch.worker_pool.guard.control = judge, passes
     assert await watch.after(60) == ["accepted"]
-    assert watch.crew.rounds.pause(watch.actor.credential) == (0.0, "")
+    assert watch.worker_pool.guard.pause(watch.actor.credential) == (0.0, "")
 
 
 async def test_what_was_held_is_shown_soon_after_its_release(world: World) -> None:
     watch = await watching(world)
-    seen = watch.crew.seen["blog/bot"]
+    seen = watch.worker_pool.seen["blog/bot"]
     held = replace(seen.record, phase=Phase.HELD)
-    watch.crew.rounds.unproven["blog/bot"] = world.clock.now()
-    watch.crew.seen["blog/bot"] = replace(seen, record=held)
+    watch.worker_pool.guard.unproven["blog/bot"] = world.clock.now()
+    watch.worker_pool.seen["blog/bot"] = replace(seen, record=held)
     watch.prober.ask_soon(["blog/bot"])
     assert await watch.after(1) == []
-    watch.crew.seen["blog/bot"] = seen
+    watch.worker_pool.seen["blog/bot"] = seen
     assert await watch.after(5) == ["accepted"]
 
 
 async def test_what_was_accepted_before_another_process_published_is_not_said_of_its_value(world: World) -> None:
     watch = await watching(world)
-    rounds, credential = watch.crew.rounds, watch.actor.credential
-    await rounds.attend(credential, None)
+    guard, credential = watch.worker_pool.guard, watch.actor.credential
+    await guard.attend(credential, None)
     assert await watch.after(EVERY.total_seconds()) == ["accepted"]
-    await rounds.attend(credential, None)
-    assert set(watch.crew.accepted) == {"blog/bot"}
-    await world.actor("other").visit(Ask(world.clock.now(), "ada"))
+    await guard.attend(credential, None)
+    assert set(watch.worker_pool.accepted) == {"blog/bot"}
+    await world.actor("other").reconcile(Ask(world.clock.now(), "ada"))
     world.clock.move(60)
-    await rounds.attend(credential, None)
-    assert watch.crew.accepted == {}
+    await guard.attend(credential, None)
+    assert watch.worker_pool.accepted == {}
 
 
 async def test_a_listing_that_comes_first_puts_the_proof_off_by_seconds(world: World) -> None:
@@ -322,8 +326,8 @@ async def test_a_listing_that_comes_first_puts_the_proof_off_by_seconds(world: W
     async def listing(wanted: object) -> tuple[()]:
         return ()
 
-    watch.crew.rounds.listing = listing
-    watch.crew.vault_went_back()
+    watch.worker_pool.guard.listing = listing
+    watch.worker_pool.vault_went_back()
     assert await watch.after(1) == []
     assert await watch.after(5) == ["accepted"]
 
@@ -331,8 +335,8 @@ async def test_a_listing_that_comes_first_puts_the_proof_off_by_seconds(world: W
 async def test_a_slow_target_leaves_the_turn_to_others(world: World) -> None:
     watch = await watching(world)
     names = [f"blog/{number}" for number in range(4)]
-    watch.crew.credentials = {name: replace(watch.actor.credential, name=name) for name in names}
-    watch.crew.seen = dict.fromkeys(names, watch.crew.seen["blog/bot"])
+    watch.worker_pool.credentials = {name: replace(watch.actor.credential, name=name) for name in names}
+    watch.worker_pool.seen = dict.fromkeys(names, watch.worker_pool.seen["blog/bot"])
     slow = world.target.judge
 
     def judge(token: object, secret: object) -> None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 
-from rotator.engine.work_queue import Queue
+from rotator.engine.work_queue import WorkQueue
 
 
-def queue(**lines: str) -> Queue:
+def queue(**lines: str) -> WorkQueue:
     """Lines by target; each letter is a name."""
-    made = Queue()
+    made = WorkQueue()
     for target, names in lines.items():
         for name in names:
             made.join(name, target)
     return made
 
 
-def taken(made: Queue, load: Counter[str], limit: int) -> str:
+def taken(made: WorkQueue, load: Counter[str], limit: int) -> str:
     """Everybody who gets in, in order."""
     names = ""
     while name := made.take(load, lambda target: load[target] < limit):

@@ -28,29 +28,29 @@ def aware(actor: Actor, *others: Credential) -> Actor:
     async def owners() -> TokenOwners:
         return await everything(actor, *others)
 
-    actor.edges = replace(actor.edges, owners=owners)
+    actor.dependencies = replace(actor.dependencies, owners=owners)
     return actor
 
 
 async def everything(actor: Actor, *others: Credential) -> TokenOwners:
     named = {each.name: each for each in (actor.credential, *others)}
-    return await survey(actor.journal, actor.edges.store, actor.edges.installation, named)
+    return await survey(actor.journal, actor.dependencies.store, actor.dependencies.installation, named)
 
 
 def renamed(world: World, **changes) -> Actor:
     """The same credential under another name, at the same path."""
     actor = world.actor(**changes)
     actor.credential = replace(actor.credential, name="third")
-    actor.edges = replace(actor.edges, slot=Place("secret", "rotator/staged/third"))
+    actor.dependencies = replace(actor.dependencies, slot=Place("secret", "rotator/staged/third"))
     return aware(actor)
 
 
 async def rotated(world: World, times: int = 1, **changes) -> Actor:
     actor = aware(world.actor(retire=Retirement(HOUR), **changes))
-    await actor.visit()
+    await actor.reconcile()
     for _ in range(times - 1):
         world.clock.move(1)
-        await actor.visit(Ask(world.clock.now(), "ada"))
+        await actor.reconcile(Ask(world.clock.now(), "ada"))
     return actor
 
 
@@ -61,7 +61,7 @@ def ids(world: World) -> list[Token]:
 async def test_the_hold_says_whose_value_it_is_and_how_to_go_on(world: World) -> None:
     await rotated(world)
     third = renamed(world)
-    await third.visit()
+    await third.reconcile()
     record = (await third.journal.load("third")).record
     assert record
     assert record.held
@@ -77,7 +77,7 @@ async def test_the_hold_says_the_same_as_ever_of_a_value_that_nobody_knows(world
     await rotated(world)
     world.vault.put(PLACE, {"token": "somebody's"}, None)
     third = renamed(world)
-    await third.visit()
+    await third.reconcile()
     record = (await third.journal.load("third")).record
     assert record
     assert record.held
@@ -91,7 +91,7 @@ async def test_the_hold_names_a_credential_of_the_settings_whose_value_was_copie
     secret = world.consumer.secret("token")
     assert secret
     world.vault.put(third.credential.place, {"token": secret.reveal()}, None)
-    await third.visit()
+    await third.reconcile()
     record = (await third.journal.load("third")).record
     assert record
     assert record.held
@@ -105,8 +105,8 @@ async def test_a_hold_is_told_without_the_owner_when_nobody_can_look(world: Worl
     async def sealed() -> TokenOwners:
         raise Transient("Vault is sealed")
 
-    third.edges = replace(third.edges, owners=sealed)
-    await third.visit()
+    third.dependencies = replace(third.dependencies, owners=sealed)
+    await third.reconcile()
     record = (await third.journal.load("third")).record
     assert record
     assert record.held
@@ -117,15 +117,15 @@ async def test_after_a_rename_adopt_goes_on_under_the_new_name_and_ends_the_old_
     await rotated(world)
     old = world.consumer.secret("token")
     third = renamed(world, retire=Retirement(HOUR))
-    await third.visit()
-    await third.visitor.obey(third.credential, third.edges, commands.adopt("ada"))
+    await third.reconcile()
+    await third.reconciler.obey(third.credential, third.dependencies, commands.adopt("ada"))
     assert len(ids(world)) == 1
     world.clock.move(1)
-    await third.visit(Ask(world.clock.now(), "ada"))
+    await third.reconcile(Ask(world.clock.now(), "ada"))
     assert old
     assert world.target.accepts(old)
     world.clock.move(HOUR)
-    await third.visit()
+    await third.reconcile()
     assert not world.target.accepts(old)
     assert world.healthy
 
@@ -150,16 +150,16 @@ async def test_a_stray_that_a_person_put_on_a_configured_path_is_not_reaped(worl
     aware(bot, web)
     world.vault.put(web.place, {"token": stray.secret.reveal(), "provider_id": stray.token.id}, None)
     world.clock.move(1)
-    await bot.visit(Ask(world.clock.now(), "ada"))
+    await bot.reconcile(Ask(world.clock.now(), "ada"))
     world.clock.move(HOUR)
-    await bot.visit()
+    await bot.reconcile()
     record = await world.record()
     await bot.journal.save(await world.entry(), replace(record, strays=True), (await world.entry()).lease)
-    await bot.visit()
+    await bot.reconcile()
     assert world.target.accepts(stray.secret)
     world.vault.put(web.place, {"token": "another"}, None)
     await bot.journal.save(await world.entry(), replace(await world.record(), strays=True), (await world.entry()).lease)
-    await bot.visit()
+    await bot.reconcile()
     assert not world.target.accepts(stray.secret)
 
 
@@ -172,7 +172,7 @@ async def test_what_cannot_be_read_makes_its_tokens_nobodys_to_end(world: World)
     assert owner.state is TokenState.IN_FLIGHT
     assert "was deleted" in owner.said
     assert "was deleted" in (await left_behind(third.journal, ["third"]))[1]["blog/bot"]
-    bot.edges.store.fail("read", StoreRefused("403"), place=PLACE)
+    bot.dependencies.store.fail("read", StoreRefused("403"), place=PLACE)
     assert (await everything(bot)).of(ids(world)[0], world.clock.now()).state is TokenState.IN_FLIGHT
 
 
@@ -188,10 +188,10 @@ async def test_a_value_of_which_nothing_says_what_it_is_protects_the_tokens_of_i
 async def test_a_vault_that_does_not_answer_judges_nothing(world: World) -> None:
     bot = await rotated(world)
     for fault in (Transient("sealed"), Refused("no list")):
-        bot.edges.store.fail("list" if isinstance(fault, Refused) else "read", fault)
+        bot.dependencies.store.fail("list" if isinstance(fault, Refused) else "read", fault)
         with pytest.raises(type(fault)):
             await everything(bot)
-    bot.edges.store.fail("read", Transient("sealed"))
+    bot.dependencies.store.fail("read", Transient("sealed"))
     with pytest.raises(Transient):
         await left_behind(bot.journal, [])
     assert (await world.record()).phase is Phase.SETTLED

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from rotator.engine import commands
-from rotator.engine.guard import Rounds
-from rotator.engine.reconciler import Seen
+from rotator.engine.guard import Guard
+from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Accepted, Refused
 from rotator.rotation.record import HoldReason, Phase
 from rotator.rotation.rotation_request import Ask
@@ -20,16 +20,16 @@ from tests.unit.engine.world import JOURNAL, PLACE, Actor, World
 pytestmark = pytest.mark.anyio
 
 
-def rounds_of(actor: Actor, world: World) -> Rounds:
+def rounds_of(actor: Actor, world: World) -> Guard:
     async def control(wanted: object) -> None:
         pass
 
     async def listing(wanted: object):
         return world.target.find("rotator-")
 
-    return Rounds(
-        visitor=actor.visitor,
-        edges=lambda wanted: actor.edges,
+    return Guard(
+        reconciler=actor.reconciler,
+        dependencies=lambda wanted: actor.dependencies,
         clock=world.clock,
         unforeseen=lambda name, bug: None,
         troubled=lambda wanted, reason: None,
@@ -39,22 +39,22 @@ def rounds_of(actor: Actor, world: World) -> Rounds:
     )
 
 
-async def attended(actor: Actor, rounds: Rounds, ask: Ask | None = None) -> Seen:
+async def attended(actor: Actor, guard: Guard, ask: Ask | None = None) -> ReconcileResult:
     """Two looks: the first lists the target."""
-    await rounds.attend(actor.credential, ask)
-    return await rounds.attend(actor.credential, ask)
+    await guard.attend(actor.credential, ask)
+    return await guard.attend(actor.credential, ask)
 
 
 async def restored(world: World) -> None:
     """Vault goes back to the first rotation, and the target knows the second."""
     actor = world.actor()
     world.skew = timedelta()
-    await actor.visit()
+    await actor.reconcile()
     before = world.vault.get(JOURNAL).values, world.vault.get(PLACE).values
     world.clock.move(3600)
-    await actor.visit(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(Ask(world.clock.now(), "ada"))
     world.clock.move(7200)
-    await actor.visit()
+    await actor.reconcile()
     for place, values in zip((JOURNAL, PLACE), before, strict=True):
         world.vault.overwrite(place, values or {})
     world.clock.move(3600)
@@ -77,12 +77,12 @@ async def test_a_lower_number_made_long_after_ours_holds_and_is_not_ended_as_a_s
     """The other side of a copy rotates more slowly, and its consumers read that token."""
     actor = world.actor()
     world.skew = timedelta()
-    await actor.visit()
+    await actor.reconcile()
     for _ in range(2):
         world.clock.move(3600)
-        await actor.visit(Ask(world.clock.now(), "ada"))
+        await actor.reconcile(Ask(world.clock.now(), "ada"))
         world.clock.move(7200)
-        await actor.visit()
+        await actor.reconcile()
     theirs = world.target.mint(f"{(await world.record()).stem}-r2-a7", None)
     seen = await attended(actor, rounds_of(actor, world), Ask(world.clock.now(), "ada"))
     assert seen.record
@@ -95,15 +95,15 @@ async def test_a_lower_number_made_long_after_ours_holds_and_is_not_ended_as_a_s
 async def test_everything_else_at_that_target_is_held_too_and_a_release_does_not_help(world: World) -> None:
     await restored(world)
     actor = world.actor("host-b")
-    rounds = rounds_of(actor, world)
-    await attended(actor, rounds)
+    guard = rounds_of(actor, world)
+    await attended(actor, guard)
     other = replace(actor.credential, name="blog/other", place=PLACE._replace(path="blog/other"))
-    seen = await rounds.attend(other, None)
+    seen = await guard.attend(other, None)
     assert seen.record
     assert seen.record.held
     assert seen.record.held.reason is HoldReason.TWO_VAULTS
-    await actor.visitor.obey(actor.credential, actor.edges, commands.release("ada"))
-    seen = await rounds.attend(actor.credential, None)
+    await actor.reconciler.obey(actor.credential, actor.dependencies, commands.release("ada"))
+    seen = await guard.attend(actor.credential, None)
     assert seen.record
     assert seen.record.held
 
@@ -111,12 +111,12 @@ async def test_everything_else_at_that_target_is_held_too_and_a_release_does_not
 async def test_a_claim_begins_new_names_and_what_lives_under_the_old_ones_is_left(world: World) -> None:
     await restored(world)
     actor, second = world.actor("host-b"), world.actor("host-c")
-    rounds, elsewhere = rounds_of(actor, world), rounds_of(second, world)
-    await attended(actor, rounds)
+    guard, elsewhere = rounds_of(actor, world), rounds_of(second, world)
+    await attended(actor, guard)
     await attended(second, elsewhere)
-    await actor.visitor.obey(actor.credential, actor.edges, commands.claim("ada", "l2"))
+    await actor.reconciler.obey(actor.credential, actor.dependencies, commands.claim("ada", "l2"))
     world.clock.move(60)
-    await attended(actor, rounds, Ask(world.clock.now(), "ada"))
+    await attended(actor, guard, Ask(world.clock.now(), "ada"))
     record = await world.record()
     assert record.current
     assert record.current.token.name == mint_name(record.stem, record.rotation, 1)
@@ -131,12 +131,12 @@ async def test_a_claim_begins_new_names_and_what_lives_under_the_old_ones_is_lef
 async def test_a_name_taken_before_we_asked_is_anothers_and_is_not_burned(world: World) -> None:
     actor = world.actor()
     world.skew = timedelta()
-    await actor.visit()
+    await actor.reconcile()
     stem = (await world.record()).stem
     world.clock.move(3600)
     theirs = world.target.mint(mint_name(stem, 2, 1), None).token
     world.clock.move(3600)
-    await actor.visit(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(Ask(world.clock.now(), "ada"))
     record = await world.record()
     assert record.held
     assert (record.held.reason, record.held.phase) == (HoldReason.TWO_VAULTS, Phase.REQUESTED)
@@ -146,15 +146,15 @@ async def test_a_name_taken_before_we_asked_is_anothers_and_is_not_burned(world:
 async def test_a_name_whose_token_was_used_is_anothers_however_new_it_is(world: World) -> None:
     """A mint of ours whose answer was lost lost its value, too: nobody can have used it."""
     actor = world.actor()
-    await actor.visit()
+    await actor.reconcile()
     world.clock.move(60)
     world.target.fail("mint")
-    await actor.visit(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(Ask(world.clock.now(), "ada"))
     theirs = world.target.mint(mint_name((await world.record()).stem, 2, 1), None)
-    assert isinstance(await actor.edges.provider.verify(theirs.token, theirs.secret), Accepted)
+    assert isinstance(await actor.dependencies.provider.verify(theirs.token, theirs.secret), Accepted)
     for _ in range(4):
         world.clock.move(3600)
-        await actor.visit()
+        await actor.reconcile()
     record = await world.record()
     assert record.held
     assert record.held.reason is HoldReason.TWO_VAULTS
@@ -165,14 +165,14 @@ async def test_a_name_whose_token_was_used_is_anothers_however_new_it_is(world: 
 async def test_a_late_mint_of_our_own_is_burned_as_ever(world: World) -> None:
     actor = world.actor()
     world.skew = timedelta()
-    await actor.visit()
+    await actor.reconcile()
     world.clock.move(3600)
     world.target.fail("mint", when=When.LATE)
-    await actor.visit(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(Ask(world.clock.now(), "ada"))
     world.target.land()
     for _ in range(4):
         world.clock.move(3600)
-        await actor.visit()
+        await actor.reconcile()
     record = await world.record()
     assert record.held is None
     assert world.healthy
@@ -181,27 +181,27 @@ async def test_a_late_mint_of_our_own_is_burned_as_ever(world: World) -> None:
 
 async def test_another_replica_that_was_faster_than_our_listing_is_no_evidence(world: World) -> None:
     one, two = world.actor(), world.actor("host-b")
-    await one.visit()
-    rounds = rounds_of(one, world)
-    await attended(one, rounds)
+    await one.reconcile()
+    guard = rounds_of(one, world)
+    await attended(one, guard)
     old = await world.record()
     world.clock.move(60)
-    await two.visit(Ask(world.clock.now(), "ada"))
+    await two.reconcile(Ask(world.clock.now(), "ada"))
     read_at = world.clock.monotonic()
     world.clock.move(1)
-    rounds.others.take("blog", world.target.find("rotator-"))
-    assert rounds.others.objection(one.credential, old, read_at) is None
-    assert (await attended(one, rounds)).record == await world.record()
+    guard.others.take("blog", world.target.find("rotator-"))
+    assert guard.others.objection(one.credential, old, read_at) is None
+    assert (await attended(one, guard)).record == await world.record()
 
 
 async def test_who_only_looks_never_acts(world: World) -> None:
-    await world.actor().visit()
+    await world.actor().reconcile()
     copy = world.actor("host-b")
-    copy.visitor.only_looks = "this is a copy"
+    copy.reconciler.only_looks = "this is a copy"
     written = list(world.vault.history)
     world.clock.move(timedelta(days=40))
-    seen = await copy.visit(Ask(world.clock.now(), "ada"))
+    seen = await copy.reconcile(Ask(world.clock.now(), "ada"))
     assert seen.wait.reason == "this is a copy"
     with pytest.raises(Refused, match="this is a copy"):
-        await copy.visitor.obey(copy.credential, copy.edges, commands.release("ada"))
+        await copy.reconciler.obey(copy.credential, copy.dependencies, commands.release("ada"))
     assert world.vault.history == written

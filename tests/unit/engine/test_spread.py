@@ -25,40 +25,40 @@ def actor(world: World) -> Actor:
     async def pause(label: str) -> None:
         made.hook(label)
 
-    made.edges = replace(made.edges, provider=SlotProvider(Slots(world.clock.now, 2), pause, ""))
+    made.dependencies = replace(made.dependencies, provider=SlotProvider(Slots(world.clock.now, 2), pause, ""))
     return made
 
 
 async def test_a_new_value_is_proven_when_caches_have_passed_and_not_before(world: World, actor: Actor) -> None:
     began = world.clock.now()
-    seen = await actor.visit()
+    seen = await actor.reconcile()
     assert actor.events[-1] == "Installed"
     assert seen.wait.until == began + SPREAD
     world.clock.move(SPREAD - timedelta(seconds=1))
-    await actor.visit()
+    await actor.reconcile()
     assert actor.events[-1] == "Installed"
     world.clock.move(1)
-    await actor.visit()
+    await actor.reconcile()
     assert "Published" in actor.events
 
 
 async def test_an_old_value_that_is_still_taken_is_looked_at_again_when_caches_have_passed(
     world: World, actor: Actor
 ) -> None:
-    await actor.visit()
+    await actor.reconcile()
     world.clock.move(SPREAD)
-    await actor.visit()
-    provider = actor.edges.provider
+    await actor.reconcile()
+    provider = actor.dependencies.provider
     assert isinstance(provider, SlotProvider)
     provider.lazy = True
     world.clock.move(1)
-    await actor.visit(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(Ask(world.clock.now(), "ada"))
     world.clock.move(SPREAD)
-    seen = await actor.visit()
+    seen = await actor.reconcile()
     assert actor.events[-2:] == ["Condemned", "Deferred"]
     assert seen.wait.until == world.clock.now() + SPREAD
     provider.lazy = False
     world.clock.move(SPREAD)
-    await actor.visit()
+    await actor.reconcile()
     assert "Faulted" not in actor.events
     assert (await world.record()).phase is Phase.SETTLED

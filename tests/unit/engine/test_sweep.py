@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rotator.engine import commands
-from rotator.engine.strays import Swept, sweep
+from rotator.engine.strays import SweepResult, sweep
 from rotator.ports import Duplicate, Lease, MinterRefused, Refused, Transient
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential
@@ -47,16 +47,18 @@ class Fleet:
         """A token under the name of a rotation."""
         return self.world.target.mint(mint_name(f"stem-{name}", rotation, 1), None).token.id
 
-    async def sweep(self, *, reap: bool = True) -> Swept:
+    async def sweep(self, *, reap: bool = True) -> SweepResult:
         tokens, end = self.world.target.find("stem-"), self.reap if reap else None
         return await sweep(tokens, self.credentials, self.journal, remembered=self.remembered, reap=end)
 
     async def reap(self, credential: Credential, token: Token) -> bool:
-        return await commands.reap(self.actor.visitor, credential, self.actor.edges, token)
+        return await commands.reap(self.actor.reconciler, credential, self.actor.dependencies, token)
 
     async def disown(self, name: str, *, journalled: bool, token: str = "x") -> None:
         owner = credential(name=name)
-        end = commands.disown(self.actor.visitor, owner, self.actor.edges, Token(token), "ada", journalled=journalled)
+        end = commands.disown(
+            self.actor.reconciler, owner, self.actor.dependencies, Token(token), "ada", journalled=journalled
+        )
         await end
 
     @property
@@ -156,9 +158,9 @@ async def test_the_end_of_a_stray_is_journalled_first_and_told(fleet: Fleet) -> 
     stray, place, versions = fleet.minted("a", 2), fleet.journal.place("a"), []
     fleet.actor.hook = lambda label: versions.append((label, fleet.world.vault.get(place).version))
     await fleet.sweep()
-    [happened] = fleet.actor.told
-    assert (happened.credential.name, happened.event) == ("a", ev.Reaped(happened.event.at, stray))
-    assert happened.after == before
+    [transition] = fleet.actor.told
+    assert (transition.credential.name, transition.event) == ("a", ev.Reaped(transition.event.at, stray))
+    assert transition.after == before
     assert ("revoke: sent", 2) in versions, "the lease was claimed by a write before"
     assert (await fleet.journal.load("a")).lease.holder == ""
 
@@ -176,7 +178,7 @@ async def test_strays_of_what_another_actor_works_on_are_left_for_later(fleet: F
 async def test_what_is_barred_ends_nothing(fleet: Fleet) -> None:
     await fleet.knows("a", 3)
     stray = fleet.minted("a", 2)
-    fleet.actor.visitor.barred = lambda: "receipts: the disk is full"
+    fleet.actor.reconciler.barred = lambda: "receipts: the disk is full"
     swept = await fleet.sweep()
     assert "the disk is full; [audit] required = true" in swept.skipped["a"]
     with pytest.raises(Refused, match="the disk is full"):
@@ -190,8 +192,8 @@ async def test_what_no_settings_claim_is_ended_and_told(fleet: Fleet, *, journal
         await fleet.knows("gone", 1)
     token = fleet.minted("gone", 2)
     await fleet.disown("gone", journalled=journalled, token=token)
-    [happened] = fleet.actor.told
-    assert happened.credential.name == "gone"
-    assert "asked by ada" in happened.told.said
+    [transition] = fleet.actor.told
+    assert transition.credential.name == "gone"
+    assert "asked by ada" in transition.told.said
     assert token not in fleet.living
     assert ("gone" in await fleet.journal.names()) is journalled

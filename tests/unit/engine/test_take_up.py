@@ -25,8 +25,8 @@ HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 async def actor_of(world: World, holder: str = "host-a", **changes) -> Actor:
     """A process that has looked for requests."""
     actor = world.actor(holder, **{"retire": Retirement(HOUR), **changes})
-    actor.visitor.requests = FakeRequests(actor.journal.store)
-    await actor.visitor.requests.look()
+    actor.reconciler.requests = FakeRequests(actor.journal.store)
+    await actor.reconciler.requests.look()
     return actor
 
 
@@ -46,11 +46,11 @@ async def waiting(world: World) -> frozenset[str]:
 async def in_grace(world: World) -> None:
     """Two values live: the second is published, the first in its grace."""
     actor = await actor_of(world)
-    await actor.visit()
+    await actor.reconcile()
     world.clock.move(1)
     await wish(world, request_id="first")
-    await actor.visitor.requests.look()
-    await actor.visit()
+    await actor.reconciler.requests.look()
+    await actor.reconcile()
     world.clock.move(1)
     assert (await world.record()).phase is Phase.PUBLISHED
     assert len(world.target.living()) == 2
@@ -63,7 +63,7 @@ async def test_an_emergency_is_carried_out_by_whoever_comes_next_and_every_value
     leaked = {token.id for token in world.target.living()}
     await wish(world, emergency=True)
     actor = await actor_of(world, "host-b")
-    await actor.visit()
+    await actor.reconcile()
     assert not leaked & {token.id for token in world.target.living()}
     assert world.healthy
     assert "RequestTaken" in actor.events
@@ -82,7 +82,7 @@ async def test_killed_anywhere_an_emergency_is_carried_out_once_and_whole(world:
             break
         for _ in range(12):
             world.clock.move(TTL)
-            await (await actor_of(world, "host-b")).visit()
+            await (await actor_of(world, "host-b")).reconcile()
         assert not leaked & {token.id for token in world.target.living()}, number
         assert len(world.target.living()) == 1
         assert world.healthy
@@ -105,7 +105,7 @@ async def killed_at(world: World, number: int) -> bool:
 
     actor.hook = hook
     try:
-        await actor.visit()
+        await actor.reconcile()
     except Crash:
         return True
     return False
@@ -113,29 +113,29 @@ async def killed_at(world: World, number: int) -> bool:
 
 async def test_while_another_process_works_on_it_the_request_waits_and_its_check_and_set_holds(world: World) -> None:
     holder = await actor_of(world)
-    await holder.visit()
+    await holder.reconcile()
     entry = await world.entry()
-    entry = await holder.journal.save(entry, entry.record, holder.visitor.leases.stamp(entry))
+    entry = await holder.journal.save(entry, entry.record, holder.reconciler.leases.stamp(entry))
     await wish(world, emergency=True)
     other = await actor_of(world, "host-b")
-    seen = await other.visit()
+    seen = await other.reconcile()
     assert "worked on by host-a" in seen.wait.reason
     assert await waiting(world) == {"blog/bot"}
-    await holder.journal.save(entry, entry.record, holder.visitor.leases.stamp(entry, release=True))
-    await other.visit()
+    await holder.journal.save(entry, entry.record, holder.reconciler.leases.stamp(entry, release=True))
+    await other.reconcile()
     assert other.events[0] == "RequestTaken"
 
 
 async def test_one_that_lands_once_more_after_it_was_taken_up_is_removed_and_changes_nothing(world: World) -> None:
     actor = await actor_of(world)
-    await actor.visit()
+    await actor.reconcile()
     world.clock.move(1)
     request = await wish(world, emergency=True)
-    await (await actor_of(world)).visit()
+    await (await actor_of(world)).reconcile()
     rotation = (await world.record()).rotation
     await FakeRequests(FakeStore(world.vault)).put("blog/bot", request)
     actor = await actor_of(world, "host-b")
-    await actor.visit()
+    await actor.reconcile()
     assert actor.events == []
     assert (await world.record()).rotation == rotation
     assert await waiting(world) == frozenset()
@@ -147,16 +147,16 @@ async def test_a_plain_request_in_a_grace_is_declined_with_the_time_and_a_patien
     await in_grace(world)
     await wish(world)
     actor = await actor_of(world)
-    await actor.visit()
+    await actor.reconcile()
     assert actor.events == ["RequestDeclined"]
     refused = (await world.record()).taken[-1].refused
     assert "in grace until 2026-03-01 13:00:01Z at the earliest; --wait waits for that" in refused
     await wish(world, request_id="w2", patient=True)
-    await (await actor_of(world)).visit()
+    await (await actor_of(world)).reconcile()
     assert (await world.record()).asked.id == "w2"
     world.clock.move(HOUR)
     late = await actor_of(world, "host-b")
-    await late.visit()
+    await late.reconcile()
     assert [each for each in late.events if each in ("Retired", "Published")] == ["Retired", "Published"]
     assert (await world.record()).asked is None
 
@@ -170,7 +170,7 @@ async def test_at_the_end_of_a_grace_what_is_declined_is_not_done_by_whoever_wai
     world.clock.move((await world.record()).current.at + HOUR + late - world.clock.now())
     request = await wish(world)
     actor = await actor_of(world)
-    await actor.visit(as_ask(request))
+    await actor.reconcile(as_ask(request))
     assert actor.events[0] == "RequestDeclined"
     assert "Retired" in actor.events
     assert "Requested" not in actor.events, "nothing comes of it, it was said"
@@ -185,7 +185,7 @@ async def test_pause_resume_and_undo_are_taken_up_in_the_order_of_asking(world: 
     world.clock.move(1)
     await wish(world, RequestVerb.UNDO, "a")
     actor = await actor_of(world)
-    await actor.visit()
+    await actor.reconcile()
     assert actor.events == ["RequestTaken", "Paused", "UndoBegun", "Restored", "Verified", "Published"]
     record = await world.record()
     assert [each.id for each in record.taken][-3:] == ["c", "b", "a"]
@@ -194,38 +194,38 @@ async def test_pause_resume_and_undo_are_taken_up_in_the_order_of_asking(world: 
 
 async def test_an_undo_that_cannot_be_is_declined_and_one_whose_target_is_silent_waits(world: World) -> None:
     actor = await actor_of(world)
-    await actor.visit()
+    await actor.reconcile()
     await wish(world, RequestVerb.UNDO)
     actor = await actor_of(world)
-    await actor.visit()
+    await actor.reconcile()
     assert "no rotation to take back" in (await world.record()).taken[-1].refused
     world = World()
     await in_grace(world)
     world.clock.move(HOUR)
-    await (await actor_of(world)).visit()
+    await (await actor_of(world)).reconcile()
     await wish(world, RequestVerb.UNDO, "w2")
     world.target.fail("inspect", Transient("silence"))
     actor = await actor_of(world)
-    await actor.visit()
+    await actor.reconcile()
     assert actor.events == []
     assert await waiting(world) == {"blog/bot"}
 
 
 async def test_a_hold_for_a_foreign_value_names_its_command_and_the_emergency_goes_on_after_it(world: World) -> None:
     actor = await actor_of(world)
-    await actor.visit()
+    await actor.reconcile()
     ours = world.consumer.values
     world.vault.put(actor.credential.place, {"token": "by hand"}, None)
     world.clock.move(1)
     await wish(world, emergency=True)
-    await (await actor_of(world)).visit()
+    await (await actor_of(world)).reconcile()
     record = await world.record()
     assert record.held.text.endswith("put our value back; then `rotate release blog/bot`")
     leaked = record.current.token
     world.vault.put(actor.credential.place, ours, None)
     await wish(world, RequestVerb.RELEASE, "w2")
     actor = await actor_of(world)
-    await actor.visit()
+    await actor.reconcile()
     assert leaked not in world.target.living()
     assert world.healthy
 
@@ -233,11 +233,11 @@ async def test_a_hold_for_a_foreign_value_names_its_command_and_the_emergency_go
 async def spent(world: World) -> Actor:
     """A credential whose schedule has used up its mints: the value is published, and due, and held."""
     actor = await actor_of(world, schedule=Every(HOUR, jitter=0), retire=Retirement(timedelta(0)))
-    await actor.visit()
+    await actor.reconcile()
     while (await world.record()).phase is not Phase.HELD:
         world.target.fail("mint", Transient("no answer"), When.AFTER)
         world.clock.move(HOUR)
-        await actor.visit()
+        await actor.reconcile()
     world.target.recover()
     return actor
 
@@ -254,23 +254,23 @@ async def test_an_emergency_has_mints_of_its_own_and_is_not_stopped_by_those_tha
     world.clock.move(1)
     await wish(world)
     actor = await actor_of(world)
-    await actor.visit()
+    await actor.reconcile()
     assert (await world.record()).taken[-1].refused == record.held.text
     await wish(world, request_id="w2", emergency=True)
     actor = await actor_of(world)
-    await actor.visit()
+    await actor.reconcile()
     assert world.healthy
     assert leaked not in world.target.living()
 
 
 async def test_what_a_person_asked_for_and_ended_well_does_not_count(world: World) -> None:
     actor = await actor_of(world, retire=Retirement(timedelta(0)))
-    await actor.visit()
+    await actor.reconcile()
     for number in range(20):
         world.clock.move(MINUTE)
         await wish(world, request_id=f"w{number}", emergency=number % 2 == 0)
         actor = await actor_of(world, retire=Retirement(timedelta(0)))
-        await actor.visit()
+        await actor.reconcile()
         assert "Published" in actor.events, number
     record = await world.record()
     assert (len(record.mints), record.emergency_mints) == (1, ())
@@ -278,13 +278,13 @@ async def test_what_a_person_asked_for_and_ended_well_does_not_count(world: Worl
 
 async def test_an_emergency_that_fails_is_tried_again_and_held_after_six_mints_of_its_own(world: World) -> None:
     actor = await actor_of(world)
-    await actor.visit()
+    await actor.reconcile()
     world.clock.move(1)
     await wish(world, emergency=True)
     actor = await actor_of(world)
     for _ in range(60):
         world.target.fail("mint", Transient("no answer"), When.AFTER)
-        await actor.visit()
+        await actor.reconcile()
         world.clock.move(HOUR / 4)
         if (record := await world.record()).phase is Phase.HELD:
             break
@@ -294,7 +294,7 @@ async def test_an_emergency_that_fails_is_tried_again_and_held_after_six_mints_o
     leaked = record.current.token
     actor = await actor_of(world)
     world.target.recover()
-    await actor.visit()
+    await actor.reconcile()
     assert leaked not in world.target.living()
     assert (await world.record()).asked is None
 
@@ -302,14 +302,14 @@ async def test_an_emergency_that_fails_is_tried_again_and_held_after_six_mints_o
 async def test_what_the_installation_pauses_begins_no_rotation_and_an_emergency_passes(world: World) -> None:
     frozen = Pause("bob", world.clock.now(), "frozen")
     actor = await actor_of(world, paused=frozen)
-    seen = await actor.visit()
+    seen = await actor.reconcile()
     assert seen.wait == Wait(None, f"paused by bob since {world.clock.now():%F %T}Z until somebody resumes it: frozen")
     await wish(world)
     actor = await actor_of(world, paused=frozen)
-    await actor.visit()
+    await actor.reconcile()
     assert actor.events == ["RequestDeclined"]
     world.clock.move(1)
     await wish(world, request_id="w2", emergency=True)
     actor = await actor_of(world, paused=frozen)
-    await actor.visit()
+    await actor.reconcile()
     assert world.healthy

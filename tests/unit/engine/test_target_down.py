@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.engine.circuit_breaker import Health
-from rotator.engine.guard import Rounds
-from rotator.engine.worker_pool import Crew
+from rotator.engine.circuit_breaker import CircuitBreakers
+from rotator.engine.guard import Guard
+from rotator.engine.worker_pool import WorkerPool
 from rotator.ports import Transient
 from rotator.rotation.record import Phase
 from rotator.rotation.rotation_request import Ask
@@ -17,33 +17,33 @@ from tests.unit.engine.world import Actor, World
 pytestmark = pytest.mark.anyio
 
 
-def crew_of(actor: Actor, world: World, told: list[str], neighbours: int = 1) -> Crew:
+def crew_of(actor: Actor, world: World, told: list[str], neighbours: int = 1) -> WorkerPool:
     async def control(wanted: object) -> None:
         raise Transient("nobody answers at blog.example:443")
 
-    rounds = Rounds(
-        visitor=actor.visitor,
-        edges=lambda wanted: actor.edges,
+    guard = Guard(
+        reconciler=actor.reconciler,
+        dependencies=lambda wanted: actor.dependencies,
         clock=world.clock,
         unforeseen=lambda name, bug: None,
         troubled=lambda wanted, reason: None,
         control=control,
         minter=lambda wanted: wanted.target,
-        health=Health(lambda who, reason, pause: told.append(f"{who}: {reason}")),
+        health=CircuitBreakers(lambda who, reason, pause: told.append(f"{who}: {reason}")),
         neighbours=lambda target: neighbours,
     )
     names = {actor.credential.name: actor.credential}
-    return Crew(rounds=rounds, clock=world.clock, credentials=names, per_target={}, workers=1)
+    return WorkerPool(guard=guard, clock=world.clock, credentials=names, per_target={}, workers=1)
 
 
 async def test_the_record_is_read_and_the_target_told_of_once(world: World) -> None:
-    await world.actor().visit()
+    await world.actor().reconcile()
     told: list[str] = []
-    crew = crew_of(world.actor("host-b"), world, told)
+    worker_pool = crew_of(world.actor("host-b"), world, told)
     world.target.calls.clear()
-    [credential] = crew.credentials.values()
+    [credential] = worker_pool.credentials.values()
     for _ in range(5):
-        seen = await crew.rounds.attend(credential, None)
+        seen = await worker_pool.guard.attend(credential, None)
         assert seen.record is not None
         assert (seen.record.phase, seen.record.rotation) == (Phase.SETTLED, 1)
         world.clock.move(40)
@@ -52,11 +52,11 @@ async def test_the_record_is_read_and_the_target_told_of_once(world: World) -> N
 
 
 async def test_nothing_is_begun_there_and_the_asker_hears_why(world: World) -> None:
-    await world.actor().visit()
-    crew = crew_of(world.actor("host-b"), world, [])
-    [credential] = crew.credentials.values()
+    await world.actor().reconcile()
+    worker_pool = crew_of(world.actor("host-b"), world, [])
+    [credential] = worker_pool.credentials.values()
     world.clock.move(60)
-    seen = await crew.rounds.attend(credential, Ask(world.clock.now(), "ada"))
+    seen = await worker_pool.guard.attend(credential, Ask(world.clock.now(), "ada"))
     assert seen.wait.reason == "nobody answers at blog.example:443"
     assert seen.wait.until
     assert seen.wait.until <= world.clock.now() + timedelta(seconds=5)
@@ -65,9 +65,9 @@ async def test_nothing_is_begun_there_and_the_asker_hears_why(world: World) -> N
 
 
 async def test_one_of_many_names_in_trouble_is_not_yet_the_targets(world: World) -> None:
-    await world.actor().visit()
+    await world.actor().reconcile()
     told: list[str] = []
-    crew = crew_of(world.actor("host-b"), world, told, neighbours=5)
-    [credential] = crew.credentials.values()
-    await crew.rounds.attend(credential, None)
+    worker_pool = crew_of(world.actor("host-b"), world, told, neighbours=5)
+    [credential] = worker_pool.credentials.values()
+    await worker_pool.guard.attend(credential, None)
     assert told == []

@@ -33,14 +33,14 @@ def boasting(world: World, what: str, times: int) -> Actor:
     actor = world.actor()
     provider = Boasting(world.target)
     provider.what, provider.boasts = what, times
-    actor.edges = replace(actor.edges, provider=provider)
+    actor.dependencies = replace(actor.dependencies, provider=provider)
     return actor
 
 
 @pytest.mark.parametrize("what", ["id", "serial", "name"])
 async def test_the_token_is_burned_and_the_next_attempt_succeeds(world: World, what: str) -> None:
     actor = boasting(world, what, 1)
-    await actor.visit()
+    await actor.reconcile()
     assert actor.events[:3] == ["Requested", "MintLost", "Burned"]
     record = await world.record()
     assert (record.phase, record.attempt) == (Phase.SETTLED, 2)
@@ -51,7 +51,7 @@ async def test_the_token_is_burned_and_the_next_attempt_succeeds(world: World, w
 async def test_a_target_that_never_does_better_leaves_nothing_alive(world: World) -> None:
     actor = boasting(world, "id", 9)
     for _ in range(6):
-        await actor.visit()
+        await actor.reconcile()
         world.clock.move(3600)
     assert world.target.living() == ()
     assert "cannot be used" in str((await world.record()).failure)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rotator.engine.context import Edges
+from rotator.engine.context import Dependencies
 from rotator.engine.lease import Leases
-from rotator.engine.reconciler import Happened, Seen, Visitor
+from rotator.engine.reconciler import Reconciler, ReconcileResult, Transition
 from rotator.ports import Document, Entry, Installation
 from rotator.rotation.credential import Credential, Place
 from rotator.rotation.record import Record
@@ -58,20 +58,20 @@ class StillClock:
 class Actor:
     """One process that visits. `hook` is called with a label around every call to Vault and target."""
 
-    visitor: Visitor
-    edges: Edges
+    reconciler: Reconciler
+    dependencies: Dependencies
     credential: Credential
     journal: FakeJournal
-    told: list[Happened]
+    told: list[Transition]
     hook: Callable[[str], None] = lambda label: None
 
-    async def visit(self, ask: Ask | None = None) -> Seen:
-        return await self.visitor.visit(self.credential, self.edges, ask)
+    async def reconcile(self, ask: Ask | None = None) -> ReconcileResult:
+        return await self.reconciler.reconcile(self.credential, self.dependencies, ask)
 
     @property
     def events(self) -> list[str]:
         """What happened, by the names of the events."""
-        return [type(happened.event).__name__ for happened in self.told]
+        return [type(transition.event).__name__ for transition in self.told]
 
 
 @dataclass
@@ -89,7 +89,7 @@ class World:
         """A process of its own; `changes` are to the credential."""
         wanted = {"schedule": Every(timedelta(days=30), jitter=0), **changes}
         credential = Credential("blog/bot", "halo-cms", "blog", PLACE, **wanted)
-        told: list[Happened] = []
+        told: list[Transition] = []
 
         async def pause(label: str) -> None:
             actor.hook(label)
@@ -97,7 +97,7 @@ class World:
         store = FakeStore(self.vault, pause)
         store.server_clock = lambda: None if self.skew is None else self.clock.now() + self.skew
         journal = FakeJournal(store)
-        edges = Edges(
+        dependencies = Dependencies(
             store=store,
             provider=FakeProvider(self.target, pause),
             clock=self.clock,
@@ -105,8 +105,8 @@ class World:
             slot=SLOT,
             nonce=lambda: f"{holder}-{len(self.vault.history)}",
         )
-        visitor = Visitor(journal, Leases(holder, TTL, self.clock.monotonic), lambda: "l1", told.append)
-        actor = Actor(visitor, edges, credential, journal, told)
+        reconciler = Reconciler(journal, Leases(holder, TTL, self.clock.monotonic), lambda: "l1", told.append)
+        actor = Actor(reconciler, dependencies, credential, journal, told)
         return actor
 
     async def entry(self) -> Entry:

@@ -101,7 +101,7 @@ async def test_rights_that_were_dropped_by_a_change_without_an_answer_are_put_ba
 async def test_rights_that_a_change_dropped_are_put_back_however_long_the_look_at_them_took() -> None:
     turns = Turns()
     turns.model.keeps_unsent = False
-    desk = turns.daemon().edges.provider
+    desk = turns.daemon().dependencies.provider
     minted = await desk.mint(NAME, None)
 
     async def slowly() -> None:
@@ -423,13 +423,13 @@ async def test_a_person_is_told_where_to_press_and_what_they_bring_is_proven(clo
         for word in ("Configuration > Integrations > Halo API > View Applications", "press Generate", "rotate supply"):
             assert word in reason(caught)
         value = Secret("canary-brought-by-hand")
-        brought = await provider.receive(NAME, value, None)
-        assert isinstance(await provider.verify(brought.token, value), Rejected)
+        supplied = await provider.receive(NAME, value, None)
+        assert isinstance(await provider.verify(supplied.token, value), Rejected)
         if kind == API:
             office.crm.slots[1].put(value.reveal(), clock.now(), 90)
         else:
             office.crm.secret = back_office_digest(value)
-        assert await provider.verify(brought.token, value) == Accepted()
+        assert await provider.verify(supplied.token, value) == Accepted()
         assert office.posts() == 0
 
 

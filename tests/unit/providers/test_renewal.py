@@ -41,7 +41,7 @@ class Renewal:
     def actor(self, holder: str = "host-a") -> Actor:
         made = self.world.actor(holder, retire=Retirement(after=timedelta(0)), limits=Limits(mints_per_day=100))
         provider = self.desk.bound("oauth-token", grant="refresh_token", refresh_token=KEPT)
-        made.edges = replace(made.edges, provider=provider)
+        made.dependencies = replace(made.dependencies, provider=provider)
         return made
 
     async def rest(self, actor: Actor) -> Phase:
@@ -49,7 +49,7 @@ class Renewal:
         self.world.clock.move(1)
         wish = Ask(self.world.clock.now(), "ada")
         for _ in range(30):
-            seen = await actor.visit(wish)
+            seen = await actor.reconcile(wish)
             assert seen.record
             if seen.record.phase in (Phase.SETTLED, Phase.AWAITING, Phase.HELD) and not seen.record.retry_at:
                 assert seen.record.held is None, seen.record.held
@@ -95,7 +95,7 @@ async def test_whoever_takes_over_after_a_crash_has_lost_nothing(renewal: Renewa
     one = renewal.actor()
 
     def die(label: str) -> None:
-        if any(type(happened.event).__name__ == after for happened in one.told):
+        if any(type(transition.event).__name__ == after for transition in one.told):
             raise Crash(after)
 
     assert await renewal.rest(one) is Phase.SETTLED
@@ -175,7 +175,7 @@ async def test_a_refresh_that_ends_the_token_before_it_is_a_cut_over_proven_at_o
         assert old
         one.told.clear()
         assert await renewal.rest(one) is Phase.SETTLED
-        events = {type(happened.event).__name__: happened for happened in one.told}
+        events = {type(transition.event).__name__: transition for transition in one.told}
         cut_over = events["Installed"].after.cut_over_at
         assert cut_over is not None
         assert events["Published"].event.at - cut_over < timedelta(seconds=5)  # settle is a minute here
@@ -194,7 +194,7 @@ async def test_a_server_that_is_said_to_keep_the_token_before_it_is_waited_for(w
         renewal.authorise()
         one = renewal.actor()
         kept = running.bound("oauth-token", grant="refresh_token", refresh_token=KEPT, refresh_ends_access=False)
-        one.edges = replace(one.edges, provider=kept)
+        one.dependencies = replace(one.dependencies, provider=kept)
         assert await renewal.rest(one) is Phase.SETTLED
         installed = next(each for each in one.told if type(each.event).__name__ == "Installed")
         assert installed.after.cut_over_at is None

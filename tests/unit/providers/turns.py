@@ -11,7 +11,7 @@ from itertools import count
 
 import httpx
 
-from rotator.engine.reconciler import Seen
+from rotator.engine.reconciler import ReconcileResult
 from rotator.providers import KINDS
 from rotator.providers.halo_itsm.server import HaloItsmServer
 from rotator.providers.http.client import HttpClient
@@ -148,7 +148,7 @@ class Turns:
                 "probe": "/api/Status",
             },
         )
-        made.edges = replace(made.edges, provider=KINDS["halo-client-secret"].bind(site, made.credential))
+        made.dependencies = replace(made.dependencies, provider=KINDS["halo-client-secret"].bind(site, made.credential))
         return made
 
     async def rotated(self, daemon: Actor, times: int = 1) -> Actor:
@@ -176,9 +176,9 @@ class Turns:
                 return daemon
         raise AssertionError("it does not come to that")
 
-    async def look(self, daemon: Actor, ask: Ask | None = None) -> Seen:
+    async def look(self, daemon: Actor, ask: Ask | None = None) -> ReconcileResult:
         """One visit, a glance of a consumer, a second."""
-        seen = await daemon.visit(ask)
+        seen = await daemon.reconcile(ask)
         if not self.accepted and self.world.consumer.version:
             self.refused.append((await self.world.record()).phase)
         self.world.clock.move(1)

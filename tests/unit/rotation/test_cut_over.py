@@ -129,7 +129,7 @@ ADVANCED: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
     ),
     "the value was brought on the way: no mint is counted": (
         record(REQUESTED),
-        ev.Staged(AT, candidate(), brought=True),
+        ev.Staged(AT, candidate(), supplied=True),
         {
             "phase": STAGED,
             "candidate": candidate(),

@@ -161,7 +161,7 @@ def test_a_record_is_written_anew_when_half_of_its_time_is_over(
 async def test_a_settled_record_that_vault_would_delete_outlives_that() -> None:
     world = World()
     actor = world.actor()
-    await actor.visit()
+    await actor.reconcile()
     before = await world.entry()
     assert before.record
     assert before.record.phase is Phase.SETTLED
@@ -171,8 +171,8 @@ async def test_a_settled_record_that_vault_would_delete_outlives_that() -> None:
         found, now = await load(name), world.clock.now()
         return Entry(name, found.version, found.record, found.lease, written_at=now - 2 * HOUR, vanishes_at=now + HOUR)
 
-    actor.visitor.journal.load = limited
-    await actor.visit()
+    actor.reconciler.journal.load = limited
+    await actor.reconcile()
     after = await world.entry()
     assert after.version == before.version + 1
     assert after.record == before.record

@@ -15,8 +15,8 @@ import pytest
 from rotator.app.systemd.liveness import Pulse, Sign
 from rotator.app.systemd.sd_notify import Notifier
 from rotator.app.systemd.supervision import Supervision
-from rotator.engine.circuit_breaker import Health
-from rotator.engine.reconciler import Seen
+from rotator.engine.circuit_breaker import CircuitBreakers
+from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Fault, Transient
 from rotator.rotation.steps import Wait
 from rotator.settings import Daemon, Method, Settings, Vault, VaultAuth
@@ -45,8 +45,8 @@ class Clock:
 
 def app(*, idle: bool = True, moved: float = 0.0, looks: int = 1) -> Any:
     """As much of an App as supervision looks at."""
-    crew = SimpleNamespace(idle=idle, moved=moved, seen={}, credentials={}, health=Health())
-    return SimpleNamespace(crew=crew, settings=SETTINGS, clock=Clock(looks))
+    worker_pool = SimpleNamespace(idle=idle, moved=moved, seen={}, credentials={}, health=CircuitBreakers())
+    return SimpleNamespace(worker_pool=worker_pool, settings=SETTINGS, clock=Clock(looks))
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ async def test_ready_is_who_has_looked_at_every_name(ear: Ear) -> None:
     with pytest.raises(TimeoutError):
         await supervision.await_ready(waited)
     assert "READY=1" not in ear.listen()
-    waited.crew.seen["blog"] = Seen(None, Wait(None, "nothing to do"))
+    waited.worker_pool.seen["blog"] = ReconcileResult(None, Wait(None, "nothing to do"))
     await supervision.await_ready(waited)
     assert "READY=1" in ear.listen()
 

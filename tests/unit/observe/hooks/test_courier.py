@@ -62,8 +62,8 @@ class Desk:
 async def test_what_was_asked_for_is_delivered_in_order_and_nothing_else() -> None:
     desk, receiver = Desk(), Receiver()
     async with desk.serving(receiver):
-        for happened in (they.requested(), they.publication(version=7), they.surrender(), they.settling()):
-            desk.courier.offer(happened)
+        for transition in (they.requested(), they.publication(version=7), they.surrender(), they.settling()):
+            desk.courier.offer(transition)
     assert [facts.moment for facts in receiver.taken] == [Moment.PUBLISHED, Moment.FAILED]
     assert desk.counted.calls == {("page", "delivered"): 2}
 

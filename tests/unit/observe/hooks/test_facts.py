@@ -16,7 +16,7 @@ from tests.unit.vault.worlds import canary
 
 
 @pytest.mark.parametrize(
-    ("happened", "meant"),
+    ("transition", "meant"),
     [
         (they.requested(), {Moment.REQUESTED}),
         (they.publication(), {Moment.PUBLISHED}),
@@ -30,8 +30,8 @@ from tests.unit.vault.worlds import canary
     ],
     ids=lambda value: "+".join(sorted(value)) if isinstance(value, set) else type(value.event).__name__,
 )
-def test_a_transition_means(happened, meant) -> None:
-    assert moments(happened) == meant
+def test_a_transition_means(transition, meant) -> None:
+    assert moments(transition) == meant
 
 
 def test_every_moment_comes_from_some_transition_and_every_name_is_one_that_telling_knows() -> None:
@@ -80,8 +80,8 @@ def test_a_secret_in_a_reason_is_blotted_out_and_control_signs_reach_no_environm
     secret = canary("facts")
     leaking = they.fault(f"the target said {secret.reveal()}\n\0twice")
     held = replace(leaking, after=replace(settled(), asked_by=f"ada {secret.reveal()}\0"))
-    for happened in (leaking, held):
-        facts = gather(happened, Moment.FAULTED)
+    for transition in (leaking, held):
+        facts = gather(transition, Moment.FAULTED)
         assert secret.reveal() not in facts.body.decode() + str(facts.names)
         assert "[redacted]" in facts.body.decode()
         assert all(value.isprintable() for value in facts.names.values())

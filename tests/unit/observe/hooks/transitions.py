@@ -6,24 +6,24 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
-from rotator.engine.reconciler import Happened
+from rotator.engine.reconciler import Transition
 from rotator.rotation import events as ev
 from rotator.rotation.record import HoldReason, Phase, Why
-from tests.kit.fleet import happened, named, settled
+from tests.kit.fleet import named, settled, transition
 from tests.unit.rotation.builders import NOW, candidate, published, record
 
 BLOG = named("blog", labels={"team": "web"})
 
 
-def requested() -> Happened:
-    return happened(
+def requested() -> Transition:
+    return transition(
         BLOG,
         settled(),
         ev.Requested(NOW, Why.ASKED, "asked for by ada", "ada", False, "stem", BLOG.place, "blog", BLOG.policy),
     )
 
 
-def publication(credential=BLOG, at=NOW, version: int = 7) -> Happened:
+def publication(credential=BLOG, at=NOW, version: int = 7) -> Transition:
     before = record(
         Phase.VERIFIED,
         rotation=3,
@@ -32,27 +32,27 @@ def publication(credential=BLOG, at=NOW, version: int = 7) -> Happened:
         current=published(2),
         requested_at=NOW - timedelta(minutes=1),
     )
-    return happened(credential, before, ev.Published(at, version))
+    return transition(credential, before, ev.Published(at, version))
 
 
-def retirement() -> Happened:
+def retirement() -> Transition:
     before = record(Phase.CONDEMNED, rotation=3, current=published(3), predecessor=published(2))
-    return happened(BLOG, before, ev.Retired(NOW, "401 with the old value"))
+    return transition(BLOG, before, ev.Retired(NOW, "401 with the old value"))
 
 
-def fault(text: str = "HTTP 503", failures: int = 0) -> Happened:
-    return happened(BLOG, record(Phase.REQUESTED, failures=failures), ev.Faulted(NOW, "mint", text))
+def fault(text: str = "HTTP 503", failures: int = 0) -> Transition:
+    return transition(BLOG, record(Phase.REQUESTED, failures=failures), ev.Faulted(NOW, "mint", text))
 
 
-def surrender() -> Happened:
-    return happened(BLOG, record(Phase.REQUESTED), ev.MintRefused(NOW, "HTTP 403"))
+def surrender() -> Transition:
+    return transition(BLOG, record(Phase.REQUESTED), ev.MintRefused(NOW, "HTTP 403"))
 
 
-def hold() -> Happened:
-    return happened(BLOG, settled(), ev.PutOnHold(NOW, HoldReason.FOREIGN_WRITE, "somebody wrote it"))
+def hold() -> Transition:
+    return transition(BLOG, settled(), ev.PutOnHold(NOW, HoldReason.FOREIGN_WRITE, "somebody wrote it"))
 
 
-def settling() -> Happened:
+def settling() -> Transition:
     before = record(
         Phase.CONDEMNED,
         rotation=3,
@@ -61,10 +61,10 @@ def settling() -> Happened:
         current=published(3),
         requested_at=NOW - timedelta(hours=1),
     )
-    return happened(BLOG, before, ev.Swept(NOW, ()), 0.5)
+    return transition(BLOG, before, ev.Swept(NOW, ()), 0.5)
 
 
-def labelled(each: Happened, **labels: str) -> Happened:
+def labelled(each: Transition, **labels: str) -> Transition:
     return replace(each, credential=replace(each.credential, labels=labels))
 
 

@@ -11,7 +11,7 @@ import pytest
 from rotator.observe.metrics import _STEPS, Metrics
 from rotator.rotation import events as ev
 from rotator.rotation.record import Phase, Record
-from tests.kit.fleet import FakeView, fleet, happened, named, settled, troubled
+from tests.kit.fleet import FakeView, fleet, named, settled, transition, troubled
 from tests.unit.rotation.builders import DAY, NOW, published, record
 
 BLOG = named("blog")
@@ -88,9 +88,9 @@ def test_the_process_says_how_it_is() -> None:
 
 def test_transitions_verdicts_and_durations_are_counted() -> None:
     metrics, _ = single(settled())
-    metrics(happened(BLOG, settled(), ev.Faulted(NOW, "verify", "no answer"), 2.0))
-    metrics(happened(BLOG, settled(), ev.Disproved(NOW, "HTTP 401"), 0.2))
-    metrics(happened(BLOG, settled(), ev.Disproved(NOW, "HTTP 401"), 0.2))
+    metrics(transition(BLOG, settled(), ev.Faulted(NOW, "verify", "no answer"), 2.0))
+    metrics(transition(BLOG, settled(), ev.Disproved(NOW, "HTTP 401"), 0.2))
+    metrics(transition(BLOG, settled(), ev.Disproved(NOW, "HTTP 401"), 0.2))
     said = scraped(metrics)
     assert said['rotator_transitions_total{event="value.disproved",target="blog"}'] == 2
     assert said['rotator_target_verdicts_total{target="blog",verdict="refused"}'] == 2
@@ -108,15 +108,15 @@ def test_every_event_that_a_step_ends_with_belongs_to_a_step() -> None:
 
 def test_no_word_of_a_target_becomes_a_label() -> None:
     metrics, _ = single(settled())
-    metrics(happened(BLOG, settled(), ev.Faulted(NOW, "s0mething-hostile", "very-hostile words")))
-    metrics(happened(BLOG, settled(), ev.Rejected(NOW, "very-hostile words")))
+    metrics(transition(BLOG, settled(), ev.Faulted(NOW, "s0mething-hostile", "very-hostile words")))
+    metrics(transition(BLOG, settled(), ev.Rejected(NOW, "very-hostile words")))
     assert b"hostile" not in metrics.scrape()
 
 
 def test_names_and_units_are_as_prometheus_wants_them() -> None:
     looked, _, _ = troubled()
     metrics = Metrics(looked, "1.2.3", lambda: True)
-    metrics(happened(BLOG, settled(), ev.Disproved(NOW, "x")))
+    metrics(transition(BLOG, settled(), ev.Disproved(NOW, "x")))
     for line in metrics.scrape().decode().splitlines():
         if line.startswith("# TYPE rotator_"):
             _, _, name, kind = line.split()
@@ -128,7 +128,7 @@ def test_names_and_units_are_as_prometheus_wants_them() -> None:
 def test_promtool_finds_nothing_to_lint() -> None:
     looked, _, _ = troubled()
     metrics = Metrics(looked, "1.2.3", lambda: True)
-    metrics(happened(BLOG, settled(), ev.Disproved(NOW, "x")))
+    metrics(transition(BLOG, settled(), ev.Disproved(NOW, "x")))
     ours = b"\n".join(x for x in metrics.scrape().splitlines() if b"process_" not in x) + b"\n"
     ended = subprocess.run(["promtool", "check", "metrics"], input=ours, capture_output=True, timeout=30)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")

@@ -14,7 +14,7 @@ import pytest
 
 from rotator.observe.metrics import Metrics
 from rotator.rotation import events as ev
-from tests.kit.fleet import fleet, happened, named, settled
+from tests.kit.fleet import fleet, named, settled, transition
 from tests.unit.rotation.builders import NOW
 
 CONFIG = Path(__file__).parents[4] / "config"
@@ -26,7 +26,7 @@ ALERTS = re.findall(r"^      - alert: (.+)\n((?:        .+\n)+)", RULES.read_tex
 def offered() -> set[str]:
     """Every metric that a scrape has."""
     metrics = Metrics(fleet()[0], "1.2.3", lambda: True, lambda: True)
-    metrics(happened(named("blog"), settled(), ev.Disproved(NOW, "x")))
+    metrics(transition(named("blog"), settled(), ev.Disproved(NOW, "x")))
     text = metrics.scrape().decode()
     named_types = re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE)
     return {name for name, _ in named_types} | {f"{name}_bucket" for name, kind in named_types if kind == "histogram"}

@@ -15,7 +15,7 @@ from rotator.observe.receipts import Book, Receipts, keep, unfit, verify
 from rotator.observe.receipts.chain import LARGEST
 from rotator.rotation import events as ev
 from rotator.settings import Audit
-from tests.kit.fleet import happened, named, settled
+from tests.kit.fleet import named, settled, transition
 from tests.unit.rotation.builders import NOW
 
 LINE = {"event": "value.published"}
@@ -110,7 +110,7 @@ def test_an_end_that_was_cut_off_before_the_last_heartbeat_is_found_at_the_next_
     told: list[str] = []
     first = Receipts(Book(path), told.append, found_cut=told.append)
     for number in range(4):
-        first(happened(named("blog"), settled(), ev.Faulted(NOW, "mint", str(number))))
+        first(transition(named("blog"), settled(), ev.Faulted(NOW, "mint", str(number))))
     heartbeat = first.tells()
     Receipts(Book(path), told.append, found_cut=told.append).compare(heartbeat)
     assert told == []
@@ -139,8 +139,8 @@ def test_a_chain_made_anew_is_found_against_the_heartbeat_too(path: Path) -> Non
 def test_a_receipt_is_never_longer_than_its_reader_takes(path: Path) -> None:
     receipts = keep(Audit(str(path)))
     assert receipts
-    receipts(happened(named("blog"), settled(), ev.Faulted(NOW, "mint", "very long " * 20_000)))
-    receipts(happened(named("blog"), settled(), ev.Faulted(NOW, "mint", "short")))
+    receipts(transition(named("blog"), settled(), ev.Faulted(NOW, "mint", "very long " * 20_000)))
+    receipts(transition(named("blog"), settled(), ev.Faulted(NOW, "mint", "short")))
     assert max(map(len, path.read_bytes().splitlines())) <= LARGEST
     assert "characters more]" in json.loads(path.read_text().splitlines()[0])["said"]
     Book(path).append([LINE])  # a reader that begins at the end takes it

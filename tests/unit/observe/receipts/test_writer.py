@@ -17,7 +17,7 @@ from rotator.rotation.record import Phase, Why
 from rotator.rotation.rotation_request import Ask
 from rotator.rotation.secret import Secret
 from rotator.settings import Audit
-from tests.kit.fleet import happened, named, settled
+from tests.kit.fleet import named, settled, transition
 from tests.unit.engine.world import World
 from tests.unit.rotation.builders import NOW, candidate
 
@@ -46,12 +46,12 @@ def kept(tmp_path: Path) -> Kept:
 
 
 def fault(text: str = "HTTP 503"):
-    return happened(BLOG, settled(), ev.Faulted(NOW, "mint", text))
+    return transition(BLOG, settled(), ev.Faulted(NOW, "mint", text))
 
 
 def requested():
     event = ev.Requested(NOW, Why.ASKED, "asked for by ada", "ada", False, "stem", BLOG.place, "blog", BLOG.policy)
-    return happened(BLOG, settled(), event)
+    return transition(BLOG, settled(), event)
 
 
 def test_a_receipt_says_who_asked_and_why(kept: Kept) -> None:
@@ -64,12 +64,12 @@ def test_a_receipt_says_who_asked_and_why(kept: Kept) -> None:
 
 
 def test_a_receipt_names_the_evidence_that_opened_the_gate(kept: Kept) -> None:
-    kept.receipts(happened(BLOG, settled(), ev.Condemned(NOW, "successor proven, last used 2026-02-28T10:00:00Z")))
+    kept.receipts(transition(BLOG, settled(), ev.Condemned(NOW, "successor proven, last used 2026-02-28T10:00:00Z")))
     assert kept.lines()[0]["detail"]["evidence"] == "successor proven, last used 2026-02-28T10:00:00Z"
 
 
 def test_a_receipt_has_names_and_fingerprints_of_every_token_it_is_about(kept: Kept) -> None:
-    kept.receipts(happened(BLOG, settled(), ev.Staged(NOW, candidate())))
+    kept.receipts(transition(BLOG, settled(), ev.Staged(NOW, candidate())))
     [line] = kept.lines()
     assert line["candidate"] == {"id": "t2.1", "name": "rotator-home-blog-bot-l1-r2-a1", "fingerprint": "print-2.1"}
     assert line["current"]["fingerprint"] == "print-1.1"
@@ -132,13 +132,13 @@ def test_a_wanted_file_that_cannot_be_written_is_told_and_tried_again(tmp_path: 
 async def test_no_rotation_begins_while_required_receipts_cannot_be_written(kept: Kept) -> None:
     world = World()
     actor = world.actor()
-    actor.visitor.barred = kept.receipts.barred
+    actor.reconciler.barred = kept.receipts.barred
     kept.path.mkdir()
-    seen = await actor.visit()
+    seen = await actor.reconcile()
     assert (actor.events, seen.wait.reason) == ([], f"receipts {kept.path}: Is a directory")
     assert seen.wait.until == world.clock.now() + timedelta(seconds=30)
     kept.path.rmdir()
-    await actor.visit()
+    await actor.reconcile()
     assert actor.events[-1] == "Swept"
 
 
@@ -146,14 +146,14 @@ async def test_no_rotation_begins_while_required_receipts_cannot_be_written(kept
 async def test_what_is_under_way_goes_on_without_receipts(kept: Kept) -> None:
     world = World()
     actor = world.actor()
-    await actor.visit()
+    await actor.reconcile()
     world.clock.move(1)
-    await actor.visit(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(Ask(world.clock.now(), "ada"))
     assert (await world.record()).phase is Phase.PUBLISHED
     kept.path.mkdir()
-    actor.visitor.barred = kept.receipts.barred
+    actor.reconciler.barred = kept.receipts.barred
     world.clock.move(timedelta(hours=2))
-    await actor.visit()
+    await actor.reconcile()
     assert (await world.record()).phase is Phase.SETTLED
 
 

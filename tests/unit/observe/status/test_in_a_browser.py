@@ -18,7 +18,7 @@ from rotator.observe.status import Site, Timeline
 from rotator.observe.status.routes import Answer
 from rotator.observe.status.server import Patience
 from rotator.rotation import events as ev
-from tests.kit.fleet import FakeView, happened, settled, troubled
+from tests.kit.fleet import FakeView, settled, transition, troubled
 from tests.unit.observe.status.loopback import serving, site
 from tests.unit.rotation.builders import NOW
 
@@ -49,7 +49,7 @@ def stage() -> tuple[Site, Fleet, FakeView]:
     timeline = Timeline()
     blog = view.credentials["blog/comments-moderation-service"]
     for event in (ev.Faulted(NOW, "mint", "HTTP 503 from the target"), ev.Disproved(NOW, "HTTP 401")):
-        timeline(happened(blog, settled(), event))
+        timeline(transition(blog, settled(), event))
     return site(looked, timeline), looked, view
 
 

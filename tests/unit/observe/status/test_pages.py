@@ -17,7 +17,7 @@ from rotator.observe.status.times import relative, span
 from rotator.rotation import events as ev
 from rotator.rotation.record import Failure, Held, HoldReason, Phase
 from rotator.rotation.secret import Secret
-from tests.kit.fleet import FakeNeighbour, fleet, happened, named, settled, troubled
+from tests.kit.fleet import FakeNeighbour, fleet, named, settled, transition, troubled
 from tests.unit.observe.status.loopback import get, serving, site
 from tests.unit.rotation.builders import NOW, published, record
 
@@ -100,7 +100,7 @@ def test_what_others_wrote_is_escaped() -> None:
     hostile = '<img src=x onerror="alert(1)">&'
     hold = Held(HoldReason.FOREIGN_WRITE, hostile, Phase.VERIFIED, NOW)
     timeline = Timeline()
-    timeline(happened(BLOG, settled(), ev.Faulted(NOW, "mint", hostile)))
+    timeline(transition(BLOG, settled(), ev.Faulted(NOW, "mint", hostile)))
     looked, view, _ = fleet((BLOG, record(Phase.HELD, held=hold, failure=Failure("mint", hostile, NOW))))
     view.health.vault = FakeNeighbour(1, hostile)
     shown = site(looked, timeline)
@@ -184,7 +184,7 @@ def test_the_timeline_is_short_the_newest_first_and_shows_no_secret() -> None:
     value = Secret("a-value-that-nobody-may-see-9876543210")
     timeline = Timeline()
     for number in range(_KEPT + 5):
-        timeline(happened(BLOG, settled(), ev.Faulted(NOW, "mint", f"number {number} {value.reveal()}")))
+        timeline(transition(BLOG, settled(), ev.Faulted(NOW, "mint", f"number {number} {value.reveal()}")))
     moments = timeline.of("search/indexer")
     assert (len(moments), moments[0].said) == (_KEPT, f"mint: number {_KEPT + 4} [redacted]")
     text = page(site(fleet((BLOG, settled()))[0], timeline), "/credential/search/indexer")

@@ -13,12 +13,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from rotator.engine.reconciler import Happened
+from rotator.engine.reconciler import Transition
 from rotator.observe.tracing import Traces, over_otlp
 from rotator.rotation import events as ev
 from rotator.rotation.record import Failure, HoldReason, Phase
 from rotator.settings import Tracing
-from tests.kit.fleet import happened, settled
+from tests.kit.fleet import settled, transition
 from tests.unit.engine.world import World
 from tests.unit.observe.hooks import transitions as they
 from tests.unit.rotation.builders import NOW, record
@@ -35,7 +35,7 @@ class Process:
         self.memory = InMemorySpanExporter()
         self.traces = Traces(SimpleSpanProcessor(self.memory), "host-a", lambda: END)
 
-    def told(self, *transitions: Happened) -> list[ReadableSpan]:
+    def told(self, *transitions: Transition) -> list[ReadableSpan]:
         self.memory.clear()
         for each in transitions:
             self.traces(each)
@@ -116,11 +116,11 @@ def test_a_rotation_that_was_given_up_ends_with_an_error(process: Process) -> No
 
 def test_what_happens_before_the_first_rotation_or_at_rest_ends_no_trace(process: Process) -> None:
     held = they.hold()
-    released = happened(they.BLOG, held.after, ev.Released(NOW, "ada"))
+    released = transition(they.BLOG, held.after, ev.Released(NOW, "ada"))
     assert [span.name for span in process.told(held, released)] == ["credential.held", "credential.released"]
-    swept = happened(they.BLOG, settled(failure=Failure("mint", "x", NOW)), ev.Swept(NOW, ()))
+    swept = transition(they.BLOG, settled(failure=Failure("mint", "x", NOW)), ev.Swept(NOW, ()))
     assert [span.name for span in process.told(swept)] == ["rotation.settled"]
-    none = happened(
+    none = transition(
         they.BLOG, record(Phase.SETTLED, rotation=0), ev.PutOnHold(NOW, HoldReason.DELETED, "somebody deleted it")
     )
     assert process.told(none) == []
@@ -164,10 +164,10 @@ async def test_a_real_rotation_of_the_engine_is_one_trace_from_request_to_rest(p
     assert {"candidate.staged", "candidate.verified", "value.published"} <= set(names)
 
 
-async def rotated() -> list[Happened]:
+async def rotated() -> list[Transition]:
     """Every transition of a first rotation in the engine's world."""
     actor = World().actor()
-    await actor.visit()
+    await actor.reconcile()
     return actor.told
 
 
