@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ALONE := tests/hostile/test_hostile.py $(addprefix tests/system/test_,demo.py day.py race.py kill_anywhere.py raft.py)  # time is judged there
 
-.PHONY: demo test check coverage format lock campaign-day campaign-hostile campaign-fuzz campaign-simulation campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench try-systemd try-image try-vault try-oauth try-oidc-provider try-keycloak clean
+.PHONY: demo test check coverage format lock campaign-day campaign-hostile campaign-fuzz campaign-simulation campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench house try-systemd try-image try-vault try-oauth try-oidc-provider try-keycloak clean
 
 $(STAMP): pyproject.toml config/locks/dev.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -76,6 +76,9 @@ campaign-cron: $(STAMP)  ## schedules around every change of the clocks of every
 
 bench: $(STAMP)  ## the rotator against a bare loop and two scripts; see tests/tools/bench/README.md
 	$(BIN)/python -m tests.tools.bench
+
+house: $(STAMP)  ## how the code is laid out, in counts, and what one rotation touches
+	$(BIN)/python -m tests.tools.house
 
 try-systemd: $(STAMP)  ## the units under a real systemd, booted on a throw-away root (root, systemd-container)
 	$(BIN)/python tests/tools/try_booted.py

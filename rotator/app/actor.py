@@ -18,7 +18,7 @@ from uuid import uuid4
 import anyio
 
 from rotator.app.factories import connected
-from rotator.app.secret_resolver import Keychain, identity, myself
+from rotator.app.secret_resolver import VaultSecretResolver, identity, myself
 from rotator.engine.circuit_breaker import CircuitBreakers
 from rotator.engine.context import Dependencies
 from rotator.engine.guard import Guard
@@ -37,7 +37,7 @@ from rotator.observe.observers import FleetObserver, Observer, Observers
 from rotator.ports import Clock, Fault, Installation, MinterRefused, OnlyLooks, Provider, Refused
 from rotator.providers import Server, kind_of
 from rotator.providers.http.auth import Auth
-from rotator.rotation.credential import Credential, Place
+from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.fleet_pause import FleetPauses, over
 from rotator.rotation.record import Token
 from rotator.rotation.token_names import LINEAGE
@@ -88,10 +88,10 @@ class App:
         self.hooks: Hooks | None = None  # of a daemon: what became of them is told with the verdict
         self.fleet_observer: FleetObserver | None = None
         self.holder = f"{settings.daemon.instance}/{os.getpid()}/{uuid4().hex[:8]}"
-        self.presence, self._sites = ProcessLock(), dict[str, Server]()
+        self.presence, self._servers = ProcessLock(), dict[str, Server]()
         self.tasks = Tasks(unforeseen)
-        self.keychain = Keychain(self.kv, clock, lambda: self.settings)
-        self.fetch = self.keychain.fetch
+        self.secret_resolver = VaultSecretResolver(self.kv, clock, lambda: self.settings)
+        self.fetch = self.secret_resolver.fetch
         self.requests = VaultRequests(kv, settings.vault.mount, settings.vault.prefix)
         self.fleet = VaultFleet(kv, settings.vault.mount, settings.vault.prefix)
         self.worker_pool = self._crew(settings)
@@ -140,12 +140,12 @@ class App:
                 unforeseen(transition.credential.name, bug)
 
     async def _control(self, credential: Credential) -> None:
-        await self.site(credential).control(credential)
+        await self.server(credential).control(credential)
 
     async def _listing(self, credential: Credential) -> Iterable[Token]:
         """Our tokens on its target; none where this minter may not list them: numbers are not seen then."""
         try:
-            return await self.site(credential).list_tokens()
+            return await self.server(credential).list_tokens()
         except Fault:
             return ()
 
@@ -160,8 +160,8 @@ class App:
     def dependencies(self, credential: Credential) -> Dependencies:
         """The world as one credential sees it."""
         vault = self.settings.vault
-        provider = kind_of(credential.kind).bind(self.site(credential), credential)
-        slot = Place(vault.mount, f"{vault.prefix}/staged/{credential.name}")
+        provider = kind_of(credential.kind).bind(self.server(credential), credential)
+        slot = VaultPath(vault.mount, f"{vault.prefix}/staged/{credential.name}")
         nonce, elsewhere = partial(secrets.token_urlsafe, 16), partial(self._elsewhere, credential)
         return Dependencies(self.kv, provider, self.clock, self.installation, slot, nonce, elsewhere, self.owners)
 
@@ -175,25 +175,25 @@ class App:
         if old is None or old.kind != kind_of(credential.kind).family:
             return None
         there = replace(credential, target=target)
-        return kind_of(credential.kind).bind(self.site(there), there)
+        return kind_of(credential.kind).bind(self.server(there), there)
 
-    def site(self, credential: Credential) -> Server:
+    def server(self, credential: Credential) -> Server:
         """The credential's target, opened once; through its own eyes when it mints its own successor."""
         target = self.settings.targets[credential.target]
-        site = self._sites.get(target.name)
-        if site is None:
+        server = self._servers.get(target.name)
+        if server is None:
             minter = partial(self._minter, target, credential)
             kind = kind_of(credential.kind)
             try:
-                site = kind.open_target(target.name, target.keys, minter, self.keychain, self.clock)
+                server = kind.open_target(target.name, target.keys, minter, self.secret_resolver, self.clock)
             except OSError as fault:
                 said = f"its ca_file {fault.filename or ''} cannot be used ({fault.strerror or type(fault).__name__})"
                 remedy = "put a PEM file of its authority there, readable for us, or name another ca_file"
                 raise Refused(f"target {target.name}: {said}", remedy=remedy) from None
-            self._sites[target.name] = site
+            self._servers[target.name] = server
         if target.minter and target.minter.self_minting:
-            return site.minted_by(partial(self._minter, target, credential))
-        return site
+            return server.minted_by(partial(self._minter, target, credential))
+        return server
 
     async def _minter(self, target: Target, credential: Credential) -> Auth:
         minter = target.minter or Minter()
@@ -225,23 +225,23 @@ class App:
         """Take new settings at once. Targets that changed are opened anew; their old connections are closed once the
         visits under way, which end with what they began with, are over."""
         changed = {name for name, old in self.settings.targets.items() if old != settings.targets.get(name)}
-        closing = [self._sites.pop(name) for name in changed & self._sites.keys()]
+        closing = [self._servers.pop(name) for name in changed & self._servers.keys()]
         self._given, self.settings = settings, _paused(settings, self.pauses)
         settings = self.settings
-        self.keychain.forget()
+        self.secret_resolver.forget()
         self.kv.session.forgive()
         self.worker_pool.per_target = _limits(settings)
         self.worker_pool.workers = settings.daemon.in_flight
         self.worker_pool.reconcile = settings.daemon.reconcile
         self.worker_pool.take(settings.credentials, changed)
         await self.worker_pool.finished(changed)
-        for site in closing:
-            await site.aclose()
+        for server in closing:
+            await server.aclose()
 
     async def aclose(self) -> None:
         """Close the connections to targets; Vault's is the session's own."""
-        for site in self._sites.values():
-            await site.aclose()
+        for server in self._servers.values():
+            await server.aclose()
         self.presence.close()
 
 

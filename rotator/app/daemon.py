@@ -15,7 +15,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from rotator.app.actor import READ_ONLY, App, acting
 from rotator.app.control import Control
 from rotator.app.factories import Tried, postponed_keys
-from rotator.app.monitoring import Lookout
+from rotator.app.monitoring import Monitoring
 from rotator.app.strays import sweep
 from rotator.app.systemd.supervision import Supervision
 from rotator.app.unmanaged import note_unmanaged
@@ -31,7 +31,7 @@ from rotator.host.background_tasks import first
 from rotator.host.bounded_calls import BoundedCalls
 from rotator.host.clock import Alarms
 from rotator.host.stop_budget import Part, StopBudget
-from rotator.observe.event_log import Audience, failed_call, heard_call, strained
+from rotator.observe.event_log import TransitionListeners, failed_call, heard_call, strained
 from rotator.observe.logs import log
 from rotator.observe.observers import Observers
 from rotator.ports import Fault, Transient
@@ -66,11 +66,11 @@ class Daemon:
 
         self._supervision = Supervision(settings)
         self._observers = Observers(settings, self._called, self._unwell)
-        self._lookout = Lookout(settings, self._supervision.missing, self._observers.receipts)
+        self._lookout = Monitoring(settings, self._supervision.missing, self._observers.receipts)
         self._start_up = anyio.CancelScope()
         self._one_reload = anyio.Lock()
         self._chores: set[str] = set()
-        self._audience = Audience()
+        self._audience = TransitionListeners()
         self._observers.add([*self._lookout.observers, self._supervision.moved, self._audience])
 
     async def run(self) -> None:
@@ -134,7 +134,7 @@ class Daemon:
         await group.start(control.serve)
         self._lookout.attend(app.worker_pool)
         self._lookout.fleet.login_end = lambda: app.kv.session.login_end
-        self._lookout.keyhouse.attend(app)
+        self._lookout.jwks_endpoint.attend(app)
         group.start_soon(app.worker_pool.run)
         app.worker_pool.look_at(*app.settings.credentials)
         self._app = app

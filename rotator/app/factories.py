@@ -14,9 +14,9 @@ from rotator.host.bounded_calls import BoundedCalls
 from rotator.host.endpoint import others
 from rotator.observe.logs import log
 from rotator.ports import Clock, StoreRefused, Transient
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret import Secret
-from rotator.settings import SecretRef, SecretUnreadableError, Settings, Vault, read_secret
+from rotator.settings import SecretRef, SecretUnreadableError, Settings, VaultConfig, read_secret
 from rotator.vault import login
 from rotator.vault.config import VaultConnection
 from rotator.vault.heartbeats import COMMANDS
@@ -24,7 +24,7 @@ from rotator.vault.session import Session
 from rotator.vault.transport import VaultProxy
 
 
-def connection(vault: Vault, instance: str) -> VaultConnection:
+def connection(vault: VaultConfig, instance: str) -> VaultConnection:
     """The settings' Vault section as the edge wants it."""
     cert = (vault.auth.cert_file, vault.auth.key_file) if vault.auth.cert_file else None
     return VaultConnection(
@@ -112,11 +112,11 @@ def is_known(ref: SecretRef, settings: Settings) -> bool:
     return bool(_fitting(ref, settings))
 
 
-def place_of(ref: SecretRef, settings: Settings) -> Place:
+def place_of(ref: SecretRef, settings: Settings) -> VaultPath:
     """Where in Vault a reference points: the longest mount we know of, else the first part of the path."""
     fitting = _fitting(ref, settings)
     mount = fitting[-1] if fitting else ref.name.partition("/")[0]
-    return Place(mount, ref.name[len(mount) + 1 :])
+    return VaultPath(mount, ref.name[len(mount) + 1 :])
 
 
 _MARK = 5.0  # seconds

@@ -17,20 +17,20 @@ from rotator.engine.worker_pool import WorkerPool
 from rotator.host.clock import SystemClock
 from rotator.observe.fleet import Fleet
 from rotator.observe.hooks import OUTCOMES
-from rotator.observe.jwks_endpoint import Keyhouse
+from rotator.observe.jwks_endpoint import JwksEndpoint
 from rotator.observe.logs import log
 from rotator.observe.metrics import Metrics
 from rotator.observe.receipts import Receipts
-from rotator.observe.status import KeySite, Server, ServerError, Site, Timeline
+from rotator.observe.status import JwksRoutes, ServerError, StatusRoutes, StatusServer, Timeline
 from rotator.ports import Refused
-from rotator.rotation.credential import Place
-from rotator.settings import Listen, Settings, Source
+from rotator.rotation.credential import VaultPath
+from rotator.settings import Listen, SecretSource, Settings
 
 _SLACK = timedelta(minutes=1)
 _SHOWN = 3  # reasons
 
 
-class Lookout:
+class Monitoring:
     """Made once per process, so that counters outlive a lost Vault.
 
     `missing`: the signs of life that the watchdog misses, in words.
@@ -42,7 +42,7 @@ class Lookout:
         # Every name is visited within a reconcile: a process in which none was is not alive.
         self.fleet = Fleet(SystemClock(), silence=2 * settings.daemon.reconcile + _SLACK, missing=missing)
         self._timeline = Timeline()
-        self.keyhouse = Keyhouse()
+        self.jwks_endpoint = JwksEndpoint()
         asked = (self._writable, self._whole) if receipts else (None, None)
         self._metrics = Metrics(self.fleet, version("rotator"), *asked)
         for hook, outcome in product(settings.hooks, OUTCOMES):
@@ -66,15 +66,17 @@ class Lookout:
     async def serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Serve what settings ask for, until cancelled. Raises Refused when the address cannot be had."""
         instance, release = self._settings.daemon.instance, version("rotator")
-        site = Site(self.fleet, self._timeline, self._metrics.scrape, instance, release)
-        keys = KeySite(self.keyhouse.find)
+        site = StatusRoutes(self.fleet, self._timeline, self._metrics.scrape, instance, release)
+        keys = JwksRoutes(self.jwks_endpoint.find)
         status = self._settings.status
         served = (status.listen, site.respond, status.hosts), (status.jwks_listen, keys.respond, None)
         try:
             async with anyio.create_task_group() as group:
                 for listen, respond, hosts in served:
                     if listen is not None:
-                        server = Server(listen, respond, _failed, strained=partial(_strained, listen), hosts=hosts)
+                        server = StatusServer(
+                            listen, respond, _failed, strained=partial(_strained, listen), hosts=hosts
+                        )
                         await group.start(server.serve)
                         log.say("status.opened", listen=str(listen))
                 task_status.started()
@@ -104,9 +106,9 @@ class Lookout:
         return not (self._receipts and self._receipts.trouble)
 
 
-def _minters(settings: Settings) -> dict[str, Place]:
+def _minters(settings: Settings) -> dict[str, VaultPath]:
     refs = {name: each.minter.pat for name, each in settings.targets.items() if each.minter and each.minter.pat}
-    return {name: place_of(ref, settings) for name, ref in refs.items() if ref.source is Source.VAULT}
+    return {name: place_of(ref, settings) for name, ref in refs.items() if ref.source is SecretSource.VAULT}
 
 
 def _failed(bug: BaseException) -> None:

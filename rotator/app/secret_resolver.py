@@ -13,10 +13,10 @@ from rotator.app.factories import is_known, local_secret, place_of
 from rotator.host.bounded_calls import BoundedCalls
 from rotator.ports import Clock, Document, MinterRefused, Refused
 from rotator.providers.http.auth import Auth, Basic, Bearer
-from rotator.rotation.credential import Credential, Place
+from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from rotator.settings import Minter, Settings, Target
 from rotator.vault.kv import Kv
 from rotator.vault.preflight import mount_of
@@ -26,10 +26,10 @@ _LIFE = 30.0  # seconds for which a secret read from Vault is used again
 _PATIENCE = 5.0  # seconds for a file to be read
 
 
-class VaultShelf:
+class VaultDocumentStore:
     """One document that a provider keeps, found at each use: its mount may be one that only Vault knows."""
 
-    def __init__(self, kv: Kv, path: str, located: Callable[[SecretRef], Awaitable[Place]]) -> None:
+    def __init__(self, kv: Kv, path: str, located: Callable[[SecretRef], Awaitable[VaultPath]]) -> None:
         self._kv = kv
         self._path = path
         self._located = located
@@ -42,14 +42,14 @@ class VaultShelf:
         """Write over this version. Raises Conflict when somebody else wrote."""
         return await self._kv.write(await self._place(), values, cas=over)
 
-    async def _place(self) -> Place:
-        return await self._located(SecretRef(Source.VAULT, self._path))
+    async def _place(self) -> VaultPath:
+        return await self._located(SecretRef(SecretSource.VAULT, self._path))
 
     def __str__(self) -> str:
         return self._path
 
 
-class Keychain:
+class VaultSecretResolver:
     """Secrets by reference, keys and documents by path. `settings`: as they are at each question."""
 
     def __init__(self, kv: Kv, clock: Clock, settings: Callable[[], Settings]) -> None:
@@ -65,7 +65,7 @@ class Keychain:
 
         Raises Transient when Vault, or the drive that a file is on, does not answer.
         """
-        if ref.source is not Source.VAULT:
+        if ref.source is not SecretSource.VAULT:
             calls = self._files.setdefault(ref, BoundedCalls(str(ref), _PATIENCE))
             return await calls.run(partial(local_secret, ref))
         known = self._known.get(ref)
@@ -81,20 +81,20 @@ class Keychain:
         self._known[ref] = (self._clock.monotonic(), secret)
         return secret
 
-    async def _located(self, ref: SecretRef) -> Place:
+    async def _located(self, ref: SecretRef) -> VaultPath:
         """Where a reference points. A mount that settings do not name may have slashes: Vault knows which it is."""
         settings = self._settings()
         if not is_known(ref, settings) and ref.name not in self._mounts:
             with suppress(Refused):  # not allowed, or nothing there: the first part of the path, then
                 self._mounts[ref.name] = await mount_of(self._kv.session, ref.name)
         mount = self._mounts.get(ref.name, "")
-        return Place(mount, ref.name[len(mount) + 1 :]) if mount else place_of(ref, settings)
+        return VaultPath(mount, ref.name[len(mount) + 1 :]) if mount else place_of(ref, settings)
 
     async def unnamed_mounts(self, refs: Iterable[SecretRef]) -> dict[str, str]:
         """Mounts that settings would have to name, by the references in them: what needs no Vault takes another."""
         settings, found = self._settings(), {}
         for ref in refs:
-            place = await self._located(ref) if ref.source is Source.VAULT else None
+            place = await self._located(ref) if ref.source is SecretSource.VAULT else None
             if place and place != place_of(ref, settings):
                 found[str(ref)] = place.mount
         return found
@@ -108,9 +108,9 @@ class Keychain:
         """The same key, to make versions of it."""
         return self.transit(key)
 
-    def document_store(self, path: str) -> VaultShelf:
+    def document_store(self, path: str) -> VaultDocumentStore:
         """A document that a provider keeps: "mount/path"."""
-        return VaultShelf(self._kv, path, self._located)
+        return VaultDocumentStore(self._kv, path, self._located)
 
     def forget(self) -> None:
         """Read every secret anew."""

@@ -14,9 +14,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from rotator.app.actor import App, acting
 from rotator.app.vault_fitness import refuse_unfit_for
 from rotator.commands.hook_outcome import failed_line
-from rotator.commands.lifecycle import Order, obey
+from rotator.commands.lifecycle import OperatorCommand, obey
 from rotator.commands.requests import give_up
-from rotator.commands.rotate import DONE, Demand, follow, heard, select
+from rotator.commands.rotate import DONE, RotateCommand, follow, heard, select
 from rotator.engine.reconciler import Transition
 from rotator.host.exit_codes import Exit, gravest
 from rotator.host.interruption import heed, patience
@@ -87,7 +87,7 @@ async def _tick(app: App) -> None:
 
 
 async def rotate_alone(
-    settings: Settings, wanted: Demand, missed: Callable[[str], None] | None = None
+    settings: Settings, wanted: RotateCommand, missed: Callable[[str], None] | None = None
 ) -> AsyncGenerator[dict[str, Any]]:
     """`rotate now` without a daemon: progress lines, then the verdict. `missed` hears why Vault keeps us waiting."""
     names, unknown = select(settings, wanted)
@@ -108,7 +108,7 @@ async def rotate_alone(
 
 
 async def obey_alone(
-    settings: Settings, wish: Order, missed: Callable[[str], None] | None = None
+    settings: Settings, wish: OperatorCommand, missed: Callable[[str], None] | None = None
 ) -> AsyncGenerator[dict[str, Any]]:
     """An operator's verb without a daemon: progress lines, then the verdicts."""
     code = DONE
@@ -128,7 +128,7 @@ def hooks_failed(app: App, code: int) -> dict[str, Any]:
     return failed_line(code, sorted(app.hooks_failed))
 
 
-async def one_pass(settings: Settings, within: float, missed: Callable[[str], None] | None = None) -> Pass:
+async def one_pass(settings: Settings, within: float, missed: Callable[[str], None] | None = None) -> SinglePass:
     """Look at every name, do what is due, once each; stay while something comes within a minute.
 
     `within`: seconds after which the pass ends all the same.
@@ -136,7 +136,7 @@ async def one_pass(settings: Settings, within: float, missed: Callable[[str], No
     end = anyio.current_time() + within
     async with working(settings, within, missed=missed) as (app, transitions):
         await refuse_unfit_for(app, settings.credentials)
-        made = Pass(app)
+        made = SinglePass(app)
         with suppress(Fault):
             await give_up(app)
         app.worker_pool.look_at(*settings.credentials)
@@ -152,7 +152,7 @@ async def one_pass(settings: Settings, within: float, missed: Callable[[str], No
 
 
 @dataclass(slots=True)
-class Pass:
+class SinglePass:
     """What one pass has done so far. `begun`: whose rotation began in it; `told`: the events of each credential."""
 
     app: App

@@ -46,13 +46,13 @@ async def sweep(app: App, target: str, by: str = "") -> SweepResult:
         return await _reap(app, credential, token, by)
 
     remembered = {name: record for name, seen in app.worker_pool.seen.items() if (record := seen.record)}
-    site, tokens = await _listing(app, ours.values())
+    server, tokens = await _listing(app, ours.values())
     app.worker_pool.guard.others.take(target, tokens)
     mine = family(app.installation.prefix, app.installation.lineage)
     elsewhere = {record.stem for name, record in remembered.items() if name not in ours}
     known = tuple(each for each in tokens if each.name.startswith(mine) and _stem(each) not in elsewhere)
     swept = await search(known, ours, app.journal, remembered=remembered, reap=end)
-    await _prune(app, target, site, (record.stem for record in swept.records))
+    await _prune(app, target, server, (record.stem for record in swept.records))
     return swept
 
 
@@ -61,8 +61,8 @@ async def prune(app: App, target: str) -> None:
     ours = _on(app, target)
     if ours and not app.worker_pool.stopping:
         records = [(await app.journal.load(name)).record for name in ours]
-        site, _ = await _listing(app, ours.values())
-        await _prune(app, target, site, (record.stem for record in records if record))
+        server, _ = await _listing(app, ours.values())
+        await _prune(app, target, server, (record.stem for record in records if record))
 
 
 async def leftovers(app: App) -> tuple[list[Leftover], list[str]]:
@@ -78,8 +78,8 @@ async def leftovers(app: App) -> tuple[list[Leftover], list[str]]:
             silent.append(f"target {target} not looked at: {app.worker_pool.stopping}")
             continue
         try:
-            site, tokens = await _listing(app, ours.values()) if ours else (None, ())
-            used = {each.id: each.last_used for each in (await site.inventory() or ()) if tokens} if site else {}
+            server, tokens = await _listing(app, ours.values()) if ours else (None, ())
+            used = {each.id: each.last_used for each in (await server.inventory() or ()) if tokens} if server else {}
         except Fault as fault:
             silent.append(f"target {target} not listed: {plainly(target, fault.reason)}")
             continue
@@ -149,11 +149,11 @@ async def _reap(app: App, credential: Credential, token: Token, by: str) -> bool
         )
 
 
-async def _prune(app: App, target: str, site: Server, of: Iterable[str]) -> None:
+async def _prune(app: App, target: str, server: Server, of: Iterable[str]) -> None:
     keep = getattr(app.settings.targets[target].keys, "keep", None)
     stems = tuple(f"{stem}-r" for stem in of if stem)
     if keep is not None and stems:
-        await site.prune(lambda name: name.startswith(stems), keep)
+        await server.prune(lambda name: name.startswith(stems), keep)
 
 
 async def _listing(app: App, credentials: Iterable[Credential]) -> tuple[Server, tuple[Token, ...]]:
@@ -168,9 +168,9 @@ async def _listing(app: App, credentials: Iterable[Credential]) -> tuple[Server,
         if pause:
             refusal = refusal or MinterRefused(f"not called, it is paused: {reason}")
             continue
-        site = app.site(credential)
+        server = app.server(credential)
         try:
-            return site, await site.list_tokens()
+            return server, await server.list_tokens()
         except MinterRefused as fault:
             app.worker_pool.guard.refused(credential, fault.reason)
             refusal = fault

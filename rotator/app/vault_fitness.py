@@ -7,18 +7,18 @@ from dataclasses import replace
 
 from rotator.app.actor import App
 from rotator.app.factories import longest_need
-from rotator.app.secret_resolver import Keychain
+from rotator.app.secret_resolver import VaultSecretResolver
 from rotator.app.vault_policy import kept, kept_places, references, referred_rights, transit_rights
 from rotator.observe.logs import log
 from rotator.ports import Refused
 from rotator.settings import Settings
-from rotator.vault.preflight import Finding, Level, fitness, preflight
+from rotator.vault.preflight import Finding, FindingLevel, fitness, preflight
 from rotator.vault.retries import READ_PATIENCE, patiently
 
 
 async def refuse_unfit(app: App) -> None:
     """Raises Refused when Vault would not keep our promises, with every reason."""
-    settings = await located(app.settings, app.keychain)
+    settings = await located(app.settings, app.secret_resolver)
     places = [each.place for each in settings.credentials.values()]
     need, rights, lasting = longest_need(settings), transit_rights(settings), kept_places(settings)
     _refuse(await preflight(app.kv, places, need, rights, lasting, referred_rights(settings)))
@@ -30,26 +30,26 @@ async def refuse_unfit_for(app: App, names: Iterable[str]) -> None:
     need = longest_need(app.settings)
 
     async def look() -> tuple[Finding, ...]:
-        return await fitness(app.kv, places, need, kept_places(await located(app.settings, app.keychain)))
+        return await fitness(app.kv, places, need, kept_places(await located(app.settings, app.secret_resolver)))
 
     _refuse(await patiently(app.clock, READ_PATIENCE, look))
 
 
-async def located(settings: Settings, keychain: Keychain) -> Settings:
+async def located(settings: Settings, secret_resolver: VaultSecretResolver) -> Settings:
     """The settings with every mount that what they refer to lies in, also those that only Vault knows.
 
     Raises Transient.
     """
-    found = await keychain.unnamed_mounts((*references(settings), *kept(settings)))
+    found = await secret_resolver.unnamed_mounts((*references(settings), *kept(settings)))
     mounts = tuple(dict.fromkeys((*settings.vault.mounts, *found.values())))
     return replace(settings, vault=replace(settings.vault, mounts=mounts))
 
 
 def _refuse(findings: Sequence[Finding]) -> None:
     for finding in findings:
-        if finding.level is Level.WARNING:
+        if finding.level is FindingLevel.WARNING:
             log.warn("vault.doubted", subject=finding.subject, said=finding.text, remedy=finding.remedy)
-    refused = [each for each in findings if each.level is Level.REFUSAL]
+    refused = [each for each in findings if each.level is FindingLevel.REFUSAL]
     refusals = [f"{each.subject}: {each.text}" + (f"; {each.remedy}" if each.remedy else "") for each in refused]
     if refusals:
         raise Refused("Vault is not fit: " + " | ".join(refusals))

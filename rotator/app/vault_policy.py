@@ -14,8 +14,8 @@ import msgspec
 
 from rotator.app.factories import is_known, place_of
 from rotator.providers import kind_of
-from rotator.rotation.credential import Place
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.credential import VaultPath
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from rotator.settings import Method, Settings
 
 
@@ -24,7 +24,7 @@ class UngrantableError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class PolicyRule:
     """One path of a policy, and why the daemon needs it."""
 
     path: str
@@ -55,15 +55,15 @@ _READ, _UPDATE, _WRITE = ("read",), ("update",), ("create", "update", "read")
 KEPT_OPTIONS = ("jwks", "refresh_token")  # options that name a document which a provider keeps in Vault
 
 
-def grants(settings: Settings) -> tuple[Grant, ...]:
+def grants(settings: Settings) -> tuple[PolicyRule, ...]:
     """Every path once, in the order of the policy. Raises UngrantableError."""
-    found: dict[str, Grant] = {}
+    found: dict[str, PolicyRule] = {}
     for grant in _all(settings):
         if ("+" in grant.path.split("/") or "*" in grant.path) and grant.why not in _PATTERNS:
             raise UngrantableError(f"{grant.path}: Vault would take this for a pattern; rename it")
         known = found.get(grant.path, grant)
         union = tuple(dict.fromkeys((*known.capabilities, *grant.capabilities)))
-        found[grant.path] = Grant(grant.path, union, known.why)
+        found[grant.path] = PolicyRule(grant.path, union, known.why)
     return tuple(found.values())
 
 
@@ -104,63 +104,63 @@ def _namespaces(settings: Settings) -> tuple[str, str]:
 
 def _guesses(settings: Settings) -> Iterator[str]:
     """What only Vault knows, which nobody asks here."""
-    refs = (ref for ref in (*references(settings), *kept(settings)) if ref.source is Source.VAULT)
+    refs = (ref for ref in (*references(settings), *kept(settings)) if ref.source is SecretSource.VAULT)
     for name in dict.fromkeys(ref.name for ref in refs if not is_known(ref, settings)):
         said = f"{json.dumps(name.partition('/')[0])} is taken for the mount of {json.dumps(name)}"
         yield f"# {said}: where it is another, name it in [vault] mounts."
 
 
-def _rule(grant: Grant, width: int) -> str:
+def _rule(grant: PolicyRule, width: int) -> str:
     return f"path {json.dumps(grant.path):<{width + 2}} {{ capabilities = {json.dumps(grant.capabilities)} }}"
 
 
-def _all(settings: Settings) -> Iterator[Grant]:
+def _all(settings: Settings) -> Iterator[PolicyRule]:
     vault = settings.vault
     places = [each.place for each in settings.credentials.values()]
-    yield from (Grant(f"{place.mount}/data/{place.path}", _WRITE, _PUBLISHED) for place in places)
-    yield from (Grant(f"{place.mount}/metadata/{place.path}", _READ, _LIMITS) for place in places)
+    yield from (PolicyRule(f"{place.mount}/data/{place.path}", _WRITE, _PUBLISHED) for place in places)
+    yield from (PolicyRule(f"{place.mount}/metadata/{place.path}", _READ, _LIMITS) for place in places)
     mounts = (vault.mount, *(each.mount for each in places), *sorted({each.mount for each in kept_places(settings)}))
-    yield from (Grant(f"{mount}/config", _READ, _LIMITS) for mount in mounts)
-    yield Grant(f"{vault.mount}/data/{vault.prefix}/journal/*", _WRITE, _JOURNAL)
-    yield Grant(f"{vault.mount}/metadata/{vault.prefix}/journal/*", ("list",), _JOURNAL)
-    yield Grant(f"{vault.mount}/data/{vault.prefix}/staged/*", _WRITE, _STAGED)
-    yield Grant(f"{vault.mount}/destroy/{vault.prefix}/staged/*", _UPDATE, _STAGED)
-    yield Grant(f"{vault.mount}/data/{vault.prefix}/wish/*", _WRITE, _WISH)
-    yield Grant(f"{vault.mount}/metadata/{vault.prefix}/wish/*", ("list", "delete"), _WISH)
-    yield Grant(f"{vault.mount}/data/{vault.prefix}/fleet", _WRITE, _FLEET)
-    yield Grant(f"{vault.mount}/data/{vault.prefix}/node/*", _WRITE, _NODE)
-    yield Grant(f"{vault.mount}/metadata/{vault.prefix}/node/*", ("list", "delete"), _NODE)
-    yield Grant(f"{vault.mount}/data/{vault.prefix}/meta", ("create", "read"), _META)
+    yield from (PolicyRule(f"{mount}/config", _READ, _LIMITS) for mount in mounts)
+    yield PolicyRule(f"{vault.mount}/data/{vault.prefix}/journal/*", _WRITE, _JOURNAL)
+    yield PolicyRule(f"{vault.mount}/metadata/{vault.prefix}/journal/*", ("list",), _JOURNAL)
+    yield PolicyRule(f"{vault.mount}/data/{vault.prefix}/staged/*", _WRITE, _STAGED)
+    yield PolicyRule(f"{vault.mount}/destroy/{vault.prefix}/staged/*", _UPDATE, _STAGED)
+    yield PolicyRule(f"{vault.mount}/data/{vault.prefix}/wish/*", _WRITE, _WISH)
+    yield PolicyRule(f"{vault.mount}/metadata/{vault.prefix}/wish/*", ("list", "delete"), _WISH)
+    yield PolicyRule(f"{vault.mount}/data/{vault.prefix}/fleet", _WRITE, _FLEET)
+    yield PolicyRule(f"{vault.mount}/data/{vault.prefix}/node/*", _WRITE, _NODE)
+    yield PolicyRule(f"{vault.mount}/metadata/{vault.prefix}/node/*", ("list", "delete"), _NODE)
+    yield PolicyRule(f"{vault.mount}/data/{vault.prefix}/meta", ("create", "read"), _META)
     for key, value in entries(settings):
         yield from _named(settings, key, value)
     yield from _rotated_in_transit(settings)
-    yield Grant("sys/capabilities-self", _UPDATE, _FLIGHT)
-    yield Grant("auth/token/lookup-self", _READ, _SELF)
-    yield Grant("auth/token/renew-self", _UPDATE, _SELF)
-    yield Grant("auth/token/revoke-self", _UPDATE, _SELF)
+    yield PolicyRule("sys/capabilities-self", _UPDATE, _FLIGHT)
+    yield PolicyRule("auth/token/lookup-self", _READ, _SELF)
+    yield PolicyRule("auth/token/renew-self", _UPDATE, _SELF)
+    yield PolicyRule("auth/token/revoke-self", _UPDATE, _SELF)
     if vault.auth.method is Method.APPROLE:
-        yield Grant(f"auth/{vault.auth.mount}/role/+/secret-id/lookup", _UPDATE, _LOGIN)
+        yield PolicyRule(f"auth/{vault.auth.mount}/role/+/secret-id/lookup", _UPDATE, _LOGIN)
 
 
-def _named(settings: Settings, key: str, value: SecretRef | str) -> Iterator[Grant]:
+def _named(settings: Settings, key: str, value: SecretRef | str) -> Iterator[PolicyRule]:
     """What one key of the settings names in Vault, if anything."""
     if key == "transit_key" and value:
         mount, _, name = str(value).rpartition("/")
-        yield Grant(f"{mount}/keys/{name}", _READ, _TRANSIT)
-        yield Grant(f"{mount}/sign/{name}", _UPDATE, _TRANSIT)
+        yield PolicyRule(f"{mount}/keys/{name}", _READ, _TRANSIT)
+        yield PolicyRule(f"{mount}/sign/{name}", _UPDATE, _TRANSIT)
     elif key == "jwks" and value:
-        yield Grant(_document(settings, SecretRef(Source.VAULT, str(value))), _WRITE, _KEPT)
-    elif isinstance(value, SecretRef) and value.source is Source.VAULT:
+        yield PolicyRule(_document(settings, SecretRef(SecretSource.VAULT, str(value))), _WRITE, _KEPT)
+    elif isinstance(value, SecretRef) and value.source is SecretSource.VAULT:
         kept = key == "refresh_token"  # each use replaces it
-        yield Grant(_document(settings, value), _WRITE if kept else _READ, _KEPT if kept else _REFERRED)
+        yield PolicyRule(_document(settings, value), _WRITE if kept else _READ, _KEPT if kept else _REFERRED)
 
 
-def _rotated_in_transit(settings: Settings) -> Iterator[Grant]:
+def _rotated_in_transit(settings: Settings) -> Iterator[PolicyRule]:
     for each in settings.credentials.values():
         path = str(each.options.get("transit_key", ""))
         if path and kind_of(each.kind).document_field_in_transit:
             mount, _, name = path.rpartition("/")
-            yield Grant(f"{mount}/keys/{name}/rotate", _UPDATE, _TRANSIT)
+            yield PolicyRule(f"{mount}/keys/{name}/rotate", _UPDATE, _TRANSIT)
 
 
 def transit_rights(settings: Settings) -> dict[str, frozenset[str]]:
@@ -175,7 +175,7 @@ def referred_rights(settings: Settings) -> dict[str, frozenset[str]]:
     return {each.path: frozenset(each.capabilities) for each in chain(*named)}
 
 
-def kept_places(settings: Settings) -> tuple[Place, ...]:
+def kept_places(settings: Settings) -> tuple[VaultPath, ...]:
     """Documents that are written once, or rarely, and needed for ever: key sets, refresh tokens."""
     return tuple(place_of(ref, settings) for ref in kept(settings))
 
@@ -183,8 +183,8 @@ def kept_places(settings: Settings) -> tuple[Place, ...]:
 def kept(settings: Settings) -> tuple[SecretRef, ...]:
     """Documents in Vault that providers keep beside the published ones."""
     named = (value for key, value in entries(settings) if key in KEPT_OPTIONS and value)
-    refs = (each if isinstance(each, SecretRef) else SecretRef(Source.VAULT, str(each)) for each in named)
-    return tuple(dict.fromkeys(ref for ref in refs if ref.source is Source.VAULT))
+    refs = (each if isinstance(each, SecretRef) else SecretRef(SecretSource.VAULT, str(each)) for each in named)
+    return tuple(dict.fromkeys(ref for ref in refs if ref.source is SecretSource.VAULT))
 
 
 def _document(settings: Settings, ref: SecretRef) -> str:
@@ -217,8 +217,8 @@ def entries(value: object, key: str = "") -> Iterator[tuple[str, SecretRef | str
 def _mapped(value: Mapping[object, object], key: str) -> Iterator[tuple[str, SecretRef | str]]:
     """A credential's options are kept as plain values, a reference among them as its fields."""
     source, name, part = (value.get(field) for field in ("source", "name", "key"))
-    if value.keys() == {"source", "name", "key"} and source in tuple(Source):
-        yield key, SecretRef(Source(str(source)), str(name), str(part))
+    if value.keys() == {"source", "name", "key"} and source in tuple(SecretSource):
+        yield key, SecretRef(SecretSource(str(source)), str(name), str(part))
     else:
         for inner, each in value.items():
             yield from entries(each, str(inner))

@@ -41,10 +41,10 @@ def command(config: str | None, offline: bool, as_json: bool) -> None:
         from rotator.commands.check import check
         from rotator.host.process import open_to
         from rotator.observe import logs
-        from rotator.vault.preflight import Finding, Level
+        from rotator.vault.preflight import Finding, FindingLevel
 
         logs.configure("error", json=None)
-        findings = [Finding(Level.WARNING, "memory", reason, _SHUT)] if (reason := open_to()) else []
+        findings = [Finding(FindingLevel.WARNING, "memory", reason, _SHUT)] if (reason := open_to()) else []
         for finding in findings if not as_json else ():
             _say(finding)
         async with aclosing(check(settings)) as found:

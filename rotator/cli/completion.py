@@ -31,9 +31,9 @@ class CredentialName(click.ParamType[str]):
 
 def _sections(config: str | None) -> dict[str, Section]:
     from rotator.settings import files
-    from rotator.settings.table_reader import Book
+    from rotator.settings.table_reader import FaultList
 
-    return files.join(files.main_file(config), Book()).named["credentials"]
+    return files.join(files.main_file(config), FaultList()).named["credentials"]
 
 
 @click.command()

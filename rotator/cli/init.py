@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from rotator.cli import output, shell
-from rotator.settings import Method, Settings, SettingsError, Source, load
+from rotator.settings import Method, SecretSource, Settings, SettingsError, load
 
 _HOME = Path("/etc/rotator")
 _USAGE = 2
@@ -70,12 +70,12 @@ def command(folder: Path | None, existing: Path | None, force: bool, **wanted: A
 
 
 def _text(wanted: Mapping[str, Any]) -> str:
-    from rotator.commands.scaffold import Wish, settings_text
+    from rotator.commands.scaffold import InstallationPlan, settings_text
 
     target, where, name, last = _EXAMPLES[wanted["kind"]]
     name = wanted["credential"] or name
     return settings_text(
-        Wish(
+        InstallationPlan(
             vault_address=wanted["vault_addr"],
             namespace=wanted["namespace"],
             ca_file=str(Path(wanted["ca_file"]).absolute()) if wanted["ca_file"] else "",
@@ -161,7 +161,7 @@ def _say(settings: Settings, folder: Path, path: Path, written: list[Path]) -> N
         advice = "install rotator elsewhere (python3 -m venv /opt/rotator), and keep its settings in /etc/rotator"
         output.say(err=True)
         output.say(f"warning: ProtectHome hides {unseen} from the service, which cannot start: {advice}", err=True)
-    wanted = [(place_of(ref, settings), ref.key) for ref in references(settings) if ref.source is Source.VAULT]
+    wanted = [(place_of(ref, settings), ref.key) for ref in references(settings) if ref.source is SecretSource.VAULT]
     for number, step in enumerate(steps(settings.vault.auth.method, folder, path, wanted), 1):
         output.say()
         output.say(f"{output.style(f'{number}. {step.title}', bold=True)}:")

@@ -14,7 +14,7 @@ from rotator.cli import output, shell
 from rotator.cli.times import Length, written
 
 if TYPE_CHECKING:
-    from rotator.commands.rotate import Demand
+    from rotator.commands.rotate import RotateCommand
     from rotator.settings import Settings
 
 
@@ -47,14 +47,14 @@ def command(config: str | None, /, names: tuple[str, ...], as_json: bool, **want
     shell.selected(names, everything=wanted["everything"], labels=wanted["labels"], targets=targets)
     reached = shell.reach(config)
     shell.known(reached.settings, names)
-    from rotator.commands.rotate import demand
+    from rotator.commands.rotate import parse_rotate_command
 
     within = {"within": written(limit)} if (limit := wanted.pop("within")) else {}
     request = {"names": list(names), "by": me(), **wanted, **within}
     verdicts = Verdicts(names, as_json=as_json)
 
     async def main() -> int:
-        async with aclosing(lines(reached, request, demand(request), verdicts)) as replies:
+        async with aclosing(lines(reached, request, parse_rotate_command(request), verdicts)) as replies:
             code, noted = None, dict[str, Any]()
             async for line in replies:
                 code = line.get("exit", code)
@@ -132,7 +132,7 @@ def me() -> str:
 
 
 async def lines(
-    reached: shell.Reach, request: dict[str, Any], wanted: Demand, verdicts: Verdicts
+    reached: shell.Reach, request: dict[str, Any], wanted: RotateCommand, verdicts: Verdicts
 ) -> AsyncGenerator[dict[str, Any]]:
     """Progress and verdict, through a daemon or alone."""
     from rotator.app import control
@@ -150,7 +150,7 @@ async def lines(
             yield line
 
 
-def _waits(settings: Settings, wanted: Demand) -> Callable[[str], None]:
+def _waits(settings: Settings, wanted: RotateCommand) -> Callable[[str], None]:
     """What is said while Vault is waited for: of a leak, what a person can do meanwhile."""
     from rotator.commands.end_by_hand import from_receipts
     from rotator.commands.rotate import select

@@ -61,8 +61,10 @@ async def _lines(reached: shell.Reach, verb: str, request: dict[str, Any]) -> As
                 yield reply
         return
     from rotator.app.standalone import obey_alone
-    from rotator.commands.lifecycle import order
+    from rotator.commands.lifecycle import parse_operator_command
 
-    async with aclosing(obey_alone(reached.settings, order(verb, request), shell.waits_for_vault)) as lines:
+    async with aclosing(
+        obey_alone(reached.settings, parse_operator_command(verb, request), shell.waits_for_vault)
+    ) as lines:
         async for line in lines:
             yield line

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from rotator.cli import operator_commands
-from rotator.cli.times import Length, Moment, written
+from rotator.cli.times import FutureTime, Length, written
 
 _LONGEST = timedelta(days=366)
 
@@ -16,7 +16,9 @@ _LONGEST = timedelta(days=366)
 @click.command()
 @operator_commands.many
 @click.option("--for", "length", type=Length(high=_LONGEST), help="It ends by itself after so long.")
-@click.option("--until", type=Moment(), help='It ends by itself then: "2026-12-31T18:00", UTC unless it names a zone.')
+@click.option(
+    "--until", type=FutureTime(), help='It ends by itself then: "2026-12-31T18:00", UTC unless it names a zone.'
+)
 @click.option("--reason", default="", help="For those who find it paused.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
 @click.pass_obj

@@ -15,7 +15,7 @@ import click
 from rotator.cli import output, shell
 
 if TYPE_CHECKING:
-    from rotator.observe.receipts import Verdict
+    from rotator.observe.receipts import ChainVerdict
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -59,7 +59,7 @@ def verify(files: tuple[Path, ...], head: str, after: str, as_json: bool) -> Non
     sys.exit(shell.FAILED if found else 0)
 
 
-def _say(verdict: Verdict, found: list[str]) -> None:
+def _say(verdict: ChainVerdict, found: list[str]) -> None:
     for line in found:
         output.say(line)
     if verdict.torn:

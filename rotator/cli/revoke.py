@@ -32,13 +32,13 @@ def command(config: str | None, /, within: timedelta, as_json: bool, **wanted: A
     chosen = operator_commands.selected(**wanted)
     reached = shell.reach(config)
     shell.known(reached.settings, wanted["names"])
-    from rotator.commands.rotate import demand, select
+    from rotator.commands.rotate import parse_rotate_command, select
 
     began = time.monotonic()
     request = {**chosen, "by": now.me(), "emergency": True, "patient": True, "within": written(within)}
     names, wrong = tuple(chosen["names"]), ""
     if reached.settings:
-        names, wrong = select(reached.settings, demand(request))
+        names, wrong = select(reached.settings, parse_rotate_command(request))
     if wrong:
         raise click.UsageError(wrong)
     verdicts = now.Verdicts(names, as_json=as_json)
@@ -46,7 +46,7 @@ def command(config: str | None, /, within: timedelta, as_json: bool, **wanted: A
     async def main() -> int:
         ends: dict[str, list[str]] = {}
         code = shell.BUSY
-        async with aclosing(now.lines(reached, request, demand(request), verdicts)) as lines:
+        async with aclosing(now.lines(reached, request, parse_rotate_command(request), verdicts)) as lines:
             async for line in lines:
                 code = line.get("exit", code)
                 verdicts.hear(line)

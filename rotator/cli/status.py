@@ -15,7 +15,7 @@ from rotator.rotation.state import State
 from rotator.rotation.unmanaged import Unmanaged
 
 if TYPE_CHECKING:
-    from rotator.commands.inspect import Look
+    from rotator.commands.inspect import Snapshot
 
 UNMANAGED = "unmanaged"
 
@@ -53,7 +53,7 @@ def command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
     shell.run(main)
 
 
-def say_stale(seen: Look) -> None:
+def say_stale(seen: Snapshot) -> None:
     """That Vault cannot be read, and how old what the daemon knows is."""
     if not seen.stale:
         return

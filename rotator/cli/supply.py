@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rotator.cli import output, shell
-from rotator.cli.times import Moment
+from rotator.cli.times import FutureTime
 from rotator.host.files import handed_over
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _PATIENCE = 60.0  # seconds for it to arrive
 @click.option("--file", "path", type=click.Path(dir_okay=False), help="Read the value from a file; else from stdin.")
 @click.option(
     "--expires",
-    type=Moment(),
+    type=FutureTime(),
     help='When the value ends, as the target shows it: "2027-01-31", UTC unless it names a zone; else by `lifetime`.',
 )
 @click.pass_obj

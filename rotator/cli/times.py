@@ -30,7 +30,7 @@ class Length(click.ParamType[timedelta]):
             self.fail(f"{value!r} {fault}", param, ctx)
 
 
-class Moment(click.ParamType[datetime]):
+class FutureTime(click.ParamType[datetime]):
     """A moment to come, ISO 8601; UTC unless it says otherwise."""
 
     name = "moment"

@@ -12,7 +12,7 @@ from rotator.cli import operator_commands, output, shell
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rotator.commands.verify import Shown
+    from rotator.commands.verify import ShownValue
 
 REFUSED = 5
 
@@ -32,9 +32,9 @@ def command(config: str | None, /, as_json: bool, **wanted: Any) -> None:
     request = operator_commands.selected(**wanted)
     names: tuple[str, ...] = ()
     if reached.settings:
-        from rotator.commands.rotate import demand, select
+        from rotator.commands.rotate import parse_rotate_command, select
 
-        names, wrong = select(reached.settings, demand(request))
+        names, wrong = select(reached.settings, parse_rotate_command(request))
         if wrong:
             raise click.UsageError(wrong)
 
@@ -49,14 +49,14 @@ def command(config: str | None, /, as_json: bool, **wanted: Any) -> None:
     shell.run(main)
 
 
-def _said(shown: Sequence[Shown], *, daemon: bool, as_json: bool) -> int:
-    from rotator.commands.verify import Answer
+def _said(shown: Sequence[ShownValue], *, daemon: bool, as_json: bool) -> int:
+    from rotator.commands.verify import VerifyResult
 
     if as_json:
         shell.show_json([asdict(each) for each in shown])
     else:
         shell.show_table(("CREDENTIAL", "ANSWER", "WHAT"), [(x.credential, x.answer, x.said) for x in shown])
-    refused = [each for each in shown if each.answer is Answer.REFUSED]
+    refused = [each for each in shown if each.answer is VerifyResult.REFUSED]
     if held := [each.credential for each in refused if each.held]:
         said = f"nothing is done about {', '.join(held)} until a person decides"
         output.say(f"{len(held)} refused and held: {said}", err=True)
@@ -66,4 +66,4 @@ def _said(shown: Sequence[Shown], *, daemon: bool, as_json: bool) -> int:
     if refused:
         return REFUSED
     answers = {each.answer for each in shown}
-    return shell.FAILED if Answer.MISSING in answers else shell.BUSY if Answer.UNKNOWN in answers else 0
+    return shell.FAILED if VerifyResult.MISSING in answers else shell.BUSY if VerifyResult.UNKNOWN in answers else 0

@@ -12,7 +12,7 @@ import anyio
 
 from rotator.app.actor import READ_ONLY, App, reading
 from rotator.app.factories import connected, longest_need
-from rotator.app.secret_resolver import Keychain
+from rotator.app.secret_resolver import VaultSecretResolver
 from rotator.app.vault_fitness import located
 from rotator.app.vault_policy import kept, kept_places, references, referred_rights, transit_rights
 from rotator.commands.proxies import of_others, of_vault
@@ -39,7 +39,7 @@ from rotator.ports import (
 )
 from rotator.providers import kind_of
 from rotator.rotation.credential import Credential
-from rotator.rotation.record import Phase, Published, Token
+from rotator.rotation.record import Phase, PublishedValue, Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import mint_name, stem
 from rotator.rotation.unmanaged import unmanaged
@@ -47,7 +47,7 @@ from rotator.settings import Audit, Settings
 from rotator.settings.file_permissions import writable
 from rotator.settings.secret_files import exposed
 from rotator.vault.kv import Kv
-from rotator.vault.preflight import Finding, Level, preflight
+from rotator.vault.preflight import Finding, FindingLevel, preflight
 from rotator.vault.session import Session
 
 _RIGHTS = "give the minter and the token the rights they need"
@@ -65,11 +65,13 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
     for ref in references(settings):
         if exposed(ref):
             text = f"{ref} may be read by others than its owner"
-            yield Finding(Level.WARNING, "secrets", text, f"chmod 0400 {ref.name}, for the user that rotator runs as")
+            yield Finding(
+                FindingLevel.WARNING, "secrets", text, f"chmod 0400 {ref.name}, for the user that rotator runs as"
+            )
     for path, text in writable(settings):
-        yield Finding(Level.WARNING, f"file {path}", text, f"chown root {path}; chmod go-w {path}")
+        yield Finding(FindingLevel.WARNING, f"file {path}", text, f"chown root {path}; chmod go-w {path}")
     if settings.daemon.read_only:
-        yield Finding(Level.NOTE, "daemon", READ_ONLY, "take read_only out of [daemon] where this is no copy")
+        yield Finding(FindingLevel.NOTE, "daemon", READ_ONLY, "take read_only out of [daemon] where this is no copy")
     if settings.audit.file:
         yield _receipts(settings.audit)
     async for finding in of_vault(settings):
@@ -78,7 +80,7 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
     async with connected(settings, SystemClock()) as session:
         kv, full = Kv(session), settings
         with suppress(Fault):  # the look says which
-            full = await located(settings, Keychain(kv, session.clock, lambda: settings))
+            full = await located(settings, VaultSecretResolver(kv, session.clock, lambda: settings))
         for finding in await preflight(
             kv, places, longest_need(full), transit_rights(full), kept_places(full), referred_rights(full)
         ):
@@ -90,23 +92,29 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
                 yield finding
             async for finding in findings:
                 yield finding
-            for named, mount in (await app.keychain.unnamed_mounts((*references(settings), *kept(settings)))).items():
+            for named, mount in (
+                await app.secret_resolver.unnamed_mounts((*references(settings), *kept(settings)))
+            ).items():
                 text = f"Vault serves it by the mount {mount}, which only Vault knows"
-                yield Finding(Level.WARNING, named, text, f'write mounts = ["{mount}"] in [vault], for `rotate policy`')
+                yield Finding(
+                    FindingLevel.WARNING, named, text, f'write mounts = ["{mount}"] in [vault], for `rotate policy`'
+                )
             async for finding in _left(app):
                 yield finding
             async for subject, reason in look(settings, app.fetch):
-                said, level = (reason, Level.WARNING) if reason else ("could be called; it was not", Level.OK)
+                said, level = (
+                    (reason, FindingLevel.WARNING) if reason else ("could be called; it was not", FindingLevel.OK)
+                )
                 yield Finding(level, subject, said, "rotations go on, but nobody would be told" if reason else "")
     except Fault as fault:
         remedy = fault.remedy or "see the findings above, [vault], and the policy that `rotate policy` prints"
-        yield Finding(Level.REFUSAL, "start", f"{fault.what}; the targets were not tried", remedy)
+        yield Finding(FindingLevel.REFUSAL, "start", f"{fault.what}; the targets were not tried", remedy)
 
 
 def _receipts(audit: Audit) -> Finding:
     if not (trouble := unfit(audit)):
-        return Finding(Level.OK, "receipts", f"{audit.file} can be written")
-    level = Level.REFUSAL if audit.required else Level.WARNING
+        return Finding(FindingLevel.OK, "receipts", f"{audit.file} can be written")
+    level = FindingLevel.REFUSAL if audit.required else FindingLevel.WARNING
     barred = "nothing would be begun" if audit.required else "what happens would not be written down"
     return Finding(
         level, "receipts", f"{trouble}; {barred}", "run the check as the service's user, or mend [audit] file"
@@ -116,10 +124,12 @@ def _receipts(audit: Audit) -> Finding:
 def _login(session: Session) -> Finding:
     end = session.login_end
     if end is None:
-        return Finding(Level.NOTE, "login", "when it ends was not told")
+        return Finding(FindingLevel.NOTE, "login", "when it ends was not told")
     if end.is_near(session.clock.now()):
-        return Finding(Level.WARNING, "login", str(end), "hand over a new one in time: nothing is rotated without it")
-    return Finding(Level.NOTE if end.unknown else Level.OK, "login", str(end))
+        return Finding(
+            FindingLevel.WARNING, "login", str(end), "hand over a new one in time: nothing is rotated without it"
+        )
+    return Finding(FindingLevel.NOTE if end.unknown else FindingLevel.OK, "login", str(end))
 
 
 async def _left(app: App) -> AsyncGenerator[Finding]:
@@ -129,20 +139,20 @@ async def _left(app: App) -> AsyncGenerator[Finding]:
     places = {each.place: each.retire.after for each in app.settings.credentials.values()}
     for each in unmanaged(left, filter(None, known), app.clock.now(), places):
         said = f"left the settings; {each.token} at {each.path} lives on, and nobody rotates it"
-        yield Finding(Level.WARNING, f"credential {each.credential}", said, each.next)
+        yield Finding(FindingLevel.WARNING, f"credential {each.credential}", said, each.next)
     for name, reason in unreadable.items():
-        yield Finding(Level.WARNING, f"credential {name}", f"left the settings; {reason}")
+        yield Finding(FindingLevel.WARNING, f"credential {name}", f"left the settings; {reason}")
 
 
 async def _targets(app: App) -> AsyncGenerator[Finding]:
     credentials = app.settings.credentials
     for each in credentials.values():
         for text in kind_of(each.kind).warnings(each, app.settings.targets[each.target].keys):
-            yield Finding(Level.WARNING, f"credential {each.name}", text)
+            yield Finding(FindingLevel.WARNING, f"credential {each.name}", text)
     for target in app.settings.targets:
         alike = {proof(each): each for each in credentials.values() if each.target == target}
         if not alike:
-            yield Finding(Level.NOTE, f"target {target}", "no credential uses it; not tried")
+            yield Finding(FindingLevel.NOTE, f"target {target}", "no credential uses it; not tried")
             continue
         async with aclosing(_target(app, target, tuple(alike.values()))) as findings:
             async for finding in findings:
@@ -154,23 +164,27 @@ async def _target(app: App, target: str, credentials: tuple[Credential, ...]) ->
     minted = kind_of(credentials[0].kind).needs_minter
     subject = f"target {target}: {'minter' if minted else 'server'}"
     try:
-        for text in await app.site(credentials[0]).audit(credentials):
-            yield Finding(Level.WARNING, subject, text, "give the minter only what it hands out" if minted else "")
+        for text in await app.server(credentials[0]).audit(credentials):
+            yield Finding(
+                FindingLevel.WARNING, subject, text, "give the minter only what it hands out" if minted else ""
+            )
     except (Fault, OSError) as trouble:
-        yield Finding(Level.REFUSAL, subject, _words(trouble), _remedy(trouble, _RIGHTS if minted else _CLIENT))
+        yield Finding(FindingLevel.REFUSAL, subject, _words(trouble), _remedy(trouble, _RIGHTS if minted else _CLIENT))
         return
     for credential in credentials:
         subject = f"target {target}: control ({credential.name})"
         try:
-            await app.site(credential).control(credential)
+            await app.server(credential).control(credential)
         except Fault as fault:
-            yield Finding(Level.REFUSAL, subject, fault.what, _remedy(fault, "mend the probe, or what is in front"))
+            yield Finding(
+                FindingLevel.REFUSAL, subject, fault.what, _remedy(fault, "mend the probe, or what is in front")
+            )
             for finding in await _published(app, credential) if _untried(app, credential) else ():
                 yield finding
             continue
-        yield Finding(Level.OK, subject, "a broken secret is refused")
+        yield Finding(FindingLevel.OK, subject, "a broken secret is refused")
         if why := _untried(app, credential):
-            yield Finding(Level.NOTE, f"target {target}: install ({credential.name})", f"not tried: {why}")
+            yield Finding(FindingLevel.NOTE, f"target {target}: install ({credential.name})", f"not tried: {why}")
             for finding in await _published(app, credential):
                 yield finding
             continue
@@ -213,16 +227,16 @@ async def _published(app: App, credential: Credential) -> list[Finding]:
             before = await _value(app, credential, old, of_then=True) if lives else None
         elif record and record.current is None and record.failure:
             text = f"nothing is published yet, and the latest try failed: {record.failure.said}"
-            found.append(Finding(Level.WARNING, subject, text))
+            found.append(Finding(FindingLevel.WARNING, subject, text))
         if isinstance(provider, SupportsDiagnose):
-            found += [Finding(Level.WARNING, subject, text) for text in await provider.diagnose(secret, before)]
+            found += [Finding(FindingLevel.WARNING, subject, text) for text in await provider.diagnose(secret, before)]
     except Fault as fault:
-        found.append(Finding(Level.REFUSAL, subject, fault.what, _remedy(fault, _CLIENT)))
+        found.append(Finding(FindingLevel.REFUSAL, subject, fault.what, _remedy(fault, _CLIENT)))
     return found
 
 
 async def _value(
-    app: App, credential: Credential, published: Published | None, *, of_then: bool = False
+    app: App, credential: Credential, published: PublishedValue | None, *, of_then: bool = False
 ) -> Secret | None:
     """The value that was published, from its own version of the document (`of_then`) or as consumers read it now."""
     if published is None:
@@ -234,10 +248,12 @@ async def _value(
 def _shown(subject: str, verdict: Verdict) -> Finding:
     match verdict:
         case Rejected(reason):
-            return Finding(Level.REFUSAL, subject, f"what consumers read is refused: {reason}", _CLIENT)
+            return Finding(FindingLevel.REFUSAL, subject, f"what consumers read is refused: {reason}", _CLIENT)
         case Unknown(reason):
-            return Finding(Level.WARNING, subject, f"whether what consumers read is accepted is not told: {reason}")
-    return Finding(Level.OK, subject, "what consumers read is accepted: identity and rights are as wanted")
+            return Finding(
+                FindingLevel.WARNING, subject, f"whether what consumers read is accepted is not told: {reason}"
+            )
+    return Finding(FindingLevel.OK, subject, "what consumers read is accepted: identity and rights are as wanted")
 
 
 @dataclass(slots=True)
@@ -260,11 +276,13 @@ class _Trial:
             yield self._row("mint", "a disposable token, valid for ten minutes")
             for verb, act in self._verbs(provider, name, minted):
                 row = await self._try(verb, act)
-                refused = refused or (verb == "verify" and row.level is Level.REFUSAL)
+                refused = refused or (verb == "verify" and row.level is FindingLevel.REFUSAL)
                 yield row
         except NeedsPerson as fault:
             made_by_person = True
-            rows.append(replace(self._row("mint", f"not tried, as a person does it: {fault.reason}"), level=Level.NOTE))
+            rows.append(
+                replace(self._row("mint", f"not tried, as a person does it: {fault.reason}"), level=FindingLevel.NOTE)
+            )
             rows += await _published(self.app, self.credential)
         except Fault as fault:  # of the mint: the verbs' own are findings
             rows.append(self._row("mint", fault.what, fault))
@@ -276,7 +294,9 @@ class _Trial:
         for row in rows:
             yield row
         for text in await self._causes(provider) if refused else ():
-            yield Finding(Level.WARNING, f"target {self.credential.target}: cause ({self.credential.name})", text)
+            yield Finding(
+                FindingLevel.WARNING, f"target {self.credential.target}: cause ({self.credential.name})", text
+            )
 
     async def _causes(self, provider: Provider) -> list[str]:
         try:
@@ -331,17 +351,17 @@ class _Trial:
             for token in tokens:
                 await provider.revoke(token)
             # The target dates a revocation by its own clock, which may be ahead of ours.
-            pruned = await self.app.site(self.credential).prune(lambda other: other == name, -_LIFE)
+            pruned = await self.app.server(self.credential).prune(lambda other: other == name, -_LIFE)
         except Fault as fault:
             row = self._row("clean up", f"{fault.reason}; should a token live, it expires in ten minutes")
-            return replace(row, level=Level.WARNING)
+            return replace(row, level=FindingLevel.WARNING)
         return self._row("clean up", "nothing is left" if pruned or not tokens else "a revoked record is left")
 
     def _row(self, verb: str, text: str, trouble: Exception | None = None) -> Finding:
         subject = f"target {self.credential.target}: {verb} ({self.credential.name})"
         otherwise = _RIGHTS if kind_of(self.credential.kind).needs_minter else _CLIENT
         remedy = _remedy(trouble, otherwise) if trouble else ""
-        return Finding(Level.REFUSAL if trouble else Level.OK, subject, text, remedy)
+        return Finding(FindingLevel.REFUSAL if trouble else FindingLevel.OK, subject, text, remedy)
 
 
 def _words(trouble: Exception) -> str:

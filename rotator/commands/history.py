@@ -24,7 +24,7 @@ from rotator.settings.parsers import name as read_name
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class HistoryEntry:
     """Something that happened, or a state that was reached, in a sentence. `by`: which daemon or shell did it."""
 
     at: datetime
@@ -33,12 +33,12 @@ class Moment:
     by: str = ""
 
 
-async def past(settings: Settings, name: str) -> tuple[list[Moment], str]:
+async def past(settings: Settings, name: str) -> tuple[list[HistoryEntry], str]:
     """The oldest first, and where it is from. Raises Transient or Refused where there are no receipts of it.
 
     Receipts begin anew when logrotate takes the file away, and tell only what this host has done.
     """
-    file, receipts, said = settings.audit.file, list[Moment](), "[audit] file keeps all of it"
+    file, receipts, said = settings.audit.file, list[HistoryEntry](), "[audit] file keeps all of it"
     if file and await anyio.Path(file).exists():
         try:
             receipts = list(_receipts(Path(file), name))
@@ -69,7 +69,7 @@ async def past(settings: Settings, name: str) -> tuple[list[Moment], str]:
 Version = tuple[datetime, Record, str]
 
 
-def _untold(versions: Iterable[Version], receipts: Sequence[Moment]) -> list[Version]:
+def _untold(versions: Iterable[Version], receipts: Sequence[HistoryEntry]) -> list[Version]:
     """What was written before the first receipt, or by whoever has no receipts here."""
     ours = {"", *(each.by for each in receipts)}
     return [each for each in versions if each[0] < receipts[0].at or each[2] not in ours]
@@ -94,7 +94,7 @@ def nothing(settings: Settings, name: str, source: str) -> str:
     return f"{said}; {suggest(name, settings.credentials)}"
 
 
-def _receipts(path: Path, name: str) -> Iterator[Moment]:
+def _receipts(path: Path, name: str) -> Iterator[HistoryEntry]:
     with regular(path) as lines:
         for line in lines:
             receipt = parse(line)
@@ -103,25 +103,25 @@ def _receipts(path: Path, name: str) -> Iterator[Moment]:
             try:
                 yield _moment(receipt)
             except (AttributeError, KeyError, TypeError, ValueError):  # `rotate receipts verify` says where it is
-                yield Moment(datetime.fromtimestamp(0, UTC), 0, f"receipt {receipt['n']} cannot be read")
+                yield HistoryEntry(datetime.fromtimestamp(0, UTC), 0, f"receipt {receipt['n']} cannot be read")
 
 
-def _moment(receipt: Mapping[str, Any]) -> Moment:
+def _moment(receipt: Mapping[str, Any]) -> HistoryEntry:
     rotation, said = receipt.get("detail", {}).get("rotation", 0), str(receipt["said"])
     by = str(receipt.get("asked_by") or "")
     asked = f", asked by {by}" if _begins(receipt["event"]) and by not in said else ""
     at = datetime.fromisoformat(receipt["at"])
-    return Moment(at.replace(tzinfo=at.tzinfo or UTC), rotation, said + asked, str(receipt["by"]))
+    return HistoryEntry(at.replace(tzinfo=at.tzinfo or UTC), rotation, said + asked, str(receipt["by"]))
 
 
 def _begins(event: object) -> bool:
     return event == "rotation.requested"
 
 
-def _states(versions: Iterable[Version]) -> Iterator[Moment]:
+def _states(versions: Iterable[Version]) -> Iterator[HistoryEntry]:
     last = ""
     for at, record, holder in versions:
         said = stands(record, at)
         if said != last:
-            yield Moment(at, record.rotation, said, holder)
+            yield HistoryEntry(at, record.rotation, said, holder)
         last = said

@@ -40,7 +40,7 @@ _PATIENCE = 10.0  # seconds in which a daemon says something, or the journal is 
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Snapshot:
     """What was seen. `stale`: why it may be old, in words; empty: it is of `at`.
 
     `left`: what credentials that left the settings have left alive; empty where names were asked for.
@@ -56,7 +56,7 @@ class Look:
     unclaimed: Sequence[Unclaimed] = ()  # requests for credentials that left the settings
 
 
-async def look(settings: Settings, names: Iterable[str]) -> Look:
+async def look(settings: Settings, names: Iterable[str]) -> Snapshot:
     """One state per credential (all when no names are given). Raises Transient."""
     named = list(names)
     chosen = named or list(settings.credentials)
@@ -68,7 +68,9 @@ async def look(settings: Settings, names: Iterable[str]) -> Look:
         async with reading(settings) as app:
             seen = await _all(app, chosen, None)
             left, gone = ([], []) if named else (await _left(app, seen), await _unclaimed(app))
-            return Look([state(*each) for each in seen], app.clock.now(), login=_login(app), left=left, unclaimed=gone)
+            return Snapshot(
+                [state(*each) for each in seen], app.clock.now(), login=_login(app), left=left, unclaimed=gone
+            )
     except* Transient as missed:
         if told is None:
             raise
@@ -76,14 +78,14 @@ async def look(settings: Settings, names: Iterable[str]) -> Look:
     return _in_part(told, chosen, reason)
 
 
-def _in_part(told: Look, chosen: Sequence[str], reason: str) -> Look:
+def _in_part(told: Snapshot, chosen: Sequence[str], reason: str) -> Snapshot:
     """What a daemon of somewhat other settings shows is better than nothing while Vault cannot be read."""
     shown = [each for each in told.states if each.name in chosen]
     unseen = sorted(set(chosen) - {each.name for each in shown})
     return replace(told, states=shown, stale=told.stale or reason, unseen=unseen)
 
 
-async def reached_look(settings: Settings | None, socket: str, names: Sequence[str]) -> Look:
+async def reached_look(settings: Settings | None, socket: str, names: Sequence[str]) -> Snapshot:
     """The same, of the daemon that runs where settings are faulty. Raises Transient."""
     found = await look(settings, names) if settings else await asked(socket, names, None)
     if found is None:
@@ -91,7 +93,7 @@ async def reached_look(settings: Settings | None, socket: str, names: Sequence[s
     return found
 
 
-async def asked(socket: str, names: Sequence[str], which: list[str] | None) -> Look | None:
+async def asked(socket: str, names: Sequence[str], which: list[str] | None) -> Snapshot | None:
     """What a running daemon shows of these credentials, of all when there are none; None when it cannot be asked.
 
     `which`: the installation whose daemon is meant; None: whichever listens there.
@@ -103,7 +105,7 @@ async def asked(socket: str, names: Sequence[str], which: list[str] | None) -> L
             shown, at = [found[name] for name in names or found], datetime.fromisoformat(end["at"])
             left = msgspec.convert(end["left"], list[Unmanaged])
             gone = msgspec.convert(end["unclaimed"], list[Unclaimed])
-            return Look(shown, at, end["stale"], end["login"], end["refused"], left=left, unclaimed=gone)
+            return Snapshot(shown, at, end["stale"], end["login"], end["refused"], left=left, unclaimed=gone)
     return None
 
 

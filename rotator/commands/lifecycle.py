@@ -21,7 +21,17 @@ from rotator.app.actor import App
 from rotator.commands.hook_outcome import HookOutcome
 from rotator.commands.outcomes import OUTCOMES, released
 from rotator.commands.requests import AGAIN, new_id, write_down
-from rotator.commands.rotate import BUSY, DONE, FAILED, USAGE, Demand, demand, length, moment, select
+from rotator.commands.rotate import (
+    BUSY,
+    DONE,
+    FAILED,
+    USAGE,
+    RotateCommand,
+    length,
+    moment,
+    parse_rotate_command,
+    select,
+)
 from rotator.engine import commands
 from rotator.engine.reconciler import Transition
 from rotator.host.exit_codes import gravest
@@ -50,23 +60,25 @@ Hearing = Callable[[], AbstractContextManager[MemoryObjectReceiveStream[Transiti
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class OperatorCommand:
     """A verb, whom it concerns and who says so. Neither `length` nor `until`: until it is resumed."""
 
     verb: str
-    wanted: Demand
+    wanted: RotateCommand
     reason: str = ""
     length: timedelta | None = None
     until: datetime | None = None
     trouble: dict[str, str] = field(default_factory=dict)  # why one was not got through yet
 
 
-def order(verb: str, request: Mapping[str, Any]) -> Order:
+def parse_operator_command(verb: str, request: Mapping[str, Any]) -> OperatorCommand:
     """Read an order from a request. Raises Refused for what does not fit."""
     so_long, until = length(request, "for", _LONGEST), moment(request, "until")
     if so_long and until:
         raise Refused("`for` and `until` are two ends: say one of them")
-    return Order(verb, demand(request), " ".join(str(request.get("reason") or "").split())[:200], so_long, until)
+    return OperatorCommand(
+        verb, parse_rotate_command(request), " ".join(str(request.get("reason") or "").split())[:200], so_long, until
+    )
 
 
 def verbs(app: App, hearing: Hearing) -> dict[str, Callable[[Mapping[str, Any]], Lines]]:
@@ -76,7 +88,7 @@ def verbs(app: App, hearing: Hearing) -> dict[str, Callable[[Mapping[str, Any]],
         async def answer(request: Mapping[str, Any]) -> Lines:
             with hearing() as transitions:
                 try:
-                    wish = order(verb, request)
+                    wish = parse_operator_command(verb, request)
                 except Refused as fault:
                     yield {"error": fault.reason, "exit": USAGE}
                     return
@@ -88,7 +100,7 @@ def verbs(app: App, hearing: Hearing) -> dict[str, Callable[[Mapping[str, Any]],
     return {verb: named(verb) for verb in VERBS}
 
 
-async def obey(app: App, wish: Order, transitions: MemoryObjectReceiveStream[Transition]) -> Lines:
+async def obey(app: App, wish: OperatorCommand, transitions: MemoryObjectReceiveStream[Transition]) -> Lines:
     """Say the word to each credential, tell each step, end with verdicts.
 
     The work is a task of the actor's: it goes on to its end when whoever asked goes away, which closes this generator.
@@ -126,7 +138,7 @@ async def obey(app: App, wish: Order, transitions: MemoryObjectReceiveStream[Tra
             yield line
 
 
-def _waits(wish: Order) -> str:
+def _waits(wish: OperatorCommand) -> str:
     """What it waits for, and what a person can do about it."""
     if not wish.trouble:
         return f"{wish.verb} is under way"
@@ -144,7 +156,7 @@ def _heard(transitions: MemoryObjectReceiveStream[Transition], names: tuple[str,
             yield transition
 
 
-async def _all(app: App, wish: Order, names: tuple[str, ...], send: ObjectSendStream[dict[str, Any]]) -> None:
+async def _all(app: App, wish: OperatorCommand, names: tuple[str, ...], send: ObjectSendStream[dict[str, Any]]) -> None:
     limiter, end = anyio.CapacityLimiter(_AT_ONCE), app.clock.monotonic() + wish.wanted.within
 
     async def one(name: str) -> None:
@@ -162,7 +174,7 @@ async def _all(app: App, wish: Order, names: tuple[str, ...], send: ObjectSendSt
                 group.start_soon(one, name)
 
 
-def whom(wish: Order, names: tuple[str, ...]) -> tuple[str, ...]:
+def whom(wish: OperatorCommand, names: tuple[str, ...]) -> tuple[str, ...]:
     """Whom it concerns: a pause of many is one fact about the installation, which also holds for who joins later."""
     many = _scopes(wish)
     if not many or wish.verb not in ("pause", "resume"):
@@ -170,7 +182,7 @@ def whom(wish: Order, names: tuple[str, ...]) -> tuple[str, ...]:
     return (*many, *(wish.wanted.names if wish.verb == "pause" else names))
 
 
-def _scopes(wish: Order) -> dict[str, tuple[Mapping[str, str], str]]:
+def _scopes(wish: OperatorCommand) -> dict[str, tuple[Mapping[str, str], str]]:
     """Each scope of many, as it is typed: the labels and the target that it is about."""
     wanted = wish.wanted
     labelled = [(wanted.labels, "")] if wanted.everything or wanted.labels else []
@@ -178,7 +190,7 @@ def _scopes(wish: Order) -> dict[str, tuple[Mapping[str, str], str]]:
     return {scope(*each): each for each in (*labelled, *there)}
 
 
-async def _fleet(app: App, wish: Order, many: str, end: float) -> tuple[str, str, int]:
+async def _fleet(app: App, wish: OperatorCommand, many: str, end: float) -> tuple[str, str, int]:
     """Pause or resume all, all with a label, or all on a target."""
     now, by, (labels, target) = app.clock.now(), wish.wanted.by, _scopes(wish)[many]
     until = now + wish.length if wish.length else wish.until
@@ -204,13 +216,13 @@ async def _fleet(app: App, wish: Order, many: str, end: float) -> tuple[str, str
     return f"{wish.verb}d", said, DONE
 
 
-async def _verdict(app: App, wish: Order, name: str, end: float) -> dict[str, Any]:
+async def _verdict(app: App, wish: OperatorCommand, name: str, end: float) -> dict[str, Any]:
     if name not in app.settings.credentials:
         return await _answered(name, lambda: _fleet(app, wish, name, end))
     return await _answered(name, lambda: _one(app, wish, name, end))
 
 
-async def _one(app: App, wish: Order, name: str, end: float) -> tuple[str, str, int]:
+async def _one(app: App, wish: OperatorCommand, name: str, end: float) -> tuple[str, str, int]:
     credential = app.settings.credentials[name]
     if app.worker_pool.stopping:
         raise Transient(f"not begun: {app.worker_pool.stopping}")
@@ -243,7 +255,7 @@ class _WrittenError(Exception):
     """A request is in Vault, and nobody has taken it up while it was waited for."""
 
 
-async def _requested(app: App, wish: Order, credential: Credential, end: float) -> Record:
+async def _requested(app: App, wish: OperatorCommand, credential: Credential, end: float) -> Record:
     """Write it down in Vault, then have it taken up. Raises _WrittenError when that outlasts the patience."""
     reconciler, name = app.worker_pool.guard.reconciler, credential.name
     await reconciler.recorded()
@@ -270,7 +282,7 @@ async def _requested(app: App, wish: Order, credential: Credential, end: float) 
         raise _WrittenError(f"{fault.reason}; {goes_on}") from None
 
 
-def _request(app: App, wish: Order) -> OperatorRequest:
+def _request(app: App, wish: OperatorCommand) -> OperatorRequest:
     at, wanted = app.clock.now(), wish.wanted
     until = at + wish.length if wish.length else wish.until
     verb, request_id = RequestVerb(wish.verb), new_id()
@@ -292,12 +304,12 @@ async def _until(app: App, end: float, work: Callable[[], Awaitable[T]], name: s
         trouble.pop(name, None)
 
 
-async def _obeyed(app: App, wish: Order, credential: Credential, end: float) -> Record:
+async def _obeyed(app: App, wish: OperatorCommand, credential: Credential, end: float) -> Record:
     """What only whoever is here can do."""
     if wish.verb == "claim":
         word = commands.claim(wish.wanted.by, secrets.token_hex(LINEAGE))
     else:
-        await app.site(credential).control(credential)  # a probe that accepts anyone would let anything be adopted
+        await app.server(credential).control(credential)  # a probe that accepts anyone would let anything be adopted
         word = commands.adopt(wish.wanted.by)
 
     async def obeyed() -> Record:

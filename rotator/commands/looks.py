@@ -19,7 +19,7 @@ from rotator.app import control
 from rotator.app.actor import App, reading
 from rotator.app.strays import Leftover, leftovers, plainly, prune, revoke_leftover
 from rotator.commands.unused import Found, unused
-from rotator.commands.verify import Answer, Shown, ShowValues
+from rotator.commands.verify import ShownValue, ShowValues, VerifyResult
 from rotator.host.exit_codes import Exit
 from rotator.observe import logs
 from rotator.ports import Fault, OnlyLooks, Refused, Transient
@@ -73,10 +73,10 @@ class Unused:
 # --- by an actor ----------------------------------------------------------------------------------------------------
 
 
-async def show(app: App, request: Request) -> list[Shown]:
+async def show(app: App, request: Request) -> list[ShownValue]:
     """Published values shown to their targets; a daemon takes note of what it saw."""
     shown = await ShowValues(app).all(_names(app, request))
-    for each in (each for each in shown if each.answer is Answer.ACCEPTED):
+    for each in (each for each in shown if each.answer is VerifyResult.ACCEPTED):
         app.worker_pool.guard.shown(each.credential, each.token)
     return shown
 
@@ -90,7 +90,7 @@ async def tokens(app: App, request: Request) -> Tokens:
         if some is None:
             continue
         try:
-            found += [Listed(target, token.id, token.name) for token in await app.site(some).list_tokens()]
+            found += [Listed(target, token.id, token.name) for token in await app.server(some).list_tokens()]
         except Fault as fault:
             silent.append(f"target {target} not listed: {plainly(target, fault.reason)}")
     return Tokens(found, silent)
@@ -137,7 +137,7 @@ def _names(app: App, request: Request) -> list[str]:
 
 
 _LOOKS: dict[str, tuple[Callable[[App, Request], Awaitable[Any]], Any]] = {
-    "show": (show, list[Shown]),
+    "show": (show, list[ShownValue]),
     "tokens": (tokens, Tokens),
     "leftovers": (left_over, Leftovers),
     "unused": (look_unused, Unused),
@@ -165,9 +165,9 @@ def verbs(
     """The verbs of the control socket. `select`: whom a request concerns, and what is wrong with it; `refused`: told
     whose published value was refused, and is not held."""
 
-    async def shown(request: Request) -> list[Shown]:
-        found: list[Shown] = await _LOOKS["show"][0](app, request)
-        refused([each.credential for each in found if each.answer is Answer.REFUSED and not each.held])
+    async def shown(request: Request) -> list[ShownValue]:
+        found: list[ShownValue] = await _LOOKS["show"][0](app, request)
+        refused([each.credential for each in found if each.answer is VerifyResult.REFUSED and not each.held])
         return found
 
     def named(verb: str) -> Callable[[Request], Lines]:

@@ -13,23 +13,23 @@ from rotator.providers.http.proxy_transport import Fetch, ProxyRoute
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef
 from rotator.settings import Hook, Ping, Settings
-from rotator.vault.preflight import Finding, Level
+from rotator.vault.preflight import Finding, FindingLevel
 
 
 async def of_vault(settings: Settings) -> AsyncGenerator[Finding]:
     """The one in front of Vault, and that of traces: their passwords are not in Vault."""
     vault, tracing = settings.vault, settings.tracing
     if vault.proxy:
-        yield await _tried("vault", vault.proxy, vault.address, _local, Level.REFUSAL)
+        yield await _tried("vault", vault.proxy, vault.address, _local, FindingLevel.REFUSAL)
     if tracing and tracing.proxy:
-        yield await _tried("tracing", tracing.proxy, tracing.endpoint, _local, Level.WARNING)
+        yield await _tried("tracing", tracing.proxy, tracing.endpoint, _local, FindingLevel.WARNING)
 
 
 async def of_others(settings: Settings, fetch: Fetch) -> AsyncGenerator[Finding]:
     """Those of targets, hooks and the ping. `fetch` finds their passwords."""
     for target in settings.targets.values():
         if target.keys.proxy:
-            yield await _tried(f"target {target.name}", target.keys.proxy, target.keys.url, fetch, Level.REFUSAL)
+            yield await _tried(f"target {target.name}", target.keys.proxy, target.keys.url, fetch, FindingLevel.REFUSAL)
     for subject, called in _called(settings):
         if called.proxy is None:
             continue
@@ -37,7 +37,7 @@ async def of_others(settings: Settings, fetch: Fetch) -> AsyncGenerator[Finding]
             url = await whereabouts(called, fetch)
         except Fault:
             continue  # the look at the hook itself tells
-        yield await _tried(subject, called.proxy, url, fetch, Level.WARNING)
+        yield await _tried(subject, called.proxy, url, fetch, FindingLevel.WARNING)
 
 
 def _called(settings: Settings) -> Iterator[tuple[str, Hook | Ping]]:
@@ -50,7 +50,7 @@ async def _local(ref: SecretRef) -> Secret:
     return local_secret(ref)
 
 
-async def _tried(subject: str, proxy: Proxy, url: str, fetch: Fetch, grave: Level) -> Finding:
+async def _tried(subject: str, proxy: Proxy, url: str, fetch: Fetch, grave: FindingLevel) -> Finding:
     subject, login = f"{subject}: proxy", ", with a login" if proxy.password else ""
     parts = urlsplit(url)
     try:
@@ -61,5 +61,7 @@ async def _tried(subject: str, proxy: Proxy, url: str, fetch: Fetch, grave: Leve
         said = f"its ca_file {fault.filename or proxy.ca_file} cannot be used ({fault.strerror or 'no PEM in it'})"
         return Finding(grave, subject, said, "put a PEM file of the proxy's authority there")
     if parts.scheme == "https":
-        return Finding(Level.OK, subject, f"{proxy} opens a tunnel to {parts.hostname}{login}")
-    return Finding(Level.OK, subject, f"{proxy} is reached{login}; plain http is forwarded by it, which was not tried")
+        return Finding(FindingLevel.OK, subject, f"{proxy} opens a tunnel to {parts.hostname}{login}")
+    return Finding(
+        FindingLevel.OK, subject, f"{proxy} is reached{login}; plain http is forwarded by it, which was not tried"
+    )

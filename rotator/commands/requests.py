@@ -15,7 +15,7 @@ from rotator.observe.logs import log
 from rotator.ports import Fault, Refused, StoreRefused, Transient
 from rotator.rotation.operator_request import OperatorRequest, Unclaimed
 from rotator.rotation.request_transitions import live_at
-from rotator.rotation.rotation_request import as_ask
+from rotator.rotation.rotation_request import as_rotation_request
 
 AGAIN = 0.5  # seconds until what Vault gave no verdict on is tried again
 _AT_ONCE = 8  # credentials
@@ -122,7 +122,7 @@ class Asking:
             await clock.sleep(AGAIN)
 
     def _asked(self, name: str, request: OperatorRequest) -> PendingRequest:
-        ask, patient = as_ask(request), request.patient or request.emergency
+        ask, patient = as_rotation_request(request), request.patient or request.emergency
         return self.app.worker_pool.ask(name, ask, patient=patient, request=request.id)
 
     async def _late(self, name: str) -> None:

@@ -38,7 +38,7 @@ Hearing = Callable[[], AbstractContextManager[MemoryObjectReceiveStream[Transiti
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
+class RotateCommand:
     """What somebody wants rotated. `patient`: wait until the predecessors are dead. `within` in seconds.
 
     `waits_out`: the time in which a grace is waited for does not count.
@@ -55,13 +55,13 @@ class Demand:
     waits_out: bool = False
 
 
-def demand(request: Mapping[str, Any]) -> Demand:
+def parse_rotate_command(request: Mapping[str, Any]) -> RotateCommand:
     """Read a demand from a request. Raises Refused: none of it is passed over, the rest would mean something else."""
     labels = request.get("labels", {})
     if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
         raise Refused("`labels` must be an object of texts")
     within, patient = length(request, "within", _LONGEST), _flag(request, "patient")
-    return Demand(
+    return RotateCommand(
         names=_names(request, "names"),
         targets=_names(request, "targets"),
         everything=_flag(request, "everything"),
@@ -112,16 +112,16 @@ def _flag(request: Mapping[str, Any], key: str) -> bool:
     return told
 
 
-def chosen(settings: Settings, request: Mapping[str, Any]) -> tuple[Demand, tuple[str, ...], str]:
+def chosen(settings: Settings, request: Mapping[str, Any]) -> tuple[RotateCommand, tuple[str, ...], str]:
     """What a request wants, whom it concerns, and what is wrong with it (empty: nothing)."""
     try:
-        wanted = demand(request)
+        wanted = parse_rotate_command(request)
     except Refused as fault:
-        return Demand(), (), fault.reason
+        return RotateCommand(), (), fault.reason
     return wanted, *select(settings, wanted)
 
 
-def select(settings: Settings, wanted: Demand) -> tuple[tuple[str, ...], str]:
+def select(settings: Settings, wanted: RotateCommand) -> tuple[tuple[str, ...], str]:
     """The names a demand concerns, and what is wrong with it (empty: nothing). Each selector must find something."""
     known = settings.credentials
     for name in wanted.names:
@@ -164,7 +164,7 @@ async def now(app: App, hearing: Hearing, request: Mapping[str, Any]) -> AsyncGe
 
 
 async def follow(
-    app: App, names: tuple[str, ...], wanted: Demand, transitions: MemoryObjectReceiveStream[Transition]
+    app: App, names: tuple[str, ...], wanted: RotateCommand, transitions: MemoryObjectReceiveStream[Transition]
 ) -> AsyncGenerator[dict[str, Any]]:
     """Ask, tell each step, end with a verdict. Rotations go on when the caller goes away."""
     clock = app.clock
@@ -203,7 +203,7 @@ async def follow(
             yield line
 
 
-def _request(wanted: Demand, at: datetime) -> OperatorRequest:
+def _request(wanted: RotateCommand, at: datetime) -> OperatorRequest:
     verb, patient = RequestVerb.ROTATE, wanted.patient or wanted.emergency
     return OperatorRequest(new_id(), verb, at, wanted.by, wanted.emergency, patient)
 

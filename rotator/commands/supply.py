@@ -11,7 +11,7 @@ from rotator.engine.context import SuppliedValue
 from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Conflict, Refused, SupportsSupply
 from rotator.rotation.record import Phase, Record
-from rotator.rotation.rotation_request import Answer, Ask, answer
+from rotator.rotation.rotation_request import RequestAnswer, RotationRequest, answer
 from rotator.rotation.secret import Secret
 
 _SOON = 1.0  # seconds between two tries while somebody else works on it
@@ -26,7 +26,7 @@ async def supply(app: App, name: str, value: Secret, by: str, expires_at: dateti
     if objection := _objection((await app.journal.load(name)).record):
         raise Refused(objection)
     await app.worker_pool.guard.control(credential)
-    ask, supplied = Ask(app.clock.now(), by), SuppliedValue(value, expires_at)
+    ask, supplied = RotationRequest(app.clock.now(), by), SuppliedValue(value, expires_at)
     end = app.clock.monotonic() + PATIENCE
     while True:
         seen = await _visit(app, name, ask, supplied)
@@ -41,7 +41,7 @@ async def supply(app: App, name: str, value: Secret, by: str, expires_at: dateti
         await app.clock.sleep(_SOON)
 
 
-async def _visit(app: App, name: str, ask: Ask, supplied: SuppliedValue) -> ReconcileResult | None:
+async def _visit(app: App, name: str, ask: RotationRequest, supplied: SuppliedValue) -> ReconcileResult | None:
     credential = app.settings.credentials[name]
     try:
         return await app.worker_pool.guard.reconciler.reconcile(credential, app.dependencies(credential), ask, supplied)
@@ -60,16 +60,16 @@ def _objection(record: Record | None) -> str:
     return "a rotation is under way, which needs no value: hand it over when that is settled"
 
 
-def _verdict(record: Record, ask: Ask) -> tuple[str, int] | None:
+def _verdict(record: Record, ask: RotationRequest) -> tuple[str, int] | None:
     current, failure = record.current, record.failure
     match answer(record, ask):
-        case Answer.PUBLISHED | Answer.DONE if current:
+        case RequestAnswer.PUBLISHED | RequestAnswer.DONE if current:
             return f"accepted and published at {current.place}, rotation {current.rotation}", DONE
-        case Answer.HELD if record.held:
+        case RequestAnswer.HELD if record.held:
             return f"held: {record.held.text}", HELD
-        case Answer.AWAITING:
+        case RequestAnswer.AWAITING:
             why = f"{failure.said}; " if failure and failure.at >= ask.at else ""
             return f"not published: {why}{record.awaiting}", FAILED
-        case Answer.FAILED if failure:
+        case RequestAnswer.FAILED if failure:
             return f"not published: {failure.said}", FAILED
     return None

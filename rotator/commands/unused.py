@@ -47,7 +47,7 @@ async def unused(app: App, older: timedelta) -> tuple[list[Found], list[str]]:
 
 async def _inventory(app: App, target: str) -> tuple[InventoryItem, ...] | None:
     credential = next((each for each in app.settings.credentials.values() if each.target == target), None)
-    return await app.site(credential).inventory() if credential else ()
+    return await app.server(credential).inventory() if credential else ()
 
 
 def _judged(

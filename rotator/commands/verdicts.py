@@ -10,20 +10,20 @@ from rotator.engine.pending_request import PendingRequest
 from rotator.host.exit_codes import Exit, gravest
 from rotator.ports import Fault, Transient
 from rotator.rotation import pause, triggers
-from rotator.rotation.record import Phase, Published, Record
+from rotator.rotation.record import Phase, PublishedValue, Record
 from rotator.rotation.request_transitions import in_grace
-from rotator.rotation.rotation_request import Answer
+from rotator.rotation.rotation_request import RequestAnswer
 
 _BATCH = 200  # verdicts in one line
 _EXITS = {
-    Answer.DONE: Exit.DONE,
-    Answer.PUBLISHED: Exit.DONE,
-    Answer.FAILED: Exit.FAILED,
-    Answer.HELD: Exit.HELD,
-    Answer.AWAITING: Exit.HELD,
-    Answer.PAUSED: Exit.HELD,
-    Answer.IN_GRACE: Exit.UNDECIDED,
-    Answer.OPEN: Exit.UNDECIDED,
+    RequestAnswer.DONE: Exit.DONE,
+    RequestAnswer.PUBLISHED: Exit.DONE,
+    RequestAnswer.FAILED: Exit.FAILED,
+    RequestAnswer.HELD: Exit.HELD,
+    RequestAnswer.AWAITING: Exit.HELD,
+    RequestAnswer.PAUSED: Exit.HELD,
+    RequestAnswer.IN_GRACE: Exit.UNDECIDED,
+    RequestAnswer.OPEN: Exit.UNDECIDED,
 }
 _TOWARDS_PUBLICATION = frozenset(
     {Phase.REQUESTED, Phase.AWAITING, Phase.STAGED, Phase.INSTALLED, Phase.VERIFIED, Phase.REJECTED}
@@ -53,17 +53,17 @@ def _unwritten(app: App, name: str, fault: Fault, emergency: bool) -> dict[str, 
         goes_on = emergency and not app.passing
         later = "the daemon goes on asking for Vault and carries it out then, unless it ends before" if goes_on else ""
         said = f"undecided: {said}; {later or 'ask again'}"
-        return {"credential": name, "answer": Answer.OPEN.value, "exit": Exit.UNDECIDED, "said": said}
-    return {"credential": name, "answer": Answer.FAILED.value, "exit": Exit.FAILED, "said": said}
+        return {"credential": name, "answer": RequestAnswer.OPEN.value, "exit": Exit.UNDECIDED, "said": said}
+    return {"credential": name, "answer": RequestAnswer.FAILED.value, "exit": Exit.FAILED, "said": said}
 
 
 def _verdict(app: App, name: str, asked: PendingRequest) -> dict[str, Any]:
     if asked.hopeless:
-        return {"credential": name, "answer": Answer.FAILED.value, "exit": Exit.FAILED, "said": asked.closed}
-    answer = asked.answer if asked.done.is_set() and not asked.closed else Answer.OPEN
-    said = _open(app, name, asked) if answer is Answer.OPEN else _said(app, name, asked, answer)
+        return {"credential": name, "answer": RequestAnswer.FAILED.value, "exit": Exit.FAILED, "said": asked.closed}
+    answer = asked.answer if asked.done.is_set() and not asked.closed else RequestAnswer.OPEN
+    said = _open(app, name, asked) if answer is RequestAnswer.OPEN else _said(app, name, asked, answer)
     living = _living(asked) if asked.ask.emergency else []
-    if living and answer is not Answer.OPEN:
+    if living and answer is not RequestAnswer.OPEN:
         said = f"{said}; not proven dead yet: {', '.join(living)}"
     found = {"credential": name, "answer": answer.value, "exit": _EXITS[answer], "said": said}
     return {**found, "ended": _ended(asked), "live": living} if asked.ask.emergency else found
@@ -105,26 +105,26 @@ def goes_on(app: App, name: str) -> str:
     return f"it goes on, ask `rotate status {name}`"
 
 
-def _said(app: App, name: str, asked: PendingRequest, answer: Answer) -> str:
+def _said(app: App, name: str, asked: PendingRequest, answer: RequestAnswer) -> str:
     record = asked.record
     assert record is not None  # it gave the answer
-    if answer is Answer.HELD and record.held:
+    if answer is RequestAnswer.HELD and record.held:
         return record.held.text
-    if answer is Answer.AWAITING:
+    if answer is RequestAnswer.AWAITING:
         return f"a person has to act, then it goes on by itself: {record.awaiting}"
-    if answer is Answer.PAUSED:
+    if answer is RequestAnswer.PAUSED:
         paused = pause.pause_on(app.settings.credentials[name], record, asked.ask.at)
         ended = pause.ended_by(paused, name) if paused else f"rotate resume {name}"
         return f"{pause.words(paused) if paused else 'paused'}; `{ended}` ends that, --emergency does not ask"
-    if answer is Answer.FAILED:
+    if answer is RequestAnswer.FAILED:
         return _failed(app, name, record)
     current = record.current
     what = _live(current) if current else "nothing is live"
-    if answer is Answer.IN_GRACE:
+    if answer is RequestAnswer.IN_GRACE:
         since = f" since {current.at:%F %T}Z" if current else ""
         reason = asked.refused or in_grace(app.settings.credentials[name], record, app.clock.now())
         return f"nothing was begun: {reason}; {what}{since}"
-    if answer is Answer.PUBLISHED:
+    if answer is RequestAnswer.PUBLISHED:
         return f"{what}; the predecessor is in grace" if record.predecessor else what
     ended = f"; dead: {', '.join(_ended(asked))}" if asked.ask.emergency and _ended(asked) else ""
     return f"{what}; {record.evidence or 'no predecessor'}{ended}"
@@ -149,5 +149,5 @@ def waits_for(app: App, name: str, asked: PendingRequest) -> str:
     return f"{wait.reason} until {wait.until:%F %T}Z" if wait.until and asked.waits else wait.reason
 
 
-def _live(current: Published) -> str:
+def _live(current: PublishedValue) -> str:
     return f"rotation {current.rotation}: {current.token.id} is live at {current.place}"

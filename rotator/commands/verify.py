@@ -13,13 +13,13 @@ from rotator.engine.guard import proof
 from rotator.ports import Accepted, CannotPresent, Fault, Rejected, Transient
 from rotator.rotation.credential import Credential
 from rotator.rotation.lost_value import WORDS
-from rotator.rotation.record import HoldReason, Phase, Published
+from rotator.rotation.record import HoldReason, Phase, PublishedValue
 from rotator.rotation.wording import when
 
 _AT_ONCE = 4  # values; each target has its budget beside
 
 
-class Answer(StrEnum):
+class VerifyResult(StrEnum):
     """What showing a published value came to."""
 
     ACCEPTED = "accepted"
@@ -30,11 +30,11 @@ class Answer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownValue:
     """One credential, and what became of its published value. `said`: a sentence for people."""
 
     credential: str
-    answer: Answer
+    answer: VerifyResult
     said: str
     held: bool = False  # nothing is done about it until a person decides
     token: str = ""  # what was shown
@@ -47,9 +47,9 @@ class ShowValues:
         self._app = app
         self._controls: dict[tuple[str, str], Fault | None] = {}
 
-    async def all(self, names: Sequence[str]) -> list[Shown]:
+    async def all(self, names: Sequence[str]) -> list[ShownValue]:
         """One answer for each name, in their order."""
-        found: dict[str, Shown] = {}
+        found: dict[str, ShownValue] = {}
         places = anyio.CapacityLimiter(_AT_ONCE)
 
         async def one(name: str) -> None:
@@ -61,49 +61,49 @@ class ShowValues:
                 group.start_soon(one, name)
         return [found[name] for name in names]
 
-    async def _one(self, name: str) -> Shown:
+    async def _one(self, name: str) -> ShownValue:
         credential = self._app.settings.credentials[name]
         try:
             record = (await self._app.journal.load(name)).record
             if record is None or record.current is None:
-                return Shown(name, Answer.UNPUBLISHED, "nothing was published yet")
+                return ShownValue(name, VerifyResult.UNPUBLISHED, "nothing was published yet")
             answer, said = await self._shown(credential, record.current)
         except Fault as fault:
-            return Shown(name, Answer.UNKNOWN, f"not decided: {fault.reason}")
+            return ShownValue(name, VerifyResult.UNKNOWN, f"not decided: {fault.reason}")
         held = record.phase is Phase.HELD
         said = f"{said}; held, see `rotate explain {name}`" if held else said
-        return Shown(name, answer, said, held, record.current.token.id)
+        return ShownValue(name, answer, said, held, record.current.token.id)
 
-    async def _shown(self, credential: Credential, current: Published) -> tuple[Answer, str]:
+    async def _shown(self, credential: Credential, current: PublishedValue) -> tuple[VerifyResult, str]:
         app, what = self._app, f"{current.token.id}, published at {current.place} at {when(current.at)}"
         doc = await app.kv.read(current.place, strong=True)
         secret = doc.secret(current.key or credential.key)
         if secret is None or secret.fingerprint(app.installation.fingerprint_key) != current.fingerprint:
             reason = HoldReason.FOREIGN_WRITE if secret or doc.values else HoldReason.DELETED
-            return Answer.MISSING, f"{current.place} {WORDS[reason]}; consumers do not find {current.token.id}"
+            return VerifyResult.MISSING, f"{current.place} {WORDS[reason]}; consumers do not find {current.token.id}"
         await self._control(credential)
         dependencies = app.dependencies(credential)
         provider = (
             dependencies.provider if current.target == credential.target else dependencies.elsewhere(current.target)
         )
         if provider is None:
-            return Answer.UNKNOWN, f"{what}: the settings no longer have its target {current.target}"
+            return VerifyResult.UNKNOWN, f"{what}: the settings no longer have its target {current.target}"
         try:
             verdict = await provider.verify(current.token, secret)
         except CannotPresent as fault:
-            return Answer.UNKNOWN, f"{what}: it cannot be shown from here: {fault.reason}"
+            return VerifyResult.UNKNOWN, f"{what}: it cannot be shown from here: {fault.reason}"
         if isinstance(verdict, Accepted):
-            return Answer.ACCEPTED, f"{what}: its target accepts it"
+            return VerifyResult.ACCEPTED, f"{what}: its target accepts it"
         if isinstance(verdict, Rejected):
-            return Answer.REFUSED, f"{what}: its target refuses it: {verdict.reason}"
-        return Answer.UNKNOWN, f"{what}: its target does not say: {verdict.reason}"
+            return VerifyResult.REFUSED, f"{what}: its target refuses it: {verdict.reason}"
+        return VerifyResult.UNKNOWN, f"{what}: its target does not say: {verdict.reason}"
 
     async def _control(self, credential: Credential) -> None:
         """A probe that accepts a broken secret proves nothing. Raises the fault that the control came to."""
         way = (credential.target, proof(credential))
         if way not in self._controls:
             try:
-                await self._app.site(credential).control(credential)
+                await self._app.server(credential).control(credential)
             except Transient:
                 raise
             except Fault as fault:

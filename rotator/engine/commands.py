@@ -16,7 +16,7 @@ from rotator.rotation import adoption
 from rotator.rotation import events as ev
 from rotator.rotation import rollback as undone
 from rotator.rotation.credential import Credential
-from rotator.rotation.record import Phase, Published, Record, Token
+from rotator.rotation.record import Phase, PublishedValue, Record, Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.strays import is_stray
 from rotator.rotation.token_names import stem
@@ -103,7 +103,7 @@ def adopt(by: str) -> RecordChange:
             raise Refused(reason)
         token = await _identified(context, record, secret)
         above = max(record.rotation, number(doc))
-        current = Published(
+        current = PublishedValue(
             token=token,
             fingerprint=mark,
             rotation=above,

@@ -6,14 +6,14 @@ from rotator.engine.context import RotationContext
 from rotator.ports import Accepted, Document, Fault, Rejected, Unknown, Verdict
 from rotator.rotation import events as ev
 from rotator.rotation import lost_value
-from rotator.rotation.credential import OnForeign, Place
-from rotator.rotation.ownership import Content
-from rotator.rotation.record import HoldReason, Phase, Published, Record, Why
+from rotator.rotation.credential import OnForeign, VaultPath
+from rotator.rotation.ownership import ConsumerContent
+from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record, Trigger
 from rotator.rotation.steps import Request
 
 
 async def value_until_now(
-    context: RotationContext, record: Record, step: Request, doc: Document, content: Content
+    context: RotationContext, record: Record, step: Request, doc: Document, content: ConsumerContent
 ) -> str | ev.Faulted:
     """Whether a good value is renewed or a dead one replaced; an emergency does not wait for the answer.
 
@@ -24,12 +24,12 @@ async def value_until_now(
     current = record.current
     if current is None:
         return ""
-    if step.why is Why.REFUSED or record.refused_at:
+    if step.why is Trigger.REFUSED or record.refused_at:
         return "refused"
     secret = doc.secret(current.key or context.credential.key)
-    if current.place == context.credential.place and (content is not Content.CURRENT or secret is None):
+    if current.place == context.credential.place and (content is not ConsumerContent.CURRENT or secret is None):
         return "lost"
-    if step.emergency or secret is None or content is not Content.CURRENT:
+    if step.emergency or secret is None or content is not ConsumerContent.CURRENT:
         return "unknown"
     try:
         provider = context.provider(current.target)
@@ -68,7 +68,9 @@ async def watch(context: RotationContext, record: Record) -> ev.Lost | ev.Return
     return ev.Lost(context.at, found, current.place, text)
 
 
-async def _look(context: RotationContext, current: Published, *, strong: bool) -> tuple[Document, HoldReason | None]:
+async def _look(
+    context: RotationContext, current: PublishedValue, *, strong: bool
+) -> tuple[Document, HoldReason | None]:
     doc = await context.dependencies.store.read(current.place, strong=strong)
     secret = doc.secret(current.key or context.credential.key)
     if secret is None and (doc.deleted or doc.version == 0):
@@ -77,7 +79,7 @@ async def _look(context: RotationContext, current: Published, *, strong: bool) -
     return doc, None if ours else HoldReason.FOREIGN_WRITE
 
 
-async def objection(context: RotationContext, doc: Document, content: Content) -> ev.PutOnHold | None:
+async def objection(context: RotationContext, doc: Document, content: ConsumerContent) -> ev.PutOnHold | None:
     """A foreign or deleted value is not ours to replace, unless settings say so."""
     credential = context.credential
     if credential.on_foreign is OnForeign.OVERWRITE or content not in _OBJECTIONS:
@@ -87,7 +89,7 @@ async def objection(context: RotationContext, doc: Document, content: Content) -
 
 
 async def found_instead(
-    context: RotationContext, doc: Document, reason: HoldReason, place: Place, *, in_grace: bool = False
+    context: RotationContext, doc: Document, reason: HoldReason, place: VaultPath, *, in_grace: bool = False
 ) -> str:
     """What is there instead of our value, whose it is as far as that is known, and what to do."""
     said = await _whose(context, doc) if reason is HoldReason.FOREIGN_WRITE else ""
@@ -114,4 +116,4 @@ async def _whose(context: RotationContext, doc: Document) -> str:
     )
 
 
-_OBJECTIONS = {Content.FOREIGN: HoldReason.FOREIGN_WRITE, Content.DELETED: HoldReason.DELETED}
+_OBJECTIONS = {ConsumerContent.FOREIGN: HoldReason.FOREIGN_WRITE, ConsumerContent.DELETED: HoldReason.DELETED}

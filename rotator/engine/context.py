@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 
 from rotator.ports import Clock, Document, Installation, Minted, Provider, SecretStore, TargetNotConfigured, Transient
 from rotator.rotation import events as ev
-from rotator.rotation.credential import Credential, Place
+from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.holds import lifted
-from rotator.rotation.ownership import Content, published_here, recognise
-from rotator.rotation.record import HoldReason, Phase, Published, Record, Token
+from rotator.rotation.ownership import ConsumerContent, classify_content, published_here
+from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record, Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_handle import unfit
 from rotator.rotation.token_ownership import TokenOwners
@@ -32,7 +32,7 @@ class Dependencies:
     provider: Provider  # of the target that settings name now
     clock: Clock
     installation: Installation
-    slot: Place  # the credential's staged slot
+    slot: VaultPath  # the credential's staged slot
     nonce: Callable[[], str]  # fresh randomness, for documents that must be told apart
     elsewhere: Callable[[str], Provider | None] = lambda target: None  # of another target, if settings still have it
     owners: Callable[[], Awaitable[TokenOwners]] = _nobody  # by all records and configured paths, read at that moment
@@ -149,7 +149,7 @@ class RotationContext:
         """The keyed fingerprint of a value."""
         return secret.fingerprint(self.dependencies.installation.fingerprint_key)
 
-    async def look(self, record: Record, *, again: bool = True) -> tuple[Document, Content]:
+    async def look(self, record: Record, *, again: bool = True) -> tuple[Document, ConsumerContent]:
         """The consumer document and what it is to us; `again=False` is content with what this visit has seen."""
         place = record.place or self.credential.place
         if again or self.consumer is None:
@@ -157,7 +157,7 @@ class RotationContext:
         doc = self.consumer
         secret = self.value(doc, record)
         mark = self.fingerprint(secret) if secret else None
-        return doc, recognise(record, mark, exists=doc.version > 0, deleted=doc.deleted)
+        return doc, classify_content(record, mark, exists=doc.version > 0, deleted=doc.deleted)
 
     def value(self, doc: Document, record: Record) -> Secret | None:
         """What consumers read: under the key that is wanted, or under the one that settings named before.
@@ -187,14 +187,14 @@ class RotationContext:
         return replace(staged, token=candidate.token)
 
 
-async def published_value(context: RotationContext, published: Published, *, strong: bool = True) -> Secret | None:
+async def published_value(context: RotationContext, published: PublishedValue, *, strong: bool = True) -> Secret | None:
     """What was published, from its own version of the document, if Vault still has it: a lagging standby may not."""
     found = await _as_published(context, published, strong=strong)
     return found[1] if found else None
 
 
 async def _as_published(
-    context: RotationContext, published: Published, *, strong: bool
+    context: RotationContext, published: PublishedValue, *, strong: bool
 ) -> tuple[Document, Secret] | None:
     """The very version that was published, and its value; None when Vault has it no more, or holds another."""
     doc = await context.dependencies.store.read(published.place, version=published.version, strong=strong)
@@ -212,7 +212,7 @@ async def _put_aside(context: RotationContext, record: Record) -> StagedValue | 
     return StagedValue(old.token, secret, _beside(old, doc), {}, old.version)
 
 
-def _beside(old: Published, doc: Document) -> dict[str, str | Secret]:
+def _beside(old: PublishedValue, doc: Document) -> dict[str, str | Secret]:
     """A public text that were held as a secret would be blotted out of every log."""
     found = {key: doc.text(key) if key in old.public else doc.secret(key) for key in old.beside}
     return {key: value for key, value in found.items() if value}

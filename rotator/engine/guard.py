@@ -17,7 +17,7 @@ from rotator.ports import Clock, Conflict, Fault, StoreRefused, Transient
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Record, Token
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.steps import Hold, Wait
 
 _SOON = timedelta(seconds=1)
@@ -61,7 +61,7 @@ class Guard:
     def __post_init__(self) -> None:
         self.others = SecondJournals(self.clock.monotonic)
 
-    async def attend(self, credential: Credential, ask: Ask | None) -> ReconcileResult:
+    async def attend(self, credential: Credential, ask: RotationRequest | None) -> ReconcileResult:
         """Do all that may be done now. Raises nothing: a fault is a reason to come back, a bug ends this look only."""
         self.put_off.discard(credential.name)
         try:
@@ -139,7 +139,7 @@ class Guard:
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
-    async def _attend(self, credential: Credential, ask: Ask | None) -> ReconcileResult:
+    async def _attend(self, credential: Credential, ask: RotationRequest | None) -> ReconcileResult:
         """What Vault knows is read first: it is shown, timed and alerted on whether or not the target answers."""
         if pause := self.health.vault.left(self.clock.monotonic()):
             return self._put_off(credential, timedelta(seconds=pause), self.health.vault.reason)
@@ -193,7 +193,7 @@ class Guard:
             del self.broken[credential.name]
         return None
 
-    async def _visit(self, credential: Credential, ask: Ask | None) -> ReconcileResult:
+    async def _visit(self, credential: Credential, ask: RotationRequest | None) -> ReconcileResult:
         name, vault = credential.name, self.health.vault
         try:
             seen = await self.reconciler.reconcile(

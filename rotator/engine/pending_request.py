@@ -10,7 +10,7 @@ import anyio
 from rotator.rotation.credential import Pause
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.request_transitions import find
-from rotator.rotation.rotation_request import Answer, Ask, answer
+from rotator.rotation.rotation_request import RequestAnswer, RotationRequest, answer
 from rotator.rotation.steps import Wait
 
 
@@ -22,11 +22,11 @@ class PendingRequest:
     in the record: one rotation answers all who asked before its value was published.
     """
 
-    ask: Ask
+    ask: RotationRequest
     patient: bool
     request: str = ""  # its id in Vault: there is no answer before a record has taken it up; empty: it is in no Vault
     done: anyio.Event = field(default_factory=anyio.Event)
-    answer: Answer = Answer.OPEN
+    answer: RequestAnswer = RequestAnswer.OPEN
     record: Record | None = None
     latest: Record | None = None  # after the last transition that who waits has heard of
     refused: str = ""  # why nothing comes of it
@@ -37,21 +37,24 @@ class PendingRequest:
     def hears(self, record: Record, paused: Pause | None = None) -> bool:
         """Whether the record settles it. `paused`: a pause of the installation."""
         said, taken_up = answer(record, self.ask, paused), find(record, self.request)
-        if self.request and taken_up is None and said not in (Answer.DONE, Answer.PUBLISHED):
-            said = Answer.OPEN
+        if self.request and taken_up is None and said not in (RequestAnswer.DONE, RequestAnswer.PUBLISHED):
+            said = RequestAnswer.OPEN
         self.refused = taken_up.refused if taken_up else ""
-        self.record, self.answer = record, Answer.IN_GRACE if self.refused and said is Answer.OPEN else said
-        return self.answer is not Answer.OPEN and not self.in_grace
+        self.record, self.answer = (
+            record,
+            RequestAnswer.IN_GRACE if self.refused and said is RequestAnswer.OPEN else said,
+        )
+        return self.answer is not RequestAnswer.OPEN and not self.in_grace
 
     @property
     def in_grace(self) -> bool:
         """Whether the new value is live, and the predecessor's end is waited for."""
-        return self.answer is Answer.PUBLISHED and (self.patient or self.ask.emergency)
+        return self.answer is RequestAnswer.PUBLISHED and (self.patient or self.ask.emergency)
 
     @property
     def waits(self) -> bool:
         """Whether nothing can come of it before a grace is over, its own or one that was on."""
-        before = self.record is not None and self.record.phase is Phase.PUBLISHED and self.answer is Answer.OPEN
+        before = self.record is not None and self.record.phase is Phase.PUBLISHED and self.answer is RequestAnswer.OPEN
         return self.in_grace or (before and not self.ask.emergency)
 
     def close(self, reason: str, *, hopeless: bool = False) -> None:
@@ -60,6 +63,6 @@ class PendingRequest:
         self.done.set()
 
 
-def foremost(asks: Iterable[PendingRequest]) -> Ask | None:
+def foremost(asks: Iterable[PendingRequest]) -> RotationRequest | None:
     """The one that a visit works for: an emergency before others, then the latest."""
     return max((each.ask for each in asks), key=lambda ask: (ask.emergency, ask.at), default=None)

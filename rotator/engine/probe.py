@@ -23,7 +23,7 @@ from rotator.engine.timer_queue import TimerQueue
 from rotator.engine.worker_pool import WorkerPool
 from rotator.ports import Accepted, Fault, Rejected, Unknown, Verdict
 from rotator.rotation.credential import Credential
-from rotator.rotation.record import Phase, Published
+from rotator.rotation.record import Phase, PublishedValue
 from rotator.rotation.schedule import share
 from rotator.rotation.secret import Secret
 
@@ -150,7 +150,7 @@ class Prober:
             self.worker_pool.guard.unproven.pop(credential.name, None)
         return every
 
-    def _at_rest(self, credential: Credential) -> Published | None:
+    def _at_rest(self, credential: Credential) -> PublishedValue | None:
         """What is published, when nothing is in flight and settings want nothing else."""
         seen = self.worker_pool.seen.get(credential.name)
         record = seen.record if seen else None
@@ -165,7 +165,7 @@ class Prober:
         self,
         credential: Credential,
         dependencies: Dependencies,
-        current: Published,
+        current: PublishedValue,
         verdict: Rejected,
         every: timedelta,
     ) -> timedelta:
@@ -187,7 +187,7 @@ class Prober:
 _WORDS: dict[type[Verdict], str] = {Accepted: "accepted", Rejected: "refused", Unknown: "unknown"}
 
 
-async def _published(credential: Credential, dependencies: Dependencies, current: Published) -> Secret | None:
+async def _published(credential: Credential, dependencies: Dependencies, current: PublishedValue) -> Secret | None:
     """The value that Vault holds; None when it is not the one that we published. Raises Fault."""
     doc = await dependencies.store.read(current.place)
     secret = doc.secret(current.key or credential.key)
@@ -196,7 +196,7 @@ async def _published(credential: Credential, dependencies: Dependencies, current
     return secret
 
 
-async def _verdict(dependencies: Dependencies, current: Published, secret: Secret) -> Verdict:
+async def _verdict(dependencies: Dependencies, current: PublishedValue, secret: Secret) -> Verdict:
     """What the target says of it."""
     try:
         return await dependencies.provider.verify(current.token, secret)

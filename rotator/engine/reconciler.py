@@ -34,10 +34,10 @@ from rotator.ports import (
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential
 from rotator.rotation.decide import next_step
-from rotator.rotation.messages import Told, tell
+from rotator.rotation.messages import Message, describe
 from rotator.rotation.operator_request import RequestVerb
 from rotator.rotation.record import Phase, Record
-from rotator.rotation.rotation_request import Ask, as_ask, as_known, foremost
+from rotator.rotation.rotation_request import RotationRequest, as_known, as_rotation_request, foremost
 from rotator.rotation.steps import Act, Escalate, Hold, Mint, Poll, Request, Step, Wait
 from rotator.rotation.transitions import advance
 
@@ -56,9 +56,9 @@ class Transition:
     holder: str
 
     @cached_property
-    def told(self) -> Told:
+    def told(self) -> Message:
         """In words, which are the same for every observer."""
-        return tell(self.before, self.event, self.after)
+        return describe(self.before, self.event, self.after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Reconciler:
         self,
         credential: Credential,
         dependencies: Dependencies,
-        ask: Ask | None = None,
+        ask: RotationRequest | None = None,
         supplied: SuppliedValue | None = None,
         gate: Gate | None = None,
     ) -> ReconcileResult:
@@ -241,12 +241,12 @@ class Reconciler:
 
     async def _requested(
         self, context: RotationContext, entry: Entry, record: Record
-    ) -> tuple[Record, Entry, Ask | None, tuple[Ask, ...]]:
+    ) -> tuple[Record, Entry, RotationRequest | None, tuple[RotationRequest, ...]]:
         """Take up what operators asked for, the oldest first. One that cannot be decided just now waits, others too.
 
         Returns the ask that was taken up, and those that were declined: nothing comes of them, whoever waits for it.
         """
-        asked, declined, name = None, list[Ask](), context.credential.name
+        asked, declined, name = None, list[RotationRequest](), context.credential.name
         waiting = () if self.only_looks or self.barred() else await self.requests.waiting(name)
         for request in waiting:
             try:
@@ -259,15 +259,15 @@ class Reconciler:
                 await self._tell(context, record, event, after)
                 record = after
             if isinstance(event, ev.RequestTaken) and request.verb is RequestVerb.ROTATE:
-                asked = foremost(asked, as_ask(request))
+                asked = foremost(asked, as_rotation_request(request))
             if isinstance(event, ev.RequestDeclined):
-                declined.append(as_ask(request))
+                declined.append(as_rotation_request(request))
             with suppress(Fault):  # the record knows it: it is removed the next time
                 await self.requests.remove(name, request)
         return record, entry, asked, tuple(declined)
 
     async def _act(
-        self, context: RotationContext, entry: Entry, record: Record, step: Act, ask: Ask | None
+        self, context: RotationContext, entry: Entry, record: Record, step: Act, ask: RotationRequest | None
     ) -> tuple[Record, Entry, MinterRefused | None]:
         started, refused = context.dependencies.clock.monotonic(), None
         context.lapses = self.leases.lapses(entry)
@@ -279,7 +279,13 @@ class Reconciler:
         return after, entry, refused
 
     async def _happened(
-        self, context: RotationContext, entry: Entry, record: Record, event: ev.Event, ask: Ask | None, started: float
+        self,
+        context: RotationContext,
+        entry: Entry,
+        record: Record,
+        event: ev.Event,
+        ask: RotationRequest | None,
+        started: float,
     ) -> tuple[Record, Entry]:
         """Advance, save, tell."""
         after = advance(record, event)

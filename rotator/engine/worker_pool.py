@@ -24,7 +24,7 @@ from rotator.ports import Clock
 from rotator.rotation.credential import Credential
 from rotator.rotation.pause import on_at
 from rotator.rotation.record import Record
-from rotator.rotation.rotation_request import Answer, Ask
+from rotator.rotation.rotation_request import RequestAnswer, RotationRequest
 from rotator.rotation.schedule import share
 
 _AT_ONCE = timedelta(milliseconds=200)  # what is to be looked at "now" again must not spin
@@ -78,7 +78,7 @@ class WorkerPool:
                 self._queue.join(name, self.credentials[name].target, asked=name in self.asks)
         self.tick()
 
-    def ask(self, name: str, ask: Ask, *, patient: bool, request: str = "") -> PendingRequest:
+    def ask(self, name: str, ask: RotationRequest, *, patient: bool, request: str = "") -> PendingRequest:
         """Ask for a new value; the answer comes to what is returned. `request`: its id in Vault."""
         asked = PendingRequest(ask, patient, request)
         if self.stopping or name not in self.credentials:
@@ -261,7 +261,7 @@ class WorkerPool:
             return False
         if left and len(left) < len(asks):
             self._again.add(name)  # the visit was made for another's ask
-        return not put_off and any(asked.answer is Answer.OPEN and not asked.waits for asked in left)
+        return not put_off and any(asked.answer is RequestAnswer.OPEN and not asked.waits for asked in left)
 
     def _dismiss(self, name: str, reason: str, *, hopeless: bool = False) -> None:
         for asked in self.asks.pop(name, ()):

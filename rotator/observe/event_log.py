@@ -15,7 +15,7 @@ from rotator.observe.logs import log
 from rotator.rotation.credential import Credential
 
 
-def narrate(transition: Transition) -> None:
+def log_transition(transition: Transition) -> None:
     """Log the transition: the only place where transitions are logged."""
     told = transition.told
     place = {"credential": transition.credential.name, "target": transition.credential.target}
@@ -38,7 +38,7 @@ def progress(transition: Transition) -> dict[str, Any]:
 
 
 @dataclass(slots=True)
-class Audience:
+class TransitionListeners:
     """An observer that passes on what happens to those who wait for it; who does not keep up misses some."""
 
     listeners: list[MemoryObjectSendStream[Transition]] = field(default_factory=list)

@@ -11,7 +11,7 @@ from typing import Protocol
 import anyio
 import msgspec
 
-from rotator.observe.status import Shown
+from rotator.observe.status import PublicKeySet
 from rotator.ports import Clock, Transient
 from rotator.providers.http.auth import SecretResolver
 from rotator.providers.keys.jwks_store import places_of
@@ -30,17 +30,17 @@ class Actor(Protocol):
     clock: Clock
 
     @property
-    def keychain(self) -> SecretResolver:
+    def secret_resolver(self) -> SecretResolver:
         """Where documents are."""
         ...
 
 
-class Keyhouse:
+class JwksEndpoint:
     """Sets of keys by credential. Before an actor attends, and after it left, it shows what it knows."""
 
     def __init__(self) -> None:
         self._actor: Actor | None = None
-        self._known: dict[str, Shown] = {}
+        self._known: dict[str, PublicKeySet] = {}
         self._tried: dict[str, float] = {}  # when it was last looked for
         self._reading: dict[str, anyio.Lock] = {}
 
@@ -48,7 +48,7 @@ class Keyhouse:
         """From now on, this one is asked."""
         self._actor = actor
 
-    async def find(self, name: str) -> Shown | str | None:
+    async def find(self, name: str) -> PublicKeySet | str | None:
         """The set of a credential; None when it has none, words when it was never read and cannot be now."""
         actor = self._actor
         if actor is None:
@@ -63,8 +63,8 @@ class Keyhouse:
             if not self._is_fresh(name, actor):
                 options = msgspec.convert(dict(credential.options), AssertionKeyOptions)
                 with suppress(Transient), anyio.move_on_after(_SOON if name in self._known else None):
-                    keys = await places_of(options, actor.keychain)[0].read()
-                    self._known[name] = Shown(keys.shown(), int(options.jwks_cache.total_seconds()))
+                    keys = await places_of(options, actor.secret_resolver)[0].read()
+                    self._known[name] = PublicKeySet(keys.shown(), int(options.jwks_cache.total_seconds()))
                 self._tried[name] = actor.clock.monotonic()
         return self._remembered(name)
 
@@ -72,6 +72,6 @@ class Keyhouse:
         tried = self._tried.get(name)
         return tried is not None and actor.clock.monotonic() - tried < _FRESH
 
-    def _remembered(self, name: str) -> Shown | str:
+    def _remembered(self, name: str) -> PublicKeySet | str:
         known = self._known.get(name)
         return known if known else "the set of keys cannot be read now"

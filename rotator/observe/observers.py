@@ -14,7 +14,7 @@ from rotator.host.bounded_calls import BoundedCalls, within
 from rotator.host.clock import SystemClock
 from rotator.host.interruption import patience
 from rotator.host.stop_budget import Part, StopBudget
-from rotator.observe.event_log import narrate
+from rotator.observe.event_log import log_transition
 from rotator.observe.hooks import DELIVERED, Heartbeat, Hooks
 from rotator.observe.hooks.dispatch import Fetch
 from rotator.observe.receipts import Receipts, keep
@@ -52,7 +52,7 @@ class Observers:
         self.hooks = Hooks(settings.hooks, SystemClock(), self._count)
         self._heart = Heartbeat(settings.ping, unwell, called) if settings.ping else None
         self.every: timedelta | None = settings.ping.every if settings.ping else None
-        self._told: list[Observer] = [*([self.receipts.take] if self.receipts else []), narrate]
+        self._told: list[Observer] = [*([self.receipts.take] if self.receipts else []), log_transition]
         self._told += [self.hooks] if settings.hooks else []
         self._close: Callable[[], None] = lambda: None
         if settings.tracing:

@@ -28,7 +28,7 @@ from rotator.app.factories import local_secret
 from rotator.engine.reconciler import Transition
 from rotator.observe.logs.redaction import redact
 from rotator.rotation import events as ev
-from rotator.rotation.messages import Severity, Told
+from rotator.rotation.messages import EventSeverity, Message
 from rotator.rotation.record import Phase
 from rotator.settings import Tracing
 from rotator.vault.transport import VaultProxy, new_requests_session
@@ -74,7 +74,7 @@ class Traces:
         last.start()
         last.join(_LAST_WORDS)
 
-    def _step(self, transition: Transition, told: Told, end: int) -> None:
+    def _step(self, transition: Transition, told: Message, end: int) -> None:
         event, after = transition.event, transition.after
         trace, root = _trace_and_root(transition)
         parent = NonRecordingSpan(SpanContext(trace, root, is_remote=True, trace_flags=self._flags(trace)))
@@ -92,7 +92,7 @@ class Traces:
             attributes=attributes,
             start_time=_before(end, transition.seconds),
         )
-        if isinstance(event, ev.Faulted) or told.severity is Severity.ERROR:
+        if isinstance(event, ev.Faulted) or told.severity is EventSeverity.ERROR:
             span.set_status(Status(StatusCode.ERROR, redact(told.said)))
         span.end(end)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from rotator.ports.faults import Refused
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.operator_request import OperatorRequest
 from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret
@@ -38,11 +38,11 @@ class Document:
 class SecretStore(Protocol):
     """KV version 2 documents. Every verb may raise Transient or StoreRefused."""
 
-    async def read(self, place: Place, *, version: int | None = None, strong: bool = False) -> Document:
+    async def read(self, place: VaultPath, *, version: int | None = None, strong: bool = False) -> Document:
         """The newest version, or the given one. `strong`: not from a lagging standby."""
         ...
 
-    async def write(self, place: Place, values: Mapping[str, object], *, cas: int) -> int:
+    async def write(self, place: VaultPath, values: Mapping[str, object], *, cas: int) -> int:
         """Write over version `cas` and return the new version; `Secret` values are revealed on the wire only.
 
         An unknown outcome is resolved by repeating the identical write and a strong read. Raises Conflict when
@@ -50,7 +50,7 @@ class SecretStore(Protocol):
         """
         ...
 
-    async def destroy(self, place: Place, versions: tuple[int, ...]) -> None:
+    async def destroy(self, place: VaultPath, versions: tuple[int, ...]) -> None:
         """Destroy these versions for good; destroying twice is no fault."""
         ...
 

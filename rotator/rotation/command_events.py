@@ -7,9 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.operator_request import OperatorRequest
-from rotator.rotation.record import Candidate, Published
+from rotator.rotation.record import Candidate, PublishedValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class UndoBegun:
     at: datetime
     by: str
     emergency: bool
-    place: Place
+    place: VaultPath
     ready_at: datetime
     above: int = 0  # the rotation number found on the consumer path: ours must be greater
     request: str = ""
@@ -84,7 +84,7 @@ class Adopted:
 
     at: datetime
     by: str
-    current: Published
+    current: PublishedValue
     stem: str
     grace_ends: datetime  # of what we had published before, if anything
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rotator.rotation.schedule import Every, Schedule
 
 
-class Place(NamedTuple):
+class VaultPath(NamedTuple):
     """A document in a KV version 2 engine: the mount and the path below it."""
 
     mount: str
@@ -80,7 +80,7 @@ class Credential:
     name: str
     kind: str
     target: str
-    place: Place
+    place: VaultPath
     key: str = "token"
     schedule: Schedule = field(default_factory=lambda: Every(timedelta(days=30)))
     lifetime: timedelta | None = timedelta(days=90)

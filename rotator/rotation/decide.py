@@ -9,8 +9,8 @@ from rotator.rotation import lost_value, retirement, triggers
 from rotator.rotation.credential import Credential, Limits, Pause
 from rotator.rotation.mint_budget import may_mint, minted
 from rotator.rotation.pause import pause_on, words
-from rotator.rotation.record import HoldReason, Phase, Record, Why
-from rotator.rotation.rotation_request import Ask, as_ask, foremost, wanted
+from rotator.rotation.record import HoldReason, Phase, Record, Trigger
+from rotator.rotation.rotation_request import RotationRequest, as_rotation_request, foremost, wanted
 from rotator.rotation.steps import (
     Act,
     Burn,
@@ -46,7 +46,7 @@ def next_step(
     credential: Credential,
     record: Record,
     now: datetime,
-    ask: Ask | None = None,
+    ask: RotationRequest | None = None,
     shared: datetime | None = None,
     rested: timedelta = timedelta(),
 ) -> Step:
@@ -60,7 +60,7 @@ def next_step(
         return Wait(None, f"held: {record.held.text}" if record.held else "held")
     clock = _judging(record, now, shared or now)
     record, dated = as_watched(record, now, rested), as_watched(record, clock, rested)
-    here, ask = ask, foremost(ask, as_ask(record.asked) if record.asked else None)
+    here, ask = ask, foremost(ask, as_rotation_request(record.asked) if record.asked else None)
     if record.phase in _IN_FLIGHT and ask and ask.emergency and not record.emergency:
         return Escalate(ask.by)
     if stop := lost_value.stops(credential, record):
@@ -83,7 +83,7 @@ def _swept_in_vain(record: Record) -> bool:
     return record.failure is not None and record.failure.step == "sweep" and record.retry_at is not None
 
 
-def backing_off(record: Record, now: datetime, ask: Ask | None) -> datetime | None:
+def backing_off(record: Record, now: datetime, ask: RotationRequest | None) -> datetime | None:
     """Until when a failure's pause is still on; a newer ask ends it."""
     newer = ask is not None and (record.failure is None or record.failure.at < ask.at)
     if record.retry_at is None or (newer and wanted(record, ask)):
@@ -95,9 +95,9 @@ def _due(
     credential: Credential,
     record: Record,
     now: datetime,
-    ask: Ask | None,
+    ask: RotationRequest | None,
     shared: datetime,
-    hit: tuple[Why, str] | None,
+    hit: tuple[Trigger, str] | None,
 ) -> Step:
     if hit is None or record.slot_full or record.strays:
         return Sweep(record.strays)
@@ -153,17 +153,17 @@ def _settling(record: Record, now: datetime, limits: Limits) -> Wait | None:
     return Wait(until, text) if until > now else None
 
 
-def _undoing(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+def _undoing(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> Step:
     return Restore()
 
 
-def _requested(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+def _requested(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> Step:
     if not record.uncertain:
         return Mint(record.mint_name)
     return Look(record.mint_name, resend=may_mint(credential, record, now))
 
 
-def _awaiting(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+def _awaiting(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> Step:
     reminder = (record.reminded_at or now) + credential.limits.remind
     if reminder <= now:
         return Poll(remind=True)
@@ -171,15 +171,15 @@ def _awaiting(credential: Credential, record: Record, now: datetime, ask: Ask | 
     return Poll(remind=False) if record.candidate or done else Wait(reminder, _for_person(record))
 
 
-def _staged(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+def _staged(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> Step:
     return Install() if record.candidate and record.candidate.pending else Verify()
 
 
-def _installed(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+def _installed(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> Step:
     return Verify()
 
 
-def _verified(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+def _verified(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> Step:
     expected = record.expected_version or 0
     if record.abandoned:
         return Fence(expected)
@@ -187,7 +187,7 @@ def _verified(credential: Credential, record: Record, now: datetime, ask: Ask | 
     return Publish(expected, reprove=stale)
 
 
-def _published(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+def _published(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> Step:
     if record.predecessor is None or record.current is None:
         return Sweep(record.strays)
     if record.emergency:
@@ -198,18 +198,18 @@ def _published(credential: Credential, record: Record, now: datetime, ask: Ask |
     return Wait(earliest, "predecessor in grace") if now < earliest else Condemn()
 
 
-def _condemned(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+def _condemned(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> Step:
     if record.predecessor is None:
         return Sweep(record.strays)
     pause, emergency = pause_on(credential, record, now), record.emergency or bool(ask and ask.emergency)
     return Wait(pause.until, words(pause)) if pause and not emergency else Revoke()
 
 
-def _rejected(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> Step:
+def _rejected(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> Step:
     return Burn(record.mint_name, give_up=not may_mint(credential, record, now))
 
 
-_DECIDE: dict[Phase, Callable[[Credential, Record, datetime, Ask | None], Wait | Act]] = {
+_DECIDE: dict[Phase, Callable[[Credential, Record, datetime, RotationRequest | None], Wait | Act]] = {
     Phase.UNDOING: _undoing,
     Phase.REQUESTED: _requested,
     Phase.AWAITING: _awaiting,

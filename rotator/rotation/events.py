@@ -14,14 +14,14 @@ from rotator.rotation.command_events import Restored as Restored
 from rotator.rotation.command_events import UndoBegun as UndoBegun
 from rotator.rotation.command_events import UndoFailed as UndoFailed
 from rotator.rotation.command_events import Unpaused as Unpaused
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.person_events import Awaited as Awaited
 from rotator.rotation.person_events import Escalated as Escalated
 from rotator.rotation.person_events import Polled as Polled
 from rotator.rotation.person_events import PutOnHold as PutOnHold
 from rotator.rotation.person_events import Released as Released
 from rotator.rotation.person_events import Reminded as Reminded
-from rotator.rotation.record import Candidate, HoldReason, Token, Why
+from rotator.rotation.record import Candidate, HoldReason, Token, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,12 @@ class Requested:
     """A rotation begins; one mint is authorised."""
 
     at: datetime
-    why: Why
+    why: Trigger
     detail: str
     asked_by: str
     emergency: bool
     stem: str
-    place: Place
+    place: VaultPath
     target: str
     policy: str
     above: int = 0  # the rotation number found on the consumer path: ours must be greater
@@ -181,7 +181,7 @@ class Lost:
 
     at: datetime
     reason: HoldReason
-    place: Place
+    place: VaultPath
     text: str = ""  # what is there and what to do, for a person
 
 
@@ -190,7 +190,7 @@ class Returned:
     """The consumer path holds the published value again."""
 
     at: datetime
-    place: Place
+    place: VaultPath
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from rotator.rotation import pause, retirement, triggers
 from rotator.rotation.adoption import taken_over
 from rotator.rotation.credential import Credential
 from rotator.rotation.decide import next_step
-from rotator.rotation.record import Phase, Record, Why
+from rotator.rotation.record import Phase, Record, Trigger
 from rotator.rotation.steps import Hold, Request, Step, Wait
 from rotator.rotation.summary import stands
 from rotator.rotation.troubles import Observed, before, troubles
@@ -120,7 +120,7 @@ def _rotation(credential: Credential, record: Record) -> Iterator[str]:
 
 
 def _because(record: Record) -> str:
-    if record.why is Why.ASKED:
+    if record.why is Trigger.ASKED:
         said = f"{record.asked_by or 'somebody'} asked for it"
         return f"{said}, as an emergency" if record.emergency else said
     hurry = f"; {record.asked_by or 'somebody'} made it an emergency" if record.emergency else ""
@@ -128,14 +128,14 @@ def _because(record: Record) -> str:
 
 
 _WHY = {
-    Why.MISSING: "nothing was published",
-    Why.MOVED: "settings name another path or key",
-    Why.REFUSED: "the target refused what was published",
-    Why.LOST: "consumers did not find what was published",
-    Why.EXPIRING: "what was published came to its end",
-    Why.POLICY: "settings want other roles, options or another target",
-    Why.AGED: "it was due by its schedule",
-    Why.UNDO: "an operator took a rotation back",
+    Trigger.MISSING: "nothing was published",
+    Trigger.MOVED: "settings name another path or key",
+    Trigger.REFUSED: "the target refused what was published",
+    Trigger.LOST: "consumers did not find what was published",
+    Trigger.EXPIRING: "what was published came to its end",
+    Trigger.POLICY: "settings want other roles, options or another target",
+    Trigger.AGED: "it was due by its schedule",
+    Trigger.UNDO: "an operator took a rotation back",
 }
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential, OnForeign
-from rotator.rotation.record import HoldReason, Lost, Phase, Record
+from rotator.rotation.record import HoldReason, LostValue, Phase, Record
 from rotator.rotation.steps import Hold
 
 WATCHED = frozenset({Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED, Phase.AWAITING})
@@ -33,7 +33,7 @@ def remedy(reason: HoldReason, *, in_grace: bool) -> str:
     return UNDELETE if in_grace else 'undelete its newest version, or set on_foreign = "overwrite" for a new value'
 
 
-def said(lost: Lost) -> str:
+def said(lost: LostValue) -> str:
     """The loss in a sentence."""
     return f"{lost.place} {WORDS[lost.reason]}: consumers do not find the published value"
 
@@ -54,7 +54,7 @@ def stops(credential: Credential, record: Record) -> Hold | None:
 
 def missed(record: Record, event: ev.Lost) -> Record:
     """Consumers do not find what is published."""
-    return replace(record, lost=Lost(event.reason, event.place, event.at, event.text))
+    return replace(record, lost=LostValue(event.reason, event.place, event.at, event.text))
 
 
 def returned(record: Record, event: ev.Returned) -> Record:

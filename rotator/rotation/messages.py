@@ -9,13 +9,13 @@ from enum import StrEnum
 
 from rotator.rotation import events as ev
 from rotator.rotation import lost_value
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.pause import words as pause_words
-from rotator.rotation.record import Candidate, Published, Record, Token
+from rotator.rotation.record import Candidate, PublishedValue, Record, Token
 from rotator.rotation.wording import when
 
 
-class Severity(StrEnum):
+class EventSeverity(StrEnum):
     """How much a person should care."""
 
     INFO = "info"
@@ -24,18 +24,18 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Message:
     """An event in words. Names are `noun.past_participle`; `said` is a sentence without secrets."""
 
     name: str
-    severity: Severity
+    severity: EventSeverity
     said: str
     fields: Mapping[str, object]
 
 
-_I, _W, _E = Severity.INFO, Severity.WARNING, Severity.ERROR
+_I, _W, _E = EventSeverity.INFO, EventSeverity.WARNING, EventSeverity.ERROR
 
-_WORDS: dict[type[ev.Event], tuple[str, Severity, str]] = {
+_WORDS: dict[type[ev.Event], tuple[str, EventSeverity, str]] = {
     ev.Requested: ("rotation.requested", _I, "rotation {rotation} begins: {detail}{replaces}"),
     ev.Escalated: ("rotation.escalated", _W, "rotation {rotation} is an emergency now, asked by {asked_by}"),
     ev.Staged: ("candidate.staged", _I, "{token} minted and staged"),
@@ -85,7 +85,7 @@ _REPLACES = {
 }
 
 
-def tell(before: Record, event: ev.Event, after: Record) -> Told:
+def describe(before: Record, event: ev.Event, after: Record) -> Message:
     """The event in words, with what a log line, a metric or a person needs to place it."""
     name, severity, words = _WORDS[type(event)]
     own = {field.name: _plain(getattr(event, field.name)) for field in fields(event) if field.name != "at"}
@@ -100,8 +100,11 @@ def tell(before: Record, event: ev.Event, after: Record) -> Told:
     if isinstance(event, ev.Requested) and event.value:
         around["replaces"] = f"; {_REPLACES[event.value]}"
     if isinstance(event, ev.Burned) and event.lost:
-        severity, around["cut_off"] = Severity.ERROR, f"; consumers are cut off until a new value works: {event.lost}"
-    return Told(name, severity, words.format_map({**around, **own, **times}), {**_bound(after), **own})
+        severity, around["cut_off"] = (
+            EventSeverity.ERROR,
+            f"; consumers are cut off until a new value works: {event.lost}",
+        )
+    return Message(name, severity, words.format_map({**around, **own, **times}), {**_bound(after), **own})
 
 
 def _bound(after: Record) -> dict[str, object]:
@@ -127,12 +130,12 @@ def _around(before: Record, after: Record) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, Candidate | Published):
+    if isinstance(value, Candidate | PublishedValue):
         return value.token.id
     if isinstance(value, Token):
         return value.id
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
-    if isinstance(value, tuple) and not isinstance(value, Place):
+    if isinstance(value, tuple) and not isinstance(value, VaultPath):
         return ", ".join(map(str, value)) or "none"
     return value if isinstance(value, int | float | bool) or value is None else str(value)

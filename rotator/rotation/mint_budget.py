@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rotator.rotation.credential import Credential
-from rotator.rotation.record import Record, Why
+from rotator.rotation.record import Record, Trigger
 
 _DAY = timedelta(hours=24)
 _BEFORE = timedelta(microseconds=1)
@@ -38,7 +38,7 @@ def unsent(record: Record) -> dict[str, Any]:
 def well_ended(record: Record) -> dict[str, Any]:
     """What changes when a rotation that a person asked for is published: its requests count no longer."""
     begun = record.requested_at
-    if begun is None or not (record.why is Why.ASKED or record.emergency):
+    if begun is None or not (record.why is Trigger.ASKED or record.emergency):
         return {}
     return {
         "mints": tuple(at for at in record.mints if at < begun),

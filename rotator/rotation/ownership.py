@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from rotator.rotation.record import Published, Record
+from rotator.rotation.record import PublishedValue, Record
 
 
-class Content(StrEnum):
+class ConsumerContent(StrEnum):
     """What the newest version of the consumer path holds."""
 
     EMPTY = "empty"  # nothing yet, and nothing expected
@@ -17,19 +17,19 @@ class Content(StrEnum):
     FOREIGN = "foreign"  # somebody else's value
 
 
-def recognise(record: Record, fingerprint: str | None, *, exists: bool, deleted: bool) -> Content:
+def classify_content(record: Record, fingerprint: str | None, *, exists: bool, deleted: bool) -> ConsumerContent:
     """Name the content by the fingerprint of its value (None: no value under our key)."""
     current = published_here(record)
     if fingerprint is not None:
         if record.candidate and fingerprint == record.candidate.fingerprint:
-            return Content.CANDIDATE
-        return Content.CURRENT if current and fingerprint == current.fingerprint else Content.FOREIGN
+            return ConsumerContent.CANDIDATE
+        return ConsumerContent.CURRENT if current and fingerprint == current.fingerprint else ConsumerContent.FOREIGN
     if deleted or (current and not exists):
-        return Content.DELETED
-    return Content.FOREIGN if current else Content.EMPTY
+        return ConsumerContent.DELETED
+    return ConsumerContent.FOREIGN if current else ConsumerContent.EMPTY
 
 
-def published_here(record: Record) -> Published | None:
+def published_here(record: Record) -> PublishedValue | None:
     """What we published last, if it was at the place this rotation publishes to."""
     current = record.current
     return current if current and (record.place is None or current.place == record.place) else None

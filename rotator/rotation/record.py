@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from rotator.rotation.credential import Pause as Pause
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.operator_request import OperatorRequest, TakenUp
 from rotator.rotation.token_names import mint_name
 
@@ -28,7 +28,7 @@ class Phase(StrEnum):
     HELD = "held"
 
 
-class Why(StrEnum):
+class Trigger(StrEnum):
     """Why a rotation was requested: the check of triggers.py that hit."""
 
     ASKED = "asked"
@@ -79,7 +79,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedValue:
     """A token whose value is, or was, on the consumer path."""
 
     token: Token
@@ -87,7 +87,7 @@ class Published:
     rotation: int
     version: int  # of the consumer document
     at: datetime
-    place: Place
+    place: VaultPath
     target: str
     policy: str
     beside: tuple[str, ...] = ()  # keys of what was published beside the value
@@ -116,11 +116,11 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class LostValue:
     """What consumers read instead of the published value: another value, or nothing. Known since `at`."""
 
     reason: HoldReason
-    place: Place
+    place: VaultPath
     at: datetime
     text: str = ""  # what is there and what to do, for a person
 
@@ -174,10 +174,10 @@ class Record:
     phase: Phase = Phase.SETTLED
     rotation: int = 0
     attempt: int = 0
-    why: Why | None = None
+    why: Trigger | None = None
     asked_by: str = ""
     emergency: bool = False
-    place: Place | None = None
+    place: VaultPath | None = None
     target: str = ""
     policy: str = ""
     stem: str = ""  # every mint name of this credential starts with it
@@ -200,10 +200,10 @@ class Record:
     expected_version: int | None = None
     grace: timedelta = timedelta()  # as settings had it at that moment: publication may promise more, not less
     abandoned: str = ""
-    current: Published | None = None
-    predecessor: Published | None = None
+    current: PublishedValue | None = None
+    predecessor: PublishedValue | None = None
     adopted: tuple[TokenAdoption, ...] = ()  # the last ones: what other records still say of them is over
-    retired: Published | None = None  # the last predecessor that ended, until the next publication
+    retired: PublishedValue | None = None  # the last predecessor that ended, until the next publication
     grace_ends: datetime | None = None  # as promised at publication; settings may only extend it
     ends_at: datetime | None = None  # when the predecessor is dead by its own date, being of a kind nobody can revoke
     condemned_at: datetime | None = None
@@ -222,7 +222,7 @@ class Record:
     retry_from: datetime | None = None  # when the latest pause after a failure began, by the clock that set its end
     failure: Failure | None = None
     refused_at: datetime | None = None  # the target refused the published value
-    lost: Lost | None = None  # the consumer path does not hold the published value
+    lost: LostValue | None = None  # the consumer path does not hold the published value
     settled_at: datetime | None = None
 
     @property

@@ -12,7 +12,7 @@ from rotator.rotation.operator_request import OperatorRequest, RequestVerb, Take
 from rotator.rotation.pause import pause_on, words
 from rotator.rotation.person_events import Released
 from rotator.rotation.record import HoldReason, Phase, Record
-from rotator.rotation.rotation_request import AT_REST, Answer, answer, as_ask, fresh
+from rotator.rotation.rotation_request import AT_REST, RequestAnswer, answer, as_rotation_request, fresh
 
 NOTHING_LIVES = ("",)  # no token has this id: the first value that is published answers
 REMEMBERED = 16  # requests: one that could not be removed from Vault, or lands there late, is known again
@@ -25,7 +25,7 @@ def objection(credential: Credential, record: Record, request: OperatorRequest, 
         return ""
     if record.held:
         return record.held.text
-    if record.phase is Phase.PUBLISHED and fresh(record, as_ask(request)):
+    if record.phase is Phase.PUBLISHED and fresh(record, as_rotation_request(request)):
         return ""
     if (pause := pause_on(credential, record, now)) and record.phase in AT_REST:
         return words(pause)
@@ -106,6 +106,8 @@ def _closed(record: Record) -> Record:
     """An emergency is over when the old values are dead."""
     if record.asked is None:
         return record
-    said = answer(record, as_ask(record.asked))
-    over = said is Answer.DONE or (not record.asked.emergency and said in (Answer.PUBLISHED, Answer.FAILED))
+    said = answer(record, as_rotation_request(record.asked))
+    over = said is RequestAnswer.DONE or (
+        not record.asked.emergency and said in (RequestAnswer.PUBLISHED, RequestAnswer.FAILED)
+    )
     return replace(record, asked=None) if over else record

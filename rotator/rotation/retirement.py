@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotator.rotation.credential import AtDeadline, Retirement
-from rotator.rotation.record import Published, Record
+from rotator.rotation.record import PublishedValue, Record
 from rotator.rotation.wording import when
 
 PROVEN = "successor proven"
@@ -99,7 +99,7 @@ def _in_use(policy: Retirement, published_at: datetime, now: datetime, use: Use,
     return NotYet(min(until, deadline) if deadline else until, said)
 
 
-def left_behind(record: Record) -> Published | None:
+def left_behind(record: Record) -> PublishedValue | None:
     """Whose end is awaited after a publication. Of two that end by their dates, the later: with it both are gone."""
     if record.ends_at is None or record.predecessor is None or record.current is None:
         return record.predecessor or record.current

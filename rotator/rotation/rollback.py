@@ -18,13 +18,13 @@ from datetime import datetime
 
 from rotator.rotation import command_events as cmd
 from rotator.rotation.credential import Credential
-from rotator.rotation.record import Failure, HoldReason, Phase, Published, Record, Undo, Why
+from rotator.rotation.record import Failure, HoldReason, Phase, PublishedValue, Record, Trigger, Undo
 
 _FROM = frozenset({Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED})
 _ENDED_BY_IT = frozenset({HoldReason.STILL_USED, HoldReason.MINT_BUDGET})  # holds that an undo is an answer to
 
 
-def before(record: Record) -> Published | None:
+def before(record: Record) -> PublishedValue | None:
     """What an undo goes back to: the predecessor, or the one that was retired last."""
     return record.predecessor or record.retired
 
@@ -70,7 +70,7 @@ def begun(record: Record, event: cmd.UndoBegun) -> Record:
         phase=Phase.UNDOING,
         rotation=max(record.rotation, event.above) + 1,
         attempt=1,
-        why=Why.UNDO,
+        why=Trigger.UNDO,
         asked_by=event.by,
         emergency=event.emergency,
         place=event.place,

@@ -13,7 +13,7 @@ from rotator.rotation.record import Phase, Record
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class RotationRequest:
     """A person or a machine wants a new value. `emergency`: the predecessor dies as soon as the successor is proven."""
 
     at: datetime
@@ -23,7 +23,7 @@ class Ask:
     live: tuple[str, ...] = ()  # tokens whose values were published, or in grace, at that time; empty: not known
 
 
-class Answer(StrEnum):
+class RequestAnswer(StrEnum):
     """What has become of an ask."""
 
     OPEN = "open"  # not yet: keep going
@@ -39,12 +39,12 @@ class Answer(StrEnum):
 AT_REST = frozenset({Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED})  # from here only a new rotation would help
 
 
-def as_ask(request: OperatorRequest) -> Ask:
+def as_rotation_request(request: OperatorRequest) -> RotationRequest:
     """The ask in an operator's request."""
-    return Ask(request.at, request.by, request.emergency, request.patient, request.live)
+    return RotationRequest(request.at, request.by, request.emergency, request.patient, request.live)
 
 
-def as_known(ask: Ask | None, record: Record, at: datetime) -> Ask | None:
+def as_known(ask: RotationRequest | None, record: Record, at: datetime) -> RotationRequest | None:
     """The ask, where the clock that told its time was ahead: `at` is now, by the later of all clocks.
 
     What is asked for later than now would be newer than everything that fails, and no pause would ever be on.
@@ -55,12 +55,12 @@ def as_known(ask: Ask | None, record: Record, at: datetime) -> Ask | None:
     return replace(ask, at=max(known, default=at))
 
 
-def foremost(*asks: Ask | None) -> Ask | None:
+def foremost(*asks: RotationRequest | None) -> RotationRequest | None:
     """The one to work for: an emergency before others, then the latest."""
     return max((each for each in asks if each), key=lambda ask: (ask.emergency, ask.at), default=None)
 
 
-def fresh(record: Record, ask: Ask) -> bool:
+def fresh(record: Record, ask: RotationRequest) -> bool:
     """Whether a new value was published since. Where it is known what lived then, no clock has a say in it."""
     current = record.current
     if current is None or current.reused:
@@ -68,28 +68,28 @@ def fresh(record: Record, ask: Ask) -> bool:
     return current.token.id not in ask.live if ask.live else current.at >= ask.at
 
 
-def answer(record: Record, ask: Ask, paused: Pause | None = None) -> Answer:
+def answer(record: Record, ask: RotationRequest, paused: Pause | None = None) -> RequestAnswer:
     """What the record says to the ask. `paused`: a pause that is on whatever the record says."""
     if record.phase is Phase.HELD:
-        return Answer.HELD
+        return RequestAnswer.HELD
     if record.phase is Phase.AWAITING:
-        return Answer.AWAITING
+        return RequestAnswer.AWAITING
     if fresh(record, ask):
         ended = record.predecessor is None or record.ends_at is not None
-        return Answer.DONE if record.phase is Phase.SETTLED and ended else Answer.PUBLISHED
+        return RequestAnswer.DONE if record.phase is Phase.SETTLED and ended else RequestAnswer.PUBLISHED
     if (paused or on_at(record.paused, ask.at)) and record.phase in AT_REST and not ask.emergency:
-        return Answer.PAUSED
+        return RequestAnswer.PAUSED
     if record.phase is Phase.PUBLISHED and not ask.emergency and not ask.patient:
-        return Answer.IN_GRACE
+        return RequestAnswer.IN_GRACE
     failure = record.failure
     if record.phase is Phase.SETTLED and failure and failure.at >= ask.at and record.retry_at and not record.failures:
-        return Answer.FAILED  # a step that did not get through is tried again: that is no answer
-    return Answer.OPEN
+        return RequestAnswer.FAILED  # a step that did not get through is tried again: that is no answer
+    return RequestAnswer.OPEN
 
 
-def wanted(record: Record, ask: Ask | None) -> bool:
+def wanted(record: Record, ask: RotationRequest | None) -> bool:
     """Whether the ask still calls for a new rotation. In an emergency one that failed is begun anew."""
     if ask is None:
         return False
     said = answer(record, ask)
-    return said is Answer.OPEN or (said is Answer.FAILED and ask.emergency)
+    return said is RequestAnswer.OPEN or (said is RequestAnswer.FAILED and ask.emergency)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Source(StrEnum):
+class SecretSource(StrEnum):
     """Who keeps the secret."""
 
     FILE = "file"
@@ -18,7 +18,7 @@ class Source(StrEnum):
 class SecretRef:
     """A secret's whereabouts, safe to log: an absolute file, a systemd credential, or a key of a Vault document."""
 
-    source: Source
+    source: SecretSource
     name: str  # the file, the credential's name, or "mount/path"
     key: str = ""  # the key within the Vault document
 

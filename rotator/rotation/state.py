@@ -15,9 +15,9 @@ from rotator.rotation.credential import Credential
 from rotator.rotation.deadlines import due_since, living, revoke_by
 from rotator.rotation.explanation import coming
 from rotator.rotation.record import Phase, Record
-from rotator.rotation.troubles import GRAVEST_EXIT, Mark, Observed, Trouble, Word, told, troubles
+from rotator.rotation.troubles import GRAVEST_EXIT, Headline, Observed, Severity, Trouble, told, troubles
 
-__all__ = ["GRAVEST_EXIT", "Mark", "Observed", "State", "Trouble", "Word", "pass_exit", "state"]
+__all__ = ["GRAVEST_EXIT", "Headline", "Observed", "Severity", "State", "Trouble", "pass_exit", "state"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class State:
     target: str
     path: str  # what consumers read
     key: str  # under which they find the value there
-    word: Word
-    mark: Mark
+    word: Headline
+    mark: Severity
     said: str
     since: datetime | None  # when that began
     do: str  # what a person should do
@@ -74,7 +74,7 @@ def state(credential: Credential, record: Record | None, now: datetime, observed
     observed = observed or Observed()
     known = record if record is not None else Record("")
     found = troubles(credential, record, now, observed)
-    first = found[0] if found else Trouble(_calm(known), Mark.FINE)
+    first = found[0] if found else Trouble(_calm(known), Severity.FINE)
     by_hand = pause.pause_on(credential, known, now)
     next_words, next_at = coming(credential, known, now, observed)
     waiting = "" if record else observed.unread or observed.broken
@@ -106,7 +106,7 @@ def state(credential: Credential, record: Record | None, now: datetime, observed
         due_since=due_since(credential, known, now) if record else None,
         revoke_by=None if by_hand else revoke_by(credential, known),
         refused_at=known.refused_at,
-        unproven_at=next((each.since for each in found if each.word is Word.UNPROVEN), None),
+        unproven_at=next((each.since for each in found if each.word is Headline.UNPROVEN), None),
         lost_at=known.lost.at if known.lost else None,
         held_at=known.held.at if known.held else None,
         hold=known.held.reason.value if known.held else "",
@@ -129,17 +129,17 @@ def pass_exit(states: Iterable[State], *, rests: bool) -> int:
     found = list(states)
     for each in found:
         given_up = each.phase == Phase.SETTLED.value and each.failures
-        if each.word is Word.BROKEN or given_up or (rests and each.left_alone):
+        if each.word is Headline.BROKEN or given_up or (rests and each.left_alone):
             return _FAILED
     if any(each.phase in (Phase.HELD.value, Phase.AWAITING.value) for each in found):
         return _HELD
     return 0 if rests else _UNDECIDED
 
 
-_CALM = {Phase.SETTLED: Word.SETTLED, Phase.PUBLISHED: Word.IN_GRACE, Phase.CONDEMNED: Word.RETIRING}
+_CALM = {Phase.SETTLED: Headline.SETTLED, Phase.PUBLISHED: Headline.IN_GRACE, Phase.CONDEMNED: Headline.RETIRING}
 
 
-def _calm(record: Record) -> Word:
+def _calm(record: Record) -> Headline:
     """A publication without a predecessor has no grace: what is left to do is tidying up."""
     done = record.phase is Phase.SETTLED or record.predecessor is not None
-    return _CALM.get(record.phase, Word.ROTATING) if done else Word.ROTATING
+    return _CALM.get(record.phase, Headline.ROTATING) if done else Headline.ROTATING

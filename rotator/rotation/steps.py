@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from rotator.rotation.record import HoldReason, Why
+from rotator.rotation.record import HoldReason, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Wait:
 class Request:
     """Begin a rotation, after a look at the consumer path."""
 
-    why: Why
+    why: Trigger
     detail: str
     asked_by: str = ""
     emergency: bool = False

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from rotator.rotation import lost_value, pause
 from rotator.rotation.adoption import taken_over
-from rotator.rotation.record import Phase, Published, Record
+from rotator.rotation.record import Phase, PublishedValue, Record
 from rotator.rotation.wording import when
 
 
@@ -26,7 +26,7 @@ def _settled(record: Record, now: datetime) -> str:
     return f"{said}; {_older(record, record.predecessor, now)}." if record.predecessor else f"{said}."
 
 
-def _but(record: Record, current: Published, now: datetime) -> str:
+def _but(record: Record, current: PublishedValue, now: datetime) -> str:
     """Why the published value is of no use, if that is so."""
     end = current.token.expires_at
     if record.refused_at:
@@ -36,7 +36,7 @@ def _but(record: Record, current: Published, now: datetime) -> str:
     return f", but it expired at {when(end)}" if end and end <= now else ""
 
 
-def _older(record: Record, old: Published, now: datetime) -> str:
+def _older(record: Record, old: PublishedValue, now: datetime) -> str:
     if record.ends_at is None:
         return f"{old.token.id}, published before, lives on until a new value is published"
     if record.ends_at <= now:
@@ -112,7 +112,7 @@ def _published(record: Record, now: datetime) -> str:
     return f"{said}, which {_grace(record, old, now)}{but.replace(' it ', ' the new one ')}."
 
 
-def _grace(record: Record, old: Published, now: datetime) -> str:
+def _grace(record: Record, old: PublishedValue, now: datetime) -> str:
     end = old.token.expires_at
     if old.refused_at:
         return f"the target refuses since {when(old.refused_at)} and which is still to be proven dead"

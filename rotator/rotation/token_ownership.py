@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from rotator.rotation import second_vault
-from rotator.rotation.credential import Place
-from rotator.rotation.record import Published, Record, Token
+from rotator.rotation.credential import VaultPath
+from rotator.rotation.record import PublishedValue, Record, Token
 from rotator.rotation.strays import is_stray
 from rotator.rotation.token_names import parse
 
@@ -36,7 +36,7 @@ class Owner:
 
     state: TokenState
     credential: str = ""
-    place: Place | None = None
+    place: VaultPath | None = None
     said: str = ""  # what a person should know beside
 
 
@@ -45,7 +45,7 @@ class PathContent:
     """What the newest version of a configured path holds, and for how long the value before stays in grace."""
 
     credential: str
-    place: Place
+    place: VaultPath
     provider_id: str = ""
     fingerprints: frozenset[str] = frozenset()
     written_at: datetime | None = None
@@ -171,7 +171,7 @@ class _Claim:
     state: TokenState
     token: Token
     fingerprint: str
-    place: Place | None
+    place: VaultPath | None
 
 
 def _claims(name: str, record: Record) -> Iterator[_Claim]:
@@ -195,7 +195,7 @@ def _agree(one: str, other: str) -> bool:
     return not (one and other) or one == other
 
 
-def living(record: Record, now: datetime) -> tuple[Published, ...]:
+def living(record: Record, now: datetime) -> tuple[PublishedValue, ...]:
     """What a record says was published and may live still: of a credential that left the settings, all there is."""
     return tuple(
         each

@@ -9,7 +9,7 @@ from typing import Any
 from rotator.rotation import adoption, attempts, backoff, claim, lost_value, pause, request_transitions, rollback
 from rotator.rotation import events as ev
 from rotator.rotation.mint_budget import well_ended
-from rotator.rotation.record import Failure, Held, HoldReason, Phase, Published, Record
+from rotator.rotation.record import Failure, Held, HoldReason, Phase, PublishedValue, Record
 from rotator.rotation.retirement import left_behind
 from rotator.rotation.watched import as_watched
 from rotator.rotation.wording import when
@@ -67,7 +67,7 @@ def _published(record: Record, event: ev.Published) -> Record:
     candidate, place = record.candidate, record.place
     if candidate is None or place is None:
         raise ValueError("published without a candidate")
-    current = Published(
+    current = PublishedValue(
         token=candidate.token,
         fingerprint=candidate.fingerprint,
         rotation=record.rotation,
@@ -103,7 +103,7 @@ def _published(record: Record, event: ev.Published) -> Record:
     )
 
 
-def _followed(record: Record) -> Published | None:
+def _followed(record: Record) -> PublishedValue | None:
     """Whose end is awaited now; that the target refuses it already is known of what was published until now."""
     old = record.current if record.undo else left_behind(record)
     dead = record.refused_at or record.cut_over_at

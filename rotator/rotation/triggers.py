@@ -9,28 +9,28 @@ from functools import lru_cache
 
 from rotator.rotation import lost_value as losses
 from rotator.rotation.credential import Credential
-from rotator.rotation.record import Published, Record, Why
-from rotator.rotation.rotation_request import Ask, wanted
+from rotator.rotation.record import PublishedValue, Record, Trigger
+from rotator.rotation.rotation_request import RotationRequest, wanted
 from rotator.rotation.schedule import Schedule
 from rotator.rotation.wording import when
 
 _MARGIN = 0.1  # the last tenth of a life counts as expiring, at most a day
 _MARGIN_CAP = timedelta(days=1)
 
-Check = Callable[[Credential, Record, datetime, Ask | None], str | None]
+Check = Callable[[Credential, Record, datetime, RotationRequest | None], str | None]
 
 
-def asked(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+def asked(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> str | None:
     """Somebody wants a new value."""
     return f"asked for by {ask.by}" if ask is not None and wanted(record, ask) else None
 
 
-def missing(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+def missing(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> str | None:
     """Nothing was ever published."""
     return "nothing published yet" if record.current is None else None
 
 
-def moved(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+def moved(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> str | None:
     """Settings name another consumer path, or another key there."""
     current = record.current
     if current and current.place != credential.place:
@@ -40,17 +40,17 @@ def moved(credential: Credential, record: Record, now: datetime, ask: Ask | None
     return None
 
 
-def refused(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+def refused(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> str | None:
     """The target does not accept what is published."""
     return f"refused by the target at {when(record.refused_at)}" if record.refused_at else None
 
 
-def lost(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+def lost(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> str | None:
     """Consumers do not find what is published, and settings let us write over what they find."""
     return losses.said(record.lost) if record.lost else None
 
 
-def expiring(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+def expiring(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> str | None:
     """The published value is near its end."""
     end = expires_soon_at(record.current)
     if not (record.current and record.current.token.expires_at and _over(end, now)):
@@ -59,32 +59,34 @@ def expiring(credential: Credential, record: Record, now: datetime, ask: Ask | N
     return f"{word} at {when(record.current.token.expires_at)}"
 
 
-def policy_changed(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+def policy_changed(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> str | None:
     """What is baked into the token is not what settings want; a digest of another making is not compared."""
     have = record.current.policy if record.current else ""
     same_making = have.partition(":")[0] == credential.policy.partition(":")[0]
     return "roles or target changed in settings" if same_making and have != credential.policy else None
 
 
-def aged(credential: Credential, record: Record, now: datetime, ask: Ask | None) -> str | None:
+def aged(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> str | None:
     """The schedule says so."""
     due = scheduled_at(credential, record)
     return f"due since {when(due)}" if due and due <= now else None
 
 
-CHECKS: tuple[tuple[Why, Check], ...] = (
-    (Why.ASKED, asked),
-    (Why.MISSING, missing),
-    (Why.MOVED, moved),
-    (Why.REFUSED, refused),
-    (Why.LOST, lost),
-    (Why.EXPIRING, expiring),
-    (Why.POLICY, policy_changed),
-    (Why.AGED, aged),
+CHECKS: tuple[tuple[Trigger, Check], ...] = (
+    (Trigger.ASKED, asked),
+    (Trigger.MISSING, missing),
+    (Trigger.MOVED, moved),
+    (Trigger.REFUSED, refused),
+    (Trigger.LOST, lost),
+    (Trigger.EXPIRING, expiring),
+    (Trigger.POLICY, policy_changed),
+    (Trigger.AGED, aged),
 )
 
 
-def due(credential: Credential, record: Record, now: datetime, ask: Ask | None = None) -> tuple[Why, str] | None:
+def due(
+    credential: Credential, record: Record, now: datetime, ask: RotationRequest | None = None
+) -> tuple[Trigger, str] | None:
     """The first reason that hits, with a sentence for people; None when the credential is not due."""
     for why, check in CHECKS:
         if detail := check(credential, record, now, ask):
@@ -116,7 +118,7 @@ def _latest(schedule: Schedule, name: str) -> _Latest:
     return _Latest()
 
 
-def expires_soon_at(current: Published | None) -> datetime | None:
+def expires_soon_at(current: PublishedValue | None) -> datetime | None:
     """From when on the published value counts as expiring."""
     if current is None or current.token.expires_at is None:
         return None

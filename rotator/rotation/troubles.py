@@ -18,7 +18,7 @@ PATIENCE = timedelta(minutes=5)  # what is due, or over, for less than this is u
 GRAVEST_EXIT = (5, 1, 3)  # of a command that only looks; the first that applies
 
 
-class Mark(StrEnum):
+class Severity(StrEnum):
     """How much a person should care; each is shown with a word and a shape, never by colour alone."""
 
     ACT = "act"
@@ -26,7 +26,7 @@ class Mark(StrEnum):
     FINE = "fine"
 
 
-class Word(StrEnum):
+class Headline(StrEnum):
     """The headline of a state, one to three words."""
 
     BROKEN = "broken"
@@ -72,8 +72,8 @@ class Observed:
 class Trouble:
     """One thing that is wrong. `do`: what a person should do; empty: nothing. `exit`: that of a command that looks."""
 
-    word: Word
-    mark: Mark
+    word: Headline
+    mark: Severity
     said: str = ""
     since: datetime | None = None
     do: str = ""
@@ -83,9 +83,9 @@ class Trouble:
 def troubles(credential: Credential, record: Record | None, now: datetime, observed: Observed) -> list[Trouble]:
     """Everything that is wrong, the gravest first."""
     if observed.broken:
-        return [Trouble(Word.BROKEN, Mark.ACT, observed.broken, do=_EXPLAIN.format(credential.name), exit=1)]
+        return [Trouble(Headline.BROKEN, Severity.ACT, observed.broken, do=_EXPLAIN.format(credential.name), exit=1)]
     if record is None and observed.unread:
-        return [Trouble(Word.UNSEEN, Mark.WATCH, observed.unread)]
+        return [Trouble(Headline.UNSEEN, Severity.WATCH, observed.unread)]
     known = record if record is not None else Record("")
     found = [each for check in _CHECKS for each in check(credential, known, now, observed)]
     words = {each.word for each in found}
@@ -105,7 +105,7 @@ def told(found: Sequence[Trouble]) -> str:
 
 
 def _with_person(found: Sequence[Trouble]) -> bool:
-    return found[0].word in (Word.HELD, Word.NEEDS_YOU)
+    return found[0].word in (Headline.HELD, Headline.NEEDS_YOU)
 
 
 # --- what is wrong --------------------------------------------------------------------------------------------------
@@ -113,45 +113,45 @@ def _with_person(found: Sequence[Trouble]) -> bool:
 _Check = Callable[[Credential, Record, datetime, Observed], Iterator[Trouble]]
 _EXPLAIN = "rotate explain {}"
 
-_CAUSES = (Word.PAUSED_BY_HAND, Word.FAILING, Word.STALE, Word.LEFT_ALONE)  # of what is late
+_CAUSES = (Headline.PAUSED_BY_HAND, Headline.FAILING, Headline.STALE, Headline.LEFT_ALONE)  # of what is late
 _IMPLIED_BY = {
-    Word.OVERDUE: frozenset({Word.REFUSED, Word.MISSING, Word.EXPIRED}),
-    Word.DOUBTED: frozenset({Word.REFUSED, Word.EXPIRED}),
-    Word.UNPROVEN: frozenset({Word.REFUSED, Word.MISSING, Word.EXPIRED, Word.LEFT_ALONE}),
+    Headline.OVERDUE: frozenset({Headline.REFUSED, Headline.MISSING, Headline.EXPIRED}),
+    Headline.DOUBTED: frozenset({Headline.REFUSED, Headline.EXPIRED}),
+    Headline.UNPROVEN: frozenset({Headline.REFUSED, Headline.MISSING, Headline.EXPIRED, Headline.LEFT_ALONE}),
 }
 
 
 def _held(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     if held := record.held:
         do = mended(held.reason, credential.name)
-        yield Trouble(Word.HELD, Mark.ACT, f"{held.text} ({held.reason.value})", held.at, do, exit=3)
+        yield Trouble(Headline.HELD, Severity.ACT, f"{held.text} ({held.reason.value})", held.at, do, exit=3)
 
 
 def _awaiting(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     if record.phase is Phase.AWAITING:
         at, text = record.awaiting_since, record.awaiting
-        yield Trouble(Word.NEEDS_YOU, Mark.ACT, f"since {when(at)}: {text}", at, text, exit=3)
+        yield Trouble(Headline.NEEDS_YOU, Severity.ACT, f"since {when(at)}: {text}", at, text, exit=3)
 
 
 def _refused(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     at, current = record.refused_at, record.current
     if at and current:
         said = f"the target refuses the published value since {when(at)}"
-        yield Trouble(Word.REFUSED, Mark.ACT, said, at, _renewed(credential, record, now), exit=5)
+        yield Trouble(Headline.REFUSED, Severity.ACT, said, at, _renewed(credential, record, now), exit=5)
 
 
 def _lost(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     """With a hold, that says what is to be done."""
     if record.lost and not record.held:
         do = _EXPLAIN.format(credential.name)
-        yield Trouble(Word.MISSING, Mark.ACT, lost_value.said(record.lost), record.lost.at, do, exit=1)
+        yield Trouble(Headline.MISSING, Severity.ACT, lost_value.said(record.lost), record.lost.at, do, exit=1)
 
 
 def _expired(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     end = record.current.token.expires_at if record.current else None
     if end and end <= now:
         said = f"the published value expired at {when(end)}"
-        yield Trouble(Word.EXPIRED, Mark.ACT, said, end, _renewed(credential, record, now), exit=5)
+        yield Trouble(Headline.EXPIRED, Severity.ACT, said, end, _renewed(credential, record, now), exit=5)
 
 
 def _renewed(credential: Credential, record: Record, now: datetime) -> str:
@@ -164,20 +164,22 @@ def _renewed(credential: Credential, record: Record, now: datetime) -> str:
 def _overdue(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     at = due_since(credential, record, now)
     if at and at + PATIENCE < now and record.phase is not Phase.AWAITING:
-        yield Trouble(Word.OVERDUE, Mark.ACT, f"due since {when(at)}", at, _EXPLAIN.format(credential.name), exit=1)
+        yield Trouble(
+            Headline.OVERDUE, Severity.ACT, f"due since {when(at)}", at, _EXPLAIN.format(credential.name), exit=1
+        )
 
 
 def _late(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     end = None if pause.pause_on(credential, record, now) else revoke_by(credential, record)
     if end and end + PATIENCE < now and record.predecessor:
         said = f"the predecessor {record.predecessor.token.id} should be dead since {when(end)}"
-        yield Trouble(Word.LATE, Mark.ACT, said, end, _EXPLAIN.format(credential.name), exit=1)
+        yield Trouble(Headline.LATE, Severity.ACT, said, end, _EXPLAIN.format(credential.name), exit=1)
 
 
 def _doubted(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     if at := observed.doubted_at:
         said = f"the target refused the published value at {when(at)}; it is asked once more before that counts"
-        yield Trouble(Word.DOUBTED, Mark.WATCH, said, at)
+        yield Trouble(Headline.DOUBTED, Severity.WATCH, said, at)
 
 
 def _unproven(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
@@ -185,7 +187,7 @@ def _unproven(credential: Credential, record: Record, now: datetime, observed: O
     at, current = observed.unproven_at, record.current
     if at and current and current.at <= at and not observed.doubted_at and record.phase in _SHOWN:
         said = f"this process has not shown the published value to its target since {when(at)}: not proven yet"
-        yield Trouble(Word.UNPROVEN, Mark.WATCH, said, at, f"rotate verify {credential.name}")
+        yield Trouble(Headline.UNPROVEN, Severity.WATCH, said, at, f"rotate verify {credential.name}")
 
 
 _SHOWN = frozenset({Phase.SETTLED, Phase.PUBLISHED})  # the probe asks for what rests
@@ -194,7 +196,7 @@ _SHOWN = frozenset({Phase.SETTLED, Phase.PUBLISHED})  # the probe asks for what 
 def _paused_by_hand(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     if by_hand := pause.pause_on(credential, record, now):
         do = pause.ended_by(by_hand, credential.name)
-        yield Trouble(Word.PAUSED_BY_HAND, Mark.WATCH, pause.words(by_hand), by_hand.at, do)
+        yield Trouble(Headline.PAUSED_BY_HAND, Severity.WATCH, pause.words(by_hand), by_hand.at, do)
 
 
 def _failing(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
@@ -202,13 +204,13 @@ def _failing(credential: Credential, record: Record, now: datetime, observed: Ob
     failure = record.failure
     if failure and failure.step != "undo":
         times = f" ({record.failures} in a row)" if record.failures > 1 else ""
-        yield Trouble(Word.FAILING, Mark.WATCH, f"{failure.said}{times}", failure.at)
+        yield Trouble(Headline.FAILING, Severity.WATCH, f"{failure.said}{times}", failure.at)
 
 
 def _stale(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     if observed.stale:
         said = f"Vault cannot be read, this is what was so {before(observed)}: {observed.stale}"
-        yield Trouble(Word.STALE, Mark.WATCH, said, observed.read_at)
+        yield Trouble(Headline.STALE, Severity.WATCH, said, observed.read_at)
 
 
 def before(observed: Observed) -> str:
@@ -218,12 +220,12 @@ def before(observed: Observed) -> str:
 
 def _left_alone(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     if observed.left_alone:
-        yield Trouble(Word.LEFT_ALONE, Mark.WATCH, observed.left_alone)
+        yield Trouble(Headline.LEFT_ALONE, Severity.WATCH, observed.left_alone)
 
 
 def _missing(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     if record.current is None:
-        yield Trouble(Word.FIRST, Mark.WATCH, "nothing was published yet")
+        yield Trouble(Headline.FIRST, Severity.WATCH, "nothing was published yet")
 
 
 _CHECKS: tuple[_Check, ...] = (

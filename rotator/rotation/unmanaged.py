@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rotator.rotation.credential import Place
-from rotator.rotation.record import Published, Record, Token, TokenAdoption
+from rotator.rotation.credential import VaultPath
+from rotator.rotation.record import PublishedValue, Record, Token, TokenAdoption
 from rotator.rotation.token_ownership import living, same
 
 
@@ -38,7 +38,7 @@ class Unmanaged:
 
 
 def unmanaged(
-    left: Mapping[str, Record], configured: Iterable[Record], now: datetime, places: Mapping[Place, timedelta]
+    left: Mapping[str, Record], configured: Iterable[Record], now: datetime, places: Mapping[VaultPath, timedelta]
 ) -> list[Unmanaged]:
     """Every token that lives on. One that was taken over under another name is that credential's, dead or alive.
 
@@ -54,14 +54,14 @@ def unmanaged(
         for taken in record.adopted:
             adopted[taken.token.id].append((taken, record))
 
-    def goes_on(record: Record, each: Published) -> bool:
+    def goes_on(record: Record, each: PublishedValue) -> bool:
         """Whether another record has to do with it since."""
         later = (taken.token for taken, by in adopted[each.token.id] if by is not record and taken.at > each.at)
         return any(same(each.token, other) for other in (*theirs[each.token.id], *later))
 
     written = {record.current.place: record.current for record in named if record.current}
 
-    def read(each: Published) -> bool:
+    def read(each: PublishedValue) -> bool:
         """Whether consumers may read it where settings have its path, or read it there until a moment ago."""
         if each.place not in places:
             return False
@@ -79,12 +79,12 @@ def unmanaged(
     ]
 
 
-def _made(record: Record, now: datetime) -> Iterator[Published]:
+def _made(record: Record, now: datetime) -> Iterator[PublishedValue]:
     """What a rotation had made when its credential left: perhaps it is published, though the record does not know."""
     candidate, at, place = record.candidate, record.sent_at or record.requested_at, record.place
     if candidate is None or candidate.pending or at is None or place is None:
         return
     if candidate.token.expires_at is None or now < candidate.token.expires_at:
-        yield Published(
+        yield PublishedValue(
             *(candidate.token, candidate.fingerprint, record.rotation, 0, at, place, record.target, record.policy)
         )

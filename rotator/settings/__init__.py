@@ -9,26 +9,26 @@ import os
 import re
 from collections.abc import Mapping
 
-from rotator.rotation.credential import Credential, Place
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.credential import Credential, VaultPath
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from rotator.settings import files
 from rotator.settings.errors import FaultAt, SettingsError, WrongValueError
-from rotator.settings.kind_options import Kind
+from rotator.settings.kind_options import KindDescription
 from rotator.settings.model import (
     Audit,
-    Daemon,
+    DaemonConfig,
     Hook,
+    HookMoment,
     Listen,
     Method,
     Minter,
-    Moment,
     Ping,
     Settings,
     Status,
     Target,
     Tracing,
-    Vault,
     VaultAuth,
+    VaultConfig,
 )  # fmt: skip
 from rotator.settings.parsers import name as read_name
 from rotator.settings.secret_files import SecretUnreadableError, read_secret
@@ -37,25 +37,47 @@ from rotator.settings.sections.hooks import read_hook, read_ping, read_tracing
 from rotator.settings.sections.status_audit import read_audit, read_status
 from rotator.settings.sections.targets import read_target
 from rotator.settings.sections.vault_daemon import read_daemon, read_vault
-from rotator.settings.table_reader import Book, Section, dotted
+from rotator.settings.table_reader import FaultList, Section, dotted
 from rotator.settings.timing_checks import clashes, spacing, timeout_clash
 
 __all__ = [
-    "Audit", "Daemon", "FaultAt", "Hook", "Kind", "Listen", "Method", "Minter", "Moment", "Ping", "SecretRef",
-    "SecretUnreadableError", "Settings", "SettingsError", "Source", "Status", "Target", "Tracing", "Vault",
-    "VaultAuth", "load", "read_secret",
+    "Audit",
+    "DaemonConfig",
+    "FaultAt",
+    "Hook",
+    "HookMoment",
+    "KindDescription",
+    "Listen",
+    "Method",
+    "Minter",
+    "Ping",
+    "SecretRef",
+    "SecretSource",
+    "SecretUnreadableError",
+    "Settings",
+    "SettingsError",
+    "Status",
+    "Target",
+    "Tracing",
+    "VaultAuth",
+    "VaultConfig",
+    "load",
+    "read_secret",
 ]  # fmt: skip
 
 
 def load(
-    path: str | os.PathLike[str] | None = None, kinds: Mapping[str, Kind] | None = None, *, vaultless: bool = False
+    path: str | os.PathLike[str] | None = None,
+    kinds: Mapping[str, KindDescription] | None = None,
+    *,
+    vaultless: bool = False,
 ) -> Settings:
     """Read the settings: `path`, else the file $ROTATOR_CONFIG names, else /etc/rotator/rotator.toml.
 
     `conf.d/*.toml` beside that file is read too. `vaultless`: [vault] may be missing, as nobody will call one. Raises
     SettingsError with every fault, and nothing else.
     """
-    book = Book()
+    book = FaultList()
     joined = files.join(files.main_file(path), book)
     kinds, troubles = _kinds(joined) if kinds is None else (kinds, {})
     daemon = read_daemon(joined.single.get("daemon") or _absent(joined, book))
@@ -83,13 +105,13 @@ def load(
     return Settings(vault, daemon, sound, credentials, joined.files, joined.digest, status, audit, *heard)
 
 
-def _absent(joined: files.Joined, book: Book) -> Section:
-    from rotator.settings.table_reader import Source as File
+def _absent(joined: files.Joined, book: FaultList) -> Section:
+    from rotator.settings.table_reader import SettingsFile as File
 
     return Section(File(str(joined.files[0]), "", {}, book), (), {})
 
 
-def _kinds(joined: files.Joined) -> tuple[Mapping[str, Kind], Mapping[str, str]]:
+def _kinds(joined: files.Joined) -> tuple[Mapping[str, KindDescription], Mapping[str, str]]:
     """What there is, with what these files name beyond it; and why some of that cannot be used."""
     from rotator.providers import KINDS, plugins
 
@@ -100,7 +122,7 @@ def _kinds(joined: files.Joined) -> tuple[Mapping[str, Kind], Mapping[str, str]]
     return {**KINDS, **found}, troubles
 
 
-def _vault(joined: files.Joined, book: Book, vaultless: bool) -> Vault:
+def _vault(joined: files.Joined, book: FaultList, vaultless: bool) -> VaultConfig:
     section = joined.single.get("vault")
     if section is not None:
         return read_vault(section)
@@ -108,7 +130,7 @@ def _vault(joined: files.Joined, book: Book, vaultless: bool) -> Vault:
         _absent(joined, book).source.fault(
             (), "the section [vault] is missing; it says where Vault is and how to log in"
         )
-    return Vault("", VaultAuth(Method.TOKEN, ""))
+    return VaultConfig("", VaultAuth(Method.TOKEN, ""))
 
 
 def _check_names(joined: files.Joined) -> None:
@@ -120,7 +142,7 @@ def _check_names(joined: files.Joined) -> None:
                 section.fault("", str(wrong))
 
 
-def _credentials(joined: files.Joined, known: Known, book: Book) -> dict[str, Credential]:
+def _credentials(joined: files.Joined, known: Known, book: FaultList) -> dict[str, Credential]:
     defaults = joined.single.get("defaults")
     if defaults is not None:
         check_defaults(defaults, known.kinds)
@@ -133,7 +155,9 @@ def _credentials(joined: files.Joined, known: Known, book: Book) -> dict[str, Cr
     return credentials
 
 
-def _check_timeouts(joined: files.Joined, daemon: Daemon, vault: Vault, targets: Mapping[str, Target | None]) -> None:
+def _check_timeouts(
+    joined: files.Joined, daemon: DaemonConfig, vault: VaultConfig, targets: Mapping[str, Target | None]
+) -> None:
     home = joined.single.get("vault")
     clash = timeout_clash(vault.connect_timeout + vault.read_timeout, daemon.lease, "connect_timeout + read_timeout")
     if clash and home is not None:
@@ -146,7 +170,7 @@ def _check_timeouts(joined: files.Joined, daemon: Daemon, vault: Vault, targets:
 
 def _check_fit(
     joined: files.Joined,
-    kinds: Mapping[str, Kind],
+    kinds: Mapping[str, KindDescription],
     targets: Mapping[str, Target | None],
     credentials: Mapping[str, Credential],
 ) -> None:
@@ -172,13 +196,13 @@ def _claim(joined: files.Joined, claims: frozenset[str], name: str, claimed: dic
 
 def _check_together(
     joined: files.Joined,
-    daemon: Daemon,
-    vault: Vault,
-    kinds: Mapping[str, Kind],
+    daemon: DaemonConfig,
+    vault: VaultConfig,
+    kinds: Mapping[str, KindDescription],
     credentials: Mapping[str, Credential],
 ) -> None:
     sections = joined.named["credentials"]
-    owners: dict[Place, str] = {}
+    owners: dict[VaultPath, str] = {}
     claimed: dict[str, str] = {}
     for name, credential in credentials.items():
         section, place = sections[name], credential.place

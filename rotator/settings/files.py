@@ -12,7 +12,7 @@ from pathlib import Path
 from rotator.host.files import opened
 from rotator.settings.errors import FaultAt, suggest
 from rotator.settings.parsers import sort_of
-from rotator.settings.table_reader import Book, Section, Source, dotted
+from rotator.settings.table_reader import FaultList, Section, SettingsFile, dotted
 
 DEFAULT = Path("/etc/rotator/rotator.toml")
 SINGLE = ("vault", "daemon", "defaults", "status", "audit", "ping", "tracing")
@@ -42,7 +42,7 @@ def main_file(path: str | os.PathLike[str] | None) -> Path:
     return Path(path or os.environ.get("ROTATOR_CONFIG") or DEFAULT)
 
 
-def join(main: Path, book: Book) -> Joined:
+def join(main: Path, book: FaultList) -> Joined:
     """Read the main file and `conf.d/*.toml` beside it, in the order of their names."""
     files = (main, *_beside(main, book))
     joined, digest = Joined(files=files), hashlib.sha256()
@@ -65,7 +65,7 @@ _SOCKET = re.compile(r"""^[ \t]*socket[ \t]*=[ \t]*(["'])([^"'\n]+)\1""", re.MUL
 
 def socket_in(main: Path) -> str:
     """The path of the daemon's socket as the files have it, however faulty they are otherwise; empty: not named."""
-    book = Book()
+    book = FaultList()
     for path in (main, *_beside(main, book)):
         text = (_read(path, book) or b"").decode(errors="replace").replace("\r\n", "\n")
         for section in _DAEMON.findall(text):
@@ -74,7 +74,7 @@ def socket_in(main: Path) -> str:
     return ""
 
 
-def _beside(main: Path, book: Book) -> list[Path]:
+def _beside(main: Path, book: FaultList) -> list[Path]:
     directory = main.parent / "conf.d"
     try:
         return sorted(path for path in directory.iterdir() if path.suffix == ".toml" and not path.name.startswith("."))
@@ -86,7 +86,7 @@ def _beside(main: Path, book: Book) -> list[Path]:
         return []
 
 
-def _read(path: Path, book: Book) -> bytes | None:
+def _read(path: Path, book: FaultList) -> bytes | None:
     try:
         with opened(path) as file:
             content = file.read(_LARGEST + 1)
@@ -111,7 +111,7 @@ def _reason(fault: OSError | ValueError) -> str:
     return fault.strerror or "input error" if isinstance(fault, OSError) else "not a usable path"
 
 
-def _parse(path: Path, content: bytes, book: Book) -> Source | None:
+def _parse(path: Path, content: bytes, book: FaultList) -> SettingsFile | None:
     def broken(line: int, text: str) -> None:
         book.faults.append(FaultAt(str(path), line, "", text))
 
@@ -134,7 +134,7 @@ def _parse(path: Path, content: bytes, book: Book) -> Source | None:
         column = f" (column {at[2]})" if at and at[2] else ""
         broken(line, f"is not valid TOML: {_AT.sub('', str(fault))}{column}; strings need quotes, one key per line")
     else:
-        return Source(str(path), text, table, book)
+        return SettingsFile(str(path), text, table, book)
     return None
 
 
@@ -151,7 +151,7 @@ def _too_deep(text: str) -> int:
     return 0
 
 
-def _add(joined: Joined, source: Source) -> None:
+def _add(joined: Joined, source: SettingsFile) -> None:
     for name, table in source.table.items():
         if name not in SINGLE + NAMED:
             source.fault((name,), f"unknown section; {suggest(name, SINGLE + NAMED)}")

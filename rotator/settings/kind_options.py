@@ -24,7 +24,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 _ABSENT = object()
 
 
-class Kind(Protocol):
+class KindDescription(Protocol):
     """What settings need to know of a kind."""
 
     @property

@@ -27,7 +27,7 @@ class Method(StrEnum):
     CERT = "cert"
 
 
-class Level(StrEnum):
+class LogLevel(StrEnum):
     """The least serious log lines that are written."""
 
     DEBUG = "debug"
@@ -52,7 +52,7 @@ class VaultAuth:
 
 
 @dataclass(frozen=True, slots=True)
-class Vault:
+class VaultConfig:
     """Where Vault is, how to log in, and which part of it is ours."""
 
     address: str
@@ -69,7 +69,7 @@ class Vault:
 
 
 @dataclass(frozen=True, slots=True)
-class Daemon:
+class DaemonConfig:
     """How the process behaves."""
 
     instance: str
@@ -83,7 +83,7 @@ class Daemon:
     drain: timedelta = timedelta(seconds=30)
     name_prefix: str = "rotator"  # mint names begin with it
     read_only: bool = False  # this Vault is a copy of another: look, and never act
-    log_level: Level = Level.INFO
+    log_level: LogLevel = LogLevel.INFO
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class Audit:
     sync: bool = True
 
 
-class Moment(StrEnum):
+class HookMoment(StrEnum):
     """What a hook may be called on; hooks/facts.py says which transitions each one means."""
 
     REQUESTED = "requested"
@@ -142,7 +142,7 @@ class Hook:
     """Somebody who is told: a program with its arguments, or an address and the secret that signs for it."""
 
     name: str
-    on: tuple[Moment, ...]
+    on: tuple[HookMoment, ...]
     command: tuple[str, ...] = ()
     url: str | SecretRef = ""
     secret: SecretRef | None = None
@@ -200,8 +200,8 @@ class Target:
 class Settings:
     """Everything the files say. `digest` changes whenever a byte of them does."""
 
-    vault: Vault
-    daemon: Daemon
+    vault: VaultConfig
+    daemon: DaemonConfig
     targets: Mapping[str, Target] = field(default_factory=dict)
     credentials: Mapping[str, Credential] = field(default_factory=dict)
     files: tuple[Path, ...] = ()

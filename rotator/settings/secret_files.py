@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rotator.host.files import opened
 from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from rotator.settings.errors import WrongValueError, quoted, suggest
 from rotator.settings.parsers import file as file_path
 from rotator.settings.parsers import sort_of, text, word
@@ -38,15 +38,15 @@ def secret_ref(value: object) -> SecretRef:
     if len(value) != 1:
         raise WrongValueError(f"must name exactly one place; {_HOW}")
     source, where = next(iter(value.items()))
-    if source not in tuple(Source):
-        raise WrongValueError(f"{quoted(source)} keeps no secrets, {suggest(source, tuple(Source))}; {_HOW}")
-    return _READ[Source(source)](where)
+    if source not in tuple(SecretSource):
+        raise WrongValueError(f"{quoted(source)} keeps no secrets, {suggest(source, tuple(SecretSource))}; {_HOW}")
+    return _READ[SecretSource(source)](where)
 
 
 def local_secret_ref(value: object) -> SecretRef:
     """A reference that can be read before there is a Vault login."""
     ref = secret_ref(value)
-    if ref.source is Source.VAULT:
+    if ref.source is SecretSource.VAULT:
         raise WrongValueError(
             "the login to Vault cannot itself be kept in Vault: use {file = ...} or {credential = ...}"
         )
@@ -56,7 +56,7 @@ def local_secret_ref(value: object) -> SecretRef:
 def way_secret_ref(value: object) -> SecretRef:
     """A reference to the password of the proxy in front of Vault, or of one that is used without Vault."""
     ref = secret_ref(value)
-    if ref.source is Source.VAULT:
+    if ref.source is SecretSource.VAULT:
         raise WrongValueError(
             "what this proxy is asked with is needed before Vault can be reached, so it cannot be kept there:"
             " use {file = ...} or {credential = ...}"
@@ -68,13 +68,13 @@ def _in_vault(where: object) -> SecretRef:
     found = _VAULT.fullmatch(text(where))
     if not found:
         raise WrongValueError('write {vault = "mount/path#key"}, such as {vault = "secret/minters/blog#token"}')
-    return SecretRef(Source.VAULT, found["path"], found["key"])
+    return SecretRef(SecretSource.VAULT, found["path"], found["key"])
 
 
-_READ: Mapping[Source, Callable[[object], SecretRef]] = {
-    Source.FILE: lambda where: SecretRef(Source.FILE, file_path(where)),
-    Source.CREDENTIAL: lambda where: SecretRef(Source.CREDENTIAL, word(where)),
-    Source.VAULT: _in_vault,
+_READ: Mapping[SecretSource, Callable[[object], SecretRef]] = {
+    SecretSource.FILE: lambda where: SecretRef(SecretSource.FILE, file_path(where)),
+    SecretSource.CREDENTIAL: lambda where: SecretRef(SecretSource.CREDENTIAL, word(where)),
+    SecretSource.VAULT: _in_vault,
 }
 
 
@@ -94,7 +94,7 @@ def read_secret(ref: SecretRef, warn: Callable[[str], None] = lambda text: None,
         at = f" at {path}" if str(path) != ref.name else ""
         raise SecretUnreadableError(f"{ref} cannot be read{at}: {reason}") from None
     # systemd serves its credentials from a directory of their own, whatever the bits of the file say.
-    if ref.source is Source.FILE and stat.S_IMODE(status.st_mode) & 0o077:
+    if ref.source is SecretSource.FILE and stat.S_IMODE(status.st_mode) & 0o077:
         warn(f"{ref} may be read by others than its owner; {_CLOSE}")
     value = _clean(ref, content)
     if " " in value and not blanks:
@@ -103,14 +103,14 @@ def read_secret(ref: SecretRef, warn: Callable[[str], None] = lambda text: None,
 
 
 def _path(ref: SecretRef) -> Path:
-    if ref.source is Source.FILE:
+    if ref.source is SecretSource.FILE:
         return Path(ref.name)
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
-    if ref.source is Source.CREDENTIAL and directory:
+    if ref.source is SecretSource.CREDENTIAL and directory:
         return Path(directory) / ref.name
     kept = [place.format(ref.name) for place in _SYSTEMD]
     readable = [place for place in kept if os.access(place, os.R_OK)]
-    if ref.source is not Source.CREDENTIAL or not readable:
+    if ref.source is not SecretSource.CREDENTIAL or not readable:
         raise SecretUnreadableError(
             f"{ref} cannot be read: systemd hands this process none ($CREDENTIALS_DIRECTORY is not set), and of the"
             f" service's own, which root may read, there is neither {kept[0]} nor {kept[1]}"
@@ -120,7 +120,7 @@ def _path(ref: SecretRef) -> Path:
 
 def exposed(ref: SecretRef) -> bool:
     """Whether others than its owner may read the file that a reference names."""
-    if ref.source is not Source.FILE:
+    if ref.source is not SecretSource.FILE:
         return False
     try:
         return bool(stat.S_IMODE(Path(ref.name).stat().st_mode) & 0o077)

@@ -17,7 +17,7 @@ D = TypeVar("D")
 
 
 @dataclass
-class Book:
+class FaultList:
     """The faults of one load. `partial`: a file could not be read, so that absent names prove nothing."""
 
     faults: list[FaultAt] = field(default_factory=list)
@@ -25,13 +25,13 @@ class Book:
 
 
 @dataclass
-class Source:
+class SettingsFile:
     """One settings file, parsed."""
 
     file: str
     text: str = field(repr=False)
     table: Mapping[str, object] = field(repr=False)
-    book: Book = field(repr=False)
+    book: FaultList = field(repr=False)
 
     @cached_property
     def _lines(self) -> dict[KeyPath, int]:
@@ -57,7 +57,7 @@ class Section:
     """A table being read; a key it lacks is looked up in `under`, the defaults."""
 
     def __init__(
-        self, source: Source, path: KeyPath, table: Mapping[str, object], under: Section | None = None
+        self, source: SettingsFile, path: KeyPath, table: Mapping[str, object], under: Section | None = None
     ) -> None:
         self.source = source
         self.path = path

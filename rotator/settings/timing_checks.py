@@ -9,7 +9,7 @@ from datetime import timedelta
 from rotator.rotation.backoff import ROTATION_CAP
 from rotator.rotation.credential import Credential, Limits
 from rotator.rotation.schedule import Every, FractionOfLife
-from rotator.settings.model import Daemon
+from rotator.settings.model import DaemonConfig
 from rotator.settings.parsers import spell
 
 _DAY = timedelta(days=1)
@@ -27,7 +27,7 @@ class Clash:
     text: str
 
 
-def clashes(credential: Credential, daemon: Daemon) -> Iterator[Clash]:
+def clashes(credential: Credential, daemon: DaemonConfig) -> Iterator[Clash]:
     """Every impossibility in one credential."""
     yield from _retirement(credential)
     if isinstance(credential.schedule, FractionOfLife) and credential.lifetime is None:
@@ -59,7 +59,7 @@ def _retirement(credential: Credential) -> Iterator[Clash]:
         yield Clash(("retire",), f"deadline {spell(retire.deadline)} comes before after {spell(retire.after)}")
 
 
-def _pace(credential: Credential, daemon: Daemon, shortest: timedelta) -> Iterator[Clash]:
+def _pace(credential: Credential, daemon: DaemonConfig, shortest: timedelta) -> Iterator[Clash]:
     if shortest < daemon.tick * _FEWEST_TICKS:
         yield Clash(
             (_schedule_key(credential), "lifetime"),

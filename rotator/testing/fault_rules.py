@@ -71,7 +71,7 @@ async def _again(kit: Kit, name: str) -> None:
 
 
 async def _census(kit: Kit) -> int | None:
-    held = await kit.site.inventory()
+    held = await kit.server.inventory()
     return None if held is None else len(held)
 
 
@@ -113,13 +113,13 @@ async def closed(kit: Kit) -> None:
         raise NotApplicable("this system does not list open files")
     made = await kit.fresh()
     before = _files()
-    site = kit.reopen()
-    provider = kit.kind.bind(site, kit.credential)
+    server = kit.reopen()
+    provider = kit.kind.bind(server, kit.credential)
     took = await _takes(partial(provider.verify, made.token, made.secret))
     for share in _SHARES:
         await given_up(partial(provider.verify, made.token, made.secret), took * share)
-    await site.aclose()
-    if site is not kit.site:
+    await server.aclose()
+    if server is not kit.server:
         left = await _dwindled(before)
         must(left <= 0, f"{left} files are still open after the target was closed")
 

@@ -14,9 +14,9 @@ from rotator.engine.context import Dependencies
 from rotator.engine.lease import Leases
 from rotator.engine.reconciler import Reconciler
 from rotator.ports import Accepted, Document
-from rotator.rotation.credential import Credential, Limits, Place, Retirement
-from rotator.rotation.record import Phase, Published, Record
-from rotator.rotation.rotation_request import Answer, Ask, answer
+from rotator.rotation.credential import Credential, Limits, Retirement, VaultPath
+from rotator.rotation.record import Phase, PublishedValue, Record
+from rotator.rotation.rotation_request import RequestAnswer, RotationRequest, answer
 from rotator.rotation.schedule import Every
 from rotator.rotation.token_names import parse
 from rotator.testing.kit import Kit
@@ -71,7 +71,7 @@ class Campaign:
         self.credential: Credential = replace(wanted, schedule=forever, retire=Retirement(now), limits=often)
         self.journal = MemoryJournal(MemoryStore(self.vault))
         self.lineage = token_hex(3)
-        self.site, self.provider = self.kit.site, self.kit.plain
+        self.server, self.provider = self.kit.server, self.kit.plain
 
     async def run(self) -> None:
         """A first rotation, one that shows how many calls there are, and one for each of them."""
@@ -83,13 +83,13 @@ class Campaign:
                     return  # what follows would only say so again, and mint more
                 await self._rotation(Line(at))
         finally:
-            if self.site is not self.kit.site:
-                await self.site.aclose()
+            if self.server is not self.kit.server:
+                await self.server.aclose()
 
     async def _rotation(self, line: Line) -> list[str]:
         kit, before = self.kit, (await self.journal.load(self.credential.name)).record
         await kit.clock.sleep(kit.rest)
-        ask = Ask(kit.clock.now(), "conformance")
+        ask = RotationRequest(kit.clock.now(), "conformance")
         names, where = len(kit.memory.names), "without a kill"
         try:
             try:
@@ -114,19 +114,23 @@ class Campaign:
 
     async def _restart(self) -> None:
         """Another process knows nothing but what is in Vault and on the target."""
-        site, self.site = self.site, self.kit.reopen()
-        self.provider = self.kit.kind.bind(self.site, self.kit.credential)
-        if site not in (self.site, self.kit.site):
-            await site.aclose()
+        server, self.server = self.server, self.kit.reopen()
+        self.provider = self.kit.kind.bind(self.server, self.kit.credential)
+        if server not in (self.server, self.kit.server):
+            await server.aclose()
 
-    async def _work(self, line: Line, ask: Ask) -> Record | None:
+    async def _work(self, line: Line, ask: RotationRequest) -> Record | None:
         """Visit until the ask is answered and the predecessor is dead, or nothing more will come of it."""
         reconciler, dependencies = self._actor(line)
         clock, began = self.kit.clock, self.kit.clock.monotonic()
         while True:
             seen = await reconciler.reconcile(self.credential, dependencies, ask)
             record, until = seen.record, seen.wait.until
-            if record is None or until is None or answer(record, ask) in (Answer.DONE, Answer.AWAITING, Answer.HELD):
+            if (
+                record is None
+                or until is None
+                or answer(record, ask) in (RequestAnswer.DONE, RequestAnswer.AWAITING, RequestAnswer.HELD)
+            ):
                 return record
             pause = max((until - clock.now()).total_seconds(), 0.01)
             if clock.monotonic() + pause > began + _PATIENCE + 4 * self.kit.settle:
@@ -142,7 +146,7 @@ class Campaign:
 
         store = MemoryStore(self.vault, pause)
         journal = MemoryJournal(store)
-        slot = Place(journal.folder.mount, f"rotator/staged/{name}")
+        slot = VaultPath(journal.folder.mount, f"rotator/staged/{name}")
         provider = Heard(self.provider, kit.memory, line.passed)
         dependencies = Dependencies(store, provider, kit.clock, kit.installation, slot, lambda: token_urlsafe(16))
         leases = Leases(token_hex(4), _LEASE, kit.clock.monotonic)
@@ -168,8 +172,8 @@ class Campaign:
         older = self.vault.get(self.credential.place, doc.version - 1)
         return (older.values or {}).get(self.credential.key) == (doc.values or {}).get(self.credential.key)
 
-    async def _judge(self, where: str, record: Record | None, old: Published | None, ask: Ask) -> None:
-        if record is None or record.phase is not Phase.SETTLED or answer(record, ask) is not Answer.DONE:
+    async def _judge(self, where: str, record: Record | None, old: PublishedValue | None, ask: RotationRequest) -> None:
+        if record is None or record.phase is not Phase.SETTLED or answer(record, ask) is not RequestAnswer.DONE:
             if record is not None and record.phase is Phase.AWAITING and not self.kills:
                 raise NotApplicable(f"only a person can go on: {record.awaiting}")
             self.broken[SETTLED].append(f"{where}: {_standstill(record)}")
@@ -190,7 +194,7 @@ class Campaign:
             if found != {current.token.id}:
                 self.broken[ONE].append(f"{where}: {len(found)} tokens live")
 
-    async def _judge_dead(self, where: str, old: Published) -> None:
+    async def _judge_dead(self, where: str, old: PublishedValue) -> None:
         made = next((each for each in self.kit.memory.minted if each.token.id == old.token.id), None)
         secret = self.kit.shown(made) if made else None
         if await self.kit.plain.is_dead(old.token, secret) is not True:

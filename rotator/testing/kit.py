@@ -45,8 +45,8 @@ class Kit:
     _made: list[Token] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.site = self.reopen()
-        self.plain = self.kind.bind(self.site, self.credential)
+        self.server = self.reopen()
+        self.plain = self.kind.bind(self.server, self.credential)
         self.provider = Heard(self.plain, self.memory)
         self.begins = stem(self.installation.prefix, self.installation.lineage, self.credential.name, "")
 
@@ -167,5 +167,5 @@ class Kit:
             for token in await self.plain.find(self.begins) if self.can.can_list and self.can.can_revoke else ():
                 await self.plain.revoke(token)
             # The target dates a revocation by its own clock, which may be ahead of ours.
-            await self.site.prune(lambda name: name.startswith(self.begins), -timedelta(minutes=10))
-        await self.site.aclose()
+            await self.server.prune(lambda name: name.startswith(self.begins), -timedelta(minutes=10))
+        await self.server.aclose()

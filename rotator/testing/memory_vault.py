@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from rotator.ports import Conflict, Document, Entry, Lease, Refused
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret
 from rotator.vault import journal_codec
@@ -39,10 +39,10 @@ class MemoryVault:
     """The server. `history` lists every accepted write, oldest first."""
 
     max_versions: int = 10
-    keys: dict[Place, Key] = field(default_factory=dict)
-    history: list[tuple[Place, int]] = field(default_factory=list)
+    keys: dict[VaultPath, Key] = field(default_factory=dict)
+    history: list[tuple[VaultPath, int]] = field(default_factory=list)
 
-    def get(self, place: Place, version: int | None = None) -> Document:
+    def get(self, place: VaultPath, version: int | None = None) -> Document:
         """The newest version, or the given one."""
         key = self.keys.get(place, Key())
         number = key.newest if version is None else version
@@ -53,7 +53,7 @@ class MemoryVault:
             return Document(number, deleted=True)
         return Document(number, _sent(values))
 
-    def put(self, place: Place, values: Mapping[str, object], cas: int | None) -> int:
+    def put(self, place: VaultPath, values: Mapping[str, object], cas: int | None) -> int:
         """Write over version `cas`, or whatever is there. Raises Conflict."""
         key = self.keys.setdefault(place, Key())
         if cas is not None and cas != key.newest:
@@ -66,12 +66,12 @@ class MemoryVault:
         self.history.append((place, key.newest))
         return key.newest
 
-    def destroy(self, place: Place, versions: tuple[int, ...]) -> None:
+    def destroy(self, place: VaultPath, versions: tuple[int, ...]) -> None:
         """Destroy these versions for good."""
         key = self.keys.get(place, Key())
         key.versions.update({number: None for number in versions if number in key.versions})
 
-    def list(self, folder: Place) -> tuple[str, ...]:
+    def list(self, folder: VaultPath) -> tuple[str, ...]:
         """Every path below the folder, relative to it."""
         start = f"{folder.path}/"
         paths = (place.path for place in self.keys if place.mount == folder.mount)
@@ -86,7 +86,7 @@ class MemoryStore:
         self.pause = pause
         self.server_clock: Callable[[], datetime | None] = lambda: None
 
-    async def read(self, place: Place, *, version: int | None = None, strong: bool = False) -> Document:
+    async def read(self, place: VaultPath, *, version: int | None = None, strong: bool = False) -> Document:
         """See `SecretStore.read`."""
         _check(place)
         await self.before("read", place)
@@ -94,7 +94,7 @@ class MemoryStore:
         await self.after("read", place)
         return found
 
-    async def write(self, place: Place, values: Mapping[str, object], *, cas: int) -> int:
+    async def write(self, place: VaultPath, values: Mapping[str, object], *, cas: int) -> int:
         """See `SecretStore.write`."""
         _check(place)
         await self.before("write", place)
@@ -102,29 +102,29 @@ class MemoryStore:
         await self.after("write", place)
         return version
 
-    async def destroy(self, place: Place, versions: tuple[int, ...]) -> None:
+    async def destroy(self, place: VaultPath, versions: tuple[int, ...]) -> None:
         """See `SecretStore.destroy`."""
         _check(place)
         await self.before("destroy", place)
         self.vault.destroy(place, versions)
         await self.after("destroy", place)
 
-    async def list(self, folder: Place) -> tuple[str, ...]:
+    async def list(self, folder: VaultPath) -> tuple[str, ...]:
         """Every path below a folder."""
         await self.before("list", folder)
         found = self.vault.list(folder)
         await self.after("list", folder)
         return found
 
-    def see(self, place: Place, version: int | None, strong: bool) -> Document:
+    def see(self, place: VaultPath, version: int | None, strong: bool) -> Document:
         """What a read shows: here the truth."""
         return self.vault.get(place, version)
 
-    async def before(self, verb: str, place: Place) -> None:
+    async def before(self, verb: str, place: VaultPath) -> None:
         """The request is about to leave."""
         await self.pause(f"before {verb} {place}")
 
-    async def after(self, verb: str, place: Place) -> None:
+    async def after(self, verb: str, place: VaultPath) -> None:
         """It has had its effect; the answer is on its way."""
         await self.pause(f"after {verb} {place}")
 
@@ -134,12 +134,12 @@ class MemoryJournal:
 
     def __init__(self, store: MemoryStore, mount: str = "secret", prefix: str = "rotator") -> None:
         self.store = store
-        self.folder = Place(mount, f"{prefix}/journal")
+        self.folder = VaultPath(mount, f"{prefix}/journal")
         self._nonces = itertools.count(1)
 
-    def place(self, name: str) -> Place:
+    def place(self, name: str) -> VaultPath:
         """Where the document of this credential lies."""
-        return Place(self.folder.mount, f"{self.folder.path}/{name}")
+        return VaultPath(self.folder.mount, f"{self.folder.path}/{name}")
 
     async def load(self, name: str) -> Entry:
         """See `Journal.load`."""
@@ -178,6 +178,6 @@ def _sent(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float)) else Secret.reveal(value)
 
 
-def _check(place: Place) -> None:
+def _check(place: VaultPath) -> None:
     if any(segment in ("", ".", "..") or not segment.isprintable() for segment in str(place).split("/")):
         raise Refused(f"{place} is not a usable Vault path")

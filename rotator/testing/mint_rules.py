@@ -35,7 +35,7 @@ async def capabilities(kit: Kit) -> None:
 async def control(kit: Kit) -> None:
     """The site's own control refuses what accepts anybody, so here it must find nothing to refuse."""
     try:
-        await kit.site.control(kit.credential)
+        await kit.server.control(kit.credential)
     except Refused as fault:
         raise BrokenRule(fault.reason) from None
 

@@ -13,9 +13,9 @@ from rotator.providers import Server, kind_of
 from rotator.providers.http.auth import Auth
 from rotator.providers.keys.key_pairs import VersionedKey
 from rotator.providers.keys.signing import Signer
-from rotator.rotation.credential import Credential, Place
+from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from rotator.settings import Settings, Target
 from rotator.testing.kit import Kit
 from rotator.testing.memory_vault import MemoryStore, MemoryVault
@@ -26,7 +26,7 @@ _FEW = 25  # mints of the contract suite, about
 _CALLS = 30  # of one rotation that are killed after, about
 
 
-class LocalKeyring:
+class LocalSecretResolver:
     """Secrets from files and from systemd; documents in memory."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class LocalKeyring:
 
     async def fetch(self, ref: SecretRef) -> Secret:
         """The secret a reference points to. Raises Refused for one in Vault, StoreRefused for one that is not there."""
-        if ref.source is Source.VAULT:
+        if ref.source is SecretSource.VAULT:
             raise Refused(f"{ref}: {NO_VAULT}")
         return local_secret(ref)
 
@@ -46,15 +46,15 @@ class LocalKeyring:
         """Refused."""
         raise Refused(f"transit key {key}: the kit calls no Vault; leave it out for the test, and a key is made here")
 
-    def document_store(self, path: str) -> LocalShelf:
+    def document_store(self, path: str) -> LocalDocumentStore:
         """A document in memory, which no target can read."""
-        return LocalShelf(self._store, Place(*path.split("/", 1)))
+        return LocalDocumentStore(self._store, VaultPath(*path.split("/", 1)))
 
 
-class LocalShelf:
+class LocalDocumentStore:
     """One document in memory."""
 
-    def __init__(self, store: MemoryStore, place: Place) -> None:
+    def __init__(self, store: MemoryStore, place: VaultPath) -> None:
         self._store = store
         self._place = place
 
@@ -80,7 +80,7 @@ def chosen(settings: Settings, kind: str, name: str) -> Credential:
     credential = fitting[name] if name else next(iter(fitting.values()))
     target = settings.targets[credential.target]
     for key, ref in entries((target, credential)):
-        if isinstance(ref, SecretRef) and ref.source is Source.VAULT and key not in KEPT_OPTIONS:
+        if isinstance(ref, SecretRef) and ref.source is SecretSource.VAULT and key not in KEPT_OPTIONS:
             raise Refused(f"{ref}: {NO_VAULT}")
     minter = target.minter
     if minter is not None and minter.self_minting:
@@ -90,7 +90,7 @@ def chosen(settings: Settings, kind: str, name: str) -> Credential:
 
 def kit(settings: Settings, credential: Credential, clock: Clock, rest: float) -> Kit:
     """The kit for it. `rest`: seconds between two rotations. Raises what opening the target raises."""
-    target, kind, secret_resolver = settings.targets[credential.target], kind_of(credential.kind), LocalKeyring()
+    target, kind, secret_resolver = settings.targets[credential.target], kind_of(credential.kind), LocalSecretResolver()
 
     def reopen() -> Server:
         return kind.open_target(
@@ -100,7 +100,7 @@ def kit(settings: Settings, credential: Credential, clock: Clock, rest: float) -
     return Kit(kind, credential, reopen, clock, PATIENCE, rest)
 
 
-async def _mints(target: Target, secret_resolver: LocalKeyring) -> Auth:
+async def _mints(target: Target, secret_resolver: LocalSecretResolver) -> Auth:
     return await identity(target, secret_resolver.fetch)
 
 

@@ -11,7 +11,7 @@ import anyio
 from rotator.ports import Capabilities, Fault
 from rotator.testing import end_rules, fault_rules, kill_rules, mint_rules
 from rotator.testing.kit import Kit
-from rotator.testing.verdict import BrokenRule, NotApplicable, Row, Verdict
+from rotator.testing.verdict import BrokenRule, NotApplicable, Row, RuleVerdict
 
 _LONGEST = 900.0  # seconds for one rule, by a real clock
 
@@ -100,21 +100,21 @@ async def tried(kit: Kit, rules: Sequence[Rule] = RULES) -> AsyncGenerator[Row]:
         yield Row(rule.name, rule.promise, verdict, text, perf_counter() - began)
 
 
-async def _try(kit: Kit, rule: Rule) -> tuple[Verdict, str]:
+async def _try(kit: Kit, rule: Rule) -> tuple[RuleVerdict, str]:
     if why := rule.spared(kit.can):
-        return Verdict.NOT_APPLICABLE, why
+        return RuleVerdict.NOT_APPLICABLE, why
     try:
         with anyio.fail_after(_LONGEST):
             await rule.check(kit)
     except NotApplicable as none:
-        return Verdict.NOT_APPLICABLE, str(none)
+        return RuleVerdict.NOT_APPLICABLE, str(none)
     except BrokenRule as broken:
-        return Verdict.FAILED, kit.discreet(str(broken))
+        return RuleVerdict.FAILED, kit.discreet(str(broken))
     except Fault as fault:
-        return Verdict.FAILED, kit.discreet(f"{type(fault).__name__}: {fault.reason}")
+        return RuleVerdict.FAILED, kit.discreet(f"{type(fault).__name__}: {fault.reason}")
     except TimeoutError:
-        return Verdict.FAILED, f"no end within {_LONGEST:g} s"
+        return RuleVerdict.FAILED, f"no end within {_LONGEST:g} s"
     except Exception as bug:  # noqa: BLE001 (other people's code; its text may quote anything)
         kit.memory.said.append(str(bug))
-        return Verdict.FAILED, f"a bug: {type(bug).__name__}"
-    return Verdict.PASSED, ""
+        return RuleVerdict.FAILED, f"a bug: {type(bug).__name__}"
+    return RuleVerdict.PASSED, ""

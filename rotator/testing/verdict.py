@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class RuleVerdict(StrEnum):
     """How trying a rule ended."""
 
     PASSED = "passed"
@@ -28,7 +28,7 @@ class Row:
 
     rule: str
     promise: str
-    verdict: Verdict
+    verdict: RuleVerdict
     text: str
     seconds: float
 

@@ -22,14 +22,14 @@ from urllib3.exceptions import HTTPError
 
 from rotator.ports import Transient
 from rotator.rotation.secret import Secret
-from rotator.vault.answer import Answer, judge
+from rotator.vault.answer import VaultResponse, judge
 from rotator.vault.network_faults import network_fault
 
 BODY_LIMIT = 4 * 2**20  # bytes of an answer; the largest honest one is a long list of names
 
 
 class HardenedAdapter(JSONAdapter):  # type: ignore[misc]  # hvac ships no types
-    """What hvac's API classes call. `token` is a `Secret` or None; answers are `Answer`, faults are ours."""
+    """What hvac's API classes call. `token` is a `Secret` or None; answers are `VaultResponse`, faults are ours."""
 
     extra: Mapping[str, str] = {}  # never changed: `with_headers` puts a new one on a copy
 
@@ -39,7 +39,7 @@ class HardenedAdapter(JSONAdapter):  # type: ignore[misc]  # hvac ships no types
         other.extra = headers
         return other
 
-    def request(self, method: str, url: str, **wishes: Any) -> Answer:
+    def request(self, method: str, url: str, **wishes: Any) -> VaultResponse:
         """One exchange, no redirect, no retry. Raises Transient, Refused, StoreRefused (Denied) or Conflict."""
         try:
             with self._sent(method, self.urljoin(self.base_uri, url), wishes) as response:
@@ -65,7 +65,7 @@ class HardenedAdapter(JSONAdapter):  # type: ignore[misc]  # hvac ships no types
         pool: HTTPAdapter = self.session.get_adapter(url)
         return pool.send(prepared, stream=True, timeout=timeout, verify=verify, cert=cert)
 
-    def get_login_token(self, response: Answer) -> Secret:
+    def get_login_token(self, response: VaultResponse) -> Secret:
         """Where hvac's login methods find the new token; it stays a `Secret`."""
         return Secret(str(response.section("auth")["client_token"]))
 

@@ -47,7 +47,7 @@ _LOGIN_WORDS = (
 _ON_THE_WAY = "something on the way to Vault wants to be logged in to as a proxy (407)"
 
 
-class Denied(StoreRefused):
+class PolicyDenied(StoreRefused):
     """A 403, not yet told apart: a dead token, or a policy that withholds the right."""
 
 
@@ -68,7 +68,7 @@ class Unforwarded(Transient):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class VaultResponse:
     """An answer in Vault's own form: a 2xx, or a 404 (kv.py knows what that means). The body is never in a repr."""
 
     status: int
@@ -83,7 +83,7 @@ class Answer:
         return here if isinstance(here, Mapping) else {}
 
 
-def judge(response: Response, raw: bytes, forwarded: Proxy | None = None) -> Answer:
+def judge(response: Response, raw: bytes, forwarded: Proxy | None = None) -> VaultResponse:
     """The answer, or the fault it stands for. Texts from the body choose words of ours; they are never quoted.
 
     `forwarded`: who passed it on over plain http, and may have said it itself.
@@ -100,14 +100,14 @@ def judge(response: Response, raw: bytes, forwarded: Proxy | None = None) -> Ans
             raise Transient(f"the answer ({status}) is not Vault's: no JSON object")
         if isinstance(body.get("wrap_info"), Mapping) and not body.get("data") and not body.get("auth"):
             raise Answered("Vault wants a person's consent for this (a control group): exempt our policy from it")
-        return Answer(status, headers, body)
+        return VaultResponse(status, headers, body)
     if 300 <= status < 400:
         raise _redirected(status, _origin(headers.get("Location", "")))
     errors = body.get("errors") if body is not None else None
     if status == 404:
         if body is None or not (isinstance(errors, list) or isinstance(body.get("data"), Mapping)):
             raise Refused("a 404 that is not Vault's: is the address right?")
-        return Answer(status, headers, body)
+        return VaultResponse(status, headers, body)
     words = " ".join(map(str, errors)) if isinstance(errors, list) else ""
     fault = _fault(status, words, _seconds(headers.get("Retry-After")))
     raise Answered(fault.reason) if type(fault) is Refused and isinstance(errors, list) else fault
@@ -137,7 +137,7 @@ def _fault(status: int, errors: str, retry_after: float | None) -> Fault:
     if status == 400:
         return _bad_request(errors)
     if status == 403:
-        return Denied("Vault answered 403")
+        return PolicyDenied("Vault answered 403")
     if status == 412 or (status == 429 and not errors):
         return Transient(f"this Vault node lags behind ({status})", retry_after=retry_after or 0.1)
     if status == 429:

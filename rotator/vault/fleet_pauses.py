@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from rotator.ports import Refused
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.fleet_pause import FleetPause, FleetPauses
 from rotator.rotation.pause import on_at
 from rotator.vault import journal_codec
@@ -28,7 +28,7 @@ class VaultFleet:
 
     def __init__(self, kv: Kv, mount: str, prefix: str) -> None:
         self._kv = kv
-        self.place = Place(mount, f"{prefix}/fleet")
+        self.place = VaultPath(mount, f"{prefix}/fleet")
 
     async def pauses(self) -> FleetPauses:
         """What is paused now. Raises Refused when it cannot be read: then nobody knows, and nothing begins."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.vault.kv import Kv
 
 COMMANDS = "_commands"  # what every process calls itself that is no daemon: their write is a barrier, and nothing else
@@ -18,9 +18,9 @@ async def remove_gone(kv: Kv) -> tuple[str, ...]:
     Raises StoreRefused under a policy that lacks it. A daemon that comes back writes its document anew.
     """
     removed: list[str] = []
-    folder = Place(kv.node.mount, kv.node.path.rpartition("/")[0])
+    folder = VaultPath(kv.node.mount, kv.node.path.rpartition("/")[0])
     for name in await kv.list(folder):
-        place = Place(folder.mount, f"{folder.path}/{name}")
+        place = VaultPath(folder.mount, f"{folder.path}/{name}")
         if name.endswith("/") or name == COMMANDS or place == kv.node or len(removed) >= MOST:
             continue
         written, now = (await kv.read(place)).written_at, kv.session.server_time

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from rotator.ports import Conflict, Document, Entry, Installation, Lease, Refused, StoreRefused
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.record import Record
 from rotator.vault import journal_codec
 from rotator.vault.kv import Kv
@@ -28,8 +28,8 @@ class VaultJournal:
 
     def __init__(self, kv: Kv, mount: str, prefix: str) -> None:
         self._kv = kv
-        self._folder = Place(mount, f"{prefix}/journal")
-        self._meta = Place(mount, f"{prefix}/meta")
+        self._folder = VaultPath(mount, f"{prefix}/journal")
+        self._meta = VaultPath(mount, f"{prefix}/meta")
 
     async def load(self, name: str) -> Entry:
         """See `Journal.load`. A journal that a person deleted is Refused, too: its history is not ours to end."""
@@ -114,8 +114,8 @@ class VaultJournal:
             )
         return read
 
-    def _place(self, name: str) -> Place:
-        return Place(self._folder.mount, f"{self._folder.path}/{name}")
+    def _place(self, name: str) -> VaultPath:
+        return VaultPath(self._folder.mount, f"{self._folder.path}/{name}")
 
 
 class UnwrittenJournal(VaultJournal):
@@ -135,7 +135,7 @@ def _new_installation() -> dict[str, object]:
     }
 
 
-def _installation(values: Mapping[str, object], place: Place) -> Installation:
+def _installation(values: Mapping[str, object], place: VaultPath) -> Installation:
     schema, lineage, key = (values.get(name) for name in ("schema", "lineage", "fingerprint_key"))
     if isinstance(schema, str) and schema.isdecimal() and journal_codec.is_newer(schema):
         raise Refused(f"{place} was written by a newer rotator (schema {schema[:9]}): read-only here")

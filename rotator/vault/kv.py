@@ -21,9 +21,9 @@ import anyio
 from hvac.api.secrets_engines.kv_v2 import KvV2
 
 from rotator.ports import Conflict, Document, Refused, Transient
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.vault.adapter import as_stored
-from rotator.vault.answer import Answer, CasRequired
+from rotator.vault.answer import CasRequired, VaultResponse
 from rotator.vault.kv_answer import document, names, written
 from rotator.vault.retries import LAG_PATIENCE, READ_PATIENCE, WRITE_PATIENCE, Pauses, patiently
 from rotator.vault.session import Request, Session
@@ -35,7 +35,7 @@ class Kv:
     def __init__(self, session: Session) -> None:
         self.session = session
         settings = session.settings
-        self.node = Place(settings.mount, f"{settings.prefix}/node/{settings.instance}")
+        self.node = VaultPath(settings.mount, f"{settings.prefix}/node/{settings.instance}")
         self.tells: dict[str, Callable[[], Mapping[str, object]]] = {}  # what else a heartbeat says, by who says it
         self.went_back: Callable[[], None] = lambda: None  # told when storage is older than it was
         self._beaten = 0  # the newest version of our own document
@@ -46,7 +46,7 @@ class Kv:
 
     # --- the port ---------------------------------------------------------------------------------------------------
 
-    async def read(self, place: Place, *, version: int | None = None, strong: bool = False) -> Document:
+    async def read(self, place: VaultPath, *, version: int | None = None, strong: bool = False) -> Document:
         """See `SecretStore.read`. A version that was trimmed reads like one that never existed: version 0."""
         path = _path(place)
         index = await self.barrier() if strong else None
@@ -61,7 +61,7 @@ class Kv:
             raise Transient(f"asked for version {version} of {place}, another one came")
         return found
 
-    async def write(self, place: Place, values: Mapping[str, object], *, cas: int) -> int:
+    async def write(self, place: VaultPath, values: Mapping[str, object], *, cas: int) -> int:
         """See `SecretStore.write`. Returns within about `WRITE_PATIENCE` and one request's time.
 
         Raises Conflict when somebody else wrote, Transient when the outcome is still unknown at the end,
@@ -75,7 +75,7 @@ class Kv:
                 if await pauses.over(fault):
                     return await self._decide(place, values, cas, at_last=fault)
 
-    async def destroy(self, place: Place, versions: tuple[int, ...]) -> None:
+    async def destroy(self, place: VaultPath, versions: tuple[int, ...]) -> None:
         """See `SecretStore.destroy`."""
         path = _path(place)
         if versions:
@@ -90,7 +90,7 @@ class Kv:
 
     # --- beyond the port --------------------------------------------------------------------------------------------
 
-    async def list(self, place: Place) -> tuple[str, ...]:
+    async def list(self, place: VaultPath) -> tuple[str, ...]:
         """The names directly below a place; folders end in a slash. Not from a lagging standby."""
         path = _path(place)
         index = await self.barrier()
@@ -102,7 +102,7 @@ class Kv:
             return ()
         return names(answer)
 
-    async def forget(self, place: Place) -> None:
+    async def forget(self, place: VaultPath) -> None:
         """Remove a document whole, with all its versions."""
         path = _path(place)
         await self._patiently(
@@ -111,7 +111,7 @@ class Kv:
             effect=True,
         )
 
-    async def beat(self) -> Answer:
+    async def beat(self) -> VaultResponse:
         """Write our own small document: a sign of life, and the start of every barrier. Over whatever is there.
 
         Its versions only grow. A write that is answered with one that was acknowledged before the write was sent went
@@ -131,7 +131,7 @@ class Kv:
             self._beaten = max(self._beaten, version)
         return answer
 
-    async def _beat_over_anything(self, seen: Mapping[str, object]) -> Answer:
+    async def _beat_over_anything(self, seen: Mapping[str, object]) -> VaultResponse:
         """Without check-and-set, unless it is demanded: then over the newest version, again when another has come.
 
         Of many commands that write one document at once each round lets one through, so nobody pauses for that.
@@ -139,8 +139,8 @@ class Kv:
         pauses = Pauses(self.session.clock, WRITE_PATIENCE)
         over = self._beaten if self._demands_cas else None
 
-        def write(client: Any) -> Answer:
-            answer: Answer = self._engine(client).create_or_update_secret(
+        def write(client: Any) -> VaultResponse:
+            answer: VaultResponse = self._engine(client).create_or_update_secret(
                 self.node.path, seen, cas=over, mount_point=self.node.mount
             )
             return answer
@@ -195,13 +195,15 @@ class Kv:
             headers["X-Vault-Inconsistent"] = "forward-active-node"
         return KvV2(adapter=client.adapter.with_headers(headers))
 
-    async def _patiently(self, request: Request[Answer], patience: float, *, effect: bool = False) -> Answer:
+    async def _patiently(
+        self, request: Request[VaultResponse], patience: float, *, effect: bool = False
+    ) -> VaultResponse:
         """For requests that may be repeated without harm."""
         if not self.session.forwards:
             patience = max(patience, LAG_PATIENCE)
         return await patiently(self.session.clock, patience, lambda: self.session.ask(request, effect=effect))
 
-    async def _written(self, place: Place, values: Mapping[str, object], cas: int) -> int:
+    async def _written(self, place: VaultPath, values: Mapping[str, object], cas: int) -> int:
         """One try of a write; a refusal is looked into. Raises Transient for one that was false: try again."""
         path = _path(place)
         try:
@@ -218,7 +220,7 @@ class Kv:
             raise Transient("Vault keeps refusing a check-and-set at the true version") from None
         return written(answer, place, cas)
 
-    async def _landed(self, place: Place, values: Mapping[str, object], cas: int) -> int:
+    async def _landed(self, place: VaultPath, values: Mapping[str, object], cas: int) -> int:
         """The version of our write, or 0 when nobody has written yet. Raises Conflict when somebody else has."""
         newest = await self.read(place, strong=True)
         if newest.version == cas:
@@ -228,7 +230,7 @@ class Kv:
             return cas + 1
         raise Conflict("the document was changed in between")
 
-    async def _decide(self, place: Place, values: Mapping[str, object], cas: int, *, at_last: Transient) -> int:
+    async def _decide(self, place: VaultPath, values: Mapping[str, object], cas: int, *, at_last: Transient) -> int:
         """The last word after nothing but unknown outcomes. A request may still be on its way: 0 is no "no"."""
         landed = await self._landed(place, values, cas)
         if landed:
@@ -236,7 +238,7 @@ class Kv:
         raise Transient(f"it stays unknown whether the write took effect: {at_last.reason}") from None
 
 
-def _path(place: Place) -> str:
+def _path(place: VaultPath) -> str:
     """The path, when its segments can only mean what they say: HTTP clients resolve dots by themselves."""
     for segment in f"{place.mount}/{place.path}".split("/"):
         if segment in ("", ".", "..") or not segment.isprintable():

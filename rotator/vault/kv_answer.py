@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from rotator.ports import Document, Refused, Transient
-from rotator.rotation.credential import Place
-from rotator.vault.answer import Answer
+from rotator.rotation.credential import VaultPath
+from rotator.vault.answer import VaultResponse
 
 _NUMBERS_END = 2**53  # no version comes near it
 
 
-def document(place: Place, answer: Answer) -> Document:
+def document(place: VaultPath, answer: VaultResponse) -> Document:
     """Shapes seen on OpenBao 2.7.2; a 404 with a body is a version that was deleted or destroyed."""
     section = answer.section("data")
     if answer.status == 404:
@@ -29,12 +29,12 @@ def document(place: Place, answer: Answer) -> Document:
     return Document(version, answer.section("data", "data"), written_at=written, vanishes_at=vanishes)
 
 
-def undelete(place: Place, version: int) -> str:
+def undelete(place: VaultPath, version: int) -> str:
     """What a person types to keep a version that Vault would delete by itself, or has."""
     return f"bao kv undelete -mount={place.mount} -versions={version} {place.path}"
 
 
-def _instant(answer: Answer, key: str) -> datetime | None:
+def _instant(answer: VaultResponse, key: str) -> datetime | None:
     """A time by Vault's clock; it tells nanoseconds, of which Python keeps six digits."""
     told = answer.section("data", "metadata").get(key)
     try:
@@ -44,7 +44,7 @@ def _instant(answer: Answer, key: str) -> datetime | None:
     return read if read is not None and read.tzinfo else None
 
 
-def written(answer: Answer, place: Place, cas: int) -> int:
+def written(answer: VaultResponse, place: VaultPath, cas: int) -> int:
     """The version of a write; with check-and-set there is but one that it can have."""
     version = _version(answer.section("data"), place)
     if version != cas + 1:
@@ -52,7 +52,7 @@ def written(answer: Answer, place: Place, cas: int) -> int:
     return version
 
 
-def names(answer: Answer) -> tuple[str, ...]:
+def names(answer: VaultResponse) -> tuple[str, ...]:
     """The names in a listing."""
     keys = answer.section("data").get("keys")  # an empty folder is a 404
     if not isinstance(keys, list) or not all(isinstance(key, str) and key for key in keys):
@@ -60,7 +60,7 @@ def names(answer: Answer) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def _version(metadata: Mapping[str, Any], place: Place) -> int:
+def _version(metadata: Mapping[str, Any], place: VaultPath) -> int:
     """KV version 1 accepts our writes (204), ignores check-and-set, and knows no versions: that is how it shows."""
     version = metadata.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or not 0 < version < _NUMBERS_END:

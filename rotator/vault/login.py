@@ -16,7 +16,7 @@ from typing import Any
 
 from rotator.ports import Fault, Refused, StoreRefused
 from rotator.rotation.secret import Secret
-from rotator.vault.answer import Answer, Answered, Denied
+from rotator.vault.answer import Answered, PolicyDenied, VaultResponse
 from rotator.vault.login_expiry import LoginEnd, instant, of_certificate, of_jwt
 
 _MARK = secrets.token_bytes(32)  # marks are compared within one process
@@ -48,7 +48,7 @@ class LoginRefused(StoreRefused):
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class LoginGrant:
     """A token and how long it lives. `ttl` in seconds, 0: for ever. `uses` 0: without limit.
 
     `index`: the storage index at the login, "" where the server sends none, None where nothing was written for it.
@@ -71,9 +71,9 @@ class Login:
     """
 
     method: str
-    ask: Callable[[Any], Grant] = field(repr=False)
+    ask: Callable[[Any], LoginGrant] = field(repr=False)
     repeatable: bool = True
-    end: Callable[[Any, Grant], LoginEnd | None] = field(default=lambda client, grant: None, repr=False)
+    end: Callable[[Any, LoginGrant], LoginEnd | None] = field(default=lambda client, grant: None, repr=False)
     holds: Callable[[], object] = field(default=lambda: None, repr=False)
 
     def mark(self) -> object:
@@ -84,7 +84,7 @@ class Login:
             return type(fault).__name__
         return found.fingerprint(_MARK) if isinstance(found, Secret) else found
 
-    def __call__(self, client: Any) -> Grant:
+    def __call__(self, client: Any) -> LoginGrant:
         """Log in, in the caller's thread. Raises Transient, or StoreRefused naming the method.
 
         A token that we could not replace must be one to work with: without a limit of uses, and not about to end.
@@ -106,10 +106,10 @@ class Login:
             )
         return grant
 
-    def _asked(self, client: Any) -> Grant:
+    def _asked(self, client: Any) -> LoginGrant:
         try:
             return self.ask(client)
-        except Denied:
+        except PolicyDenied:
             raise LoginRefused(f"Vault refuses our {self.method} login (403): {_DENIED[self.method]}") from None
         except StoreRefused as fault:  # not Vault's words: the source's, which names its place
             raise StoreRefused(f"no {self.method} login: {fault.reason}") from None
@@ -126,16 +126,16 @@ class Login:
 def token(source: Source) -> Login:
     """A token made by somebody else. It is looked up, not created, and never revoked by us."""
 
-    def ask(client: Any) -> Grant:
+    def ask(client: Any) -> LoginGrant:
         ours = source()
         client.adapter.token = ours  # this client is not shared yet
         about = client.auth.token.lookup_self().section("data")
-        return Grant(ours, seconds(about["ttl"]), bool(about.get("renewable")), int(about.get("num_uses") or 0))
+        return LoginGrant(ours, seconds(about["ttl"]), bool(about.get("renewable")), int(about.get("num_uses") or 0))
 
     return Login("token", ask, repeatable=False, end=_token_end, holds=source)
 
 
-def _token_end(client: Any, grant: Grant) -> LoginEnd:
+def _token_end(client: Any, grant: LoginGrant) -> LoginEnd:
     """A token that we renew ends at its explicit_max_ttl, any other at its own date."""
     about = client.auth.token.lookup_self().section("data")
     began = datetime.fromtimestamp(float(about.get("creation_time") or 0), UTC)
@@ -158,14 +158,14 @@ def approle(role_id: Source, secret_id: Source, mount: str = "approle") -> Login
     )
 
 
-def _secret_id_end(client: Any, grant: Grant, mount: str, secret_id: Secret) -> LoginEnd:
+def _secret_id_end(client: Any, grant: LoginGrant, mount: str, secret_id: Secret) -> LoginEnd:
     """Vault tells it to who knows the secret-id and may ask. One that is used up is not there any more (204)."""
     if not _ROLE.fullmatch(grant.role):
         return LoginEnd("secret-id", unknown="Vault does not name our role")
     path = f"/v1/auth/{mount}/role/{grant.role}/secret-id/lookup"
     try:
         about = client.adapter.post(path, json={"secret_id": secret_id}).section("data")
-    except Denied:
+    except PolicyDenied:
         return LoginEnd("secret-id", unknown=f"as our policy lacks update on auth/{mount}/role/+/secret-id/lookup")
     if not about:
         return LoginEnd("secret-id", uses=0)
@@ -212,7 +212,7 @@ def seconds(value: Any) -> float:
     return min(life, _CENTURY)
 
 
-def _granted(answer: Answer) -> Grant:
+def _granted(answer: VaultResponse) -> LoginGrant:
     """What an auth method's answer grants. OpenBao 2.7.2 and Vault put num_uses beside the token."""
     if answer.status == 404:
         raise Answered("there is no such namespace, or no such auth method in it: see [vault] and [vault.auth]")
@@ -221,7 +221,7 @@ def _granted(answer: Answer) -> Grant:
         raise Answered("it wants a second factor (MFA), which no daemon has: exempt this role from it")
     if not _TOKEN.fullmatch(auth["client_token"]):
         raise ValueError("a token that fits no header")
-    return Grant(
+    return LoginGrant(
         Secret(auth["client_token"]),
         seconds(auth["lease_duration"]),
         bool(auth.get("renewable")),

@@ -19,8 +19,8 @@ from urllib.parse import quote
 import anyio
 
 from rotator.ports import Fault, StoreRefused, Transient
-from rotator.rotation.credential import Place
-from rotator.vault.answer import Answer
+from rotator.rotation.credential import VaultPath
+from rotator.vault.answer import VaultResponse
 from rotator.vault.kv import Kv
 from rotator.vault.kv_answer import undelete
 from rotator.vault.retries import READ_PATIENCE, patiently
@@ -38,7 +38,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|h|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
-class Level(StrEnum):
+class FindingLevel(StrEnum):
     """How grave a finding is: a NOTE is something we were not allowed to check."""
 
     OK = "ok"
@@ -51,7 +51,7 @@ class Level(StrEnum):
 class Finding:
     """One thing looked at: the subject, what was seen, and what to do about it."""
 
-    level: Level
+    level: FindingLevel
     subject: str
     text: str
     remedy: str = ""
@@ -59,10 +59,10 @@ class Finding:
 
 async def preflight(
     kv: Kv,
-    consumers: Sequence[Place],
+    consumers: Sequence[VaultPath],
     needed: timedelta,
     rights: Rights = _NO_RIGHTS,
-    kept: Collection[Place] = (),
+    kept: Collection[VaultPath] = (),
     referred: Rights = _NO_RIGHTS,
 ) -> tuple[Finding, ...]:
     """Every finding, in the order of looking. `needed`: how long a version must last, the longest interval and grace;
@@ -75,15 +75,19 @@ async def preflight(
     try:
         await kv.session.open()
     except Fault as fault:
-        return (Finding(Level.REFUSAL, "login", fault.reason, "see [vault] and its `auth`"),)
-    found = [Finding(Level.OK, "login", "logged in"), *await _token(kv), *await fitness(kv, consumers, needed, kept)]
+        return (Finding(FindingLevel.REFUSAL, "login", fault.reason, "see [vault] and its `auth`"),)
+    found = [
+        Finding(FindingLevel.OK, "login", "logged in"),
+        *await _token(kv),
+        *await fitness(kv, consumers, needed, kept),
+    ]
     found += await _heartbeat(kv)
     found += await _capabilities(kv, consumers, rights, referred)
     return tuple(found)
 
 
 async def fitness(
-    kv: Kv, consumers: Sequence[Place], needed: timedelta, kept: Collection[Place] = ()
+    kv: Kv, consumers: Sequence[VaultPath], needed: timedelta, kept: Collection[VaultPath] = ()
 ) -> tuple[Finding, ...]:
     """Whether the mounts and the documents hold what is written there: the short look before each command.
 
@@ -93,12 +97,12 @@ async def fitness(
     found = await _namespaces(kv)
     for mount in sorted(for_ever.union(place.mount for place in consumers)):
         found += await _mount(kv, mount, None if mount in for_ever else needed)
-    for place in (Place(kv.node.mount, f"{kv.session.settings.prefix}/fleet"), *kept):
+    for place in (VaultPath(kv.node.mount, f"{kv.session.settings.prefix}/fleet"), *kept):
         found += await _lasting(kv, place)
     return (*found, *await _consumers(kv, consumers, needed))
 
 
-def _asked(kv: Kv, request: Request[Answer]) -> Awaitable[Answer]:
+def _asked(kv: Kv, request: Request[VaultResponse]) -> Awaitable[VaultResponse]:
     """With the patience of a read: a server may limit rates, or lose its leader just now."""
     return patiently(kv.session.clock, READ_PATIENCE, lambda: kv.session.ask(request))
 
@@ -110,7 +114,7 @@ async def _token(kv: Kv) -> list[Finding]:
         raise
     except Fault:
         text = "it may not look itself up: whether it is dead or lacks a right, a new login has to tell"
-        return [Finding(Level.NOTE, "token", text, _POLICY)]
+        return [Finding(FindingLevel.NOTE, "token", text, _POLICY)]
     return []
 
 
@@ -127,7 +131,7 @@ async def _namespaces(kv: Kv) -> list[Finding]:
     if health is None or health.body.get("enterprise") is not False:
         return []
     text = f"this server is Vault's free edition, which has none: {asked!r} would mean the root"
-    return [Finding(Level.REFUSAL, "namespace", text, "take `namespace` out of [vault] and [vault.auth]")]
+    return [Finding(FindingLevel.REFUSAL, "namespace", text, "take `namespace` out of [vault] and [vault.auth]")]
 
 
 async def _mount(kv: Kv, mount: str, needed: timedelta | None) -> list[Finding]:
@@ -146,8 +150,8 @@ async def _mount(kv: Kv, mount: str, needed: timedelta | None) -> list[Finding]:
         if not told:  # something in between may keep sys/ from us: then the engine's own word decides
             denied = "it does not exist, or our policy grants nothing in it"
             said, remedy = (denied, _POLICY) if isinstance(fault, StoreRefused) else (fault.reason, "")
-            return [Finding(Level.REFUSAL, subject, said, remedy)]
-        found.append(Finding(Level.NOTE, subject, _UNTOLD, _NAMED))
+            return [Finding(FindingLevel.REFUSAL, subject, said, remedy)]
+        found.append(Finding(FindingLevel.NOTE, subject, _UNTOLD, _NAMED))
         kind, version = "kv", "2"  # only that has such a configuration
     if kind != "kv" or version != "2":
         seen = (
@@ -157,14 +161,18 @@ async def _mount(kv: Kv, mount: str, needed: timedelta | None) -> list[Finding]:
             if kind in _KINDS
             else "another engine"
         )
-        return [Finding(Level.REFUSAL, subject, f"it is {seen}", f"use KV version 2: bao kv enable-versioning {mount}")]
-    found.append(Finding(Level.OK, subject, "KV version 2"))
+        return [
+            Finding(
+                FindingLevel.REFUSAL, subject, f"it is {seen}", f"use KV version 2: bao kv enable-versioning {mount}"
+            )
+        ]
+    found.append(Finding(FindingLevel.OK, subject, "KV version 2"))
     if isinstance(settings, Finding):
         return [*found, settings]
     return [*found, *_life(subject, settings, needed)]
 
 
-async def _lasting(kv: Kv, place: Place) -> list[Finding]:
+async def _lasting(kv: Kv, place: VaultPath) -> list[Finding]:
     """A document that is needed for ever, where the limit of its own key would let it vanish."""
     try:
         read = await kv.read(place)
@@ -176,7 +184,7 @@ async def _lasting(kv: Kv, place: Place) -> list[Finding]:
         return []
     text = f"it vanishes at {read.vanishes_at:%F %T}Z (delete_version_after of its key), and is needed for ever"
     remedy = f"set delete_version_after to 0s there, then keep what it holds: {undelete(place, read.version)}"
-    return [Finding(Level.REFUSAL, f"path {place}", text, remedy)]
+    return [Finding(FindingLevel.REFUSAL, f"path {place}", text, remedy)]
 
 
 async def mount_of(session: Session, path: str) -> str:
@@ -198,13 +206,13 @@ async def _heartbeat(kv: Kv) -> list[Finding]:
         raise
     except Fault as fault:
         remedy = _POLICY if isinstance(fault, StoreRefused) else ""
-        return [Finding(Level.REFUSAL, "heartbeat", f"{kv.node} cannot be written: {fault.reason}", remedy)]
-    found = [Finding(Level.OK, "heartbeat", "written" + await _consistency(kv, index))]
+        return [Finding(FindingLevel.REFUSAL, "heartbeat", f"{kv.node} cannot be written: {fault.reason}", remedy)]
+    found = [Finding(FindingLevel.OK, "heartbeat", "written" + await _consistency(kv, index))]
     told = kv.session.server_time
     skew = abs(told - kv.session.clock.now()) if told else timedelta(0)
     if skew > SKEW_ALLOWED:
         text = f"our clock and Vault's differ by {skew.total_seconds():.0f} s"
-        found.append(Finding(Level.WARNING, "clock", text, "synchronise the clocks: tokens are dated with ours"))
+        found.append(Finding(FindingLevel.WARNING, "clock", text, "synchronise the clocks: tokens are dated with ours"))
     return found
 
 
@@ -219,12 +227,12 @@ async def _consistency(kv: Kv, index: str | None) -> str:
     return "; reads carry the storage index, and wait for a node that lags behind: it may not forward for clients"
 
 
-async def _consumers(kv: Kv, places: Sequence[Place], needed: timedelta) -> list[Finding]:
+async def _consumers(kv: Kv, places: Sequence[VaultPath], needed: timedelta) -> list[Finding]:
     """As many at once as there are threads for Vault; found in the order of the places."""
     kept = {mount: await _kept_by(kv, mount) for mount in {place.mount for place in places}}
-    found: dict[Place, list[Finding]] = {place: [] for place in places}
+    found: dict[VaultPath, list[Finding]] = {place: [] for place in places}
 
-    async def look(place: Place) -> None:
+    async def look(place: VaultPath) -> None:
         found[place] = await _consumer(kv, place, needed, kept[place.mount])
 
     async with anyio.create_task_group() as group:
@@ -239,7 +247,7 @@ async def _kept_by(kv: Kv, mount: str) -> int | None:
     return None if isinstance(read, Finding) else read.section("data").get("max_versions")
 
 
-async def _consumer(kv: Kv, place: Place, needed: timedelta, by_mount: int | None) -> list[Finding]:
+async def _consumer(kv: Kv, place: VaultPath, needed: timedelta, by_mount: int | None) -> list[Finding]:
     subject = f"path {place}"
     settings = await _settings(
         kv, subject, lambda client: client.secrets.kv.v2.read_secret_metadata(place.path, mount_point=place.mount)
@@ -251,22 +259,22 @@ async def _consumer(kv: Kv, place: Place, needed: timedelta, by_mount: int | Non
     found = _life(subject, settings, needed)
     if kept < VERSIONS_NEEDED:
         text = f"only {kept} version(s) are kept, {VERSIONS_NEEDED} are needed to take a rotation back"
-        found.append(Finding(Level.REFUSAL, subject, text, f"set max_versions to {VERSIONS_NEEDED} or more"))
-    return found or [Finding(Level.OK, subject, f"keeps {kept} versions")]
+        found.append(Finding(FindingLevel.REFUSAL, subject, text, f"set max_versions to {VERSIONS_NEEDED} or more"))
+    return found or [Finding(FindingLevel.OK, subject, f"keeps {kept} versions")]
 
 
-async def _settings(kv: Kv, subject: str, request: Request[Answer]) -> Answer | Finding:
+async def _settings(kv: Kv, subject: str, request: Request[VaultResponse]) -> VaultResponse | Finding:
     """The settings of a mount or a key; a key that does not exist yet has none."""
     try:
         return await _asked(kv, request)
     except StoreRefused:
         text = "its max_versions and delete_version_after cannot be read with this policy, so they are not checked"
-        return Finding(Level.NOTE, subject, text, "let somebody look whose policy may read it")
+        return Finding(FindingLevel.NOTE, subject, text, "let somebody look whose policy may read it")
     except Fault as fault:
-        return Finding(Level.NOTE, subject, f"its settings could not be read: {fault.reason}")
+        return Finding(FindingLevel.NOTE, subject, f"its settings could not be read: {fault.reason}")
 
 
-def _life(subject: str, settings: Answer, needed: timedelta | None) -> list[Finding]:
+def _life(subject: str, settings: VaultResponse, needed: timedelta | None) -> list[Finding]:
     """`delete_version_after` lets versions vanish (404) at their time, without any event. A key cannot last longer than
     its mount lets it."""
     text = str(settings.section("data").get("delete_version_after") or "0s")
@@ -276,12 +284,16 @@ def _life(subject: str, settings: Answer, needed: timedelta | None) -> list[Find
     words = f"versions vanish after {text} (delete_version_after), before they may: "
     if needed is None:
         words += "some of our documents are written once and needed for ever"
-        return [Finding(Level.REFUSAL, subject, words, "set delete_version_after to 0s, or give us a mount of our own")]
+        return [
+            Finding(
+                FindingLevel.REFUSAL, subject, words, "set delete_version_after to 0s, or give us a mount of our own"
+            )
+        ]
     words += f"{needed} is needed"
-    return [Finding(Level.REFUSAL, subject, words, "set delete_version_after to 0s, or longer")]
+    return [Finding(FindingLevel.REFUSAL, subject, words, "set delete_version_after to 0s, or longer")]
 
 
-async def _capabilities(kv: Kv, consumers: Sequence[Place], rights: Rights, referred: Rights) -> list[Finding]:
+async def _capabilities(kv: Kv, consumers: Sequence[VaultPath], rights: Rights, referred: Rights) -> list[Finding]:
     published = ((f"{place.mount}/data/{place.path}", _WRITE) for place in consumers)
     needed = dict(chain(_own(kv), published, rights.items()))
     wanted = {**referred, **_of_token(kv), **needed}
@@ -291,28 +303,32 @@ async def _capabilities(kv: Kv, consumers: Sequence[Place], rights: Rights, refe
         try:
             answer = await _asked(kv, partial(_list_capabilities, batch))
         except StoreRefused:
-            return [Finding(Level.NOTE, "policy", "capabilities cannot be listed with this policy, so not checked")]
+            return [
+                Finding(FindingLevel.NOTE, "policy", "capabilities cannot be listed with this policy, so not checked")
+            ]
         except Fault as fault:
-            return [Finding(Level.NOTE, "policy", f"capabilities could not be listed: {fault.reason}")]
+            return [Finding(FindingLevel.NOTE, "policy", f"capabilities could not be listed: {fault.reason}")]
         granted = answer.section("data")
         if any("root" in _words(granted.get(path)) for path in batch):
             text = "our login is a root token: who reads it has all of Vault, and it never ends"
             return [
-                Finding(Level.WARNING, "policy", text, "log in by a role with the policy that `rotate policy` prints")
+                Finding(
+                    FindingLevel.WARNING, "policy", text, "log in by a role with the policy that `rotate policy` prints"
+                )
             ]
         for path in batch:
-            grave = Level.REFUSAL if path in needed else Level.WARNING
+            grave = FindingLevel.REFUSAL if path in needed else FindingLevel.WARNING
             found.append(_missing(path, _words(granted.get(path)), wanted[path], grave))
-    lacking = [finding for finding in found if finding.level is not Level.OK]
-    return lacking or [Finding(Level.OK, "policy", f"grants all that is needed on {len(paths)} paths")]
+    lacking = [finding for finding in found if finding.level is not FindingLevel.OK]
+    return lacking or [Finding(FindingLevel.OK, "policy", f"grants all that is needed on {len(paths)} paths")]
 
 
 def _words(value: Any) -> set[str]:
     return {word for word in value if isinstance(word, str)} if isinstance(value, list) else set()
 
 
-def _list_capabilities(paths: list[str], client: Any) -> Answer:
-    answer: Answer = client.adapter.post("/v1/sys/capabilities-self", json={"paths": paths})
+def _list_capabilities(paths: list[str], client: Any) -> VaultResponse:
+    answer: VaultResponse = client.adapter.post("/v1/sys/capabilities-self", json={"paths": paths})
     return answer
 
 
@@ -338,10 +354,10 @@ def _of_token(kv: Kv) -> Rights:
     return _OWN_TOKEN if place.login_namespace == place.namespace else {}
 
 
-def _missing(path: str, granted: set[str], wanted: frozenset[str], grave: Level) -> Finding:
+def _missing(path: str, granted: set[str], wanted: frozenset[str], grave: FindingLevel) -> Finding:
     lacking = wanted - granted
     if not lacking:
-        return Finding(Level.OK, path, "granted")
+        return Finding(FindingLevel.OK, path, "granted")
     return Finding(grave, path, f"our policy lacks {', '.join(sorted(lacking))}", _POLICY)
 
 

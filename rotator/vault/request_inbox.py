@@ -13,7 +13,7 @@ from contextlib import suppress
 import msgspec
 
 from rotator.ports import Conflict, Refused
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.operator_request import OperatorRequest
 from rotator.vault import journal_codec
 from rotator.vault.kv import Kv
@@ -26,7 +26,7 @@ class VaultRequests:
 
     def __init__(self, kv: Kv, mount: str, prefix: str) -> None:
         self._kv = kv
-        self._folder = Place(mount, f"{prefix}/wish")
+        self._folder = VaultPath(mount, f"{prefix}/wish")
         self.expected: frozenset[str] = frozenset()
         self._put: set[str] = set()  # since the last look began, which may not have seen them
 
@@ -72,8 +72,8 @@ class VaultRequests:
             if folder and any(not key.endswith("/") for key in keys):
                 yield folder.rstrip("/")
 
-    def _place(self, *parts: str) -> Place:
-        return Place(self._folder.mount, "/".join((self._folder.path, *parts)))
+    def _place(self, *parts: str) -> VaultPath:
+        return VaultPath(self._folder.mount, "/".join((self._folder.path, *parts)))
 
 
 def encode(request: OperatorRequest) -> dict[str, object]:
@@ -81,7 +81,7 @@ def encode(request: OperatorRequest) -> dict[str, object]:
     return {"schema": str(journal_codec.SCHEMA), **journal_codec.texts(msgspec.to_builtins(request))}
 
 
-def decode(place: Place, request_id: str, values: Mapping[str, object]) -> OperatorRequest:
+def decode(place: VaultPath, request_id: str, values: Mapping[str, object]) -> OperatorRequest:
     """The request in a document. Raises Refused when it is damaged or of a newer schema: then nothing is done."""
     remedy = f"look at it, then `vault kv metadata delete {place.mount}/{place.path}`, and ask again"
     schema = values.get("schema")

@@ -21,9 +21,9 @@ from rotator.host.bounded_calls import BoundedCalls
 from rotator.host.threads import Threads
 from rotator.ports import Clock, Fault, StoreRefused, Transient
 from rotator.vault.adapter import HardenedAdapter
-from rotator.vault.answer import Answer, Denied, Misread, Unforwarded
+from rotator.vault.answer import Misread, PolicyDenied, Unforwarded, VaultResponse
 from rotator.vault.config import VaultConnection
-from rotator.vault.login import Grant, Login, seconds
+from rotator.vault.login import Login, LoginGrant, seconds
 from rotator.vault.login_backoff import LoginPause
 from rotator.vault.login_expiry import LoginEnd
 from rotator.vault.retries import READ_PATIENCE, patiently
@@ -43,7 +43,7 @@ class _Live:
 
     client: Any
     own: Any  # the same in the namespace of the login, for what concerns the token itself
-    grant: Grant
+    grant: LoginGrant
     since: float  # monotonic
     first_ttl: float
 
@@ -56,7 +56,7 @@ class Session:
     """A logged-in client. Run `keep_alive` beside it, and `close` it at the end.
 
     `index` is the newest X-Vault-Index seen: an opaque mark of how far the cluster's storage had come. `login_index`
-    is that of the newest login, see `Grant.index`.
+    is that of the newest login, see `LoginGrant.index`.
     `server_time` is Vault's clock at its last answer; None until it told.
     """
 
@@ -81,7 +81,7 @@ class Session:
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
-    async def ask(self, request: Request[Answer], *, effect: bool = False) -> Answer:
+    async def ask(self, request: Request[VaultResponse], *, effect: bool = False) -> VaultResponse:
         """One request; once more after a new login when the token had died. No other retries.
 
         `effect`: cancellation waits for the answer (at most `total_timeout` seconds), because a write whose thread
@@ -91,16 +91,16 @@ class Session:
         live = await self._logged_in()
         try:
             return await self._send(live, request, effect=effect)
-        except Denied:
+        except PolicyDenied:
             if await self._is_alive(live):
                 raise StoreRefused("Vault's policy denies this to us (403)") from None
         live = await self._logged_in(instead_of=live)
         try:
             return await self._send(live, request, effect=effect)
-        except Denied:
+        except PolicyDenied:
             raise StoreRefused("Vault's policy denies this to us (403, with a fresh token)") from None
 
-    async def _send(self, live: _Live, request: Request[Answer], *, effect: bool = False) -> Answer:
+    async def _send(self, live: _Live, request: Request[VaultResponse], *, effect: bool = False) -> VaultResponse:
         try:
             answer = await self._in_thread(request, live.client, effect=effect)
         except Misread:
@@ -133,14 +133,14 @@ class Session:
         """Tells the two kinds of 403 apart. Their words differ between versions, so the token is looked up."""
         try:
             await self._looked_up(live)
-        except Denied:
+        except PolicyDenied:
             return False
         return True
 
-    async def _looked_up(self, live: _Live) -> Answer:
+    async def _looked_up(self, live: _Live) -> VaultResponse:
         return await self._send(live, lambda _: live.own.auth.token.lookup_self())
 
-    async def look_up(self) -> Answer:
+    async def look_up(self) -> VaultResponse:
         """What Vault tells of our token. Raises Transient, Refused, or StoreRefused where that is not for us to ask."""
         return await self._looked_up(await self._logged_in())
 
@@ -195,7 +195,7 @@ class Session:
             return False  # not an answer to this question
         if ttl < live.first_ttl / 2 and self._login.repeatable:
             return False
-        grant = Grant(live.grant.token, ttl, renewable=True)
+        grant = LoginGrant(live.grant.token, ttl, renewable=True)
         self._live = _Live(live.client, live.own, grant, self.clock.monotonic(), live.first_ttl)
         return True
 
@@ -241,7 +241,7 @@ class Session:
             self.login_end = await self._in_thread(lambda client: end(client, grant), live.own, effect=False)
         return live
 
-    def _client(self, grant: Grant | None, *, login: bool = False) -> Any:
+    def _client(self, grant: LoginGrant | None, *, login: bool = False) -> Any:
         """An hvac client that reads nothing from the environment: every default it would look up is given."""
         settings = self.settings
         adapter = HardenedAdapter(
@@ -256,7 +256,7 @@ class Session:
         return hvac.Client(url=settings.address, token="", cert=(), verify=True, adapter=lambda **_: adapter)
 
 
-def _date(answer: Answer) -> datetime | None:
+def _date(answer: VaultResponse) -> datetime | None:
     try:
         return parsedate_to_datetime(answer.headers["Date"]).astimezone(UTC)
     except (KeyError, ValueError, TypeError, OverflowError):  # the last: a day that no calendar has

@@ -16,7 +16,7 @@ from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Mapping
 
 from rotator.ports import Refused, StoreRefused, Transient
-from rotator.vault.answer import Answer
+from rotator.vault.answer import VaultResponse
 from rotator.vault.session import Session
 
 _SCHEMES = {"PS256": "pss", "RS256": "pkcs1v15", "ES256": "pss"}  # the last is not read for an EC key
@@ -111,8 +111,8 @@ class TransitKey:
     def __str__(self) -> str:
         return f"{self._mount}/{self._name}"
 
-    async def _read(self) -> Answer:
-        answer: Answer = await self._session.ask(
+    async def _read(self) -> VaultResponse:
+        answer: VaultResponse = await self._session.ask(
             lambda client: client.secrets.transit.read_key(self._name, mount_point=self._mount)
         )
         return answer
@@ -130,7 +130,7 @@ class TransitKey:
         if answer.status == 404:
             raise Refused(f"there is no Transit engine at {self._mount}: `bao secrets enable` it, then {command}")
 
-    def _section(self, answer: Answer) -> dict[str, object]:
+    def _section(self, answer: VaultResponse) -> dict[str, object]:
         if answer.status == 404:
             raise Refused(f"there is no Transit key {self}")
         return dict(answer.section("data"))

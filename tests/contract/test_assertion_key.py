@@ -216,7 +216,7 @@ async def test_what_is_no_public_set_is_left_alone_and_nothing_is_thrown_away(be
 
 async def test_the_negative_control_passes_on_an_honest_server_and_fails_on_another(bench: Bench) -> None:
     where = {"jwks": "secret/jwks", "signing_key": None, "algorithm": bench.algorithm}
-    await bench.world.site.control(bench.world.credential("assertion-key", **where))
+    await bench.world.server.control(bench.world.credential("assertion-key", **where))
     bench.world.client.demands_assertion = False
     with pytest.raises(Refused, match="accepts anyone"):
-        await bench.world.site.control(bench.world.credential("assertion-key", **where))
+        await bench.world.server.control(bench.world.credential("assertion-key", **where))

@@ -135,4 +135,4 @@ async def test_without_a_date_nobody_can_say_whether_it_is_dead(bench: Bench) ->
 
 async def test_the_negative_control_passes_on_an_honest_server(bench: Bench) -> None:
     kind = "client-assertion" if type(bench.provider).__name__ == "ClientAssertion" else "oauth-token"
-    await bench.world.site.control(bench.world.credential(kind))
+    await bench.world.server.control(bench.world.credential(kind))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from rotator.ports import Conflict, Entry, Journal, Lease, Refused
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.record import Phase, Record
 from rotator.vault.journal import VaultJournal
 from tests.kit.journal import FakeJournal
@@ -26,8 +26,8 @@ class World:
     operator: FakeVault | Operator
     mount: str
 
-    def place(self, name: str) -> Place:
-        return Place(self.mount, f"rotator/journal/{name}")
+    def place(self, name: str) -> VaultPath:
+        return VaultPath(self.mount, f"rotator/journal/{name}")
 
     def read(self, name: str) -> dict[str, object]:
         if isinstance(self.operator, FakeVault):
@@ -120,7 +120,7 @@ async def test_names_lists_every_journal_and_nothing_else(world: World) -> None:
     assert await world.journal.names() == ()
     for name in ("blog", "team/a/desk", "team/b", "blog2"):
         await world.journal.save(Entry(name, 0, None), RECORD, Lease())
-    world.operator.overwrite(Place(world.mount, "rotator/staged/other"), {"a": "1"})
+    world.operator.overwrite(VaultPath(world.mount, "rotator/staged/other"), {"a": "1"})
     assert await world.journal.names() == ("blog", "blog2", "team/a/desk", "team/b")
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rotator.ports import Refused
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.vault.request_inbox import VaultRequests
 from tests.kit.requests import FakeRequests
@@ -86,7 +86,7 @@ async def test_what_is_removed_waits_no_longer_and_removing_twice_is_no_fault(wo
 
 async def test_what_nobody_can_read_is_refused_with_the_command_that_removes_it(world: World) -> None:
     await world.inbox.put("blog", replace(LEAK, id="by-hand"))
-    place = Place(world.mount, "rotator/wish/blog/by-hand")
+    place = VaultPath(world.mount, "rotator/wish/blog/by-hand")
     for values in ({"schema": "2"}, {}, {"schema": "1", "id": "by-hand"}, {"schema": "1", "id": "other", **_texts()}):
         _overwrite(world, place, values)
         with pytest.raises(Refused, match=r"metadata delete .*rotator/wish/blog/by-hand"):
@@ -97,7 +97,7 @@ def _texts() -> dict[str, str]:
     return {"verb": "rotate", "at": AT.isoformat(), "by": "ada"}
 
 
-def _overwrite(world: World, place: Place, values: dict[str, str]) -> None:
+def _overwrite(world: World, place: VaultPath, values: dict[str, str]) -> None:
     if isinstance(world.operator, FakeVault):
         world.operator.put(place, values, None)
     else:

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from rotator.ports import Conflict, Refused, SecretStore
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from tests.kit.store import FakeStore, FakeVault
 from tests.unit.vault.worlds import Operator, canary, kv_on
 
@@ -21,18 +21,18 @@ pytestmark = pytest.mark.anyio
 class World:
     store: SecretStore
     operator: FakeVault | Operator
-    place: Place
+    place: VaultPath
 
 
 @pytest.fixture(params=["fake", pytest.param("openbao", marks=pytest.mark.system)])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     if request.param == "fake":
         store = FakeStore()
-        yield World(store, store.vault, Place("secret", "apps/blog/halo"))
+        yield World(store, store.vault, VaultPath("secret", "apps/blog/halo"))
         return
     bao, mount = request.getfixturevalue("openbao"), request.getfixturevalue("mount")
     kv = kv_on(bao, mount)
-    yield World(kv, Operator(bao), Place(mount, "apps/blog/halo"))
+    yield World(kv, Operator(bao), VaultPath(mount, "apps/blog/halo"))
     await kv.session.close()
 
 

@@ -40,7 +40,7 @@ class OfficeCell:
 
     @property
     def applications(self) -> Any:
-        return self.office.site.applications
+        return self.office.server.applications
 
     def alive(self, minted: Minted) -> bool:
         return self.office.accepts(minted.secret)
@@ -69,11 +69,11 @@ def on_office(kind: str, *, two: bool = False, spares: Callable[[], Callable[[As
             new = await honest.mint(NAME, None, (old.token,))
             hostile.upstream = forwarded_to(world.itsm.url)
             keys = replace_keys(
-                world.site.keys, url=hostile.url, audience=world.site.keys.aud, ca_file=ca_file, **SHORT
+                world.server.keys, url=hostile.url, audience=world.server.keys.aud, ca_file=ca_file, **SHORT
             )
             site = HaloItsmServer(HttpClient("desk", keys, clock), keys, world.keys, clock)
-            site.applications._granted = world.site.applications._granted
-            through = replace(world, site=site)
+            site.applications._granted = world.server.applications._granted
+            through = replace(world, server=site)
             hostile.spares = spares() if spares else hostile.spares
             hostile.armed = True
             try:
@@ -185,9 +185,9 @@ APPLICATIONS: dict[str, Site[Any]] = {
         on_office(API_KEY, spares=but_the_login), _entered, lambda it, got: got.id == it.office.crm.id, proof=True
     ),
     "halo application control": Site(
-        on_office(API_KEY), lambda it: it.office.site.control(it.office.credential(API_KEY)), calls=3
+        on_office(API_KEY), lambda it: it.office.server.control(it.office.credential(API_KEY)), calls=3
     ),
     "halo application audit": Site(
-        on_office(API_KEY), lambda it: it.office.site.audit((it.office.credential(API_KEY),)), proof=True, calls=4
+        on_office(API_KEY), lambda it: it.office.server.audit((it.office.credential(API_KEY),)), proof=True, calls=4
     ),
 }

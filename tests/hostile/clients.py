@@ -13,10 +13,10 @@ from rotator.providers.http.client import HttpClient
 from rotator.providers.http.webhook_client import WebhookClient
 from rotator.providers.manual.config import ManualOptions, ManualTargetConfig
 from rotator.providers.manual.provider import ManualServer, ManualToken
-from rotator.rotation.credential import Credential, Place
+from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from tests.hostile.server import Hostile
 from tests.hostile.sites import DEADLINE, Site
 from tests.hostile.targets import SHORT, DeskCell, through_bad_company
@@ -24,7 +24,7 @@ from tests.hostile.wire import Asked, Reply, forwarded_to
 from tests.kit.clock import HandClock
 from tests.unit.providers import desk, halo
 
-REFRESH = SecretRef(Source.VAULT, "secret/crm/refresh", "refresh_token")
+REFRESH = SecretRef(SecretSource.VAULT, "secret/crm/refresh", "refresh_token")
 JWKS = "secret/crm/jwks"
 PROBE = "/apis/content.halo.run/v1alpha1/posts"
 
@@ -40,7 +40,7 @@ async def on_refreshes(hostile: Hostile, ca_file: str) -> AsyncIterator[DeskCell
 
 async def _refreshed(cell: DeskCell) -> object:
     provider = desk.KINDS["oauth-token"].bind(
-        cell.site, cell.world.credential("oauth-token", grant="refresh_token", refresh_token=REFRESH)
+        cell.server, cell.world.credential("oauth-token", grant="refresh_token", refresh_token=REFRESH)
     )
     try:
         return await provider.mint("a-r2-a1", None)
@@ -63,7 +63,7 @@ class KeySetCell(DeskCell):
 
     @property
     def provider(self) -> Any:
-        return desk.KINDS["assertion-key"].bind(self.site, in_set(self.world))
+        return desk.KINDS["assertion-key"].bind(self.server, in_set(self.world))
 
 
 def in_set(world: desk.Desk) -> Credential:
@@ -76,7 +76,7 @@ async def on_key_set(hostile: Hostile, ca_file: str) -> AsyncIterator[KeySetCell
     async with desk.running("keycloak", HandClock(), ca_file=ca_file) as world:
         world.client.public_key = world.client.kid = ""
         world.client.jwks = lambda: str(world.keys.document_store(JWKS).values.get("jwks", ""))
-        honest = desk.KINDS["assertion-key"].bind(world.site, in_set(world))
+        honest = desk.KINDS["assertion-key"].bind(world.server, in_set(world))
         key = await honest.mint("a-r1-a1", None)
         await honest.install(key)
         await honest.verify(key.token, key.secret)
@@ -94,7 +94,7 @@ async def _left(cell: KeySetCell) -> object:
 class ManualCell:
     """A token that a person made, on a target that we reach through the bad server."""
 
-    site: ManualServer
+    server: ManualServer
     value: Secret
     posing: bool  # somebody else's word, which nobody can tell from the target's own
 
@@ -103,7 +103,7 @@ class ManualCell:
 
     @property
     def provider(self) -> ManualToken:
-        return ManualToken(self.site, self.keys, "tool")
+        return ManualToken(self.server, self.keys, "tool")
 
 
 @asynccontextmanager
@@ -122,7 +122,7 @@ async def on_manual(hostile: Hostile, ca_file: str) -> AsyncIterator[ManualCell]
 
 def _tool(cell: ManualCell) -> Credential:
     options = {"instructions": "Users, bot, New token", "probe": PROBE}
-    return Credential("tool", "manual", "tool", Place("secret", "tool"), options=options)
+    return Credential("tool", "manual", "tool", VaultPath("secret", "tool"), options=options)
 
 
 @asynccontextmanager
@@ -156,7 +156,7 @@ def on_proxy(url: str) -> Any:
     return setup
 
 
-REF = SecretRef(Source.FILE, "/run/secrets/proxy")
+REF = SecretRef(SecretSource.FILE, "/run/secrets/proxy")
 _PASSWORD = Secret("canary-hostile-proxy-Zq8RtW2mLx5Kp")
 
 
@@ -184,7 +184,7 @@ CLIENTS: dict[str, Site[Any]] = {
         on_manual, lambda it: it.provider.is_dead(it.token, it.value), lambda it, got: got is not True or it.posing
     ),
     # What it wants is a refusal: the status is all that counts, whatever the body is.
-    "manual control": Site(on_manual, lambda it: it.site.control(_tool(it)), calls=2),
+    "manual control": Site(on_manual, lambda it: it.server.control(_tool(it)), calls=2),
     # One way: that a 2xx has begun is all that it wants to know.
     "hook by a proxy that forwards": Site(
         on_proxy("http://hooks.invalid/x"), lambda it: it[0].send("POST", it[1], DEADLINE, b"{}")

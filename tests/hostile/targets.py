@@ -30,7 +30,7 @@ class HaloCell:
     """A Halo CMS that we reach through the bad server; `token` lives, `ended` was revoked long ago."""
 
     world: halo.World
-    site: Any
+    server: Any
     pat: Any
     token: Token
     secret: Secret
@@ -104,13 +104,15 @@ HALO: dict[str, Site[HaloCell]] = {
     "halo-pat is_dead by record": Site(
         on_halo, lambda it: it.pat.is_dead(it.token, None), lambda it, got: got is not True, calls=2, memory=LISTING
     ),
-    "halo list_tokens": Site(on_halo, lambda it: it.site.list_tokens(), lambda it, got: it.listed(got), memory=LISTING),
+    "halo list_tokens": Site(
+        on_halo, lambda it: it.server.list_tokens(), lambda it, got: it.listed(got), memory=LISTING
+    ),
     "halo prune": Site(
-        on_halo, lambda it: it.site.prune(lambda _: True, timedelta(days=1)), _pruned, calls=6, memory=LISTING
+        on_halo, lambda it: it.server.prune(lambda _: True, timedelta(days=1)), _pruned, calls=6, memory=LISTING
     ),
     # What it wants is a refusal: the status is all that counts, whatever the body is.
-    "halo control": Site(on_halo, lambda it: it.site.control(halo.credential()), calls=3),
-    "halo audit": Site(on_halo, lambda it: it.site.audit((halo.credential(),)), proof=True),
+    "halo control": Site(on_halo, lambda it: it.server.control(halo.credential()), calls=3),
+    "halo audit": Site(on_halo, lambda it: it.server.audit((halo.credential(),)), proof=True),
 }
 
 
@@ -119,7 +121,7 @@ class DeskCell:
     """A service desk that we reach through the bad server."""
 
     world: desk.Desk
-    site: OAuthServer
+    server: OAuthServer
 
 
 @dataclass
@@ -130,7 +132,7 @@ class UsedDeskCell(DeskCell):
     access: Minted
 
     def bound(self, kind: str) -> Any:
-        return desk.KINDS[kind].bind(self.site, self.world.credential(kind, **PROBED))
+        return desk.KINDS[kind].bind(self.server, self.world.credential(kind, **PROBED))
 
 
 PROBED: dict[str, Any] = {}  # the kinds have a probe of their own
@@ -140,7 +142,7 @@ PROBED: dict[str, Any] = {}  # the kinds have a probe of their own
 async def through_bad_company(hostile: Hostile, world: desk.Desk, ca_file: str) -> AsyncIterator[OAuthServer]:
     """The desk's site once more; from now on the bad server is bad."""
     hostile.upstream = forwarded_to(world.itsm.url)
-    target = OAuthTargetConfig(url=hostile.url, audience=world.site.keys.aud, tenant="acme", ca_file=ca_file, **SHORT)
+    target = OAuthTargetConfig(url=hostile.url, audience=world.server.keys.aud, tenant="acme", ca_file=ca_file, **SHORT)
     site = OAuthServer(HttpClient("desk", target, world.clock), target, world.keys, world.clock)
     hostile.armed = True
     try:
@@ -181,13 +183,13 @@ DESK: dict[str, Site[UsedDeskCell]] = {
         lambda it: it.bound("oauth-token").verify(it.access.token, it.access.secret),
         lambda it, got: True,
     ),
-    "oauth control by assertion": Site(on_desk, lambda it: it.site.control(it.world.credential(**PROBED)), calls=2),
+    "oauth control by assertion": Site(on_desk, lambda it: it.server.control(it.world.credential(**PROBED)), calls=2),
     "oauth control by secret": Site(
         on_desk,
-        lambda it: it.site.control(it.world.credential("oauth-token", signing_key=None, **PROBED)),
+        lambda it: it.server.control(it.world.credential("oauth-token", signing_key=None, **PROBED)),
         calls=2,
     ),
-    "oauth audit": Site(on_desk, lambda it: it.site.audit((it.world.credential(),)), calls=8),
+    "oauth audit": Site(on_desk, lambda it: it.server.audit((it.world.credential(),)), calls=8),
 }
 
 TARGETS: dict[str, Site[Any]] = {**HALO, **DESK}

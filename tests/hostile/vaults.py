@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from rotator.app.secret_resolver import VaultShelf
+from rotator.app.secret_resolver import VaultDocumentStore
 from rotator.ports import Document, Entry, Lease, Transient
 from rotator.providers.keys.jwks_store import JwksDocument
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret
 from rotator.vault import journal_codec, login
 from rotator.vault.config import VaultConnection
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
-from rotator.vault.preflight import Level, preflight
+from rotator.vault.preflight import FindingLevel, preflight
 from rotator.vault.retries import READ_PATIENCE, WRITE_PATIENCE
 from rotator.vault.session import Session
 from rotator.vault.transit import TransitKey
@@ -31,7 +31,7 @@ from tests.unit.providers.keys import public_pem, rsa_key
 from tests.unit.vault.worlds import QuickClock, canary
 
 TOKEN, LATER, VALUE, ROLE, ID = (canary(name) for name in ("vt", "rn", "pb", "ri", "si"))
-PLACE = Place("secret", "blog/bot")
+PLACE = VaultPath("secret", "blog/bot")
 JWK = {"kty": "EC", "kid": "k1"}
 LINEAGE, KEY, SIGNATURE = "c0ffee", bytes(32), b"signed-by-transit-"
 ANSWERS: dict[str, dict[str, Any]] = {
@@ -90,10 +90,10 @@ class VaultCell:
 
     @property
     def keys(self) -> JwksDocument:
-        return JwksDocument(VaultShelf(self.kv, str(PLACE), _found))
+        return JwksDocument(VaultDocumentStore(self.kv, str(PLACE), _found))
 
 
-async def _found(_: object) -> Place:
+async def _found(_: object) -> VaultPath:
     """Its mount is known already."""
     return PLACE
 
@@ -216,7 +216,7 @@ VAULT: dict[str, Site[VaultCell]] = {
     "jwks in vault": stored(lambda it: it.keys.change(lambda keys: keys.having(JWK)), lambda it, got: got, **WRITE),
     "vault pre-flight": stored(
         lambda it: preflight(it.kv, [PLACE], timedelta(days=1)),
-        lambda it, got: any(finding.level is not Level.OK for finding in got),
+        lambda it, got: any(finding.level is not FindingLevel.OK for finding in got),
         calls=20,
     ),
 }

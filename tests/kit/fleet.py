@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from rotator.engine.reconciler import ReconcileResult, Transition
 from rotator.observe.fleet import Fleet
-from rotator.rotation.credential import Credential, Place, Retirement
+from rotator.rotation.credential import Credential, Retirement, VaultPath
 from rotator.rotation.events import Event
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record
 from rotator.rotation.steps import Wait
@@ -114,7 +114,7 @@ def transition(wanted: Credential, before: Record, event: Event, seconds: float 
 
 def named(name: str, **changes) -> Credential:
     """A credential of this name."""
-    return credential(name=name, place=Place("secret", f"apps/{name}"), **changes)
+    return credential(name=name, place=VaultPath("secret", f"apps/{name}"), **changes)
 
 
 def troubled() -> tuple[Fleet, FakeView, StoppedClock]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.vault.request_inbox import VaultRequests
 from tests.kit.store import FakeStore
 
@@ -14,12 +14,12 @@ class ListedStore:
         self.store = store
         self.read, self.write = store.read, store.write
 
-    async def list(self, folder: Place) -> tuple[str, ...]:
+    async def list(self, folder: VaultPath) -> tuple[str, ...]:
         """The names directly below; folders end in a slash."""
         below = (each.partition("/") for each in await self.store.list(folder))
         return tuple(sorted({first + slash for first, slash, _ in below}))
 
-    async def forget(self, place: Place) -> None:
+    async def forget(self, place: VaultPath) -> None:
         """Remove a document with all its versions."""
         await self.store.before("remove", place)
         self.store.vault.keys.pop(place, None)

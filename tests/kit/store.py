@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rotator.ports import Document, Fault, Transient
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.testing.memory_vault import Key, MemoryStore, MemoryVault, Pause, no_pause
 
 
@@ -21,40 +21,40 @@ class FakeVault(MemoryVault):
 
     sealed: bool = False
 
-    def get(self, place: Place, version: int | None = None) -> Document:
+    def get(self, place: VaultPath, version: int | None = None) -> Document:
         self._open()
         return super().get(place, version)
 
-    def put(self, place: Place, values: Mapping[str, object], cas: int | None) -> int:
+    def put(self, place: VaultPath, values: Mapping[str, object], cas: int | None) -> int:
         self._open()
         return super().put(place, values, cas)
 
-    def destroy(self, place: Place, versions: tuple[int, ...]) -> None:
+    def destroy(self, place: VaultPath, versions: tuple[int, ...]) -> None:
         self._open()
         super().destroy(place, versions)
 
-    def list(self, folder: Place) -> tuple[str, ...]:
+    def list(self, folder: VaultPath) -> tuple[str, ...]:
         self._open()
         return super().list(folder)
 
     # --- what an operator may do ------------------------------------------------------------------------------------
 
-    def delete(self, place: Place) -> None:
+    def delete(self, place: VaultPath) -> None:
         """Soft-delete the newest version."""
         self.keys[place].deleted.add(self.keys[place].newest)
 
-    def undelete(self, place: Place, version: int) -> None:
+    def undelete(self, place: VaultPath, version: int) -> None:
         self.keys[place].deleted.discard(version)
 
-    def forget(self, place: Place) -> None:
+    def forget(self, place: VaultPath) -> None:
         """Delete the metadata: versions start from 1 again."""
         self.keys.pop(place, None)
 
-    def overwrite(self, place: Place, values: Mapping[str, object]) -> int:
+    def overwrite(self, place: VaultPath, values: Mapping[str, object]) -> int:
         """A write without check-and-set."""
         return self.put(place, values, None)
 
-    def configure(self, place: Place, *, max_versions: int) -> None:
+    def configure(self, place: VaultPath, *, max_versions: int) -> None:
         self.keys.setdefault(place, Key()).max_versions = max_versions
 
     def _open(self) -> None:
@@ -67,7 +67,7 @@ class _Planned:
     verb: str
     fault: Fault
     after: bool
-    place: Place | None
+    place: VaultPath | None
 
 
 class FakeStore(MemoryStore):
@@ -78,31 +78,33 @@ class FakeStore(MemoryStore):
     def __init__(self, vault: FakeVault | None = None, pause: Pause = no_pause) -> None:
         super().__init__(vault or FakeVault(), pause)
         self._planned: list[_Planned] = []
-        self._stale: dict[Place, int] = {}
+        self._stale: dict[VaultPath, int] = {}
 
-    def fail(self, verb: str, fault: Fault, *, after: bool = False, place: Place | None = None, times: int = 1) -> None:
+    def fail(
+        self, verb: str, fault: Fault, *, after: bool = False, place: VaultPath | None = None, times: int = 1
+    ) -> None:
         """Let the next `times` calls of a verb (read, write, destroy, list) fail, before or after their effect."""
         self._planned += [_Planned(verb, fault, after, place)] * times
 
-    def stale(self, place: Place, behind: int = 1) -> None:
+    def stale(self, place: VaultPath, behind: int = 1) -> None:
         """Let plain reads of this place lag by so many versions; 0 ends it."""
         self._stale[place] = behind
 
-    def see(self, place: Place, version: int | None, strong: bool) -> Document:
+    def see(self, place: VaultPath, version: int | None, strong: bool) -> Document:
         lag = self._stale.get(place, 0)
         if lag and version is None and not strong:
             version = max(self.vault.get(place).version - lag, 0)
         return super().see(place, version, strong)
 
-    async def before(self, verb: str, place: Place) -> None:
+    async def before(self, verb: str, place: VaultPath) -> None:
         await super().before(verb, place)
         self._strike(verb, place, after=False)
 
-    async def after(self, verb: str, place: Place) -> None:
+    async def after(self, verb: str, place: VaultPath) -> None:
         await super().after(verb, place)
         self._strike(verb, place, after=True)
 
-    def _strike(self, verb: str, place: Place, *, after: bool) -> None:
+    def _strike(self, verb: str, place: VaultPath, *, after: bool) -> None:
         for planned in self._planned:
             if planned.verb == verb and planned.after is after and planned.place in (None, place):
                 self._planned.remove(planned)

@@ -28,7 +28,7 @@ class Server:
 
     def __init__(self, site: Site, seed: int = 0) -> None:
         """`seed` decides the even-odds faults."""
-        self.site = site
+        self.server = site
         self.faults = FaultPanel(seed)
         self.calls = CallFeed()
         self.panel = Panel(self.faults, self.calls)
@@ -120,7 +120,7 @@ class Connection:
             return True
         strike = self._server.faults.strike(request.method, request.target)
         if strike is None:
-            response = self._server.site.answer(request)
+            response = self._server.server.answer(request)
             self._note(request, response, effect=True)
             await self._reply(response)
             return True
@@ -137,7 +137,7 @@ class Connection:
             return False
         if early and spoils:
             return await self._spoil(request, rule, None)
-        response = self._server.site.answer(request)
+        response = self._server.server.answer(request)
         if spoils:
             return await self._spoil(request, rule, response)
         if not early and rule.kind is Kind.HOLD:
@@ -150,7 +150,7 @@ class Connection:
         """Answer wrongly or not at all; `response` is the true answer if the effect has taken place."""
         effect, caller = response is not None, response.caller if response else ""
         if rule.kind is Kind.STATUS:
-            wrong = self._server.site.stand_in(request, rule.status, rule.retry_after)
+            wrong = self._server.server.stand_in(request, rule.status, rule.retry_after)
             self._note(request, wrong, effect=effect, rule=rule, caller=caller)
             await self._reply(wrong)
             return True

@@ -13,9 +13,9 @@ from rotator.engine.context import Dependencies
 from rotator.engine.lease import Leases
 from rotator.engine.reconciler import Reconciler, Transition
 from rotator.ports import Installation
-from rotator.rotation.credential import Credential, Place, Retirement
+from rotator.rotation.credential import Credential, Retirement, VaultPath
 from rotator.rotation.record import Record
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.schedule import Every
 from rotator.vault.config import VaultConnection
 from rotator.vault.journal import VaultJournal
@@ -54,10 +54,10 @@ class Host:
     told: list[Transition] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        clock, self.place = WallClock(), Place("kv", f"apps/{self.name}")
+        clock, self.place = WallClock(), VaultPath("kv", f"apps/{self.name}")
         retire, schedule = Retirement(after=timedelta(0)), Every(timedelta(days=30), jitter=0)
         self.credential = Credential(self.name, "halo-pat", "blog", self.place, retire=retire, schedule=schedule)
-        provider, slot = FakeProvider(self.target), Place("kv", f"rotator/staged/{self.name}")
+        provider, slot = FakeProvider(self.target), VaultPath("kv", f"rotator/staged/{self.name}")
         home = Installation("home", b"key of the fingerprints")
         self.dependencies = Dependencies(self.kv, provider, clock, home, slot, nonce=lambda: secrets.token_hex(8))
         journal, leases = VaultJournal(self.kv, "kv", "rotator"), Leases("host-a", 30.0, clock.monotonic)
@@ -66,7 +66,7 @@ class Host:
     async def reconcile(self) -> Record:
         """A visit on request, as far as it goes."""
         seen = await self.reconciler.reconcile(
-            self.credential, self.dependencies, Ask(self.dependencies.clock.now(), "person")
+            self.credential, self.dependencies, RotationRequest(self.dependencies.clock.now(), "person")
         )
         assert seen.record
         return seen.record
@@ -90,7 +90,7 @@ async def host(made: Cluster, node: int, name: str) -> AsyncIterator[Host]:
         way.close()
 
 
-def kept(made: Cluster, node: int, place: Place) -> Any:
+def kept(made: Cluster, node: int, place: VaultPath) -> Any:
     """A document's newest version, and its values, as this node says without asking anybody."""
     with reader(made.nodes[node]) as get:
         found = get(f"data/{place.path}")

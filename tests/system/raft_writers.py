@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from rotator.ports import Conflict, Document, Fault, Transient
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret import Secret
 from rotator.vault.config import VaultConnection
 from rotator.vault.kv import Kv
@@ -126,8 +126,8 @@ class Writer:
         return told in (Told.WRITTEN, Told.LOST)
 
 
-def _place(document: str) -> Place:
-    return Place("kv", document)
+def _place(document: str) -> VaultPath:
+    return VaultPath("kv", document)
 
 
 # --- mistakes that somebody could make ------------------------------------------------------------------------------
@@ -136,18 +136,18 @@ def _place(document: str) -> Place:
 class TrustsTheRefusal(Kv):
     """A 400 means "lost", whichever node says so: no index is sent, no strong read decides."""
 
-    async def write(self, place: Place, values: Mapping[str, object], *, cas: int) -> int:
+    async def write(self, place: VaultPath, values: Mapping[str, object], *, cas: int) -> int:
         self.session.index = None
         return await super().write(place, values, cas=cas)
 
-    async def _landed(self, place: Place, values: Mapping[str, object], cas: int) -> int:
+    async def _landed(self, place: VaultPath, values: Mapping[str, object], cas: int) -> int:
         raise Conflict("so says the 400")
 
 
 class TrustsSilence(Kv):
     """An answer that does not come means "not written"."""
 
-    async def write(self, place: Place, values: Mapping[str, object], *, cas: int) -> int:
+    async def write(self, place: VaultPath, values: Mapping[str, object], *, cas: int) -> int:
         try:
             return await _once(self, place, values, cas)
         except Transient:
@@ -157,7 +157,7 @@ class TrustsSilence(Kv):
 class TrustsLuck(Kv):
     """A request that left means "written"."""
 
-    async def write(self, place: Place, values: Mapping[str, object], *, cas: int) -> int:
+    async def write(self, place: VaultPath, values: Mapping[str, object], *, cas: int) -> int:
         try:
             return await _once(self, place, values, cas)
         except Transient:
@@ -167,7 +167,7 @@ class TrustsLuck(Kv):
 class ReadsPlainly(Kv):
     """Whatever the node at hand believes is good enough."""
 
-    async def read(self, place: Place, *, version: int | None = None, strong: bool = False) -> Document:
+    async def read(self, place: VaultPath, *, version: int | None = None, strong: bool = False) -> Document:
         self.session.index = None
         return await super().read(place, version=version)
 
@@ -175,14 +175,14 @@ class ReadsPlainly(Kv):
 class WritesOverAnything(Kv):
     """It looks, and then writes without check-and-set."""
 
-    async def write(self, place: Place, values: Mapping[str, object], *, cas: int) -> int:
+    async def write(self, place: VaultPath, values: Mapping[str, object], *, cas: int) -> int:
         if (await self.read(place, strong=True)).version != cas:
             raise Conflict("somebody else was first")
         await _once(self, place, values, None)
         return cas + 1
 
 
-async def _once(kv: Kv, place: Place, values: Mapping[str, object], cas: int | None) -> int:
+async def _once(kv: Kv, place: VaultPath, values: Mapping[str, object], cas: int | None) -> int:
     answer = await kv.session.ask(
         lambda client: kv._engine(client).create_or_update_secret(place.path, values, cas=cas, mount_point=place.mount),
         effect=True,

@@ -21,11 +21,11 @@ from rotator.engine.reconciler import Transition
 from rotator.observe.observers import Observers
 from rotator.ports import Accepted
 from rotator.rotation import events as ev
-from rotator.rotation.messages import tell
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.messages import describe
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.secret import Secret
 from rotator.settings import load
-from rotator.vault.preflight import Level
+from rotator.vault.preflight import FindingLevel
 from tests.sandbox.halo_itsm import HaloItsm
 from tests.sandbox.itsm.applications import Application, digest
 from tests.sandbox.openbao import OpenBao, OpenBaoError
@@ -81,7 +81,7 @@ class Desk:
 
     async def rotate(self) -> dict[str, Any]:
         """One rotation to its end, or until a person is needed; what is published then."""
-        await self.reconcile(Ask(self.app.clock.now(), "ada"))
+        await self.reconcile(RotationRequest(self.app.clock.now(), "ada"))
         await self.until("settled", "awaiting", "held")
         return self.published()
 
@@ -92,7 +92,7 @@ class Desk:
                 await anyio.sleep(0.3)
                 await self.reconcile()
 
-    async def reconcile(self, ask: Ask | None = None, supplied: SuppliedValue | None = None) -> None:
+    async def reconcile(self, ask: RotationRequest | None = None, supplied: SuppliedValue | None = None) -> None:
         """What the daemon would do now."""
         known = self.app.settings.credentials["crm"]
         credential = replace(known, limits=replace(known.limits, poll=timedelta(milliseconds=100)))
@@ -174,7 +174,7 @@ async def test_one_slot_is_cut_over_and_the_window_is_told(
         assert world.record()["phase"] == "settled"
         assert first[key] not in json.dumps(world.record())
         window = [each for each in world.transition if isinstance(each.event, ev.Published)][-1]
-        seconds = float(str(tell(window.before, window.event, window.after).fields["disagreed_seconds"]))
+        seconds = float(str(describe(window.before, window.event, window.after).fields["disagreed_seconds"]))
         with capsys.disabled():
             print(f"\n{key}: what was published was refused for {seconds * 1000:.0f} ms")  # noqa: T201 (a measurement)
         assert 0 < seconds < 10
@@ -240,7 +240,7 @@ async def test_check_reads_the_applications_and_changes_nothing(
     async with desk(openbao, mount, tmp_path, more) as world:
         rows = [row async for row in check(world.app.settings)]
         ours = [row for row in rows if row.subject.startswith(("target", "credential"))]
-        assert [row for row in ours if row.level is Level.REFUSAL] == []
+        assert [row for row in ours if row.level is FindingLevel.REFUSAL] == []
         assert any("hard cut-over" in row.text for row in ours) == (more in (ONE, PAIR, TRANSIT))
         assert world.crm.changes == world.spare.changes == 0
 
@@ -301,7 +301,7 @@ async def test_check_says_in_words_what_is_wrong_with_the_application_api(
 ) -> None:
     async with desk(openbao, mount, tmp_path, ONE) as world:
         trouble(world)
-        rows = [row async for row in check(world.app.settings) if row.level is Level.REFUSAL]
+        rows = [row async for row in check(world.app.settings) if row.level is FindingLevel.REFUSAL]
         assert any(words in row.text and row.remedy for row in rows), rows
 
 
@@ -320,7 +320,7 @@ async def test_without_the_api_a_person_brings_the_value_and_it_is_proven_before
                 world.crm.slots[number - 1].put(value.reveal(), world.itsm.model.clock(), 90)
             else:
                 world.crm.secret = digest(value.reveal())
-            await world.reconcile(Ask(world.app.clock.now(), "ada"), SuppliedValue(value))
+            await world.reconcile(RotationRequest(world.app.clock.now(), "ada"), SuppliedValue(value))
             await world.until("settled", "condemned")
             assert Secret(world.published()[key]).matches(value)
         if key == "api_key":  # the old one is ended by the person, too, and that is seen

@@ -16,14 +16,14 @@ from rotator.app.actor import App, acting
 from rotator.app.vault_policy import grants
 from rotator.commands.check import check
 from rotator.engine.reconciler import Transition
-from rotator.observe.jwks_endpoint import Keyhouse
+from rotator.observe.jwks_endpoint import JwksEndpoint
 from rotator.observe.observers import Observers
-from rotator.observe.status import Shown
+from rotator.observe.status import PublicKeySet
 from rotator.rotation.record import Phase, Record
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.secret import Secret
 from rotator.settings import load
-from rotator.vault.preflight import Level
+from rotator.vault.preflight import FindingLevel
 from tests.sandbox.halo_itsm import HaloItsm
 from tests.sandbox.openbao import OpenBao
 
@@ -97,7 +97,7 @@ class Desk:
     def kids(self) -> set[str]:
         return {each["kid"] for each in json.loads(self.read("public/crm")["jwks"])["keys"]}
 
-    async def rest(self, name: str, ask: Ask | None = None) -> Record:
+    async def rest(self, name: str, ask: RotationRequest | None = None) -> Record:
         """Visit until there is nothing more to do."""
         credential = self.app.settings.credentials[name]
         for _ in range(60):
@@ -111,7 +111,7 @@ class Desk:
         raise AssertionError(f"{name} does not come to rest: {record}")
 
     async def again(self, name: str) -> Record:
-        return await self.rest(name, Ask(self.app.clock.now(), "ada"))
+        return await self.rest(name, RotationRequest(self.app.clock.now(), "ada"))
 
 
 @asynccontextmanager
@@ -164,13 +164,13 @@ async def test_a_key_joins_the_set_is_published_and_leaves_it_and_the_old_one_is
         assert (tmp_path / "jwks.json").stat().st_mode & 0o777 == 0o644
         for text in (public["jwks"], (tmp_path / "jwks.json").read_text()):
             assert all("d" not in each for each in json.loads(text)["keys"])
-        keyhouse = Keyhouse()
-        keyhouse.attend(world.app)
-        shown = await keyhouse.find("pair")
-        assert isinstance(shown, Shown)
+        jwks_endpoint = JwksEndpoint()
+        jwks_endpoint.attend(world.app)
+        shown = await jwks_endpoint.find("pair")
+        assert isinstance(shown, PublicKeySet)
         assert [each["kid"] for each in json.loads(shown.text)["keys"]] == [second["kid"]]
         assert "rotator" not in shown.text
-        assert await keyhouse.find("access") is None
+        assert await jwks_endpoint.find("access") is None
 
 
 async def test_the_refresh_token_moves_on_with_every_access_token_and_a_theft_calls_a_person(
@@ -220,6 +220,6 @@ async def test_check_puts_no_key_into_the_set_and_refuses_nothing_that_is_sound(
         await world.rest("pair")
         before = world.read("public/crm")
         rows = [row async for row in check(world.app.settings) if "(pair)" in row.subject]
-        assert [row for row in rows if row.level is Level.REFUSAL] == []
+        assert [row for row in rows if row.level is FindingLevel.REFUSAL] == []
         assert any("not tried" in row.text for row in rows)
         assert world.read("public/crm") == before

@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from rotator.commands.rotate import Demand, follow
+from rotator.commands.rotate import RotateCommand, follow
 from rotator.engine.pending_request import PendingRequest
 from rotator.engine.reconciler import Transition
 from rotator.host.background_tasks import Tasks
@@ -206,7 +206,7 @@ async def test_a_caller_that_reads_slowly_still_gets_every_line_and_the_verdict(
         for event in (MintLost(NOW, "a"), Swept(NOW, ())):
             send.send_nowait(Transition(bot, before, event, before, 0.1, "me"))
         lines = []
-        async for line in follow(app, ("bot",), Demand(), receive):  # type: ignore[arg-type]  # the part that it uses
+        async for line in follow(app, ("bot",), RotateCommand(), receive):  # type: ignore[arg-type]  # the part that it uses
             lines.append(line)
             await anyio.sleep(0.25)
             app.asked.hears(record(Phase.SETTLED, current=published(2, NOW)))

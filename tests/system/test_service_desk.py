@@ -15,10 +15,10 @@ from rotator.app.actor import App, acting
 from rotator.commands.check import check
 from rotator.engine.reconciler import Transition
 from rotator.observe.observers import Observers
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.secret import Secret
 from rotator.settings import load
-from rotator.vault.preflight import Finding, Level
+from rotator.vault.preflight import Finding, FindingLevel
 from tests.sandbox.halo_itsm import HaloItsm
 from tests.sandbox.openbao import OpenBao
 
@@ -87,7 +87,7 @@ async def desk(openbao: OpenBao, mount: str, folder: Path) -> AsyncIterator[tupl
             yield app, itsm, told
 
 
-async def visit(app: App, name: str, ask: Ask | None = None) -> None:
+async def visit(app: App, name: str, ask: RotationRequest | None = None) -> None:
     credential = app.settings.credentials[name]
     await app.worker_pool.rounds.reconciler.reconcile(credential, app.dependencies(credential), ask)
 
@@ -105,7 +105,7 @@ async def test_assertions_and_access_tokens_are_rotated_and_what_is_published_is
             await visit(app, name)
             first = published(openbao, mount, name)
             assert accepted[name](Secret(first[key]))
-            await visit(app, name, Ask(app.clock.now(), "ada"))
+            await visit(app, name, RotationRequest(app.clock.now(), "ada"))
             second = published(openbao, mount, name)
             assert accepted[name](Secret(second[key]))
             assert first[key] != second[key]
@@ -123,7 +123,7 @@ async def test_check_tries_every_verb_that_there_is_and_finds_nothing_amiss(
     async with desk(openbao, mount, tmp_path) as (app, _, _):
         rows = [row async for row in check(app.settings)]
         ours = [row for row in rows if row.subject.startswith(("target", "credential"))]
-        assert [row for row in ours if row.level is Level.REFUSAL] == []
+        assert [row for row in ours if row.level is FindingLevel.REFUSAL] == []
         assert any("once" in row.text for row in ours)
         assert not [row for row in rows if "minter" in f"{row.subject} {row.text} {row.remedy}"]
 
@@ -172,7 +172,7 @@ async def test_check_shows_a_published_key_to_the_server_and_says_when_that_cann
         assert "nothing is published yet, and the latest try failed" in text
         assert "its jwks_uri (there the server must be able to read our set" in text
         readable = True
-        await visit(app, "pair", Ask(app.clock.now(), "ada"))
+        await visit(app, "pair", RotationRequest(app.clock.now(), "ada"))
         rows = pairs([row async for row in check(app.settings)])
         assert rows == [("ok", "what consumers read is accepted: identity and rights are as wanted")]
         readable = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Sign(StrEnum):
+class SignOfLife(StrEnum):
     """A sign of life, in the words of the log."""
 
     LOOP = "the scheduler's loop"
@@ -16,7 +16,7 @@ class Sign(StrEnum):
     VAULT = "an answer of Vault"
 
 
-class Pulse:
+class Liveness:
     """When each sign was felt last. All times are monotonic seconds.
 
     A worker may wait out a target's deadlines. Vault may be away for long, and a restart brings it no nearer: only
@@ -25,10 +25,14 @@ class Pulse:
 
     def __init__(self, now: float, *, tick: float = 1.0, lease: float = 30.0) -> None:
         """`tick` and `lease` (seconds) are how often the loop turns and how often Vault is asked for a sign."""
-        self._patience = {Sign.LOOP: max(30.0, 3 * tick), Sign.WORKER: 300.0, Sign.VAULT: max(900.0, 3 * lease)}
-        self._felt = dict.fromkeys(Sign, now)
+        self._patience = {
+            SignOfLife.LOOP: max(30.0, 3 * tick),
+            SignOfLife.WORKER: 300.0,
+            SignOfLife.VAULT: max(900.0, 3 * lease),
+        }
+        self._felt = dict.fromkeys(SignOfLife, now)
 
-    def felt(self, sign: Sign, at: float) -> None:
+    def felt(self, sign: SignOfLife, at: float) -> None:
         """It moved; an older time than the one known changes nothing."""
         self._felt[sign] = max(self._felt[sign], at)
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from rotator.rotation.state import Mark, State, Word
+from rotator.rotation.state import Headline, Severity, State
 
 _NAMED = 3  # names at most; the rest is counted
-_WATCHED = (Word.DOUBTED, Word.PAUSED_BY_HAND, Word.FAILING, Word.LEFT_ALONE)
-_UNDER_WAY = (Word.ROTATING, Word.IN_GRACE, Word.RETIRING)
+_WATCHED = (Headline.DOUBTED, Headline.PAUSED_BY_HAND, Headline.FAILING, Headline.LEFT_ALONE)
+_UNDER_WAY = (Headline.ROTATING, Headline.IN_GRACE, Headline.RETIRING)
 
 
-def glance(states: Sequence[State], now: datetime) -> str:
+def status_line(states: Sequence[State], now: datetime) -> str:
     """How many there are, who needs a person or is to be watched, what is under way, and what is next."""
     count = len(states)
     parts = [f"{count} credential{'' if count == 1 else 's'}"]
-    for word in Word:
+    for word in Headline:
         found = [each for each in states if each.word is word]
-        if found and (found[0].mark is Mark.ACT or word in _WATCHED):
-            shown = word.upper() if found[0].mark is Mark.ACT else word
+        if found and (found[0].mark is Severity.ACT or word in _WATCHED):
+            shown = word.upper() if found[0].mark is Severity.ACT else word
             parts.append(f"{len(found)} {shown} ({_some([each.name for each in found])})")
     under_way = sum(each.word in _UNDER_WAY for each in states)
     unseen = sum(not each.known for each in states)

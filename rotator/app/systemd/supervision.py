@@ -13,9 +13,9 @@ from functools import partial
 import anyio
 
 from rotator.app.actor import App
-from rotator.app.systemd.liveness import Pulse, Sign
+from rotator.app.systemd.liveness import Liveness, SignOfLife
 from rotator.app.systemd.sd_notify import Notifier
-from rotator.app.systemd.status_line import glance
+from rotator.app.systemd.status_line import status_line
 from rotator.engine.reconciler import Transition
 from rotator.observe.fleet import states
 from rotator.observe.logs import log
@@ -42,7 +42,7 @@ class Supervision:
         self._ready = self._stopping = self._starving = self._untidy = self._unforwarded = False
         self._moved = 0.0  # the clock of the crew, which need not be ours
         tick, lease = settings.daemon.tick.total_seconds(), settings.daemon.lease.total_seconds()
-        self.pulse = Pulse(time.monotonic(), tick=tick, lease=lease)
+        self.pulse = Liveness(time.monotonic(), tick=tick, lease=lease)
 
     # --- told by the daemon -----------------------------------------------------------------------------------------
 
@@ -87,18 +87,18 @@ class Supervision:
 
     def turned(self) -> None:
         """An alarm has rung: the scheduler's loop goes round."""
-        self._felt(Sign.LOOP)
+        self._felt(SignOfLife.LOOP)
 
     def moved(self, _: Transition) -> None:
         """A step was taken: a worker works."""
-        self._felt(Sign.WORKER)
+        self._felt(SignOfLife.WORKER)
 
     async def ask_vault(self, app: App) -> None:
         """Write our heartbeat and what we have in flight; an answer is the sign, a fault is none."""
         app.kv.tells["work"] = partial(_about, app)
         with suppress(Fault):  # every visit says the same
             await app.kv.beat()
-            self._felt(Sign.VAULT)
+            self._felt(SignOfLife.VAULT)
         if not app.kv.session.forwards and not self._unforwarded:
             self._unforwarded = True
             log.say(
@@ -125,7 +125,7 @@ class Supervision:
         if removed:
             log.say("nodes.removed", count=len(removed), names=removed[:_NAMED])
 
-    def _felt(self, sign: Sign) -> None:
+    def _felt(self, sign: SignOfLife) -> None:
         self.pulse.felt(sign, time.monotonic())
 
     async def keep(self, app: App) -> None:
@@ -147,7 +147,7 @@ class Supervision:
         """Feed the watchdog, unless a sign of life is missing; which, in words."""
         if app.worker_pool.idle or app.worker_pool.moved > self._moved:
             self._moved = app.worker_pool.moved
-            self._felt(Sign.WORKER)
+            self._felt(SignOfLife.WORKER)
         missing = self.missing()
         if not missing:
             self._thrive()
@@ -169,7 +169,7 @@ class Supervision:
             parts += [missing] if missing else []
             parts += [f"Vault: {trouble}"] if trouble else []
             now = app.clock.now()
-            parts.append(glance(states(app.worker_pool, now), now))
+            parts.append(status_line(states(app.worker_pool, now), now))
         return ". ".join(parts)
 
     def _say(self, line: str) -> None:

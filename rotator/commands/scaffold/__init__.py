@@ -16,7 +16,7 @@ _REMARK = re.compile(r"^([^\s#].*?) {2,}# (.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class InstallationPlan:
     """What is known of the installation to be."""
 
     vault_address: str
@@ -95,12 +95,12 @@ fraction = 0.66  # renewed when two thirds of it are over
 _TEMPLATES = {"halo-cms": _HALO, "oauth": _OAUTH}
 
 
-def minter(wish: Wish) -> tuple[str, str]:
+def minter(wish: InstallationPlan) -> tuple[str, str]:
     """Where in Vault the target's own secret is looked for: mount/path and key."""
     return f"{wish.mount}/minters/{wish.target}", "token" if wish.kind == "halo-cms" else "client_secret"
 
 
-def settings_text(wish: Wish) -> str:
+def settings_text(wish: InstallationPlan) -> str:
     """The commented settings."""
     more = [f"{key} = {_toml(value)}\n" for key, value in (("namespace", wish.namespace), ("ca_file", wish.ca_file))]
     given = [line for line, value in zip(more, (wish.namespace, wish.ca_file), strict=True) if value]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rotator.commands.scaffold import CREDSTORE
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.settings import Method
 from rotator.settings.files import DEFAULT
 
@@ -23,7 +23,7 @@ class Step:
     lines: tuple[str, ...]
 
 
-def steps(auth: Method, folder: Path, settings: Path, wanted: Sequence[tuple[Place, str]]) -> tuple[Step, ...]:
+def steps(auth: Method, folder: Path, settings: Path, wanted: Sequence[tuple[VaultPath, str]]) -> tuple[Step, ...]:
     """The next three. `wanted`: the documents in Vault that the settings refer to, and a key of each."""
     policy = shlex.quote(str(folder / "rotator.hcl"))
     chosen = "" if settings == DEFAULT else f"-c {shlex.quote(str(settings))} "
@@ -42,7 +42,7 @@ def steps(auth: Method, folder: Path, settings: Path, wanted: Sequence[tuple[Pla
     return login, secrets, Step("Try every right, with a token that is thrown away; then start", (check, run))
 
 
-def _put(place: Place, key: str) -> str:
+def _put(place: VaultPath, key: str) -> str:
     """Without the line's end, and neither on a command line nor in the shell's history."""
     mount, path, name = map(shlex.quote, (*place, key))
     return f'read -rs it && printf %s "$it" | bao kv put -mount={mount} {path} {name}=-'

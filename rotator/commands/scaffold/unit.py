@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from rotator.settings.files import DEFAULT
 
 _START = "ExecStart=/opt/rotator/bin/python -I -m rotator run --log json"
@@ -39,7 +39,7 @@ def unit_text(references: Iterable[SecretRef], python: str, settings: Path, writ
 
 def loaded(references: Iterable[SecretRef]) -> tuple[str, ...]:
     """The names of the secrets that systemd is to hand over."""
-    return tuple(dict.fromkeys(each.name for each in references if each.source is Source.CREDENTIAL))
+    return tuple(dict.fromkeys(each.name for each in references if each.source is SecretSource.CREDENTIAL))
 
 
 def hidden(*paths: str) -> str:

@@ -11,7 +11,7 @@ from rotator.engine.context import RotationContext, StagedValue
 from rotator.ports import Accepted, CannotPresent, Conflict, Document, Provider, Rejected, Unknown, Verdict
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential
-from rotator.rotation.ownership import Content, published_here
+from rotator.rotation.ownership import ConsumerContent, published_here
 from rotator.rotation.record import Record, Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Fence, Publish, Request, Verify
@@ -62,7 +62,7 @@ async def verify(context: RotationContext, record: Record, step: Verify) -> ev.E
     if refusal := await _prove(context, staged, record):
         return refusal
     doc, content = await context.look(record, again=False)
-    expected = doc.version - 1 if content is Content.CANDIDATE else doc.version
+    expected = doc.version - 1 if content is ConsumerContent.CANDIDATE else doc.version
     return await objection(context, doc, content) or ev.Verified(context.at, expected, context.credential.retire.after)
 
 
@@ -102,7 +102,7 @@ def early(context: RotationContext, verdict: Rejected, since: datetime | None) -
 async def publish(context: RotationContext, record: Record, step: Publish) -> ev.Event:
     """Look, then write with check-and-set over exactly the version the journal names."""
     doc, content = await context.look(record)
-    if content is Content.CANDIDATE:
+    if content is ConsumerContent.CANDIDATE:
         return _published(context, record, doc.version)
     if objected := await objection(context, doc, content):
         return objected
@@ -159,7 +159,7 @@ def _described(record: Record, staged: StagedValue) -> Mapping[str, str]:
 async def fence(context: RotationContext, record: Record, step: Fence) -> ev.Event:
     """Move the consumer path on, unchanged, so that no older authorisation to publish can succeed."""
     doc, content = await context.look(record)
-    if content is Content.CANDIDATE:
+    if content is ConsumerContent.CANDIDATE:
         return _published(context, record, doc.version)
     if doc.version != step.expected:
         return ev.Fenced(context.at, doc.version)

@@ -9,8 +9,8 @@ from rotator.ports import Accepted, CannotPresent, Conflict, Document, NeedsPers
 from rotator.rotation import events as ev
 from rotator.rotation import lost_value, second_vault
 from rotator.rotation.credential import OnForeign
-from rotator.rotation.ownership import Content
-from rotator.rotation.record import HoldReason, Published, Record
+from rotator.rotation.ownership import ConsumerContent
+from rotator.rotation.record import HoldReason, PublishedValue, Record
 from rotator.rotation.retirement import PROVEN, Go, NotYet, Use, judge
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Condemn, Revoke, Sweep
@@ -41,7 +41,7 @@ async def condemn(context: RotationContext, record: Record, step: Condemn) -> ev
     return context.held(HoldReason.STILL_USED, verdict.text)
 
 
-async def _left_to_expire(context: RotationContext, predecessor: Published) -> ev.Event | None:
+async def _left_to_expire(context: RotationContext, predecessor: PublishedValue) -> ev.Event | None:
     """Nothing is taken away from anybody, so nothing has to be proven first. None for what somebody has to end: we, or
     a person where it is not ours to revoke and nobody knows its date.
     """
@@ -54,13 +54,13 @@ async def _left_to_expire(context: RotationContext, predecessor: Published) -> e
     return ev.LeftToExpire(context.at, until) if until else None
 
 
-async def _proof(context: RotationContext, record: Record, current: Published) -> ev.Event | str:
+async def _proof(context: RotationContext, record: Record, current: PublishedValue) -> ev.Event | str:
     """What there is to say for the successor, in words; an event when the predecessor has to wait for it."""
     doc, content = await context.look(record)
     if objected := _objection(context, record, doc, content):
         return objected
     secret = context.value(doc, record)
-    if content is not Content.CURRENT or secret is None:
+    if content is not ConsumerContent.CURRENT or secret is None:
         return _unproven(secret)
     try:
         verdict = await context.provider(current.target).verify(current.token, secret)
@@ -79,13 +79,15 @@ def _unproven(found: Secret | None) -> str:
     return f"not proven: the path holds {there}, and on_foreign allows it"
 
 
-def _objection(context: RotationContext, record: Record, doc: Document, content: Content) -> ev.PutOnHold | None:
+def _objection(
+    context: RotationContext, record: Record, doc: Document, content: ConsumerContent
+) -> ev.PutOnHold | None:
     """Consumers may read what is to be ended: where they do not read its successor, a person decides.
 
     Settings that let us write over what others wrote are such a word, but not where the predecessor itself was put
     back, nor where a deletion can be taken back: consumers would read nothing until the next rotation.
     """
-    if content is Content.CURRENT:
+    if content is ConsumerContent.CURRENT:
         return None
     put_back = _put_back(context, record, doc)
     if context.credential.on_foreign is OnForeign.OVERWRITE and not put_back and not doc.deleted:
@@ -105,7 +107,7 @@ def _put_back(context: RotationContext, record: Record, doc: Document) -> bool:
     return any(each and old and context.fingerprint(each) == old.fingerprint for each in found)
 
 
-async def _use(context: RotationContext, record: Record, predecessor: Published) -> Use:
+async def _use(context: RotationContext, record: Record, predecessor: PublishedValue) -> Use:
     asks = context.credential.retire.quiet is not None and not record.emergency
     provider = context.provider(predecessor.target)
     if not asks or not provider.capabilities.reports_last_use:
@@ -126,7 +128,9 @@ async def revoke(context: RotationContext, record: Record, step: Revoke) -> ev.E
         doc, content = await context.look(record)
         if objected := _objection(context, record, doc, content):
             return objected
-        evidence = evidence if content is Content.CURRENT else _by_now(evidence, _unproven(context.value(doc, record)))
+        evidence = (
+            evidence if content is ConsumerContent.CURRENT else _by_now(evidence, _unproven(context.value(doc, record)))
+        )
     context.still_ours()  # an operator may have taken the rotation back since
     person, ended = "", f"revoked; {evidence}"
     try:
@@ -149,7 +153,7 @@ def _by_now(evidence: str, lacks: str) -> str:
     return evidence if lacks in evidence else f"{lacks} (when it was condemned: {evidence})"
 
 
-async def _is_dead(context: RotationContext, provider: Provider, old: Published) -> tuple[bool | None, str]:
+async def _is_dead(context: RotationContext, provider: Provider, old: PublishedValue) -> tuple[bool | None, str]:
     """By its value where that is at hand and safe to show, else by what the target says; and which of them it was."""
     safe, asked = provider.capabilities.old_is_safe_to_present, "the target says so"
     if secret := await published_value(context, old, strong=False) if safe else None:

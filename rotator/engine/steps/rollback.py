@@ -12,8 +12,8 @@ from rotator.engine.context import RotationContext, published_value
 from rotator.ports import MinterRefused, Refused
 from rotator.rotation import events as ev
 from rotator.rotation import rollback
-from rotator.rotation.ownership import Content
-from rotator.rotation.record import Candidate, Phase, Published, Record
+from rotator.rotation.ownership import ConsumerContent
+from rotator.rotation.record import Candidate, Phase, PublishedValue, Record
 from rotator.rotation.steps import Restore
 
 
@@ -46,7 +46,7 @@ async def impossible(context: RotationContext, record: Record) -> str:
     if said or old is None:
         return said
     _, content = await context.look(replace(record, candidate=_candidate(context, old)))
-    if content not in (Content.CURRENT, Content.CANDIDATE):
+    if content not in (ConsumerContent.CURRENT, ConsumerContent.CANDIDATE):
         return f"{old.place} does not hold what we published: put that right first, or adopt what is there"
     if await published_value(context, old) is None:
         return _gone(old)
@@ -62,10 +62,10 @@ async def impossible(context: RotationContext, record: Record) -> str:
     return ""
 
 
-def _candidate(context: RotationContext, old: Published) -> Candidate:
+def _candidate(context: RotationContext, old: PublishedValue) -> Candidate:
     key = context.credential.key
     return Candidate(old.token, old.fingerprint, slot_version=0, beside=old.beside, public=old.public, key=key)
 
 
-def _gone(old: Published) -> str:
+def _gone(old: PublishedValue) -> str:
     return f"version {old.version} of {old.place} is gone from Vault, and with it the value before"

@@ -10,20 +10,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from rotator.observe.fleet.view import Neighbour, Neighbours, View
+from rotator.observe.fleet.view import Dependency, DependencyHealth, View
 from rotator.ports import Clock
-from rotator.rotation.credential import Credential, Place
+from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.explanation import explain
 from rotator.rotation.record import Record
-from rotator.rotation.state import Mark, Observed, State, state
+from rotator.rotation.state import Observed, Severity, State, state
 from rotator.rotation.unmanaged import Unmanaged, unmanaged
 from rotator.vault.login_expiry import LoginEnd
 
-__all__ = ["Fleet", "Mark", "Neighbour", "Neighbours", "Standing", "State", "View", "observed"]
+__all__ = ["Dependency", "DependencyHealth", "DependencyStatus", "Fleet", "Severity", "State", "View", "observed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class DependencyStatus:
     """How a target or a minter is doing. `left`: seconds until it is called again; `said`: why it is not, or empty."""
 
     name: str
@@ -44,7 +44,7 @@ class Fleet:
     barred: Callable[[], str] = str  # why no rotation may begin
     refused: str = ""  # why the settings as they are on disk were refused; the ones before are in force
     login_end: Callable[[], LoginEnd | None] = lambda: None  # of what we log in to Vault with
-    minted_from: Mapping[str, Place] = field(default_factory=dict)  # where minters' own tokens are, by target
+    minted_from: Mapping[str, VaultPath] = field(default_factory=dict)  # where minters' own tokens are, by target
 
     def show(self, view: View) -> None:
         """From now on, this is what is looked at."""
@@ -57,7 +57,7 @@ class Fleet:
     def states(self) -> list[State]:
         """Every credential, the worst first."""
         found = states(self.view, self.clock.now()) if self.view else []
-        return sorted(found, key=lambda each: (list(Mark).index(each.mark), each.name))
+        return sorted(found, key=lambda each: (list(Severity).index(each.mark), each.name))
 
     def state(self, name: str) -> State | None:
         """One credential; None when settings do not know it."""
@@ -79,12 +79,12 @@ class Fleet:
             return []
         return list(explain(credential, _record(self.view, name), self.clock.now(), observed(self.view, credential)))
 
-    def targets(self) -> list[Standing]:
+    def targets(self) -> list[DependencyStatus]:
         """Every target that a credential lives on."""
         names = {each.target for each in self.view.credentials.values()} if self.view else ()
         return [self._standing(name, self.view.health.targets.get(name)) for name in sorted(names) if self.view]
 
-    def minters(self) -> list[Standing]:
+    def minters(self) -> list[DependencyStatus]:
         """Every minter that was ever refused or used."""
         minters = self.view.health.minters if self.view else {}
         return [self._standing(name, minter) for name, minter in sorted(minters.items())]
@@ -96,10 +96,10 @@ class Fleet:
         ends = {each.place: end for each in currents if (end := each.token.expires_at)}
         return {target: ends[place] for target, place in self.minted_from.items() if place in ends}
 
-    def _standing(self, name: str, neighbour: Neighbour | None) -> Standing:
+    def _standing(self, name: str, neighbour: Dependency | None) -> DependencyStatus:
         if neighbour is None or not neighbour.trips:
-            return Standing(name, 0.0, "")
-        return Standing(name, neighbour.left(self.clock.monotonic()), neighbour.reason or "in trouble")
+            return DependencyStatus(name, 0.0, "")
+        return DependencyStatus(name, neighbour.left(self.clock.monotonic()), neighbour.reason or "in trouble")
 
     def silent(self) -> float:
         """Seconds since a worker last finished a visit; as long as nothing is looked at, nothing is missed."""
@@ -147,7 +147,7 @@ class Fleet:
 
     def unhealthy(self) -> list[str]:
         """Whatever a person should know of: this process, and all that is overdue, held, refused or missing."""
-        rows = (each for each in self.states() if each.mark is Mark.ACT)
+        rows = (each for each in self.states() if each.mark is Severity.ACT)
         dead = [f"not alive: {reason}"] if (reason := self.alive()) else []
         return [*dead, *self.unready(), *(f"{each.name}: {each.word}: {each.said}" for each in rows)]
 

@@ -11,7 +11,7 @@ from rotator.rotation.credential import Credential
 from rotator.rotation.record import Record
 
 
-class Neighbour(Protocol):
+class Dependency(Protocol):
     """Vault, a target or a minter, paused after trouble. `trips`: pauses in a row; zero when it works."""
 
     @property
@@ -25,17 +25,17 @@ class Neighbour(Protocol):
         ...
 
 
-class Neighbours(Protocol):
+class DependencyHealth(Protocol):
     """Every neighbour, by the name it has in settings."""
 
     @property
-    def vault(self) -> Neighbour: ...
+    def vault(self) -> Dependency: ...
 
     @property
-    def targets(self) -> Mapping[str, Neighbour]: ...
+    def targets(self) -> Mapping[str, Dependency]: ...
 
     @property
-    def minters(self) -> Mapping[str, Neighbour]: ...
+    def minters(self) -> Mapping[str, Dependency]: ...
 
 
 class View(Protocol):
@@ -82,7 +82,7 @@ class View(Protocol):
         ...
 
     @property
-    def health(self) -> Neighbours:
+    def health(self) -> DependencyHealth:
         """How the neighbours are doing."""
         ...
 

@@ -4,8 +4,8 @@ A hook is told at most once per transition, with retries, and not at all when th
 stands in Vault, and what happened in the receipts.
 """
 
-from rotator.observe.hooks.delivery import DELIVERED, OUTCOMES, Courier, Send
+from rotator.observe.hooks.delivery import DELIVERED, OUTCOMES, HookDelivery, Send
 from rotator.observe.hooks.dispatch import Hooks
 from rotator.observe.hooks.ping import Heartbeat
 
-__all__ = ["DELIVERED", "OUTCOMES", "Courier", "Heartbeat", "Hooks", "Send"]
+__all__ = ["DELIVERED", "OUTCOMES", "Heartbeat", "HookDelivery", "Hooks", "Send"]

@@ -15,7 +15,7 @@ from rotator.engine.reconciler import Transition
 from rotator.observe.hooks.facts import Facts, gather, moments
 from rotator.observe.logs import log
 from rotator.ports import Clock, Fault
-from rotator.settings import Hook, Moment
+from rotator.settings import Hook, HookMoment
 
 DELIVERED, FAILED, DROPPED = "delivered", "failed", "dropped"
 OUTCOMES = (DELIVERED, FAILED, DROPPED)
@@ -27,13 +27,13 @@ Count = Callable[[str, str], None]  # the hook's name and the outcome
 
 
 @dataclass(slots=True)
-class Courier:
+class HookDelivery:
     """One hook's queue. `offer` never waits; `run` delivers one after the other, in order."""
 
     hook: Hook
     clock: Clock
     count: Count
-    _waiting: deque[tuple[Transition, Moment]] = field(default_factory=deque)
+    _waiting: deque[tuple[Transition, HookMoment]] = field(default_factory=deque)
     _news: anyio.Event = field(default_factory=anyio.Event)
     _busy: str | None = None  # the credential of the one under way
     _overflown: bool = False
@@ -113,7 +113,7 @@ class Courier:
         return None, 0.0
 
 
-def _moment(hook: Hook, transition: Transition) -> Moment | None:
+def _moment(hook: Hook, transition: Transition) -> HookMoment | None:
     """What the transition is for this hook: the first that fits of those it is called on; None when it is not."""
     credential = transition.credential
     named = not hook.credentials or credential.name in hook.credentials

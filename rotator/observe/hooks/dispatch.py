@@ -10,7 +10,7 @@ import anyio
 from rotator.engine.reconciler import Transition
 from rotator.host.proxy import leaves_here
 from rotator.observe.hooks import command, webhook
-from rotator.observe.hooks.delivery import Count, Courier
+from rotator.observe.hooks.delivery import Count, HookDelivery
 from rotator.observe.hooks.facts import Facts
 from rotator.observe.logs import log
 from rotator.ports import Clock, Refused
@@ -31,12 +31,12 @@ class Hooks:
 
     def __init__(self, hooks: Mapping[str, Hook], clock: Clock, count: Count) -> None:
         self._clock = clock
-        self._couriers = [Courier(each, clock, count) for each in hooks.values()]
+        self._couriers = [HookDelivery(each, clock, count) for each in hooks.values()]
 
     def __call__(self, transition: Transition) -> None:
         """Take note of a transition for those it concerns."""
-        for courier in self._couriers:
-            courier.offer(transition)
+        for delivery in self._couriers:
+            delivery.offer(transition)
 
     def owing(self, names: Collection[str]) -> list[str]:
         """Hooks that are still to hear something of these credentials."""
@@ -49,32 +49,32 @@ class Hooks:
     async def run(self, fetch: Fetch) -> None:
         """Deliver until cancelled. `fetch` finds a secret; it raises Fault with words when it cannot."""
         async with anyio.create_task_group() as group:
-            for courier in self._couriers:
-                group.start_soon(self._serve, courier, fetch)
+            for delivery in self._couriers:
+                group.start_soon(self._serve, delivery, fetch)
 
     async def drain(self, seconds: float) -> None:
         """Wait until all is delivered, at most so long; what is left then is dropped, counted and told."""
         with anyio.move_on_after(seconds):
-            while any(courier.left for courier in self._couriers):
+            while any(delivery.left for delivery in self._couriers):
                 await self._clock.sleep(_LOOK)
-        for courier in self._couriers:
-            if left := courier.give_up():
-                log.tell("hook.abandoned", "error", hook=courier.hook.name, deliveries=left, said="the process ends")
+        for delivery in self._couriers:
+            if left := delivery.give_up():
+                log.tell("hook.abandoned", "error", hook=delivery.hook.name, deliveries=left, said="the process ends")
 
-    async def _serve(self, courier: Courier, fetch: Fetch) -> None:
-        hook = courier.hook
+    async def _serve(self, delivery: HookDelivery, fetch: Fetch) -> None:
+        hook = delivery.hook
         if hook.command:
-            await courier.run(partial(command.run, hook.command, hook.timeout.total_seconds()))
+            await delivery.run(partial(command.run, hook.command, hook.timeout.total_seconds()))
             return
         box = WebhookClient(hook.ca_file, proxy=hook.proxy, fetch=fetch)
         try:
-            await courier.run(Post(hook, box, fetch, self._clock))
+            await delivery.run(WebhookSender(hook, box, fetch, self._clock))
         finally:
             with anyio.CancelScope(shield=True):
                 await box.aclose()
 
 
-class Post:
+class WebhookSender:
     """How a webhook is sent."""
 
     def __init__(self, hook: Hook, box: WebhookClient, fetch: Fetch, clock: Clock) -> None:

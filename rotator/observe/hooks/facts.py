@@ -14,29 +14,29 @@ from typing import Any
 
 from rotator.engine.reconciler import Transition
 from rotator.observe.logs.redaction import redact
-from rotator.rotation.messages import Told
-from rotator.rotation.record import Candidate, Published
-from rotator.settings import Moment
+from rotator.rotation.messages import Message
+from rotator.rotation.record import Candidate, PublishedValue
+from rotator.settings import HookMoment
 
-_MOMENTS: Mapping[str, Moment] = {
-    "rotation.requested": Moment.REQUESTED,
-    "rotation.escalated": Moment.REQUESTED,
-    "candidate.staged": Moment.STAGED,
-    "candidate.verified": Moment.VERIFIED,
-    "value.published": Moment.PUBLISHED,
-    "predecessor.condemned": Moment.CONDEMNED,
-    "predecessor.retired": Moment.RETIRED,
-    "predecessor.left": Moment.RETIRED,
-    "rotation.settled": Moment.SETTLED,
-    "step.faulted": Moment.FAULTED,
-    "value.disproved": Moment.REFUSED,
-    "undo.failed": Moment.FAILED,
-    "person.awaited": Moment.AWAITING,
-    "person.reminded": Moment.AWAITING,
-    "credential.held": Moment.HELD,
-    "credential.released": Moment.RELEASED,
+_MOMENTS: Mapping[str, HookMoment] = {
+    "rotation.requested": HookMoment.REQUESTED,
+    "rotation.escalated": HookMoment.REQUESTED,
+    "candidate.staged": HookMoment.STAGED,
+    "candidate.verified": HookMoment.VERIFIED,
+    "value.published": HookMoment.PUBLISHED,
+    "predecessor.condemned": HookMoment.CONDEMNED,
+    "predecessor.retired": HookMoment.RETIRED,
+    "predecessor.left": HookMoment.RETIRED,
+    "rotation.settled": HookMoment.SETTLED,
+    "step.faulted": HookMoment.FAULTED,
+    "value.disproved": HookMoment.REFUSED,
+    "undo.failed": HookMoment.FAILED,
+    "person.awaited": HookMoment.AWAITING,
+    "person.reminded": HookMoment.AWAITING,
+    "credential.held": HookMoment.HELD,
+    "credential.released": HookMoment.RELEASED,
 }
-_OF_PREDECESSOR = (Moment.CONDEMNED, Moment.RETIRED)
+_OF_PREDECESSOR = (HookMoment.CONDEMNED, HookMoment.RETIRED)
 _NAMES = ("credential", "target", "place", "rotation", "provider_id", "fingerprint")
 _STUCK = 5  # faults in a row after which a step counts as failed, once
 _LONGEST = 2000  # characters of one text
@@ -48,23 +48,23 @@ class Facts:
 
     id: str
     credential: str
-    moment: Moment
+    moment: HookMoment
     body: bytes
     names: Mapping[str, str] = field(default_factory=dict)  # for the environment of a command
 
 
-def moments(transition: Transition) -> frozenset[Moment]:
+def moments(transition: Transition) -> frozenset[HookMoment]:
     """What a transition means for hooks. Failed: given up for now, or a step that faulted again and again."""
     before, after = transition.before, transition.after
     told = transition.told
     found = {_MOMENTS[told.name]} if told.name in _MOMENTS else set()
-    stuck = Moment.FAULTED in found and after.failures == _STUCK
+    stuck = HookMoment.FAULTED in found and after.failures == _STUCK
     if stuck or after.given_up > before.given_up:
-        found.add(Moment.FAILED)
+        found.add(HookMoment.FAILED)
     return frozenset(found)
 
 
-def gather(transition: Transition, moment: Moment) -> Facts:
+def gather(transition: Transition, moment: HookMoment) -> Facts:
     """The facts of a transition, told as this moment."""
     told = transition.told
     about = _about(transition, told, moment)
@@ -79,10 +79,10 @@ def gather(transition: Transition, moment: Moment) -> Facts:
     return Facts(number, transition.credential.name, moment, json.dumps(document).encode(), names)
 
 
-def _about(transition: Transition, told: Told, moment: Moment) -> dict[str, Any]:
+def _about(transition: Transition, told: Message, moment: HookMoment) -> dict[str, Any]:
     credential, after = transition.credential, transition.after
     token = _token(transition, moment)
-    published = token if isinstance(token, Published) else None
+    published = token if isinstance(token, PublishedValue) else None
     expires = token.token.expires_at if token else None
     return {
         "event": moment.value,
@@ -106,7 +106,7 @@ def _about(transition: Transition, told: Told, moment: Moment) -> dict[str, Any]
     }
 
 
-def _token(transition: Transition, moment: Moment) -> Candidate | Published | None:
+def _token(transition: Transition, moment: HookMoment) -> Candidate | PublishedValue | None:
     """The token that the transition is about."""
     if moment in _OF_PREDECESSOR:
         return transition.before.predecessor

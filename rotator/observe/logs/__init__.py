@@ -56,12 +56,12 @@ def configure(level: str = "info", json: bool | None = None, stream: TextIO | No
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,  # a reload may change the level
     )
-    lines = _Stream(out, _writer_of(out))
+    lines = _LineStream(out, _writer_of(out))
     rendered = _Redacted(foreign_pre_chain=[*shared, _name_foreign], processors=_rendering(as_json, out))
     rendered.for_journal = is_journal(out, os.environ)
     lines.setFormatter(rendered)
     root = logging.getLogger()
-    for old in [old for old in root.handlers if isinstance(old, _Stream)]:
+    for old in [old for old in root.handlers if isinstance(old, _LineStream)]:
         root.removeHandler(old)
     root.addHandler(lines)
     root.setLevel(number)
@@ -166,7 +166,7 @@ def _tell_dropped(lines: int) -> None:
     structlog.get_logger("rotator").warning("lines.dropped", lines=lines, said=said)
 
 
-class _Stream(logging.StreamHandler[TextIO]):
+class _LineStream(logging.StreamHandler[TextIO]):
     """Writes lines. A record that cannot be rendered is reported without its content, unlike the library's way."""
 
     def __init__(self, stream: TextIO, writer: Writer | None) -> None:

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from rotator.observe import logs
 from rotator.observe.fleet import Fleet, State
 from rotator.rotation.record import HoldReason, Phase
-from rotator.rotation.state import Word
+from rotator.rotation.state import Headline
 
 _PLACE = ("credential", "target")
 
@@ -121,7 +121,7 @@ _COUNTS: tuple[tuple[str, str, Callable[[State], float]], ...] = (
     ("live_predecessors", "Predecessors that may still be accepted.", lambda state: state.predecessors),
     ("rotation", "The number of the latest rotation.", lambda state: state.rotation),
     ("seen", "1 once the record was read.", lambda state: state.known),
-    ("broken", "1 while a fault or a bug keeps it from being worked on.", lambda state: state.word is Word.BROKEN),
+    ("broken", "1 while a fault or a bug keeps it from being worked on.", lambda state: state.word is Headline.BROKEN),
 )
 
 

@@ -6,9 +6,20 @@ only against a head noted elsewhere. The daemon logs its head for that purpose, 
 
 from __future__ import annotations
 
-from rotator.observe.receipts.chain import START, Finding, Verdict, parse, verify
-from rotator.observe.receipts.receipt_file import Book, ReceiptsError
+from rotator.observe.receipts.chain import START, ChainFault, ChainVerdict, parse, verify
+from rotator.observe.receipts.receipt_file import ReceiptFile, ReceiptsError
 from rotator.observe.receipts.setup import keep, unfit
 from rotator.observe.receipts.writer import Receipts
 
-__all__ = ["START", "Book", "Finding", "Receipts", "ReceiptsError", "Verdict", "keep", "parse", "unfit", "verify"]
+__all__ = [
+    "START",
+    "ChainFault",
+    "ChainVerdict",
+    "ReceiptFile",
+    "Receipts",
+    "ReceiptsError",
+    "keep",
+    "parse",
+    "unfit",
+    "verify",
+]

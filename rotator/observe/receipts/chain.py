@@ -22,7 +22,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ChainFault:
     """Something wrong. `line` counts from 1 within its file."""
 
     file: str
@@ -34,10 +34,10 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Verdict:
+class ChainVerdict:
     """What a look at a chain found."""
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[ChainFault] = field(default_factory=list)
     end: Link = Link()
     torn: int = 0
     noted: bool = False  # the head that was noted elsewhere came by
@@ -85,18 +85,18 @@ def _clipped(value: Any, longest: int) -> Any:
     return value
 
 
-def verify(files: Iterable[tuple[str, Iterable[bytes]]], *, noted: str = "", after: str = "") -> Verdict:
+def verify(files: Iterable[tuple[str, Iterable[bytes]]], *, noted: str = "", after: str = "") -> ChainVerdict:
     """Follow one chain through its files, the oldest first. `noted`: a head that was written down elsewhere.
 
     `after`: the head that the first file follows, where earlier ones are gone.
     """
-    verdict = Verdict(noted=noted in ("", START))
+    verdict = ChainVerdict(noted=noted in ("", START))
     torn: _Torn | None = None
     for name, lines in files:
         torn = _follow(verdict, name, lines, noted, torn, after)
     if torn is not None:
         said = "is cut short; the daemon answers for it when it starts again"
-        verdict.findings.append(Finding(torn.file, torn.line, said))
+        verdict.findings.append(ChainFault(torn.file, torn.line, said))
     return verdict
 
 
@@ -110,7 +110,7 @@ class _Torn:
 
 
 def _follow(
-    verdict: Verdict, name: str, lines: Iterable[bytes], noted: str, torn: _Torn | None, after: str
+    verdict: ChainVerdict, name: str, lines: Iterable[bytes], noted: str, torn: _Torn | None, after: str
 ) -> _Torn | None:
     for number, raw in enumerate(lines, 1):
         line = raw.rstrip(b"\n")
@@ -124,13 +124,13 @@ def _follow(
                 before = torn.before  # the file was rotated away before the line was answered for
             elif not _mends(receipt, torn.before):
                 said = "is not a receipt, and no later line answers for it"
-                verdict.findings.append(Finding(torn.file, torn.line, said))
+                verdict.findings.append(ChainFault(torn.file, torn.line, said))
             torn = None
         if receipt is None:
             torn = _Torn(name, number, before)
             verdict.end = Link(before.number + 1, mark)
         else:
-            verdict.findings += (Finding(name, number, said) for said in _faults(receipt, before))
+            verdict.findings += (ChainFault(name, number, said) for said in _faults(receipt, before))
             verdict.end = Link(receipt["n"], mark)
         verdict.noted = verdict.noted or mark == noted
     return torn

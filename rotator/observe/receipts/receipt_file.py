@@ -23,7 +23,7 @@ class ReceiptsError(Exception):
 
 
 @dataclass(slots=True)
-class Book:
+class ReceiptFile:
     """One file. `sync`: a line is on the disk before the next step begins, at the price of waiting for the disk."""
 
     path: Path

@@ -8,7 +8,7 @@ from pathlib import Path
 from rotator.host.bounded_calls import within
 from rotator.observe.logs import log
 from rotator.observe.receipts.chain import Link
-from rotator.observe.receipts.receipt_file import Book, ReceiptsError, ends_well
+from rotator.observe.receipts.receipt_file import ReceiptFile, ReceiptsError, ends_well
 from rotator.observe.receipts.writer import Receipts
 from rotator.ports import Refused
 from rotator.settings import Audit
@@ -20,7 +20,7 @@ def keep(audit: Audit) -> Receipts | None:
     """Open the file; None when settings want none. Raises Refused when it is required and cannot be written."""
     if not audit.file:
         return None
-    receipts = Receipts(Book(Path(audit.file), audit.sync), _troubled, found_cut=_cut)
+    receipts = Receipts(ReceiptFile(Path(audit.file), audit.sync), _troubled, found_cut=_cut)
     try:
         end = _opened(receipts)
     except ReceiptsError as fault:

@@ -12,7 +12,7 @@ from typing import Any
 from rotator.engine.reconciler import Transition
 from rotator.observe.logs.redaction import Redactor, redact
 from rotator.observe.receipts.chain import Link
-from rotator.observe.receipts.receipt_file import Book, ReceiptsError
+from rotator.observe.receipts.receipt_file import ReceiptFile, ReceiptsError
 from rotator.rotation.record import Record
 
 _KEPT = 10_000  # transitions kept in memory while the file cannot be written
@@ -28,7 +28,7 @@ class Receipts:
     `troubled` is told once per trouble, and once, with an empty text, when it is over.
     """
 
-    book: Book
+    book: ReceiptFile
     troubled: Callable[[str], None]
     trouble: str = ""
     cut: str = ""  # why the file is not the one that was told of before

@@ -5,9 +5,9 @@ What is true of the fleet is fleet's, what is counted is metrics'; both are hand
 
 from __future__ import annotations
 
-from rotator.observe.status.public_keys import KeySite, Shown
-from rotator.observe.status.routes import Site
-from rotator.observe.status.server import Server, ServerError
+from rotator.observe.status.public_keys import JwksRoutes, PublicKeySet
+from rotator.observe.status.routes import StatusRoutes
+from rotator.observe.status.server import ServerError, StatusServer
 from rotator.observe.status.timeline import Timeline
 
-__all__ = ["KeySite", "Server", "ServerError", "Shown", "Site", "Timeline"]
+__all__ = ["JwksRoutes", "PublicKeySet", "ServerError", "StatusRoutes", "StatusServer", "Timeline"]

@@ -8,15 +8,15 @@ from datetime import datetime
 from rotator.observe.fleet import Fleet, State
 from rotator.observe.status.frame import badge, facts, page
 from rotator.observe.status.html import Html, el, join
-from rotator.observe.status.timeline import Moment
+from rotator.observe.status.timeline import TimelineEntry
 from rotator.observe.status.times import NOTHING, exact, moment, relative
-from rotator.rotation.messages import Severity
-from rotator.rotation.state import Word
+from rotator.rotation.messages import EventSeverity
+from rotator.rotation.state import Headline
 
-_SIGNS = {Severity.INFO: "·", Severity.WARNING: "▲", Severity.ERROR: "■"}
+_SIGNS = {EventSeverity.INFO: "·", EventSeverity.WARNING: "▲", EventSeverity.ERROR: "■"}
 
 
-def single(fleet: Fleet, state: State, moments: Iterable[Moment], instance: str, version: str) -> bytes:
+def single(fleet: Fleet, state: State, moments: Iterable[TimelineEntry], instance: str, version: str) -> bytes:
     """The page."""
     now, name = fleet.clock.now(), state.name
     back = el("nav", el("a", "← All credentials", href="/", id="back"), aria_label="Back")
@@ -60,22 +60,22 @@ def _both(when: datetime | None, now: datetime, otherwise: str) -> Html:
     return join(moment(when, now, otherwise), " ", el("small", exact(when)) if when else "")
 
 
-def _timeline(moments: tuple[Moment, ...], now: datetime) -> Html:
+def _timeline(moments: tuple[TimelineEntry, ...], now: datetime) -> Html:
     if not moments:
         words = "Nothing since this daemon started. What was before is in its log, and in the receipts if they are on."
         return el("section", el("h2", "Lately"), el("p", words, class_="quiet"))
     return el("section", el("h2", "Lately"), el("ol", *(_moment(each, now) for each in moments), class_="timeline"))
 
 
-def _moment(each: Moment, now: datetime) -> Html:
+def _moment(each: TimelineEntry, now: datetime) -> Html:
     sign = el("span", _SIGNS[each.severity], aria_hidden="true", class_="shape")
-    grave = el("span", f"{each.severity.value}: ", class_="unseen") if each.severity is not Severity.INFO else ""
+    grave = el("span", f"{each.severity.value}: ", class_="unseen") if each.severity is not EventSeverity.INFO else ""
     stamp = el("time", relative(each.at, now), datetime=each.at.isoformat(timespec="seconds"), title=exact(each.at))
     facts = el("small", f"rotation {each.rotation} · {each.event} · took {each.seconds:.1f} s")
     return el("li", sign, el("div", grave, el("span", each.said), facts), stamp, class_=each.severity.value)
 
 
-_VERBS: dict[str, str] = {Word.HELD: "release", Word.NEEDS_YOU: "supply", Word.PAUSED_BY_HAND: "resume"}
+_VERBS: dict[str, str] = {Headline.HELD: "release", Headline.NEEDS_YOU: "supply", Headline.PAUSED_BY_HAND: "resume"}
 
 
 def _commands(state: State) -> Html:

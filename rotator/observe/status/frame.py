@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from rotator.observe.fleet import Mark
+from rotator.observe.fleet import Severity
 from rotator.observe.status.html import Html, el, join
 from rotator.observe.status.times import exact
 
-SHAPES = {Mark.ACT: "■", Mark.WATCH: "▲", Mark.FINE: "●"}
-NAMES = {Mark.ACT: "need a person", Mark.WATCH: "to watch", Mark.FINE: "fine"}
+SHAPES = {Severity.ACT: "■", Severity.WATCH: "▲", Severity.FINE: "●"}
+NAMES = {Severity.ACT: "need a person", Severity.WATCH: "to watch", Severity.FINE: "fine"}
 _REFRESH = "15"  # seconds, for browsers without scripts
 
 
-def badge(mark: Mark, word: str) -> Html:
+def badge(mark: Severity, word: str) -> Html:
     """The state of one credential: a shape, a colour and a word, each enough by itself."""
     shape = el("span", SHAPES[mark], aria_hidden="true", class_="shape")
     return el("span", shape, " ", word, class_=f"badge {mark.value}")
 
 
-def page(title: str, mark: Mark, instance: str, version: str, now: datetime, *main: object) -> bytes:
+def page(title: str, mark: Severity, instance: str, version: str, now: datetime, *main: object) -> bytes:
     """A whole page. The tab's title begins with the shape, so that it can be read from a row of tabs."""
     head = el(
         "head",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
-from rotator.observe.fleet import Fleet, Mark, Standing, State
+from rotator.observe.fleet import DependencyStatus, Fleet, Severity, State
 from rotator.observe.status.frame import NAMES, SHAPES, badge, page
 from rotator.observe.status.html import Html, el, join
 from rotator.observe.status.times import NOTHING, exact, moment, span
@@ -25,18 +25,18 @@ def overview(fleet: Fleet, instance: str, version: str) -> bytes:
     return page(headline, mark, instance, version, now, *parts)
 
 
-def verdict(fleet: Fleet, states: Sequence[State]) -> tuple[Mark, str]:
+def verdict(fleet: Fleet, states: Sequence[State]) -> tuple[Severity, str]:
     """The one sentence."""
     count = Counter(each.mark for each in states)
     if silent := fleet.alive():
-        return Mark.ACT, f"The daemon is stuck: {silent}"
+        return Severity.ACT, f"The daemon is stuck: {silent}"
     if missed := fleet.vault():
-        return Mark.ACT, "Starting" if missed == "starting" else "Vault is out of reach"
-    if count[Mark.ACT]:
-        return Mark.ACT, f"{count[Mark.ACT]} of {_many(len(states))} {_need(count[Mark.ACT])}"
-    if count[Mark.WATCH]:
-        return Mark.WATCH, f"{count[Mark.WATCH]} of {_many(len(states))} to watch, nothing to do yet"
-    return Mark.FINE, f"All {_many(len(states))} are fine" if len(states) > 1 else f"{_many(len(states))}, fine"
+        return Severity.ACT, "Starting" if missed == "starting" else "Vault is out of reach"
+    if count[Severity.ACT]:
+        return Severity.ACT, f"{count[Severity.ACT]} of {_many(len(states))} {_need(count[Severity.ACT])}"
+    if count[Severity.WATCH]:
+        return Severity.WATCH, f"{count[Severity.WATCH]} of {_many(len(states))} to watch, nothing to do yet"
+    return Severity.FINE, f"All {_many(len(states))} are fine" if len(states) > 1 else f"{_many(len(states))}, fine"
 
 
 def _many(count: int) -> str:
@@ -47,7 +47,7 @@ def _need(count: int) -> str:
     return "needs a person" if count == 1 else "need a person"
 
 
-def _headline(mark: Mark, text: str) -> Html:
+def _headline(mark: Severity, text: str) -> Html:
     shape = el("span", SHAPES[mark], aria_hidden="true", class_="shape")
     return el("h1", shape, " ", el("span", text, id="verdict", role="status"), class_=f"verdict {mark.value}")
 
@@ -67,7 +67,7 @@ def _counts(states: Sequence[State]) -> Html:
     count = Counter(each.mark for each in states)
     tiles = (
         el("li", el("b", str(count[mark])), " ", badge(mark, NAMES[mark]), class_=mark.value if count[mark] else "nil")
-        for mark in Mark
+        for mark in Severity
     )
     return el("ul", *tiles, class_="counts", aria_label="How many are how")
 
@@ -154,8 +154,8 @@ def _targets(fleet: Fleet) -> Html:
     return el("section", el("h2", "Targets"), el("ul", *items, class_="targets")) if standings else Html("")
 
 
-def _target(each: Standing) -> Html:
+def _target(each: DependencyStatus) -> Html:
     if not each.said:
-        return join(badge(Mark.FINE, "answers"), " ", el("b", each.name))
+        return join(badge(Severity.FINE, "answers"), " ", el("b", each.name))
     again = f"called again in {span(timedelta(seconds=each.left))}" if each.left else "being tried"
-    return join(badge(Mark.WATCH, "paused"), " ", el("b", each.name), " ", el("span", f"{each.said}; {again}"))
+    return join(badge(Severity.WATCH, "paused"), " ", el("b", each.name), " ", el("span", f"{each.said}; {again}"))

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import anyio
 
-from rotator.observe.fleet import Fleet, Mark
+from rotator.observe.fleet import Fleet, Severity
 from rotator.observe.status.credential_page import single
 from rotator.observe.status.document import document
 from rotator.observe.status.frame import page
@@ -40,7 +40,7 @@ HEADERS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StatusResponse:
     """A status, what the body is, and the body."""
 
     status: int
@@ -50,7 +50,7 @@ class Answer:
 
 
 @dataclass(slots=True)
-class Site:
+class StatusRoutes:
     """Every path there is. `scrape`: the metrics."""
 
     fleet: Fleet
@@ -66,19 +66,19 @@ class Site:
         here = resources.files("rotator.observe.status")
         self._files = {path: (here / path[1:]).read_bytes() for path in _FILES}
 
-    async def respond(self, path: str) -> Answer:
+    async def respond(self, path: str) -> StatusResponse:
         """As `answer`, made by a worker: a page of thousands of rows keeps neither the loop nor a probe waiting."""
         limiter = self._probing if path.partition("?")[0] in _PROBES else self._drawing
         return await anyio.to_thread.run_sync(self.answer, path, limiter=limiter)
 
-    def answer(self, path: str) -> Answer:
+    def answer(self, path: str) -> StatusResponse:
         """What is found there. The query is not looked at."""
         path = path.partition("?")[0]
         if path in _FILES:
-            return Answer(200, _FILES[path], self._files[path])
+            return StatusResponse(200, _FILES[path], self._files[path])
         match path:
             case "/":
-                return Answer(200, _HTML, overview(self.fleet, self.instance, self.version))
+                return StatusResponse(200, _HTML, overview(self.fleet, self.instance, self.version))
             case "/livez":
                 return _probe(self.fleet.alive(), "alive")
             case "/readyz":
@@ -86,27 +86,27 @@ class Site:
             case "/healthz":
                 return _probe("\n".join(_shortened(self.fleet.unhealthy())), "healthy")
             case "/metrics":
-                return Answer(200, _SCRAPE, self.scrape())
+                return StatusResponse(200, _SCRAPE, self.scrape())
             case "/status.json":
-                return Answer(200, _JSON, document(self.fleet, self.instance, self.version))
+                return StatusResponse(200, _JSON, document(self.fleet, self.instance, self.version))
         return self._credential(path)
 
-    def _credential(self, path: str) -> Answer:
+    def _credential(self, path: str) -> StatusResponse:
         before, _, name = path.partition("/credential/")
         state = None if before else self.fleet.state(unquote(name))
         if state is None:
-            return Answer(404, _HTML, self._missing())
+            return StatusResponse(404, _HTML, self._missing())
         moments = self.timeline.of(state.name)
-        return Answer(200, _HTML, single(self.fleet, state, moments, self.instance, self.version))
+        return StatusResponse(200, _HTML, single(self.fleet, state, moments, self.instance, self.version))
 
     def _missing(self) -> bytes:
         words = "Nothing is found here. Perhaps the credential is no longer in the settings."
         parts = (el("h1", "Not found"), el("p", words), el("p", el("a", "← All credentials", href="/")))
-        return page("Not found", Mark.WATCH, self.instance, self.version, self.fleet.clock.now(), *parts)
+        return page("Not found", Severity.WATCH, self.instance, self.version, self.fleet.clock.now(), *parts)
 
 
-def _probe(trouble: str, fine: str) -> Answer:
-    return Answer(503 if trouble else 200, _TEXT, f"{trouble or fine}\n".encode())
+def _probe(trouble: str, fine: str) -> StatusResponse:
+    return StatusResponse(503 if trouble else 200, _TEXT, f"{trouble or fine}\n".encode())
 
 
 def _shortened(reasons: list[str]) -> list[str]:

@@ -15,14 +15,14 @@ from anyio.abc import TaskStatus
 from rotator.host import endpoint
 from rotator.host.listener import Connection, Listener
 from rotator.observe.status.hosts import strange
-from rotator.observe.status.routes import HEADERS, Answer
+from rotator.observe.status.routes import HEADERS, StatusResponse
 from rotator.settings import Listen
 
 _LARGEST = 8 * 1024  # bytes of a request's head
 _CONNECTIONS = 32
 _REQUESTS = 100  # on one connection
 
-Respond = Callable[[str], Awaitable[Answer]]
+Respond = Callable[[str], Awaitable[StatusResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class ServerError(Exception):
     """The address cannot be listened on; the text says why and what to do."""
 
 
-class Server:
+class StatusServer:
     """Serves until cancelled. `failed` is told of a bug in an answer; the caller learns only that there was one.
 
     `strained`: told why no caller can be accepted just now.
@@ -72,12 +72,12 @@ class Server:
 
         await listener.serve(converse)
 
-    async def _answered(self, path: str) -> Answer:
+    async def _answered(self, path: str) -> StatusResponse:
         try:
             return await self._answer(path)
         except (Exception, BaseExceptionGroup) as bug:  # noqa: BLE001 (a bug in a page must not end the daemon)
             self._failed(bug)
-            return Answer(500, "text/plain", b"a bug; the daemon's log has it\n")
+            return StatusResponse(500, "text/plain", b"a bug; the daemon's log has it\n")
 
     async def _bound(self) -> endpoint.Endpoint:
         listen = self._listen
@@ -117,7 +117,7 @@ class _Conversation:
                 self._wire.start_next_cycle()
         except h11.RemoteProtocolError as fault:
             if self._wire.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-                await self._send(Answer(fault.error_status_hint, "text/plain", b"not a request\n"), last=True)
+                await self._send(StatusResponse(fault.error_status_hint, "text/plain", b"not a request\n"), last=True)
 
     async def _exchange(self, wait: float, *, last: bool) -> bool:
         """One request and its answer; False when there will be no other."""
@@ -129,14 +129,14 @@ class _Conversation:
         bare = request.method == b"HEAD"
         sized = {name: value for name, value in request.headers if name in (b"content-length", b"transfer-encoding")}
         if sized and sized != {b"content-length": b"0"}:
-            await self._send(Answer(413, "text/plain", b"no bodies\n"), last=True, bare=bare)
+            await self._send(StatusResponse(413, "text/plain", b"no bodies\n"), last=True, bare=bare)
             return False
         if request.method not in (b"GET", b"HEAD"):
-            await self._send(Answer(405, "text/plain", b"only GET and HEAD\n"), last=True, allow=True)
+            await self._send(StatusResponse(405, "text/plain", b"only GET and HEAD\n"), last=True, allow=True)
             return False
         if self._hosts is not None and (name := self._strange(request, self._hosts)):
             text = f"the name {name} is not served here; if it is this daemon's, add it to [status] hosts\n"
-            await self._send(Answer(421, "text/plain; charset=utf-8", text.encode()), last=True, bare=bare)
+            await self._send(StatusResponse(421, "text/plain; charset=utf-8", text.encode()), last=True, bare=bare)
             return False
         answer = await self._answer(request.target.decode("ascii", "replace"))
         await self._send(answer, last=last, bare=bare)
@@ -176,7 +176,7 @@ class _Conversation:
         self._wire.receive_data(chunk)
         return bool(chunk)
 
-    async def _send(self, answer: Answer, *, last: bool, bare: bool = False, allow: bool = False) -> None:
+    async def _send(self, answer: StatusResponse, *, last: bool, bare: bool = False, allow: bool = False) -> None:
         headers = [("Content-Type", answer.kind), ("Content-Length", str(len(answer.body))), *HEADERS]
         headers += [("Cache-Control", answer.cache)]
         headers += [("Connection", "close")] if last else []

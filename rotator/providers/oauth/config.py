@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from rotator.providers.config import TargetConfig, check_url, unfit_in_transit
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 
 _NONE = timedelta(0)
 _LONGEST = timedelta(hours=24)  # of an assertion's life; no server was found that takes more
@@ -222,7 +222,7 @@ class AccessTokenOptions(ClientOptions, frozen=True, kw_only=True, forbid_unknow
             raise ValueError('grant = "password" and the keys username and password go together')
         if (self.grant == "refresh_token") is not (self.refresh_token is not None):
             raise ValueError('grant = "refresh_token" and the key refresh_token go together')
-        if self.refresh_token is not None and self.refresh_token.source is not Source.VAULT:
+        if self.refresh_token is not None and self.refresh_token.source is not SecretSource.VAULT:
             raise ValueError("refresh_token is kept in Vault, since each use may replace it: {vault = ...}")
 
 

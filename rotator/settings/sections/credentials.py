@@ -8,10 +8,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
-from rotator.rotation.credential import Credential, OnForeign, Place
+from rotator.rotation.credential import Credential, OnForeign, VaultPath
 from rotator.rotation.schedule import Every, FractionOfLife, Schedule
 from rotator.settings.errors import WrongValueError, quoted, suggest
-from rotator.settings.kind_options import Kind, own_keys, read_struct, written
+from rotator.settings.kind_options import KindDescription, own_keys, read_struct, written
 from rotator.settings.model import Target
 from rotator.settings.parsers import Reader, flag, one_of, real, sort_of, span, text, vault_path, word
 from rotator.settings.sections.retirement_limits import read_limits, read_retirement
@@ -39,7 +39,7 @@ class Known:
         self,
         targets: Mapping[str, Target | None],
         families: Mapping[str, str],
-        kinds: Mapping[str, Kind],
+        kinds: Mapping[str, KindDescription],
         mount: str,
         troubles: Mapping[str, str],
     ) -> None:
@@ -50,12 +50,12 @@ class Known:
         self.mount = mount
         self.troubles = troubles
 
-    def of_family(self, family: str) -> dict[str, Kind]:
+    def of_family(self, family: str) -> dict[str, KindDescription]:
         """The kinds of credentials that live on this kind of target."""
         return {name: kind for name, kind in self.kinds.items() if kind.family == family}
 
 
-def check_defaults(section: Section, kinds: Mapping[str, Kind]) -> None:
+def check_defaults(section: Section, kinds: Mapping[str, KindDescription]) -> None:
     """Report what can be no default; the values themselves are read, and reported, with each credential."""
     section.known.update(_DEFAULTABLE, *(own_keys(kind.options) for kind in kinds.values()))
     if section.has("path"):
@@ -82,7 +82,9 @@ def read_credential(section: Section, name: str, known: Known, defaults: Section
         name=name,
         kind=kind.name if kind else "",
         target=target,
-        place=Place(section.take("mount", vault_path, known.mount), section.need("path", vault_path, "", '"apps/…"')),
+        place=VaultPath(
+            section.take("mount", vault_path, known.mount), section.need("path", vault_path, "", '"apps/…"')
+        ),
         key=section.take("key", _key, _usual_key(kind, options)),
         schedule=schedule,
         lifetime=lifetime,
@@ -103,7 +105,7 @@ def read_credential(section: Section, name: str, known: Known, defaults: Section
     return credential if section.sound and home is not None and kind is not None else None
 
 
-def _kind(section: Section, known: Known, family: str | None) -> Kind | None:
+def _kind(section: Section, known: Known, family: str | None) -> KindDescription | None:
     asked = section.take("kind", text, "")
     if asked and asked not in known.kinds:
         absent = f"there is no kind of credential {quoted(asked)}, built in or installed; {suggest(asked, known.kinds)}"
@@ -119,14 +121,14 @@ def _kind(section: Section, known: Known, family: str | None) -> Kind | None:
     return fitting.get(asked) if asked else next(iter(fitting.values())) if len(fitting) == 1 else None
 
 
-def _usual_key(kind: Kind | None, options: object) -> str:
+def _usual_key(kind: KindDescription | None, options: object) -> str:
     """Where the private key stays in Transit, what is published is none."""
     if kind and kind.document_field_in_transit and getattr(options, "transit_key", ""):
         return kind.document_field_in_transit
     return kind.document_field if kind else "token"
 
 
-def _life(section: Section, kind: Kind | None) -> timedelta | None:
+def _life(section: Section, kind: KindDescription | None) -> timedelta | None:
     """How long a value lives. A default is for those that expire at all."""
     usual = kind.default_lifetime if kind else timedelta(days=90)
     if usual is None and not section.has("lifetime"):

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from rotator.rotation.secret_ref import SecretRef
 from rotator.settings.address import address
 from rotator.settings.errors import WrongValueError, quoted, suggest
-from rotator.settings.model import Hook, Moment, Ping, Tracing
+from rotator.settings.model import Hook, HookMoment, Ping, Tracing
 from rotator.settings.parsers import file, flag, one_of, sort_of, span, text, whole
 from rotator.settings.proxy import check_way, read_proxy
 from rotator.settings.secret_files import secret_ref, way_secret_ref
@@ -101,8 +101,8 @@ def endpoint(value: object, *, insecure: bool) -> str | SecretRef:
     return url  # as it is written: a slash at the end may matter
 
 
-def _moments(value: object) -> tuple[Moment, ...]:
-    return tuple(dict.fromkeys(one_of(Moment)(each) for each in _array(value, '["published", "failed"]')))
+def _moments(value: object) -> tuple[HookMoment, ...]:
+    return tuple(dict.fromkeys(one_of(HookMoment)(each) for each in _array(value, '["published", "failed"]')))
 
 
 def _command(value: object) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import msgspec
 
 from rotator.rotation.credential import AtDeadline, Limits, Retirement
-from rotator.settings.kind_options import Kind
+from rotator.settings.kind_options import KindDescription
 from rotator.settings.model import Target
 from rotator.settings.parsers import duration, one_of, span, spell, whole
 from rotator.settings.table_reader import Section
@@ -16,7 +16,7 @@ from rotator.settings.table_reader import Section
 _MINUTE = timedelta(minutes=1)
 
 
-def read_retirement(section: Section, kind: Kind | None, options: msgspec.Struct | None) -> Retirement:
+def read_retirement(section: Section, kind: KindDescription | None, options: msgspec.Struct | None) -> Retirement:
     """When a predecessor may go: never before consumers can do without it, which the kind may know."""
     section.known.add("retire")  # known, even where it does nothing: one mistake, one fault
     if kind is not None and kind.only_expires:
@@ -47,7 +47,7 @@ def read_retirement(section: Section, kind: Kind | None, options: msgspec.Struct
     return retirement
 
 
-def _check_quiet(given: Section, kind: Kind | None, wanted: Retirement) -> None:
+def _check_quiet(given: Section, kind: KindDescription | None, wanted: Retirement) -> None:
     """Whether `quiet` can be known before the deadline, with what the target says and how late it may say it."""
     if kind is None or wanted.quiet is None:
         return
@@ -63,7 +63,9 @@ def _check_quiet(given: Section, kind: Kind | None, wanted: Retirement) -> None:
         )
 
 
-def read_limits(section: Section, home: Target | None, kind: Kind | None, options: msgspec.Struct | None) -> Limits:
+def read_limits(
+    section: Section, home: Target | None, kind: KindDescription | None, options: msgspec.Struct | None
+) -> Limits:
     """Bounds on minting, with the patience that the target and the kind ask for."""
     usual = Limits()
     settle = home.settle if home else usual.settle

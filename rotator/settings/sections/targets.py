@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from rotator.settings.errors import WrongValueError, quoted, suggest
-from rotator.settings.kind_options import Kind, own_keys, read_struct
+from rotator.settings.kind_options import KindDescription, own_keys, read_struct
 from rotator.settings.model import Minter, Target
 from rotator.settings.parsers import flag, span, text, whole
 from rotator.settings.proxy import check_way
@@ -16,7 +16,9 @@ from rotator.settings.table_reader import Section
 _FORMS = 'write {pat = {file = "/path"}}, {username = "name", password = {file = "/path"}} or {self = true}'
 
 
-def read_target(section: Section, name: str, kinds: Mapping[str, Kind], troubles: Mapping[str, str]) -> Target | None:
+def read_target(
+    section: Section, name: str, kinds: Mapping[str, KindDescription], troubles: Mapping[str, str]
+) -> Target | None:
     """One target; None when it is faulty. `troubles`: why a kind that exists cannot be used."""
     families = {kind.family: kind for kind in kinds.values()}
     example = f'"{next(iter(families), "halo-cms")}"'
@@ -37,7 +39,7 @@ def read_target(section: Section, name: str, kinds: Mapping[str, Kind], troubles
     return Target(name, kind, keys, minter, in_flight, settle)
 
 
-def _wants_minter(kind: Kind | None) -> bool:
+def _wants_minter(kind: KindDescription | None) -> bool:
     return kind is None or kind.needs_minter
 
 

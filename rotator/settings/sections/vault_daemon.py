@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from rotator.settings.address import address
 from rotator.settings.errors import WrongValueError
-from rotator.settings.model import Daemon, Level, Method, Vault, VaultAuth
+from rotator.settings.model import DaemonConfig, LogLevel, Method, VaultAuth, VaultConfig
 from rotator.settings.parsers import file, flag, one_of, place, span, text, vault_path, whole, word
 from rotator.settings.proxy import check_way, read_proxy
 from rotator.settings.secret_files import local_secret_ref, way_secret_ref
@@ -29,14 +29,14 @@ _NEEDS = {
 _KNOWS = {Method.KUBERNETES: ("token",), Method.CERT: ("role",)}
 
 
-def read_vault(section: Section) -> Vault:
+def read_vault(section: Section) -> VaultConfig:
     """The [vault] section; faults are written down, and placeholders stand in for what is missing."""
     insecure = section.take("allow_insecure_http", flag, False)
     url = section.need("address", lambda value: address(value).over(insecure), "", '"https://vault.example:8200"')
     auth = section.inner("auth")
     if auth is None and not section.has("auth"):
         section.fault("", 'the login is missing; write [vault.auth] with method = "approle" (or another) below')
-    vault = Vault(
+    vault = VaultConfig(
         address=url,
         auth=_read_auth(auth) if auth else VaultAuth(Method.TOKEN, ""),
         namespace=section.take("namespace", _namespace, ""),
@@ -106,10 +106,10 @@ def _name_prefix(value: object) -> str:
     return str(value)
 
 
-def read_daemon(section: Section) -> Daemon:
+def read_daemon(section: Section) -> DaemonConfig:
     """The [daemon] section."""
     host = re.sub(r"[^A-Za-z0-9._-]|^[^A-Za-z0-9]+", "", socket.gethostname())[:63]
-    daemon = Daemon(
+    daemon = DaemonConfig(
         instance=section.take("instance", word, host or "rotator"),
         socket=section.take("socket", _socket, SOCKET),
         in_flight=section.take("in_flight", whole(1, 256), 8),
@@ -121,7 +121,7 @@ def read_daemon(section: Section) -> Daemon:
         drain=section.take("drain", span(_SECOND, _HOUR), 30 * _SECOND),
         name_prefix=section.take("name_prefix", _name_prefix, "rotator"),
         read_only=section.take("read_only", flag, False),
-        log_level=section.take("log_level", one_of(Level), Level.INFO),
+        log_level=section.take("log_level", one_of(LogLevel), LogLevel.INFO),
     )
     section.finish()
     return daemon

@@ -16,8 +16,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from rotator.ports import Fault, Refused
-from rotator.rotation.credential import Place
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.credential import VaultPath
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.vault import journal_codec
 from rotator.vault.journal import _installation
 from tests.hostile.fuzz.shapes import VALUES, edited
@@ -43,7 +43,7 @@ async def _prepared(stop: str) -> World:
     if stop:
         actor.hook = crash_at(stop)
         with suppress(Crash):
-            await actor.reconcile(Ask(world.clock.now(), "fuzz"))
+            await actor.reconcile(RotationRequest(world.clock.now(), "fuzz"))
         world.clock.move(HOUR)
     return world
 
@@ -54,12 +54,12 @@ def prepared(stop: str) -> World:
 
 
 @cache
-def sound(stop: str, place: Place) -> str:
+def sound(stop: str, place: VaultPath) -> str:
     """The document as the engine left it, as JSON; an empty object when there is none."""
     return json.dumps(prepared(stop).vault.get(place).values or {})
 
 
-def hands_at(place: Place) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
+def hands_at(place: VaultPath) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
     """Where the process died, and what somebody made of the document since."""
     return st.sampled_from(STOPS).flatmap(lambda stop: st.tuples(st.just(stop), edited(json.loads(sound(stop, place)))))
 
@@ -150,7 +150,7 @@ def decoding(values: dict[str, Any]) -> None:
 def installation(values: dict[str, Any]) -> None:
     """The installation's own document: read, or refused."""
     try:
-        made = _installation(values, Place("secret", "rotator/meta"))
+        made = _installation(values, VaultPath("secret", "rotator/meta"))
     except Refused:
         return
     assert len(made.lineage) == 6

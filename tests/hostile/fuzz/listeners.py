@@ -11,8 +11,8 @@ from functools import cache
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import strategies as st
 
-from rotator.observe.status import Server
-from rotator.observe.status.routes import Answer
+from rotator.observe.status import StatusServer
+from rotator.observe.status.routes import StatusResponse
 from rotator.observe.status.server import Patience
 from rotator.settings import Listen
 
@@ -29,12 +29,12 @@ class Address:
         self.mute: list[socket.socket] = []  # callers that never read, and stay for a while
         patience = Patience(arrive=0.5, idle=0.5, leave=0.5)
         listen = Listen("127.0.0.1", 0)
-        self.server = Server(listen, self._answer, self.bugs.append, patience, hosts=("rotator.example",))
+        self.server = StatusServer(listen, self._answer, self.bugs.append, patience, hosts=("rotator.example",))
         self.port = 0
 
-    async def _answer(self, path: str) -> Answer:
+    async def _answer(self, path: str) -> StatusResponse:
         self.asked.append(path)
-        return Answer(200, "text/plain", b"x" * (200_000 if len(path) % 2 else 1))
+        return StatusResponse(200, "text/plain", b"x" * (200_000 if len(path) % 2 else 1))
 
     def say(self, raw: bytes, end: Callable[[socket.socket], None] | None) -> bytes:
         """Send; everything that comes back, unless `end` says how the caller leaves."""

@@ -11,8 +11,8 @@ from rotator.engine.context import read_staged
 from rotator.engine.reconciler import Transition
 from rotator.ports import Accepted, Lease, Minted
 from rotator.rotation import events as ev
-from rotator.rotation.credential import Place
-from rotator.rotation.messages import tell
+from rotator.rotation.credential import VaultPath
+from rotator.rotation.messages import describe
 from rotator.rotation.record import Phase, Record, Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import parse
@@ -21,8 +21,8 @@ from tests.model.matrix.clocks import Time
 from tests.model.matrix.kinds import CUT_OVER, GRACED, SLOTTED, Kind, Truth, secret
 
 KEY = b"key of the fingerprints"
-JOURNAL, SLOT = Place("secret", "rotator/journal/blog/bot"), Place("secret", "rotator/staged/blog/bot")
-CONSUMER, ELSEWHERE = Place("secret", "apps/bot"), Place("secret", "apps/elsewhere")
+JOURNAL, SLOT = VaultPath("secret", "rotator/journal/blog/bot"), VaultPath("secret", "rotator/staged/blog/bot")
+CONSUMER, ELSEWHERE = VaultPath("secret", "apps/bot"), VaultPath("secret", "apps/elsewhere")
 PUBLISHED = frozenset({CONSUMER, ELSEWHERE})
 UNDER_WAY = frozenset({Phase.STAGED, Phase.AWAITING, Phase.INSTALLED, Phase.VERIFIED, Phase.REJECTED, Phase.HELD})
 SLACK = 0.01  # seconds: dates count microseconds
@@ -89,7 +89,7 @@ class Promises:
         if not held & {minted.secret.reveal()} and "staged" not in self.lost:
             self.broken("I4", f"tells the target {minted.token.id}, which is nowhere in Vault")
 
-    def leaves(self, place: Place, values: Mapping[str, object], cas: int) -> None:
+    def leaves(self, place: VaultPath, values: Mapping[str, object], cas: int) -> None:
         """I4: a slot is written for a journalled attempt, a consumer path as a `verified` record says."""
         if place == SLOT:
             handle = values["token"]
@@ -111,7 +111,7 @@ class Promises:
         self.look()
         return result
 
-    def landed(self, place: Place, version: int) -> int:
+    def landed(self, place: VaultPath, version: int) -> int:
         """A write of ours is in Vault."""
         values, before = self._at(place, version), self._at(place, version - 1)
         if place == JOURNAL:
@@ -151,7 +151,7 @@ class Promises:
             else:
                 self.publications.add((record.candidate.fingerprint, record.expected_version))
 
-    def _published(self, place: Place, new: Mapping[str, Any], old: Mapping[str, Any]) -> None:
+    def _published(self, place: VaultPath, new: Mapping[str, Any], old: Mapping[str, Any]) -> None:
         """I1, I1a, I7, I8: proven, accepted, of a greater number, nobody else's work lost."""
         value, was = str(new.get("token")), str(old.get("token", ""))
         if value not in self.proven:
@@ -171,7 +171,7 @@ class Promises:
         """I5: an event holds no secret, nor do its words."""
         if isinstance(transition.event, ev.Disproved) and self.truth.kind is Kind.TWO_SLOTS:
             self.disowned = True
-        said = tell(transition.before, transition.event, transition.after)
+        said = describe(transition.before, transition.event, transition.after)
         if secret(f"{transition}{said}"):
             self.broken("I5", f"{type(transition.event).__name__} tells a secret")
 
@@ -197,7 +197,7 @@ class Promises:
         return self.latest is not None and self.latest.refused_at is not None
 
     @property
-    def place(self) -> Place:
+    def place(self) -> VaultPath:
         """Where consumers read: where it was last published to."""
         return self.latest.current.place if self.latest and self.latest.current else CONSUMER
 
@@ -219,7 +219,7 @@ class Promises:
             return ""
         return str((doc.versions.get(doc.newest) or {}).get("token", ""))
 
-    def _at(self, place: Place, version: int) -> Mapping[str, Any]:
+    def _at(self, place: VaultPath, version: int) -> Mapping[str, Any]:
         key = self.vault.keys[place]
         return {} if version in key.deleted else key.versions.get(version) or {}
 

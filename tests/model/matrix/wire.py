@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from rotator.engine import reconciler
 from rotator.engine.context import RotationContext
 from rotator.ports import Capabilities, Document, Fault, Inspection, Minted, Outcome, Rejected, Unknown, Verdict
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.record import Record, Token
 from rotator.rotation.secret import Secret
 from tests.kit.store import FakeStore
@@ -40,7 +40,7 @@ class Call:
 
     verb: str
     effect: Callable[[], Any]
-    place: Place | None = None
+    place: VaultPath | None = None
     strong: bool = True
     older: bool = False  # a given version is read, not the newest
 
@@ -130,7 +130,7 @@ class WiredStore:
         """Vault's clock, which is right."""
         return self.clock()
 
-    async def read(self, place: Place, *, version: int | None = None, strong: bool = False) -> Document:
+    async def read(self, place: VaultPath, *, version: int | None = None, strong: bool = False) -> Document:
         """See `SecretStore.read`."""
         call = Call(
             "read",
@@ -141,7 +141,7 @@ class WiredStore:
         )
         return self.wire.cross(self.actor, call)
 
-    async def write(self, place: Place, values: Mapping[str, object], *, cas: int) -> int:
+    async def write(self, place: VaultPath, values: Mapping[str, object], *, cas: int) -> int:
         """See `SecretStore.write`."""
         self.actor.leaves(place, values, cas)
         call = Call("write", lambda: self.actor.landed(place, drive(self.inner.write(place, values, cas=cas))), place)
@@ -151,7 +151,7 @@ class WiredStore:
             if call.document == "journal":
                 self.wire.between()
 
-    async def destroy(self, place: Place, versions: tuple[int, ...]) -> None:
+    async def destroy(self, place: VaultPath, versions: tuple[int, ...]) -> None:
         """See `SecretStore.destroy`."""
         self.wire.cross(self.actor, Call("destroy", lambda: drive(self.inner.destroy(place, versions)), place))
 

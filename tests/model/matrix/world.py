@@ -16,9 +16,9 @@ from rotator.engine.lease import Leases
 from rotator.engine.reconciler import Reconciler, ReconcileResult, Transition
 from rotator.engine.strays import sweep
 from rotator.ports import Conflict, Fault, Installation, Transient
-from rotator.rotation.credential import Credential, Limits, OnForeign, Place, Retirement
-from rotator.rotation.record import Held, HoldReason, Phase, Published, Record, Token
-from rotator.rotation.rotation_request import Answer, Ask, answer
+from rotator.rotation.credential import Credential, Limits, OnForeign, Retirement, VaultPath
+from rotator.rotation.record import Held, HoldReason, Phase, PublishedValue, Record, Token
+from rotator.rotation.rotation_request import RequestAnswer, RotationRequest, answer
 from rotator.rotation.schedule import Every
 from rotator.rotation.secret import Secret
 from tests.kit.store import FakeStore, FakeVault
@@ -95,11 +95,11 @@ class Actor:
             self.world.truth.spoil()
         return self.world.promises.did(verb, args, result)
 
-    def leaves(self, place: Place, values: Mapping[str, object], cas: int) -> None:
+    def leaves(self, place: VaultPath, values: Mapping[str, object], cas: int) -> None:
         """A write is about to leave."""
         self.world.promises.leaves(place, values, cas)
 
-    def landed(self, place: Place, version: int) -> int:
+    def landed(self, place: VaultPath, version: int) -> int:
         """A write is in Vault."""
         if place == JOURNAL and self.hushed:
             self.world.busy_written = True
@@ -131,7 +131,7 @@ class World:
     told: list[Transition] = field(default_factory=list)
     ends: list[str] = field(default_factory=list)
     words: list[Word] = field(default_factory=list)  # what people say between two visits
-    ask: Ask | None = None
+    ask: RotationRequest | None = None
     busy_until: float = 0.0  # true seconds: before, the target wants no call
     busy_written: bool = False  # whoever it said that to has written the journal since
     woken: bool = False  # there is something new to look at
@@ -195,7 +195,7 @@ class World:
         """`rotate now`."""
         self.time.move(1)
         self.woken = True
-        self.ask = Ask(max(self.actor.clock.now(), self.time.now()), "ada", emergency)
+        self.ask = RotationRequest(max(self.actor.clock.now(), self.time.now()), "ada", emergency)
 
     def say(self, word: commands.RecordChange) -> None:
         """`rotate pause`, `resume` or `undo`: heard when nobody works on it."""
@@ -222,7 +222,7 @@ class World:
         self.promises.overwrites = True
         self.say(commands.release("ada"))
 
-    def _put_right(self, current: Published, held: Held) -> None:
+    def _put_right(self, current: PublishedValue, held: Held) -> None:
         place = current.place
         if held.reason is HoldReason.PERSON:
             self.truth.slots.kept["1"] = Secret(self.promises.read_now())
@@ -297,9 +297,12 @@ class World:
         seconds = RECONCILE if until is None else (until - actor.clock.now()).total_seconds()
         if self.ask and seen.record:
             said = answer(seen.record, self.ask)
-            if said is Answer.DONE:
+            if said is RequestAnswer.DONE:
                 self.ask = None
-            if said in (Answer.FAILED, Answer.PAUSED):  # a verdict: who still wants it asks again when it is over
+            if said in (
+                RequestAnswer.FAILED,
+                RequestAnswer.PAUSED,
+            ):  # a verdict: who still wants it asks again when it is over
                 self.ends.append(f"{said}, asked again")
                 self.time.move(_left(seen.record, said, actor.clock.now()) + 1)
                 self.wish(emergency=self.ask.emergency)
@@ -391,8 +394,8 @@ class World:
         self.wire._seen.update(seen)
 
 
-def _left(record: Record, said: Answer, now: datetime) -> float:
+def _left(record: Record, said: RequestAnswer, now: datetime) -> float:
     """Seconds that the failure's or the operator's pause lasts: the former's length is known, whatever clocks say."""
-    if said is Answer.FAILED and record.retry_at and record.retry_from:
+    if said is RequestAnswer.FAILED and record.retry_at and record.retry_from:
         return (record.retry_at - record.retry_from).total_seconds()
     return (record.paused.until - now).total_seconds() if record.paused and record.paused.until else 0.0

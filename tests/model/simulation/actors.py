@@ -25,7 +25,7 @@ from rotator.ports import Conflict, Fault, NoRequests, Transient
 from rotator.rotation.credential import Credential
 from rotator.rotation.fleet_pause import FleetPauses, over
 from rotator.rotation.record import Record, Token
-from rotator.rotation.rotation_request import Answer, Ask, answer
+from rotator.rotation.rotation_request import RequestAnswer, RotationRequest, answer
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Hold, Wait
 from tests.model.simulation.journal import SimJournal
@@ -91,10 +91,10 @@ class Process:
     frozen_until: float = 0.0
     thawed: float = 0.0
     wrote: float = 0.0  # when its latest write to a journal was acknowledged
-    asks: dict[str, Ask] = field(default_factory=dict)
+    asks: dict[str, RotationRequest] = field(default_factory=dict)
     supplied: dict[str, SuppliedValue] = field(default_factory=dict)  # what a person has brought for the next mint
     begun: dict[str, Credential] = field(default_factory=dict)  # settings that the latest visit was begun with
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[RequestAnswer] = field(default_factory=list)
     seen: dict[str, Record] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)  # names that something happened to while they were looked at
     threads: list[Thread] = field(default_factory=list)
@@ -174,7 +174,7 @@ class Process:
     def ask(self, name: str, *, emergency: bool) -> None:
         """`rotate now` arrives on the control socket."""
         urgent = emergency or bool((before := self.asks.get(name)) and before.emergency)
-        self.asks[name] = Ask(self.clock.now(), "person", urgent)
+        self.asks[name] = RotationRequest(self.clock.now(), "person", urgent)
         self.wake(name)
 
     def configure(self, name: str, credential: Credential | None) -> None:
@@ -296,7 +296,7 @@ class Process:
             if (before := self.seen.get(name)) and older(seen.record, before):
                 self.guard.reverted = True
             self.seen[name] = seen.record
-            if ask and (said := answer(seen.record, ask)) is not Answer.OPEN:
+            if ask and (said := answer(seen.record, ask)) is not RequestAnswer.OPEN:
                 self.answers.append(said)
                 self.asks.pop(name, None)
         if seen.refused:

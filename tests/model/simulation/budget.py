@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rotator.rotation.record import Phase, Record, Why
+from rotator.rotation.record import Phase, Record, Trigger
 
 Mints = list[tuple[float, int]]  # when, and for which rotation
 
@@ -34,7 +34,7 @@ class Budget:
 
     def journalled(self, record: Record) -> None:
         """Forget what was asked for and is published."""
-        asked = record.why is Why.ASKED or record.emergency
+        asked = record.why is Trigger.ASKED or record.emergency
         if asked and record.phase is Phase.PUBLISHED:
             self.ended_well.add(record.rotation)
             for mints in (self.scheduled, self.emergencies):

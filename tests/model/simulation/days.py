@@ -15,7 +15,7 @@ from rotator.engine.context import Dependencies
 from rotator.engine.lease import Leases
 from rotator.engine.reconciler import Reconciler
 from rotator.ports import Fault, InventoryItem
-from rotator.rotation.credential import Credential, Pause, Place
+from rotator.rotation.credential import Credential, Pause, VaultPath
 from rotator.rotation.fleet_pause import paused, resumed
 from rotator.rotation.record import HoldReason, Record
 from rotator.rotation.token_ownership import TokenOwners, TokenState
@@ -124,7 +124,7 @@ class Days:
             return
         self._goes_back_to(taken, "Vault is restored from a snapshot")
 
-    def _goes_back_to(self, docs: dict[Place, Kept], said: str) -> None:
+    def _goes_back_to(self, docs: dict[VaultPath, Kept], said: str) -> None:
         vault = self.checks.vault
         vault.anew.update(dict.fromkeys((*vault.docs, *docs), self.world.now))
         vault.docs = docs
@@ -227,7 +227,7 @@ class Days:
     def resume_all(self) -> None:
         """What is paused goes on, and everybody knows."""
         self.checks.paused_since = None
-        self.checks.vault.docs.pop(Place("kv", "rotator/fleet"), None)
+        self.checks.vault.docs.pop(VaultPath("kv", "rotator/fleet"), None)
 
     def only_tokens(self) -> bool:
         """Whether all credentials are of the sort that a target lists and revokes."""

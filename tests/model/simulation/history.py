@@ -15,7 +15,7 @@ from rotator.engine.token_survey import survey
 from rotator.ports import Installation, NoRequests
 from rotator.rotation import events as ev
 from rotator.rotation import triggers
-from rotator.rotation.credential import Credential, Limits, OnForeign, Place, Retirement
+from rotator.rotation.credential import Credential, Limits, OnForeign, Retirement, VaultPath
 from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.schedule import Every
 from rotator.rotation.strays import known
@@ -302,7 +302,7 @@ class History:
         checks = checks or self.checks
         kv = KvClient(self.world, checks.vault, name)
         provider = SimProvider(self.world, self.target, name, checks)
-        slot = Place("kv", f"rotator/staged/{name}")
+        slot = VaultPath("kv", f"rotator/staged/{name}")
         store = SimStore(kv, checks)
 
         async def owners() -> TokenOwners:
@@ -348,7 +348,7 @@ def _credential(name: str, swarm: Swarm, kind: Kind) -> Credential:
         name=name,
         kind="sim",
         target="sim",
-        place=Place("kv", f"apps/{name}"),
+        place=VaultPath("kv", f"apps/{name}"),
         schedule=Every(timedelta(seconds=swarm.interval)),
         lifetime=span(lifetime),
         retire=Retirement(timedelta(seconds=after), quiet, span(swarm.grace + 120) if quiet else None),

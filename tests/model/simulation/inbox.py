@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from rotator.ports import Document, Fault, Transient
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.request_transitions import NOTHING_LIVES
 from rotator.vault.fleet_pauses import VaultFleet
@@ -28,15 +28,15 @@ class Folders:
 
     kv: KvClient
 
-    def read(self, place: Place, *, strong: bool = False) -> Awaitable[Document]:
+    def read(self, place: VaultPath, *, strong: bool = False) -> Awaitable[Document]:
         """A strong read."""
         return self.kv.get(place)
 
-    async def write(self, place: Place, values: Mapping[str, object], *, cas: int) -> int:
+    async def write(self, place: VaultPath, values: Mapping[str, object], *, cas: int) -> int:
         """See `KvClient.put`."""
         return await self.kv.put(place, values, cas)
 
-    def list(self, folder: Place) -> Awaitable[tuple[str, ...]]:
+    def list(self, folder: VaultPath) -> Awaitable[tuple[str, ...]]:
         """The names directly below; folders end in a slash."""
 
         def effect() -> tuple[str, ...]:
@@ -46,7 +46,7 @@ class Folders:
 
         return self.kv.send("list wish", effect, writes=False)
 
-    def forget(self, place: Place) -> Awaitable[None]:
+    def forget(self, place: VaultPath) -> Awaitable[None]:
         """With all its versions."""
         return self.kv.send("remove wish", lambda: self.kv.vault.docs.pop(place, None) and None, writes=True)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from rotator.ports import Minted
-from rotator.rotation.credential import Credential, OnForeign, Place
-from rotator.rotation.record import Phase, Published, Record, Token
+from rotator.rotation.credential import Credential, OnForeign, VaultPath
+from rotator.rotation.record import Phase, PublishedValue, Record, Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import Parsed, parse
 from rotator.vault import journal_codec
@@ -39,15 +39,17 @@ class Checks:
     world: World
     wanted: Mapping[str, Credential]
     ledgers: dict[str, Ledger] = field(default_factory=lambda: defaultdict(Ledger))
-    owner: dict[Place, str] = field(default_factory=dict)  # consumer path -> credential
-    live_path: dict[str, Place] = field(default_factory=dict)  # where consumers read
+    owner: dict[VaultPath, str] = field(default_factory=dict)  # consumer path -> credential
+    live_path: dict[str, VaultPath] = field(default_factory=dict)  # where consumers read
     replaced: dict[str, tuple[float, float, Record]] = field(default_factory=dict)  # value -> when, grace, by what
     graces: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
     erased: set[str] = field(default_factory=set)  # a person deleted the number, and the journal was lost
-    looks: dict[tuple[str, Place], float] = field(default_factory=dict)
+    looks: dict[tuple[str, VaultPath], float] = field(default_factory=dict)
     revocations: dict[str, float] = field(default_factory=dict)  # token -> when the first request to revoke it left
-    left: dict[tuple[Place, str], float] = field(default_factory=dict)  # since when a value stands there no more
-    overwrites: dict[tuple[str, Place, int], bool] = field(default_factory=dict)  # by whom, over what: as it was let
+    left: dict[tuple[VaultPath, str], float] = field(default_factory=dict)  # since when a value stands there no more
+    overwrites: dict[tuple[str, VaultPath, int], bool] = field(
+        default_factory=dict
+    )  # by whom, over what: as it was let
     mints: Counter[tuple[str, int]] = field(default_factory=Counter)
     budgets: dict[str, Budget] = field(default_factory=lambda: defaultdict(Budget))
     unsure_since: float | None = None
@@ -111,7 +113,7 @@ class Checks:
             self.broken("I4", f"mints {mint_name} without a record that says so")
         return parsed
 
-    def write_leaves(self, name: str, place: Place, values: Mapping[str, object], cas: int) -> None:
+    def write_leaves(self, name: str, place: VaultPath, values: Mapping[str, object], cas: int) -> None:
         """I4: a slot is written for a journalled attempt, a consumer path as a `verified` record says."""
         self._sure()
         ledger = self.ledgers[name]
@@ -151,7 +153,7 @@ class Checks:
         self.cut_over.leaves(name, minted)
         self._sure()
 
-    def looked(self, place: Place, who: str) -> None:
+    def looked(self, place: VaultPath, who: str) -> None:
         """A process has read this place strongly."""
         self.looks[who, place] = self.world.now
 
@@ -191,9 +193,9 @@ class Checks:
 
     def slot(self, name: str) -> Kept | None:
         """The credential's staged slot."""
-        return self.vault.docs.get(Place("kv", f"rotator/staged/{name}"))
+        return self.vault.docs.get(VaultPath("kv", f"rotator/staged/{name}"))
 
-    def written(self, place: Place, version: Version, before: Version | None) -> None:
+    def written(self, place: VaultPath, version: Version, before: Version | None) -> None:
         """Dispatch: journal, consumer path, or slot."""
         name = place.path.rpartition("/")[2]
         if self.read_only:
@@ -205,7 +207,7 @@ class Checks:
                 self._published(self.owner[place], place, version, before)
             self._stands(place, version.values or {}, before)
 
-    def destroyed(self, place: Place, versions: tuple[int, ...]) -> None:
+    def destroyed(self, place: VaultPath, versions: tuple[int, ...]) -> None:
         """I4: a candidate that the journal still counts on is not destroyed."""
         name = place.path.rpartition("/")[2]
         latest = self.ledgers[name].latest
@@ -220,16 +222,16 @@ class Checks:
         if theirs and latest.candidate.slot_version in versions:
             self.broken("I4", f"destroys the candidate {latest.candidate.token.id} in phase {latest.phase}")
 
-    def forgotten(self, place: Place) -> None:
+    def forgotten(self, place: VaultPath) -> None:
         """Somebody deletes all versions of a place."""
         self._stands(place, {}, self.vault.top(place))
 
-    def _stands(self, place: Place, values: Mapping[str, object], before: Version | None) -> None:
+    def _stands(self, place: VaultPath, values: Mapping[str, object], before: Version | None) -> None:
         old = before and (before.values or {}).get("token")
         if before and old and old != values.get("token"):
             self.left[place, str(old)] = before.at if before.deleted else self.world.now
 
-    def _published(self, name: str, place: Place, version: Version, before: Version | None) -> None:
+    def _published(self, name: str, place: VaultPath, version: Version, before: Version | None) -> None:
         """I1, I1a, I7, I8: proven, accepted, not condemned, of a greater number, nobody else's work lost."""
         old, new = dict(before.values or {}) if before and not before.deleted else {}, dict(version.values or {})
         if old == new:
@@ -259,7 +261,7 @@ class Checks:
         self.cut_over.look(name, token)
         self.world.tell(version.author, f"published {token.id} at {place}", name)
 
-    def _note_publication(self, name: str, place: Place, old: Mapping[str, Any]) -> None:
+    def _note_publication(self, name: str, place: VaultPath, old: Mapping[str, Any]) -> None:
         latest = self.ledgers[name].latest
         grace = min(after for _, after in self.graces[name])
         if latest and latest.current:
@@ -268,7 +270,7 @@ class Checks:
                     self.replaced.setdefault(live.value, (self.world.now, grace, latest))
         self.live_path[name] = place
 
-    def _foreign_survives(self, place: Place, author: str, before: Version | None, new: Mapping[str, Any]) -> None:
+    def _foreign_survives(self, place: VaultPath, author: str, before: Version | None, new: Mapping[str, Any]) -> None:
         """I8: a foreign write is never overwritten unless the writer's settings let it; foreign keys always survive."""
         old = dict(before.values or {}) if before else {}
         lost = {key for key in old if key.startswith("theirs") and new.get(key) != old[key]}
@@ -355,7 +357,7 @@ class Checks:
         if used and "last used" in after.evidence and not after.undo:
             self.broken("I2", f"{old.token.id} may go as quiet, and is in use: {after.evidence}")
 
-    def _adopted(self, name: str, record: Record, current: Published) -> None:
+    def _adopted(self, name: str, record: Record, current: PublishedValue) -> None:
         """It is ours, and consumers read it where it is; what was published before was replaced when it was written.
 
         Where that version has gone since it was looked at: when what was published before left the place.

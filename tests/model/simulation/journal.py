@@ -8,7 +8,7 @@ from functools import cache, lru_cache, partial
 from math import floor
 
 from rotator.ports import Document, Entry, Lease, Refused
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.record import Record
 from rotator.vault import journal_codec
 from tests.model.simulation.vault import KvClient, Vault
@@ -16,9 +16,9 @@ from tests.model.simulation.world import EPOCH, World
 
 
 @lru_cache
-def place_of(name: str) -> Place:
+def place_of(name: str) -> VaultPath:
     """Where the journal of this credential lies."""
-    return Place("kv", f"rotator/journal/{name}")
+    return VaultPath("kv", f"rotator/journal/{name}")
 
 
 @lru_cache(maxsize=4096)

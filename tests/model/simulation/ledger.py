@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from rotator.rotation.record import HoldReason, Phase, Published, Record, Token
+from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record, Token
 from rotator.rotation.strays import is_stray
 from rotator.rotation.token_names import parse
 from tests.model.simulation.kinds import Kind
@@ -68,7 +68,7 @@ class Ledger:
                 self.restorable.discard(record.predecessor.token.id)
                 self.condemned.add(record.predecessor.token.id)
 
-    def adopts(self, record: Record) -> Published | None:
+    def adopts(self, record: Record) -> PublishedValue | None:
         """What an operator's word has made ours, if this record says so: any other publication was `verified` first."""
         before, current = self.latest, record.current
         if current is None or (before and before.phase not in (Phase.SETTLED, Phase.HELD)):

@@ -9,7 +9,7 @@ from datetime import timedelta
 from rotator.engine.lease import TAKE_OVER
 from rotator.ports import Entry, Lease
 from rotator.rotation import events as ev
-from rotator.rotation.credential import Credential, OnForeign, Place
+from rotator.rotation.credential import Credential, OnForeign, VaultPath
 from rotator.rotation.operator_request import RequestVerb
 from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.schedule import Every
@@ -123,7 +123,7 @@ class People:
     def slot_metadata(self, name: str) -> bool | None:
         """The same for the staged slot."""
         self.checks.lost_slots.add(name)
-        return None if self.checks.vault.forget(Place("kv", f"rotator/staged/{name}")) else False
+        return None if self.checks.vault.forget(VaultPath("kv", f"rotator/staged/{name}")) else False
 
     def journal_metadata(self, name: str) -> bool | None:
         """The journal is lost. Not while a process is at work on it, or a request of one that was is under way:
@@ -234,7 +234,7 @@ class People:
 
     def path(self, name: str) -> None:
         """Another consumer path, where nothing is yet."""
-        place = Place("kv", f"apps/{name}-{self.world.word()[:4]}")
+        place = VaultPath("kv", f"apps/{name}-{self.world.word()[:4]}")
         self.checks.owner[place] = name
         self.settings(name, place=place)
 
@@ -313,7 +313,7 @@ class People:
         assert isinstance(lease, Lease)
         return Entry(name, read.version, record, lease)
 
-    def _path(self, name: str) -> Place:
+    def _path(self, name: str) -> VaultPath:
         return self.checks.live_path.get(name, self.wanted[name].place)
 
     def _rewrite(self, name: str, changes: dict[str, object]) -> bool | None:

@@ -11,7 +11,7 @@ from rotator.engine import commands
 from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Fault, Transient
 from rotator.rotation.record import Record
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from tests.model.simulation.actors import SWEEP, TTL, Process
 from tests.model.simulation.history import History
 from tests.model.simulation.journal import place_of
@@ -63,12 +63,12 @@ class Stage:
     def begin(self, host: str, *, ask: bool = False, emergency: bool = False) -> Visit:
         """Start a visit; nothing happens before its first step."""
         process = self[host]
-        wish = Ask(process.clock.now(), "person", emergency) if ask or emergency else None
+        wish = RotationRequest(process.clock.now(), "person", emergency) if ask or emergency else None
         visit = Visit(process, Thread(process, NAME, None))
         visit.thread.coro = self._run(visit, wish)
         return visit
 
-    async def _run(self, visit: Visit, wish: Ask | None) -> None:
+    async def _run(self, visit: Visit, wish: RotationRequest | None) -> None:
         process = visit.process
         credential = process.begun[NAME] = process.config[NAME]
         try:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Conflict
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from tests.model.simulation.stage import NAME, TAKE_OVER, Stage, Visit
 
 
@@ -53,7 +53,7 @@ def test_a_late_publish_after_the_fence_write_fails_its_check_and_set():
     paused = stage.until(stage.begin("A", ask=True), "vault.write consumer")
     expected = stage.record.expected_version
     stage.sleep(70)
-    del stage.vault.docs[Place("kv", f"rotator/staged/{NAME}")]  # nothing to publish any more: abandon, fence, burn
+    del stage.vault.docs[VaultPath("kv", f"rotator/staged/{NAME}")]  # nothing to publish any more: abandon, fence, burn
     stage.take_over("B")
     assert stage.vault.docs[stage.checks.live_path[NAME]].versions[expected + 1].values["token"] == before.value
     assert isinstance(stage.finish(paused), Conflict)
@@ -121,7 +121,7 @@ def test_a_takeover_during_grace_with_a_clock_jump_does_not_shorten_the_grace():
 def test_a_path_changed_in_settings_while_verified_takes_effect_with_the_next_rotation():
     stage = Stage(options={"grace": 5.0})
     stage.settle()
-    old, new = stage.checks.live_path[NAME], Place("kv", "apps/elsewhere")
+    old, new = stage.checks.live_path[NAME], VaultPath("kv", "apps/elsewhere")
     paused = stage.until(stage.begin("A", ask=True), "vault.write consumer")
     stage["A"].kill()
     paused.thread.coro.close()

@@ -9,7 +9,7 @@ from math import inf
 from typing import Any
 
 from rotator.ports import Conflict, Document, StoreRefused, Transient
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret import Secret
 from rotator.vault.retries import WRITE_PATIENCE
 from tests.model.simulation import wire
@@ -38,7 +38,7 @@ class Kept:
     keeps: int = 10
 
 
-Watch = Callable[[Place, Version, Version | None], None]
+Watch = Callable[[VaultPath, Version, Version | None], None]
 
 
 @dataclass
@@ -47,12 +47,14 @@ class Vault:
 
     world: World
     written: Watch
-    docs: dict[Place, Kept] = field(default_factory=dict)
+    docs: dict[VaultPath, Kept] = field(default_factory=dict)
     sealed: bool = False
     skew: float = 0.0
-    anew: dict[Place, float] = field(default_factory=dict)  # when its metadata was deleted: versions begin at 1 again
+    anew: dict[VaultPath, float] = field(
+        default_factory=dict
+    )  # when its metadata was deleted: versions begin at 1 again
 
-    def get(self, place: Place, version: int | None = None) -> Document:
+    def get(self, place: VaultPath, version: int | None = None) -> Document:
         """A version as a reader gets it."""
         doc = self.docs.get(place)
         if doc is None:
@@ -65,12 +67,14 @@ class Vault:
             kept.shown = Document(number, kept.values)
         return kept.shown
 
-    def top(self, place: Place) -> Version | None:
+    def top(self, place: VaultPath) -> Version | None:
         """The newest version, as the model keeps it."""
         doc = self.docs.get(place)
         return doc.versions.get(doc.newest) if doc else None
 
-    def put(self, place: Place, values: Mapping[str, object], cas: int | None, author: str, began: float = inf) -> int:
+    def put(
+        self, place: VaultPath, values: Mapping[str, object], cas: int | None, author: str, began: float = inf
+    ) -> int:
         """Write with check-and-set; `cas` None writes over anything, as a person may.
 
         `began`: when a client began to send it. The real one sends nothing when its time is up. This one does, which
@@ -91,19 +95,19 @@ class Vault:
         doc.versions.pop(doc.newest - doc.keeps, None)
         return doc.newest
 
-    def snapshot(self) -> dict[Place, Kept]:
+    def snapshot(self) -> dict[VaultPath, Kept]:
         """Everything as it is now, to be kept."""
         return {
             place: Kept(doc.newest, {number: replace(version) for number, version in doc.versions.items()}, doc.keeps)
             for place, doc in self.docs.items()
         }
 
-    def forget(self, place: Place) -> bool:
+    def forget(self, place: VaultPath) -> bool:
         """Delete all versions and the metadata; whether there were any."""
         self.anew[place] = self.world.now
         return self.docs.pop(place, None) is not None
 
-    def destroy(self, place: Place, versions: tuple[int, ...]) -> None:
+    def destroy(self, place: VaultPath, versions: tuple[int, ...]) -> None:
         """Destroy versions for good."""
         doc = self.docs.get(place)
         for number in versions:
@@ -120,7 +124,7 @@ class KvClient:
     name: str  # the credential it is used for
 
     def get(
-        self, place: Place, version: int | None = None, look: Callable[[], None] | None = None
+        self, place: VaultPath, version: int | None = None, look: Callable[[], None] | None = None
     ) -> Awaitable[Document]:
         """A strong read. `look` hears of the moment at which it is answered from."""
 
@@ -131,7 +135,7 @@ class KvClient:
 
         return self.send(_verb("read", place), effect, writes=False)
 
-    async def put(self, place: Place, values: Mapping[str, object], cas: int) -> int:
+    async def put(self, place: VaultPath, values: Mapping[str, object], cas: int) -> int:
         """Write; after an unknown outcome the identical write again, then decide by a strong read."""
         author, began = self.world.running.owner.holder, self.world.now
         for _ in range(3):
@@ -146,7 +150,7 @@ class KvClient:
             return cas + 1
         raise Transient("the outcome of a write stayed unknown")
 
-    async def _landed(self, place: Place, values: Mapping[str, object], cas: int) -> bool:
+    async def _landed(self, place: VaultPath, values: Mapping[str, object], cas: int) -> bool:
         """Ours exactly when the version after `cas` holds what we sent."""
         newest = await self.get(place)
         if newest.version == cas:
@@ -157,7 +161,7 @@ class KvClient:
         raise Conflict("the document was changed in between")
 
     def _put_once(
-        self, place: Place, values: Mapping[str, object], cas: int, author: str, began: float
+        self, place: VaultPath, values: Mapping[str, object], cas: int, author: str, began: float
     ) -> Awaitable[int]:
         def effect() -> int:
             if self.world.chance(self.world.swarm.false_conflict):
@@ -167,7 +171,7 @@ class KvClient:
 
         return self.send(_verb("write", place), effect, writes=True)
 
-    def destroy(self, place: Place, versions: tuple[int, ...], check: Callable[..., None]) -> Awaitable[None]:
+    def destroy(self, place: VaultPath, versions: tuple[int, ...], check: Callable[..., None]) -> Awaitable[None]:
         """Destroy versions, after a check at the moment it takes effect."""
 
         def effect() -> None:
@@ -193,7 +197,7 @@ class KvClient:
 
 
 @lru_cache(maxsize=1024)
-def _verb(verb: str, place: Place) -> str:
+def _verb(verb: str, place: VaultPath) -> str:
     """What is done to the journal, the staged slot, or a consumer path."""
     return f"{verb} {place.path.split('/')[1] if place.path.startswith('rotator/') else 'consumer'}"
 
@@ -205,7 +209,7 @@ class SimStore:
     kv: KvClient
     checks: Any  # invariants.Checks, which knows this model
 
-    async def read(self, place: Place, *, version: int | None = None, strong: bool = False) -> Document:
+    async def read(self, place: VaultPath, *, version: int | None = None, strong: bool = False) -> Document:
         """See `SecretStore.read`; a plain read may come from a standby that lags behind."""
         world = self.kv.world
         assert world.running is not None
@@ -216,12 +220,12 @@ class SimStore:
             return self.kv.vault.get(place, max(1, doc.version - 1)) if version is None else Document(0)
         return doc
 
-    async def write(self, place: Place, values: Mapping[str, object], *, cas: int) -> int:
+    async def write(self, place: VaultPath, values: Mapping[str, object], *, cas: int) -> int:
         """See `SecretStore.write`."""
         plain = {key: value.reveal() if isinstance(value, Secret) else value for key, value in values.items()}
         self.checks.write_leaves(self.kv.name, place, plain, cas)
         return await self.kv.put(place, plain, cas)
 
-    async def destroy(self, place: Place, versions: tuple[int, ...]) -> None:
+    async def destroy(self, place: VaultPath, versions: tuple[int, ...]) -> None:
         """See `SecretStore.destroy`."""
         await self.kv.destroy(place, versions, self.checks.destroyed)

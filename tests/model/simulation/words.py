@@ -9,7 +9,7 @@ from datetime import datetime
 from rotator.ports import Entry
 from rotator.rotation.credential import Credential
 from rotator.rotation.explanation import explain
-from rotator.rotation.state import Mark, Observed, Word, state
+from rotator.rotation.state import Headline, Observed, Severity, state
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Truth:
 def calm(credential: Credential, entry: Entry, now: datetime) -> bool:
     """Whether every display says that all is well."""
     seen = state(credential, entry.record, now, Observed(holder=entry.lease.holder))
-    return seen.mark is Mark.FINE and seen.word in (Word.SETTLED, Word.IN_GRACE) and not seen.holder
+    return seen.mark is Severity.FINE and seen.word in (Headline.SETTLED, Headline.IN_GRACE) and not seen.holder
 
 
 def untrue(credential: Credential, entry: Entry, now: datetime, truth: Truth) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from rotator.rotation.credential import Credential, Place
+from rotator.rotation.credential import Credential, VaultPath
 from tests.kit.store import FakeVault
 from tests.model.soak.clock import VirtualClock
 
@@ -18,15 +18,15 @@ class Consumers:
     """Told of every write to a consumer path, whoever made it and whatever the records say."""
 
     clock: VirtualClock
-    credentials: Mapping[Place, Credential]
+    credentials: Mapping[VaultPath, Credential]
     published: int = 0
     worst: timedelta = timedelta(0)
     shortest: timedelta = timedelta.max  # that a value had left to live when its successor came
     missed: list[str] = field(default_factory=list)
     expired: list[str] = field(default_factory=list)
-    _present: dict[Place, tuple[datetime, datetime | None]] = field(default_factory=dict)
+    _present: dict[VaultPath, tuple[datetime, datetime | None]] = field(default_factory=dict)
 
-    def wrote(self, place: Place, values: Mapping[str, object]) -> None:
+    def wrote(self, place: VaultPath, values: Mapping[str, object]) -> None:
         """A new value is there."""
         self._judge(place, "came")
         end = values.get("expires_at")
@@ -41,7 +41,7 @@ class Consumers:
             else:
                 self.missed.append(f"{place}: nothing was ever published")
 
-    def _judge(self, place: Place, verb: str) -> None:
+    def _judge(self, place: VaultPath, verb: str) -> None:
         if place not in self._present:
             return
         since, end = self._present[place]
@@ -62,7 +62,7 @@ class WatchedVault(FakeVault):
 
     consumers: Consumers
 
-    def put(self, place: Place, values: Mapping[str, object], cas: int | None) -> int:
+    def put(self, place: VaultPath, values: Mapping[str, object], cas: int | None) -> int:
         """See `FakeVault.put`."""
         version = super().put(place, values, cas)
         self.history.clear()

@@ -19,9 +19,9 @@ from rotator.observe.metrics import Metrics
 from rotator.observe.status import Timeline
 from rotator.ports import Installation, Provider
 from rotator.providers import KINDS
-from rotator.rotation.credential import Credential, Place
+from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from rotator.settings import Settings, load
 from tests.kit.journal import FakeJournal
 from tests.kit.store import FakeStore
@@ -121,7 +121,7 @@ class House:
         self.store = FakeStore(vault)
         self.journal = FakeJournal(self.store)
         self.halo = SmallHalo(self.clock)
-        keys = {SecretRef(Source.FILE, self.key): PEM}
+        keys = {SecretRef(SecretSource.FILE, self.key): PEM}
         desk: Any = self.settings.targets["desk"].keys
         self.desk = JudgingSite(desk, Keys(keys), self.clock)  # type: ignore[arg-type]  # a keyring in memory
         self.worker_pool = self._crew(wanted)
@@ -134,7 +134,7 @@ class House:
         """The world as one credential sees it."""
         assertion = credential.kind == "client-assertion"
         provider: Provider = KINDS[credential.kind].bind(self.desk, credential) if assertion else self.halo  # type: ignore[arg-type,assignment]  # the kind's own site
-        slot = Place("secret", f"rotator/staged/{credential.name}")
+        slot = VaultPath("secret", f"rotator/staged/{credential.name}")
         return Dependencies(self.store, provider, self.clock, INSTALLATION, slot, self._nonce)
 
     def _nonce(self) -> str:

@@ -12,12 +12,12 @@ import pytest
 from rotator.app.factories import connection, vault_login
 from rotator.app.vault_policy import policy
 from rotator.ports import StoreRefused
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret import Secret
 from rotator.settings import Settings, load
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
-from rotator.vault.preflight import Level, preflight
+from rotator.vault.preflight import FindingLevel, preflight
 from rotator.vault.session import Session
 from tests.sandbox.environment import to_toml
 from tests.sandbox.openbao_binary import is_openbao
@@ -106,7 +106,7 @@ async def works(session: Session) -> None:
     """Log in, write and read; raises StoreRefused when that is refused."""
     try:
         await session.open()
-        place = Place("secret", f"apps/{uuid4().hex}")
+        place = VaultPath("secret", f"apps/{uuid4().hex}")
         assert await Kv(session).write(place, {"said": "hello"}, cas=0) == 1
         assert (await Kv(session).read(place)).version == 1
     finally:
@@ -116,17 +116,17 @@ async def works(session: Session) -> None:
 async def works_apart(settings: Settings) -> None:
     """What a daemon does, with the login in one namespace and the secrets in another."""
     session = opened(settings)
-    kv, place = Kv(session), Place("secret", "apps/bot")
+    kv, place = Kv(session), VaultPath("secret", "apps/bot")
     try:
         found = await preflight(kv, [place], timedelta(days=1))
-        assert [each for each in found if each.level is not Level.OK] == []
+        assert [each for each in found if each.level is not FindingLevel.OK] == []
         journal = VaultJournal(kv, "secret", "rotator")
         await journal.meta()
         assert await journal.names() == ()
         assert await kv.write(place, {"said": "hello"}, cas=0) == 1
         assert (await kv.read(place, strong=True)).version == 1
         with pytest.raises(StoreRefused, match="policy denies"):
-            await kv.read(Place("secret", "apps/of-others"))
+            await kv.read(VaultPath("secret", "apps/of-others"))
         await session.ask(lambda client: client.adapter.get("/v1/secret/config"))
         await session._prolong(await session._logged_in())  # renewed where it was made
         assert (await session.look_up()).section("data")["policies"] == ["rotator"]

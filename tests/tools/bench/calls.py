@@ -17,7 +17,7 @@ import httpx
 from requests.adapters import HTTPAdapter
 
 from rotator.app.standalone import rotate_alone
-from rotator.commands.rotate import Demand
+from rotator.commands.rotate import RotateCommand
 from rotator.settings import load
 
 KINDS = (  # the first that fits names the call
@@ -41,7 +41,7 @@ def of_one_rotation(settings: Path, name: str) -> tuple[list[str], dict[str, Any
 
     `name` must have been rotated just before in this world, so that logins and first contacts are over.
     """
-    demand = Demand(names=(name,), emergency=True, patient=True)
+    demand = RotateCommand(names=(name,), emergency=True, patient=True)
 
     async def rotate() -> None:
         async for line in rotate_alone(load(str(settings)), demand):

@@ -20,7 +20,7 @@ from rotator.commands import inspect, lifecycle, looks
 from rotator.engine.pending_request import PendingRequest
 from rotator.host.background_tasks import Tasks
 from rotator.host.clock import SystemClock
-from rotator.observe.event_log import Audience
+from rotator.observe.event_log import TransitionListeners
 from rotator.ports import Entry
 from rotator.rotation.state import Observed
 from tests.unit.app.test_control import until
@@ -77,7 +77,7 @@ class Fleet:
         self.begun += [("look", name) for name in names]
         self.done += [("look", name) for name in names]
 
-    async def verdict(self, app: object, wish: lifecycle.Order, name: str, end: float) -> dict[str, Any]:
+    async def verdict(self, app: object, wish: lifecycle.OperatorCommand, name: str, end: float) -> dict[str, Any]:
         self.begun.append((wish.verb, name))
         await self.go.wait()
         self.done.append((wish.verb, name))
@@ -112,7 +112,7 @@ class Fleet:
     def verbs(self) -> dict[str, Any]:
         """What a daemon with this actor answers to on its socket."""
         daemon = Daemon.__new__(Daemon)
-        daemon._audience = Audience()
+        daemon._audience = TransitionListeners()
         daemon._supervision = SimpleNamespace(missing=str)
         daemon._settings = self.settings
         daemon._lookout = SimpleNamespace(fleet=SimpleNamespace(refused=""))

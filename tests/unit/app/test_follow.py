@@ -13,7 +13,7 @@ import pytest
 from rotator.commands import requests as request_module
 from rotator.commands import rotate
 from rotator.commands.requests import ACCEPTED
-from rotator.commands.rotate import Demand, demand, follow, select
+from rotator.commands.rotate import RotateCommand, follow, parse_rotate_command, select
 from rotator.commands.verdicts import verdicts
 from rotator.engine.pending_request import PendingRequest
 from rotator.engine.reconciler import ReconcileResult, Transition
@@ -24,7 +24,7 @@ from rotator.ports import Entry, Fault, Refused, StoreRefused, Transient
 from rotator.rotation.events import Verified
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb, TakenUp
 from rotator.rotation.record import Failure, Phase, Record
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.steps import Wait
 from tests.unit.app.test_control import until
 from tests.unit.rotation.builders import DAY, HOUR, NOW, SECOND, credential, published, record
@@ -95,7 +95,7 @@ def app() -> App:
 async def following(app: App, names: tuple[str, ...], **wanted):
     """Lines of one `now`, and where happenings go in."""
     send, receive = anyio.create_memory_object_stream[Transition](16)
-    told = follow(app, names, Demand(names=names, **wanted), receive)
+    told = follow(app, names, RotateCommand(names=names, **wanted), receive)
     async with send, receive, anyio.create_task_group() as app.tasks.group, aclosing(told) as lines:
         yield lines, send
 
@@ -120,38 +120,38 @@ async def ended(app: App, names: tuple[str, ...], then: Callable[[], object], **
 @pytest.mark.parametrize(
     ("wanted", "names"),
     [
-        (Demand(names=("shop",)), ("shop",)),
-        (Demand(everything=True), ("blog/bot", "blog/ci", "shop")),
-        (Demand(labels={"team": "web"}), ("blog/bot", "blog/ci")),
-        (Demand(labels={"team": "web", "tier": "1"}), ("blog/bot",)),
-        (Demand(names=("shop",), labels={"tier": "1"}), ("blog/bot", "shop")),
+        (RotateCommand(names=("shop",)), ("shop",)),
+        (RotateCommand(everything=True), ("blog/bot", "blog/ci", "shop")),
+        (RotateCommand(labels={"team": "web"}), ("blog/bot", "blog/ci")),
+        (RotateCommand(labels={"team": "web", "tier": "1"}), ("blog/bot",)),
+        (RotateCommand(names=("shop",), labels={"tier": "1"}), ("blog/bot", "shop")),
     ],
 )
-def test_names_labels_and_all_choose_together(wanted: Demand, names: tuple[str, ...]) -> None:
+def test_names_labels_and_all_choose_together(wanted: RotateCommand, names: tuple[str, ...]) -> None:
     assert select(SETTINGS, wanted) == (names, "")
 
 
 def test_an_unknown_name_selects_nothing_and_suggests_one() -> None:
-    names, wrong = select(SETTINGS, Demand(names=("shop", "blog/bott")))
+    names, wrong = select(SETTINGS, RotateCommand(names=("shop", "blog/bott")))
     assert names == ()
     assert wrong == "no credential is called 'blog/bott'; did you mean `blog/bot`?"
 
 
-@pytest.mark.parametrize("wanted", [Demand(), Demand(labels={"team": "nobody"})])
-def test_a_demand_that_concerns_nobody_is_wrong(wanted: Demand) -> None:
+@pytest.mark.parametrize("wanted", [RotateCommand(), RotateCommand(labels={"team": "nobody"})])
+def test_a_demand_that_concerns_nobody_is_wrong(wanted: RotateCommand) -> None:
     assert select(SETTINGS, wanted)[1].startswith(("nothing selected", "no credential carries team=nobody"))
 
 
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        (Demand(names=("shop",), labels={"team": "nobody"}), "no credential carries team=nobody"),
-        (Demand(labels={"team": "web", "tier": "2"}), "no credential carries team=web, tier=2"),
-        (Demand(names=("shop",), everything=True), "--all is everything"),
-        (Demand(labels={"team": "web"}, everything=True), "--all is everything"),
+        (RotateCommand(names=("shop",), labels={"team": "nobody"}), "no credential carries team=nobody"),
+        (RotateCommand(labels={"team": "web", "tier": "2"}), "no credential carries team=web, tier=2"),
+        (RotateCommand(names=("shop",), everything=True), "--all is everything"),
+        (RotateCommand(labels={"team": "web"}, everything=True), "--all is everything"),
     ],
 )
-def test_every_selector_finds_something_and_none_contradicts_another(wanted: Demand, said: str) -> None:
+def test_every_selector_finds_something_and_none_contradicts_another(wanted: RotateCommand, said: str) -> None:
     names, wrong = select(SETTINGS, wanted)
     assert names == ()
     assert wrong.startswith(said)
@@ -160,33 +160,33 @@ def test_every_selector_finds_something_and_none_contradicts_another(wanted: Dem
 @pytest.mark.parametrize("within", [0, -1, 300, 1e9, float("nan"), float("inf"), "soon", "0s", "2d", "300", True])
 def test_a_time_that_cannot_be_is_refused(within: object) -> None:
     with pytest.raises(Refused, match="`within` "):
-        demand({"within": within})
+        parse_rotate_command({"within": within})
 
 
 def test_times_are_written_as_in_settings() -> None:
-    assert demand({"within": "1h30m"}).within == 5400
-    assert demand({}).within == demand({"within": None}).within == rotate.PATIENCE
+    assert parse_rotate_command({"within": "1h30m"}).within == 5400
+    assert parse_rotate_command({}).within == parse_rotate_command({"within": None}).within == rotate.PATIENCE
 
 
 @pytest.mark.parametrize("wrong", [5, "bot", {"a": 1}, [5, None, ["bot"]], None])
 def test_names_and_labels_that_are_none_are_refused(wrong: object) -> None:
     with pytest.raises(Refused, match="`names` must be"):
-        demand({"names": wrong})
+        parse_rotate_command({"names": wrong})
     with pytest.raises(Refused, match="`labels` must be"):
-        demand({"labels": wrong})
+        parse_rotate_command({"labels": wrong})
 
 
 @pytest.mark.parametrize("wrong", ["yes", 1, [1], None])
 @pytest.mark.parametrize("flag", ["emergency", "patient", "everything"])
 def test_only_true_is_true_and_only_false_is_false(flag: str, wrong: object) -> None:
     with pytest.raises(Refused, match=f"`{flag}` must be true or false"):
-        demand({flag: wrong})
+        parse_rotate_command({flag: wrong})
 
 
 def test_what_a_request_says_is_what_is_wanted() -> None:
-    assert demand({"emergency": True, "patient": True, "everything": True, "within": "5m"}) == Demand(
-        everything=True, emergency=True, patient=True
-    )
+    assert parse_rotate_command(
+        {"emergency": True, "patient": True, "everything": True, "within": "5m"}
+    ) == RotateCommand(everything=True, emergency=True, patient=True)
 
 
 # --- how it ends ----------------------------------------------------------------------------------------------------
@@ -373,9 +373,9 @@ async def test_what_left_the_settings_meanwhile_is_not_said_to_go_on(app: App) -
 
 
 def test_only_who_names_no_limit_waits_a_grace_out() -> None:
-    assert demand({"patient": True}).waits_out
-    assert not demand({"patient": True, "within": "5m"}).waits_out
-    assert not demand({}).waits_out
+    assert parse_rotate_command({"patient": True}).waits_out
+    assert not parse_rotate_command({"patient": True, "within": "5m"}).waits_out
+    assert not parse_rotate_command({}).waits_out
 
 
 async def test_an_ask_that_is_closed_ends_with_the_reason(app: App) -> None:
@@ -440,7 +440,7 @@ CUT = {
 async def test_a_command_cut_short_says_of_each_what_is_true_of_it(app: App, phase, working: bool, said: str) -> None:
     app.passing, app.stopping = True, "cut short by SIGTERM"
     app.working = {"shop"} if working else set()
-    asked = PendingRequest(Ask(NOW, "ada", emergency=True), patient=True)
+    asked = PendingRequest(RotationRequest(NOW, "ada", emergency=True), patient=True)
     if phase:
         asked.hears(record(phase, current=published(1, NOW - DAY)))
     asked.close("cut short by SIGTERM")

@@ -12,22 +12,22 @@ import anyio
 import pytest
 
 from rotator.app import factories, secret_resolver
-from rotator.app.secret_resolver import Keychain
+from rotator.app.secret_resolver import VaultSecretResolver
 from rotator.host.clock import SystemClock
 from rotator.observe import observers
 from rotator.observe.observers import Observers
-from rotator.observe.receipts import Book, setup
+from rotator.observe.receipts import ReceiptFile, setup
 from rotator.ports import Transient
 from rotator.rotation import events as ev
 from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from rotator.settings import Audit
 from rotator.vault.login import Login
 from tests.kit.fleet import named, settled, transition
 from tests.unit.rotation.builders import NOW
 
 pytestmark = pytest.mark.anyio
-REF = SecretRef(Source.FILE, "/net/minter")
+REF = SecretRef(SecretSource.FILE, "/net/minter")
 
 
 @pytest.fixture
@@ -51,11 +51,11 @@ async def test_a_secret_file_that_hangs_is_undecided_and_another_is_read_meanwhi
 
     monkeypatch.setattr(secret_resolver, "local_secret", read)
     monkeypatch.setattr(secret_resolver, "_PATIENCE", 0.2)
-    keys = Keychain(Any, SystemClock(), lambda: Any)
+    keys = VaultSecretResolver(Any, SystemClock(), lambda: Any)
     with anyio.fail_after(10):
         with pytest.raises(Transient, match="/net/minter: no answer within"):
             await keys.fetch(REF)
-        assert await keys.fetch(SecretRef(Source.FILE, "/etc/other"))
+        assert await keys.fetch(SecretRef(SecretSource.FILE, "/etc/other"))
         drive.set()
         with anyio.move_on_after(5):
             while True:
@@ -82,11 +82,11 @@ async def test_what_we_log_in_with_may_hang_and_is_then_taken_for_something_else
 
 
 async def test_receipts_on_a_drive_that_hangs_stop_nothing_but_what_requires_them(drive, tmp_path, monkeypatch) -> None:
-    made, append, blot = Observers(settings(tmp_path, required=True)), Book.append, named("blog")
+    made, append, blot = Observers(settings(tmp_path, required=True)), ReceiptFile.append, named("blog")
     monkeypatch.setattr(made._file, "_seconds", 0.2)
     moved = transition(blot, settled(), ev.Faulted(NOW, "mint", "HTTP 503"))
 
-    def hangs(book: Book, contents: list[Any]) -> None:
+    def hangs(book: ReceiptFile, contents: list[Any]) -> None:
         drive.wait(30)
         append(book, contents)
 
@@ -94,7 +94,7 @@ async def test_receipts_on_a_drive_that_hangs_stop_nothing_but_what_requires_the
         made.told[0](moved)
         await made.recorded()
         assert made.barred() == ""
-        monkeypatch.setattr(Book, "append", hangs)
+        monkeypatch.setattr(ReceiptFile, "append", hangs)
         for _ in range(20):
             made.told[0](moved)
             await made.recorded()
@@ -112,8 +112,8 @@ def test_a_start_and_an_end_wait_for_such_a_drive_for_a_while_only(drive, tmp_pa
     made = Observers(settings(tmp_path))
     monkeypatch.setattr(observers, "_DISK", 0.1)
     monkeypatch.setattr(setup, "_PATIENCE", 0.1)
-    monkeypatch.setattr(Book, "open", lambda book: drive.wait(30))
-    monkeypatch.setattr(Book, "append", lambda book, contents: drive.wait(30))
+    monkeypatch.setattr(ReceiptFile, "open", lambda book: drive.wait(30))
+    monkeypatch.setattr(ReceiptFile, "append", lambda book, contents: drive.wait(30))
     made.told[0](transition(named("blog"), settled(), ev.Faulted(NOW, "mint", "HTTP 503")))
     made.close()
     late = Observers(settings(tmp_path))

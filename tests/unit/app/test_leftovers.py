@@ -11,7 +11,7 @@ import pytest
 from rotator.app import strays
 from rotator.app.strays import Leftover
 from rotator.ports import Refused
-from rotator.rotation.credential import Credential, Place
+from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.record import Token
 from rotator.rotation.token_ownership import Owner, TokenState
 from tests.kit.provider import FakeProvider, Target
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 def _app(**kinds: FakeProvider) -> Any:
     """An actor whose only target has a credential of each of these kinds."""
-    named = {name: Credential(name, name, "desk", Place("secret", name)) for name in kinds}
+    named = {name: Credential(name, name, "desk", VaultPath("secret", name)) for name in kinds}
     return SimpleNamespace(
         settings=SimpleNamespace(credentials=named),
         dependencies=lambda credential: SimpleNamespace(provider=kinds[credential.name]),

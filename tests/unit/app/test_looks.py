@@ -16,11 +16,11 @@ import pytest
 from rotator.app.control import Control
 from rotator.commands import inspect
 from rotator.ports import Entry, Lease, Refused, Transient
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.record import Phase
-from rotator.rotation.state import Word
-from rotator.settings import Daemon, Method, Settings, Vault, VaultAuth
+from rotator.rotation.state import Headline
+from rotator.settings import DaemonConfig, Method, Settings, VaultAuth, VaultConfig
 from tests.kit.fleet import FakeView, StoppedClock, fleet, named, settled
 from tests.unit.rotation.builders import HOUR, MINUTE, NOW, record
 
@@ -59,13 +59,13 @@ class Requests:
 
 def entry(name: str, holder: str = "", **changes: Any) -> Entry:
     known = replace(settled(**changes), current=None) if changes.pop("bare", False) else settled(**changes)
-    current = known.current and replace(known.current, place=Place("secret", f"apps/{name}"))
+    current = known.current and replace(known.current, place=VaultPath("secret", f"apps/{name}"))
     return Entry(name, 1, replace(known, current=current), Lease(holder=holder))
 
 
 def settings(path: Path, **more: Any) -> Settings:
-    vault = Vault("https://vault.test", VaultAuth(Method.TOKEN, ""), **more)
-    wanted = Settings(vault, Daemon("host-a", socket=str(path)))
+    vault = VaultConfig("https://vault.test", VaultAuth(Method.TOKEN, ""), **more)
+    wanted = Settings(vault, DaemonConfig("host-a", socket=str(path)))
     return replace(wanted, credentials={"blog": BLOG, "shop": SHOP})
 
 
@@ -101,7 +101,10 @@ async def test_a_daemon_tells_what_it_observed_beside_what_the_journal_says_now(
     journal = Journal(blog=entry("blog", holder="host-b/1/x"), shop=entry("shop"))
     async with daemon(wanted, observing(), journal):
         seen = await inspect.look(wanted, [])
-        assert [(each.name, each.word) for each in seen.states] == [("blog", Word.SETTLED), ("shop", Word.DOUBTED)]
+        assert [(each.name, each.word) for each in seen.states] == [
+            ("blog", Headline.SETTLED),
+            ("shop", Headline.DOUBTED),
+        ]
         assert (seen.states[0].accepted_at, seen.states[0].holder) == (NOW - MINUTE, "host-b/1/x")
         assert (seen.at, seen.stale) == (NOW, "")
         assert [each.asked for each in seen.states] == [str(LEAK), ""]
@@ -115,7 +118,7 @@ async def test_without_vault_a_daemon_tells_what_it_saw_before_and_says_so(path:
     wanted = settings(path)
     async with daemon(wanted, observing(), Journal(blog=Transient("sealed"), shop=entry("shop"))):
         seen = await inspect.look(wanted, ["blog", "shop"])
-        assert (seen.stale, seen.states[0].word) == ("sealed", Word.STALE)
+        assert (seen.stale, seen.states[0].word) == ("sealed", Headline.STALE)
         assert seen.states[0].published_at is not None
         assert (await inspect.explained(wanted, "blog"))[0][0].startswith("Vault cannot be read, so this is what was")
 
@@ -136,7 +139,7 @@ async def test_a_vault_that_is_away_is_waited_for_once_and_what_is_shown_has_an_
     async with daemon(wanted, view, Away()):
         seen = await inspect.look(wanted, [])
     assert len(asked) <= 8
-    assert {each.word for each in seen.states} == {Word.STALE}
+    assert {each.word for each in seen.states} == {Headline.STALE}
     assert {each.read_at for each in seen.states} == {NOW - HOUR}
     assert "was so at 2026-03-01 11:00:00Z: sealed" in seen.states[0].said
 
@@ -164,7 +167,7 @@ async def test_a_record_that_cannot_be_read_hides_no_other(path: Path) -> None:
     wanted = settings(path)
     async with daemon(wanted, observing(), Journal(blog=Refused("it was deleted"), shop=entry("shop"))):
         blog, shop = (await inspect.look(wanted, [])).states
-        assert (blog.word, blog.said, blog.exit) == (Word.BROKEN, "its record cannot be read: it was deleted", 1)
+        assert (blog.word, blog.said, blog.exit) == (Headline.BROKEN, "its record cannot be read: it was deleted", 1)
         assert shop.known
         assert (await inspect.explained(wanted, "blog"))[1] == 1
 
@@ -201,6 +204,6 @@ async def test_a_daemon_that_has_seen_nothing_yet_and_has_no_vault_says_that(pat
     _, view, _ = fleet((BLOG, None), (SHOP, None))
     async with daemon(wanted, view, Journal(blog=Transient("sealed"), shop=Transient("sealed"))):
         seen = await inspect.look(wanted, ["blog"])
-        assert (seen.stale, seen.states[0].word, seen.states[0].known) == ("sealed", Word.UNSEEN, False)
+        assert (seen.stale, seen.states[0].word, seen.states[0].known) == ("sealed", Headline.UNSEEN, False)
         said, _ = await inspect.explained(wanted, "blog")
         assert said == ["Its record was not read yet: Vault cannot be read: sealed."]

@@ -16,7 +16,7 @@ import pytest
 from rotator.commands import history
 from rotator.ports import Transient
 from rotator.rotation.record import Phase, Record
-from rotator.settings import Audit, Daemon, Method, Settings, Vault, VaultAuth
+from rotator.settings import Audit, DaemonConfig, Method, Settings, VaultAuth, VaultConfig
 from tests.kit.fleet import named
 from tests.unit.rotation.builders import HOUR, MINUTE, NOW, published, record
 
@@ -50,7 +50,7 @@ def receipt(at: datetime, said: str, name: str = "blog") -> str:
 
 @pytest.fixture
 def wanted(tmp_path: Path) -> Settings:
-    made = Settings(Vault("https://vault.test", VaultAuth(Method.TOKEN, "")), Daemon("host-a"))
+    made = Settings(VaultConfig("https://vault.test", VaultAuth(Method.TOKEN, "")), DaemonConfig("host-a"))
     return replace(made, credentials={"blog": named("blog")}, audit=Audit(str(tmp_path / "receipts")))
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from rotator.app.secret_resolver import myself
 from rotator.ports import MinterRefused
-from rotator.rotation.credential import Credential, Place, Retirement
-from rotator.rotation.record import Published, Record, Token
+from rotator.rotation.credential import Credential, Retirement, VaultPath
+from rotator.rotation.record import PublishedValue, Record, Token
 from rotator.rotation.schedule import Every
 from rotator.rotation.secret import Secret
 from rotator.settings import Target, load
@@ -20,7 +20,7 @@ from tests.unit.settings.files import SOUND, write
 pytestmark = pytest.mark.anyio
 
 MARK = b"a key of this test's own"
-PATH = Place("secret", "apps/newsletter/halo")
+PATH = VaultPath("secret", "apps/newsletter/halo")
 OLD, NEW = "canary-of-the-old-target", "canary-of-the-new-target"
 
 
@@ -42,10 +42,10 @@ def credential(target: Target) -> Credential:
     return Credential("newsletter", "halo-pat", target.name, PATH, schedule=schedule, retire=retire)
 
 
-def published(target: Target, value: str, version: int) -> Published:
+def published(target: Target, value: str, version: int) -> PublishedValue:
     at = datetime(2030, 1, 1, tzinfo=UTC)
     mark = Secret(value).fingerprint(MARK)
-    return Published(Token(f"pat-{version}", f"pat-{version}"), mark, version, version, at, PATH, target.name, "")
+    return PublishedValue(Token(f"pat-{version}", f"pat-{version}"), mark, version, version, at, PATH, target.name, "")
 
 
 async def shown(vault: FakeVault, target: Target, record: Record | None) -> str:

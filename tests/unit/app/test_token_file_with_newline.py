@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from rotator.app.factories import connection, vault_login
-from rotator.app.secret_resolver import Keychain, identity
+from rotator.app.secret_resolver import VaultSecretResolver, identity
 from rotator.ports import MinterRefused, StoreRefused
 from rotator.providers.http.header import header
 from rotator.providers.keys.signing import LocalSigner
 from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from rotator.settings import Settings, load
 from rotator.vault.kv import Kv
 from rotator.vault.session import Session
@@ -94,9 +94,9 @@ class World:
         """A secret that settings refer to in Vault."""
         self.vault.kept = kept
         session = self.session(TOKEN)
-        keys = Keychain(Kv(session), HandClock(), lambda: self.settings(TOKEN))
+        keys = VaultSecretResolver(Kv(session), HandClock(), lambda: self.settings(TOKEN))
         try:
-            return await keys.fetch(SecretRef(Source.VAULT, "secret/minters/blog", "token"))
+            return await keys.fetch(SecretRef(SecretSource.VAULT, "secret/minters/blog", "token"))
         finally:
             await session.close()
 
@@ -142,7 +142,7 @@ def test_a_role_id_with_newline_is_a_fault_of_the_settings(tmp_path: Path) -> No
 async def test_a_token_file_with_newline_mints(world: World, end: str) -> None:
     settings = world.settings(TOKEN + end)
     session = world.session(TOKEN + end)
-    keys = Keychain(Kv(session), HandClock(), lambda: settings)
+    keys = VaultSecretResolver(Kv(session), HandClock(), lambda: settings)
     assert header(await identity(settings.targets["blog"], keys.fetch)) == ("Authorization", f"Bearer {TOKEN}")
     await session.close()
 
@@ -171,7 +171,7 @@ async def test_a_token_in_vault_with_newline_inside_is_refused_by_its_name(world
 
 @pytest.mark.parametrize("end", ENDS)
 async def test_a_refresh_token_that_was_put_into_vault_with_newline_is_used_and_handed_over(end: str) -> None:
-    kept = SecretRef(Source.VAULT, "secret/crm/refresh", "refresh_token")
+    kept = SecretRef(SecretSource.VAULT, "secret/crm/refresh", "refresh_token")
     async with desk.running("keycloak", HandClock()) as world:
         document_store = world.keys.document_store(kept.name)
         document_store.put(refresh_token=world.itsm.model.authorise(world.client).reveal() + end)

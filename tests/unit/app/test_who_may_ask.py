@@ -8,7 +8,7 @@ import pytest
 
 from rotator.app import factories
 from rotator.ports import StoreRefused
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ def test_a_secret_that_is_not_ours_to_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, who: str, more: str
 ) -> None:
     monkeypatch.setattr(factories, "others", lambda path: who)
-    ref = SecretRef(Source.FILE, str(tmp_path / "secret-id"))
+    ref = SecretRef(SecretSource.FILE, str(tmp_path / "secret-id"))
     with pytest.raises(StoreRefused) as refused:
         factories._login_secret("/run/rotator/control.sock", ref)
     assert refused.value.reason == f"file:{tmp_path}/secret-id cannot be read: No such file or directory{more}"

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from rotator.cli import rotate, strays
-from rotator.cli.times import Length, Moment
+from rotator.cli.times import FutureTime, Length
 from tests.unit.cli.test_manpage import commands
 from tests.unit.settings.files import SOUND, write
 
@@ -35,7 +35,7 @@ def test_an_option_whose_help_speaks_of_a_time_is_one() -> None:
     words = ("second", "minute", "how long", "so long", "ends by itself", "ends all the same", "between two")
     timed = [(path, each) for path, each in options() if any(word in (each.help or "").lower() for word in words)]
     assert len(timed) >= 8
-    assert not [(path, each.opts) for path, each in timed if not isinstance(each.type, Length | Moment)]
+    assert not [(path, each.opts) for path, each in timed if not isinstance(each.type, Length | FutureTime)]
 
 
 @pytest.mark.parametrize("told", ["300", "-1", "1.5s", "soon", "", "1h1h", "9999w", "5 m"])
@@ -48,7 +48,7 @@ def test_what_settings_refuse_is_refused_in_their_words(path: str, option: click
 
 
 def test_a_moment_is_utc_unless_it_says_otherwise_and_still_to_come() -> None:
-    read = Moment().convert
+    read = FutureTime().convert
     assert read("2999-12-31", None, None) == datetime(2999, 12, 31, tzinfo=UTC)
     assert read("2999-12-31T18:00+02:00", None, None) == datetime(2999, 12, 31, 16, tzinfo=UTC)
     for wrong in ("2020-01-01", "tomorrow", "18:00"):

@@ -16,8 +16,8 @@ from rotator.app.vault_policy import policy
 from rotator.cli import rotate
 from rotator.commands.scaffold import unit
 from rotator.commands.scaffold.unit import hidden, unit_text
-from rotator.rotation.credential import Place
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.credential import VaultPath
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from rotator.settings import Method, load
 
 HOUSE = Path(__file__).parents[3]
@@ -70,7 +70,7 @@ def test_it_takes_what_it_is_told_and_what_the_environment_of_the_vault_command_
     settings = load(tmp_path / "rotator.toml")
     vault = settings.vault
     assert (vault.address, vault.namespace, vault.ca_file) == ("https://vault.test:8200", "platform", "/ca.pem")
-    assert settings.credentials["web/ci.1"].place == Place("team/kv", "apps/web/ci.1/halo")
+    assert settings.credentials["web/ci.1"].place == VaultPath("team/kv", "apps/web/ci.1/halo")
     assert settings.targets["blog"].keys.url == "https://halo.example"
 
 
@@ -153,7 +153,7 @@ def test_the_packaged_unit_is_the_shipped_one() -> None:
     assert packaged == (HOUSE / "systemd" / "rotator.service").read_text(), (
         "cp systemd/rotator.service rotator/commands/scaffold/"
     )
-    login = [SecretRef(Source.CREDENTIAL, "vault-secret-id")]
+    login = [SecretRef(SecretSource.CREDENTIAL, "vault-secret-id")]
     assert unit_text(login, "/opt/rotator/bin/python", Path("/etc/rotator/rotator.toml")) == packaged
 
 

@@ -16,12 +16,12 @@ from rotator.engine.reconciler import Gate, ReconcileResult
 from rotator.engine.worker_pool import WorkerPool
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Phase, Record
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.steps import Wait
 from tests.unit.engine.world import StillClock
 from tests.unit.rotation.builders import credential, record
 
-Visiting = Callable[[Credential, Ask | None], Awaitable[ReconcileResult | Record | Wait]]
+Visiting = Callable[[Credential, RotationRequest | None], Awaitable[ReconcileResult | Record | Wait]]
 FAR = timedelta(days=20)
 
 
@@ -31,7 +31,7 @@ class FakeVisitor:
 
     clock: StillClock
     visiting: Visiting
-    visits: list[tuple[str, Ask | None]] = field(default_factory=list)
+    visits: list[tuple[str, RotationRequest | None]] = field(default_factory=list)
     inside: list[Credential] = field(default_factory=list)
     most: dict[str, int] = field(default_factory=dict)  # visits at once, by target
     forgotten: list[str] = field(default_factory=list)
@@ -49,7 +49,7 @@ class FakeVisitor:
         self.forgotten.append(name)
 
     async def reconcile(
-        self, wanted: Credential, dependencies: object, ask: Ask | None, *, gate: Gate
+        self, wanted: Credential, dependencies: object, ask: RotationRequest | None, *, gate: Gate
     ) -> ReconcileResult:
         if closed := await gate.closed():
             return ReconcileResult(None, closed)
@@ -98,7 +98,7 @@ def bots(*names: str, **changes: Any) -> dict[str, Credential]:
     return made
 
 
-async def settled(wanted: Credential, ask: Ask | None) -> Record:
+async def settled(wanted: Credential, ask: RotationRequest | None) -> Record:
     """A visit that finds nothing to do."""
     return record(Phase.SETTLED)
 
@@ -106,7 +106,7 @@ async def settled(wanted: Credential, ask: Ask | None) -> Record:
 def hang(event: anyio.Event) -> Visiting:
     """Visits that last until the event."""
 
-    async def visiting(wanted: Credential, ask: Ask | None) -> Record:
+    async def visiting(wanted: Credential, ask: RotationRequest | None) -> Record:
         await event.wait()
         return record(Phase.SETTLED)
 

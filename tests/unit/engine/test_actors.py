@@ -12,7 +12,7 @@ from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Conflict, Lease
 from rotator.rotation.credential import Limits, Retirement
 from rotator.rotation.record import Phase
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.schedule import Every
 from tests.unit.engine.world import JOURNAL, PLACE, SLOT, TTL, Actor, Crash, World, crash_at
 
@@ -226,7 +226,7 @@ async def in_grace(actor: Actor, world: World, skew: timedelta) -> ReconcileResu
     """A second value is published."""
     await actor.reconcile()
     world.clock.move(HOUR)
-    seen = await actor.reconcile(Ask(world.clock.now() + max(skew, timedelta()), "ada"))
+    seen = await actor.reconcile(RotationRequest(world.clock.now() + max(skew, timedelta()), "ada"))
     assert actor.events[-1] == "Published"
     return seen
 

@@ -8,7 +8,7 @@ import pytest
 from rotator.engine.pending_request import PendingRequest, foremost
 from rotator.ports import Transient
 from rotator.rotation.record import Failure, Phase
-from rotator.rotation.rotation_request import Answer
+from rotator.rotation.rotation_request import RequestAnswer
 from rotator.rotation.steps import Wait
 from tests.unit.engine.crews import at_work, bots, hang, settled
 from tests.unit.rotation.builders import HOUR, MINUTE, NOW, SECOND, ask, published, record
@@ -36,7 +36,7 @@ async def test_everybody_who_asks_before_the_publication_is_answered_by_it() -> 
         await stage.rest()
         second = stage.worker_pool.ask("bot", ask(NOW + SECOND / 2, by="bob"), patient=False)
         await stage.rest()
-        assert (first.answer, second.answer) == (Answer.DONE, Answer.DONE)
+        assert (first.answer, second.answer) == (RequestAnswer.DONE, RequestAnswer.DONE)
         assert first.done.is_set()
         assert second.done.is_set()
         assert not stage.worker_pool.asks
@@ -48,12 +48,12 @@ async def test_the_patience_of_one_does_not_keep_the_other_waiting() -> None:
         patient = stage.worker_pool.ask("bot", ask(by="bob"), patient=True)
         await stage.rest()
         assert quick.done.is_set()
-        assert quick.answer is Answer.PUBLISHED
+        assert quick.answer is RequestAnswer.PUBLISHED
         assert not patient.done.is_set()
         stage.reconciler.visiting = showing(DONE)
         stage.worker_pool.look_at("bot")
         await stage.rest()
-        assert patient.answer is Answer.DONE
+        assert patient.answer is RequestAnswer.DONE
 
 
 async def test_a_value_published_before_the_ask_does_not_answer_it() -> None:
@@ -62,7 +62,7 @@ async def test_a_value_published_before_the_ask_does_not_answer_it() -> None:
         await stage.rest()
         late = stage.worker_pool.ask("bot", ask(NOW + MINUTE, by="bob"), patient=False)
         await stage.rest()
-        assert late.answer is Answer.IN_GRACE
+        assert late.answer is RequestAnswer.IN_GRACE
         assert late.done.is_set()
         assert not patient.done.is_set()
 
@@ -76,7 +76,7 @@ async def test_an_emergency_does_not_take_the_answer_from_who_asked_before() -> 
         assert stage.reconciler.visits[-1][1] == urgent.ask
         stage.worker_pool.look_at("bot")
         await stage.rest()
-        assert plain.answer is urgent.answer is Answer.DONE
+        assert plain.answer is urgent.answer is RequestAnswer.DONE
 
 
 async def test_what_is_left_open_by_a_visit_for_another_is_looked_at_at_once() -> None:
@@ -87,7 +87,7 @@ async def test_what_is_left_open_by_a_visit_for_another_is_looked_at_at_once() -
         plain = stage.worker_pool.ask("bot", ask(NOW + MINUTE), patient=False)
         await stage.rest()
         assert [each for _, each in stage.reconciler.visits] == [urgent.ask, plain.ask]
-        assert plain.answer is Answer.DONE
+        assert plain.answer is RequestAnswer.DONE
 
 
 async def test_a_failure_answers_who_asked_before_it_and_a_hold_everybody() -> None:
@@ -100,11 +100,11 @@ async def test_a_failure_answers_who_asked_before_it_and_a_hold_everybody() -> N
     async with at_work(bots("a", "b"), showing(failed)) as stage:
         asked = stage.worker_pool.ask("a", ask(), patient=True)
         await stage.rest()
-        assert asked.answer is Answer.FAILED
+        assert asked.answer is RequestAnswer.FAILED
         stage.reconciler.visiting = showing(record(Phase.HELD))
         held = stage.worker_pool.ask("b", ask(), patient=False)
         await stage.rest()
-        assert held.answer is Answer.HELD
+        assert held.answer is RequestAnswer.HELD
         assert held.done.is_set()
 
 

@@ -11,8 +11,8 @@ import pytest
 from rotator.engine.context import SuppliedValue
 from rotator.ports import Transient
 from rotator.rotation.credential import Limits, Retirement
-from rotator.rotation.record import HoldReason, Phase, Why
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.record import HoldReason, Phase, Trigger
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.secret import Secret
 from tests.kit.slots import END, PASTE, PRESS, SlotProvider, Slots
 from tests.unit.engine.world import PLACE, SLOT, Actor, Crash, World, crash_at
@@ -49,7 +49,7 @@ class Cut:
     async def rotated(self, actor: Actor) -> None:
         """One more rotation, with the waits it asks for."""
         self.world.clock.move(1)
-        wish = Ask(self.world.clock.now(), "ada")
+        wish = RotationRequest(self.world.clock.now(), "ada")
         for _ in range(4):
             await actor.reconcile(wish)
             self.world.clock.move(11)
@@ -75,7 +75,7 @@ async def test_what_the_target_does_not_accept_is_taken_back_and_the_old_value_s
     cut.target.refuses = True
     one.told.clear()
     world.clock.move(1)
-    await one.reconcile(Ask(world.clock.now(), "ada"))
+    await one.reconcile(RotationRequest(world.clock.now(), "ada"))
     assert one.events[:5] == ["Requested", "Staged", "Installed", "Rejected", "Burned"]
     assert one.events[5:] == ROTATED[1:]  # the next attempt went through
     assert cut.agreed
@@ -88,7 +88,7 @@ async def test_the_old_value_is_back_before_anything_else_is_tried(world: World)
     await cut.rotated(one)
     cut.target.refuses = True
     world.clock.move(1)
-    await one.reconcile(Ask(world.clock.now(), "ada"))
+    await one.reconcile(RotationRequest(world.clock.now(), "ada"))
     record = await world.record()
     assert record.phase is Phase.SETTLED
     assert record.failure
@@ -104,7 +104,7 @@ async def test_a_target_that_takes_no_value_twice_gets_a_new_one(world: World) -
     one.told.clear()
     world.clock.move(1)
     for _ in range(5):
-        await one.reconcile(Ask(world.clock.now(), "ada"))
+        await one.reconcile(RotationRequest(world.clock.now(), "ada"))
         world.clock.move(31)
     assert one.events[:8] == ["Requested", "Staged", "Installed", "Rejected", *["Faulted"] * 4]
     assert one.events[8:] == ["Burned", *ROTATED[1:]]
@@ -118,11 +118,11 @@ async def test_when_no_attempt_is_left_the_next_rotation_is_due_although_nobody_
     await cut.rotated(one)
     cut.target.refuses = cut.target.remembers = True
     world.clock.move(1)
-    for wish in (Ask(world.clock.now(), "ada"), *[None] * 6):
+    for wish in (RotationRequest(world.clock.now(), "ada"), *[None] * 6):
         await one.reconcile(wish)
         world.clock.move(60)
     record = await world.record()
-    assert (record.rotation, record.why, record.phase) == (3, Why.REFUSED, Phase.SETTLED)
+    assert (record.rotation, record.why, record.phase) == (3, Trigger.REFUSED, Phase.SETTLED)
     assert cut.agreed
 
 
@@ -134,7 +134,7 @@ async def test_a_cut_over_does_not_wait_for_clocks_that_disagree_about_when_the_
     world.skew = timedelta(hours=1)
     world.clock.move(1)
     one.told.clear()
-    await one.reconcile(Ask(world.clock.now(), "ada"))
+    await one.reconcile(RotationRequest(world.clock.now(), "ada"))
     world.clock.move(11)
     await one.reconcile()
     assert one.events[:6] == ["Requested", "Staged", "Installed", "Faulted", "Rejected", "Burned"]
@@ -148,7 +148,7 @@ async def test_an_install_that_was_refused_outright_leaves_the_old_value_alone(w
     assert isinstance(provider, SlotProvider)
     provider.person = "install"
     world.clock.move(1)
-    await one.reconcile(Ask(world.clock.now(), "ada"))
+    await one.reconcile(RotationRequest(world.clock.now(), "ada"))
     assert (await world.record()).phase is Phase.AWAITING
     assert cut.target.installs == 1
     assert cut.agreed
@@ -165,7 +165,7 @@ async def test_a_foreign_value_on_the_consumer_path_stops_it_before_consumers_ar
 
     one.hook = meddle
     world.clock.move(1)
-    await one.reconcile(Ask(world.clock.now(), "ada"))
+    await one.reconcile(RotationRequest(world.clock.now(), "ada"))
     record = await world.record()
     assert record.held
     assert record.held.reason is HoldReason.FOREIGN_WRITE
@@ -181,7 +181,7 @@ async def test_a_process_that_dies_in_the_cut_over_is_followed_by_one_that_ends_
     one.hook = lambda here: crash(here) if cut.target.made == 2 else None  # not in the look at what is renewed
     world.clock.move(1)
     with pytest.raises(Crash):
-        await one.reconcile(Ask(world.clock.now(), "ada"))
+        await one.reconcile(RotationRequest(world.clock.now(), "ada"))
     await two.reconcile()
     world.clock.move(40)
     for _ in range(3):
@@ -213,7 +213,7 @@ async def test_beside_the_old_value_nobody_is_cut_off_and_caches_get_their_time(
     one = cut.actor(limits=Limits(settle=SETTLE))
     await cut.rotated(one)
     world.clock.move(1)
-    seen = await one.reconcile(Ask(world.clock.now(), "ada"))
+    seen = await one.reconcile(RotationRequest(world.clock.now(), "ada"))
     assert one.events[-1] == "Installed"
     assert seen.wait.until == world.clock.now() + SETTLE
     assert cut.agreed
@@ -277,7 +277,7 @@ async def test_the_old_value_is_put_back_by_a_person_when_only_they_can(world: W
     cut.target.refuses = True
     one.hook = lambda label: setattr(provider, "person", "install") if label == "install: done" else None
     world.clock.move(1)
-    await one.reconcile(Ask(world.clock.now(), "ada"))
+    await one.reconcile(RotationRequest(world.clock.now(), "ada"))
     record = await world.record()
     assert record.held
     assert (record.held.reason, record.held.text) == (HoldReason.PERSON, f"{PASTE}; then `rotate release blog/bot`")
@@ -298,7 +298,7 @@ async def test_nothing_is_given_up_while_the_old_value_cannot_be_proven(world: W
 
     one.hook = hook
     world.clock.move(1)
-    await one.reconcile(Ask(world.clock.now(), "ada"))
+    await one.reconcile(RotationRequest(world.clock.now(), "ada"))
     record = await world.record()
     assert record.phase is Phase.REJECTED
     assert record.failure
@@ -323,7 +323,7 @@ async def test_when_vault_has_lost_the_old_value_a_person_is_called(world: World
 
     one.hook = hook
     world.clock.move(1)
-    await one.reconcile(Ask(world.clock.now(), "ada"))
+    await one.reconcile(RotationRequest(world.clock.now(), "ada"))
     record = await world.record()
     assert record.held
     assert "cannot be put back" in record.held.text
@@ -368,7 +368,7 @@ async def test_a_value_that_the_target_refuses_is_asked_for_again_and_the_old_on
     await one.reconcile()
     await supplied(one, "slot-canary-of-ada")
     world.clock.move(1)
-    await one.reconcile(Ask(world.clock.now(), "ada"))
+    await one.reconcile(RotationRequest(world.clock.now(), "ada"))
     one.told.clear()
     world.clock.move(1)
     for _ in range(5):  # as often as it takes: what a person brings is no mint of ours
@@ -411,7 +411,7 @@ async def test_what_only_a_person_can_end_is_said_until_it_is_refused(world: Wor
     assert isinstance(provider, SlotProvider)
     provider.person = "end"
     world.clock.move(1)
-    seen = await one.reconcile(Ask(world.clock.now(), "ada"))
+    seen = await one.reconcile(RotationRequest(world.clock.now(), "ada"))
     record = await world.record()
     assert record.phase is Phase.CONDEMNED
     assert record.failure
@@ -434,7 +434,7 @@ async def test_an_old_value_that_caches_still_know_is_waited_for_without_a_fault
     provider.lazy = True
     one.told.clear()
     world.clock.move(1)
-    await one.reconcile(Ask(world.clock.now(), "ada"))
+    await one.reconcile(RotationRequest(world.clock.now(), "ada"))
     world.clock.move(11)
     seen = await one.reconcile()
     assert one.events[-2:] == ["Condemned", "Deferred"]

@@ -11,7 +11,7 @@ import pytest
 from rotator.ports import Capabilities, Inspection, NeedsPerson, Outcome, Refused
 from rotator.rotation.credential import Limits, Retirement
 from rotator.rotation.record import Phase, Token
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.schedule import FractionOfLife
 from rotator.rotation.secret import Secret
 from tests.kit.provider import FakeProvider
@@ -123,7 +123,7 @@ async def test_a_rotation_that_is_asked_for_does_not_wait_for_the_predecessors_e
     one = actor(world, lifetime=timedelta(hours=24))
     for _ in range(3):
         world.clock.move(1)
-        await one.reconcile(Ask(world.clock.now(), "ada"))
+        await one.reconcile(RotationRequest(world.clock.now(), "ada"))
     assert one.events.count("Published") == 3
     assert world.healthy
 

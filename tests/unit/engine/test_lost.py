@@ -10,8 +10,8 @@ import pytest
 from rotator.engine import commands
 from rotator.ports import Transient, Unknown
 from rotator.rotation.credential import OnForeign, Retirement
-from rotator.rotation.record import HoldReason, Phase, Why
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.record import HoldReason, Phase, Trigger
+from rotator.rotation.rotation_request import RotationRequest
 from tests.unit.engine.world import PLACE, Actor, World
 
 pytestmark = pytest.mark.anyio
@@ -68,7 +68,7 @@ async def test_where_settings_let_us_a_new_value_is_published_at_once(world: Wor
     assert actor.told[1].told.said.endswith("; it replaces a value that consumers no longer find")
     assert world.healthy
     record = await world.record()
-    assert (record.why, record.rotation, record.lost) == (Why.LOST, 2, None)
+    assert (record.why, record.rotation, record.lost) == (Trigger.LOST, 2, None)
 
 
 async def test_what_is_put_back_and_released_rests_again(world: World) -> None:
@@ -96,7 +96,7 @@ async def test_in_the_grace_of_a_predecessor_a_foreign_value_waits_for_its_end_a
     world: World,
 ) -> None:
     actor = await resting(world, on_foreign=OVERWRITE, retire=Retirement(HOUR))
-    await actor.reconcile(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     actor.told.clear()
     lose(world, HoldReason.FOREIGN_WRITE)
     await actor.reconcile()
@@ -110,7 +110,7 @@ async def test_in_the_grace_of_a_predecessor_a_foreign_value_waits_for_its_end_a
 
 async def test_a_deletion_that_is_taken_back_in_time_is_told_and_forgotten(world: World) -> None:
     actor = await resting(world, on_foreign=OVERWRITE, retire=Retirement(HOUR))
-    await actor.reconcile(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     actor.told.clear()
     before = world.consumer.values or {}
     lose(world, HoldReason.FOREIGN_WRITE)
@@ -123,7 +123,7 @@ async def test_a_deletion_that_is_taken_back_in_time_is_told_and_forgotten(world
 
 async def test_a_lagging_node_is_not_believed_against_the_record(world: World) -> None:
     actor = await resting(world, retire=Retirement(HOUR))
-    await actor.reconcile(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     actor.told.clear()
     actor.journal.store.stale(PLACE)  # it shows the predecessor
     await actor.reconcile()
@@ -151,26 +151,26 @@ async def test_a_look_costs_one_read_and_no_write(world: World) -> None:
 
 async def test_a_rotation_says_whether_it_renews_a_good_value_or_replaces_a_dead_one(world: World) -> None:
     actor = await resting(world, retire=Retirement(timedelta(0)))
-    await actor.reconcile(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     assert actor.told[0].told.said.endswith("; it renews a value that its target accepts")
     world.clock.move(60)
     await actor.reconcile()
     world.target.revoke((await world.record()).current.token)
     actor.told.clear()
-    await actor.reconcile(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     assert actor.told[0].told.said.endswith("; it replaces a dead value: its target refuses it")
     world.clock.move(60)
     await actor.reconcile()
     actor.told.clear()
     world.target.fail("verify")
-    await actor.reconcile(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     assert actor.told[0].told.said.endswith("; whether its target accepts the value until now is not known")
 
 
 async def test_an_emergency_does_not_wait_for_a_proof_of_what_it_replaces(world: World) -> None:
     actor = await resting(world)
     world.target.calls.clear()
-    await actor.reconcile(Ask(world.clock.now(), "ada", emergency=True))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada", emergency=True))
     assert world.target.calls.index("mint") < world.target.calls.index("verify")
 
 
@@ -188,6 +188,6 @@ async def test_a_value_known_to_be_refused_is_not_shown_again(world: World) -> N
 async def test_a_target_that_wants_to_be_called_later_is_not_told_to_mint(world: World) -> None:
     actor = await resting(world)
     world.target.judge = lambda token, secret: Unknown("429", 20.0)
-    await actor.reconcile(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     assert actor.events == ["Faulted"]
     assert "mint" not in world.target.calls[1:]

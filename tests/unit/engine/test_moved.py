@@ -10,7 +10,7 @@ import pytest
 from rotator.engine import commands
 from rotator.ports import CannotPresent, Minted
 from rotator.rotation.credential import Retirement
-from rotator.rotation.record import HoldReason, Phase, Token, Why
+from rotator.rotation.record import HoldReason, Phase, Token, Trigger
 from rotator.rotation.secret import Secret
 from tests.kit.provider import FakeProvider
 from tests.unit.engine.world import PLACE, Actor, World
@@ -54,7 +54,7 @@ async def test_another_key_of_the_document_is_a_move_and_what_is_there_is_still_
     await actor.reconcile()
     record = await world.record()
     assert actor.events == ["Requested", "Staged", "Verified", "Published"]
-    assert record.why is Why.MOVED
+    assert record.why is Trigger.MOVED
     assert record.current
     assert record.current.key == "private_key"
     assert (record.phase, record.predecessor is not None) == (Phase.PUBLISHED, True)

@@ -12,7 +12,7 @@ from rotator.engine import commands
 from rotator.ports import Capabilities, Conflict, Minted, Refused, Rejected, Transient
 from rotator.rotation.credential import Retirement
 from rotator.rotation.record import Phase, Record, Token
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Wait
 from rotator.rotation.token_ownership import TokenOwners
@@ -40,7 +40,7 @@ async def published_twice(world: World, **changes) -> tuple[Actor, Secret, Secre
     await actor.reconcile()
     old = world.consumer.secret("token")
     world.clock.move(1)
-    await actor.reconcile(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     new = world.consumer.secret("token")
     assert old
     assert new
@@ -244,7 +244,7 @@ async def test_a_value_made_by_hand_is_adopted_without_a_write_and_without_a_rot
     assert actor.events == ["Adopted"]
     assert await say(actor, ADOPT) == record  # twice is once
     world.clock.move(1)
-    await actor.reconcile(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     world.clock.move(HOUR)
     await actor.reconcile()
     assert not world.target.accepts(mine)
@@ -257,7 +257,7 @@ async def test_a_hold_for_a_foreign_value_is_settled_and_our_own_gets_its_grace(
     ours = world.consumer.secret("token")
     mine = by_hand(world)
     world.clock.move(1)
-    await actor.reconcile(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     assert (await world.record()).phase is Phase.HELD
     await say(actor, ADOPT)
     await actor.reconcile()
@@ -326,7 +326,7 @@ async def test_a_value_that_was_put_back_is_released_not_adopted(world: World) -
     ours = dict(world.consumer.values)
     by_hand(world)
     world.clock.move(1)
-    await actor.reconcile(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     world.vault.put(PLACE, ours, None)
     assert "release it" in await refusal(actor, ADOPT)
 
@@ -390,7 +390,7 @@ async def test_what_is_public_beside_a_value_is_no_secret_in_an_undo(world: Worl
     await actor.reconcile()
     first = dict(world.consumer.values or {})
     world.clock.move(1)
-    await actor.reconcile(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     if not known:
         entry = await actor.journal.load("blog/bot")
         older = replace(entry.record, predecessor=replace(entry.record.predecessor, public=()))

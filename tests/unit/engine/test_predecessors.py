@@ -12,9 +12,9 @@ from rotator.engine.context import RotationContext
 from rotator.engine.steps.publish import judged
 from rotator.ports import CannotPresent, Minted, Rejected, Verdict
 from rotator.rotation.credential import Limits, OnForeign, Retirement
-from rotator.rotation.ownership import Content
+from rotator.rotation.ownership import ConsumerContent
 from rotator.rotation.record import HoldReason, Phase, Token
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.secret import Secret
 from tests.kit.provider import FakeProvider
 from tests.kit.slots import SlotProvider, Slots
@@ -40,7 +40,7 @@ async def after_its_grace(world: World, **changes: object) -> Actor:
     actor = world.actor(retire=Retirement(HOUR), **changes)
     await actor.reconcile()
     world.clock.move(1)
-    await actor.reconcile(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     world.clock.move(HOUR)
     actor.told.clear()
     return actor
@@ -110,7 +110,7 @@ async def test_where_the_old_value_cannot_be_shown_to_be_put_back_a_new_one_is_t
     provider.lost, target.refuses = world.consumer.secret("token"), True
     actor.told.clear()
     world.clock.move(1)
-    for wish in (Ask(world.clock.now(), "ada"), *[None] * 6):
+    for wish in (RotationRequest(world.clock.now(), "ada"), *[None] * 6):
         await actor.reconcile(wish)
         world.clock.move(60)
     assert actor.events[3:9] == ["Rejected", *["Faulted"] * 4, "Burned"]
@@ -130,7 +130,7 @@ async def test_a_deleted_path_holds_the_predecessor_whatever_may_be_written_over
     assert "undelete its newest version, or, where that was destroyed" in await held(world)
     assert len(world.target.living()) == 2
     await actor.reconciler.obey(actor.credential, actor.dependencies, commands.release("ada"))
-    await actor.reconcile(Ask(world.clock.now(), "ada", emergency=True))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada", emergency=True))
     await held(world)
     world.vault.undelete(PLACE, world.consumer.version)
     await actor.reconciler.obey(actor.credential, actor.dependencies, commands.release("ada"))
@@ -151,7 +151,7 @@ async def test_a_destroyed_version_has_a_way_out_too(world: World) -> None:
     await actor.reconciler.obey(actor.credential, actor.dependencies, commands.release("ada"))
     await actor.reconcile()
     assert "not proven: the path holds no value, and on_foreign" in (await world.record()).evidence
-    await actor.reconcile(Ask(world.clock.now() + timedelta(seconds=1), "ada"))
+    await actor.reconcile(RotationRequest(world.clock.now() + timedelta(seconds=1), "ada"))
     assert world.healthy
 
 
@@ -225,4 +225,4 @@ async def test_what_others_keep_under_a_key_that_settings_name_in_the_grace_is_i
     assert "successor proven" in (await world.record()).evidence
     bench = RotationContext(actor.dependencies, actor.credential)
     _, content = await bench.look(replace(await world.record(), phase=Phase.PUBLISHED))
-    assert content is Content.CURRENT
+    assert content is ConsumerContent.CURRENT

@@ -15,7 +15,7 @@ from rotator.engine.probe import Prober
 from rotator.engine.worker_pool import WorkerPool
 from rotator.ports import Rejected, Transient, Unknown
 from rotator.rotation.record import Phase
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from tests.unit.engine.world import PLACE, Actor, World
 
 pytestmark = pytest.mark.anyio
@@ -53,7 +53,7 @@ class Watch:
         self.worker_pool = WorkerPool(guard=guard, clock=clock, credentials=names, per_target={}, workers=1)
         self.prober = Prober(self.worker_pool, lambda: self.every, lambda target, verdict: self.said.append(verdict))
 
-    async def reconcile(self, ask: Ask | None = None) -> None:
+    async def reconcile(self, ask: RotationRequest | None = None) -> None:
         self.worker_pool.seen["blog/bot"] = await self.actor.reconcile(ask)
 
     async def after(self, seconds: float) -> list[str]:
@@ -252,7 +252,7 @@ async def test_a_record_that_went_back_is_shown_at_once(world: World) -> None:
     watch = await watching(world)
     old = watch.worker_pool.seen["blog/bot"]
     world.clock.move(60)
-    await watch.reconcile(Ask(world.clock.now(), "ada"))
+    await watch.reconcile(RotationRequest(world.clock.now(), "ada"))
     watch.worker_pool._note("blog/bot", old)
     world.vault.put(PLACE, world.vault.get(PLACE, 1).values or {}, None)
     assert watch.worker_pool.guard.reverted
@@ -314,7 +314,7 @@ async def test_what_was_accepted_before_another_process_published_is_not_said_of
     assert await watch.after(EVERY.total_seconds()) == ["accepted"]
     await guard.attend(credential, None)
     assert set(watch.worker_pool.accepted) == {"blog/bot"}
-    await world.actor("other").reconcile(Ask(world.clock.now(), "ada"))
+    await world.actor("other").reconcile(RotationRequest(world.clock.now(), "ada"))
     world.clock.move(60)
     await guard.attend(credential, None)
     assert watch.worker_pool.accepted == {}

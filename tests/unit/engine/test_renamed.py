@@ -11,9 +11,9 @@ import pytest
 from rotator.engine import commands
 from rotator.engine.token_survey import left_behind, survey
 from rotator.ports import Refused, StoreRefused, Transient
-from rotator.rotation.credential import Credential, Place, Retirement
+from rotator.rotation.credential import Credential, Retirement, VaultPath
 from rotator.rotation.record import HoldReason, Phase, Token
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.token_ownership import TokenOwners, TokenState
 from tests.unit.engine.world import PLACE, Actor, World
 
@@ -41,7 +41,7 @@ def renamed(world: World, **changes) -> Actor:
     """The same credential under another name, at the same path."""
     actor = world.actor(**changes)
     actor.credential = replace(actor.credential, name="third")
-    actor.dependencies = replace(actor.dependencies, slot=Place("secret", "rotator/staged/third"))
+    actor.dependencies = replace(actor.dependencies, slot=VaultPath("secret", "rotator/staged/third"))
     return aware(actor)
 
 
@@ -50,7 +50,7 @@ async def rotated(world: World, times: int = 1, **changes) -> Actor:
     await actor.reconcile()
     for _ in range(times - 1):
         world.clock.move(1)
-        await actor.reconcile(Ask(world.clock.now(), "ada"))
+        await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     return actor
 
 
@@ -87,7 +87,7 @@ async def test_the_hold_says_the_same_as_ever_of_a_value_that_nobody_knows(world
 async def test_the_hold_names_a_credential_of_the_settings_whose_value_was_copied_there(world: World) -> None:
     bot = await rotated(world)
     third = aware(renamed(world), bot.credential)
-    third.credential = replace(third.credential, place=Place("secret", "third"))
+    third.credential = replace(third.credential, place=VaultPath("secret", "third"))
     secret = world.consumer.secret("token")
     assert secret
     world.vault.put(third.credential.place, {"token": secret.reveal()}, None)
@@ -121,7 +121,7 @@ async def test_after_a_rename_adopt_goes_on_under_the_new_name_and_ends_the_old_
     await third.reconciler.obey(third.credential, third.dependencies, commands.adopt("ada"))
     assert len(ids(world)) == 1
     world.clock.move(1)
-    await third.reconcile(Ask(world.clock.now(), "ada"))
+    await third.reconcile(RotationRequest(world.clock.now(), "ada"))
     assert old
     assert world.target.accepts(old)
     world.clock.move(HOUR)
@@ -146,11 +146,11 @@ async def test_a_stray_that_a_person_put_on_a_configured_path_is_not_reaped(worl
     """The number is older than the record's, and consumers read it."""
     bot = await rotated(world)
     stray = world.target.mint(f"{(await world.record()).stem}-r1-a7", None)
-    web = replace(bot.credential, name="web", place=Place("secret", "web"))
+    web = replace(bot.credential, name="web", place=VaultPath("secret", "web"))
     aware(bot, web)
     world.vault.put(web.place, {"token": stray.secret.reveal(), "provider_id": stray.token.id}, None)
     world.clock.move(1)
-    await bot.reconcile(Ask(world.clock.now(), "ada"))
+    await bot.reconcile(RotationRequest(world.clock.now(), "ada"))
     world.clock.move(HOUR)
     await bot.reconcile()
     record = await world.record()
@@ -166,7 +166,7 @@ async def test_a_stray_that_a_person_put_on_a_configured_path_is_not_reaped(worl
 async def test_what_cannot_be_read_makes_its_tokens_nobodys_to_end(world: World) -> None:
     bot = await rotated(world)
     third = renamed(world)
-    world.vault.delete(Place("secret", "rotator/journal/blog/bot"))
+    world.vault.delete(VaultPath("secret", "rotator/journal/blog/bot"))
     world.vault.put(PLACE, {"token": "another"}, None)
     owner = (await everything(third)).of(ids(world)[0], world.clock.now())
     assert owner.state is TokenState.IN_FLIGHT
@@ -179,7 +179,7 @@ async def test_what_cannot_be_read_makes_its_tokens_nobodys_to_end(world: World)
 async def test_a_value_of_which_nothing_says_what_it_is_protects_the_tokens_of_its_credential(world: World) -> None:
     """The journal is lost, and settings do not describe the value."""
     bot = await rotated(world, describe=False)
-    world.vault.forget(Place("secret", "rotator/journal/blog/bot"))
+    world.vault.forget(VaultPath("secret", "rotator/journal/blog/bot"))
     owner = (await everything(bot)).of(ids(world)[0], world.clock.now())
     assert owner.state is TokenState.IN_FLIGHT
     assert "nothing says which token it is of" in owner.said

@@ -12,7 +12,7 @@ from rotator.engine.guard import Guard
 from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Accepted, Refused
 from rotator.rotation.record import HoldReason, Phase
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.token_names import mint_name
 from tests.kit.provider import When
 from tests.unit.engine.world import JOURNAL, PLACE, Actor, World
@@ -39,7 +39,7 @@ def rounds_of(actor: Actor, world: World) -> Guard:
     )
 
 
-async def attended(actor: Actor, guard: Guard, ask: Ask | None = None) -> ReconcileResult:
+async def attended(actor: Actor, guard: Guard, ask: RotationRequest | None = None) -> ReconcileResult:
     """Two looks: the first lists the target."""
     await guard.attend(actor.credential, ask)
     return await guard.attend(actor.credential, ask)
@@ -52,7 +52,7 @@ async def restored(world: World) -> None:
     await actor.reconcile()
     before = world.vault.get(JOURNAL).values, world.vault.get(PLACE).values
     world.clock.move(3600)
-    await actor.reconcile(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     world.clock.move(7200)
     await actor.reconcile()
     for place, values in zip((JOURNAL, PLACE), before, strict=True):
@@ -64,7 +64,7 @@ async def test_a_later_number_holds_and_nothing_is_minted_or_ended(world: World)
     await restored(world)
     actor = world.actor("host-b")
     alive = world.target.living()
-    seen = await attended(actor, rounds_of(actor, world), Ask(world.clock.now(), "ada"))
+    seen = await attended(actor, rounds_of(actor, world), RotationRequest(world.clock.now(), "ada"))
     assert seen.record
     assert seen.record.held
     assert seen.record.held.reason is HoldReason.TWO_VAULTS
@@ -80,11 +80,11 @@ async def test_a_lower_number_made_long_after_ours_holds_and_is_not_ended_as_a_s
     await actor.reconcile()
     for _ in range(2):
         world.clock.move(3600)
-        await actor.reconcile(Ask(world.clock.now(), "ada"))
+        await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
         world.clock.move(7200)
         await actor.reconcile()
     theirs = world.target.mint(f"{(await world.record()).stem}-r2-a7", None)
-    seen = await attended(actor, rounds_of(actor, world), Ask(world.clock.now(), "ada"))
+    seen = await attended(actor, rounds_of(actor, world), RotationRequest(world.clock.now(), "ada"))
     assert seen.record
     assert seen.record.held
     assert seen.record.held.reason is HoldReason.TWO_VAULTS
@@ -116,7 +116,7 @@ async def test_a_claim_begins_new_names_and_what_lives_under_the_old_ones_is_lef
     await attended(second, elsewhere)
     await actor.reconciler.obey(actor.credential, actor.dependencies, commands.claim("ada", "l2"))
     world.clock.move(60)
-    await attended(actor, guard, Ask(world.clock.now(), "ada"))
+    await attended(actor, guard, RotationRequest(world.clock.now(), "ada"))
     record = await world.record()
     assert record.current
     assert record.current.token.name == mint_name(record.stem, record.rotation, 1)
@@ -136,7 +136,7 @@ async def test_a_name_taken_before_we_asked_is_anothers_and_is_not_burned(world:
     world.clock.move(3600)
     theirs = world.target.mint(mint_name(stem, 2, 1), None).token
     world.clock.move(3600)
-    await actor.reconcile(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     record = await world.record()
     assert record.held
     assert (record.held.reason, record.held.phase) == (HoldReason.TWO_VAULTS, Phase.REQUESTED)
@@ -149,7 +149,7 @@ async def test_a_name_whose_token_was_used_is_anothers_however_new_it_is(world: 
     await actor.reconcile()
     world.clock.move(60)
     world.target.fail("mint")
-    await actor.reconcile(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     theirs = world.target.mint(mint_name((await world.record()).stem, 2, 1), None)
     assert isinstance(await actor.dependencies.provider.verify(theirs.token, theirs.secret), Accepted)
     for _ in range(4):
@@ -168,7 +168,7 @@ async def test_a_late_mint_of_our_own_is_burned_as_ever(world: World) -> None:
     await actor.reconcile()
     world.clock.move(3600)
     world.target.fail("mint", when=When.LATE)
-    await actor.reconcile(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     world.target.land()
     for _ in range(4):
         world.clock.move(3600)
@@ -186,7 +186,7 @@ async def test_another_replica_that_was_faster_than_our_listing_is_no_evidence(w
     await attended(one, guard)
     old = await world.record()
     world.clock.move(60)
-    await two.reconcile(Ask(world.clock.now(), "ada"))
+    await two.reconcile(RotationRequest(world.clock.now(), "ada"))
     read_at = world.clock.monotonic()
     world.clock.move(1)
     guard.others.take("blog", world.target.find("rotator-"))
@@ -200,7 +200,7 @@ async def test_who_only_looks_never_acts(world: World) -> None:
     copy.reconciler.only_looks = "this is a copy"
     written = list(world.vault.history)
     world.clock.move(timedelta(days=40))
-    seen = await copy.reconcile(Ask(world.clock.now(), "ada"))
+    seen = await copy.reconcile(RotationRequest(world.clock.now(), "ada"))
     assert seen.wait.reason == "this is a copy"
     with pytest.raises(Refused, match="this is a copy"):
         await copy.reconciler.obey(copy.credential, copy.dependencies, commands.release("ada"))

@@ -9,7 +9,7 @@ import pytest
 
 from rotator.rotation.credential import Limits, Retirement
 from rotator.rotation.record import Phase
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from tests.kit.slots import SlotProvider, Slots
 from tests.unit.engine.world import Actor, World
 
@@ -52,7 +52,7 @@ async def test_an_old_value_that_is_still_taken_is_looked_at_again_when_caches_h
     assert isinstance(provider, SlotProvider)
     provider.lazy = True
     world.clock.move(1)
-    await actor.reconcile(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     world.clock.move(SPREAD)
     seen = await actor.reconcile()
     assert actor.events[-2:] == ["Condemned", "Deferred"]

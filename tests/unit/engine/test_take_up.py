@@ -10,7 +10,7 @@ from rotator.ports import Transient
 from rotator.rotation.credential import Pause, Retirement
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.record import HoldReason, Phase
-from rotator.rotation.rotation_request import as_ask
+from rotator.rotation.rotation_request import as_rotation_request
 from rotator.rotation.schedule import Every
 from rotator.rotation.steps import Wait
 from tests.kit.provider import When
@@ -170,7 +170,7 @@ async def test_at_the_end_of_a_grace_what_is_declined_is_not_done_by_whoever_wai
     world.clock.move((await world.record()).current.at + HOUR + late - world.clock.now())
     request = await wish(world)
     actor = await actor_of(world)
-    await actor.reconcile(as_ask(request))
+    await actor.reconcile(as_rotation_request(request))
     assert actor.events[0] == "RequestDeclined"
     assert "Retired" in actor.events
     assert "Requested" not in actor.events, "nothing comes of it, it was said"

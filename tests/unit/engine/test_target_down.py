@@ -11,7 +11,7 @@ from rotator.engine.guard import Guard
 from rotator.engine.worker_pool import WorkerPool
 from rotator.ports import Transient
 from rotator.rotation.record import Phase
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from tests.unit.engine.world import Actor, World
 
 pytestmark = pytest.mark.anyio
@@ -56,7 +56,7 @@ async def test_nothing_is_begun_there_and_the_asker_hears_why(world: World) -> N
     worker_pool = crew_of(world.actor("host-b"), world, [])
     [credential] = worker_pool.credentials.values()
     world.clock.move(60)
-    seen = await worker_pool.guard.attend(credential, Ask(world.clock.now(), "ada"))
+    seen = await worker_pool.guard.attend(credential, RotationRequest(world.clock.now(), "ada"))
     assert seen.wait.reason == "nobody answers at blog.example:443"
     assert seen.wait.until
     assert seen.wait.until <= world.clock.now() + timedelta(seconds=5)

@@ -11,7 +11,7 @@ from rotator.engine import commands
 from rotator.ports import MinterRefused, Refused, Transient
 from rotator.rotation.credential import OnForeign, Retirement
 from rotator.rotation.record import HoldReason, Phase
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from tests.unit.engine.world import JOURNAL, PLACE, SLOT, Actor, World
 
 pytestmark = pytest.mark.anyio
@@ -31,10 +31,10 @@ async def rotated(world: World, **changes) -> Actor:
     return actor
 
 
-def asked(world: World, *, emergency: bool = False) -> Ask:
+def asked(world: World, *, emergency: bool = False) -> RotationRequest:
     """Somebody asks, a second later."""
     world.clock.move(1)
-    return Ask(world.clock.now(), "ada", emergency)
+    return RotationRequest(world.clock.now(), "ada", emergency)
 
 
 async def test_the_first_visit_publishes_a_value_that_the_target_accepts_and_empties_the_slot(world: World) -> None:

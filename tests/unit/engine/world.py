@@ -14,16 +14,16 @@ from rotator.engine.context import Dependencies
 from rotator.engine.lease import Leases
 from rotator.engine.reconciler import Reconciler, ReconcileResult, Transition
 from rotator.ports import Document, Entry, Installation
-from rotator.rotation.credential import Credential, Place
+from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.record import Record
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.schedule import Every
 from tests.kit.journal import FakeJournal
 from tests.kit.provider import FakeProvider, Target
 from tests.kit.store import FakeStore, FakeVault
 
-PLACE, SLOT = Place("secret", "blog/bot"), Place("secret", "rotator/staged/blog/bot")
-JOURNAL = Place("secret", "rotator/journal/blog/bot")
+PLACE, SLOT = VaultPath("secret", "blog/bot"), VaultPath("secret", "rotator/staged/blog/bot")
+JOURNAL = VaultPath("secret", "rotator/journal/blog/bot")
 TTL = 30.0
 
 
@@ -65,7 +65,7 @@ class Actor:
     told: list[Transition]
     hook: Callable[[str], None] = lambda label: None
 
-    async def reconcile(self, ask: Ask | None = None) -> ReconcileResult:
+    async def reconcile(self, ask: RotationRequest | None = None) -> ReconcileResult:
         return await self.reconciler.reconcile(self.credential, self.dependencies, ask)
 
     @property

@@ -14,16 +14,16 @@ from rotator.providers.halo_itsm.server import HaloItsmServer
 from rotator.providers.http.client import HttpClient
 from rotator.providers.keys.signing import public_key
 from rotator.providers.oauth.config import ManagementClientConfig, OAuthTargetConfig
-from rotator.rotation.credential import Credential, Place
+from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from tests.kit.clock import HandClock
 from tests.sandbox.halo_itsm import HaloItsm
 from tests.sandbox.itsm.applications import Application
 from tests.unit.providers.desk import Keys
 from tests.unit.providers.keys import private_pem, public_pem, rsa_key
 
-SECRET, KEY, CHIEF = (SecretRef(Source.FILE, f"/office/{name}") for name in ("secret", "key", "chief"))
+SECRET, KEY, CHIEF = (SecretRef(SecretSource.FILE, f"/office/{name}") for name in ("secret", "key", "chief"))
 FIRST = Secret("canary-office-secret-4d7a")
 KINDS_HERE = ("halo-api-key", "halo-client-secret", "halo-assertion-key")
 
@@ -33,7 +33,7 @@ class Office:
     """A running sandbox, and what calls it. `crm` and `spare` are rotated, `chief` manages."""
 
     itsm: HaloItsm
-    site: HaloItsmServer
+    server: HaloItsmServer
     keys: Keys
     clock: HandClock
     crm: Application
@@ -47,10 +47,10 @@ class Office:
         chosen |= {"signing_key": KEY} if kind == "halo-client-secret" else {}
         chosen |= {"second_application": self.spare.id, "second_client_id": self.spare.client_id} if two else {}
         given = {name: value for name, value in {**chosen, **options}.items() if value is not None}
-        return Credential("crm", kind, "desk", Place("secret", "crm"), options=given)
+        return Credential("crm", kind, "desk", VaultPath("secret", "crm"), options=given)
 
     def bound(self, kind: str, *, two: bool = False, **options: Any) -> Any:
-        return KINDS[kind].bind(self.site, self.credential(kind, two=two, **options))
+        return KINDS[kind].bind(self.server, self.credential(kind, two=two, **options))
 
     def accepts(self, secret: Secret) -> bool:
         """Whether anything here is opened by this value now; asking is no use."""
@@ -68,8 +68,8 @@ class Office:
 
     def elsewhere(self) -> Office:
         """The same office as another process sees it."""
-        site = HaloItsmServer(self.site._http, self.site.keys, self.keys, self.clock)
-        return replace(self, site=site)
+        site = HaloItsmServer(self.server._http, self.server.keys, self.keys, self.clock)
+        return replace(self, server=site)
 
     def posts(self) -> int:
         return sum(each.method == "POST" and each.path == "/api/Application" for each in self.itsm.calls.since(0))

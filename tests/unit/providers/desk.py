@@ -14,9 +14,9 @@ from rotator.providers.http.client import HttpClient
 from rotator.providers.keys.signing import Signer, public_key
 from rotator.providers.oauth.config import OAuthTargetConfig
 from rotator.providers.oauth.server import OAuthServer
-from rotator.rotation.credential import Credential, Place
+from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from tests.kit.clock import HandClock
 from tests.kit.shelf import HandShelf
 from tests.kit.transit_key import HandTransitKey
@@ -25,7 +25,7 @@ from tests.sandbox.itsm.applications import Application
 from tests.unit.providers.keys import private_pem, public_pem, rsa_key
 
 PRESETS = ("keycloak", "oidc-provider", "halo")
-SECRET, KEY = SecretRef(Source.FILE, "/desk/secret"), SecretRef(Source.FILE, "/desk/key")
+SECRET, KEY = SecretRef(SecretSource.FILE, "/desk/secret"), SecretRef(SecretSource.FILE, "/desk/key")
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Desk:
     """A running sandbox, and what calls it."""
 
     itsm: HaloItsm
-    site: OAuthServer
+    server: OAuthServer
     keys: Keys
     clock: HandClock
     client: Application
@@ -65,10 +65,10 @@ class Desk:
     def credential(self, kind: str = "client-assertion", **options: Any) -> Credential:
         chosen = {"client_id": self.client.client_id, "client_secret": SECRET, "signing_key": KEY, "scopes": ("all",)}
         given = {name: value for name, value in {**chosen, **options}.items() if value is not None}
-        return Credential("crm", kind, "desk", Place("secret", "crm"), options=given)
+        return Credential("crm", kind, "desk", VaultPath("secret", "crm"), options=given)
 
     def bound(self, kind: str = "client-assertion", **options: Any) -> Any:
-        return KINDS[kind].bind(self.site, self.credential(kind, **options))
+        return KINDS[kind].bind(self.server, self.credential(kind, **options))
 
     def exchanges(self) -> int:
         return sum(call.path.startswith("/auth/token") for call in self.itsm.calls.since(0))

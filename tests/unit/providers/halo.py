@@ -14,7 +14,7 @@ from rotator.providers.halo_cms.client import HaloCmsServer
 from rotator.providers.halo_cms.provider import HaloPat
 from rotator.providers.http.auth import Auth, Basic, Bearer
 from rotator.providers.http.client import HttpClient
-from rotator.rotation.credential import Credential, Place
+from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.secret import Secret
 from tests.kit.clock import HandClock
 from tests.sandbox.halo_cms import HaloCms
@@ -25,7 +25,7 @@ VERSIONS = ("2.26.0", "2.20.18", "2.20.2", "2.19.3")
 
 
 def credential(**options: Any) -> Credential:
-    return Credential("blog", "halo-pat", "blog", Place("secret", "blog"), options={**OPTIONS, **options})
+    return Credential("blog", "halo-pat", "blog", VaultPath("secret", "blog"), options={**OPTIONS, **options})
 
 
 @dataclass
@@ -33,12 +33,12 @@ class World:
     """A running sandbox, and what calls it."""
 
     halo: HaloCms
-    site: HaloCmsServer
+    server: HaloCmsServer
     auth: Auth
     clock: HandClock
 
     def pat(self, **options: Any) -> HaloPat:
-        bound = KINDS["halo-pat"].bind(self.site, credential(**options))
+        bound = KINDS["halo-pat"].bind(self.server, credential(**options))
         assert isinstance(bound, HaloPat)
         return bound
 
@@ -64,7 +64,7 @@ async def running(release: str, clock: HandClock, *, by_token: bool | None = Non
         try:
             yield world
         finally:
-            await world.site.aclose()
+            await world.server.aclose()
 
 
 async def open_site(url: str, auth: Auth, clock: HandClock, transport: Any = None, **keys: Any) -> HaloCmsServer:

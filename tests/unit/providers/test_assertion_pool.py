@@ -37,7 +37,9 @@ async def test_each_slot_is_taken_once_and_one_sibling_has_proven_all(world: des
     values = [minted.secret, *(minted.fields[slot] for slot in SLOTS)]
     for value in values:
         assert world.itsm.model.accepts_assertion(value)
-        await world.site.exchange(ClientAssertionOptions(client_id=world.client.client_id, signing_key=desk.KEY), value)
+        await world.server.exchange(
+            ClientAssertionOptions(client_id=world.client.client_id, signing_key=desk.KEY), value
+        )
         assert not world.itsm.model.accepts_assertion(value)
     key = public_key(public_pem(rsa_key()))
     found = [each for each in (read(value, key) for value in values) if each]
@@ -88,6 +90,6 @@ def test_a_pool_has_one_to_sixty_four_slots(pool: int) -> None:
 )
 async def test_check_says_when_a_pool_is_the_answer(clock: HandClock, pool: int, single_use: bool, words: str) -> None:
     async with desk.running("keycloak", clock, single_use=single_use) as world:
-        said = KINDS["client-assertion"].warnings(world.credential(pool=pool), world.site.keys)
+        said = KINDS["client-assertion"].warnings(world.credential(pool=pool), world.server.keys)
     assert words in " ".join(said)
     assert bool(said) is bool(words)

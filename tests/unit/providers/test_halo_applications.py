@@ -269,8 +269,8 @@ async def test_a_management_client_whose_key_is_in_transit_waits_an_hour_for_a_s
     other = await api.waste(office.crm.id, "new_apikey2")
     assert known.matches(await office.elsewhere().bound(API)._api.waste(office.crm.id, "new_apikey1"))
     assert not known.matches(other)
-    management = replace_keys(office.site.keys.management, client_secret=None, transit_key="transit/chief")
-    office.site.keys = replace_keys(office.site.keys, management=management)
+    management = replace_keys(office.server.keys.management, client_secret=None, transit_key="transit/chief")
+    office.server.keys = replace_keys(office.server.keys, management=management)
     assert await api.waste(office.crm.id, "new_apikey1") is None
 
 
@@ -353,7 +353,7 @@ async def test_an_application_that_does_not_demand_the_assertion_fails_the_contr
         with pytest.raises(Refused, match="accepts anyone"):
             await office.bound(PAIR).control()
         credential = office.credential(PAIR)
-        assert any("does not demand the assertion" in text for text in await office.site.audit((credential,)))
+        assert any("does not demand the assertion" in text for text in await office.server.audit((credential,)))
 
 
 async def test_the_key_pair_is_published_with_what_a_signer_needs(clock: HandClock) -> None:

@@ -62,17 +62,17 @@ async def test_a_mint_tells_its_secret_in_the_secret_only(world: World) -> None:
 @pytest.mark.parametrize(("version", "kept"), [("2.26.0", True), ("2.20.18", False)])
 async def test_whether_names_are_kept_is_learnt_from_the_first_mint(version: str, kept: bool, clock: HandClock) -> None:
     async with halo.running(version, clock) as world:
-        assert world.site.server.names_kept is None
+        assert world.server.server.names_kept is None
         assert not world.pat().capabilities.takes_token_name
         await world.pat().mint(NAME, None)
-        assert world.site.server.names_kept is kept
+        assert world.server.server.names_kept is kept
 
 
 async def test_what_is_learnt_through_one_minter_is_known_to_all(world: World) -> None:
     async def minter() -> Auth:
         return world.auth
 
-    await pat_on(world.site.minted_by(minter)).mint(NAME, None)
+    await pat_on(world.server.minted_by(minter)).mint(NAME, None)
     assert world.pat().capabilities.takes_token_name
 
 
@@ -250,17 +250,17 @@ async def test_junk_is_no_proof_of_death_of_a_living_token(version: str, clock: 
 @pytest.mark.parametrize("version", halo.VERSIONS)
 async def test_the_control_passes_on_every_release_with_a_guarded_probe(version: str, clock: HandClock) -> None:
     async with halo.running(version, clock) as world:
-        await world.site.control(credential())
-        await world.site.control(credential(probe=POSTS))
+        await world.server.control(credential())
+        await world.server.control(credential(probe=POSTS))
 
 
 @pytest.mark.parametrize("probe", [TRAP, "/actuator/health", "/login"])
 async def test_a_public_probe_is_refused(world: World, probe: str) -> None:
     with pytest.raises(Refused):
-        await world.site.control(credential(probe=probe))
+        await world.server.control(credential(probe=probe))
     if probe == TRAP:
         with pytest.raises(Refused, match="accepts anyone"):
-            await world.site.control(credential(probe=probe))
+            await world.server.control(credential(probe=probe))
 
 
 # --- the sweep ------------------------------------------------------------------------------------------------------
@@ -272,7 +272,7 @@ async def test_a_sweep_lists_once_for_all_credentials_of_a_target(version: str, 
         stems = [f"rotator-lab1-{name}-c0ffee" for name in ("blog", "shop", "mail")]
         minted = {(await world.pat().mint(f"{stem}-r1-a1", None)).token for stem in stems}
         before = world.listings()
-        tokens = await world.site.list_tokens()
+        tokens = await world.server.list_tokens()
         assert {token.name.rpartition("-r")[0] for token in tokens} == set(stems)
         assert set(tokens) == minted
         assert world.listings() - before == 1
@@ -285,7 +285,7 @@ async def test_the_listing_leaves_out_strangers_and_the_dead(world: World) -> No
     world.halo.model.mint("minter", name="by-hand", description="my own rotator")
     await world.pat().revoke(gone.token)
     await world.pat().delete(deleted.token)
-    assert await world.site.list_tokens() == (kept.token,)
+    assert await world.server.list_tokens() == (kept.token,)
 
 
 async def test_pruning_deletes_only_our_records_and_only_those_revoked_long_ago(world: World, clock: HandClock) -> None:
@@ -297,7 +297,7 @@ async def test_pruning_deletes_only_our_records_and_only_those_revoked_long_ago(
         await pat.revoke(token)
     clock.move(25 * 3600)
     await pat.revoke(recent)
-    assert await world.site.prune(lambda name: name.startswith("rotator-lab1-"), timedelta(hours=24)) == 1
+    assert await world.server.prune(lambda name: name.startswith("rotator-lab1-"), timedelta(hours=24)) == 1
     clock.move(5)
     left = {record.name for record in world.halo.model.own("minter")}
     assert left == {"minter-pat", "by-hand", recent.id, alive.id, foreign.id}
@@ -305,7 +305,7 @@ async def test_pruning_deletes_only_our_records_and_only_those_revoked_long_ago(
 
 
 async def test_the_audit_names_roles_that_the_minter_does_not_hand_out(world: World, clock: HandClock) -> None:
-    assert await world.site.audit((credential(),)) == ["the minter holds roles that it hands to nobody: super-role"]
+    assert await world.server.audit((credential(),)) == ["the minter holds roles that it hands to nobody: super-role"]
     limited = Bearer(world.halo.model.mint("minter", name="limited", roles=[ROLE]))
     site = await halo.open_site(world.halo.url, limited, clock)
     assert await site.audit((credential(),)) == []

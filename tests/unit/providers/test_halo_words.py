@@ -32,13 +32,13 @@ async def test_halos_400_is_told_by_its_cause(world: World) -> None:
         await world.pat().mint(NAME, datetime(2020, 1, 1, tzinfo=UTC))
     assert late.value.remedy == "compare the clocks, and see `lifetime`"
     modest = world.halo.model.mint("minter", name="modest", roles=[ROLE, "role-template-manage-users"])
-    site = world.site.minted_by(_bearer(modest))
+    site = world.server.minted_by(_bearer(modest))
     with pytest.raises(Refused, match="the minter does not hold role-template-view-plugins: give the minter's user"):
         await HaloPat(site, HaloPatOptions(roles=(ROLE, "role-template-view-plugins"))).mint(NAME, None)
 
 
 async def test_a_token_that_mints_its_own_successor_and_is_refused_has_a_remedy_of_its_own(world: World) -> None:
-    site = world.site.minted_by(_bearer(Secret("pat_no.such.token")))
+    site = world.server.minted_by(_bearer(Secret("pat_no.such.token")))
     with pytest.raises(MinterRefused, match="which mints its own successor, is refused: make one by hand"):
         await site.list_tokens()
 

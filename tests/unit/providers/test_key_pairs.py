@@ -187,8 +187,8 @@ async def test_a_malformed_request_is_refused_for_good_unless_a_stranger_is_told
         world.client.public_key, world.client.kid = "", ""
         world.client.jwks = lambda: "{}"
         credential = world.credential("assertion-key", **IN_SET)
-        await world.site.control(credential)
-        verdict = await world.site.rejected(options_of(credential), ClientDenied(400, "invalid_request"))
+        await world.server.control(credential)
+        verdict = await world.server.rejected(options_of(credential), ClientDenied(400, "invalid_request"))
         assert isinstance(verdict, Rejected)
         assert verdict.final is final
 

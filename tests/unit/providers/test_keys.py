@@ -12,7 +12,7 @@ import pytest
 
 from rotator.providers import KINDS, default_kind
 from rotator.providers.config import HaloCmsTargetConfig, HaloPatOptions
-from rotator.rotation.credential import Credential, Place
+from rotator.rotation.credential import Credential, VaultPath
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_the_version_tells_whether_names_are_kept(version: str, kept: bool | Non
 
 
 def warnings(lifetime: timedelta | None, **options: Any) -> list[str]:
-    wanted = Credential("blog", "halo-pat", "blog", Place("secret", "blog"), lifetime=lifetime, options=options)
+    wanted = Credential("blog", "halo-pat", "blog", VaultPath("secret", "blog"), lifetime=lifetime, options=options)
     return KINDS["halo-pat"].warnings(wanted, HaloCmsTargetConfig(url="https://blog.example"))
 
 

@@ -14,7 +14,7 @@ from rotator.providers import KINDS
 from rotator.providers.http.client import HttpClient
 from rotator.providers.manual.config import ManualOptions, ManualTargetConfig
 from rotator.providers.manual.provider import ManualServer, ManualToken
-from rotator.rotation.credential import Credential, Place
+from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from tests.kit.clock import HandClock
@@ -29,7 +29,7 @@ GIVEN: dict[str, Any] = {"instructions": CLICKS, "probe": PATS}
 
 
 def credential(**options: Any) -> Credential:
-    return Credential("tool", "manual", "tool", Place("secret", "tool"), options={**GIVEN, **options})
+    return Credential("tool", "manual", "tool", VaultPath("secret", "tool"), options={**GIVEN, **options})
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from rotator.providers.oauth.config import AccessTokenOptions, ClientAssertionOp
 from rotator.providers.oauth.server import OAuthServer
 from rotator.providers.oauth.token_response import ClientDenied, granted, judged
 from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from tests.kit.clock import HandClock
 from tests.unit.providers import desk
 from tests.unit.providers.keys import private_pem, public_pem, rsa_key
@@ -137,9 +137,9 @@ async def test_where_no_scope_is_left_the_silence_is_not_taken_for_a_habit_of_th
 )
 async def test_a_refused_client_is_told_what_to_compare(world: desk.Desk, options: dict[str, Any], words: str) -> None:
     client = msgspec.convert(dict(world.credential(**options).options), ClientOptions)
-    assertion = await world.site.vouched(client) if client.asserts else None
+    assertion = await world.server.vouched(client) if client.asserts else None
     with pytest.raises(Refused) as refusal:
-        await world.site.exchange(client, assertion)
+        await world.server.exchange(client, assertion)
     assert words in refusal.value.reason
 
 
@@ -163,7 +163,7 @@ async def test_a_wrong_tenant_is_explained_and_decides_nothing(clock: HandClock)
         verdict = await proof(world)
         assert isinstance(verdict, Unknown)
         assert "wrong tenant" in verdict.reason
-        assert await world.site.audit(()) == ["the server names another tenant in /api/authinfo: compare tenant"]
+        assert await world.server.audit(()) == ["the server names another tenant in /api/authinfo: compare tenant"]
 
 
 async def test_the_tenant_may_travel_in_the_form(clock: HandClock) -> None:
@@ -220,7 +220,7 @@ async def test_an_access_token_is_had_by_secret_by_assertion_or_by_both(
         assert minted.token.expires_at == clock.now() + timedelta(hours=1)
         assert minted.fields["scope"] == "all"
         assert await bound.verify(minted.token, minted.secret) == Accepted()
-        await world.site.control(world.credential("oauth-token", **options))
+        await world.server.control(world.credential("oauth-token", **options))
 
 
 async def test_a_refused_client_is_told_and_mints_nothing(world: desk.Desk) -> None:
@@ -238,18 +238,18 @@ async def test_a_lost_answer_of_a_token_request_is_transient(world: desk.Desk) -
 async def test_a_server_that_accepts_anyone_is_refused(world: desk.Desk) -> None:
     world.client.demands_assertion = False
     with pytest.raises(Refused, match="accepts anyone"):
-        await world.site.control(world.credential())
+        await world.server.control(world.credential())
 
 
 async def test_a_page_in_front_of_the_server_is_no_refusal_of_a_broken_client(world: desk.Desk) -> None:
     world.itsm.faults.add("status", status=403, path="/auth/token")
     with pytest.raises(Transient, match="something in front of it"):
-        await world.site.control(world.credential())
+        await world.server.control(world.credential())
 
 
 async def test_a_probe_that_accepts_anyone_is_refused(world: desk.Desk) -> None:
     with pytest.raises(Refused, match="accepts anyone"):
-        await world.site.control(world.credential(probe="/api/authinfo"))
+        await world.server.control(world.credential(probe="/api/authinfo"))
 
 
 async def test_a_backdated_start_and_an_own_issuer_reach_the_server(world: desk.Desk) -> None:
@@ -400,9 +400,9 @@ def test_a_granted_life_that_is_none_is_refused_and_not_replaced(told: Any) -> N
 def test_a_lifetime_that_cannot_hold_is_explained(lifetime: timedelta | None, words: str) -> None:
     keys = OAuthTargetConfig(url="https://desk.example", max_age=timedelta(seconds=60))
     options = msgspec.to_builtins(ClientAssertionOptions(client_id="c", signing_key=desk.KEY))
-    from rotator.rotation.credential import Credential, Place
+    from rotator.rotation.credential import Credential, VaultPath
 
-    wanted = Credential("crm", "client-assertion", "d", Place("s", "p"), lifetime=lifetime, options=options)
+    wanted = Credential("crm", "client-assertion", "d", VaultPath("s", "p"), lifetime=lifetime, options=options)
     said = KINDS["client-assertion"].validate(wanted, keys, timedelta(seconds=36))
     assert words in said
     assert bool(said) is bool(words)
@@ -445,7 +445,7 @@ def test_a_refusal_names_what_to_look_at(status: int, error: str, words: str) ->
 
 
 def test_an_offline_session_that_is_not_asked_for_is_named_as_the_reason_of_a_401() -> None:
-    kept = SecretRef(Source.VAULT, "secret/renewals/crm", "refresh_token")
+    kept = SecretRef(SecretSource.VAULT, "secret/renewals/crm", "refresh_token")
     keys: dict[str, Any] = {"client_id": "shop", "grant": "refresh_token", "refresh_token": kept, "probe": "/userinfo"}
     without = judged(HttpResponse(401), AccessTokenOptions(**keys, scopes=("openid",)))
     assert "`scopes` have to name it as well" in getattr(without, "reason", "")

@@ -11,15 +11,15 @@ import pytest
 from rotator.ports import Accepted, Minted, MinterRefused, NeedsPerson, Refused, StoreRefused, Transient
 from rotator.providers.oauth.config import AccessTokenOptions
 from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from tests.kit.clock import HandClock
 from tests.kit.shelf import HandShelf
 from tests.unit.providers import desk
 
 pytestmark = pytest.mark.anyio
 
-KEPT = SecretRef(Source.VAULT, "secret/crm/refresh", "refresh_token")
-PASSWORD = SecretRef(Source.FILE, "/desk/password")
+KEPT = SecretRef(SecretSource.VAULT, "secret/crm/refresh", "refresh_token")
+PASSWORD = SecretRef(SecretSource.FILE, "/desk/password")
 LIFE = timedelta(hours=1)
 
 
@@ -82,7 +82,7 @@ async def test_a_public_client_renews_with_nothing_but_its_name(clock: HandClock
         application = world.itsm.model.add_application("spa")
         document_store(world).put(refresh_token=world.itsm.model.authorise(application))
         public = {"client_id": application.client_id, "client_secret": None, "signing_key": None}
-        await world.site.control(world.credential("oauth-token", grant="refresh_token", refresh_token=KEPT, **public))
+        await world.server.control(world.credential("oauth-token", grant="refresh_token", refresh_token=KEPT, **public))
         provider = bound(world, **public)
         for name in ("r1", "r2"):
             made = await provider.mint(name, None)

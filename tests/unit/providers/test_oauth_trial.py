@@ -16,7 +16,7 @@ from rotator.providers.oauth.server import OAuthServer
 from rotator.providers.oauth.server_checks import findings
 from rotator.providers.oauth.token_response import ClientDenied
 from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from tests.kit.clock import HandClock
 from tests.sandbox.itsm.key_sets import KeySets
 from tests.unit.providers import desk
@@ -47,7 +47,7 @@ async def test_check_finds_out_how_often_and_how_old_a_server_takes_an_assertion
     clock: HandClock, preset: str, keys: dict[str, Any], words: list[str]
 ) -> None:
     async with desk.running(preset, clock, **keys) as world:
-        found = await world.site.audit((world.credential(),))
+        found = await world.server.audit((world.credential(),))
         assert len(found) == len(words)
         assert all(word in text for word, text in zip(words, found, strict=True))
         assert world.exchanges() <= 7
@@ -56,7 +56,7 @@ async def test_check_finds_out_how_often_and_how_old_a_server_takes_an_assertion
 async def test_a_leeway_longer_than_any_that_is_tried_is_told_as_such(clock: HandClock) -> None:
     async with desk.running("keycloak", clock, max_age=timedelta(seconds=60)) as world:
         world.itsm.model.change(tolerance=600.0, max_age=None)
-        (found,) = await world.site.audit((world.credential(),))
+        (found,) = await world.server.audit((world.credential(),))
         assert "takes an assertion 65s after its end: set leeway to what" in found
 
 
@@ -124,7 +124,7 @@ async def test_check_names_a_clock_that_is_wrong_unless_backdate_makes_up_for_it
 # who is wrong, and what would be taken instead
 
 SET: dict[str, Any] = {"signing_key": None, "client_secret": None, "algorithm": "ES256", "jwks": "secret/jwks"}
-KEPT = SecretRef(Source.VAULT, "secret/renewals/crm", "refresh_token")
+KEPT = SecretRef(SecretSource.VAULT, "secret/renewals/crm", "refresh_token")
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ async def test_a_server_that_breaks_where_it_cannot_read_a_set_is_understood_as_
         (found,) = await bound.diagnose(secret)
         assert "may be unable to read our key set" in found
         with pytest.raises(Transient, match=r"when they cannot read our key set: compare client_id .*, its jwks_uri"):
-            await world.site.control(world.credential("assertion-key", **SET))
+            await world.server.control(world.credential("assertion-key", **SET))
 
 
 async def test_a_wrong_audience_of_a_published_key_is_named(clock: HandClock) -> None:

@@ -20,7 +20,7 @@ from rotator.providers.http.auth import Bearer
 from rotator.providers.http.client import Broken, HttpClient
 from rotator.providers.http.webhook_client import WebhookClient
 from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from tests.kit.clock import HandClock
 from tests.unit.providers.forward_proxy import Asked, ForwardProxy, forward_proxy
 from tests.unit.providers.test_tls import answer, certify, serving
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
 
 PASSWORD = "canary-proxy-Zq8RtW2mLx5Kp"
 LOGIN = ("rotator", PASSWORD)
-REF = SecretRef(Source.FILE, "/run/secrets/proxy")
+REF = SecretRef(SecretSource.FILE, "/run/secrets/proxy")
 TOKEN = Bearer(Secret("canary-token-Kx7QpL2mZw9RtY4"))
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]"
 SHORT = {"timeout": 0.5, "deadline": 2.0}

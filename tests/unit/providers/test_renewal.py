@@ -12,16 +12,16 @@ import pytest
 from rotator.ports import Refused, StoreRefused
 from rotator.rotation.credential import Limits, Retirement
 from rotator.rotation.record import Phase
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from tests.kit.shelf import HandShelf
 from tests.unit.engine.world import SLOT, Actor, Crash, World
 from tests.unit.providers import desk
 
 pytestmark = pytest.mark.anyio
 
-KEPT = SecretRef(Source.VAULT, "secret/crm/refresh", "refresh_token")
+KEPT = SecretRef(SecretSource.VAULT, "secret/crm/refresh", "refresh_token")
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Renewal:
     async def rest(self, actor: Actor) -> Phase:
         """Visit, with the waits that are asked for, until it rests."""
         self.world.clock.move(1)
-        wish = Ask(self.world.clock.now(), "ada")
+        wish = RotationRequest(self.world.clock.now(), "ada")
         for _ in range(30):
             seen = await actor.reconcile(wish)
             assert seen.record

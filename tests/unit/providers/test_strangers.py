@@ -19,7 +19,7 @@ from rotator.providers.oauth import negative_control
 from rotator.providers.oauth.server import OAuthServer
 from rotator.providers.oauth.token_response import ClientDenied, Granted
 from rotator.providers.strangers import Pauses, Strangers
-from rotator.rotation.credential import Credential, Place
+from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from tests.kit.clock import HandClock
@@ -107,12 +107,12 @@ async def test_a_server_that_says_to_everybody_what_it_said_in_trouble_proves_no
         world.client.public_key = world.client.kid = ""
         world.client.jwks = lambda: str(world.keys.document_store("secret/jwks").values.get("jwks", ""))
         bound, old = await installed(world)
-        with in_trouble(world.site, monkeypatch):
-            await world.site.control(world.credential("assertion-key", **SET))
+        with in_trouble(world.server, monkeypatch):
+            await world.server.control(world.credential("assertion-key", **SET))
         assert await bound.verify(old.token, old.secret) == Accepted()
         await bound.revoke(old.token)
-        with in_trouble(world.site, monkeypatch):
-            await world.site.control(world.credential("assertion-key", **SET))
+        with in_trouble(world.server, monkeypatch):
+            await world.server.control(world.credential("assertion-key", **SET))
             assert await bound.is_dead(old.token, old.secret) is None
 
 
@@ -175,7 +175,7 @@ async def test_a_control_that_meets_a_gateway_does_not_unlearn_what_was_heard_be
     tool = ManualToken(site, ManualOptions(**options), "tool")
     assert await tool.verify(Token("n"), Secret("good")) == Accepted()
     gateway = True
-    await site.control(Credential("other", "manual", "hub", Place("secret", "other"), options=options))
+    await site.control(Credential("other", "manual", "hub", VaultPath("secret", "other"), options=options))
     assert await tool.is_dead(Token("n"), Secret("good")) is None, "the gateway says so to everybody"
     gateway = False
     assert await tool.is_dead(Token("n"), Secret("gone")) is True
@@ -192,5 +192,5 @@ async def test_a_lost_answer_to_a_stranger_costs_no_proof_and_an_accepted_strang
         raise fault
 
     bound, new = await installed(hydra)
-    monkeypatch.setattr(hydra.site, "accepted", met)
+    monkeypatch.setattr(hydra.server, "accepted", met)
     assert await bound.verify(new.token, new.secret) == verdict

@@ -18,10 +18,10 @@ from rotator.providers.http.client import HttpClient
 from rotator.providers.oauth.config import ManagementClientConfig, OAuthTargetConfig
 from rotator.rotation.credential import Credential, Limits, Retirement
 from rotator.rotation.record import Phase, Record
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.schedule import Every
 from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from tests.sandbox.itsm.applications import Application
 from tests.sandbox.itsm.model import ItsmModel
 from tests.sandbox.itsm.routes import ItsmSite
@@ -30,7 +30,7 @@ from tests.unit.engine.world import PLACE, Actor, Crash, World
 from tests.unit.providers.desk import Keys
 
 URL = "http://127.0.0.1:9"  # nobody listens there: no call leaves this process
-CHIEF = SecretRef(Source.FILE, "/turns/chief")
+CHIEF = SecretRef(SecretSource.FILE, "/turns/chief")
 BEFORE_US = Secret("canary-turns-before-us-71c4")
 SETTLE = timedelta(seconds=4)
 LOOKS = 200  # a rotation that needs more of them does not end
@@ -59,7 +59,7 @@ class Wire(httpx.AsyncBaseTransport):
     """The way to the desk. `changes` lists the numbers of the calls that changed an application, counted from 1;
     `holds` is what goes on before a call leaves, as its sender stands still; `refusals` are answered 422."""
 
-    site: ItsmSite
+    server: ItsmSite
     clock: World
     fates: dict[int, Fate] = field(default_factory=dict)
     holds: dict[int, Callable[[], Awaitable[None]]] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class Wire(httpx.AsyncBaseTransport):
 
     def _suffer(self, asked: Request, fate: Fate) -> httpx.Response:
         if fate.lost is Lost.AFTER:
-            self.site.answer(asked)
+            self.server.answer(asked)
         if fate.lost is Lost.LATE:
             self.under_way.append((self.calls + fate.later, self.clock.clock.now() + SETTLE, asked))
         if fate.kill:
@@ -92,7 +92,7 @@ class Wire(httpx.AsyncBaseTransport):
         raise httpx.ReadError("lost")
 
     def _served(self, asked: Request) -> httpx.Response:
-        answer = self.site.answer(asked)
+        answer = self.server.answer(asked)
         return httpx.Response(answer.status, headers=list(answer.headers), stream=httpx.ByteStream(answer.body))
 
     def land(self) -> None:
@@ -101,7 +101,7 @@ class Wire(httpx.AsyncBaseTransport):
         due = [each for each in self.under_way if each[0] <= self.calls or each[1] <= now]
         self.under_way = [each for each in self.under_way if each not in due]
         for _, _, asked in due:
-            self.site.answer(asked)
+            self.server.answer(asked)
 
 
 class Turns:
@@ -165,7 +165,7 @@ class Turns:
     async def until(self, daemon: Actor, enough: Callable[[Record], bool]) -> Actor:
         """A new value is asked for; second by second somebody looks, and who dies is replaced. Returns who is alive."""
         self.world.clock.move(1)
-        ask = Ask(self.world.clock.now(), "ada")
+        ask = RotationRequest(self.world.clock.now(), "ada")
         for _ in range(LOOKS):
             try:
                 seen = await self.look(daemon, ask)
@@ -176,7 +176,7 @@ class Turns:
                 return daemon
         raise AssertionError("it does not come to that")
 
-    async def look(self, daemon: Actor, ask: Ask | None = None) -> ReconcileResult:
+    async def look(self, daemon: Actor, ask: RotationRequest | None = None) -> ReconcileResult:
         """One visit, a glance of a consumer, a second."""
         seen = await daemon.reconcile(ask)
         if not self.accepted and self.world.consumer.version:

@@ -8,17 +8,17 @@ from typing import Any
 
 from hypothesis import settings
 
-from rotator.rotation.credential import Credential, Place
+from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.events import Event
-from rotator.rotation.record import Candidate, Failure, Held, HoldReason, Phase, Published, Record, Token, Undo
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.record import Candidate, Failure, Held, HoldReason, Phase, PublishedValue, Record, Token, Undo
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.schedule import Every
 from rotator.rotation.token_names import mint_name
 from rotator.rotation.transitions import advance
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-PLACE = Place("kv", "blog/bot")
+PLACE = VaultPath("kv", "blog/bot")
 STEM = "rotator-home-blog-bot-l1"
 
 # the same examples every time, nothing written to disk, no deadline on a busy machine
@@ -31,9 +31,9 @@ def credential(**changes: Any) -> Credential:
     return replace(wanted, **changes)
 
 
-def ask(at: datetime = NOW, **changes: Any) -> Ask:
+def ask(at: datetime = NOW, **changes: Any) -> RotationRequest:
     """What `rotate now` leaves behind."""
-    return replace(Ask(at, "ada"), **changes)
+    return replace(RotationRequest(at, "ada"), **changes)
 
 
 def token(rotation: int, attempt: int = 1, **changes: Any) -> Token:
@@ -46,9 +46,9 @@ def candidate(rotation: int = 2, attempt: int = 1) -> Candidate:
     return Candidate(token(rotation, attempt), f"print-{rotation}.{attempt}", slot_version=rotation)
 
 
-def published(rotation: int, at: datetime = NOW, **changes: Any) -> Published:
+def published(rotation: int, at: datetime = NOW, **changes: Any) -> PublishedValue:
     """That token, on the consumer path since `at`."""
-    there = Published(
+    there = PublishedValue(
         token=token(rotation),
         fingerprint=f"print-{rotation}.1",
         rotation=rotation,

@@ -16,7 +16,7 @@ from rotator.rotation.explanation import explain
 from rotator.rotation.mint_budget import minted
 from rotator.rotation.pause import pause_on
 from rotator.rotation.record import HoldReason, Phase, Record
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.state import state
 from tests.unit.rotation.builders import DAY, PLACE, SECOND, STEM, credential
 from tests.unit.rotation.test_walks import _ANSWERS, Walk, _minted
@@ -67,7 +67,7 @@ def _after(walk: Walk) -> Iterator[Walk]:
 
 
 def _answers(walk: Walk) -> Iterator[ev.Event]:
-    asks = (None, Ask(walk.now, "ada"), Ask(walk.now, "ada", emergency=True))
+    asks = (None, RotationRequest(walk.now, "ada"), RotationRequest(walk.now, "ada", emergency=True))
     for step in {replace(walk, ask=ask, lived=[]).step(): None for ask in asks}:
         if isinstance(step, steps.Wait):
             continue

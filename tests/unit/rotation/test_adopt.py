@@ -10,7 +10,7 @@ from rotator.rotation import adoption
 from rotator.rotation import events as ev
 from rotator.rotation.decide import next_step
 from rotator.rotation.record import Held, HoldReason, Phase, Record, Token
-from rotator.rotation.rotation_request import Answer, answer
+from rotator.rotation.rotation_request import RequestAnswer, answer
 from rotator.rotation.steps import Condemn, Wait
 from rotator.rotation.transitions import advance
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, STEM, ask, candidate, credential, published, record
@@ -46,7 +46,7 @@ def test_attempts_of_the_same_number_do_not_go_back(rotation: int, attempt: int)
 
 
 def test_an_adopted_value_is_no_answer_to_who_asked_for_a_new_one() -> None:
-    assert answer(adopted(Record("l1")), ask(NOW)) is Answer.OPEN
+    assert answer(adopted(Record("l1")), ask(NOW)) is RequestAnswer.OPEN
 
 
 @pytest.mark.parametrize(

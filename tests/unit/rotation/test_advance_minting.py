@@ -9,7 +9,7 @@ import pytest
 
 from rotator.rotation import backoff
 from rotator.rotation import events as ev
-from rotator.rotation.record import Failure, Phase, Record, Why
+from rotator.rotation.record import Failure, Phase, Record, Trigger
 from tests.unit.rotation.builders import DAY, MINUTE, NOW, PLACE, STEM, candidate, changes, record
 
 AT = NOW + MINUTE
@@ -18,7 +18,7 @@ PUBLISHED, CONDEMNED, REJECTED, HELD = Phase.PUBLISHED, Phase.CONDEMNED, Phase.R
 PAUSED = {"retry_at": NOW, "failures": 2, "failure": Failure("verify", "no answer", NOW)}
 RESEND = {"sent_at": AT, "mints": (NOW, AT), "sends": 2}
 
-begun = ev.Requested(AT, Why.AGED, "due", "ada", True, STEM, PLACE, "blog", "1:new")
+begun = ev.Requested(AT, Trigger.AGED, "due", "ada", True, STEM, PLACE, "blog", "1:new")
 
 
 def failed(step: str, reason: str) -> Failure:
@@ -54,7 +54,7 @@ TABLE: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
             "phase": REQUESTED,
             "rotation": 2,
             "attempt": 1,
-            "why": Why.AGED,
+            "why": Trigger.AGED,
             "asked_by": "ada",
             "emergency": True,
             "policy": "1:new",
@@ -76,7 +76,7 @@ TABLE: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
         {
             "phase": REQUESTED,
             "rotation": 2,
-            "why": Why.AGED,
+            "why": Trigger.AGED,
             "requested_at": AT,
             "sends": 1,
             "sent_at": AT,
@@ -89,7 +89,7 @@ TABLE: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
         {
             "phase": REQUESTED,
             "rotation": 42,
-            "why": Why.AGED,
+            "why": Trigger.AGED,
             "requested_at": AT,
             "sends": 1,
             "sent_at": AT,

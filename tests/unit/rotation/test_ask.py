@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rotator.rotation.record import Failure, Phase
-from rotator.rotation.rotation_request import Answer, answer, wanted
+from rotator.rotation.rotation_request import RequestAnswer, answer, wanted
 from tests.unit.rotation.builders import DAY, MINUTE, NOW, ask, published, record
 
 LATER = ask(NOW + MINUTE)
@@ -13,33 +13,37 @@ FAILED = Failure("mint", "no", NOW + 2 * MINUTE)
 EARLIER_FAILED = Failure("mint", "no", NOW)
 
 TABLE = {
-    "settled before the ask: go on": (record(Phase.SETTLED), LATER, Answer.OPEN),
-    "never published: go on": (record(Phase.SETTLED, current=None), LATER, Answer.OPEN),
-    "minting: go on": (record(Phase.REQUESTED), LATER, Answer.OPEN),
-    "staged: go on": (record(Phase.STAGED), LATER, Answer.OPEN),
-    "about to publish: go on": (record(Phase.VERIFIED), LATER, Answer.OPEN),
-    "revoking an earlier predecessor: go on": (record(Phase.CONDEMNED), LATER, Answer.OPEN),
-    "published since the ask": (record(Phase.PUBLISHED), ask(NOW), Answer.PUBLISHED),
-    "revoking what the answer replaced": (record(Phase.CONDEMNED), ask(NOW), Answer.PUBLISHED),
-    "settled since the ask": (record(Phase.SETTLED), ask(NOW), Answer.DONE),
-    "an earlier predecessor is in grace": (record(Phase.PUBLISHED), LATER, Answer.IN_GRACE),
+    "settled before the ask: go on": (record(Phase.SETTLED), LATER, RequestAnswer.OPEN),
+    "never published: go on": (record(Phase.SETTLED, current=None), LATER, RequestAnswer.OPEN),
+    "minting: go on": (record(Phase.REQUESTED), LATER, RequestAnswer.OPEN),
+    "staged: go on": (record(Phase.STAGED), LATER, RequestAnswer.OPEN),
+    "about to publish: go on": (record(Phase.VERIFIED), LATER, RequestAnswer.OPEN),
+    "revoking an earlier predecessor: go on": (record(Phase.CONDEMNED), LATER, RequestAnswer.OPEN),
+    "published since the ask": (record(Phase.PUBLISHED), ask(NOW), RequestAnswer.PUBLISHED),
+    "revoking what the answer replaced": (record(Phase.CONDEMNED), ask(NOW), RequestAnswer.PUBLISHED),
+    "settled since the ask": (record(Phase.SETTLED), ask(NOW), RequestAnswer.DONE),
+    "an earlier predecessor is in grace": (record(Phase.PUBLISHED), LATER, RequestAnswer.IN_GRACE),
     "an emergency does not wait for an earlier predecessor": (
         record(Phase.PUBLISHED),
         ask(NOW + MINUTE, emergency=True),
-        Answer.OPEN,
+        RequestAnswer.OPEN,
     ),
-    "given up since the ask": (record(Phase.SETTLED, failure=FAILED, retry_at=NOW + DAY), LATER, Answer.FAILED),
+    "given up since the ask": (record(Phase.SETTLED, failure=FAILED, retry_at=NOW + DAY), LATER, RequestAnswer.FAILED),
     "given up before the ask: try again": (
         record(Phase.SETTLED, failure=EARLIER_FAILED, retry_at=NOW + DAY),
         LATER,
-        Answer.OPEN,
+        RequestAnswer.OPEN,
     ),
-    "a failure that has no pause is being worked on": (record(Phase.SETTLED, failure=FAILED), LATER, Answer.OPEN),
-    "held": (record(Phase.HELD), LATER, Answer.HELD),
+    "a failure that has no pause is being worked on": (
+        record(Phase.SETTLED, failure=FAILED),
+        LATER,
+        RequestAnswer.OPEN,
+    ),
+    "held": (record(Phase.HELD), LATER, RequestAnswer.HELD),
     "held is held, even when published since the ask": (
         record(Phase.HELD, current=published(2, NOW + DAY)),
         LATER,
-        Answer.HELD,
+        RequestAnswer.HELD,
     ),
 }
 
@@ -51,7 +55,7 @@ def test_answer(known, wish, said) -> None:
 
 @pytest.mark.parametrize(("known", "wish", "said"), TABLE.values(), ids=TABLE)
 def test_an_ask_is_wanted_exactly_while_it_is_open(known, wish, said) -> None:
-    assert wanted(known, wish) is (said is Answer.OPEN)
+    assert wanted(known, wish) is (said is RequestAnswer.OPEN)
 
 
 def test_nobody_asking_wants_nothing() -> None:

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from rotator.rotation.credential import Limits, OnForeign, Place, Retirement
+from rotator.rotation.credential import Limits, OnForeign, Retirement, VaultPath
 from rotator.rotation.schedule import Every
 from tests.unit.rotation.builders import DAY, HOUR, credential
 
 BAKED = {"target": "other", "kind": "halo-itsm", "options": {"roles": ["editor"]}}
 FREE = {
     "name": "renamed",
-    "place": Place("kv", "elsewhere"),
+    "place": VaultPath("kv", "elsewhere"),
     "schedule": Every(DAY),
     "lifetime": None,
     "retire": Retirement(after=2 * HOUR),
@@ -24,7 +24,7 @@ FREE = {
 
 
 def test_a_place_is_written_as_mount_and_path() -> None:
-    assert str(Place("kv", "blog/bot")) == "kv/blog/bot"
+    assert str(VaultPath("kv", "blog/bot")) == "kv/blog/bot"
 
 
 @pytest.mark.parametrize("wish", BAKED)

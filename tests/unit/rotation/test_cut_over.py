@@ -9,8 +9,8 @@ import pytest
 
 from rotator.rotation import events as ev
 from rotator.rotation.decide import next_step
-from rotator.rotation.record import Failure, Phase, Record, Why
-from rotator.rotation.rotation_request import Answer, answer
+from rotator.rotation.record import Failure, Phase, Record, Trigger
+from rotator.rotation.rotation_request import RequestAnswer, answer
 from rotator.rotation.steps import Escalate, Install, Poll, Request, Verify, Wait
 from tests.unit.rotation.builders import (
     DAY,
@@ -53,7 +53,7 @@ DECIDED = {
     "by now it has landed, or never will": (
         record(Phase.SETTLED, current=None, unanswered_at=NOW),
         10 * SECOND,
-        Request(Why.MISSING, "nothing published yet"),
+        Request(Trigger.MISSING, "nothing published yet"),
     ),
     "it was told in this very second, which Vault tells by its beginning: nothing new begins": (
         record(Phase.SETTLED, current=None, unanswered_at=NOW + 2 * SECOND),
@@ -63,7 +63,7 @@ DECIDED = {
     "it was told in the future, by a clock that was wrong: nobody waits for that": (
         record(Phase.SETTLED, current=None, unanswered_at=NOW + DAY),
         SECOND,
-        Request(Why.MISSING, "nothing published yet"),
+        Request(Trigger.MISSING, "nothing published yet"),
     ),
     "a person has to bring a value: wait for the next reminder, and say what to do": (
         record(AWAITING),
@@ -239,7 +239,7 @@ def test_advance(before: Record, event: ev.Event, different: dict[str, Any]) -> 
 
 
 def test_whoever_asks_is_told_that_a_person_has_to_act() -> None:
-    assert answer(record(AWAITING), ask(NOW + SECOND)) is Answer.AWAITING
+    assert answer(record(AWAITING), ask(NOW + SECOND)) is RequestAnswer.AWAITING
 
 
 def test_what_waits_for_a_person_can_become_an_emergency() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from rotator.rotation.credential import Limits, Retirement
 from rotator.rotation.decide import next_step
-from rotator.rotation.record import Failure, HoldReason, Phase, Why
+from rotator.rotation.record import Failure, HoldReason, Phase, Trigger
 from rotator.rotation.schedule import FractionOfLife
 from rotator.rotation.steps import (
     Burn,
@@ -53,30 +53,35 @@ IDLE = {
         None,
         Wait(NOW + 30 * DAY, "due at 2026-03-31 12:00:00Z"),
     ),
-    "settled and due: request": (record(SETTLED), 30 * DAY, None, Request(Why.AGED, "due since 2026-03-31 12:00:00Z")),
+    "settled and due: request": (
+        record(SETTLED),
+        30 * DAY,
+        None,
+        Request(Trigger.AGED, "due since 2026-03-31 12:00:00Z"),
+    ),
     "never published: request": (
         record(SETTLED, current=None),
         SECOND,
         None,
-        Request(Why.MISSING, "nothing published yet"),
+        Request(Trigger.MISSING, "nothing published yet"),
     ),
     "asked for: request in the name of who asked": (
         record(SETTLED),
         MINUTE,
         ask(NOW + SECOND),
-        Request(Why.ASKED, "asked for by ada", "ada"),
+        Request(Trigger.ASKED, "asked for by ada", "ada"),
     ),
     "asked for as an emergency: request without grace": (
         record(SETTLED),
         MINUTE,
         EMERGENCY,
-        Request(Why.ASKED, "asked for by ada", "ada", emergency=True),
+        Request(Trigger.ASKED, "asked for by ada", "ada", emergency=True),
     ),
     "due, with an ask that is answered already: nobody asked for this one": (
         record(SETTLED),
         30 * DAY,
         ask(NOW, emergency=True),
-        Request(Why.AGED, "due since 2026-03-31 12:00:00Z"),
+        Request(Trigger.AGED, "due since 2026-03-31 12:00:00Z"),
     ),
     "settled with a full slot: sweep before anything else": (
         record(SETTLED, slot_full=True, strays=True, current=None),
@@ -100,7 +105,7 @@ IDLE = {
         record(SETTLED, mints=SPENT, current=None),
         19 * HOUR,
         None,
-        Request(Why.MISSING, "nothing published yet"),
+        Request(Trigger.MISSING, "nothing published yet"),
     ),
 }
 
@@ -210,7 +215,7 @@ def test_a_value_without_an_end_and_a_fraction_of_its_life_to_wait_for_is_never_
 def test_what_is_due_says_the_clock_that_all_hosts_have_in_common() -> None:
     behind = 30 * DAY - HOUR
     step = next_step(credential(), record(SETTLED), NOW + behind, None, NOW + 30 * DAY)
-    assert step == Request(Why.AGED, "due since 2026-03-31 12:00:00Z")
+    assert step == Request(Trigger.AGED, "due since 2026-03-31 12:00:00Z")
     ahead = 30 * DAY + HOUR
     early = next_step(credential(), record(SETTLED), NOW + ahead, None, NOW + 30 * DAY - MINUTE)
     assert early == Wait(NOW + ahead + MINUTE, "due at 2026-03-31 12:00:00Z")
@@ -223,7 +228,7 @@ def test_a_vault_clock_far_ahead_does_not_rotate_short_lived_values_without_end(
     assert isinstance(next_step(credential(), fresh, NOW + MINUTE, None, NOW + 3 * HOUR + MINUTE), Wait)
     over = next_step(credential(), fresh, NOW + 2 * HOUR, None, NOW + 5 * HOUR)
     assert isinstance(over, Request)
-    assert over.why is Why.EXPIRING
+    assert over.why is Trigger.EXPIRING
 
 
 def test_a_hold_for_spent_mints_says_what_went_wrong_as_far_as_it_is_known() -> None:

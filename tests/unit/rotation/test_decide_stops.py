@@ -9,7 +9,7 @@ import pytest
 from rotator.rotation.credential import OnForeign
 from rotator.rotation.decide import backing_off, next_step
 from rotator.rotation.lost_value import REMEDY, UNDELETE, stops
-from rotator.rotation.record import Failure, HoldReason, Lost, Phase
+from rotator.rotation.record import Failure, HoldReason, LostValue, Phase
 from rotator.rotation.steps import Escalate, Hold, Revoke, Sweep, Verify, Wait
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, SECOND, ask, credential, record
 
@@ -35,19 +35,19 @@ TABLE = {
     ),
     "held without a reason: a person must act": (record(HELD, held=None), SECOND, None, Wait(None, "held")),
     "what consumers read is another's: a person decides": (
-        record(SETTLED, lost=Lost(HoldReason.FOREIGN_WRITE, PLACE, NOW), retry_at=NOW + MINUTE),
+        record(SETTLED, lost=LostValue(HoldReason.FOREIGN_WRITE, PLACE, NOW), retry_at=NOW + MINUTE),
         SECOND,
         None,
         Hold(HoldReason.FOREIGN_WRITE, f"kv/blog/bot holds a value that we did not write; {REMEDY}"),
     ),
     "what consumers read is gone in the grace of a predecessor: a person decides": (
-        record(PUBLISHED, lost=Lost(HoldReason.DELETED, PLACE, NOW)),
+        record(PUBLISHED, lost=LostValue(HoldReason.DELETED, PLACE, NOW)),
         SECOND,
         None,
         Hold(HoldReason.DELETED, f"kv/blog/bot was deleted by somebody; {UNDELETE}"),
     ),
     "it is gone while the predecessor is being ended: that step looks by itself": (
-        record(CONDEMNED, lost=Lost(HoldReason.DELETED, PLACE, NOW)),
+        record(CONDEMNED, lost=LostValue(HoldReason.DELETED, PLACE, NOW)),
         SECOND,
         None,
         Revoke(),
@@ -133,4 +133,4 @@ def test_where_settings_let_us_a_loss_is_no_stop() -> None:
     over = credential(on_foreign=OnForeign.OVERWRITE)
     for phase in (SETTLED, PUBLISHED):
         for reason in (HoldReason.FOREIGN_WRITE, HoldReason.DELETED):
-            assert stops(over, record(phase, lost=Lost(reason, PLACE, NOW))) is None
+            assert stops(over, record(phase, lost=LostValue(reason, PLACE, NOW))) is None

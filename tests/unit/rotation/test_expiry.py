@@ -10,8 +10,8 @@ import pytest
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Limits
 from rotator.rotation.decide import next_step
-from rotator.rotation.messages import tell
-from rotator.rotation.record import HoldReason, Phase, Record, Why
+from rotator.rotation.messages import describe
+from rotator.rotation.record import HoldReason, Phase, Record, Trigger
 from rotator.rotation.schedule import Every
 from rotator.rotation.steps import Hold, Request, Revoke, Step, Sweep, Wait
 from tests.unit.rotation.builders import (
@@ -43,7 +43,7 @@ SHORT = credential(schedule=Every(30 * MINUTE, jitter=0))
             FADING,
             SHORT,
             30 * MINUTE,
-            Request(Why.AGED, "due since 2026-03-01 12:30:00Z"),
+            Request(Trigger.AGED, "due since 2026-03-01 12:30:00Z"),
             id="a successor that is due does not wait for the end",
         ),
         pytest.param(
@@ -94,7 +94,7 @@ def test_one_that_must_be_revoked_is_never_exchanged_for_a_later_one() -> None:
 
 def test_it_is_told_in_words() -> None:
     before = record(Phase.PUBLISHED)
-    told = tell(before, ev.LeftToExpire(NOW, ENDS), before)
+    told = describe(before, ev.LeftToExpire(NOW, ENDS), before)
     assert told.said == "predecessor t1.1 ends by expiry, expected at 2026-03-01 13:00:00Z"
     assert told.name == "predecessor.left"
 
@@ -112,5 +112,5 @@ def test_the_mint_budgets_day_may_be_shorter_and_older_mints_are_forgotten() -> 
 def test_what_no_longer_counts_leaves_the_record() -> None:
     mints = tuple(NOW - n * MINUTE for n in reversed(range(6)))
     before = record(Phase.SETTLED, mints=mints)
-    event = ev.Requested(NOW, Why.AGED, "", "", False, "s", before.place, "blog", "p", since=NOW - 2 * MINUTE)
+    event = ev.Requested(NOW, Trigger.AGED, "", "", False, "s", before.place, "blog", "p", since=NOW - 2 * MINUTE)
     assert changes(before, event)["mints"] == (*mints[4:], NOW)

@@ -11,8 +11,8 @@ from rotator.rotation import events as ev
 from rotator.rotation.decide import next_step
 from rotator.rotation.explanation import explain
 from rotator.rotation.pause import pause_on, words
-from rotator.rotation.record import HoldReason, Pause, Phase, Record, Why
-from rotator.rotation.rotation_request import Answer, answer
+from rotator.rotation.record import HoldReason, Pause, Phase, Record, Trigger
+from rotator.rotation.rotation_request import RequestAnswer, answer
 from rotator.rotation.state import state
 from rotator.rotation.steps import Condemn, Escalate, Hold, Mint, Publish, Request, Revoke, Step, Sweep, Verify, Wait
 from rotator.rotation.transitions import advance
@@ -56,7 +56,7 @@ STEPS: dict[str, tuple[Record, timedelta, Step]] = {
     "due, and the pause is over": (
         paused(Phase.SETTLED, FOR_AN_HOUR),
         DUE - NOW,
-        Request(Why.AGED, "due since 2026-03-31 12:00:00Z"),
+        Request(Trigger.AGED, "due since 2026-03-31 12:00:00Z"),
     ),
     "tidied up all the same": (paused(Phase.SETTLED, slot_full=True), DUE - NOW, Sweep(False)),
     "one that ends by its date does": (
@@ -100,27 +100,29 @@ def test_a_spent_mint_budget_is_no_reason_to_hold_what_is_paused() -> None:
 def test_an_emergency_overrides_a_pause_which_then_goes_on() -> None:
     wish = ask(NOW + HOUR, emergency=True)
     begun = next_step(credential(), paused(Phase.SETTLED), NOW + HOUR, wish)
-    assert begun == Request(Why.ASKED, "asked for by ada", "ada", emergency=True)
+    assert begun == Request(Trigger.ASKED, "asked for by ada", "ada", emergency=True)
     assert next_step(credential(), paused(Phase.PUBLISHED), NOW + HOUR, wish) == Escalate("ada")
     assert next_step(credential(), paused(Phase.CONDEMNED), NOW + HOUR, wish) == Revoke()
-    after = advance(paused(Phase.SETTLED), ev.Requested(NOW, Why.ASKED, "", "ada", True, "stem", PLACE, "blog", "1:x"))
+    after = advance(
+        paused(Phase.SETTLED), ev.Requested(NOW, Trigger.ASKED, "", "ada", True, "stem", PLACE, "blog", "1:x")
+    )
     assert after.paused == FOR_EVER
 
 
 @pytest.mark.parametrize(
     ("known", "emergency", "said"),
     [
-        (paused(Phase.SETTLED), False, Answer.PAUSED),
-        (paused(Phase.CONDEMNED), False, Answer.PAUSED),
-        (paused(Phase.SETTLED), True, Answer.OPEN),
-        (paused(Phase.SETTLED, FOR_AN_HOUR), False, Answer.OPEN),
-        (paused(Phase.STAGED), False, Answer.OPEN),
-        (paused(Phase.PUBLISHED), False, Answer.PAUSED),
-        (paused(Phase.PUBLISHED), True, Answer.OPEN),
-        (paused(Phase.SETTLED, current=published(1, DUE)), False, Answer.DONE),
+        (paused(Phase.SETTLED), False, RequestAnswer.PAUSED),
+        (paused(Phase.CONDEMNED), False, RequestAnswer.PAUSED),
+        (paused(Phase.SETTLED), True, RequestAnswer.OPEN),
+        (paused(Phase.SETTLED, FOR_AN_HOUR), False, RequestAnswer.OPEN),
+        (paused(Phase.STAGED), False, RequestAnswer.OPEN),
+        (paused(Phase.PUBLISHED), False, RequestAnswer.PAUSED),
+        (paused(Phase.PUBLISHED), True, RequestAnswer.OPEN),
+        (paused(Phase.SETTLED, current=published(1, DUE)), False, RequestAnswer.DONE),
     ],
 )
-def test_who_asks_for_a_new_value_meanwhile_is_told(known: Record, emergency: bool, said: Answer) -> None:
+def test_who_asks_for_a_new_value_meanwhile_is_told(known: Record, emergency: bool, said: RequestAnswer) -> None:
     assert answer(known, ask(NOW + 2 * HOUR, emergency=emergency)) is said
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 
 
 @pytest.mark.parametrize(
     ("reference", "text"),
     [
-        (SecretRef(Source.FILE, "/run/keys/minter"), "file:/run/keys/minter"),
-        (SecretRef(Source.CREDENTIAL, "minter"), "credential:minter"),
-        (SecretRef(Source.VAULT, "kv/minters/blog", "token"), "vault:kv/minters/blog#token"),
+        (SecretRef(SecretSource.FILE, "/run/keys/minter"), "file:/run/keys/minter"),
+        (SecretRef(SecretSource.CREDENTIAL, "minter"), "credential:minter"),
+        (SecretRef(SecretSource.VAULT, "kv/minters/blog", "token"), "vault:kv/minters/blog#token"),
     ],
 )
 def test_a_reference_is_written_with_its_source_and_its_key(reference: SecretRef, text: str) -> None:

@@ -8,8 +8,8 @@ from rotator.rotation import events as ev
 from rotator.rotation import triggers
 from rotator.rotation.decide import next_step
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
-from rotator.rotation.record import Failure, Phase, Record, Why
-from rotator.rotation.rotation_request import Ask, as_known
+from rotator.rotation.record import Failure, Phase, Record, Trigger
+from rotator.rotation.rotation_request import RotationRequest, as_known
 from rotator.rotation.schedule import Every, FractionOfLife
 from rotator.rotation.steps import Condemn, Mint, Poll, Publish, Request, Verify, Wait
 from rotator.rotation.transitions import advance
@@ -61,7 +61,7 @@ def test_a_schedule_does_not_sleep_for_as_long_as_a_clock_was_ahead() -> None:
     ahead = record(Phase.SETTLED, current=published(1, at=NOW + 100 * DAY))
     every = credential(schedule=Every(MINUTE, jitter=0))
     assert isinstance(next_step(every, ahead, NOW, rested=59 * SECOND), Wait)
-    assert next_step(every, ahead, NOW, rested=MINUTE) == Request(Why.AGED, f"due since {NOW:%F %TZ}")
+    assert next_step(every, ahead, NOW, rested=MINUTE) == Request(Trigger.AGED, f"due since {NOW:%F %TZ}")
 
 
 def test_what_is_due_never_by_its_schedule_is_not_due_for_being_watched() -> None:
@@ -91,7 +91,7 @@ def test_a_person_is_reminded_and_heard_although_a_clock_was_ahead() -> None:
     waiting = record(Phase.AWAITING, reminded_at=FAR)
     assert isinstance(next_step(credential(), waiting, NOW), Wait)
     assert next_step(credential(), waiting, NOW, rested=credential().limits.remind) == Poll(remind=True)
-    done = Ask(NOW, "ada")
+    done = RotationRequest(NOW, "ada")
     assert next_step(credential(), waiting, NOW + MINUTE, done, rested=2 * MINUTE) == Poll(remind=False)
 
 
@@ -147,15 +147,15 @@ def test_a_life_counts_from_its_beginning_at_the_target_where_a_clock_was_ahead(
 
 def test_what_is_asked_for_later_than_now_is_not_newer_than_what_has_failed() -> None:
     failing = record(Phase.SETTLED, failure=Failure("mint", "503", NOW - MINUTE), retry_at=NOW + HOUR)
-    assert as_known(Ask(FAR, "ada"), failing, NOW) == Ask(NOW - MINUTE, "ada")
-    assert next_step(credential(), failing, NOW, as_known(Ask(FAR, "ada"), failing, NOW)) == Wait(
+    assert as_known(RotationRequest(FAR, "ada"), failing, NOW) == RotationRequest(NOW - MINUTE, "ada")
+    assert next_step(credential(), failing, NOW, as_known(RotationRequest(FAR, "ada"), failing, NOW)) == Wait(
         NOW + HOUR, "making a new value failed: 503"
     )
 
 
 def test_where_nothing_has_failed_it_was_asked_for_now() -> None:
-    assert as_known(Ask(FAR, "ada"), record(Phase.SETTLED), NOW) == Ask(NOW, "ada")
-    assert as_known(Ask(NOW, "ada"), record(Phase.SETTLED), NOW) == Ask(NOW, "ada")
+    assert as_known(RotationRequest(FAR, "ada"), record(Phase.SETTLED), NOW) == RotationRequest(NOW, "ada")
+    assert as_known(RotationRequest(NOW, "ada"), record(Phase.SETTLED), NOW) == RotationRequest(NOW, "ada")
     assert as_known(None, record(Phase.SETTLED), NOW) is None
 
 

@@ -9,11 +9,11 @@ from functools import lru_cache
 
 import pytest
 
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.deadlines import living
 from rotator.rotation.explanation import explain, next_words
-from rotator.rotation.record import Failure, HoldReason, Phase, Record, Why
-from rotator.rotation.state import Mark, Observed, Word, state
+from rotator.rotation.record import Failure, HoldReason, Phase, Record, Trigger
+from rotator.rotation.state import Headline, Observed, Severity, state
 from rotator.rotation.steps import Hold, Mint, Request, Wait
 from rotator.rotation.summary import stands
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, credential, published, record, token
@@ -32,13 +32,13 @@ def test_the_search_finds_every_phase_hold_and_word() -> None:
         HoldReason.TWO_VAULTS,
     }  # what an installing kind meets
     words = {state(each.walk.credential, each.record, each.walk.now).word for each in found}
-    assert words == {*Word} - {
-        Word.BROKEN,
-        Word.UNSEEN,
-        Word.DOUBTED,
-        Word.UNPROVEN,
-        Word.STALE,
-        Word.LEFT_ALONE,
+    assert words == {*Headline} - {
+        Headline.BROKEN,
+        Headline.UNSEEN,
+        Headline.DOUBTED,
+        Headline.UNPROVEN,
+        Headline.STALE,
+        Headline.LEFT_ALONE,
     }  # what no record says
 
 
@@ -62,7 +62,7 @@ def _no_living_value_is_claimed_where_none_is(each: Reached, said: list[str]) ->
     if current is None:
         return " was published at" not in text and "has replaced" not in text and " is published" not in text
     if current.token.id in living(record, now):
-        return seen.word not in (Word.REFUSED, Word.EXPIRED) and seen.live > 0
+        return seen.word not in (Headline.REFUSED, Headline.EXPIRED) and seen.live > 0
     put_back = "is being put back on the target" in text
     return "refuses" in text or " it expired at" in text or put_back
 
@@ -70,7 +70,7 @@ def _no_living_value_is_claimed_where_none_is(each: Reached, said: list[str]) ->
 def _a_state_is_fine_only_while_a_value_lives(each: Reached, said: list[str]) -> bool:
     record, now = each.record, each.walk.now
     works = record.current is not None and (record.current.token.id in living(record, now) or record.cut_over_at)
-    return bool(works) or state(each.walk.credential, record, now).mark is not Mark.FINE
+    return bool(works) or state(each.walk.credential, record, now).mark is not Severity.FINE
 
 
 def _a_value_that_is_of_no_use_ends_a_look_with_5(each: Reached, said: list[str]) -> bool:
@@ -83,7 +83,9 @@ def _a_value_that_is_of_no_use_ends_a_look_with_5(each: Reached, said: list[str]
 def _who_waits_for_a_person_says_so(each: Reached, said: list[str]) -> bool:
     seen = state(each.walk.credential, each.record, each.walk.now)
     waits = each.record.phase in (Phase.HELD, Phase.AWAITING)
-    return waits is (seen.word in (Word.HELD, Word.NEEDS_YOU)) and (not waits or bool(seen.do and seen.exit in (3, 5)))
+    return waits is (seen.word in (Headline.HELD, Headline.NEEDS_YOU)) and (
+        not waits or bool(seen.do and seen.exit in (3, 5))
+    )
 
 
 def _what_is_ahead_is_ahead_and_what_is_over_is_over(each: Reached, said: list[str]) -> bool:
@@ -183,7 +185,7 @@ def test_of_a_record_that_was_not_read_nothing_is_said(observed: Observed, sente
     [
         (Wait(None, "never due by its schedule"), "never due by its schedule"),
         (Wait(NOW, "in grace"), "wait until 2026-03-01 12:00:00Z: in grace"),
-        (Request(Why.AGED, "due"), "begin a rotation (aged): due"),
+        (Request(Trigger.AGED, "due"), "begin a rotation (aged): due"),
         (Hold(HoldReason.DELETED, "gone"), "hold (deleted_by_operator): gone"),
         (Mint("name"), "make a new value"),
     ],
@@ -192,8 +194,8 @@ def test_a_step_in_words(step, said) -> None:
     assert next_words(step) == said
 
 
-@pytest.mark.parametrize("why", list(Why))
-def test_every_reason_of_a_rotation_is_a_clause(why: Why) -> None:
+@pytest.mark.parametrize("why", list(Trigger))
+def test_every_reason_of_a_rotation_is_a_clause(why: Trigger) -> None:
     said = list(explain(credential(), record(Phase.STAGED, why=why), NOW))
     assert any(re.search(r"was requested at .*Z because \w+ \w+", text) for text in said)
 
@@ -210,15 +212,15 @@ def test_a_failure_is_told_by_what_was_tried() -> None:
 
 
 def test_what_is_asked_by_nobody_is_asked_by_somebody() -> None:
-    hurried = record(Phase.STAGED, why=Why.AGED, emergency=True)
+    hurried = record(Phase.STAGED, why=Trigger.AGED, emergency=True)
     assert any(
         "due by its schedule; somebody made it an emergency." in text for text in explain(credential(), hurried, NOW)
     )
-    unknown = Record("l1", why=Why.ASKED, requested_at=NOW - MINUTE)
+    unknown = Record("l1", why=Trigger.ASKED, requested_at=NOW - MINUTE)
     assert any("because somebody asked for it." in text for text in explain(credential(), unknown, NOW))
 
 
-OLD, _BEFORE = Place("kv", "old/bot"), "kv/old/bot, where consumers read before"
+OLD, _BEFORE = VaultPath("kv", "old/bot"), "kv/old/bot, where consumers read before"
 MOVED = {
     "settings name another path": (
         record(Phase.SETTLED, current=published(1, place=OLD)),

@@ -10,7 +10,7 @@ from rotator.rotation import events as ev
 from rotator.rotation.credential import Retirement
 from rotator.rotation.explanation import explain
 from rotator.rotation.record import Failure, Held, HoldReason, Pause, Phase, Record
-from rotator.rotation.state import Mark, Observed, State, Word, pass_exit, state
+from rotator.rotation.state import Headline, Observed, Severity, State, pass_exit, state
 from rotator.rotation.transitions import advance
 from rotator.rotation.wording import when
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, credential, published, record, token
@@ -27,7 +27,7 @@ def judged(phase: Phase, observed: Observed | None = None, **changes) -> State:
 
 def test_a_credential_without_a_record_is_due_and_nothing_was_published() -> None:
     seen = state(credential(), None, NOW)
-    assert (seen.word, seen.phase, seen.rotation, seen.live, seen.known) == (Word.FIRST, "settled", 0, 0, True)
+    assert (seen.word, seen.phase, seen.rotation, seen.live, seen.known) == (Headline.FIRST, "settled", 0, 0, True)
     assert (seen.published_at, seen.next_at, seen.said) == (None, NOW, "nothing was published yet")
     assert seen.next == "begin a rotation (missing): nothing published yet"
 
@@ -43,41 +43,41 @@ def test_a_state_shows_what_is_published_and_when_to_come_again() -> None:
         "",
     )
     assert (seen.published_at, seen.expires_at, seen.next_at) == (NOW, NOW + 90 * DAY, NOW + 30 * DAY)
-    assert (seen.accepted_at, seen.exit, seen.mark) == (NOW - MINUTE, 0, Mark.FINE)
+    assert (seen.accepted_at, seen.exit, seen.mark) == (NOW - MINUTE, 0, Severity.FINE)
 
 
 # word, exit code, living values, record
 SHOWN = {
-    "settled": (Word.SETTLED, 0, 1, record(Phase.SETTLED, current=LIVING)),
-    "expired": (Word.EXPIRED, 5, 0, record(Phase.SETTLED, current=DEAD, requested_at=DEAD.at)),
-    "refused": (Word.REFUSED, 5, 0, record(Phase.SETTLED, current=LIVING, refused_at=NOW)),
-    "held": (Word.HELD, 3, 1, record(Phase.HELD, current=LIVING, candidate=None, held=HOLD)),
-    "held while it expired": (Word.HELD, 5, 0, record(Phase.HELD, current=DEAD, candidate=None, held=HOLD)),
-    "waits for a person": (Word.NEEDS_YOU, 3, 1, record(Phase.AWAITING, current=LIVING)),
-    "overdue": (Word.OVERDUE, 1, 1, record(Phase.SETTLED, current=published(1, NOW - 40 * DAY))),
+    "settled": (Headline.SETTLED, 0, 1, record(Phase.SETTLED, current=LIVING)),
+    "expired": (Headline.EXPIRED, 5, 0, record(Phase.SETTLED, current=DEAD, requested_at=DEAD.at)),
+    "refused": (Headline.REFUSED, 5, 0, record(Phase.SETTLED, current=LIVING, refused_at=NOW)),
+    "held": (Headline.HELD, 3, 1, record(Phase.HELD, current=LIVING, candidate=None, held=HOLD)),
+    "held while it expired": (Headline.HELD, 5, 0, record(Phase.HELD, current=DEAD, candidate=None, held=HOLD)),
+    "waits for a person": (Headline.NEEDS_YOU, 3, 1, record(Phase.AWAITING, current=LIVING)),
+    "overdue": (Headline.OVERDUE, 1, 1, record(Phase.SETTLED, current=published(1, NOW - 40 * DAY))),
     "its predecessor is late": (
-        Word.LATE,
+        Headline.LATE,
         1,
         2,
         record(Phase.CONDEMNED, current=published(2, NOW - 2 * DAY)),
     ),
-    "in grace": (Word.IN_GRACE, 0, 2, record(Phase.PUBLISHED)),
-    "without a predecessor": (Word.ROTATING, 0, 1, record(Phase.PUBLISHED, predecessor=None)),
+    "in grace": (Headline.IN_GRACE, 0, 2, record(Phase.PUBLISHED)),
+    "without a predecessor": (Headline.ROTATING, 0, 1, record(Phase.PUBLISHED, predecessor=None)),
     "the target was told the next value": (
-        Word.ROTATING,
+        Headline.ROTATING,
         0,
         1,
         record(Phase.INSTALLED, current=LIVING, cut_over_at=NOW),
     ),
-    "failing": (Word.FAILING, 0, 1, record(Phase.SETTLED, current=LIVING, failure=FAILURE)),
+    "failing": (Headline.FAILING, 0, 1, record(Phase.SETTLED, current=LIVING, failure=FAILURE)),
     "an undo that failed": (
-        Word.SETTLED,
+        Headline.SETTLED,
         0,
         1,
         record(Phase.SETTLED, current=LIVING, failure=Failure("undo", "401", NOW)),
     ),
     "given up, after a person was waited for": (
-        Word.SETTLED,
+        Headline.SETTLED,
         0,
         1,
         record(Phase.SETTLED, current=LIVING, awaiting="paste the key", awaiting_since=NOW),
@@ -89,7 +89,7 @@ SHOWN = {
 def test_the_word_the_exit_code_and_the_living_values_go_together(word, code, live, known) -> None:
     seen = state(credential(), known, NOW)
     assert (seen.word, seen.exit, seen.live) == (word, code, live)
-    assert bool(seen.said) is (seen.mark is not Mark.FINE)
+    assert bool(seen.said) is (seen.mark is not Severity.FINE)
 
 
 # what is seen, and its sentence
@@ -144,7 +144,7 @@ def test_every_hold_names_the_command_that_ends_it(reason: HoldReason) -> None:
 
 def test_a_pause_by_hand_is_told_with_the_command_that_ends_it() -> None:
     seen = judged(Phase.PUBLISHED, current=published(2, NOW - 2 * DAY), paused=Pause("ada", NOW - DAY))
-    assert (seen.word, seen.do, seen.revoke_by) == (Word.PAUSED_BY_HAND, "rotate resume blog/bot", None)
+    assert (seen.word, seen.do, seen.revoke_by) == (Headline.PAUSED_BY_HAND, "rotate resume blog/bot", None)
 
 
 def test_nothing_comes_next_while_it_is_paused_and_a_doubt_is_settled_first() -> None:
@@ -165,13 +165,13 @@ def test_nothing_comes_next_while_it_is_paused_and_a_doubt_is_settled_first() ->
 
 def test_what_was_not_read_is_unknown_and_a_fault_hides_nothing_that_is_known() -> None:
     unread = state(credential(), None, NOW, Observed(unread="the target does not answer"))
-    assert (unread.word, unread.phase, unread.known, unread.exit) == (Word.UNSEEN, "unknown", False, 0)
+    assert (unread.word, unread.phase, unread.known, unread.exit) == (Headline.UNSEEN, "unknown", False, 0)
     assert (unread.next, unread.next_at) == ("the target does not answer", None)
     broken = state(credential(), None, NOW, Observed(broken="it was deleted"))
-    assert (broken.word, broken.phase, broken.known, broken.exit) == (Word.BROKEN, "unknown", False, 1)
+    assert (broken.word, broken.phase, broken.known, broken.exit) == (Headline.BROKEN, "unknown", False, 1)
     known = judged(Phase.SETTLED, Observed(broken="a bug: KeyError"), current=LIVING)
     assert (known.word, known.phase, known.known, known.expires_at) == (
-        Word.BROKEN,
+        Headline.BROKEN,
         "settled",
         True,
         NOW + 89 * DAY,
@@ -179,7 +179,7 @@ def test_what_was_not_read_is_unknown_and_a_fault_hides_nothing_that_is_known() 
 
 
 def test_every_field_is_plain_so_that_it_can_be_sent() -> None:
-    allowed = {"str", "int", "bool", "datetime | None", "Word", "Mark", "Mapping[str, str]"}
+    allowed = {"str", "int", "bool", "datetime | None", "Headline", "Severity", "Mapping[str, str]"}
     assert {field.type for field in fields(State)} <= allowed
     assert state(credential(labels={"team": "web"}), Record("l1"), NOW).labels == {"team": "web"}
 
@@ -203,7 +203,7 @@ def test_a_predecessor_is_to_be_dead_by(retire: Retirement, changes: dict, until
 def test_what_another_process_has_published_since_is_proven() -> None:
     known = record(Phase.SETTLED, current=published(2, NOW + MINUTE))
     found = state(credential(), known, NOW + HOUR, Observed(unproven_at=NOW))
-    assert (found.word, found.unproven_at) == (Word.SETTLED, None)
+    assert (found.word, found.unproven_at) == (Headline.SETTLED, None)
     told = explain(credential(), known, NOW + HOUR, Observed(unproven_at=NOW))
     assert not any("not proven" in text for text in told)
 
@@ -235,9 +235,9 @@ def test_an_adoption_is_shown_as_one() -> None:
 def test_a_value_that_was_not_shown_since_is_not_proven() -> None:
     observed = Observed(unproven_at=NOW)
     found = state(credential(), record(Phase.SETTLED), NOW, observed)
-    assert (found.word, found.mark, found.do) == (Word.UNPROVEN, Mark.WATCH, "rotate verify blog/bot")
+    assert (found.word, found.mark, found.do) == (Headline.UNPROVEN, Severity.WATCH, "rotate verify blog/bot")
     assert any("not proven yet" in text for text in explain(credential(), record(Phase.SETTLED), NOW, observed))
-    assert state(credential(), record(Phase.STAGED), NOW, observed).word is not Word.UNPROVEN
+    assert state(credential(), record(Phase.STAGED), NOW, observed).word is not Headline.UNPROVEN
 
 
 def test_what_operators_asked_for_is_in_the_state_and_in_a_sentence() -> None:

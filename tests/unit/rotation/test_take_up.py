@@ -11,13 +11,13 @@ from rotator.rotation.credential import Pause
 from rotator.rotation.decide import next_step
 from rotator.rotation.explanation import explain
 from rotator.rotation.holds import lifted
-from rotator.rotation.messages import tell
+from rotator.rotation.messages import describe
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb, TakenUp, Unclaimed
 from rotator.rotation.pause import ended_by, pause_on, words
-from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record, Why
+from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record, Trigger
 from rotator.rotation.request_transitions import REMEMBERED, find, grace_ends, live_at, live_values, objection
 from rotator.rotation.rollback import objection as undo_objection
-from rotator.rotation.rotation_request import Answer, answer, as_ask
+from rotator.rotation.rotation_request import RequestAnswer, answer, as_rotation_request
 from rotator.rotation.steps import Escalate, Poll, Request, Wait
 from rotator.rotation.transitions import advance
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, SECOND, credential, published, record
@@ -41,10 +41,10 @@ def held(reason: HoldReason, phase: Phase = Phase.SETTLED) -> Record:
 def test_what_was_asked_for_when_nothing_was_live_is_answered_by_the_first_value_whatever_the_clocks_say(lag) -> None:
     asked = taken(record(Phase.STAGED, current=None, predecessor=None), replace(PLAIN, live=live_at(None)))
     assert asked.asked
-    ask = as_ask(asked.asked)
+    ask = as_rotation_request(asked.asked)
     first = replace(asked, phase=Phase.SETTLED, current=published(2, NOW + lag), candidate=None)
-    assert answer(first, ask) is Answer.DONE
-    assert answer(replace(first, current=None), ask) is Answer.OPEN
+    assert answer(first, ask) is RequestAnswer.DONE
+    assert answer(replace(first, current=None), ask) is RequestAnswer.OPEN
 
 
 def test_the_last_requests_are_remembered_with_what_they_were_declined_for() -> None:
@@ -94,11 +94,13 @@ def test_what_nobody_has_in_its_settings_is_given_up_after_an_hour_with_all_that
 
 
 def test_what_is_asked_for_in_the_record_is_decided_on_like_what_somebody_waits_for() -> None:
-    assert next_step(OURS, taken(record(Phase.SETTLED), PLAIN), NOW) == Request(Why.ASKED, "asked for by ada", "ada")
+    assert next_step(OURS, taken(record(Phase.SETTLED), PLAIN), NOW) == Request(
+        Trigger.ASKED, "asked for by ada", "ada"
+    )
     assert next_step(OURS, taken(record(Phase.PUBLISHED), LEAK), NOW) == Escalate("ada")
     waits = replace(taken(record(Phase.AWAITING), replace(PLAIN, at=NOW + MINUTE)), reminded_at=NOW)
     assert isinstance(next_step(OURS, waits, NOW + 2 * MINUTE), Wait)  # nobody says that the person's part is done
-    assert next_step(OURS, waits, NOW + 2 * MINUTE, as_ask(waits.asked)) == Poll(remind=False)
+    assert next_step(OURS, waits, NOW + 2 * MINUTE, as_rotation_request(waits.asked)) == Poll(remind=False)
 
 
 def test_a_plain_request_is_over_when_it_is_published_or_given_up_and_a_fault_is_neither() -> None:
@@ -142,14 +144,14 @@ def test_a_plain_request_is_declined_where_nothing_begins_and_an_emergency_never
 
 
 def test_a_patient_ask_has_no_answer_in_a_grace_and_one_that_the_installation_pauses_has() -> None:
-    later = as_ask(replace(PLAIN, live=("t1.1", "t2.1")))
-    assert answer(record(Phase.PUBLISHED), later) is Answer.IN_GRACE
-    assert answer(record(Phase.PUBLISHED), replace(later, patient=True)) is Answer.OPEN
-    assert answer(record(Phase.SETTLED), later, Pause("bob", NOW)) is Answer.PAUSED
+    later = as_rotation_request(replace(PLAIN, live=("t1.1", "t2.1")))
+    assert answer(record(Phase.PUBLISHED), later) is RequestAnswer.IN_GRACE
+    assert answer(record(Phase.PUBLISHED), replace(later, patient=True)) is RequestAnswer.OPEN
+    assert answer(record(Phase.SETTLED), later, Pause("bob", NOW)) is RequestAnswer.PAUSED
     failed = Failure("request", "503", NOW + SECOND)
     tried = record(Phase.SETTLED, failure=failed, retry_at=NOW + MINUTE)
-    assert answer(tried, later) is Answer.FAILED
-    assert answer(replace(tried, failures=1), later) is Answer.OPEN
+    assert answer(tried, later) is RequestAnswer.FAILED
+    assert answer(replace(tried, failures=1), later) is RequestAnswer.OPEN
 
 
 def test_what_lives_is_what_is_published_or_in_grace_but_for_what_nobody_can_end() -> None:
@@ -187,16 +189,16 @@ def test_an_undo_is_refused_while_a_leak_is_being_dealt_with() -> None:
 
 def test_requests_are_told_in_words() -> None:
     known = record(Phase.SETTLED)
-    said = tell(known, ev.RequestTaken(NOW, LEAK), known).said
+    said = describe(known, ev.RequestTaken(NOW, LEAK), known).said
     assert said == "taken up: emergency, asked for by ada at 2026-03-01 12:00:00Z"
-    said = tell(known, ev.RequestDeclined(NOW, PLAIN, "paused"), known).said
+    said = describe(known, ev.RequestDeclined(NOW, PLAIN, "paused"), known).said
     assert said == "nothing comes of this: rotate, asked for by ada at 2026-03-01 12:00:00Z: paused"
 
 
 def test_mints_of_an_undo_that_went_well_are_those_of_nobody() -> None:
-    before = record(Phase.VERIFIED, why=Why.AGED, mints=(NOW - DAY, NOW))
+    before = record(Phase.VERIFIED, why=Trigger.AGED, mints=(NOW - DAY, NOW))
     assert advance(before, ev.Published(NOW, 2)).mints == (NOW - DAY, NOW)
-    asked = replace(before, why=Why.ASKED, emergency_mints=(NOW - DAY, NOW))
+    asked = replace(before, why=Trigger.ASKED, emergency_mints=(NOW - DAY, NOW))
     after = advance(asked, ev.Published(NOW, 2))
     assert (after.mints, after.emergency_mints) == ((NOW - DAY,), (NOW - DAY,))
     never = replace(asked, requested_at=None)

@@ -10,8 +10,8 @@ from typing import get_args
 import pytest
 
 from rotator.rotation import events as ev
-from rotator.rotation.messages import _WORDS, Severity, tell
-from rotator.rotation.record import HoldReason, Lost, Phase, Why
+from rotator.rotation.messages import _WORDS, EventSeverity, describe
+from rotator.rotation.record import HoldReason, LostValue, Phase, Trigger
 from rotator.rotation.transitions import advance
 from tests.unit.rotation.builders import HOUR, NOW, PLACE, STEM, candidate, record
 
@@ -20,12 +20,12 @@ BURNED = record(Phase.REJECTED).mint_name  # not the one of the next attempt, wh
 TABLE = {
     "requested": (
         record(Phase.SETTLED),
-        ev.Requested(NOW, Why.AGED, "due since noon", "", False, STEM, PLACE, "blog", "1:new"),
+        ev.Requested(NOW, Trigger.AGED, "due since noon", "", False, STEM, PLACE, "blog", "1:new"),
         "rotation 2 begins: due since noon",
     ),
     "requested in place of a dead one": (
         record(Phase.SETTLED),
-        ev.Requested(NOW, Why.AGED, "due since noon", "", False, STEM, PLACE, "blog", "1:new", value="refused"),
+        ev.Requested(NOW, Trigger.AGED, "due since noon", "", False, STEM, PLACE, "blog", "1:new", value="refused"),
         "rotation 2 begins: due since noon; it replaces a dead value: its target refuses it",
     ),
     "lost": (
@@ -34,7 +34,7 @@ TABLE = {
         "kv/blog/bot was deleted by somebody: consumers do not find the published value",
     ),
     "returned": (
-        record(Phase.SETTLED, lost=Lost(HoldReason.DELETED, PLACE, NOW)),
+        record(Phase.SETTLED, lost=LostValue(HoldReason.DELETED, PLACE, NOW)),
         ev.Returned(NOW, PLACE),
         "kv/blog/bot holds the published value again",
     ),
@@ -112,12 +112,12 @@ TABLE = {
 
 @pytest.mark.parametrize(("before", "event", "said"), TABLE.values(), ids=TABLE)
 def test_what_is_said(before, event, said) -> None:
-    assert tell(before, event, advance(before, event)).said == said
+    assert describe(before, event, advance(before, event)).said == said
 
 
 @pytest.mark.parametrize(("before", "event", "said"), TABLE.values(), ids=TABLE)
 def test_machines_get_every_field_of_the_event_and_where_it_happened(before, event, said) -> None:
-    told = tell(before, event, advance(before, event)).fields
+    told = describe(before, event, advance(before, event)).fields
     assert {"rotation", "attempt", "phase", *(x.name for x in fields(event))} - {"at"} == set(told)
     assert all(isinstance(value, str | int | float | bool | None) for value in told.values())
 
@@ -130,18 +130,21 @@ def test_every_event_has_a_name_of_its_own_made_of_noun_and_past_participle() ->
 
 
 def test_what_calls_for_a_person_is_an_error() -> None:
-    errors = {event for event, (_, severity, _) in _WORDS.items() if severity is Severity.ERROR}
+    errors = {event for event, (_, severity, _) in _WORDS.items() if severity is EventSeverity.ERROR}
     assert errors == {ev.MintRefused, ev.Rejected, ev.Disproved, ev.Lost, ev.PutOnHold, ev.UndoFailed}
 
 
 def test_consumers_that_stay_cut_off_are_an_error() -> None:
     before = record(Phase.REJECTED)
     said = [ev.Burned(NOW, (), False, lost=lost) for lost in ("", "used before")]
-    assert [tell(before, x, advance(before, x)).severity for x in said] == [Severity.WARNING, Severity.ERROR]
+    assert [describe(before, x, advance(before, x)).severity for x in said] == [
+        EventSeverity.WARNING,
+        EventSeverity.ERROR,
+    ]
 
 
 def test_after_a_hard_cut_over_the_time_of_disagreement_is_told() -> None:
     before, event = record(Phase.VERIFIED, cut_over_at=NOW), ev.Published(NOW + timedelta(milliseconds=420), 2)
-    told = tell(before, event, advance(before, event))
+    told = describe(before, event, advance(before, event))
     assert told.said == "t2.1 published at kv/blog/bot, version 2; Vault and target disagreed for 0.42 s"
     assert told.fields["disagreed_seconds"] == 0.42

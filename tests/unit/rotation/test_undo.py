@@ -10,11 +10,11 @@ import pytest
 
 from rotator.rotation import events as ev
 from rotator.rotation import rollback
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.decide import next_step
 from rotator.rotation.explanation import explain
-from rotator.rotation.record import Candidate, Failure, Held, HoldReason, Phase, Record, Undo, Why
-from rotator.rotation.rotation_request import Answer, answer
+from rotator.rotation.record import Candidate, Failure, Held, HoldReason, Phase, Record, Trigger, Undo
+from rotator.rotation.rotation_request import RequestAnswer, answer
 from rotator.rotation.steps import Condemn, Escalate, Fence, Publish, Restore, Revoke, Verify, Wait
 from rotator.rotation.strays import known as known_ids
 from rotator.rotation.transitions import advance
@@ -54,7 +54,7 @@ def verified(known: Record) -> Record:
 @pytest.mark.parametrize(("known", "back"), [(GRACE, Phase.PUBLISHED), (OVER, Phase.CONDEMNED)])
 def test_it_comes_back_under_a_new_number_and_what_it_replaces_is_the_predecessor(known: Record, back: Phase) -> None:
     first = begun(known)
-    assert (first.phase, first.rotation, first.why, first.asked_by) == (Phase.UNDOING, 3, Why.UNDO, "ada")
+    assert (first.phase, first.rotation, first.why, first.asked_by) == (Phase.UNDOING, 3, Trigger.UNDO, "ada")
     assert first.undo == Undo("ada", AT, back)
     assert first.predecessor == OLD  # accounted for, dead or alive
     assert next_step(credential(), first, AT) == Restore()
@@ -126,9 +126,9 @@ def test_the_token_is_one_token_and_no_stray_all_the_way() -> None:
 
 def test_an_old_value_is_no_answer_to_who_asked_for_a_new_one() -> None:
     last = advance(verified(OVER), ev.Published(AT, 3, AT + HOUR))
-    assert answer(last, ask(NOW)) is Answer.IN_GRACE
+    assert answer(last, ask(NOW)) is RequestAnswer.IN_GRACE
     settled = replace(last, phase=Phase.SETTLED, predecessor=None)
-    assert answer(settled, ask(NOW)) is Answer.OPEN
+    assert answer(settled, ask(NOW)) is RequestAnswer.OPEN
 
 
 def test_an_emergency_meanwhile_takes_the_grace_from_what_is_replaced() -> None:
@@ -152,9 +152,9 @@ REFUSED: dict[str, tuple[Record, str]] = {
     "nothing before": (record(Phase.SETTLED), "there is no rotation to take back"),
     "nothing at all": (record(Phase.SETTLED, current=None), "there is no rotation to take back"),
     "an emergency": (replace(GRACE, emergency=True), "counts as leaked"),
-    "published elsewhere": (replace(OVER, retired=replace(OLD, place=Place("kv", "old"))), "published at kv/old"),
+    "published elsewhere": (replace(OVER, retired=replace(OLD, place=VaultPath("kv", "old"))), "published at kv/old"),
     "moved in between": (
-        replace(OVER, current=replace(published(2), place=Place("kv", "old"))),
+        replace(OVER, current=replace(published(2), place=VaultPath("kv", "old"))),
         "settings name others",
     ),
     "of another target": (replace(OVER, retired=replace(OLD, target="desk")), "of target desk"),

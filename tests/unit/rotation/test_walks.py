@@ -20,9 +20,9 @@ from rotator.rotation.decide import next_step
 from rotator.rotation.explanation import explain
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.pause import pause_on
-from rotator.rotation.record import Candidate, HoldReason, Phase, Published, Record, Token
+from rotator.rotation.record import Candidate, HoldReason, Phase, PublishedValue, Record, Token
 from rotator.rotation.request_transitions import live_values, objection
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.transitions import advance
 from tests.unit.rotation.builders import DAY, HOUR, NOW, PLACE, SECOND, STEM, credential, steady
 
@@ -43,7 +43,7 @@ class Walk:
     credential: Credential = CREDENTIALS[0]
     record: Record = field(default_factory=lambda: Record("l1"))
     now: Any = NOW
-    ask: Ask | None = None
+    ask: RotationRequest | None = None
     published: int = 0
     reload: bool = False
     expires: bool = False  # a kind whose tokens nobody can revoke: they end by their date
@@ -63,7 +63,7 @@ class Walk:
         if number % 11 == 0:
             self.live(ev.Resumed(self.now, self.now if number % 2 else None))
         elif number % 13 == 0:
-            self.ask = Ask(self.now, "ada", emergency=number % 2 == 0)
+            self.ask = RotationRequest(self.now, "ada", emergency=number % 2 == 0)
         elif number % 23 == 0:
             self.request(number)
         elif number % 19 == 0:
@@ -103,12 +103,12 @@ class Walk:
         elif word == 4:
             self.live(ev.Reaped(self.now, "stray-1", "ada"))
 
-    def found(self, number: int) -> Published:
+    def found(self, number: int) -> PublishedValue:
         """What somebody else wrote to the consumer path."""
         self.published += 1
         token, policy = Token(f"by-hand-{number}-{self.published}"), self.credential.policy
         rotation, target = self.record.rotation, self.credential.target
-        return Published(token, token.id, rotation, self.published, self.now, PLACE, target, policy, reused=True)
+        return PublishedValue(token, token.id, rotation, self.published, self.now, PLACE, target, policy, reused=True)
 
     def go_on(self, number: int) -> None:
         step = self.step()

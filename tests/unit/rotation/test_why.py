@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rotator.rotation.credential import Place
-from rotator.rotation.record import HoldReason, Lost, Phase, Why
+from rotator.rotation.credential import VaultPath
+from rotator.rotation.record import HoldReason, LostValue, Phase, Trigger
 from rotator.rotation.schedule import FractionOfLife
 from rotator.rotation.triggers import CHECKS, due, expires_soon_at, next_due, scheduled_at
 from tests.unit.rotation.builders import DAY, HOUR, NOW, SECOND, ask, credential, published, record, token
@@ -27,38 +27,43 @@ def living(life):
 TABLE = {
     "what is published, accepted and young is not due": (settled(), 0 * DAY, None, None),
     "an ask older than the published value is answered by it": (settled(), DAY, ask(NOW - SECOND), None),
-    "an ask after publication makes it due": (settled(), DAY, ask(NOW + SECOND), (Why.ASKED, "asked for by ada")),
-    "what was never published is due": (settled(current=None), 0 * DAY, None, (Why.MISSING, "nothing published yet")),
-    "a moved consumer path makes it due": (
-        settled(current=published(1, place=Place("kv", "old"))),
+    "an ask after publication makes it due": (settled(), DAY, ask(NOW + SECOND), (Trigger.ASKED, "asked for by ada")),
+    "what was never published is due": (
+        settled(current=None),
         0 * DAY,
         None,
-        (Why.MOVED, "published at kv/old, wanted at kv/blog/bot"),
+        (Trigger.MISSING, "nothing published yet"),
+    ),
+    "a moved consumer path makes it due": (
+        settled(current=published(1, place=VaultPath("kv", "old"))),
+        0 * DAY,
+        None,
+        (Trigger.MOVED, "published at kv/old, wanted at kv/blog/bot"),
     ),
     "another key of the document makes it due": (
         settled(current=published(1, key="password")),
         0 * DAY,
         None,
-        (Why.MOVED, "published under the key password, wanted under token"),
+        (Trigger.MOVED, "published under the key password, wanted under token"),
     ),
     "the key that is wanted does not": (settled(current=published(1, key="token")), 0 * DAY, None, None),
     "a value the target refuses is due": (
         settled(refused_at=NOW),
         0 * DAY,
         None,
-        (Why.REFUSED, "refused by the target at 2026-03-01 12:00:00Z"),
+        (Trigger.REFUSED, "refused by the target at 2026-03-01 12:00:00Z"),
     ),
     "a value that consumers do not find is due": (
-        settled(lost=Lost(HoldReason.DELETED, Place("kv", "blog/bot"), NOW)),
+        settled(lost=LostValue(HoldReason.DELETED, VaultPath("kv", "blog/bot"), NOW)),
         0 * DAY,
         None,
-        (Why.LOST, "kv/blog/bot was deleted by somebody: consumers do not find the published value"),
+        (Trigger.LOST, "kv/blog/bot was deleted by somebody: consumers do not find the published value"),
     ),
     "in the last tenth of its life it is due": (
         living(5 * DAY),
         4.5 * DAY,
         None,
-        (Why.EXPIRING, "expires at 2026-03-06 12:00:00Z"),
+        (Trigger.EXPIRING, "expires at 2026-03-06 12:00:00Z"),
     ),
     "just before the last tenth of its life it is not due": (living(5 * DAY), 4.5 * DAY - SECOND, None, None),
     "of a long life only the last day counts as expiring": (living(20 * DAY), 19 * DAY - SECOND, None, None),
@@ -66,13 +71,13 @@ TABLE = {
         living(20 * DAY),
         19 * DAY,
         None,
-        (Why.EXPIRING, "expires at 2026-03-21 12:00:00Z"),
+        (Trigger.EXPIRING, "expires at 2026-03-21 12:00:00Z"),
     ),
     "a changed policy makes it due": (
         settled(current=published(1, policy="1:other")),
         0 * DAY,
         None,
-        (Why.POLICY, "roles or target changed in settings"),
+        (Trigger.POLICY, "roles or target changed in settings"),
     ),
     "a policy digest of another making is not compared": (
         settled(current=published(1, policy="2:other")),
@@ -86,7 +91,7 @@ TABLE = {
         None,
         None,
     ),
-    "its interval makes it due": (settled(), 30 * DAY, None, (Why.AGED, "due since 2026-03-31 12:00:00Z")),
+    "its interval makes it due": (settled(), 30 * DAY, None, (Trigger.AGED, "due since 2026-03-31 12:00:00Z")),
     "just before its interval is over it is not due": (settled(), 30 * DAY - SECOND, None, None),
 }
 
@@ -97,13 +102,13 @@ def test_due(known, later, wish, hit) -> None:
 
 
 def test_every_reason_but_an_operators_undo_has_exactly_one_check() -> None:
-    assert [reason for reason, _ in CHECKS] == [reason for reason in Why if reason is not Why.UNDO]
+    assert [reason for reason, _ in CHECKS] == [reason for reason in Trigger if reason is not Trigger.UNDO]
 
 
 def test_the_first_check_that_hits_gives_the_reason() -> None:
-    everything = settled(current=published(1, place=Place("kv", "old"), policy="1:other"), refused_at=NOW)
-    assert due(credential(), everything, NOW + 60 * DAY)[0] is Why.MOVED
-    assert due(credential(), everything, NOW + 60 * DAY, ask(NOW + DAY))[0] is Why.ASKED
+    everything = settled(current=published(1, place=VaultPath("kv", "old"), policy="1:other"), refused_at=NOW)
+    assert due(credential(), everything, NOW + 60 * DAY)[0] is Trigger.MOVED
+    assert due(credential(), everything, NOW + 60 * DAY, ask(NOW + DAY))[0] is Trigger.ASKED
 
 
 def test_the_next_due_time_is_the_earlier_of_schedule_and_expiry() -> None:

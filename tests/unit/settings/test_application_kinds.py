@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rotator.providers import KINDS
-from rotator.rotation.secret_ref import Source
+from rotator.rotation.secret_ref import SecretSource
 from rotator.settings import Settings, SettingsError, load
 
 TARGET = """
@@ -72,7 +72,7 @@ def test_a_default_quiet_is_passed_over_where_the_target_tells_no_last_use(tmp_p
 
 def test_the_management_client_is_read_with_its_reference(tmp_path: Path) -> None:
     keys: Any = loaded(tmp_path, BASE + ONE).targets["desk"].keys
-    assert keys.management.client_secret.source is Source.VAULT
+    assert keys.management.client_secret.source is SecretSource.VAULT
     assert keys.management.scopes == ("admin",)
 
 

@@ -13,9 +13,9 @@ import pytest
 
 from rotator.host.clock import Cron
 from rotator.host.proxy import Proxy
-from rotator.rotation.credential import AtDeadline, OnForeign, Place
+from rotator.rotation.credential import AtDeadline, OnForeign, VaultPath
 from rotator.rotation.schedule import Every, FractionOfLife
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from rotator.settings import FaultAt, Method, Minter, SettingsError, load
 from rotator.settings.files import socket_in
 from tests.unit.settings.files import SOUND, faults, line_of, write
@@ -28,10 +28,15 @@ SHIPPED = [CONFIG / "rotator.toml", *sorted((CONFIG / "examples").glob("*.toml")
 def test_a_short_file_gets_the_defaults(tmp_path: Path) -> None:
     settings = load(write(tmp_path, SOUND))
     web = settings.credentials["web"]
-    assert (web.kind, web.target, web.place, web.key) == ("halo-pat", "blog", Place("secret", "apps/web/halo"), "token")
+    assert (web.kind, web.target, web.place, web.key) == (
+        "halo-pat",
+        "blog",
+        VaultPath("secret", "apps/web/halo"),
+        "token",
+    )
     assert (web.schedule, web.lifetime) == (Every(timedelta(days=30), 0.1), timedelta(days=90))
     assert (web.on_foreign, web.describe, web.options) == (OnForeign.HOLD, True, {})
-    assert settings.targets["blog"].minter == Minter(pat=SecretRef(Source.VAULT, "secret/minters/blog", "token"))
+    assert settings.targets["blog"].minter == Minter(pat=SecretRef(SecretSource.VAULT, "secret/minters/blog", "token"))
     assert settings.targets["blog"].keys.url == "https://blog.example"
     assert settings.vault.auth.method is Method.APPROLE
     assert settings.vault.auth.mount == "approle"
@@ -395,8 +400,8 @@ def test_a_proxy_is_an_address_or_a_table_and_its_password_is_referred_to(tmp_pa
     table = 'proxy = {url = "http://127.0.0.1:3128/", username = "web", password = {file = "/run/secrets/proxy"}}'
     text = SOUND.replace("[vault.auth]", 'proxy = "http://proxy.example:3128"\n[vault.auth]')
     settings = load(write(tmp_path, text.replace("[credentials.web]", f"{table}\n[credentials.web]") + _PROXIED))
-    own = Proxy("http://127.0.0.1:3128", "web", SecretRef(Source.FILE, "/run/secrets/proxy"))
-    page = SecretRef(Source.VAULT, "secret/proxies/page", "password")
+    own = Proxy("http://127.0.0.1:3128", "web", SecretRef(SecretSource.FILE, "/run/secrets/proxy"))
+    page = SecretRef(SecretSource.VAULT, "secret/proxies/page", "password")
     assert settings.vault.proxy == Proxy("http://proxy.example:3128")
     assert settings.targets["blog"].keys.proxy == own
     assert settings.hooks["page"].proxy == Proxy("https://proxy.example", "page", page)

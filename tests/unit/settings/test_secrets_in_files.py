@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from rotator.settings import SecretUnreadableError, read_secret
 from rotator.settings.secret_files import exposed
 
@@ -17,7 +17,7 @@ def _file(directory: Path, content: bytes, mode: int = 0o400) -> SecretRef:
     path = directory / "secret"
     path.write_bytes(content)
     path.chmod(mode)
-    return SecretRef(Source.FILE, str(path))
+    return SecretRef(SecretSource.FILE, str(path))
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\n\n"])
@@ -52,7 +52,7 @@ def test_unfit_content_is_refused_without_being_shown(content: bytes, phrase: st
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SecretUnreadableError, match="absent cannot be read: No such file"):
-        read_secret(SecretRef(Source.FILE, str(tmp_path / "absent")))
+        read_secret(SecretRef(SecretSource.FILE, str(tmp_path / "absent")))
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o400, 0), (0o600, 0), (0o640, 1), (0o604, 1)])
@@ -67,24 +67,24 @@ def test_a_systemd_credential_is_found_in_its_directory(tmp_path: Path, monkeypa
     _file(tmp_path, CANARY.encode(), 0o440)
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     said: list[str] = []
-    assert read_secret(SecretRef(Source.CREDENTIAL, "secret"), said.append).reveal() == CANARY
+    assert read_secret(SecretRef(SecretSource.CREDENTIAL, "secret"), said.append).reveal() == CANARY
     assert said == []
     with pytest.raises(SecretUnreadableError, match=f"credential:other cannot be read at {tmp_path}/other: No such"):
-        read_secret(SecretRef(Source.CREDENTIAL, "other"))
+        read_secret(SecretRef(SecretSource.CREDENTIAL, "other"))
 
 
 def test_without_systemd_a_credential_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     said = r"CREDENTIALS_DIRECTORY is not set.*neither /run/credentials/rotator.service/\S+ nor /etc/credstore/rotator"
     with pytest.raises(SecretUnreadableError, match=said):
-        read_secret(SecretRef(Source.CREDENTIAL, "minter"))
+        read_secret(SecretRef(SecretSource.CREDENTIAL, "minter"))
 
 
 @pytest.mark.parametrize(("mode", "others"), [(0o400, False), (0o600, False), (0o640, True), (0o444, True)])
 def test_a_file_that_others_may_read_is_known(tmp_path: Path, mode: int, others: bool) -> None:
     assert exposed(_file(tmp_path, CANARY.encode(), mode)) is others
-    assert not exposed(SecretRef(Source.FILE, str(tmp_path / "absent")))
-    assert not exposed(SecretRef(Source.VAULT, "secret/x", "y"))
+    assert not exposed(SecretRef(SecretSource.FILE, str(tmp_path / "absent")))
+    assert not exposed(SecretRef(SecretSource.VAULT, "secret/x", "y"))
 
 
 def test_on_a_host_root_reads_what_the_service_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +92,7 @@ def test_on_a_host_root_reads_what_the_service_is_given(tmp_path: Path, monkeypa
     places = (str(tmp_path / "run" / "{}"), str(tmp_path / "rotator.{}"))
     monkeypatch.setattr("rotator.settings.secret_files._SYSTEMD", places)
     Path(_file(tmp_path, CANARY.encode(), 0o400).name).rename(tmp_path / "rotator.secret")
-    ref = SecretRef(Source.CREDENTIAL, "secret")
+    ref = SecretRef(SecretSource.CREDENTIAL, "secret")
     assert read_secret(ref).reveal() == CANARY
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "elsewhere"))
@@ -102,4 +102,4 @@ def test_on_a_host_root_reads_what_the_service_is_given(tmp_path: Path, monkeypa
 
 def test_a_secret_in_vault_is_not_read_here() -> None:
     with pytest.raises(SecretUnreadableError):
-        read_secret(SecretRef(Source.VAULT, "secret/x", "token"))
+        read_secret(SecretRef(SecretSource.VAULT, "secret/x", "token"))

@@ -13,7 +13,7 @@ import msgspec
 from rotator.ports import Accepted, Capabilities, Inspection, Minted, Outcome, Rejected, Transient, Verdict
 from rotator.providers.base import Kind
 from rotator.providers.config import TargetConfig
-from rotator.rotation.credential import Credential, Limits, Place
+from rotator.rotation.credential import Credential, Limits, VaultPath
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from rotator.testing.kit import Kit
@@ -210,5 +210,7 @@ class Bad:
         holds: Callable[[], int] = (lambda: 0) if self.slots else (lambda: len(target.living()))
         kind = kind_of(lambda: self.provider(target), holds, has_cutover=lambda options: self.slots == 1)
         site: Any = kind.open_target("acme", None, None, None, clock)  # type: ignore[arg-type]  # nobody is called
-        credential = Credential("tool", kind.name, "acme", Place("secret", "tool"), limits=Limits(settle=timedelta(0)))
+        credential = Credential(
+            "tool", kind.name, "acme", VaultPath("secret", "tool"), limits=Limits(settle=timedelta(0))
+        )
         return Kit(kind, credential, lambda: site, clock)

@@ -17,7 +17,7 @@ from rotator.providers.manual.config import ManualTargetConfig
 from rotator.rotation.credential import Credential, Limits
 from rotator.testing.kit import Kit
 from rotator.testing.rules import RULES, Rule, tried
-from rotator.testing.verdict import Row, Verdict
+from rotator.testing.verdict import Row, RuleVerdict
 from tests.kit.clock import HandClock
 from tests.unit.providers import back_office, desk, halo
 from tests.unit.providers.test_manual import credential as by_hand
@@ -88,7 +88,7 @@ async def manual(folder: Path) -> AsyncIterator[Kit]:
 
 def _reopened(world: Any, name: str) -> Any:
     nobody: Any = None
-    return KINDS[name].open_target("desk", world.site.keys, nobody, world.keys, world.clock)
+    return KINDS[name].open_target("desk", world.server.keys, nobody, world.keys, world.clock)
 
 
 STAGES: dict[str, Stage] = {
@@ -116,9 +116,9 @@ async def verdicts(kit: Kit, rules: Iterable[Rule] = RULES) -> list[Row]:
 
 def broken(rows: list[Row]) -> dict[str, str]:
     """The rules that failed, and why."""
-    return {row.rule: row.text for row in rows if row.verdict is Verdict.FAILED}
+    return {row.rule: row.text for row in rows if row.verdict is RuleVerdict.FAILED}
 
 
 def keep(rows: list[Row]) -> set[str]:
     """The rules that say nothing about the kind."""
-    return {row.rule for row in rows if row.verdict is Verdict.NOT_APPLICABLE}
+    return {row.rule for row in rows if row.verdict is RuleVerdict.NOT_APPLICABLE}

@@ -10,7 +10,7 @@ import pytest
 
 from rotator.providers.config import TargetConfig
 from rotator.providers.http.auth import Auth, Bearer
-from rotator.rotation.credential import Credential, Limits, Place
+from rotator.rotation.credential import Credential, Limits, VaultPath
 from rotator.rotation.secret import Secret
 from rotator.testing.kit import Kit
 from tests.architecture.source import HOUSE
@@ -30,7 +30,9 @@ async def minter() -> Auth:
 async def test_the_example_keeps_every_promise() -> None:
     kind = runpy.run_path(str(HOUSE / "config/examples/provider_example.py"))["KIND"]
     clock, limits = HandClock(), replace(Limits(), settle=timedelta(0))
-    credential = Credential("tool", kind.name, "acme", Place("secret", "tool"), options={"team": "web"}, limits=limits)
+    credential = Credential(
+        "tool", kind.name, "acme", VaultPath("secret", "tool"), options={"team": "web"}, limits=limits
+    )
     acme = Acme()
     async with Server(acme, 0).running() as url:
         keys = TargetConfig(url=url, calls=10_000)

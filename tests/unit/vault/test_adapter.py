@@ -11,7 +11,7 @@ import pytest
 
 from rotator.ports import Conflict, Fault, Refused, StoreRefused, Transient
 from rotator.vault.adapter import BODY_LIMIT, HardenedAdapter
-from rotator.vault.answer import Answer, Answered, CasRequired, Denied, Misread, Unforwarded
+from rotator.vault.answer import Answered, CasRequired, Misread, PolicyDenied, Unforwarded, VaultResponse
 from rotator.vault.transport import new_requests_session
 from tests.unit.vault.enterprise import FORWARD
 from tests.unit.vault.hostile import Script, answer, raw_server, self_signed
@@ -21,13 +21,13 @@ TOKEN = canary("token")
 BODY = canary("body").reveal()
 
 
-def ask(reply: bytes | Script, **wishes: object) -> Answer:
+def ask(reply: bytes | Script, **wishes: object) -> VaultResponse:
     """One GET against a server that gives this reply."""
     with raw_server(reply) as server:
         return ask_at(server.address, **wishes)
 
 
-def ask_at(address: str, ca_file: str | None = None, **wishes: object) -> Answer:
+def ask_at(address: str, ca_file: str | None = None, **wishes: object) -> VaultResponse:
     session = new_requests_session(ca_file)
     try:
         adapter = HardenedAdapter(base_uri=address, token=TOKEN, timeout=(1, 1), session=session)
@@ -49,7 +49,7 @@ FAULTS = {
     ),
     "our mistake": (answer(400, {"errors": [BODY]}), Answered),
     "400 by a stranger": (answer(400, BODY.encode()), Refused),
-    "denied": (answer(403, {"errors": ["permission denied"]}), Denied),
+    "denied": (answer(403, {"errors": ["permission denied"]}), PolicyDenied),
     "404 by a stranger": (answer(404, b"<html>not here</html>"), Refused),
     "404 with other JSON": (answer(404, {"message": BODY}), Refused),
     "404 without a body": (answer(404), Refused),
@@ -98,7 +98,7 @@ def test_each_answer_becomes_its_fault_and_no_body_is_quoted(case: str) -> None:
 
 
 def test_a_denial_is_a_refusal_of_the_store() -> None:
-    assert issubclass(Denied, StoreRefused)
+    assert issubclass(PolicyDenied, StoreRefused)
 
 
 def test_the_other_side_may_ask_for_patience() -> None:

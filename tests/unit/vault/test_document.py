@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from rotator.ports import Lease, Refused
 from rotator.rotation import record as records
-from rotator.rotation.credential import Place
-from rotator.rotation.record import Phase, Published, Record, Token
+from rotator.rotation.credential import VaultPath
+from rotator.rotation.record import Phase, PublishedValue, Record, Token
 from rotator.vault.journal_codec import decode, encode
 
 AT = datetime(2026, 3, 1, 12, 30, 15, 123456, UTC)
 times = st.datetimes(datetime(1970, 1, 1), datetime(8999, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 (wanted so)
 st.register_type_strategy(timedelta, st.timedeltas(timedelta(days=-9999), timedelta(days=36600)))
 st.register_type_strategy(datetime, times)
-st.register_type_strategy(Place, st.builds(Place, st.text(), st.text()))
+st.register_type_strategy(VaultPath, st.builds(VaultPath, st.text(), st.text()))
 
 
 def through_vault(document: dict[str, Any]) -> dict[str, Any]:
@@ -81,13 +81,13 @@ def test_a_newer_schema_is_refused_for_the_one_reason_an_operator_can_act_on() -
         decode("blog", 1, {"schema": "2", "phase": {"entirely": "different"}})
 
 
-PUBLISHED = Published(
+PUBLISHED = PublishedValue(
     token=Token("t"),
     fingerprint="f",
     rotation=1,
     version=1,
     at=AT,
-    place=Place("secret", "a"),
+    place=VaultPath("secret", "a"),
     target="blog",
     policy="1:p",
 )

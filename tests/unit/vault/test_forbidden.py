@@ -9,13 +9,13 @@ from datetime import timedelta
 import pytest
 
 from rotator.ports import Lease, StoreRefused
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret
 from rotator.vault.config import VaultConnection
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
-from rotator.vault.preflight import Finding, Level, fitness, preflight
+from rotator.vault.preflight import Finding, FindingLevel, fitness, preflight
 from rotator.vault.retries import LAG_PATIENCE
 from rotator.vault.session import Session
 from tests.unit.vault.enterprise import Lagging, Rule, forbids_forwarding
@@ -26,7 +26,7 @@ from tests.unit.vault.test_patience import way_in
 from tests.unit.vault.worlds import QuickClock
 
 pytestmark = pytest.mark.anyio
-CONSUMER = Place("secret", "apps/bot")
+CONSUMER = VaultPath("secret", "apps/bot")
 
 
 def kv_on(vault: ScriptedVault, clock: QuickClock | None = None) -> Kv:
@@ -154,7 +154,7 @@ FORBIDDEN: dict[str, tuple[Rule, list[str]]] = {
 
 
 def told(found: tuple[Finding, ...]) -> list[str]:
-    return [f"{each.level.value} {each.subject}" for each in found if each.level is not Level.OK]
+    return [f"{each.level.value} {each.subject}" for each in found if each.level is not FindingLevel.OK]
 
 
 @pytest.mark.parametrize("what", FORBIDDEN)

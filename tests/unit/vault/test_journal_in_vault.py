@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from rotator.ports import Installation, Refused
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
 from tests.sandbox.openbao import OpenBao
@@ -61,7 +61,7 @@ async def test_instances_that_start_together_agree_on_the_installation(kv: Kv, m
 async def test_a_damaged_installation_is_refused(
     openbao: OpenBao, kv: Kv, mount: str, damage: dict[str, object], words: str
 ) -> None:
-    journal, place = VaultJournal(kv, mount, "rotator"), Place(mount, "rotator/meta")
+    journal, place = VaultJournal(kv, mount, "rotator"), VaultPath(mount, "rotator/meta")
     await journal.meta()
     sound = (await kv.read(place)).values or {}
     Operator(openbao).overwrite(place, {**sound, **damage})
@@ -72,7 +72,7 @@ async def test_a_damaged_installation_is_refused(
 async def test_a_deleted_installation_is_not_replaced_by_a_new_one(openbao: OpenBao, kv: Kv, mount: str) -> None:
     journal = VaultJournal(kv, mount, "rotator")
     await journal.meta()
-    Operator(openbao).delete(Place(mount, "rotator/meta"))
+    Operator(openbao).delete(VaultPath(mount, "rotator/meta"))
     with pytest.raises(Refused, match="undelete"):
         await journal.meta()
 

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from rotator.ports import Conflict, Refused, Transient
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.vault.config import VaultConnection
 from rotator.vault.kv import Kv
 from rotator.vault.login import token
@@ -75,7 +75,7 @@ def document_writes(between: Proxy) -> list[bytes]:
 async def test_a_write_whose_answers_are_lost_ends_as_done_exactly_once(
     kv: Kv, mount: str, between: Proxy, plan: list[str]
 ) -> None:
-    place = Place(mount, "apps/blog/halo")
+    place = VaultPath(mount, "apps/blog/halo")
     between.matching, between.plan = "/data/apps", plan
     assert await kv.write(place, {"token": canary("kv")}, cas=0) == 1
     found = await kv.read(place, strong=True)
@@ -88,13 +88,13 @@ async def test_a_late_write_that_lands_behind_our_back_is_recognised_as_ours(
 ) -> None:
     between.matching, between.plan = "/data/apps", ["late"]
     kv.session.clock = WallClock()
-    assert await kv.write(Place(mount, "apps/blog/halo"), {"token": canary("kv")}, cas=0) == 1
+    assert await kv.write(VaultPath(mount, "apps/blog/halo"), {"token": canary("kv")}, cas=0) == 1
 
 
 async def test_our_write_is_recognised_even_when_somebody_wrote_after_it(
     kv: Kv, openbao: OpenBao, mount: str, between: Proxy
 ) -> None:
-    place = Place(mount, "apps/blog/halo")
+    place = VaultPath(mount, "apps/blog/halo")
     between.matching, between.plan = "/data/apps", ["lose answer"]
     sleep = kv.session.clock.sleep
 
@@ -111,7 +111,7 @@ async def test_our_write_is_recognised_even_when_somebody_wrote_after_it(
 async def test_a_lost_request_overtaken_by_another_writer_is_a_conflict(
     kv: Kv, openbao: OpenBao, mount: str, between: Proxy
 ) -> None:
-    place = Place(mount, "apps/blog/halo")
+    place = VaultPath(mount, "apps/blog/halo")
     between.matching, between.plan = "/data/apps", ["lose request"]
     sleep = kv.session.clock.sleep
 
@@ -129,7 +129,7 @@ async def test_a_lost_request_overtaken_by_another_writer_is_a_conflict(
 async def test_our_write_deleted_by_an_operator_meanwhile_is_not_called_done(
     kv: Kv, openbao: OpenBao, mount: str, between: Proxy
 ) -> None:
-    place = Place(mount, "apps/blog/halo")
+    place = VaultPath(mount, "apps/blog/halo")
     between.matching, between.plan = "/data/apps", ["lose answer"]
     sleep = kv.session.clock.sleep
 
@@ -149,7 +149,7 @@ async def test_a_write_that_never_gets_an_answer_stays_unknown_after_a_bounded_t
 ) -> None:
     between.matching, between.plan = "/data/apps", ["lose request"] * 100
     with pytest.raises(Transient, match="unknown"):
-        await kv.write(Place(mount, "apps/blog/halo"), {"a": "1"}, cas=0)
+        await kv.write(VaultPath(mount, "apps/blog/halo"), {"a": "1"}, cas=0)
     assert sum(kv.session.clock.slept) <= WRITE_PATIENCE
     assert kv.session.clock.slept[:3] == [0.05, 0.1, 0.2]
 
@@ -158,13 +158,13 @@ async def test_a_write_that_landed_with_every_answer_lost_is_found_by_the_last_l
     kv: Kv, mount: str, between: Proxy
 ) -> None:
     between.matching, between.plan = "/data/apps", ["502 after"] + ["lose request"] * 100
-    assert await kv.write(Place(mount, "apps/blog/halo"), {"a": "1"}, cas=0) == 1
+    assert await kv.write(VaultPath(mount, "apps/blog/halo"), {"a": "1"}, cas=0) == 1
 
 
 async def test_endless_false_conflicts_end_undecided_not_lost(kv: Kv, mount: str, between: Proxy) -> None:
     between.matching, between.plan = "/data/apps", ["false conflict"] * 100
     with pytest.raises(Transient, match="true version"):
-        await kv.write(Place(mount, "apps/blog/halo"), {"a": "1"}, cas=0)
+        await kv.write(VaultPath(mount, "apps/blog/halo"), {"a": "1"}, cas=0)
 
 
 @openbao_only
@@ -173,9 +173,9 @@ async def test_a_look_that_fails_while_a_refusal_is_looked_into_does_not_use_up_
 ) -> None:
     """Found by the raft campaign: the look of three seconds decided about a write that had twenty-five."""
     between.headers["X-Vault-Index"] = INDEX
-    await kv.read(Place(mount, "a"))
+    await kv.read(VaultPath(mount, "a"))
     between.plan = ["false conflict", *["lose request"] * 7]  # the look's own write, until its patience is over
-    assert await kv.write(Place(mount, "apps/blog/halo"), {"a": "1"}, cas=0) == 1
+    assert await kv.write(VaultPath(mount, "apps/blog/halo"), {"a": "1"}, cas=0) == 1
     assert not between.plan
 
 
@@ -188,7 +188,7 @@ async def test_patience_ends_with_a_last_try_not_with_a_pause(kv: Kv, between: P
 
 
 async def test_a_lost_destroy_is_repeated(kv: Kv, mount: str, between: Proxy) -> None:
-    place = Place(mount, "rotator/staged/blog")
+    place = VaultPath(mount, "rotator/staged/blog")
     await kv.write(place, {"token": canary("kv")}, cas=0)
     between.matching, between.plan = "/destroy/", ["lose answer", "lose request"]
     await kv.destroy(place, (1,))
@@ -204,7 +204,7 @@ async def test_the_nodes_clock_is_known_after_any_answer(kv: Kv, mount: str) -> 
 @openbao_only
 async def test_a_server_without_indexes_is_asked_for_one_only_once(kv: Kv, mount: str, between: Proxy) -> None:
     for _ in range(3):
-        await kv.read(Place(mount, "apps/blog/halo"), strong=True)
+        await kv.read(VaultPath(mount, "apps/blog/halo"), strong=True)
     assert between.writes == []
 
 
@@ -214,9 +214,9 @@ async def test_a_server_that_begins_to_send_indexes_gets_barriers_from_then_on(
     kv: Kv, mount: str, between: Proxy
 ) -> None:
     between.headers["X-Vault-Index"] = INDEX
-    await kv.write(Place(mount, "apps/blog/halo"), {"a": "1"}, cas=0)
+    await kv.write(VaultPath(mount, "apps/blog/halo"), {"a": "1"}, cas=0)
     between.writes.clear()
-    await kv.read(Place(mount, "apps/blog/halo"), strong=True)
+    await kv.read(VaultPath(mount, "apps/blog/halo"), strong=True)
     assert [path.rsplit("/", 2)[1] for path, _, _ in between.writes] == ["node"]
     assert between.writes[0][2]["X-Vault-Inconsistent"] == "forward-active-node"
 
@@ -224,10 +224,10 @@ async def test_a_server_that_begins_to_send_indexes_gets_barriers_from_then_on(
 @openbao_only
 async def test_strong_reads_at_the_same_time_share_barriers(kv: Kv, mount: str, between: Proxy) -> None:
     between.headers["X-Vault-Index"] = INDEX
-    await kv.read(Place(mount, "a"))
+    await kv.read(VaultPath(mount, "a"))
     async with anyio.create_task_group() as group:
         for _ in range(20):
-            group.start_soon(lambda: kv.read(Place(mount, "a"), strong=True))
+            group.start_soon(lambda: kv.read(VaultPath(mount, "a"), strong=True))
     assert len(between.writes) <= 3
 
 
@@ -235,7 +235,7 @@ async def test_strong_reads_at_the_same_time_share_barriers(kv: Kv, mount: str, 
 @only_openbao  # HashiCorp Vault ignores what it cannot read
 async def test_an_index_that_the_server_cannot_read_is_forgotten(kv: Kv, mount: str) -> None:
     kv.session.index = "from another world"
-    await kv.write(Place(mount, "a"), {"a": "1"}, cas=0)
+    await kv.write(VaultPath(mount, "a"), {"a": "1"}, cas=0)
     assert kv.session.index is None
 
 
@@ -243,18 +243,18 @@ async def test_a_version_1_engine_is_refused_although_it_accepts_writes(openbao:
     mount = openbao.enable_kv("kv-one", version=1)
     kv = kv_on(openbao, mount)
     with pytest.raises(Refused, match="not a KV version 2"):
-        await kv.write(Place(mount, "a"), {"a": "1"}, cas=0)
+        await kv.write(VaultPath(mount, "a"), {"a": "1"}, cas=0)
     with pytest.raises(Refused, match="not a KV version 2"):
-        await kv.read(Place(mount, "a"))
+        await kv.read(VaultPath(mount, "a"))
     await kv.session.close()
 
 
 async def test_a_mount_that_is_not_there_is_refused_not_taken_for_an_empty_one(openbao: OpenBao) -> None:
     kv = kv_on(openbao, "nowhere")
     with pytest.raises(Refused, match="no secrets engine at nowhere"):
-        await kv.read(Place("nowhere", "a"))
+        await kv.read(VaultPath("nowhere", "a"))
     with pytest.raises(Refused, match="no secrets engine at nowhere"):
-        await kv.list(Place("nowhere", "a"))
+        await kv.list(VaultPath("nowhere", "a"))
     await kv.session.close()
 
 
@@ -263,18 +263,18 @@ async def test_a_404_from_anything_in_between_is_not_taken_for_no_such_document(
     with raw_server(reply) as server:
         kv = kv_at(server.address, openbao, "secret")
         with pytest.raises(Refused):
-            await kv.read(Place("secret", "a"))
+            await kv.read(VaultPath("secret", "a"))
         await kv.session.close()
 
 
 async def test_every_verb_works_where_check_and_set_is_demanded(openbao: OpenBao) -> None:
     mount = openbao.enable_kv("kv-strict", cas_required=True)
-    kv, other, place = kv_on(openbao, mount), kv_on(openbao, mount), Place(mount, "a/b")
+    kv, other, place = kv_on(openbao, mount), kv_on(openbao, mount), VaultPath(mount, "a/b")
     for each in (kv, other, kv):  # two processes that write one document
         await each.beat()
     assert await kv.write(place, {"a": "1"}, cas=0) == 1
     assert (await kv.read(place, strong=True)).values == {"a": "1"}
-    assert await kv.list(Place(mount, "a")) == ("b",)
+    assert await kv.list(VaultPath(mount, "a")) == ("b",)
     await kv.destroy(place, (1,))
     assert await kv.write(place, {"a": "2"}, cas=1) == 2
     await kv.forget(place)
@@ -287,14 +287,14 @@ async def test_a_sealed_server_refuses_and_works_again_when_unsealed() -> None:
     with OpenBao() as bao:
         bao.enable_kv()
         kv = kv_on(bao, "secret", clock=QuickClock())
-        await kv.write(Place("secret", "a"), {"a": "1"}, cas=0)
+        await kv.write(VaultPath("secret", "a"), {"a": "1"}, cas=0)
         bao.seal()
         with pytest.raises(Transient, match="sealed"):
-            await kv.read(Place("secret", "a"))
+            await kv.read(VaultPath("secret", "a"))
         with pytest.raises(Transient):
-            await kv.write(Place("secret", "a"), {"a": "2"}, cas=1)
+            await kv.write(VaultPath("secret", "a"), {"a": "2"}, cas=1)
         bao.unseal()
-        assert await kv.write(Place("secret", "a"), {"a": "2"}, cas=1) == 2
+        assert await kv.write(VaultPath("secret", "a"), {"a": "2"}, cas=1) == 2
         await kv.session.close()
 
 
@@ -304,7 +304,7 @@ async def test_through_a_lagging_standby_strong_reads_are_never_stale_and_no_wri
     with OpenBao(Storage.RAFT) as leader, OpenBao(Storage.RAFT, leader=leader) as standby:
         leader.enable_kv()
         standby.await_kv()
-        place, operator = Place("secret", "apps/blog/halo"), Operator(leader)
+        place, operator = VaultPath("secret", "apps/blog/halo"), Operator(leader)
         kv, plain, stale = kv_on(standby, "secret"), kv_on(standby, "secret"), 0
         await kv.write(place, {"n": "first"}, cas=0)
         for number in range(40):

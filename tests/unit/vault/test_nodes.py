@@ -13,7 +13,7 @@ from rotator.app.actor import acting
 from rotator.commands.inspect import look
 from rotator.observe.observers import Observers
 from rotator.ports import Transient
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret import Secret
 from rotator.vault.config import VaultConnection
 from rotator.vault.heartbeats import COMMANDS, GONE, remove_gone
@@ -59,7 +59,7 @@ async def test_a_token_that_we_were_given_tells_nothing_of_the_server_so_it_is_a
     with scripted_vault(indexed=True) as vault:
         place = VaultConnection(vault.address, instance=COMMANDS, reading=True)
         kv = Kv(Session(place, token(lambda: Secret("canary-given-8d2c")), QuickClock()))
-        await kv.read(Place("secret", "apps/x"), strong=True)
+        await kv.read(VaultPath("secret", "apps/x"), strong=True)
         assert nodes(vault) == [f"{NODE}/{COMMANDS}"]
 
 
@@ -106,7 +106,7 @@ async def test_a_heartbeat_carries_check_and_set_where_it_is_demanded(indexed: b
         beats = [each.body for each in vault.heard if each.path.endswith("node/me") and each.body]
         sent = [(body.get("options") or {}).get("cas") for body in beats]
         assert sent == [None, 0, 1, 2, 3]
-        assert (await kv.read(Place("secret", "apps/x"), strong=True)).version == 0
+        assert (await kv.read(VaultPath("secret", "apps/x"), strong=True)).version == 0
 
 
 async def test_commands_that_beat_at_once_where_check_and_set_is_demanded_all_get_through() -> None:

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from rotator.app.secret_resolver import Keychain
+from rotator.app.secret_resolver import VaultSecretResolver
 from rotator.app.vault_fitness import located
 from rotator.app.vault_policy import grants, kept_places, policy, referred_rights
 from rotator.ports import MinterRefused
-from rotator.rotation.credential import Place
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.credential import VaultPath
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from rotator.settings import Settings, load
 from rotator.vault.config import VaultConnection
 from rotator.vault.kv import Kv
-from rotator.vault.preflight import Level, preflight
+from rotator.vault.preflight import FindingLevel, preflight
 from rotator.vault.session import Session
 from tests.sandbox.openbao import OpenBao
 from tests.unit.vault.http_server import Heard, Reply
@@ -45,13 +45,13 @@ async def test_vault_is_asked_which_mount_serves_a_path(openbao: OpenBao, mount:
     """The first part of the path was taken for the mount, by live work and by the policy."""
     openbao.enable_kv("infra/kv")
     openbao.call("POST", "infra/kv/data/minters/blog", {"data": {"token": canary("nested")}})
-    ref = SecretRef(Source.VAULT, "infra/kv/minters/blog", "token")
+    ref = SecretRef(SecretSource.VAULT, "infra/kv/minters/blog", "token")
     kv, settings = kv_on(openbao, mount), plain(tmp_path)
-    keychain = Keychain(kv, QuickClock(), lambda: settings)
-    assert (await keychain.fetch(ref)).matches(canary("nested"))
-    assert await keychain.unnamed_mounts([ref]) == {str(ref): "infra/kv"}
+    secret_resolver = VaultSecretResolver(kv, QuickClock(), lambda: settings)
+    assert (await secret_resolver.fetch(ref)).matches(canary("nested"))
+    assert await secret_resolver.unnamed_mounts([ref]) == {str(ref): "infra/kv"}
     named = plain(tmp_path, 'mounts = ["infra/kv"]')
-    assert await Keychain(kv, QuickClock(), lambda: named).unnamed_mounts([ref]) == {}
+    assert await VaultSecretResolver(kv, QuickClock(), lambda: named).unnamed_mounts([ref]) == {}
     await kv.session.close()
 
 
@@ -78,14 +78,14 @@ async def test_a_document_that_a_provider_keeps_may_lie_in_a_mount_that_only_vau
     """The first part of the path was taken for the mount: nothing started, for want of a mount "infra"."""
     openbao.enable_kv("infra/kept")
     kv, settings = kv_on(openbao, mount), plain(tmp_path, 'mounts = ["infra/kv"]', KEPT)
-    keychain = Keychain(kv, QuickClock(), lambda: settings)
-    document_store = keychain.document_store("infra/kept/keys/pair")
+    secret_resolver = VaultSecretResolver(kv, QuickClock(), lambda: settings)
+    document_store = secret_resolver.document_store("infra/kept/keys/pair")
     assert await document_store.write({"jwks": "{}"}, over=(await document_store.read()).version) == 1
     assert openbao.call("GET", "infra/kept/data/keys/pair")["data"]["data"] == {"jwks": "{}"}
-    full = await located(settings, keychain)
-    assert kept_places(full) == (Place("infra/kept", "keys/pair"),)
+    full = await located(settings, secret_resolver)
+    assert kept_places(full) == (VaultPath("infra/kept", "keys/pair"),)
     assert {"infra/kept/data/keys/pair", "infra/kv/data/minters/blog"} == set(referred_rights(full))
-    assert await located(full, Keychain(kv, QuickClock(), lambda: full)) == full
+    assert await located(full, VaultSecretResolver(kv, QuickClock(), lambda: full)) == full
     await kv.session.close()
 
 
@@ -110,12 +110,12 @@ async def test_a_minters_secret_that_vault_withholds_is_vaults_refusal_and_not_t
     with scripted_vault(rules=[withheld]) as vault:
         settings = settings_for(vault, tmp_path)
         kv = Kv(Session(VaultConnection(vault.address), way_in(), QuickClock()))
-        keychain = Keychain(kv, QuickClock(), lambda: settings)
+        secret_resolver = VaultSecretResolver(kv, QuickClock(), lambda: settings)
         words = (
             r"minters/blog#token.* cannot be read: Vault's policy denies this to us \(403\); the target was not asked"
         )
         with pytest.raises(MinterRefused, match=words):
-            await keychain.fetch(SecretRef(Source.VAULT, "secret/minters/blog", "token"))
+            await secret_resolver.fetch(SecretRef(SecretSource.VAULT, "secret/minters/blog", "token"))
 
 
 async def test_the_preflight_covers_every_path_that_settings_refer_to(tmp_path: Path) -> None:
@@ -132,8 +132,8 @@ async def test_the_preflight_covers_every_path_that_settings_refer_to(tmp_path: 
     with scripted_vault(documents={"secret/rotator/meta": [META]}, rules=[without]) as vault:
         kv = Kv(Session(VaultConnection(vault.address), way_in(), QuickClock()))
         found = await preflight(kv, [], timedelta(days=1), referred=referred)
-        [lacking] = [each for each in found if each.level is not Level.OK]
-        assert (lacking.level, lacking.subject) == (Level.WARNING, path)
+        [lacking] = [each for each in found if each.level is not FindingLevel.OK]
+        assert (lacking.level, lacking.subject) == (FindingLevel.WARNING, path)
 
 
 async def test_the_login_may_be_in_another_namespace_than_the_secrets() -> None:

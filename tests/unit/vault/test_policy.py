@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rotator.ports import Document, Fault, Lease, StoreRefused
-from rotator.rotation.credential import Pause, Place
+from rotator.rotation.credential import Pause, VaultPath
 from rotator.rotation.fleet_pause import paused, resumed
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.record import Record
@@ -50,7 +50,7 @@ def asked_for(kv: Kv, mount: str) -> dict[str, Callable[[], Awaitable[object]]]:
         "write a request down": lambda: inbox.put("blog", request),
         "write it down again": lambda: inbox.put("blog", request),
         "look for requests": inbox.look,
-        "read what waits": lambda: kv.read(Place(mount, "rotator/wish/blog/a")),
+        "read what waits": lambda: kv.read(VaultPath(mount, "rotator/wish/blog/a")),
         "remove a request": lambda: inbox.remove("blog", request),
         "see what is paused": fleet.pauses,
         "pause all": lambda: fleet.change(lambda pauses: paused(pauses, Pause("ada", now), {})),
@@ -60,7 +60,7 @@ def asked_for(kv: Kv, mount: str) -> dict[str, Callable[[], Awaitable[object]]]:
 
 async def operations(kv: Kv, mount: str) -> dict[str, Callable[[], Awaitable[object]]]:
     """Everything the daemon does with Vault, by name, in an order that works on an empty mount."""
-    consumer, staged = Place(mount, "apps/blog/halo"), Place(mount, "rotator/staged/blog")
+    consumer, staged = VaultPath(mount, "apps/blog/halo"), VaultPath(mount, "rotator/staged/blog")
     journal, ask = VaultJournal(kv, mount, "rotator"), kv.session.ask
 
     async def save() -> object:
@@ -83,8 +83,8 @@ async def operations(kv: Kv, mount: str) -> dict[str, Callable[[], Awaitable[obj
         "beat a first time": kv.beat,
         "beat": kv.beat,
         "look for daemons that are gone": lambda: remove_gone(kv),
-        "read another's heartbeat": lambda: kv.read(Place(mount, "rotator/node/gone")),
-        "remove a daemon that is gone": lambda: kv.forget(Place(mount, "rotator/node/gone")),
+        "read another's heartbeat": lambda: kv.read(VaultPath(mount, "rotator/node/gone")),
+        "remove a daemon that is gone": lambda: kv.forget(VaultPath(mount, "rotator/node/gone")),
         "read the published one's limits": lambda: ask(
             lambda client: client.secrets.kv.v2.read_secret_metadata(consumer.path, mount_point=mount)
         ),
@@ -137,7 +137,7 @@ async def test_no_capability_can_be_taken_away(openbao: OpenBao, mount: str, sur
 class Behind(Kv):
     """A store whose first look is from before anything was written."""
 
-    async def read(self, place: Place, *, version: int | None = None, strong: bool = False) -> Document:
+    async def read(self, place: VaultPath, *, version: int | None = None, strong: bool = False) -> Document:
         self.read = super().read  # type: ignore[method-assign]  # the next looks see what there is
         return Document(0)
 

@@ -12,9 +12,9 @@ import pytest
 
 from rotator.ports import Fault, StoreRefused, Transient
 from rotator.rotation.secret import Secret
-from rotator.vault.answer import Answer
+from rotator.vault.answer import VaultResponse
 from rotator.vault.config import VaultConnection
-from rotator.vault.login import Grant, Login, approle, token
+from rotator.vault.login import Login, LoginGrant, approle, token
 from rotator.vault.login_backoff import LOGIN_PAUSE, MISSED_PAUSE
 from rotator.vault.session import RETRY_PAUSE, Session
 from tests.kit.clock import HandClock
@@ -31,12 +31,12 @@ path "auth/token/revoke-self" { capabilities = ["update"] }
 """
 
 
-def mine(client: Any) -> Answer:
+def mine(client: Any) -> VaultResponse:
     """A request that our policy allows; the answer is a 404, which is an answer."""
     return client.adapter.get("/v1/secret/data/mine")
 
 
-def theirs(client: Any) -> Answer:
+def theirs(client: Any) -> VaultResponse:
     return client.adapter.get("/v1/secret/data/theirs")
 
 
@@ -50,7 +50,7 @@ class Counted:
         self._login = login
         self.login = Login(login.method, self._ask, login.repeatable)
 
-    def _ask(self, client: Any) -> Grant:
+    def _ask(self, client: Any) -> LoginGrant:
         self.count += 1
         if self.spoilt:
             raise self.spoilt
@@ -247,7 +247,7 @@ async def test_a_namespace_is_sent_with_every_request(openbao: OpenBao) -> None:
 
 def grants(ttl: float, *, renewable: bool = True) -> Counted:
     """A login that grants such a life each time, without asking anybody."""
-    return Counted(Login("test", lambda client: Grant(canary(f"{time.monotonic_ns()}"), ttl, renewable)))
+    return Counted(Login("test", lambda client: LoginGrant(canary(f"{time.monotonic_ns()}"), ttl, renewable)))
 
 
 async def naps(reply: bytes, counted: Counted, count: int) -> list[float]:

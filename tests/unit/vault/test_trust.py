@@ -14,7 +14,7 @@ from rotator.host import tls_files
 from rotator.rotation.secret import Secret
 from rotator.vault.adapter import HardenedAdapter
 from rotator.vault.config import VaultConnection
-from rotator.vault.login import Grant, Login
+from rotator.vault.login import Login, LoginGrant
 from rotator.vault.session import Session
 from tests.unit.vault.hostile import answer, raw_server, self_signed
 from tests.unit.vault.worlds import WallClock
@@ -24,7 +24,7 @@ OK = answer(200, {"data": {}})
 
 
 def opened(place: VaultConnection) -> Session:
-    return Session(place, Login("test", lambda client: Grant(Secret("canary-trust-2b9f"), 900.0)), WallClock())
+    return Session(place, Login("test", lambda client: LoginGrant(Secret("canary-trust-2b9f"), 900.0)), WallClock())
 
 
 def look(client: Any) -> Any:

@@ -11,9 +11,9 @@ import pytest
 from rotator.host.proxy import Proxy
 from rotator.ports import Conflict, Fault, Refused, StoreRefused, Transient
 from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from rotator.vault.adapter import HardenedAdapter
-from rotator.vault.answer import Answer, Denied
+from rotator.vault.answer import PolicyDenied, VaultResponse
 from rotator.vault.config import VaultConnection
 from rotator.vault.transport import VaultProxy, new_requests_session
 from tests.unit.providers.forward_proxy import Asked, ForwardProxy, forward_proxy
@@ -23,7 +23,7 @@ from tests.unit.vault.worlds import canary
 TOKEN = canary("token-behind")
 PASSWORD = "canary-proxy-Vq8RtW2mLx5Kp"
 LOGIN = ("rotator", PASSWORD)
-REF = SecretRef(Source.FILE, "/run/secrets/proxy")
+REF = SecretRef(SecretSource.FILE, "/run/secrets/proxy")
 GOOD = answer(200, {"data": {}})
 
 
@@ -55,7 +55,7 @@ def asking(
         session.close()
 
 
-def ask(address: str, running: ForwardProxy, ca_file: str | None = None, **more: str) -> Answer:
+def ask(address: str, running: ForwardProxy, ca_file: str | None = None, **more: str) -> VaultResponse:
     with asking(address, running, ca_file, **more) as adapter:
         return adapter.get("/v1/secret/data/x")
 
@@ -226,7 +226,7 @@ def test_a_forwarded_call_whose_answer_is_lost_has_no_known_outcome(deed: str) -
 
 def test_what_vault_says_itself_keeps_its_meaning_through_a_proxy() -> None:
     words: list[tuple[bytes, type[Fault]]] = [
-        (answer(403, {"errors": ["permission denied"]}), Denied),
+        (answer(403, {"errors": ["permission denied"]}), PolicyDenied),
         (answer(400, {"errors": ["check-and-set parameter did not match the current version"]}), Conflict),
         (answer(400, {"errors": ["no"]}), Refused),
         (answer(503, {"errors": ["Vault is sealed"]}), Transient),

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from rotator.rotation.credential import Place
+from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret import Secret
 from rotator.vault.config import VaultConnection
 from rotator.vault.kv import Kv
@@ -73,20 +73,20 @@ class Operator:
     def __init__(self, bao: OpenBao) -> None:
         self.bao = bao
 
-    def delete(self, place: Place) -> None:
+    def delete(self, place: VaultPath) -> None:
         self.bao.call("DELETE", f"{place.mount}/data/{place.path}")
 
-    def undelete(self, place: Place, version: int) -> None:
+    def undelete(self, place: VaultPath, version: int) -> None:
         self.bao.call("POST", f"{place.mount}/undelete/{place.path}", {"versions": [version]})
 
-    def forget(self, place: Place) -> None:
+    def forget(self, place: VaultPath) -> None:
         self.bao.call("DELETE", f"{place.mount}/metadata/{place.path}")
 
-    def overwrite(self, place: Place, values: Mapping[str, object]) -> int:
+    def overwrite(self, place: VaultPath, values: Mapping[str, object]) -> int:
         answer = self.bao.call("POST", f"{place.mount}/data/{place.path}", {"data": values})
         return int(answer["data"]["version"])
 
-    def configure(self, place: Place, *, max_versions: int) -> None:
+    def configure(self, place: VaultPath, *, max_versions: int) -> None:
         self.bao.call("POST", f"{place.mount}/metadata/{place.path}", {"max_versions": max_versions})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rotator.app.systemd.status_line import glance
+from rotator.app.systemd.status_line import status_line
 from rotator.observe.fleet import states
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record
 from tests.kit.fleet import fleet, named, settled
@@ -15,7 +15,7 @@ EXPIRED = settled(current=published(1, NOW - 91 * DAY, token=token(1, expires_at
 
 def line(**records: Record | None) -> str:
     _, view, _ = fleet(*((named(name), found) for name, found in records.items()))
-    return glance(states(view, NOW), NOW)
+    return status_line(states(view, NOW), NOW)
 
 
 def test_a_quiet_fleet_says_how_large_it_is_and_what_comes_next() -> None:

@@ -12,19 +12,19 @@ from typing import Any
 import anyio
 import pytest
 
-from rotator.app.systemd.liveness import Pulse, Sign
+from rotator.app.systemd.liveness import Liveness, SignOfLife
 from rotator.app.systemd.sd_notify import Notifier
 from rotator.app.systemd.supervision import Supervision
 from rotator.engine.circuit_breaker import CircuitBreakers
 from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Fault, Transient
 from rotator.rotation.steps import Wait
-from rotator.settings import Daemon, Method, Settings, Vault, VaultAuth
+from rotator.settings import DaemonConfig, Method, Settings, VaultAuth, VaultConfig
 from tests.unit.app.systemd.ear import Ear
 from tests.unit.vault.worlds import canary
 
 pytestmark = pytest.mark.anyio
-SETTINGS = Settings(Vault("https://vault.test", VaultAuth(Method.TOKEN, "")), Daemon("host-a"))
+SETTINGS = Settings(VaultConfig("https://vault.test", VaultAuth(Method.TOKEN, "")), DaemonConfig("host-a"))
 
 
 class Clock:
@@ -59,8 +59,8 @@ def supervised(ear: Ear, **ago: float) -> Supervision:
     """A supervision whose signs were felt so many seconds ago."""
     made = Supervision(SETTINGS, Notifier({"NOTIFY_SOCKET": ear.name, "WATCHDOG_USEC": "60000000"}))
     now = time.monotonic()
-    made.pulse = Pulse(now - 10_000)
-    for sign in Sign:
+    made.pulse = Liveness(now - 10_000)
+    for sign in SignOfLife:
         made.pulse.felt(sign, now - ago.get(sign.name.lower(), 0.0))
     return made
 
@@ -94,7 +94,7 @@ async def test_a_visit_that_ended_is_a_sign_once(ear: Ear) -> None:
     supervision = supervised(ear, worker=600.0)
     await looked(supervision, app(idle=False, moved=5.0))
     assert "WATCHDOG=1" in ear.listen()
-    supervision.pulse = Pulse(time.monotonic() - 600)
+    supervision.pulse = Liveness(time.monotonic() - 600)
     supervision.turned()
     ear.forget()
     await looked(supervision, app(idle=False, moved=5.0))

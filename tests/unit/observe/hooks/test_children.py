@@ -14,10 +14,10 @@ from rotator.host.child_processes import children
 from rotator.observe.hooks import command
 from rotator.observe.hooks.facts import Facts
 from rotator.ports import Transient
-from rotator.settings import Moment
+from rotator.settings import HookMoment
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", reason="subreapers are Linux's")]
-FACTS = Facts("evt_1", "blog", Moment.PUBLISHED, b"{}")
+FACTS = Facts("evt_1", "blog", HookMoment.PUBLISHED, b"{}")
 SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: orphans below us become our children, as they do of process 1
 
 

@@ -14,12 +14,12 @@ import pytest
 from rotator.observe.hooks.command import run
 from rotator.observe.hooks.facts import gather
 from rotator.ports import Fault, Refused, Transient
-from rotator.settings import Moment
+from rotator.settings import HookMoment
 from tests.unit.observe.hooks import transitions as they
 from tests.unit.vault.worlds import canary
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(30)]
-FACTS = gather(they.publication(), Moment.PUBLISHED)
+FACTS = gather(they.publication(), HookMoment.PUBLISHED)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def test_no_secret_of_ours_reaches_a_command_by_any_way(
     secret = canary("command")
     monkeypatch.setenv("VAULT_TOKEN", secret.reveal())
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"authorization={secret.reveal()}")
-    facts = gather(they.fault(f"the target said {secret.reveal()}"), Moment.FAULTED)
+    facts = gather(they.fault(f"the target said {secret.reveal()}"), HookMoment.FAULTED)
     command = script(
         'cat >"$1/stdin"; tr "\\0" "\\n" </proc/self/environ >"$1/env"\n'
         'tr "\\0" "\\n" </proc/$$/cmdline >"$1/argv"; ls -l /proc/$$/fd >"$1/fd"'
@@ -144,7 +144,7 @@ async def test_a_command_that_cannot_be_started_is_refused_with_the_reason(path:
 
 async def test_a_command_that_reads_nothing_does_no_harm_and_leaves_no_descriptor_open() -> None:
     before = open_descriptors()
-    large = gather(they.publication(), Moment.PUBLISHED)
+    large = gather(they.publication(), HookMoment.PUBLISHED)
     object.__setattr__(large, "body", json.dumps("x" * 1_000_000).encode())  # more than any pipe holds
     for _ in range(5):
         await run(("/bin/true",), 10, large)

@@ -9,16 +9,16 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from rotator.observe.hooks.delivery import _WAITING, Courier
+from rotator.observe.hooks.delivery import _WAITING, HookDelivery
 from rotator.observe.hooks.dispatch import Hooks
 from rotator.observe.hooks.facts import Facts
 from rotator.ports import Fault, Refused, Transient
-from rotator.settings import Hook, Moment
+from rotator.settings import Hook, HookMoment
 from tests.unit.observe.hooks import transitions as they
 from tests.unit.vault.worlds import QuickClock
 
 pytestmark = pytest.mark.anyio
-HOOK = Hook("page", (Moment.PUBLISHED, Moment.FAILED), ("/bin/true",))
+HOOK = Hook("page", (HookMoment.PUBLISHED, HookMoment.FAILED), ("/bin/true",))
 
 
 class Receiver:
@@ -42,7 +42,7 @@ class Desk:
 
     def __init__(self, hook: Hook = HOOK) -> None:
         self.clock, self.counted = QuickClock(), they.Counted()
-        self.courier = Courier(hook, self.clock, self.counted)
+        self.courier = HookDelivery(hook, self.clock, self.counted)
 
     @asynccontextmanager
     async def serving(self, receiver: Receiver) -> AsyncIterator[None]:
@@ -64,7 +64,7 @@ async def test_what_was_asked_for_is_delivered_in_order_and_nothing_else() -> No
     async with desk.serving(receiver):
         for transition in (they.requested(), they.publication(version=7), they.surrender(), they.settling()):
             desk.courier.offer(transition)
-    assert [facts.moment for facts in receiver.taken] == [Moment.PUBLISHED, Moment.FAILED]
+    assert [facts.moment for facts in receiver.taken] == [HookMoment.PUBLISHED, HookMoment.FAILED]
     assert desk.counted.calls == {("page", "delivered"): 2}
 
 
@@ -79,7 +79,7 @@ async def test_what_was_asked_for_is_delivered_in_order_and_nothing_else() -> No
     ids=str,
 )
 async def test_a_hook_hears_of_the_credentials_it_is_for(chosen, taken: int) -> None:
-    desk, receiver = Desk(Hook("page", (Moment.PUBLISHED,), ("/bin/true",), **chosen)), Receiver()
+    desk, receiver = Desk(Hook("page", (HookMoment.PUBLISHED,), ("/bin/true",), **chosen)), Receiver()
     async with desk.serving(receiver):
         desk.courier.offer(they.publication())
     assert len(receiver.taken) == taken
@@ -145,7 +145,7 @@ async def test_offering_never_waits_while_a_delivery_hangs() -> None:
 
 async def test_the_end_waits_for_deliveries_under_way_but_not_for_long() -> None:
     counted, clock = they.Counted(), QuickClock(naps=4)
-    hook = Hook("page", (Moment.PUBLISHED,), url="https://hooks.test", secret=None)
+    hook = Hook("page", (HookMoment.PUBLISHED,), url="https://hooks.test", secret=None)
     hooks = Hooks({"page": hook}, clock, counted)
     hooks(they.publication())
     hooks(they.publication())

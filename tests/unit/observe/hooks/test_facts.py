@@ -9,7 +9,7 @@ import pytest
 
 from rotator.observe.hooks.facts import _MOMENTS, gather, moments
 from rotator.rotation.messages import _WORDS
-from rotator.settings import Moment
+from rotator.settings import HookMoment
 from tests.kit.fleet import settled
 from tests.unit.observe.hooks import transitions as they
 from tests.unit.vault.worlds import canary
@@ -18,15 +18,15 @@ from tests.unit.vault.worlds import canary
 @pytest.mark.parametrize(
     ("transition", "meant"),
     [
-        (they.requested(), {Moment.REQUESTED}),
-        (they.publication(), {Moment.PUBLISHED}),
-        (they.retirement(), {Moment.RETIRED}),
-        (they.settling(), {Moment.SETTLED}),
-        (they.hold(), {Moment.HELD}),
-        (they.surrender(), {Moment.FAILED}),
-        (they.fault(), {Moment.FAULTED}),
-        (they.fault(failures=4), {Moment.FAULTED, Moment.FAILED}),
-        (they.fault(failures=5), {Moment.FAULTED}),
+        (they.requested(), {HookMoment.REQUESTED}),
+        (they.publication(), {HookMoment.PUBLISHED}),
+        (they.retirement(), {HookMoment.RETIRED}),
+        (they.settling(), {HookMoment.SETTLED}),
+        (they.hold(), {HookMoment.HELD}),
+        (they.surrender(), {HookMoment.FAILED}),
+        (they.fault(), {HookMoment.FAULTED}),
+        (they.fault(failures=4), {HookMoment.FAULTED, HookMoment.FAILED}),
+        (they.fault(failures=5), {HookMoment.FAULTED}),
     ],
     ids=lambda value: "+".join(sorted(value)) if isinstance(value, set) else type(value.event).__name__,
 )
@@ -35,12 +35,12 @@ def test_a_transition_means(transition, meant) -> None:
 
 
 def test_every_moment_comes_from_some_transition_and_every_name_is_one_that_telling_knows() -> None:
-    assert set(_MOMENTS.values()) | {Moment.FAILED} == set(Moment)
+    assert set(_MOMENTS.values()) | {HookMoment.FAILED} == set(HookMoment)
     assert set(_MOMENTS) <= {name for name, *_ in _WORDS.values()}
 
 
 def test_the_document_says_who_what_and_where() -> None:
-    document = json.loads(gather(they.publication(), Moment.PUBLISHED).body)
+    document = json.loads(gather(they.publication(), HookMoment.PUBLISHED).body)
     assert (document["type"], document["timestamp"]) == ("value.published", "2026-03-01T12:00:00.000+00:00")
     expected = {
         "event": "published",
@@ -57,12 +57,12 @@ def test_the_document_says_who_what_and_where() -> None:
 
 
 def test_a_retirement_is_about_the_predecessor() -> None:
-    told = json.loads(gather(they.retirement(), Moment.RETIRED).body)["data"]
+    told = json.loads(gather(they.retirement(), HookMoment.RETIRED).body)["data"]
     assert (told["provider_id"], told["fingerprint"]) == ("t2.1", "print-2.1")
 
 
 def test_the_environment_holds_names_only() -> None:
-    names = gather(they.publication(), Moment.PUBLISHED).names
+    names = gather(they.publication(), HookMoment.PUBLISHED).names
     assert set(names) == {
         f"ROTATOR_{key}"
         for key in ("ID", "EVENT", "CREDENTIAL", "TARGET", "PLACE", "ROTATION", "PROVIDER_ID", "FINGERPRINT")
@@ -71,8 +71,8 @@ def test_the_environment_holds_names_only() -> None:
 
 
 def test_the_number_is_that_of_the_transition() -> None:
-    first, again = (gather(they.publication(), Moment.PUBLISHED).id for _ in range(2))
-    other = gather(they.retirement(), Moment.RETIRED).id
+    first, again = (gather(they.publication(), HookMoment.PUBLISHED).id for _ in range(2))
+    other = gather(they.retirement(), HookMoment.RETIRED).id
     assert first == again != other
 
 
@@ -81,7 +81,7 @@ def test_a_secret_in_a_reason_is_blotted_out_and_control_signs_reach_no_environm
     leaking = they.fault(f"the target said {secret.reveal()}\n\0twice")
     held = replace(leaking, after=replace(settled(), asked_by=f"ada {secret.reveal()}\0"))
     for transition in (leaking, held):
-        facts = gather(transition, Moment.FAULTED)
+        facts = gather(transition, HookMoment.FAULTED)
         assert secret.reveal() not in facts.body.decode() + str(facts.names)
         assert "[redacted]" in facts.body.decode()
         assert all(value.isprintable() for value in facts.names.values())

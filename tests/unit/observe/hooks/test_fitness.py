@@ -10,8 +10,8 @@ import pytest
 from rotator.observe.hooks.fitness import look
 from rotator.ports import Refused
 from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, Source
-from rotator.settings import Hook, Moment, Ping
+from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.settings import Hook, HookMoment, Ping
 from tests.unit.observe.hooks.test_counted import SETTINGS
 from tests.unit.vault.worlds import canary
 
@@ -26,11 +26,11 @@ async def fetch(ref: SecretRef) -> Secret:
 
 
 def secret(name: str) -> SecretRef:
-    return SecretRef(Source.FILE, name)
+    return SecretRef(SecretSource.FILE, name)
 
 
 def call(name: str, where: str) -> Hook:
-    return Hook(name, (Moment.HELD,), url="https://hooks.test", secret=secret(where))
+    return Hook(name, (HookMoment.HELD,), url="https://hooks.test", secret=secret(where))
 
 
 async def test_each_hook_and_the_ping_is_looked_at(tmp_path: Path) -> None:
@@ -38,9 +38,9 @@ async def test_each_hook_and_the_ping_is_looked_at(tmp_path: Path) -> None:
     plain.write_text("")
     plain.chmod(0o600)
     hooks = [
-        Hook("runs", (Moment.HELD,), ("/bin/true",)),
-        Hook("absent", (Moment.HELD,), ("/no/such",)),
-        Hook("plain", (Moment.HELD,), (str(plain),)),
+        Hook("runs", (HookMoment.HELD,), ("/bin/true",)),
+        Hook("absent", (HookMoment.HELD,), ("/no/such",)),
+        Hook("plain", (HookMoment.HELD,), (str(plain),)),
         call("signs", "/good"),
         call("weak", "/short"),
         call("lost", "/gone"),

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.rotation.secret_ref import SecretRef, Source
-from rotator.settings import Hook, Moment, Ping, Tracing, load
+from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.settings import Hook, HookMoment, Ping, Tracing, load
 from rotator.settings.sections import hooks
 from tests.unit.settings.files import SOUND, faults, line_of, write
 
@@ -29,22 +29,22 @@ def test_hooks_are_what_was_written(tmp_path: Path) -> None:
     settings = load(write(tmp_path, SOUND + COMMAND + more + CALL))
     assert settings.hooks["reload"] == Hook(
         "reload",
-        (Moment.PUBLISHED,),
+        (HookMoment.PUBLISHED,),
         ("/usr/bin/systemctl", "reload", "web"),
         credentials=("web",),
         labels={"team": "web"},
         timeout=timedelta(minutes=1),
         attempts=1,
     )
-    chat = Hook("chat", (Moment.FAILED, Moment.HELD), url="https://hooks.example/rotator/")
+    chat = Hook("chat", (HookMoment.FAILED, HookMoment.HELD), url="https://hooks.example/rotator/")
     assert settings.hooks["chat"].url == chat.url
-    assert settings.hooks["chat"].secret == SecretRef(Source.CREDENTIAL, "hook")
+    assert settings.hooks["chat"].secret == SecretRef(SecretSource.CREDENTIAL, "hook")
     assert settings.hooks["chat"].attempts == 3
 
 
 def test_the_ping_may_keep_its_address_elsewhere(tmp_path: Path) -> None:
     settings = load(write(tmp_path, SOUND + '[ping]\nurl = {file = "/run/secrets/ping"}\nevery = "5m"\n'))
-    assert settings.ping == Ping(SecretRef(Source.FILE, "/run/secrets/ping"), timedelta(minutes=5))
+    assert settings.ping == Ping(SecretRef(SecretSource.FILE, "/run/secrets/ping"), timedelta(minutes=5))
 
 
 def test_traces_go_where_they_are_wanted(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from rotator.app.monitoring import Lookout
+from rotator.app.monitoring import Monitoring
 from rotator.observe.hooks import Heartbeat
 from rotator.ports import Refused
 from rotator.providers.http.webhook_client import WebhookClient
 from rotator.rotation.record import Phase
 from rotator.rotation.secret import Secret
-from rotator.settings import Daemon, Method, Ping, Settings, Vault, VaultAuth
+from rotator.settings import DaemonConfig, Method, Ping, Settings, VaultAuth, VaultConfig
 from tests.kit.fleet import FakeView, named, settled
 from tests.unit.observe.hooks import transitions as they
 from tests.unit.rotation.builders import record
@@ -88,18 +88,18 @@ async def test_a_receiver_in_trouble_is_told_once_and_once_when_it_is_over() -> 
 
 
 def test_all_is_well_is_what_the_probes_say() -> None:
-    settings = Settings(Vault("https://vault.test", VaultAuth(Method.TOKEN, "")), Daemon("host-a"))
+    settings = Settings(VaultConfig("https://vault.test", VaultAuth(Method.TOKEN, "")), DaemonConfig("host-a"))
     missing = ""
-    lookout = Lookout(settings, lambda: missing)
-    assert "vault: starting" in lookout.unwell()
+    monitoring = Monitoring(settings, lambda: missing)
+    assert "vault: starting" in monitoring.unwell()
     view = FakeView()
-    view.moved = lookout.fleet.clock.monotonic()
-    view.put(named("blog"), settled(lookout.fleet.clock.now()))
-    lookout.fleet.show(view)
-    assert lookout.unwell() == ""
+    view.moved = monitoring.fleet.clock.monotonic()
+    view.put(named("blog"), settled(monitoring.fleet.clock.now()))
+    monitoring.fleet.show(view)
+    assert monitoring.unwell() == ""
     missing = "no sign of the scheduler's loop for 31 s"
-    assert lookout.unwell() == f"not alive: {missing}"
+    assert monitoring.unwell() == f"not alive: {missing}"
     missing = ""
     for number in range(5):
         view.put(named(f"c{number}"), record(Phase.HELD))
-    assert lookout.unwell().endswith("; and 2 more")
+    assert monitoring.unwell().endswith("; and 2 more")

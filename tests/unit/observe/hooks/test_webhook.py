@@ -13,20 +13,20 @@ import httpx
 import pytest
 
 from rotator.observe.hooks import webhook
-from rotator.observe.hooks.dispatch import Post, whereabouts
+from rotator.observe.hooks.dispatch import WebhookSender, whereabouts
 from rotator.observe.hooks.facts import Facts, gather
 from rotator.ports import Fault, Refused, Transient
 from rotator.providers.http.webhook_client import WebhookClient
 from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, Source
-from rotator.settings import Hook, Moment
+from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.settings import Hook, HookMoment
 from tests.unit.observe.hooks import transitions as they
 from tests.unit.vault.worlds import QuickClock, canary
 
 pytestmark = pytest.mark.anyio
-FACTS = gather(they.publication(), Moment.PUBLISHED)
-REF = SecretRef(Source.FILE, "/run/secrets/hook")
-HOOK = Hook("page", (Moment.PUBLISHED,), url="https://hooks.test/in/", secret=REF)
+FACTS = gather(they.publication(), HookMoment.PUBLISHED)
+REF = SecretRef(SecretSource.FILE, "/run/secrets/hook")
+HOOK = Hook("page", (HookMoment.PUBLISHED,), url="https://hooks.test/in/", secret=REF)
 
 
 class Receiver:
@@ -54,13 +54,13 @@ def kept(secret: Secret):
 async def posted(receiver: Receiver, secret: Secret, hook: Hook = HOOK, facts: Facts = FACTS) -> None:
     box = receiver.box()
     try:
-        await Post(hook, box, kept(secret), QuickClock())(facts)
+        await WebhookSender(hook, box, kept(secret), QuickClock())(facts)
     finally:
         await box.aclose()
 
 
 def test_the_signature_is_the_one_of_the_standards_own_example() -> None:
-    example = Facts("msg_p5jXN8AQM9LWM0D4loKWxJek", "blog", Moment.PUBLISHED, b'{"test": 2432232314}')
+    example = Facts("msg_p5jXN8AQM9LWM0D4loKWxJek", "blog", HookMoment.PUBLISHED, b'{"test": 2432232314}')
     secret = Secret("whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     made = webhook.headers(example, secret, datetime.fromtimestamp(1614265330, UTC))
     assert made["webhook-timestamp"] == "1614265330"
@@ -148,11 +148,11 @@ async def test_an_address_may_itself_be_a_secret() -> None:
     receiver, address = Receiver(), Secret("https://hooks.test/services/T000/B000/secret-part?x=1")
 
     async def fetch(ref: SecretRef) -> Secret:
-        return address if ref == SecretRef(Source.FILE, "/url") else canary("sign")
+        return address if ref == SecretRef(SecretSource.FILE, "/url") else canary("sign")
 
     box = receiver.box()
-    hook = replace(HOOK, url=SecretRef(Source.FILE, "/url"))
-    await Post(hook, box, fetch, QuickClock())(FACTS)
+    hook = replace(HOOK, url=SecretRef(SecretSource.FILE, "/url"))
+    await WebhookSender(hook, box, fetch, QuickClock())(FACTS)
     await box.aclose()
     assert str(receiver.requests[0].url) == address.reveal()
 
@@ -175,6 +175,6 @@ async def test_a_secret_that_cannot_be_had_is_a_failed_attempt() -> None:
     receiver = Receiver()
     box = receiver.box()
     with pytest.raises(Fault, match="cannot be read"):
-        await Post(HOOK, box, fetch, QuickClock())(FACTS)
+        await WebhookSender(HOOK, box, fetch, QuickClock())(FACTS)
     assert not receiver.requests
     await box.aclose()

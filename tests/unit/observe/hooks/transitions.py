@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from rotator.engine.reconciler import Transition
 from rotator.rotation import events as ev
-from rotator.rotation.record import HoldReason, Phase, Why
+from rotator.rotation.record import HoldReason, Phase, Trigger
 from tests.kit.fleet import named, settled, transition
 from tests.unit.rotation.builders import NOW, candidate, published, record
 
@@ -19,7 +19,7 @@ def requested() -> Transition:
     return transition(
         BLOG,
         settled(),
-        ev.Requested(NOW, Why.ASKED, "asked for by ada", "ada", False, "stem", BLOG.place, "blog", BLOG.policy),
+        ev.Requested(NOW, Trigger.ASKED, "asked for by ada", "ada", False, "stem", BLOG.place, "blog", BLOG.policy),
     )
 
 
@@ -57,7 +57,7 @@ def settling() -> Transition:
         Phase.CONDEMNED,
         rotation=3,
         attempt=2,
-        why=Why.AGED,
+        why=Trigger.AGED,
         current=published(3),
         requested_at=NOW - timedelta(hours=1),
     )

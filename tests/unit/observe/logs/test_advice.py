@@ -8,7 +8,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from rotator.app.factories import local_secret
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 
 
 def test_a_password_that_is_read_with_each_call_is_advised_about_once(tmp_path: Path) -> None:
@@ -17,5 +17,5 @@ def test_a_password_that_is_read_with_each_call_is_advised_about_once(tmp_path: 
     structlog.reset_defaults()  # another test may have left a level that no advice reaches
     with capture_logs() as lines:
         for _ in range(3):
-            local_secret(SecretRef(Source.FILE, str(tmp_path / "proxy")))
+            local_secret(SecretRef(SecretSource.FILE, str(tmp_path / "proxy")))
     assert [line["event"] for line in lines] == ["secret.exposed"]

@@ -161,7 +161,7 @@ def test_talkative_libraries_are_heard_from_warning_on(name: str, out: io.String
 def test_a_line_that_cannot_be_rendered_is_reported_without_its_content(
     out: io.StringIO, canary: Secret, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = [each for each in logging.getLogger().handlers if isinstance(each, logs._Stream)]
+    ours = [each for each in logging.getLogger().handlers if isinstance(each, logs._LineStream)]
     monkeypatch.setattr(logging.getLogger(), "handlers", ours)  # pytest's own would raise instead
     logging.getLogger("library").warning("%d tokens", canary.reveal())
     assert _last(out)["event"] == "line.lost"

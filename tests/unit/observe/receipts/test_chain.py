@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.observe.receipts import START, Book, Verdict, verify
+from rotator.observe.receipts import START, ChainVerdict, ReceiptFile, verify
 from rotator.observe.receipts.chain import digest
 
 LINES = 12
@@ -17,16 +17,16 @@ LINES = 12
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """A file of a dozen receipts."""
-    book = Book(tmp_path / "receipts.jsonl", sync=False)
+    book = ReceiptFile(tmp_path / "receipts.jsonl", sync=False)
     book.append([{"event": "value.published", "said": f"number {number}"} for number in range(LINES)])
     return book.path
 
 
-def look(*paths: Path, noted: str = "") -> Verdict:
+def look(*paths: Path, noted: str = "") -> ChainVerdict:
     return verify(((str(path), path.read_bytes().splitlines(keepends=True)) for path in paths), noted=noted)
 
 
-def rewrite(path: Path, lines: list[bytes]) -> Verdict:
+def rewrite(path: Path, lines: list[bytes]) -> ChainVerdict:
     path.write_bytes(b"".join(lines))
     return look(path)
 
@@ -92,7 +92,7 @@ def test_a_cut_at_the_end_is_found_against_the_noted_head_only(path: Path, kept:
 
 def test_a_noted_head_is_met_though_the_file_has_grown(path: Path) -> None:
     head = look(path).end.head
-    Book(path).append([{"event": "rotation.settled"}])
+    ReceiptFile(path).append([{"event": "rotation.settled"}])
     assert look(path, noted=head).noted
 
 
@@ -100,13 +100,13 @@ def test_a_chain_made_anew_is_found_against_the_noted_head(path: Path) -> None:
     head = look(path).end.head
     for file in (path, path.with_name(f"{path.name}.head")):
         file.unlink()
-    Book(path).append([{"event": "value.published", "said": "forged"} for _ in range(LINES + 5)])
+    ReceiptFile(path).append([{"event": "value.published", "said": "forged"} for _ in range(LINES + 5)])
     assert not look(path).findings
     assert not look(path, noted=head).noted
 
 
 def test_a_chain_goes_on_through_its_files_in_their_order_only(path: Path) -> None:
-    book = Book(path)
+    book = ReceiptFile(path)
     book.open()
     old = path.rename(path.with_name("receipts.1"))
     book.append([{"event": "rotation.settled"}])

@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rotator.cli import rotate
-from rotator.observe.receipts import Book
+from rotator.observe.receipts import ReceiptFile
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    book = Book(tmp_path / "receipts.jsonl")
+    book = ReceiptFile(tmp_path / "receipts.jsonl")
     book.append([{"event": "value.published"} for _ in range(5)])
     return book.path
 
@@ -25,7 +25,7 @@ def run(*arguments: object) -> Result:
 
 def test_a_whole_file_ends_with_nought_and_its_head(path: Path) -> None:
     ended = run(path)
-    assert (ended.exit_code, ended.output) == (0, f"whole: 5 receipts, head {Book(path).open().head}\n")
+    assert (ended.exit_code, ended.output) == (0, f"whole: 5 receipts, head {ReceiptFile(path).open().head}\n")
 
 
 def test_a_changed_file_ends_with_one_and_the_place(path: Path) -> None:
@@ -37,7 +37,7 @@ def test_a_changed_file_ends_with_one_and_the_place(path: Path) -> None:
 
 
 def test_a_cut_end_is_found_with_the_head(path: Path) -> None:
-    head = Book(path).open().head
+    head = ReceiptFile(path).open().head
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
     assert run(path).exit_code == 0
     ended = run("--head", head, path)

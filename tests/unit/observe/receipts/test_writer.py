@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from rotator.observe.receipts import Book, Receipts, keep, verify
+from rotator.observe.receipts import ReceiptFile, Receipts, keep, verify
 from rotator.ports import Refused
 from rotator.rotation import events as ev
-from rotator.rotation.record import Phase, Why
-from rotator.rotation.rotation_request import Ask
+from rotator.rotation.record import Phase, Trigger
+from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.secret import Secret
 from rotator.settings import Audit
 from tests.kit.fleet import named, settled, transition
@@ -30,7 +30,7 @@ class Kept:
     def __init__(self, folder: Path) -> None:
         self.told: list[str] = []
         self.path = folder / "receipts.jsonl"
-        self.receipts = Receipts(Book(self.path), self.told.append)
+        self.receipts = Receipts(ReceiptFile(self.path), self.told.append)
 
     def lines(self) -> list[dict]:
         return [json.loads(line) for line in self.path.read_text().splitlines()]
@@ -50,7 +50,7 @@ def fault(text: str = "HTTP 503"):
 
 
 def requested():
-    event = ev.Requested(NOW, Why.ASKED, "asked for by ada", "ada", False, "stem", BLOG.place, "blog", BLOG.policy)
+    event = ev.Requested(NOW, Trigger.ASKED, "asked for by ada", "ada", False, "stem", BLOG.place, "blog", BLOG.policy)
     return transition(BLOG, settled(), event)
 
 
@@ -148,7 +148,7 @@ async def test_what_is_under_way_goes_on_without_receipts(kept: Kept) -> None:
     actor = world.actor()
     await actor.reconcile()
     world.clock.move(1)
-    await actor.reconcile(Ask(world.clock.now(), "ada"))
+    await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     assert (await world.record()).phase is Phase.PUBLISHED
     kept.path.mkdir()
     actor.reconciler.barred = kept.receipts.barred
@@ -157,7 +157,7 @@ async def test_what_is_under_way_goes_on_without_receipts(kept: Kept) -> None:
     assert (await world.record()).phase is Phase.SETTLED
 
 
-class Meddled(Book):
+class Meddled(ReceiptFile):
     """A file for which, as soon as a line is in it, another thread asks whether it can be written, as a probe does."""
 
     asking: threading.Thread | None = None

@@ -12,8 +12,8 @@ import anyio
 
 from rotator.observe.fleet import Fleet
 from rotator.observe.metrics import Metrics
-from rotator.observe.status import Server, Site, Timeline
-from rotator.observe.status.routes import Answer
+from rotator.observe.status import StatusRoutes, StatusServer, Timeline
+from rotator.observe.status.routes import StatusResponse
 from rotator.observe.status.server import Patience
 from rotator.settings import Listen
 
@@ -33,26 +33,26 @@ class Heard:
         return self.body.decode()
 
 
-def site(looked: Fleet, timeline: Timeline | None = None) -> Site:
+def site(looked: Fleet, timeline: Timeline | None = None) -> StatusRoutes:
     """A site over a fleet."""
-    return Site(looked, timeline or Timeline(), Metrics(looked, "1.2.3").scrape, "host-a", "1.2.3")
+    return StatusRoutes(looked, timeline or Timeline(), Metrics(looked, "1.2.3").scrape, "host-a", "1.2.3")
 
 
 @asynccontextmanager
 async def serving(
-    answer: Callable[[str], Answer | Awaitable[Answer]],
+    answer: Callable[[str], StatusResponse | Awaitable[StatusResponse]],
     patience: Patience = SHORT,
     failed: Callable[[BaseException], None] = print,
     **options: Any,
 ) -> AsyncIterator[int]:
     """A server on a free port of loopback. What answers at once does so in a worker, as the daemon's site does."""
 
-    async def respond(path: str) -> Answer:
+    async def respond(path: str) -> StatusResponse:
         found = answer(path) if iscoroutinefunction(answer) else await anyio.to_thread.run_sync(answer, path)
         return await found if isawaitable(found) else found
 
     async with anyio.create_task_group() as group:
-        yield await group.start(Server(Listen("127.0.0.1", 0), respond, failed, patience, **options).serve)
+        yield await group.start(StatusServer(Listen("127.0.0.1", 0), respond, failed, patience, **options).serve)
         group.cancel_scope.cancel()
 
 

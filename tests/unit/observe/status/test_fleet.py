@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.observe.fleet import Mark
+from rotator.observe.fleet import Severity
 from rotator.rotation.credential import Retirement
 from rotator.rotation.record import Failure, Held, HoldReason, Pause, Phase, Record
 from tests.kit.fleet import FakeNeighbour, fleet, named, settled, troubled
@@ -19,60 +19,64 @@ HOLD = Held(HoldReason.DELETED, "deleted by somebody", Phase.SETTLED, NOW)
 FAILURE = Failure("mint", "HTTP 503", NOW)
 EXPIRED = published(1, NOW - 91 * DAY, token=token(1, expires_at=NOW - DAY))
 WHAT_IS_SHOWN = {
-    "a value at rest is settled": (settled(), Mark.FINE, "settled"),
-    "a predecessor in grace is calm": (record(Phase.PUBLISHED), Mark.FINE, "in grace"),
+    "a value at rest is settled": (settled(), Severity.FINE, "settled"),
+    "a predecessor in grace is calm": (record(Phase.PUBLISHED), Severity.FINE, "in grace"),
     "what an operator paused is to be watched, though it is due": (
         record(Phase.SETTLED, current=published(1, NOW - 40 * DAY), paused=PAUSE),
-        Mark.WATCH,
+        Severity.WATCH,
         "paused by hand",
     ),
     "so is a predecessor that is kept by a pause": (
         record(Phase.PUBLISHED, current=published(2, NOW - 2 * DAY), paused=PAUSE),
-        Mark.WATCH,
+        Severity.WATCH,
         "paused by hand",
     ),
     "a paused value that expired needs a person": (
         record(Phase.SETTLED, current=published(1, NOW - DAY, token=token(1, expires_at=NOW)), paused=PAUSE),
-        Mark.ACT,
+        Severity.ACT,
         "expired",
     ),
-    "an undo is a rotation": (record(Phase.UNDOING, requested_at=NOW), Mark.FINE, "rotating"),
-    "a predecessor being revoked is calm": (record(Phase.CONDEMNED), Mark.FINE, "retiring"),
-    "a rotation begun a minute ago is calm": (record(Phase.STAGED, requested_at=NOW - MINUTE), Mark.FINE, "rotating"),
-    "due for four minutes is under way": (settled(NOW - 30 * DAY - 4 * MINUTE), Mark.FINE, "settled"),
-    "due for six minutes is overdue": (settled(NOW - 30 * DAY - 6 * MINUTE), Mark.ACT, "overdue"),
+    "an undo is a rotation": (record(Phase.UNDOING, requested_at=NOW), Severity.FINE, "rotating"),
+    "a predecessor being revoked is calm": (record(Phase.CONDEMNED), Severity.FINE, "retiring"),
+    "a rotation begun a minute ago is calm": (
+        record(Phase.STAGED, requested_at=NOW - MINUTE),
+        Severity.FINE,
+        "rotating",
+    ),
+    "due for four minutes is under way": (settled(NOW - 30 * DAY - 4 * MINUTE), Severity.FINE, "settled"),
+    "due for six minutes is overdue": (settled(NOW - 30 * DAY - 6 * MINUTE), Severity.ACT, "overdue"),
     "a rotation begun six minutes ago is overdue": (
         record(Phase.STAGED, requested_at=NOW - 6 * MINUTE, current=published(1, NOW - DAY)),
-        Mark.ACT,
+        Severity.ACT,
         "overdue",
     ),
-    "a hold needs a person": (record(Phase.HELD, held=HOLD), Mark.ACT, "held"),
-    "a refused value needs a person": (settled(refused_at=NOW), Mark.ACT, "value refused"),
-    "a dead value needs a person": (settled(current=EXPIRED, requested_at=EXPIRED.at), Mark.ACT, "expired"),
+    "a hold needs a person": (record(Phase.HELD, held=HOLD), Severity.ACT, "held"),
+    "a refused value needs a person": (settled(refused_at=NOW), Severity.ACT, "value refused"),
+    "a dead value needs a person": (settled(current=EXPIRED, requested_at=EXPIRED.at), Severity.ACT, "expired"),
     "a predecessor six minutes late needs a person": (
         record(Phase.PUBLISHED, current=published(2, NOW - HOUR - 6 * MINUTE)),
-        Mark.ACT,
+        Severity.ACT,
         "predecessor alive",
     ),
-    "a failure that is tried again is to watch": (settled(failure=FAILURE, failures=1), Mark.WATCH, "failing"),
-    "nothing published yet is to watch": (Record("l1"), Mark.WATCH, "first rotation"),
-    "a record not read yet is to watch": (None, Mark.WATCH, "not seen yet"),
+    "a failure that is tried again is to watch": (settled(failure=FAILURE, failures=1), Severity.WATCH, "failing"),
+    "nothing published yet is to watch": (Record("l1"), Severity.WATCH, "first rotation"),
+    "a record not read yet is to watch": (None, Severity.WATCH, "not seen yet"),
 }
 
 
 @pytest.mark.parametrize(("found", "mark", "word"), WHAT_IS_SHOWN.values(), ids=WHAT_IS_SHOWN)
-def test_a_credential_is_shown_as_it_is(found: Record | None, mark: Mark, word: str) -> None:
+def test_a_credential_is_shown_as_it_is(found: Record | None, mark: Severity, word: str) -> None:
     looked, _, _ = fleet((BLOG, found))
     [row] = looked.states()
     assert (row.mark, row.word) == (mark, word)
-    assert bool(row.said) is (mark is not Mark.FINE)
+    assert bool(row.said) is (mark is not Severity.FINE)
 
 
 def test_the_worst_come_first() -> None:
     looked, _, _ = troubled()
     marks = [row.mark for row in looked.states()]
-    assert marks == sorted(marks, key=list(Mark).index)
-    assert set(marks) == set(Mark)
+    assert marks == sorted(marks, key=list(Severity).index)
+    assert set(marks) == set(Severity)
 
 
 def test_a_fault_or_a_bug_needs_a_person_whatever_the_record_says() -> None:
@@ -101,7 +105,7 @@ def test_a_predecessor_that_nobody_can_revoke_is_dead_by_its_own_date() -> None:
     left = settled(predecessor=published(0, NOW - 9 * DAY), ends_at=NOW + HOUR)
     looked, _, _ = fleet((BLOG, left))
     [row] = looked.states()
-    assert (row.mark, row.revoke_by, row.predecessors) == (Mark.FINE, NOW + HOUR, 1)
+    assert (row.mark, row.revoke_by, row.predecessors) == (Severity.FINE, NOW + HOUR, 1)
 
 
 def test_steps_and_whole_rotations_count_as_failures() -> None:

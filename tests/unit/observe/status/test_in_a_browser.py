@@ -14,8 +14,8 @@ import anyio
 import pytest
 
 from rotator.observe.fleet import Fleet
-from rotator.observe.status import Site, Timeline
-from rotator.observe.status.routes import Answer
+from rotator.observe.status import StatusRoutes, Timeline
+from rotator.observe.status.routes import StatusResponse
 from rotator.observe.status.server import Patience
 from rotator.rotation import events as ev
 from tests.kit.fleet import FakeView, settled, transition, troubled
@@ -43,7 +43,7 @@ document.body.dataset.columns = getComputedStyle(document.querySelector("tr, .fa
 """
 
 
-def stage() -> tuple[Site, Fleet, FakeView]:
+def stage() -> tuple[StatusRoutes, Fleet, FakeView]:
     """Every trouble there is, and something that happened lately."""
     looked, view, _ = troubled()
     timeline = Timeline()
@@ -67,9 +67,9 @@ async def browse(folder: Path, url: str, *arguments: str) -> tuple[str, str]:
 async def test_a_page_fits_a_telephone_without_scrolling_aside_and_breaks_no_policy(path: str, tmp_path: Path) -> None:
     shown, _, _ = stage()
 
-    def measured(asked: str) -> Answer:
+    def measured(asked: str) -> StatusResponse:
         found = shown.answer(asked)
-        return Answer(found.status, found.kind, found.body + MEASURE) if asked == "/live.js" else found
+        return StatusResponse(found.status, found.kind, found.body + MEASURE) if asked == "/live.js" else found
 
     async with serving(measured, PATIENT) as port:
         url = f"http://127.0.0.1:{port}{path}"
@@ -83,7 +83,7 @@ async def test_a_page_renews_itself_and_says_so(tmp_path: Path) -> None:
     shown, _, view = stage()
     asked: list[str] = []
 
-    def changing(path: str) -> Answer:
+    def changing(path: str) -> StatusResponse:
         asked.append(path)
         if asked.count("/") == 2:  # the second look finds everything mended
             for name in view.credentials:

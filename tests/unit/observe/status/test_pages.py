@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from rotator.observe.fleet import Fleet
-from rotator.observe.status import Site, Timeline
+from rotator.observe.status import StatusRoutes, Timeline
 from rotator.observe.status.html import Html, el
 from rotator.observe.status.timeline import _KEPT
 from rotator.observe.status.times import relative, span
@@ -45,8 +45,8 @@ class Outline(HTMLParser):
         assert self._open.pop() == tag
 
 
-def page(looked: Fleet | Site, path: str = "/") -> str:
-    found = (looked if isinstance(looked, Site) else site(looked)).answer(path)
+def page(looked: Fleet | StatusRoutes, path: str = "/") -> str:
+    found = (looked if isinstance(looked, StatusRoutes) else site(looked)).answer(path)
     assert found.kind.startswith("text/html")
     return found.body.decode()
 

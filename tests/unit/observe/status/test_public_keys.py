@@ -9,12 +9,12 @@ from typing import Any
 import anyio
 import pytest
 
-from rotator.app.monitoring import Lookout
-from rotator.observe.jwks_endpoint import Keyhouse
-from rotator.observe.status import KeySite, Shown
+from rotator.app.monitoring import Monitoring
+from rotator.observe.jwks_endpoint import JwksEndpoint
+from rotator.observe.status import JwksRoutes, PublicKeySet
 from rotator.ports import Transient
-from rotator.rotation.credential import Credential, Place
-from rotator.settings import Daemon, Listen, Method, Settings, Status, Vault, VaultAuth
+from rotator.rotation.credential import Credential, VaultPath
+from rotator.settings import DaemonConfig, Listen, Method, Settings, Status, VaultAuth, VaultConfig
 from tests.kit.clock import HandClock
 from tests.kit.shelf import HandShelf
 from tests.unit.observe.status.loopback import get, serving
@@ -33,12 +33,12 @@ class Actor:
     @property
     def settings(self) -> Any:
         options = {"client_id": "crm", "jwks": "secret/public", "jwks_cache": "PT300S"}
-        crm = Credential("team/crm", "assertion-key", "desk", Place("s", "crm"), options=options)
-        other = Credential("other", "oauth-token", "desk", Place("s", "other"))
+        crm = Credential("team/crm", "assertion-key", "desk", VaultPath("s", "crm"), options=options)
+        other = Credential("other", "oauth-token", "desk", VaultPath("s", "other"))
         return type("Settings", (), {"credentials": {"team/crm": crm, "other": other}})
 
     @property
-    def keychain(self) -> Any:
+    def secret_resolver(self) -> Any:
         return self
 
     def document_store(self, path: str) -> HandShelf:
@@ -55,19 +55,21 @@ def actor() -> Actor:
 
 
 @pytest.fixture
-def keyhouse(actor: Actor) -> Keyhouse:
-    made = Keyhouse()
+def jwks_endpoint(actor: Actor) -> JwksEndpoint:
+    made = JwksEndpoint()
     made.attend(actor)
     return made
 
 
-def site(keyhouse: Keyhouse) -> KeySite:
-    return KeySite(keyhouse.find)
+def site(jwks_endpoint: JwksEndpoint) -> JwksRoutes:
+    return JwksRoutes(jwks_endpoint.find)
 
 
-async def test_the_set_is_served_with_its_cache_time_and_public_members_only(actor: Actor, keyhouse: Keyhouse) -> None:
+async def test_the_set_is_served_with_its_cache_time_and_public_members_only(
+    actor: Actor, jwks_endpoint: JwksEndpoint
+) -> None:
     actor.put({**JWK, "rotator": "rotator-lab1-crm", "note": 1}, {"kty": "XYZ", "kid": "two"})
-    async with serving(site(keyhouse).respond) as port:
+    async with serving(site(jwks_endpoint).respond) as port:
         said = await get(port, "/jwks/team%2Fcrm")
         again = await get(port, "/jwks/team/crm?x=1")
     assert (said.status, said.headers["content-type"]) == (200, "application/jwk-set+json")
@@ -77,45 +79,45 @@ async def test_the_set_is_served_with_its_cache_time_and_public_members_only(act
 
 
 @pytest.mark.parametrize("path", ["/", "/jwks/", "/jwks/other", "/jwks/nobody", "/status.json", "/metrics", "//jwks/x"])
-async def test_nothing_else_is_found_there(actor: Actor, keyhouse: Keyhouse, path: str) -> None:
+async def test_nothing_else_is_found_there(actor: Actor, jwks_endpoint: JwksEndpoint, path: str) -> None:
     actor.put(JWK)
-    async with serving(site(keyhouse).respond) as port:
+    async with serving(site(jwks_endpoint).respond) as port:
         said = await get(port, path)
     assert (said.status, said.headers["cache-control"]) == (404, "no-store")
 
 
 async def test_strangers_cannot_make_us_ask_vault_more_often_than_every_few_seconds(
-    actor: Actor, keyhouse: Keyhouse
+    actor: Actor, jwks_endpoint: JwksEndpoint
 ) -> None:
     actor.put(JWK)
-    first = await keyhouse.find("team/crm")
+    first = await jwks_endpoint.find("team/crm")
     actor.put()
-    assert await keyhouse.find("team/crm") == first
+    assert await jwks_endpoint.find("team/crm") == first
     actor.clock.move(5)
-    shown = await keyhouse.find("team/crm")
-    assert isinstance(shown, Shown)
+    shown = await jwks_endpoint.find("team/crm")
+    assert isinstance(shown, PublicKeySet)
     assert json.loads(shown.text) == {"keys": []}
 
 
-async def test_while_vault_is_away_the_last_known_set_is_shown(actor: Actor, keyhouse: Keyhouse) -> None:
+async def test_while_vault_is_away_the_last_known_set_is_shown(actor: Actor, jwks_endpoint: JwksEndpoint) -> None:
     actor.put(JWK)
-    known = await keyhouse.find("team/crm")
+    known = await jwks_endpoint.find("team/crm")
     actor.clock.move(60)
     actor.held.faults.append(Transient("sealed"))
-    assert await keyhouse.find("team/crm") == known
+    assert await jwks_endpoint.find("team/crm") == known
 
 
-async def test_what_was_never_read_is_unavailable_not_empty(actor: Actor, keyhouse: Keyhouse) -> None:
+async def test_what_was_never_read_is_unavailable_not_empty(actor: Actor, jwks_endpoint: JwksEndpoint) -> None:
     actor.held.faults.append(Transient("sealed"))
-    async with serving(site(keyhouse).respond) as port:
+    async with serving(site(jwks_endpoint).respond) as port:
         assert (await get(port, "/jwks/team/crm")).status == 503
-    async with serving(site(Keyhouse()).respond) as port:
+    async with serving(site(JwksEndpoint()).respond) as port:
         assert (await get(port, "/jwks/team/crm")).status == 503
 
 
-async def test_a_private_key_in_the_document_is_never_shown(actor: Actor, keyhouse: Keyhouse) -> None:
+async def test_a_private_key_in_the_document_is_never_shown(actor: Actor, jwks_endpoint: JwksEndpoint) -> None:
     actor.put(JWK | {"d": "c2VjcmV0"})
-    async with serving(site(keyhouse).respond) as port:
+    async with serving(site(jwks_endpoint).respond) as port:
         said = await get(port, "/jwks/team/crm")
     assert said.status == 503
     assert b"c2VjcmV0" not in said.body
@@ -124,13 +126,13 @@ async def test_a_private_key_in_the_document_is_never_shown(actor: Actor, keyhou
 async def test_the_daemons_lookout_serves_keys_at_their_own_address_and_nothing_else_there(
     actor: Actor, free_tcp_port: int
 ) -> None:
-    vault = Vault("http://127.0.0.1:1", VaultAuth(Method.TOKEN, ""))
+    vault = VaultConfig("http://127.0.0.1:1", VaultAuth(Method.TOKEN, ""))
     status = Status(jwks_listen=Listen("127.0.0.1", free_tcp_port))
-    lookout = Lookout(Settings(vault, Daemon("host-a"), status=status))
-    lookout.keyhouse.attend(actor)
+    monitoring = Monitoring(Settings(vault, DaemonConfig("host-a"), status=status))
+    monitoring.jwks_endpoint.attend(actor)
     actor.put(JWK)
     async with anyio.create_task_group() as group:
-        await group.start(lookout.serve)
+        await group.start(monitoring.serve)
         said = await get(free_tcp_port, "/jwks/team/crm")
         probe = await get(free_tcp_port, "/livez")
         group.cancel_scope.cancel()

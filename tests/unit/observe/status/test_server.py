@@ -8,8 +8,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from rotator.observe.status import Server, ServerError, server
-from rotator.observe.status.routes import Answer
+from rotator.observe.status import ServerError, StatusServer, server
+from rotator.observe.status.routes import StatusResponse
 from rotator.observe.status.server import _CONNECTIONS, Patience
 from rotator.settings import Listen
 from tests.unit.observe.status.loopback import get, parsed, rest, say, serving
@@ -18,12 +18,12 @@ pytestmark = pytest.mark.anyio
 LONG = Patience(arrive=5, idle=5, leave=5)
 
 
-def echo(path: str) -> Answer:
+def echo(path: str) -> StatusResponse:
     """A site that says nothing but how long the path is."""
-    return Answer(200, "text/plain", str(len(path)).encode())
+    return StatusResponse(200, "text/plain", str(len(path)).encode())
 
 
-async def respond(path: str) -> Answer:
+async def respond(path: str) -> StatusResponse:
     return echo(path)
 
 
@@ -90,8 +90,8 @@ async def test_a_caller_that_dawdles_is_left(begun: bytes) -> None:
 
 
 async def test_a_caller_that_does_not_take_its_answer_is_left() -> None:
-    def huge(path: str) -> Answer:
-        return Answer(200, "text/plain", b"x" * 50_000_000)
+    def huge(path: str) -> StatusResponse:
+        return StatusResponse(200, "text/plain", b"x" * 50_000_000)
 
     ended = anyio.Event()
     async with serving(huge) as port, await anyio.connect_tcp("127.0.0.1", port) as stream:
@@ -122,8 +122,8 @@ async def test_kept_connections_lock_nobody_out_and_the_oldest_idle_one_goes() -
 async def test_callers_that_take_no_answer_lock_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "_CONNECTIONS", 4)
 
-    def huge(path: str) -> Answer:
-        return Answer(200, "text/plain", b"x" * (20_000_000 if path == "/huge" else 1))
+    def huge(path: str) -> StatusResponse:
+        return StatusResponse(200, "text/plain", b"x" * (20_000_000 if path == "/huge" else 1))
 
     async with serving(huge, LONG) as port:
         callers = [await anyio.connect_tcp("127.0.0.1", port) for _ in range(4)]
@@ -159,7 +159,7 @@ async def test_a_name_that_somebody_let_lead_here_is_told_nothing(path: str, hos
 async def test_a_bug_in_a_page_is_told_to_the_log_and_not_to_the_caller() -> None:
     bugs: list[BaseException] = []
 
-    def broken(path: str) -> Answer:
+    def broken(path: str) -> StatusResponse:
         raise KeyError("inner workings")
 
     async with serving(broken, failed=bugs.append) as port:
@@ -170,13 +170,13 @@ async def test_a_bug_in_a_page_is_told_to_the_log_and_not_to_the_caller() -> Non
 async def test_an_address_in_use_is_a_fault_with_a_remedy() -> None:
     async with serving(echo) as port:
         with pytest.raises(ServerError, match=f"127.0.0.1:{port}: .*in use; give it another"):
-            await Server(Listen("127.0.0.1", port), respond, print).serve()
+            await StatusServer(Listen("127.0.0.1", port), respond, print).serve()
 
 
 async def test_a_unix_socket_is_for_owner_and_group_and_goes_with_the_server(tmp_path: Path) -> None:
     path = tmp_path / "status.sock"
     async with anyio.create_task_group() as group:
-        await group.start(Server(Listen(path=str(path)), respond, print).serve)
+        await group.start(StatusServer(Listen(path=str(path)), respond, print).serve)
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
         async with await anyio.connect_unix(path) as stream:
             await stream.send(b"GET /abc HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -188,9 +188,9 @@ async def test_a_unix_socket_is_for_owner_and_group_and_goes_with_the_server(tmp
 async def test_a_second_server_does_not_take_the_unix_socket_of_the_first(tmp_path: Path) -> None:
     path = tmp_path / "status.sock"
     async with anyio.create_task_group() as group:
-        await group.start(Server(Listen(path=str(path)), respond, print).serve)
+        await group.start(StatusServer(Listen(path=str(path)), respond, print).serve)
         with pytest.raises(ServerError, match="another process answers there; give it another in \\[status\\] listen"):
-            await Server(Listen(path=str(path)), respond, print).serve()
+            await StatusServer(Listen(path=str(path)), respond, print).serve()
         async with await anyio.connect_unix(path) as stream:
             await stream.send(b"GET /abc HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert parsed(await rest(stream)).body == b"4"

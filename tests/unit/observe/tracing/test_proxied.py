@@ -7,7 +7,7 @@ import pytest
 from rotator.host.proxy import Proxy
 from rotator.observe.tracing import exporter
 from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, Source
+from rotator.rotation.secret_ref import SecretRef, SecretSource
 from rotator.vault.transport import VaultProxy
 from tests.unit.observe.hooks.listener import Listener
 from tests.unit.providers.forward_proxy import forward_proxy
@@ -20,7 +20,7 @@ def test_spans_go_where_settings_say(named: bool, monkeypatch: pytest.MonkeyPatc
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with Listener() as receiver, forward_proxy(("rotator", PASSWORD)) as running:
-        proxy = Proxy(running.url, "rotator", SecretRef(Source.FILE, "/run/secrets/proxy"))
+        proxy = Proxy(running.url, "rotator", SecretRef(SecretSource.FILE, "/run/secrets/proxy"))
         sender = exporter(
             f"{receiver.url}/v1/traces", VaultProxy(proxy, lambda ref: Secret(PASSWORD)) if named else None
         )
