@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import anyio
-
 from rotator.app.actor import reading
 from rotator.host.background_tasks import first
+from rotator.host.bounded_calls import BoundedCalls
 from rotator.host.files import opened as regular
 from rotator.observe import logs
 from rotator.observe.receipts import parse
-from rotator.ports import Fault
+from rotator.ports import Fault, Transient
 from rotator.rotation.record import Record
 from rotator.rotation.summary import stands
 from rotator.settings import Settings
 from rotator.settings.errors import WrongValueError, suggest
 from rotator.settings.parsers import name as read_name
+
+_PATIENCE = 30.0  # seconds for the file of receipts
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,40 +35,73 @@ class HistoryEntry:
     by: str = ""
 
 
-async def past(settings: Settings, name: str) -> tuple[list[HistoryEntry], str]:
+@dataclass(frozen=True, slots=True)
+class History:
+    """The oldest first, and where it is from. `wrong`: what is wrong with the name."""
+
+    entries: list[HistoryEntry]
+    source: str
+    wrong: str = ""
+
+
+Version = tuple[datetime, Record, str]
+Versions = Callable[[], Awaitable[Sequence[Version]]]
+
+
+async def history(settings: Settings, name: str, versions: Versions) -> History:
+    """What is known of it, or what is wrong with the name. `versions`: of its journal. Raises Transient or Refused
+    where there are no receipts of it."""
+    if wrong := known(settings, name):
+        return History([], "", wrong)
+    entries, source = await past(settings, name, versions)
+    return History(entries, source, "" if entries else nothing(settings, name, source))
+
+
+async def history_alone(settings: Settings, name: str) -> History:
+    """The same where no daemon runs."""
+
+    async def versions() -> Sequence[Version]:
+        logs.configure("error", json=None)
+        async with reading(settings) as app:
+            return await app.journal.versions(name)
+
+    return await history(settings, name, versions)
+
+
+async def past(settings: Settings, name: str, versions: Versions) -> tuple[list[HistoryEntry], str]:
     """The oldest first, and where it is from. Raises Transient or Refused where there are no receipts of it.
 
     Receipts begin anew when logrotate takes the file away, and tell only what this host has done.
     """
     file, receipts, said = settings.audit.file, list[HistoryEntry](), "[audit] file keeps all of it"
-    if file and await anyio.Path(file).exists():
+    if file:
         try:
-            receipts = list(_receipts(Path(file), name))
-            said = "" if receipts else f"the receipts in {file} tell nothing of it; earlier files of them may"
+            found = await BoundedCalls(f"the receipts in {file}", _PATIENCE).run(partial(_read, Path(file), name))
+            if found is not None:
+                receipts = found
+                said = "" if receipts else f"the receipts in {file} tell nothing of it; earlier files of them may"
         except OSError as fault:
             said = f"the receipts in {file} cannot be read: {fault.strerror}"
-    logs.configure("error", json=None)
-    missed = ""
+        except Transient as fault:
+            said = fault.reason
+    missed: BaseException | None = None
+    kept: Sequence[Version] = ()
     try:
-        async with reading(settings) as app:
-            versions = await app.journal.versions(name)
+        kept = await versions()
     except* Fault as faults:
-        if not receipts:
-            raise
-        missed = str(first(faults))
+        missed = first(faults)
+    if missed and not receipts:
+        raise missed
     if missed:
         return (
             receipts,
             f"the receipts in {file}; Vault cannot be read, so what only its journal tells is not shown: {missed}",
         )
     if not receipts:
-        return list(_states(versions)), f"the versions of its journal that Vault still has; {said}"
-    more = list(_states(_untold(versions, receipts)))
+        return list(_states(kept)), f"the versions of its journal that Vault still has; {said}"
+    more = list(_states(_untold(kept, receipts)))
     from_journal = f", and {len(more)} of versions of its journal" if more else ""
     return sorted([*receipts, *more], key=lambda each: each.at), f"the receipts in {file}{from_journal}"
-
-
-Version = tuple[datetime, Record, str]
 
 
 def _untold(versions: Iterable[Version], receipts: Sequence[HistoryEntry]) -> list[Version]:
@@ -92,6 +127,11 @@ def nothing(settings: Settings, name: str, source: str) -> str:
         return ""
     said = f"no credential is called {name!r}, nor is there anything of it in {source}"
     return f"{said}; {suggest(name, settings.credentials)}"
+
+
+def _read(path: Path, name: str) -> list[HistoryEntry] | None:
+    """None: there is no such file."""
+    return list(_receipts(path, name)) if path.exists() else None
 
 
 def _receipts(path: Path, name: str) -> Iterator[HistoryEntry]:

@@ -18,6 +18,7 @@ import msgspec
 from rotator.app import control
 from rotator.app.actor import App, reading
 from rotator.app.strays import Leftover, leftovers, plainly, prune, revoke_leftover
+from rotator.commands.history import History, history
 from rotator.commands.unused import Found, unused
 from rotator.commands.verify import ShownValue, ShowValues, VerifyResult
 from rotator.host.exit_codes import Exit
@@ -106,6 +107,12 @@ async def look_unused(app: App, request: Request) -> Unused:
     return Unused(*await unused(app, timedelta(seconds=float(request["older"]))))
 
 
+async def tell_history(app: App, request: Request) -> History:
+    """What `rotate history` tells."""
+    name = str(request["name"])
+    return await history(app.settings, name, partial(app.journal.versions, name))
+
+
 async def end(app: App, request: Request) -> Ended:
     """End these tokens, if they still may be; with `prune`, delete what was revoked long ago, too."""
     wanted, by = set(request["tokens"]), str(request["by"])
@@ -141,6 +148,7 @@ _LOOKS: dict[str, tuple[Callable[[App, Request], Awaitable[Any]], Any]] = {
     "tokens": (tokens, Tokens),
     "leftovers": (left_over, Leftovers),
     "unused": (look_unused, Unused),
+    "history": (tell_history, History),
     "end": (end, Ended),
 }
 _FAULTS: dict[int, type[Fault]] = {Exit.UNDECIDED: Transient, Exit.USAGE: OnlyLooks}
@@ -236,8 +244,11 @@ async def looked(
     verb: str,
     request: Request,
     actor: Callable[[], AbstractAsyncContextManager[App]] | None = None,
+    alone: Callable[[Settings], Awaitable[Any]] | None = None,
 ) -> Any:
     """What the daemon of this installation answers, or else an actor of our own: one that only looks, or `actor`.
+
+    `alone`: what finds it out without a daemon, where that takes more than an actor.
 
     `settings` None: they are faulty, and whichever daemon listens there is asked. Raises Refused, Transient.
     """
@@ -248,6 +259,8 @@ async def looked(
             return msgspec.json.decode(text, type=shape)
         if settings is None:
             raise Refused(f"the daemon on {socket} does not know how to answer that; mend the settings, and ask again")
+    if alone:
+        return await alone(settings)
     logs.configure("error", json=None)
     async with actor() if actor else reading(settings) as app:
         return await look(app, request)

@@ -36,7 +36,7 @@ def test_a_refused_reload_is_told_everywhere_and_verbs_ask_the_daemon(world: Wor
         assert (shown.returncode, [row["name"] for row in json.loads(shown.stdout)]) == (0, ["bot"]), shown.stderr
         assert "works by those that it has read before; its next start will fail" in shown.stderr
         assert "is published" in rotate(path, "explain", "bot").stdout
-        for look in ("verify bot", "plan", "strays", "unused", "claim --yes"):
+        for look in ("verify bot", "plan", "strays", "unused", "history bot", "claim --yes"):
             found = rotate(path, *look.split())
             assert (found.returncode, "1 fault" in found.stderr or "faults" in found.stderr) == (0, True), found.stderr
         leaked = world.published("bot")
@@ -63,7 +63,7 @@ def test_who_may_not_log_in_is_served_by_the_daemon_and_the_daemon_notes_what_ve
         until("published", lambda: settled(world, "bot"))
         mine = path.with_name("mine.toml")
         mine.write_text(path.read_text().replace(str(world.secret_id), "/nowhere"))
-        for look in ("verify bot", "strays", "unused", "claim --yes"):
+        for look in ("verify bot", "strays", "unused", "history bot", "claim --yes"):
             found = rotate(mine, *look.split())
             assert found.returncode == 0, (look, found.stderr)
         before = shown(path)["accepted_at"]

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -58,32 +54,26 @@ def write(wanted: Settings, text: str) -> None:
     Path(wanted.audit.file).write_text(text)
 
 
-def vault(monkeypatch: pytest.MonkeyPatch, versions: list[Version] | Exception) -> None:
-    @asynccontextmanager
-    async def reading(settings: Settings) -> AsyncIterator[Any]:
-        async def found(name: str) -> list[Version]:
-            if isinstance(versions, Exception):
-                raise versions
-            return versions
+def vault(versions: list[Version] | Exception) -> history.Versions:
+    async def found() -> list[Version]:
+        if isinstance(versions, Exception):
+            raise versions
+        return versions
 
-        yield SimpleNamespace(journal=SimpleNamespace(versions=found))
-
-    monkeypatch.setattr(history, "reading", reading)
+    return found
 
 
-async def test_after_logrotate_the_journal_tells_what_the_receipts_do_not(wanted: Settings, monkeypatch) -> None:
-    vault(monkeypatch, OLD)
+async def test_after_logrotate_the_journal_tells_what_the_receipts_do_not(wanted: Settings) -> None:
     write(wanted, receipt(NOW, "another's", "shop") + "\n")
-    moments, source = await history.past(wanted, "blog")
+    moments, source = await history.past(wanted, "blog", vault(OLD))
     assert [each.at for each in moments] == [NOW - 2 * HOUR, NOW - HOUR]
     assert "tell nothing of it" in source
 
 
-async def test_receipts_and_journal_are_one_history(wanted: Settings, monkeypatch) -> None:
+async def test_receipts_and_journal_are_one_history(wanted: Settings) -> None:
     """Of the journal: what is older than the receipts, and what another host did."""
-    vault(monkeypatch, [*OLD, *NEW])
     write(wanted, receipt(NOW, "staged") + "\n" + receipt(NOW + 2 * MINUTE, "more") + "\n")
-    moments, source = await history.past(wanted, "blog")
+    moments, source = await history.past(wanted, "blog", vault([*OLD, *NEW]))
     assert [(each.at, each.by) for each in moments] == [
         (NOW - 2 * HOUR, "host-a/1/x"),
         (NOW - HOUR, "host-a/2/y"),
@@ -95,12 +85,19 @@ async def test_receipts_and_journal_are_one_history(wanted: Settings, monkeypatc
     assert source.endswith(", and 3 of versions of its journal")
 
 
-async def test_without_vault_the_receipts_tell_what_they_know(wanted: Settings, monkeypatch) -> None:
-    vault(monkeypatch, Transient("sealed"))
+async def test_without_vault_the_receipts_tell_what_they_know(wanted: Settings) -> None:
+    away = vault(Transient("sealed"))
     write(wanted, receipt(NOW, "staged") + "\n")
-    moments, source = await history.past(wanted, "blog")
+    moments, source = await history.past(wanted, "blog", away)
     assert [each.said for each in moments] == ["staged"]
     assert "what only its journal tells is not shown: sealed" in source
     write(wanted, "")
-    with pytest.raises(BaseExceptionGroup):
-        await history.past(wanted, "blog")
+    with pytest.raises(Transient):
+        await history.past(wanted, "blog", away)
+
+
+async def test_a_name_that_is_none_and_one_that_nobody_knows_are_told_from_a_new_one(wanted: Settings) -> None:
+    assert (await history.history(wanted, "no name", vault(OLD))).wrong
+    assert (await history.history(wanted, "blgo", vault([]))).wrong.startswith("no credential is called 'blgo'")
+    new = await history.history(wanted, "blog", vault([]))
+    assert (new.entries, new.wrong) == ([], "")
