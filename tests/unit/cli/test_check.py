@@ -70,7 +70,7 @@ def test_a_good_world_passes_and_every_verb_was_tried(world: World) -> None:
 def test_for_people_each_finding_is_a_line(world: World) -> None:
     ended = rotate(quick(world), "check")
     assert ended.returncode == 0
-    assert ended.stdout.startswith("settings  2 credentials, 1 targets in ")
+    assert ended.stdout.startswith("settings  2 credentials, 1 target in ")
     assert "ok        target halo: mint (blog-ci): a disposable token, valid for ten minutes" in ended.stdout
     offline = rotate(quick(world, vault="http://127.0.0.1:9"), "check", "--offline")
     assert offline.returncode == 0
