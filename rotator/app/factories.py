@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from rotator.host.bounded_calls import BoundedCalls
 from rotator.host.endpoint import others
 from rotator.observe.logs import log
 from rotator.ports import Clock, StoreRefused, Transient
-from rotator.rotation.credential import VaultPath
+from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.secret import Secret
 from rotator.settings import SecretRef, SecretUnreadableError, Settings, VaultConfig, read_secret
 from rotator.vault import login
@@ -127,14 +127,28 @@ def longest_need(settings: Settings) -> timedelta:
     """How long Vault must keep a version: as long as its value lives, or, where that has no end, two intervals: what is
     published has to outlast a target, a Vault or a rotator that is away. And each interval with its grace.
     """
-    needs = [timedelta()]
-    for each in settings.credentials.values():
-        end = _LONG_AGO + each.lifetime if each.lifetime else None
-        due = each.schedule.due(each.name, _LONG_AGO, end)
-        interval = due - _LONG_AGO if due else timedelta()
-        grace = each.retire.deadline or each.retire.after
-        needs.append(max(each.lifetime or 2 * interval, interval + grace))
-    return max(needs)
+    return max((_need(each) for each in settings.credentials.values()), default=timedelta())
+
+
+def records_needs(settings: Settings, names: Iterable[str]) -> dict[VaultPath, timedelta]:
+    """How long Vault must keep the record of each credential: each rotation writes it anew, and one may be missed."""
+    vault, known = settings.vault, settings.credentials
+    folder = f"{vault.prefix}/journal"
+    return {
+        VaultPath(vault.mount, f"{folder}/{name}"): max(_need(known[name]), 2 * _interval(known[name]))
+        for name in names
+    }
+
+
+def _need(credential: Credential) -> timedelta:
+    interval, grace = _interval(credential), credential.retire.deadline or credential.retire.after
+    return max(credential.lifetime or 2 * interval, interval + grace)
+
+
+def _interval(credential: Credential) -> timedelta:
+    end = _LONG_AGO + credential.lifetime if credential.lifetime else None
+    due = credential.schedule.due(credential.name, _LONG_AGO, end)
+    return due - _LONG_AGO if due else timedelta()
 
 
 def postponed_keys(before: Settings, after: Settings) -> str:

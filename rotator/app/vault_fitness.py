@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from rotator.app.actor import App
-from rotator.app.factories import longest_need
+from rotator.app.factories import longest_need, records_needs
 from rotator.app.secret_resolver import VaultSecretResolver
 from rotator.app.vault_policy import kept, kept_places, references, referred_rights, transit_rights
 from rotator.observe.logs import log
@@ -21,16 +21,19 @@ async def refuse_unfit(app: App) -> None:
     settings = await located(app.settings, app.secret_resolver)
     places = [each.place for each in settings.credentials.values()]
     need, rights, lasting = longest_need(settings), transit_rights(settings), kept_places(settings)
-    _refuse(await preflight(app.kv, places, need, rights, lasting, referred_rights(settings)))
+    records = records_needs(settings, settings.credentials)
+    _refuse(await preflight(app.kv, places, need, rights, lasting, referred_rights(settings), records))
 
 
 async def refuse_unfit_for(app: App, names: Iterable[str]) -> None:
-    """The short look before a command: mounts and published paths. Raises Refused, Transient."""
+    """The short look before a command: mounts, published paths and records. Raises Refused, Transient."""
+    names = tuple(names)
     places = [app.settings.credentials[name].place for name in names]
-    need = longest_need(app.settings)
+    need, records = longest_need(app.settings), records_needs(app.settings, names)
 
     async def look() -> tuple[Finding, ...]:
-        return await fitness(app.kv, places, need, kept_places(await located(app.settings, app.secret_resolver)))
+        lasting = kept_places(await located(app.settings, app.secret_resolver))
+        return await fitness(app.kv, places, need, lasting, records)
 
     _refuse(await patiently(app.clock, READ_PATIENCE, look))
 

@@ -11,7 +11,7 @@ from secrets import token_hex
 import anyio
 
 from rotator.app.actor import READ_ONLY, App, reading
-from rotator.app.factories import connected, longest_need
+from rotator.app.factories import connected, longest_need, records_needs
 from rotator.app.secret_resolver import VaultSecretResolver
 from rotator.app.vault_fitness import located
 from rotator.app.vault_policy import kept, kept_places, references, referred_rights, transit_rights
@@ -81,8 +81,9 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
         kv, full = Kv(session), settings
         with suppress(Fault):  # the look says which
             full = await located(settings, VaultSecretResolver(kv, session.clock, lambda: settings))
+        lasting, records = kept_places(full), records_needs(full, full.credentials)
         for finding in await preflight(
-            kv, places, longest_need(full), transit_rights(full), kept_places(full), referred_rights(full)
+            kv, places, longest_need(full), transit_rights(full), lasting, referred_rights(full), records
         ):
             yield finding
         yield _login(session)

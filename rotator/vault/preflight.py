@@ -6,7 +6,7 @@ It changes nothing but our own heartbeat. Whether a refusal stops the start is t
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,6 +33,8 @@ BATCH = 100  # paths in one question for capabilities
 
 Rights = Mapping[str, frozenset[str]]  # capabilities by path
 _NO_RIGHTS: Rights = {}
+Lives = Mapping[VaultPath, timedelta]  # how long a document must last once it is written
+_NO_LIVES: Lives = {}
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|h|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
@@ -64,9 +66,10 @@ async def preflight(
     rights: Rights = _NO_RIGHTS,
     kept: Collection[VaultPath] = (),
     referred: Rights = _NO_RIGHTS,
+    records: Lives = _NO_LIVES,
 ) -> tuple[Finding, ...]:
     """Every finding, in the order of looking. `needed`: how long a version must last, the longest interval and grace;
-    `rights`: what else the policy must grant, in Transit for example; `kept`: see `fitness`;
+    `rights`: what else the policy must grant, in Transit for example; `kept`, `records`: see `fitness`;
     `referred`: what only some targets need, so that it stops nobody else.
 
     A login that fails is a refusal and ends the look; other faults become findings of their own subject.
@@ -79,7 +82,7 @@ async def preflight(
     found = [
         Finding(FindingLevel.OK, "login", "logged in"),
         *await _token(kv),
-        *await fitness(kv, consumers, needed, kept),
+        *await fitness(kv, consumers, needed, kept, records),
     ]
     found += await _heartbeat(kv)
     found += await _capabilities(kv, consumers, rights, referred)
@@ -87,18 +90,24 @@ async def preflight(
 
 
 async def fitness(
-    kv: Kv, consumers: Sequence[VaultPath], needed: timedelta, kept: Collection[VaultPath] = ()
+    kv: Kv,
+    consumers: Sequence[VaultPath],
+    needed: timedelta,
+    kept: Collection[VaultPath] = (),
+    records: Lives = _NO_LIVES,
 ) -> tuple[Finding, ...]:
     """Whether the mounts and the documents hold what is written there: the short look before each command.
 
-    `kept`: further documents that are written rarely and needed for ever, such as key sets. Raises Transient.
+    `kept`: further documents that are written rarely and needed for ever, such as key sets;
+    `records`: what each rotation writes anew, with the time that may pass until then. Raises Transient.
     """
     for_ever = {kv.node.mount, *(place.mount for place in kept)}
     found = await _namespaces(kv)
     for mount in sorted(for_ever.union(place.mount for place in consumers)):
         found += await _mount(kv, mount, None if mount in for_ever else needed)
-    for place in (VaultPath(kv.node.mount, f"{kv.session.settings.prefix}/fleet"), *kept):
-        found += await _lasting(kv, place)
+    pauses = VaultPath(kv.node.mount, f"{kv.session.settings.prefix}/fleet")
+    lives: dict[VaultPath, timedelta | None] = {pauses: None, **dict.fromkeys(kept), **records}
+    found += await _at_once(lives, lambda place: _lasting(kv, place, lives[place]))
     return (*found, *await _consumers(kv, consumers, needed))
 
 
@@ -172,8 +181,8 @@ async def _mount(kv: Kv, mount: str, needed: timedelta | None) -> list[Finding]:
     return [*found, *_life(subject, settings, needed)]
 
 
-async def _lasting(kv: Kv, place: VaultPath) -> list[Finding]:
-    """A document that is needed for ever, where the limit of its own key would let it vanish."""
+async def _lasting(kv: Kv, place: VaultPath, needed: timedelta | None) -> list[Finding]:
+    """A document of ours that the limit of its own key would let vanish before it is written again."""
     try:
         read = await kv.read(place)
     except Transient:
@@ -182,7 +191,11 @@ async def _lasting(kv: Kv, place: VaultPath) -> list[Finding]:
         return []
     if not read.vanishes_at:
         return []
-    text = f"it vanishes at {read.vanishes_at:%F %T}Z (delete_version_after of its key), and is needed for ever"
+    since = read.written_at or kv.session.clock.now()
+    if needed is not None and read.vanishes_at - since >= needed:
+        return []
+    wanted = "for ever" if needed is None else f"for {needed} from when it is written"
+    text = f"it vanishes at {read.vanishes_at:%F %T}Z (delete_version_after of its key), and is needed {wanted}"
     remedy = f"set delete_version_after to 0s there, then keep what it holds: {undelete(place, read.version)}"
     return [Finding(FindingLevel.REFUSAL, f"path {place}", text, remedy)]
 
@@ -228,16 +241,29 @@ async def _consistency(kv: Kv, index: str | None) -> str:
 
 
 async def _consumers(kv: Kv, places: Sequence[VaultPath], needed: timedelta) -> list[Finding]:
-    """As many at once as there are threads for Vault; found in the order of the places."""
     kept = {mount: await _kept_by(kv, mount) for mount in {place.mount for place in places}}
+    return await _at_once(places, lambda place: _consumer(kv, place, needed, kept[place.mount]))
+
+
+async def _at_once(
+    places: Collection[VaultPath], look_at: Callable[[VaultPath], Awaitable[list[Finding]]]
+) -> list[Finding]:
+    """As many looks at once as there are threads for Vault; found in the order of the places. Raises Transient."""
     found: dict[VaultPath, list[Finding]] = {place: [] for place in places}
 
+    unanswered: list[Transient] = []
+
     async def look(place: VaultPath) -> None:
-        found[place] = await _consumer(kv, place, needed, kept[place.mount])
+        try:
+            found[place] = await look_at(place)
+        except Transient as fault:
+            unanswered.append(fault)
 
     async with anyio.create_task_group() as group:
         for place in places:
             group.start_soon(look, place)
+    if unanswered:
+        raise unanswered[0]
     return list(chain.from_iterable(found.values()))
 
 

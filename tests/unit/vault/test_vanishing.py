@@ -9,14 +9,15 @@ import pytest
 from click.testing import CliRunner
 
 from rotator.cli import rotate
-from rotator.ports import Entry, Lease, Refused
-from rotator.rotation.credential import Pause
+from rotator.ports import Entry, Lease, Refused, Transient
+from rotator.rotation.credential import Pause, VaultPath
 from rotator.rotation.fleet_pause import FleetPause
 from rotator.rotation.record import Phase, Record
 from rotator.vault.config import VaultConnection
 from rotator.vault.fleet_pauses import VaultFleet
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
+from rotator.vault.preflight import fitness
 from rotator.vault.session import Session
 from tests.unit.engine.world import World
 from tests.unit.vault.scripted import ScriptedVault, scripted_vault
@@ -26,6 +27,7 @@ from tests.unit.vault.worlds import QuickClock
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+RECORD = "secret/rotator/journal/bot"
 CREDENTIAL = """
 [targets.blog]
 kind = "halo-cms"
@@ -123,6 +125,33 @@ def test_a_document_that_its_own_key_would_let_vanish_stops_every_command(
         assert f"path secret/{path}" in told
         assert "2026-03-01 13:00:00Z" in told
         assert f"bao kv undelete -mount=secret -versions=1 {path}" in " ".join(told.split())
+
+
+@pytest.mark.parametrize("words", [("now", "bot"), ("due",), ("check",)])
+@pytest.mark.parametrize(
+    ("written_for", "refused"), [(timedelta(days=29), True), (timedelta(days=30), False), (timedelta(days=60), False)]
+)
+def test_a_record_must_not_vanish_before_the_next_rotation_writes_it(
+    written_for: timedelta, refused: bool, words: tuple[str, ...], tmp_path: Path
+) -> None:
+    """A daemon writes it anew in time; with timers alone it was gone, and `check` said nothing."""
+    with scripted_vault(documents={"secret/rotator/meta": [META], RECORD: [{"schema": "1"}]}) as vault:
+        vault.deletions[RECORD] = NOW + written_for
+        code, told = run(vault, tmp_path, *words)
+        told = " ".join(told.split())
+        assert (f"path {RECORD}" in told and "needed for 30 days, 0:00:00 from when it is written" in told) is refused
+        assert ("bao kv undelete -mount=secret -versions=1 rotator/journal/bot" in told) is refused
+        assert code == 1 or not refused
+
+
+@pytest.mark.anyio
+async def test_a_record_that_vault_does_not_answer_for_says_nothing_of_its_limits() -> None:
+    with scripted_vault(
+        documents={RECORD: [{"schema": "1"}]}, stumbles={"secret/data/rotator/journal/": [(503, {"errors": []})] * 99}
+    ) as vault:
+        kv = Kv(Session(VaultConnection(vault.address, instance="me"), way_in(), QuickClock()))
+        with pytest.raises(Transient):
+            await fitness(kv, [], HOUR, records={VaultPath("secret", "rotator/journal/bot"): HOUR})
 
 
 @pytest.mark.anyio
