@@ -96,7 +96,7 @@ class Desk:
         """What the daemon would do now."""
         known = self.app.settings.credentials["crm"]
         credential = replace(known, limits=replace(known.limits, poll=timedelta(milliseconds=100)))
-        await self.app.worker_pool.rounds.reconciler.reconcile(
+        await self.app.worker_pool.guard.reconciler.reconcile(
             credential, self.app.dependencies(credential), ask, supplied
         )
 

@@ -101,7 +101,7 @@ class Desk:
         """Visit until there is nothing more to do."""
         credential = self.app.settings.credentials[name]
         for _ in range(60):
-            seen = await self.app.worker_pool.rounds.reconciler.reconcile(
+            seen = await self.app.worker_pool.guard.reconciler.reconcile(
                 credential, self.app.dependencies(credential), ask
             )
             record = seen.record

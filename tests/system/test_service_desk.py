@@ -89,7 +89,7 @@ async def desk(openbao: OpenBao, mount: str, folder: Path) -> AsyncIterator[tupl
 
 async def visit(app: App, name: str, ask: RotationRequest | None = None) -> None:
     credential = app.settings.credentials[name]
-    await app.worker_pool.rounds.reconciler.reconcile(credential, app.dependencies(credential), ask)
+    await app.worker_pool.guard.reconciler.reconcile(credential, app.dependencies(credential), ask)
 
 
 def published(openbao: OpenBao, mount: str, name: str) -> dict[str, Any]:
