@@ -21,7 +21,7 @@ from anyio.abc import SocketStream, TaskGroup, UNIXSocketStream
 from rotator.host.endpoint import Endpoint
 
 _GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, TimeoutError, OSError)
-_SHORTEST, _LONGEST = 0.05, 1.0  # seconds of back-off
+_SHORTEST, _LONGEST = 0.005, 1.0  # seconds of back-off; a probe waits for the shortest once per caller before it
 _TOLD_AGAIN = 60.0  # seconds between two words about the same strain
 
 

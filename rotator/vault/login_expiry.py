@@ -43,7 +43,8 @@ class LoginEnd:
     def __str__(self) -> str:
         parts = [f"ends {self.ends:%F %T}Z"] if self.ends else []
         if self.uses is not None:
-            parts.append("was used for the last time" if self.uses == 0 else f"is good for {self.uses} more logins")
+            more = "one more login" if self.uses == 1 else f"{self.uses} more logins"
+            parts.append(f"is good for {more}" if self.uses else "was used for the last time")
         if self.unknown:
             return f"our {self.what}: when it ends is not known, {self.unknown}"
         return f"our {self.what} {' and '.join(parts) or 'has no end that Vault tells'}"

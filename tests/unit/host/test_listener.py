@@ -91,6 +91,22 @@ async def test_an_error_at_accept_is_waited_out_and_told_once(tmp_path: Path, nu
     assert not told.bugs
 
 
+async def test_a_probe_behind_two_hundred_callers_is_served_within_its_five_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    sleep = anyio.sleep
+
+    async def noting(delay: float) -> None:
+        pauses.append(delay)
+        await sleep(delay)
+
+    monkeypatch.setattr(anyio, "sleep", noting)
+    async with listening(tmp_path / "s", breaks=(errno.EMFILE, 1)):
+        assert await said(tmp_path / "s") == b"x"
+    assert 200 * pauses[0] <= 2.5  # each of them is accepted after one error, and the pause that follows it
+
+
 def fill(held: list[int]) -> None:
     """Take every descriptor there is."""
     while True:

@@ -252,7 +252,7 @@ def test_the_last_tenth_of_a_life_is_soon(end: LoginEnd, left: timedelta, near: 
     ("end", "said"),
     [
         (LoginEnd("secret-id"), "our secret-id has no end that Vault tells"),
-        (LoginEnd("secret-id", NOW, uses=1), "our secret-id ends 2026-03-01 12:00:00Z and is good for 1 more logins"),
+        (LoginEnd("secret-id", NOW, uses=1), "our secret-id ends 2026-03-01 12:00:00Z and is good for one more login"),
         (LoginEnd("secret-id", uses=0), "our secret-id was used for the last time"),
         (LoginEnd("JWT", unknown="why"), "our JWT: when it ends is not known, why"),
     ],
