@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,9 @@ def test_a_person_is_told_what_to_do_and_what_they_bring_is_proven_and_published
         second = world.halo.mint("by-hand-2", ["super-role"])
         kept = tmp_path / "value"
         kept.write_text(second.reveal())
-        assert supply(settings, "tool", b"", "--file", str(kept)).returncode == 0
+        ends = f"{datetime.now(UTC) + timedelta(days=100):%F}"
+        assert supply(settings, "tool", b"", "--file", str(kept), "--expires", ends).returncode == 0
+        assert f"it expires at {ends} 00:00:00Z" in rotate(settings, "explain", "tool").stdout
         assert world.published("tool").matches(second)
         assert world.halo.accepts(first)
         assert journal(world, "tool")["predecessor"]["rotation"] == "1"
@@ -102,6 +105,12 @@ def test_what_cannot_be_handed_over_is_refused_in_words(
 ) -> None:
     done = supply(settings, name, value)
     assert (done.returncode, said in done.stderr) == (exit_code, True), done.stderr
+
+
+def test_a_value_that_is_over_already_is_not_taken(world: World, settings: Path) -> None:
+    done = supply(settings, "tool", b"canary-supplied-in-vain-9d", "--expires", "2020-01-01")
+    assert (done.returncode, "is over already" in done.stderr) == (2, True), done.stderr
+    assert not journal(world, "tool")
 
 
 def test_a_probe_that_accepts_anyone_is_refused_before_anything_is_staged(world: World, settings: Path) -> None:

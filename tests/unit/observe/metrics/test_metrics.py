@@ -11,6 +11,7 @@ import pytest
 from rotator.observe.metrics import _STEPS, Metrics
 from rotator.rotation import events as ev
 from rotator.rotation.record import Phase, Record
+from rotator.vault.login_expiry import LoginEnd
 from tests.kit.fleet import FakeView, fleet, named, settled, transition, troubled
 from tests.unit.rotation.builders import DAY, NOW, published, record
 
@@ -45,6 +46,18 @@ def test_what_is_not_so_has_no_time() -> None:
     metrics, _ = single(settled(NOW, None))
     for name in ("expiry", "due", "revoke_by", "refused", "held", "awaiting"):
         assert of("blog", f"{name}_timestamp_seconds") not in scraped(metrics)
+
+
+def test_a_login_that_runs_out_is_told_in_time_and_with_what_is_left() -> None:
+    looked, _, _ = fleet((BLOG, settled(NOW)))
+    looked.login_end = lambda: LoginEnd("secret-id", looked.clock.now() + 90 * DAY, uses=40)
+    metrics = Metrics(looked, "1.2.3")
+    assert scraped(metrics)["rotator_login_ending"] == 0
+    looked.login_end = lambda: LoginEnd("secret-id", looked.clock.now() + 90 * DAY, uses=1)
+    said = scraped(metrics)
+    assert said["rotator_login_ending"] == 1
+    assert said['rotator_login_uses_left{what="secret-id"}'] == 1
+    assert said['rotator_login_expiry_timestamp_seconds{what="secret-id"}'] > NOW.timestamp()
 
 
 def test_what_waits_for_a_person_says_since_when() -> None:
