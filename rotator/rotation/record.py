@@ -134,6 +134,9 @@ class Undo:
     back: Phase
 
 
+FOR_PERSON = "waits for a person: "  # so begins the reason of a step that is a person's to do
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """The last thing that went wrong, in words without secrets."""
@@ -143,9 +146,14 @@ class Failure:
     at: datetime
 
     @property
+    def by_hand(self) -> str:
+        """What a person has to do at the target, where nothing but that is lacking; else empty."""
+        return self.reason.removeprefix(FOR_PERSON) if self.reason.startswith(FOR_PERSON) else ""
+
+    @property
     def said(self) -> str:
         """What failed, in words, and why."""
-        return f"{_WORK.get(self.step, self.step)} failed: {self.reason}"
+        return self.reason if self.by_hand else f"{_WORK.get(self.step, self.step)} failed: {self.reason}"
 
 
 _WORK = {  # what the steps do

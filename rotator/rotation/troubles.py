@@ -32,6 +32,7 @@ class Headline(StrEnum):
     BROKEN = "broken"
     HELD = "held"
     NEEDS_YOU = "needs you"
+    WAITING = "waiting"
     REFUSED = "value refused"
     MISSING = "value missing"
     EXPIRED = "expired"
@@ -105,7 +106,7 @@ def told(found: Sequence[Trouble]) -> str:
 
 
 def _with_person(found: Sequence[Trouble]) -> bool:
-    return found[0].word in (Headline.HELD, Headline.NEEDS_YOU)
+    return found[0].word in (Headline.HELD, Headline.NEEDS_YOU, Headline.WAITING)
 
 
 # --- what is wrong --------------------------------------------------------------------------------------------------
@@ -131,6 +132,14 @@ def _awaiting(credential: Credential, record: Record, now: datetime, observed: O
     if record.phase is Phase.AWAITING:
         at, text = record.awaiting_since, record.awaiting
         yield Trouble(Headline.NEEDS_YOU, Severity.ACT, f"since {when(at)}: {text}", at, text, exit=3)
+
+
+def _by_hand(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
+    """Who hands a new value over has more to do: the old one is ended on the target by a person, too."""
+    if record.failure and record.predecessor and (do := record.failure.by_hand):
+        since = record.condemned_at or record.failure.at
+        said = f"since {when(since)} the old value waits for a person to end it: {do}"
+        yield Trouble(Headline.WAITING, Severity.ACT, said, since, do, exit=3)
 
 
 def _refused(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
@@ -202,7 +211,7 @@ def _paused_by_hand(credential: Credential, record: Record, now: datetime, obser
 def _failing(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     """An undo that failed is over: its person was told."""
     failure = record.failure
-    if failure and failure.step != "undo":
+    if failure and failure.step != "undo" and not failure.by_hand:
         times = f" ({record.failures} in a row)" if record.failures > 1 else ""
         yield Trouble(Headline.FAILING, Severity.WATCH, f"{failure.said}{times}", failure.at)
 
@@ -229,6 +238,6 @@ def _missing(credential: Credential, record: Record, now: datetime, observed: Ob
 
 
 _CHECKS: tuple[_Check, ...] = (
-    *(_held, _awaiting, _refused, _lost, _expired, _overdue, _late),
+    *(_held, _awaiting, _refused, _lost, _expired, _by_hand, _overdue, _late),
     *(_doubted, _unproven, _paused_by_hand, _failing, _stale, _left_alone, _missing),
 )

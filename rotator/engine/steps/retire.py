@@ -10,7 +10,7 @@ from rotator.rotation import events as ev
 from rotator.rotation import lost_value, second_vault
 from rotator.rotation.credential import OnForeign
 from rotator.rotation.ownership import ConsumerContent
-from rotator.rotation.record import HoldReason, PublishedValue, Record
+from rotator.rotation.record import FOR_PERSON, HoldReason, PublishedValue, Record
 from rotator.rotation.retirement import PROVEN, Go, NotYet, Use, judge
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Condemn, Revoke, Sweep
@@ -167,7 +167,7 @@ async def _is_dead(context: RotationContext, provider: Provider, old: PublishedV
 def _alive(context: RotationContext, record: Record, said: str, person: str) -> ev.Event:
     """Not dead yet: for want of a person, for caches that have to pass, or for a reason that has to be looked into."""
     if person:
-        return context.faulted("revoke", f"waits for a person: {person}", retry_after=_PERSON, of_target=False)
+        return context.faulted("revoke", FOR_PERSON + person, retry_after=_PERSON, of_target=False)
     limits = context.credential.limits
     known_until = (record.condemned_at or context.now) + max(limits.settle, limits.spread)
     if context.now < known_until:

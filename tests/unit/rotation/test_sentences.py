@@ -39,7 +39,8 @@ def test_the_search_finds_every_phase_hold_and_word() -> None:
         Headline.UNPROVEN,
         Headline.STALE,
         Headline.LEFT_ALONE,
-    }  # what no record says
+        Headline.WAITING,
+    }  # what no record says, and what a kind meets whose values a person ends
 
 
 def test_the_table_of_sentences_is_the_one_that_was_read() -> None:

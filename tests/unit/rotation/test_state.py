@@ -16,6 +16,7 @@ from rotator.rotation.wording import when
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, credential, published, record, token
 
 FAILURE = Failure("verify", "503", NOW)
+BY_HAND = Failure("revoke", "waits for a person: click on Revoke (old)", NOW)
 DEAD = published(1, NOW - 91 * DAY, token=token(1, expires_at=NOW - HOUR))
 LIVING = published(1, NOW - DAY, token=token(1, expires_at=NOW + 89 * DAY))
 HOLD = Held(HoldReason.FOREIGN_WRITE, "look at it", Phase.SETTLED, NOW)
@@ -70,6 +71,19 @@ SHOWN = {
         record(Phase.INSTALLED, current=LIVING, cut_over_at=NOW),
     ),
     "failing": (Headline.FAILING, 0, 1, record(Phase.SETTLED, current=LIVING, failure=FAILURE)),
+    "its predecessor is a person's to end": (Headline.WAITING, 3, 2, record(Phase.CONDEMNED, failure=BY_HAND)),
+    "a person lets the end of its predecessor wait": (
+        Headline.WAITING,
+        3,
+        2,
+        record(Phase.CONDEMNED, current=published(2, NOW - 2 * DAY), failure=BY_HAND),
+    ),
+    "it expired while its predecessor is a person's to end": (
+        Headline.EXPIRED,
+        5,
+        1,
+        record(Phase.CONDEMNED, current=DEAD, failure=BY_HAND),
+    ),
     "an undo that failed": (
         Headline.SETTLED,
         0,
@@ -109,6 +123,10 @@ SAID = {
     "nothing of failures to whom a person has to act": (
         judged(Phase.AWAITING, Observed(left_alone="timed out"), failure=FAILURE),
         "since 2026-03-01 12:00:00Z: paste the key",
+    ),
+    "what a person has to end by hand": (
+        judged(Phase.CONDEMNED, failure=BY_HAND, failures=7, condemned_at=NOW),
+        "since 2026-03-01 12:00:00Z the old value waits for a person to end it: click on Revoke (old)",
     ),
     "that the target is left alone": (
         judged(Phase.SETTLED, Observed(left_alone="timed out"), current=LIVING),
