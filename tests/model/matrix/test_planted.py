@@ -80,7 +80,7 @@ def test_a_pause_that_ignores_retry_after_is_caught(monkeypatch):
     faulted = ev.Faulted
 
     monkeypatch.setattr(
-        "rotator.engine.context.Bench.faulted",
+        "rotator.engine.context.RotationContext.faulted",
         lambda bench, step, reason, retry_after=None, **_: faulted(bench.at, step, reason),
     )
     assert broken(Kind.NAMED, "Revoke", "revoke", Trouble.BUSY).startswith("429")
