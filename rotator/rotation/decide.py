@@ -58,27 +58,22 @@ def next_step(
     """
     if record.phase is Phase.HELD:
         return Wait(None, f"held: {record.held.text}" if record.held else "held")
-    here, ask = ask, foremost(ask, as_rotation_request(record.asked) if record.asked else None)
-    asked = (
-        ask if wanted(record, ask) else None
-    )  # by the times as they were told: of the request, and of what answers it
     clock = _judging(record, now, shared or now)
     record, dated = as_watched(record, now, rested), as_watched(record, clock, rested)
+    here, ask = ask, foremost(ask, as_rotation_request(record.asked) if record.asked else None)
     if record.phase in _IN_FLIGHT and ask and ask.emergency and not record.emergency:
         return Escalate(ask.by)
     if stop := lost_value.stops(credential, record):
         return stop
     if record.phase is Phase.SETTLED and (record.slot_full or record.strays) and not _swept_in_vain(record):
         return Sweep(record.strays)  # what was given up is cleared away before its pause, not after
-    if until := backing_off(record, now, asked):
+    if until := backing_off(record, now, ask):
         return Wait(until, _for_person(record) if record.phase is Phase.AWAITING else _trouble(record))
     if record.phase is Phase.SETTLED:
-        hit = triggers.due(credential, dated, clock, asked)
+        hit = triggers.due(credential, dated, clock, ask)
         busy = hit or record.slot_full or record.strays
         due = None if busy else triggers.next_due(credential, dated)
-        return (
-            _due(credential, record, now, asked, shared or now, hit) if busy else _idle(record, now, due, clock - now)
-        )
+        return _due(credential, record, now, ask, shared or now, hit) if busy else _idle(record, now, due, clock - now)
     ask = here if record.phase is Phase.AWAITING else ask  # who waits here says that the person's part is done
     return _settling(record, now, credential.limits) or _DECIDE[record.phase](credential, record, now, ask)
 
@@ -88,10 +83,10 @@ def _swept_in_vain(record: Record) -> bool:
     return record.failure is not None and record.failure.step == "sweep" and record.retry_at is not None
 
 
-def backing_off(record: Record, now: datetime, asked: RotationRequest | None) -> datetime | None:
-    """Until when a failure's pause is still on; a newer request that is not answered yet ends it."""
-    newer = asked is not None and (record.failure is None or record.failure.at < asked.at)
-    if record.retry_at is None or newer:
+def backing_off(record: Record, now: datetime, ask: RotationRequest | None) -> datetime | None:
+    """Until when a failure's pause is still on; a newer ask ends it."""
+    newer = ask is not None and (record.failure is None or record.failure.at < ask.at)
+    if record.retry_at is None or (newer and wanted(record, ask)):
         return None
     return record.retry_at if record.retry_at > now else None
 
@@ -100,12 +95,13 @@ def _due(
     credential: Credential,
     record: Record,
     now: datetime,
-    asked: RotationRequest | None,
+    ask: RotationRequest | None,
     shared: datetime,
     hit: tuple[Trigger, str] | None,
 ) -> Step:
     if hit is None or record.slot_full or record.strays:
         return Sweep(record.strays)
+    asked = ask if wanted(record, ask) else None
     emergency = bool(asked and asked.emergency)
     if (pause := pause_on(credential, record, now)) and not emergency:
         return _idle(record, now, pause.until, pause=pause)

@@ -52,7 +52,7 @@ def as_known(ask: RotationRequest | None, record: Record, at: datetime) -> Rotat
     if ask is None or ask.at <= at:
         return ask
     known = [each.at for each in (record.asked, record.failure) if each]
-    known += [at for at in (record.reminded_at, record.current.at if record.current else None) if at]
+    known += [record.reminded_at] if record.reminded_at else []
     return replace(ask, at=max((each for each in known if each <= at), default=at))
 
 

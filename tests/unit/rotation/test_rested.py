@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from rotator.rotation import events as ev
@@ -98,7 +96,7 @@ def test_a_person_is_reminded_and_heard_although_a_clock_was_ahead() -> None:
 
 
 def test_whoever_says_it_with_a_clock_that_is_ahead_is_not_heard_again_and_again() -> None:
-    waiting = record(Phase.AWAITING, reminded_at=NOW - SECOND, current=published(1, at=NOW - DAY))
+    waiting = record(Phase.AWAITING, reminded_at=NOW - SECOND)
     assert isinstance(next_step(credential(), waiting, NOW, as_known(RotationRequest(FAR, "ada"), waiting, NOW)), Wait)
 
 
@@ -153,8 +151,7 @@ def test_a_life_counts_from_its_beginning_at_the_target_where_a_clock_was_ahead(
 
 
 def test_what_is_asked_for_later_than_now_is_not_newer_than_what_has_failed() -> None:
-    before = published(1, at=NOW - DAY)
-    failing = record(Phase.SETTLED, current=before, failure=Failure("mint", "503", NOW - MINUTE), retry_at=NOW + HOUR)
+    failing = record(Phase.SETTLED, failure=Failure("mint", "503", NOW - MINUTE), retry_at=NOW + HOUR)
     assert as_known(RotationRequest(FAR, "ada"), failing, NOW) == RotationRequest(NOW - MINUTE, "ada")
     assert next_step(credential(), failing, NOW, as_known(RotationRequest(FAR, "ada"), failing, NOW)) == Wait(
         NOW + HOUR, "making a new value failed: 503"
@@ -173,18 +170,3 @@ def test_a_request_that_a_record_keeps_was_not_made_later_than_it_was_read() -> 
     asked = as_read(asking, NOW, MINUTE).asked
     assert asked
     assert asked.at == NOW - MINUTE
-
-
-def test_what_is_asked_for_is_answered_by_the_clock_that_told_it_whatever_the_other_says() -> None:
-    answered = record(
-        Phase.SETTLED, current=published(2, at=NOW + HOUR)
-    )  # by the later of two clocks, and so was the ask
-    asked = RotationRequest(NOW + HOUR - SECOND, "ada")
-    assert isinstance(next_step(credential(), answered, NOW, asked), Wait)
-    assert isinstance(next_step(credential(), answered, NOW, replace(asked, at=NOW + HOUR + SECOND)), Request)
-
-
-def test_what_was_asked_for_by_a_clock_that_was_ahead_is_answered_by_what_is_published() -> None:
-    answered = record(Phase.SETTLED, current=published(2, at=NOW))
-    asked = as_known(RotationRequest(FAR, "ada"), answered, NOW + SECOND)
-    assert isinstance(next_step(credential(), answered, NOW + SECOND, asked), Wait)
