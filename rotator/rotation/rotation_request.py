@@ -51,9 +51,8 @@ def as_known(ask: RotationRequest | None, record: Record, at: datetime) -> Rotat
     """
     if ask is None or ask.at <= at:
         return ask
-    known = [each.at for each in (record.asked, record.failure) if each]
-    known += [record.reminded_at] if record.reminded_at else []
-    return replace(ask, at=max((each for each in known if each <= at), default=at))
+    known = [each.at for each in (record.asked, record.failure) if each and each.at <= at]
+    return replace(ask, at=max(known, default=at))
 
 
 def foremost(*asks: RotationRequest | None) -> RotationRequest | None:

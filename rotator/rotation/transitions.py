@@ -11,7 +11,7 @@ from rotator.rotation import events as ev
 from rotator.rotation.mint_budget import well_ended
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, PublishedValue, Record
 from rotator.rotation.retirement import left_behind
-from rotator.rotation.watched import as_read
+from rotator.rotation.watched import as_watched
 from rotator.rotation.wording import when
 
 
@@ -29,7 +29,7 @@ def _resumed(record: Record, event: ev.Resumed) -> Record:
 
     The mint may have left just now: who is proven to have ended is followed at once.
     """
-    record = as_read(record, event.at, event.rested)
+    record = as_watched(record, event.at, event.rested)
     if record.phase is Phase.REQUESTED:
         return replace(record, uncertain=True, sent_at=event.untraced or record.sent_at)
     put_back = record.phase is Phase.REJECTED and record.cut_over_at is not None

@@ -16,7 +16,7 @@ from rotator.rotation.record import Record
 
 # What happened, and what was to last from then on. The end of a life is no such time: it is the target's.
 _LASTING = (("retry_from", "retry_at"), ("installed_at", "ready_at"), ("requested_at", "ready_at"))
-_HAPPENED = ("sent_at", "verified_at", "condemned_at", "settled_at")
+_HAPPENED = ("sent_at", "verified_at", "reminded_at", "condemned_at", "settled_at")
 
 
 def as_watched(record: Record, now: datetime, rested: timedelta) -> Record:
@@ -28,15 +28,9 @@ def as_watched(record: Record, now: datetime, rested: timedelta) -> Record:
         if until and since and since > latest and ends not in changes:
             changes |= {ends: until - (since - latest)} | ({} if began == "requested_at" else {began: latest})
     changes |= {name: latest for name in _HAPPENED if (at := getattr(record, name)) and at > latest}
+    if record.asked and record.asked.at > latest:
+        changes["asked"] = replace(record.asked, at=latest)
     if record.current and record.current.at > latest:
         promised, ahead = record.grace_ends, record.current.at - latest
         changes |= {"current": replace(record.current, at=latest), "grace_ends": promised and promised - ahead}
     return replace(record, **changes) if changes else record
-
-
-def as_read(record: Record, at: datetime, rested: timedelta) -> Record:
-    """The same when it is read back, `at` being now by the later of all clocks, which told what people ask for, too."""
-    record, latest = as_watched(record, at, rested), at - rested
-    if record.asked and record.asked.at > latest:
-        record = replace(record, asked=replace(record.asked, at=latest))
-    return replace(record, reminded_at=latest) if record.reminded_at and record.reminded_at > latest else record

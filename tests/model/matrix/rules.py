@@ -353,7 +353,7 @@ RULES: tuple[Rule, ...] = (
         T.OVERTAKEN,
         T.STOP,
     ),
-    # clocks: nothing is over before both clocks say so, or before it was watched for its length
+    # clocks: nothing is over before both clocks say so
     _rule(
         AGAIN,
         "a refusal counts once the target has had its time, by both clocks",
@@ -365,6 +365,14 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(GOES_ON, "no grace is to come any more, and an emergency has none", T.AHEAD, T.BACK, stories=URGENT),
     _rule(GOES_ON, "no grace is to come any more", T.AHEAD, steps="Condemn|Revoke|Sweep"),
+    _rule(
+        WAITS,
+        "this write only says that the candidate is gone, or proven anew",
+        T.AHEAD,
+        calls="write journal",
+        steps="Publish",
+        stories=UNPUBLISHED,
+    ),
     _rule(GOES_ON, "stamped by the clock as it was", T.AHEAD, calls="write journal", steps="Publish"),
     _rule(WAITS, "the end by expiry is awaited by both clocks", T.BACK, steps="Condemn|Sweep", kinds=Kind.EXPIRING),
     _rule(GOES_ON, "no grace is to come any more", T.BACK, calls="write journal", steps="Condemn"),
@@ -379,17 +387,7 @@ RULES: tuple[Rule, ...] = (
         stories=REFUSED,
         kinds=Kind.NAMED,
     ),
-    _rule(WAITS, "the time without a use is over when both clocks say so", T.BACK, kinds=Kind.NAMED),
-    _rule(WAITS, "an end by a date has come when both clocks say so", T.BACK, kinds=Kind.EXPIRING),
-    _rule(
-        WAITS,
-        "the grace is judged once more by the clock as it is now, and was watched for a shorter time",
-        T.BACK,
-        calls="read consumer|verify",
-        steps="Condemn",
-        kinds=Kind.TWO_SLOTS,
-    ),
-    _rule(GOES_ON, "whoever watches a grace for its length knows that it is over", T.AHEAD, T.BACK),
+    _rule(WAITS, "the grace ends when both clocks say so", T.AHEAD, T.BACK),
     # people
     _rule(GOES_ON, "an emergency does not wait, and here nothing is ended by us", T.PAUSE, stories=URGENT),
     _rule(GOES_ON, "what ends by its date is not ended by us", T.PAUSE, kinds=Kind.EXPIRING),

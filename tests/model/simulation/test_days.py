@@ -114,8 +114,8 @@ def _settled(patch: pytest.MonkeyPatch) -> None:
 
 def _by_dates(patch: pytest.MonkeyPatch) -> None:
     """Every time in a record is believed."""
-    for module, name in ((transitions, "as_read"), (decide, "as_watched"), (retire, "as_watched")):
-        patch.setattr(module, name, lambda record, now, rested: record)
+    for module in (transitions, decide, retire):
+        patch.setattr(module, "as_watched", lambda record, now, rested: record)
 
 
 def _acting(patch: pytest.MonkeyPatch) -> None:

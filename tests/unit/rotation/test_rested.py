@@ -13,7 +13,7 @@ from rotator.rotation.rotation_request import RotationRequest, as_known
 from rotator.rotation.schedule import Every, FractionOfLife
 from rotator.rotation.steps import Condemn, Mint, Poll, Publish, Request, Verify, Wait
 from rotator.rotation.transitions import advance
-from rotator.rotation.watched import as_read, as_watched
+from rotator.rotation.watched import as_watched
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, changes, credential, published, record, token
 
 REQUESTED, INSTALLED, UNDOING = Phase.REQUESTED, Phase.INSTALLED, Phase.UNDOING
@@ -88,16 +88,11 @@ def test_settings_that_make_a_grace_longer_make_it_longer_where_a_clock_was_ahea
 
 
 def test_a_person_is_reminded_and_heard_although_a_clock_was_ahead() -> None:
-    waiting, remind = record(Phase.AWAITING, reminded_at=FAR), credential().limits.remind
-    read = advance(waiting, ev.Resumed(NOW, rested=remind))
-    assert next_step(credential(), read, NOW) == Poll(remind=True)
-    done = advance(waiting, ev.Resumed(NOW, rested=MINUTE))
-    assert next_step(credential(), done, NOW, RotationRequest(NOW, "ada")) == Poll(remind=False)
-
-
-def test_whoever_says_it_with_a_clock_that_is_ahead_is_not_heard_again_and_again() -> None:
-    waiting = record(Phase.AWAITING, reminded_at=NOW - SECOND)
-    assert isinstance(next_step(credential(), waiting, NOW, as_known(RotationRequest(FAR, "ada"), waiting, NOW)), Wait)
+    waiting = record(Phase.AWAITING, reminded_at=FAR)
+    assert isinstance(next_step(credential(), waiting, NOW), Wait)
+    assert next_step(credential(), waiting, NOW, rested=credential().limits.remind) == Poll(remind=True)
+    done = RotationRequest(NOW, "ada")
+    assert next_step(credential(), waiting, NOW + MINUTE, done, rested=2 * MINUTE) == Poll(remind=False)
 
 
 def test_a_proof_grows_old_although_a_clock_was_ahead() -> None:
@@ -167,6 +162,6 @@ def test_where_nothing_has_failed_it_was_asked_for_now() -> None:
 def test_a_request_that_a_record_keeps_was_not_made_later_than_it_was_read() -> None:
     request = OperatorRequest("r1", RequestVerb.ROTATE, FAR, "ada")
     asking = record(Phase.SETTLED, asked=request)
-    asked = as_read(asking, NOW, MINUTE).asked
+    asked = as_watched(asking, NOW, MINUTE).asked
     assert asked
     assert asked.at == NOW - MINUTE
