@@ -76,7 +76,6 @@ class RotationContext:
     credential: Credential
     told: datetime | None = None  # Vault's clock when the visit began, when it told
     begun: float = 0.0  # our monotonic clock at that moment: a wall clock may jump in the middle of a visit
-    rested: timedelta = timedelta()  # how long the record is known as it is, by our monotonic clock
     lapses: float = math.inf  # our monotonic time until which the lease covers what leaves
     staged: StagedValue | None = None
     consumer: Document | None = None

@@ -37,7 +37,7 @@ from rotator.rotation.decide import next_step
 from rotator.rotation.messages import Message, describe
 from rotator.rotation.operator_request import RequestVerb
 from rotator.rotation.record import Phase, Record
-from rotator.rotation.rotation_request import RotationRequest, as_known, as_rotation_request, foremost
+from rotator.rotation.rotation_request import RotationRequest, as_rotation_request, foremost
 from rotator.rotation.steps import Act, Escalate, Hold, Mint, Poll, Request, Step, Wait
 from rotator.rotation.transitions import advance
 
@@ -128,12 +128,12 @@ class Reconciler:
             followed = dependencies.clock.now() + timedelta(seconds=blocked)
             return ReconcileResult(entry.record, Wait(followed, held_by(entry.lease.holder, followed)))
         record, entry, asked, declined = await self._requested(context, entry, self.taken_up(entry, context))
-        ask = as_known(foremost(None if ask in declined else ask, asked), record, context.at)
-        context.rested, looked = timedelta(seconds=self.leases.known(entry)), False  # looked: at the consumer path
+        ask = foremost(None if ask in declined else ask, asked)
+        rested, looked = timedelta(seconds=self.leases.known(entry)), False  # looked: at the consumer path
         objects = gate.objection if gate else None
         while True:
             step = (objects and objects(record)) or _supplied(record, context)
-            step = step or next_step(credential, record, context.now, ask, context.shared, context.rested)
+            step = step or next_step(credential, record, context.now, ask, context.shared, rested)
             if isinstance(step, Wait):
                 entry = await self._let_go(entry, record, fading=entry.is_fading(context.shared))
                 lost = None if looked or self.only_looks else await watch(context, record)
@@ -152,7 +152,7 @@ class Reconciler:
             if step.effect and self.leases.needs_write(entry):
                 entry = await self._save(entry, record, release=False)
             record, entry, refused = await self._act(context, entry, record, step, ask)
-            context.rested, looked = timedelta(), True
+            rested, looked = timedelta(), True
             if refused:
                 return ReconcileResult(record, Wait(record.retry_at, refused.reason), refused)
 
@@ -171,8 +171,7 @@ class Reconciler:
     def taken_up(self, entry: Entry, context: RotationContext) -> Record:
         """The record, and what may have been done since it was written."""
         untraced = context.shared if entry.lease.holder else None
-        rested = timedelta(seconds=self.leases.known(entry))
-        return advance(entry.record or Record(self.lineage()), ev.Resumed(context.at, untraced, rested))
+        return advance(entry.record or Record(self.lineage()), ev.Resumed(context.at, untraced))
 
     async def obey(
         self, credential: Credential, dependencies: Dependencies, word: RecordChange, *, effect: bool = False

@@ -9,7 +9,7 @@ from rotator.rotation import lost_value, retirement, triggers
 from rotator.rotation.credential import Credential, Limits, Pause
 from rotator.rotation.mint_budget import may_mint, minted
 from rotator.rotation.pause import pause_on, words
-from rotator.rotation.record import HoldReason, Phase, Record, Trigger
+from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.rotation_request import RotationRequest, as_rotation_request, foremost, wanted
 from rotator.rotation.steps import (
     Act,
@@ -31,7 +31,6 @@ from rotator.rotation.steps import (
     Verify,
     Wait,
 )
-from rotator.rotation.watched import as_watched
 from rotator.rotation.wording import when
 
 _IN_FLIGHT = frozenset(
@@ -54,12 +53,11 @@ def next_step(
 
     `now` is the earlier of our clock and Vault's: nothing ends early. `shared` is Vault's and says what is due, as a
     successor that is late does harm too, and all hosts are to agree; None: the same. `rested`: how long this very
-    record is known already, by a clock that only goes forward: see watched.py.
+    record is known already, by a clock that only goes forward: no pause of a known length and no interval of a schedule
+    lasts longer, however far ahead the clock was that began it.
     """
     if record.phase is Phase.HELD:
         return Wait(None, f"held: {record.held.text}" if record.held else "held")
-    clock = _judging(record, now, shared or now)
-    record, dated = as_watched(record, now, rested), as_watched(record, clock, rested)
     here, ask = ask, foremost(ask, as_rotation_request(record.asked) if record.asked else None)
     if record.phase in _IN_FLIGHT and ask and ask.emergency and not record.emergency:
         return Escalate(ask.by)
@@ -67,15 +65,12 @@ def next_step(
         return stop
     if record.phase is Phase.SETTLED and (record.slot_full or record.strays) and not _swept_in_vain(record):
         return Sweep(record.strays)  # what was given up is cleared away before its pause, not after
-    if until := backing_off(record, now, ask):
+    if until := backing_off(record, now, ask, rested):
         return Wait(until, _for_person(record) if record.phase is Phase.AWAITING else _trouble(record))
     if record.phase is Phase.SETTLED:
-        hit = triggers.due(credential, dated, clock, ask)
-        busy = hit or record.slot_full or record.strays
-        due = None if busy else triggers.next_due(credential, dated)
-        return _due(credential, record, now, ask, shared or now, hit) if busy else _idle(record, now, due, clock - now)
+        return _settled(credential, record, now, ask, shared or now, rested)
     ask = here if record.phase is Phase.AWAITING else ask  # who waits here says that the person's part is done
-    return _settling(record, now, credential.limits) or _DECIDE[record.phase](credential, record, now, ask)
+    return _settling(credential.limits, record, now, rested) or _DECIDE[record.phase](credential, record, now, ask)
 
 
 def _swept_in_vain(record: Record) -> bool:
@@ -83,28 +78,38 @@ def _swept_in_vain(record: Record) -> bool:
     return record.failure is not None and record.failure.step == "sweep" and record.retry_at is not None
 
 
-def backing_off(record: Record, now: datetime, ask: RotationRequest | None) -> datetime | None:
+def backing_off(record: Record, now: datetime, ask: RotationRequest | None, rested: timedelta) -> datetime | None:
     """Until when a failure's pause is still on; a newer ask ends it."""
     newer = ask is not None and (record.failure is None or record.failure.at < ask.at)
     if record.retry_at is None or (newer and wanted(record, ask)):
         return None
-    return record.retry_at if record.retry_at > now else None
+    return _rest(record.retry_from, record.retry_at, now, rested)
 
 
-def _due(
+def _rest(since: datetime | None, until: datetime, now: datetime, rested: timedelta) -> datetime | None:
+    """The end of a pause that one clock set from `since` to `until`; None: it is over. No other makes it longer."""
+    watched = since is not None and rested >= until - since
+    return None if until <= now or watched else until
+
+
+def _settled(
     credential: Credential,
     record: Record,
     now: datetime,
     ask: RotationRequest | None,
     shared: datetime,
-    hit: tuple[Trigger, str] | None,
+    rested: timedelta,
 ) -> Step:
-    if hit is None or record.slot_full or record.strays:
+    if record.slot_full or record.strays:
         return Sweep(record.strays)
+    clock = _judging(record, now, shared)
+    hit = triggers.due(credential, record, clock, ask) or triggers.watched(credential, record, rested)
+    if hit is None:
+        return _idle(credential, record, now, ahead=clock - now)
     asked = ask if wanted(record, ask) else None
     emergency = bool(asked and asked.emergency)
     if (pause := pause_on(credential, record, now)) and not emergency:
-        return _idle(record, now, pause.until, pause=pause)
+        return _idle(credential, record, now, pause)
     limits = credential.limits
     if (left := record.landing(limits.settle, shared)) is not None:
         return Wait(now + left, "a value that the target was told may still be on its way")
@@ -126,10 +131,9 @@ def _judging(record: Record, now: datetime, shared: datetime) -> datetime:
 
 
 def _idle(
-    record: Record, now: datetime, due: datetime | None, ahead: timedelta = timedelta(), *, pause: Pause | None = None
+    credential: Credential, record: Record, now: datetime, pause: Pause | None = None, ahead: timedelta = timedelta()
 ) -> Step:
-    """`ahead`: of `now`, the clock that says what is due."""
-    ends_at = record.ends_at
+    due, ends_at = pause.until if pause else triggers.next_due(credential, record), record.ends_at
     if ends_at is not None and ends_at <= now:
         return Revoke()
     if ends_at is not None and (due is None or ends_at < due - ahead):
@@ -139,18 +143,22 @@ def _idle(
     return Wait(due - ahead, f"due at {when(due)}") if due else Wait(None, "never due by its schedule")
 
 
-def _settling(record: Record, now: datetime, limits: Limits) -> Wait | None:
+def _settling(limits: Limits, record: Record, now: datetime, rested: timedelta) -> Wait | None:
     """What the target may still be about to do, before anything is asked of it."""
     match record.phase:
         case Phase.REQUESTED if record.uncertain:
-            until, text = (record.sent_at or now) + limits.settle, "a mint may still be on its way"
+            since, until = record.sent_at, (record.sent_at or now) + limits.settle
+            text = "a mint may still be on its way"
         case Phase.INSTALLED if record.ready_at:
-            until, text = record.ready_at, "the target may not know of the new value everywhere yet"
+            since, until = record.installed_at, record.ready_at
+            text = "the target may not know of the new value everywhere yet"
         case Phase.UNDOING if record.ready_at:
-            until, text = record.ready_at, "a revocation of the value before may still be on its way"
+            since, until = record.ready_at - limits.settle, record.ready_at
+            text = "a revocation of the value before may still be on its way"
         case _:
             return None
-    return Wait(until, text) if until > now else None
+    over = _rest(since, until, now, rested)
+    return Wait(over, text) if over else None
 
 
 def _undoing(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> Step:

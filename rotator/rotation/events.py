@@ -48,12 +48,10 @@ class Resumed:
     """The record was read back: whatever was authorised may have been done. Never journalled by itself.
 
     `untraced`: now, by Vault's clock, if its lease was not given back: what was done last may have left no trace in it.
-    `rested`: how long it is known as it is, by a clock that only goes forward.
     """
 
     at: datetime
     untraced: datetime | None = None
-    rested: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +141,11 @@ class Fenced:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """The predecessor may not go yet; look again at `until`. `since`: as in Faulted."""
+    """The predecessor may not go yet; look again at `until`."""
 
     at: datetime
     until: datetime
     reason: str
-    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,19 +13,14 @@ from rotator.rotation.credential import Credential
 from rotator.rotation.record import Record, Trigger
 
 _DAY = timedelta(hours=24)
-_BEFORE = timedelta(microseconds=1)
 
 
 def authorise(
     record: Record, at: datetime, *, sends: int, emergency: bool, since: datetime | None = None
 ) -> dict[str, Any]:
-    """What changes when one more request may leave. Those before `since` (None: a day ago) are forgotten.
-
-    Those that are still to come by now were told by a clock that was ahead: they were before this one.
-    """
+    """What changes when one more request may leave. Those before `since` (None: a day ago) are forgotten."""
     budget = _budget(emergency)
-    before = (x if x <= at else at - _BEFORE for x in getattr(record, budget) if x > (since or at - _DAY))
-    mints = (*before, at)
+    mints = (*(x for x in getattr(record, budget) if x > (since or at - _DAY)), at)
     return {"sends": sends, "sent_at": at, "uncertain": False, budget: mints}
 
 

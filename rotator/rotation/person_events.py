@@ -26,12 +26,11 @@ class Awaited:
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """The person has not done it yet; look again at `until`. `since`: as in Faulted."""
+    """The person has not done it yet; look again at `until`."""
 
     at: datetime
     until: datetime
     reason: str
-    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

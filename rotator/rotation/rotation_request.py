@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -42,17 +42,6 @@ AT_REST = frozenset({Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED})  # from h
 def as_rotation_request(request: OperatorRequest) -> RotationRequest:
     """The ask in an operator's request."""
     return RotationRequest(request.at, request.by, request.emergency, request.patient, request.live)
-
-
-def as_known(ask: RotationRequest | None, record: Record, at: datetime) -> RotationRequest | None:
-    """The ask, where the clock that told its time was ahead: `at` is now, by the later of all clocks.
-
-    What is asked for later than now would be newer than everything that fails, and no pause would ever be on.
-    """
-    if ask is None or ask.at <= at:
-        return ask
-    known = [each.at for each in (record.asked, record.failure) if each and each.at <= at]
-    return replace(ask, at=max(known, default=at))
 
 
 def foremost(*asks: RotationRequest | None) -> RotationRequest | None:

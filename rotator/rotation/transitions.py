@@ -11,7 +11,6 @@ from rotator.rotation import events as ev
 from rotator.rotation.mint_budget import well_ended
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, PublishedValue, Record
 from rotator.rotation.retirement import left_behind
-from rotator.rotation.watched import as_watched
 from rotator.rotation.wording import when
 
 
@@ -29,7 +28,6 @@ def _resumed(record: Record, event: ev.Resumed) -> Record:
 
     The mint may have left just now: who is proven to have ended is followed at once.
     """
-    record = as_watched(record, event.at, event.rested)
     if record.phase is Phase.REQUESTED:
         return replace(record, uncertain=True, sent_at=event.untraced or record.sent_at)
     put_back = record.phase is Phase.REJECTED and record.cut_over_at is not None
@@ -120,8 +118,7 @@ def _fenced(record: Record, event: ev.Fenced) -> Record:
 def _deferred(record: Record, event: ev.Deferred) -> Record:
     """What allowed the end of a predecessor stays its evidence, though the end takes a while to be noticed."""
     evidence = record.evidence if record.phase is Phase.CONDEMNED else event.reason
-    since = event.since or event.at
-    return replace(record, retry_at=event.until, retry_from=since, evidence=evidence, failure=None)
+    return replace(record, retry_at=event.until, evidence=evidence, failure=None)
 
 
 def _condemned(record: Record, event: ev.Condemned) -> Record:

@@ -94,6 +94,14 @@ def due(
     return None
 
 
+def watched(credential: Credential, record: Record, rested: timedelta) -> tuple[Trigger, str] | None:
+    """The record was seen unchanged for the whole interval: the clock that told the time of publication was ahead."""
+    due = scheduled_at(credential, record)
+    if record.current is None or due is None or rested < due - record.current.at or not rested:
+        return None
+    return Trigger.AGED, f"published for {due - record.current.at} and not {when(due)} yet: a clock was ahead"
+
+
 def scheduled_at(credential: Credential, record: Record) -> datetime | None:
     """When the schedule wants a successor for what is published now."""
     current = record.current
@@ -122,8 +130,7 @@ def expires_soon_at(current: PublishedValue | None) -> datetime | None:
     """From when on the published value counts as expiring."""
     if current is None or current.token.expires_at is None:
         return None
-    began = min(current.at, current.token.issued_at or current.at)  # a clock may have been ahead
-    life = max(current.token.expires_at - began, timedelta())
+    life = current.token.expires_at - current.at
     return current.token.expires_at - min(life * _MARGIN, _MARGIN_CAP)
 
 

@@ -97,7 +97,7 @@ async def poll(context: RotationContext, record: Record, step: Poll) -> ev.Event
 
 
 def _again(context: RotationContext, reason: str) -> ev.Polled:
-    return ev.Polled(context.at, context.now + context.credential.limits.poll, reason, since=context.now)
+    return ev.Polled(context.at, context.now + context.credential.limits.poll, reason)
 
 
 def _remind(context: RotationContext, record: Record) -> ev.Reminded:

@@ -125,8 +125,7 @@ async def publish(context: RotationContext, record: Record, step: Publish) -> ev
 
 
 def _published(context: RotationContext, record: Record, version: int) -> ev.Published:
-    at = context.at
-    return ev.Published(at, version, grace_ends=at + _grace(context, record))
+    return ev.Published(context.at, version, grace_ends=context.at + _grace(context, record))
 
 
 def _grace(context: RotationContext, record: Record) -> timedelta:

@@ -15,7 +15,6 @@ from rotator.rotation.retirement import PROVEN, Go, NotYet, Use, judge
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Condemn, Revoke, Sweep
 from rotator.rotation.strays import is_stray
-from rotator.rotation.watched import as_watched
 from rotator.rotation.wording import when
 
 
@@ -30,14 +29,13 @@ async def condemn(context: RotationContext, record: Record, step: Condemn) -> ev
     if not isinstance(proof, str):
         return proof
     use = await _use(context, record, predecessor)
-    known = as_watched(record, context.now, context.rested)
-    policy, since, promised = context.credential.retire, (known.current or current).at, known.grace_ends
-    verdict = judge(policy, since, context.now, use, emergency=record.emergency, promised=promised, proof=proof)
+    policy, promised = context.credential.retire, record.grace_ends
+    verdict = judge(policy, current.at, context.now, use, emergency=record.emergency, promised=promised, proof=proof)
     match verdict:
         case Go(evidence):
             return ev.Condemned(context.at, evidence)
         case NotYet(until, reason):
-            return ev.Deferred(context.at, until, reason, since=context.now)
+            return ev.Deferred(context.at, until, reason)
     return context.held(HoldReason.STILL_USED, verdict.text)
 
 
@@ -49,7 +47,7 @@ async def _left_to_expire(context: RotationContext, predecessor: PublishedValue)
     if provider.capabilities.can_revoke:
         return None
     if provider.capabilities.mint_ends_predecessor and (await _is_dead(context, provider, predecessor))[0]:
-        return ev.LeftToExpire(context.at, context.now)
+        return ev.LeftToExpire(context.at, context.at)
     until = (await provider.inspect(predecessor.token)).expires_at
     return ev.LeftToExpire(context.at, until) if until else None
 
@@ -171,7 +169,7 @@ def _alive(context: RotationContext, record: Record, said: str, person: str) -> 
     limits = context.credential.limits
     known_until = (record.condemned_at or context.now) + max(limits.settle, limits.spread)
     if context.now < known_until:
-        return ev.Deferred(context.at, known_until, f"{said}: the target may take a while to notice", since=context.now)
+        return ev.Deferred(context.at, known_until, f"{said}: the target may take a while to notice")
     return context.faulted("revoke", said, of_target=False)
 
 

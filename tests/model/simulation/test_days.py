@@ -13,10 +13,10 @@ import pytest
 from rotator.engine import commands, reconciler
 from rotator.engine.reconciler import Reconciler
 from rotator.engine.second_journal import SecondJournals
-from rotator.engine.steps import publish, retire
+from rotator.engine.steps import publish
 from rotator.ports import StoreRefused
-from rotator.rotation import decide, explanation, mint_budget, second_vault, transitions, troubles, unmanaged
 from rotator.rotation import events as ev
+from rotator.rotation import explanation, mint_budget, second_vault, transitions, troubles, unmanaged
 from rotator.rotation.fleet_pause import over
 from rotator.rotation.retirement import Use
 from rotator.rotation.token_names import stem
@@ -112,12 +112,6 @@ def _settled(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(explanation, "stands", lambda record, now: "Settled: one value is published, nothing is in flight.")
 
 
-def _by_dates(patch: pytest.MonkeyPatch) -> None:
-    """Every time in a record is believed."""
-    for module in (transitions, decide, retire):
-        patch.setattr(module, "as_watched", lambda record, now, rested: record)
-
-
 def _acting(patch: pytest.MonkeyPatch) -> None:
     """What settings say of a copy is not heeded."""
     start = Process.start
@@ -178,7 +172,6 @@ def _unclaimed(patch: pytest.MonkeyPatch) -> None:
 
 
 LINES = {
-    "a wall clock a hundred days ahead, and back": Line(day("clock_ahead"), ("L1", "I2"), without=_by_dates),
     "a copy of Vault that is read-only": Line(day("copy", interval=60.0), ("RO",), without=_acting),
     "everything is paused, and a credential joins": Line(
         day("fleet", "rename", interval=40.0, active=900.0, overwrite=True), ("P",), 15, _known_then

@@ -172,7 +172,9 @@ class Machine(RuleBasedStateMachine):
         for visit in self.paused:
             stage.finish(visit)
         stage.sleep(2 * 3600.0)  # whatever clocks had put off
-        for host in "ABABABAB":
+        for visits, host in enumerate("ABABABABABAB"):
+            if visits >= 8 and stage.record.phase in RESTS:
+                break  # short-lived values are renewed in between: what began with the last visit has its time, too
             stage.sleep(CONVERGED)
             stage.reconcile(host)
         stage.checks.cut_over.journalled(NAME, stage.record)

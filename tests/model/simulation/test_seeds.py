@@ -10,7 +10,7 @@ import pytest
 from tests.model.simulation.campaign import campaign, digest, run_seed
 from tests.model.simulation.coverage import reachable
 
-SEEDS = 6_700
+SEEDS = 7_000
 
 
 @pytest.mark.timeout(900)

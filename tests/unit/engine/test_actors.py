@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 
 from rotator.engine.lease import LEAVE, RENEW, TAKE_OVER
-from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Conflict, Lease
 from rotator.rotation.credential import Limits, Retirement
 from rotator.rotation.record import Phase
@@ -18,7 +17,7 @@ from tests.unit.engine.world import JOURNAL, PLACE, SLOT, TTL, Actor, Crash, Wor
 
 pytestmark = pytest.mark.anyio
 
-DAY, HOUR, MINUTE, SECOND = timedelta(1), timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
+HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
 PATIENCE = TTL * TAKE_OVER
 SETTLE = Limits().settle.total_seconds()
 
@@ -194,41 +193,21 @@ async def test_an_overtaken_actor_publishes_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize("skew", [-30 * MINUTE, 30 * MINUTE])
-async def test_for_who_comes_to_it_grace_is_not_over_before_both_clocks_say_so(world: World, skew: timedelta) -> None:
+async def test_grace_is_not_over_before_both_clocks_say_so(world: World, skew: timedelta) -> None:
     world.skew = skew
-    await in_grace(actor := world.actor(), world, skew)
-    world.clock.move(HOUR + abs(skew) - SECOND)
-    fresh = world.actor("b")
-    await fresh.reconcile()
-    assert fresh.events == []
-    world.clock.move(SECOND)
-    await fresh.reconcile()
-    assert fresh.events[-1] == "Swept"
-    assert actor.events[-1] == "Published"
-
-
-@pytest.mark.parametrize("skew", [-30 * MINUTE, 30 * MINUTE, 100 * DAY])
-async def test_for_who_has_watched_it_grace_is_as_long_as_it_is(world: World, skew: timedelta) -> None:
-    world.skew = skew
-    seen = await in_grace(actor := world.actor(), world, skew)
-    world.skew = timedelta()
-    assert seen.wait.until == world.clock.now() + HOUR
+    actor = world.actor()
     await actor.reconcile()
-    world.clock.move(HOUR - SECOND)
+    world.clock.move(HOUR)
+    seen = await actor.reconcile(RotationRequest(world.clock.now() + max(skew, timedelta()), "ada"))
+    assert actor.events[-1] == "Published"
+    over = world.clock.now() + HOUR + abs(skew)
+    assert seen.wait.until == over
+    world.clock.move(over - world.clock.now() - SECOND)
     await actor.reconcile()
     assert actor.events[-1] == "Published"
     world.clock.move(SECOND)
     await actor.reconcile()
     assert actor.events[-1] == "Swept"
-
-
-async def in_grace(actor: Actor, world: World, skew: timedelta) -> ReconcileResult:
-    """A second value is published."""
-    await actor.reconcile()
-    world.clock.move(HOUR)
-    seen = await actor.reconcile(RotationRequest(world.clock.now() + max(skew, timedelta()), "ada"))
-    assert actor.events[-1] == "Published"
-    return seen
 
 
 @pytest.mark.parametrize("skew", [-2 * SECOND, timedelta(), 2 * SECOND])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -124,9 +125,9 @@ def test_what_is_an_emergency_already_is_not_escalated_again(phase: Phase) -> No
 
 def test_an_ask_in_the_middle_of_a_pause_without_failure_ends_it_only_while_wanted() -> None:
     pausing = record(PUBLISHED, retry_at=NOW + HOUR)
-    assert backing_off(pausing, NOW, ask(NOW)) == NOW + HOUR
-    assert not backing_off(replace(pausing, emergency=True), NOW, EMERGENCY)
-    assert not backing_off(replace(pausing, retry_at=None), NOW, None)
+    assert backing_off(pausing, NOW, ask(NOW), timedelta()) == NOW + HOUR
+    assert not backing_off(replace(pausing, emergency=True), NOW, EMERGENCY, timedelta())
+    assert not backing_off(replace(pausing, retry_at=None), NOW, None, timedelta())
 
 
 def test_where_settings_let_us_a_loss_is_no_stop() -> None:
