@@ -1,4 +1,4 @@
-"""Owns `python -m rotator`; the commands are in cli/."""
+"""`python -m rotator`; the commands are in cli/."""
 
 from __future__ import annotations
 

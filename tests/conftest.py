@@ -1,4 +1,4 @@
-"""Owns what every test may ask for: the event loop's kind, and one real OpenBao for the whole run."""
+"""What every test may ask for: the event loop's kind, and one real OpenBao for the whole run."""
 
 from __future__ import annotations
 

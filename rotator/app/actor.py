@@ -61,7 +61,7 @@ _REVERTED = (
 
 
 class App:
-    """One actor, composed: its edges, and the crew that works with them."""
+    """One actor, composed: its edges, and the worker pool that works with them."""
 
     def __init__(
         self,
@@ -94,10 +94,10 @@ class App:
         self.fetch = self.secret_resolver.fetch
         self.requests = VaultRequests(kv, settings.vault.mount, settings.vault.prefix)
         self.fleet = VaultFleet(kv, settings.vault.mount, settings.vault.prefix)
-        self.worker_pool = self._crew(settings)
+        self.worker_pool = self._worker_pool(settings)
         kv.went_back = self._vault_went_back
 
-    def _crew(self, settings: Settings) -> WorkerPool:
+    def _worker_pool(self, settings: Settings) -> WorkerPool:
         ttl = settings.daemon.lease.total_seconds()
         leases = Leases(self.holder, ttl, self.clock.monotonic, self.presence.lock, has_ended)
         lineage = partial(secrets.token_hex, LINEAGE)

@@ -1,4 +1,4 @@
-"""Owns the control socket: a unix stream socket, one JSON request per connection, a stream of JSON lines in answer.
+"""The control socket: a unix stream socket, one JSON request per connection, a stream of JSON lines in answer.
 
 What the verbs do is the daemon's. No secret ever travels over it. 0600, and the peer's uid is checked as well.
 """

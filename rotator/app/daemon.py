@@ -1,4 +1,4 @@
-"""Owns the life of `rotate run`: start, signals, reload, stop; the composition is app.py's, the work the crew's."""
+"""The life of `rotate run`: start, signals, reload, stop; actor.py composes it, the engine does the work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns how settings become what the edges ask for: connections, logins, secrets, places. Composing is app.py's."""
+"""How settings become what the edges ask for: connections, logins, secrets, places. actor.py composes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a running daemon is watched: counters, timeline and the status server, introduced to its crew."""
+"""How a running daemon is watched: counters, timeline and the status server, introduced to its worker pool."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ class Monitoring:
         return [self._metrics, self._timeline]
 
     def attend(self, worker_pool: WorkerPool) -> None:
-        """From now on this crew is looked at, and asks before it begins a rotation."""
+        """From now on this worker pool is looked at, and asks before it begins a rotation."""
         self.fleet.show(worker_pool)
         self.fleet.minted_from = _minters(self._settings)
         self.fleet.barred = worker_pool.guard.reconciler.barred
 
     def wait(self, reason: str) -> None:
-        """There is no crew; why."""
+        """There is no worker pool; why."""
         self.fleet.hide(reason)
 
     async def serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:

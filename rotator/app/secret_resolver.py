@@ -1,6 +1,6 @@
-"""Owns where secrets, minters, signing keys and documents of providers are found: in files, with systemd, in Vault.
+"""Where secrets, minters, signing keys and documents of providers are found: in files, with systemd, in Vault.
 
-Reading files is wiring's, Vault's own ways are the vault edge's; what a provider makes of them is its own.
+Files are read by settings/secret_files.py, documents by vault/; what a provider makes of them is its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Owns work without a daemon: `rotate now` and `rotate due` as their own short-lived actor, under the same leases."""
+"""Work without a daemon: a short-lived actor of its own for each command, under the same leases."""
 
 from __future__ import annotations
 

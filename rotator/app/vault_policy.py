@@ -1,4 +1,4 @@
-"""Owns what the daemon may do in Vault for given settings: paths, capabilities, and the policy that grants just those.
+"""What the daemon may do in Vault for given settings: paths, capabilities, and the policy that grants just those.
 
 Whether a token really has them is preflight's to see; config/vault/rotator.hcl is the same for people to read.
 """

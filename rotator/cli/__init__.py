@@ -1,4 +1,4 @@
-"""Owns the command line: one small file per command, imported only when it is called."""
+"""The command line: one small file per command, imported only when it is called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `rotate adopt`: take over a value that somebody else wrote, without rotating it."""
+"""`rotate adopt`: take over a value that somebody else wrote, without rotating it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `rotate check`."""
+"""`rotate check`."""
 
 from __future__ import annotations
 

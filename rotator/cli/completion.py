@@ -1,4 +1,4 @@
-"""Owns `rotate completion`, and which names are offered; how a shell asks for them is click's."""
+"""`rotate completion`, and which names are offered; how a shell asks for them is click's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `rotate conformance`."""
+"""`rotate conformance`."""
 
 from __future__ import annotations
 

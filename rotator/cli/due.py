@@ -1,4 +1,4 @@
-"""Owns `rotate due`: one pass, for timers."""
+"""`rotate due`: one pass, for timers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `rotate init`: writes the first files of an installation. What stands in them is starter's and grants'."""
+"""`rotate init`: writes the first files of an installation, as commands/scaffold and app/vault_policy.py have them."""
 
 from __future__ import annotations
 

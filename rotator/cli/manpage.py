@@ -1,4 +1,4 @@
-"""Owns rotate(1): `python -m rotator.cli.manpage > rotate.1`. Commands and options are told as click knows them.
+"""Rotate(1): `python -m rotator.cli.manpage > rotate.1`. Commands and options are told as click knows them.
 
 It is made when it is wanted, so it is never older than the command.
 """

@@ -1,4 +1,4 @@
-"""Owns `rotate now`: over the daemon's socket when one runs, else by itself under the same lease."""
+"""`rotate now`: over the daemon's socket when one runs, else by itself under the same lease."""
 
 from __future__ import annotations
 

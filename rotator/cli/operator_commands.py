@@ -1,4 +1,4 @@
-"""Owns how the operator's verbs are asked: over the daemon's socket when one runs, else alone under the same lease."""
+"""How the operator's verbs are asked: over the daemon's socket when one runs, else alone under the same lease."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `rotate pause`: let nothing begin and nothing end for a while."""
+"""`rotate pause`: let nothing begin and nothing end for a while."""
 
 from __future__ import annotations
 

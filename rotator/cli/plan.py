@@ -1,4 +1,4 @@
-"""Owns `rotate plan`: what would happen, and why. It reads; it changes nothing."""
+"""`rotate plan`: what would happen, and why. It reads; it changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `rotate policy`."""
+"""`rotate policy`."""
 
 from __future__ import annotations
 

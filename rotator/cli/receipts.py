@@ -1,4 +1,4 @@
-"""Owns `rotate receipts`: the proof, offline, that a file of receipts is whole."""
+"""`rotate receipts`: the proof, offline, that a file of receipts is whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `rotate release`: a person has looked, and lifts a hold."""
+"""`rotate release`: a person has looked, and lifts a hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `rotate resume`: end a pause."""
+"""`rotate resume`: end a pause."""
 
 from __future__ import annotations
 

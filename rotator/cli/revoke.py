@@ -1,4 +1,4 @@
-"""Owns `rotate revoke`: the answer to a leak."""
+"""`rotate revoke`: the answer to a leak."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `rotate run`."""
+"""`rotate run`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what every command shares: settings or exit 78, faults to exit codes, tables and JSON."""
+"""What every command shares: settings or exit 78, faults to exit codes, tables and JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `rotate strays`: tokens of ours that no record knows."""
+"""`rotate strays`: tokens of ours that no record knows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `rotate supply`: a person hands over a value that only they could make."""
+"""`rotate supply`: a person hands over a value that only they could make."""
 
 from __future__ import annotations
 

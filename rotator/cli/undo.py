@@ -1,4 +1,4 @@
-"""Owns `rotate undo`: take the last rotation back."""
+"""`rotate undo`: take the last rotation back."""
 
 from __future__ import annotations
 

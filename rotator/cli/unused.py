@@ -1,4 +1,4 @@
-"""Owns `rotate unused`: what lives on the targets and nobody uses. It ends nothing."""
+"""`rotate unused`: what lives on the targets and nobody uses. It ends nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `rotate check`: a live look at every right the daemon needs, with a disposable token that is cleaned up."""
+"""`rotate check`: a live look at every right the daemon needs, with a disposable token that is cleaned up."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The operator's verbs, pause, resume, release, undo and adopt: whom they concern, their words and their verdicts.
+"""Pause, resume, release, undo, adopt and claim: whom they concern, their words and their verdicts.
 
-The same for the daemon's socket and the shell. What a word changes in a record is engine/operating.py's.
+The same for the daemon's socket and the shell. engine/commands.py has what each changes in a record.
 """
 
 from __future__ import annotations

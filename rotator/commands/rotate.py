@@ -1,4 +1,4 @@
-"""Owns `rotate now`: whom it concerns, its progress, its verdict; the same for the daemon's socket and the shell."""
+"""`rotate now`: whom it concerns, its progress, its verdict; the same for the daemon's socket and the shell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `rotate supply`: a visit that brings a person's value along. It never travels over the control socket."""
+"""`rotate supply`: a visit that brings a person's value along. It never travels over the control socket."""
 
 from __future__ import annotations
 

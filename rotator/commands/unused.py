@@ -1,4 +1,4 @@
-"""Owns `rotate unused`: what lives on the targets and nobody uses, whose it is, and the command that would end it."""
+"""`rotate unused`: what lives on the targets and nobody uses, whose it is, and the command that would end it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns whether Vault, each target and each minter may be called: who does badly is paused, at no cost to others."""
+"""Whether Vault, each target and each minter may be called: who does badly is paused, at no cost to others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what one visit works with: the edges, the credential, the values in hand. What to do is decided elsewhere."""
+"""What one visit works with: the edges, the credential, the values in hand. What to do is decided elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what one look at a credential comes to: pauses, the negative control, the visit, and what its faults mean.
+"""What one look at a credential comes to: pauses, the negative control, the visit, and what its faults mean.
 
 When to look, and how many at once, is worker_pool.py's.
 """

@@ -1,4 +1,4 @@
-"""Owns who may work on a record: claim, renew, release, observe. Safety is check-and-set's, not the lease's."""
+"""Who may work on a record: claim, renew, release, observe. Safety is check-and-set's, not the lease's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns one asker of `rotate now` in this process: what was asked, what has come of it; rules are rotation/ask.py's."""
+"""One asker of `rotate now` in this process: what was asked, what has come of it; see rotation/rotation_request.py."""
 
 from __future__ import annotations
 

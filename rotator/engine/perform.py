@@ -1,4 +1,4 @@
-"""Owns the way from a step to its event: each step has one verb; faults of the world become events."""
+"""The way from a step to its event: each step has one verb; faults of the world become events."""
 
 from __future__ import annotations
 

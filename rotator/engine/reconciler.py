@@ -1,4 +1,4 @@
-"""Owns one visit: load the record, decide, perform, advance, save, tell, until there is nothing to do but wait.
+"""One visit: load the record, decide, perform, advance, save, tell, until there is nothing to do but wait.
 
 What a person or a sweep wants done to a record goes the same way: nothing else saves the journal.
 

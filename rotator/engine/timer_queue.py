@@ -1,4 +1,4 @@
-"""Owns which names to look at and when. Truth is the journal: a look too many is harmless, a late one caught up."""
+"""Which names to look at and when. Truth is the journal: a look too many is harmless, a late one caught up."""
 
 from __future__ import annotations
 

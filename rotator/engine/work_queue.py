@@ -1,4 +1,4 @@
-"""Owns the names that wait for a worker: one line per target, so that a long line holds up nobody else's."""
+"""The names that wait for a worker: one line per target, so that a long line holds up nobody else's."""
 
 from __future__ import annotations
 

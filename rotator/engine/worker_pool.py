@@ -1,4 +1,4 @@
-"""Owns the work of one process: has due names looked at, a few at once, fewer per target, and answers who asked.
+"""The work of one process: has due names looked at, a few at once, fewer per target, and answers who asked.
 
 What a look comes to is guard.py's.
 """

@@ -1,4 +1,4 @@
-"""Owns the clock, cron expressions and alarms, and with them the only import of apscheduler.
+"""The clock, cron expressions and alarms, and with them the only import of apscheduler.
 
 What is due, and what is done about it, is left to rotation and engine: an alarm only says "look now".
 """

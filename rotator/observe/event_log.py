@@ -1,4 +1,4 @@
-"""Owns how a transition is told: one log line, and one progress line for whoever asked. The words are messages.py's."""
+"""How a transition is told: one log line, and one progress line for whoever asked. The words are messages.py's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the public keys as others may fetch them: read where they are kept, and remembered while Vault is away.
+"""The public keys as others may fetch them: read where they are kept, and remembered while Vault is away.
 
 There is no second truth: what is shown is what the daemon wrote, cut down to public members.
 """

@@ -1,4 +1,4 @@
-"""Owns traces: a rotation is one trace, each step a span. The only import of OpenTelemetry; imported only if wanted.
+"""Traces: a rotation is one trace, each step a span. The only import of OpenTelemetry; imported only if wanted.
 
 What happened comes from the transitions that everybody is told; how and where spans travel is the library's.
 """

@@ -1,4 +1,4 @@
-"""Owns the ports: what the engine asks of the world, and the three faults the world may raise.
+"""The ports: what the engine asks of the world, and the three faults the world may raise.
 
 The edges (vault/, providers/, clock.py) implement them; the engine sees nothing else of the outside.
 """

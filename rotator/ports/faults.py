@@ -1,4 +1,4 @@
-"""Owns what may go wrong with the world: three faults, and the kinds of refusal the engine tells apart."""
+"""What may go wrong with the world: three faults, and the kinds of refusal the engine tells apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the ports to Vault: documents, and the journal with its leases."""
+"""The ports to Vault: documents, and the journal with its leases."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Lease:
     holder: str = ""
     seq: int = 0
     ttl: float = 30.0  # seconds
-    lock: str = ""  # by which others of its host prove that the holder has ended, see engine/presence.py
+    lock: str = ""  # by which others of its host prove that the holder has ended, see engine/process_lock.py
 
 
 @dataclass(frozen=True, slots=True)

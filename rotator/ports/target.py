@@ -1,4 +1,4 @@
-"""Owns the port to a target: what a provider can do, and the words its answers come in."""
+"""The port to a target: what a provider can do, and the words its answers come in."""
 
 from __future__ import annotations
 

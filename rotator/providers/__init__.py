@@ -1,4 +1,4 @@
-"""Owns the list of kinds: which targets and credentials there are, and the keys of their settings sections.
+"""The list of kinds: which targets and credentials there are, and the keys of their settings sections.
 
 Importing it is cheap; each kind's implementation, and httpx with it, is imported when a target is opened.
 """

@@ -1,4 +1,4 @@
-"""Owns what a kind is: a sort of credential with the family of targets it lives on; the list is the package's."""
+"""What a kind is: a sort of credential with the family of targets it lives on; the list is the package's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the keys of a target's and a credential's settings sections; reading the files is left to settings."""
+"""The keys of a target's and a credential's settings sections; reading the files is left to settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns kinds from other packages: found by their entry point, imported only when settings name them.
+"""Kinds from other packages: found by their entry point, imported only when settings name them.
 
 What a kind is, is base.py's. Importing a package runs its code with our rights, so nobody is imported for being there.
 """

@@ -1,4 +1,4 @@
-"""Owns the thinking: what is known of a credential, what to do next, what an outcome changes. Doing it is engine's.
+"""The thinking: what is known of a credential, what to do next, what an outcome changes. Doing it is engine's.
 
 Standard library only; no await, no clock, no chance. `next_step(credential, record, now, ask)` decides a step, the
 engine performs it, and `advance(record, event)` takes in the outcome. Boxes are phases, words on arrows are events:

@@ -1,4 +1,4 @@
-"""Owns adoption: whether what the consumer path holds may become ours, and how that changes a record. Pure."""
+"""Adoption: whether what the consumer path holds may become ours, and how that changes a record. Pure."""
 
 from __future__ import annotations
 

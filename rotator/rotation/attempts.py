@@ -1,4 +1,4 @@
-"""Owns how the attempts of a rotation change a record: requested, minted, lost, burned, given up. Pure."""
+"""How the attempts of a rotation change a record: requested, minted, lost, burned, given up. Pure."""
 
 from __future__ import annotations
 

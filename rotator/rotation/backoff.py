@@ -1,4 +1,4 @@
-"""Owns how long to wait after failures, computed from stored facts so that a restart forgets nothing."""
+"""How long to wait after failures, computed from stored facts so that a restart forgets nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the events that an operator causes: pause, undo, adopt; events.py has the rest, and release is in
+"""The events that an operator causes: pause, undo, adopt; events.py has the rest, and release is in
 person_events.py.
 """
 

@@ -1,4 +1,4 @@
-"""Owns what is wanted of a credential (from settings, replaced on reload); what is true of it is record.py's."""
+"""What is wanted of a credential (from settings, replaced on reload); record.py has what is true of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `next_step`: what to do next about one credential. Pure: no clock, no chance, no I/O; perform.py acts."""
+"""`next_step`: what to do next about one credential. Pure: no clock, no chance, no I/O; perform.py acts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what may have happened: the outcomes that advance a record. Each carries its time, UTC."""
+"""What may have happened: the outcomes that advance a record. Each carries its time, UTC."""
 
 from __future__ import annotations
 

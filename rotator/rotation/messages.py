@@ -1,4 +1,4 @@
-"""Owns the words for what happened: one event name, one severity, fields for machines, one sentence for people."""
+"""The words for what happened: one event name, one severity, fields for machines, one sentence for people."""
 
 from __future__ import annotations
 

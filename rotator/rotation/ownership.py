@@ -1,4 +1,4 @@
-"""Owns what a value found on the consumer path is to us; reading it is the engine's."""
+"""What a value found on the consumer path is to us; reading it is the engine's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns a pause: whether one is on, what it says, and how it changes a record. What it stops is decide.py's.
+"""A pause: whether one is on, what it says, and how it changes a record. What it stops is decide.py's.
 
 It stops what begins and what ends: no rotation begins, no predecessor is condemned or revoked. A rotation that has
 begun goes on to its publication, as a candidate must not be left hanging, nor consumers cut off.

@@ -1,4 +1,4 @@
-"""Owns the events in which a person has a part: what waits for them, and what they decide. events.py has the rest."""
+"""The events in which a person has a part: what waits for them, and what they decide. events.py has the rest."""
 
 from __future__ import annotations
 

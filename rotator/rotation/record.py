@@ -1,4 +1,4 @@
-"""Owns what is known to be true of a credential; only transitions.py makes a new one, document.py writes it down."""
+"""What is known to be true of a credential, changed in transitions.py, written down by vault/journal_codec.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns when a predecessor may go; asking the target for its last use is perform.py's."""
+"""When a predecessor may go; engine/steps/retire.py asks the target for its last use."""
 
 from __future__ import annotations
 

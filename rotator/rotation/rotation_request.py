@@ -1,4 +1,4 @@
-"""Owns `rotate now`: what somebody asked for, and whether a record answers it."""
+"""`rotate now`: what somebody asked for, and whether a record answers it."""
 
 from __future__ import annotations
 

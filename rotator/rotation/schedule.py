@@ -1,4 +1,4 @@
-"""Owns when a published value is due for a successor; cron expressions are read by clock.py."""
+"""When a published value is due for a successor; cron expressions are read by clock.py."""
 
 from __future__ import annotations
 

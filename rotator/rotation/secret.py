@@ -1,4 +1,4 @@
-"""Owns the one type that may hold a secret value; what a value means is left to those who reveal it."""
+"""The one type that may hold a secret value; what a value means is left to those who reveal it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns where a secret is to be found; finding it is left to settings (files, systemd) and to the vault edge."""
+"""Where a secret is to be found; finding it is left to settings (files, systemd) and to the vault edge."""
 
 from __future__ import annotations
 

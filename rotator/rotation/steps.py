@@ -1,4 +1,4 @@
-"""Owns the verbs: what next_step may ask the engine to do. How it is done is perform.py's."""
+"""The verbs: what next_step may ask the engine to do. How it is done is perform.py's."""
 
 from __future__ import annotations
 

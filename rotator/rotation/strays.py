@@ -1,4 +1,4 @@
-"""Owns which of our tokens on a target no record accounts for; listing and revoking them is the engine's."""
+"""Which of our tokens on a target no record accounts for; listing and revoking them is the engine's."""
 
 from __future__ import annotations
 

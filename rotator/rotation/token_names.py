@@ -1,4 +1,4 @@
-"""Owns mint names: how a token of ours is called, and what a name found on a target tells."""
+"""Mint names: how a token of ours is called, and what a name found on a target tells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `advance`: how an event changes a record. Pure; it trusts that the event answers the step that was decided."""
+"""`advance`: how an event changes a record. Pure; it trusts that the event answers the step that was decided."""
 
 from __future__ import annotations
 

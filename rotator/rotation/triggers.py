@@ -1,4 +1,4 @@
-"""Owns the named checks: why a settled credential is due. The first that hits, in the order of CHECKS, decides."""
+"""The named checks: why a settled credential is due. The first that hits, in the order of CHECKS, decides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns settings: TOML files to one frozen, checked value, or every fault at once with file, line and key.
+"""Settings: TOML files to one frozen, checked value, or every fault at once with file, line and key.
 
 Loading calls nobody and reads no secret; fetching what a reference points to is left to `read_secret` and the app.
 """

@@ -1,4 +1,4 @@
-"""Owns which addresses of Vault and of targets are acceptable; no name is resolved and nothing is called here."""
+"""Which addresses of Vault and of targets are acceptable; no name is resolved and nothing is called here."""
 
 from __future__ import annotations
 

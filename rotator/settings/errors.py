@@ -1,4 +1,4 @@
-"""Owns faults in settings files: where each is, what is wrong, what to write instead; finding them is not its work."""
+"""Faults in settings files: where each is, what is wrong, what to write instead; finding them is not its work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns which files make up the settings and joining their sections; what the sections mean is left to others."""
+"""Which files make up the settings and joining their sections; what the sections mean is left to others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns reading the keys that a kind declares as a msgspec struct; which kinds there are is left to providers."""
+"""Reading the keys that a kind declares as a msgspec struct; which kinds there are is left to providers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the shape of finished settings: frozen, checked, without secrets; reading them is the other files' work."""
+"""The shape of finished settings: frozen, checked, without secrets; reading them is the other files' work."""
 
 from __future__ import annotations
 

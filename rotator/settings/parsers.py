@@ -1,4 +1,4 @@
-"""Owns how one plain value is read: numbers, durations, names, paths; addresses, schedules and secrets have own files.
+"""How one plain value is read: numbers, durations, names, paths; addresses, schedules and secrets have own files.
 
 Every reader takes what TOML gave and returns the value, or raises WrongValueError with the remedy. None repeats the
 value where somebody may have pasted a secret.

@@ -1,4 +1,4 @@
-"""Owns references to secrets: how settings write them, and reading those kept in files; Vault's are read by the app."""
+"""References to secrets: how settings write them, and reading those kept in files; Vault's are read by the app."""
 
 from __future__ import annotations
 

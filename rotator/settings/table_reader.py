@@ -1,4 +1,4 @@
-"""Owns reading a TOML table key by key so that every fault is found; what a key means is left to the callers."""
+"""Reading a TOML table key by key so that every fault is found; what a key means is left to the callers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns whether the times and counts of a credential can hold together; each refusal shows its numbers."""
+"""Whether the times and counts of a credential can hold together; each refusal shows its numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns on which line of a TOML text each key stands, which tomllib does not tell; the text must be valid TOML.
+"""On which line of a TOML text each key stands, which tomllib does not tell; the text must be valid TOML.
 
 Keys inside inline tables are left out: whoever looks them up falls back to the line of the outer key.
 """

@@ -1,4 +1,4 @@
-"""Owns the rules about ends: revoked, restored, expired, and what is told of the dead and the living."""
+"""The rules about ends: revoked, restored, expired, and what is told of the dead and the living."""
 
 from __future__ import annotations
 

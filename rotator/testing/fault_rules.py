@@ -1,4 +1,4 @@
-"""Owns the rules about trouble: calls that are given up, answers that are lost, words that give secrets away."""
+"""The rules about trouble: calls that are given up, answers that are lost, words that give secrets away."""
 
 from __future__ import annotations
 

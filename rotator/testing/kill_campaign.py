@@ -1,4 +1,4 @@
-"""Owns the kill suite: whole rotations by the real engine, killed after every call, resumed by another actor.
+"""The kill suite: whole rotations by the real engine, killed after every call, resumed by another actor.
 
 What must hold afterwards is judged here and told as rows of the table by kill_rules.py.
 """

@@ -1,4 +1,4 @@
-"""Owns what must be true after a rotation that was killed anywhere, as rules; the first of them runs the campaign."""
+"""What must be true after a rotation that was killed anywhere, as rules; the first of them runs the campaign."""
 
 from __future__ import annotations
 

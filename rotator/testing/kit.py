@@ -1,4 +1,4 @@
-"""Owns what a rule works with: the provider under test, names that are its own, values that the target knows of.
+"""What a rule works with: the provider under test, names that are its own, values that the target knows of.
 
 What is to be true of them is the rules'; opening a target by settings is open_target.py's.
 """

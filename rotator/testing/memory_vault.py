@@ -1,4 +1,4 @@
-"""Owns a KV version 2 engine in memory, and the ports to Vault over it: what the kit runs the engine on.
+"""A KV version 2 engine in memory, and the ports to Vault over it: what the kit runs the engine on.
 
 tests/contract holds it to what a real one does. It does not wait by itself: `pause` is called around each effect.
 """

@@ -1,4 +1,4 @@
-"""Owns the rules about beginnings: what is declared, minted, proven, found, put on the target."""
+"""The rules about beginnings: what is declared, minted, proven, found, put on the target."""
 
 from __future__ import annotations
 

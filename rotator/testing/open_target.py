@@ -1,4 +1,4 @@
-"""Owns how settings become a kit: which credential, who mints, where secrets are. It calls nobody's Vault."""
+"""How settings become a kit: which credential, who mints, where secrets are. It calls nobody's Vault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns a provider that is listened to: every call is counted, what is said is kept, what is minted is remembered.
+"""A provider that is listened to: every call is counted, what is said is kept, what is minted is remembered.
 
 Whether a secret is among what was said is fault_rules.py's to judge; what a call may be struck by is
 kill_campaign.py's.

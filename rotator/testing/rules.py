@@ -1,4 +1,4 @@
-"""Owns the list of rules, in the order in which they are tried, and the trying. A new rule is a line here."""
+"""The list of rules, in the order in which they are tried, and the trying. A new rule is a line here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns how trying a rule ends; the rules themselves are the other files'."""
+"""How trying a rule ends; the rules themselves are the other files'."""
 
 from __future__ import annotations
 

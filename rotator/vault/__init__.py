@@ -1,4 +1,4 @@
-"""Owns everything between us and Vault, and is the only place that knows hvac; what to store is the engine's.
+"""Everything between us and Vault, and is the only place that knows hvac; what to store is the engine's.
 
 session = Session(VaultConnection(address), login, clock)  -- one per process; keep_alive() runs beside it
 kv = Kv(session)                                           -- the SecretStore port

@@ -1,4 +1,4 @@
-"""Owns the description of a Vault: where it is, how it is reached, and where in it our documents live.
+"""The description of a Vault: where it is, how it is reached, and where in it our documents live.
 
 Reaching it is session.py's.
 """

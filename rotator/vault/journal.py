@@ -1,4 +1,4 @@
-"""Owns the journal in Vault: one document per credential, and the one that describes the installation.
+"""The journal in Vault: one document per credential, and the one that describes the installation.
 
 How a document looks is journal_codec.py's, how it is written and read is kv.py's.
 """

@@ -1,4 +1,4 @@
-"""Owns how a journal document looks: record, lease, nonce and schema as JSON in which every leaf is text.
+"""How a journal document looks: record, lease, nonce and schema as JSON in which every leaf is text.
 
 Reading and writing documents is journal.py's. This file knows nothing of hvac, the simulation uses it too.
 

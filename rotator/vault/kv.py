@@ -1,4 +1,4 @@
-"""Owns documents in a KV version 2 engine: strong reads, check-and-set writes with a definite outcome, destruction.
+"""Documents in a KV version 2 engine: strong reads, check-and-set writes with a definite outcome, destruction.
 
 The token, threads and single requests are session.py's; what the documents mean is the callers'.
 

@@ -1,4 +1,4 @@
-"""Owns what the answers of a KV version 2 engine mean; asking, and asking again, is kv.py's."""
+"""What the answers of a KV version 2 engine mean; asking, and asking again, is kv.py's."""
 
 from __future__ import annotations
 

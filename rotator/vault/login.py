@@ -1,4 +1,4 @@
-"""Owns the ways to get a Vault token: one small function per auth method. Keeping the token alive is session.py's.
+"""The ways to get a Vault token: one small function per auth method. Keeping the token alive is session.py's.
 
 A source is called at every login, in a worker thread, so that a replaced file is noticed.
 """

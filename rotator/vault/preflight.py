@@ -1,4 +1,4 @@
-"""Owns the look at Vault before any work: is the engine the right one, will it keep what we need, may we do our work?
+"""The look at Vault before any work: is the engine the right one, will it keep what we need, may we do our work?
 
 It changes nothing but our own heartbeat. Whether a refusal stops the start is the caller's to decide.
 """

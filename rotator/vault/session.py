@@ -1,4 +1,4 @@
-"""Owns our standing with Vault: the token and its life, and each request in a worker thread.
+"""Our standing with Vault: the token and its life, and each request in a worker thread.
 
 Where Vault is, is config.py's; how an answer becomes a fault adapter.py's; how to log in login.py's; repeating
 writes kv.py's.

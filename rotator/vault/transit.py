@@ -1,4 +1,4 @@
-"""Owns keys of Vault's Transit engine: signing with them, and making versions of them. The private half never leaves
+"""Keys of Vault's Transit engine: signing with them, and making versions of them. The private half never leaves
 Vault.
 
 What is signed, and which version is whose, is left to the providers; requests and the token to session.py.

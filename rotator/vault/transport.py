@@ -1,4 +1,4 @@
-"""Owns the connections to Vault: a pool that knows nothing of its surroundings, and answers that end in time.
+"""The connections to Vault: a pool that knows nothing of its surroundings, and answers that end in time.
 
 What is sent over them and what an answer means is adapter.py's.
 """

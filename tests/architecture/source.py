@@ -1,4 +1,4 @@
-"""Owns how the architecture tests read the house: files, syntax trees, imports. What is allowed, each test says."""
+"""How the architecture tests read the house: files, syntax trees, imports. What is allowed, each test says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the contract of the Provider port: what the engine may rely on, held by the fake and by every real kind.
+"""The contract of the Provider port: what the engine may rely on, held by the fake and by every real kind.
 
 Real kinds run against the sandbox on loopback, once for each release that behaves differently.
 """

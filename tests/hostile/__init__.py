@@ -1,1 +1,1 @@
-"""Owns the campaign of hostile HTTP: every behaviour of a bad server at every place where we call one."""
+"""The campaign of hostile HTTP: every behaviour of a bad server at every place where we call one."""

@@ -1,4 +1,4 @@
-"""Owns the call sites of HaloITSM's application kinds: what they ask of its Application API and of its probe."""
+"""The call sites of HaloITSM's application kinds: what they ask of its Application API and of its probe."""
 
 from __future__ import annotations
 

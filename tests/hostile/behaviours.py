@@ -1,4 +1,4 @@
-"""Owns what a bad server does to one request: a table, each line a name and a deed."""
+"""What a bad server does to one request: a table, each line a name and a deed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the call sites of refresh tokens, key sets and values that people bring, and of those who are told by a hook."""
+"""The call sites of refresh tokens, key sets and values that people bring, and of those who are told by a hook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the run of cells, one behaviour at one call site: judged by time, truth, words, memory and what stays open."""
+"""The run of cells, one behaviour at one call site: judged by time, truth, words, memory and what stays open."""
 
 from __future__ import annotations
 

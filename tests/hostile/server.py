@@ -1,4 +1,4 @@
-"""Owns the bad server: honest until armed, then it does one behaviour to every request. It counts its callers."""
+"""The bad server: honest until armed, then it does one behaviour to every request. It counts its callers."""
 
 from __future__ import annotations
 

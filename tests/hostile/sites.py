@@ -1,4 +1,4 @@
-"""Owns what a call site is: how it is set up, what it asks, and which results it may come back with."""
+"""What a call site is: how it is set up, what it asks, and which results it may come back with."""
 
 from __future__ import annotations
 

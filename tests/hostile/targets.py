@@ -1,4 +1,4 @@
-"""Owns the call sites at targets: each verb of each kind as one line, against a sandbox that knows the truth."""
+"""The call sites at targets: each verb of each kind as one line, against a sandbox that knows the truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the call sites at Vault: each login, each verb of the store, the journal, Transit and the pre-flight."""
+"""The call sites at Vault: each login, each verb of the store, the journal, Transit and the pre-flight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the bytes between us and a server that means no good: requests taken apart, answers put together, certificates.
+"""The bytes between us and a server that means no good: requests taken apart, answers put together, certificates.
 
 What is done to a request is behaviours.py's.
 """

@@ -1,4 +1,4 @@
-"""Owns a clock for tests: sleeping moves it, and nothing else does unless asked."""
+"""A clock for tests: sleeping moves it, and nothing else does unless asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns a fleet to look at without a daemon: what the crew would show, set by hand; and one of every sort of trouble."""
+"""A fleet to look at without a daemon: what the crew would show, set by hand; and one of every sort of trouble."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns an in-memory Journal on a FakeStore, so that faults planned there strike here."""
+"""An in-memory Journal on a FakeStore, so that faults planned there strike here."""
 
 from __future__ import annotations
 

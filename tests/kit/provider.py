@@ -1,4 +1,4 @@
-"""Owns a target in memory and a provider of it, for the engine's tests; it is held to the contract suite.
+"""A target in memory and a provider of it, for the engine's tests; it is held to the contract suite.
 
 There is no waiting in it but the `pause` hook, so a simulation can step its coroutines by hand. Truth for checkers:
 `Target.living()` and `Target.accepts(secret)`.

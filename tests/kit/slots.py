@@ -1,4 +1,4 @@
-"""Owns a target in memory with one value per slot, and a provider that installs: by itself, or through a person."""
+"""A target in memory with one value per slot, and a provider that installs: by itself, or through a person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the trouble that can be had with the KV engine in memory: seals, operators, faults and stale reads by request.
+"""The trouble that can be had with the KV engine in memory: seals, operators, faults and stale reads by request.
 
 FakeVault is the server with the verbs of an operator, FakeStore one client's SecretStore on it. The engine itself is
 the conformance kit's; tests/contract holds both to what a real one does. Neither waits by itself: a simulation gives

@@ -1,4 +1,4 @@
-"""Owns the feed of calls that a sandbox has seen: who asked for what, and what came of it.
+"""The feed of calls that a sandbox has seen: who asked for what, and what came of it.
 
 It never sees a header or a body, so it cannot leak a secret; reading it over HTTP is left to `panel`.
 """

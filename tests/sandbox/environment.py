@@ -1,4 +1,4 @@
-"""Owns a whole small world on loopback: a real OpenBao, a sandbox Halo CMS as a process, and the settings of a daemon.
+"""A whole small world on loopback: a real OpenBao, a sandbox Halo CMS as a process, and the settings of a daemon.
 
     with World() as world:
         world.add("blog-ci", roles=["role-template-view-posts"])

@@ -1,4 +1,4 @@
-"""Owns the rules by which a sandbox misbehaves on request.
+"""The rules by which a sandbox misbehaves on request.
 
 Performing them on the wire is left to `http`; their HTTP face to `panel`.
 """

@@ -1,4 +1,4 @@
-"""Owns the sandbox Halo CMS as others use it: in a test, in a demo, or as a process of its own.
+"""The sandbox Halo CMS as others use it: in a test, in a demo, or as a process of its own.
 
     async with HaloCms(version="2.26.0", basic_auth=True).running() as halo:
         halo.model.add_user("admin", password, ["super-role"])

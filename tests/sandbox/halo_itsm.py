@@ -1,4 +1,4 @@
-"""Owns the sandbox HaloITSM as others use it: in a test, in a demo, or as a process of its own.
+"""The sandbox HaloITSM as others use it: in a test, in a demo, or as a process of its own.
 
     async with HaloItsm("keycloak", tenant="acme").running() as itsm:
         crm = itsm.model.add_application("crm", secret=secret, public_key=pem)     # crm.client_id

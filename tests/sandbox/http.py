@@ -1,4 +1,4 @@
-"""Owns a small HTTP/1.1 server on loopback that serves one site and performs injected faults on the wire.
+"""A small HTTP/1.1 server on loopback that serves one site and performs injected faults on the wire.
 
 What is answered is left to the site; which calls are struck to `faults`.
 """

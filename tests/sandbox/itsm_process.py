@@ -1,4 +1,4 @@
-"""Owns the sandbox HaloITSM as a process of its own, with the applications that a show or a test needs.
+"""The sandbox HaloITSM as a process of its own, with the applications that a show or a test needs.
 
 The management application may call the Application API and is used for nothing else.
 """

@@ -1,4 +1,4 @@
-"""Owns the plain request and response that sandbox sites speak in.
+"""The plain request and response that sandbox sites speak in.
 
 How they travel is left to `http`, what they mean to each site.
 """

@@ -1,4 +1,4 @@
-"""Owns the life of a real OpenBao server on loopback, for tests, the demo and the bench; not for production.
+"""The life of a real OpenBao server on loopback, for tests, the demo and the bench; not for production.
 
 What is kept in it is left to its users: they get an address, the root token and a few set-up verbs.
 

@@ -1,4 +1,4 @@
-"""Owns finding the OpenBao server in its wheel, and the fault of a server that does not do what it was told."""
+"""Finding the OpenBao server in its wheel, and the fault of a server that does not do what it was told."""
 
 from __future__ import annotations
 

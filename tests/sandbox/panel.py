@@ -1,4 +1,4 @@
-"""Owns the HTTP face of the fault panel and the call feed, under `/_sandbox/`.
+"""The HTTP face of the fault panel and the call feed, under `/_sandbox/`.
 
     GET    /_sandbox/faults               the rules, with counts
     POST   /_sandbox/faults               add one: {"kind": "drop", "when": "after", "path": "...", "times": 1}

@@ -1,4 +1,4 @@
-"""Owns the figures of the system tests: each test may leave a line, and the run ends with all of them."""
+"""The figures of the system tests: each test may leave a line, and the run ends with all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns a place on the wire that passes on to a later judge what it hears, and notes who was denied."""
+"""A place on the wire that passes on to a later judge what it hears, and notes who was denied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the crash campaign: a daemon is killed at every outgoing call of a rotation, before and after its effect.
+"""The crash campaign: a daemon is killed at every outgoing call of a rotation, before and after its effect.
 
     python -m tests.system.kill_anywhere --times 25 [--kind halo-api-key]
 

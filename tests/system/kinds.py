@@ -1,4 +1,4 @@
-"""Owns the kinds of credentials that the campaigns go through: settings, the consumer's use, and what must be so.
+"""The kinds of credentials that the campaigns go through: settings, the consumer's use, and what must be so.
 
 Consumers and judges here know the servers only: nothing of ours reads, signs or decides.
 """

@@ -1,4 +1,4 @@
-"""Owns what a campaign of kills came to: each kill, the times of all of them, and the words for it.
+"""What a campaign of kills came to: each kill, the times of all of them, and the words for it.
 
 Where to strike and how to judge is kill_anywhere.py's.
 """

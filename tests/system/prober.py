@@ -1,4 +1,4 @@
-"""Owns the consumers' view: it reads each consumer path and uses the value, many times a second, past every proxy.
+"""The consumers' view: it reads each consumer path and uses the value, many times a second, past every proxy.
 
 A value that was replaced between the reading and the use may be dead: so a refusal counts only when the path still
 holds the same version afterwards. Where a kind has one slot, nor does it count during a cut-over: from the first

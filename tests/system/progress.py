@@ -1,4 +1,4 @@
-"""Owns what is told while a campaign goes on: each violation when it occurs, and once a minute how far it has come.
+"""What is told while a campaign goes on: each violation when it occurs, and once a minute how far it has come.
 
 The verdict over the whole is outcome.py's.
 """

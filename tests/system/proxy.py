@@ -1,4 +1,4 @@
-"""Owns a place on the wire between a daemon and a server: it counts whole calls and can lose any of them.
+"""A place on the wire between a daemon and a server: it counts whole calls and can lose any of them.
 
 What to lose, and what happens at that moment, is the judge's; a proxy only carries it out.
 """

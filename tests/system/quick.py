@@ -1,4 +1,4 @@
-"""Owns settings for a hurry: the shortest times that are accepted, so that a lost lease is over in eleven seconds."""
+"""Settings for a hurry: the shortest times that are accepted, so that a lost lease is over in eleven seconds."""
 
 from __future__ import annotations
 

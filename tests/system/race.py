@@ -1,4 +1,4 @@
-"""Owns the race: daemons and a shell loop on the same credentials, killed, stopped and cut off at random, by a seed.
+"""The race: daemons and a shell loop on the same credentials, killed, stopped and cut off at random, by a seed.
 
 python -m tests.system.race --minutes 10 --daemons 6 --shells 2
 

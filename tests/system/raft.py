@@ -1,4 +1,4 @@
-"""Owns the raft campaign: our own client on every node of a real cluster that is killed, sealed, stopped and cut up.
+"""The raft campaign: our own client on every node of a real cluster that is killed, sealed, stopped and cut up.
 
 python -m tests.system.raft --kills 50 --writes 20000 --seed 1
 

@@ -1,4 +1,4 @@
-"""Owns a raft cluster of three on loopback, and what may befall it. When what befalls it, is raft.py's."""
+"""A raft cluster of three on loopback, and what may befall it. When what befalls it, is raft.py's."""
 
 from __future__ import annotations
 

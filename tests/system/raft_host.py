@@ -1,4 +1,4 @@
-"""Owns a host that rotates one credential, over a way to a raft cluster on which things may happen after any write."""
+"""A host that rotates one credential, over a way to a raft cluster on which things may happen after any write."""
 
 from __future__ import annotations
 

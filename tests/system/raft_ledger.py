@@ -1,4 +1,4 @@
-"""Owns what writers were told, and judges it by what the cluster holds in the end. Pure: no clock, no network."""
+"""What writers were told, and judges it by what the cluster holds in the end. Pure: no clock, no network."""
 
 from __future__ import annotations
 

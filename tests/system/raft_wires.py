@@ -1,4 +1,4 @@
-"""Owns the wires between raft nodes: all they say to each other passes here, and a node can be cut off from the rest.
+"""The wires between raft nodes: all they say to each other passes here, and a node can be cut off from the rest.
 
 A node that is cut off stays alive and goes on answering its clients. What was said meanwhile arrives late, not never.
 """

@@ -1,4 +1,4 @@
-"""Owns the writers: counters raised through our own Kv, each over one node; and Kvs with a mistake planted in them."""
+"""The writers: counters raised through our own Kv, each over one node; and Kvs with a mistake planted in them."""
 
 from __future__ import annotations
 

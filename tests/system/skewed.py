@@ -1,4 +1,4 @@
-"""Owns a rotator whose wall clock is wrong: python -m tests.system.skewed SECONDS -c rotator.toml run
+"""A rotator whose wall clock is wrong: python -m tests.system.skewed SECONDS -c rotator.toml run
 
 The product has no knob for that: its one clock is told another time. Monotonic time is left alone, as on any host.
 """

@@ -1,4 +1,4 @@
-"""Owns what goes wrong on the wire between rotators and servers, drawn from a seed; proxies carry it out."""
+"""What goes wrong on the wire between rotators and servers, drawn from a seed; proxies carry it out."""
 
 from __future__ import annotations
 

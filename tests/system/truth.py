@@ -1,4 +1,4 @@
-"""Owns what is really so: the journal, the consumer path and the tokens, asked of the servers with other keys.
+"""What is really so: the journal, the consumer path and the tokens, asked of the servers with other keys.
 
 What is true of one kind only is kinds.py's.
 """

@@ -1,4 +1,4 @@
-"""Owns a connection of the tests' own to a server, past every proxy."""
+"""A connection of the tests' own to a server, past every proxy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns reading the Containerfile: its instructions, continued lines joined, comments left out."""
+"""Reading the Containerfile: its instructions, continued lines joined, comments left out."""
 
 from __future__ import annotations
 

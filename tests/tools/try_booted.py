@@ -1,4 +1,4 @@
-"""Owns the machine of `make try-systemd`: boots this machine's own systemd on a throw-away root, and tells booted.py.
+"""The machine of `make try-systemd`: boots this machine's own systemd on a throw-away root, and tells booted.py.
 
 It needs root, Linux, systemd-nspawn (Debian: apt-get install systemd-container) and a system Python of the same
 version as this one. Where something is missing it says so and what would enable it, and ends well.

@@ -1,4 +1,4 @@
-"""Owns `make try-image`: builds the Containerfile here, looks at what came out, and runs it as a cluster would.
+"""`make try-image`: builds the Containerfile here, looks at what came out, and runs it as a cluster would.
 
 It needs root, buildah and bwrap (Debian: apt-get install buildah bubblewrap) and a system Python 3.11. Public base
 images are not asked for: both bases are stand-ins made from this machine's own files, the final one without a shell.

@@ -1,4 +1,4 @@
-"""Owns whether a running daemon counts as alive: its loop, its workers and its way to Vault moved not long ago.
+"""Whether a running daemon counts as alive: its loop, its workers and its way to Vault moved not long ago.
 
 What follows from a missing sign is left to those who ask: the watchdog is not fed, the health page says no.
 """

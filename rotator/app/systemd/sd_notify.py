@@ -1,4 +1,4 @@
-"""Owns the word with the service manager: sd_notify(3) datagrams. When to say what is left to supervision.py.
+"""The word with the service manager: sd_notify(3) datagrams. When to say what is left to supervision.py.
 
 Without $NOTIFY_SOCKET nothing is said. Nothing here raises, and nothing waits longer than a moment: a service manager
 that does not listen is no reason to stop keeping credentials fresh.

@@ -1,4 +1,4 @@
-"""Owns what the service manager hears of a running daemon: ready, reloading, one line of status, signs of life.
+"""What the service manager hears of a running daemon: ready, reloading, one line of status, signs of life.
 
 How it is said is sd_notify.py's, whether we count as alive liveness.py's; a manager that asks for nothing hears
 nothing.
@@ -40,7 +40,7 @@ class Supervision:
         self._said = ""
         self._refused = self._ending = ""
         self._ready = self._stopping = self._starving = self._untidy = self._unforwarded = False
-        self._moved = 0.0  # the clock of the crew, which need not be ours
+        self._moved = 0.0  # the clock of the worker pool, which need not be ours
         tick, lease = settings.daemon.tick.total_seconds(), settings.daemon.lease.total_seconds()
         self.pulse = Liveness(time.monotonic(), tick=tick, lease=lease)
 

@@ -1,6 +1,6 @@
-"""Owns the first files of an installation: settings that load as they stand, and the unit. Pure; writing is cli's.
+"""The first files of an installation: settings that load as they stand, and the unit. Pure; writing is cli's.
 
-The policy that goes with them is grants.py's.
+The policy that goes with them is made in app/vault_policy.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Owns what to type once the first files are there, for each way into Vault."""
+"""What to type once the first files are there, for each way into Vault."""
 
 from __future__ import annotations
 

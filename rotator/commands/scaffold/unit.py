@@ -1,4 +1,4 @@
-"""Owns the systemd unit for given settings: the shipped one, with this installation's program, file and secrets.
+"""The systemd unit for given settings: the shipped one, with this installation's program, file and secrets.
 
 rotator.service beside it is a copy of systemd/rotator.service; a test holds the two together.
 """

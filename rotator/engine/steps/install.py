@@ -1,4 +1,4 @@
-"""Owns putting a value that was made here on the target: install, the wait for a person, and putting the old one back.
+"""Putting a value that was made here on the target: install, the wait for a person, and putting the old one back.
 
 Whether installing ends the value before is the provider's to say; what to do when is decided elsewhere.
 """

@@ -1,4 +1,4 @@
-"""Owns the first half of a rotation on the target: mint and stage, look for a lost mint, burn what failed."""
+"""The first half of a rotation on the target: mint and stage, look for a lost mint, burn what failed."""
 
 from __future__ import annotations
 

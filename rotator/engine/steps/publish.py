@@ -1,4 +1,4 @@
-"""Owns the middle of a rotation: look at the consumer path, prove the candidate, publish it, or fence it off."""
+"""The middle of a rotation: look at the consumer path, prove the candidate, publish it, or fence it off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the last part of a rotation: judge, revoke and prove the end of the predecessor; tidy up."""
+"""The last part of a rotation: judge, revoke and prove the end of the predecessor; tidy up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns bringing the value before back: its revocation taken back where there is one, the value read from Vault.
+"""Bringing the value before back: its revocation taken back where there is one, the value read from Vault.
 
 Proving and publishing it is publish.py's, as with any other candidate.
 """

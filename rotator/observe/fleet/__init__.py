@@ -1,4 +1,4 @@
-"""Owns the fleet as its records show it: every credential, target and minter; alive; ready.
+"""The fleet as its records show it: every credential, target and minter; alive; ready.
 
 All of it is computed anew at each look, so it heals by itself. Metrics, probes and pages read it and add nothing. A
 look may be another thread's: what is read is frozen, or copied in one go.

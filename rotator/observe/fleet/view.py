@@ -1,4 +1,4 @@
-"""Owns what the fleet is looked at through: protocols that the crew of a running daemon fulfils."""
+"""What the fleet is looked at through: protocols that a running daemon fulfils."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class DependencyHealth(Protocol):
 
 
 class View(Protocol):
-    """What is looked at: the crew of a running daemon. `moved`: monotonic seconds of the last finished visit."""
+    """What is looked at: a running daemon. `moved`: monotonic seconds of the last finished visit."""
 
     @property
     def credentials(self) -> Mapping[str, Credential]:

@@ -1,4 +1,4 @@
-"""Owns hooks: programs and addresses that are told what happened, and the dead-man ping; none can harm a rotation.
+"""Hooks: programs and addresses that are told what happened, and the dead-man ping; none can harm a rotation.
 
 A hook is told at most once per transition, with retries, and not at all when the process dies first: what is true
 stands in Vault, and what happened in the receipts.

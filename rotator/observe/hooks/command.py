@@ -1,4 +1,4 @@
-"""Owns running a hook's command: no shell, an environment of names, a time limit for its whole process group.
+"""Running a hook's command: no shell, an environment of names, a time limit for its whole process group.
 
 It reads the facts from its standard input. What it prints is kept in part, for the log, when it fails.
 """

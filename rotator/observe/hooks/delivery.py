@@ -1,4 +1,4 @@
-"""Owns one hook's deliveries: what waits, the attempts, the pauses between them, and that a failure is seen.
+"""One hook's deliveries: what waits, the attempts, the pauses between them, and that a failure is seen.
 
 How a delivery is made is command.py's and webhook.py's.
 """

@@ -1,4 +1,4 @@
-"""Owns all hooks together: one observer that never waits, one worker each, and an end that does not take long."""
+"""All hooks together: one observer that never waits, one worker each, and an end that does not take long."""
 
 from __future__ import annotations
 

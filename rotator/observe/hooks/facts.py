@@ -1,4 +1,4 @@
-"""Owns what a hook is told of a transition: one JSON document, and names for the environment; no secret is in either.
+"""What a hook is told of a transition: one JSON document, and names for the environment; no secret is in either.
 
 Everything is taken from the event and the records it stands between, in the words of messages.py.
 """

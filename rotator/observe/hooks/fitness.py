@@ -1,4 +1,4 @@
-"""Owns a look at whether hooks and the ping could be called, for `rotate check`; it calls nobody and runs nothing."""
+"""A look at whether hooks and the ping could be called, for `rotate check`; it calls nobody and runs nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the dead-man ping: an address is called while all is well, so that its silence alarms somebody.
+"""The dead-man ping: an address is called while all is well, so that its silence alarms somebody.
 
 Whether all is well is fleet's to say; it is what /healthz says.
 """

@@ -1,4 +1,4 @@
-"""Owns signing a webhook the way of Standard Webhooks (standardwebhooks.com, version 1), so that receivers know us.
+"""Signing a webhook the way of Standard Webhooks (standardwebhooks.com, version 1), so that receivers know us.
 
 `webhook-signature` is `v1,` and the base64 of an HMAC-SHA256 over `id.timestamp.body`.
 """

@@ -1,4 +1,4 @@
-"""Owns how log lines look and leave: structlog and the standard library through one chain, redacted at the end.
+"""How log lines look and leave: structlog and the standard library through one chain, redacted at the end.
 
 Events are named `noun.past_participle`; which events there are is left to those who emit them.
 """

@@ -1,4 +1,4 @@
-"""Owns the few ways in which the house speaks to its log; how lines look is the package's own."""
+"""The few ways in which the house speaks to its log; how lines look is the package's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns blotting secrets out of finished text: living values in every usual encoding, and what looks like a secret.
+"""Blotting secrets out of finished text: living values in every usual encoding, and what looks like a secret.
 
 It is the second line of defence. The first is `Secret`, which does not render; this one meets what slipped through.
 """

@@ -1,4 +1,4 @@
-"""Owns what Prometheus is told, and the only import of its library; what is true of the fleet is fleet's.
+"""What Prometheus is told, and the only import of its library; what is true of the fleet is fleet's.
 
 States are computed from the fleet at each scrape; only what happened is counted. Every label value comes from
 settings or from a fixed list of ours, so that nothing a target says can make a series.

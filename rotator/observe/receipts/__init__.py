@@ -1,4 +1,4 @@
-"""Owns receipts: every transition as one line of an append-only file, each line carrying the SHA-256 of the one before.
+"""Receipts: every transition as one line of an append-only file, each line carrying the SHA-256 of the one before.
 
 A chain shows what was changed before its end; that the end itself was cut off, or that all of it was made anew, shows
 only against a head noted elsewhere. The daemon logs its head for that purpose, and `rotate receipts verify` takes it.

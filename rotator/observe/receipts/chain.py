@@ -1,4 +1,4 @@
-"""Owns what a chain of receipts is, and finding where it is broken; offline, from the bytes of the lines alone."""
+"""What a chain of receipts is, and finding where it is broken; offline, from the bytes of the lines alone."""
 
 from __future__ import annotations
 

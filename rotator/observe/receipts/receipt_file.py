@@ -1,4 +1,4 @@
-"""Owns the file that receipts are kept in: opened and locked for each append, never rewritten, its end checked.
+"""The file that receipts are kept in: opened and locked for each append, never rewritten, its end checked.
 
 Processes of one host may share it; the lock is never waited for. What a receipt says is writer's.
 """

@@ -1,4 +1,4 @@
-"""Owns beginning to keep receipts as settings want it, and saying in the log how that goes."""
+"""Beginning to keep receipts as settings want it, and saying in the log how that goes."""
 
 from __future__ import annotations
 

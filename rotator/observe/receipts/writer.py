@@ -1,4 +1,4 @@
-"""Owns what a receipt says of a transition, and that a trouble with the file never reaches a visit."""
+"""What a receipt says of a transition, and that a trouble with the file never reaches a visit."""
 
 from __future__ import annotations
 

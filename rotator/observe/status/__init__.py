@@ -1,4 +1,4 @@
-"""Owns what people and machines may look at over HTTP: probes, scrape, document and page; it changes nothing.
+"""What people and machines may look at over HTTP: probes, scrape, document and page; it changes nothing.
 
 What is true of the fleet is fleet's, what is counted is metrics'; both are handed in.
 """

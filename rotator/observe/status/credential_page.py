@@ -1,4 +1,4 @@
-"""Owns the page of one credential: what it is, why it is so, what comes next, what happened lately."""
+"""The page of one credential: what it is, why it is so, what comes next, what happened lately."""
 
 from __future__ import annotations
 

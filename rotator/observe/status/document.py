@@ -1,4 +1,4 @@
-"""Owns /status.json: the same look as the page's, for machines."""
+"""/status.json: the same look as the page's, for machines."""
 
 from __future__ import annotations
 

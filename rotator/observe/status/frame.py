@@ -1,4 +1,4 @@
-"""Owns what every page has: head, headline, foot, and the badge that says how a credential is doing."""
+"""What every page has: head, headline, foot, and the badge that says how a credential is doing."""
 
 from __future__ import annotations
 

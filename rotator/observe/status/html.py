@@ -1,4 +1,4 @@
-"""Owns making HTML in which whatever is not markup by its type is escaped, and shown as the text that it is."""
+"""Making HTML in which whatever is not markup by its type is escaped, and shown as the text that it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the first page: the fleet at a glance, the worst first."""
+"""The first page: the fleet at a glance, the worst first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `/jwks/NAME`: the public keys of a credential, for servers that fetch them; where the set is kept is others'.
+"""`/jwks/NAME`: the public keys of a credential, for servers that fetch them; where the set is kept is others'.
 
 It is served at an address of its own, where nothing else is found.
 """

@@ -1,4 +1,4 @@
-"""Owns what is found at which path, and the headers that every answer carries; how it travels is server's."""
+"""What is found at which path, and the headers that every answer carries; how it travels is server's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns a small HTTP/1.1 server: GET and HEAD, no bodies, few connections, short patience. What it says is the site's.
+"""A small HTTP/1.1 server: GET and HEAD, no bodies, few connections, short patience. routes.py says what it answers.
 
 It is no door for the wide internet: it listens where settings say, on loopback unless they insist.
 """

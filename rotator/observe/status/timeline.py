@@ -1,4 +1,4 @@
-"""Owns what happened to each credential lately, as far as this process saw it; the whole story is in the receipts."""
+"""What happened to each credential lately, as far as this process saw it; the whole story is in the receipts."""
 
 from __future__ import annotations
 

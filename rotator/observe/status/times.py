@@ -1,4 +1,4 @@
-"""Owns how times are spoken on the page: two units at most, the exact time beside them for whoever points there."""
+"""How times are spoken on the page: two units at most, the exact time beside them for whoever points there."""
 
 from __future__ import annotations
 

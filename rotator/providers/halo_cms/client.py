@@ -1,6 +1,6 @@
-"""Owns one Halo CMS site: the calls about personal access tokens, made as the minter or with a token, and the listing.
+"""One Halo CMS site: the calls about personal access tokens, made as the minter or with a token, and the listing.
 
-What the answers mean for a credential is provider.py's; transport and its faults are client.py's.
+provider.py says what the answers mean for a credential; providers/http/ has transport and its faults.
 """
 
 from __future__ import annotations

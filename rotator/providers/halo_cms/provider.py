@@ -1,4 +1,4 @@
-"""Owns what a Halo CMS site's answers mean for one credential, a personal access token; the calls are client.py's.
+"""What a Halo CMS site's answers mean for one credential, a personal access token; the calls are client.py's.
 
 Behaviour noted here was measured on Halo 2.19.3, 2.20.2, 2.20.18 and 2.26.0.
 """

@@ -1,4 +1,4 @@
-"""Owns a Halo PAT record as the server tells it, and the mark by which ours are known; the calls are provider.py's."""
+"""A Halo PAT record as the server tells it, and the mark by which ours are known; client.py makes the calls."""
 
 from __future__ import annotations
 

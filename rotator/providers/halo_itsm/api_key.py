@@ -1,4 +1,4 @@
-"""Owns what HaloITSM's answers mean for an API key: two in each application, made, last used and ended by date.
+"""What HaloITSM's answers mean for an API key: two in each application, made, last used and ended by date.
 
 A key is recognised by the date of its making: where that has moved, the slot holds another key, which is not ours.
 """

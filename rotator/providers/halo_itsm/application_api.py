@@ -1,4 +1,4 @@
-"""Owns calls to HaloITSM's Application API, made as the management application: read one, change as little as can be.
+"""Calls to HaloITSM's Application API, made as the management application: read one, change as little as can be.
 
 What is changed and why is left to the kinds. The API is in public copies of Halo's own description; who may call it,
 and what becomes of properties that are not sent, is published nowhere: hence the words here, and the look afterwards.

@@ -1,4 +1,4 @@
-"""Owns what the Application API shows of one application: its slots, dates and rights, and what a change did to them.
+"""What the Application API shows of one application: its slots, dates and rights, and what a change did to them.
 
 Pure. The calls are application_api.py's.
 """

@@ -1,4 +1,4 @@
-"""Owns what HaloITSM's answers mean for a client secret: one in each application, shown by nobody, proven by use."""
+"""What HaloITSM's answers mean for a client secret: one in each application, shown by nobody, proven by use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what client secrets and assertion keys have in common: one slot per application, proven at the token endpoint.
+"""What client secrets and assertion keys have in common: one slot per application, proven at the token endpoint.
 
 With one application, the new value ends the old one; two take turns, and the one whose turn is over is switched off.
 """

@@ -1,4 +1,4 @@
-"""Owns the settings keys of what belongs to HaloITSM API applications: API keys, client secrets, key pairs."""
+"""The settings keys of what belongs to HaloITSM API applications: API keys, client secrets, key pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what a person is told to do in HaloITSM when only they can; the way there is that of Halo's own guides."""
+"""What a person is told to do in HaloITSM when only they can; the way there is that of Halo's own guides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the kinds that live in HaloITSM's API applications: what they claim, what they cost, what cannot hold.
+"""The kinds that live in HaloITSM's API applications: what they claim, what they cost, what cannot hold.
 
 Each implementation, and httpx with it, is imported when a credential is bound.
 """

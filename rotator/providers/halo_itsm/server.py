@@ -1,6 +1,6 @@
-"""Owns an OAuth server that may be a HaloITSM with applications: who proves, controls and looks at which kind.
+"""An OAuth server that may be a HaloITSM with applications: who proves, controls and looks at which kind.
 
-Token requests are server.py's, calls about applications application_api.py's.
+oauth/server.py makes token requests, application_api.py calls about applications.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Owns what API keys, client secrets and assertion keys of HaloITSM applications have in common: a value is made here,
+"""What API keys, client secrets and assertion keys of HaloITSM applications have in common: a value is made here,
 put into a slot of an application later, and ended by being written over.
 
 Which slot is free, and how a value is proven, is each kind's; the calls are application_api.py's.

@@ -1,4 +1,4 @@
-"""Owns how a caller identifies itself; where its secrets come from is left to app."""
+"""How a caller identifies itself; where its secrets come from is left to app."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns calls to a target over HTTP and what their failures mean; what an answer means is each provider's.
+"""Calls to a target over HTTP and what their failures mean; what an answer means is each provider's.
 
 The only import of httpx. Faults name a method, a status and the target's scheme and host: never a body, a header value
 or a query.
@@ -142,7 +142,7 @@ class HttpClient:
         self.clock = clock
         self._rests = keys.rests
         budget = RateLimit(keys.calls, keys.period.total_seconds())
-        self._turnstile = RateLimiter(budget, keys.concurrency, clock)
+        self._rate_limiter = RateLimiter(budget, keys.concurrency, clock)
         phase = keys.timeout.total_seconds()
         self._client = httpx.AsyncClient(
             headers=_HEADERS,
@@ -194,7 +194,7 @@ class HttpClient:
             request = self._client.build_request(method, url, headers=headers, json=revealed(json), data=body)
         except (httpx.InvalidURL, UnicodeError):  # its text quotes the address
             raise Refused(f"{method} to {self._where} not sent: its address cannot be used") from None
-        async with self._turnstile.turn():
+        async with self._rate_limiter.turn():
             if self._client.is_closed:
                 raise Transient(f"{method} to {self._where} not sent: this target has been closed")
             if self.clock.monotonic() > by:
@@ -237,9 +237,9 @@ class HttpClient:
         if status == 429 or status >= 500:
             pause = self._retry_after(response.headers.get("retry-after"))
             if status == 429 and pause is None and self._rests:
-                pause = self._turnstile.weary()
+                pause = self._rate_limiter.weary()
             if pause is not None:
-                self._turnstile.hush(pause)
+                self._rate_limiter.hush(pause)
             said = f"{call}: {status}, outcome unknown"
             if status == 429:
                 raise Transient(said, retry_after=pause)

@@ -1,4 +1,4 @@
-"""Owns how secrets stand in a request: a caller's identity in a header, values in a body. Sending it is client.py's."""
+"""How secrets stand in a request: a caller's identity in a header, values in a body. Sending it is client.py's."""
 
 from __future__ import annotations
 

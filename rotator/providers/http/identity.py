@@ -1,4 +1,4 @@
-"""Owns whether what a probe tells is whom settings want. Pure; reading statuses is each kind's."""
+"""Whether what a probe tells is whom settings want. Pure; reading statuses is each kind's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the words in which an OAuth server refuses (RFC 6749, section 5.2); what they mean is each kind's."""
+"""The words in which an OAuth server refuses (RFC 6749, section 5.2); what they mean is each kind's."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Owns how many calls a target gets: at most so many in any period, so many at once, and none before it allows.
+"""How many calls a target gets: at most so many in any period, so many at once, and none before it allows.
 
-The arithmetic is pure, with time as an argument; waiting is the turnstile's.
+The arithmetic is pure, with time as an argument; `RateLimiter` waits.
 """
 
 from __future__ import annotations

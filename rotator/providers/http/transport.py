@@ -1,4 +1,4 @@
-"""Owns the sockets below httpx: that one is closed whose TLS handshake is given up. What is sent is left to client.py.
+"""The sockets below httpx: that one is closed whose TLS handshake is given up. What is sent is left to client.py.
 
 httpcore 1.0.9 closes it after a failure, but not after a cancellation, and a deadline is one: each handshake that a
 target lets stall would leave a socket open for good (measured: one file per call).

@@ -1,4 +1,4 @@
-"""Owns one-way calls over HTTP: a body goes out, and only whether it was taken comes back; for hooks and pings.
+"""One-way calls over HTTP: a body goes out, and only whether it was taken comes back; for hooks and pings.
 
 Faults name a method, a host and a status: never the path, which may be a secret, a body or a header.
 """

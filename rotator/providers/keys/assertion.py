@@ -1,4 +1,4 @@
-"""Owns client assertions (RFC 7523): their header and claims, siblings, signing, reading back. No I/O but the signer's.
+"""Client assertions (RFC 7523): their header and claims, siblings, signing, reading back. No I/O but the signer's.
 
 Whether a server takes one is left to the kinds. The defaults are those that two real servers took (Keycloak 26.4.0,
 node oidc-provider 9.13.3): one audience, as a string; `iat` and `jti` always there.

@@ -1,4 +1,4 @@
-"""Owns JWK Sets (RFC 7517): public keys joining and leaving one, and what may be shown of it. Pure.
+"""JWK Sets (RFC 7517): public keys joining and leaving one, and what may be shown of it. Pure.
 
 Where a set is kept is left to jwks_store.py, which keys belong in it to the kinds.
 """

@@ -1,4 +1,4 @@
-"""Owns where a JWK Set is kept: a file that a web server hands out, or a document in Vault. What is in it is jwks.py's.
+"""Where a JWK Set is kept: a file that a web server hands out, or a document in Vault. What is in it is jwks.py's.
 
 A change is a read, a merge and a write that loses to nobody. Trouble of a place is always Transient, since a key that
 could not join or leave today is tried again tomorrow; nothing is thrown away for it.

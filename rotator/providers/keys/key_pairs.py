@@ -1,4 +1,4 @@
-"""Owns where new key pairs come from: made in this process, or as a version of a key that never leaves Vault Transit.
+"""Where new key pairs come from: made in this process, or as a version of a key that never leaves Vault Transit.
 
 Who is told of the public half is each kind's; keys are signing.py's, the calls to Transit vault/transit.py's.
 

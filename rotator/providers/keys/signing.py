@@ -1,4 +1,4 @@
-"""Owns signing keys: which are fit, how their public half is named, and a signer in this process.
+"""Signing keys: which are fit, how their public half is named, and a signer in this process.
 
 What is signed is assertion.py's. Keys that never leave Vault sign through the same protocol, see vault/transit.py.
 """

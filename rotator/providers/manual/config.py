@@ -1,4 +1,4 @@
-"""Owns the settings keys of credentials that a person brings, and of the plain HTTP targets that they live on."""
+"""The settings keys of credentials that a person brings, and of the plain HTTP targets that they live on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns credentials that a person brings and ends: the proof is ours, the clicks are theirs."""
+"""Credentials that a person brings and ends: the proof is ours, the clicks are theirs."""
 
 from __future__ import annotations
 

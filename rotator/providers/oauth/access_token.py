@@ -1,4 +1,4 @@
-"""Owns what an OAuth server's answers mean for a published access token; the calls are server.py's."""
+"""What an OAuth server's answers mean for a published access token; the calls are server.py's."""
 
 from __future__ import annotations
 

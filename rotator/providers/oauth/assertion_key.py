@@ -1,4 +1,4 @@
-"""Owns key pairs whose public half lies in a JWK Set: joined to it, proven, and taken out again.
+"""Key pairs whose public half lies in a JWK Set: joined to it, proven, and taken out again.
 
 Consumers sign for themselves, so that nothing published is used up, however often and by however many. The set is kept
 in jwks_store.py, pairs come from key_pairs.py; when a server has read the set anew is left to settings (`jwks_cache`)

@@ -1,4 +1,4 @@
-"""Owns what an OAuth server's answers mean for a published client assertion; the calls are server.py's.
+"""What an OAuth server's answers mean for a published client assertion; the calls are server.py's.
 
 The proof never uses the published value up: a sibling with the same times, audience and key goes in its place. Two
 servers (Keycloak 26.4.0, node oidc-provider 9.13.3) take an assertion once only.

@@ -1,4 +1,4 @@
-"""Owns how a client names itself to a token endpoint, and where its secret stands (RFC 6749, section 2.3.1). Pure.
+"""How a client names itself to a token endpoint, and where its secret stands (RFC 6749, section 2.3.1). Pure.
 
 What else a token request says is server.py's.
 """

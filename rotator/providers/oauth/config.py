@@ -1,4 +1,4 @@
-"""Owns the settings keys of OAuth servers, HaloITSM among them, and of the credentials that live there.
+"""The settings keys of OAuth servers, HaloITSM among them, and of the credentials that live there.
 
 What nobody has published about Halo is a key here, with the strictest server that was measured as its default.
 """

@@ -1,4 +1,4 @@
-"""Owns the half of the Provider port that is the same for all that ends by expiry alone: nothing to find or revoke."""
+"""The half of the Provider port that is the same for all that ends by expiry alone: nothing to find or revoke."""
 
 from __future__ import annotations
 

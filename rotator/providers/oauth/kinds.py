@@ -1,4 +1,4 @@
-"""Owns the kinds that live on OAuth servers: opening a server, binding a credential to it, warnings without a call.
+"""The kinds that live on OAuth servers: opening a server, binding a credential to it, warnings without a call.
 
 Each implementation, and httpx with it, is imported when a target is opened.
 """

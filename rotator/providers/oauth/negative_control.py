@@ -1,4 +1,4 @@
-"""Owns the negative control of OAuth servers: a client that proves nothing gets nothing. The calls are the site's."""
+"""The negative control of OAuth servers: a client that proves nothing gets nothing. server.py makes the calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns access tokens that are had for a refresh token, and the rotation of that one (RFC 6749, section 6).
+"""Access tokens that are had for a refresh token, and the rotation of that one (RFC 6749, section 6).
 
 The present refresh token lives in a Vault document of its own. A use may spend it: the answer then carries the next,
 which is staged with the access token before anything else is done, and written over the spent one by `install`. What

@@ -1,4 +1,4 @@
-"""Owns one OAuth server, a HaloITSM perhaps: token requests, the test call, and who signs for a client.
+"""One OAuth server, a HaloITSM perhaps: token requests, the test call, and who signs for a client.
 
 What an answer means for a credential is left to the kinds; transport and its faults to client.py.
 """

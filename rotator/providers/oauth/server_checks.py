@@ -1,4 +1,4 @@
-"""Owns what `rotate check` finds out about a server: does it take an assertion twice, how old an one, an expired one?
+"""What `rotate check` finds out about a server: does it take an assertion twice, how old an one, an expired one?
 
 At most seven token requests, and only on an operator's word: nobody knows what a server makes of refused logins.
 """

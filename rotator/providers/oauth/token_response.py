@@ -1,4 +1,4 @@
-"""Owns what an OAuth server's answers say: a token with its scope, a refusal, the test call's verdict. Pure."""
+"""What an OAuth server's answers say: a token with its scope, a refusal, the test call's verdict. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the [credentials.NAME] sections and [defaults]; whether their times can hold is left to arithmetic."""
+"""The [credentials.NAME] sections and [defaults]; timing_checks.py says whether their times can hold."""
 
 from __future__ import annotations
 

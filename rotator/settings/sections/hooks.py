@@ -1,4 +1,4 @@
-"""Owns the [hooks.NAME], [ping] and [tracing] sections: who is told what happened; telling them is left to app."""
+"""The [hooks.NAME], [ping] and [tracing] sections: who is told what happened; telling them is left to app."""
 
 from __future__ import annotations
 

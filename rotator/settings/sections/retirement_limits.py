@@ -1,4 +1,4 @@
-"""Owns the tables `retire` and `limits` of a credential: how long a predecessor stays, how often a mint is tried."""
+"""The tables `retire` and `limits` of a credential: how long a predecessor stays, how often a mint is tried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the [status] and [audit] sections: where the daemon may be looked at, and where its receipts go."""
+"""The [status] and [audit] sections: where the daemon may be looked at, and where its receipts go."""
 
 from __future__ import annotations
 

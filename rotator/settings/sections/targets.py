@@ -1,4 +1,4 @@
-"""Owns the [targets.NAME] sections; their address, timeouts and budget are declared by the target's kind."""
+"""The [targets.NAME] sections; their address, timeouts and budget are declared by the target's kind."""
 
 from __future__ import annotations
 

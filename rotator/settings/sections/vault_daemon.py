@@ -1,4 +1,4 @@
-"""Owns the [vault] and [daemon] sections."""
+"""The [vault] and [daemon] sections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns who takes part in the story: a credential of every kind, hooks, a ping, traces, and their settings."""
+"""Who takes part in the story: a credential of every kind, hooks, a ping, traces, and their settings."""
 
 from __future__ import annotations
 

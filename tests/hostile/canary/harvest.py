@@ -1,4 +1,4 @@
-"""Owns what of the traffic is secret: tokens in headers, values in answers and forms, private keys without their shell.
+"""What of the traffic is secret: tokens in headers, values in answers and forms, private keys without their shell.
 
 Where they must not turn up is story.py's, in which shapes search.py's.
 """

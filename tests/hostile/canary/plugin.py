@@ -1,4 +1,4 @@
-"""Owns the watch over the whole test run: every `Secret` a test makes is a canary, and no report may show one."""
+"""The watch over the whole test run: every `Secret` a test makes is a canary, and no report may show one."""
 
 from __future__ import annotations
 

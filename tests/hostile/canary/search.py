@@ -1,4 +1,4 @@
-"""Owns the search for canaries: every secret, in every usual encoding, down to twelve characters of it."""
+"""The search for canaries: every secret, in every usual encoding, down to twelve characters of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns a day in the life of a daemon with everything going wrong, and every place where a secret could turn up.
+"""A day in the life of a daemon with everything going wrong, and every place where a secret could turn up.
 
 The proxies hear every secret that travels; the sinks are read while the processes live and after they ended.
 """

@@ -1,1 +1,1 @@
-"""Owns the fuzzing of what comes from outside in files, documents and over the control socket."""
+"""The fuzzing of what comes from outside in files, documents and over the control socket."""

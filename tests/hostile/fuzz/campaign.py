@@ -1,4 +1,4 @@
-"""Owns the list of everything that is fuzzed, and a run of it: by examples in tests, by minutes in a campaign."""
+"""The list of everything that is fuzzed, and a run of it: by examples in tests, by minutes in a campaign."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns forgetting: what was fuzzed into a secret here, a word perhaps, must not be blotted out of others' lines."""
+"""Forgetting: what was fuzzed into a secret here, a word perhaps, must not be blotted out of others' lines."""
 
 from __future__ import annotations
 

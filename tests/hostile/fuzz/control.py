@@ -1,4 +1,4 @@
-"""Owns the fuzzing of the control socket: bytes of any kind at the real server, over a real unix socket."""
+"""The fuzzing of the control socket: bytes of any kind at the real server, over a real unix socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the fuzzing of documents in Vault: the journal, the staged slot and the consumers' path, through real visits.
+"""The fuzzing of documents in Vault: the journal, the staged slot and the consumers' path, through real visits.
 
 The engine is the real one, Vault and target are the fakes. Whatever stands in a document, a visit ends with a fault of
 ours or without one, what consumers read stays valid, and a journal that cannot be read is left as it is.

@@ -1,4 +1,4 @@
-"""Owns the fuzzing of settings files: whatever stands in them, loading ends in settings or in faults with a place."""
+"""The fuzzing of settings files: whatever stands in them, loading ends in settings or in faults with a place."""
 
 from __future__ import annotations
 

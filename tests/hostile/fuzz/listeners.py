@@ -1,4 +1,4 @@
-"""Owns the fuzzing of the status address: requests of any kind, callers of any manners, at the real server over TCP."""
+"""The fuzzing of the status address: requests of any kind, callers of any manners, at the real server over TCP."""
 
 from __future__ import annotations
 

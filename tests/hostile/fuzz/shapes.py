@@ -1,4 +1,4 @@
-"""Owns the strange shapes: JSON values that nobody meant, and documents with such values in them."""
+"""The strange shapes: JSON values that nobody meant, and documents with such values in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns true time and what is to happen later in it, and the clocks of processes, which may be wrong."""
+"""True time and what is to happen later in it, and the clocks of processes, which may be wrong."""
 
 from __future__ import annotations
 

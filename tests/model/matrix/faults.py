@@ -1,4 +1,4 @@
-"""Owns the faults: where each can strike, and what it does there."""
+"""The faults: where each can strike, and what it does there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns a journal that keeps records as they are: the real codec is most of a run's time, and has tests of its own."""
+"""A journal that keeps records as they are: the real codec is most of a run's time, and has tests of its own."""
 
 from __future__ import annotations
 

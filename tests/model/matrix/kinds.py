@@ -1,4 +1,4 @@
-"""Owns the sorts of target that the matrix has, on the fakes, and the truth that its promises ask them for."""
+"""The sorts of target that the matrix has, on the fakes, and the truth that its promises ask them for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the long campaign: pairs of faults in one story; no outcome is foretold, but promises hold and it converges."""
+"""The long campaign: pairs of faults in one story; no outcome is foretold, but promises hold and it converges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the promises, held against the truth of Vault and target at every call and after whatever happens by itself."""
+"""The promises, held against the truth of Vault and target at every call and after whatever happens by itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what every cell must come to: rules in order, the first that fits decides."""
+"""What every cell must come to: rules in order, the first that fits decides."""
 
 from __future__ import annotations
 

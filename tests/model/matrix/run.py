@@ -1,4 +1,4 @@
-"""Owns one run: a story, the faults that strike in it, what came of it, and in which word that is told."""
+"""One run: a story, the faults that strike in it, what came of it, and in which word that is told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the stories: what is wanted of one world, so that every step is reached; faults strike while it is told."""
+"""The stories: what is wanted of one world, so that every step is reached; faults strike while it is told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the table: every cell run, its outcome beside the one that the rules want, and MATRIX.md."""
+"""The table: every cell run, its outcome beside the one that the rules want, and MATRIX.md."""
 
 from __future__ import annotations
 

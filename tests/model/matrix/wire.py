@@ -1,4 +1,4 @@
-"""Owns the wire: every call of a visit to Vault or to the target passes here, under a name, and may be struck there.
+"""The wire: every call of a visit to Vault or to the target passes here, under a name, and may be struck there.
 
 The effects are those of the fakes, which the contract suite holds to the real edges.
 """

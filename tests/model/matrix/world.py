@@ -1,4 +1,4 @@
-"""Owns one small world: Vault, a target, one credential, processes that visit it with the real engine, and people."""
+"""One small world: Vault, a target, one credential, processes that visit it with the real engine, and people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the processes: each visits the credentials with the real engine, is killed, stopped, started again.
+"""The processes: each visits the credentials with the real engine, is killed, stopped, started again.
 
 The loop around a visit is a lean stand-in for the real crew, which needs an event loop.
 """

@@ -1,4 +1,4 @@
-"""Owns runs of many seeds over two processes; what they come to is summary.py's."""
+"""Runs of many seeds over two processes; what they come to is summary.py's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns those who read the published value and use it; they know nothing of rotations."""
+"""Those who read the published value and use it; they know nothing of rotations."""
 
 from __future__ import annotations
 

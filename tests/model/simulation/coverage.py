@@ -1,4 +1,4 @@
-"""Owns which (phase, fault) pairs a history can reach: every fault in every phase, less what cannot meet."""
+"""Which (phase, fault) pairs a history can reach: every fault in every phase, less what cannot meet."""
 
 from __future__ import annotations
 

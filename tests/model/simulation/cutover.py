@@ -1,4 +1,4 @@
-"""Owns the promises about values that the target is told: who may, when, and for how long Vault and target disagree."""
+"""The promises about values that the target is told: who may, when, and for how long Vault and target disagree."""
 
 from __future__ import annotations
 

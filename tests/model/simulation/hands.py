@@ -1,4 +1,4 @@
-"""Owns the person who does by hand what a credential waits for: at once or late, right or wrong."""
+"""The person who does by hand what a credential waits for: at once or late, right or wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns one history: builds the world of a seed, lets trouble run its time, then calm, and judges the end."""
+"""One history: builds the world of a seed, lets trouble run its time, then calm, and judges the end."""
 
 from __future__ import annotations
 

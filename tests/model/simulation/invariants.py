@@ -1,4 +1,4 @@
-"""Owns the promises I1 to I11 as checks on every request that leaves and every effect that lands."""
+"""The promises I1 to I11 as checks on every request that leaves and every effect that lands."""
 
 from __future__ import annotations
 

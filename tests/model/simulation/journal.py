@@ -1,4 +1,4 @@
-"""Owns the journal edge of the simulation: documents of the modelled Vault, through the real codec or whole."""
+"""The journal edge of the simulation: documents of the modelled Vault, through the real codec or whole."""
 
 from __future__ import annotations
 

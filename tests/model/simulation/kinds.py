@@ -1,4 +1,4 @@
-"""Owns the sorts of target that a history may have, and what each can do; how they behave is target.py's."""
+"""The sorts of target that a history may have, and what each can do; how they behave is target.py's."""
 
 from __future__ import annotations
 

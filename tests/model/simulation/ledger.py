@@ -1,4 +1,4 @@
-"""Owns what the journal of one credential has authorised so far, read off every document that landed."""
+"""What the journal of one credential has authorised so far, read off every document that landed."""
 
 from __future__ import annotations
 

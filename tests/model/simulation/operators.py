@@ -1,4 +1,4 @@
-"""Owns the operator's verbs in a history: somebody at a shell who pauses, resumes, undoes and adopts."""
+"""The operator's verbs in a history: somebody at a shell who pauses, resumes, undoes and adopts."""
 
 from __future__ import annotations
 

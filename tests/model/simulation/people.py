@@ -1,4 +1,4 @@
-"""Owns what people do to a running system: foreign writes, deletions, asks, settings, clocks; and what consumers do."""
+"""What people do to a running system: foreign writes, deletions, asks, settings, clocks; and what consumers do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the provider edge on the model of a target: one credential's view, by the sort of target it lives on."""
+"""The provider edge on the model of a target: one credential's view, by the sort of target it lives on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns directed schedules: processes moved by hand, beat by beat, over the same models as the random histories."""
+"""Directed schedules: processes moved by hand, beat by beat, over the same models as the random histories."""
 
 from __future__ import annotations
 

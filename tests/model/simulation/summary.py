@@ -1,4 +1,4 @@
-"""Owns what many seeds come to: violations, the coverage of (phase, fault) pairs, and how both are told to people."""
+"""What many seeds come to: violations, the coverage of (phase, fault) pairs, and how both are told to people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what one seed switches on: sizes, rates and kinds of trouble; each seed takes a random share of them."""
+"""What one seed switches on: sizes, rates and kinds of trouble; each seed takes a random share of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the model of a target: what it was told and what it accepts; the provider edge on it is provider.py's."""
+"""The model of a target: what it was told and what it accepts; the provider edge on it is provider.py's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the model of a KV version 2 engine and the store edge on it; the journal edge on it is journal.py's."""
+"""The model of a KV version 2 engine and the store edge on it; the journal edge on it is journal.py's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what can happen to one request: lost before or after its effect, late, slow; effects are the models'."""
+"""What can happen to one request: lost before or after its effect, late, slow; effects are the models'."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns virtual time, chance, the order of events and the trace; who moves in it is actors.py's."""
+"""Virtual time, chance, the order of events and the trace; who moves in it is actors.py's."""
 
 from __future__ import annotations
 

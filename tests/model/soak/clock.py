@@ -1,4 +1,4 @@
-"""Owns virtual time: it stands still until it is moved, and nobody sleeps in it."""
+"""Virtual time: it stands still until it is moved, and nobody sleeps in it."""
 
 from __future__ import annotations
 

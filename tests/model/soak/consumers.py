@@ -1,4 +1,4 @@
-"""Owns the consumers' view of a soak: whether each value came in time, and whether the old one still held then."""
+"""The consumers' view of a soak: whether each value came in time, and whether the old one still held then."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what a process weighs, hour by hour, and whether it grows."""
+"""What a process weighs, hour by hour, and whether it grows."""
 
 from __future__ import annotations
 

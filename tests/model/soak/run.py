@@ -1,4 +1,4 @@
-"""Owns one soak: virtual time moves from due look to due look, the engine works, the process is weighed each hour."""
+"""One soak: virtual time moves from due look to due look, the engine works, the process is weighed each hour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the fleets of a soak: settings as a person would write them, their edges, and the crew that works on them."""
+"""The fleets of a soak: settings as a person would write them, their edges, and the crew that works on them."""
 
 from __future__ import annotations
 

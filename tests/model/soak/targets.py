@@ -1,4 +1,4 @@
-"""Owns the targets of a soak, in memory and bounded: a Halo CMS in small, and an OAuth server that only judges."""
+"""The targets of a soak, in memory and bounded: a Halo CMS in small, and an OAuth server that only judges."""
 
 from __future__ import annotations
 

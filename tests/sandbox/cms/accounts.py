@@ -1,4 +1,4 @@
-"""Owns the endpoints about users: who am I, creating and disabling.
+"""The endpoints about users: who am I, creating and disabling.
 
 Who may call them is left to `routes`.
 """

@@ -1,4 +1,4 @@
-"""Owns who is calling: PAT, Basic, session cookie or nobody, with the challenges each release answers.
+"""Who is calling: PAT, Basic, session cookie or nobody, with the challenges each release answers.
 
 What the caller may do is left to `routes`.
 """

@@ -1,4 +1,4 @@
-"""Owns how records, users and roles look as JSON; fields that were never set are left out.
+"""How records, users and roles look as JSON; fields that were never set are left out.
 
 What they mean is left to the files that own them.
 """

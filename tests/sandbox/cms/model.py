@@ -1,4 +1,4 @@
-"""Owns what a Halo CMS knows and does about personal access tokens, without any HTTP.
+"""What a Halo CMS knows and does about personal access tokens, without any HTTP.
 
 The truth for checkers: `live_tokens()`, `is_accepted(name)`, `accepts(secret)`. Time comes from the injected clock,
 names and ids from a seeded source. Reading credentials from requests is left to `auth`, answering to `routes`.

@@ -1,4 +1,4 @@
-"""Owns the rest of the site: health, info, the login page and the lists that prove a role.
+"""The rest of the site: health, info, the login page and the lists that prove a role.
 
 Nothing here has an effect.
 """

@@ -1,4 +1,4 @@
-"""Owns the endpoints of personal access tokens: the user centre's, and the generic ones of administrators.
+"""The endpoints of personal access tokens: the user centre's, and the generic ones of administrators.
 
 Who may call them is left to `routes`; what they do to `model`.
 """

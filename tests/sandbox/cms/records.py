@@ -1,4 +1,4 @@
-"""Owns the stored records of personal access tokens and their collection after deletion.
+"""The stored records of personal access tokens and their collection after deletion.
 
 Who may touch a record is left to `model`, the token text to `tokens`.
 """

@@ -1,4 +1,4 @@
-"""Owns the refusals of the model: what a call may not do, with the status that says so.
+"""The refusals of the model: what a call may not do, with the status that says so.
 
 How a refusal looks on the wire is left to `documents`.
 """

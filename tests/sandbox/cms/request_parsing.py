@@ -1,4 +1,4 @@
-"""Owns the reading of request bodies: JSON in, a `InstallationPlan` out, with the refusals of a real server.
+"""The reading of request bodies: JSON in, a `InstallationPlan` out, with the refusals of a real server.
 
 Whether the wish is granted is left to `model`.
 """

@@ -1,4 +1,4 @@
-"""Owns the role catalogue of the sandbox and what each role brings with it.
+"""The role catalogue of the sandbox and what each role brings with it.
 
 Which call needs which role is left to `routes`.
 """

@@ -1,4 +1,4 @@
-"""Owns which call reaches which endpoint, who may make it, and how refusals look on the wire.
+"""Which call reaches which endpoint, who may make it, and how refusals look on the wire.
 
 Who the caller is is left to `auth`, what the call does to the endpoints' own files.
 """

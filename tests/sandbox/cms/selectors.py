@@ -1,4 +1,4 @@
-"""Owns the label and field selectors of the extension lists.
+"""The label and field selectors of the extension lists.
 
 Which list they filter is left to `routes`.
 """

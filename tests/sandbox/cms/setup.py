@@ -1,4 +1,4 @@
-"""Owns the first call to a fresh server: the set-up that makes its administrator.
+"""The first call to a fresh server: the set-up that makes its administrator.
 
 From 2.20.0 a form at `/system/setup`, before that JSON at `.../system/initialize`.
 """

@@ -1,4 +1,4 @@
-"""Owns how the sandbox reads and writes instants: ISO 8601 in UTC, as a JVM prints and parses them.
+"""How the sandbox reads and writes instants: ISO 8601 in UTC, as a JVM prints and parses them.
 
 What the time is is left to the injected clock.
 """

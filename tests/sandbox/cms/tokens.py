@@ -1,4 +1,4 @@
-"""Owns the token text: `pat_` and an RS256 JWT, really signed and really checked.
+"""The token text: `pat_` and an RS256 JWT, really signed and really checked.
 
 Whether a genuine token is still welcome is left to `model`.
 """

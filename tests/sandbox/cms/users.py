@@ -1,4 +1,4 @@
-"""Owns the users of the sandbox, their roles and passwords.
+"""The users of the sandbox, their roles and passwords.
 
 What a user may do is left to `roles`; how it is shown to `documents`.
 """

@@ -1,4 +1,4 @@
-"""Owns what differs between Halo CMS releases, as far as personal access tokens can tell.
+"""What differs between Halo CMS releases, as far as personal access tokens can tell.
 
 Every line was measured on servers built from unmodified source (2.19.3, 2.20.2, 2.20.18, 2.26.0) or read in the
 release between them that made the change. What follows from a trait is left to the files that ask for it.

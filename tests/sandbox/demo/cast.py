@@ -1,4 +1,4 @@
-"""Owns who plays: the credentials on both targets, how often each rotates, and the settings that say so."""
+"""Who plays: the credentials on both targets, how often each rotates, and the settings that say so."""
 
 from __future__ import annotations
 

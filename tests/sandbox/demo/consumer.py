@@ -1,4 +1,4 @@
-"""Owns an independent consumer: it reads its secrets from Vault with a read-only login and uses them on their targets.
+"""An independent consumer: it reads its secrets from Vault with a read-only login and uses them on their targets.
 
 It knows nothing of rotations. What it saw is counted here; the judgement is proof.py's.
 """

@@ -1,4 +1,4 @@
-"""Owns the daemon of the show: a real `rotate run` in a process of its own, its log lines, kill -9, and its end.
+"""The daemon of the show: a real `rotate run` in a process of its own, its log lines, kill -9, and its end.
 
 What a line means to the viewer is words.py's.
 """

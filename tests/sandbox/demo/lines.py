@@ -1,4 +1,4 @@
-"""Owns how the show looks without a terminal: plain lines, in order, one per event. On a terminal, screen.py's."""
+"""How the show looks without a terminal: plain lines, in order, one per event. On a terminal, screen.py's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what must be true at the end of the show, checked with calls of the show's own, and the evidence it shows."""
+"""What must be true at the end of the show, checked with calls of the show's own, and the evidence it shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns how the show looks on a terminal: commentary scrolls by above, a table stays below and changes in place."""
+"""How the show looks on a terminal: commentary scrolls by above, a table stays below and changes in place."""
 
 from __future__ import annotations
 

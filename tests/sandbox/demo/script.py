@@ -1,4 +1,4 @@
-"""Owns the order of events: first values, an emergency, one slot and two, the schedule, a kill -9, the proof.
+"""The order of events: first values, an emergency, one slot and two, the schedule, a kill -9, the proof.
 
 How each is done is stage.py's; what must be true at the end, proof.py's.
 """

@@ -1,4 +1,4 @@
-"""Owns what the show is played with, and the waiting; the order of events is script.py's."""
+"""What the show is played with, and the waiting; the order of events is script.py's."""
 
 from __future__ import annotations
 

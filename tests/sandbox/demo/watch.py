@@ -1,4 +1,4 @@
-"""Owns what the viewer's table shows: each credential by its journal in Vault, beside what its target says.
+"""What the viewer's table shows: each credential by its journal in Vault, beside what its target says.
 
 It asks Vault and the targets itself; a dead daemon does not blind it.
 """

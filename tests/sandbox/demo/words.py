@@ -1,4 +1,4 @@
-"""Owns what the viewer is told of the daemon's log lines: plain sentences, and which lines are worth one."""
+"""What the viewer is told of the daemon's log lines: plain sentences, and which lines are worth one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns /api/Application: listing, creating, changing and deleting API applications.
+"""/api/Application: listing, creating, changing and deleting API applications.
 
 Halo's convention: POST takes an array, with `id` it changes, without it creates. Who may call is left to `routes`.
 """

@@ -1,4 +1,4 @@
-"""Owns the API applications: what the server knows of each client, its two key slots, and how it is shown as JSON.
+"""The API applications: what the server knows of each client, its two key slots, and how it is shown as JSON.
 
 Who may read or change them is left to `application_api`. Values are kept as digests only.
 """

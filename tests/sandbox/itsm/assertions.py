@@ -1,4 +1,4 @@
-"""Owns the check of a client assertion: signature, issuer, audience, times, replay, each by the server's rules.
+"""The check of a client assertion: signature, issuer, audience, times, replay, each by the server's rules.
 
 What the rules are is left to `rules`, whose assertion it should be to `token_endpoint`.
 """

@@ -1,4 +1,4 @@
-"""Owns what was granted: the scopes there are, and the access tokens, opaque and kept as digests.
+"""What was granted: the scopes there are, and the access tokens, opaque and kept as digests.
 
 Who gets one is left to `token_endpoint`.
 """

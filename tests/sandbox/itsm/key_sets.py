@@ -1,4 +1,4 @@
-"""Owns the key sets of clients as a server sees them: read when first needed, and believed for a while.
+"""The key sets of clients as a server sees them: read when first needed, and believed for a while.
 
 What is checked with a key is left to `assertions`.
 """

@@ -1,4 +1,4 @@
-"""Owns the truth of a sandbox HaloITSM: tenant, applications, grants, rules. HTTP is left to `routes`.
+"""The truth of a sandbox HaloITSM: tenant, applications, grants, rules. HTTP is left to `routes`.
 
 Every method is synchronous; time is the `clock` argument.
 """

@@ -1,4 +1,4 @@
-"""Owns refresh tokens: each belongs to a family, which begins with an authorisation and may end with a theft.
+"""Refresh tokens: each belongs to a family, which begins with an authorisation and may end with a theft.
 
 Who gets an access token for one is left to `token_endpoint`.
 """

@@ -1,4 +1,4 @@
-"""Owns how a refusal looks: the token endpoint's (RFC 6749, section 5.2) and the resource server's.
+"""How a refusal looks: the token endpoint's (RFC 6749, section 5.2) and the resource server's.
 
 When something is refused is left to those who raise it.
 """

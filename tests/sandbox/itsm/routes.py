@@ -1,4 +1,4 @@
-"""Owns which call reaches which endpoint, and who may make it. What the call does is left to the endpoints."""
+"""Which call reaches which endpoint, and who may make it. What the call does is left to the endpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the rules by which a server judges a client assertion, and the presets of servers that were measured.
+"""The rules by which a server judges a client assertion, and the presets of servers that were measured.
 
 Applying them is left to `assertions`.
 

@@ -1,4 +1,4 @@
-"""Owns the rate limit: so many calls in any rolling period, then 429, with or without Retry-After.
+"""The rate limit: so many calls in any rolling period, then 429, with or without Retry-After.
 
 Hosted instances have been seen to allow 300 calls in any five minutes; whether they send Retry-After is not known.
 """

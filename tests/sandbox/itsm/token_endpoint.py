@@ -1,4 +1,4 @@
-"""Owns the token endpoint: who is this client, what may it have, an access token or a refusal.
+"""The token endpoint: who is this client, what may it have, an access token or a refusal.
 
 How an assertion is judged is left to `assertions`.
 """

@@ -1,4 +1,4 @@
-"""Owns a local certificate authority and the certificates it signs, for TLS listeners and client certificates."""
+"""A local certificate authority and the certificates it signs, for TLS listeners and client certificates."""
 
 from __future__ import annotations
 

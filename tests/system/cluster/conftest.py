@@ -1,4 +1,4 @@
-"""Owns the OpenBao of the cluster tests: a TLS listener beside the plain one, and two certificate authorities."""
+"""The OpenBao of the cluster tests: a TLS listener beside the plain one, and two certificate authorities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns as much of a Kubernetes API server as Vault's methods ask: signed pod tokens, their review, and the key set."""
+"""As much of a Kubernetes API server as Vault's methods ask: signed pod tokens, their review, and the key set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns `make bench`: the rotator, a bare loop and two scripts do the same rotations by turns, on the same two servers.
+"""`make bench`: the rotator, a bare loop and two scripts do the same rotations by turns, on the same two servers.
 
     python -m tests.tools.bench [--rotations 200] [--rounds 3] [--script-rotations 24] [--profile FILE]
 

@@ -1,4 +1,4 @@
-"""Owns the bare loop: the rotator's own calls, replayed by hvac and httpx in eight threads, with nothing around them.
+"""The bare loop: the rotator's own calls, replayed by hvac and httpx in eight threads, with nothing around them.
 
 It keeps no promise: no lease, no lost answers, no decisions, no logs. Run as a process: reads its order as JSON from
 standard input, writes {"wall", "cpu"} in seconds for the loop alone.

@@ -1,4 +1,4 @@
-"""Owns the bare loop in the rotator's own manner: async httpx, and hvac in worker threads, eight rotations at once.
+"""The bare loop in the rotator's own manner: async httpx, and hvac in worker threads, eight rotations at once.
 
 Beside bare.py it tells what async costs from what the rotator's own layers cost. Same order, same answer.
 """

@@ -1,4 +1,4 @@
-"""Owns the list of calls that one whole rotation makes, in order, taken down while a real one runs in this process.
+"""The list of calls that one whole rotation makes, in order, taken down while a real one runs in this process.
 
 The bare loop replays this list, so that it can never promise less, or ask for less, than the rotator does.
 """

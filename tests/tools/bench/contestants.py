@@ -1,4 +1,4 @@
-"""Owns who takes part: the rotator as a daemon, the bare loop, the scripts; each begins, then goes once per round."""
+"""Who takes part: the rotator as a daemon, the bare loop, the scripts; each begins, then goes once per round."""
 
 from __future__ import annotations
 

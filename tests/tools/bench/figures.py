@@ -1,4 +1,4 @@
-"""Owns the figures: CPU of each side, calls at the target, and the table of medians and ratios."""
+"""The figures: CPU of each side, calls at the target, and the table of medians and ratios."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the profiled daemon: `rotate` under cProfile, CPU seconds per function over all threads, written at its end."""
+"""The profiled daemon: `rotate` under cProfile, CPU seconds per function over all threads, written at its end."""
 
 from __future__ import annotations
 

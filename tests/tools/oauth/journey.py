@@ -1,4 +1,4 @@
-"""Owns what every try of a real OAuth server needs: an OpenBao, settings, the policy for them, the CLI, a table.
+"""What every try of a real OAuth server needs: an OpenBao, settings, the policy for them, the CLI, a table.
 
 The server, its clients and the chapters of the story are each try's own.
 """

@@ -1,4 +1,4 @@
-"""Owns a real Keycloak on loopback, from an unpacked distribution, and the realm that people would set up in it.
+"""A real Keycloak on loopback, from an unpacked distribution, and the realm that people would set up in it.
 
 What is tried on it is try_keycloak.py's. Nothing is downloaded; the realm lives in memory and ends with the process.
 """

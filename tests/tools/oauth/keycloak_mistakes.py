@@ -1,4 +1,4 @@
-"""Owns the chapters of `make try-keycloak` in which something goes wrong: a person's mistakes, a theft, kill -9."""
+"""The chapters of `make try-keycloak` in which something goes wrong: a person's mistakes, a theft, kill -9."""
 
 from __future__ import annotations
 

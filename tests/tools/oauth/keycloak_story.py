@@ -1,4 +1,4 @@
-"""Owns the chapters of `make try-keycloak` in which all goes well. Each is told by one line of figures."""
+"""The chapters of `make try-keycloak` in which all goes well. Each is told by one line of figures."""
 
 from __future__ import annotations
 

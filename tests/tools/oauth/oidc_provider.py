@@ -1,4 +1,4 @@
-"""Owns a real node oidc-provider as a process of server.mjs, and what its consumers do; nothing of ours signs here.
+"""A real node oidc-provider as a process of server.mjs, and what its consumers do; nothing of ours signs here.
 
 The story that is told with it is try_oidc_provider.py's.
 """

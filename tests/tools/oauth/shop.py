@@ -1,4 +1,4 @@
-"""Owns the settings of `make try-keycloak`: those of config/examples, with this server's address and own keys.
+"""The settings of `make try-keycloak`: those of config/examples, with this server's address and own keys.
 
 The server is keycloak.py's; Vault, the command line and the table are journey.py's.
 """

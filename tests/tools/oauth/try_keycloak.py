@@ -1,4 +1,4 @@
-"""Owns `make try-keycloak`: every kind for OAuth servers, rotated on a real Keycloak as config/examples has it.
+"""`make try-keycloak`: every kind for OAuth servers, rotated on a real Keycloak as config/examples has it.
 
     python -m tests.tools.oauth.try_keycloak /path/to/keycloak-26.4.0 [ONLY]
 

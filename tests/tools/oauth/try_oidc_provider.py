@@ -1,4 +1,4 @@
-"""Owns the story of `make try-oidc-provider MODULES=/path`: every OAuth kind against a real node oidc-provider.
+"""The story of `make try-oidc-provider MODULES=/path`: every OAuth kind against a real node oidc-provider.
 
 It needs node and a folder with node_modules/oidc-provider, and downloads nothing. The server is oidc_provider.py's,
 Vault, the command line and the table are journey.py's. Exit 1 when something did not hold, 2 when nothing was tried.

@@ -1,4 +1,4 @@
-"""Owns one small world for all commands: a real OpenBao, a sandbox Halo, and two credentials."""
+"""One small world for all commands: a real OpenBao, a sandbox Halo, and two credentials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the fixtures of the engine's tests."""
+"""The fixtures of the engine's tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns a crew of its own for tests: visits are what a test says they are, and time moves when told."""
+"""A crew of its own for tests: visits are what a test says they are, and time moves when told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns a small world for the engine's tests: a Vault, a target, a clock that stands still, actors that visit.
+"""A small world for the engine's tests: a Vault, a target, a clock that stands still, actors that visit.
 
 The edges are those of tests/kit, which the contract suite holds to the real ones.
 """

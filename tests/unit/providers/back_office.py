@@ -1,4 +1,4 @@
-"""Owns the back office of the tests of application kinds: a sandbox HaloITSM with a management application, the
+"""The back office of the tests of application kinds: a sandbox HaloITSM with a management application, the
 applications that are rotated, and a provider of each kind."""
 
 from __future__ import annotations

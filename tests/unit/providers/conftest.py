@@ -1,4 +1,4 @@
-"""Owns the fixtures of the provider tests."""
+"""The fixtures of the provider tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the service desk of the provider tests: a sandbox HaloITSM, one client with secret and key, and its kinds."""
+"""The service desk of the provider tests: a sandbox HaloITSM, one client with secret and key, and its kinds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns a Halo CMS to test against: the sandbox on loopback, its minter, and our site and provider on it."""
+"""A Halo CMS to test against: the sandbox on loopback, its minter, and our site and provider on it."""
 
 from __future__ import annotations
 

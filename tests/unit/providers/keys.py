@@ -1,4 +1,4 @@
-"""Owns the signing keys of the tests: made once per process, never written anywhere."""
+"""The signing keys of the tests: made once per process, never written anywhere."""
 
 from __future__ import annotations
 

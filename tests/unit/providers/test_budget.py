@@ -1,4 +1,4 @@
-"""Owns the tests of the request budget: its promise over any history of calls, and the turnstile's waiting."""
+"""The tests of the request budget: its promise over any history of calls, and the turnstile's waiting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the tests of what the fake provider offers beyond the contract: settling, late effects, stepping by hand."""
+"""The tests of what the fake provider offers beyond the contract: settling, late effects, stepping by hand."""
 
 from __future__ import annotations
 

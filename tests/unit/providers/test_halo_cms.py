@@ -1,4 +1,4 @@
-"""Owns the tests of what is particular to Halo CMS: releases, refusals, probes, listings, and answers not its own."""
+"""The tests of what is particular to Halo CMS: releases, refusals, probes, listings, and answers not its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the tests of what a Halo record and a token's value say about themselves."""
+"""The tests of what a Halo record and a token's value say about themselves."""
 
 from __future__ import annotations
 

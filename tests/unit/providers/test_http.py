@@ -1,4 +1,4 @@
-"""Owns the tests of the HTTP edge: hostile and broken answers, what leaves with a request, and what a fault may say."""
+"""The tests of the HTTP edge: hostile and broken answers, what leaves with a request, and what a fault may say."""
 
 from __future__ import annotations
 

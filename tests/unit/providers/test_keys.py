@@ -1,4 +1,4 @@
-"""Owns the tests of the settings keys of targets and credentials, and of the list of kinds."""
+"""The tests of the settings keys of targets and credentials, and of the list of kinds."""
 
 from __future__ import annotations
 

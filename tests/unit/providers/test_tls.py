@@ -1,4 +1,4 @@
-"""Owns the tests of TLS to a target: whom we believe, over a real socket on loopback."""
+"""The tests of TLS to a target: whom we believe, over a real socket on loopback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns two applications that take turns: the real engine, provider and desk in memory, and a wire between them that
+"""Two applications that take turns: the real engine, provider and desk in memory, and a wire between them that
 loses calls, or lets them land late. Time stands still but where a story moves it."""
 
 from __future__ import annotations

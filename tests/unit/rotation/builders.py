@@ -1,4 +1,4 @@
-"""Owns the records, credentials and tokens that the rotation tests start from; each test changes what it is about."""
+"""The records, credentials and tokens that the rotation tests start from; each test changes what it is about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns what the sandbox tests share: a clock that stands still until moved, and a client without memory."""
+"""What the sandbox tests share: a clock that stands still until moved, and a client without memory."""
 
 from __future__ import annotations
 

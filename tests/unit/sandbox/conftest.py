@@ -1,4 +1,4 @@
-"""Owns the fixtures of the sandbox tests."""
+"""The fixtures of the sandbox tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the imaginary Acme of the example provider, on loopback: tokens by label, ended for good."""
+"""The imaginary Acme of the example provider, on loopback: tokens by label, ended for good."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns providers that break one promise each, on a target in memory: what the kit has to find."""
+"""Providers that break one promise each, on a target in memory: what the kit has to find."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the kit on every built-in kind: each on a sandbox of its own, with the clock in our hands."""
+"""The kit on every built-in kind: each on a sandbox of its own, with the clock in our hands."""
 
 from __future__ import annotations
 

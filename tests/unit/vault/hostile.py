@@ -1,4 +1,4 @@
-"""Owns the bad company between us and Vault: raw answers, lost answers, and a certificate nobody vouches for."""
+"""The bad company between us and Vault: raw answers, lost answers, and a certificate nobody vouches for."""
 
 from __future__ import annotations
 

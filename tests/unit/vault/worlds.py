@@ -1,4 +1,4 @@
-"""Owns the two worlds a contract runs in: the fake, and a real OpenBao with an operator's hands on it."""
+"""The two worlds a contract runs in: the fake, and a real OpenBao with an operator's hands on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the service manager's side of sd_notify for tests: a real datagram socket, and what was heard on it."""
+"""The service manager's side of sd_notify for tests: a real datagram socket, and what was heard on it."""
 
 from __future__ import annotations
 

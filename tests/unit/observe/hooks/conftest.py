@@ -1,4 +1,4 @@
-"""Owns the world of the tests that start a daemon."""
+"""The world of the tests that start a daemon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns an address on loopback that hooks call in system tests: it answers as it is told, and keeps what came."""
+"""An address on loopback that hooks call in system tests: it answers as it is told, and keeps what came."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns the transitions that hooks and traces are shown in tests, and a listener that counts."""
+"""The transitions that hooks and traces are shown in tests, and a listener that counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Owns a status server on loopback for a test, and a client that says exactly what it is told to say."""
+"""A status server on loopback for a test, and a client that says exactly what it is told to say."""
 
 from __future__ import annotations
 
