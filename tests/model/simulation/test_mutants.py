@@ -172,7 +172,7 @@ def test_taking_the_grace_from_changed_settings_is_caught(monkeypatch):
     monkeypatch.setitem(
         transitions._ADVANCE, ev.Published, lambda record, event: whole(record, replace(event, grace_ends=None))
     )
-    assert caught("I10", seeds=400)
+    assert caught("I10", seeds=1200)
 
 
 def test_starting_at_one_after_a_lost_journal_is_caught(monkeypatch):
