@@ -30,20 +30,20 @@ def command(config: str | None, /, as_json: bool, **wanted: Any) -> None:
     """
     reached = shell.reach(config)
     request = operator_commands.selected(**wanted)
-    names: tuple[str, ...] = ()
     if reached.settings:
         from rotator.commands.rotate import parse_rotate_command, select
 
         names, wrong = select(reached.settings, parse_rotate_command(request))
         if wrong:
             raise click.UsageError(wrong)
+        request = {"names": list(names), "everything": False, "labels": {}, "targets": []}
 
     async def main() -> int:
         from rotator.app import control
         from rotator.commands.looks import looked
 
         daemon = await control.answers(reached.socket)
-        shown = await looked(reached.settings, reached.socket, "show", {**request, "names": names or request["names"]})
+        shown = await looked(reached.settings, reached.socket, "show", request)
         return _said(shown, daemon=daemon, as_json=as_json)
 
     shell.run(main)

@@ -29,6 +29,7 @@ def stored() -> Iterator[World]:
 
 def shown(path: Path) -> tuple[int, dict[str, str]]:
     ended = rotate(path, "verify", "--all", "--json")
+    assert ended.stdout, ended.stderr
     return ended.returncode, {each["credential"]: each["answer"] for each in json.loads(ended.stdout)}
 
 

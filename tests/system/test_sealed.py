@@ -38,7 +38,7 @@ def test_a_daemon_that_meets_a_sealed_vault_says_so_waits_and_begins_when_it_is_
         began, ended = time.monotonic(), rotate(path, "now", "bot", "--within", "3s")
         assert ended.returncode == 75
         assert "waiting for Vault: Vault is sealed" in ended.stderr
-        assert time.monotonic() - began >= 3
+        assert time.monotonic() - began >= 2  # it ends when what is left has no room for another try
         assert daemon.process.poll() is None
         world.bao.unseal()
         until("published", lambda: settled(world, "bot"), RECOVERED)

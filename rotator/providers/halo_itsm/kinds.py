@@ -47,7 +47,8 @@ def open_server(name: str, keys: TargetConfig, minter: Minter, secret_resolver: 
 
     del minter  # every client proves itself
     assert isinstance(keys, OAuthTargetConfig)
-    return HaloItsmServer(HttpClient(name, keys, clock), keys, secret_resolver, clock)
+    http = HttpClient(name, keys, clock, fetch=secret_resolver.fetch)
+    return HaloItsmServer(http, keys, secret_resolver, clock)
 
 
 def _bind(server: Server, credential: Credential) -> Provider:
