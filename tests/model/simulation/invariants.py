@@ -399,7 +399,8 @@ class Checks:
     def _urgent(self, live: Live) -> bool:
         """Whether an emergency has taken the token's grace away."""
         at, _, by = self.replaced[live.value]
-        urgent = ((r, seen) for (stem, r), seen in self.ledgers[live.credential].emergencies.items() if stem == by.stem)
+        known = (each for ledger in self.ledgers.values() for each in ledger.emergencies.items())
+        urgent = ((r, seen) for (stem, r), seen in known if stem == by.stem)
         return any(r > by.rotation or (r == by.rotation and seen >= at) for r, seen in urgent)
 
     def _identify(self, values: Mapping[str, object]) -> tuple[str, Live | None]:
