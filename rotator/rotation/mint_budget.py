@@ -30,14 +30,17 @@ def unsent(record: Record) -> dict[str, Any]:
     return {name: _without(getattr(record, name), last) for name in ("mints", "emergency_mints")}
 
 
-def well_ended(record: Record) -> dict[str, Any]:
-    """What changes when a rotation that a person asked for is published: its requests count no longer."""
+def well_ended(record: Record, at: datetime) -> dict[str, Any]:
+    """What changes when a rotation that a person asked for is published, at that time: its requests count no longer.
+
+    What was sent later, by a clock that was ahead, is another rotation's. A rollback sends none.
+    """
     begun = record.requested_at
-    if begun is None or not (record.why is Trigger.ASKED or record.emergency):
+    if begun is None or record.undo or not (record.why is Trigger.ASKED or record.emergency):
         return {}
     return {
-        "mints": tuple(at for at in record.mints if at < begun),
-        "emergency_mints": tuple(at for at in record.emergency_mints if at < begun),
+        "mints": tuple(x for x in record.mints if not begun <= x <= at),
+        "emergency_mints": tuple(x for x in record.emergency_mints if not begun <= x <= at),
     }
 
 

@@ -88,7 +88,7 @@ def _published(record: Record, event: ev.Published) -> Record:
         undo=None,
         ends_at=None,
         grace_ends=event.grace_ends,
-        **well_ended(record),
+        **well_ended(record, event.at),
         candidate=None,
         cut_over_at=None,
         abandoned="",

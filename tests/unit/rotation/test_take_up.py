@@ -14,7 +14,7 @@ from rotator.rotation.holds import lifted
 from rotator.rotation.messages import describe
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb, TakenUp, Unclaimed
 from rotator.rotation.pause import ended_by, pause_on, words
-from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record, Trigger
+from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record, Trigger, Undo
 from rotator.rotation.request_transitions import REMEMBERED, find, grace_ends, live_at, live_values, objection
 from rotator.rotation.rollback import objection as undo_objection
 from rotator.rotation.rotation_request import RequestAnswer, answer, as_rotation_request
@@ -203,6 +203,19 @@ def test_mints_of_an_undo_that_went_well_are_those_of_nobody() -> None:
     assert (after.mints, after.emergency_mints) == ((NOW - DAY,), (NOW - DAY,))
     never = replace(asked, requested_at=None)
     assert advance(never, ev.Published(NOW, 2)).mints == (NOW - DAY, NOW)
+
+
+def test_mints_that_a_clock_that_was_ahead_told_are_not_taken_for_those_of_what_was_asked_for() -> None:
+    asked = record(Phase.VERIFIED, why=Trigger.ASKED, mints=(NOW - DAY, NOW + HOUR, NOW))
+    assert advance(asked, ev.Published(NOW + MINUTE, 2)).mints == (NOW - DAY, NOW + HOUR)
+
+
+def test_a_rollback_makes_nothing_and_forgets_no_mints() -> None:
+    undoing = replace(
+        record(Phase.VERIFIED, why=Trigger.UNDO, emergency=True, mints=(NOW - DAY, NOW)),
+        undo=Undo("ada", NOW, Phase.PUBLISHED),
+    )
+    assert advance(undoing, ev.Published(NOW, 3)).mints == (NOW - DAY, NOW)
 
 
 def test_explain_says_what_is_asked_for_until_it_is_over() -> None:
