@@ -69,7 +69,7 @@ async def test_no_secret_of_ours_reaches_a_command_by_any_way(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"authorization={secret.reveal()}")
     facts = gather(they.fault(f"the target said {secret.reveal()}"), HookMoment.FAULTED)
     command = script(
-        'cat >"$1/stdin"; tr "\\0" "\\n" </proc/self/environ >"$1/env"\n'
+        'cat >"$1/stdin"; tr "\\0" "\\n" </proc/$$/environ >"$1/env"\n'
         'tr "\\0" "\\n" </proc/$$/cmdline >"$1/argv"; ls -l /proc/$$/fd >"$1/fd"'
     )
     await run(command, 10, facts)
