@@ -37,7 +37,7 @@ from rotator.observe.observers import Observers
 from rotator.ports import Fault, Transient
 from rotator.rotation.schedule import share
 from rotator.settings import Settings
-from rotator.settings.file_permissions import writable
+from rotator.settings.files import writable
 from rotator.vault.login import LoginRefused
 from rotator.vault.login_backoff import REFUSED_PAUSE
 

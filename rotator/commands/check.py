@@ -44,7 +44,7 @@ from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import mint_name, stem
 from rotator.rotation.unmanaged import unmanaged
 from rotator.settings import Audit, Settings
-from rotator.settings.file_permissions import writable
+from rotator.settings.files import writable
 from rotator.settings.secret_files import exposed
 from rotator.vault.kv import Kv
 from rotator.vault.preflight import Finding, FindingLevel, preflight

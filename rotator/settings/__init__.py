@@ -1,6 +1,6 @@
-"""Settings: TOML files to one frozen, checked value, or every fault at once with file, line and key.
+"""Settings: loading TOML files into one frozen, checked value, or reporting every fault with file, line and key.
 
-Loading calls nobody and reads no secret; fetching what a reference points to is left to `read_secret` and the app.
+Loading makes no network call and reads no secret. `read_secret` and app/secret_resolver.py read what a reference names.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.secret_ref import SecretRef, SecretSource
 from rotator.settings import files
+from rotator.settings.credentials import Known, check_defaults, read_credential
 from rotator.settings.errors import FaultAt, SettingsError, WrongValueError
 from rotator.settings.kind_options import KindDescription
 from rotator.settings.model import (
@@ -30,15 +31,13 @@ from rotator.settings.model import (
     VaultAuth,
     VaultConfig,
 )  # fmt: skip
+from rotator.settings.observers import read_audit, read_hook, read_ping, read_status, read_tracing
 from rotator.settings.parsers import name as read_name
 from rotator.settings.secret_files import SecretUnreadableError, read_secret
-from rotator.settings.sections.credentials import Known, check_defaults, read_credential
-from rotator.settings.sections.hooks import read_hook, read_ping, read_tracing
-from rotator.settings.sections.status_audit import read_audit, read_status
-from rotator.settings.sections.targets import read_target
-from rotator.settings.sections.vault_daemon import read_daemon, read_vault
 from rotator.settings.table_reader import FaultList, Section, dotted
+from rotator.settings.targets import read_target
 from rotator.settings.timing_checks import clashes, spacing, timeout_clash
+from rotator.settings.vault_daemon import read_daemon, read_vault
 
 __all__ = [
     "Audit",
@@ -74,23 +73,23 @@ def load(
 ) -> Settings:
     """Read the settings: `path`, else the file $ROTATOR_CONFIG names, else /etc/rotator/rotator.toml.
 
-    `conf.d/*.toml` beside that file is read too. `vaultless`: [vault] may be missing, as nobody will call one. Raises
+    `conf.d/*.toml` beside that file is read too. `vaultless`: [vault] may be missing, as no Vault is called. Raises
     SettingsError with every fault, and nothing else.
     """
-    book = FaultList()
-    joined = files.join(files.main_file(path), book)
+    fault_list = FaultList()
+    joined = files.join(files.main_file(path), fault_list)
     kinds, troubles = _kinds(joined) if kinds is None else (kinds, {})
-    daemon = read_daemon(joined.single.get("daemon") or _absent(joined, book))
-    status = read_status(joined.single.get("status") or _absent(joined, book))
-    audit = read_audit(joined.single.get("audit") or _absent(joined, book))
-    vault = _vault(joined, book, vaultless)
+    daemon = read_daemon(joined.single.get("daemon") or _absent(joined, fault_list))
+    status = read_status(joined.single.get("status") or _absent(joined, fault_list))
+    audit = read_audit(joined.single.get("audit") or _absent(joined, fault_list))
+    vault = _vault(joined, fault_list, vaultless)
     _check_names(joined)
     sections = joined.named["targets"]
     targets = {name: read_target(section, name, kinds, troubles) for name, section in sections.items()}
     known = {kind.family for kind in kinds.values()}
     families = {name: str(section.table.get("kind")) for name, section in sections.items()}
     families = {name: family for name, family in families.items() if family in known}
-    credentials = _credentials(joined, Known(targets, families, kinds, vault.mount, troubles), book)
+    credentials = _credentials(joined, Known(targets, families, kinds, vault.mount, troubles), fault_list)
     _check_timeouts(joined, daemon, vault, targets)
     _check_together(joined, daemon, vault, kinds, credentials)
     _check_fit(joined, kinds, targets, credentials)
@@ -99,20 +98,20 @@ def load(
     }
     ping, tracing = joined.single.get("ping"), joined.single.get("tracing")
     heard = (hooks, read_ping(ping) if ping else None, read_tracing(tracing) if tracing else None)
-    if book.faults:
-        raise SettingsError(book.faults)
+    if fault_list.faults:
+        raise SettingsError(fault_list.faults)
     sound = {name: target for name, target in targets.items() if target is not None}
     return Settings(vault, daemon, sound, credentials, joined.files, joined.digest, status, audit, *heard)
 
 
-def _absent(joined: files.Joined, book: FaultList) -> Section:
+def _absent(joined: files.Joined, fault_list: FaultList) -> Section:
     from rotator.settings.table_reader import SettingsFile as File
 
-    return Section(File(str(joined.files[0]), "", {}, book), (), {})
+    return Section(File(str(joined.files[0]), "", {}, fault_list), (), {})
 
 
 def _kinds(joined: files.Joined) -> tuple[Mapping[str, KindDescription], Mapping[str, str]]:
-    """What there is, with what these files name beyond it; and why some of that cannot be used."""
+    """The built-in kinds and the installed ones that these files name; and why some of them cannot be used."""
     from rotator.providers import KINDS, plugins
 
     sections = [*joined.named["targets"].values(), *joined.named["credentials"].values()]
@@ -122,12 +121,12 @@ def _kinds(joined: files.Joined) -> tuple[Mapping[str, KindDescription], Mapping
     return {**KINDS, **found}, troubles
 
 
-def _vault(joined: files.Joined, book: FaultList, vaultless: bool) -> VaultConfig:
+def _vault(joined: files.Joined, fault_list: FaultList, vaultless: bool) -> VaultConfig:
     section = joined.single.get("vault")
     if section is not None:
         return read_vault(section)
-    if not (book.partial or vaultless):
-        _absent(joined, book).source.fault(
+    if not (fault_list.partial or vaultless):
+        _absent(joined, fault_list).source.fault(
             (), "the section [vault] is missing; it says where Vault is and how to log in"
         )
     return VaultConfig("", VaultAuth(Method.TOKEN, ""))
@@ -142,7 +141,7 @@ def _check_names(joined: files.Joined) -> None:
                 section.fault("", str(wrong))
 
 
-def _credentials(joined: files.Joined, known: Known, book: FaultList) -> dict[str, Credential]:
+def _credentials(joined: files.Joined, known: Known, fault_list: FaultList) -> dict[str, Credential]:
     defaults = joined.single.get("defaults")
     if defaults is not None:
         check_defaults(defaults, known.kinds)

@@ -1,4 +1,4 @@
-"""Faults in settings files: where each is, what is wrong, what to write instead; finding them is not its work."""
+"""Faults in settings files: where each is, what is wrong, and what to write instead."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-_ALIKE = 3  # faults that say the same are told one by one; of more, the first
+_ALIKE = 3  # up to this many equal faults are listed one by one
 _WORD = re.compile(r"[A-Za-z][a-z0-9_/-]{0,31}")
 
 
 class WrongValueError(ValueError):
-    """A value that will not do. Its text says why and what to write instead; it never repeats a possible secret."""
+    """A value that is refused. Its text says why and what to write instead, and never repeats a possible secret."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class FaultAt:
-    """One fault. `line` 0 means that the file as a whole is meant, an empty `key` likewise."""
+    """One fault. `line` 0 and an empty `key` mean the file as a whole."""
 
     file: str
     line: int
@@ -33,12 +33,12 @@ class SettingsError(Exception):
     """Settings that cannot be used, with every fault found."""
 
     def __init__(self, faults: Iterable[FaultAt]) -> None:
-        self.faults = gathered(sorted(set(faults)))
+        self.faults = merge_alike(sorted(set(faults)))
         super().__init__("\n".join(str(fault) for fault in self.faults))
 
 
-def gathered(faults: Sequence[FaultAt]) -> tuple[FaultAt, ...]:
-    """The faults in their order; of many that say the same, the first, with how many more there are."""
+def merge_alike(faults: Sequence[FaultAt]) -> tuple[FaultAt, ...]:
+    """The faults in order. Many with the same text become the first of them and a count."""
     same: dict[tuple[str, str], list[FaultAt]] = {}
     for fault in faults:
         same.setdefault((fault.key.rpartition(".")[2], fault.text), []).append(fault)
@@ -54,18 +54,18 @@ def gathered(faults: Sequence[FaultAt]) -> tuple[FaultAt, ...]:
 
 
 def quoted(word: str) -> str:
-    """The word, when it looks like one; anything else might be a secret that was pasted into the wrong place."""
+    """The word in backticks, or "this" when it may be a secret that was pasted into the wrong place."""
     return f"`{word}`" if _WORD.fullmatch(word) else "this"
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
-    """A question after the choice that was probably meant; nothing when none is near."""
+    """ "do you mean …?" with the nearest choice; empty when none is near."""
     near = get_close_matches(word, sorted(choices), n=1)
     return f"did you mean `{near[0]}`?" if near else ""
 
 
 def suggest(word: str, choices: Iterable[str]) -> str:
-    """The choice that was probably meant, else what there is to choose from."""
+    """The choice that was probably meant, else the list of choices."""
     known = sorted(choices)
     if not known:
         return "there is none yet"

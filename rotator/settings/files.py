@@ -1,16 +1,19 @@
-"""Which files make up the settings and joining their sections; what the sections mean is left to others."""
+"""Find the settings files, join their sections, and tell which of them others may write."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
+import stat
 import tomllib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rotator.host.files import opened
 from rotator.settings.errors import FaultAt, suggest
+from rotator.settings.model import Settings
 from rotator.settings.parsers import sort_of
 from rotator.settings.table_reader import FaultList, Section, SettingsFile, dotted
 
@@ -42,17 +45,17 @@ def main_file(path: str | os.PathLike[str] | None) -> Path:
     return Path(path or os.environ.get("ROTATOR_CONFIG") or DEFAULT)
 
 
-def join(main: Path, book: FaultList) -> Joined:
+def join(main: Path, fault_list: FaultList) -> Joined:
     """Read the main file and `conf.d/*.toml` beside it, in the order of their names."""
-    files = (main, *_beside(main, book))
+    files = (main, *_beside(main, fault_list))
     joined, digest = Joined(files=files), hashlib.sha256()
     for path in files:
-        content = _read(path, book)
+        content = _read(path, fault_list)
         digest.update(hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).digest())
         digest.update(hashlib.sha256(content or b"").digest())
-        source = _parse(path, content, book) if content is not None else None
+        source = _parse(path, content, fault_list) if content is not None else None
         if source is None:
-            book.partial = True
+            fault_list.partial = True
         else:
             _add(joined, source)
     joined.digest = digest.hexdigest()
@@ -64,37 +67,37 @@ _SOCKET = re.compile(r"""^[ \t]*socket[ \t]*=[ \t]*(["'])([^"'\n]+)\1""", re.MUL
 
 
 def socket_in(main: Path) -> str:
-    """The path of the daemon's socket as the files have it, however faulty they are otherwise; empty: not named."""
-    book = FaultList()
-    for path in (main, *_beside(main, book)):
-        text = (_read(path, book) or b"").decode(errors="replace").replace("\r\n", "\n")
+    """The path of the daemon's socket, read even from faulty files; empty: not named."""
+    fault_list = FaultList()
+    for path in (main, *_beside(main, fault_list)):
+        text = (_read(path, fault_list) or b"").decode(errors="replace").replace("\r\n", "\n")
         for section in _DAEMON.findall(text):
             if found := _SOCKET.search(section):
                 return found[2]
     return ""
 
 
-def _beside(main: Path, book: FaultList) -> list[Path]:
+def _beside(main: Path, fault_list: FaultList) -> list[Path]:
     directory = main.parent / "conf.d"
     try:
         return sorted(path for path in directory.iterdir() if path.suffix == ".toml" and not path.name.startswith("."))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (OSError, ValueError) as fault:
-        book.partial = True
-        book.faults.append(FaultAt(str(directory), 0, "", f"cannot be listed: {_reason(fault)}"))
+        fault_list.partial = True
+        fault_list.faults.append(FaultAt(str(directory), 0, "", f"cannot be listed: {_reason(fault)}"))
         return []
 
 
-def _read(path: Path, book: FaultList) -> bytes | None:
+def _read(path: Path, fault_list: FaultList) -> bytes | None:
     try:
         with opened(path) as file:
             content = file.read(_LARGEST + 1)
     except (OSError, ValueError) as fault:
-        book.faults.append(FaultAt(str(path), 0, "", f"cannot be read: {_reason(fault)}{_remedy(path, fault)}"))
+        fault_list.faults.append(FaultAt(str(path), 0, "", f"cannot be read: {_reason(fault)}{_remedy(path, fault)}"))
         return None
     if len(content) > _LARGEST:
-        book.faults.append(FaultAt(str(path), 0, "", f"is larger than {_LARGEST >> 20} MiB"))
+        fault_list.faults.append(FaultAt(str(path), 0, "", f"is larger than {_LARGEST >> 20} MiB"))
         return None
     return content
 
@@ -111,9 +114,9 @@ def _reason(fault: OSError | ValueError) -> str:
     return fault.strerror or "input error" if isinstance(fault, OSError) else "not a usable path"
 
 
-def _parse(path: Path, content: bytes, book: FaultList) -> SettingsFile | None:
+def _parse(path: Path, content: bytes, fault_list: FaultList) -> SettingsFile | None:
     def broken(line: int, text: str) -> None:
-        book.faults.append(FaultAt(str(path), line, "", text))
+        fault_list.faults.append(FaultAt(str(path), line, "", text))
 
     try:
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
@@ -134,12 +137,12 @@ def _parse(path: Path, content: bytes, book: FaultList) -> SettingsFile | None:
         column = f" (column {at[2]})" if at and at[2] else ""
         broken(line, f"is not valid TOML: {_AT.sub('', str(fault))}{column}; strings need quotes, one key per line")
     else:
-        return SettingsFile(str(path), text, table, book)
+        return SettingsFile(str(path), text, table, fault_list)
     return None
 
 
 def _too_deep(text: str) -> int:
-    """Where a key or a header has too many parts, outside of strings and comments; 0: nowhere."""
+    """The line of a key or header with too many parts, outside of strings and comments; 0: none."""
     parts = 0
     for piece in _PIECE.finditer(text):
         if piece["dot"]:
@@ -172,3 +175,34 @@ def _put(sections: dict[str, Section], name: str, section: Section) -> None:
     if (first := sections.setdefault(name, section)) is not section:
         where = f"{first.source.file}:{first.source.line(first.path)}"
         section.fault("", f"{dotted(section.path)} is already defined in {where}; keep one of the two")
+
+
+def writable(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Each path that others may write, and what they could do with it."""
+    for path in _once(settings.files):
+        if said := _open_to(path):
+            yield str(path), f"{said}: whoever writes it decides what runs as this user (`[hooks]`) and what is rotated"
+    for folder in _once(path.parent for path in settings.files):
+        if said := _open_to(folder):
+            yield str(folder), f"{said}: whoever writes there may put another file of settings in its place"
+    for program in _once(Path(hook.command[0]) for hook in settings.hooks.values() if hook.command):
+        if said := _open_to(program):
+            yield str(program), f"{said}: a hook runs it as this user"
+
+
+def _once(paths: Iterable[Path]) -> Iterable[Path]:
+    return dict.fromkeys(paths)
+
+
+def _open_to(path: Path) -> str:
+    """Who else may write it, or "". In a sticky folder, others cannot replace files of this user."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return ""  # reading it says what is wrong
+    mode = status.st_mode
+    if mode & stat.S_IWOTH and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
+        return "anybody may write it"
+    if mode & stat.S_IWGRP and status.st_gid != 0:
+        return f"the group {status.st_gid} may write it"
+    return "" if status.st_uid in (0, os.geteuid()) else f"it belongs to the user {status.st_uid}"

@@ -1,4 +1,4 @@
-"""Reading the keys that a kind declares as a msgspec struct; which kinds there are is left to providers."""
+"""Read the options that a kind declares as a msgspec struct."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ import msgspec
 from rotator.host.proxy import Proxy
 from rotator.rotation.credential import Credential
 from rotator.rotation.secret_ref import SecretRef
-from rotator.settings.address import address
+from rotator.settings.addresses import address, read_proxy
 from rotator.settings.errors import WrongValueError
 from rotator.settings.parsers import Reader, duration
-from rotator.settings.proxy import read_proxy
 from rotator.settings.secret_files import secret_ref
 from rotator.settings.table_reader import Section
 
@@ -25,7 +24,7 @@ _ABSENT = object()
 
 
 class KindDescription(Protocol):
-    """What settings need to know of a kind."""
+    """What settings need to know about a kind."""
 
     @property
     def name(self) -> str: ...
@@ -66,15 +65,15 @@ def _fields(shape: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...
     return msgspec.structs.fields(shape)  # evaluates annotations anew each time: half the cost of a load
 
 
-def own_keys(shape: type[msgspec.Struct]) -> tuple[str, ...]:
-    """The keys a struct declares, as settings write them."""
+def own_options(shape: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The options that a struct declares, by the names in settings."""
     return tuple(field.encode_name for field in _fields(shape))
 
 
 def read_struct(section: Section, shape: type[S]) -> S | None:
-    """The struct, read key by key so that every fault is found; None when there was one."""
+    """The struct, read option by option so that every fault is reported; None when there was one."""
     values: dict[str, Any] = {}
-    before = len(section.source.book.faults)
+    before = len(section.source.fault_list.faults)
     insecure = section.table.get("allow_insecure_http") is True
     for field in _fields(shape):
         if Proxy in get_args(field.type):
@@ -87,7 +86,7 @@ def read_struct(section: Section, shape: type[S]) -> S | None:
             value = ask(field.encode_name, reader, _ABSENT)
         if value is not _ABSENT:
             values[field.name] = value
-    if len(section.source.book.faults) > before:
+    if len(section.source.fault_list.faults) > before:
         return None
     try:
         return shape(**values)
@@ -97,7 +96,7 @@ def read_struct(section: Section, shape: type[S]) -> S | None:
 
 
 def _inner(wanted: Any) -> type[msgspec.Struct] | None:
-    """The struct of a key that is a table of its own."""
+    """The struct of an option that is a table."""
     members = (wanted, *get_args(wanted))
     return next((each for each in members if isinstance(each, type) and issubclass(each, msgspec.Struct)), None)
 

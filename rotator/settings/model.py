@@ -1,4 +1,4 @@
-"""The shape of finished settings: frozen, checked, without secrets; reading them is the other files' work."""
+"""The settings as data classes: frozen, checked, without secrets."""
 
 from __future__ import annotations
 
@@ -79,10 +79,10 @@ class DaemonConfig:
     lease: timedelta = timedelta(seconds=30)
     reconcile: timedelta = timedelta(seconds=45)
     sweep: timedelta = timedelta(hours=1)
-    probe: timedelta | None = timedelta(minutes=15)  # between two looks whether a published value is accepted
+    probe: timedelta | None = timedelta(minutes=15)  # between two probes of a published value
     drain: timedelta = timedelta(seconds=30)
     name_prefix: str = "rotator"  # mint names begin with it
-    read_only: bool = False  # this Vault is a copy of another: look, and never act
+    read_only: bool = False  # this Vault is a copy of another: read, never act
     log_level: LogLevel = LogLevel.INFO
 
 
@@ -102,12 +102,12 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where people and machines may look: nowhere, unless settings name an address."""
+    """The status server: off, unless settings name an address."""
 
     listen: Listen | None = None
     allow_remote: bool = False
-    jwks_listen: Listen | None = None  # of its own: whoever may read public keys need not see anything else
-    hosts: tuple[str, ...] = ()  # names under which `listen` may be asked, besides addresses and loopback names
+    jwks_listen: Listen | None = None  # separate: readers of public keys need not see the status
+    hosts: tuple[str, ...] = ()  # accepted Host names, besides addresses and loopback names
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Audit:
 
 
 class HookMoment(StrEnum):
-    """What a hook may be called on; hooks/facts.py says which transitions each one means."""
+    """The moments at which a hook may be called; observe/hooks/facts.py maps transitions to them."""
 
     REQUESTED = "requested"
     STAGED = "staged"
@@ -139,7 +139,7 @@ class HookMoment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """Somebody who is told: a program with its arguments, or an address and the secret that signs for it."""
+    """A program with its arguments, or an address and the secret that signs calls to it."""
 
     name: str
     on: tuple[HookMoment, ...]
@@ -157,7 +157,7 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """An address that is called as long as all is well, so that silence alarms somebody."""
+    """An address that is called while all is well, so that silence raises an alarm."""
 
     url: str | SecretRef
     every: timedelta = timedelta(minutes=1)
@@ -168,7 +168,7 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Tracing:
-    """Traces over OTLP; an empty endpoint is the one the OTEL_* environment names."""
+    """Traces over OTLP. An empty endpoint means the one in the OTEL_* environment."""
 
     endpoint: str = ""
     proxy: Proxy | None = None
@@ -193,7 +193,7 @@ class Target:
     keys: TargetConfig
     minter: Minter | None = None
     in_flight: int = 2  # rotations at once on this target
-    settle: timedelta = timedelta(seconds=10)  # it may take this long to accept, or to have done, a change
+    settle: timedelta = timedelta(seconds=10)  # a change takes effect within this time
 
 
 @dataclass(frozen=True, slots=True)

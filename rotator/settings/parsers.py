@@ -1,7 +1,7 @@
-"""How one plain value is read: numbers, durations, names, paths; addresses, schedules and secrets have own files.
+"""Parse single values of settings: numbers, durations, names, paths.
 
-Every reader takes what TOML gave and returns the value, or raises WrongValueError with the remedy. None repeats the
-value where somebody may have pasted a secret.
+Every reader takes a TOML value and returns it parsed, or raises WrongValueError with the remedy. The text never repeats
+a value that may be a pasted secret.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LONGEST = timedelta(days=3660)
 
 
 def sort_of(value: object) -> str:
-    """What TOML calls the type of a value, with its article."""
+    """TOML's name for the type of a value, with an article."""
     names = {
         bool: "a boolean",
         int: "an integer",
@@ -85,7 +85,7 @@ def real(low: float, high: float) -> Reader[float]:
 
 
 def duration(value: object) -> timedelta:
-    """A length of time such as `90s` or `1h30m`; nought is allowed."""
+    """A duration such as `90s` or `1h30m`; zero is allowed."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise WrongValueError(
             f'{value:g} has no unit: write "{value:g}s", "{value:g}m", "{value:g}h", "{value:g}d" or "{value:g}w"'

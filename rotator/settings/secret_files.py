@@ -1,4 +1,4 @@
-"""References to secrets: how settings write them, and reading those kept in files; Vault's are read by the app."""
+"""References to secrets, and reading the secrets that are kept in files or systemd credentials."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _HOW = 'refer to it: {file = "/path"}, {credential = "name"} (systemd) or {vault
 _VAULT = re.compile(r"(?P<path>[^#\s/]+(?:/[^#\s/]+)+)#(?P<key>[^#\s]+)")
 _CLOSE = "chmod 0400 it"
 _LARGEST = 64 * 1024  # bytes; a private key is far below
-# Where systemd keeps what it hands to rotator.service: with these, root may type `rotate` on a host as it is.
+# systemd keeps the credentials of rotator.service here: so root can type `rotate` without further set-up.
 _SYSTEMD = ("/run/credentials/rotator.service/{}", "/etc/credstore/rotator.{}")
 
 
 class SecretUnreadableError(Exception):
-    """A secret that cannot be read; the text names its whereabouts, never its content."""
+    """A secret that cannot be read. The text names its place, never its content."""
 
 
 def secret_ref(value: object) -> SecretRef:
@@ -53,8 +53,8 @@ def local_secret_ref(value: object) -> SecretRef:
     return ref
 
 
-def way_secret_ref(value: object) -> SecretRef:
-    """A reference to the password of the proxy in front of Vault, or of one that is used without Vault."""
+def proxy_secret_ref(value: object) -> SecretRef:
+    """A reference to a proxy's password, where that proxy is needed before Vault can be reached."""
     ref = secret_ref(value)
     if ref.source is SecretSource.VAULT:
         raise WrongValueError(
@@ -93,7 +93,7 @@ def read_secret(ref: SecretRef, warn: Callable[[str], None] = lambda text: None,
         reason = fault.strerror if isinstance(fault, OSError) and fault.strerror else "not a usable path"
         at = f" at {path}" if str(path) != ref.name else ""
         raise SecretUnreadableError(f"{ref} cannot be read{at}: {reason}") from None
-    # systemd serves its credentials from a directory of their own, whatever the bits of the file say.
+    # systemd guards its credentials by their directory, so the bits of the file say nothing.
     if ref.source is SecretSource.FILE and stat.S_IMODE(status.st_mode) & 0o077:
         warn(f"{ref} may be read by others than its owner; {_CLOSE}")
     value = _clean(ref, content)

@@ -1,24 +1,34 @@
-"""Reading a TOML table key by key so that every fault is found; what a key means is left to the callers."""
+"""Read a TOML table key by key, and report each fault with its file, line and key.
+
+tomllib does not tell the line of a key, so it is found here. A key in an inline table has the line of the outer key.
+"""
 
 from __future__ import annotations
 
+import re
+import tomllib
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
-from rotator.settings import toml_positions
 from rotator.settings.errors import FaultAt, WrongValueError, suggest
 from rotator.settings.parsers import Reader, sort_of
-from rotator.settings.toml_positions import KeyPath
 
 T = TypeVar("T")
 D = TypeVar("D")
+KeyPath = tuple[str, ...]
+_BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_PART = re.compile(r"""[ \t]*("(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[A-Za-z0-9_-]+)[ \t]*(\.?)""")
+_VALUE = re.compile(
+    r'''"""(?:[^\\]|\\.)*?"{3,5}|\'\'\'.*?'{3,5}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'|\#[^\n]*|[^"'\#\[\]{}\n]+|.''', re.DOTALL
+)
 
 
 @dataclass
 class FaultList:
-    """The faults of one load. `partial`: a file could not be read, so that absent names prove nothing."""
+    """The faults of one load. `partial`: a file could not be read, so a missing name is no fault."""
 
     faults: list[FaultAt] = field(default_factory=list)
     partial: bool = False
@@ -31,11 +41,11 @@ class SettingsFile:
     file: str
     text: str = field(repr=False)
     table: Mapping[str, object] = field(repr=False)
-    book: FaultList = field(repr=False)
+    fault_list: FaultList = field(repr=False)
 
     @cached_property
     def _lines(self) -> dict[KeyPath, int]:
-        return toml_positions.lines(self.text)
+        return lines(self.text)
 
     def line(self, path: KeyPath) -> int:
         """The line of the key, else that of the nearest table around it."""
@@ -44,8 +54,8 @@ class SettingsFile:
         return self._lines.get(path, 1)
 
     def fault(self, path: KeyPath, text: str) -> None:
-        """Write a fault down."""
-        self.book.faults.append(FaultAt(self.file, self.line(path), dotted(path), text))
+        """Record a fault."""
+        self.fault_list.faults.append(FaultAt(self.file, self.line(path), dotted(path), text))
 
 
 def dotted(path: KeyPath) -> str:
@@ -54,7 +64,7 @@ def dotted(path: KeyPath) -> str:
 
 
 class Section:
-    """A table being read; a key it lacks is looked up in `under`, the defaults."""
+    """A table being read. A key that it lacks is looked up in `under`, the defaults."""
 
     def __init__(
         self, source: SettingsFile, path: KeyPath, table: Mapping[str, object], under: Section | None = None
@@ -108,17 +118,17 @@ class Section:
         return Section(owner.source, (*owner.path, key), table)
 
     def close(self, part: Section | None) -> None:
-        """Finish an inner table and take over its verdict."""
+        """Finish an inner table; this one is unsound if that one is."""
         if part is not None:
             part.finish()
             self.sound = self.sound and part.sound
 
     def finish(self) -> None:
-        """Report the keys that nobody asked for."""
+        """Report the keys that were not read."""
         for key in self.table.keys() - self.known:
             text = f"unknown key; {suggest(key, self.known)}"
             if isinstance(self.table[key], dict) and len(self.path) == 2:
-                # A dot in a header opens a table within: the usual slip with names that have dots.
+                # A dot in a header opens an inner table: a usual mistake with names that have dots.
                 text += f'; a name with a dot is quoted: [{self.path[0]}."{self.path[1]}.{key}"]'
             self.fault(key, text)
 
@@ -133,3 +143,64 @@ class Section:
         if key in self.table:
             return self
         return self.under._owner(key) if self.under is not None else None
+
+
+def lines(text: str) -> dict[KeyPath, int]:
+    """The line, counted from 1, of each table header and of each key outside inline tables."""
+    starts = [0] + [newline.end() for newline in re.finditer("\n", text)]
+    found: dict[KeyPath, int] = {}
+    table: KeyPath = ()
+    at = _end(_BLANK, text, 0)
+    while at < len(text):
+        line = bisect_right(starts, at)
+        header = text.startswith("[", at)
+        if header:
+            table, at = _key(text, at + (2 if text.startswith("[[", at) else 1))
+            _note(found, (), table, line)
+            at = text.find("\n", at) if "\n" in text[at:] else len(text)
+        else:
+            key, at = _key(text, at)
+            _note(found, table, key, line)
+            at = _after_value(text, at)
+        at = _end(_BLANK, text, at)
+    return found
+
+
+def _note(found: dict[KeyPath, int], table: KeyPath, key: KeyPath, line: int) -> None:
+    for depth in range(1, len(key) + 1):
+        found.setdefault(table + key[:depth], line)
+
+
+def _key(text: str, at: int) -> tuple[KeyPath, int]:
+    parts: list[str] = []
+    while part := _PART.match(text, at):
+        parts.append(_plain(part[1]))
+        at = part.end()
+        if not part[2]:
+            break
+    return tuple(parts), at
+
+
+def _plain(part: str) -> str:
+    if part[0] == "'":
+        return part[1:-1]
+    return next(iter(tomllib.loads(f"{part} = 0"))) if part[0] == '"' else part
+
+
+def _after_value(text: str, at: int) -> int:
+    depth = 0
+    while token := _VALUE.match(text, at):
+        at = token.end()
+        match token[0]:
+            case "[" | "{":
+                depth += 1
+            case "]" | "}":
+                depth -= 1
+            case "\n" if depth <= 0:
+                break
+    return at
+
+
+def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    found = pattern.match(text, at)
+    return found.end() if found else at

@@ -1,4 +1,4 @@
-"""Whether the times and counts of a credential can hold together; each refusal shows its numbers."""
+"""Check that the times and counts of a credential fit together; each refusal shows its numbers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FEWEST_TICKS = 10
 
 @dataclass(frozen=True, slots=True)
 class Clash:
-    """Settings that cannot hold together; of the keys involved, the first that somebody wrote is to blame."""
+    """Settings that contradict each other. The fault is reported at the first of `keys` that is written."""
 
     keys: tuple[str, ...]
     text: str
@@ -39,7 +39,7 @@ def clashes(credential: Credential, daemon: DaemonConfig) -> Iterator[Clash]:
     yield from _pace(credential, daemon, shortest)
     if credential.lifetime is not None:
         yield from _life(credential, credential.lifetime, longest)
-    stay, spread = grace(credential), 2 * credential.limits.spread  # until it is known, and until it is forgotten
+    stay, spread = grace(credential), 2 * credential.limits.spread  # until caches know it, and until they forget it
     if stay + spread >= shortest:
         cached = f" and {spell(spread)} pass in the target's cache" if spread else ""
         yield Clash(
@@ -119,9 +119,9 @@ def grace(credential: Credential) -> timedelta:
 
 
 def quickened(credential: Credential) -> Limits:
-    """The limits for values that may live for minutes, and of which nothing is left to clean up.
+    """The limits for values that may live for minutes and leave nothing to clean up.
 
-    The budget's day is shorter, and a proof is soon too old: what it said must still hold when it is published.
+    The budget's day is shorter, and a proof is too old sooner: it must still hold when the value is published.
     """
     limits = credential.limits
     day = min(spacing(credential)[0], _DAY / _ROTATIONS) * _ROTATIONS

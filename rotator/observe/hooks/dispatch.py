@@ -18,7 +18,7 @@ from rotator.providers.http.webhook_client import WebhookClient
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef
 from rotator.settings import Hook, Ping
-from rotator.settings.address import address
+from rotator.settings.addresses import address
 from rotator.settings.errors import WrongValueError
 
 _LOOK = 0.05  # seconds

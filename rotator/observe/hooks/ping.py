@@ -15,7 +15,7 @@ from rotator.providers.http.webhook_client import WebhookClient
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef
 from rotator.settings import Ping
-from rotator.settings.sections.hooks import PING
+from rotator.settings.observers import PING
 
 WITHHELD = "withheld"
 _DEADLINE = 10.0  # seconds

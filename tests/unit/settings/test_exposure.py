@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rotator.settings import load
-from rotator.settings.file_permissions import writable
+from rotator.settings.files import writable
 from tests.unit.settings.files import SOUND, write
 
 HOOK = '[hooks.tell]\non = ["published"]\ncommand = ["{}"]\n'

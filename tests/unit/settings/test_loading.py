@@ -50,8 +50,8 @@ def test_every_shipped_file_loads(path: Path) -> None:
 
 def test_the_commented_file_shows_every_key() -> None:
     from rotator.providers import KINDS
-    from rotator.settings.kind_options import own_keys
-    from rotator.settings.sections.credentials import _DEFAULTABLE
+    from rotator.settings.credentials import _DEFAULTABLE
+    from rotator.settings.kind_options import own_options
 
     text = (CONFIG / "rotator.toml").read_text(encoding="utf-8")
     shown = {line.lstrip("# ").partition(" =")[0] for line in text.splitlines()}
@@ -73,7 +73,7 @@ def test_the_commented_file_shows_every_key() -> None:
         "sync",
     }
     wanted |= {*_DEFAULTABLE, "path"} | {
-        key for kind in KINDS.values() for key in own_keys(kind.target_config) + own_keys(kind.options)
+        key for kind in KINDS.values() for key in own_options(kind.target_config) + own_options(kind.options)
     }
     assert wanted <= shown
 

@@ -7,7 +7,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.settings.toml_positions import lines
+from rotator.settings.table_reader import lines
 
 TEXT = '''\
 # a comment with [brackets] and = signs

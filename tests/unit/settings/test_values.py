@@ -10,7 +10,7 @@ import pytest
 
 from rotator.host.loopback import is_loopback
 from rotator.providers.config import check_url
-from rotator.settings.address import address
+from rotator.settings.addresses import address
 from rotator.settings.errors import WrongValueError
 from rotator.settings.parsers import duration, name, spell
 from rotator.vault.config import VaultConnection

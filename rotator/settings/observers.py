@@ -1,32 +1,98 @@
-"""The [hooks.NAME], [ping] and [tracing] sections: who is told what happened; telling them is left to app."""
+"""The sections [status], [audit], [hooks.NAME], [ping] and [tracing]: who is told what happened, and where."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Mapping
 from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
+from ipaddress import ip_address
 
 from rotator.rotation.secret_ref import SecretRef
-from rotator.settings.address import address
+from rotator.settings.addresses import address, check_route, read_proxy
 from rotator.settings.errors import WrongValueError, quoted, suggest
-from rotator.settings.model import Hook, HookMoment, Ping, Tracing
-from rotator.settings.parsers import file, flag, one_of, sort_of, span, text, whole
-from rotator.settings.proxy import check_way, read_proxy
-from rotator.settings.secret_files import secret_ref, way_secret_ref
+from rotator.settings.model import Audit, Hook, HookMoment, Listen, Ping, Status, Tracing
+from rotator.settings.parsers import file, flag, one_of, place, sort_of, span, text, whole
+from rotator.settings.secret_files import proxy_secret_ref, secret_ref
 from rotator.settings.table_reader import Section
 
-PING = "ping"  # what the ping is called where hooks are counted
+_LISTEN_FORMS = 'write "127.0.0.1:9464", "[::1]:9464" or "unix:/run/rotator/status.sock"'
+_ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<four>[0-9.]+|localhost)):(?P<port>[0-9]{1,5})")
+_HOST = re.compile(
+    r"(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*"
+)
+_LONGEST_SOCKET_PATH = 107  # bytes of a unix socket's path
+PING = "ping"  # the ping's name in the metrics of hooks
 _SECOND, _MINUTE = timedelta(seconds=1), timedelta(minutes=1)
-_COMMAND = '["/usr/bin/systemctl", "reload", "newsletter"]'
-_FORMS = f"write command = {_COMMAND}, or url and secret"
+_COMMAND_EXAMPLE = '["/usr/bin/systemctl", "reload", "newsletter"]'
+_HOOK_FORMS = f"write command = {_COMMAND_EXAMPLE}, or url and secret"
 _NEEDED = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
 _OURS_OF_URL = ("secret", "ca_file", "allow_insecure_http", "proxy")
 
 
+def listen(value: object) -> Listen:
+    """An address to listen on. A name is refused: what it resolves to may change."""
+    said = text(value)
+    if said.startswith("unix:"):
+        path = place(said.removeprefix("unix:"))
+        if len(path.encode()) > _LONGEST_SOCKET_PATH:
+            raise WrongValueError(f"is longer than the {_LONGEST_SOCKET_PATH} bytes a unix socket's path may have")
+        return Listen(path=path)
+    found = _ADDRESS.fullmatch(said)
+    if found is None or not 0 < int(found["port"]) < 65536:
+        raise WrongValueError(f"is no address to listen on: {_LISTEN_FORMS}")
+    try:
+        host = ip_address(found["six"] or found["four"].replace("localhost", "127.0.0.1"))
+    except ValueError:
+        raise WrongValueError(f"is no address to listen on: {_LISTEN_FORMS}") from None
+    return Listen(str(host), int(found["port"]))
+
+
+def read_status(section: Section) -> Status:
+    """The [status] section."""
+    remote = section.take("allow_remote", flag, False)
+    where = section.take("listen", listen, None)
+    if where and where.host and not ip_address(where.host).is_loopback and not remote:
+        section.fault(
+            "listen",
+            "can be reached from other hosts, and whoever reaches it may look: listen on 127.0.0.1,"
+            " or set allow_remote = true",
+        )
+    keys = section.take("jwks_listen", listen, None)  # public keys may be served at any address
+    if keys is not None and keys == where:
+        section.fault("jwks_listen", "is the address of `listen`; public keys have one of their own")
+    hosts = section.take("hosts", _hosts, ())
+    section.finish()
+    return Status(where, remote, keys, hosts)
+
+
+def _hosts(value: object) -> tuple[str, ...]:
+    """Host names as browsers send them: lower case, without port."""
+    if not isinstance(value, list):
+        raise WrongValueError(f'must be a list of names, such as ["rotator.example"], not {sort_of(value)}')
+    names = tuple(text(each).lower().removesuffix(".") for each in value)
+    if wrong := next((name for name in names if not _HOST.fullmatch(name)), None):
+        raise WrongValueError(f"{quoted(wrong)} is no host name: write it without scheme and port")
+    return names
+
+
+def read_audit(section: Section) -> Audit:
+    """The [audit] section."""
+    audit = Audit(
+        file=section.take("file", file, ""),
+        required=section.take("required", flag, False),
+        sync=section.take("sync", flag, True),
+    )
+    if audit.required and not section.has("file"):
+        section.fault("required", 'needs a file to write to; add file = "/var/lib/rotator/receipts.jsonl"')
+    section.finish()
+    return audit
+
+
 def read_hook(section: Section, name: str, credentials: Mapping[str, object]) -> Hook:
-    """One hook; faults are written down. `credentials`: the names there are."""
-    known: Container[str] = () if section.source.book.partial else credentials
+    """One hook. `credentials`: the names of all credentials."""
+    known: Container[str] = () if section.source.fault_list.partial else credentials
     if name == PING:
         section.fault("", "`ping` is what the dead-man ping is called; choose another name")
     insecure = section.take("allow_insecure_http", flag, False)
@@ -44,7 +110,7 @@ def read_hook(section: Section, name: str, credentials: Mapping[str, object]) ->
         attempts=section.take("attempts", whole(1, 10), 3),
         proxy=read_proxy(section),
     )
-    check_way(section, hook.url, hook.proxy, insecure=insecure)
+    check_route(section, hook.url, hook.proxy, insecure=insecure)
     _one_way(section)
     section.finish()
     return hook
@@ -52,7 +118,7 @@ def read_hook(section: Section, name: str, credentials: Mapping[str, object]) ->
 
 def _one_way(section: Section) -> None:
     if section.has("command") == section.has("url"):
-        section.fault("", f"a hook runs a command or calls an address, one of the two: {_FORMS}")
+        section.fault("", f"a hook runs a command or calls an address, one of the two: {_HOOK_FORMS}")
     elif section.has("url") and not section.has("secret"):
         section.fault("", 'the secret that signs the calls is missing; write secret = {file = "/run/secrets/name"}')
     for key in _OURS_OF_URL:
@@ -72,23 +138,23 @@ def read_ping(section: Section) -> Ping:
         allow_insecure_http=insecure,
         proxy=read_proxy(section),
     )
-    check_way(section, ping.url, ping.proxy, insecure=insecure)
+    check_route(section, ping.url, ping.proxy, insecure=insecure)
     section.finish()
     return ping
 
 
 def read_tracing(section: Section) -> Tracing:
-    """The [tracing] section; that it is there asks for the extra."""
+    """The [tracing] section. Its presence requires the extra `otel`."""
     if not all(map(_installed, _NEEDED)):
         section.fault("", "needs OpenTelemetry, which is not installed here: pip install 'rotator[otel]', or remove it")
     endpoint = section.take("endpoint", lambda value: address(value).url, "")
-    tracing = Tracing(endpoint, read_proxy(section, way_secret_ref))
+    tracing = Tracing(endpoint, read_proxy(section, proxy_secret_ref))
     section.finish()
     return tracing
 
 
 def endpoint(value: object, *, insecure: bool) -> str | SecretRef:
-    """An address to call, or where one is kept that is itself a secret. Raises WrongValueError without repeating it."""
+    """An address to call, or a reference to a secret one. Raises WrongValueError without repeating the value."""
     if isinstance(value, dict):
         return secret_ref(value)
     url = text(value)
@@ -107,10 +173,12 @@ def _moments(value: object) -> tuple[HookMoment, ...]:
 
 def _command(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
-        raise WrongValueError(f"must be an array, such as {_COMMAND}: no shell reads it, nothing in it is expanded")
-    words = [_argument(each) for each in _array(value, _COMMAND)]
+        raise WrongValueError(
+            f"must be an array, such as {_COMMAND_EXAMPLE}: no shell reads it, nothing in it is expanded"
+        )
+    words = [_argument(each) for each in _array(value, _COMMAND_EXAMPLE)]
     if not words[0].startswith("/"):
-        raise WrongValueError(f"must begin with the absolute path of a program, such as {_COMMAND}")
+        raise WrongValueError(f"must begin with the absolute path of a program, such as {_COMMAND_EXAMPLE}")
     return tuple(words)
 
 
@@ -118,7 +186,7 @@ def _argument(value: object) -> str:
     from rotator.observe.logs.redaction import redact  # only here: most settings have no hooks
 
     if not isinstance(value, str) or "\0" in value:
-        raise WrongValueError(f"must hold strings only, such as {_COMMAND}")
+        raise WrongValueError(f"must hold strings only, such as {_COMMAND_EXAMPLE}")
     if redact(value) != value:
         raise WrongValueError("an argument looks like a secret, and everybody on the host can read arguments")
     return value

@@ -1,4 +1,4 @@
-"""The [vault] and [daemon] sections."""
+"""The sections [vault] and [daemon]."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import re
 import socket
 from datetime import timedelta
 
-from rotator.settings.address import address
+from rotator.settings.addresses import address, check_route, read_proxy
 from rotator.settings.errors import WrongValueError
 from rotator.settings.model import DaemonConfig, LogLevel, Method, VaultAuth, VaultConfig
 from rotator.settings.parsers import file, flag, one_of, place, span, text, vault_path, whole, word
-from rotator.settings.proxy import check_way, read_proxy
-from rotator.settings.secret_files import local_secret_ref, way_secret_ref
+from rotator.settings.secret_files import local_secret_ref, proxy_secret_ref
 from rotator.settings.table_reader import Section
 
 SOCKET = "/run/rotator/control.sock"
 _SECOND, _HOUR = timedelta(seconds=1), timedelta(hours=1)
 _KUBERNETES_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - where a pod finds it
 _PREFIX = re.compile(r"[a-z](?:[a-z0-9-]{0,18}[a-z0-9])?")
-# Which keys each login needs and knows; everything else in [vault.auth] is out of place.
+# The keys that each login needs and allows in [vault.auth].
 _NEEDS = {
     Method.TOKEN: ("token",),
     Method.APPROLE: ("role_id", "secret_id"),
@@ -30,7 +29,7 @@ _KNOWS = {Method.KUBERNETES: ("token",), Method.CERT: ("role",)}
 
 
 def read_vault(section: Section) -> VaultConfig:
-    """The [vault] section; faults are written down, and placeholders stand in for what is missing."""
+    """The [vault] section. Faults are recorded, and placeholders stand for missing values."""
     insecure = section.take("allow_insecure_http", flag, False)
     url = section.need("address", lambda value: address(value).over(insecure), "", '"https://vault.example:8200"')
     auth = section.inner("auth")
@@ -47,9 +46,9 @@ def read_vault(section: Section) -> VaultConfig:
         allow_insecure_http=insecure,
         connect_timeout=section.take("connect_timeout", span(_SECOND, _HOUR / 12), timedelta(seconds=3)),
         read_timeout=section.take("read_timeout", span(_SECOND, _HOUR / 12), timedelta(seconds=5)),
-        proxy=read_proxy(section, way_secret_ref),
+        proxy=read_proxy(section, proxy_secret_ref),
     )
-    check_way(section, vault.address, vault.proxy, insecure=insecure)
+    check_route(section, vault.address, vault.proxy, insecure=insecure)
     section.close(auth)
     section.finish()
     return vault

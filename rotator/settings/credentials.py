@@ -1,4 +1,7 @@
-"""The [credentials.NAME] sections and [defaults]; timing_checks.py says whether their times can hold."""
+"""The sections [credentials.NAME] and [defaults], with their tables `retire` and `limits`.
+
+timing_checks.py says whether the times can hold together.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,31 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
-from rotator.rotation.credential import Credential, OnForeign, VaultPath
+import msgspec
+
+from rotator.rotation.credential import AtDeadline, Credential, Limits, OnForeign, Retirement, VaultPath
 from rotator.rotation.schedule import Every, FractionOfLife, Schedule
 from rotator.settings.errors import WrongValueError, quoted, suggest
-from rotator.settings.kind_options import KindDescription, own_keys, read_struct, written
+from rotator.settings.kind_options import KindDescription, own_options, read_struct, written
 from rotator.settings.model import Target
-from rotator.settings.parsers import Reader, flag, one_of, real, sort_of, span, text, vault_path, word
-from rotator.settings.sections.retirement_limits import read_limits, read_retirement
+from rotator.settings.parsers import (
+    Reader,
+    duration,
+    flag,
+    one_of,
+    real,
+    sort_of,
+    span,
+    spell,
+    text,
+    vault_path,
+    whole,
+    word,
+)
 from rotator.settings.table_reader import Section
 from rotator.settings.timing_checks import quickened
 
 T = TypeVar("T")
-
 _MINUTE, _DAY = timedelta(minutes=1), timedelta(days=1)
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 _LABEL = re.compile(r"[A-Za-z0-9]?[A-Za-z0-9 ._/@:-]{0,63}")
@@ -33,7 +49,7 @@ _NEVER = "none"
 
 
 class Known:
-    """What credentials may refer to: the targets by name, those that are faulty included, and the kinds."""
+    """What credentials may refer to: the targets by name (faulty ones included) and the kinds."""
 
     def __init__(
         self,
@@ -51,13 +67,13 @@ class Known:
         self.troubles = troubles
 
     def of_family(self, family: str) -> dict[str, KindDescription]:
-        """The kinds of credentials that live on this kind of target."""
+        """The kinds of credentials on this family of targets."""
         return {name: kind for name, kind in self.kinds.items() if kind.family == family}
 
 
 def check_defaults(section: Section, kinds: Mapping[str, KindDescription]) -> None:
-    """Report what can be no default; the values themselves are read, and reported, with each credential."""
-    section.known.update(_DEFAULTABLE, *(own_keys(kind.options) for kind in kinds.values()))
+    """Report options that cannot have a default. The values are read, and reported, with each credential."""
+    section.known.update(_DEFAULTABLE, *(own_options(kind.options) for kind in kinds.values()))
     if section.has("path"):
         section.known.add("path")
         section.fault("path", "cannot be a default: every credential has its own path")
@@ -71,7 +87,7 @@ def check_defaults(section: Section, kinds: Mapping[str, KindDescription]) -> No
 def read_credential(section: Section, name: str, known: Known, defaults: Section | None) -> Credential | None:
     """One credential; None when it is faulty."""
     target = section.need("target", text, "", '"NAME" of a [targets.NAME] section')
-    if target and target not in known.targets and not section.source.book.partial:
+    if target and target not in known.targets and not section.source.fault_list.partial:
         section.fault("target", f"there is no target {quoted(target)}; {suggest(target, known.targets)}")
     home = known.targets.get(target)
     kind = _kind(section, known, known.families.get(target))
@@ -122,14 +138,14 @@ def _kind(section: Section, known: Known, family: str | None) -> KindDescription
 
 
 def _usual_key(kind: KindDescription | None, options: object) -> str:
-    """Where the private key stays in Transit, what is published is none."""
+    """The usual `key`: nothing secret is published where the private key stays in Transit."""
     if kind and kind.document_field_in_transit and getattr(options, "transit_key", ""):
         return kind.document_field_in_transit
     return kind.document_field if kind else "token"
 
 
 def _life(section: Section, kind: KindDescription | None) -> timedelta | None:
-    """How long a value lives. A default is for those that expire at all."""
+    """How long a value lives. A default applies only to kinds whose values expire."""
     usual = kind.default_lifetime if kind else timedelta(days=90)
     if usual is None and not section.has("lifetime"):
         section.known.add("lifetime")
@@ -162,7 +178,7 @@ def _schedule(section: Section, defaults: Section | None) -> Schedule:
     own = [key for key in _SCHEDULES if section.has(key)]
     if len(own) > 1:
         section.fault(own[1], f"name only one of `every`, `cron` and `fraction`, not {' and '.join(own)}")
-    # A schedule of its own shuts out the default one: else `every` here would meet `cron` there.
+    # A credential's own schedule replaces the default one: else `every` here and `cron` there would clash.
     origin = section if own or defaults is None else defaults
     chosen = next((key for key in _SCHEDULES if origin.has(key)), "every")
     if chosen != "cron" and section.has("timezone"):
@@ -176,7 +192,7 @@ def _schedule(section: Section, defaults: Section | None) -> Schedule:
 
 
 def _jitter(section: Section, read: Reader[T], default: T) -> T:
-    """The jitter; a default meant for the other sort of schedule, a length of time or a share, is passed over."""
+    """The jitter. A default meant for the other sort of schedule (a duration or a share) is ignored."""
     lent = section.under.table.get("jitter") if section.under is not None else None
     if not section.has("jitter") and isinstance(lent, str) is isinstance(default, float):
         return default
@@ -220,3 +236,70 @@ def _splay(value: object) -> timedelta:
             'must be a duration such as "2h" with `cron`; a share of the interval only goes with the others'
         )
     return span(timedelta(0), 7 * _DAY)(value)
+
+
+def read_retirement(section: Section, kind: KindDescription | None, options: msgspec.Struct | None) -> Retirement:
+    """When a predecessor may be revoked: not before the least grace that the kind asks for."""
+    section.known.add("retire")  # known even where it has no effect: one mistake, one fault
+    if kind is not None and kind.only_expires:
+        if section.has("retire"):
+            section.fault("retire", f"does nothing for `{kind.name}`: each value ends at its own expiry")
+        return Retirement(after=timedelta(0))
+    if kind is not None and options is not None and kind.has_cutover(options):
+        if section.has("retire"):
+            section.fault("retire", f"does nothing for `{kind.name}` with one slot: the new value ends the old one")
+        return Retirement(after=timedelta(0))
+    least = kind.minimum_grace(options) if kind and options else timedelta(0)
+    given, usual = section.inner("retire"), max(least, Retirement().after)
+    if given is None:
+        return Retirement(after=usual)
+    retirement = Retirement(
+        after=given.take("after", duration, usual),
+        quiet=given.take("quiet", span(_MINUTE), None),
+        deadline=given.take("deadline", span(_MINUTE), None),
+        at_deadline=given.take("at_deadline", one_of(AtDeadline), AtDeadline.REVOKE),
+    )
+    if kind is not None and kind.last_use_resolution is None and not section.has("retire"):
+        retirement = replace(retirement, quiet=None, deadline=None)  # a default for kinds that report their last use
+    _check_quiet(given, kind, retirement)
+    if retirement.after < least:
+        words = f"{spell(retirement.after)} is too short: what was made with the old value lives for {spell(least)}"
+        given.fault("after", words)
+    section.close(given)
+    return retirement
+
+
+def _check_quiet(given: Section, kind: KindDescription | None, wanted: Retirement) -> None:
+    """Report a `quiet` that the target cannot confirm before the deadline."""
+    if kind is None or wanted.quiet is None:
+        return
+    if kind.last_use_resolution is None:
+        given.fault("quiet", f"does nothing for `{kind.name}`: its target does not say when a value was last used")
+    elif wanted.deadline is not None and wanted.deadline <= wanted.quiet + kind.last_use_resolution:
+        given.fault(
+            "deadline",
+            f"{spell(wanted.deadline)} comes before quiet can be known: a use may be noted"
+            f" {spell(kind.last_use_resolution)} late by the target of `{kind.name}`, and quiet is"
+            f" {spell(wanted.quiet)}, together {spell(wanted.quiet + kind.last_use_resolution)}; lengthen deadline,"
+            " or shorten quiet",
+        )
+
+
+def read_limits(
+    section: Section, home: Target | None, kind: KindDescription | None, options: msgspec.Struct | None
+) -> Limits:
+    """The limits on minting, with the settle time of the target and the propagation delay of the kind."""
+    usual = Limits()
+    settle = home.settle if home else usual.settle
+    spread = kind.propagation_delay(options) if kind and options else usual.spread
+    given = section.inner("limits")
+    if given is None:
+        return Limits(settle=settle, spread=spread)
+    limits = Limits(
+        mints_per_rotation=given.take("mints_per_rotation", whole(1, 10), 3),
+        mints_per_day=given.take("mints_per_day", whole(1, 10_000), 6),
+        settle=settle,
+        spread=spread,
+    )
+    section.close(given)
+    return limits

@@ -1,15 +1,15 @@
-"""The [targets.NAME] sections; their address, timeouts and budget are declared by the target's kind."""
+"""The sections [targets.NAME]. Address, timeouts and request budget are declared by the target's kind."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
+from rotator.settings.addresses import check_route
 from rotator.settings.errors import WrongValueError, quoted, suggest
-from rotator.settings.kind_options import KindDescription, own_keys, read_struct
+from rotator.settings.kind_options import KindDescription, own_options, read_struct
 from rotator.settings.model import Minter, Target
 from rotator.settings.parsers import flag, span, text, whole
-from rotator.settings.proxy import check_way
 from rotator.settings.secret_files import secret_ref
 from rotator.settings.table_reader import Section
 
@@ -27,10 +27,10 @@ def read_target(
     settle = section.take("settle", span(timedelta(0), timedelta(minutes=10)), timedelta(seconds=10))
     minter = read_minter(section) if _wants_minter(families.get(kind)) else None
     if kind not in families:
-        return None  # without a kind nobody knows which other keys belong here
+        return None  # without a kind, the other keys cannot be checked
     keys = read_struct(section, families[kind].target_config)
-    for url in (option for option in own_keys(families[kind].target_config) if option.endswith("url")):
-        check_way(
+    for url in (option for option in own_options(families[kind].target_config) if option.endswith("url")):
+        check_route(
             section, getattr(keys, url, ""), keys and keys.proxy, insecure=bool(keys and keys.allow_insecure_http)
         )
     section.finish()
@@ -52,7 +52,7 @@ def _family(value: object, families: Iterable[str], troubles: Mapping[str, str])
 
 
 def read_minter(section: Section) -> Minter | None:
-    """The `needs_minter` of a target; None when it is absent or no table, which is reported."""
+    """The `minter` of a target; None when it is absent or no table, which is reported."""
     given = section.inner("minter")
     if given is None:
         if not section.has("minter"):
