@@ -27,9 +27,9 @@ from rotator.engine.process_lock import ProcessLock, has_ended
 from rotator.engine.reconciler import Reconciler, Transition
 from rotator.engine.token_survey import survey
 from rotator.engine.worker_pool import WorkerPool
-from rotator.host.background_tasks import Tasks
 from rotator.host.child_processes import children
-from rotator.host.clock import SystemClock
+from rotator.host.cron import SystemClock
+from rotator.host.threads import BackgroundTasks
 from rotator.observe.event_log import paused, troubled, unforeseen
 from rotator.observe.hooks import Hooks
 from rotator.observe.logs import log
@@ -89,7 +89,7 @@ class App:
         self.fleet_observer: FleetObserver | None = None
         self.holder = f"{settings.daemon.instance}/{os.getpid()}/{uuid4().hex[:8]}"
         self.presence, self._servers = ProcessLock(), dict[str, Server]()
-        self.tasks = Tasks(unforeseen)
+        self.tasks = BackgroundTasks(unforeseen)
         self.secret_resolver = VaultSecretResolver(self.kv, clock, lambda: self.settings)
         self.fetch = self.secret_resolver.fetch
         self.requests = VaultRequests(kv, settings.vault.mount, settings.vault.prefix)

@@ -17,8 +17,8 @@ import anyio
 from anyio.abc import SocketAttribute, SocketStream, TaskStatus
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from rotator.host import endpoint
-from rotator.host.listener import Connection, Listener
+from rotator.host import sockets
+from rotator.host.sockets import Connection, Listener
 from rotator.ports import Fault, Transient
 
 LARGEST = 64 * 1024  # bytes of a request
@@ -59,11 +59,11 @@ class Control:
     async def serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Listen until cancelled. Raises ControlError when another daemon listens, or the folder cannot be used."""
         try:
-            bound = await endpoint.unix(self._path, 0o600)
-        except endpoint.TakenError:
+            bound = await sockets.unix(self._path, 0o600)
+        except sockets.TakenError:
             text = f"another daemon listens on {self._path}; give this one its own [daemon] socket"
             raise ControlError(text) from None
-        except endpoint.AddressError as fault:
+        except sockets.AddressError as fault:
             text = f"control socket {self._path}: {fault}; set [daemon] socket to a writable folder"
             raise ControlError(text) from None
         listener = Listener(bound, _CONNECTIONS, lambda bug: self._failed("", bug), self._strained)
@@ -144,8 +144,8 @@ def listens(path: str) -> bool:
 async def answers(path: str) -> bool:
     """Whether a daemon listens there that we may ask. Whatever else is there is no reason not to work without one."""
     try:
-        return await endpoint.answers(path)
-    except endpoint.AddressError:
+        return await sockets.answers(path)
+    except sockets.AddressError:
         return False
 
 
@@ -170,11 +170,11 @@ async def call(path: str, request: Mapping[str, Any]) -> AsyncGenerator[dict[str
 
 async def _unanswered(path: str, fault: OSError) -> str:
     """Why nobody could be asked there: a daemon that is not ours to ask is told from none."""
-    if who := endpoint.others(path):
+    if who := sockets.others(path):
         return f"a daemon runs on {path}, and {who} may ask it: `sudo rotate` for one"
     try:
-        await endpoint.answers(path)
-    except endpoint.AddressError as trouble:
+        await sockets.answers(path)
+    except sockets.AddressError as trouble:
         return f"no daemon answers on {path}: {trouble}"
     return f"no daemon answers on {path}: {fault.strerror}"
 

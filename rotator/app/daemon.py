@@ -27,10 +27,9 @@ from rotator.commands.reload import read_again, verdict
 from rotator.commands.requests import look_for_requests
 from rotator.commands.rotate import chosen, now
 from rotator.engine.probe import Prober
-from rotator.host.background_tasks import first
-from rotator.host.bounded_calls import BoundedCalls
-from rotator.host.clock import Alarms
-from rotator.host.stop_budget import Part, StopBudget
+from rotator.host.cron import Alarms
+from rotator.host.shutdown import Part, StopBudget
+from rotator.host.threads import BoundedCalls, first_exception
 from rotator.observe.event_log import TransitionListeners, failed_call, heard_call, strained
 from rotator.observe.logs import log
 from rotator.observe.observers import Observers
@@ -87,9 +86,9 @@ class Daemon:
                     with anyio.CancelScope() as self._start_up:
                         await self._work()
                 except* Transient as missed:  # task groups wrap it
-                    await self._wait_for_vault(str(first(missed)))
+                    await self._wait_for_vault(str(first_exception(missed)))
                 except* LoginRefused as refused:  # a restart would try again at once, and lock others out
-                    await self._wait_for_login(str(first(refused)), tried)
+                    await self._wait_for_login(str(first_exception(refused)), tried)
             group.cancel_scope.cancel()
         if self._budget:
             self._budget.begin(Part.LOG)

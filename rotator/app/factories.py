@@ -10,8 +10,8 @@ from functools import partial
 
 import anyio
 
-from rotator.host.bounded_calls import BoundedCalls
-from rotator.host.endpoint import others
+from rotator.host.sockets import others
+from rotator.host.threads import BoundedCalls
 from rotator.observe.logs import log
 from rotator.ports import Clock, StoreRefused, Transient
 from rotator.rotation.credential import Credential, VaultPath

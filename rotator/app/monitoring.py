@@ -14,7 +14,7 @@ from anyio.abc import TaskStatus
 from rotator.app.factories import place_of
 from rotator.engine.reconciler import Transition
 from rotator.engine.worker_pool import WorkerPool
-from rotator.host.clock import SystemClock
+from rotator.host.cron import SystemClock
 from rotator.observe.fleet import Fleet
 from rotator.observe.hooks import OUTCOMES
 from rotator.observe.jwks_endpoint import JwksEndpoint

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 
 from rotator.app.factories import is_known, local_secret, place_of
-from rotator.host.bounded_calls import BoundedCalls
+from rotator.host.threads import BoundedCalls
 from rotator.ports import Clock, Document, MinterRefused, Refused
 from rotator.providers.http.auth import Auth, Basic, Bearer
 from rotator.rotation.credential import Credential, VaultPath

@@ -19,7 +19,7 @@ from rotator.commands.requests import give_up
 from rotator.commands.rotate import DONE, RotateCommand, follow, heard, select
 from rotator.engine.reconciler import Transition
 from rotator.host.exit_codes import Exit, gravest
-from rotator.host.interruption import heed, patience
+from rotator.host.shutdown import heed, patience
 from rotator.observe import logs
 from rotator.observe.fleet import states
 from rotator.observe.observers import Observers

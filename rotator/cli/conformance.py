@@ -39,7 +39,7 @@ def command(kind: str, path: str, credential: str, rest: timedelta, yes: bool, a
     async def main() -> int:
         import anyio
 
-        from rotator.host.clock import SystemClock
+        from rotator.host.cron import SystemClock
         from rotator.observe import logs
         from rotator.testing.open_target import chosen, kit
         from rotator.testing.rules import tried

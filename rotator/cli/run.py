@@ -21,7 +21,7 @@ def command(config: str | None, log: str) -> None:
     settings = shell.settings(config)
     from rotator.app.daemon import Daemon
     from rotator.host.process import end_within, open_to
-    from rotator.host.stop_budget import WORDS, Part, StopBudget
+    from rotator.host.shutdown import WORDS, Part, StopBudget
     from rotator.observe import logs
     from rotator.observe.logs import log as voice
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from anyio import CancelScope
     from anyio.abc import TaskStatus
 
-    from rotator.host.interruption import Interruption
+    from rotator.host.shutdown import Interruption
     from rotator.rotation.state import State
 
 FAILED, USAGE, HELD, BUSY, BAD_CONFIG = Exit.FAILED, Exit.USAGE, Exit.HELD, Exit.UNDECIDED, Exit.SETTINGS
@@ -131,7 +131,7 @@ def part(
     """
     import anyio
 
-    from rotator.host.interruption import expect
+    from rotator.host.shutdown import expect
 
     ended: list[int | BaseException] = []
 
@@ -174,7 +174,7 @@ async def _listen(interruption: Interruption, scope: CancelScope, *, task_status
     """A first signal asks for an end at a safe point, a second one, or eight seconds, for one at once."""
     import anyio
 
-    from rotator.host.interruption import SAFE
+    from rotator.host.shutdown import SAFE
 
     interruption.scope = scope
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
@@ -193,8 +193,8 @@ async def _listen(interruption: Interruption, scope: CancelScope, *, task_status
 
 def _end_in_any_case() -> None:
     """A request that is never answered, or a reader that reads nothing, must not keep who asked us to end."""
-    from rotator.host.interruption import LAST
     from rotator.host.process import end_within
+    from rotator.host.shutdown import LAST
 
     end_within(LAST, lambda: BUSY)
 

@@ -18,7 +18,7 @@ from rotator.app.vault_policy import kept, kept_places, references, referred_rig
 from rotator.commands.proxies import of_others, of_vault
 from rotator.engine.guard import proof
 from rotator.engine.token_survey import left_behind
-from rotator.host.clock import SystemClock
+from rotator.host.cron import SystemClock
 from rotator.observe.hooks.fitness import look
 from rotator.observe.receipts import unfit
 from rotator.ports import (

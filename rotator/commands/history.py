@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rotator.app.actor import reading
-from rotator.host.background_tasks import first
-from rotator.host.bounded_calls import BoundedCalls
 from rotator.host.files import opened as regular
+from rotator.host.threads import BoundedCalls, first_exception
 from rotator.observe import logs
 from rotator.observe.receipts import parse
 from rotator.ports import Fault, Transient
@@ -89,7 +88,7 @@ async def past(settings: Settings, name: str, versions: Versions) -> tuple[list[
     try:
         kept = await versions()
     except* Fault as faults:
-        missed = first(faults)
+        missed = first_exception(faults)
     if missed and not receipts:
         raise missed
     if missed:

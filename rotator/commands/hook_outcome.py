@@ -7,7 +7,7 @@ from typing import Any
 
 from rotator.app.actor import App
 from rotator.host.exit_codes import Exit, gravest
-from rotator.host.interruption import out_of_time
+from rotator.host.shutdown import out_of_time
 
 LEAST = 10.0  # seconds that hooks have, however little time the caller has left
 _LOOK = 0.1  # seconds

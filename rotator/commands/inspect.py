@@ -22,7 +22,7 @@ from rotator.commands.requests import unclaimed
 from rotator.engine.lease import standing
 from rotator.engine.process_lock import has_ended
 from rotator.engine.token_survey import left_behind
-from rotator.host.background_tasks import first
+from rotator.host.threads import first_exception
 from rotator.observe import logs
 from rotator.observe.fleet import View, observed
 from rotator.ports import Entry, Fault, Refused, StoreRefused, Transient
@@ -74,7 +74,7 @@ async def look(settings: Settings, names: Iterable[str]) -> Snapshot:
     except* Transient as missed:
         if told is None:
             raise
-        reason = str(first(missed))
+        reason = str(first_exception(missed))
     return _in_part(told, chosen, reason)
 
 

@@ -35,7 +35,7 @@ from rotator.commands.rotate import (
 from rotator.engine import commands
 from rotator.engine.reconciler import Transition
 from rotator.host.exit_codes import gravest
-from rotator.host.interruption import out_of_time
+from rotator.host.shutdown import out_of_time
 from rotator.observe.event_log import fleet_changed, progress, unforeseen
 from rotator.ports import Conflict, Fault, Refused, Transient
 from rotator.rotation.credential import Credential, Pause

@@ -19,7 +19,7 @@ from rotator.commands.verdicts import verdicts, waits_for
 from rotator.engine.pending_request import PendingRequest
 from rotator.engine.reconciler import Transition
 from rotator.host.exit_codes import Exit
-from rotator.host.interruption import out_of_time
+from rotator.host.shutdown import out_of_time
 from rotator.observe.event_log import progress
 from rotator.ports import Refused
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb

@@ -1,1 +1,1 @@
-"""What this machine gives: sockets to listen on, files, locks and threads; nothing here waits for ever."""
+"""Services of this machine: sockets, files, locks, threads, TLS files, cron and clock; nothing here waits for ever."""

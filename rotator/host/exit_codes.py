@@ -1,4 +1,4 @@
-"""What a command's exit code says: the one table, which README shows and `rotate --help` names."""
+"""The exit codes of commands. README shows this table and `rotate --help` prints it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """The end of a command. What is not done counts more than what is, and its own work more than its hooks'."""
+    """The outcome of a command. Undone work outranks done work, and its own work outranks its hooks'."""
 
     DONE = 0
     FAILED = 1
@@ -30,10 +30,16 @@ MEANINGS = {
     Exit.SETTINGS: "faulty settings",
 }
 IN_WORDS = ", ".join(f"{code.value} {said}" for code, said in MEANINGS.items())
-GRAVITY = (Exit.FAILED, Exit.HELD, Exit.UNDECIDED, Exit.HOOK_FAILED, Exit.DONE)  # the gravest of many decides
+GRAVITY = (
+    Exit.FAILED,
+    Exit.HELD,
+    Exit.UNDECIDED,
+    Exit.HOOK_FAILED,
+    Exit.DONE,
+)  # the most serious one, first in this order, decides
 
 
 def gravest(codes: Iterable[int]) -> Exit:
-    """Of the exit codes of several credentials, the one that the command ends with."""
+    """The exit code of a command that worked on several credentials."""
     found = set(codes)
     return next((code for code in GRAVITY if code in found), Exit.DONE)

@@ -1,4 +1,4 @@
-"""What failed on the way to a server, in words: name, connection, TLS handshake. No foreign text is quoted."""
+"""Network failures in words: name look-up, connection, TLS handshake. No text of a library is quoted."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import socket
 import ssl
 from collections.abc import Iterator
 
-_STRICT = range(80, 94)  # X509_V_ERR_*: what OpenSSL minds with VERIFY_X509_STRICT, Python's default since 3.13
+_STRICT = range(80, 94)  # X509_V_ERR_*: errors of OpenSSL with VERIFY_X509_STRICT, Python's default since 3.13
 _NO_AUTHORITY = (24, 79)  # X509_V_ERR_INVALID_CA, before OpenSSL 3 and since
 _UNKNOWN_ISSUER = (2, 18, 19, 20, 21)  # X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT and its kin
 _EXPIRED, _NOT_YET, _OTHER_NAME = 10, 9, (62, 64)
-_UNTIL_THEN = "until then put the server's own certificate in ca_file"  # a chain of one is not looked at so closely
+_UNTIL_THEN = (
+    "until then put the server's own certificate in ca_file"  # a chain of one certificate is checked less strictly
+)
 _ERRNO = {
     errno.ECONNREFUSED: "nothing listens there (connection refused)",
     errno.ECONNRESET: "the connection was cut off (reset)",
@@ -45,10 +47,10 @@ _TLS = {
 }
 
 
-def mishap(fault: BaseException, ca_file: str | None = None, certificate: str = "") -> str:
-    """What went wrong and what to do, or nothing when there is no telling. `ca_file`: whose authorities were believed.
+def explain_failure(fault: BaseException, ca_file: str | None = None, certificate: str = "") -> str:
+    """What failed and what to do; empty if unknown. `ca_file`: the authorities that were trusted.
 
-    `certificate`: what the server showed, in words.
+    `certificate`: the server's certificate in words.
     """
     found = list(within(fault))
     refused = next((each for each in found if isinstance(each, ssl.SSLCertVerificationError)), None)
@@ -62,12 +64,12 @@ def mishap(fault: BaseException, ca_file: str | None = None, certificate: str = 
 
 
 def is_untrusted(fault: BaseException) -> bool:
-    """Whether the server's certificate was refused: what it showed is then worth a look."""
+    """Whether the server's certificate was refused, so that showing it helps."""
     return any(isinstance(each, ssl.SSLCertVerificationError) for each in within(fault))
 
 
 def within(fault: object, depth: int = 8) -> Iterator[BaseException]:
-    """The fault and those that it wraps: causes, members of groups, and what libraries keep in attributes."""
+    """The fault and those inside it: causes, members of groups, and exceptions that libraries keep in attributes."""
     if not isinstance(fault, BaseException) or not depth:
         return
     yield fault
@@ -124,7 +126,7 @@ def _name(fault: socket.gaierror) -> str:
 
 
 def _connection(fault: OSError) -> str:
-    """Of foreign texts an errno's own is none: it is the C library's."""
+    """The text of an errno is safe to quote: it is the C library's."""
     if fault.errno in _ERRNO:
         return _ERRNO[fault.errno]
     if not fault.errno or fault.errno not in errno.errorcode:

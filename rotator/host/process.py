@@ -1,4 +1,4 @@
-"""This process: its standard streams are open, and its memory, in which secrets live, is nobody else's."""
+"""This process: open standard streams, memory that no other process can read, and an end within a time."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _FILTER = Path("/proc/self/coredump_filter")
 
 
 def open_standard_streams() -> None:
-    """Put the null device where standard input, output or error were closed: a socket would get their number, and
-    lines of the log with it."""
+    """Open the null device in place of closed standard streams: otherwise a socket would get their number, and log
+    lines would go into it."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
@@ -31,7 +31,7 @@ def open_standard_streams() -> None:
 
 
 def end_within(seconds: float, last: Callable[[], int]) -> None:
-    """Whatever hangs: the process ends so long from now at the latest, with the exit code that `last` comes to."""
+    """End the process after this time even if something hangs, with the exit code that `last` returns."""
 
     def end() -> None:
         code = 1
@@ -47,7 +47,7 @@ def end_within(seconds: float, last: Callable[[], int]) -> None:
 
 
 def shut_memory() -> None:
-    """No core dump holds a secret, and no other process of the same user reads our memory (ptrace, /proc/PID/mem)."""
+    """Keep secrets out of core dumps, and our memory from other processes of the user (ptrace, /proc/PID/mem)."""
     import resource
 
     with suppress(OSError, ValueError):
@@ -59,7 +59,7 @@ def shut_memory() -> None:
 
 
 def open_to() -> str:
-    """Who may read our memory all the same, in words; empty when nobody but root does."""
+    """Who can still read our memory, in words; empty when only root can."""
     try:
         return "processes of the same user may read our memory, and a core dump may hold it" if _dumpable() else ""
     except Exception as fault:  # noqa: BLE001 (a libc without it, a policy against calling it)

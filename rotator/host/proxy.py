@@ -1,16 +1,16 @@
-"""A proxy on the way to a server: its address and login, and its faults in words that name it and no secret.
+"""A proxy on the way to a server: its address, login and faults; and which names mean this very host.
 
-What a proxy does wrong says nothing about the server behind it, and is never that server's verdict on a credential.
+A fault names the proxy and no secret. It says nothing about the server behind, and is never that server's verdict.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
-from rotator.host.loopback import is_loopback
-from rotator.host.network_errors import mishap, within
+from rotator.host.network_errors import explain_failure, within
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef
 
@@ -33,7 +33,7 @@ class Proxy:
 
     @property
     def port(self) -> int:
-        """As the address says, or the scheme's own."""
+        """The port of the address, or the scheme's default."""
         return urlsplit(self.url).port or (443 if self.encrypted else 80)
 
     @property
@@ -43,7 +43,7 @@ class Proxy:
 
     @property
     def is_here(self) -> bool:
-        """Whether it listens on this very host."""
+        """Whether the proxy is on this host."""
         return is_loopback(self.host)
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class Proxy:
 
 
 class ProxyFault(OSError):  # noqa: N818 (as `Fault`)
-    """The way through a proxy failed; the server behind it heard nothing of the request. Its text is what to say."""
+    """A proxy failed, and the server behind it did not get the request. The text is for people."""
 
     def __init__(self, what: str, remedy: str = "") -> None:
         super().__init__(f"{what}: {remedy}" if remedy else what)
@@ -59,17 +59,17 @@ class ProxyFault(OSError):  # noqa: N818 (as `Fault`)
 
 
 def proxy_fault(fault: BaseException) -> ProxyFault | None:
-    """The proxy's part in a fault of a library, if it has one."""
+    """The proxy's fault inside a library's exception, if there is one."""
     return next((each for each in within(fault) if isinstance(each, ProxyFault)), None)
 
 
 def through(proxy: Proxy | None) -> str:
-    """What is added to the name of a server that is asked through a proxy."""
+    """The words that follow a server's name: " through the proxy …", or nothing."""
     return f" through {proxy}" if proxy else ""
 
 
 def leaves_here(url: str, proxy: Proxy | None) -> bool:
-    """Whether an address of this host would be called over the network, in the clear, as a proxy elsewhere calls it."""
+    """Whether plain http to this host would leave it, because a proxy on another host is in use."""
     parts = urlsplit(url)
     return bool(
         proxy and not proxy.is_here and parts.scheme == "http" and parts.hostname and is_loopback(parts.hostname)
@@ -84,29 +84,29 @@ def authorization(username: str, password: Secret) -> str:
 def unreached(proxy: Proxy, fault: BaseException) -> ProxyFault:
     """No connection to the proxy, or no TLS with it."""
     late = any(isinstance(each, TimeoutError) for each in within(fault))
-    said = mishap(fault, proxy.ca_file) or ("no connection in time" if late else "the connection failed")
+    said = explain_failure(fault, proxy.ca_file) or ("no connection in time" if late else "the connection failed")
     return ProxyFault(f"{proxy} cannot be reached: {said}", "is it up, and its address in `proxy` right?")
 
 
 def broken(proxy: Proxy, fault: BaseException | None = None) -> ProxyFault:
-    """It was connected, and its answer to CONNECT did not come whole."""
+    """The proxy accepted the connection, and its answer to CONNECT was incomplete."""
     late = fault is not None and any(isinstance(each, TimeoutError) for each in within(fault))
     said = "did not answer in time" if late else "closed the connection without an answer"
     return ProxyFault(f"{proxy} {said}, when it was asked for the way to the server", "see the proxy's own log")
 
 
 def garbled(proxy: Proxy) -> ProxyFault:
-    """Something answered that is no proxy."""
+    """The server at the address is not a proxy."""
     return ProxyFault(f"what {proxy} answers is not HTTP", "is `proxy` the right port, and is it a proxy for HTTP?")
 
 
 def unread(proxy: Proxy, reason: str) -> ProxyFault:
-    """Its password cannot be had."""
+    """The proxy's password cannot be read."""
     return ProxyFault(f"the password of {proxy} cannot be had: {reason}", "see `password` of `proxy`")
 
 
 def turned_away(proxy: Proxy, status: int, place: str) -> ProxyFault:
-    """It answered CONNECT with something else than yes. `place`: host and port of the server."""
+    """The proxy refused CONNECT. `place`: host and port of the server."""
     if status == LOGIN_WANTED:
         return ProxyFault(*login_refused(proxy))
     if status in (502, 503, 504):
@@ -115,7 +115,20 @@ def turned_away(proxy: Proxy, status: int, place: str) -> ProxyFault:
 
 
 def login_refused(proxy: Proxy) -> tuple[str, str]:
-    """What to say of a 407, and what to do."""
+    """What a 407 means, and what to do."""
     if proxy.password:
         return f"{proxy} refuses our login (407)", "compare username and password of `proxy` with what it expects"
     return f"{proxy} wants a login (407)", "give `proxy` a username and a password"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the host of an address, as `urlsplit` gives it, is this one whatever a resolver says.
+
+    `x.localhost` is not: browsers treat it as loopback, but resolvers ask the DNS (glibc without nss-myhostname).
+    """
+    try:
+        found = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host == "localhost"
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return (mapped or found).is_loopback

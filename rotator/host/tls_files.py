@@ -1,7 +1,7 @@
-"""TLS settings from files that may be replaced at any time: whom we believe, and the certificate that we show.
+"""TLS settings from files that may be replaced at any time: trusted authorities, and our own certificate.
 
-One store for every server: the authorities of this machine, or those of one PEM file instead. The environment has no
-say: neither SSL_CERT_FILE and SSL_CERT_DIR, nor SSLKEYLOGFILE, which would write down the keys of our connections.
+Servers are checked against the authorities of this machine, or those of one PEM file instead. The environment is
+ignored: SSL_CERT_FILE, SSL_CERT_DIR, and SSLKEYLOGFILE, which would write the keys of our connections to a file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Mark = tuple[tuple[int, int, int] | None, ...]  # time of change, size and inode
 
 
 def system_store() -> tuple[str | None, str | None]:
-    """The file and the folder with this machine's authorities, whatever the environment says."""
+    """The file and the folder with this machine's authorities; the environment is ignored."""
     built = ssl.get_default_verify_paths()
     file = next((each for each in (built.openssl_cafile, *_KNOWN) if Path(each).is_file()), None)
     folder = built.openssl_capath if Path(built.openssl_capath).is_dir() else None
@@ -34,18 +34,18 @@ def system_store() -> tuple[str | None, str | None]:
 
 
 class Trust:
-    """The TLS settings towards one server. Any thread may ask."""
+    """The TLS settings for one server. Thread-safe."""
 
     def __init__(self, ca_file: str | None = None, pair: tuple[str, str] | None = None) -> None:
-        """`ca_file`: instead of this machine's authorities; `pair`: files of our own certificate and its key."""
+        """`ca_file` replaces this machine's authorities; `pair`: the files of our own certificate and key."""
         self._ca_file, self._pair = ca_file, pair
         self.named = bool(ca_file or pair)  # settings name a file, which may be on a drive that hangs
         self._lock = threading.Lock()
         self._made: tuple[Mark, ssl.SSLContext] | None = None
 
     def context(self) -> ssl.SSLContext:
-        """The settings; another object as soon as one of the files is another. Connections made with the one before
-        are not to be used again. Files that cannot be read now leave the settings as they were.
+        """The settings; a new object as soon as one of the files was replaced. Connections made with the old object
+        must not be used again. Files that cannot be read now leave the settings as they were.
 
         Raises OSError, naming the file, when there were none.
         """

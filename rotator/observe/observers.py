@@ -10,10 +10,9 @@ from functools import partial
 import anyio
 
 from rotator.engine.reconciler import Transition
-from rotator.host.bounded_calls import BoundedCalls, within
-from rotator.host.clock import SystemClock
-from rotator.host.interruption import patience
-from rotator.host.stop_budget import Part, StopBudget
+from rotator.host.cron import SystemClock
+from rotator.host.shutdown import Part, StopBudget, patience
+from rotator.host.threads import BoundedCalls, within
 from rotator.observe.event_log import log_transition
 from rotator.observe.hooks import DELIVERED, Heartbeat, Hooks
 from rotator.observe.hooks.dispatch import Fetch

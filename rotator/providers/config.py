@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from rotator.host.loopback import is_loopback
-from rotator.host.proxy import Proxy
+from rotator.host.proxy import Proxy, is_loopback
 
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
 _METADATA = ipaddress.ip_network("fd00:ec2::/64")  # where EC2 answers over IPv6

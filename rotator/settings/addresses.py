@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
-from rotator.host.loopback import is_loopback
-from rotator.host.proxy import Proxy, leaves_here
+from rotator.host.proxy import Proxy, is_loopback, leaves_here
 from rotator.rotation.secret_ref import SecretRef
 from rotator.settings.errors import WrongValueError
 from rotator.settings.parsers import Reader, file, flag, sort_of, text

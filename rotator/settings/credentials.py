@@ -210,7 +210,7 @@ def _share(value: object) -> float:
 
 
 def _cron(section: Section) -> Schedule:
-    from rotator.host.clock import Cron, check_timezone  # only here: it imports apscheduler
+    from rotator.host.cron import Cron, check_timezone  # only here: it imports apscheduler
 
     def read_zone(value: object) -> str:
         try:

@@ -103,7 +103,7 @@ def spacing(credential: Credential) -> tuple[timedelta, timedelta]:
             life = (credential.lifetime or timedelta.max) * fraction
             return life * (1 - jitter), life
         case other:
-            from rotator.host.clock import Cron
+            from rotator.host.cron import Cron
 
             assert isinstance(other, Cron)
             # The splay is drawn from the name, hence the same at every fire: only a value published in between by

@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from rotator.host.loopback import is_loopback
-from rotator.host.proxy import leaves_here
+from rotator.host.proxy import is_loopback, leaves_here
 from rotator.vault.transport import VaultProxy
 
 

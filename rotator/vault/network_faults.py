@@ -6,7 +6,7 @@ from requests.exceptions import ConnectionError as RequestsConnectionError
 from requests.exceptions import ConnectTimeout, ReadTimeout, SSLError
 from urllib3.exceptions import ProtocolError
 
-from rotator.host.network_errors import mishap
+from rotator.host.network_errors import explain_failure
 from rotator.host.proxy import Proxy, proxy_fault, through
 from rotator.ports import Fault, Refused, Transient
 
@@ -21,7 +21,7 @@ def network_fault(error: Exception, address: str, verify: object, proxy: Proxy |
         return Refused(f"a certificate file cannot be read (see ca_file, cert_file and key_file){which}")
     if isinstance(error, ConnectTimeout):
         return Transient(f"no connection to Vault ({address}) within the connect timeout")
-    said = mishap(error, verify if isinstance(verify, str) else None)
+    said = explain_failure(error, verify if isinstance(verify, str) else None)
     return Transient(f"no answer from Vault ({address}): {said or _kind(error)}")
 
 

@@ -17,8 +17,7 @@ from typing import Any, TypeVar
 import anyio
 import hvac
 
-from rotator.host.bounded_calls import BoundedCalls
-from rotator.host.threads import Threads
+from rotator.host.threads import BoundedCalls, Threads
 from rotator.ports import Clock, Fault, StoreRefused, Transient
 from rotator.vault.adapter import HardenedAdapter
 from rotator.vault.answer import Misread, PolicyDenied, Unforwarded, VaultResponse

@@ -26,7 +26,7 @@ DOORS = {
         "providers/http/errors",
         "providers/http/webhook_client",
     },  # and calls that want no answer
-    "apscheduler": {"host/clock"},
+    "apscheduler": {"host/cron"},
     "structlog": {"observe/logs"},
     "prometheus_client": {"observe/metrics"},
     "click": {"cli"},

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.host.clock import SystemClock
+from rotator.host.cron import SystemClock
 from rotator.ports import Clock
 from tests.kit.clock import HandClock
 

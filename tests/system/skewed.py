@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 from rotator.cli import main
-from rotator.host.clock import SystemClock
+from rotator.host.cron import SystemClock
 
 
 def skew(seconds: float) -> None:

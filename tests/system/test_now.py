@@ -14,8 +14,8 @@ import pytest
 from rotator.commands.rotate import RotateCommand, follow
 from rotator.engine.pending_request import PendingRequest
 from rotator.engine.reconciler import Transition
-from rotator.host.background_tasks import Tasks
-from rotator.host.clock import SystemClock
+from rotator.host.cron import SystemClock
+from rotator.host.threads import BackgroundTasks
 from rotator.ports import Entry
 from rotator.rotation.events import MintLost, Swept
 from rotator.rotation.record import Phase
@@ -184,7 +184,7 @@ class Watched:
     def __init__(self) -> None:
         self.worker_pool, self.clock, self.seen = self, SystemClock(), {}
         self.passing, self.hooks = False, None
-        self.tasks, self.journal, self.requests = Tasks(lambda name, bug: None), self, self
+        self.tasks, self.journal, self.requests = BackgroundTasks(lambda name, bug: None), self, self
         self.asked = PendingRequest(ask(NOW), patient=False)
 
     async def load(self, name: str) -> Entry:

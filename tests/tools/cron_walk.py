@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
-from rotator.host.clock import Cron
+from rotator.host.cron import Cron
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 EXPRESSIONS = ("0 0 * * *", "0 0 * * 1", "30 2 * * *", "15,30 2,3 * * *", "*/20 0-3 * * *", "45 23 * * 0", "0 0 1 * *")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rotator.host.bounded_calls import within
+from rotator.host.threads import within
 from rotator.observe.logs import log
 from rotator.observe.receipts.chain import Link
 from rotator.observe.receipts.receipt_file import ReceiptFile, ReceiptsError, ends_well

@@ -12,8 +12,8 @@ import anyio
 import h11
 from anyio.abc import TaskStatus
 
-from rotator.host import endpoint
-from rotator.host.listener import Connection, Listener
+from rotator.host import sockets
+from rotator.host.sockets import Connection, Listener
 from rotator.observe.status.hosts import strange
 from rotator.observe.status.routes import HEADERS, StatusResponse
 from rotator.settings import Listen
@@ -79,13 +79,13 @@ class StatusServer:
             self._failed(bug)
             return StatusResponse(500, "text/plain", b"a bug; the daemon's log has it\n")
 
-    async def _bound(self) -> endpoint.Endpoint:
+    async def _bound(self) -> sockets.Endpoint:
         listen = self._listen
         try:
             if not listen.path:
-                return endpoint.tcp(listen.host, listen.port)
-            return await endpoint.unix(listen.path, 0o660)
-        except endpoint.AddressError as fault:
+                return sockets.tcp(listen.host, listen.port)
+            return await sockets.unix(listen.path, 0o660)
+        except sockets.AddressError as fault:
             remedy = "give it another in [status] listen or jwks_listen"
             raise ServerError(f"status address {listen}: {fault}; {remedy}") from None
 

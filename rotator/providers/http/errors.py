@@ -6,7 +6,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
-from rotator.host.network_errors import is_untrusted, mishap
+from rotator.host.network_errors import explain_failure, is_untrusted
 from rotator.host.proxy import ProxyFault, proxy_fault
 from rotator.ports import Transient
 from rotator.providers.http.proxy_transport import ProxyRoute
@@ -39,7 +39,9 @@ async def failed(
         return Transient(f"{call} failed: {by_proxy.what}", remedy=by_proxy.remedy)
     untrusted = is_untrusted(fault)
     shown = await _presented(urlsplit(url), route) if untrusted else ""
-    said = mishap(fault, ca_file, shown) or next((words for kind, words in _KINDS if isinstance(fault, kind)), "")
+    said = explain_failure(fault, ca_file, shown) or next(
+        (words for kind, words in _KINDS if isinstance(fault, kind)), ""
+    )
     what, _, remedy = said.rpartition(": ") if untrusted else (said, "", "")
     return Transient(f"{call} failed: {what or remedy or 'the connection failed'}", remedy=remedy if what else "")
 

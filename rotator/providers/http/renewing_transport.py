@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from rotator.host.bounded_calls import BoundedCalls
+from rotator.host.threads import BoundedCalls
 from rotator.host.tls_files import Trust
 from rotator.ports import Transient
 from rotator.providers.http.proxy_transport import Entry, ProxyRoute

@@ -14,7 +14,7 @@ from typing import Any, cast
 import anyio
 import httpcore
 
-from rotator.host.host_names import Names
+from rotator.host.threads import HostNames
 
 _HEAD_START = 0.25  # seconds that an address has before the next one is tried as well (RFC 8305)
 
@@ -23,7 +23,7 @@ class Backend(httpcore.AnyIOBackend):
     """Where httpcore gets its sockets from, for one target: its names are looked up in its own threads."""
 
     def __init__(self) -> None:
-        self._names = Names()
+        self._names = HostNames()
 
     async def connect_tcp(
         self,

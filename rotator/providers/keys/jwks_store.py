@@ -17,8 +17,7 @@ from typing import Protocol, TypeVar
 
 import anyio
 
-from rotator.host.files import contents
-from rotator.host.locks import LockTimeoutError, locked_folder
+from rotator.host.files import LockTimeoutError, contents, locked_folder
 from rotator.host.threads import Threads
 from rotator.ports import Conflict, Refused, Transient
 from rotator.providers.http.auth import DocumentStore

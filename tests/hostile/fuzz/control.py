@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from rotator.app.control import LARGEST, Control
 from rotator.commands.rotate import chosen
-from rotator.host.background_tasks import Tasks
+from rotator.host.threads import BackgroundTasks
 from tests.hostile.fuzz.shapes import LEAVES, VALUES
 
 NAMES = ("blog/bot", "crm")
@@ -39,7 +39,7 @@ class Door:
         self.bugs: list[str] = []
         self.begun = self.done = 0
         self.mute: list[socket.socket] = []  # callers that never read, and stay for a while
-        self.tasks = Tasks(lambda name, bug: self.bugs.append(repr(bug)))
+        self.tasks = BackgroundTasks(lambda name, bug: self.bugs.append(repr(bug)))
         verbs = {"now": self._now, "ping": self._ping, "pause": self._pause}
         self.control = Control(self.path, verbs, lambda *_: None, lambda verb, bug: self.bugs.append(repr(bug)))
 

@@ -18,8 +18,8 @@ from rotator.app.control import Control
 from rotator.app.daemon import Daemon
 from rotator.commands import inspect, lifecycle, looks
 from rotator.engine.pending_request import PendingRequest
-from rotator.host.background_tasks import Tasks
-from rotator.host.clock import SystemClock
+from rotator.host.cron import SystemClock
+from rotator.host.threads import BackgroundTasks
 from rotator.observe.event_log import TransitionListeners
 from rotator.ports import Entry
 from rotator.rotation.state import Observed
@@ -48,7 +48,7 @@ class Fleet:
         self.done: list[tuple[str, str]] = []
         self.go = anyio.Event()
         self.bugs: list[object] = []
-        self.tasks = Tasks(lambda name, bug: self.bugs.append(bug))
+        self.tasks = BackgroundTasks(lambda name, bug: self.bugs.append(bug))
         self.journal, self.requests = self, self
 
     async def load(self, name: str) -> Entry:

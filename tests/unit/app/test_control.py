@@ -214,6 +214,6 @@ async def test_what_is_in_the_sockets_place_and_a_daemon_of_others_are_named(tmp
     (tmp_path / "s").write_text("")
     with pytest.raises(Transient, match=r"no daemon answers on .*: a plain file is in the socket's place"):
         await Door(tmp_path / "s").ask("echo")
-    monkeypatch.setattr(control.endpoint, "others", lambda path: "rotator and root")
+    monkeypatch.setattr(control.sockets, "others", lambda path: "rotator and root")
     with pytest.raises(Transient, match=r"a daemon runs on .*, and rotator and root may ask it: `sudo rotate`"):
         await Door(tmp_path / "s").ask("echo")

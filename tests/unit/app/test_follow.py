@@ -17,8 +17,8 @@ from rotator.commands.rotate import RotateCommand, follow, parse_rotate_command,
 from rotator.commands.verdicts import verdicts
 from rotator.engine.pending_request import PendingRequest
 from rotator.engine.reconciler import ReconcileResult, Transition
-from rotator.host.background_tasks import Tasks
-from rotator.host.clock import SystemClock
+from rotator.host.cron import SystemClock
+from rotator.host.threads import BackgroundTasks
 from rotator.observe.hooks import Hooks
 from rotator.ports import Entry, Fault, Refused, StoreRefused, Transient
 from rotator.rotation.events import Verified
@@ -53,7 +53,7 @@ class App:
     def __init__(self) -> None:
         self.worker_pool, self.clock, self.seen = self, SystemClock(), {}
         self.settings = SimpleNamespace(credentials=_Any(credential))
-        self.tasks, self.journal, self.requests = Tasks(lambda name, bug: None), self, self
+        self.tasks, self.journal, self.requests = BackgroundTasks(lambda name, bug: None), self, self
         self.asked: dict[str, PendingRequest] = {}
         self.passing, self.stopping, self.working = False, "", set[str]()
         self.hooks: Hooks | None = None

@@ -13,7 +13,7 @@ import pytest
 
 from rotator.app import factories, secret_resolver
 from rotator.app.secret_resolver import VaultSecretResolver
-from rotator.host.clock import SystemClock
+from rotator.host.cron import SystemClock
 from rotator.observe import observers
 from rotator.observe.observers import Observers
 from rotator.observe.receipts import ReceiptFile, setup

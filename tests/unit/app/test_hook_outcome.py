@@ -10,7 +10,7 @@ import pytest
 
 from rotator.commands import hook_outcome
 from rotator.commands.hook_outcome import HookOutcome
-from rotator.host.clock import SystemClock
+from rotator.host.cron import SystemClock
 from rotator.host.exit_codes import Exit
 
 pytestmark = pytest.mark.anyio

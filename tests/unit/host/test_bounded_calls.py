@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from rotator.host.bounded_calls import BoundedCalls, within
+from rotator.host.threads import BoundedCalls, within
 from rotator.ports import Transient
 
 pytestmark = pytest.mark.anyio

@@ -13,8 +13,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from rotator.host import endpoint
-from rotator.host.listener import Connection, Listener
+from rotator.host import sockets
+from rotator.host.sockets import Connection, Listener
 from tests.unit.app.test_control import until
 
 pytestmark = pytest.mark.anyio
@@ -63,7 +63,7 @@ async def listening(
     limit: int = 3,
     breaks: tuple[int, int] = (0, 0),
 ) -> AsyncIterator[Told]:
-    bound = await endpoint.unix(str(path), 0o600)
+    bound = await sockets.unix(str(path), 0o600)
     bound.raw = Broken(bound.raw, *breaks)
     told = Told()
     listener = Listener(bound, limit, told.bugs.append, told.strains.append)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.host import locks
-from rotator.host.locks import LockTimeoutError, locked_folder
+from rotator.host import files
+from rotator.host.files import LockTimeoutError, locked_folder
 
 
 def test_a_foreign_lock_is_waited_for_up_to_a_time(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_where_a_folder_cannot_be_locked_a_file_in_it_is(
             raise OSError(errno.ENOLCK if also else errno.EBADF, "no")
         real(number, how)
 
-    monkeypatch.setattr(locks.fcntl, "flock", flock)
+    monkeypatch.setattr(files.fcntl, "flock", flock)
     with locked_folder(tmp_path, time.monotonic()) as folder:
         assert Path(f"/proc/self/fd/{folder}").is_dir()
         if not also:

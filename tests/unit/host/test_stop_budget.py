@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rotator.host.stop_budget import Part, StopBudget
+from rotator.host.shutdown import Part, StopBudget
 
 
 class Clock:

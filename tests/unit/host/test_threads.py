@@ -12,9 +12,8 @@ from functools import partial
 import anyio
 import pytest
 
-from rotator.host import host_names, threads
-from rotator.host.host_names import Names
-from rotator.host.threads import Threads
+from rotator.host import threads
+from rotator.host.threads import HostNames, Threads
 from rotator.ports import Transient
 
 pytestmark = pytest.mark.anyio
@@ -92,8 +91,8 @@ async def test_a_name_is_looked_up_once_for_all_who_ask_and_addresses_not_at_all
         hang.wait(10)
         return [(2, 1, 6, "", (address, 0)) for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1")]
 
-    monkeypatch.setattr(host_names.socket, "getaddrinfo", look_up)
-    some = Names()
+    monkeypatch.setattr(threads.socket, "getaddrinfo", look_up)
+    some = HostNames()
     found = []
 
     async def find() -> None:
@@ -118,8 +117,8 @@ async def test_a_name_that_is_none_is_a_fault_for_all_who_ask(monkeypatch: pytes
     def look_up(*_: object, **__: object) -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
-    monkeypatch.setattr(host_names.socket, "getaddrinfo", look_up)
-    some = Names()
+    monkeypatch.setattr(threads.socket, "getaddrinfo", look_up)
+    some = HostNames()
     for _ in range(2):
         with pytest.raises(socket.gaierror):
             await some.find("a.example")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.host.clock import Cron
+from rotator.host.cron import Cron
 from rotator.host.proxy import Proxy
 from rotator.rotation.credential import AtDeadline, OnForeign, VaultPath
 from rotator.rotation.schedule import Every, FractionOfLife

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import pytest
 
-from rotator.host import clock as clockwork
-from rotator.host.clock import Alarms, SystemClock
+from rotator.host import cron as clockwork
+from rotator.host.cron import Alarms, SystemClock
 
 pytestmark = pytest.mark.anyio
 

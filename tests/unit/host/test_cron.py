@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rotator.host.clock import Cron, check_timezone
+from rotator.host.cron import Cron, check_timezone
 from rotator.rotation.schedule import share
 from tests.tools.cron_walk import EXPRESSIONS, HOUR, changes, differences
 
@@ -132,7 +132,7 @@ def test_no_such_zone(zone: str) -> None:
 
 
 def test_a_host_without_zone_data_knows_every_zone() -> None:
-    code = "from rotator.host.clock import check_timezone as c; print(c('Europe/Berlin'), c('UTC'))"
+    code = "from rotator.host.cron import check_timezone as c; print(c('Europe/Berlin'), c('UTC'))"
     ran = subprocess.run(
         [sys.executable, "-c", code], env={"PYTHONTZPATH": ""}, cwd=Path.cwd(), capture_output=True, text=True
     )

@@ -12,7 +12,7 @@ import pytest
 import requests
 import urllib3.exceptions
 
-from rotator.host.network_errors import is_untrusted, mishap
+from rotator.host.network_errors import explain_failure, is_untrusted
 from rotator.ports import Refused, Transient
 from rotator.providers.http.errors import place
 from rotator.vault.network_faults import network_fault
@@ -71,7 +71,7 @@ TOLD = {
 
 @pytest.mark.parametrize(("fault", "said"), TOLD.values(), ids=TOLD)
 def test_a_fault_is_told_by_its_kind(fault: Exception, said: str) -> None:
-    told = mishap(fault)
+    told = explain_failure(fault)
     assert said in told
     assert bool(told) is bool(said)
     assert CANARY not in told
@@ -95,13 +95,13 @@ def _as_requests(inner: Exception) -> Exception:
 
 @pytest.mark.parametrize("wrap", [_as_httpx, _in_a_group, _as_requests])
 def test_it_is_found_inside_what_libraries_make_of_it(wrap) -> None:
-    assert "nothing listens" in mishap(wrap(ConnectionRefusedError(errno.ECONNREFUSED, "")))
+    assert "nothing listens" in explain_failure(wrap(ConnectionRefusedError(errno.ECONNREFUSED, "")))
     assert is_untrusted(wrap(untrusted(20)))
     assert not is_untrusted(wrap(ConnectionRefusedError()))
 
 
 def test_a_refused_certificate_is_told_with_what_it_shows_and_with_the_file_that_was_believed() -> None:
-    said = mishap(untrusted(20), "/etc/ca.pem", "CN=blog, issued by CN=Old CA, valid until 2027-01-01 00:00Z")
+    said = explain_failure(untrusted(20), "/etc/ca.pem", "CN=blog, issued by CN=Old CA, valid until 2027-01-01 00:00Z")
     assert said == (
         "its certificate (CN=blog, issued by CN=Old CA, valid until 2027-01-01 00:00Z) is not issued by an authority"
         " in ca_file /etc/ca.pem: put the issuer's certificate there"
@@ -111,7 +111,7 @@ def test_a_refused_certificate_is_told_with_what_it_shows_and_with_the_file_that
 def test_faults_that_go_round_in_circles_are_no_trap() -> None:
     one, other = OSError("a"), OSError("b")
     one.__cause__, other.__cause__ = other, one
-    assert mishap(one) == ""
+    assert explain_failure(one) == ""
 
 
 # what requests raises, and what is said of it

@@ -1,6 +1,6 @@
-"""The clock, cron expressions and alarms, and with them the only import of apscheduler.
+"""Cron expressions, alarms and the system's clock. The only import of apscheduler.
 
-What is due, and what is done about it, is left to rotation and engine: an alarm only says "look now".
+An alarm only says "look now"; rotation and engine decide what is due.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from apscheduler.triggers.cron import CronTrigger
 
 from rotator.rotation.schedule import share
 
-_SETTLED = datetime(2024, 1, 1, tzinfo=UTC)  # where the survey of an expression starts; any time will do
+_SETTLED = datetime(2024, 1, 1, tzinfo=UTC)  # where measuring the gaps of an expression starts; any time will do
 _SURVEY = timedelta(days=3 * 366)
 _FIRES = 1500  # a day of minutes, and the gap behind it
-_LONGEST_GAP = timedelta(days=1)  # that a zone ever left out at once: Samoa's 30 December 2011
-_JUMP = 1.0  # seconds the wall clock may be set back without anybody minding
+_LONGEST_GAP = timedelta(days=1)  # the longest that a zone ever skipped: Samoa's 30 December 2011
+_JUMP = 1.0  # seconds that the wall clock may be set back without a new alarm
 
 # Suspended time counts where the system can tell: a lease does run out while a laptop sleeps.
 _TICKING = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -59,11 +59,11 @@ _RANGE = re.compile(r"(?:\*|(?P<low>\w+)(?:-(?P<high>\w+))?)(?:/(?P<step>[1-9]\d
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """Due at the next time the expression names, plus a share of `splay` hashed from the name.
+    """Due at the next time of the expression, plus a share of `splay` hashed from the name.
 
-    The five fields mean what cron(5) says, Sunday being 0 or 7. A wall time that comes twice in autumn fires once, at
-    its first coming; one that spring leaves out fires once, as much later as the clocks went forward.
-    Raises ValueError, with a remedy, for an expression or time zone that cannot be.
+    The five fields mean what cron(5) says; Sunday is 0 or 7. A wall time that occurs twice in autumn fires once, the
+    first time. A wall time that is skipped in spring fires once, later by as much as the clocks went forward.
+    Raises ValueError with a remedy for an invalid expression or time zone.
     """
 
     expression: str
@@ -141,8 +141,8 @@ def _weekday(word: str) -> int:
 def _next_fire(expression: str, timezone: str, after: datetime) -> datetime | None:
     """The first fire strictly after `after`, in UTC; None: never.
 
-    The trigger sees wall time only, as if it were UTC: across a change of the clocks its own arithmetic skips days
-    (measured with apscheduler 3.11.3). What a wall time means is asked of the zone, one fire at a time.
+    The trigger sees wall time as if it were UTC: across a change of the clocks its own arithmetic skips days
+    (measured with apscheduler 3.11.3). Each fire is then converted with the time zone.
     """
     trigger, zone = _trigger(expression), ZoneInfo(timezone)
     offsets = [moment.astimezone(zone).utcoffset() for moment in (after - _LONGEST_GAP, after)]
@@ -154,7 +154,9 @@ def _next_fire(expression: str, timezone: str, after: datetime) -> datetime | No
         if fire is None or (limit and fire >= limit):
             return earliest
         wall = fire
-        moment = fire.replace(tzinfo=zone).astimezone(UTC)  # fold 0: the first coming, or later by what was left out
+        moment = fire.replace(tzinfo=zone).astimezone(
+            UTC
+        )  # fold 0: its first occurrence; a skipped time becomes that much later
         if moment > after and (earliest is None or moment < earliest):
             earliest = moment
             limit = moment.astimezone(zone).replace(tzinfo=UTC)
