@@ -184,12 +184,7 @@ class App:
         if server is None:
             minter = partial(self._minter, target, credential)
             kind = kind_of(credential.kind)
-            try:
-                server = kind.open_target(target.name, target.keys, minter, self.secret_resolver, self.clock)
-            except OSError as fault:
-                said = f"its ca_file {fault.filename or ''} cannot be used ({fault.strerror or type(fault).__name__})"
-                remedy = "put a PEM file of its authority there, readable for us, or name another ca_file"
-                raise Refused(f"target {target.name}: {said}", remedy=remedy) from None
+            server = kind.open_target(target.name, target.keys, minter, self.secret_resolver, self.clock)
             self._servers[target.name] = server
         if target.minter and target.minter.self_minting:
             return server.minted_by(partial(self._minter, target, credential))

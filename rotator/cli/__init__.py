@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from importlib import import_module
 
 import click
 
-from rotator.host.exit_codes import IN_WORDS, Exit
+from rotator.host.exit_codes import IN_WORDS
 from rotator.host.process import open_standard_streams, shut_memory
 
 COMMANDS = {
@@ -83,16 +81,8 @@ def rotate(ctx: click.Context, config: str | None) -> None:
     ctx.obj = config
 
 
-def _ended_early(number: int, _: object) -> None:
-    os.write(2, b"rotate: ended before anything was begun\n")
-    os._exit(Exit.UNDECIDED)
-
-
 def main() -> None:
-    """The `rotate` command."""
+    """The `rotate` command, whose process heeds signals already."""
     open_standard_streams()
     shut_memory()
-    if os.getpid() == 1:  # in a container; the kernel gives process 1 no signal that it did not ask for
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _ended_early)
     rotate(prog_name="rotate")

@@ -169,8 +169,8 @@ async def _target(app: App, target: str, credentials: tuple[Credential, ...]) ->
             yield Finding(
                 FindingLevel.WARNING, subject, text, "give the minter only what it hands out" if minted else ""
             )
-    except (Fault, OSError) as trouble:
-        yield Finding(FindingLevel.REFUSAL, subject, _words(trouble), _remedy(trouble, _RIGHTS if minted else _CLIENT))
+    except Fault as trouble:
+        yield Finding(FindingLevel.REFUSAL, subject, trouble.what, _remedy(trouble, _RIGHTS if minted else _CLIENT))
         return
     for credential in credentials:
         subject = f"target {target}: control ({credential.name})"
@@ -386,8 +386,6 @@ def _remedy(trouble: Exception, otherwise: str) -> str:
             return "compare the credential's `signing_key`, `certificate` and `algorithm`"
         case Refused():
             return otherwise
-        case OSError():
-            return "see the target's `ca_file`"
     return "see the target's own log"
 
 

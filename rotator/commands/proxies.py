@@ -57,9 +57,6 @@ async def _tried(subject: str, proxy: Proxy, url: str, fetch: Fetch, grave: Find
         await ProxyRoute(proxy, fetch).try_out(parts)
     except ProxyFault as fault:
         return Finding(grave, subject, fault.what, fault.remedy)
-    except OSError as fault:
-        said = f"its ca_file {fault.filename or proxy.ca_file} cannot be used ({fault.strerror or 'no PEM in it'})"
-        return Finding(grave, subject, said, "put a PEM file of the proxy's authority there")
     if parts.scheme == "https":
         return Finding(FindingLevel.OK, subject, f"{proxy} opens a tunnel to {parts.hostname}{login}")
     return Finding(

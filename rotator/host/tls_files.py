@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rotator.host.files import irregular
+from rotator.host.threads import BoundedCalls
+from rotator.ports import Transient
 
 # Where distributions keep their authorities, for an interpreter that was built to look elsewhere.
 _KNOWN = (
@@ -22,6 +24,7 @@ _KNOWN = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
+_PATIENCE = 2.0  # seconds for a look at the files
 Mark = tuple[tuple[int, int, int] | None, ...]  # time of change, size and inode of each file; None: it is not there
 
 
@@ -39,7 +42,6 @@ class Trust:
     def __init__(self, ca_file: str | None = None, pair: tuple[str, str] | None = None) -> None:
         """`ca_file` replaces this machine's authorities; `pair`: the files of our own certificate and key."""
         self._ca_file, self._pair = ca_file, pair
-        self.named = bool(ca_file or pair)  # settings name a file, which may be on a drive that hangs
         self._lock = threading.Lock()
         self._made: tuple[Mark, ssl.SSLContext] | None = None
 
@@ -81,6 +83,37 @@ class Trust:
             _loaded(key, lambda path: Path(path).read_bytes())
             _loaded(certificate, lambda path: context.load_cert_chain(path, key, password=""))
         return context
+
+
+class TrustFault(OSError):  # noqa: N818 (as `Fault`)
+    """There is nothing to judge a server by, so it was not called. `what` says why, `remedy` what to do."""
+
+    def __init__(self, path: str, said: str) -> None:
+        self.what = f"ca_file {path} cannot be used ({said})"
+        self.remedy = "put a PEM file of the server's authority there, readable for us, or name another ca_file"
+        super().__init__(f"{self.what}: {self.remedy}")
+
+
+class LoopTrust:
+    """`Trust` for an event loop: a file that settings name is read in a thread, which may hang without us."""
+
+    def __init__(self, ca_file: str | None = None) -> None:
+        self._ca_file, self._trust = ca_file or "", Trust(ca_file)
+        self._looks = BoundedCalls(f"ca_file {ca_file}", _PATIENCE)
+        self._last: ssl.SSLContext | None = None
+
+    async def context(self) -> ssl.SSLContext:
+        """See `Trust.context`. A drive that hangs leaves the settings as they were. Raises TrustFault where there were
+        none."""
+        if not self._ca_file:
+            return self._trust.context()
+        try:
+            self._last = await self._looks.run(self._trust.context)
+        except (OSError, Transient) as fault:
+            if self._last is None:
+                said = fault.strerror if isinstance(fault, OSError) else f"no answer within {_PATIENCE:g} s"
+                raise TrustFault(self._ca_file, said or type(fault).__name__) from None
+        return self._last
 
 
 def _loaded(path: str, load: Callable[[str], object]) -> None:

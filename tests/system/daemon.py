@@ -37,7 +37,7 @@ class Daemon:
     """A daemon of the settings in `path`, its socket beside them; leaving the block kills it.
 
     `skew`: seconds that its wall clock is ahead. `nursery`: whose child it is, else this process's own; `executed`: it
-    is a program of its own. `output`: where its log goes instead of the file.
+    is a program of its own. `output`: where its log goes instead of the file. `watched`: see watched.py.
     """
 
     def __init__(
@@ -48,11 +48,12 @@ class Daemon:
         output: IO[bytes] | None = None,
         *,
         executed: bool = False,
+        watched: bool = False,
     ) -> None:
         self.path = path
         self.socket = path.with_suffix(".sock")
         self.log = path.with_name(f"{path.stem}-{next(_numbers)}.log")
-        program = ["tests.system.skewed", f"{skew:g}"] if skew else ["rotator"]
+        program = ["tests.system.skewed", f"{skew:g}"] if skew else ["tests.system.watched" if watched else "rotator"]
         words = [*program, "-c", str(path), "run", "--log", "json"]
         with self.log.open("wb") as log:
             out = output or log

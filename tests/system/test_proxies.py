@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from tests.sandbox.environment import World
 from tests.system.daemon import Daemon, until
 from tests.system.kinds import KINDS
 from tests.system.truth import faults_of, settled
+from tests.system.watched import EVENT
 from tests.unit.observe.hooks.listener import Listener
 from tests.unit.providers.forward_proxy import ForwardProxy, forward_proxy, tls_front
 from tests.unit.vault.hostile import self_signed
@@ -88,7 +90,8 @@ class Network:
             target={**_QUICK["target"], **self.of("halo")},
             defaults=_QUICK["defaults"],
             desk={**desk, **self.of("desk")},
-            hooks={"page": {**hook, **self.of("hook")}},
+            hooks={"page": {**hook, **self.of("hook"), "ca_file": self.ca_file}},
+            audit={"file": str(self.folder / "receipts.jsonl")},
         )
         return path
 
@@ -152,7 +155,7 @@ def test_the_cli_and_the_daemon_rotate_through_proxies_alone() -> None:
 def _with_a_daemon(net: Network, path: Path) -> list[str]:
     """Passwords change, and a proxy refuses for a while. What was printed and logged."""
     outputs: list[str] = []
-    with Daemon(path) as daemon:
+    with Daemon(path, watched=True) as daemon:
         daemon.ready()
         net.move("halo")
         assert rotate(path, "reload").returncode == 0
@@ -173,5 +176,8 @@ def _with_a_daemon(net: Network, path: Path) -> list[str]:
         assert "refused by" not in status.stdout
         net.proxies["halo"].deed = ""
         until("the rotation went on by itself", lambda: settled(net.world, "news", 3), 90)
+        daemon.send(signal.SIGTERM)
+        assert daemon.wait() == 0
         outputs.append(daemon.log.read_text())
+        assert daemon.heard(EVENT) == [], "a file that settings name may hang, and the loop with it"
     return outputs

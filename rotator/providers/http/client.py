@@ -23,7 +23,7 @@ import httpx
 import msgspec
 
 from rotator.host.proxy import LOGIN_WANTED, Proxy, login_refused, through
-from rotator.host.tls_files import Trust
+from rotator.host.tls_files import LoopTrust
 from rotator.ports import Clock, Refused, Transient
 from rotator.providers.config import TargetConfig
 from rotator.providers.http.auth import Auth
@@ -130,8 +130,7 @@ class HttpClient:
         transport: httpx.AsyncBaseTransport | None = None,
         fetch: Fetch | None = None,
     ) -> None:
-        """`transport` replaces the network in tests; `fetch` finds the password of a proxy. Raises OSError when a CA
-        file cannot be read."""
+        """`transport` replaces the network in tests; `fetch` finds the password of a proxy."""
         self._target = target
         self._base = self._where = ""
         self._ca_file = keys.ca_file
@@ -265,8 +264,7 @@ class HttpClient:
 def over_network(
     ca_file: str | None, limits: httpx.Limits | None = None, route: ProxyRoute | None = None
 ) -> httpx.AsyncBaseTransport:
-    """The network, believed as `Trust` has it, through a proxy perhaps. Raises OSError when the CA file cannot be
-    read."""
+    """The network, believed as `Trust` has it, through a proxy perhaps."""
     bounds = limits or httpx.Limits()
 
     def make(context: Any, entry: Entry | None) -> httpx.AsyncBaseTransport:
@@ -274,7 +272,7 @@ def over_network(
             return ProxiedTransport(route, entry, context, bounds)
         return closing(httpx.AsyncHTTPTransport(verify=context, limits=bounds, trust_env=False))  # type: ignore[no-any-return]  # it is given one
 
-    return RenewingTransport(Trust(ca_file), make, route)
+    return RenewingTransport(LoopTrust(ca_file), make, route)
 
 
 def _is_servers(response: httpx.Response, answer: HttpResponse) -> bool:

@@ -8,6 +8,7 @@ import httpx
 
 from rotator.host.network_errors import explain_failure, is_untrusted
 from rotator.host.proxy import ProxyFault, proxy_fault
+from rotator.host.tls_files import TrustFault
 from rotator.ports import Transient
 from rotator.providers.http.proxy_transport import ProxyRoute
 from rotator.providers.http.server_certificate import presented
@@ -35,8 +36,8 @@ async def failed(
     call: str, fault: Exception, url: str, ca_file: str | None, route: ProxyRoute | None = None
 ) -> Transient:
     """What went wrong, and what to do. A certificate that was refused is looked at once more, to say whose it is."""
-    if by_proxy := proxy_fault(fault):
-        return Transient(f"{call} failed: {by_proxy.what}", remedy=by_proxy.remedy)
+    if ours := fault if isinstance(fault, TrustFault) else proxy_fault(fault):
+        return Transient(f"{call} failed: {ours.what}", remedy=ours.remedy)
     untrusted = is_untrusted(fault)
     shown = await _presented(urlsplit(url), route) if untrusted else ""
     said = explain_failure(fault, ca_file, shown) or next(

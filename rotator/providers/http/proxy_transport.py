@@ -27,7 +27,7 @@ from rotator.host.proxy import (
     unreached,
     unread,
 )
-from rotator.host.tls_files import Trust
+from rotator.host.tls_files import LoopTrust, TrustFault
 from rotator.ports import Fault
 from rotator.providers.http.transport import Backend
 from rotator.rotation.secret import Secret
@@ -50,17 +50,18 @@ class ProxyRoute:
     """One proxy with what it takes to use it now: whom to believe, and its password."""
 
     def __init__(self, proxy: Proxy, fetch: Fetch | None = None) -> None:
-        """`fetch` finds its password. Raises OSError when its CA file cannot be read."""
+        """`fetch` finds its password."""
         self.proxy = proxy
         self._fetch = fetch
-        self._trust = Trust(proxy.ca_file) if proxy.encrypted else None
+        self._trust = LoopTrust(proxy.ca_file) if proxy.encrypted else None
         self._password: Secret | None = None  # as last read, and known to the redactor as long as it may travel
-        if self._trust:
-            self._trust.context()
 
     async def entry(self) -> Entry:
-        """As it is now; a password that cannot be read now is the one before. Raises ProxyFault when there is none."""
-        context = self._trust.context() if self._trust else None
+        """As it is now; what cannot be read now is as it was before. Raises ProxyFault when there was nothing."""
+        try:
+            context = await self._trust.context() if self._trust else None
+        except TrustFault as fault:
+            raise ProxyFault(f"{self.proxy} cannot be used: its {fault.what}", fault.remedy) from None
         if self.proxy.password is None:
             return Entry(context, "")
         try:

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import httpx
 
-from rotator.host.threads import BoundedCalls
-from rotator.host.tls_files import Trust
-from rotator.ports import Transient
+from rotator.host.tls_files import LoopTrust
 from rotator.providers.http.proxy_transport import Entry, ProxyRoute
 from rotator.providers.http.transport import closing
-
-_PATIENCE = 2.0  # seconds for a look at the files
 
 Make = Callable[[Any, Entry | None], httpx.AsyncBaseTransport]  # with these TLS settings, and so through the proxy
 
@@ -22,21 +17,16 @@ Make = Callable[[Any, Entry | None], httpx.AsyncBaseTransport]  # with these TLS
 class RenewingTransport(httpx.AsyncBaseTransport):
     """Looks at the files before each request; calls under way end as they began."""
 
-    def __init__(self, trust: Trust, make: Make, route: ProxyRoute | None = None) -> None:
-        """Raises OSError when a file of trust cannot be read."""
+    def __init__(self, trust: LoopTrust, make: Make, route: ProxyRoute | None = None) -> None:
         self._trust, self._make, self._route = trust, make, route
-        self._with: tuple[Any, Entry | None] = trust.context(), None
+        self._with: tuple[Any, Entry | None] = None, None
         self._now: httpx.AsyncBaseTransport | None = None
         self._left: list[httpx.AsyncBaseTransport] = []
-        self._looks = BoundedCalls("the files of trust", _PATIENCE)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """See httpx. Raises ProxyFault when the proxy's password cannot be had."""
+        """See httpx. Raises ProxyFault when the proxy's password cannot be had, TrustFault without a CA file."""
         entry = await self._route.entry() if self._route else None
-        context, _ = self._with
-        with suppress(Transient):  # a drive that hangs: what was read before holds
-            context = await self._looks.run(self._trust.context) if self._trust.named else self._trust.context()
-        made_with = context, entry
+        made_with = await self._trust.context(), entry
         if self._now is None or made_with != self._with:
             self._left += [self._now] if self._now else []
             self._with, self._now = made_with, self._make(*made_with)

@@ -14,7 +14,7 @@ import anyio
 import httpx
 
 from rotator.host.proxy import LOGIN_WANTED, Proxy, login_refused, through
-from rotator.ports import Refused, Transient
+from rotator.ports import Transient
 from rotator.providers.http.client import forget_where, over_network
 from rotator.providers.http.errors import failed, place
 from rotator.providers.http.proxy_transport import Fetch, ProxyRoute
@@ -46,12 +46,8 @@ class WebhookClient:
             await self._client.aclose()
 
     def _opened(self) -> httpx.AsyncClient:
-        try:
-            self._route = ProxyRoute(self._proxy, self._fetch) if self._proxy else None
-            transport = self._transport or over_network(self._ca_file, route=self._route)
-        except OSError as fault:
-            path = fault.filename or self._ca_file
-            raise Refused(f"ca_file {path} cannot be used: {fault.strerror or 'no PEM in it'}") from None
+        self._route = ProxyRoute(self._proxy, self._fetch) if self._proxy else None
+        transport = self._transport or over_network(self._ca_file, route=self._route)
         return httpx.AsyncClient(
             headers=_HEADERS,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
@@ -65,8 +61,7 @@ class WebhookClient:
     async def send(
         self, method: str, url: str, deadline: float, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> None:
-        """One call; returns when a 2xx has begun. Raises Transient for anything else, Refused when the CA file cannot
-        be read. `deadline` in seconds."""
+        """One call; returns when a 2xx has begun. Raises Transient for anything else. `deadline` in seconds."""
         where = f"{method} to {_place(url)}{through(self._proxy)}"
         client = self._client = self._client or self._opened()
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from ipaddress import ip_address
@@ -18,8 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from rotator.host import tls_files
+from rotator.host.proxy import Proxy
 from rotator.host.tls_files import Trust
-from rotator.ports import Refused, Transient
+from rotator.ports import Transient
 from rotator.providers.config import TargetConfig
 from rotator.providers.http.client import HttpClient
 from rotator.providers.http.webhook_client import WebhookClient
@@ -172,12 +174,45 @@ async def test_nothing_older_than_tls_1_2_is_spoken() -> None:
     assert context.check_hostname
 
 
-async def test_a_missing_ca_file_is_told_when_the_target_is_opened(tmp_path: Path) -> None:
+async def test_a_ca_file_that_cannot_be_used_is_told_by_the_first_call_which_is_not_made(tmp_path: Path) -> None:
     (tmp_path / "text.pem").write_text("no certificate")
-    with pytest.raises(OSError, match="holds no certificate in PEM form"):
-        HttpClient("blog", TargetConfig(url="https://blog.example", ca_file=str(tmp_path / "text.pem")), HandClock())
-    with pytest.raises(OSError, match="No such file"):
-        HttpClient("blog", TargetConfig(url="https://blog.example", ca_file=str(tmp_path / "none.pem")), HandClock())
+    for name, said in (("text.pem", "it holds no certificate in PEM form"), ("none.pem", "No such file or directory")):
+        client = HttpClient("blog", TargetConfig(url="https://blog.example", ca_file=str(tmp_path / name)), HandClock())
+        with pytest.raises(Transient) as caught:
+            await client.request("GET", "/")
+        await client.aclose()
+        assert caught.value.what.endswith(f"failed: ca_file {tmp_path / name} cannot be used ({said})")
+        assert "name another ca_file" in caught.value.remedy
+
+
+@pytest.mark.parametrize("caller", ["target", "receiver", "proxy"])
+async def test_a_ca_file_on_a_drive_that_hangs_is_waited_for_in_a_thread_from_the_first_call_on(
+    caller: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was read in the event loop: one target's drive stopped everything."""
+    drive, loop, known = threading.Event(), threading.get_ident(), Trust.context
+
+    def hang(trust: Trust) -> ssl.SSLContext:
+        assert threading.get_ident() != loop, "the loop itself reads the file"
+        drive.wait(30)
+        return known(trust)
+
+    monkeypatch.setattr(Trust, "context", hang)
+    monkeypatch.setattr(tls_files, "_PATIENCE", 0.1)
+    pem = certify(tmp_path)
+    async with serving(pem) as url:
+        through = Proxy(url, ca_file=str(pem)) if caller == "proxy" else None
+        box = WebhookClient(str(pem)) if caller == "receiver" else None
+        keys = TargetConfig(url=url, ca_file=str(pem), proxy=through)
+        client = HttpClient("blog", keys, HandClock())
+        try:
+            with anyio.fail_after(20), pytest.raises(Transient, match=r"cannot be used \(no answer within 0.1 s\)"):
+                await (box.send("POST", url, 10.0) if box else client.request("GET", "/"))
+        finally:
+            drive.set()
+        if box:
+            await box.aclose()
+        await client.aclose()
 
 
 # --- whom we believe, and since when --------------------------------------------------------------------------------
@@ -279,11 +314,11 @@ async def test_who_is_believed_no_longer_is_not_spoken_to_over_a_connection_made
 
 
 async def test_a_ca_file_of_a_receiver_that_was_not_there_at_the_start_is_taken_when_it_comes(tmp_path: Path) -> None:
-    """The deliveries of such a hook were refused until the daemon was started anew."""
+    """The deliveries of such a hook failed until the daemon was started anew."""
     pem, ca, server = certify(tmp_path), tmp_path / "ca.pem", Kept()
     async with serving(pem, server.answer) as url:
         box = WebhookClient(str(ca))
-        with pytest.raises(Refused, match=r"ca\.pem cannot be used: No such file or directory"):
+        with pytest.raises(Transient, match=r"ca\.pem cannot be used \(No such file or directory\)"):
             await box.send("POST", url, 10.0)
         ca.write_bytes(pem.read_bytes())
         await box.send("POST", url, 10.0)
