@@ -1,4 +1,4 @@
-"""What settings say of observers, the ping and traces, and how they are refused: the line, the key, the remedy."""
+"""What settings say of hooks, the ping and traces, and how they are refused: the line, the key, the remedy."""
 
 # ruff: noqa: E501 - one row, one line
 
@@ -14,8 +14,8 @@ from rotator.rotation.secret_ref import SecretRef, SecretSource
 from rotator.settings import Hook, HookMoment, Ping, Tracing, load, observers
 from tests.unit.settings.files import SOUND, faults, line_of, write
 
-COMMAND = '[observers.reload]\non = ["published"]\ncommand = ["/usr/bin/systemctl", "reload", "web"]\n'
-CALL = '[observers.chat]\non = ["failed", "held"]\nurl = "https://observers.example/rotator/"\nsecret = {credential = "hook"}\n'
+COMMAND = '[hooks.reload]\non = ["published"]\ncommand = ["/usr/bin/systemctl", "reload", "web"]\n'
+CALL = '[hooks.chat]\non = ["failed", "held"]\nurl = "https://hooks.example/rotator/"\nsecret = {credential = "hook"}\n'
 
 
 def test_nobody_is_told_anything_by_default(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_hooks_are_what_was_written(tmp_path: Path) -> None:
         timeout=timedelta(minutes=1),
         attempts=1,
     )
-    chat = Hook("chat", (HookMoment.FAILED, HookMoment.HELD), url="https://observers.example/rotator/")
+    chat = Hook("chat", (HookMoment.FAILED, HookMoment.HELD), url="https://hooks.example/rotator/")
     assert settings.hooks["chat"].url == chat.url
     assert settings.hooks["chat"].secret == SecretRef(SecretSource.CREDENTIAL, "hook")
     assert settings.hooks["chat"].attempts == 3
@@ -54,24 +54,24 @@ def test_traces_go_where_they_are_wanted(tmp_path: Path) -> None:
 
 # what is wrong, the section, the start of the line to blame, the key, a phrase of the remedy
 BROKEN = [
-    ("no moment", "[observers.a]\ncommand = ['/bin/true']", "[observers.a]", "hooks.a", '`on` is missing; write on = ["published"'),
-    ("a misspelt moment", '[observers.a]\non = ["publishd"]\ncommand = ["/bin/true"]', "on", "hooks.a.on", "did you mean `published`?"),
-    ("no moments", '[observers.a]\non = []\ncommand = ["/bin/true"]', "on", "hooks.a.on", "must not be empty"),
-    ("neither way", '[observers.a]\non = ["held"]', "[observers.a]", "hooks.a", "write command = ["),
-    ("both ways", '[observers.a]\non = ["held"]\ncommand = ["/bin/true"]\nurl = "https://h.example"\nsecret = {file = "/s"}', "[observers.a]", "hooks.a", "one of the two"),
-    ("no signature", '[observers.a]\non = ["held"]\nurl = "https://h.example"', "[observers.a]", "hooks.a", "write secret = {file"),
-    ("a shell line", '[observers.a]\non = ["held"]\ncommand = "systemctl reload web"', "command", "hooks.a.command", "no shell reads it"),
-    ("a program without its path", '[observers.a]\non = ["held"]\ncommand = ["systemctl"]', "command", "hooks.a.command", "absolute path of a program"),
-    ("an argument that is no string", '[observers.a]\non = ["held"]\ncommand = ["/bin/true", 1]', "command", "hooks.a.command", "strings only"),
-    ("a secret among the arguments", '[observers.a]\non = ["held"]\ncommand = ["/bin/curl", "-H", "Authorization: Bearer aB3dE5fG7hI9"]', "command", "hooks.a.command", "everybody on the host can read arguments"),
-    ("a secret for a command", '[observers.a]\non = ["held"]\ncommand = ["/bin/true"]\nsecret = {file = "/s"}', "secret", "hooks.a.secret", "never told a secret"),
-    ("a secret in the file", '[observers.a]\non = ["held"]\nurl = "https://h.example"\nsecret = "abc"', "secret", "hooks.a.secret", "must not stand in this file"),
-    ("a secret in the address", '[observers.a]\non = ["held"]\nurl = "https://h.example/?key=abc"\nsecret = {file = "/s"}', "url", "hooks.a.url", "refer to the whole address"),
-    ("plain http", '[observers.a]\non = ["held"]\nurl = "http://h.example"\nsecret = {file = "/s"}', "url", "hooks.a.url", "allow_insecure_http"),
-    ("an unknown credential", '[observers.a]\non = ["held"]\ncommand = ["/bin/true"]\ncredentials = ["wep"]', "credentials", "hooks.a.credentials", "did you mean `web`?"),
-    ("an unknown key", '[observers.a]\non = ["held"]\ncommand = ["/bin/true"]\ntimout = "1s"', "timout", "hooks.a.timout", "did you mean `timeout`?"),
-    ("an endless limit", '[observers.a]\non = ["held"]\ncommand = ["/bin/true"]\ntimeout = "1h"', "timeout", "hooks.a.timeout", "must be from 1s to 10m"),
-    ("the name of the ping", '[observers.ping]\non = ["held"]\ncommand = ["/bin/true"]', "[observers.ping]", "hooks.ping", "choose another name"),
+    ("no moment", "[hooks.a]\ncommand = ['/bin/true']", "[hooks.a]", "hooks.a", '`on` is missing; write on = ["published"'),
+    ("a misspelt moment", '[hooks.a]\non = ["publishd"]\ncommand = ["/bin/true"]', "on", "hooks.a.on", "did you mean `published`?"),
+    ("no moments", '[hooks.a]\non = []\ncommand = ["/bin/true"]', "on", "hooks.a.on", "must not be empty"),
+    ("neither way", '[hooks.a]\non = ["held"]', "[hooks.a]", "hooks.a", "write command = ["),
+    ("both ways", '[hooks.a]\non = ["held"]\ncommand = ["/bin/true"]\nurl = "https://h.example"\nsecret = {file = "/s"}', "[hooks.a]", "hooks.a", "one of the two"),
+    ("no signature", '[hooks.a]\non = ["held"]\nurl = "https://h.example"', "[hooks.a]", "hooks.a", "write secret = {file"),
+    ("a shell line", '[hooks.a]\non = ["held"]\ncommand = "systemctl reload web"', "command", "hooks.a.command", "no shell reads it"),
+    ("a program without its path", '[hooks.a]\non = ["held"]\ncommand = ["systemctl"]', "command", "hooks.a.command", "absolute path of a program"),
+    ("an argument that is no string", '[hooks.a]\non = ["held"]\ncommand = ["/bin/true", 1]', "command", "hooks.a.command", "strings only"),
+    ("a secret among the arguments", '[hooks.a]\non = ["held"]\ncommand = ["/bin/curl", "-H", "Authorization: Bearer aB3dE5fG7hI9"]', "command", "hooks.a.command", "everybody on the host can read arguments"),
+    ("a secret for a command", '[hooks.a]\non = ["held"]\ncommand = ["/bin/true"]\nsecret = {file = "/s"}', "secret", "hooks.a.secret", "never told a secret"),
+    ("a secret in the file", '[hooks.a]\non = ["held"]\nurl = "https://h.example"\nsecret = "abc"', "secret", "hooks.a.secret", "must not stand in this file"),
+    ("a secret in the address", '[hooks.a]\non = ["held"]\nurl = "https://h.example/?key=abc"\nsecret = {file = "/s"}', "url", "hooks.a.url", "refer to the whole address"),
+    ("plain http", '[hooks.a]\non = ["held"]\nurl = "http://h.example"\nsecret = {file = "/s"}', "url", "hooks.a.url", "allow_insecure_http"),
+    ("an unknown credential", '[hooks.a]\non = ["held"]\ncommand = ["/bin/true"]\ncredentials = ["wep"]', "credentials", "hooks.a.credentials", "did you mean `web`?"),
+    ("an unknown key", '[hooks.a]\non = ["held"]\ncommand = ["/bin/true"]\ntimout = "1s"', "timout", "hooks.a.timout", "did you mean `timeout`?"),
+    ("an endless limit", '[hooks.a]\non = ["held"]\ncommand = ["/bin/true"]\ntimeout = "1h"', "timeout", "hooks.a.timeout", "must be from 1s to 10m"),
+    ("the name of the ping", '[hooks.ping]\non = ["held"]\ncommand = ["/bin/true"]', "[hooks.ping]", "hooks.ping", "choose another name"),
     ("a ping without an address", '[ping]\nevery = "1m"', "[ping]", "ping", "`url` is missing"),
     ("a hasty ping", '[ping]\nurl = "https://p.example"\nevery = "1s"', "every", "ping.every", "must be from 10s"),
     ("traces to no address", '[tracing]\nendpoint = "collector:4318"', "endpoint", "tracing.endpoint", "https://"),
