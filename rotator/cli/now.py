@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import os
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from rotator.cli.times import Length, written
 
 if TYPE_CHECKING:
     from rotator.commands.rotate import RotateCommand
+    from rotator.ports import Fault
     from rotator.settings import Settings
 
 
@@ -94,16 +96,17 @@ class Verdicts:
             if verdict["answer"] in ("done", "published"):
                 self.published.add(verdict["credential"])
 
+    def show(self, line: dict[str, Any]) -> None:
+        """Print one, as the caller wants it."""
+        shell.show_line(line) if self._as_json else say(line)
+
     def cut(self) -> None:
         """This command was ended before the verdicts came."""
         said = _HANDED if self.handed else _WRITTEN if self.accepted else _UNBEGUN
         left = [{"credential": name, "answer": "open", "exit": shell.BUSY, "said": said} for name in self._open]
         line = {"verdicts": left, "exit": shell.BUSY}
-        if self._as_json:
-            shell.show_line(line)
-            return
-        say(line)
-        if not left:
+        self.show(line)
+        if not left and not self._as_json:
             output.say(f"rotate: {said}", err=True)
 
 
@@ -144,28 +147,68 @@ async def lines(
                 yield reply
         return
     from rotator.app.standalone import rotate_alone
+    from rotator.ports import StoreRefused, Transient
 
-    async with aclosing(rotate_alone(reached.settings, wanted, _waits(reached.settings, wanted))) as told:
-        async for line in told:
-            yield line
+    wait = _Wait(reached.settings, wanted, verdicts)
+    try:
+        async with aclosing(rotate_alone(reached.settings, wanted, wait.missed)) as told:
+            async for line in told:
+                wait.over()
+                yield line
+    except (Transient, StoreRefused) as fault:
+        if verdicts.accepted or not wanted.emergency:
+            raise
+        yield wait.in_vain(fault)
 
 
-def _waits(settings: Settings, wanted: RotateCommand) -> Callable[[str], None]:
-    """What is said while Vault is waited for: of a leak, what a person can do meanwhile."""
-    from rotator.commands.end_by_hand import from_receipts
-    from rotator.commands.rotate import select
+class _Wait:
+    """For a Vault that lets nobody in. Of a leak it is said, after a while, what a person can do meanwhile."""
 
-    helped = False
+    def __init__(self, settings: Settings, wanted: RotateCommand, verdicts: Verdicts) -> None:
+        from rotator.commands.rotate import select
 
-    def said(reason: str) -> None:
-        nonlocal helped
+        self._settings, self._emergency, self._show = settings, wanted.emergency, verdicts.show
+        self._names = select(settings, wanted)[0]
+        self._timer: asyncio.TimerHandle | None = None
+        self._helped = False
+
+    def missed(self, reason: str) -> None:
+        """Why a try failed."""
+        from rotator.commands.end_by_hand import AFTER
+
         shell.waits_for_vault(reason)
-        if wanted.emergency and not helped:
-            helped = True
-            for each in from_receipts(settings, select(settings, wanted)[0]):
-                output.say(each, err=True)
+        if self._emergency and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(AFTER, self._help)
 
-    return said
+    def over(self) -> None:
+        """It lets us in."""
+        if self._timer:
+            self._timer.cancel()
+
+    def in_vain(self, fault: Fault) -> dict[str, Any]:
+        """Verdicts: it let us in at no time, or refuses to."""
+        from rotator.ports import Transient
+
+        self.over()
+        away = isinstance(fault, Transient)
+        self._help(locked_out=not away)
+        answer, code = ("open", shell.BUSY) if away else ("failed", shell.FAILED)
+        said = f"nothing could be written down in Vault, so nothing was begun: {fault.reason}"
+        said = f"undecided: {said}; ask again, `--wait` asks as long as Vault is away" if away else said
+        return {
+            "verdicts": [{"credential": name, "answer": answer, "exit": code, "said": said} for name in self._names],
+            "exit": code,
+        }
+
+    def _help(self, *, locked_out: bool = False) -> None:
+        from rotator.commands.end_by_hand import instructions
+
+        if not self._helped:
+            self._helped = True
+            for name, said in zip(
+                self._names, instructions(self._settings, self._names, {}, locked_out=locked_out), strict=True
+            ):
+                self._show({"by_hand": name, "said": said})
 
 
 _MARKS = {"done": "green", "published": "green", "failed": "red", "held": "red"}

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from rotator.settings import Settings
 
 
+_USUALLY, _DAY = timedelta(minutes=5), timedelta(days=1)
+
+
 @click.command()
 @operator_commands.many
-@click.option("--within", type=Length(), default="5m", show_default=True, help="How long to wait for the proof.")
+@click.option("--within", type=Length(), help="How long to wait for Vault and the proof.  [default: 5m]")
+@click.option("--wait", "waits", is_flag=True, help="The same for a day, for a Vault that is sealed or away.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
 @click.pass_obj
-def command(config: str | None, /, within: timedelta, as_json: bool, **wanted: Any) -> None:
+def command(config: str | None, /, within: timedelta | None, waits: bool, as_json: bool, **wanted: Any) -> None:
     """A value leaked: publish a successor, then end every value of NAMES that was valid when you typed this.
 
     Consumers always find a valid value. It is written down in Vault before anything else, and carried out whatever
@@ -30,12 +34,20 @@ def command(config: str | None, /, within: timedelta, as_json: bool, **wanted: A
     told.
     """
     chosen = operator_commands.selected(**wanted)
+    if within and waits:
+        raise click.UsageError("--wait and --within are two lengths: say one of them")
     reached = shell.reach(config)
     shell.known(reached.settings, wanted["names"])
     from rotator.commands.rotate import parse_rotate_command, select
 
     began = time.monotonic()
-    request = {**chosen, "by": now.me(), "emergency": True, "patient": True, "within": written(within)}
+    request = {
+        **chosen,
+        "by": now.me(),
+        "emergency": True,
+        "patient": True,
+        "within": written(within or (_DAY if waits else _USUALLY)),
+    }
     names, wrong = tuple(chosen["names"]), ""
     if reached.settings:
         names, wrong = select(reached.settings, parse_rotate_command(request))

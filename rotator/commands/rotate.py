@@ -6,13 +6,14 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from rotator.app.actor import App
-from rotator.commands.end_by_hand import from_memory
+from rotator.commands.end_by_hand import AFTER, instructions
 from rotator.commands.hook_outcome import HookOutcome
 from rotator.commands.requests import ACCEPTED, Asking, new_id
 from rotator.commands.verdicts import verdicts, waits_for
@@ -20,8 +21,9 @@ from rotator.engine.pending_request import PendingRequest
 from rotator.engine.reconciler import Transition
 from rotator.host.exit_codes import Exit
 from rotator.host.shutdown import out_of_time
+from rotator.host.threads import Threads
 from rotator.observe.event_log import progress
-from rotator.ports import Refused
+from rotator.ports import Refused, StoreRefused
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.settings import Settings
 from rotator.settings.errors import WrongValueError, suggest
@@ -211,20 +213,33 @@ def _request(wanted: RotateCommand, at: datetime) -> OperatorRequest:
 async def _written(asking: Asking) -> AsyncGenerator[dict[str, Any]]:
     """Wait until all of it is in Vault, or will not be."""
     clock = asking.app.clock
-    sign, helped = clock.monotonic(), set[str]()
+    sign, helped = (began := clock.monotonic()), set[str]()
     while not asking.over.is_set() and not out_of_time():
         with anyio.move_on_after(_POLL):
             await asking.over.wait()
-        for name in sorted(asking.trouble.keys() - helped) if asking.request.emergency else ():
-            seen = asking.app.worker_pool.seen.get(name)
-            helped.add(name)
-            yield {"by_hand": name, "said": from_memory(asking.app.settings, name, seen.record if seen else None)}
+        if asking.over.is_set() or clock.monotonic() >= began + AFTER:
+            for line in await _by_hand(asking, helped):
+                yield line
         if asking.trouble and clock.monotonic() >= sign + _SIGN:
             sign = clock.monotonic()
             name, reason = next(iter(asking.trouble.items()))
             yield {"waiting": len(asking.trouble), "said": f"{name}: {reason}; nothing is written down yet"}
     if asking.asked:
         yield {"accepted": len(asking.asked), "said": ACCEPTED}
+
+
+async def _by_hand(asking: Asking, helped: set[str]) -> list[dict[str, Any]]:
+    """Of a leak, what a person can do who need not wait for Vault. `helped`: who was told."""
+    seen, failed = asking.app.worker_pool.seen, asking.failed
+    names = sorted((asking.trouble.keys() | failed.keys()) - helped) if asking.request.emergency else []
+    if not names:
+        return []
+    helped.update(names)
+    records = {name: record for name in names if name in seen and (record := seen[name].record)}
+    refused = all(isinstance(failed.get(name), StoreRefused) for name in names)
+    tell = partial(instructions, asking.app.settings, names, records, locked_out=refused)
+    said = await Threads("receipts", 1).run(tell)
+    return [{"by_hand": name, "said": each} for name, each in zip(names, said, strict=True)]
 
 
 def _waited_out(app: App, asked: PendingRequest) -> float:

@@ -105,7 +105,7 @@ def test_a_leak_while_vault_is_sealed_is_ended_by_hand_and_rotated_once_vault_is
     with Daemon(path).ready() if daemon else nullcontext():
         world.bao.seal()
         work = subprocess.Popen(
-            [sys.executable, "-m", "rotator", "-c", str(path), "revoke", "bot", "--within", "60s"],
+            [sys.executable, "-m", "rotator", "-c", str(path), "revoke", "bot", "--wait"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -122,4 +122,5 @@ def test_a_leak_while_vault_is_sealed_is_ended_by_hand_and_rotated_once_vault_is
         rest, _ = work.communicate(timeout=70)
     assert work.returncode == 0, rest
     assert "written down in Vault" in rest
+    assert "is dead, its value is refused; revoked (already)" in rest or "it replaces a dead value" in rest
     assert world.halo.accepts(world.published("bot"))

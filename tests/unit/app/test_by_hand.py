@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
-from rotator.commands.end_by_hand import from_memory, from_receipts
+from rotator.commands.end_by_hand import instructions
 from rotator.providers import KINDS
-from rotator.rotation.record import Phase
+from rotator.rotation.record import Phase, Record
 from tests.unit.rotation.builders import credential, record
 
 
@@ -20,11 +22,32 @@ def settings(kind: str = "halo-pat", *, self_minting: bool = False, receipts: Pa
         credentials={"bot": credential(name="bot", kind=kind)},
         targets={"blog": target},
         audit=SimpleNamespace(file=str(receipts) if receipts else ""),
+        daemon=SimpleNamespace(name_prefix="ours"),
+    )
+
+
+def of(known: SimpleNamespace, remembered: Record | None, **how: bool) -> str:
+    [said] = instructions(known, ["bot"], {"bot": remembered} if remembered else {}, **how)
+    return said
+
+
+def receipt(token: str, at: str, name: str = "bot") -> bytes:
+    return msgspec.json.encode(
+        {
+            "n": 1,
+            "previous": "",
+            "credential": name,
+            "target": "blog",
+            "at": at,
+            "current": {"id": token},
+            "predecessor": None,
+        }
     )
 
 
 def test_every_value_that_lives_is_named_with_the_call_that_ends_it() -> None:
-    said = from_memory(settings(), "bot", record(Phase.PUBLISHED))
+    said = of(settings(), record(Phase.PUBLISHED))
+    assert said.startswith("bot: nothing may be begun while Vault is away. By hand, end t2.1 at target blog: ")
     for token in ("t2.1", "t1.1"):
         assert f"end {token} at target blog: " in said
         assert (
@@ -32,20 +55,40 @@ def test_every_value_that_lives_is_named_with_the_call_that_ends_it() -> None:
         )
     assert said.endswith("once Vault is back, `rotate revoke` finds it dead and publishes a new value at once")
     assert "mints its own" not in said
-    assert "a person has to bring the next one" in from_memory(
-        settings(self_minting=True), "bot", record(Phase.SETTLED)
-    )
+    assert "a person has to bring the next one" in of(settings(self_minting=True), record(Phase.SETTLED))
+
+
+def test_a_vault_that_refuses_us_is_mended_before_consumers_are_cut_off() -> None:
+    said = of(settings(), record(Phase.SETTLED), locked_out=True)
+    assert "mend that first, which costs consumers nothing. Should it take too long, by hand, end t1.1" in said
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_says_where(kind: str) -> None:
-    said = from_memory(settings(kind), "bot", record(Phase.SETTLED))
+    said = of(settings(kind), record(Phase.SETTLED))
     assert "https://blog.example" in said
     assert not set("{}") & set(said)
 
 
 @pytest.mark.parametrize("lost", [None, "/nowhere/receipts"])
-def test_where_nobody_knows_the_token_it_says_so(lost: str | None) -> None:
-    for said in (from_memory(settings(), "bot", None), *from_receipts(settings(receipts=lost and Path(lost)), ["bot"])):
-        assert "nobody here knows which token that is" in said
-        assert "at target blog" in said
+def test_where_nobody_knows_the_token_its_name_is_told_as_far_as_it_can_be(lost: str | None) -> None:
+    said = of(settings(receipts=lost and Path(lost)), None)
+    assert "at target blog: nobody here knows which token that is" in said
+    assert "begins with `ours-` and has `bot` in it" in said
+
+
+def test_receipts_tell_the_newest_with_its_age_also_where_logrotate_has_put_them_away(tmp_path: Path) -> None:
+    book = tmp_path / "receipts.jsonl"
+    first, second = receipt("t1", "2026-01-02T03:04:05.6Z"), receipt("t2", "2026-02-02T03:04:05.6Z")
+    book.write_bytes(first + b"\n" + second + b"\n" + receipt("t9", "2026-03-01T00:00:00Z", "shop") + b"\n")
+    said = of(settings(receipts=book), None)
+    assert "end t2 at target blog" in said
+    assert "so the receipts of this host knew it at 2026-02-02 03:04:05Z; another host may have made" in said
+    (tmp_path / "receipts.jsonl.2.gz").write_bytes(gzip.compress(book.read_bytes()))
+    book.rename(tmp_path / "receipts.jsonl.1")
+    book.write_bytes(receipt("t9", "2026-03-01T00:00:00Z", "shop") + b"\n")
+    assert of(settings(receipts=book), None) == said
+    (tmp_path / "receipts.jsonl.1").unlink()
+    assert of(settings(receipts=book), None) == said
+    book.unlink()
+    assert of(settings(receipts=book), None) == said

@@ -274,10 +274,14 @@ async def test_an_emergency_outlasts_who_typed_it_until_vault_is_back(app: App, 
     """A value has leaked while Vault is sealed: a daemon goes on asking, a command cannot."""
     monkeypatch.setattr(request_module, "AGAIN", 0.01)
     app.settings.credentials["shop"] = credential(name="shop")
-    monkeypatch.setattr(rotate, "from_memory", lambda settings, name, record: "by hand")
+    monkeypatch.setattr(rotate, "AFTER", 0.05)
+    monkeypatch.setattr(
+        rotate, "instructions", lambda settings, names, records, **how: [f"{each} {how}" for each in names]
+    )
     app.refusals = [Transient("sealed")] * 30
     async with following(app, ("shop",), emergency=True, within=0.1) as (lines, _):
-        [*_, last] = [line async for line in lines]
+        [help_, *_, last] = [line async for line in lines]
+        assert help_ == {"by_hand": "shop", "said": "shop {'locked_out': False}"}
         assert last["exit"] == 75
         assert "the daemon goes on asking for Vault" in last["verdicts"][0]["said"]
         with anyio.fail_after(5):
@@ -288,6 +292,22 @@ async def test_an_emergency_outlasts_who_typed_it_until_vault_is_back(app: App, 
         [*_, last] = [line async for line in lines]
         assert last["verdicts"][0]["said"].endswith("sealed; ask again")
         assert not app.asked
+
+
+async def test_a_vault_that_is_back_in_a_moment_is_no_reason_to_end_anything_by_hand(app: App, monkeypatch) -> None:
+    monkeypatch.setattr(request_module, "AGAIN", 0.01)
+    app.refusals = [Transient("429")] * 20
+    async with following(app, ("bot",), emergency=True, within=0.5) as (lines, _):
+        found = [line async for line in lines]
+    assert not [line for line in found if "by_hand" in line]
+    assert {"accepted": 1, "said": ACCEPTED} in found
+    monkeypatch.setattr(
+        rotate, "instructions", lambda settings, names, records, **how: [f"{each} {how}" for each in names]
+    )
+    app.refusals = [StoreRefused("our login is refused")]
+    async with following(app, ("bot",), emergency=True, within=0.5) as (lines, _):
+        [told, *_] = [line async for line in lines]
+    assert told == {"by_hand": "bot", "said": "bot {'locked_out': True}"}
 
 
 async def test_one_that_was_declined_says_why_and_what_ends_that(app: App) -> None:

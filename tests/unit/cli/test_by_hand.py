@@ -1,0 +1,57 @@
+"""`rotate revoke` without a daemon, while Vault lets nobody in: verdicts, and what a person can do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from rotator.app import control, standalone
+from rotator.cli import revoke, shell
+from rotator.commands import end_by_hand
+from rotator.ports import Fault, StoreRefused, Transient
+from tests.unit.app.test_by_hand import settings
+
+
+async def _nobody(_socket: str) -> bool:
+    return False
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "words"),
+    [
+        (Transient("sealed"), 75, "undecided: nothing could be written down in Vault, so nothing was begun: sealed"),
+        (StoreRefused("login"), 1, "nothing could be written down in Vault, so nothing was begun: login"),
+    ],
+)
+def test_there_is_a_verdict_and_what_to_end_by_hand(
+    fault: Fault, code: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended with the fault alone, after which nobody knew what became of the leak."""
+    known: Any = settings()
+
+    async def alone(_settings: Any, _wanted: Any, missed: Callable[[str], None]) -> AsyncGenerator[dict[str, Any]]:
+        if isinstance(fault, Transient):
+            missed(fault.reason)
+        raise fault
+        yield {}
+
+    monkeypatch.setattr(shell, "reach", lambda config: shell.Reach(known, "nowhere"))
+    monkeypatch.setattr(control, "answers", _nobody)
+    monkeypatch.setattr(standalone, "rotate_alone", alone)
+    monkeypatch.setattr(end_by_hand, "within", lambda seconds, call: call())
+    ended = CliRunner().invoke(revoke.command, ["bot", "--json"])
+    assert ended.exit_code == code, ended.output
+    told = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
+    assert [each["by_hand"] for each in told if "by_hand" in each] == ["bot"]
+    [[verdict]] = [each["verdicts"] for each in told if "verdicts" in each]
+    assert (verdict["credential"], verdict["exit"]) == ("bot", code)
+    assert verdict["said"].startswith(words)
+
+
+def test_two_lengths_are_one_too_many() -> None:
+    ended = CliRunner().invoke(revoke.command, ["bot", "--wait", "--within", "5m"])
+    assert ended.exit_code == 2
