@@ -43,12 +43,10 @@ from rotator.rotation.record import Token
 from rotator.rotation.token_names import LINEAGE
 from rotator.rotation.token_ownership import TokenOwners
 from rotator.settings import Minter, Settings, Target
-from rotator.vault.fleet_pauses import VaultFleet
-from rotator.vault.heartbeats import COMMANDS
 from rotator.vault.journal import UnwrittenJournal, VaultJournal
 from rotator.vault.kv import Kv
-from rotator.vault.request_inbox import VaultRequests
 from rotator.vault.retries import READ_PATIENCE, patiently
+from rotator.vault.shared_documents import COMMANDS, VaultFleet, VaultRequests
 
 READ_ONLY = (
     "[daemon] read_only = true: this Vault is a copy, and another rotator works on the original; nothing is done"

@@ -37,8 +37,7 @@ from rotator.ports import Fault, Transient
 from rotator.rotation.schedule import share
 from rotator.settings import Settings
 from rotator.settings.files import writable
-from rotator.vault.login import LoginRefused
-from rotator.vault.login_backoff import REFUSED_PAUSE
+from rotator.vault.login import REFUSED_PAUSE, LoginRefused
 
 _REQUESTS = timedelta(seconds=5)  # between two looks for what operators asked for: one listing where nothing waits
 _AGAIN = 5.0  # seconds until a Vault that could not be reached is tried again

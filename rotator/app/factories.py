@@ -18,10 +18,9 @@ from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.secret import Secret
 from rotator.settings import SecretRef, SecretUnreadableError, Settings, VaultConfig, read_secret
 from rotator.vault import login
-from rotator.vault.config import VaultConnection
-from rotator.vault.heartbeats import COMMANDS
 from rotator.vault.session import Session
-from rotator.vault.transport import VaultProxy
+from rotator.vault.shared_documents import COMMANDS
+from rotator.vault.transport import VaultConnection, VaultProxy
 
 
 def connection(vault: VaultConfig, instance: str) -> VaultConnection:

@@ -19,8 +19,8 @@ from rotator.observe.hooks.dispatch import Fetch
 from rotator.observe.receipts import Receipts, keep
 from rotator.ports import Fault, Refused, Transient
 from rotator.settings import Settings
-from rotator.vault.heartbeats import COMMANDS
 from rotator.vault.kv import Kv
+from rotator.vault.shared_documents import COMMANDS
 
 Observer = Callable[[Transition], None]
 FleetObserver = Callable[[datetime, str, str, str, str], None]  # when, event, by whom, in words, the actor

@@ -1,4 +1,4 @@
-"""Everything between us and Vault, and is the only place that knows hvac; what to store is the engine's.
+"""The connection to Vault: login, KV documents, journal, Transit. The only import of hvac.
 
 session = Session(VaultConnection(address), login, clock)  -- one per process; keep_alive() runs beside it
 kv = Kv(session)                                           -- the SecretStore port

@@ -1,6 +1,6 @@
-"""What an answer of Vault means: the answer in its own form, or the fault that it stands for.
+"""Interpret an answer of Vault: as a response, or as one of our faults.
 
-Texts from a body choose words of ours; they are never quoted.
+A text in a body selects words of ours; it is never quoted.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from requests import Response
 from rotator.host.proxy import LOGIN_WANTED, Proxy, login_refused
 from rotator.ports import Conflict, Fault, Refused, StoreRefused, Transient
 
-MOST_VALUES = 500_000  # of an answer: an empty list is two bytes on the wire and sixty in memory
-LONGEST_PAUSE = 3600.0  # seconds; a Vault that asks for more is asked again
+MOST_VALUES = 500_000  # limits of an answer: an empty list is two bytes on the wire and sixty in memory
+LONGEST_PAUSE = 3600.0  # seconds; longer waits that Vault asks for are cut to this
 
 # OpenBao 2.7.2 and Vault's KV source use these words; the status alone (400) does not tell.
 _CAS_LOST = "check-and-set parameter did not match"
@@ -27,7 +27,7 @@ _INDEX_REFUSED = "X-Vault-Index"
 _UPGRADING = "from non-versioned to versioned data"  # a fresh engine; on a raft standby seen for 1 s after mounting
 
 
-# What OpenBao 2.7.2 and Vault 1.18.5 say to a login, and what it means.
+# What OpenBao 2.7.2 and Vault 1.18.5 answer to a login, and what it means.
 _LOGIN_WORDS = (
     (
         "invalid role or secret ID",
@@ -48,15 +48,15 @@ _ON_THE_WAY = "something on the way to Vault wants to be logged in to as a proxy
 
 
 class PolicyDenied(StoreRefused):
-    """A 403, not yet told apart: a dead token, or a policy that withholds the right."""
+    """A 403 whose cause is not known yet: a dead token, or a policy that denies."""
 
 
 class Answered(Refused):
-    """Vault itself has understood and said no."""
+    """Vault itself understood the request and refused it."""
 
 
 class CasRequired(Answered):
-    """A write without check-and-set where a mount or a key demands it (cas_required)."""
+    """A write without check-and-set where a mount or a key requires it (cas_required)."""
 
 
 class Misread(Transient):
@@ -64,7 +64,7 @@ class Misread(Transient):
 
 
 class Unforwarded(Transient):
-    """The server forwards no request because a client asks for it: ask again without that, and wait when it lags."""
+    """The server does not forward on a client's demand: ask again without that, and wait while it lags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class VaultResponse:
     """An answer in Vault's own form: a 2xx, or a 404 (kv.py knows what that means). The body is never in a repr."""
 
     status: int
-    headers: Mapping[str, str]  # names in any case
+    headers: Mapping[str, str]  # names in any letter case
     body: Mapping[str, Any] = field(repr=False)
 
     def section(self, *keys: str) -> Mapping[str, Any]:
@@ -84,9 +84,9 @@ class VaultResponse:
 
 
 def judge(response: Response, raw: bytes, forwarded: Proxy | None = None) -> VaultResponse:
-    """The answer, or the fault it stands for. Texts from the body choose words of ours; they are never quoted.
+    """The response, or raise the fault that the answer means. Texts from the body are never quoted.
 
-    `forwarded`: who passed it on over plain http, and may have said it itself.
+    `forwarded`: the proxy that passed it on over plain http, and may have answered itself.
     """
     status, headers = response.status_code, response.headers
     body = _decoded(raw)
@@ -114,8 +114,8 @@ def judge(response: Response, raw: bytes, forwarded: Proxy | None = None) -> Vau
 
 
 def _is_vaults(status: int, body: Mapping[str, Any] | None) -> bool:
-    """Whether an answer through a forwarding proxy bears the marks of Vault. Some of its own that are transient in any
-    case have none."""
+    """Whether an answer through a forwarding proxy has the signs of Vault. Some of Vault's own have none, but those
+    are transient anyway."""
     if status in (307, 412, 429):
         return True
     if body is None or status < 300:
@@ -165,7 +165,7 @@ def _bad_request(errors: str) -> Fault:
 
 
 def _decoded(raw: bytes) -> Mapping[str, Any] | None:
-    """The JSON object, an empty one for no body, None for anything else, a key said twice for example."""
+    """The JSON object; empty for no body; None for anything else, such as a key that occurs twice."""
     if not raw.strip():
         return {}
     if sum(map(raw.count, (b",", b"[", b"{"))) > MOST_VALUES:
@@ -189,7 +189,7 @@ def _no_number(text: str) -> None:
 
 
 def _origin(location: str) -> str:
-    """Scheme and host, all that may be said of a redirect's target."""
+    """Scheme and host: all that may be shown of a redirect's target."""
     try:
         parts = urlsplit(location)
         return f"{parts.scheme}://{parts.hostname}" if parts.hostname else "another path"

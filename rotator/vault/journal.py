@@ -1,7 +1,4 @@
-"""The journal in Vault: one document per credential, and the one that describes the installation.
-
-How a document looks is journal_codec.py's, how it is written and read is kv.py's.
-"""
+"""The journal in Vault: one document per credential, and one about the installation."""
 
 from __future__ import annotations
 
@@ -16,10 +13,9 @@ from rotator.ports import Conflict, Document, Entry, Installation, Lease, Refuse
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.record import Record
 from rotator.vault import journal_codec
-from rotator.vault.kv import Kv
-from rotator.vault.kv_answer import undelete
+from rotator.vault.kv import Kv, undelete
 
-MOST = 100  # versions that are looked at for a history
+MOST = 100  # versions that are read for a history
 DEEPEST = 64  # folders: a credential's name has 128 characters at most
 
 
@@ -32,7 +28,7 @@ class VaultJournal:
         self._meta = VaultPath(mount, f"{prefix}/meta")
 
     async def load(self, name: str) -> Entry:
-        """See `Journal.load`. A journal that a person deleted is Refused, too: its history is not ours to end."""
+        """See `Journal.load`. A journal that a person deleted is Refused, too: we do not begin a new history."""
         read = await self._kv.read(self._place(name), strong=True)
         if read.deleted:
             raise Refused(
@@ -45,7 +41,7 @@ class VaultJournal:
         return replace(entry, written_at=read.written_at, vanishes_at=read.vanishes_at)
 
     async def versions(self, name: str) -> list[tuple[datetime, Record, str]]:
-        """What Vault still has of its history, the oldest first: when it was written, the record, who held the lease.
+        """The versions that Vault still has, oldest first: time of writing, record, holder of the lease.
 
         Vault keeps ten versions unless told otherwise. A version that cannot be read is left out.
         """
@@ -60,7 +56,7 @@ class VaultJournal:
         return found
 
     async def save(self, over: Entry, record: Record, lease: Lease) -> Entry:
-        """See `Journal.save`. The nonce tells our write from anybody's after a lost answer."""
+        """See `Journal.save`. After a lost answer, the nonce shows whether the write was ours."""
         values = journal_codec.encode(record, lease, secrets.token_urlsafe(16), over.foreign)
         version = await self._kv.write(self._place(over.name), values, cas=over.version)
         return Entry(over.name, version, record, lease, self._kv.session.server_time, over.foreign)
@@ -78,7 +74,7 @@ class VaultJournal:
         return tuple(sorted(found))
 
     async def meta(self) -> Installation:
-        """The installation's own document, made by whoever comes first. Raises Refused when it is unreadable."""
+        """The document about the installation; created when absent. Raises Refused when it is unreadable."""
         read = await self._kv.read(self._meta, strong=True)
         if read.version == 0:
             read = await self._founded()
@@ -93,10 +89,10 @@ class VaultJournal:
         return _installation(read.values or {}, self._meta)
 
     async def _founded(self) -> Document:
-        """The document after an attempt to make it.
+        """Try to create the document, and read it.
 
-        Who comes second hears a conflict, or a 403 under a policy that lets nobody overwrite it: Vault asks the policy
-        for `update` where something exists, before it compares versions (OpenBao 2.7.2).
+        The second process gets a conflict, or a 403 where the policy forbids overwriting: Vault demands the right
+        `update` for a document that exists before it compares versions (OpenBao 2.7.2).
         """
         denied: StoreRefused | None = None
         try:
@@ -119,7 +115,7 @@ class VaultJournal:
 
 
 class UnwrittenJournal(VaultJournal):
-    """The journal of who only reads."""
+    """A journal for processes that only read."""
 
     async def save(self, over: Entry, record: Record, lease: Lease) -> Entry:
         """Raises Refused."""

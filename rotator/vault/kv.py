@@ -1,7 +1,5 @@
 """Documents in a KV version 2 engine: strong reads, check-and-set writes with a definite outcome, destruction.
 
-The token, threads and single requests are session.py's; what the documents mean is the callers'.
-
 Whose write was it? After an unknown outcome the identical request is sent again, and a refusal (400) is decided by a
 strong read: the write is ours exactly when version cas+1 holds what we sent. Journal and staged documents carry a
 fresh nonce, so nobody else can have written an equal one. A consumer document must not carry a nonce (consumers would
@@ -15,6 +13,7 @@ headers). So "the version is still our cas" means: again, with the newest index.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 import anyio
@@ -24,22 +23,78 @@ from rotator.ports import Conflict, Document, Refused, Transient
 from rotator.rotation.credential import VaultPath
 from rotator.vault.adapter import as_stored
 from rotator.vault.answer import CasRequired, VaultResponse
-from rotator.vault.kv_answer import document, names, written
 from rotator.vault.retries import LAG_PATIENCE, READ_PATIENCE, WRITE_PATIENCE, Pauses, patiently
 from rotator.vault.session import Request, Session
 
+_NUMBERS_END = 2**53  # no version comes near it
+
+
+def document(place: VaultPath, answer: VaultResponse) -> Document:
+    """Read an answer. Shapes seen on OpenBao 2.7.2; a 404 with a body is a version that was deleted or destroyed."""
+    section = answer.section("data")
+    if answer.status == 404:
+        if section:
+            return Document(_version(answer.section("data", "metadata"), place), deleted=True)
+        if answer.body.get("errors") == []:
+            return Document(0)
+        raise Refused(f"there is no secrets engine at {place.mount}")
+    if not isinstance(section.get("data"), Mapping):
+        raise Transient(f"the answer for {place} holds no document")
+    version = _version(answer.section("data", "metadata"), place)
+    written, vanishes = _instant(answer, "created_time"), _instant(answer, "deletion_time")
+    return Document(version, answer.section("data", "data"), written_at=written, vanishes_at=vanishes)
+
+
+def undelete(place: VaultPath, version: int) -> str:
+    """The command that keeps a version which Vault will delete, or has deleted."""
+    return f"bao kv undelete -mount={place.mount} -versions={version} {place.path}"
+
+
+def _instant(answer: VaultResponse, key: str) -> datetime | None:
+    """A time by Vault's clock. Vault gives nanoseconds; Python keeps six digits."""
+    told = answer.section("data", "metadata").get(key)
+    try:
+        read = datetime.fromisoformat(told) if isinstance(told, str) else None
+    except ValueError:
+        return None
+    return read if read is not None and read.tzinfo else None
+
+
+def written(answer: VaultResponse, place: VaultPath, cas: int) -> int:
+    """The version of a write; with check-and-set only one is possible."""
+    version = _version(answer.section("data"), place)
+    if version != cas + 1:
+        raise Transient(f"a write over version {cas} of {place} cannot have become version {version}")
+    return version
+
+
+def names(answer: VaultResponse) -> tuple[str, ...]:
+    """The names in a listing."""
+    keys = answer.section("data").get("keys")  # an empty folder is a 404
+    if not isinstance(keys, list) or not all(isinstance(key, str) and key for key in keys):
+        raise Transient("the answer is no list of names")
+    return tuple(keys)
+
+
+def _version(metadata: Mapping[str, Any], place: VaultPath) -> int:
+    """The version. KV version 1 accepts our writes (204) and ignores check-and-set, but sends no version."""
+    version = metadata.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or not 0 < version < _NUMBERS_END:
+        raise Refused(f"{place.mount} is not a KV version 2 engine: its answer carries no version")
+    return version
+
 
 class Kv:
-    """The SecretStore port on a real Vault. Places may lie in any mount that the policy covers."""
+    """The SecretStore port on a real Vault. A place may be in any mount that the policy covers."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         settings = session.settings
         self.node = VaultPath(settings.mount, f"{settings.prefix}/node/{settings.instance}")
-        self.tells: dict[str, Callable[[], Mapping[str, object]]] = {}  # what else a heartbeat says, by who says it
-        self.went_back: Callable[[], None] = lambda: None  # told when storage is older than it was
+        self.tells: dict[str, Callable[[], Mapping[str, object]]] = {}  # further content of a heartbeat, by author
+        self.went_back: Callable[[], None] = lambda: None  # called when storage is older than it was
         self._beaten = 0  # the newest version of our own document
-        self._demands_cas = False  # whether that may be written with check-and-set only (cas_required)
+        self._demands_cas = False  # whether the document requires check-and-set (cas_required)
         self._one_barrier = anyio.Lock()
         self._barrier_began = float("-inf")
         self._barrier_index: str | None = None
@@ -47,7 +102,7 @@ class Kv:
     # --- the port ---------------------------------------------------------------------------------------------------
 
     async def read(self, place: VaultPath, *, version: int | None = None, strong: bool = False) -> Document:
-        """See `SecretStore.read`. A version that was trimmed reads like one that never existed: version 0."""
+        """See `SecretStore.read`. A trimmed version is read like one that never existed: version 0."""
         path = _path(place)
         index = await self.barrier() if strong else None
         answer = await self._patiently(
@@ -64,8 +119,8 @@ class Kv:
     async def write(self, place: VaultPath, values: Mapping[str, object], *, cas: int) -> int:
         """See `SecretStore.write`. Returns within about `WRITE_PATIENCE` and one request's time.
 
-        Raises Conflict when somebody else wrote, Transient when the outcome is still unknown at the end,
-        Refused or StoreRefused when Vault will not have it.
+        Raises Conflict when another process wrote, Transient when the outcome is still unknown at the end,
+        Refused or StoreRefused when Vault refuses it.
         """
         pauses = Pauses(self.session.clock, WRITE_PATIENCE)
         while True:
@@ -91,7 +146,7 @@ class Kv:
     # --- beyond the port --------------------------------------------------------------------------------------------
 
     async def list(self, place: VaultPath) -> tuple[str, ...]:
-        """The names directly below a place; folders end in a slash. Not from a lagging standby."""
+        """The names directly below a place; folders end in a slash. A strong read, like `barrier`."""
         path = _path(place)
         index = await self.barrier()
         answer = await self._patiently(
@@ -103,7 +158,7 @@ class Kv:
         return names(answer)
 
     async def forget(self, place: VaultPath) -> None:
-        """Remove a document whole, with all its versions."""
+        """Remove a document with all its versions."""
         path = _path(place)
         await self._patiently(
             lambda client: self._engine(client).delete_metadata_and_all_versions(path, mount_point=place.mount),
@@ -112,10 +167,10 @@ class Kv:
         )
 
     async def beat(self) -> VaultResponse:
-        """Write our own small document: a sign of life, and the start of every barrier. Over whatever is there.
+        """Write our heartbeat, over whatever is there. Each barrier begins with it.
 
-        Its versions only grow. A write that is answered with one that was acknowledged before the write was sent went
-        to an older state of Vault: it was restored, or the document was removed.
+        Its versions only grow. A write that is answered with an old version number went to an older state of Vault:
+        Vault was restored, or the document was removed.
         """
         seen: dict[str, object] = {"seen": self.session.clock.now().isoformat()}
         for tell in self.tells.values():
@@ -132,9 +187,9 @@ class Kv:
         return answer
 
     async def _beat_over_anything(self, seen: Mapping[str, object]) -> VaultResponse:
-        """Without check-and-set, unless it is demanded: then over the newest version, again when another has come.
+        """Write without check-and-set, unless it is required: then over the newest version, repeated on a conflict.
 
-        Of many commands that write one document at once each round lets one through, so nobody pauses for that.
+        When many commands write the document at once, one succeeds in each round; so there is no pause between.
         """
         pauses = Pauses(self.session.clock, WRITE_PATIENCE)
         over = self._beaten if self._demands_cas else None
@@ -150,19 +205,19 @@ class Kv:
                 return await self._patiently(write, READ_PATIENCE, effect=True)
             except CasRequired:
                 self._demands_cas, over = True, self._beaten
-            except Conflict as fault:  # we are new here, an answer was lost, other commands write it, a standby lags
+            except Conflict as fault:  # new here, or a lost answer, other commands writing, a lagging standby
                 tried, over = over, (await self.read(self.node)).version
                 if pauses.spent or (over == tried and await pauses.over(fault)):
                     raise Transient(f"{self.node} is written by others all the time") from None
 
     async def barrier(self) -> str | None:
-        """The index that makes a read see at least what is written now; None where none is needed.
+        """The index with which a read sees everything written until now; None where none is needed.
 
-        A write of our own goes through the active node, whatever node we talk to, and its answer carries the index up
-        to which storage has come; reads that carry this index are forwarded by nodes that lag behind it. Servers that
-        send no index (memory storage, Vault community) have no such standbys, and are asked only once.
-        Those who wait for one barrier share the next one. A login is such a write, too: it tells whether the server
-        sends an index, and is barrier enough for a process that only reads.
+        A write of our own goes through the active node, whatever node we talk to, and its answer has the index of
+        storage. A node that lags behind the index of a read forwards that read. Servers that send no index (memory
+        storage, Vault community) have no such standbys, and get one write only. Callers that wait for a barrier share
+        the next one. A login is such a write, too: it shows whether the server sends an index, and is enough of a
+        barrier for a process that only reads.
         """
         await self.session.open()
         login = self.session.login_index
@@ -185,9 +240,9 @@ class Kv:
     # --- inside -----------------------------------------------------------------------------------------------------
 
     def _engine(self, client: Any, index: str | None = None) -> KvV2:
-        """hvac's KV engine with an index on every request, reads and writes alike: the newest seen, unless given.
+        """hvac's KV engine with an index on every request: the given one, else the newest seen.
 
-        A node that lags behind it forwards the request; where that is forbidden, it says so until it has caught up.
+        A node that lags behind it forwards the request; where that is forbidden, it refuses until it has caught up.
         """
         index = index or self.session.index
         headers = {"X-Vault-Index": index} if index else {}
@@ -198,13 +253,13 @@ class Kv:
     async def _patiently(
         self, request: Request[VaultResponse], patience: float, *, effect: bool = False
     ) -> VaultResponse:
-        """For requests that may be repeated without harm."""
+        """Repeat a request that may be repeated without harm."""
         if not self.session.forwards:
             patience = max(patience, LAG_PATIENCE)
         return await patiently(self.session.clock, patience, lambda: self.session.ask(request, effect=effect))
 
     async def _written(self, place: VaultPath, values: Mapping[str, object], cas: int) -> int:
-        """One try of a write; a refusal is looked into. Raises Transient for one that was false: try again."""
+        """One try of a write. A refusal is checked. Raises Transient for a false one: try again."""
         path = _path(place)
         try:
             answer = await self.session.ask(
@@ -221,7 +276,7 @@ class Kv:
         return written(answer, place, cas)
 
     async def _landed(self, place: VaultPath, values: Mapping[str, object], cas: int) -> int:
-        """The version of our write, or 0 when nobody has written yet. Raises Conflict when somebody else has."""
+        """The version of our write, or 0 when there is no write yet. Raises Conflict for another process's write."""
         newest = await self.read(place, strong=True)
         if newest.version == cas:
             return 0
@@ -231,7 +286,7 @@ class Kv:
         raise Conflict("the document was changed in between")
 
     async def _decide(self, place: VaultPath, values: Mapping[str, object], cas: int, *, at_last: Transient) -> int:
-        """The last word after nothing but unknown outcomes. A request may still be on its way: 0 is no "no"."""
+        """Decide after unknown outcomes only. A request may still be on its way, so version 0 proves nothing."""
         landed = await self._landed(place, values, cas)
         if landed:
             return landed
@@ -239,7 +294,7 @@ class Kv:
 
 
 def _path(place: VaultPath) -> str:
-    """The path, when its segments can only mean what they say: HTTP clients resolve dots by themselves."""
+    """The path, unless HTTP clients would change it: they resolve segments of dots."""
     for segment in f"{place.mount}/{place.path}".split("/"):
         if segment in ("", ".", "..") or not segment.isprintable():
             raise Refused(f"{place} is not a usable Vault path")

@@ -1,24 +1,31 @@
-"""The ways to get a Vault token: one small function per auth method. Keeping the token alive is session.py's.
+"""Logging in to Vault: one function per auth method, the pause after a failure, and when what we log in with ends.
 
-A source is called at every login, in a worker thread, so that a replaced file is noticed.
+A source is read at every login, in a worker thread, so that a replaced file is noticed. session.py keeps the token
+alive.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 import math
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rotator.ports import Fault, Refused, StoreRefused
+from cryptography import x509
+
+from rotator.ports import Clock, Fault, Refused, StoreRefused, Transient
 from rotator.rotation.secret import Secret
 from rotator.vault.answer import Answered, PolicyDenied, VaultResponse
-from rotator.vault.login_expiry import LoginEnd, instant, of_certificate, of_jwt
 
+_SHARE = 10  # "soon" is the last tenth of its life: a kubelet replaces its tokens at four fifths
+_SOONEST = timedelta(days=14)
+_FEW = 3  # further logins
 _MARK = secrets.token_bytes(32)  # marks are compared within one process
 _ELSE = "or nothing is mounted at [vault.auth] mount, or the namespace is another"
 _DENIED = {
@@ -27,7 +34,7 @@ _DENIED = {
         "too many wrong tries have locked this role out for a while, for good secret-ids, too (`bao read"
         f" sys/locked-users` names it, `bao write -f sys/locked-users/ACCESSOR/unlock/ROLE_ID` ends that), {_ELSE}"
     ),
-    # Vault answers one and the same 403 to all of these. In the order in which to look:
+    # Vault answers all of these with the same 403. In the order in which to check:
     "kubernetes": (
         "Vault does not tell which of these it is: the pod's token is bad or has ended; its audience is not the role's;"
         " its service account or namespace is not bound to the role; Vault's own account may not review tokens"
@@ -41,10 +48,79 @@ Source = Callable[[], Secret]
 _ROLE = re.compile(r"[\w.-]+")
 _CENTURY = 100 * 366 * 86400.0  # seconds
 SHORTEST_LIFE = 600.0  # seconds a token must live when we cannot get another one
+LOGIN_PAUSE = 5.0  # seconds until a failed login is tried again, however many requests wait
+MISSED_PAUSE = 1.0  # the same without an answer: a raft cluster has its next leader in a second or two
+REFUSED_PAUSE = 900.0  # after a refusal by Vault, unless the secret changed: further tries lock others out, too
+Mark = Callable[[], Awaitable[object]]  # see `Login.mark`
+
+
+@dataclass(frozen=True, slots=True)
+class LoginEnd:
+    """The end of what we log in with. `uses`: logins left, None for no limit. `unknown`: why the end is not known."""
+
+    what: str
+    ends: datetime | None = None
+    began: datetime | None = None
+    uses: int | None = None
+    unknown: str = ""
+
+    @property
+    def soon_from(self) -> datetime | None:
+        """The time from which a person should act."""
+        if self.ends is None:
+            return None
+        life = self.ends - self.began if self.began and self.began < self.ends else _SOONEST
+        return self.ends - min(life / _SHARE, _SOONEST)
+
+    def is_near(self, now: datetime) -> bool:
+        """Whether a person should replace it now."""
+        soon = self.soon_from
+        return (soon is not None and now >= soon) or (self.uses is not None and self.uses < _FEW)
+
+    def __str__(self) -> str:
+        parts = [f"ends {self.ends:%F %T}Z"] if self.ends else []
+        if self.uses is not None:
+            more = "one more login" if self.uses == 1 else f"{self.uses} more logins"
+            parts.append(f"is good for {more}" if self.uses else "was used for the last time")
+        if self.unknown:
+            return f"our {self.what}: when it ends is not known, {self.unknown}"
+        return f"our {self.what} {' and '.join(parts) or 'has no end that Vault tells'}"
+
+
+def of_jwt(token: Secret) -> LoginEnd:
+    """The times in a JWT. Vault checks its signature."""
+    try:
+        payload = token.reveal().split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        ends, began = (
+            datetime.fromtimestamp(claims[key], UTC) if isinstance(claims.get(key), int | float) else None
+            for key in ("exp", "iat")
+        )
+    except (ValueError, IndexError, AttributeError, OverflowError, OSError, RecursionError):
+        return LoginEnd("JWT", unknown="it is no JWT that we can read")
+    return LoginEnd("JWT", ends, began)
+
+
+def of_certificate(path: str) -> LoginEnd:
+    """The first certificate in a PEM file."""
+    try:
+        found = x509.load_pem_x509_certificate(Path(path).read_bytes())
+    except (OSError, ValueError):
+        return LoginEnd("client certificate", unknown="its file cannot be read")
+    return LoginEnd("client certificate", found.not_valid_after_utc, found.not_valid_before_utc)
+
+
+def instant(told: object) -> datetime | None:
+    """A time as Vault writes it; year 1 means none. Python keeps six digits of a second."""
+    try:
+        read = datetime.fromisoformat(told) if isinstance(told, str) else None
+    except ValueError:
+        return None
+    return read if read is not None and read.tzinfo and read.year > 1 else None
 
 
 class LoginRefused(StoreRefused):
-    """Vault has judged what we log in with, and wants it not: the same try again can only do harm."""
+    """Vault refused what we log in with: repeating the same login can only do harm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +140,10 @@ class LoginGrant:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A way in. `ask` makes the requests on a tokenless hvac client; `repeatable`: asking again gives a new token.
+    """A login method. `ask` makes the requests on an hvac client; `repeatable`: each login gives a new token.
 
-    `end` says, with a client that is logged in, when what it is made with ends. `holds` is what it would be made with
-    now: as long as that is the same, a refusal stays one.
+    `end` finds, with a logged-in client, when the secret of the login ends. `holds` is that secret as it is now: as
+    long as it is the same, a refusal stands.
     """
 
     method: str
@@ -77,7 +153,7 @@ class Login:
     holds: Callable[[], object] = field(default=lambda: None, repr=False)
 
     def mark(self) -> object:
-        """What it would be made with now, to be compared; no secret can be read out of it."""
+        """A digest of what the login would use now, to be compared; no secret can be read from it."""
         try:
             found = self.holds()
         except (Fault, OSError, ValueError) as fault:
@@ -111,11 +187,11 @@ class Login:
             return self.ask(client)
         except PolicyDenied:
             raise LoginRefused(f"Vault refuses our {self.method} login (403): {_DENIED[self.method]}") from None
-        except StoreRefused as fault:  # not Vault's words: the source's, which names its place
+        except StoreRefused as fault:  # the words of the source, not of Vault
             raise StoreRefused(f"no {self.method} login: {fault.reason}") from None
         except Answered as fault:
             raise LoginRefused(f"Vault refuses our {self.method} login: {fault.reason}") from None
-        except Refused as fault:  # nobody's refusal: a proxy's words, a file of ours
+        except Refused as fault:  # no refusal by Vault: a proxy's answer, or a file of ours
             raise StoreRefused(f"no {self.method} login: {fault.reason}") from None
         except Fault:
             raise
@@ -124,7 +200,7 @@ class Login:
 
 
 def token(source: Source) -> Login:
-    """A token made by somebody else. It is looked up, not created, and never revoked by us."""
+    """A token that was made elsewhere. We look it up and never revoke it."""
 
     def ask(client: Any) -> LoginGrant:
         ours = source()
@@ -159,7 +235,7 @@ def approle(role_id: Source, secret_id: Source, mount: str = "approle") -> Login
 
 
 def _secret_id_end(client: Any, grant: LoginGrant, mount: str, secret_id: Secret) -> LoginEnd:
-    """Vault tells it to who knows the secret-id and may ask. One that is used up is not there any more (204)."""
+    """When the secret-id ends. The policy must allow asking. One that is used up no longer exists (204)."""
     if not _ROLE.fullmatch(grant.role):
         return LoginEnd("secret-id", unknown="Vault does not name our role")
     path = f"/v1/auth/{mount}/role/{grant.role}/secret-id/lookup"
@@ -229,3 +305,46 @@ def _granted(answer: VaultResponse) -> LoginGrant:
         answer.headers.get("X-Vault-Index") or "",
         str(answer.section("auth", "metadata").get("role_name") or ""),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    fault: Fault
+    until: float  # monotonic
+    with_what: object
+    looked: float  # monotonic: when that was compared last
+
+
+class LoginPause:
+    """The last failed login, and until when it is not tried again."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._failed: _Failed | None = None
+
+    def failed(self, fault: Fault, with_what: object) -> None:
+        """A login made `with_what` has failed."""
+        now = self._clock.monotonic()
+        if isinstance(fault, LoginRefused):
+            usual = REFUSED_PAUSE
+        else:
+            usual = MISSED_PAUSE if isinstance(fault, Transient) else LOGIN_PAUSE
+        self._failed = _Failed(fault, now + max(usual, fault.retry_after or 0.0), with_what, now)
+
+    def forgive(self) -> None:
+        """Forget a refusal: a person says that its cause is mended."""
+        self._failed = None
+
+    async def standing(self, mark: Mark) -> None:
+        """Raises the last failure again while it stands."""
+        failed, now = self._failed, self._clock.monotonic()
+        if failed is None or now >= failed.until or await self._is_another(failed, now, mark):
+            return
+        raise type(failed.fault)(failed.fault.reason, retry_after=min(failed.until - now, LOGIN_PAUSE))
+
+    async def _is_another(self, failed: _Failed, now: float, mark: Mark) -> bool:
+        """Whether the secret of the login has changed since Vault refused it; checked every few seconds."""
+        if not isinstance(failed.fault, LoginRefused) or now - failed.looked < LOGIN_PAUSE:
+            return False
+        self._failed = _Failed(failed.fault, failed.until, failed.with_what, now)
+        return await mark() != failed.with_what

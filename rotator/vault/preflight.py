@@ -1,6 +1,6 @@
-"""The look at Vault before any work: is the engine the right one, will it keep what we need, may we do our work?
+"""Checks of Vault before any work: the engine is the right one, keeps what we need, and the policy suffices.
 
-It changes nothing but our own heartbeat. Whether a refusal stops the start is the caller's to decide.
+They change nothing but our own heartbeat. The caller decides whether a refusal stops the start.
 """
 
 from __future__ import annotations
@@ -21,15 +21,14 @@ import anyio
 from rotator.ports import Fault, StoreRefused, Transient
 from rotator.rotation.credential import VaultPath
 from rotator.vault.answer import VaultResponse
-from rotator.vault.kv import Kv
-from rotator.vault.kv_answer import undelete
+from rotator.vault.kv import Kv, undelete
 from rotator.vault.retries import READ_PATIENCE, patiently
 from rotator.vault.session import Request, Session
 
 VERSIONS_NEEDED = 3  # the newest, the predecessor's, and one for a fence or a foreign write in between
-VERSIONS_DEFAULT = 10  # what KV version 2 keeps when neither mount nor key says
+VERSIONS_DEFAULT = 10  # versions that KV version 2 keeps by default
 SKEW_ALLOWED = timedelta(seconds=30)
-BATCH = 100  # paths in one question for capabilities
+BATCH = 100  # paths in one request for capabilities
 
 Rights = Mapping[str, frozenset[str]]  # capabilities by path
 _NO_RIGHTS: Rights = {}
@@ -41,7 +40,7 @@ _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-
 
 
 class FindingLevel(StrEnum):
-    """How grave a finding is: a NOTE is something we were not allowed to check."""
+    """How serious a finding is. A NOTE is something that we were not allowed to check."""
 
     OK = "ok"
     NOTE = "note"
@@ -51,7 +50,7 @@ class FindingLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at: the subject, what was seen, and what to do about it."""
+    """The result of one check: the subject, what was found, and what to do about it."""
 
     level: FindingLevel
     subject: str
@@ -68,11 +67,11 @@ async def preflight(
     referred: Rights = _NO_RIGHTS,
     records: Lives = _NO_LIVES,
 ) -> tuple[Finding, ...]:
-    """Every finding, in the order of looking. `needed`: how long a version must last, the longest interval and grace;
+    """Every finding, in order. `needed`: how long a version must last (longest interval and grace);
     `rights`: what else the policy must grant, in Transit for example; `kept`, `records`: see `fitness`;
     `referred`: what only some targets need, so that it stops nobody else.
 
-    A login that fails is a refusal and ends the look; other faults become findings of their own subject.
+    A failed login is a refusal and ends the checks; other faults become findings of their own subject.
     Raises Transient when Vault does not answer about the engine or the heartbeat: that says nothing of its set-up.
     """
     try:
@@ -96,7 +95,7 @@ async def fitness(
     kept: Collection[VaultPath] = (),
     records: Lives = _NO_LIVES,
 ) -> tuple[Finding, ...]:
-    """Whether the mounts and the documents hold what is written there: the short look before each command.
+    """Whether mounts and documents keep what is written there: the short check before each command.
 
     `kept`: further documents that are written rarely and needed for ever, such as key sets;
     `records`: what each rotation writes anew, with the time that may pass until then. Raises Transient.
@@ -112,7 +111,7 @@ async def fitness(
 
 
 def _asked(kv: Kv, request: Request[VaultResponse]) -> Awaitable[VaultResponse]:
-    """With the patience of a read: a server may limit rates, or lose its leader just now."""
+    """Ask with the patience of a read: a server may limit rates, or lose its leader just now."""
     return patiently(kv.session.clock, READ_PATIENCE, lambda: kv.session.ask(request))
 
 
@@ -128,14 +127,14 @@ async def _token(kv: Kv) -> list[Finding]:
 
 
 async def _namespaces(kv: Kv) -> list[Finding]:
-    """HashiCorp Vault's free edition takes no notice of a namespace (1.18.5): all would be in the only one it has."""
+    """HashiCorp Vault's free edition ignores a namespace (1.18.5): everything would go into its only one."""
     place = kv.session.settings
     asked = place.namespace or place.login_namespace
     try:
         health = await _asked(kv, lambda client: client.adapter.get(_HEALTH)) if asked else None
     except Transient:
         raise
-    except Fault:  # in a namespace of its Enterprise edition it may not be asked
+    except Fault:  # in a namespace of the Enterprise edition the question is forbidden
         return []
     if health is None or health.body.get("enterprise") is not False:
         return []
@@ -156,7 +155,7 @@ async def _mount(kv: Kv, mount: str, needed: timedelta | None) -> list[Finding]:
     except Transient:
         raise
     except Fault as fault:
-        if not told:  # something in between may keep sys/ from us: then the engine's own word decides
+        if not told:  # a gateway may block sys/: then the engine's own answer decides
             denied = "it does not exist, or our policy grants nothing in it"
             said, remedy = (denied, _POLICY) if isinstance(fault, StoreRefused) else (fault.reason, "")
             return [Finding(FindingLevel.REFUSAL, subject, said, remedy)]
@@ -182,12 +181,12 @@ async def _mount(kv: Kv, mount: str, needed: timedelta | None) -> list[Finding]:
 
 
 async def _lasting(kv: Kv, place: VaultPath, needed: timedelta | None) -> list[Finding]:
-    """A document of ours that the limit of its own key would let vanish before it is written again."""
+    """Find a document of ours that its own key's limit would delete before it is written again."""
     try:
         read = await kv.read(place)
     except Transient:
         raise
-    except Fault:  # the look at our rights tells
+    except Fault:  # the check of our rights reports it
         return []
     if not read.vanishes_at:
         return []
@@ -201,7 +200,7 @@ async def _lasting(kv: Kv, place: VaultPath, needed: timedelta | None) -> list[F
 
 
 async def mount_of(session: Session, path: str) -> str:
-    """The mount that serves a path, which may have slashes in its name; "" when Vault does not tell.
+    """The mount that serves a path; its name may contain slashes. "" when Vault does not tell.
 
     Raises Refused, Transient.
     """
@@ -212,7 +211,7 @@ async def mount_of(session: Session, path: str) -> str:
 
 
 async def _heartbeat(kv: Kv) -> list[Finding]:
-    """Also the first strong read's barrier: it shows whether this server has standbys that may lag."""
+    """Write our heartbeat. It is the first barrier, and shows whether this server has standbys that may lag."""
     try:
         index = (await kv.beat()).headers.get("X-Vault-Index")
     except Transient:
@@ -230,7 +229,7 @@ async def _heartbeat(kv: Kv) -> list[Finding]:
 
 
 async def _consistency(kv: Kv, index: str | None) -> str:
-    """How this server makes a read see what was written before, learnt by one."""
+    """Find out, by a read, how this server makes reads see earlier writes."""
     if not index:
         return "; the server sends no storage index: none of its nodes answers from an older state"
     with suppress(Fault):
@@ -268,7 +267,7 @@ async def _at_once(
 
 
 async def _kept_by(kv: Kv, mount: str) -> int | None:
-    """The mount's own max_versions; None when it has none, or does not tell us."""
+    """The mount's max_versions; None when it has none or does not tell."""
     read = await _settings(kv, f"mount {mount}", lambda client: client.secrets.kv.v2.read_configuration(mount))
     return None if isinstance(read, Finding) else read.section("data").get("max_versions")
 
@@ -301,8 +300,8 @@ async def _settings(kv: Kv, subject: str, request: Request[VaultResponse]) -> Va
 
 
 def _life(subject: str, settings: VaultResponse, needed: timedelta | None) -> list[Finding]:
-    """`delete_version_after` lets versions vanish (404) at their time, without any event. A key cannot last longer than
-    its mount lets it."""
+    """`delete_version_after` deletes versions at their time (404), without any event. A key cannot last longer than its
+    mount allows."""
     text = str(settings.section("data").get("delete_version_after") or "0s")
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
     if text.startswith("-") or seconds == 0 or (needed is not None and seconds >= needed.total_seconds()):
@@ -375,7 +374,7 @@ def _own(kv: Kv) -> Iterable[tuple[str, frozenset[str]]]:
 
 
 def _of_token(kv: Kv) -> Rights:
-    """What we do with our own token, where that lives in the namespace in which we ask."""
+    """The rights that we need on our own token, if it lives in the namespace in which we ask."""
     place = kv.session.settings
     return _OWN_TOKEN if place.login_namespace == place.namespace else {}
 

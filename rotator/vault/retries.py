@@ -8,7 +8,7 @@ from typing import TypeVar
 from rotator.ports import Clock, Fault, Transient
 
 READ_PATIENCE = 3.0  # seconds of trying again before a read, or a login, gives up
-LAG_PATIENCE = 10.0  # the same where nothing forwards for a node that lags behind
+LAG_PATIENCE = 10.0  # the same where no node forwards for one that lags behind
 WRITE_PATIENCE = 25.0  # the same for a write
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds between tries, doubling
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Pauses:
-    """The pauses of one request, until `patience` seconds are used up."""
+    """Pauses between the tries of one request, for `patience` seconds at most."""
 
     def __init__(self, clock: Clock, patience: float) -> None:
         self._clock = clock
@@ -29,9 +29,9 @@ class Pauses:
         return self._clock.monotonic() >= self._end
 
     async def over(self, fault: Fault) -> bool:
-        """Pause, at least as long as the other side asked; True, at once, when there is no time for another try.
+        """Pause, at least as long as the server asked; returns True at once when there is no time for another try.
 
-        The last pause is as short as it must be: a leader may be found in the very last second.
+        The last pause ends with the patience: a leader may be found in the last second.
         """
         left = self._end - self._clock.monotonic()
         asked = fault.retry_after or 0.0
@@ -45,7 +45,7 @@ class Pauses:
 async def patiently(
     clock: Clock, patience: float, request: Callable[[], Awaitable[T]], missed: Callable[[str], None] | None = None
 ) -> T:
-    """Repeat a request that may be repeated without harm. `missed` is told why a try failed, once per reason.
+    """Repeat a request that may be repeated without harm. `missed` gets each new reason for a failed try.
 
     Raises Transient when the patience is used up, any other fault at once.
     """

@@ -1,8 +1,4 @@
-"""Our standing with Vault: the token and its life, and each request in a worker thread.
-
-Where Vault is, is config.py's; how an answer becomes a fault adapter.py's; how to log in login.py's; repeating
-writes kv.py's.
-"""
+"""A session with Vault: the token and its renewal, and each request in a worker thread."""
 
 from __future__ import annotations
 
@@ -21,27 +17,24 @@ from rotator.host.threads import BoundedCalls, Threads
 from rotator.ports import Clock, Fault, StoreRefused, Transient
 from rotator.vault.adapter import HardenedAdapter
 from rotator.vault.answer import Misread, PolicyDenied, Unforwarded, VaultResponse
-from rotator.vault.config import VaultConnection
-from rotator.vault.login import Login, LoginGrant, seconds
-from rotator.vault.login_backoff import LoginPause
-from rotator.vault.login_expiry import LoginEnd
+from rotator.vault.login import Login, LoginEnd, LoginGrant, LoginPause, seconds
 from rotator.vault.retries import READ_PATIENCE, patiently
-from rotator.vault.transport import new_requests_session
+from rotator.vault.transport import VaultConnection, new_requests_session
 
 WORKERS = 8  # threads for Vault alone: hvac costs about 1 ms of CPU per call, more threads only add waiting
 RENEW_AT = 2 / 3  # of the granted life
 RETRY_PAUSE = 10.0  # seconds between tries of the background renewal
 
 T = TypeVar("T")
-Request = Callable[[Any], T]  # what to do with an hvac client, in a worker thread
+Request = Callable[[Any], T]  # called with an hvac client in a worker thread
 
 
 @dataclass(frozen=True, slots=True)
 class _Live:
-    """A client and its token; replaced as a whole, never changed, because other threads are using it."""
+    """A client and its token. It is replaced, never changed, because other threads use it."""
 
     client: Any
-    own: Any  # the same in the namespace of the login, for what concerns the token itself
+    own: Any  # the same in the namespace of the login, for requests about the token
     grant: LoginGrant
     since: float  # monotonic
     first_ttl: float
@@ -54,17 +47,17 @@ class _Live:
 class Session:
     """A logged-in client. Run `keep_alive` beside it, and `close` it at the end.
 
-    `index` is the newest X-Vault-Index seen: an opaque mark of how far the cluster's storage had come. `login_index`
-    is that of the newest login, see `LoginGrant.index`.
-    `server_time` is Vault's clock at its last answer; None until it told.
+    `index` is the newest X-Vault-Index seen: an opaque mark of the state of the cluster's storage. `login_index` is
+    that of the newest login, see `LoginGrant.index`.
+    `server_time` is Vault's clock at its last answer; None before the first.
     """
 
     def __init__(self, settings: VaultConnection, login: Login, clock: Clock) -> None:
         self.settings = settings
         self.index: str | None = None
-        self.forwards = True  # whether a node that lags behind our index may be asked to forward
+        self.forwards = True  # whether lagging nodes may be asked to forward
         self.login_index: str | None = None
-        self.login_end: LoginEnd | None = None  # of what we logged in with
+        self.login_end: LoginEnd | None = None  # the end of what we logged in with
         self.server_time: datetime | None = None
         self._login = login
         self.clock = clock
@@ -76,15 +69,15 @@ class Session:
         self._one_login = anyio.Lock()
         self._live: _Live | None = None
         self._pause = LoginPause(clock)
-        self.closes_within = settings.total_timeout  # seconds for the end of our token
+        self.closes_within = settings.total_timeout  # seconds for revoking our token
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
     async def ask(self, request: Request[VaultResponse], *, effect: bool = False) -> VaultResponse:
-        """One request; once more after a new login when the token had died. No other retries.
+        """One request, repeated once after a new login if the token was dead. No other retries.
 
-        `effect`: cancellation waits for the answer (at most `total_timeout` seconds), because a write whose thread
-        is left behind would have an outcome that nobody looks at.
+        `effect`: cancellation waits for the answer (at most `total_timeout` seconds), so that the outcome of a write
+        is not lost.
         Raises Transient, Refused, Conflict, or StoreRefused when the policy denies it or no login succeeds.
         """
         live = await self._logged_in()
@@ -113,9 +106,9 @@ class Session:
         return answer
 
     async def _in_thread(self, request: Request[T], client: Any, *, effect: bool) -> T:
-        """Bounded even when a name server or a dripping answer is not: then the thread is left to its own timeouts.
+        """Run in a thread, for a bounded time: a thread that hangs on a name server or a slow answer is left to itself.
 
-        A thread that comes too late, since the whole process was stopped meanwhile, sends nothing.
+        A thread that starts too late, because the process was stopped meanwhile, sends nothing.
         """
         by = self.clock.monotonic() + self.settings.total_timeout
 
@@ -129,7 +122,7 @@ class Session:
         raise Transient(f"no complete answer from Vault within {self.settings.total_timeout:g} s")
 
     async def _is_alive(self, live: _Live) -> bool:
-        """Tells the two kinds of 403 apart. Their words differ between versions, so the token is looked up."""
+        """Whether our token is alive: distinguishes the two kinds of 403. Their words differ between versions."""
         try:
             await self._looked_up(live)
         except PolicyDenied:
@@ -140,20 +133,20 @@ class Session:
         return await self._send(live, lambda _: live.own.auth.token.lookup_self())
 
     async def look_up(self) -> VaultResponse:
-        """What Vault tells of our token. Raises Transient, Refused, or StoreRefused where that is not for us to ask."""
+        """What Vault says about our token. Raises Transient, Refused, or StoreRefused where the policy forbids it."""
         return await self._looked_up(await self._logged_in())
 
     # --- the token --------------------------------------------------------------------------------------------------
 
     async def open(self, patience: float = READ_PATIENCE) -> None:
-        """Log in now, within `patience` seconds while Vault gives no verdict.
+        """Log in now. Without a verdict from Vault, try for `patience` seconds.
 
         Raises StoreRefused also for a token too short-lived or too limited to work with.
         """
         await patiently(self.clock, patience, self._logged_in)
 
     async def close(self) -> None:
-        """Revoke the token if we made it, as well as can be, and drop the connections."""
+        """Revoke the token if we made it (failures are ignored), and drop the connections."""
         live, self._live = self._live, None
         if live is not None and self._login.repeatable:
             with anyio.move_on_after(self.closes_within, shield=True):
@@ -162,7 +155,7 @@ class Session:
         self._requests.close()
 
     async def keep_alive(self) -> None:
-        """Renew at two thirds of each granted life, log in anew when that no longer helps. Runs until cancelled."""
+        """Renew the token at two thirds of each granted life; log in again when that fails. Runs until cancelled."""
         while True:
             try:
                 live = await self._logged_in()
@@ -170,14 +163,14 @@ class Session:
                 if self._live is live and not live.for_ever:
                     await self._prolong(live)
             except Fault:
-                await self.clock.sleep(RETRY_PAUSE)  # every request tells the engine the same; health shows it
+                await self.clock.sleep(RETRY_PAUSE)  # every request raises the same fault; health shows it
 
     async def _prolong(self, live: _Live) -> None:
         if not await self._renewed(live):
             await self._logged_in(instead_of=live)
 
     async def _renewed(self, live: _Live) -> bool:
-        """A renewal can be granted and still be short (200, with a warning): the returned life decides."""
+        """Renew. A renewal can be granted and still be short (200 with a warning), so the returned life decides."""
         if not live.grant.renewable:
             return False
         try:
@@ -199,13 +192,13 @@ class Session:
         return True
 
     def _until_renewal(self, live: _Live) -> float:
-        """Seconds. After an hour we look whether a token that never ends was replaced by one that does."""
+        """Seconds until the next renewal. A token that never ends is looked up hourly: it may have been replaced."""
         if live.for_ever:
             return 3600.0
         return max(live.grant.ttl * RENEW_AT - (self.clock.monotonic() - live.since), 1.0)
 
     async def _logged_in(self, instead_of: _Live | None = None) -> _Live:
-        """The living client; a new one when there is none, or when it is still the dead one. One login at a time."""
+        """The client that is logged in; a new one if there is none or it equals `dead`. One login at a time."""
         if self._live is not None and self._live is not instead_of:
             return self._live
         async with self._one_login:
@@ -221,27 +214,27 @@ class Session:
             return self._live
 
     def forgive(self) -> None:
-        """A person says that what was refused is mended."""
+        """Forget a refusal: a person says that its cause is mended."""
         self._pause.forgive()
 
     async def _mark(self) -> object:
-        """Raises Transient when a file that we log in with is on a drive that hangs: no thread for Vault is lost."""
+        """The login's mark. Raises Transient when its file is on a drive that hangs: no thread for Vault is lost."""
         return await self._files.run(self._login.mark)
 
     async def _enter(self, instead_of: _Live | None) -> _Live:
-        started = self.clock.monotonic()  # before the request: our idea of the life ends before Vault's
+        started = self.clock.monotonic()  # taken before the request, so that we renew early
         grant = await self._in_thread(self._login, self._client(None, login=True), effect=True)
         if instead_of is not None and grant.token.matches(instead_of.grant.token):
             raise StoreRefused("our Vault token is dead or dying, and there is no other one")
         self.login_index, self.index = grant.index, grant.index or self.index
         live = _Live(self._client(grant), self._client(grant, login=True), grant, started, grant.ttl)
-        with suppress(Fault, ValueError, TypeError, OverflowError, OSError):  # good to know, and no more
+        with suppress(Fault, ValueError, TypeError, OverflowError, OSError):  # useful, not needed
             end = self._login.end
             self.login_end = await self._in_thread(lambda client: end(client, grant), live.own, effect=False)
         return live
 
     def _client(self, grant: LoginGrant | None, *, login: bool = False) -> Any:
-        """An hvac client that reads nothing from the environment: every default it would look up is given."""
+        """An hvac client that reads nothing from the environment: every default is given."""
         settings = self.settings
         adapter = HardenedAdapter(
             base_uri=settings.address,
@@ -258,5 +251,5 @@ class Session:
 def _date(answer: VaultResponse) -> datetime | None:
     try:
         return parsedate_to_datetime(answer.headers["Date"]).astimezone(UTC)
-    except (KeyError, ValueError, TypeError, OverflowError):  # the last: a day that no calendar has
+    except (KeyError, ValueError, TypeError, OverflowError):  # OverflowError: a date out of range
         return None

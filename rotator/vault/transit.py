@@ -1,9 +1,6 @@
-"""Keys of Vault's Transit engine: signing with them, and making versions of them. The private half never leaves
-Vault.
+"""Keys of Vault's Transit engine: sign, and create versions. The private key never leaves Vault.
 
-What is signed, and which version is whose, is left to the providers; requests and the token to session.py.
-
-Facts, OpenBao 2.7.2 and hvac 2.4.0: PS256 needs `salt_length="hash"`, the default is refused by JOSE libraries;
+Facts (OpenBao 2.7.2, hvac 2.4.0): PS256 needs `salt_length="hash"`, the default is refused by JOSE libraries;
 `marshaling_algorithm="jws"` gives unpadded base64url, and for ES256 the 64 raw bytes of RFC 7518. A version below
 `min_decryption_version` is not shown; signing with that, or with one below `min_encryption_version`, is answered 500,
 as a server in trouble would: so a version is looked up before it is asked to sign.
@@ -69,8 +66,8 @@ class TransitKey:
     # versions
 
     async def prepare(self, sort: str) -> None:
-        """See that there is such a key, of this Transit type, that nobody can take out of Vault: make it where there is
-        none and we may. Raises Refused with words.
+        """Ensure that the key exists, has this Transit type and cannot be exported; create it if allowed. Raises
+        Refused with words.
         """
         answer = await self._read()
         if answer.status == 404:
@@ -85,7 +82,7 @@ class TransitKey:
     async def versions(self) -> dict[int, str]:
         """The public keys of the versions that can sign, by number; none where there is no such key.
 
-        Raises Transient for an answer that is not Transit's: that a version is not shown may end a credential.
+        Raises Transient for an answer that is not Transit's: a version that seems missing may end a credential.
         """
         answer = await self._read()
         if answer.status == 404:
@@ -97,7 +94,7 @@ class TransitKey:
         return {int(number): pem for number, pem in _pems(shown) if int(number) >= least}
 
     async def rotate(self) -> None:
-        """Make a version more. Without an answer it may have been made, and then `versions` shows it."""
+        """Create a version. If the answer is lost, `versions` shows whether it was created."""
         self._section(
             await self._session.ask(
                 lambda client: client.secrets.transit.rotate_key(self._name, mount_point=self._mount)
@@ -105,7 +102,7 @@ class TransitKey:
         )
 
     def version(self, number: int, public_pem: str) -> TransitVersion:
-        """Whoever signs with exactly this version."""
+        """A signer with exactly this version."""
         return TransitVersion(self, number, public_pem)
 
     def __str__(self) -> str:
@@ -137,7 +134,7 @@ class TransitKey:
 
 
 class TransitVersion:
-    """One version of a key; its number and its public half never change."""
+    """One version of a key. Its number and its public key never change."""
 
     def __init__(self, key: TransitKey, number: int, public_pem: str) -> None:
         self._key = key
@@ -154,7 +151,7 @@ class TransitVersion:
 
 
 def _is_version(each: tuple[str, object]) -> bool:
-    """Numbered, and a time (of a key without a public half) or an object whose public key is plain text."""
+    """Whether a version has a number, and a time (key without a public half) or an object with a public key as text."""
     number, told = each
     text = told.get("public_key", "") if isinstance(told, Mapping) else ""
     return isinstance(text, str) and text.isascii() and re.fullmatch("[0-9]{1,9}", number) is not None

@@ -1,7 +1,4 @@
-"""The connections to Vault: a pool that knows nothing of its surroundings, and answers that end in time.
-
-What is sent over them and what an answer means is adapter.py's.
-"""
+"""Where Vault is, and the connections to it: pools that ignore the environment, and answers that end in time."""
 
 from __future__ import annotations
 
@@ -25,21 +22,66 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 from urllib3.poolmanager import ProxyManager
 
-from rotator.host.proxy import Proxy, ProxyFault, authorization, broken, garbled, turned_away, unreached, unread
+from rotator.host.proxy import (
+    Proxy,
+    ProxyFault,
+    authorization,
+    broken,
+    garbled,
+    is_loopback,
+    leaves_here,
+    turned_away,
+    unreached,
+    unread,
+)
 from rotator.host.tls_files import Trust
 from rotator.ports import Fault
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef
 
 POOL = 16  # connections kept; eight workers use them
-_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})\b")  # how http.client says what a proxy answered
+_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})\b")  # http.client's text for a proxy's answer
+
+
+@dataclass(frozen=True, slots=True)
+class VaultConnection:
+    """Where Vault is and where our documents live in it."""
+
+    address: str
+    mount: str = "secret"
+    prefix: str = "rotator"
+    instance: str = "rotator"  # the name of our heartbeat; no two running instances share one
+    reading: bool = False  # we only read: the state at our login is new enough
+    namespace: str | None = None
+    login_namespace: str | None = None  # where the login and its token live
+    ca_file: str | None = None
+    client_cert: tuple[str, str] | None = None  # certificate and key files
+    connect_timeout: float = 3.0  # seconds
+    read_timeout: float = 7.0  # seconds between two pieces of an answer
+    total_timeout: float = 10.0  # seconds for one request, whatever happens
+    allow_insecure_http: bool = False
+    proxy: VaultProxy | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError with words for the settings."""
+        if self.login_namespace is None:
+            object.__setattr__(self, "login_namespace", self.namespace)
+        parts = urlsplit(self.address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("the Vault address is not an http(s) URL")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("the Vault address must not carry user, query or fragment")
+        if parts.scheme == "http" and not is_loopback(parts.hostname) and not self.allow_insecure_http:
+            raise ValueError("plain http to Vault is for loopback only, unless allow_insecure_http is set")
+        if leaves_here(self.address, self.proxy.proxy if self.proxy else None) and not self.allow_insecure_http:
+            raise ValueError("plain http to this host would leave it through a proxy elsewhere, in the clear")
 
 
 class _Timed(io.RawIOBase):
-    """What a socket says, until a moment of the monotonic clock.
+    """A socket that is read until a deadline on the monotonic clock.
 
-    A socket's own timeout is between two pieces: a server that drips keeps the thread for hours, and nobody can
-    end a thread.
+    A socket's own timeout counts between two pieces: a server that drips would keep the thread for hours, and a
+    thread cannot be ended.
     """
 
     def __init__(self, raw: Any, link: Any, until: float) -> None:
@@ -63,7 +105,7 @@ class _Timed(io.RawIOBase):
 
 
 class _Answer(HTTPResponse):
-    """An answer, head and body, within so many seconds from the request on."""
+    """An answer whose head and body arrive within so many seconds from the request."""
 
     seconds = 10.0
 
@@ -75,23 +117,23 @@ class _Answer(HTTPResponse):
 
 @dataclass(frozen=True, slots=True)
 class VaultProxy:
-    """A proxy in front of Vault; `read` finds its password, which cannot be in Vault. It may raise a Fault."""
+    """A proxy in front of Vault. `read` gets its password, which cannot be in Vault; it may raise a Fault."""
 
     proxy: Proxy
     read: Callable[[SecretRef], Secret]
 
 
 class _Entry:
-    """What is needed to use a proxy, as it is now. Any thread may ask."""
+    """The current TLS settings and login for a proxy. Thread-safe."""
 
     def __init__(self, way: VaultProxy) -> None:
         """Raises OSError when its CA file cannot be read."""
         self._way = way
         self._trust = Trust(way.proxy.ca_file) if way.proxy.encrypted else None
-        self._password: Secret | None = None  # as last read, and known to the redactor as long as it may travel
+        self._password: Secret | None = None  # as last read; the redactor knows it while it may be sent
 
     def now(self) -> tuple[ssl.SSLContext | None, str]:
-        """TLS settings towards the proxy, and its login. A password that cannot be read now is the one before.
+        """TLS settings towards the proxy, and its login. If the password cannot be read now, the old one is used.
 
         Raises ProxyFault when there is none, OSError when its CA file cannot be read.
         """
@@ -108,9 +150,9 @@ class _Entry:
 
 
 class _Trusting(HTTPAdapter):
-    """Connections with the TLS settings of `Trust`, and none that was made with others: of those there is one pool.
+    """Connections with the TLS settings of `Trust`. Connections made with older settings are not used again.
 
-    Through a proxy, none that was made with another password of it, or other trust in it, either.
+    The same holds for connections made with an older password of a proxy, or older TLS settings towards it.
     """
 
     def __init__(self, trust: Trust, total: float, way: VaultProxy | None = None) -> None:
@@ -125,17 +167,17 @@ class _Trusting(HTTPAdapter):
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
-        """See requests. Raises ProxyFault when the proxy's password cannot be had."""
+        """See requests. Raises ProxyFault when the proxy's password cannot be read."""
         self._renew()
         return super().get_connection_with_tls_context(request, verify, None, cert)
 
     def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
-        """See requests: whole for a proxy that is to forward it, which is one over plain http."""
+        """See requests: the whole URL for a proxy that forwards plain http."""
         url = str(request.url)
         return url if self._way and url.startswith("http:") else super().request_url(request, None)
 
     def _renew(self) -> None:
-        """Leave connections that were made with another password: idle ones end now, the others after their answer."""
+        """Drop connections made with another password: idle ones end now, busy ones after their answer."""
         if self._entry is None or self._way is None:
             return
         with self._one_at_a_time:
@@ -153,18 +195,18 @@ class _Trusting(HTTPAdapter):
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: object, cert: object = None
     ) -> tuple[Any, Any]:
-        """See requests: what a pool is chosen by. urllib3 closes the one that another takes the place of."""
+        """See requests: the key of a pool. urllib3 closes a pool that is replaced."""
         url = urlsplit(str(request.url))
         host = {"scheme": url.scheme, "host": url.hostname, "port": url.port}
         safe = {"ssl_context": self._trust.context(), "cert_reqs": "CERT_REQUIRED"} if url.scheme == "https" else {}
         return host, safe
 
     def cert_verify(self, conn: Any, url: str, verify: object, cert: object) -> None:
-        """Nothing to add: the context has it all."""
+        """Do nothing: the context has all settings."""
 
 
 class _Requests(requests.Session):
-    """A session that knows no redirects, no environment, no cookies, no compression and no retries of its own."""
+    """A session without redirects, environment, cookies, compression or retries."""
 
     def __init__(self, total: float, trust: Trust, way: VaultProxy | None) -> None:
         super().__init__()
@@ -185,11 +227,11 @@ class _Requests(requests.Session):
         super().close()
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """None, ever: requests would otherwise prepare the next request, token included."""
+        """Never follow: requests would prepare the next request with the token."""
 
 
 class _Proxied:
-    """A connection of urllib3's whose faults are the proxy's until its tunnel is open."""
+    """A urllib3 connection whose faults count as the proxy's until its tunnel is open."""
 
     way: Proxy
 

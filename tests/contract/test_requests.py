@@ -11,7 +11,7 @@ import pytest
 from rotator.ports import Refused
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
-from rotator.vault.request_inbox import VaultRequests
+from rotator.vault.shared_documents import VaultRequests
 from tests.kit.requests import FakeRequests
 from tests.kit.store import FakeStore, FakeVault
 from tests.unit.vault.worlds import Operator, kv_on

@@ -17,13 +17,13 @@ from rotator.rotation.credential import VaultPath
 from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret
 from rotator.vault import journal_codec, login
-from rotator.vault.config import VaultConnection
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.preflight import FindingLevel, preflight
 from rotator.vault.retries import READ_PATIENCE, WRITE_PATIENCE
 from rotator.vault.session import Session
 from rotator.vault.transit import TransitKey
+from rotator.vault.transport import VaultConnection
 from tests.hostile.server import Hostile
 from tests.hostile.sites import DEADLINE, Site
 from tests.hostile.wire import Asked, Reply

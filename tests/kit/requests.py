@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rotator.rotation.credential import VaultPath
-from rotator.vault.request_inbox import VaultRequests
+from rotator.vault.shared_documents import VaultRequests
 from tests.kit.store import FakeStore
 
 

@@ -17,11 +17,11 @@ from rotator.rotation.credential import Credential, Retirement, VaultPath
 from rotator.rotation.record import Record
 from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.schedule import Every
-from rotator.vault.config import VaultConnection
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.login import token
 from rotator.vault.session import Session
+from rotator.vault.transport import VaultConnection
 from tests.kit.provider import FakeProvider, Target
 from tests.system.raft_cluster import Cluster, reader
 from tests.unit.vault.hostile import Proxy

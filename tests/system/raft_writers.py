@@ -13,10 +13,10 @@ import anyio
 from rotator.ports import Conflict, Document, Fault, Transient
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret import Secret
-from rotator.vault.config import VaultConnection
 from rotator.vault.kv import Kv
 from rotator.vault.login import approle
 from rotator.vault.session import Session
+from rotator.vault.transport import VaultConnection
 from tests.sandbox.openbao import AppRole, OpenBao
 from tests.system.raft_ledger import Attempt, Ledger, Told
 from tests.unit.vault.worlds import WallClock

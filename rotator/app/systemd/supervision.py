@@ -22,7 +22,7 @@ from rotator.observe.logs import log
 from rotator.observe.logs.redaction import redact
 from rotator.ports import Fault
 from rotator.settings import Settings
-from rotator.vault.heartbeats import remove_gone
+from rotator.vault.shared_documents import remove_gone
 
 _LOOK = 5.0  # seconds between two status lines
 _SOON = 0.05  # seconds between two looks whether all is looked at

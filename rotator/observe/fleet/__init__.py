@@ -17,7 +17,7 @@ from rotator.rotation.explanation import explain
 from rotator.rotation.record import Record
 from rotator.rotation.state import Observed, Severity, State, state
 from rotator.rotation.unmanaged import Unmanaged, unmanaged
-from rotator.vault.login_expiry import LoginEnd
+from rotator.vault.login import LoginEnd
 
 __all__ = ["Dependency", "DependencyHealth", "DependencyStatus", "Fleet", "Severity", "State", "View", "observed"]
 

@@ -10,8 +10,7 @@ from rotator.ports import Document, Fault, Transient
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.request_transitions import NOTHING_LIVES
-from rotator.vault.fleet_pauses import VaultFleet
-from rotator.vault.request_inbox import VaultRequests
+from rotator.vault.shared_documents import VaultFleet, VaultRequests
 from tests.model.simulation.actors import Process
 from tests.model.simulation.invariants import Checks
 from tests.model.simulation.vault import KvClient, Vault

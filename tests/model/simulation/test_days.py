@@ -21,7 +21,7 @@ from rotator.rotation.fleet_pause import over
 from rotator.rotation.retirement import Use
 from rotator.rotation.token_names import stem
 from rotator.rotation.token_ownership import TokenOwners, living
-from rotator.vault.request_inbox import VaultRequests
+from rotator.vault.shared_documents import VaultRequests
 from tests.model.simulation import actors
 from tests.model.simulation.actors import Process
 from tests.model.simulation.campaign import run_seed

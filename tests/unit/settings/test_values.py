@@ -13,7 +13,7 @@ from rotator.providers.config import check_url
 from rotator.settings.addresses import address
 from rotator.settings.errors import WrongValueError
 from rotator.settings.parsers import duration, name, spell
-from rotator.vault.config import VaultConnection
+from rotator.vault.transport import VaultConnection
 
 
 @pytest.mark.parametrize(

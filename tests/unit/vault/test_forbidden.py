@@ -12,12 +12,12 @@ from rotator.ports import Lease, StoreRefused
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret
-from rotator.vault.config import VaultConnection
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.preflight import Finding, FindingLevel, fitness, preflight
 from rotator.vault.retries import LAG_PATIENCE
 from rotator.vault.session import Session
+from rotator.vault.transport import VaultConnection
 from tests.unit.vault.enterprise import Lagging, Rule, forbids_forwarding
 from tests.unit.vault.http_server import Heard, Reply
 from tests.unit.vault.scripted import DENIED, EVERYTHING, ScriptedVault, scripted_vault

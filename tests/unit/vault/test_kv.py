@@ -10,11 +10,11 @@ import pytest
 
 from rotator.ports import Conflict, Refused, Transient
 from rotator.rotation.credential import VaultPath
-from rotator.vault.config import VaultConnection
 from rotator.vault.kv import Kv
 from rotator.vault.login import token
 from rotator.vault.retries import READ_PATIENCE, WRITE_PATIENCE
 from rotator.vault.session import Session
+from rotator.vault.transport import VaultConnection
 from tests.sandbox.openbao import OpenBao, Storage
 from tests.unit.vault.enterprise import Lagging, forbids_forwarding
 from tests.unit.vault.hostile import Proxy, answer, raw_server

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from rotator.ports import StoreRefused
 from rotator.rotation.secret import Secret
-from rotator.vault.config import VaultConnection
 from rotator.vault.login import certificate, jwt, kubernetes
 from rotator.vault.session import Session
+from rotator.vault.transport import VaultConnection
 from tests.sandbox.openbao import OpenBao
 from tests.unit.vault.hostile import answer, raw_server, self_signed
 from tests.unit.vault.worlds import WallClock, enable_auth, session_on

@@ -12,11 +12,20 @@ import pytest
 
 from rotator.ports import StoreRefused
 from rotator.rotation.secret import Secret
-from rotator.vault.config import VaultConnection
-from rotator.vault.login import LoginRefused, approle, jwt, kubernetes, token
-from rotator.vault.login_backoff import LOGIN_PAUSE, REFUSED_PAUSE
-from rotator.vault.login_expiry import LoginEnd, of_certificate, of_jwt
+from rotator.vault.login import (
+    LOGIN_PAUSE,
+    REFUSED_PAUSE,
+    LoginEnd,
+    LoginRefused,
+    approle,
+    jwt,
+    kubernetes,
+    of_certificate,
+    of_jwt,
+    token,
+)
 from rotator.vault.session import Session
+from rotator.vault.transport import VaultConnection
 from tests.unit.vault.hostile import self_signed
 from tests.unit.vault.http_server import Heard, Reply
 from tests.unit.vault.scripted import DEAD, DENIED, ScriptedVault, scripted_vault

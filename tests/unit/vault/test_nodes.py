@@ -15,11 +15,11 @@ from rotator.observe.observers import Observers
 from rotator.ports import Transient
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret import Secret
-from rotator.vault.config import VaultConnection
-from rotator.vault.heartbeats import COMMANDS, GONE, remove_gone
 from rotator.vault.kv import Kv
 from rotator.vault.login import token
 from rotator.vault.session import Session
+from rotator.vault.shared_documents import COMMANDS, GONE, remove_gone
+from rotator.vault.transport import VaultConnection
 from tests.unit.vault.scripted import ScriptedVault, scripted_vault
 from tests.unit.vault.test_patience import settings_for, way_in
 from tests.unit.vault.worlds import QuickClock

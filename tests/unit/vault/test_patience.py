@@ -12,10 +12,10 @@ from rotator.observe.observers import Observers
 from rotator.ports import StoreRefused, Transient
 from rotator.rotation.secret import Secret
 from rotator.settings import Settings, load
-from rotator.vault.config import VaultConnection
 from rotator.vault.login import Login, approle
 from rotator.vault.retries import READ_PATIENCE
 from rotator.vault.session import Session
+from rotator.vault.transport import VaultConnection
 from tests.unit.vault.scripted import ScriptedVault, scripted_vault
 from tests.unit.vault.worlds import QuickClock
 

@@ -15,10 +15,10 @@ from rotator.ports import MinterRefused
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret_ref import SecretRef, SecretSource
 from rotator.settings import Settings, load
-from rotator.vault.config import VaultConnection
 from rotator.vault.kv import Kv
 from rotator.vault.preflight import FindingLevel, preflight
 from rotator.vault.session import Session
+from rotator.vault.transport import VaultConnection
 from tests.sandbox.openbao import OpenBao
 from tests.unit.vault.http_server import Heard, Reply
 from tests.unit.vault.scripted import DENIED, scripted_vault

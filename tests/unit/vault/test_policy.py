@@ -14,12 +14,10 @@ from rotator.rotation.fleet_pause import paused, resumed
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret
-from rotator.vault.fleet_pauses import VaultFleet
-from rotator.vault.heartbeats import remove_gone
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.login import approle
-from rotator.vault.request_inbox import VaultRequests
+from rotator.vault.shared_documents import VaultFleet, VaultRequests, remove_gone
 from tests.sandbox.openbao import OpenBao, OpenBaoError
 from tests.unit.vault.worlds import canary, session_on
 

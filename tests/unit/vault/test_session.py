@@ -13,10 +13,9 @@ import pytest
 from rotator.ports import Fault, StoreRefused, Transient
 from rotator.rotation.secret import Secret
 from rotator.vault.answer import VaultResponse
-from rotator.vault.config import VaultConnection
-from rotator.vault.login import Login, LoginGrant, approle, token
-from rotator.vault.login_backoff import LOGIN_PAUSE, MISSED_PAUSE
+from rotator.vault.login import LOGIN_PAUSE, MISSED_PAUSE, Login, LoginGrant, approle, token
 from rotator.vault.session import RETRY_PAUSE, Session
+from rotator.vault.transport import VaultConnection
 from tests.kit.clock import HandClock
 from tests.sandbox.openbao import AppRole, OpenBao
 from tests.unit.vault.hostile import answer, drip, proxy, raw_server

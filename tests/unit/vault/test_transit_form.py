@@ -9,10 +9,10 @@ import pytest
 
 from rotator.ports import Transient
 from rotator.rotation.secret import Secret
-from rotator.vault.config import VaultConnection
 from rotator.vault.login import token
 from rotator.vault.session import Session
 from rotator.vault.transit import TransitKey
+from rotator.vault.transport import VaultConnection
 from tests.unit.vault.hostile import answer, raw_server
 from tests.unit.vault.worlds import WallClock
 

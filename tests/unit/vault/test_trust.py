@@ -13,9 +13,9 @@ import pytest
 from rotator.host import tls_files
 from rotator.rotation.secret import Secret
 from rotator.vault.adapter import HardenedAdapter
-from rotator.vault.config import VaultConnection
 from rotator.vault.login import Login, LoginGrant
 from rotator.vault.session import Session
+from rotator.vault.transport import VaultConnection
 from tests.unit.vault.hostile import answer, raw_server, self_signed
 from tests.unit.vault.worlds import WallClock
 

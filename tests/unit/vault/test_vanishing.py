@@ -13,12 +13,12 @@ from rotator.ports import Entry, Lease, Refused, Transient
 from rotator.rotation.credential import Pause, VaultPath
 from rotator.rotation.fleet_pause import FleetPause
 from rotator.rotation.record import Phase, Record
-from rotator.vault.config import VaultConnection
-from rotator.vault.fleet_pauses import VaultFleet
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.preflight import fitness
 from rotator.vault.session import Session
+from rotator.vault.shared_documents import VaultFleet
+from rotator.vault.transport import VaultConnection
 from tests.unit.engine.world import World
 from tests.unit.vault.scripted import ScriptedVault, scripted_vault
 from tests.unit.vault.test_nodes import META

@@ -12,10 +12,10 @@ import pytest
 
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret import Secret
-from rotator.vault.config import VaultConnection
 from rotator.vault.kv import Kv
 from rotator.vault.login import Login, token
 from rotator.vault.session import Session
+from rotator.vault.transport import VaultConnection
 from tests.sandbox.openbao import OpenBao, OpenBaoError
 from tests.sandbox.openbao_binary import is_openbao
 

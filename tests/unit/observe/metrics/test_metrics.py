@@ -11,7 +11,7 @@ import pytest
 from rotator.observe.metrics import _STEPS, Metrics
 from rotator.rotation import events as ev
 from rotator.rotation.record import Phase, Record
-from rotator.vault.login_expiry import LoginEnd
+from rotator.vault.login import LoginEnd
 from tests.kit.fleet import FakeView, fleet, named, settled, transition, troubled
 from tests.unit.rotation.builders import DAY, NOW, published, record
 
