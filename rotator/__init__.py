@@ -8,19 +8,19 @@ tests/architecture reads this same table.
 FLOORS: tuple[dict[str, str], ...] = (
     {"rotation": "pure decisions: records, steps, events, rules; standard library only"},
     {"ports": "what the engine asks of the world, and the three faults"},
-    {"host": "this machine: clock and cron, sockets, files, locks, threads; the only import of apscheduler"},
+    {"host": "this machine: cron and clock, sockets, files, threads, TLS files; the only import of apscheduler"},
     {
         "engine": "reconcile: look, decide, perform, advance, save, report",
         "vault": "KV, journal, login, transit; the only import of hvac",
         "providers": "one folder per family of targets; the only import of httpx",
         "observe.logs": "structlog, redaction, rendering of log lines",
     },
-    {"settings": "TOML to frozen settings; every fault at once"},
+    {"settings": "TOML files loaded into frozen settings; every fault is reported at once"},
     {
         "app.control": "the control socket: one JSON request, a stream of JSON lines in answer",
         "app.factories": "connections, logins and secrets built from settings",
         "observe.event_log": "one log line and one progress line per transition",
-        "observe.fleet": "every credential, target and minter with its state: alive, ready",
+        "observe.health": "the state of every credential, target and minter: alive, ready, healthy",
     },
     {
         "app.secret_resolver": "secrets by reference, signing keys by name, documents that providers keep",

@@ -15,13 +15,13 @@ from rotator.app.factories import place_of
 from rotator.engine.reconciler import Transition
 from rotator.engine.worker_pool import WorkerPool
 from rotator.host.cron import SystemClock
-from rotator.observe.fleet import Fleet
+from rotator.observe.health import Fleet
 from rotator.observe.hooks import OUTCOMES
-from rotator.observe.jwks_endpoint import JwksEndpoint
+from rotator.observe.jwks_endpoint import JwksEndpoint, JwksRoutes
 from rotator.observe.logs import log
 from rotator.observe.metrics import Metrics
 from rotator.observe.receipts import Receipts
-from rotator.observe.status import JwksRoutes, ServerError, StatusRoutes, StatusServer, Timeline
+from rotator.observe.status import ServerError, StatusRoutes, StatusServer, Timeline
 from rotator.ports import Refused
 from rotator.rotation.credential import VaultPath
 from rotator.settings import Listen, SecretSource, Settings

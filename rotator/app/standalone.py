@@ -21,7 +21,7 @@ from rotator.engine.reconciler import Transition
 from rotator.host.exit_codes import Exit, gravest
 from rotator.host.shutdown import heed, patience
 from rotator.observe import logs
-from rotator.observe.fleet import states
+from rotator.observe.health import states
 from rotator.observe.observers import Observers
 from rotator.ports import Fault
 from rotator.rotation import events as ev

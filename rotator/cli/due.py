@@ -23,7 +23,7 @@ def command(config: str | None, within: timedelta, as_json: bool) -> None:
     settings = shell.settings(config)
     from rotator.app.standalone import one_pass
     from rotator.cli.status import show
-    from rotator.observe.fleet import states
+    from rotator.observe.health import states
 
     async def main() -> int:
         made = await one_pass(settings, within.total_seconds(), shell.waits_for_vault)

@@ -44,7 +44,7 @@ def say(text: str = "", *, err: bool = False, grave: bool = False) -> None:
 def _for_journal() -> bool:
     if "JOURNAL_STREAM" not in os.environ:
         return False
-    from rotator.observe.logs.priority import is_journal  # not in a shell, where a command is to start fast
+    from rotator.observe.logs import is_journal  # not in a shell, where a command is to start fast
 
     return is_journal(sys.stderr, os.environ)
 

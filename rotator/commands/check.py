@@ -19,7 +19,7 @@ from rotator.commands.proxies import of_others, of_vault
 from rotator.engine.guard import proof
 from rotator.engine.token_survey import left_behind
 from rotator.host.cron import SystemClock
-from rotator.observe.hooks.fitness import look
+from rotator.observe.hooks.delivery import check_hooks
 from rotator.observe.receipts import unfit
 from rotator.ports import (
     Accepted,
@@ -102,7 +102,7 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
                 )
             async for finding in _left(app):
                 yield finding
-            async for subject, reason in look(settings, app.fetch):
+            async for subject, reason in check_hooks(settings, app.fetch):
                 said, level = (
                     (reason, FindingLevel.WARNING) if reason else ("could be called; it was not", FindingLevel.OK)
                 )

@@ -24,7 +24,7 @@ from rotator.engine.process_lock import has_ended
 from rotator.engine.token_survey import left_behind
 from rotator.host.threads import first_exception
 from rotator.observe import logs
-from rotator.observe.fleet import View, observed
+from rotator.observe.health import View, observed
 from rotator.ports import Entry, Fault, Refused, StoreRefused, Transient
 from rotator.rotation.credential import Credential
 from rotator.rotation.explanation import explain

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from rotator.app.factories import local_secret
 from rotator.host.proxy import Proxy, ProxyFault
-from rotator.observe.hooks.dispatch import whereabouts
+from rotator.observe.hooks.delivery import whereabouts
 from rotator.ports import Fault
 from rotator.providers.http.proxy_transport import Fetch, ProxyRoute
 from rotator.rotation.secret import Secret

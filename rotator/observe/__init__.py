@@ -1,1 +1,1 @@
-"""Everything that shows or reports what happened: logs, receipts, hooks, metrics, traces, status pages."""
+"""Reports of what happened: logs, receipts, hooks, metrics, traces, status pages."""

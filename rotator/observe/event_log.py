@@ -1,4 +1,4 @@
-"""How a transition is told: one log line, and one progress line for whoever asked. The words are messages.py's."""
+"""Log lines and progress lines for transitions and other events. rotation/messages.py has the words."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def log_transition(transition: Transition) -> None:
 
 
 def progress(transition: Transition) -> dict[str, Any]:
-    """The transition for somebody who waits for it."""
+    """The progress line of a transition, for a command that waits."""
     told = transition.told
     return {
         "credential": transition.credential.name,
@@ -39,7 +39,7 @@ def progress(transition: Transition) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class TransitionListeners:
-    """An observer that passes on what happens to those who wait for it; who does not keep up misses some."""
+    """An observer that passes transitions on to waiting commands. A slow one misses some."""
 
     listeners: list[MemoryObjectSendStream[Transition]] = field(default_factory=list)
 
@@ -62,23 +62,23 @@ class TransitionListeners:
 
 
 def fleet_changed(by: str, said: str) -> None:
-    """Somebody paused, or resumed, many credentials at once."""
+    """Log that a person paused or resumed many credentials at once."""
     log.warn("fleet.changed", by=by, said=said)
 
 
 def unforeseen(credential: str, bug: BaseException) -> None:
-    """A bug ended a visit. If the log itself is broken, nobody is left to tell."""
+    """Log a bug that ended a reconcile. Ignore a fault of the log itself."""
     with suppress(Exception):
         log.unforeseen(credential, bug)
 
 
 def troubled(credential: Credential, reason: str) -> None:
-    """A credential cannot be worked on, for a new reason."""
+    """Log a new reason why a credential cannot be processed."""
     log.warn("visit.refused", credential=credential.name, target=credential.target, said=reason)
 
 
 def paused(neighbour: str, reason: str, pause: float) -> None:
-    """Vault, a target or a minter is left alone for so many seconds; none: it works again."""
+    """Log that Vault, a target or a minter is left alone for so many seconds; none: it works again."""
     if pause:
         log.warn("neighbour.paused", neighbour=neighbour, said=reason, seconds=round(pause, 1))
     else:
@@ -86,15 +86,15 @@ def paused(neighbour: str, reason: str, pause: float) -> None:
 
 
 def heard_call(verb: str, uid: int, pid: int) -> None:
-    """Somebody has called the control socket; health checks do several times a minute."""
+    """Log a call at the control socket; health checks call several times a minute."""
     log.tell("control.called", "debug" if verb == "ping" else "info", verb=verb, uid=uid, pid=pid)
 
 
 def failed_call(verb: str, bug: BaseException) -> None:
-    """A verb has met a bug."""
+    """Log a bug in a command."""
     log.warn("control.failed", verb=verb, exc_info=bug)
 
 
 def strained(reason: str) -> None:
-    """The control socket can accept nobody just now."""
+    """Log that the control socket cannot accept callers now."""
     log.warn("control.strained", said=f"no caller can be accepted: {reason}; it is tried again")

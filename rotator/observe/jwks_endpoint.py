@@ -1,55 +1,84 @@
-"""The public keys as others may fetch them: read where they are kept, and remembered while Vault is away.
+"""`/jwks/NAME`: the public keys of a credential, for servers that fetch them, at an address of their own.
 
-There is no second truth: what is shown is what the daemon wrote, cut down to public members.
+The keys are read where the daemon keeps them, reduced to their public members, and remembered while Vault is away.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import unquote
 
 import anyio
 import msgspec
 
-from rotator.observe.status import PublicKeySet
+from rotator.observe.status.routes import StatusResponse
 from rotator.ports import Clock, Transient
 from rotator.providers.http.auth import SecretResolver
 from rotator.providers.keys.jwks_store import places_of
 from rotator.providers.oauth.config import AssertionKeyOptions
 from rotator.settings import Settings
 
-_FRESH = 5.0  # seconds for which a set is shown again without a look: strangers cannot make us ask Vault all the time
-_SOON = 2.0  # seconds for which a caller waits for a newer set, when there is one that can be shown
+_JWKS, _TEXT = "application/jwk-set+json", "text/plain; charset=utf-8"  # RFC 7517, section 8.5.2
+_FRESH = 5.0  # seconds for which a set is shown again unread: callers cannot make us ask Vault all the time
+_SOON = 2.0  # seconds for which a caller waits for a newer set, if an older one can be shown
 _KIND = "assertion-key"
 
 
+@dataclass(frozen=True, slots=True)
+class PublicKeySet:
+    """A public key set, and for how many seconds clients may cache it."""
+
+    text: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class JwksRoutes:
+    """`find` returns the key set of a credential: None when it has none, words when it cannot be read now."""
+
+    find: Callable[[str], Awaitable[PublicKeySet | str | None]]
+
+    async def respond(self, path: str) -> StatusResponse:
+        """The answer for a path. The query is ignored."""
+        before, _, name = path.partition("?")[0].partition("/jwks/")
+        found = None if before else await self.find(unquote(name))
+        if found is None:
+            return StatusResponse(404, _TEXT, b"no such set of keys\n")
+        if isinstance(found, str):
+            return StatusResponse(503, _TEXT, b"the keys cannot be read now\n")
+        return StatusResponse(200, _JWKS, found.text.encode(), f"public, max-age={found.seconds}")
+
+
 class Actor(Protocol):
-    """Who works now, and knows settings and Vault."""
+    """The actor that works now, with settings and Vault."""
 
     settings: Settings
     clock: Clock
 
     @property
     def secret_resolver(self) -> SecretResolver:
-        """Where documents are."""
+        """Resolves documents."""
         ...
 
 
 class JwksEndpoint:
-    """Sets of keys by credential. Before an actor attends, and after it left, it shows what it knows."""
+    """Key sets by credential. Without an actor it shows the sets that it remembers."""
 
     def __init__(self) -> None:
         self._actor: Actor | None = None
         self._known: dict[str, PublicKeySet] = {}
-        self._tried: dict[str, float] = {}  # when it was last looked for
+        self._tried: dict[str, float] = {}  # when it was last read
         self._reading: dict[str, anyio.Lock] = {}
 
     def attend(self, actor: Actor) -> None:
-        """From now on, this one is asked."""
+        """Use this actor from now on."""
         self._actor = actor
 
     async def find(self, name: str) -> PublicKeySet | str | None:
-        """The set of a credential; None when it has none, words when it was never read and cannot be now."""
+        """The key set of a credential; None when it has none, words when it was never read and cannot be read now."""
         actor = self._actor
         if actor is None:
             return self._remembered(name)
@@ -59,7 +88,7 @@ class JwksEndpoint:
             return None
         if self._is_fresh(name, actor):
             return self._remembered(name)
-        async with self._reading.setdefault(name, anyio.Lock()):  # who comes meanwhile shares what is read
+        async with self._reading.setdefault(name, anyio.Lock()):  # callers that come meanwhile share the result
             if not self._is_fresh(name, actor):
                 options = msgspec.convert(dict(credential.options), AssertionKeyOptions)
                 with suppress(Transient), anyio.move_on_after(_SOON if name in self._known else None):

@@ -1,4 +1,4 @@
-"""Everybody who hears of transitions: receipts, log, hooks, traces, and whoever a process adds."""
+"""All observers of transitions: receipts, log, hooks, traces, and those that a process adds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rotator.host.shutdown import Part, StopBudget, patience
 from rotator.host.threads import BoundedCalls, within
 from rotator.observe.event_log import log_transition
 from rotator.observe.hooks import DELIVERED, Heartbeat, Hooks
-from rotator.observe.hooks.dispatch import Fetch
+from rotator.observe.hooks.delivery import Fetch
 from rotator.observe.receipts import Receipts, keep
 from rotator.ports import Fault, Refused, Transient
 from rotator.settings import Settings
@@ -23,20 +23,20 @@ from rotator.vault.kv import Kv
 from rotator.vault.shared_documents import COMMANDS
 
 Observer = Callable[[Transition], None]
-FleetObserver = Callable[[datetime, str, str, str, str], None]  # when, event, by whom, in words, the actor
+FleetObserver = Callable[[datetime, str, str, str, str], None]  # time, event, person, words, actor
 _LAST_CALLS = 10.0  # seconds that the end of the process may wait for hooks
 _DISK = 2.0  # seconds for the file of receipts
-_LAST_HEAD = 0.5  # the share of that which the last heartbeat may take
+_LAST_HEAD = 0.5  # the last heartbeat's share of that
 
 
 def _uncounted(hook: str, outcome: str) -> None:
-    """Where nobody scrapes."""
+    """Count nothing, where there are no metrics."""
 
 
 class Observers:
-    """Made once per process, so that what waits and what was counted outlives a lost Vault. Raises Refused as `keep`.
+    """Made once per process, so that queues and counts outlive a lost Vault. Raises Refused as `keep` does.
 
-    `called` counts the calls of hooks; `unwell` says why not all is well, empty when it is.
+    `called` counts the calls of hooks; `unwell` says why the fleet is not healthy, empty when it is.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class Observers:
         self.receipts: Receipts | None = keep(settings.audit)
         self._file = BoundedCalls(f"receipts {settings.audit.file}", _DISK)
         self._required = settings.audit.required
-        self.failed: set[str] = set()  # hooks that a transition could not be told to
-        self.budget: StopBudget | None = None  # of the daemon's stop, once it has begun
+        self.failed: set[str] = set()  # hooks with undelivered transitions
+        self.budget: StopBudget | None = None  # the daemon's stop, once it has begun
         self._called = called
         self.hooks = Hooks(settings.hooks, SystemClock(), self._count)
         self._heart = Heartbeat(settings.ping, unwell, called) if settings.ping else None
@@ -62,12 +62,12 @@ class Observers:
             self._close = traces.close
 
     def add(self, further: Iterable[Observer]) -> None:
-        """Let others hear, too."""
+        """Add an observer."""
         self._told += further
 
     @property
     def told(self) -> tuple[Observer, ...]:
-        """Who is to be told, in this order; receipts first, as they are the promise."""
+        """The observers, in order; receipts come first."""
         return tuple(self._told)
 
     def _count(self, hook: str, outcome: str) -> None:
@@ -76,9 +76,9 @@ class Observers:
         self._called(hook, outcome)
 
     async def recorded(self) -> None:
-        """Have the receipts of what has happened on the disk before anything else happens, or know why they are not.
+        """Write all receipts to the disk before anything else happens, or return why that failed.
 
-        A drive that hangs is waited for once, and then no more until it answers.
+        A drive that hangs is waited for once, and not again until it answers.
         """
         if self.receipts:
             try:
@@ -88,21 +88,21 @@ class Observers:
 
     @property
     def fleet(self) -> FleetObserver | None:
-        """Who is told of what concerns the whole installation."""
+        """The observers of events about the whole installation."""
         return self.receipts.take_fleet if self.receipts else None
 
     def barred(self) -> str:
-        """Why nothing may begin, for those who require receipts; what is under way goes on. See `recorded`."""
+        """Why nothing may begin where receipts are required; rotations under way go on. See `recorded`."""
         return self.receipts.trouble if self.receipts and self._required else ""
 
     async def meet(self, kv: Kv) -> None:
-        """Hold the receipts against what our own document in Vault tells of them, and let each heartbeat tell anew.
+        """Compare the receipts with the head in our heartbeat in Vault, and let each heartbeat carry the newest head.
 
-        Raises Transient. The next write of the document replaces it, so this comes first.
+        Raises Transient. The next heartbeat replaces that head, so this comes first.
         """
         if self.receipts is None or _shared(kv):
             return
-        with suppress(Refused):  # a policy that lets us write only
+        with suppress(Refused):  # a policy that allows writing only
             told = (await kv.read(kv.node)).values or {}
             try:
                 await self._file.run(partial(self.receipts.compare, told))
@@ -115,15 +115,15 @@ class Observers:
         await self.hooks.run(fetch)
 
     async def ping(self, fetch: Fetch) -> None:
-        """Say that all is well, if it is."""
+        """Send the dead-man ping if all is well."""
         if self._heart:
             await self._heart.beat(fetch)
 
     async def part(self, kv: Kv) -> None:
-        """Tell the last head, and let hooks hear what has happened: the end waits a few seconds for that at most."""
+        """Write the last head, and deliver to hooks for a few seconds at most."""
         seconds = patience(min(_LAST_CALLS, self.budget.begin(Part.OBSERVERS) if self.budget else _LAST_CALLS))
         if self.receipts and not _shared(kv):
-            with anyio.move_on_after(seconds * _LAST_HEAD), suppress(Fault):  # the last heartbeat told it, but for this
+            with anyio.move_on_after(seconds * _LAST_HEAD), suppress(Fault):  # the last heartbeat has it already
                 await self.recorded()
                 await kv.beat()
         await self.hooks.drain(min(seconds, self.budget.left(Part.OBSERVERS)) if self.budget else seconds)
@@ -133,7 +133,7 @@ class Observers:
             kv.session.closes_within = self.budget.begin(Part.LOGIN)
 
     def close(self) -> None:
-        """Write the last receipts, if that goes now, and send the last traces."""
+        """Write the last receipts, if possible, and send the last traces."""
         if self.receipts and not self.receipts.trouble:
             with suppress(TimeoutError):
                 within(_DISK, self.receipts.flush)
@@ -141,5 +141,5 @@ class Observers:
 
 
 def _shared(kv: Kv) -> bool:
-    """Whether the document of our heartbeats is the one that all commands share."""
+    """Whether our heartbeat's document is the one that all commands share."""
     return kv.node.path.endswith(f"/{COMMANDS}")

@@ -1,6 +1,6 @@
 """Traces: a rotation is one trace, each step a span. The only import of OpenTelemetry; imported only if wanted.
 
-What happened comes from the transitions that everybody is told; how and where spans travel is the library's.
+Spans are made from transitions; the library sends them.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from rotator.settings import Tracing
 from rotator.vault.transport import VaultProxy, new_requests_session
 
 _PATH = "/v1/traces"
-_LAST_WORDS = 3.0  # seconds in which what is left is sent at the end
+_LAST_WORDS = 3.0  # seconds for sending the rest at the end
 _HEAD = 10.0  # seconds until an answer must have begun
 _SECOND = 1_000_000_000  # nanoseconds
 
 
 class Traces:
-    """An observer. Steps hang below a span of the whole rotation, whose number every process can compute.
+    """An observer. Steps are children of a span of the whole rotation, whose id every process can compute.
 
-    That span is sent by whoever ends the rotation; until then a viewer shows its steps without it.
+    The process that ends the rotation sends that span; until then a viewer shows the steps without it.
     """
 
     def __init__(self, processor: SpanProcessor, instance: str, now: Callable[[], int] = time.time_ns) -> None:
@@ -59,7 +59,7 @@ class Traces:
         self._tracer = self._provider.get_tracer("rotator", version("rotator"))
 
     def __call__(self, transition: Transition) -> None:
-        """Record a transition. Raises nothing that the receiver of traces could cause."""
+        """Record a transition. Raises no fault of the receiver."""
         if not transition.after.rotation:
             return
         told = transition.told
@@ -115,13 +115,13 @@ class Traces:
         self._numbers.next = None
 
     def _flags(self, trace: int) -> TraceFlags:
-        """As the sampler will decide for the whole: it goes by the number of the trace."""
+        """As the sampler will decide for the whole rotation: it decides by the trace id."""
         wanted = self._provider.sampler.should_sample(None, trace, "rotation").decision is Decision.RECORD_AND_SAMPLE
         return TraceFlags(TraceFlags.SAMPLED if wanted else TraceFlags.DEFAULT)
 
 
 class _Numbers(IdGenerator):
-    """Random numbers, but for the one span whose numbers are given."""
+    """Random ids, except for the one span whose ids are given."""
 
     def __init__(self) -> None:
         self._chance = RandomIdGenerator()
@@ -135,7 +135,7 @@ class _Numbers(IdGenerator):
 
 
 def over_otlp(tracing: Tracing, instance: str) -> Traces:
-    """Traces sent in batches by a thread of the library's own. Without an endpoint, the OTEL_* environment decides."""
+    """Traces that a thread of the library sends in batches. Without an endpoint, the OTEL_* environment decides."""
     endpoint = tracing.endpoint
     way = VaultProxy(tracing.proxy, local_secret) if tracing.proxy else None
     if endpoint and not urlsplit(endpoint).path:
@@ -144,8 +144,8 @@ def over_otlp(tracing: Tracing, instance: str) -> Traces:
 
 
 def exporter(endpoint: str, way: VaultProxy | None = None) -> OTLPSpanExporter:
-    """Sends spans, and reads no more of an answer than its head: the library's own session keeps what a receiver sends
-    without end, unpacks what is packed, and waits for what drips (measured with its release 1.45.2)."""
+    """Sends spans, and reads only the head of an answer: the library's own session stores endless answers, decompresses
+    them, and waits for slow ones (measured with its release 1.45.2)."""
     session = new_requests_session(None, _HEAD, way=way)
     session.hooks["response"].append(_unread)
     return OTLPSpanExporter(endpoint or None, session=session)
@@ -157,14 +157,14 @@ def _unread(answer: Any, **_: object) -> None:
 
 
 def _trace_and_root(transition: Transition) -> tuple[int, int]:
-    """The numbers of a rotation's trace and of its whole span: the same in every process that works on it."""
+    """The ids of a rotation's trace and of its whole span: the same in every process that works on it."""
     name = f"{transition.after.lineage}/{transition.credential.name}/{transition.after.rotation}"
     digest = hashlib.sha256(name.encode()).digest()
     return int.from_bytes(digest[:16], "big") or 1, int.from_bytes(digest[16:24], "big") or 1
 
 
 def _ends(transition: Transition) -> bool:
-    released = isinstance(transition.event, ev.Released)  # what was held at rest has ended before
+    released = isinstance(transition.event, ev.Released)  # a rotation held in phase settled has ended before
     return not released and transition.before.phase is not Phase.SETTLED and transition.after.phase is Phase.SETTLED
 
 

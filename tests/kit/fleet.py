@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from rotator.engine.reconciler import ReconcileResult, Transition
-from rotator.observe.fleet import Fleet
+from rotator.observe.health import Fleet
 from rotator.rotation.credential import Credential, Retirement, VaultPath
 from rotator.rotation.events import Event
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record

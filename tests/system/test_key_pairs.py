@@ -16,9 +16,8 @@ from rotator.app.actor import App, acting
 from rotator.app.vault_policy import grants
 from rotator.commands.check import check
 from rotator.engine.reconciler import Transition
-from rotator.observe.jwks_endpoint import JwksEndpoint
+from rotator.observe.jwks_endpoint import JwksEndpoint, PublicKeySet
 from rotator.observe.observers import Observers
-from rotator.observe.status import PublicKeySet
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.secret import Secret

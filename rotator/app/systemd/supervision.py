@@ -17,7 +17,7 @@ from rotator.app.systemd.liveness import Liveness, SignOfLife
 from rotator.app.systemd.sd_notify import Notifier
 from rotator.app.systemd.status_line import status_line
 from rotator.engine.reconciler import Transition
-from rotator.observe.fleet import states
+from rotator.observe.health import states
 from rotator.observe.logs import log
 from rotator.observe.logs.redaction import redact
 from rotator.ports import Fault

@@ -1,11 +1,9 @@
-"""Hooks: programs and addresses that are told what happened, and the dead-man ping; none can harm a rotation.
+"""Hooks: programs and addresses that are called on transitions, and the dead-man ping.
 
-A hook is told at most once per transition, with retries, and not at all when the process dies first: what is true
-stands in Vault, and what happened in the receipts.
+A hook hears of a transition at most once, with retries, and not at all when the process dies first: Vault and the
+receipts are the truth. No hook can disturb a rotation.
 """
 
-from rotator.observe.hooks.delivery import DELIVERED, OUTCOMES, HookDelivery, Send
-from rotator.observe.hooks.dispatch import Hooks
-from rotator.observe.hooks.ping import Heartbeat
+from rotator.observe.hooks.delivery import DELIVERED, OUTCOMES, Heartbeat, HookDelivery, Hooks, Send
 
 __all__ = ["DELIVERED", "OUTCOMES", "Heartbeat", "HookDelivery", "Hooks", "Send"]

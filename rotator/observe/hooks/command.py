@@ -1,6 +1,6 @@
-"""Running a hook's command: no shell, an environment of names, a time limit for its whole process group.
+"""Run a hook's command: without a shell, with facts in its environment, and a time limit for its process group.
 
-It reads the facts from its standard input. What it prints is kept in part, for the log, when it fails.
+The command gets the facts on standard input. If it fails, the end of its output goes to the log.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from rotator.observe.hooks.facts import Facts
 from rotator.observe.logs.redaction import redact
 from rotator.ports import Refused, Transient
 
-_KEPT = 2000  # bytes: the end of what it printed
+_KEPT = 2000  # bytes of output that are kept, from its end
 _PIECE = 65536
-_LAST_WORDS = 0.2  # seconds for what is still in the pipe; a child in the background may hold it open for ever
+_LAST_WORDS = 0.2  # seconds for the rest of the output; a background child may hold the pipe open for ever
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 async def run(command: tuple[str, ...], limit: float, facts: Facts) -> None:
-    """Run it to its end. Raises Transient when it fails or is not done within `limit` (seconds), Refused when it
+    """Run the command to its end. Raises Transient when it fails or is not done in `limit` seconds, Refused when it
     cannot be started. At the limit its process group is killed; a process that left the group is not found."""
     said = bytearray()
     inward, outward = _Pipe(), _Pipe()
@@ -50,7 +50,7 @@ async def run(command: tuple[str, ...], limit: float, facts: Facts) -> None:
 
 
 class _Pipe:
-    """A pipe whose ends are closed once, whoever comes first."""
+    """A pipe whose ends are closed once, by whoever is first."""
 
     def __init__(self) -> None:
         self.reading, self.writing = os.pipe()
@@ -114,7 +114,7 @@ async def _feed(pipe: _Pipe, body: bytes) -> None:
 
 
 async def _hear(pipe: _Pipe, said: bytearray, heard: anyio.Event) -> None:
-    """Read everything, so that nobody waits for room, and keep the end."""
+    """Read all output, so that the command never blocks, and keep the end."""
     os.set_blocking(pipe.reading, False)
     while True:
         await anyio.wait_readable(pipe.reading)
@@ -128,7 +128,7 @@ async def _hear(pipe: _Pipe, said: bytearray, heard: anyio.Event) -> None:
 
 
 async def _end(process: Process) -> None:
-    """Kill what has not ended, by the number of the group that it leads."""
+    """Kill the command's process group if it has not ended."""
     if process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

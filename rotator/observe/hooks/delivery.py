@@ -1,55 +1,72 @@
-"""One hook's deliveries: what waits, the attempts, the pauses between them, and that a failure is seen.
+"""Deliver transitions to hooks, call the dead-man ping, and check for `rotate check` that both can be called.
 
-How a delivery is made is command.py's and webhook.py's.
+Each hook has a queue and a worker of its own, and the observer never waits. The ping is called while /healthz says
+that all is well, so that its silence raises an alarm.
 """
 
 from __future__ import annotations
 
+import os
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 
 import anyio
 
 from rotator.engine.reconciler import Transition
+from rotator.host.proxy import leaves_here
+from rotator.observe.hooks import command, webhook
 from rotator.observe.hooks.facts import Facts, gather, moments
 from rotator.observe.logs import log
-from rotator.ports import Clock, Fault
-from rotator.settings import Hook, HookMoment
+from rotator.ports import Clock, Fault, Refused
+from rotator.providers.http.webhook_client import WebhookClient
+from rotator.rotation.secret import Secret
+from rotator.rotation.secret_ref import SecretRef
+from rotator.settings import Hook, HookMoment, Ping, Settings
+from rotator.settings.addresses import address
+from rotator.settings.errors import WrongValueError
+from rotator.settings.observers import PING
 
 DELIVERED, FAILED, DROPPED = "delivered", "failed", "dropped"
 OUTCOMES = (DELIVERED, FAILED, DROPPED)
-_WAITING = 1000  # transitions; a receiver that is away for longer misses some
+_WAITING = 1000  # transitions in a queue; a receiver that is away for longer misses some
 _LONGEST_PAUSE = 60.0  # seconds
-
-Send = Callable[[Facts], Awaitable[None]]  # raises Fault when it was not taken
+Send = Callable[[Facts], Awaitable[None]]  # raises Fault when the delivery failed
 Count = Callable[[str, str], None]  # the hook's name and the outcome
+_LOOK = 0.05  # seconds
+Fetch = Callable[[SecretRef], Awaitable[Secret]]
+WITHHELD = "withheld"
+_DEADLINE = 10.0  # seconds
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
 class HookDelivery:
-    """One hook's queue. `offer` never waits; `run` delivers one after the other, in order."""
+    """One hook's queue. `offer` never waits; `run` delivers in order, one at a time."""
 
     hook: Hook
     clock: Clock
     count: Count
     _waiting: deque[tuple[Transition, HookMoment]] = field(default_factory=deque)
     _news: anyio.Event = field(default_factory=anyio.Event)
-    _busy: str | None = None  # the credential of the one under way
+    _busy: str | None = None  # the credential of the delivery under way
     _overflown: bool = False
     undelivered: Counter[str] = field(default_factory=Counter)  # deliveries that were given up, by credential
 
     @property
     def left(self) -> int:
-        """How many are not delivered yet, the one under way included."""
+        """How many deliveries are not done, including the one under way."""
         return len(self._waiting) + (self._busy is not None)
 
     def owes(self, names: Collection[str]) -> bool:
-        """Whether something about one of these credentials is not delivered yet."""
+        """Whether a delivery about one of these credentials is not done."""
         return self._busy in names or any(transition.credential.name in names for transition, _ in self._waiting)
 
     def offer(self, transition: Transition) -> None:
-        """Take a transition, if the hook is for it. When too many wait, the new one is dropped, counted and told."""
+        """Queue a transition if the hook is for it. When too many wait, it is dropped, counted and logged."""
         moment = _moment(self.hook, transition)
         if moment is None:
             return
@@ -65,7 +82,7 @@ class HookDelivery:
         self._news.set()
 
     async def run(self, send: Send) -> None:
-        """Deliver what comes. Never ends, and raises nothing a receiver could cause."""
+        """Deliver what is queued. Never ends, and raises no fault of a receiver."""
         while True:
             while self._waiting:
                 transition, moment = self._waiting.popleft()
@@ -78,7 +95,7 @@ class HookDelivery:
             await self._news.wait()
 
     def give_up(self) -> int:
-        """Drop what is left, as the end is near; how many that were."""
+        """Drop the rest, at the end of the process. Returns how many."""
         left = self.left
         for _ in range(left):
             self.count(self.hook.name, DROPPED)
@@ -102,7 +119,7 @@ class HookDelivery:
         log.tell("hook.failed", "error", **about, id=facts.id, attempts=self.hook.attempts, said=said)
 
     async def _attempt(self, facts: Facts, send: Send) -> tuple[str | None, float]:
-        """Why it was not taken, None when it was, and the seconds the receiver wants to be left alone."""
+        """One attempt. Returns why it failed, None when it did not, and the pause that the receiver asks for."""
         try:
             await send(facts)
         except Fault as fault:
@@ -114,10 +131,173 @@ class HookDelivery:
 
 
 def _moment(hook: Hook, transition: Transition) -> HookMoment | None:
-    """What the transition is for this hook: the first that fits of those it is called on; None when it is not."""
+    """The first of the hook's moments that the transition means; None when there is none."""
     credential = transition.credential
     named = not hook.credentials or credential.name in hook.credentials
     if not named or any(credential.labels.get(key) != value for key, value in hook.labels.items()):
         return None
     found = moments(transition)
     return next((each for each in hook.on if each in found), None)
+
+
+class Hooks:
+    """All hooks, as one observer. Transitions wait until `run` is started."""
+
+    def __init__(self, hooks: Mapping[str, Hook], clock: Clock, count: Count) -> None:
+        self._clock = clock
+        self._couriers = [HookDelivery(each, clock, count) for each in hooks.values()]
+
+    def __call__(self, transition: Transition) -> None:
+        """Queue a transition for the hooks that it concerns."""
+        for delivery in self._couriers:
+            delivery.offer(transition)
+
+    def owing(self, names: Collection[str]) -> list[str]:
+        """Hooks with deliveries about these credentials that are not done."""
+        return sorted(each.hook.name for each in self._couriers if each.owes(names))
+
+    def undelivered(self, names: Collection[str]) -> dict[str, int]:
+        """How many deliveries about these credentials were given up since the start, by hook."""
+        return {each.hook.name: sum(each.undelivered[name] for name in names) for each in self._couriers}
+
+    async def run(self, fetch: Fetch) -> None:
+        """Deliver until cancelled. `fetch` finds a secret; it raises Fault with words when it cannot."""
+        async with anyio.create_task_group() as group:
+            for delivery in self._couriers:
+                group.start_soon(self._serve, delivery, fetch)
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until all is delivered, for this many seconds at most; the rest is dropped, counted and logged."""
+        with anyio.move_on_after(seconds):
+            while any(delivery.left for delivery in self._couriers):
+                await self._clock.sleep(_LOOK)
+        for delivery in self._couriers:
+            if left := delivery.give_up():
+                log.tell("hook.abandoned", "error", hook=delivery.hook.name, deliveries=left, said="the process ends")
+
+    async def _serve(self, delivery: HookDelivery, fetch: Fetch) -> None:
+        hook = delivery.hook
+        if hook.command:
+            await delivery.run(partial(command.run, hook.command, hook.timeout.total_seconds()))
+            return
+        box = WebhookClient(hook.ca_file, proxy=hook.proxy, fetch=fetch)
+        try:
+            await delivery.run(WebhookSender(hook, box, fetch, self._clock))
+        finally:
+            with anyio.CancelScope(shield=True):
+                await box.aclose()
+
+
+class WebhookSender:
+    """Sends webhooks."""
+
+    def __init__(self, hook: Hook, box: WebhookClient, fetch: Fetch, clock: Clock) -> None:
+        self._hook = hook
+        self._box = box
+        self._fetch = fetch
+        self._clock = clock
+
+    async def __call__(self, facts: Facts) -> None:
+        """One attempt. Raises Fault."""
+        hook = self._hook
+        if hook.secret is None:
+            raise Refused("no secret to sign with")
+        where = await whereabouts(hook, self._fetch)
+        signature = webhook.headers(facts, await self._fetch(hook.secret), self._clock.now())
+        await self._box.send("POST", where, hook.timeout.total_seconds(), facts.body, signature)
+
+
+async def whereabouts(who: Hook | Ping, fetch: Fetch) -> str:
+    """The address of a hook or ping. Raises Refused when a reference leads to an address that is not accepted."""
+    if isinstance(who.url, str):
+        return who.url
+    found = (await fetch(who.url)).reveal()
+    try:
+        address(found.partition("?")[0]).over(who.allow_insecure_http)
+    except WrongValueError as wrong:
+        raise Refused(f"the address kept at {who.url} {wrong}") from None
+    if leaves_here(found, who.proxy) and not who.allow_insecure_http:
+        raise Refused(f"the address kept at {who.url} is plain http to this host, and {who.proxy} is elsewhere")
+    return found
+
+
+class Heartbeat:
+    """The dead-man ping to one address. A trouble is logged once, and its end once. `unwell`: why the fleet is not
+    healthy, or empty.
+    """
+
+    def __init__(self, ping: Ping, unwell: Callable[[], str], count: Count, box: WebhookClient | None = None) -> None:
+        self._ping = ping
+        self._unwell = unwell
+        self._count = count
+        self._fetch: Fetch | None = None  # of the latest call: Vault's session may have changed since
+        self._box = box or WebhookClient(ping.ca_file, proxy=ping.proxy, fetch=self._fetched)
+        self._said = ""
+
+    async def beat(self, fetch: Fetch) -> None:
+        """Call the address, or log why not. Raises no fault of the receiver."""
+        if reason := self._unwell():
+            self._note(WITHHELD, reason)
+            return
+        try:
+            await self._call(fetch)
+        except Fault as fault:
+            self._note(FAILED, fault.reason)
+        else:
+            self._note(DELIVERED, "")
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._box.aclose()
+
+    async def _call(self, fetch: Fetch) -> None:
+        self._fetch = fetch
+        where = await whereabouts(self._ping, fetch)
+        await self._box.send("GET", where, min(_DEADLINE, self._ping.every.total_seconds()))
+
+    async def _fetched(self, ref: SecretRef) -> Secret:
+        assert self._fetch is not None
+        return await self._fetch(ref)
+
+    def _note(self, outcome: str, said: str) -> None:
+        self._count(PING, outcome)
+        state = outcome if said else ""
+        if state == self._said:
+            return
+        self._said = state
+        if state:
+            log.warn(f"ping.{outcome}", said=said)
+        else:
+            log.say("ping.resumed")
+
+
+async def check_hooks(settings: Settings, fetch: Fetch) -> AsyncIterator[tuple[str, str]]:
+    """Whether each hook and the ping could be called: name, and what is wrong or "". Calls nobody and runs nothing."""
+    for hook in settings.hooks.values():
+        yield f"hook {hook.name}", await _fault_of(hook, fetch)
+    if ping := settings.ping:
+        try:
+            await whereabouts(ping, fetch)
+        except Fault as fault:
+            yield "ping", fault.reason
+        else:
+            yield "ping", ""
+
+
+async def _fault_of(hook: Hook, fetch: Fetch) -> str:
+    try:
+        if hook.command:
+            _startable(hook.command[0])
+        elif hook.secret:
+            await whereabouts(hook, fetch)
+            webhook.headers(Facts("", "", hook.on[0], b""), await fetch(hook.secret), _EPOCH)
+    except Fault as fault:
+        return fault.reason
+    return ""
+
+
+def _startable(program: str) -> None:
+    if not Path(program).is_file():
+        raise Refused(f"{program} is no file here")
+    if not os.access(program, os.X_OK):
+        raise Refused(f"{program} may not be executed by us")

@@ -1,6 +1,6 @@
-"""What a hook is told of a transition: one JSON document, and names for the environment; no secret is in either.
+"""The facts of a transition for a hook: a JSON document and environment variables, without secrets.
 
-Everything is taken from the event and the records it stands between, in the words of messages.py.
+They come from the event and the records before and after it, in the words of rotation/messages.py.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _LONGEST = 2000  # characters of one text
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is told. `id` is the same for every attempt, so that a receiver can drop what it has seen."""
+    """The facts. `id` is the same for every attempt, so that a receiver can ignore duplicates."""
 
     id: str
     credential: str
@@ -54,7 +54,7 @@ class Facts:
 
 
 def moments(transition: Transition) -> frozenset[HookMoment]:
-    """What a transition means for hooks. Failed: given up for now, or a step that faulted again and again."""
+    """The moments that a transition means. Failed: given up for now, or a step that faulted repeatedly."""
     before, after = transition.before, transition.after
     told = transition.told
     found = {_MOMENTS[told.name]} if told.name in _MOMENTS else set()
@@ -65,7 +65,7 @@ def moments(transition: Transition) -> frozenset[HookMoment]:
 
 
 def gather(transition: Transition, moment: HookMoment) -> Facts:
-    """The facts of a transition, told as this moment."""
+    """The facts of a transition at this moment."""
     told = transition.told
     about = _about(transition, told, moment)
     at = transition.event.at.astimezone(UTC).isoformat(timespec="milliseconds")
@@ -107,14 +107,14 @@ def _about(transition: Transition, told: Message, moment: HookMoment) -> dict[st
 
 
 def _token(transition: Transition, moment: HookMoment) -> Candidate | PublishedValue | None:
-    """The token that the transition is about."""
+    """The token of the transition."""
     if moment in _OF_PREDECESSOR:
         return transition.before.predecessor
     return transition.after.candidate or transition.after.current
 
 
 def _plain(text: str) -> str:
-    """Without secrets, and fit for an environment."""
+    """The text without secrets, fit for an environment variable."""
     shown = redact(text[:_LONGEST])
     return "".join(each if each.isprintable() else " " for each in shown)
 

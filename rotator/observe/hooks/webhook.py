@@ -1,4 +1,4 @@
-"""Signing a webhook the way of Standard Webhooks (standardwebhooks.com, version 1), so that receivers know us.
+"""Sign a webhook as Standard Webhooks defines it (standardwebhooks.com, version 1).
 
 `webhook-signature` is `v1,` and the base64 of an HMAC-SHA256 over `id.timestamp.body`.
 """
@@ -20,7 +20,7 @@ _SHORTEST = 24  # bytes; the scheme asks for 24 to 64
 
 
 def headers(facts: Facts, secret: Secret, at: datetime) -> dict[str, str]:
-    """What goes with the body. `at` is the time of this attempt; the id is that of all of them."""
+    """The headers of one attempt. `at`: the time of this attempt; the id is the same for all attempts."""
     stamp = str(int(at.timestamp()))
     signed = b".".join((facts.id.encode(), stamp.encode(), facts.body))
     mac = hmac.new(_key(secret), signed, hashlib.sha256).digest()
@@ -33,7 +33,7 @@ def headers(facts: Facts, secret: Secret, at: datetime) -> dict[str, str]:
 
 
 def _key(secret: Secret) -> bytes:
-    """`whsec_` and base64, else the text itself. Raises Refused for one that is no base64, or too short to sign."""
+    """The signing key: `whsec_` and base64, else the text itself. Raises Refused for bad base64 or a short key."""
     text = secret.reveal()
     try:
         key = base64.b64decode(text.removeprefix(_MARK), validate=True) if text.startswith(_MARK) else text.encode()

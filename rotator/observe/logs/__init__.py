@@ -1,16 +1,21 @@
-"""How log lines look and leave: structlog and the standard library through one chain, redacted at the end.
+"""Log lines: structlog and the standard library through one chain, redacted at the end, written by a thread.
 
-Events are named `noun.past_participle`; which events there are is left to those who emit them.
+Nobody waits for a slow reader of the log: lines that find no room in the queue are dropped, counted, and reported when
+writing goes on. Where the journal reads us, each line begins with its priority, as in sd-daemon(3).
 """
 
 from __future__ import annotations
 
 import atexit
+import errno
 import json as jsonlib
 import logging
 import os
+import select
 import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -20,27 +25,26 @@ import structlog
 from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
 
-from rotator.observe.logs.priority import is_journal, marked
 from rotator.observe.logs.redaction import BLOT, Redactor, redact
-from rotator.observe.logs.writing import Writer
 from rotator.rotation.secret import Secret
 
 __all__ = ["BLOT", "Redactor", "configure", "dropped", "flush", "redact"]
-
-# At INFO httpx writes whole addresses, queries included; the others are merely talkative.
+# At INFO httpx logs whole addresses with their queries; the others log too much.
 _QUIET = ("httpx", "httpcore", "hpack", "urllib3", "asyncio", "apscheduler", "hvac", "requests")
 _FRAMES = 30
-_AT_THE_END = 1.0  # seconds in which the last lines are taken, or lost
-
+_AT_THE_END = 1.0  # seconds for writing the last lines; later ones are lost
 Event = MutableMapping[str, Any]
+_NUMBERS = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (0, 7))
+_MOST = 10_000  # lines
+_LARGEST = 8 * 1024 * 1024  # bytes
 
 
 def configure(level: str = "info", json: bool | None = None, stream: TextIO | None = None) -> None:
     """Send everything at or above `level` to `stream` (stderr), one redacted line per event.
 
     `json` None: JSON unless the stream is a terminal. May be called again, on reload. Uncaught exceptions and
-    warnings go the same way. Whoever logs never waits for whoever reads: a file of the system's is written to by a
-    thread (writing.py); `flush` waits for it.
+    warnings go the same way. Logging never waits for the reader: a thread writes to files of the system; `flush`
+    waits for it.
     """
     out = stream or sys.stderr
     as_json = json if json is not None else not out.isatty()
@@ -90,7 +94,7 @@ def _plain(logger: object, method: str, event: Event) -> Event:
 
 
 def _one_line(logger: object, method: str, event: Event) -> Event:
-    # On a terminal a foreign text could otherwise pass for lines of ours, or send commands.
+    # On a terminal a foreign text could otherwise look like our lines, or send commands to it.
     for key, value in event.items():
         if isinstance(value, str) and not value.isprintable():
             event[key] = repr(value)[1:-1]
@@ -102,7 +106,7 @@ def _spell(value: object) -> object:
         case Secret():
             return str(value)
         case BaseException():
-            return f"{type(value).__name__}: {value}"  # its repr and args may carry a whole response
+            return f"{type(value).__name__}: {value}"  # its repr and args may contain a whole response
         case datetime():
             return value.isoformat()
         case timedelta():
@@ -124,10 +128,10 @@ def _name_foreign(logger: object, method: str, event: Event) -> Event:
 
 
 class _Redacted(structlog.stdlib.ProcessorFormatter):
-    """Renders a record, then blots: nothing is written that did not pass here."""
+    """Renders a record, then redacts it. Every line passes here."""
 
     _redact = staticmethod(redact)
-    for_journal = False  # `journalctl -p err` finds what is marked
+    for_journal = False  # so that `journalctl -p err` finds it
 
     def format(self, record: logging.LogRecord) -> str:
         text = self._redact(super().format(record))
@@ -135,12 +139,12 @@ class _Redacted(structlog.stdlib.ProcessorFormatter):
 
 
 def dropped() -> int:
-    """How many lines were dropped since the start, as nobody read, or the disk was full."""
+    """How many lines were dropped since the start, because nobody read or the disk was full."""
     return sum(each.dropped for each in _writers.values())
 
 
 def flush(seconds: float) -> None:
-    """Wait until every line is written, at most so long."""
+    """Wait until every line is written, for this many seconds at most."""
     for each in _writers.values():
         each.flush(seconds)
 
@@ -149,7 +153,7 @@ _writers: dict[int, Writer] = {}  # by descriptor
 
 
 def _writer_of(out: TextIO) -> Writer | None:
-    """Who writes to a stream; nobody but ourselves where it is none of the system's (in a test)."""
+    """The writer of a stream; None for a stream without descriptor (in a test)."""
     try:
         number = out.fileno()
     except (OSError, ValueError, AttributeError):
@@ -167,7 +171,7 @@ def _tell_dropped(lines: int) -> None:
 
 
 class _LineStream(logging.StreamHandler[TextIO]):
-    """Writes lines. A record that cannot be rendered is reported without its content, unlike the library's way."""
+    """Writes lines. A record that cannot be rendered is reported without its content, unlike in the library."""
 
     def __init__(self, stream: TextIO, writer: Writer | None) -> None:
         super().__init__(stream)
@@ -201,11 +205,11 @@ class _LineStream(logging.StreamHandler[TextIO]):
         try:
             self._put(jsonlib.dumps(line))
         except (OSError, ValueError):
-            return  # nobody is left to tell
+            return  # there is no other place to report it
 
 
 def _catch_escaped() -> None:
-    """Let warnings, and exceptions that nobody caught, be written like everything else."""
+    """Log warnings and uncaught exceptions like everything else."""
     logging.captureWarnings(True)
     log = structlog.get_logger("rotator")
 
@@ -220,3 +224,119 @@ def _catch_escaped() -> None:
         args.exc_type, args.exc_value, args.exc_traceback, thread=args.thread.name if args.thread else ""
     )
     sys.unraisablehook = lambda args: escaped(args.exc_type, args.exc_value, args.exc_traceback, where="finaliser")
+
+
+def is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Whether the journal reads the stream: systemd names its file by device and inode."""
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False
+    return environment.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+def marked(text: str, level: int) -> str:
+    """Each line with its priority in front, which the journal removes."""
+    mark = next(f"<{number}>" for least, number in _NUMBERS if level >= least)
+    return mark + text.replace("\n", f"\n{mark}")
+
+
+class Writer:
+    """Writes lines to a descriptor, in order, in a thread. `dropped`: how many were not written since the start."""
+
+    def __init__(self, number: int, told: Callable[[int], None], most: int = _MOST, largest: int = _LARGEST) -> None:
+        """`told`: called by the thread with the number of dropped lines, once writing works again."""
+        self._number = number
+        self._told = told
+        self._most = most
+        self._largest = largest
+        self._lines: deque[bytes] = deque()
+        self._size = 0
+        self._busy = False
+        self._news = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._untold = 0
+        self.dropped = 0
+
+    def put(self, line: bytes) -> None:
+        """Queue a line. Never waits. The thread's own line about dropped lines is never dropped."""
+        with self._news:
+            full = len(self._lines) >= self._most or self._size + len(line) > self._largest
+            if full and threading.current_thread() is not self._thread:
+                self._drop(1)
+                return
+            self._lines.append(line)
+            self._size += len(line)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._write, name="log", daemon=True)
+                try:
+                    self._thread.start()
+                except RuntimeError:  # no thread left on this host: try again later
+                    self._thread = None
+            self._news.notify_all()
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until all is written, for this many seconds at most. Whether it is."""
+        end = time.monotonic() + seconds
+        if self._thread is None:
+            return self._write_here(end)
+        with self._news:
+            while self._lines or self._busy:
+                if (left := end - time.monotonic()) <= 0:
+                    return False
+                self._news.wait(left)
+        return True
+
+    def _write_here(self, end: float) -> bool:
+        """Write without a thread, where none could be started."""
+        while self._lines:
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([], [self._number], [], left)[1]:
+                return False
+            _written(self._number, self._next())
+            self._busy = False
+        return True
+
+    def _drop(self, lines: int) -> None:
+        self.dropped += lines
+        self._untold += lines
+
+    def _write(self) -> None:
+        while True:
+            line = self._next()
+            fine = _written(self._number, line)
+            with self._news:
+                self._busy = False
+                if not fine:
+                    self._drop(1)
+                caught_up = fine and not self._lines
+                missed, self._untold = (self._untold, 0) if caught_up else (0, self._untold)
+                self._news.notify_all()
+            if missed:
+                self._told(missed)
+
+    def _next(self) -> bytes:
+        with self._news:
+            while not self._lines:
+                self._news.wait()
+            line = self._lines.popleft()
+            self._size -= len(line)
+            self._busy = True
+            return line
+
+
+def _written(number: int, line: bytes) -> bool:
+    """Write the line, for as long as that takes. Whether all of it was written."""
+    left = memoryview(line)
+    try:
+        while left:
+            try:
+                left = left[os.write(number, left) :]
+            except BlockingIOError:  # another process made it non-blocking
+                select.select([], [number], [])
+            except OSError as fault:
+                if fault.errno != errno.EINTR:
+                    return False
+    except (OSError, ValueError):
+        return False
+    return True

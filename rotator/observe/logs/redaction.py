@@ -1,6 +1,6 @@
-"""Blotting secrets out of finished text: living values in every usual encoding, and what looks like a secret.
+"""Redact secrets in finished text: living values in every usual encoding, and text that looks like a secret.
 
-It is the second line of defence. The first is `Secret`, which does not render; this one meets what slipped through.
+This is the second line of defence. The first is `Secret`, which does not render.
 """
 
 from __future__ import annotations
@@ -16,17 +16,16 @@ from urllib.parse import quote, quote_plus
 from rotator.rotation.secret import Secret
 
 BLOT = "[redacted]"
-# Any twelve characters of a long secret are as bad as all of it: among twelve there are always eight that begin at a
-# multiple of four.
+# Twelve characters of a long secret count as a leak: twelve always contain eight that begin at a multiple of four.
 _LONG, _WINDOW, _STRIDE = 12, 8, 4
 _REMEMBERED = 64  # secrets
-_SHORTEST = 5  # a shorter secret would blot out half of all words; such a one is covered by its type only
+_SHORTEST = 5  # a shorter secret would redact half of all words; only its type protects it
 
 _ESCAPE = re.compile("%[0-9A-F]{2}")
-# JSON as encoders write it that think of HTML: Go's by default, and Gson's, with `=` and the apostrophe as well.
+# JSON from encoders that escape for HTML: Go's default, and Gson's, which escapes `=` and the apostrophe as well.
 _IN_HTML = tuple(str.maketrans({sign: f"\\u{ord(sign):04x}" for sign in signs}) for signs in ("&<>", "&<>='"))
 _SCHEME = re.compile(r"\Ahttps?://(?=.)")
-# Each is looked for by itself: one of them may begin within another.
+# Each is searched for separately: one may begin inside another.
 _SHAPES = tuple(
     re.compile(shape, re.VERBOSE)
     for shape in (
@@ -45,7 +44,7 @@ _SHAPES = tuple(
 
 
 class Redactor:
-    """Blots out what `Secret.living()` knows at that moment or knew a little earlier, and every shape."""
+    """Redacts the values that `Secret.living()` knows or knew a little earlier, and every shape of a secret."""
 
     def __init__(self) -> None:
         # Log lines come from worker threads, too; a finaliser may log while its own thread is in here.
@@ -93,12 +92,12 @@ def _living_texts() -> frozenset[str]:
     while True:
         try:
             return frozenset(secret.reveal() for secret in Secret.living())
-        except RuntimeError:  # another thread made a secret while we were counting
+        except RuntimeError:  # another thread made a secret meanwhile
             continue
 
 
 def _blot(text: str, spans: list[tuple[int, int]]) -> str:
-    """All are looked for in the text as it came: a blot in the midst of a shape would hide the rest of it."""
+    """Search in the original text: a redaction inside a shape would hide the rest of it."""
     pieces: list[str] = []
     end = 0
     for start, stop in spans:
@@ -109,7 +108,7 @@ def _blot(text: str, spans: list[tuple[int, int]]) -> str:
 
 
 def _shapeless(text: str) -> str:
-    """What has the looks of a secret only now that a known one in front of it is gone."""
+    """Redact what looks like a secret only after a known one in front of it was removed."""
     for shape in _SHAPES:
         text = shape.sub(BLOT, text)
     return text
@@ -121,8 +120,8 @@ def _windows(form: str) -> list[str]:
 
 
 def _forms(value: str) -> set[str]:
-    """How a value may be written down, each form at least as long as a secret must be to be told from a word."""
-    value = _SCHEME.sub("", value)  # of a secret address: else every address would be blotted out
+    """The forms in which a value may be written, each at least as long as `_SHORTEST`."""
+    value = _SCHEME.sub("", value)  # of a secret address: else every address would be redacted
     lines = [line for line in value.splitlines() if len(line) >= _LONG] if "\n" in value else []
     forms = {
         form
@@ -168,4 +167,4 @@ def _encodings_of(value: bytes) -> Iterator[str]:
             yield encode(bytes(lead) + value).decode()[skip:whole]
 
 
-redact = Redactor()  # the process's own: another one would have to learn every secret again
+redact = Redactor()  # one per process: another would have to learn every secret again

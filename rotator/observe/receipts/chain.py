@@ -1,4 +1,4 @@
-"""What a chain of receipts is, and finding where it is broken; offline, from the bytes of the lines alone."""
+"""The chain of receipts: making its lines, and verifying it offline from the bytes of the lines alone."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-START = "0" * 64  # what the first line of all carries
-TORN = "receipts.torn"  # the line before was cut short by a crash; `whole` is the hash of the last line that was not
+START = "0" * 64  # the hash in the first line
+TORN = "receipts.torn"  # a crash cut the line before; `whole` is the hash of the last whole line
 LARGEST = 64 * 1024  # bytes of a line
 
 
@@ -23,7 +23,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class ChainFault:
-    """Something wrong. `line` counts from 1 within its file."""
+    """A fault in the chain. `line` counts from 1 within its file."""
 
     file: str
     line: int
@@ -35,12 +35,12 @@ class ChainFault:
 
 @dataclass(slots=True)
 class ChainVerdict:
-    """What a look at a chain found."""
+    """The result of verifying a chain."""
 
     findings: list[ChainFault] = field(default_factory=list)
     end: Link = Link()
     torn: int = 0
-    noted: bool = False  # the head that was noted elsewhere came by
+    noted: bool = False  # the noted head was found
 
 
 def digest(line: bytes) -> str:
@@ -49,7 +49,7 @@ def digest(line: bytes) -> str:
 
 
 def parse(line: bytes) -> dict[str, Any] | None:
-    """A receipt; None when the line is none."""
+    """The receipt in a line; None when there is none."""
     try:
         receipt = json.loads(line)
     except (ValueError, RecursionError):
@@ -59,7 +59,7 @@ def parse(line: bytes) -> dict[str, Any] | None:
 
 
 def seal(link: Link, content: dict[str, Any]) -> tuple[bytes, Link]:
-    """The next line of the chain, without its newline, and the end it makes."""
+    """The next line of the chain, without its newline, and the new end."""
     receipt = {"n": link.number + 1, "previous": link.head, **content}
     line = _written(receipt)
     for longest in _CLIPS:
@@ -69,7 +69,7 @@ def seal(link: Link, content: dict[str, Any]) -> tuple[bytes, Link]:
     return line, Link(link.number + 1, digest(line))
 
 
-_CLIPS = (2000, 200, 40)  # characters of a text in a line that would be longer than its reader takes
+_CLIPS = (2000, 200, 40)  # characters of a text, in a line that would otherwise exceed the limit
 
 
 def _written(receipt: Mapping[str, Any]) -> bytes:
@@ -77,7 +77,7 @@ def _written(receipt: Mapping[str, Any]) -> bytes:
 
 
 def _clipped(value: Any, longest: int) -> Any:
-    """The hash of the line before is 64 characters, and is never among what is too long."""
+    """Shorten long texts. The hash of the line before has 64 characters and is never shortened."""
     if isinstance(value, dict):
         return {key: _clipped(each, longest) for key, each in value.items()}
     if isinstance(value, str) and len(value) > max(longest, len(START)):
@@ -86,7 +86,7 @@ def _clipped(value: Any, longest: int) -> Any:
 
 
 def verify(files: Iterable[tuple[str, Iterable[bytes]]], *, noted: str = "", after: str = "") -> ChainVerdict:
-    """Follow one chain through its files, the oldest first. `noted`: a head that was written down elsewhere.
+    """Verify one chain through its files, the oldest first. `noted`: a head that was noted elsewhere.
 
     `after`: the head that the first file follows, where earlier ones are gone.
     """
@@ -102,7 +102,7 @@ def verify(files: Iterable[tuple[str, Iterable[bytes]]], *, noted: str = "", aft
 
 @dataclass(frozen=True, slots=True)
 class _Torn:
-    """A line that is no receipt, and the end before it."""
+    """A line that is not a receipt, and the end before it."""
 
     file: str
     line: int
@@ -121,7 +121,7 @@ def _follow(
         if torn is not None:
             verdict.torn += 1
             if torn.file != name and receipt is not None and receipt["previous"] == torn.before.head:
-                before = torn.before  # the file was rotated away before the line was answered for
+                before = torn.before  # the file was rotated away before the next line was written
             elif not _mends(receipt, torn.before):
                 said = "is not a receipt, and no later line answers for it"
                 verdict.findings.append(ChainFault(torn.file, torn.line, said))

@@ -1,6 +1,6 @@
-"""The file that receipts are kept in: opened and locked for each append, never rewritten, its end checked.
+"""The file of receipts: opened and locked for each append, never rewritten, its end checked.
 
-Processes of one host may share it; the lock is never waited for. What a receipt says is writer's.
+Processes of one host may share it; the lock is never waited for.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ class ReceiptsError(Exception):
 
 @dataclass(slots=True)
 class ReceiptFile:
-    """One file. `sync`: a line is on the disk before the next step begins, at the price of waiting for the disk."""
+    """One file. `sync`: each line is on the disk before the next step begins, which waits for the disk."""
 
     path: Path
     sync: bool = True
     end: Link = field(default_factory=Link)
     _file: int = -1  # the inode that `end` is of
-    _size: int = 0  # how long it was then
+    _size: int = 0  # the length of the file then
 
     def open(self) -> Link:
-        """Check the end of the file, and go on from there. Raises ReceiptsError."""
+        """Check the end of the file. Raises ReceiptsError."""
         with self._locked() as number:
             self._catch_up(number)
         return self.end
 
     def append(self, contents: list[Mapping[str, Any]]) -> None:
-        """Write one line each: all of them or, when it raises ReceiptsError, none that counts."""
+        """Append one line for each: all of them or, when it raises ReceiptsError, none that counts."""
         with self._locked() as number:
             self._catch_up(number)
             end, lines = self.end, b""
@@ -67,10 +67,10 @@ class ReceiptFile:
             raise ReceiptsError(f"receipts {self.path}: {fault.strerror or 'unusable'}") from None
 
     def _catch_up(self, number: int) -> None:
-        """Read what others wrote since. The chain goes on from the latest link that anybody knows.
+        """Read the lines that other processes wrote. The chain continues from the latest known link.
 
-        So a file that was rotated away, or copied and emptied, is followed by one that continues it, and one that was
-        cut short is continued from what was there: the gap will show.
+        So the file after one that was rotated away, or copied and emptied, continues it; and one that was cut short
+        is continued from the link before the cut, so that the gap shows.
         """
         found = os.fstat(number)
         known = found.st_ino == self._file and found.st_size >= self._size
@@ -84,7 +84,7 @@ class ReceiptFile:
 
     @property
     def _beside(self) -> Path:
-        """Where the end of the chain is noted, for the next file and for other processes."""
+        """The file beside it with the end of the chain, for the next file and for other processes."""
         return self.path.with_name(f"{self.path.name}.head")
 
     def _noted(self) -> Link:
@@ -96,7 +96,7 @@ class ReceiptFile:
 
     def _went_on_to(self, end: Link) -> None:
         self.end = end
-        with suppress(OSError):  # the file itself is the truth
+        with suppress(OSError):  # the file itself decides
             flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             number = os.open(self._beside, flags, 0o600)
             try:
@@ -105,7 +105,7 @@ class ReceiptFile:
                 os.close(number)
 
     def lacks(self, noted: Link) -> str:
-        """Why the chain is not the one that was noted elsewhere, or nothing; earlier files are not looked at."""
+        """Why the chain does not contain a noted link, or nothing; earlier files are not read."""
         if self.end.number < noted.number:
             ended = f"ends with receipt {self.end.number}, and {noted.number} were noted"
             return f"{ended}: its end was cut off, or it is another file"
@@ -117,7 +117,7 @@ class ReceiptFile:
         return ""
 
     def _goes_on(self, number: int) -> bool:
-        """Whether what stands behind our last line follows from it."""
+        """Whether the lines after our last line follow from it."""
         line = os.pread(number, LARGEST, self._size).partition(b"\n")[0]
         receipt = parse(line)
         return receipt is not None and receipt["previous"] == self.end.head
@@ -149,7 +149,7 @@ class ReceiptFile:
                 )
 
     def _mend(self, number: int, cut: bytes, whole: Link) -> None:
-        """A crash cut the last line short: leave it as it is, and answer for it in the next."""
+        """A crash cut the last line short: leave it, and name it in the next line."""
         line, end = seal(Link(whole.number + 1, digest(cut)), {"event": TORN, "whole": whole.head})
         self._write(number, b"\n" + line + b"\n")
         self._went_on_to(end)
@@ -163,14 +163,14 @@ class ReceiptFile:
             if self.sync:
                 os.fsync(number)
         except (OSError, ReceiptsError):
-            with suppress(OSError):  # a file that can only grow keeps the remains; the next line answers for them
+            with suppress(OSError):  # an append-only file keeps the remains; the next line names them
                 os.ftruncate(number, before)
             raise
         self._file, self._size = os.fstat(number).st_ino, before + written
 
 
 def ends_well(path: Path) -> bool:
-    """Whether the last whole line of a file is a receipt, so that it could be followed by another. Raises OSError."""
+    """Whether the last whole line of a file is a receipt, so that another may follow. Raises OSError."""
     with path.open("rb") as opened:
         opened.seek(max(0, path.stat().st_size - 2 * LARGEST))
         lines = opened.read().split(b"\n")[:-1]

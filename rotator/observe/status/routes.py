@@ -1,21 +1,19 @@
-"""What is found at which path, and the headers that every answer carries; how it travels is server's."""
+"""The paths of the status server: probes, metrics, /status.json and pages; and the headers of every answer."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from importlib import resources
 from urllib.parse import unquote
 
 import anyio
 
-from rotator.observe.fleet import Fleet, Severity
-from rotator.observe.status.credential_page import single
-from rotator.observe.status.document import document
-from rotator.observe.status.frame import page
-from rotator.observe.status.html import el
-from rotator.observe.status.overview import overview
-from rotator.observe.status.timeline import Timeline
+from rotator.observe.health import Fleet, Severity
+from rotator.observe.status.html import el, page
+from rotator.observe.status.pages import Timeline, overview, single
 
 _TEXT, _HTML, _JSON = "text/plain; charset=utf-8", "text/html; charset=utf-8", "application/json"
 _SCRAPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -25,7 +23,7 @@ _FILES = {
     "/icon.svg": "image/svg+xml",
 }
 _PROBES = ("/livez", "/readyz", "/healthz", "/metrics")
-_REASONS = 20  # of not being ready; the page has them all
+_REASONS = 20  # reasons in an answer of a probe; the page has all of them
 _POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -39,19 +37,45 @@ HEADERS = (
 )
 
 
+def document(fleet: Fleet, instance: str, version: str) -> bytes:
+    """The fleet as JSON. Times are UTC, ISO 8601."""
+    reasons, unwell = fleet.unready(), fleet.unhealthy()
+    content = {
+        "schema": 1,
+        "instance": instance,
+        "version": version,
+        "at": _plain(fleet.clock.now()),
+        "alive": not fleet.alive(),
+        "ready": not reasons,
+        "unready": reasons,
+        "healthy": not unwell,
+        "unhealthy": unwell,
+        "vault": fleet.vault(),
+        "targets": [asdict(each) for each in fleet.targets()],
+        "minters": [asdict(each) for each in fleet.minters()],
+        "credentials": [asdict(each) for each in fleet.states()],
+        "unmanaged": [{**asdict(each), "do": each.end} for each in fleet.unmanaged()],
+    }
+    return json.dumps(content, default=_plain, indent=1).encode()
+
+
+def _plain(value: object) -> str:
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
+
+
 @dataclass(frozen=True, slots=True)
 class StatusResponse:
-    """A status, what the body is, and the body."""
+    """Status, content type and body of an answer."""
 
     status: int
     kind: str
     body: bytes
-    cache: str = "no-store"  # whether, and how long, it may be kept
+    cache: str = "no-store"  # the Cache-Control header
 
 
 @dataclass(slots=True)
 class StatusRoutes:
-    """Every path there is. `scrape`: the metrics."""
+    """All paths. `scrape`: the text of the metrics."""
 
     fleet: Fleet
     timeline: Timeline
@@ -67,12 +91,12 @@ class StatusRoutes:
         self._files = {path: (here / path[1:]).read_bytes() for path in _FILES}
 
     async def respond(self, path: str) -> StatusResponse:
-        """As `answer`, made by a worker: a page of thousands of rows keeps neither the loop nor a probe waiting."""
+        """`answer` in a worker thread: a page of thousands of rows blocks neither the loop nor a probe."""
         limiter = self._probing if path.partition("?")[0] in _PROBES else self._drawing
         return await anyio.to_thread.run_sync(self.answer, path, limiter=limiter)
 
     def answer(self, path: str) -> StatusResponse:
-        """What is found there. The query is not looked at."""
+        """The answer for a path. The query is ignored."""
         path = path.partition("?")[0]
         if path in _FILES:
             return StatusResponse(200, _FILES[path], self._files[path])

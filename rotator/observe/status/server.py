@@ -1,12 +1,14 @@
-"""A small HTTP/1.1 server: GET and HEAD, no bodies, few connections, short patience. routes.py says what it answers.
+"""A small HTTP/1.1 server for status: GET and HEAD, no bodies, few connections, short time limits.
 
-It is no door for the wide internet: it listens where settings say, on loopback unless they insist.
+It is not meant for the open internet: it listens on loopback unless settings say otherwise, and answers only to host
+names that settings allow, so that a page of another site cannot read it (DNS rebinding).
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 import anyio
 import h11
@@ -14,34 +16,56 @@ from anyio.abc import TaskStatus
 
 from rotator.host import sockets
 from rotator.host.sockets import Connection, Listener
-from rotator.observe.status.hosts import strange
 from rotator.observe.status.routes import HEADERS, StatusResponse
 from rotator.settings import Listen
 
+_LONGEST = 100  # characters of a Host name that are shown
 _LARGEST = 8 * 1024  # bytes of a request's head
 _CONNECTIONS = 32
 _REQUESTS = 100  # on one connection
-
 Respond = Callable[[str], Awaitable[StatusResponse]]
+
+
+def strange(header: bytes, known: Collection[str]) -> str:
+    """The name in a Host header if it is not served here, fit to be shown; empty when it is served."""
+    name = _name(header.decode("ascii", "replace").strip().lower())
+    if name == "localhost" or name.endswith(".localhost") or name in known or _numeric(name):
+        return ""
+    return "".join(each if each.isascii() and each.isprintable() else "?" for each in name[:_LONGEST]) or "?"
+
+
+def _name(host: str) -> str:
+    """The host without port, brackets and trailing dot."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].removesuffix(".")
+
+
+def _numeric(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds: for a request to arrive whole, for the next to begin, for an answer to be taken."""
+    """Time limits in seconds: for a whole request, until the next one begins, for reading the answer."""
 
     arrive: float = 5.0
-    idle: float = 75.0  # a scraper that calls once a minute may keep its connection
+    idle: float = 75.0  # so that a scraper that calls once a minute keeps its connection
     leave: float = 10.0
 
 
 class ServerError(Exception):
-    """The address cannot be listened on; the text says why and what to do."""
+    """Listening at the address is impossible; the text says why and what to do."""
 
 
 class StatusServer:
-    """Serves until cancelled. `failed` is told of a bug in an answer; the caller learns only that there was one.
+    """Serves until cancelled. `failed` gets a bug in an answer; the caller sees only that there was one.
 
-    `strained`: told why no caller can be accepted just now.
+    `strained` gets the reason why no caller can be accepted now.
     """
 
     def __init__(
@@ -53,7 +77,7 @@ class StatusServer:
         strained: Callable[[str], None] = lambda reason: None,
         hosts: Collection[str] | None = None,
     ) -> None:
-        """`hosts`: the only names it is served under, besides addresses and loopback names; None: any."""
+        """`hosts`: the accepted Host names, besides addresses and loopback names; None: any."""
         self._hosts = None if listen.path else hosts
         self._listen = listen
         self._answer = answer
@@ -62,7 +86,7 @@ class StatusServer:
         self._patience = patience or Patience()
 
     async def serve(self, *, task_status: TaskStatus[int] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Listen; says the port when it does. Raises ServerError."""
+        """Listen; reports the port through `task_status`. Raises ServerError."""
         bound = await self._bound()
         listener = Listener(bound, _CONNECTIONS, self._failed, self._strained)
         task_status.started(bound.port)
@@ -91,7 +115,7 @@ class StatusServer:
 
 
 class _Conversation:
-    """One caller: requests are answered in turn until either side has enough."""
+    """One caller, whose requests are answered in turn until either side ends."""
 
     def __init__(
         self,
@@ -140,17 +164,17 @@ class _Conversation:
             return False
         answer = await self._answer(request.target.decode("ascii", "replace"))
         await self._send(answer, last=last, bare=bare)
-        self._wire.next_event()  # the end of a request without body; without this look there is no next one
+        self._wire.next_event()  # h11 needs to see the end of a request without body before the next
         return self._wire.our_state is h11.DONE and self._wire.their_state is h11.DONE
 
     def _strange(self, request: h11.Request, hosts: Collection[str]) -> str:
-        """A name that is not ours; callers that send none (HTTP/1.0) are no browsers."""
+        """The Host name if it is not ours. Callers without one (HTTP/1.0) are no browsers."""
         return next(
             (found for key, value in request.headers if key == b"host" and (found := strange(value, hosts))), ""
         )
 
     async def _request(self, wait: float) -> h11.Request | None:
-        """The next request; None when none begins in time, or the caller goes away."""
+        """The next request; None when none begins in time or the caller has gone."""
         if not self._wire.trailing_data[0]:
             with anyio.move_on_after(wait) as waited:
                 if not await self._receive():

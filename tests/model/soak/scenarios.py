@@ -14,7 +14,7 @@ from rotator.engine.guard import Guard
 from rotator.engine.lease import Leases
 from rotator.engine.reconciler import Reconciler, Transition
 from rotator.engine.worker_pool import WorkerPool
-from rotator.observe.fleet import Fleet
+from rotator.observe.health import Fleet
 from rotator.observe.metrics import Metrics
 from rotator.observe.status import Timeline
 from rotator.ports import Installation, Provider

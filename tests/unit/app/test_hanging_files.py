@@ -14,9 +14,9 @@ import pytest
 from rotator.app import factories, secret_resolver
 from rotator.app.secret_resolver import VaultSecretResolver
 from rotator.host.cron import SystemClock
-from rotator.observe import observers
+from rotator.observe import observers, receipts
 from rotator.observe.observers import Observers
-from rotator.observe.receipts import ReceiptFile, setup
+from rotator.observe.receipts import ReceiptFile
 from rotator.ports import Transient
 from rotator.rotation import events as ev
 from rotator.rotation.secret import Secret
@@ -111,7 +111,7 @@ async def test_receipts_on_a_drive_that_hangs_stop_nothing_but_what_requires_the
 def test_a_start_and_an_end_wait_for_such_a_drive_for_a_while_only(drive, tmp_path, monkeypatch) -> None:
     made = Observers(settings(tmp_path))
     monkeypatch.setattr(observers, "_DISK", 0.1)
-    monkeypatch.setattr(setup, "_PATIENCE", 0.1)
+    monkeypatch.setattr(receipts, "_PATIENCE", 0.1)
     monkeypatch.setattr(ReceiptFile, "open", lambda book: drive.wait(30))
     monkeypatch.setattr(ReceiptFile, "append", lambda book, contents: drive.wait(30))
     made.told[0](transition(named("blog"), settled(), ev.Faulted(NOW, "mint", "HTTP 503")))

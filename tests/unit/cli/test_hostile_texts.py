@@ -13,7 +13,7 @@ import pytest
 from rotator.cli import now, output, shell
 from rotator.cli.status import show
 from rotator.observe import logs
-from rotator.observe.fleet import Fleet
+from rotator.observe.health import Fleet
 from rotator.observe.logs import log
 from rotator.observe.metrics import Metrics
 from rotator.rotation.explanation import explain

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.observe.hooks.fitness import look
+from rotator.observe.hooks.delivery import check_hooks
 from rotator.ports import Refused
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef, SecretSource
@@ -46,7 +46,7 @@ async def test_each_hook_and_the_ping_is_looked_at(tmp_path: Path) -> None:
         call("lost", "/gone"),
     ]
     settings = replace(SETTINGS, hooks={each.name: each for each in hooks}, ping=Ping(secret("/url")))
-    found = {subject: reason async for subject, reason in look(settings, fetch)}
+    found = {subject: reason async for subject, reason in check_hooks(settings, fetch)}
     assert found == {
         "hook runs": "",
         "hook absent": "/no/such is no file here",
@@ -60,4 +60,4 @@ async def test_each_hook_and_the_ping_is_looked_at(tmp_path: Path) -> None:
 
 async def test_a_ping_whose_address_cannot_be_had_is_said() -> None:
     settings = replace(SETTINGS, ping=Ping(secret("/gone")))
-    assert [each async for each in look(settings, fetch)] == [("ping", "file:/gone cannot be read")]
+    assert [each async for each in check_hooks(settings, fetch)] == [("ping", "file:/gone cannot be read")]

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from rotator.observe.hooks import webhook
-from rotator.observe.hooks.dispatch import WebhookSender, whereabouts
+from rotator.observe.hooks.delivery import WebhookSender, whereabouts
 from rotator.observe.hooks.facts import Facts, gather
 from rotator.ports import Fault, Refused, Transient
 from rotator.providers.http.webhook_client import WebhookClient

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from rotator.observe import logs
-from rotator.observe.logs.priority import is_journal, marked
+from rotator.observe.logs import is_journal, marked
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 from rotator.observe import logs
-from rotator.observe.logs import log
-from rotator.observe.logs.writing import Writer
+from rotator.observe.logs import Writer, log
 
 LINE = b"x" * 999 + b"\n"
 

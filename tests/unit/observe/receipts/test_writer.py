@@ -98,7 +98,7 @@ def test_what_cannot_be_written_waits_in_its_order_and_is_told_once(kept: Kept) 
 
 
 def test_what_had_to_be_forgotten_is_counted_in_the_chain(kept: Kept, monkeypatch) -> None:
-    monkeypatch.setattr("rotator.observe.receipts.writer._KEPT", 3)
+    monkeypatch.setattr("rotator.observe.receipts._KEPT", 3)
     kept.path.mkdir()
     for number in range(5):
         kept.receipts(fault(f"number {number}"))

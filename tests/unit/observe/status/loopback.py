@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 
-from rotator.observe.fleet import Fleet
+from rotator.observe.health import Fleet
 from rotator.observe.metrics import Metrics
 from rotator.observe.status import StatusRoutes, StatusServer, Timeline
 from rotator.observe.status.routes import StatusResponse

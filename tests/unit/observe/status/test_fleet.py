@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.observe.fleet import Severity
+from rotator.observe.health import Severity
 from rotator.rotation.credential import Retirement
 from rotator.rotation.record import Failure, Held, HoldReason, Pause, Phase, Record
 from tests.kit.fleet import FakeNeighbour, fleet, named, settled, troubled

@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from rotator.observe.fleet import Fleet
+from rotator.observe.health import Fleet
 from rotator.observe.status import StatusRoutes, Timeline
 from rotator.observe.status.routes import StatusResponse
 from rotator.observe.status.server import Patience

@@ -9,11 +9,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from rotator.observe.fleet import Fleet
+from rotator.observe.health import Fleet
 from rotator.observe.status import StatusRoutes, Timeline
-from rotator.observe.status.html import Html, el
-from rotator.observe.status.timeline import _KEPT
-from rotator.observe.status.times import relative, span
+from rotator.observe.status.html import Html, el, relative, span
+from rotator.observe.status.pages import _KEPT
 from rotator.rotation import events as ev
 from rotator.rotation.record import Failure, Held, HoldReason, Phase
 from rotator.rotation.secret import Secret

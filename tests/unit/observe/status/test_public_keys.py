@@ -10,8 +10,7 @@ import anyio
 import pytest
 
 from rotator.app.monitoring import Monitoring
-from rotator.observe.jwks_endpoint import JwksEndpoint
-from rotator.observe.status import JwksRoutes, PublicKeySet
+from rotator.observe.jwks_endpoint import JwksEndpoint, JwksRoutes, PublicKeySet
 from rotator.ports import Transient
 from rotator.rotation.credential import Credential, VaultPath
 from rotator.settings import DaemonConfig, Listen, Method, Settings, Status, VaultAuth, VaultConfig

@@ -1,7 +1,7 @@
-"""The fleet as its records show it: every credential, target and minter; alive; ready.
+"""The health of the fleet as its records show it: every credential, target and minter; alive, ready, healthy.
 
-All of it is computed anew at each look, so it heals by itself. Metrics, probes and pages read it and add nothing. A
-look may be another thread's: what is read is frozen, or copied in one go.
+It is computed anew at each look. Metrics, probes and pages read it and add nothing. Another thread may look: what is
+read is frozen, or copied at once.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
-from rotator.observe.fleet.view import Dependency, DependencyHealth, View
+from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Clock
 from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.explanation import explain
@@ -22,9 +23,94 @@ from rotator.vault.login import LoginEnd
 __all__ = ["Dependency", "DependencyHealth", "DependencyStatus", "Fleet", "Severity", "State", "View", "observed"]
 
 
+class Dependency(Protocol):
+    """Vault, a target or a minter, paused after trouble. `trips`: pauses in a row; zero when it works."""
+
+    @property
+    def trips(self) -> int: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    def left(self, now: float) -> float:
+        """Seconds until it is called again."""
+        ...
+
+
+class DependencyHealth(Protocol):
+    """Vault, targets and minters, by their names in settings."""
+
+    @property
+    def vault(self) -> Dependency: ...
+
+    @property
+    def targets(self) -> Mapping[str, Dependency]: ...
+
+    @property
+    def minters(self) -> Mapping[str, Dependency]: ...
+
+
+class View(Protocol):
+    """What a running daemon offers to look at. `moved`: monotonic seconds of the last finished reconcile."""
+
+    @property
+    def credentials(self) -> Mapping[str, Credential]:
+        """The credentials of the settings."""
+        ...
+
+    @property
+    def seen(self) -> Mapping[str, ReconcileResult]:
+        """The results of the last reconciles."""
+        ...
+
+    @property
+    def read_at(self) -> Mapping[str, datetime]:
+        """When each record was last read from Vault."""
+        ...
+
+    @property
+    def left(self) -> Mapping[str, Record]:
+        """The records of credentials that left the settings."""
+        ...
+
+    @property
+    def broken(self) -> Mapping[str, str]:
+        """Credentials that were refused or met a bug, and why."""
+        ...
+
+    @property
+    def accepted(self) -> Mapping[str, datetime]:
+        """When each published value was last seen to be accepted."""
+        ...
+
+    @property
+    def doubted(self) -> Mapping[str, datetime]:
+        """When a published value was refused once; it is asked again before that counts."""
+        ...
+
+    @property
+    def unproven(self) -> Mapping[str, datetime]:
+        """Since when it is unknown whether a published value is accepted."""
+        ...
+
+    @property
+    def health(self) -> DependencyHealth:
+        """The state of Vault, targets and minters."""
+        ...
+
+    @property
+    def moved(self) -> float:
+        """When a worker last finished a reconcile."""
+        ...
+
+    def pause(self, credential: Credential) -> tuple[float, str]:
+        """Seconds for which the credential is left alone, and why."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class DependencyStatus:
-    """How a target or a minter is doing. `left`: seconds until it is called again; `said`: why it is not, or empty."""
+    """The status of a target or minter. `left`: seconds until it is called again; `said`: why it is not."""
 
     name: str
     left: float
@@ -33,25 +119,25 @@ class DependencyStatus:
 
 @dataclass(slots=True)
 class Fleet:
-    """A look at the fleet. `view` is None until the daemon has found Vault, and `waiting` says what for."""
+    """The fleet, as seen now. `view` is None until the daemon has found Vault; `waiting` says what it waits for."""
 
     clock: Clock
-    silence: timedelta  # a daemon in which no visit ended for so long is not alive
+    silence: timedelta  # a daemon in which no reconcile ended for so long is not alive
     view: View | None = None
     waiting: str = "starting"
     began: float = 0.0  # monotonic seconds at which the view came
-    missing: Callable[[], str] = str  # signs of life that are missing, in words
+    missing: Callable[[], str] = str  # missing signs of life, in words
     barred: Callable[[], str] = str  # why no rotation may begin
-    refused: str = ""  # why the settings as they are on disk were refused; the ones before are in force
-    login_end: Callable[[], LoginEnd | None] = lambda: None  # of what we log in to Vault with
-    minted_from: Mapping[str, VaultPath] = field(default_factory=dict)  # where minters' own tokens are, by target
+    refused: str = ""  # why the settings on disk were refused; the old ones are in force
+    login_end: Callable[[], LoginEnd | None] = lambda: None  # the end of what we log in to Vault with
+    minted_from: Mapping[str, VaultPath] = field(default_factory=dict)  # where minters' tokens are published, by target
 
     def show(self, view: View) -> None:
-        """From now on, this is what is looked at."""
+        """Show this daemon's view from now on."""
         self.view, self.waiting, self.began = view, "", self.clock.monotonic()
 
     def hide(self, waiting: str) -> None:
-        """There is nothing to look at any more; why."""
+        """Show nothing from now on, and why."""
         self.view, self.waiting = None, waiting
 
     def states(self) -> list[State]:
@@ -60,12 +146,12 @@ class Fleet:
         return sorted(found, key=lambda each: (list(Severity).index(each.mark), each.name))
 
     def state(self, name: str) -> State | None:
-        """One credential; None when settings do not know it."""
+        """One credential; None when it is not in the settings."""
         credential = self.view.credentials.get(name) if self.view else None
         return _state(self.view, credential, self.clock.now()) if self.view and credential else None
 
     def unmanaged(self) -> list[Unmanaged]:
-        """What credentials that left the settings have left alive."""
+        """Living values of credentials that left the settings."""
         if self.view is None:
             return []
         records = [each.record for each in tuple(self.view.seen.values()) if each.record]
@@ -80,17 +166,17 @@ class Fleet:
         return list(explain(credential, _record(self.view, name), self.clock.now(), observed(self.view, credential)))
 
     def targets(self) -> list[DependencyStatus]:
-        """Every target that a credential lives on."""
+        """Every target of a credential."""
         names = {each.target for each in self.view.credentials.values()} if self.view else ()
         return [self._standing(name, self.view.health.targets.get(name)) for name in sorted(names) if self.view]
 
     def minters(self) -> list[DependencyStatus]:
-        """Every minter that was ever refused or used."""
+        """Every minter that was used or refused."""
         minters = self.view.health.minters if self.view else {}
         return [self._standing(name, minter) for name, minter in sorted(minters.items())]
 
     def minter_ends(self) -> dict[str, datetime]:
-        """When the tokens that mint expire, by target: of those that are themselves kept fresh here."""
+        """When minters' tokens expire, by target, where these tokens are rotated here."""
         seen = tuple(self.view.seen.values()) if self.view else ()
         currents = [each.record.current for each in seen if each.record and each.record.current]
         ends = {each.place: end for each in currents if (end := each.token.expires_at)}
@@ -102,35 +188,35 @@ class Fleet:
         return DependencyStatus(name, neighbour.left(self.clock.monotonic()), neighbour.reason or "in trouble")
 
     def silent(self) -> float:
-        """Seconds since a worker last finished a visit; as long as nothing is looked at, nothing is missed."""
+        """Seconds since a worker last finished a reconcile; zero while there is no view."""
         if self.view is None or not self.view.credentials:
             return 0.0
         return max(0.0, self.clock.monotonic() - max(self.view.moved, self.began))
 
     def alive(self) -> str:
-        """Why the process should be restarted; empty when it is alive. That it answers shows that its loop moves."""
+        """Why the process should be restarted; empty when it is alive. An answer at all shows that its loop runs."""
         if self.view is None:
-            return ""  # a restart brings Vault no nearer
+            return ""  # a restart does not help against an absent Vault
         silent = self.silent()
         stuck = f"no visit ended for {silent:.0f} s" if silent > self.silence.total_seconds() else ""
         return self.missing() or stuck
 
     def vault(self) -> str:
-        """Why Vault does not serve us; empty when it does."""
+        """Why Vault does not work for us; empty when it does."""
         if self.view is None:
             return self.waiting or "starting"
         breaker = self.view.health.vault
         return (breaker.reason or "unreachable") if breaker.trips else ""
 
     def login_ending(self) -> str:
-        """What we log in to Vault with, in words, when it ends soon; else empty."""
+        """The secret that we log in to Vault with, in words, when it ends soon; else empty."""
         end = self.login_end()
         return str(end) if end and end.is_near(self.clock.now()) else ""
 
     def unready(self) -> list[str]:
         """Why this process cannot work: no login, records that were not read yet, receipts that cannot be written.
 
-        Never for a target's or a credential's sake: another process could do no better.
+        Never because of a target or a credential: another process could do no better.
         """
         missed = self.vault()
         found = [f"vault: {missed}"] if missed else []
@@ -139,14 +225,14 @@ class Fleet:
         return [*found, *([f"{unread} records were not read yet"] if unread else [])]
 
     def _unread(self) -> int:
-        """How many records were not read yet; one that cannot be read is a trouble of its own credential."""
+        """How many records were not read yet. One that cannot be read is a trouble of its credential only."""
         view = self.view
         if view is None:
             return 0
         return sum(_record(view, name) is None and name not in view.broken for name in view.credentials)
 
     def unhealthy(self) -> list[str]:
-        """Whatever a person should know of: this process, and all that is overdue, held, refused or missing."""
+        """Everything that a person should know: about this process, and what is overdue, held, refused or missing."""
         rows = (each for each in self.states() if each.mark is Severity.ACT)
         dead = [f"not alive: {reason}"] if (reason := self.alive()) else []
         return [*dead, *self.unready(), *(f"{each.name}: {each.word}: {each.said}" for each in rows)]
@@ -158,7 +244,7 @@ def states(view: View, now: datetime) -> list[State]:
 
 
 def observed(view: View, credential: Credential) -> Observed:
-    """What a running daemon knows of a credential beside its record."""
+    """What a running daemon knows about a credential besides its record."""
     name = credential.name
     seconds, reason = view.pause(credential)
     seen = view.seen.get(name)

@@ -1,24 +1,80 @@
-"""The first page: the fleet at a glance, the worst first."""
+"""The pages for people: the overview of the fleet, worst first, and one page per credential with its recent events."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
-from rotator.observe.fleet import DependencyStatus, Fleet, Severity, State
-from rotator.observe.status.frame import NAMES, SHAPES, badge, page
-from rotator.observe.status.html import Html, el, join
-from rotator.observe.status.times import NOTHING, exact, moment, span
+from rotator.engine.reconciler import Transition
+from rotator.observe.health import DependencyStatus, Fleet, Severity, State
+from rotator.observe.logs.redaction import Redactor, redact
+from rotator.observe.status.html import (
+    NAMES,
+    NOTHING,
+    SHAPES,
+    Html,
+    badge,
+    el,
+    exact,
+    facts,
+    join,
+    moment,
+    page,
+    relative,
+    span,
+)
+from rotator.rotation.messages import EventSeverity
+from rotator.rotation.state import Headline
 from rotator.rotation.wording import counted
 
-_ROWS = 1000  # more would be no glance; the worst come first
+_KEPT = 40  # per credential
+_CREDENTIALS = 5000  # credentials whose events are kept
+_ROWS = 1000  # rows in the overview; the worst come first
 _HEADS = ("State", "Credential", "Published", "Next", "Expires", "Predecessor")
+_SIGNS = {EventSeverity.INFO: "·", EventSeverity.WARNING: "▲", EventSeverity.ERROR: "■"}
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One transition in words. `seconds`: how long the step took."""
+
+    at: datetime
+    event: str
+    severity: EventSeverity
+    rotation: int
+    said: str
+    seconds: float
+
+
+@dataclass(slots=True)
+class Timeline:
+    """An observer."""
+
+    _moments: dict[str, deque[TimelineEntry]] = field(default_factory=dict)
+    _redact: Redactor = redact
+
+    def __call__(self, transition: Transition) -> None:
+        """Keep a transition."""
+        told = transition.told
+        rotation, said = transition.after.rotation, self._redact(told.said)
+        moment = TimelineEntry(transition.event.at, told.name, told.severity, rotation, said, transition.seconds)
+        # The credential with the latest event is last, so the quietest is forgotten first.
+        kept = self._moments.pop(transition.credential.name, None) or deque(maxlen=_KEPT)
+        kept.appendleft(moment)
+        self._moments[transition.credential.name] = kept
+        if len(self._moments) > _CREDENTIALS:
+            del self._moments[next(iter(self._moments))]
+
+    def of(self, name: str) -> tuple[TimelineEntry, ...]:
+        """The newest first."""
+        return tuple(self._moments.get(name, ()))
 
 
 def overview(fleet: Fleet, instance: str, version: str) -> bytes:
-    """The page."""
+    """The page of one credential."""
     states, now = fleet.states(), fleet.clock.now()
     mark, headline = verdict(fleet, states)
     parts = (_headline(mark, headline), _troubles(fleet), _counts(states), _table(states, now), *_rest(fleet, now))
@@ -26,7 +82,7 @@ def overview(fleet: Fleet, instance: str, version: str) -> bytes:
 
 
 def verdict(fleet: Fleet, states: Sequence[State]) -> tuple[Severity, str]:
-    """The one sentence."""
+    """The sentence above the page, and its severity."""
     count = Counter(each.mark for each in states)
     if silent := fleet.alive():
         return Severity.ACT, f"The daemon is stuck: {silent}"
@@ -128,7 +184,7 @@ def _predecessor(state: State, now: datetime) -> Html:
 
 
 def address(name: str) -> str:
-    """Where a credential's own page is."""
+    """The address of a credential's page."""
     return f"/credential/{quote(name)}"
 
 
@@ -137,7 +193,7 @@ def _rest(fleet: Fleet, now: datetime) -> tuple[Html, Html]:
 
 
 def _unmanaged(fleet: Fleet, now: datetime) -> Html:
-    """What nobody rotates or ends any more."""
+    """Values of credentials that left the settings, which are not rotated or revoked any more."""
     left = fleet.unmanaged()
     items = [
         el("li", el("b", each.credential), f" on {each.target}: {each.token} at {each.path}, expires ",
@@ -159,3 +215,71 @@ def _target(each: DependencyStatus) -> Html:
         return join(badge(Severity.FINE, "answers"), " ", el("b", each.name))
     again = f"called again in {span(timedelta(seconds=each.left))}" if each.left else "being tried"
     return join(badge(Severity.WATCH, "paused"), " ", el("b", each.name), " ", el("span", f"{each.said}; {again}"))
+
+
+def single(fleet: Fleet, state: State, moments: Iterable[TimelineEntry], instance: str, version: str) -> bytes:
+    """The page of one credential."""
+    now, name = fleet.clock.now(), state.name
+    back = el("nav", el("a", "← All credentials", href="/", id="back"), aria_label="Back")
+    said = el("p", state.said, class_=f"lead {state.mark.value}") if state.said else ""
+    sentences = fleet.explained(name)
+    parts = (
+        back,
+        el("h1", name, " ", badge(state.mark, state.word), class_="name"),
+        said,
+        el("section", el("h2", "Why it is so"), el("ul", *(el("li", each) for each in sentences), class_="reasons")),
+        el("section", el("h2", "At a glance"), _facts(state, now)),
+        _timeline(tuple(moments), now),
+        _commands(state),
+    )
+    return page(f"{name}: {state.word}", state.mark, instance, version, now, *parts)
+
+
+def _facts(state: State, now: datetime) -> Html:
+    known, labels = state.known, ", ".join(f"{label} {value}" for label, value in state.labels.items())
+    return facts(
+        ("Target", state.target),
+        ("Consumers read", join(state.path, " ", el("small", f"key {state.key}"))),
+        ("Phase", state.phase),
+        ("Rotation", str(state.rotation) if known else ""),
+        ("Adopted" if state.adopted else "Published", known and _both(state.published_at, now, "never")),
+        ("Expires", known and _both(state.expires_at, now, "never" if state.published_at else NOTHING)),
+        ("Next rotation due", known and _both(state.due_at, now, "when asked for" if state.published_at else "now")),
+        ("Values alive", str(state.live) if known else ""),
+        ("Of these, published before", str(state.predecessors) if known else ""),
+        ("Expected dead", state.revoke_by and _both(state.revoke_by, now, "")),
+        ("Failures in a row", str(state.failures) if state.failures else ""),
+        ("Last seen accepted", state.accepted_at and _both(state.accepted_at, now, "")),
+        ("Paused by hand", state.operator_pause),
+        ("Target left alone", state.left_alone),
+        ("What to do", state.do),
+        ("Labels", labels),
+    )
+
+
+def _both(when: datetime | None, now: datetime, otherwise: str) -> Html:
+    return join(moment(when, now, otherwise), " ", el("small", exact(when)) if when else "")
+
+
+def _timeline(moments: tuple[TimelineEntry, ...], now: datetime) -> Html:
+    if not moments:
+        words = "Nothing since this daemon started. What was before is in its log, and in the receipts if they are on."
+        return el("section", el("h2", "Lately"), el("p", words, class_="quiet"))
+    return el("section", el("h2", "Lately"), el("ol", *(_moment(each, now) for each in moments), class_="timeline"))
+
+
+def _moment(each: TimelineEntry, now: datetime) -> Html:
+    sign = el("span", _SIGNS[each.severity], aria_hidden="true", class_="shape")
+    grave = el("span", f"{each.severity.value}: ", class_="unseen") if each.severity is not EventSeverity.INFO else ""
+    stamp = el("time", relative(each.at, now), datetime=each.at.isoformat(timespec="seconds"), title=exact(each.at))
+    facts = el("small", f"rotation {each.rotation} · {each.event} · took {each.seconds:.1f} s")
+    return el("li", sign, el("div", grave, el("span", each.said), facts), stamp, class_=each.severity.value)
+
+
+_VERBS: dict[str, str] = {Headline.HELD: "release", Headline.NEEDS_YOU: "supply", Headline.PAUSED_BY_HAND: "resume"}
+
+
+def _commands(state: State) -> Html:
+    verb = _VERBS.get(state.word, "resume" if state.paused_at else "now")
+    lines = "\n".join(f"rotate {each} {state.name}" for each in ("explain", "history", verb))
+    return el("section", el("h2", "In a shell"), el("pre", el("code", lines), tabindex="0"))
