@@ -14,7 +14,7 @@ from rotator.cli.times import Length
 
 if TYPE_CHECKING:
     from rotator.settings import Settings
-    from rotator.testing.verdict import Row
+    from rotator.testing.kit import Row
 
 _TIDYING = 30.0  # seconds for ending what an interrupted run has left
 _REST = Length(timedelta(0), timedelta(hours=2))

@@ -1,4 +1,4 @@
-"""The conformance kit: the promises a provider makes to the engine, as rules that are tried on a real target.
+"""The conformance kit: the promises of a provider to the engine, as rules that are tried on a real target.
 
-It needs no Vault: the engine runs over documents in memory. What a rule may use is kit.py's; the list is rules.py's.
+It needs no Vault: the engine runs on documents in memory. rules.py has the list of rules, kit.py what they may use.
 """

@@ -1,4 +1,4 @@
-"""The rules about trouble: calls that are given up, answers that are lost, words that give secrets away."""
+"""The rules about faults: calls that are given up, lost answers, texts that contain secrets."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from time import perf_counter
 import anyio
 
 from rotator.ports import Accepted, Duplicate, Fault
-from rotator.testing.kit import TICK, Kit
-from rotator.testing.recording_provider import words
-from rotator.testing.verdict import NotApplicable, must
+from rotator.testing.kit import TICK, Kit, NotApplicable, must, words
 
-_SHARES = (0.2, 0.4, 0.6, 0.8)  # of the time that the call takes when it is left in peace
+_SHARES = (0.2, 0.4, 0.6, 0.8)  # shares of the time that the call takes undisturbed
 _UNDER_WAY = 0.02  # seconds
 _CALLS = 12  # more than a target is called at once
 _OPEN = Path("/proc/self/fd")
@@ -23,14 +21,14 @@ _LOOKS = 40
 
 
 async def given_up(call: Callable[[], Awaitable[object]], seconds: float) -> bool:
-    """Cancel a call after this time: what a lost answer comes to. Whether it was answered before."""
+    """Cancel a call after this time, like a lost answer. Returns whether it was answered before."""
     with anyio.move_on_after(seconds):
         try:
             await call()
         except (Fault, NotApplicable):
             return False
         return True
-    await anyio.sleep(max(seconds, _UNDER_WAY))  # real time: what is on its way may arrive
+    await anyio.sleep(max(seconds, _UNDER_WAY))  # real time: requests on their way may arrive
     return False
 
 
@@ -41,7 +39,7 @@ async def _takes(call: Callable[[], Awaitable[object]]) -> float:
 
 
 async def lost(kit: Kit) -> None:
-    """What a mint without an answer has left on the target is found by its name, and nothing else is there."""
+    """After a mint without an answer, what is on the target is found by its name, and nothing else is there."""
     took = await _takes(kit.made)
     known = await _census(kit)
     names = {}
@@ -63,7 +61,7 @@ async def lost(kit: Kit) -> None:
 
 
 async def _again(kit: Kit, name: str) -> None:
-    """A name that finds nothing is free, unless it never was."""
+    """Mint again under a name that finds nothing."""
     try:
         await kit.made(name)
     except Duplicate:
@@ -76,7 +74,7 @@ async def _census(kit: Kit) -> int | None:
 
 
 async def resumed(kit: Kit) -> None:
-    """An effect that was given up half-way is done by doing it again."""
+    """An effect that was given up half-way is completed by repeating it."""
     for share in _SHARES:
         made = await kit.made()
         if kit.can.needs_install:
@@ -98,7 +96,7 @@ async def resumed(kit: Kit) -> None:
 
 
 async def tireless(kit: Kit) -> None:
-    """Calls that were given up hold no place: the next one is made."""
+    """Calls that were given up do not block the next one."""
     made = await kit.fresh()
     took = await _takes(partial(kit.provider.verify, made.token, made.secret))
     for number in range(_CALLS):
@@ -108,7 +106,7 @@ async def tireless(kit: Kit) -> None:
 
 
 async def closed(kit: Kit) -> None:
-    """A target that was opened, called, given up on and closed leaves no connection."""
+    """A target that was opened, called, cancelled and closed leaves no connection."""
     if not _files():
         raise NotApplicable("this system does not list open files")
     made = await kit.fresh()
@@ -125,21 +123,21 @@ async def closed(kit: Kit) -> None:
 
 
 def _files() -> int:
-    """How many files this process has open; 0 where that is not told."""
+    """How many files this process has open; 0 where that is unknown."""
     return len(list(_OPEN.iterdir())) if _OPEN.is_dir() else 0
 
 
 async def _dwindled(before: int) -> int:
-    """How many files are left beyond those before, once the other ends of connections, which may be here, are gone."""
+    """How many more files are open than before, once the other ends of connections (perhaps ours) are closed."""
     for _ in range(_LOOKS):
         gc.collect()
         if _files() <= before:
             break
-        await anyio.sleep(0.02)  # real time: sockets know no other
+        await anyio.sleep(0.02)  # real time, as for sockets
     return _files() - before
 
 
 async def discreet(kit: Kit) -> None:
-    """Whatever was said in all of this, no value was quoted. The rule stands last, when most has been said."""
+    """No text of the provider contains a value. This rule is last, after most texts."""
     quoted = kit.memory.quoted(kit.memory.said)
     must(quoted == 0, f"{quoted} of {len(kit.memory.said)} sentences quote a secret")

@@ -1,14 +1,13 @@
-"""The kill suite: whole rotations by the real engine, killed after every call, resumed by another actor.
-
-What must hold afterwards is judged here and told as rows of the table by kill_rules.py.
-"""
+"""Whole rotations by the real engine, killed after every call and resumed by another actor; and the rules on them."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from secrets import token_hex, token_urlsafe
+from weakref import WeakKeyDictionary
 
 from rotator.engine.context import Dependencies
 from rotator.engine.lease import Leases
@@ -19,31 +18,30 @@ from rotator.rotation.record import Phase, PublishedValue, Record
 from rotator.rotation.rotation_request import RequestAnswer, RotationRequest, answer
 from rotator.rotation.schedule import Every
 from rotator.rotation.token_names import parse
-from rotator.testing.kit import Kit
+from rotator.testing.kit import Heard, Kit, NotApplicable, must, words
 from rotator.testing.memory_vault import MemoryJournal, MemoryStore, MemoryVault
-from rotator.testing.recording_provider import Heard, words
-from rotator.testing.verdict import NotApplicable
 
 ACCEPTED, ONE, DEAD, SETTLED, BUDGET = "accepted", "one living", "dead", "settled", "budget"
-_EFFECTS = ("write", "destroy")  # of the calls to Vault; a kill after a read is a kill after the call before it
+_EFFECTS = ("write", "destroy")  # of the calls to Vault; a kill after a read equals one after the call before it
 _LEASE = 30.0
 _PATIENCE = 300.0  # seconds for one rotation, settling aside
 _MOST_CALLS = 200
+_SHOWN = 3  # examples shown per broken promise
 
 
 class Killed(BaseException):
-    """The process is gone: nothing may catch it."""
+    """The process was killed; no code may catch this."""
 
 
 @dataclass
 class Line:
-    """What passes between one actor and the world. Armed, it strikes when the answer of call `at` has come."""
+    """The calls of one actor. When armed, it kills the actor after the answer of call `at`."""
 
     at: int = 0
     calls: list[str] = field(default_factory=list)
 
     def passed(self, label: str) -> None:
-        """A call has had its effect. Raises Killed."""
+        """Count a call that has had its effect. Raises Killed."""
         self.calls.append(label)
         if len(self.calls) == self.at:
             raise Killed(label)
@@ -57,7 +55,7 @@ class Line:
 
 @dataclass
 class Campaign:
-    """One credential through many rotations. `broken`: what was seen, by the promise that it breaks."""
+    """One credential through many rotations. `broken`: what was seen, by the broken promise."""
 
     kit: Kit
     vault: MemoryVault = field(default_factory=MemoryVault)
@@ -74,13 +72,13 @@ class Campaign:
         self.server, self.provider = self.kit.server, self.kit.plain
 
     async def run(self) -> None:
-        """A first rotation, one that shows how many calls there are, and one for each of them."""
+        """Run a first rotation, one that counts the calls, and one for each call."""
         try:
             await self._rotation(Line())
             calls = await self._rotation(Line())
             for at in range(1, min(len(calls), _MOST_CALLS) + 1):
                 if self.broken:
-                    return  # what follows would only say so again, and mint more
+                    return  # later ones would only repeat it and mint more
                 await self._rotation(Line(at))
         finally:
             if self.server is not self.kit.server:
@@ -113,14 +111,14 @@ class Campaign:
         return line.calls
 
     async def _restart(self) -> None:
-        """Another process knows nothing but what is in Vault and on the target."""
+        """Begin another process, which knows only Vault and the target."""
         server, self.server = self.server, self.kit.reopen()
         self.provider = self.kit.kind.bind(self.server, self.kit.credential)
         if server not in (self.server, self.kit.server):
             await server.aclose()
 
     async def _work(self, line: Line, ask: RotationRequest) -> Record | None:
-        """Visit until the ask is answered and the predecessor is dead, or nothing more will come of it."""
+        """Reconcile until the request is done and the predecessor is dead, or nothing changes any more."""
         reconciler, dependencies = self._actor(line)
         clock, began = self.kit.clock, self.kit.clock.monotonic()
         while True:
@@ -153,7 +151,7 @@ class Campaign:
         return Reconciler(journal, leases, lambda: self.lineage, lambda transition: None), dependencies
 
     async def _look(self, label: str) -> None:
-        """Whatever has just been published is tried at once, as a consumer would."""
+        """Try a value that was just published, as a consumer would."""
         place = self.credential.place
         if label != f"after write {place}":
             return
@@ -168,7 +166,7 @@ class Campaign:
             self.broken[ACCEPTED].append(f"published, and {words(verdict)}")
 
     def _same_as_before(self, doc: Document) -> bool:
-        """A fence writes the same once more; whether that is accepted, the next publication is about."""
+        """Whether a publication repeats the value before it, as a fence does."""
         older = self.vault.get(self.credential.place, doc.version - 1)
         return (older.values or {}).get(self.credential.key) == (doc.values or {}).get(self.credential.key)
 
@@ -206,3 +204,31 @@ def _standstill(record: Record | None) -> str:
         return "there is no record"
     trouble = record.held.text if record.held else record.failure.reason if record.failure else record.awaiting
     return f"the record stands at `{record.phase}`: {trouble or 'no reason told'}"
+
+
+_runs: WeakKeyDictionary[Kit, Campaign] = WeakKeyDictionary()
+
+
+async def _campaign(kit: Kit) -> Campaign:
+    if kit not in _runs:
+        campaign = Campaign(kit)
+        await campaign.run()
+        _runs[kit] = campaign
+    return _runs[kit]
+
+
+def kept(promise: str) -> Callable[[Kit], Awaitable[None]]:
+    """A rule: the campaign did not break this promise."""
+
+    async def check(kit: Kit) -> None:
+        seen = (await _campaign(kit)).broken[promise]
+        must(not seen, "; ".join(seen[:_SHOWN]))
+
+    return check
+
+
+accepted = kept(ACCEPTED)
+one = kept(ONE)
+dead = kept(DEAD)
+settled = kept(SETTLED)
+budget = kept(BUDGET)

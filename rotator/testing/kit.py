@@ -1,37 +1,189 @@
-"""What a rule works with: the provider under test, names that are its own, values that the target knows of.
-
-What is to be true of them is the rules'; opening a target by settings is open_target.py's.
-"""
+"""What a rule works with: verdicts, a provider whose calls are recorded, mint names, values known to the target."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
 from itertools import count
 from secrets import token_hex
+from typing import TypeVar
 
-from rotator.ports import Accepted, Capabilities, Clock, Fault, Installation, Minted, NeedsPerson, Rejected, Verdict
+from rotator.ports import (
+    Accepted,
+    Capabilities,
+    Clock,
+    Fault,
+    Inspection,
+    Installation,
+    Minted,
+    NeedsPerson,
+    Outcome,
+    Provider,
+    Rejected,
+    Unknown,
+    Verdict,
+)
 from rotator.providers import Kind, Server
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import mint_name, stem
-from rotator.testing.recording_provider import Heard, Memory, words
-from rotator.testing.verdict import BrokenRule, NotApplicable
 
-LIFE = timedelta(seconds=60)  # asked for what the kit mints by itself, where the target lets us choose
-TICK = 1.0  # second: targets that date what they take by whole seconds tell two of ours apart
-_LEEWAY = 120.0  # seconds after its date until which a target may go on with a token
-_LOOKS = 40  # at a value that the target does not know everywhere yet
+T = TypeVar("T")
+LIFE = timedelta(seconds=60)  # of values that the kit mints, where the target accepts a lifetime
+TICK = 1.0  # second: so that targets that date by whole seconds see two different times
+_LEEWAY = 120.0  # seconds for which a target may accept a token after its date
+_LOOKS = 40  # tries for a value that has not settled yet
+
+
+class RuleVerdict(StrEnum):
+    """How trying a rule ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_APPLICABLE = "not applicable"
+
+
+class BrokenRule(Exception):  # noqa: N818 (what was seen; the rule is broken, not the kit)
+    """The provider broke the rule. The text says how, without secrets."""
+
+
+class NotApplicable(Exception):  # noqa: N818 (no error: there is nothing to try)
+    """The rule does not apply to this kind. The text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the verdict table."""
+
+    rule: str
+    promise: str
+    verdict: RuleVerdict
+    text: str
+    seconds: float
+
+
+def must(holds: bool, otherwise: str) -> None:
+    """Raise BrokenRule unless the condition holds."""
+    if not holds:
+        raise BrokenRule(otherwise)
+
+
+@dataclass
+class Memory:
+    """What was minted and said in all rules."""
+
+    minted: list[Minted] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)  # used for a mint
+
+    def token_of(self, secret: Secret) -> Token | None:
+        """The latest handle of this value."""
+        return next((each.token for each in reversed(self.minted) if each.secret.matches(secret)), None)
+
+    def quoted(self, texts: Iterable[str]) -> int:
+        """How many of these texts contain a minted value, or what is staged beside it."""
+        values = [each for made in self.minted for each in (made.secret, *made.private.values(), *_secrets(made))]
+        return sum(any(value.reveal() in text for value in values) for text in texts)
+
+    def installed(self, value: Minted, token: Token) -> None:
+        """Record the handle after an installation."""
+        self.minted.append(replace(value, token=token))
+
+
+def _secrets(made: Minted) -> list[Secret]:
+    return [value for value in made.fields.values() if isinstance(value, Secret)]
+
+
+def _pass(verb: str) -> None:
+    """Let every call pass."""
+
+
+@dataclass
+class Heard:
+    """A provider that records the calls to another. `passed` gets each verb after its answer, and may raise."""
+
+    provider: Provider
+    memory: Memory
+    passed: Callable[[str], None] = _pass
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """The provider's own."""
+        return self.provider.capabilities
+
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
+        """See `Provider.mint`."""
+
+        async def call() -> Minted:
+            self.memory.names.append(name)
+            made = await self.provider.mint(name, expires_at, keep)
+            self.memory.minted.append(made)
+            return made
+
+        return await self._call("mint", call())
+
+    async def install(self, minted: Minted) -> Token:
+        """See `Provider.install`."""
+
+        async def call() -> Token:
+            token = await self.provider.install(minted)
+            self.memory.installed(minted, token)
+            return token
+
+        return await self._call("install", call())
+
+    async def find(self, prefix: str) -> tuple[Token, ...]:
+        """See `Provider.find`."""
+        return await self._call("find", self.provider.find(prefix))
+
+    async def verify(self, token: Token, secret: Secret) -> Verdict:
+        """See `Provider.verify`."""
+        verdict = await self._call("verify", self.provider.verify(token, secret))
+        if isinstance(verdict, Rejected | Unknown):
+            self.memory.said.append(verdict.reason)
+        return verdict
+
+    async def inspect(self, token: Token) -> Inspection:
+        """See `Provider.inspect`."""
+        return await self._call("inspect", self.provider.inspect(token))
+
+    async def revoke(self, token: Token) -> Outcome:
+        """See `Provider.revoke`."""
+        return await self._call("revoke", self.provider.revoke(token))
+
+    async def restore(self, token: Token) -> Outcome:
+        """See `Provider.restore`."""
+        return await self._call("restore", self.provider.restore(token))
+
+    async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
+        """See `Provider.is_dead`."""
+        return await self._call("is_dead", self.provider.is_dead(token, secret))
+
+    async def _call(self, verb: str, call: Awaitable[T]) -> T:
+        try:
+            answer = await call
+        except Exception as fault:
+            self.memory.said += [str(fault), repr(fault), getattr(fault, "reason", "")]
+            self.passed(verb)
+            raise
+        self.passed(verb)
+        return answer
+
+
+def words(verdict: Verdict) -> str:
+    """A verdict in the words of the table."""
+    return "accepted" if isinstance(verdict, Accepted) else f"{type(verdict).__name__.lower()}: {verdict.reason}"
 
 
 @dataclass(eq=False)
 class Kit:
-    """One kind on one target. `reopen` opens the target anew; `patience`: seconds that a rule may wait for a date;
-    `rest`: that the target wants between two rotations."""
+    """One kind on one target. `reopen` opens the target again; `patience`: seconds that a rule may wait for a date;
+    `rest`: seconds that the target needs between two rotations."""
 
     kind: Kind
     credential: Credential
@@ -57,11 +209,11 @@ class Kit:
 
     @property
     def settle(self) -> float:
-        """Seconds that the target may take to know of a change everywhere."""
+        """Seconds until a change takes effect everywhere on the target."""
         return max(self.credential.limits.settle, self.credential.limits.spread).total_seconds()
 
     def stem(self) -> str:
-        """What the mint names of one more credential would begin with."""
+        """The beginning of the mint names of one more credential."""
         return f"{self.begins}{next(self._numbers):06x}"
 
     def name(self) -> str:
@@ -69,7 +221,7 @@ class Kit:
         return mint_name(self.stem(), 1, 1)
 
     async def made(self, name: str = "", *keep: Token) -> Minted:
-        """A minted value that the target has not been told of yet, where the kind installs."""
+        """A minted value; not yet on the target, if the kind installs."""
         life = min(LIFE, self.credential.lifetime) if self.kind.only_expires and self.credential.lifetime else LIFE
         wants = self.kind.only_expires or self.credential.lifetime is not None
         try:
@@ -80,7 +232,7 @@ class Kit:
         return made
 
     async def fresh(self, name: str = "", *keep: Token) -> Minted:
-        """A value that the target accepts by now. Raises BrokenRule, NotApplicable."""
+        """A value that the target accepts now. Raises BrokenRule, NotApplicable."""
         made = await self.made(name, *keep)
         if self.can.needs_install:
             made = await self.installed(made)
@@ -102,15 +254,15 @@ class Kit:
         return Minted(token, made.secret, made.fields, made.private)
 
     async def verdict(self, made: Minted) -> Verdict:
-        """The proof of a value, once the target has had its time to know of it."""
+        """The proof of a value, after the target's settle time."""
         return await self.until(lambda: self.provider.verify(made.token, made.secret), Accepted)
 
     async def refusal(self, token: Token, secret: Secret) -> Verdict:
-        """The proof of a value that is to be refused, once the target has had its time."""
+        """The proof of a value that must be refused, after the target's settle time."""
         return await self.until(lambda: self.provider.verify(token, secret), Rejected)
 
     async def dead(self, token: Token, secret: Secret | None) -> bool | None:
-        """What the provider says of a death, once the target has had its time to notice it."""
+        """The provider's answer about a token's death, after the target's settle time."""
         seen = await self.provider.is_dead(token, secret)
         if seen is not True and self.settle:
             await self.clock.sleep(self.settle)
@@ -118,11 +270,11 @@ class Kit:
         return seen
 
     def shown(self, made: Minted) -> Secret | None:
-        """The value, where showing an old one to the target does no harm."""
+        """The value, if showing an old one to the target is safe."""
         return made.secret if self.can.old_is_safe_to_present else None
 
     async def until(self, ask: Callable[[], Awaitable[Verdict]], wanted: type[Verdict]) -> Verdict:
-        """Ask until the answer is as wanted, at most for the time the target may take to settle."""
+        """Ask until the answer is as wanted, for the settle time at most."""
         left, pause = self.settle, max(self.settle / _LOOKS, 0.2)
         verdict = await ask()
         while not isinstance(verdict, wanted) and left > 0:
@@ -141,7 +293,7 @@ class Kit:
         await self.clock.sleep(max(wait, 0))
 
     async def at_last(self, token: Token, secret: Secret | None) -> bool | None:
-        """What is said of its death after its date and the target's leeway."""
+        """The provider's answer about its death after its date and the target's leeway."""
         for _ in range(int(_LEEWAY / 5)):
             if await self.provider.is_dead(token, secret):
                 return True
@@ -149,11 +301,11 @@ class Kit:
         return await self.provider.is_dead(token, secret)
 
     def discreet(self, text: str) -> str:
-        """A text for the table: a provider that quotes secrets is found out, and not repeated."""
+        """A text for the table; one that contains a secret is replaced."""
         return "what it said quotes a secret" if self.memory.quoted([text]) else text
 
     async def clear(self) -> None:
-        """End what the last rule made, as far as that can be ended."""
+        """Revoke what the last rule minted, as far as possible."""
         doomed, self._made = self._made, []
         if not self.can.can_revoke or not self.can.overlap:
             return
@@ -162,10 +314,10 @@ class Kit:
                 await self.plain.revoke(token)
 
     async def aclose(self) -> None:
-        """Leave the target as tidy as we can, and close its connections."""
+        """Revoke what is left, as far as possible, and close the connections."""
         with suppress(Fault):
             for token in await self.plain.find(self.begins) if self.can.can_list and self.can.can_revoke else ():
                 await self.plain.revoke(token)
-            # The target dates a revocation by its own clock, which may be ahead of ours.
+            # The target dates a revocation by its clock, which may be ahead of ours.
             await self.server.prune(lambda name: name.startswith(self.begins), -timedelta(minutes=10))
         await self.server.aclose()

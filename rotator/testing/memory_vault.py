@@ -1,6 +1,6 @@
-"""A KV version 2 engine in memory, and the ports to Vault over it: what the kit runs the engine on.
+"""A KV version 2 engine in memory, and the ports to Vault on it, for the conformance kit.
 
-tests/contract holds it to what a real one does. It does not wait by itself: `pause` is called around each effect.
+tests/contract compares it with a real one. It does not wait by itself: `pause` is called around each effect.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Pause = Callable[[str], Awaitable[None]]
 
 
 async def no_pause(label: str) -> None:
-    """Go on at once."""
+    """Do not pause."""
 
 
 @dataclass
@@ -117,7 +117,7 @@ class MemoryStore:
         return found
 
     def see(self, place: VaultPath, version: int | None, strong: bool) -> Document:
-        """What a read shows: here the truth."""
+        """What a read shows; here the newest state."""
         return self.vault.get(place, version)
 
     async def before(self, verb: str, place: VaultPath) -> None:
@@ -125,12 +125,12 @@ class MemoryStore:
         await self.pause(f"before {verb} {place}")
 
     async def after(self, verb: str, place: VaultPath) -> None:
-        """It has had its effect; the answer is on its way."""
+        """The request has had its effect; the answer is on its way."""
         await self.pause(f"after {verb} {place}")
 
 
 class MemoryJournal:
-    """The Journal port on a MemoryStore, by the real document codec; deterministic: nonces are counted, not drawn."""
+    """The Journal port on a MemoryStore, with the real document codec. Nonces are counted, so it is deterministic."""
 
     def __init__(self, store: MemoryStore, mount: str = "secret", prefix: str = "rotator") -> None:
         self.store = store
@@ -138,7 +138,7 @@ class MemoryJournal:
         self._nonces = itertools.count(1)
 
     def place(self, name: str) -> VaultPath:
-        """Where the document of this credential lies."""
+        """The path of this credential's document."""
         return VaultPath(self.folder.mount, f"{self.folder.path}/{name}")
 
     async def load(self, name: str) -> Entry:
@@ -161,14 +161,14 @@ class MemoryJournal:
         return await self.store.list(self.folder)
 
     async def bury(self, name: str) -> None:
-        """Let go of a lease whose holder is known to be dead, so that nobody has to wait for its end."""
+        """End a lease whose holder is known to be dead."""
         entry = await self.load(name)
         if entry.record is not None and entry.lease.holder:
             await self.save(entry, entry.record, replace(entry.lease, holder=""))
 
 
 def _sent(value: Any) -> Any:
-    """As JSON brings it to the other side: a copy, secrets in clear."""
+    """The document as it arrives: a copy through JSON, secrets in clear."""
     if isinstance(value, str):
         return str(value)
     if isinstance(value, dict):

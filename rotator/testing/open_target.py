@@ -1,4 +1,4 @@
-"""How settings become a kit: which credential, who mints, where secrets are. It calls nobody's Vault."""
+"""Make a kit from settings: which credential, which minter, where secrets are. No Vault is called."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from rotator.testing.memory_vault import MemoryStore, MemoryVault
 
 PATIENCE = 240.0  # seconds that a rule waits for the end of a token
 NO_VAULT = "the kit calls no Vault; put this secret into a file for the test"
-_FEW = 25  # mints of the contract suite, about
-_CALLS = 30  # of one rotation that are killed after, about
+_FEW = 25  # approximate number of mints of the rules
+_CALLS = 30  # approximate number of calls of one rotation, each killed once
 
 
 class LocalSecretResolver:
@@ -71,7 +71,7 @@ class LocalDocumentStore:
 
 
 def chosen(settings: Settings, kind: str, name: str) -> Credential:
-    """The credential to try: the one of this name, else the only one of this kind. Raises Refused, saying which."""
+    """The credential to try: the one with this name, else the only one of this kind. Raises Refused."""
     fitting = {each.name: each for each in settings.credentials.values() if each.kind == kind}
     if name and name not in fitting:
         raise Refused(f"no credential {name!r} of kind {kind} in the settings; there is {', '.join(fitting) or 'none'}")
@@ -89,7 +89,7 @@ def chosen(settings: Settings, kind: str, name: str) -> Credential:
 
 
 def kit(settings: Settings, credential: Credential, clock: Clock, rest: float) -> Kit:
-    """The kit for it. `rest`: seconds between two rotations. Raises what opening the target raises."""
+    """The kit for a credential. `rest`: seconds between two rotations. Raises the faults of opening the target."""
     target, kind, secret_resolver = settings.targets[credential.target], kind_of(credential.kind), LocalSecretResolver()
 
     def reopen() -> Server:
@@ -105,7 +105,7 @@ async def _mints(target: Target, secret_resolver: LocalSecretResolver) -> Auth:
 
 
 def announced(settings: Settings, credential: Credential) -> str:
-    """What will be done on the target, for whoever is to agree to it."""
+    """What will be done on the target, for the person who has to agree."""
     target, kind = settings.targets[credential.target], kind_of(credential.kind)
     writes = " It writes over what the slots of this credential hold now." if kind.needs_management_client else ""
     return (

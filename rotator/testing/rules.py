@@ -1,4 +1,4 @@
-"""The list of rules, in the order in which they are tried, and the trying. A new rule is a line here."""
+"""The list of rules, in the order in which they are tried, and the code that tries them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from time import perf_counter
 import anyio
 
 from rotator.ports import Capabilities, Fault
-from rotator.testing import end_rules, fault_rules, kill_rules, mint_rules
-from rotator.testing.kit import Kit
-from rotator.testing.verdict import BrokenRule, NotApplicable, Row, RuleVerdict
+from rotator.testing import fault_rules, kill_campaign, provider_rules
+from rotator.testing.kit import BrokenRule, Kit, NotApplicable, Row, RuleVerdict
 
 _LONGEST = 900.0  # seconds for one rule, by a real clock
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One promise. `spared`: why it does not apply to what can do this; empty when it does."""
+    """One promise. `spared`: why it does not apply to these capabilities; empty when it does."""
 
     name: str
     promise: str
@@ -57,42 +56,42 @@ def _told_apart(can: Capabilities) -> str:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("capabilities", "what is declared does not contradict itself", mint_rules.capabilities),
-    Rule("control", "the negative control passes", mint_rules.control),
-    Rule("proof", "what is minted is accepted, again and again", mint_rules.proof),
-    Rule("junk", "an invented value is rejected", mint_rules.junk),
-    Rule("others", "the value of another token is rejected for good", mint_rules.others, _told_apart),
-    Rule("distinct", "no value and no handle comes twice", mint_rules.distinct),
-    Rule("found", "a prefix finds ours, exactly, and not r12 for r1", mint_rules.found, _lists),
-    Rule("strangers", "a name that was never minted finds nothing", mint_rules.strangers, _lists),
-    Rule("taken", "a taken name is a Duplicate, or another token", mint_rules.taken, _lists),
-    Rule("unheard", "minting alone changes nothing on the target", mint_rules.unheard, _installs),
-    Rule("twice", "installing twice is installing once", mint_rules.twice, _installs),
-    Rule("overlap", "installing ends the value before as declared", mint_rules.overlap, _installs),
-    Rule("refused", "a revoked value is refused", end_rules.refused_after, _ends),
-    Rule("repeated", "revoking is DONE once and ALREADY ever after", end_rules.repeated, _ends),
-    Rule("alone", "revoking one token leaves the others alone", end_rules.alone, _ends),
-    Rule("living", "the living are not told dead", end_rules.living),
-    Rule("dead", "the revoked are told dead, with and without the value", end_rules.dead, _ends),
-    Rule("unfound", "the revoked are not found", end_rules.unfound, _listed_ends),
-    Rule("restored", "a revocation is taken back where declared, else refused", end_rules.restored, _ends),
-    Rule("unended", "what cannot be revoked is not said to be", end_rules.unended, _revokes),
-    Rule("dated", "what ends by its date does, and the date is told", end_rules.dated, _revokes),
+    Rule("capabilities", "what is declared does not contradict itself", provider_rules.capabilities),
+    Rule("control", "the negative control passes", provider_rules.control),
+    Rule("proof", "what is minted is accepted, again and again", provider_rules.proof),
+    Rule("junk", "an invented value is rejected", provider_rules.junk),
+    Rule("others", "the value of another token is rejected for good", provider_rules.others, _told_apart),
+    Rule("distinct", "no value and no handle comes twice", provider_rules.distinct),
+    Rule("found", "a prefix finds ours, exactly, and not r12 for r1", provider_rules.found, _lists),
+    Rule("strangers", "a name that was never minted finds nothing", provider_rules.strangers, _lists),
+    Rule("taken", "a taken name is a Duplicate, or another token", provider_rules.taken, _lists),
+    Rule("unheard", "minting alone changes nothing on the target", provider_rules.unheard, _installs),
+    Rule("twice", "installing twice is installing once", provider_rules.twice, _installs),
+    Rule("overlap", "installing ends the value before as declared", provider_rules.overlap, _installs),
+    Rule("refused", "a revoked value is refused", provider_rules.refused_after, _ends),
+    Rule("repeated", "revoking is DONE once and ALREADY ever after", provider_rules.repeated, _ends),
+    Rule("alone", "revoking one token leaves the others alone", provider_rules.alone, _ends),
+    Rule("living", "the living are not told dead", provider_rules.living),
+    Rule("dead", "the revoked are told dead, with and without the value", provider_rules.dead, _ends),
+    Rule("unfound", "the revoked are not found", provider_rules.unfound, _listed_ends),
+    Rule("restored", "a revocation is taken back where declared, else refused", provider_rules.restored, _ends),
+    Rule("unended", "what cannot be revoked is not said to be", provider_rules.unended, _revokes),
+    Rule("dated", "what ends by its date does, and the date is told", provider_rules.dated, _revokes),
     Rule("lost", "a mint without an answer leaves nothing that find does not see", fault_rules.lost, _lost),
     Rule("resumed", "an effect without an answer is done by doing it again", fault_rules.resumed),
     Rule("tireless", "calls that were given up hold no place", fault_rules.tireless),
     Rule("closed", "what is closed leaves no connection", fault_rules.closed),
-    Rule("killed: accepted", "whatever is published is accepted", kill_rules.accepted),
-    Rule("killed: settled", "the record settles, without a hold", kill_rules.settled),
-    Rule("killed: one living", "exactly one token of ours lives", kill_rules.one, _lists),
-    Rule("killed: dead", "the predecessor is dead", kill_rules.dead, _if("can_revoke", "nothing is revoked")),
-    Rule("killed: budget", "no rotation mints more than it may", kill_rules.budget),
+    Rule("killed: accepted", "whatever is published is accepted", kill_campaign.accepted),
+    Rule("killed: settled", "the record settles, without a hold", kill_campaign.settled),
+    Rule("killed: one living", "exactly one token of ours lives", kill_campaign.one, _lists),
+    Rule("killed: dead", "the predecessor is dead", kill_campaign.dead, _if("can_revoke", "nothing is revoked")),
+    Rule("killed: budget", "no rotation mints more than it may", kill_campaign.budget),
     Rule("discreet", "nothing that was said quotes a secret", fault_rules.discreet),
 )
 
 
 async def tried(kit: Kit, rules: Sequence[Rule] = RULES) -> AsyncGenerator[Row]:
-    """Each rule's row, as it is tried. Close it in the task that began it."""
+    """The row of each rule, as it is tried. Close the generator in the task that began it."""
     for rule in rules:
         began = perf_counter()
         verdict, text = await _try(kit, rule)

@@ -16,7 +16,7 @@ WAYS_OUT = {
     "rotator/providers/keys/assertion.py": 3,  # one taken apart: to make its sibling, to forge one for the control
     "rotator/providers/http/header.py": 4,  # a caller's header: bearer, key, basic; a field of a form or body
     "rotator/providers/keys/signing.py": 3,  # a private key, and a certificate, parsed; a public key, no secret
-    "rotator/testing/recording_provider.py": 1,  # to find a value in what a provider has said
+    "rotator/testing/kit.py": 1,  # to find a value in what a provider has said
     "rotator/testing/memory_vault.py": 1,  # a document of the engine in memory
     "rotator/vault/adapter.py": 1,  # a request to Vault: its token and its body
     # the sandbox is no part of the daemon: it plays the target and the person who sets things up

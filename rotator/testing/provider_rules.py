@@ -1,4 +1,4 @@
-"""The rules about beginnings: what is declared, minted, proven, found, put on the target."""
+"""The rules about a token's life: declared, minted, proven, found; revoked, restored, expired."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from uuid import uuid4
 
 import msgspec
 
-from rotator.ports import Accepted, Duplicate, Fault, Refused, Rejected
+from rotator.ports import Accepted, Duplicate, Fault, Outcome, Refused, Rejected
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import mint_name
-from rotator.testing.kit import Kit
-from rotator.testing.recording_provider import words
-from rotator.testing.verdict import BrokenRule, NotApplicable, must
+from rotator.testing.kit import BrokenRule, Kit, NotApplicable, must, words
 
 
 async def capabilities(kit: Kit) -> None:
-    """What the engine would do with these would leave something undone."""
+    """The declared capabilities do not contradict each other."""
     can, kind = kit.can, kit.kind
     cuts = kind.has_cutover(msgspec.convert(dict(kit.credential.options), kind.options))
     must(not (can.can_restore and not can.can_revoke), "restores, but does not revoke")
@@ -33,7 +31,7 @@ async def capabilities(kit: Kit) -> None:
 
 
 async def control(kit: Kit) -> None:
-    """The site's own control refuses what accepts anybody, so here it must find nothing to refuse."""
+    """The server's own control refuses a target that accepts anything; here it must pass."""
     try:
         await kit.server.control(kit.credential)
     except Refused as fault:
@@ -51,14 +49,14 @@ async def junk(kit: Kit) -> None:
 
 
 async def proof(kit: Kit) -> None:
-    """And again: a proof does not use the value up."""
+    """Repeated: a proof does not use the value up."""
     made = await kit.fresh()
     verdict = await kit.verdict(made)
     must(isinstance(verdict, Accepted), f"the second proof of the same value: {words(verdict)}")
 
 
 async def others(kit: Kit) -> None:
-    """Identity, not only validity; waiting will not mend it."""
+    """A proof checks identity, not only validity; a wrong identity is final."""
     one = await kit.fresh()
     two = await kit.fresh("", one.token)
     verdict = await kit.provider.verify(one.token, two.secret)
@@ -67,7 +65,7 @@ async def others(kit: Kit) -> None:
 
 
 async def distinct(kit: Kit) -> None:
-    """No value and no handle comes twice."""
+    """No value and no handle occurs twice."""
     one = await kit.made()
     two = await kit.made("", one.token)
     must(not one.secret.matches(two.secret), "two mints made the same value")
@@ -99,7 +97,7 @@ async def strangers(kit: Kit) -> None:
 
 
 async def taken(kit: Kit) -> None:
-    """A second mint of one name is told apart from the first, or refused as a duplicate."""
+    """A second mint of one name is distinguishable from the first, or refused as a duplicate."""
     first = await kit.fresh()
     try:
         second = await kit.made(first.token.name)
@@ -113,14 +111,14 @@ async def taken(kit: Kit) -> None:
 
 
 async def unheard(kit: Kit) -> None:
-    """The value is staged first; what the target knew before goes on until it is installed."""
+    """The value is staged first; the old one works until it is installed."""
     made = await kit.made()
     verdict = await kit.provider.verify(made.token, made.secret)
     must(isinstance(verdict, Rejected), f"minted, not installed: {words(verdict)}")
 
 
 async def twice(kit: Kit) -> None:
-    """Whoever resumes after a crash does it again."""
+    """Installing twice is like installing once, as after a crash."""
     made = await kit.made()
     once, again = await kit.installed(made), await kit.installed(made)
     same = (once.token.id, once.token.serial) == (again.token.id, again.token.serial)
@@ -130,7 +128,7 @@ async def twice(kit: Kit) -> None:
 
 
 async def overlap(kit: Kit) -> None:
-    """What `overlap` says about the value before is so."""
+    """The value before is accepted or refused as `overlap` declares."""
     first = await kit.fresh()
     second = await kit.fresh("", first.token)
     if kit.can.overlap:
@@ -144,3 +142,99 @@ async def overlap(kit: Kit) -> None:
     verdict = await kit.verdict(back)
     must(isinstance(verdict, Accepted), f"put back after a failed rotation: {words(verdict)}")
     must(not second.secret.matches(first.secret), "two mints made the same value")
+
+
+async def refused_after(kit: Kit) -> None:
+    """The proof is the target's own refusal, not the answer to the revocation."""
+    made = await kit.fresh()
+    await kit.provider.revoke(made.token)
+    if kit.can.old_is_safe_to_present:
+        verdict = await kit.refusal(made.token, made.secret)
+        must(isinstance(verdict, Rejected), f"after its revocation: {words(verdict)}")
+    seen = await kit.provider.inspect(made.token)
+    must(seen.revoked or not seen.exists, "inspect tells of no revocation")
+
+
+async def repeated(kit: Kit) -> None:
+    """Revoking twice is no fault, as after a crash or in the sweep."""
+    made = await kit.fresh()
+    first = await kit.provider.revoke(made.token)
+    must(first is Outcome.DONE, f"the first revocation comes back as {first}")
+    try:
+        second = await kit.provider.revoke(made.token)
+        must(second is Outcome.ALREADY, f"the second revocation comes back as {second}")
+        never = await kit.provider.revoke(Token(kit.name()))
+        must(never is Outcome.ALREADY or kit.can.needs_install, f"revoking what never was comes back as {never}")
+    except Refused as fault:
+        must(kit.can.needs_install, f"revoking again is refused: {fault.reason}")
+
+
+async def alone(kit: Kit) -> None:
+    """A revocation ends one token."""
+    one = await kit.fresh()
+    two = await kit.fresh("", one.token)
+    await kit.provider.revoke(one.token)
+    verdict = await kit.provider.verify(two.token, two.secret)
+    must(isinstance(verdict, Accepted), f"revoking another token left this one: {words(verdict)}")
+
+
+async def living(kit: Kit) -> None:
+    """A living token is not reported dead: a predecessor that seems dead is never checked again."""
+    made = await kit.fresh()
+    must(await kit.provider.is_dead(made.token, made.secret) is not True, "told dead with its value, and is accepted")
+    if kit.can.overlap:  # otherwise only overwritten values are asked about
+        must(await kit.provider.is_dead(made.token, None) is not True, "told dead without its value, and is accepted")
+    must((await kit.provider.inspect(made.token)).exists, "inspect does not know what is accepted")
+
+
+async def dead(kit: Kit) -> None:
+    """A revoked token is reported dead, with its value (retirement) and without (after a failed attempt)."""
+    made = await kit.fresh()
+    await kit.provider.revoke(made.token)
+    must(await kit.dead(made.token, kit.shown(made)) is True, "with its value, it is not told dead")
+    must(await kit.dead(made.token, None) is True, "without its value, it is not told dead")
+
+
+async def unfound(kit: Kit) -> None:
+    """A revoked token is not found any more."""
+    made = await kit.fresh()
+    await kit.provider.revoke(made.token)
+    must(await kit.provider.find(made.token.name) == (), "find still tells of a token that was revoked")
+
+
+async def restored(kit: Kit) -> None:
+    """A revocation is taken back completely, or refused, as declared."""
+    made = await kit.fresh()
+    if not kit.can.can_restore:
+        try:
+            await kit.provider.restore(made.token)
+        except Refused:
+            return
+        raise BrokenRule("restoring is not declared, and not refused either")
+    must(await kit.provider.restore(made.token) is Outcome.ALREADY, "restoring what lives is not ALREADY")
+    await kit.provider.revoke(made.token)
+    must(await kit.provider.restore(made.token) is Outcome.DONE, "restoring what was revoked is not DONE")
+    verdict = await kit.verdict(made)
+    must(isinstance(verdict, Accepted), f"after its restoration: {words(verdict)}")
+
+
+async def dated(kit: Kit) -> None:
+    """The expiry is the target's, and after it the value is refused."""
+    made = await kit.fresh()
+    told = (await kit.provider.inspect(made.token)).expires_at
+    must(told is not None, "inspect tells no date: the engine could not say when the predecessor ends")
+    await kit.pass_by(made.token)
+    must(await kit.at_last(made.token, kit.shown(made)) is True, "after its date it is not told dead")
+    verdict = await kit.provider.verify(made.token, made.secret)
+    must(isinstance(verdict, Rejected), f"after its date: {words(verdict)}")
+
+
+async def unended(kit: Kit) -> None:
+    """A token that cannot be revoked is not reported as ended."""
+    made = await kit.fresh()
+    try:
+        outcome = await kit.provider.revoke(made.token)
+    except Refused:
+        outcome = None
+    verdict = await kit.provider.verify(made.token, made.secret)
+    must(outcome is None or isinstance(verdict, Rejected), f"revoked ({outcome}), and accepted")
