@@ -27,7 +27,7 @@ from rotator.ports import (
     Unknown,
 )  # fmt: skip
 from rotator.providers.base import Kind
-from rotator.providers.config import TargetConfig
+from rotator.providers.base import TargetConfig
 from rotator.providers.http.auth import Bearer
 from rotator.providers.http.client import HttpClient, segment
 from rotator.rotation.record import Token

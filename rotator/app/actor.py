@@ -182,7 +182,7 @@ class App:
         if server is None:
             minter = partial(self._minter, target, credential)
             kind = kind_of(credential.kind)
-            server = kind.open_target(target.name, target.keys, minter, self.secret_resolver, self.clock)
+            server = kind.open_target(target.name, target.config, minter, self.secret_resolver, self.clock)
             self._servers[target.name] = server
         if target.minter and target.minter.self_minting:
             return server.minted_by(partial(self._minter, target, credential))

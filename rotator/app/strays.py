@@ -150,7 +150,7 @@ async def _reap(app: App, credential: Credential, token: Token, by: str) -> bool
 
 
 async def _prune(app: App, target: str, server: Server, of: Iterable[str]) -> None:
-    keep = getattr(app.settings.targets[target].keys, "keep", None)
+    keep = getattr(app.settings.targets[target].config, "keep", None)
     stems = tuple(f"{stem}-r" for stem in of if stem)
     if keep is not None and stems:
         await server.prune(lambda name: name.startswith(stems), keep)

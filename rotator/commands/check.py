@@ -148,7 +148,7 @@ async def _left(app: App) -> AsyncGenerator[Finding]:
 async def _targets(app: App) -> AsyncGenerator[Finding]:
     credentials = app.settings.credentials
     for each in credentials.values():
-        for text in kind_of(each.kind).warnings(each, app.settings.targets[each.target].keys):
+        for text in kind_of(each.kind).warnings(each, app.settings.targets[each.target].config):
             yield Finding(FindingLevel.WARNING, f"credential {each.name}", text)
     for target in app.settings.targets:
         alike = {proof(each): each for each in credentials.values() if each.target == target}

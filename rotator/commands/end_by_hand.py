@@ -90,7 +90,7 @@ def _said(settings: Settings, name: str, since: str, tokens: list[tuple[str, str
     told = []
     for token, target in tokens:
         known = settings.targets.get(target)
-        url = known.keys.url.rstrip("/") if known else target
+        url = known.config.url.rstrip("/") if known else target
         told.append(f"end {token} at target {target}: {kind.end_by_hand.format(id=token, url=url)}")
     if since:
         told.append(f"so the receipts of this host knew it at {since}; another host may have made a newer one since")

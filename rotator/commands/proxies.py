@@ -9,7 +9,7 @@ from rotator.app.factories import local_secret
 from rotator.host.proxy import Proxy, ProxyFault
 from rotator.observe.hooks.delivery import whereabouts
 from rotator.ports import Fault
-from rotator.providers.http.proxy_transport import Fetch, ProxyRoute
+from rotator.providers.http.transport import Fetch, ProxyRoute
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef
 from rotator.settings import Hook, Ping, Settings
@@ -28,8 +28,10 @@ async def of_vault(settings: Settings) -> AsyncGenerator[Finding]:
 async def of_others(settings: Settings, fetch: Fetch) -> AsyncGenerator[Finding]:
     """Those of targets, hooks and the ping. `fetch` finds their passwords."""
     for target in settings.targets.values():
-        if target.keys.proxy:
-            yield await _tried(f"target {target.name}", target.keys.proxy, target.keys.url, fetch, FindingLevel.REFUSAL)
+        if target.config.proxy:
+            yield await _tried(
+                f"target {target.name}", target.config.proxy, target.config.url, fetch, FindingLevel.REFUSAL
+            )
     for subject, called in _called(settings):
         if called.proxy is None:
             continue

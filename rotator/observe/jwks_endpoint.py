@@ -17,7 +17,7 @@ import msgspec
 from rotator.observe.status.routes import StatusResponse
 from rotator.ports import Clock, Transient
 from rotator.providers.http.auth import SecretResolver
-from rotator.providers.keys.jwks_store import places_of
+from rotator.providers.keys.jwks import places_of
 from rotator.providers.oauth.config import AssertionKeyOptions
 from rotator.settings import Settings
 

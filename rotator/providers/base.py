@@ -1,46 +1,100 @@
-"""What a kind is: a sort of credential with the family of targets it lives on; the list is the package's."""
+"""What an author of a kind declares: the kind, its family of targets, and the common options of a target."""
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
+from rotator.host.proxy import Proxy, is_loopback
 from rotator.ports import Clock, InventoryItem, Provider
-from rotator.providers.config import TargetConfig
 from rotator.providers.http.auth import Minter, SecretResolver
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
+
+_METADATA = ipaddress.ip_network("fd00:ec2::/64")  # where EC2 answers over IPv6
+
+
+class TargetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The options that every kind of target has. Raises ValueError for an address that must not be called."""
+
+    rests: ClassVar[bool] = False  # after a 429 without a time, pause for long (see RateLimiter.weary)
+
+    url: str
+    ca_file: str | None = None  # PEM; instead of the system's authorities
+    allow_insecure_http: bool = False  # plain http is for loopback only, unless this says otherwise
+    timeout: timedelta = timedelta(seconds=10)  # of each phase of a call
+    deadline: timedelta = timedelta(seconds=30)  # of the whole call, up to the last byte of the answer
+    calls: int = 600  # at most this many calls ...
+    period: timedelta = timedelta(minutes=1)  # ... in this time
+    concurrency: int = 8  # calls at once
+    proxy: Proxy | None = None  # every call goes through it
+
+    def __post_init__(self) -> None:
+        check_url(self.url, insecure=self.allow_insecure_http)
+        if min(self.timeout, self.deadline, self.period) <= timedelta(0):
+            raise ValueError("timeout, deadline and period must be longer than nothing")
+        if self.calls < 1 or not 1 <= self.concurrency <= 8:
+            raise ValueError("calls must be at least 1, and concurrency from 1 to 8")
+
+
+def check_url(url: str, option: str = "url", *, insecure: bool, query: bool = False) -> None:
+    """Raise ValueError, naming the option, unless this is an http(s) address that may be called."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or not host or parts.port == 0:
+        raise ValueError(f"{option} must start with https:// (or http://) and name a host")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(f"{option} must not contain a user or a password")
+    if "#" in url or ("?" in url and not query):
+        raise ValueError(f"{option} must have {'no' if query else 'neither query nor'} fragment")
+    address = _address(host)
+    if address is not None and (address.is_link_local or address in _METADATA):
+        raise ValueError(f"{option} must not be a link-local address: cloud metadata lives there")
+    if parts.scheme == "http" and not insecure and not is_loopback(host):
+        raise ValueError(
+            f"{option}: plain http is for loopback only; set allow_insecure_http = true to send secrets in the clear"
+        )
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 class Server(Protocol):
     """One target, shared by all its credentials: one client, one request budget, one listing."""
 
     def minted_by(self, minter: Minter) -> Server:
-        """The same target and budget, seen through another minter."""
+        """The same target and budget, with another minter."""
         ...
 
     async def list_tokens(self) -> tuple[Token, ...]:
-        """Every living token that bears a mark of ours, from one listing; a sweep shares it among credentials."""
+        """Every living token with a mark of ours, from one listing, which a sweep shares among credentials."""
         ...
 
     async def inventory(self) -> tuple[InventoryItem, ...] | None:
-        """Everything that lives there, other people's included; None when the target does not tell."""
+        """Every living token on the target, other people's included; None when the target does not list them."""
         ...
 
     async def prune(self, owns: Callable[[str], bool], older_than: timedelta) -> int:
-        """Delete long-revoked tokens whose mint name `owns` claims; returns how many went."""
+        """Delete tokens revoked long ago whose mint name `owns` claims. Returns how many."""
         ...
 
     async def control(self, credential: Credential) -> None:
-        """The negative control: what proves this credential must fail for a broken secret. Raises Refused."""
+        """The negative control: the proof of this credential must fail for a broken secret. Raises Refused."""
         ...
 
     async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
-        """Live warnings for `rotate check`: what the minter may do beyond what these credentials need."""
+        """Warnings for `rotate check`, by calls: rights of the minter that these credentials do not need."""
         ...
 
     async def aclose(self) -> None:
@@ -48,7 +102,7 @@ class Server(Protocol):
         ...
 
 
-def _fits(credential: Credential, keys: TargetConfig, longest: timedelta) -> str:
+def _fits(credential: Credential, config: TargetConfig, longest: timedelta) -> str:
     """`longest`: the time between two publications, at most."""
     return ""
 
@@ -67,7 +121,7 @@ def _none(options: object) -> timedelta:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of credential, and the family of targets it lives on. Offered by an entry point of its name."""
+    """A kind of credential, and its family of targets. Other packages offer one by an entry point with its name."""
 
     # What settings write as `kind` of a credential: "acme-token".
     name: str
@@ -78,39 +132,39 @@ class Kind:
     target_config: type[TargetConfig]
     # The options of a [credentials.NAME] section that are this kind's own: a frozen msgspec.Struct.
     options: type[msgspec.Struct]
-    # Opens the connection to a target, once per process: its name and config, who mints, where secrets are, the clock.
-    # Called by no rule and under no lock; import what is heavy inside.
+    # Opens the connection to a target, once per process. Arguments: its name and config, minter, secrets, clock.
+    # Import heavy libraries inside, so that `rotate --help` stays fast.
     open_target: Callable[[str, TargetConfig, Minter, SecretResolver, Clock], Server]
-    # The provider for one credential on an opened target. Called often: it makes no call.
+    # The provider for one credential on an opened target. It is called often and must make no request.
     bind: Callable[[Server, Credential], Provider]
-    # Options whose change leaves the token as it is (a probe, a description). Any other one starts a rotation.
+    # Options whose change needs no new token (a probe, a description). A change of any other one starts a rotation.
     non_rotating_options: frozenset[str]
-    # Sentences about this credential for `rotate check`, found without a call; empty: nothing to say.
+    # Warnings about this credential for `rotate check`, found without a request; empty: none.
     warnings: Callable[[Credential, TargetConfig], list[str]]
-    # Why these options and this lifetime cannot work on that target, shown with file and line at load; empty: they can.
+    # Why these options and this lifetime cannot work on that target; shown with file and line at load; empty: they can.
     # The last argument is the longest time between two publications.
     validate: Callable[[Credential, TargetConfig, timedelta], str] = _fits
-    # Whether one identity mints for all credentials of a target: settings then demand `minter` of the target.
+    # Whether one identity mints for all credentials of a target: then settings must give the target a `minter`.
     needs_minter: bool = True
-    # Whether a token ends by its date and by nothing else: then there is no revocation, and no grace to grant.
+    # Whether a token ends only by its date: then there is no revocation and no grace.
     only_expires: bool = False
-    # The key of the published document under which the value stands, unless settings say otherwise.
+    # The key of the value in the published document, unless settings say otherwise.
     document_field: str = "token"
-    # The same for options with a `transit_key`, of which each rotation makes a version; empty: never.
+    # The same for options with a `transit_key`, of which each rotation makes a version; empty: no such options.
     document_field_in_transit: str = ""
     # How long a token lives, unless settings say otherwise; None: it never expires.
     default_lifetime: timedelta | None = timedelta(days=90)
-    # By its options: how long consumers need a predecessor after a publication, at least.
+    # By its options: how long consumers need a predecessor at least, after a publication.
     minimum_grace: Callable[[Any], timedelta] = _none
-    # By its options: how long the target may go on with what it read before, caches included.
+    # By its options: how long the target may use what it read before (caches).
     propagation_delay: Callable[[Any], timedelta] = _none
     # By its options: whether the new value ends the old one at once, so that there is no grace.
     has_cutover: Callable[[Any], bool] = _overlaps
-    # What on the target no other credential may write: settings in which two name the same are refused.
+    # Resources on the target that only one credential may write: settings in which two name the same are refused.
     exclusive_resources: Callable[[Credential], frozenset[str]] = _unclaimed
-    # How late the target notes a use, see Capabilities; None: it tells nobody when a value was last used.
+    # How late the target notes a use, see Capabilities; None: it does not tell when a value was last used.
     last_use_resolution: timedelta | None = None
-    # How a person ends a token without us, as the end of a sentence; {id} and {url} of the target are filled in.
+    # How a person ends a token without us: the end of a sentence, in which {id} and {url} are filled in.
     end_by_hand: str = "where {url} lists what may log in"
     # Whether the target's management client, not the minter, makes and ends its tokens.
     needs_management_client: bool = False

@@ -1,6 +1,6 @@
-"""Kinds from other packages: found by their entry point, imported only when settings name them.
+"""Kinds from other packages, found by their entry point.
 
-What a kind is, is base.py's. Importing a package runs its code with our rights, so nobody is imported for being there.
+Importing a package runs its code with our rights, so only packages that settings name are imported.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rotator.providers.base import Kind
-from rotator.providers.config import TargetConfig
+from rotator.providers.base import Kind, TargetConfig
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -21,20 +20,20 @@ _SHARED = (
     "target_config",
     "open_target",
     "needs_minter",
-)  # what decides how a target is read and opened: one answer for each family
+)  # all kinds of a family must agree on these
 
 
 class OutsideError(Exception):
-    """A package offers a kind that cannot be used; the text names the package, and quotes none of its own."""
+    """A package offers a kind that cannot be used. The text names the package and quotes none of its texts."""
 
 
-loaded: dict[str, Kind] = {}  # what settings of this process have named, by the kind's name
+loaded: dict[str, Kind] = {}  # the kinds that settings of this process have named
 
 
 def find(names: Iterable[str], built_in: Mapping[str, Kind]) -> tuple[dict[str, Kind], dict[str, str]]:
-    """The kinds that these names, which are not built in, stand for; and what is wrong with the others that exist.
+    """The kinds from other packages with these names; and what is wrong with those that cannot be used.
 
-    An entry point bears the name of its kind, or of the family of targets that it lives on.
+    An entry point has the name of its kind, or of its family of targets.
     """
     families = {kind.family for kind in built_in.values()}
     asked = sorted(set(names) - built_in.keys() - families)
@@ -53,7 +52,7 @@ def find(names: Iterable[str], built_in: Mapping[str, Kind]) -> tuple[dict[str, 
 
 
 def _load(name: str) -> Kind | None:
-    """None when nobody offers it. Raises OutsideError."""
+    """The kind, or None when no package offers it. Raises OutsideError."""
     offers = _offers(name)
     if not offers:
         return None
@@ -73,7 +72,7 @@ def _load(name: str) -> Kind | None:
 
 
 def _check(kind: Kind, taken: Mapping[str, Kind], offer: EntryPoint) -> None:
-    """Raises OutsideError when it would stand in for a kind, or a family of targets, that is there already."""
+    """Raise OutsideError if the kind would replace another kind or family of targets."""
     other = taken.get(kind.name)
     if other is not None and other is not kind:
         raise OutsideError(f"{_whose(offer)} offers a kind `{kind.name}`, and that name is taken")
@@ -89,7 +88,7 @@ def _check(kind: Kind, taken: Mapping[str, Kind], offer: EntryPoint) -> None:
 
 
 def _offers(name: str) -> list[EntryPoint]:
-    """One of each package: a package that is found twice on the path is still one."""
+    """One offer per package, also if a package is on the path twice."""
     from importlib.metadata import entry_points  # only here: most settings name no such kind
 
     offers = {_whose(offer): offer for offer in entry_points(group=GROUP, name=name)}

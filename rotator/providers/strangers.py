@@ -1,4 +1,4 @@
-"""What targets answer to proofs that nobody can have made. A dead proof is compared with that."""
+"""How targets answer to invalid proofs, so that the answer to a dead value can be recognised."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Generic, TypeVar
 
-_HOUR = 3600.0  # seconds; a server that was replaced since may have other words
+_HOUR = 3600.0  # seconds; a replaced server may answer differently
 _PAUSE, _LONGEST_PAUSE = 10.0, 3600.0  # seconds
 
 A = TypeVar("A")
@@ -15,11 +15,11 @@ A = TypeVar("A")
 
 @dataclass(slots=True)
 class Strangers(Generic[A]):
-    """The answers of one target, by the way in which something is proven there.
+    """The answers of one target to invalid proofs, by the way of proving.
 
-    A gateway in trouble answers everybody alike. So the answer is never asked for at the moment at which something is
-    judged by it; what is heard right after a sound proof was accepted is the target's own word, and replaces what the
-    negative control has heard, never the other way round.
+    A gateway in trouble gives the same answer to everybody. So the answer is not fetched when it is needed for a
+    verdict: an answer fetched right after a valid proof was accepted comes from the target itself, and replaces the
+    one of the negative control, never the other way round.
     """
 
     monotonic: Callable[[], float]
@@ -27,16 +27,16 @@ class Strangers(Generic[A]):
     _fresh_until: dict[Hashable, float] = field(default_factory=dict)
 
     def answer(self, way: Hashable) -> A | None:
-        """The answer that is known; None before the control."""
+        """The known answer; None before the negative control."""
         return self._answers.get(way)
 
     def controlled(self, way: Hashable, answer: A) -> None:
-        """The negative control heard this."""
+        """Store the answer to the negative control."""
         if way not in self._fresh_until:
             self._answers[way] = answer
 
     async def accepted(self, way: Hashable, ask: Callable[[], Awaitable[A]]) -> None:
-        """A sound proof has just been accepted: `ask` anew, once an hour. Raises what that raises."""
+        """A valid proof has just been accepted: `ask` again, once an hour. Raises the faults of asking."""
         if self.monotonic() >= self._fresh_until.get(way, -inf):
             self._answers[way] = await ask()
             self._fresh_until[way] = self.monotonic() + _HOUR
@@ -44,13 +44,13 @@ class Strangers(Generic[A]):
 
 @dataclass(slots=True)
 class Pauses:
-    """Pauses between showings of the same thing, each twice as long as the one before."""
+    """Pauses between presentations of the same value, each twice as long as the one before."""
 
     monotonic: Callable[[], float]
     _next: dict[Hashable, tuple[Hashable, float, float]] = field(default_factory=dict)
 
     def due(self, what: Hashable, about: Hashable) -> bool:
-        """Whether it may be shown; then it counts as shown. Something else that it is `about` begins anew."""
+        """Whether it may be presented now; then it counts as presented. A different `about` starts again."""
         known, at, pause = self._next.get(what, (about, -inf, _PAUSE))
         if known != about:
             at, pause = -inf, _PAUSE

@@ -162,7 +162,7 @@ def _check_timeouts(
     if clash and home is not None:
         home.fault("read_timeout", clash)
     for name, target in targets.items():
-        timeout = getattr(target.keys, "timeout", None) if target is not None else None
+        timeout = getattr(target.config, "timeout", None) if target is not None else None
         if timeout is not None and (clash := timeout_clash(timeout, daemon.lease, "timeout")):
             joined.named["targets"][name].fault("timeout", clash)
 
@@ -178,7 +178,7 @@ def _check_fit(
         if target is None:
             continue
         longest = spacing(credential)[1]
-        if misfit := kinds[credential.kind].validate(credential, target.keys, longest):
+        if misfit := kinds[credential.kind].validate(credential, target.config, longest):
             section = joined.named["credentials"][name]
             named = [key for key in re.findall(r"`(\w+)`", misfit) if section.knows(key)]
             section.fault(named[0] if named else "lifetime", misfit)

@@ -14,7 +14,7 @@ from rotator.rotation.credential import Credential
 from rotator.rotation.secret_ref import SecretRef
 
 if TYPE_CHECKING:
-    from rotator.providers.config import TargetConfig
+    from rotator.providers.base import TargetConfig
 
 
 class Method(StrEnum):
@@ -186,11 +186,11 @@ class Minter:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A system where tokens live; `keys` are what its kind asks for (address, timeouts, request budget, ...)."""
+    """A system where tokens live. `config`: the options of its kind (address, timeouts, request budget, ...)."""
 
     name: str
     kind: str  # the family of targets
-    keys: TargetConfig
+    config: TargetConfig
     minter: Minter | None = None
     in_flight: int = 2  # rotations at once on this target
     settle: timedelta = timedelta(seconds=10)  # a change takes effect within this time

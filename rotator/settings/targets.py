@@ -28,15 +28,18 @@ def read_target(
     minter = read_minter(section) if _wants_minter(families.get(kind)) else None
     if kind not in families:
         return None  # without a kind, the other keys cannot be checked
-    keys = read_struct(section, families[kind].target_config)
+    config = read_struct(section, families[kind].target_config)
     for url in (option for option in own_options(families[kind].target_config) if option.endswith("url")):
         check_route(
-            section, getattr(keys, url, ""), keys and keys.proxy, insecure=bool(keys and keys.allow_insecure_http)
+            section,
+            getattr(config, url, ""),
+            config and config.proxy,
+            insecure=bool(config and config.allow_insecure_http),
         )
     section.finish()
-    if keys is None or not section.sound:
+    if config is None or not section.sound:
         return None
-    return Target(name, kind, keys, minter, in_flight, settle)
+    return Target(name, kind, config, minter, in_flight, settle)
 
 
 def _wants_minter(kind: KindDescription | None) -> bool:

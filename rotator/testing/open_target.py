@@ -94,7 +94,7 @@ def kit(settings: Settings, credential: Credential, clock: Clock, rest: float) -
 
     def reopen() -> Server:
         return kind.open_target(
-            target.name, target.keys, partial(_mints, target, secret_resolver), secret_resolver, clock
+            target.name, target.config, partial(_mints, target, secret_resolver), secret_resolver, clock
         )
 
     return Kit(kind, credential, reopen, clock, PATIENCE, rest)
@@ -110,6 +110,6 @@ def announced(settings: Settings, credential: Credential) -> str:
     writes = " It writes over what the slots of this credential hold now." if kind.needs_management_client else ""
     return (
         f"This mints and ends up to {_FEW + 2 * _CALLS} tokens of {credential.name!r} on target {target.name!r}"
-        f" ({target.keys.url}), and kills {_CALLS} rotations or so on the way.{writes} Everything that it makes"
+        f" ({target.config.url}), and kills {_CALLS} rotations or so on the way.{writes} Everything that it makes"
         " bears a name of its own; nothing else is touched, and no Vault is called."
     )

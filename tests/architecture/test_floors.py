@@ -21,7 +21,7 @@ DOORS = {
     "requests": {"vault"},
     "urllib3": {"vault"},
     "httpx": {
-        "providers/http/renewing_transport",  # connections that end with the files they were made with
+        "providers/http/transport",  # connections that end with the files they were made with
         "providers/http/client",
         "providers/http/errors",
         "providers/http/webhook_client",
@@ -30,7 +30,7 @@ DOORS = {
     "structlog": {"observe/logs"},
     "prometheus_client": {"observe/metrics"},
     "click": {"cli"},
-    "h11": {"observe/status", "providers/http/proxy_transport"},
+    "h11": {"observe/status", "providers/http/transport"},
     "opentelemetry": {"observe/tracing"},
 }
 

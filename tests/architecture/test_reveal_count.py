@@ -12,9 +12,9 @@ WAYS_OUT = {
     "rotator/vault/login.py": 1,  # the dates in the JWT of our own login
     "rotator/observe/hooks/webhook.py": 1,  # the key that signs a webhook
     "rotator/observe/hooks/delivery.py": 1,  # an address that is itself a secret: the one to call
-    "rotator/providers/halo_cms/records.py": 2,  # the form of a Halo token, and the id inside it
+    "rotator/providers/halo_cms/client.py": 2,  # the form of a Halo token, and the id inside it
     "rotator/providers/keys/assertion.py": 3,  # one taken apart: to make its sibling, to forge one for the control
-    "rotator/providers/http/header.py": 4,  # a caller's header: bearer, key, basic; a field of a form or body
+    "rotator/providers/http/auth.py": 4,  # a caller's header: bearer, key, basic; a field of a form or body
     "rotator/providers/keys/signing.py": 3,  # a private key, and a certificate, parsed; a public key, no secret
     "rotator/testing/kit.py": 1,  # to find a value in what a provider has said
     "rotator/testing/memory_vault.py": 1,  # a document of the engine in memory

@@ -69,7 +69,7 @@ def on_office(kind: str, *, two: bool = False, spares: Callable[[], Callable[[As
             new = await honest.mint(NAME, None, (old.token,))
             hostile.upstream = forwarded_to(world.itsm.url)
             keys = replace_keys(
-                world.server.keys, url=hostile.url, audience=world.server.keys.aud, ca_file=ca_file, **SHORT
+                world.server.config, url=hostile.url, audience=world.server.config.aud, ca_file=ca_file, **SHORT
             )
             site = HaloItsmServer(HttpClient("desk", keys, clock), keys, world.keys, clock)
             site.applications._granted = world.server.applications._granted

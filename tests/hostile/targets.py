@@ -142,7 +142,9 @@ PROBED: dict[str, Any] = {}  # the kinds have a probe of their own
 async def through_bad_company(hostile: Hostile, world: desk.Desk, ca_file: str) -> AsyncIterator[OAuthServer]:
     """The desk's site once more; from now on the bad server is bad."""
     hostile.upstream = forwarded_to(world.itsm.url)
-    target = OAuthTargetConfig(url=hostile.url, audience=world.server.keys.aud, tenant="acme", ca_file=ca_file, **SHORT)
+    target = OAuthTargetConfig(
+        url=hostile.url, audience=world.server.config.aud, tenant="acme", ca_file=ca_file, **SHORT
+    )
     site = OAuthServer(HttpClient("desk", target, world.clock), target, world.keys, world.clock)
     hostile.armed = True
     try:

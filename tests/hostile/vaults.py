@@ -12,7 +12,7 @@ from typing import Any
 
 from rotator.app.secret_resolver import VaultDocumentStore
 from rotator.ports import Document, Entry, Lease, Transient
-from rotator.providers.keys.jwks_store import JwksDocument
+from rotator.providers.keys.jwks import JwksDocument
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret

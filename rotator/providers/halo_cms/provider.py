@@ -20,9 +20,20 @@ from rotator.ports import (
     Unknown,
     Verdict,
 )
-from rotator.providers.config import LAST_USE_STEP, HaloPatOptions
-from rotator.providers.halo_cms.client import GATE, RACES, HaloCmsServer, expect
-from rotator.providers.halo_cms.records import PatRecord, is_pat, is_value_of, read, spoken, take_token, wish
+from rotator.providers.halo_cms.client import (
+    GATE,
+    RACES,
+    HaloCmsServer,
+    PatRecord,
+    expect,
+    is_pat,
+    is_value_of,
+    read,
+    spoken,
+    take_token,
+    wish,
+)
+from rotator.providers.halo_cms.config import LAST_USE_STEP, HaloPatOptions
 from rotator.providers.http.client import HttpResponse
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret

@@ -20,17 +20,19 @@ from rotator.ports import (
     Unknown,
     Verdict,
 )
-from rotator.providers.config import API_KEY_USE_STEP
-from rotator.providers.halo_itsm import instructions as words
-from rotator.providers.halo_itsm.application_api import ApplicationApi
-from rotator.providers.halo_itsm.application_record import ApplicationRecord
-from rotator.providers.halo_itsm.config import API_KEYS, ApiKeyOptions, Slot
-from rotator.providers.halo_itsm.slots import SlotProvider, new_value
-from rotator.providers.http.auth import ApiKey
+from rotator.providers.halo_itsm.application_api import ApplicationApi, ApplicationRecord
+from rotator.providers.halo_itsm.config import API_KEY_USE_STEP, API_KEYS, ApiKeyOptions, Slot
+from rotator.providers.halo_itsm.slots import (
+    SlotProvider,
+    how_to_generate,
+    how_to_overwrite,
+    how_to_put_back,
+    new_value,
+)
+from rotator.providers.http.auth import ApiKey, Unsendable
 from rotator.providers.http.client import HttpResponse
-from rotator.providers.http.header import Unsendable
 from rotator.providers.oauth.server import OAuthServer
-from rotator.providers.oauth.token_response import judged
+from rotator.providers.oauth.token_endpoint import judged
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.wording import when
@@ -60,7 +62,7 @@ class HaloApiKey(SlotProvider):
     async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """Make a key and choose its slot; nobody hears of it yet. Raises Refused when no slot is free."""
         if not self._api.allowed:
-            raise NeedsPerson(words.generate(self.slots[0], "the API key that is not in use"))
+            raise NeedsPerson(how_to_generate(self.slots[0], "the API key that is not in use"))
         return await self._minted(name, new_value(), expires_at, keep)
 
     async def receive(
@@ -84,7 +86,7 @@ class HaloApiKey(SlotProvider):
     async def install(self, minted: Minted) -> Token:
         """Put the key into its slot, unless it is there already. Raises Refused when somebody else's is."""
         if not self._api.allowed:
-            raise NeedsPerson(words.put_back(self.slot_of(minted.token), "an API key"))
+            raise NeedsPerson(how_to_put_back(self.slot_of(minted.token), "an API key"))
         token, slot, by = minted.token, self.slot_of(minted.token), self._api.deadline()
         before = await self.application(slot)
         if before.stamp(slot.field) == token.serial:
@@ -132,7 +134,7 @@ class HaloApiKey(SlotProvider):
         """See `SlotProvider.is_dead`. Raises NeedsPerson when only a person can end it."""
         dead = await super().is_dead(token, secret)
         if dead is False and not (self._api.allowed and token.serial):
-            raise NeedsPerson(words.overwrite(self.slots[0]))
+            raise NeedsPerson(how_to_overwrite(self.slots[0]))
         return dead
 
     # which slot

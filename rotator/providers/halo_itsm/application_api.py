@@ -1,13 +1,15 @@
-"""Calls to HaloITSM's Application API, made as the management application: read one, change as little as can be.
+"""HaloITSM's Application API, called as the management application: read an application, change as little as possible.
 
-What is changed and why is left to the kinds. The API is in public copies of Halo's own description; who may call it,
-and what becomes of properties that are not sent, is published nowhere: hence the words here, and the look afterwards.
+The API is in public copies of Halo's own description. Nothing is published about who may call it, or what happens to
+properties that are not sent; so every change is checked afterwards.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Any
 from uuid import UUID
@@ -15,18 +17,123 @@ from uuid import UUID
 import anyio
 
 from rotator.ports import MinterRefused, Refused, Transient
-from rotator.providers.halo_itsm.application_record import ApplicationRecord, lost, read
 from rotator.providers.http.auth import Bearer
 from rotator.providers.http.client import HttpClient, HttpResponse, segment
+from rotator.providers.keys.signing import public_key
 from rotator.providers.oauth.config import ManagementClientConfig
 from rotator.providers.oauth.server import OAuthServer
-from rotator.providers.oauth.token_response import ClientDenied, Granted, missing_scopes
+from rotator.providers.oauth.token_endpoint import ClientDenied, Granted, missing_scopes
 from rotator.rotation.secret import Secret
 
+_SHOWN_SECRETS = frozenset({"clientSecret", "new_apikey1", "new_apikey2"})
+_MOVING = frozenset({"concurrencyToken", "tokens", "authorizations", "_warning"}) | _SHOWN_SECRETS
+_LAST = datetime(9000, 1, 1, tzinfo=UTC)
 _PATH = "/api/Application"
 _EARLY = timedelta(minutes=1)  # an access token this close to its end is not used any more
 _UNSETTLED = timedelta(minutes=5)  # after this long, what differs may be a person's work
 _LIFE = timedelta(hours=1)  # of one that does not say; every published example has it
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationRecord:
+    """One application as read. The document may hold secrets: which properties a server masks is not published."""
+
+    document: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def id(self) -> str:
+        """What the Application API calls it."""
+        return str(self.document["id"])
+
+    @property
+    def client_id(self) -> str:
+        """What the token endpoint calls it."""
+        return str(self.document.get("clientId") or "")
+
+    @property
+    def inactive(self) -> bool:
+        """Whether it is switched off."""
+        return bool(self.document.get("inactive"))
+
+    @property
+    def system(self) -> bool:
+        """Whether it is the product's own: those are vital, and left alone."""
+        return bool(self.document.get("_issystem") or self.document.get("system_use"))
+
+    @property
+    def demands_assertion(self) -> bool | None:
+        """Whether it must sign assertions; None when the server does not say."""
+        told = self.document.get("use_jwt_assertion")
+        return told if isinstance(told, bool) else None
+
+    @property
+    def key_days(self) -> int | None:
+        """For how many days an API key lives, when it says."""
+        told = self.document.get("apikey_expiry_days")
+        return told if isinstance(told, int) and told > 0 else None
+
+    @property
+    def thumbprint(self) -> str:
+        """The public key's, or nothing when there is none that can be read."""
+        try:
+            return public_key(str(self.document.get("public_key") or "")).thumbprint
+        except Refused:
+            return ""
+
+    def stamp(self, slot: str) -> str:
+        """When the key in this slot was made, as the server writes it: no two keys of a slot have it in common."""
+        return str(self._about(slot, "date_generated") or "")
+
+    def generated(self, slot: str) -> datetime | None:
+        """When the key in this slot was made."""
+        return moment(self._about(slot, "date_generated"))
+
+    def expires(self, slot: str) -> datetime | None:
+        """When the key in this slot ends."""
+        return moment(self._about(slot, "expiry_date"))
+
+    def used(self, slot: str) -> datetime | None:
+        """When the key in this slot was last used; None: never, or the server does not know."""
+        used, made = moment(self._about(slot, "last_use_date")), self.generated(slot)
+        return None if used is None or (made is not None and used < made) else used
+
+    def _about(self, slot: str, what: str) -> Any:
+        return self.document.get(f"{slot.removeprefix('new_')}_{what}")
+
+
+def read(document: Any) -> ApplicationRecord:
+    """Raises Refused for what is no application; servers have been seen to wrap one in a list."""
+    told = document[0] if isinstance(document, list) and len(document) == 1 else document
+    if not isinstance(told, dict) or not told.get("id"):
+        raise Refused("the Application API's answer holds no application", remedy="is the target's url right?")
+    return ApplicationRecord(told)
+
+
+def moment(told: Any) -> datetime | None:
+    """A date as .NET writes it; one without a zone is UTC. Year 1 is .NET's word for none, year 9999 for never: it is
+    drawn nearer, so that it can be reckoned with."""
+    try:
+        found = datetime.fromisoformat(told)
+    except (TypeError, ValueError):
+        return None
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    return min(found, _LAST) if found.year > 1 else None
+
+
+def lost(before: ApplicationRecord, after: ApplicationRecord, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """What else than `wanted` has changed, as it was before. The name under which roles are kept is not published,
+    so everything counts but what moves by itself."""
+    still = {name: value for name, value in before.document.items() if name not in _MOVING | wanted.keys()}
+    return {
+        name: value
+        for name, value in still.items()
+        if value not in (None, "", []) and not _dated(name) and after.document.get(name) != value
+    }
+
+
+def _dated(name: str) -> bool:
+    """Stamps move by themselves: `creation_date`, `apikey1_last_use_date`, `lastModified`."""
+    return not {"date", "last"}.isdisjoint(word.lower() for word in re.findall(r"[A-Z]?[a-z]+", name))
 
 
 _Begun = tuple[datetime, ApplicationRecord, Mapping[str, str | bool | Secret]]
@@ -46,7 +153,7 @@ class ApplicationApi:
     @property
     def allowed(self) -> bool:
         """Whether settings let us."""
-        return self._server.keys.manage_applications
+        return self._server.config.manage_applications
 
     async def waste(self, number: str, slot: str) -> Secret | None:
         """What a slot is written over with when we give it up; None where the management client's key is in Transit.
@@ -86,7 +193,7 @@ class ApplicationApi:
     def deadline(self) -> float:
         """By when a change must leave whose looks begin now, in monotonic seconds. Whoever was stopped on the way does
         not go on: it may be another value's turn by then, and what an application shows would not tell."""
-        return self._server.clock.monotonic() + self._server.keys.deadline.total_seconds()
+        return self._server.clock.monotonic() + self._server.config.deadline.total_seconds()
 
     async def change(
         self, before: ApplicationRecord, wanted: Mapping[str, str | bool | Secret], by: float
@@ -94,7 +201,7 @@ class ApplicationApi:
         """Change these properties only, look at what has become of it, and return that. Raises Refused, naming them,
         when other properties have changed; they are put back as far as the server lets us. `by`: see `deadline`."""
         whole, ours = self._whole(before, wanted)
-        kept = {name: whole.document[name] for name in self._server.keys.resend if name in whole.document}
+        kept = {name: whole.document[name] for name in self._server.config.resend if name in whole.document}
         await self._post(before, {**kept, **wanted}, by)
         after = await self.get(before.id)
         gone = lost(whole, after, ours)
@@ -136,7 +243,7 @@ class ApplicationApi:
 
     @property
     def _management(self) -> ManagementClientConfig:
-        found = self._server.keys.management
+        found = self._server.config.management
         if found is None or not self.allowed:
             raise Refused("manage_applications is off in the settings", remedy="a person changes applications")
         return found
@@ -174,7 +281,7 @@ class ApplicationApi:
             granted = await server.exchange(client, await server.vouched(client) if client.asserts else None)
         except ClientDenied as refusal:
             raise MinterRefused(f"the management application: {refusal.reason}") from None
-        if lacking := missing_scopes(client, granted, echoes=server.keys.echoes_scope):
+        if lacking := missing_scopes(client, granted, echoes=server.config.echoes_scope):
             raise MinterRefused(f"the management application: {lacking}")
         return granted
 

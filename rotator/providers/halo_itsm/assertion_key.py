@@ -12,11 +12,12 @@ from datetime import datetime
 from anyio import to_thread
 
 from rotator.ports import CannotPresent, Capabilities, Minted, NeedsPerson, Outcome, Refused, Rejected, Verdict
-from rotator.providers.halo_itsm import instructions as words
-from rotator.providers.halo_itsm.application_api import ApplicationApi
-from rotator.providers.halo_itsm.application_record import ApplicationRecord
-from rotator.providers.halo_itsm.client_value import ClientValue
+from rotator.providers.halo_itsm.application_api import ApplicationApi, ApplicationRecord
 from rotator.providers.halo_itsm.config import PUBLIC_KEY, HaloAssertionKeyOptions, Slot
+from rotator.providers.halo_itsm.slots import (
+    ClientValue,
+    how_to_paste,
+)
 from rotator.providers.keys.key_pairs import pairs_of
 from rotator.providers.keys.signing import FEWEST_BITS, Algorithm, LocalSigner, make_key, public_key
 from rotator.providers.oauth.config import ClientOptions
@@ -64,7 +65,7 @@ class HaloAssertionKey(ClientValue):
         own = {
             "algorithm": self._options.algorithm,
             "iss": self._options.assertion_issuer or slot.client_id,
-            "aud": self._server.keys.aud,
+            "aud": self._server.config.aud,
         }
         kid = {"kid": pair.thumbprint} if self._options.kid != "none" else {}
         beside = {**self.beside(slot), **pair.beside, **own, **kid}
@@ -75,7 +76,7 @@ class HaloAssertionKey(ClientValue):
         slot, by = self.slot_of(minted.token), self._api.deadline()
         pem = (await self._pairs.opened(minted.secret)).pem
         if not self._api.allowed:
-            raise NeedsPerson(words.paste(slot, pem))
+            raise NeedsPerson(how_to_paste(slot, pem))
         wanted = public_key(pem).thumbprint
         record = await self.application(slot)
         if record.thumbprint != wanted or record.inactive:

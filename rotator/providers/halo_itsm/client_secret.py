@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from rotator.ports import Minted, NeedsPerson
-from rotator.providers.halo_itsm import instructions as words
-from rotator.providers.halo_itsm.application_api import ApplicationApi
-from rotator.providers.halo_itsm.application_record import ApplicationRecord
-from rotator.providers.halo_itsm.client_value import ClientValue
+from rotator.providers.halo_itsm.application_api import ApplicationApi, ApplicationRecord
 from rotator.providers.halo_itsm.config import SECRET, ClientSecretOptions, Slot
-from rotator.providers.halo_itsm.slots import new_value
+from rotator.providers.halo_itsm.slots import (
+    ClientValue,
+    how_to_generate,
+    how_to_put_back,
+    new_value,
+)
 from rotator.providers.oauth.config import ClientOptions
 from rotator.providers.oauth.server import OAuthServer
 from rotator.rotation.record import Token
@@ -28,7 +30,7 @@ class ClientSecret(ClientValue):
     async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """Make a secret; nobody hears of it yet. It never expires. Raises NeedsPerson where Halo has to make it."""
         if not self._api.allowed:
-            raise NeedsPerson(words.generate(await self.choose(keep), "the client secret"))
+            raise NeedsPerson(how_to_generate(await self.choose(keep), "the client secret"))
         return await super().mint(name, expires_at, keep)
 
     async def new(self, keep: tuple[Token, ...]) -> Secret:
@@ -43,7 +45,7 @@ class ClientSecret(ClientValue):
         """Tell the application. Doing it twice tells it the same."""
         slot = self.slot_of(minted.token)
         if not self._api.allowed:
-            raise NeedsPerson(words.put_back(slot, "the client secret"))
+            raise NeedsPerson(how_to_put_back(slot, "the client secret"))
         await self.put(slot, minted.secret, self._api.deadline())
         return Token(minted.token.id, minted.token.name, "", self._server.clock.now())
 

@@ -9,13 +9,14 @@ from typing import ClassVar
 
 import msgspec
 
-from rotator.providers.config import unfit_in_transit
-from rotator.providers.oauth.config import ClientOptions
+from rotator.providers.oauth.config import ClientOptions, unfit_in_transit
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")  # RFC 9110, section 5.6.2
 _PREFIX = re.compile(r"(?:[!-~]+ ?)?")
 _NUMBER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SECRET, PUBLIC_KEY, API_KEYS = "clientSecret", "public_key", ("new_apikey1", "new_apikey2")  # Halo's own names
+
+API_KEY_USE_STEP = timedelta(days=1)  # HaloITSM shows a `last_use_date`; that it is finer than a date, nobody has said
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from rotator.ports import Clock, Provider
-from rotator.providers.base import Kind, Server
-from rotator.providers.config import API_KEY_USE_STEP, TargetConfig
+from rotator.providers.base import Kind, Server, TargetConfig
 from rotator.providers.halo_itsm.config import (
+    API_KEY_USE_STEP,
     API_KEYS,
     NON_ROTATING_OPTIONS,
     PUBLIC_KEY,
@@ -40,15 +40,17 @@ def _options(credential: Credential) -> ApplicationOptions:
     return msgspec.convert(dict(credential.options), _SHAPES[credential.kind])
 
 
-def open_server(name: str, keys: TargetConfig, minter: Minter, secret_resolver: SecretResolver, clock: Clock) -> Server:
+def open_server(
+    name: str, config: TargetConfig, minter: Minter, secret_resolver: SecretResolver, clock: Clock
+) -> Server:
     """An OAuth server that may be a HaloITSM: it serves every kind of both families."""
     from rotator.providers.halo_itsm.server import HaloItsmServer
     from rotator.providers.http.client import HttpClient
 
     del minter  # every client proves itself
-    assert isinstance(keys, OAuthTargetConfig)
-    http = HttpClient(name, keys, clock, fetch=secret_resolver.fetch)
-    return HaloItsmServer(http, keys, secret_resolver, clock)
+    assert isinstance(config, OAuthTargetConfig)
+    http = HttpClient(name, config, clock, fetch=secret_resolver.fetch)
+    return HaloItsmServer(http, config, secret_resolver, clock)
 
 
 def _bind(server: Server, credential: Credential) -> Provider:
@@ -74,16 +76,16 @@ def _cuts(options: Any) -> bool:
     return not isinstance(options, ApiKeyOptions) and not options.second_client_id
 
 
-def _misfits(credential: Credential, keys: Any, longest: Any) -> str:
+def _misfits(credential: Credential, config: Any, longest: Any) -> str:
     del longest
-    assert isinstance(keys, OAuthTargetConfig)
+    assert isinstance(config, OAuthTargetConfig)
     options = _options(credential)
     ours = {options.client_id, options.second_client_id}
-    if keys.management and keys.management.client_id in ours:
+    if config.management and config.management.client_id in ours:
         return "`client_id` is the management application's: nothing may be the only one that can repair itself"
-    if keys.manage_applications and not options.application:
+    if config.manage_applications and not options.application:
         return "`application` is missing: with manage_applications = true, the application's id in its API is needed"
-    if options.second_application and not keys.manage_applications:
+    if options.second_application and not config.manage_applications:
         return "`second_application` needs manage_applications = true on the target: nobody else could switch over"
     if credential.kind == "halo-api-key":
         return (
@@ -95,21 +97,21 @@ def _misfits(credential: Credential, keys: Any, longest: Any) -> str:
     return f"`fraction` of what? A `{credential.kind}` never expires: use `every` or `cron`" if fraction else ""
 
 
-def _warnings(credential: Credential, keys: Any) -> list[str]:
-    assert isinstance(keys, OAuthTargetConfig)
+def _warnings(credential: Credential, config: Any) -> list[str]:
+    assert isinstance(config, OAuthTargetConfig)
     options, found = _options(credential), []
     if not options.scopes and credential.kind != "halo-api-key":
         found.append("no scopes: HaloITSM issues such a token, and then refuses it everywhere")
     if _cuts(options):
-        window = 2 * keys.timeout.total_seconds()
+        window = 2 * config.timeout.total_seconds()
         found.append(
             "one slot: publishing is a hard cut-over. From the change in Halo until the new value is in Vault, some"
             f" hundred milliseconds as a rule and {window:g}s where answers are slow, what is published is refused; and"
             " from then on, so is every consumer that holds the old value. A second application avoids that"
         )
-    if not keys.manage_applications:
+    if not config.manage_applications:
         found.append("manage_applications is off: a person does each rotation in Halo, when the daemon asks for it")
-    if not keys.old_is_safe_to_present:
+    if not config.old_is_safe_to_present:
         found.append("old_is_safe_to_present is off: that an old value is dead is concluded, not tried")
     return found
 

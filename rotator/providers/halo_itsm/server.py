@@ -25,10 +25,10 @@ class HaloItsmServer(OAuthServer):
     """One server, shared by its credentials of every kind."""
 
     def __init__(
-        self, http: HttpClient, keys: OAuthTargetConfig, secret_resolver: SecretResolver, clock: Clock
+        self, http: HttpClient, config: OAuthTargetConfig, secret_resolver: SecretResolver, clock: Clock
     ) -> None:
-        """Takes over `http`, which aclose() closes."""
-        super().__init__(http, keys, secret_resolver, clock)
+        """Takes ownership of `http`; aclose() closes it."""
+        super().__init__(http, config, secret_resolver, clock)
         self.applications = ApplicationApi(self, http)
 
     def slotted(self, credential: Credential) -> SlotProvider | None:
@@ -51,7 +51,7 @@ class HaloItsmServer(OAuthServer):
     async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
         """See `OAuthServer.audit`; and a look at every application. Raises Refused or MinterRefused with words."""
         found = await super().audit(tuple(each for each in credentials if not self.slotted(each)))
-        if not self.keys.manage_applications:
+        if not self.config.manage_applications:
             return found
         for each in credentials:
             found += await self._look(each)

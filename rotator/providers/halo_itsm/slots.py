@@ -1,7 +1,9 @@
-"""What API keys, client secrets and assertion keys of HaloITSM applications have in common: a value is made here,
-put into a slot of an application later, and ended by being written over.
+"""Slots of HaloITSM applications: what API keys, client secrets and assertion keys have in common.
 
-Which slot is free, and how a value is proven, is each kind's; the calls are application_api.py's.
+A value is made here, put into a slot of an application later, and ended by being overwritten. Where only a person can
+do that, the instructions for them follow Halo's own guides. Client secrets and assertion keys have one slot per
+application: with one application, the new value ends the old one; two applications take turns, and the one whose turn
+is over is switched off.
 """
 
 from __future__ import annotations
@@ -10,13 +12,58 @@ from abc import ABC, abstractmethod
 from datetime import datetime
 from uuid import uuid4
 
-from rotator.ports import Capabilities, Inspection, Minted, Outcome, Refused, Verdict  # fmt: skip
-from rotator.providers.halo_itsm.application_api import ApplicationApi
-from rotator.providers.halo_itsm.application_record import ApplicationRecord
+from rotator.ports import (  # fmt: skip
+    CannotPresent,
+    Capabilities,
+    Inspection,
+    Minted,
+    Outcome,
+    Refused,
+    Rejected,
+    Transient,
+    Unknown,
+    Verdict,
+)
+from rotator.providers.halo_itsm.application_api import ApplicationApi, ApplicationRecord
 from rotator.providers.halo_itsm.config import ApplicationOptions, Slot
+from rotator.providers.oauth.config import ClientOptions
 from rotator.providers.oauth.server import OAuthServer
+from rotator.providers.oauth.token_endpoint import FINAL, UNKNOWN, ClientDenied, missing_scopes
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
+
+_WAY = "in HaloITSM open Configuration > Integrations > Halo API > View Applications > {name} > Edit"
+
+
+def how_to_paste(slot: Slot, pem: str) -> str:
+    """Put our public key there."""
+    tick = "tick the JWT assertion, replace its public key by the one below, leave all else as it is, press Save"
+    return f"{_way(slot)}; {tick}; the new key is noticed by itself.\n{pem.strip()}"
+
+
+def how_to_generate(slot: Slot, what: str) -> str:
+    """Make a value there and bring it here."""
+    press = f"press Generate for {what}, copy the value (it is shown once), leave all else as it is, press Save"
+    return f"{_way(slot)}; {press}; then hand the value over with `rotate supply` and the name of this credential"
+
+
+def how_to_overwrite(slot: Slot) -> str:
+    """End a value there."""
+    return f"the old value is still accepted: {_way(slot)}; generate the key that was in use before anew, press Save"
+
+
+def how_to_put_back(slot: Slot, what: str) -> str:
+    """An old value cannot be told to Halo by anybody but a person."""
+    return f"{what} of {_name(slot)} is not the published one any more: {_way(slot)}; set it again, press Save"
+
+
+def _way(slot: Slot) -> str:
+    return _WAY.format(name=_name(slot))
+
+
+def _name(slot: Slot) -> str:
+    told = f"the application with client id {slot.client_id}"
+    return f"{told} (id {slot.application})" if slot.application else told
 
 
 def new_value() -> Secret:
@@ -41,7 +88,7 @@ class SlotProvider(ABC):
         return Capabilities(
             needs_install=self._api.allowed,
             overlap=len(self.slots) > 1,
-            old_is_safe_to_present=self._server.keys.old_is_safe_to_present,
+            old_is_safe_to_present=self._server.config.old_is_safe_to_present,
         )
 
     def slot_of(self, token: Token) -> Slot:
@@ -61,8 +108,8 @@ class SlotProvider(ABC):
 
     def beside(self, slot: Slot) -> dict[str, str]:
         """What consumers need to know besides: in blue/green, the client id changes with the value."""
-        keys = self._server.keys
-        return {"client_id": slot.client_id, "token_url": keys.token_request_url, "resource_url": keys.url}
+        config = self._server.config
+        return {"client_id": slot.client_id, "token_url": config.token_request_url, "resource_url": config.url}
 
     # the same for all of them
 
@@ -118,3 +165,125 @@ class SlotProvider(ABC):
     @abstractmethod
     async def control(self) -> None:
         """The negative control: a value that nobody knows must be refused. Raises Refused when it is not."""
+
+
+class ClientValue(SlotProvider):
+    """What a client proves itself with at the token endpoint: one slot in each application."""
+
+    async def choose(self, keep: tuple[Token, ...]) -> Slot:
+        """The slot for the next value: the only one, or the one whose application nobody uses, or the published value's
+        when its application shows that it is gone. Raises Refused.
+
+        Never the predecessor's, which comes second: its end would be the end of what was put in its place.
+        """
+        taken = [self.slot_of(each) for each in keep]
+        free = [each for each in self.slots if each not in taken]
+        if free or len(self.slots) == 1:
+            return free[-1] if free else self.slots[0]  # whoever began by hand began with the first: it comes last
+        if not self.holds(await self.application(taken[0]), keep[0]):
+            return taken[0]
+        raise Refused("both applications hold a value that must live on: wait until the predecessor has been retired")
+
+    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
+        """Make a value; nobody hears of it yet. It never expires."""
+        slot = await self.choose(keep)
+        if self._api.allowed:
+            await self.ready(slot)
+        return await self.minted(slot, name, await self.new(keep))
+
+    async def receive(
+        self, name: str, value: Secret, expires_at: datetime | None, keep: tuple[Token, ...] = ()
+    ) -> Minted:
+        """Take a value that a person brings; where we may, it is put into its slot like one of our own."""
+        slot = await self.choose(keep)
+        if self._api.allowed:
+            await self.ready(slot)
+        return await self.minted(slot, name, value)
+
+    async def ready(self, slot: Slot) -> None:
+        """Look before anything is made that the application may be changed. Raises Refused with words."""
+        record = await self.application(slot)
+        if record.inactive and len(self.slots) == 1:
+            said = f"application {record.id} is inactive, so nobody could use the new value"
+            raise Refused(said, remedy="activate it in Halo")
+
+    async def put(self, slot: Slot, value: str | Secret, by: float) -> ApplicationRecord:
+        """Put a value into the slot by then, see `ApplicationApi.deadline`, and see to it that its application is
+        active."""
+        record = await self.application(slot)
+        active: dict[str, str | bool | Secret] = {"inactive": False} if record.inactive else {}
+        after = await self._api.change(record, {slot.field: value, **active}, by)
+        if after.inactive:
+            said = f"application {after.id} was asked to become active, and shows itself inactive"
+            raise Refused(said, remedy="activate it in Halo")
+        return after
+
+    async def revoke(self, token: Token) -> Outcome:
+        """With one slot it has been written over by its successor. Of two applications, the token's is switched off,
+        and the value written over; but never the only active one."""
+        if len(self.slots) == 1 or not self._api.allowed:
+            return Outcome.ALREADY
+        slot, by = self.slot_of(token), self._api.deadline()
+        record = await self.application(slot)
+        if record.inactive or not self.holds(record, token):
+            return Outcome.ALREADY
+        other = await self.application(next(each for each in self.slots if each != slot))
+        if other.inactive:
+            said = f"application {record.id} is the only active one, so it is not switched off"
+            raise Refused(said, remedy=f"activate application {other.id} in Halo")
+        await self._api.change(record, {slot.field: await self.discard(), "inactive": True}, by)
+        return Outcome.DONE
+
+    @abstractmethod
+    async def new(self, keep: tuple[Token, ...]) -> Secret:
+        """A fresh value, none of the `keep`."""
+
+    @abstractmethod
+    async def minted(self, slot: Slot, name: str, secret: Secret) -> Minted:
+        """The value with its handle and what is published beside it. Raises Refused for one that is of no use."""
+
+    # proofs
+
+    @abstractmethod
+    async def presented(self, client: ClientOptions, secret: Secret) -> tuple[Secret | None, Secret | None]:
+        """The assertion and the client secret of a token request."""
+
+    async def verify(self, token: Token, secret: Secret) -> Verdict:
+        """A token request with this value, then the test call."""
+        try:
+            client = self._client.known_as(self.slot_of(token).client_id)
+            granted = await self._server.exchange(client, *await self.presented(client, secret))
+        except ClientDenied as refusal:
+            return Rejected(refusal.reason, final=refusal.error in FINAL)
+        except CannotPresent:
+            raise
+        except (Transient, Refused) as fault:
+            return Unknown(fault.reason, fault.retry_after)
+        if lacking := missing_scopes(client, granted, echoes=self._server.config.echoes_scope):
+            return Rejected(lacking, final=True)
+        return await self._server.probe(client, granted.access_token)
+
+    async def refused(self, token: Token, secret: Secret) -> bool | None:
+        """See `SlotProvider.refused`. One request: nobody knows what a server makes of many."""
+        client = self._client.known_as(self.slot_of(token).client_id)
+        try:
+            await self._server.exchange(client, *await self.presented(client, secret))
+        except ClientDenied as refusal:
+            return True if refusal.error in UNKNOWN else None
+        return False
+
+    async def stranger(self) -> Secret:
+        """A value that no application has."""
+        return new_value()
+
+    async def discard(self) -> str | Secret:
+        """What goes into a slot so that nobody can use it."""
+        return await self.stranger()
+
+    async def control(self) -> None:
+        """See `SlotProvider.control`; the probe must refuse a caller without an access token, too."""
+        if trouble := await self._server.unguarded(self._client):
+            raise Refused(trouble)
+        if await self.refused(Token(""), await self.stranger()) is False:
+            said = "this token endpoint accepts anyone: it gave a token for a value that nobody knows"
+            raise Refused(said, remedy="let the application demand what it is to be proven by")

@@ -1,1 +1,1 @@
-"""HTTP towards targets: the client, its authentication, rate limit and transport."""
+"""HTTP to targets: the client, authentication, rate limit, transport."""

@@ -1,18 +1,24 @@
-"""How a caller identifies itself; where its secrets come from is left to app."""
+"""The identity of a caller (bearer, basic, key), the protocol for its secrets, and how they are put into a request."""
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote_plus
 
-from rotator.ports import Document
+from rotator.ports import Document, Refused
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef
 
 if TYPE_CHECKING:
     from rotator.providers.keys.key_pairs import VersionedKey
     from rotator.providers.keys.signing import Signer
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
+_VISIBLE = re.compile(r"[!-~]+")  # RFC 9110, section 5.5, without blanks
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +48,24 @@ class ApiKey:
 
 
 Auth = Bearer | Basic | ApiKey
-Minter = Callable[[], Awaitable[Auth]]  # asked anew for every call, so that the minter can be rotated too
+Minter = Callable[[], Awaitable[Auth]]  # called for every request, so that the minter can be rotated too
 
 
 class DocumentStore(Protocol):
-    """One document in Vault that a provider keeps for others. Its text says where; both verbs may raise Transient or
-    Refused."""
+    """One document in Vault that a provider writes for consumers. `str` gives its path. Both verbs may raise Transient
+    or Refused."""
 
     async def read(self) -> Document:
-        """The newest version, read strongly."""
+        """The newest version, by a strong read."""
         ...
 
     async def write(self, values: Mapping[str, object], over: int) -> int:
-        """Write over this version, and return the new one. Raises Conflict when somebody else wrote."""
+        """Write over this version, and return the new one. Raises Conflict when another process wrote."""
         ...
 
 
 class SecretResolver(Protocol):
-    """Where secrets and signing keys are. All verbs may raise Transient or Refused."""
+    """Resolves references to secrets, signing keys and documents. All verbs may raise Transient or Refused."""
 
     async def fetch(self, ref: SecretRef) -> Secret:
         """The secret a reference points to."""
@@ -70,9 +76,45 @@ class SecretResolver(Protocol):
         ...
 
     def versions(self, key: str) -> VersionedKey:
-        """The same key, to make versions of it."""
+        """The same key, to create versions of it."""
         ...
 
     def document_store(self, path: str) -> DocumentStore:
         """A document that the daemon may write: "mount/path"."""
         ...
+
+
+class Unsendable(Refused):
+    """The secret does not fit into a header. Nothing was sent."""
+
+
+def header(auth: Auth) -> tuple[str, str]:
+    """The header's name and value. They are checked here because h11 quotes a header that it refuses."""
+    if isinstance(auth, Bearer):
+        token = auth.secret.reveal()
+        if not _TOKEN.fullmatch(token):
+            raise Unsendable("the token holds characters that no Authorization header may carry")
+        return "Authorization", f"Bearer {token}"
+    if isinstance(auth, ApiKey):
+        key = auth.secret.reveal()
+        if not _VISIBLE.fullmatch(key):
+            raise Unsendable("the key holds characters that no header may carry")
+        return auth.header, f"{auth.prefix}{key}"
+    name, password = auth.username, auth.password.reveal()
+    try:
+        if auth.quoted:
+            name, password = quote_plus(name), quote_plus(password)
+        if ":" in name:
+            raise Unsendable("a Basic Auth name must not contain a colon")
+        return "Authorization", "Basic " + b64encode(f"{name}:{password}".encode()).decode()
+    except UnicodeEncodeError:
+        raise Unsendable("the Basic Auth name or password is not text that UTF-8 can hold") from None
+
+
+def revealed(body: Any) -> Any:
+    """A form or JSON body with its secrets revealed."""
+    if isinstance(body, Secret):
+        return body.reveal()
+    if isinstance(body, dict):
+        return {name: revealed(each) for name, each in body.items()}
+    return [revealed(each) for each in body] if isinstance(body, list) else body

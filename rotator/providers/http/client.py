@@ -1,7 +1,6 @@
-"""Calls to a target over HTTP and what their failures mean; what an answer means is each provider's.
+"""Calls to a target over HTTP, and what their failures mean. Each provider interprets the answers.
 
-The only import of httpx. Faults name a method, a status and the target's scheme and host: never a body, a header value
-or a query.
+Faults name a method, a status and the target's scheme and host: never a body, a header value or a query.
 """
 
 from __future__ import annotations
@@ -24,16 +23,12 @@ import msgspec
 
 from rotator.host.proxy import LOGIN_WANTED, Proxy, login_refused, through
 from rotator.host.tls_files import LoopTrust
-from rotator.ports import Clock, Refused, Transient
-from rotator.providers.config import TargetConfig
-from rotator.providers.http.auth import Auth
+from rotator.ports import Accepted, Clock, Refused, Rejected, Transient, Verdict
+from rotator.providers.base import TargetConfig
+from rotator.providers.http.auth import Auth, Unsendable, header, revealed
 from rotator.providers.http.errors import IN_FRONT, failed, place
-from rotator.providers.http.header import Unsendable, header, revealed
-from rotator.providers.http.oauth_error import error_word
-from rotator.providers.http.proxy_transport import Entry, Fetch, ProxyRoute
 from rotator.providers.http.rate_limit import RateLimit, RateLimiter
-from rotator.providers.http.renewing_transport import ProxiedTransport, RenewingTransport
-from rotator.providers.http.transport import closing
+from rotator.providers.http.transport import Entry, Fetch, ProxiedTransport, ProxyRoute, RenewingTransport, closing
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_handle import LONGEST
 
@@ -48,10 +43,9 @@ __all__ = [
     "over_network",
     "segment",
 ]
-
 MIB = 1024 * 1024
-_MOST_VALUES = 1_000_000  # of one answer: an empty list is two bytes on the wire and sixty in memory
-_LONGEST_PAUSE = 3600.0  # seconds; a target that asks for more is asked again
+_MOST_VALUES = 1_000_000  # JSON values in one answer: an empty list is two bytes on the wire and sixty in memory
+_LONGEST_PAUSE = 3600.0  # seconds; longer waits that a target asks for are cut to this
 _PROXYS_OWN = ("proxy-authenticate", "x-squid-error", "x-smokescreen-error")
 _FORWARDED = "over plain http the two cannot be told apart: use https, or see the proxy's log"
 _ON_THE_WAY = "something on the way wants to be logged in to as a proxy (407)"
@@ -60,19 +54,23 @@ _KEPT_HEADERS = ("content-type", "www-authenticate", "date")
 _LIMITS = httpx.Limits(max_connections=8, max_keepalive_connections=8)
 _HEADERS = {
     "Accept": "application/json",
-    "Accept-Encoding": "identity",  # nothing to decompress: the cap on what is read is the cap on what is held
+    "Accept-Encoding": "identity",  # no compression, so that the cap on what is read caps the memory
     "Accept-Language": "en",
     "User-Agent": "rotator",
     "X-Requested-With": "XMLHttpRequest",
 }
+REGISTERED = frozenset(
+    {"invalid_request", "invalid_client", "invalid_grant", "invalid_scope", "unauthorized_client"}
+    | {"unsupported_grant_type", "invalid_token", "insufficient_scope", "access_denied"}
+)
 
 
 class Redirected(Refused):
-    """The caller was sent elsewhere, to a login page perhaps."""
+    """The target redirected the request, perhaps to a login page."""
 
 
 class Broken(Transient):
-    """A 5xx: the target does not know itself what it did. `date`: the server's clock, if it told it."""
+    """A 5xx: the outcome is unknown. `date`: the server's clock, if given."""
 
     def __init__(self, what: str, *, retry_after: float | None = None, date: datetime | None = None) -> None:
         super().__init__(what, retry_after=retry_after)
@@ -81,9 +79,9 @@ class Broken(Transient):
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """What a target said. `document` is the decoded JSON of a 2xx, None when it was empty; it may hold a secret.
+    """A target's answer. `document`: the decoded JSON of a 2xx, None when empty; it may contain a secret.
 
-    `error` is the registered word in which an OAuth server refuses (RFC 6749, section 5.2), and no other text.
+    `error`: the registered error word of an OAuth server (RFC 6749, section 5.2), and no other text.
     """
 
     status: int
@@ -93,17 +91,17 @@ class HttpResponse:
 
     @property
     def media_type(self) -> str:
-        """What the answer calls itself, in lower case and without parameters, or nothing."""
+        """The media type in lower case, without parameters; or empty."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     @property
     def date(self) -> datetime | None:
-        """The server's clock, if it tells it."""
+        """The server's clock, if given."""
         return _date(self.headers)
 
     @property
     def is_json(self) -> bool:
-        """Whether the answer calls itself JSON; problem documents do."""
+        """Whether the media type is JSON, problem documents included."""
         return self.media_type == "application/json" or self.media_type.endswith("+json")
 
     @property
@@ -113,36 +111,36 @@ class HttpResponse:
 
 
 def segment(name: str) -> str:
-    """A name as one segment of a path. Raises Refused for one that would climb, or that is no handle of a token."""
+    """A name as one segment of a path. Raises Refused for dots, and for a name that is no token's handle."""
     if name in ("", ".", "..") or len(name) > LONGEST:
         raise Refused(f"not a name of 1 to {LONGEST} characters that can stand in a path")
     return quote(name, safe="")
 
 
 class HttpClient:
-    """The one client of a target: no cookies, no redirects, no environment, own TLS settings, bounded in every way."""
+    """The client of a target: no cookies, redirects or environment; own TLS settings; limits on everything."""
 
     def __init__(
         self,
         target: str,
-        keys: TargetConfig,
+        config: TargetConfig,
         clock: Clock,
         transport: httpx.AsyncBaseTransport | None = None,
         fetch: Fetch | None = None,
     ) -> None:
-        """`transport` replaces the network in tests; `fetch` finds the password of a proxy."""
+        """`transport` replaces the network in tests; `fetch` gets the password of a proxy."""
         self._target = target
         self._base = self._where = ""
-        self._ca_file = keys.ca_file
-        self._route = ProxyRoute(keys.proxy, fetch) if keys.proxy else None
-        self._forwarded: Proxy | None = None  # who passes on what it likes, in whoever's name
-        self._move(keys.url.rstrip("/"))
-        self._deadline = keys.deadline.total_seconds()
+        self._ca_file = config.ca_file
+        self._route = ProxyRoute(config.proxy, fetch) if config.proxy else None
+        self._forwarded: Proxy | None = None  # it may forward what it likes, in the name of any server
+        self._move(config.url.rstrip("/"))
+        self._deadline = config.deadline.total_seconds()
         self.clock = clock
-        self._rests = keys.rests
-        budget = RateLimit(keys.calls, keys.period.total_seconds())
-        self._rate_limiter = RateLimiter(budget, keys.concurrency, clock)
-        phase = keys.timeout.total_seconds()
+        self._rests = config.rests
+        budget = RateLimit(config.calls, config.period.total_seconds())
+        self._rate_limiter = RateLimiter(budget, config.concurrency, clock)
+        phase = config.timeout.total_seconds()
         self._client = httpx.AsyncClient(
             headers=_HEADERS,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
@@ -150,7 +148,7 @@ class HttpClient:
             event_hooks={"response": [forget_where]},
             trust_env=False,
             timeout=httpx.Timeout(connect=phase, read=phase, write=phase, pool=phase),
-            transport=transport or over_network(keys.ca_file, _LIMITS, self._route),
+            transport=transport or over_network(config.ca_file, _LIMITS, self._route),
         )
 
     async def aclose(self) -> None:
@@ -158,7 +156,7 @@ class HttpClient:
         await self._client.aclose()
 
     def at(self, url: str) -> HttpClient:
-        """Another address of the same target, used as given: the same client, the same budget."""
+        """The same client and budget for another address of the target, used as given."""
         other = copy(self)
         other._move(url)
         return other
@@ -191,7 +189,7 @@ class HttpClient:
         try:
             url = self._base + path
             request = self._client.build_request(method, url, headers=headers, json=revealed(json), data=body)
-        except (httpx.InvalidURL, UnicodeError):  # its text quotes the address
+        except (httpx.InvalidURL, UnicodeError):  # its text contains the address
             raise Refused(f"{method} to {self._where} not sent: its address cannot be used") from None
         async with self._rate_limiter.turn():
             if self._client.is_closed:
@@ -228,7 +226,7 @@ class HttpClient:
         return HttpResponse(answer.status, headers, _decode(body, call))
 
     def _screen(self, response: httpx.Response, call: str) -> None:
-        """Raise for a status that is nobody's answer to the question."""
+        """Raise for a status that is no answer to the request."""
         status = response.status_code
         if status == LOGIN_WANTED:
             said, remedy = login_refused(self._forwarded) if self._forwarded else (_ON_THE_WAY, _NAME_IT)
@@ -249,14 +247,14 @@ class HttpClient:
             raise Redirected(f"{call}: {status}, sent elsewhere, which is not followed", remedy=IN_FRONT)
 
     def _retry_after(self, value: str | None) -> float | None:
-        """Seconds to wait: a number or an HTTP date (RFC 9110, section 10.2.3); None when there is no telling."""
+        """Seconds to wait: a number or an HTTP date (RFC 9110, section 10.2.3); None when unknown."""
         if value is None:
             return None
         if re.fullmatch(r"[0-9]{1,9}", value.strip()):
             return min(float(value), _LONGEST_PAUSE)
         try:
             wait = (parsedate_to_datetime(value) - self.clock.now()).total_seconds()
-        except (TypeError, ValueError, OverflowError):  # not a date, one without a zone, or one that never comes
+        except (TypeError, ValueError, OverflowError):  # not a date, without a zone, or out of range
             return None
         return float(min(max(0, ceil(wait)), _LONGEST_PAUSE))
 
@@ -264,7 +262,7 @@ class HttpClient:
 def over_network(
     ca_file: str | None, limits: httpx.Limits | None = None, route: ProxyRoute | None = None
 ) -> httpx.AsyncBaseTransport:
-    """The network, believed as `Trust` has it, through a proxy perhaps."""
+    """The transport over the network, with `Trust` and perhaps a proxy."""
     bounds = limits or httpx.Limits()
 
     def make(context: Any, entry: Entry | None) -> httpx.AsyncBaseTransport:
@@ -276,15 +274,15 @@ def over_network(
 
 
 def _is_servers(response: httpx.Response, answer: HttpResponse) -> bool:
-    """Whether an answer that a proxy forwarded is known to be the server's: what the proxy says itself is a page, or
-    bears one of its own headers (RFC 9209; Squid, Smokescreen)."""
+    """Whether an answer that a proxy forwarded certainly comes from the server: a proxy's own answer is a page, or has
+    one of its headers (RFC 9209; Squid, Smokescreen)."""
     headers = response.headers
     own = any(name in headers for name in _PROXYS_OWN) or "error=" in headers.get("proxy-status", "")
     return not own and (answer.is_json or bool(answer.challenge))
 
 
 async def forget_where(response: httpx.Response) -> None:
-    """httpx prepares the next request even when told not to follow, and stumbles over addresses that are none."""
+    """Remove the redirect: httpx prepares the next request even if it must not follow, and fails on bad addresses."""
     response.headers.pop("location", None)
 
 
@@ -315,3 +313,19 @@ def _decode(body: bytes, call: str) -> Any:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Transient(f"{call}: the JSON is cut off or broken") from None
+
+
+def error_word(body: bytes) -> str:
+    """The registered error word in a body; no other text of a body is ever shown."""
+    try:
+        word = msgspec.json.decode(body)["error"]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError, IndexError):
+        return ""
+    return word if isinstance(word, str) and word in REGISTERED else ""
+
+
+def identified(document: Any, wanted: Mapping[str, str | int | bool]) -> Verdict:
+    """Whether the probe's answer has the wanted fields. A rejection names the wrong fields and shows no values."""
+    told = document if isinstance(document, dict) else {}
+    other = sorted(name for name, value in wanted.items() if told.get(name) != value)
+    return Rejected(f"the probe tells another identity: {', '.join(other)}", final=True) if other else Accepted()

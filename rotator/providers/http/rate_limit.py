@@ -1,6 +1,6 @@
-"""How many calls a target gets: at most so many in any period, so many at once, and none before it allows.
+"""The rate limit of a target: calls per period, calls at once, and pauses that the target asks for.
 
-The arithmetic is pure, with time as an argument; `RateLimiter` waits.
+`RateLimit` is pure, with time as an argument; `RateLimiter` waits.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ _SHORTEST_REST, _LONGEST_REST = 30.0, 300.0  # seconds
 
 
 class RateLimit:
-    """At most `calls` in any `period` (seconds): a tenth of them at once, the others evenly spread."""
+    """At most `calls` in any `period` (seconds): a tenth of them at once, the others spread evenly."""
 
     def __init__(self, calls: int, period: float) -> None:
-        """Raises ValueError when no call would ever be allowed."""
+        """Raises ValueError when the limit allows no call."""
         if calls < 1 or period <= 0:
             raise ValueError("a budget allows at least one call in some time")
         burst = max(1, calls // 10)
         self._interval = period / (calls - burst + 1)
         self._slack = (burst - 1) * self._interval
-        self._due = float("-inf")  # when the next call were due, if calls came evenly
+        self._due = float("-inf")  # when the next call would be due at an even rate
         self._quiet_until = float("-inf")
 
     def delay(self, now: float) -> float:
@@ -33,24 +33,24 @@ class RateLimit:
         return max(0.0, self._due - self._slack - now, self._quiet_until - now)
 
     def spend(self, now: float) -> None:
-        """Account for a call that goes now."""
+        """Count a call that begins now."""
         self._due = max(self._due, now) + self._interval
 
     def hush(self, until: float) -> None:
-        """No call before `until`: the target asked for it."""
+        """Allow no call before `until`, as the target asked."""
         self._quiet_until = max(self._quiet_until, until)
 
 
 class RateLimiter:
-    """Lets calls through as the budget allows."""
+    """Delays calls as the limit requires."""
 
     def __init__(self, budget: RateLimit, concurrency: int, clock: Clock, patience: float = 10.0) -> None:
-        """`patience`: a caller that would wait longer than this (seconds) is told to come back."""
+        """`patience`: a call that would wait longer than this (seconds) fails at once."""
         self._budget = budget
         self._places = anyio.Semaphore(concurrency)
         self._clock = clock
         self._patience = patience
-        self._wearied: tuple[int, float] = (0, 0.0)  # how often in a row, and until when
+        self._wearied: tuple[int, float] = (0, 0.0)  # how many in a row, and until when
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -59,13 +59,13 @@ class RateLimiter:
             while (delay := self._budget.delay(self._clock.monotonic())) > 0:
                 if delay > self._patience:
                     raise Transient("not sent: this target's request budget is spent", retry_after=delay)
-                await self._clock.sleep(max(delay, 0.001))  # a shorter nap may not move a coarse clock
+                await self._clock.sleep(max(delay, 0.001))  # a shorter sleep may not move a coarse clock
             self._budget.spend(self._clock.monotonic())
             yield
 
     def weary(self) -> float:
-        """The target has had too many calls and does not say for how long: 30 s, doubling to five minutes while it goes
-        on so. HaloITSM counts over five minutes, and short pauses were seen to be of no use there."""
+        """Pause after a 429 without a time: 30 s, doubling to five minutes while it repeats. HaloITSM counts over five
+        minutes, and shorter pauses were seen to be useless there."""
         times, until = self._wearied
         now = self._clock.monotonic()
         if now < until:  # a call that was under way at the same time
@@ -76,5 +76,5 @@ class RateLimiter:
         return rest
 
     def hush(self, seconds: float) -> None:
-        """The target asked for a pause."""
+        """Pause as the target asked."""
         self._budget.hush(self._clock.monotonic() + seconds)

@@ -1,26 +1,51 @@
-"""The sockets below httpx: that one is closed whose TLS handshake is given up. What is sent is left to client.py.
+"""Connections below httpx: sockets, proxies, and connections that end when their TLS settings or password change.
 
-httpcore 1.0.9 closes it after a failure, but not after a cancellation, and a deadline is one: each handshake that a
-target lets stall would leave a socket open for good (measured: one file per call).
+httpcore 1.0.9 closes a socket after a failed TLS handshake, but not after a cancelled one (measured: one open file for
+each call to a target that stalls), so it is closed here.
+
+For an https server, the proxy opens a tunnel (CONNECT) and looks up the server's name. The proxy's login goes into
+CONNECT, or into a plain http request that the proxy forwards, never through the tunnel.
 """
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
+from urllib.parse import SplitResult
 
 import anyio
+import h11
 import httpcore
+import httpx
 
+from rotator.host.proxy import (
+    Proxy,
+    ProxyFault,
+    authorization,
+    broken,
+    garbled,
+    proxy_fault,
+    turned_away,
+    unreached,
+    unread,
+)
 from rotator.host.threads import HostNames
+from rotator.host.tls_files import LoopTrust, TrustFault
+from rotator.ports import Fault
+from rotator.rotation.secret import Secret
+from rotator.rotation.secret_ref import SecretRef
 
-_HEAD_START = 0.25  # seconds that an address has before the next one is tried as well (RFC 8305)
+_HEAD_START = 0.25  # seconds before the next address is tried as well (RFC 8305)
+Fetch = Callable[[SecretRef], Awaitable[Secret]]
+_LONGEST = 16 * 1024  # bytes of a proxy's answer to CONNECT
+_WITHIN = 10.0  # seconds for trying a proxy
 
 
 class Backend(httpcore.AnyIOBackend):
-    """Where httpcore gets its sockets from, for one target: its names are looked up in its own threads."""
+    """Opens sockets for httpcore, for one target: its names are looked up in threads of their own."""
 
     def __init__(self) -> None:
         self._names = HostNames()
@@ -48,7 +73,7 @@ class Backend(httpcore.AnyIOBackend):
 async def _first(
     addresses: Sequence[str], connect: Callable[[str], Awaitable[httpcore.AsyncNetworkStream]]
 ) -> httpcore.AsyncNetworkStream:
-    """The first address that answers; each next one gets its try when the one before fails, or takes its time."""
+    """Connect to the first address that answers; the next one is tried when the one before fails or is slow."""
     if len(addresses) == 1:
         return await connect(addresses[0])
     streams: list[httpcore.AsyncNetworkStream] = []
@@ -78,7 +103,7 @@ async def _first(
 
 
 class _Stream:
-    """A stream of httpcore's, which does everything but the handshake by itself."""
+    """A stream of httpcore, with a handshake that closes the socket when it is cancelled."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
@@ -102,6 +127,195 @@ class _Stream:
 
 
 def closing(transport: Any, backend: Backend | None = None) -> Any:
-    """httpx's own transport, on these sockets: it has no parameter for them."""
+    """httpx's transport on these sockets, for which it has no parameter."""
     transport._pool._network_backend = backend or Backend()
     return transport
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The TLS settings and login of connections through a proxy. When they change, older ones must not be used."""
+
+    context: ssl.SSLContext | None  # TLS to the proxy itself; None: plain
+    login: str = field(repr=False)  # the value of Proxy-Authorization; empty: none
+
+
+class ProxyRoute:
+    """One proxy with its current TLS settings and password."""
+
+    def __init__(self, proxy: Proxy, fetch: Fetch | None = None) -> None:
+        """`fetch` finds its password."""
+        self.proxy = proxy
+        self._fetch = fetch
+        self._trust = LoopTrust(proxy.ca_file) if proxy.encrypted else None
+        self._password: Secret | None = None  # as last read; the redactor knows it while it may be sent
+
+    async def entry(self) -> Entry:
+        """The current entry; what cannot be read now stays as it was. Raises ProxyFault when there was none."""
+        try:
+            context = await self._trust.context() if self._trust else None
+        except TrustFault as fault:
+            raise ProxyFault(f"{self.proxy} cannot be used: its {fault.what}", fault.remedy) from None
+        if self.proxy.password is None:
+            return Entry(context, "")
+        try:
+            if self._fetch is None:
+                raise ProxyFault(f"the password of {self.proxy} cannot be had", "this kind of target reads no secrets")
+            self._password = await self._fetch(self.proxy.password)
+        except Fault as fault:
+            if self._password is None:
+                raise unread(self.proxy, fault.reason) from None
+        return Entry(context, authorization(self.proxy.username, self._password))
+
+    def backend(self, entry: Entry, *, tunnels: bool) -> ProxiedBackend:
+        """The backend that makes httpcore's connections."""
+        return ProxiedBackend(self.proxy, entry, tunnels=tunnels)
+
+    async def try_out(self, url: SplitResult) -> None:
+        """Connect to that address through the proxy and hang up, without sending a request. Raises ProxyFault."""
+        tunnels = url.scheme == "https"
+        try:
+            backend = self.backend(await self.entry(), tunnels=tunnels)
+            stream = await backend.connect_tcp(url.hostname or "", url.port or 443, _WITHIN)
+        except (httpcore.ConnectError, httpcore.ConnectTimeout) as fault:
+            raise proxy_fault(fault) or fault from None
+        await stream.aclose()
+
+
+class ProxiedBackend(Backend):
+    """See `Backend`; each fault holds a ProxyFault (httpcore 1.0.9 drops causes)."""
+
+    def __init__(self, proxy: Proxy, entry: Entry, *, tunnels: bool) -> None:
+        super().__init__()
+        self._proxy, self._entry, self._tunnels = proxy, entry, tunnels
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 (httpcore's signature)
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        stream: httpcore.AsyncNetworkStream | None = None
+        asked = done = False
+        try:
+            with anyio.fail_after(timeout):
+                stream = await super().connect_tcp(
+                    self._proxy.host, self._proxy.port, None, local_address, socket_options
+                )
+                if self._entry.context:
+                    stream = await stream.start_tls(self._entry.context, self._proxy.host)
+                if asked := self._tunnels:
+                    await self._open(stream, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+                done = True
+                return stream
+        except ProxyFault as fault:
+            raise httpcore.ConnectError(fault) from None
+        except (TimeoutError, httpcore.TimeoutException) as late:
+            raise httpcore.ConnectTimeout((broken if asked else unreached)(self._proxy, late)) from None
+        except (httpcore.NetworkError, OSError) as fault:
+            raise httpcore.ConnectError((broken if asked else unreached)(self._proxy, fault)) from None
+        finally:
+            if stream is not None and not done:
+                with anyio.CancelScope(shield=True):
+                    await stream.aclose()
+
+    async def _open(self, stream: httpcore.AsyncNetworkStream, place: str) -> None:
+        """Open a tunnel. Raises ProxyFault when the proxy refuses, and the faults of the stream."""
+        headers = [("Host", place), ("User-Agent", "rotator")]
+        headers += [("Proxy-Authorization", self._entry.login)] if self._entry.login else []
+        talk = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST)
+        asked = talk.send(h11.Request(method="CONNECT", target=place, headers=headers))
+        talk.send(h11.EndOfMessage())
+        await stream.write(asked or b"")
+        try:
+            answer = await _answer(talk, stream)
+        except h11.RemoteProtocolError:
+            raise garbled(self._proxy) from None
+        if answer is None:
+            raise broken(self._proxy)
+        if not 200 <= answer.status_code < 300:
+            raise turned_away(self._proxy, answer.status_code, place)
+        if talk.trailing_data[0]:  # before the handshake the server sends nothing
+            raise garbled(self._proxy)
+
+
+async def _answer(talk: h11.Connection, stream: httpcore.AsyncNetworkStream) -> h11.Response | None:
+    """The proxy's answer; None when it hangs up. Raises h11.RemoteProtocolError."""
+    while True:
+        event = talk.next_event()
+        if isinstance(event, h11.Response):
+            return event
+        if event is h11.NEED_DATA:
+            if not (more := await stream.read(4096)):
+                return None
+            talk.receive_data(more)
+
+
+Make = Callable[
+    [Any, Entry | None], httpx.AsyncBaseTransport
+]  # makes a transport with these TLS settings and this proxy
+
+
+class RenewingTransport(httpx.AsyncBaseTransport):
+    """Checks the TLS files before each request; calls under way go on with the old ones."""
+
+    def __init__(self, trust: LoopTrust, make: Make, route: ProxyRoute | None = None) -> None:
+        self._trust, self._make, self._route = trust, make, route
+        self._with: tuple[Any, Entry | None] = None, None
+        self._now: httpx.AsyncBaseTransport | None = None
+        self._left: list[httpx.AsyncBaseTransport] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """See httpx. Raises ProxyFault when the proxy's password cannot be read, TrustFault without a CA file."""
+        entry = await self._route.entry() if self._route else None
+        made_with = await self._trust.context(), entry
+        if self._now is None or made_with != self._with:
+            self._left += [self._now] if self._now else []
+            self._with, self._now = made_with, self._make(*made_with)
+        now = self._now
+        for old in [each for each in self._left if is_idle(each)]:
+            self._left.remove(old)
+            await old.aclose()
+        return await now.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for each in (*self._left, *([self._now] if self._now else [])):
+            await each.aclose()
+
+
+class ProxiedTransport(httpx.AsyncBaseTransport):
+    """Calls through a proxy: by a tunnel to https servers, forwarded by the proxy to plain http servers."""
+
+    def __init__(self, route: ProxyRoute, entry: Entry, context: Any, limits: httpx.Limits) -> None:
+        headers = {"Proxy-Authorization": entry.login} if entry.login else None
+        # The backend makes TLS to the proxy, so httpcore is told that it is plain.
+        asked = httpx.Proxy(f"http://{_bracketed(route.proxy.host)}:{route.proxy.port}", headers=headers)
+        tunnel = httpx.AsyncHTTPTransport(verify=context, limits=limits, trust_env=False)
+        forward = httpx.AsyncHTTPTransport(verify=context, limits=limits, trust_env=False, proxy=asked)
+        self.both: dict[str, httpx.AsyncBaseTransport] = {
+            "https": closing(tunnel, route.backend(entry, tunnels=True)),
+            "http": closing(forward, route.backend(entry, tunnels=False)),
+        }
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """See httpx."""
+        return await self.both[request.url.scheme].handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for each in self.both.values():
+            await each.aclose()
+
+
+def is_idle(transport: Any) -> bool:
+    """Whether no call uses one of its connections, as httpcore 1.0.9 tells; httpx has no method for it."""
+    if isinstance(transport, ProxiedTransport):
+        return all(map(is_idle, transport.both.values()))
+    return all(each.is_idle() or each.is_closed() for each in transport._pool.connections)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,4 +1,4 @@
-"""One-way calls over HTTP: a body goes out, and only whether it was taken comes back; for hooks and pings.
+"""One-way calls over HTTP, for hooks and pings: a body is sent, and only the status of the answer is read.
 
 Faults name a method, a host and a status: never the path, which may be a secret, a body or a header.
 """
@@ -17,13 +17,13 @@ from rotator.host.proxy import LOGIN_WANTED, Proxy, login_refused, through
 from rotator.ports import Transient
 from rotator.providers.http.client import forget_where, over_network
 from rotator.providers.http.errors import failed, place
-from rotator.providers.http.proxy_transport import Fetch, ProxyRoute
+from rotator.providers.http.transport import Fetch, ProxyRoute
 
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "rotator"}
 
 
 class WebhookClient:
-    """A client for one receiver: no cookies, no redirects, no environment; the answer's body is not read."""
+    """A client for one receiver, without cookies, redirects or environment. The answer's body is not read."""
 
     def __init__(
         self,
@@ -91,5 +91,5 @@ def _place(url: str) -> str:
 
 
 def _wait(value: str | None) -> float | None:
-    """Seconds, when the receiver asks for some; a date is not worth its trouble here."""
+    """The seconds that the receiver asks for; a date is ignored."""
     return float(value) if value and re.fullmatch(r"[0-9]{1,6}", value.strip()) else None

@@ -1,7 +1,7 @@
-"""Client assertions (RFC 7523): their header and claims, siblings, signing, reading back. No I/O but the signer's.
+"""Client assertions (RFC 7523): drafting, varying, signing and reading them. No I/O except the signer's.
 
-Whether a server takes one is left to the kinds. The defaults are those that two real servers took (Keycloak 26.4.0,
-node oidc-provider 9.13.3): one audience, as a string; `iat` and `jti` always there.
+The defaults are those that two real servers accepted (Keycloak 26.4.0, node oidc-provider 9.13.3): one audience, as a
+string; `iat` and `jti` always present.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ THUMBPRINT, NO_KID = "thumbprint", "none"
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How one client's assertions look. `kid` is a literal, or `thumbprint` (RFC 7638), or `none`."""
+    """The form of one client's assertions. `kid`: a literal, `thumbprint` (RFC 7638) or `none`."""
 
     client_id: str
     audience: str
@@ -38,63 +38,63 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Assertion:
-    """One assertion without its signature. It is worth nothing yet, and safe to compare."""
+    """One assertion without its signature, so that it is no secret yet."""
 
     header: Mapping[str, str]
     claims: Mapping[str, Any]
 
     @property
     def jti(self) -> str:
-        """What makes it one of its kind."""
+        """Its unique id."""
         return str(self.claims.get("jti", ""))
 
     @property
     def issued_at(self) -> datetime:
-        """When it was made, to the second."""
+        """When it was made, in whole seconds."""
         return datetime.fromtimestamp(self.claims["iat"], UTC)
 
     @property
     def expires_at(self) -> datetime:
-        """When it dies, to the second."""
+        """When it expires, in whole seconds."""
         return datetime.fromtimestamp(self.claims["exp"], UTC)
 
     def sibling(self, jti: str) -> Assertion:
-        """The same key, times, audience and kid; another `jti`. What a server says of it holds for this one too."""
+        """The same key, times, audience and kid with another `jti`: a server's verdict on it holds for this one too."""
         return replace(self, claims={**self.claims, "jti": jti})
 
     def aged(self, age: timedelta, jti: str) -> Assertion:
-        """As if it had been made so much earlier; its end stays where it is."""
+        """The same, made so much earlier, with the same expiry."""
         seconds = int(age.total_seconds())
         moved = {name: self.claims[name] - seconds for name in ("iat", "nbf") if name in self.claims}
         return replace(self, claims={**self.claims, **moved, "jti": jti})
 
     def moved(self, earlier: timedelta) -> Assertion:
-        """As if made, and ended, so much earlier."""
+        """The same, made and expired so much earlier."""
         seconds = int(earlier.total_seconds())
         times = {name: self.claims[name] - seconds for name in ("iat", "nbf", "exp") if name in self.claims}
         return replace(self, claims={**self.claims, **times})
 
     def addressed(self, audience: str) -> Assertion:
-        """To another audience."""
+        """The same for another audience."""
         return replace(self, claims={**self.claims, "aud": audience})
 
     def naming(self, kid: str) -> Assertion:
-        """With another `kid`; empty: without one."""
+        """The same with another `kid`; empty: without one."""
         header = {name: value for name, value in self.header.items() if name != "kid"}
         return replace(self, header={**header, "kid": kid} if kid else header)
 
     def by(self, algorithm: Algorithm) -> Assertion:
-        """To be signed by another algorithm."""
+        """The same for another signing algorithm."""
         return replace(self, header={**self.header, "alg": algorithm.value})
 
     def message(self) -> bytes:
-        """What is signed: header and claims, encoded (RFC 7515, section 5.1)."""
+        """The signed text: header and claims, encoded (RFC 7515, section 5.1)."""
         parts = (json.dumps(dict(part), separators=(",", ":")).encode() for part in (self.header, self.claims))
         return ".".join(map(unpadded, parts)).encode()
 
 
 def draft(form: Form, key: PublicKey, jti: str, now: datetime, expires_at: datetime) -> Assertion:
-    """A new assertion, valid from `now`; both times lose their fraction of a second."""
+    """A new assertion, valid from `now`; both times are cut to whole seconds."""
     header = {"alg": form.algorithm.value}
     if form.typ:
         header["typ"] = form.typ
@@ -118,7 +118,7 @@ def draft(form: Form, key: PublicKey, jti: str, now: datetime, expires_at: datet
 
 
 async def signed(assertion: Assertion, signer: Signer) -> Secret:
-    """The assertion as it travels. Raises Transient when the signer's key changed in the middle."""
+    """The signed assertion. Raises Transient when the signer's key changed meanwhile."""
     message = assertion.message()
     algorithm = Algorithm(assertion.header["alg"])
     key = public_key(await signer.public_pem())
@@ -129,7 +129,7 @@ async def signed(assertion: Assertion, signer: Signer) -> Secret:
 
 
 def read(value: Secret, key: PublicKey) -> Assertion | None:
-    """An assertion read back; None when it is not one that this key signed."""
+    """Read an assertion; None when this key did not sign it."""
     parts = value.reveal().split(".")
     try:
         header, claims, signature = map(_decoded, parts)
@@ -143,7 +143,7 @@ def read(value: Secret, key: PublicKey) -> Assertion | None:
 
 
 def forged(value: Secret, other: Secret) -> Secret:
-    """The claims of one under the signature of the other: well-formed, and to be refused by everybody."""
+    """The claims of one with the signature of the other: well-formed and invalid."""
     return Secret(f"{value.reveal().rpartition('.')[0]}.{other.reveal().rpartition('.')[2]}")
 
 

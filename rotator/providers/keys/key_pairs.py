@@ -1,9 +1,7 @@
-"""Where new key pairs come from: made in this process, or as a version of a key that never leaves Vault Transit.
+"""Sources of new key pairs: made in this process, or a version of a key that never leaves Vault Transit.
 
-Who is told of the public half is each kind's; keys are signing.py's, the calls to Transit vault/transit.py's.
-
-A pair in Transit has its public key as its value. It is no secret, but is handled like one; it says by itself which
-version it means, even of a key that was deleted and made anew, and shares no text with `kid`, which logs have to show.
+The value of a pair in Transit is its public key. It is no secret, but is handled like one: it identifies the version,
+even of a key that was deleted and created again, and has no text in common with `kid`, which logs show.
 """
 
 from __future__ import annotations
@@ -18,14 +16,14 @@ from rotator.ports import CannotPresent, Refused, StoreRefused, Transient
 from rotator.providers.keys.signing import Algorithm, LocalSigner, Signer, make_key, public_key, public_text
 from rotator.rotation.secret import Secret
 
-Seen = Callable[[], Awaitable[set[str]]]  # thumbprints of the keys that targets know at that moment
+Seen = Callable[[], Awaitable[set[str]]]  # thumbprints of the keys that targets know now
 
 
 class VersionedKey(Protocol):
-    """A key of Transit. Every verb but the last may raise Transient or Refused."""
+    """A key in Transit. Every verb except the last may raise Transient or Refused."""
 
     async def prepare(self, sort: str) -> None:
-        """See that there is one of this Transit type that nobody can take out; Refused says what to do."""
+        """Ensure that the key exists, has this Transit type and cannot be exported. Refused says what to do."""
         ...
 
     async def versions(self) -> Mapping[int, str]:
@@ -33,17 +31,17 @@ class VersionedKey(Protocol):
         ...
 
     async def rotate(self) -> None:
-        """Make a version more."""
+        """Create another version."""
         ...
 
     def version(self, number: int, public_pem: str) -> Signer:
-        """Whoever signs with exactly this version."""
+        """A signer with exactly this version."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A key pair at work: who signs with it, its public half as PEM, and where consumers find the private one."""
+    """A key pair in use: its signer, its public key as PEM, and where consumers find the private key."""
 
     signer: Signer
     pem: str
@@ -51,34 +49,34 @@ class Pair:
 
     @property
     def thumbprint(self) -> str:
-        """The public key's name (RFC 7638). Raises Refused for a key that is not fit."""
+        """The public key's thumbprint (RFC 7638). Raises Refused for an unfit key."""
         return public_key(self.pem).thumbprint
 
 
 class KeyPairs(Protocol):
-    """Where a credential's pairs come from."""
+    """The source of a credential's key pairs."""
 
     @property
     def takes(self) -> bool:
-        """Whether a person may bring a private key."""
+        """Whether a person may supply a private key."""
         ...
 
     async def new(self, seen: Seen) -> Secret:
-        """The value of a pair that nobody knows yet: none of those `seen`. Raises Transient or Refused."""
+        """The value of a new pair, not among those `seen`. Raises Transient or Refused."""
         ...
 
     async def opened(self, value: Secret) -> Pair:
-        """The pair that this is the value of. Raises CannotPresent when settings sign elsewhere by now, Transient,
-        Refused for what is no pair."""
+        """The pair with this value. Raises CannotPresent when settings now use another place, Transient,
+        and Refused for a value that is no pair."""
         ...
 
     async def spend(self, thumbprint: str) -> None:
-        """This pair is about to end: `new` must not come back to it. Doing it twice is doing it once."""
+        """Mark a pair as ending: `new` must not return it again. Idempotent."""
         ...
 
 
 class LocalPairs:
-    """Pairs made in this process. Their value is the private key."""
+    """Key pairs made in this process. The value is the private key."""
 
     takes = True
 
@@ -92,21 +90,21 @@ class LocalPairs:
         return await to_thread.run_sync(make_key, self._algorithm, self._bits)
 
     async def opened(self, value: Secret) -> Pair:
-        """See `KeyPairs`. Parsed once: of some kinds, consumers are cut off while we look at it."""
+        """See `KeyPairs`. Parsed once: for some kinds, consumers are cut off meanwhile."""
         if public_text(value):
             lost = "its key is in Vault Transit, and settings have no `transit_key` any more to sign with"
             raise CannotPresent(f"{lost}: put it back to use this value")
         if self._parsed is None or not self._parsed[0].matches(value):
-            self._parsed = value, LocalSigner(value, made=True)  # or tested when a person brought it
+            self._parsed = value, LocalSigner(value, made=True)  # or tested when a person supplied it
         signer = self._parsed[1]
         return Pair(signer, await signer.public_pem())
 
     async def spend(self, thumbprint: str) -> None:
-        """Nothing: no key is made twice."""
+        """Do nothing: no key is made twice."""
 
 
 class TransitPairs:
-    """Versions of one Transit key, which is the credential's own. Its newest version is in use, or was never used."""
+    """Versions of a Transit key that belongs to the credential. The newest version is in use, or was never used."""
 
     takes = False
 
@@ -118,8 +116,8 @@ class TransitPairs:
         self._local = LocalPairs(algorithm, bits)
 
     async def new(self, seen: Seen) -> Secret:
-        """The newest version, unless somebody knows it: then one more. So a rotation of the key whose answer was lost,
-        or after which we were killed, is found again and not repeated.
+        """The newest version, unless it is known already: then another one. So a version is found, not created again,
+        after a lost answer or a kill.
         """
         await self._key.prepare(self._sort)
         known, (thumbprint, pem) = await seen(), await self._newest()
@@ -131,7 +129,7 @@ class TransitPairs:
         return Secret(pem)
 
     async def opened(self, value: Secret) -> Pair:
-        """See `KeyPairs`. What was made before the settings named a Transit key is a private key: it is opened here."""
+        """See `KeyPairs`. A value from before the settings named a Transit key is a private key, and is opened here."""
         pem = public_text(value)
         if pem is None:
             return await self._local.opened(value)
@@ -144,7 +142,7 @@ class TransitPairs:
         raise CannotPresent(f"{lost}: where settings named another key before, put that back to use this value")
 
     async def spend(self, thumbprint: str) -> None:
-        """Only the newest version is ever taken for new: with one after it, this one is not."""
+        """Create a version after this one, because `new` only returns the newest."""
         shown = await self._shown()
         if shown and public_key(shown[max(shown)]).thumbprint == thumbprint:
             await self._key.rotate()
@@ -157,7 +155,7 @@ class TransitPairs:
         return public_key(pem).thumbprint, pem
 
     async def _shown(self) -> Mapping[int, str]:
-        """A right that we lack is no verdict on any key."""
+        """A missing right is no verdict on a key."""
         try:
             return await self._key.versions()
         except StoreRefused as fault:
@@ -165,7 +163,7 @@ class TransitPairs:
 
 
 class Keys(Protocol):
-    """What settings say of a pair."""
+    """The options of a key pair."""
 
     @property
     def transit_key(self) -> str: ...
@@ -176,13 +174,13 @@ class Keys(Protocol):
 
 
 class Versions(Protocol):
-    """Whoever has keys of Transit by their path."""
+    """Gives access to Transit keys by their path."""
 
     def versions(self, key: str) -> VersionedKey: ...
 
 
 def pairs_of(keys: Keys, server: Versions) -> KeyPairs:
-    """Where these settings want pairs to come from."""
+    """The source of key pairs for these options."""
     algorithm = Algorithm(keys.algorithm)
     if keys.transit_key:
         return TransitPairs(server.versions(keys.transit_key), keys.transit_key, algorithm, keys.bits)

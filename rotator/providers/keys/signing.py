@@ -1,6 +1,6 @@
-"""Signing keys: which are fit, how their public half is named, and a signer in this process.
+"""Signing keys: checks, names of public keys, and a signer in this process.
 
-What is signed is assertion.py's. Keys that never leave Vault sign through the same protocol, see vault/transit.py.
+Keys that never leave Vault sign through the same protocol, see vault/transit.py.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from rotator.rotation.secret import Secret
 
 FEWEST_BITS = 2048  # RFC 7518, sections 3.3 and 3.5
 _BEGIN, _END = "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"  # RFC 7468, section 13
-_RSA, _EC = ("e", "kty", "n"), ("crv", "kty", "x", "y")  # what makes a key, by RFC 7638
+_RSA, _EC = ("e", "kty", "n"), ("crv", "kty", "x", "y")  # the members that identify a key, by RFC 7638
 
 
 class Algorithm(StrEnum):
-    """How an assertion is signed (RFC 7518). PS256 has a salt of 32 bytes, ES256 a signature of 64 raw bytes."""
+    """A signing algorithm (RFC 7518). PS256 has a salt of 32 bytes, ES256 a signature of 64 raw bytes."""
 
     PS256 = "PS256"
     RS256 = "RS256"
@@ -45,10 +45,10 @@ class Algorithm(StrEnum):
 
 
 class Signer(Protocol):
-    """Whoever holds a private key. Both verbs may raise Transient or Refused."""
+    """The holder of a private key. Both verbs may raise Transient or Refused."""
 
     async def public_pem(self) -> str:
-        """The public key that belongs to the next signature, as PEM (SPKI)."""
+        """The public key of the next signature, as PEM (SPKI)."""
         ...
 
     async def sign(self, algorithm: str, message: bytes) -> bytes:
@@ -64,20 +64,20 @@ class PublicKey:
     thumbprint: str  # RFC 7638, SHA-256
 
     def verifies(self, algorithm: Algorithm, message: bytes, signature: bytes) -> bool:
-        """Whether the signature is this key's. Raises Unfit when key and algorithm do not fit together."""
+        """Whether this key made the signature. Raises UnusableKey when key and algorithm do not fit."""
         check_fit(algorithm, self.key)
         checker: Any = get_algorithm_by_name(algorithm.value)
         return bool(checker.verify(message, self.key, signature))
 
 
 class LocalSigner:
-    """A private key in this process, parsed once: that is a hundred times dearer than a signature."""
+    """A private key in this process, parsed once: parsing costs a hundred signatures."""
 
     def __init__(self, pem: Secret, *, made: bool = False) -> None:
-        """Takes PEM without a passphrase. Raises Unfit without quoting it.
+        """Takes PEM without a passphrase. Raises UnusableKey without quoting it.
 
-        `made`: it comes from `make_key`. Its primes are not tested again, which would hold up every thread of this
-        process, for 160 ms with 3,072 bits.
+        `made`: it comes from `make_key`. Its primes are not tested again, because that blocks every thread of this
+        process (160 ms with 3,072 bits).
         """
         try:
             key = load_pem_private_key(pem.reveal().encode(), None, unsafe_skip_rsa_key_validation=made)
@@ -95,14 +95,14 @@ class LocalSigner:
         return self._public
 
     async def sign(self, algorithm: str, message: bytes) -> bytes:
-        """See `Signer`. Raises Unfit when key and algorithm do not fit together."""
+        """See `Signer`. Raises UnusableKey when key and algorithm do not fit."""
         check_fit(Algorithm(algorithm), self._key.public_key())
         signer: Any = get_algorithm_by_name(algorithm)
         return bytes(signer.sign(message, self._key))
 
 
 def public_text(value: Secret) -> str | None:
-    """The value itself, when it is a public key in PEM and nothing else."""
+    """The value itself if it is just a public key in PEM."""
     text = value.reveal().strip()
     alone = text.startswith(_BEGIN) and text.endswith(_END) and text.count("-----BEGIN") == 1
     return text if alone else None
@@ -110,7 +110,7 @@ def public_text(value: Secret) -> str | None:
 
 @lru_cache(maxsize=1024)
 def public_key(pem: str) -> PublicKey:
-    """The public key in a PEM. Raises Unfit for one that is no RSA key of 2048 bits or more, nor one on P-256."""
+    """The public key in a PEM. Raises UnusableKey unless it is an RSA key of at least 2048 bits, or on P-256."""
     try:
         key = load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm):
@@ -147,7 +147,7 @@ def _jwk(key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> str:
 
 
 def check_fit(algorithm: Algorithm, key: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> None:
-    """Raises Unfit when this key must not be used with this algorithm."""
+    """Raise UnusableKey when this key must not be used with this algorithm."""
     if algorithm is Algorithm.ES256:
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
             raise UnusableKey("ES256 needs an EC key on the curve P-256")
@@ -169,7 +169,7 @@ def certificate_mark(pem: Secret, algorithm: str) -> tuple[str, str]:
 
 
 def unpadded(raw: bytes) -> str:
-    """Base64url without padding, as JOSE writes everything."""
+    """Base64url without padding, as in JOSE."""
     return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 

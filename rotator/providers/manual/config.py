@@ -6,7 +6,7 @@ import re
 
 import msgspec
 
-from rotator.providers.config import TargetConfig
+from rotator.providers.base import TargetConfig
 
 _PATH = re.compile(r"/(?!/)[!-\"$-~]*")
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")

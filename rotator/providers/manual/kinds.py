@@ -5,19 +5,18 @@ from __future__ import annotations
 import msgspec
 
 from rotator.ports import Clock, Provider
-from rotator.providers.base import Kind, Server
-from rotator.providers.config import TargetConfig
+from rotator.providers.base import Kind, Server, TargetConfig
 from rotator.providers.http.auth import Minter, SecretResolver
 from rotator.providers.manual.config import NON_ROTATING_OPTIONS, ManualOptions, ManualTargetConfig
 from rotator.rotation.credential import Credential
 
 
-def _open(name: str, keys: TargetConfig, minter: Minter, secret_resolver: SecretResolver, clock: Clock) -> Server:
+def _open(name: str, config: TargetConfig, minter: Minter, secret_resolver: SecretResolver, clock: Clock) -> Server:
     from rotator.providers.http.client import HttpClient
     from rotator.providers.manual.provider import ManualServer
 
     del minter  # people mint
-    return ManualServer(HttpClient(name, keys, clock, fetch=secret_resolver.fetch))
+    return ManualServer(HttpClient(name, config, clock, fetch=secret_resolver.fetch))
 
 
 def _bind(server: Server, credential: Credential) -> Provider:
@@ -27,8 +26,8 @@ def _bind(server: Server, credential: Credential) -> Provider:
     return ManualToken(server, msgspec.convert(dict(credential.options), ManualOptions), credential.name)
 
 
-def _warnings(credential: Credential, keys: TargetConfig) -> list[str]:
-    del keys  # nothing about the target matters here
+def _warnings(credential: Credential, config: TargetConfig) -> list[str]:
+    del config  # nothing about the target matters here
     found = []
     if credential.lifetime is None:
         found.append("nobody knows when the token expires: set lifetime, and a person is asked in time")

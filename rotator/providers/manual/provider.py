@@ -23,8 +23,7 @@ from rotator.ports import (
     Verdict,
 )
 from rotator.providers.http.auth import ApiKey, Minter
-from rotator.providers.http.client import HttpClient, HttpResponse, Unsendable
-from rotator.providers.http.identity import identified
+from rotator.providers.http.client import HttpClient, HttpResponse, Unsendable, identified
 from rotator.providers.manual.config import ManualOptions
 from rotator.providers.strangers import Strangers
 from rotator.rotation.credential import Credential
@@ -36,7 +35,7 @@ class ManualServer:
     """One plain HTTP target, shared by its credentials."""
 
     def __init__(self, http: HttpClient) -> None:
-        """Takes over `http`, which aclose() closes."""
+        """Takes ownership of `http`; aclose() closes it."""
         self._http = http
         self._strangers: Strangers[HttpResponse] = Strangers(http.clock.monotonic)  # how an invented token is answered
 
@@ -48,9 +47,11 @@ class ManualServer:
         """Close the connections."""
         await self._http.aclose()
 
-    async def probe(self, keys: ManualOptions, value: Secret | None) -> HttpResponse:
+    async def probe(self, options: ManualOptions, value: Secret | None) -> HttpResponse:
         """The test call. Raises Transient, Refused, Unsendable."""
-        return await self._http.request("GET", keys.probe, ApiKey(value, keys.header, keys.prefix) if value else None)
+        return await self._http.request(
+            "GET", options.probe, ApiKey(value, options.header, options.prefix) if value else None
+        )
 
     def now(self) -> datetime:
         """The time."""
@@ -65,32 +66,32 @@ class ManualServer:
         return
 
     async def prune(self, owns: Callable[[str], bool], older_than: timedelta) -> int:
-        """Nothing is left behind."""
+        """Do nothing: no records remain."""
         return 0
 
     async def control(self, credential: Credential) -> None:
         """The negative control: the probe must refuse nobody, and an invented token. Raises Refused."""
-        keys = msgspec.convert(dict(credential.options), ManualOptions)
-        answer = await self.probe(keys, None)
-        if _fits(answer, keys):
+        options = msgspec.convert(dict(credential.options), ManualOptions)
+        answer = await self.probe(options, None)
+        if _fits(answer, options):
             raise Refused(f"this probe accepts anyone: {answer.status} for no token")
-        self._strangers.controlled(_asked(keys), await self._stranger(keys))
+        self._strangers.controlled(_asked(options), await self._stranger(options))
 
-    def strange(self, keys: ManualOptions, answer: HttpResponse) -> bool:
+    def strange(self, options: ManualOptions, answer: HttpResponse) -> bool:
         """Whether the target answers so to a token that nobody has, too.
 
         JupyterHub 6.1.1 answers 403 to it, Vault's AppRole 400, SonarQube 200 with `valid = false`.
         """
-        known = self._strangers.answer(_asked(keys))
-        return known is not None and answer.status not in _NOT_THERE and _said(answer, keys) == _said(known, keys)
+        known = self._strangers.answer(_asked(options))
+        return known is not None and answer.status not in _NOT_THERE and _said(answer, options) == _said(known, options)
 
-    async def accepted(self, keys: ManualOptions) -> None:
+    async def accepted(self, options: ManualOptions) -> None:
         """A value has just been accepted. Raises as `probe`."""
-        await self._strangers.accepted(_asked(keys), lambda: self._stranger(keys))
+        await self._strangers.accepted(_asked(options), lambda: self._stranger(options))
 
-    async def _stranger(self, keys: ManualOptions) -> HttpResponse:
-        answer = await self.probe(keys, Secret(f"{uuid4()}-{uuid4()}"))
-        if _fits(answer, keys):
+    async def _stranger(self, options: ManualOptions) -> HttpResponse:
+        answer = await self.probe(options, Secret(f"{uuid4()}-{uuid4()}"))
+        if _fits(answer, options):
             raise Refused(f"this probe accepts anyone: {answer.status} for a broken token")
         return answer
 
@@ -102,37 +103,37 @@ class ManualServer:
 _NOT_THERE = (404, 405)  # of the probe, not of the token
 
 
-def _asked(keys: ManualOptions) -> tuple[str, str, str]:
-    return keys.probe, keys.header, keys.prefix
+def _asked(options: ManualOptions) -> tuple[str, str, str]:
+    return options.probe, options.header, options.prefix
 
 
-def _said(answer: HttpResponse, keys: ManualOptions) -> tuple[int, list[str]]:
+def _said(answer: HttpResponse, options: ManualOptions) -> tuple[int, list[str]]:
     """What tells two answers apart: the status, and the fields of the identity."""
     told = answer.document if isinstance(answer.document, dict) else {}
-    return answer.status, [repr(told.get(name)) for name in keys.identity]
+    return answer.status, [repr(told.get(name)) for name in options.identity]
 
 
-def _fits(answer: HttpResponse, keys: ManualOptions) -> bool:
-    return answer.status < 300 and isinstance(identified(answer.document, keys.identity), Accepted)
+def _fits(answer: HttpResponse, options: ManualOptions) -> bool:
+    return answer.status < 300 and isinstance(identified(answer.document, options.identity), Accepted)
 
 
 class ManualToken:
     """One credential's view of its target. A token's id is the name that its rotation gave it."""
 
-    def __init__(self, server: ManualServer, keys: ManualOptions, credential: str) -> None:
+    def __init__(self, server: ManualServer, options: ManualOptions, credential: str) -> None:
         """`credential`: its name, for what is said to people."""
         self._server = server
-        self._keys = keys
+        self._options = options
         self._credential = credential
 
     @property
     def capabilities(self) -> Capabilities:
         """People do it all, and both tokens live until they end the old one."""
-        return Capabilities(can_revoke=False, old_is_safe_to_present=self._keys.old_is_safe)
+        return Capabilities(can_revoke=False, old_is_safe_to_present=self._options.old_is_safe)
 
     async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """Ask a person."""
-        raise NeedsPerson(f"{self._keys.instructions}; then hand it over: rotate supply {self._credential}")
+        raise NeedsPerson(f"{self._options.instructions}; then hand it over: rotate supply {self._credential}")
 
     async def receive(
         self, name: str, value: Secret, expires_at: datetime | None, keep: tuple[Token, ...] = ()
@@ -151,11 +152,11 @@ class ManualToken:
     async def verify(self, token: Token, secret: Secret) -> Verdict:
         """The test call, and the identity that it tells."""
         try:
-            answer = await self._server.probe(self._keys, secret)
-            if _fits(answer, self._keys):
+            answer = await self._server.probe(self._options, secret)
+            if _fits(answer, self._options):
                 with suppress(Transient):  # another time
-                    await self._server.accepted(self._keys)
-            elif self._server.strange(self._keys, answer):
+                    await self._server.accepted(self._options)
+            elif self._server.strange(self._options, answer):
                 return Rejected(f"the probe refuses the token: {answer.status}, as for one that nobody has")
         except Unsendable as fault:
             return Rejected(fault.reason, final=True)
@@ -167,7 +168,7 @@ class ManualToken:
             return Rejected("accepted, but it lacks the right that the probe needs", final=True)
         if answer.status >= 300:
             return Unknown(f"the probe answers {answer.status}: is its path right?")
-        return identified(answer.document, self._keys.identity)
+        return identified(answer.document, self._options.identity)
 
     async def inspect(self, token: Token) -> Inspection:
         """Nobody tells, so its end is not left to its date."""
@@ -175,7 +176,7 @@ class ManualToken:
 
     async def revoke(self, token: Token) -> Outcome:
         """Ask a person."""
-        where = self._keys.ending or "end the old token on the target, where you made it"
+        where = self._options.ending or "end the old token on the target, where you made it"
         raise NeedsPerson(f"{where} ({token.id})")
 
     async def restore(self, token: Token) -> Outcome:

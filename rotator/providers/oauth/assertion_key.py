@@ -22,14 +22,13 @@ from rotator.ports import (
     Unknown,
     Verdict,
 )
-from rotator.providers.keys.jwks import MARK, KeySet
-from rotator.providers.keys.jwks_store import places_of
+from rotator.providers.keys.jwks import MARK, KeySet, places_of
 from rotator.providers.keys.key_pairs import pairs_of
 from rotator.providers.keys.signing import Algorithm, Signer, public_jwk, public_key
 from rotator.providers.oauth.config import AssertionKeyOptions
-from rotator.providers.oauth.refusal_causes import causes
 from rotator.providers.oauth.server import OAuthServer
-from rotator.providers.oauth.token_response import ClientDenied, missing_scopes
+from rotator.providers.oauth.server_checks import causes
+from rotator.providers.oauth.token_endpoint import ClientDenied, missing_scopes
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
@@ -52,7 +51,7 @@ class AssertionKey:
 
     async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """Make a key pair; nobody hears of it yet."""
-        client, keys = self._options, self._server.keys
+        client, config = self._options, self._server.config
 
         async def seen() -> set[str]:
             return {each.id for each in keep}.union(*[(await place.read()).kids() for place in self._places])
@@ -65,8 +64,8 @@ class AssertionKey:
             "algorithm": client.algorithm,
             "client_id": client.client_id,
             "iss": client.assertion_issuer or client.client_id,
-            "aud": keys.aud,
-            "token_url": keys.token_request_url,
+            "aud": config.aud,
+            "token_url": config.token_request_url,
         }
         return Minted(Token(pair.thumbprint, name, "", self._server.clock.now(), expires_at), value, beside)
 
@@ -102,7 +101,7 @@ class AssertionKey:
             return await self._server.rejected(self._options, refusal)
         except (Transient, Refused) as fault:
             return Unknown(fault.reason, fault.retry_after)
-        if lacking := missing_scopes(self._options, granted, echoes=self._server.keys.echoes_scope):
+        if lacking := missing_scopes(self._options, granted, echoes=self._server.config.echoes_scope):
             return Rejected(lacking, final=True)
         try:
             with suppress(Transient):  # another time

@@ -11,11 +11,11 @@ from uuid import uuid4
 
 from rotator.ports import Minted, Refused, Rejected, Transient, Unknown, Verdict
 from rotator.providers.keys.assertion import ASSERTION_TYPE, Assertion, read
+from rotator.providers.oauth.access_token import Expiring
 from rotator.providers.oauth.config import ClientAssertionOptions
-from rotator.providers.oauth.expiring import Expiring
-from rotator.providers.oauth.refusal_causes import causes
 from rotator.providers.oauth.server import OAuthServer
-from rotator.providers.oauth.token_response import ClientDenied, missing_scopes
+from rotator.providers.oauth.server_checks import causes
+from rotator.providers.oauth.token_endpoint import ClientDenied, missing_scopes
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
@@ -25,7 +25,7 @@ class ClientAssertion(Expiring):
 
     def __init__(self, server: OAuthServer, options: ClientAssertionOptions) -> None:
         """`options` say who the client is."""
-        super().__init__(server.clock, server.keys.leeway)
+        super().__init__(server.clock, server.config.leeway)
         self._server = server
         self._options = options
 
@@ -36,11 +36,11 @@ class ClientAssertion(Expiring):
         drafted = await self._server.draft(self._options, expires_at)
         key = await self._server.present_key(self._options)
         token = Token(drafted.jti, name, key.thumbprint, drafted.issued_at, drafted.expires_at)
-        keys = self._server.keys
+        config = self._server.config
         beside: dict[str, str | Secret] = {
             "client_assertion_type": ASSERTION_TYPE,
             "client_id": self._options.client_id,
-            "token_url": keys.token_request_url,
+            "token_url": config.token_request_url,
         }
         beside |= await self._pool(drafted)
         return Minted(token, await self._server.seal(self._options, drafted), beside)
@@ -69,7 +69,7 @@ class ClientAssertion(Expiring):
             return Rejected(wrong, final=True)
         sibling = await self._server.seal(self._options, assertion.sibling(str(uuid4())))
         granted = await self._server.exchange(self._options, sibling)
-        if lacking := missing_scopes(self._options, granted, echoes=self._server.keys.echoes_scope):
+        if lacking := missing_scopes(self._options, granted, echoes=self._server.config.echoes_scope):
             return Rejected(lacking, final=True)
         return await self._server.probe(self._options, granted.access_token)
 
@@ -91,7 +91,7 @@ class ClientAssertion(Expiring):
             return "the assertion belongs to another token"
         if assertion.claims.get("sub") != self._options.client_id:
             return "the assertion is another client's"
-        if assertion.claims.get("aud") != self._server.keys.aud:
+        if assertion.claims.get("aud") != self._server.config.aud:
             return "the assertion is for another audience"
         if assertion.expires_at - self._server.clock.now() < self._options.rest:
             return f"less than the promised {self._options.rest.total_seconds():g}s of its life are left"

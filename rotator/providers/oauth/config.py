@@ -1,6 +1,6 @@
-"""The settings keys of OAuth servers, HaloITSM among them, and of the credentials that live there.
+"""The options of OAuth servers and of their credentials.
 
-What nobody has published about Halo is a key here, with the strictest server that was measured as its default.
+Facts that servers do not publish are options, whose defaults suit the strictest server that was measured.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from rotator.providers.config import TargetConfig, check_url, unfit_in_transit
+from rotator.providers.base import TargetConfig, check_url
 from rotator.rotation.secret_ref import SecretRef, SecretSource
 
 _NONE = timedelta(0)
-_LONGEST = timedelta(hours=24)  # of an assertion's life; no server was found that takes more
+_LONGEST = timedelta(hours=24)  # of an assertion's life; no server was found that accepts more
 _SLOTS = 64  # of a pool
 _SCOPE = re.compile(r"[!#-\[\]-~]+")  # RFC 6749, section 3.3
 _PATH = re.compile(r"/(?!/)[!-\"$-~]*")
 _TRANSIT = re.compile(r"[A-Za-z0-9._/-]+/[A-Za-z0-9._-]+")
+_TRANSIT_BITS = (2048, 3072, 4096)  # of the RSA keys that Vault Transit makes
 
 
 class OAuthTargetConfig(TargetConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An OAuth server with its resource server at `url`. Without further keys it is a HaloITSM of one's own."""
+    """An OAuth server with its resource server at `url`. Without further options it is a self-hosted HaloITSM."""
 
     rests: ClassVar[bool] = True
 
@@ -37,7 +38,7 @@ class OAuthTargetConfig(TargetConfig, frozen=True, kw_only=True, forbid_unknown_
     single_use: bool = True  # the server takes an assertion once
     max_age: timedelta | None = None  # the server refuses an assertion this long after `iat`
     leeway: timedelta = timedelta(seconds=30)  # for which an expired one may still be taken
-    echoes_scope: bool = True  # the token answer names the granted scope; silence is then a refusal
+    echoes_scope: bool = True  # the token answer names the granted scope; without it, it was not granted
     calls: int = 300  # Halo's own limit per instance, shared with all other integrations ...
     period: timedelta = timedelta(minutes=5)  # ... in any five minutes
     manage_applications: bool = False  # HaloITSM: API applications may be changed through its Application API ...
@@ -61,7 +62,7 @@ class OAuthTargetConfig(TargetConfig, frozen=True, kw_only=True, forbid_unknown_
 
     @property
     def endpoint(self) -> str:
-        """The token URL, as settings give it."""
+        """The token URL, without the tenant."""
         return self.token_url or f"{self.authority}/token"
 
     @property
@@ -71,7 +72,7 @@ class OAuthTargetConfig(TargetConfig, frozen=True, kw_only=True, forbid_unknown_
 
     @property
     def token_request_url(self) -> str:
-        """The token URL as it is called: with the tenant, where that belongs into the query."""
+        """The token URL for requests: with the tenant in the query, if it belongs there."""
         tenant = urlencode({"tenant": self.tenant}) if self.tenant and self.tenant_in == "query" else ""
         return self.endpoint + (("&" if "?" in self.endpoint else "?") + tenant if tenant else "")
 
@@ -83,13 +84,13 @@ class OAuthTargetConfig(TargetConfig, frozen=True, kw_only=True, forbid_unknown_
 
 
 class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One client of an OAuth server: who it is, how it proves that, and how we prove what it got.
+    """One client of an OAuth server: its identity, how it proves it, and how its tokens are proven.
 
     A client with `client_secret` sends it; one with a key sends an assertion; one with both sends both, as HaloITSM
     seems to want it.
     """
 
-    makes_key: ClassVar[bool] = False  # the key that signs is made by rotations, not named by settings
+    makes_key: ClassVar[bool] = False  # rotations make the signing key; settings do not name it
     client_id: str
     client_secret: SecretRef | None = None
     auth_method: Literal["client_secret_post", "client_secret_basic"] = "client_secret_post"  # where the secret stands
@@ -105,7 +106,7 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     send_client_id: bool = True
     send_assertion_type: bool = True
     scopes: tuple[str, ...] = ()
-    probe: str = "/api/Agent/me"  # what only an access token can read; empty: the exchange is proof enough
+    probe: str = "/api/Agent/me"  # a path that only an access token can read; empty: the exchange is the proof
     identity: dict[str, str | int | bool] = {}  # fields that the probe's answer must have
 
     def __post_init__(self) -> None:
@@ -130,12 +131,12 @@ class ClientOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     @property
     def asserts(self) -> bool:
-        """Whether it proves itself with an assertion by a key that settings name."""
+        """Whether it proves itself with an assertion, by a key in the settings."""
         return bool(self.signing_key or self.transit_key)
 
 
 class ManagementClientConfig(ClientOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The client that may change API applications: as powerful as an administrator, so it does nothing else."""
+    """The client that may change API applications. It is as powerful as an administrator: for nothing else."""
 
     scopes: tuple[str, ...] = ("admin",)
     probe: str = ""
@@ -149,10 +150,10 @@ class ManagementClientConfig(ClientOptions, frozen=True, kw_only=True, forbid_un
 
 
 class ClientAssertionOptions(ClientOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A client assertion that others present."""
+    """A published client assertion, which consumers present."""
 
-    rest: timedelta = timedelta(seconds=15)  # what is published lives at least this long from any moment on
-    pool: int = 1  # more: so many siblings beside the value, client_assertion_1 and on, a slot for each consumer
+    rest: timedelta = timedelta(seconds=15)  # the published value always has at least this much life left
+    pool: int = 1  # above 1: that many assertions, client_assertion_1 and on, one for each consumer
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -168,16 +169,16 @@ class AssertionKeyOptions(ClientOptions, frozen=True, kw_only=True, forbid_unkno
     """A key pair: the private half for consumers that sign for themselves, the public half for a JWK Set.
 
     With `transit_key` = "transit/crm", each rotation makes a version of that key, which never leaves Vault, and
-    consumers ask Transit to sign with that version. The key is this credential's own, since others that sign with it
-    would follow its newest version. Old versions stay in Transit, where nobody gets anything for what they sign;
-    config/examples/assertion-key-transit.toml says how to trim them.
+    consumers let Transit sign with that version. The key must belong to this credential alone, since others that
+    sign with it would follow its newest version. Old versions stay in Transit, where nobody gets anything for what
+    they sign; config/examples/assertion-key-transit.toml says how to trim them.
     """
 
     makes_key: ClassVar[bool] = True
-    jwks_file: str = ""  # where a web server hands the set out; and, or ...
+    jwks_file: str = ""  # the file that a web server serves; and, or ...
     jwks: str = ""  # ... "secret/apps/crm/jwks": a Vault document with the set under the key `jwks`
-    jwks_cache: timedelta = timedelta(hours=1)  # a server may go on with a set that it read so long ago
-    assertion_life: timedelta = timedelta(minutes=5)  # of what consumers sign, at most
+    jwks_cache: timedelta = timedelta(hours=1)  # a server may use a set that it read this long ago
+    assertion_life: timedelta = timedelta(minutes=5)  # longest life of the assertions that consumers sign
     bits: int = 3072  # of an RSA key; in Transit 2048, 3072 or 4096
 
     def __post_init__(self) -> None:
@@ -208,8 +209,8 @@ class AccessTokenOptions(ClientOptions, frozen=True, kw_only=True, forbid_unknow
     grant: Literal["client_credentials", "password", "refresh_token"] = "client_credentials"
     username: str = ""
     password: SecretRef | None = None
-    refresh_token: SecretRef | None = None  # {vault = "..."}: the present one; each new one is written there
-    refresh_ends_access: bool = True  # a refresh ends the access token before it: Hydra, Spring, DOT; not Keycloak
+    refresh_token: SecretRef | None = None  # {vault = "..."}: the current one; each new one is written there
+    refresh_ends_access: bool = True  # a refresh ends the previous access token: Hydra, Spring, DOT; not Keycloak
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -226,23 +227,23 @@ class AccessTokenOptions(ClientOptions, frozen=True, kw_only=True, forbid_unknow
             raise ValueError("refresh_token is kept in Vault, since each use may replace it: {vault = ...}")
 
 
-NON_ROTATING_OPTIONS = frozenset(  # what changes no assertion, no token and no key
+NON_ROTATING_OPTIONS = frozenset(  # options that change no assertion, token or key
     {"probe", "identity", "rest", "client_secret", "auth_method", "password", "refresh_token", "refresh_ends_access"}
     | {"jwks_file", "jwks", "jwks_cache", "assertion_life"}
 )
 
 
 def lifetime_conflict(
-    keys: OAuthTargetConfig, options: ClientAssertionOptions, lifetime: timedelta | None, longest: timedelta
+    config: OAuthTargetConfig, options: ClientAssertionOptions, lifetime: timedelta | None, longest: timedelta
 ) -> str:
-    """Why this lifetime of an assertion cannot hold on this target, or nothing. `longest`: between publications."""
+    """Why this lifetime of an assertion cannot work on this target, or "". `longest`: time between publications."""
     if lifetime is None:
         return 'cannot be "none": an assertion always expires'
     if lifetime > _LONGEST:
         return "is more than 24h: no server takes such an assertion"
-    if keys.max_age is not None and lifetime + options.backdate > keys.max_age:
+    if config.max_age is not None and lifetime + options.backdate > config.max_age:
         back = f" less the backdate of {_seconds(options.backdate)}" if options.backdate else ""
-        return f"is longer than the target's max_age of {_seconds(keys.max_age)}{back}: the rest of it would be dead"
+        return f"is longer than the target's max_age of {_seconds(config.max_age)}{back}: the rest of it would be dead"
     need = longest + lifetime / 10 + options.rest  # a tenth for retries
     if need > lifetime:
         return (
@@ -254,3 +255,9 @@ def lifetime_conflict(
 
 def _seconds(span: timedelta) -> str:
     return f"{span.total_seconds():g}s"
+
+
+def unfit_in_transit(transit_key: str, bits: int) -> str:
+    """Why Transit cannot make such a key, or ""."""
+    known = ", ".join(map(str, _TRANSIT_BITS))
+    return f"bits is one of {known} where transit_key is set" if transit_key and bits not in _TRANSIT_BITS else ""

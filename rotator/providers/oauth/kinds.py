@@ -1,4 +1,4 @@
-"""The kinds that live on OAuth servers: opening a server, binding a credential to it, warnings without a call.
+"""The kinds on OAuth servers: opening a server, binding a credential, checks without a request.
 
 Each implementation, and httpx with it, is imported when a target is opened.
 """
@@ -10,8 +10,7 @@ from datetime import timedelta
 import msgspec
 
 from rotator.ports import Clock, Provider
-from rotator.providers.base import Kind, Server
-from rotator.providers.config import TargetConfig
+from rotator.providers.base import Kind, Server, TargetConfig
 from rotator.providers.http.auth import Minter, SecretResolver
 from rotator.providers.oauth.config import (
     NON_ROTATING_OPTIONS,
@@ -24,14 +23,16 @@ from rotator.providers.oauth.config import (
 from rotator.rotation.credential import Credential
 
 
-def open_oauth(name: str, keys: TargetConfig, minter: Minter, secret_resolver: SecretResolver, clock: Clock) -> Server:
+def open_oauth(
+    name: str, config: TargetConfig, minter: Minter, secret_resolver: SecretResolver, clock: Clock
+) -> Server:
     """A server by its name and config."""
     from rotator.providers.http.client import HttpClient
     from rotator.providers.oauth.server import OAuthServer
 
     del minter  # every client proves itself
-    assert isinstance(keys, OAuthTargetConfig)
-    return OAuthServer(HttpClient(name, keys, clock, fetch=secret_resolver.fetch), keys, secret_resolver, clock)
+    assert isinstance(config, OAuthTargetConfig)
+    return OAuthServer(HttpClient(name, config, clock, fetch=secret_resolver.fetch), config, secret_resolver, clock)
 
 
 def _bind_assertion(server: Server, credential: Credential) -> Provider:
@@ -43,8 +44,7 @@ def _bind_assertion(server: Server, credential: Credential) -> Provider:
 
 
 def _bind_access_token(server: Server, credential: Credential) -> Provider:
-    from rotator.providers.oauth.access_token import AccessToken
-    from rotator.providers.oauth.refresh_token import RefreshedToken
+    from rotator.providers.oauth.access_token import AccessToken, RefreshedToken
     from rotator.providers.oauth.server import OAuthServer
 
     assert isinstance(server, OAuthServer)
@@ -61,30 +61,30 @@ def _bind_assertion_key(server: Server, credential: Credential) -> Provider:
 
 
 def _claims(credential: Credential) -> frozenset[str]:
-    """The Transit key that it makes versions of: another credential would take them for its own."""
+    """Its Transit key: another credential with the same key would confuse their versions."""
     key = credential.options.get("transit_key")
     return frozenset({f"Transit key {key}"} if key else ())
 
 
-def _assertion_misfits(credential: Credential, keys: TargetConfig, longest: timedelta) -> str:
-    assert isinstance(keys, OAuthTargetConfig)
+def _assertion_misfits(credential: Credential, config: TargetConfig, longest: timedelta) -> str:
+    assert isinstance(config, OAuthTargetConfig)
     return lifetime_conflict(
-        keys, msgspec.convert(dict(credential.options), ClientAssertionOptions), credential.lifetime, longest
+        config, msgspec.convert(dict(credential.options), ClientAssertionOptions), credential.lifetime, longest
     )
 
 
-def _access_token_misfits(credential: Credential, keys: TargetConfig, longest: timedelta) -> str:
-    del keys, longest  # the server decides how long it lives
+def _access_token_misfits(credential: Credential, config: TargetConfig, longest: timedelta) -> str:
+    del config, longest  # the server decides how long it lives
     return 'cannot be "none": every access token expires' if credential.lifetime is None else ""
 
 
-def _oauth_warnings(credential: Credential, keys: TargetConfig) -> list[str]:
-    assert isinstance(keys, OAuthTargetConfig)
+def _oauth_warnings(credential: Credential, config: TargetConfig) -> list[str]:
+    assert isinstance(config, OAuthTargetConfig)
     found = []
     if not credential.options.get("scopes"):
         found.append("no scopes: HaloITSM issues such a token, and then refuses it everywhere")
     if credential.kind == "client-assertion":
-        found += _pool_warnings(int(str(credential.options.get("pool", 1))), once=keys.single_use)
+        found += _pool_warnings(int(str(credential.options.get("pool", 1))), once=config.single_use)
     if credential.kind == "oauth-token" and credential.options.get("grant") == "password":
         found.append("the password grant is gone from OAuth 2.1: prefer client_credentials wherever the server has it")
     return found

@@ -1,7 +1,4 @@
-"""One OAuth server, a HaloITSM perhaps: token requests, the test call, and who signs for a client.
-
-What an answer means for a credential is left to the kinds; transport and its faults to client.py.
-"""
+"""One OAuth server: token requests, the test call, and the signers of its clients."""
 
 from __future__ import annotations
 
@@ -19,8 +16,7 @@ from rotator.providers.http.client import Broken, HttpClient, HttpResponse, Unse
 from rotator.providers.keys.assertion import ASSERTION_TYPE, Assertion, Form, draft, signed
 from rotator.providers.keys.key_pairs import VersionedKey
 from rotator.providers.keys.signing import Algorithm, LocalSigner, PublicKey, Signer, public_key
-from rotator.providers.oauth import negative_control, server_checks
-from rotator.providers.oauth.client_auth import introduced, to_compare
+from rotator.providers.oauth import server_checks
 from rotator.providers.oauth.config import (
     AccessTokenOptions,
     AssertionKeyOptions,
@@ -28,7 +24,7 @@ from rotator.providers.oauth.config import (
     ClientOptions,
     OAuthTargetConfig,
 )  # fmt: skip
-from rotator.providers.oauth.token_response import (
+from rotator.providers.oauth.token_endpoint import (
     FINAL,
     UNKNOWN,
     ClientDenied,
@@ -36,7 +32,9 @@ from rotator.providers.oauth.token_response import (
     Granted,
     Words,
     granted,
+    introduced,
     judged,
+    to_compare,
 )
 from rotator.providers.strangers import Pauses, Strangers
 from rotator.rotation.credential import Credential
@@ -59,13 +57,13 @@ class OAuthServer:
     """One authorisation server with its resource server, shared by its credentials."""
 
     def __init__(
-        self, http: HttpClient, keys: OAuthTargetConfig, secret_resolver: SecretResolver, clock: Clock
+        self, http: HttpClient, config: OAuthTargetConfig, secret_resolver: SecretResolver, clock: Clock
     ) -> None:
-        """Takes over `http`, which aclose() closes."""
-        self.keys = keys
+        """Takes ownership of `http`; aclose() closes it."""
+        self.config = config
         self.clock = clock
         self._http = http
-        self._tokens = http.at(keys.token_request_url)
+        self._tokens = http.at(config.token_request_url)
         self._keyring = secret_resolver
         self._signers = Signers()
         self._closed: dict[str, int] = {}  # how a probe answers to a token that nobody has
@@ -75,7 +73,7 @@ class OAuthServer:
         self._shown = Pauses(clock.monotonic)
 
     def minted_by(self, minter: Minter) -> OAuthServer:
-        """The same site: its clients prove themselves, nobody mints for them."""
+        """The same server: its clients prove themselves, and no minter is needed."""
         return self
 
     async def aclose(self) -> None:
@@ -85,7 +83,7 @@ class OAuthServer:
     # who signs
 
     async def signer(self, client: ClientOptions) -> Signer:
-        """Whoever signs for this client. Raises Refused when it has no key."""
+        """The signer of this client. Raises Refused when it has no key."""
         if client.transit_key:
             return self._keyring.transit(client.transit_key)
         if client.signing_key is None:
@@ -113,22 +111,22 @@ class OAuthServer:
         return self._keyring.versions(key)
 
     async def present_key(self, client: ClientOptions) -> PublicKey:
-        """The public half of the key that would sign now."""
+        """The public key of the current signing key."""
         return public_key(await (await self.signer(client)).public_pem())
 
     async def draft(self, client: ClientOptions, expires_at: datetime) -> Assertion:
-        """A new assertion, unsigned, by the client's own key."""
+        """A new unsigned assertion for the client's own key."""
         return await self.draft_for(client, await self.present_key(client), expires_at)
 
     async def draft_for(self, client: ClientOptions, key: PublicKey, expires_at: datetime) -> Assertion:
-        """A new assertion for whoever holds this key; it never outlives the server's maximum age."""
+        """A new unsigned assertion for this key; it ends within the server's maximum age."""
         now = self.clock.now()
-        if self.keys.max_age is not None:
-            expires_at = min(expires_at, now - client.backdate + self.keys.max_age)
+        if self.config.max_age is not None:
+            expires_at = min(expires_at, now - client.backdate + self.config.max_age)
         certificate = await self.fetch(client.certificate) if client.certificate else None
         form = Form(
             client_id=client.client_id,
-            audience=self.keys.aud,
+            audience=self.config.aud,
             issuer=client.assertion_issuer,
             algorithm=Algorithm(client.algorithm),
             kid=client.kid,
@@ -140,11 +138,11 @@ class OAuthServer:
         return draft(form, key, str(uuid4()), now, expires_at)
 
     async def seal(self, client: ClientOptions, assertion: Assertion) -> Secret:
-        """The assertion, signed."""
+        """Sign an assertion."""
         return await signed(assertion, await self.signer(client))
 
     async def vouched(self, client: ClientOptions, signer: Signer | None = None) -> Secret:
-        """A fresh assertion that lives for a minute, to be presented by ourselves at once; by another `signer`."""
+        """A signed assertion that lives for a minute, for a request of our own; `signer` may be another one."""
         signer = signer or await self.signer(client)
         key = public_key(await signer.public_pem())
         return await signed(await self.draft_for(client, key, self.clock.now() + _MINUTE), signer)
@@ -173,7 +171,7 @@ class OAuthServer:
             secret = await self.fetch(client.client_secret)
         named, auth = introduced(client, secret, by_assertion=assertion is not None)
         proofs = {"by_secret": secret is not None, "by_assertion": assertion is not None}
-        hint = to_compare(client, self.keys.aud, **proofs)
+        hint = to_compare(client, self.config.aud, **proofs)
         try:
             return await self._grant(form | named, auth, hint)
         except Broken as fault:
@@ -183,14 +181,16 @@ class OAuthServer:
             raise Broken(fault.reason + unread, retry_after=fault.retry_after, date=fault.date) from None
 
     async def _grant(self, form: dict[str, str | Secret], auth: Auth | None, hint: str) -> Granted:
-        if self.keys.tenant and self.keys.tenant_in == "form":
-            form["tenant"] = self.keys.tenant
+        if self.config.tenant and self.config.tenant_in == "form":
+            form["tenant"] = self.config.tenant
         asked_at = self.clock.now()
         try:
             answer = await self._tokens.request("POST", "", auth, form=form)
         except Broken as fault:
             self._compare(asked_at, fault.date)
-            tenant = "; HaloITSM answers so to a wrong tenant: compare it with the API page" if self.keys.tenant else ""
+            tenant = (
+                "; HaloITSM answers so to a wrong tenant: compare it with the API page" if self.config.tenant else ""
+            )
             early = self._early(form, "; some servers answer so to an assertion from the future, and ")
             raise Broken(fault.reason + tenant + early, retry_after=fault.retry_after, date=fault.date) from None
         self._compare(asked_at, answer.date)
@@ -202,31 +202,29 @@ class OAuthServer:
         self.gap = ClockGap.measured(asked_at, self.clock.now(), date) if date else self.gap
 
     def _early(self, form: Mapping[str, str | Secret], opening: str) -> str:
-        """What there is to say of our clock where an assertion may have come too early."""
+        """A hint about our clock, if an assertion may have been too early."""
         early = "client_assertion" in form and self.gap is not None and self.gap.ahead
         return f"{opening}{self.gap}: {self.gap.remedy}" if early and self.gap else ""
 
     async def stranger(self, client: ClientOptions) -> Signer:
-        """A key that no set has. Always the same one: each costs time to make, and servers may remember them."""
+        """A key that is in no set. It is made once, because making one takes time and servers may remember them."""
         algorithm = client.algorithm
         if algorithm not in self._stranger_keys:
-            self._stranger_keys[algorithm] = await to_thread.run_sync(
-                negative_control.new_stranger, Algorithm(algorithm)
-            )
+            self._stranger_keys[algorithm] = await to_thread.run_sync(server_checks.new_stranger, Algorithm(algorithm))
         return self._stranger_keys[algorithm]
 
     async def accepted(self, client: ClientOptions) -> None:
-        """A proof by this client has just been accepted: what a stranger is told now is the server's own word.
+        """A proof by this client has just been accepted: so the answer to an invalid proof now comes from the server.
 
         Raises Transient; Refused when a stranger is accepted, too.
         """
         await self._strangers.accepted(client.client_id, lambda: self._refusal_of_a_stranger(client))
 
     async def _refusal_of_a_stranger(self, client: ClientOptions) -> Words:
-        return (await negative_control.refusal_of_a_stranger(self, client)).words
+        return (await server_checks.refusal_of_a_stranger(self, client)).words
 
     def dead(self, client: ClientOptions, refusal: ClientDenied) -> bool:
-        """Whether the server refuses this proof as it refuses a stranger's.
+        """Whether the server refuses this proof as it refuses an invalid one.
 
         The words differ: for a key that is not in the set Hydra 2.3.0 says invalid_request, Spring Authorization Server
         1.4.1 invalid_client. A refusal without a registered word may be a gateway's.
@@ -235,7 +233,7 @@ class OAuthServer:
         return refusal.error in UNKNOWN or (bool(refusal.error) and refusal.words == known)
 
     async def reread(self, client: ClientOptions, left: str) -> bool:
-        """Show a key that no set has, so that the server reads the set anew, which the key `left` has left.
+        """Present a key that is in no set, so that the server reads the set again, which the key `left` has left.
 
         Keycloak 26.4.0 and node oidc-provider 9.13.3 read it for a key that they miss, and take one that has left until
         then. Whether it was shown: it is seldom, as nobody knows what a server makes of refused logins. Raises
@@ -247,9 +245,9 @@ class OAuthServer:
         return True
 
     async def rejected(self, client: ClientOptions, refusal: ClientDenied) -> Verdict:
-        """What a refusal says of a value that shall be published: for good, unless it is only not known yet.
+        """The verdict on a refused candidate: final, unless the server may not know it yet.
 
-        So a stranger is refused now; at another moment the server may have been in other trouble.
+        An invalid proof is presented at the same moment, because the server may have other trouble at another one.
         """
         try:
             final = refusal.error in FINAL and await self._refusal_of_a_stranger(client) != refusal.words
@@ -258,7 +256,7 @@ class OAuthServer:
         return Rejected(refusal.reason, final=final)
 
     async def probe(self, client: ClientOptions, access_token: Secret) -> Verdict:
-        """The test call: the access token must open it, and it must tell the wanted identity."""
+        """The test call: the access token must be accepted, and the answer must have the wanted identity."""
         if not client.probe:
             return Accepted()
         try:
@@ -272,7 +270,7 @@ class OAuthServer:
         return judged(answer, client)
 
     async def _closed_with_403(self, probe: str) -> bool:
-        """Whether the resource server says 403 to a token that nobody has, where others say 401 (RFC 6750)."""
+        """Whether the resource server answers 403 to an invalid token, where others answer 401 (RFC 6750)."""
         if probe not in self._closed:
             self._closed[probe] = (await self.read(probe, Bearer(Secret(str(uuid4()))))).status
         return self._closed[probe] == 403
@@ -282,7 +280,7 @@ class OAuthServer:
         return await self._http.request("GET", path, auth)
 
     async def unguarded(self, client: ClientOptions) -> str:
-        """Why the probe proves nothing, or nothing: it must refuse a caller without a token."""
+        """Why the probe proves nothing, or "": it must refuse a caller without a token."""
         if not client.probe:
             return ""
         answer = await self._http.request("GET", client.probe)
@@ -293,24 +291,24 @@ class OAuthServer:
     # what a sweep asks; nothing here can be listed
 
     async def list_tokens(self) -> tuple[Token, ...]:
-        """None: what expires by itself is written down nowhere."""
+        """Nothing: tokens that only expire are not listed."""
         return ()
 
     async def inventory(self) -> tuple[InventoryItem, ...] | None:
-        """Nobody tells: what expires by itself is written down nowhere."""
+        """None: tokens that only expire are not listed."""
         return None
 
     async def prune(self, owns: Callable[[str], bool], older_than: timedelta) -> int:
-        """Nothing is left behind."""
+        """Do nothing: no records remain."""
         return 0
 
     async def control(self, credential: Credential) -> None:
         """The negative control: a client that cannot sign, or a wrong secret, must be refused. Raises Refused."""
         client = options_of(credential)
-        self._strangers.controlled(client.client_id, (await negative_control.control(self, client)).words)
+        self._strangers.controlled(client.client_id, (await server_checks.control(self, client)).words)
 
     async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
-        """What differs between the settings and what the server does, or says of itself."""
+        """Differences between the settings and the server's behaviour or metadata."""
         found = await self._authinfo()
         asserting = [each for each in credentials if each.kind == "client-assertion"]
         if asserting:  # one client's trial holds for the server
@@ -319,22 +317,22 @@ class OAuthServer:
         return found
 
     async def _authinfo(self) -> list[str]:
-        """What HaloITSM says of itself to anybody."""
+        """HaloITSM's public metadata."""
         try:
             answer = await self._http.request("GET", "/api/authinfo")
         except (Transient, Refused):
             return []
         told = answer.document if isinstance(answer.document, dict) else {}
         found = []
-        if (url := told.get("auth_url")) and str(url).rstrip("/") != self.keys.authority:
+        if (url := told.get("auth_url")) and str(url).rstrip("/") != self.config.authority:
             found.append("the server names another authorisation server in /api/authinfo: compare auth_url")
-        if (tenant := told.get("tenant_id")) and str(tenant) != self.keys.tenant:
+        if (tenant := told.get("tenant_id")) and str(tenant) != self.config.tenant:
             found.append("the server names another tenant in /api/authinfo: compare tenant")
         return found
 
 
 def options_of(credential: Credential) -> ClientOptions:
-    """The credential's own keys, of whichever of our kinds it is."""
+    """The credential's options, for any of our kinds."""
     return msgspec.convert(dict(credential.options), _SHAPES[credential.kind])
 
 

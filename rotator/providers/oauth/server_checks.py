@@ -1,33 +1,103 @@
-"""What `rotate check` finds out about a server: does it take an assertion twice, how old an one, an expired one?
+"""Checks of an OAuth server: the negative control, the findings of `rotate check`, and the causes of a refusal.
 
-At most seven token requests, and only on an operator's word: nobody knows what a server makes of refused logins.
+The negative control is a client without valid proof, which must be refused. `rotate check` tries whether an assertion
+is accepted twice, when old and when expired: at most seven token requests. The causes are found by varying one option
+at a time: at most nine, all with the client's own key. Both run only on an operator's command, as refused logins may
+have effects on a server.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import uuid4
 
 from rotator.ports import Clock, Refused, Transient
 from rotator.providers.http.client import Broken
-from rotator.providers.keys.assertion import Assertion
-from rotator.providers.oauth.config import ClientOptions, OAuthTargetConfig
-from rotator.providers.oauth.token_response import ClientDenied, ClockGap, Granted
+from rotator.providers.keys.assertion import NO_KID, THUMBPRINT, Assertion, forged, signed
+from rotator.providers.keys.signing import FEWEST_BITS, Algorithm, LocalSigner, PublicKey, Signer, make_key, public_key
+from rotator.providers.oauth.config import AssertionKeyOptions, ClientOptions, OAuthTargetConfig
+from rotator.providers.oauth.token_endpoint import ClientDenied, ClockGap, Granted
 from rotator.rotation.secret import Secret
 
+_MINUTE = timedelta(minutes=1)
 _AGES = (timedelta(seconds=70), timedelta(minutes=6), timedelta(hours=1))
 _LIFE = timedelta(minutes=1)
 _SECOND = timedelta(seconds=1)
 _LEEWAYS = (timedelta(seconds=65), timedelta(seconds=305))  # Spring Authorization Server 1.4.1 has 60 s, others 5 min
 _BEHIND = timedelta(seconds=5)  # what is signed then lives shorter by that much
+_OTHER = {"PS256": "RS256", "RS256": "PS256"}  # what the same key can sign by
+_BY_ITSELF = {"invalid_scope", "unsupported_grant_type"}  # the client is known, and the word says what is wrong
+_UNREAD = (
+    "the client's jwks_uri there must be the address at which the set is served ([status] jwks_listen with"
+    " /jwks/NAME, or whatever hands out jwks_file), and the server must reach it; or it goes on with an older set"
+    " (jwks_cache)"
+)
+
+
+class ControlServer(Protocol):
+    """What the control needs of a site."""
+
+    clock: Clock
+
+    async def unguarded(self, client: ClientOptions) -> str: ...
+    async def draft(self, client: ClientOptions, expires_at: datetime) -> Assertion: ...
+    async def seal(self, client: ClientOptions, assertion: Assertion) -> Secret: ...
+    async def vouched(self, client: ClientOptions, signer: Signer | None = None) -> Secret: ...
+    async def stranger(self, client: ClientOptions) -> Signer: ...
+    async def exchange(
+        self, client: ClientOptions, assertion: Secret | None, secret: Secret | None = None
+    ) -> Granted: ...
+
+
+async def control(server: ControlServer, client: ClientOptions) -> ClientDenied:
+    """How the server refuses a proof that nobody can have made.
+
+    Raises Refused when the probe or the token endpoint accepts anyone, Transient when no OAuth server answers.
+    """
+    if trouble := await server.unguarded(client):
+        raise Refused(trouble)
+    refusal = await refusal_of_a_stranger(server, client)
+    if not refusal.error:
+        raise Transient(f"{refusal.reason}: is it the token endpoint that answers, or something in front of it?")
+    return refusal
+
+
+async def refusal_of_a_stranger(server: ControlServer, client: ClientOptions) -> ClientDenied:
+    """How the server refuses a key that it has never seen, a broken signature or a wrong secret: what this client has.
+
+    Raises Refused when it accepts that, Transient when it does not say.
+    """
+    assertion = wrong_secret = None
+    if isinstance(client, AssertionKeyOptions):
+        assertion = await server.vouched(client, await server.stranger(client))
+    elif client.asserts:
+        assertion = await _forged(server, client)
+    else:
+        wrong_secret = Secret(str(uuid4()))
+    try:
+        await server.exchange(client, assertion, wrong_secret)
+    except ClientDenied as refusal:
+        return refusal
+    said = "this token endpoint accepts anyone: it gave a token to a client that proved nothing"
+    raise Refused(said, remedy="make the client a confidential one there, with the way of proof that settings have")
+
+
+async def _forged(server: ControlServer, client: ClientOptions) -> Secret:
+    true = await server.draft(client, server.clock.now() + _MINUTE)
+    return forged(await server.seal(client, true), await server.seal(client, true.sibling(str(uuid4()))))
+
+
+def new_stranger(algorithm: Algorithm) -> LocalSigner:
+    """A key that no set has, and that no server has ever been shown."""
+    return LocalSigner(make_key(algorithm, FEWEST_BITS), made=True)
 
 
 class CheckedServer(Protocol):
     """What a trial needs of a site."""
 
-    keys: OAuthTargetConfig
+    config: OAuthTargetConfig
     clock: Clock
     gap: ClockGap | None
 
@@ -51,9 +121,9 @@ async def findings(server: CheckedServer, client: ClientOptions, lifetime: timed
 
 async def _reuse(server: CheckedServer, client: ClientOptions, first: Assertion) -> AsyncIterator[str]:
     again = await _taken(server, client, first)
-    if again and server.keys.single_use:
+    if again and server.config.single_use:
         yield "this server takes an assertion again: single_use = false would hold"
-    elif not again and not server.keys.single_use:
+    elif not again and not server.config.single_use:
         yield (
             "this server takes an assertion once, though single_use = false is set: what is published serves one"
             " exchange by one consumer; publish the access token (kind oauth-token), or let each consumer sign"
@@ -67,7 +137,7 @@ async def _age(server: CheckedServer, client: ClientOptions, lifetime: timedelta
         drafted = await server.draft(client, server.clock.now() + _LIFE)
         if await _taken(server, client, drafted.aged(age, str(uuid4()))):
             continue
-        if server.keys.max_age is None or server.keys.max_age >= age:
+        if server.config.max_age is None or server.config.max_age >= age:
             yield (
                 f"this server refuses an assertion made {age.total_seconds():g}s ago, whatever its expiry says:"
                 " set max_age below that, and a lifetime to fit, or publish the access token (kind oauth-token)"
@@ -77,7 +147,7 @@ async def _age(server: CheckedServer, client: ClientOptions, lifetime: timedelta
 
 async def _leeway(server: CheckedServer, client: ClientOptions, lifetime: timedelta) -> AsyncIterator[str]:
     """Two requests at most: what is expired by more than `leeway`, and by how much more where that is taken."""
-    life, leeway = min(lifetime, _LIFE), server.keys.leeway
+    life, leeway = min(lifetime, _LIFE), server.config.leeway
     taken = leeway + _SECOND
     if not await _expired_taken(server, client, life, taken):
         return
@@ -118,3 +188,95 @@ def _clocks(server: CheckedServer, client: ClientOptions) -> list[str]:
 
 def _seconds(span: timedelta) -> str:
     return f"{span.total_seconds():g}s"
+
+
+class DiagnosisServer(Protocol):
+    """The calls of a site that are needed to find a cause."""
+
+    config: OAuthTargetConfig
+    clock: Clock
+
+    async def draft_for(self, client: ClientOptions, key: PublicKey, expires_at: datetime) -> Assertion: ...
+    async def draft(self, client: ClientOptions, expires_at: datetime) -> Assertion: ...
+    async def seal(self, client: ClientOptions, assertion: Assertion) -> Secret: ...
+    async def unguarded(self, client: ClientOptions) -> str: ...
+    async def vouched(self, client: ClientOptions, signer: Signer | None = None) -> Secret: ...
+    async def stranger(self, client: ClientOptions) -> Signer: ...
+    async def exchange(
+        self, client: ClientOptions, assertion: Secret | None, secret: Secret | None = None
+    ) -> Granted: ...
+
+
+async def causes(server: DiagnosisServer, client: ClientOptions, signer: Signer, *, in_set: bool = False) -> list[str]:
+    """What the server takes instead, or what it cannot know; empty when it refuses nothing, or that does not show.
+
+    `in_set`: this key is listed in a key set of ours.
+    """
+    try:
+        return [text async for text in _causes(server, client, signer, in_set=in_set)]
+    except (Transient, Refused):
+        return []
+
+
+async def _causes(
+    server: DiagnosisServer, client: ClientOptions, signer: Signer, *, in_set: bool
+) -> AsyncIterator[str]:
+    key = public_key(await signer.public_pem())
+
+    async def refusal(varied: tuple[str, str] | None = None) -> ClientDenied | Broken | None:
+        drafted = await server.draft_for(client, key, server.clock.now() + _LIFE)
+        try:
+            await server.exchange(client, await signed(_as(drafted, varied, key), signer))
+        except (ClientDenied, Broken) as fault:
+            return fault
+        return None
+
+    refused = await refusal()
+    if refused is None or (isinstance(refused, ClientDenied) and refused.error in _BY_ITSELF):
+        return
+    for option, value, varied in _variants(server.config, client):
+        if await refusal(varied) is None:
+            yield f'the server takes the same assertion with {option} = "{value}": set that'
+            return
+    if not in_set:
+        return
+    if isinstance(refused, Broken):
+        yield f"the server may be unable to read our key set: {_UNREAD}"
+    elif await _words_of_a_stranger(server, client) == refused.words:
+        yield (
+            "our key set lists this key, and the server refuses it as it refuses one that nobody has: can it read the"
+            f" set? {_UNREAD}"
+        )
+
+
+async def _words_of_a_stranger(server: DiagnosisServer, client: ClientOptions) -> tuple[int, str]:
+    return (await refusal_of_a_stranger(server, client)).words
+
+
+def _as(drafted: Assertion, varied: tuple[str, str] | None, key: PublicKey) -> Assertion:
+    match varied:
+        case ("aud", audience):
+            return drafted.addressed(audience)
+        case ("algorithm", algorithm):
+            return drafted.by(Algorithm(algorithm))
+        case ("kid", kid):
+            return drafted.naming({NO_KID: "", THUMBPRINT: key.thumbprint}[kid])
+    return drafted
+
+
+def _variants(config: OAuthTargetConfig, client: ClientOptions) -> Iterator[tuple[str, str, tuple[str, str]]]:
+    """Option and value that settings would have, and the part of an assertion that they change."""
+    named = {"token_url": config.endpoint, "issuer": config.issuer, "auth_url": config.auth_url or config.authority}
+    other = config.authority if (config.auth_url or config.authority).endswith("/") else f"{config.authority}/"
+    tried = {config.aud, ""}
+    for value, audience in [*named.items(), (other, other)]:
+        if audience not in tried:
+            tried.add(audience)
+            yield "audience", value, ("aud", audience)
+    if other_algorithm := _OTHER.get(client.algorithm):
+        yield "algorithm", other_algorithm, ("algorithm", other_algorithm)
+    if client.makes_key:
+        return  # each new key needs a name of its own
+    for kid in (THUMBPRINT, NO_KID):
+        if kid != client.kid:
+            yield "kid", kid, ("kid", kid)

@@ -122,7 +122,7 @@ class House:
         self.journal = FakeJournal(self.store)
         self.halo = SmallHalo(self.clock)
         keys = {SecretRef(SecretSource.FILE, self.key): PEM}
-        desk: Any = self.settings.targets["desk"].keys
+        desk: Any = self.settings.targets["desk"].config
         self.desk = JudgingSite(desk, Keys(keys), self.clock)  # type: ignore[arg-type]  # a keyring in memory
         self.worker_pool = self._crew(wanted)
         self.fleet = Fleet(self.clock, silence=2 * self.reconcile + timedelta(minutes=1))

@@ -10,7 +10,7 @@ from rotator.providers.http.auth import SecretResolver
 from rotator.providers.keys.assertion import read
 from rotator.providers.oauth.config import OAuthTargetConfig
 from rotator.providers.oauth.server import OAuthServer
-from rotator.providers.oauth.token_response import ClientDenied, Granted
+from rotator.providers.oauth.token_endpoint import ClientDenied, Granted
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from tests.model.soak.clock import VirtualClock

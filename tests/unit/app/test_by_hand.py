@@ -17,7 +17,7 @@ from tests.unit.rotation.builders import credential, record
 
 def settings(kind: str = "halo-pat", *, self_minting: bool = False, receipts: Path | None = None) -> SimpleNamespace:
     minter = SimpleNamespace(self_minting=self_minting)
-    target = SimpleNamespace(keys=SimpleNamespace(url="https://blog.example/"), minter=minter)
+    target = SimpleNamespace(config=SimpleNamespace(url="https://blog.example/"), minter=minter)
     return SimpleNamespace(
         credentials={"bot": credential(name="bot", kind=kind)},
         targets={"blog": target},

@@ -13,7 +13,7 @@ import pytest
 from rotator.app.factories import connection, vault_login
 from rotator.app.secret_resolver import VaultSecretResolver, identity
 from rotator.ports import MinterRefused, StoreRefused
-from rotator.providers.http.header import header
+from rotator.providers.http.auth import header
 from rotator.providers.keys.signing import LocalSigner
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef, SecretSource

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from rotator.cli import COMMANDS
-from rotator.providers.config import HaloPatOptions
-from rotator.providers.halo_cms.records import wish
+from rotator.providers.halo_cms.client import wish
+from rotator.providers.halo_cms.config import HaloPatOptions
 from tests.sandbox.environment import World
 from tests.sandbox.openbao import OpenBaoError
 from tests.system.daemon import rotate

@@ -71,7 +71,7 @@ def test_it_takes_what_it_is_told_and_what_the_environment_of_the_vault_command_
     vault = settings.vault
     assert (vault.address, vault.namespace, vault.ca_file) == ("https://vault.test:8200", "platform", "/ca.pem")
     assert settings.credentials["web/ci.1"].place == VaultPath("team/kv", "apps/web/ci.1/halo")
-    assert settings.targets["blog"].keys.url == "https://halo.example"
+    assert settings.targets["blog"].config.url == "https://halo.example"
 
 
 def test_it_says_three_things_to_type(tmp_path: Path) -> None:

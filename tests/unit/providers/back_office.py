@@ -68,7 +68,7 @@ class Office:
 
     def elsewhere(self) -> Office:
         """The same office as another process sees it."""
-        site = HaloItsmServer(self.server._http, self.server.keys, self.keys, self.clock)
+        site = HaloItsmServer(self.server._http, self.server.config, self.keys, self.clock)
         return replace(self, server=site)
 
     def posts(self) -> int:

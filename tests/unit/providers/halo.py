@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import Any
 
 from rotator.providers import KINDS
-from rotator.providers.config import HaloCmsTargetConfig
 from rotator.providers.halo_cms.client import HaloCmsServer
+from rotator.providers.halo_cms.config import HaloCmsTargetConfig
 from rotator.providers.halo_cms.provider import HaloPat
 from rotator.providers.http.auth import Auth, Basic, Bearer
 from rotator.providers.http.client import HttpClient

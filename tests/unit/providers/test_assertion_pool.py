@@ -90,6 +90,6 @@ def test_a_pool_has_one_to_sixty_four_slots(pool: int) -> None:
 )
 async def test_check_says_when_a_pool_is_the_answer(clock: HandClock, pool: int, single_use: bool, words: str) -> None:
     async with desk.running("keycloak", clock, single_use=single_use) as world:
-        said = KINDS["client-assertion"].warnings(world.credential(pool=pool), world.server.keys)
+        said = KINDS["client-assertion"].warnings(world.credential(pool=pool), world.server.config)
     assert words in " ".join(said)
     assert bool(said) is bool(words)

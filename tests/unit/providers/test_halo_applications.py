@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace as replace_keys
 
 from rotator.ports import Accepted, Minted, MinterRefused, NeedsPerson, Outcome, Refused, Rejected, Transient, Unknown
-from rotator.providers.halo_itsm.application_record import ApplicationRecord, lost, moment
+from rotator.providers.halo_itsm.application_api import ApplicationRecord, lost, moment
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from tests.kit.clock import HandClock
@@ -269,8 +269,8 @@ async def test_a_management_client_whose_key_is_in_transit_waits_an_hour_for_a_s
     other = await api.waste(office.crm.id, "new_apikey2")
     assert known.matches(await office.elsewhere().bound(API)._api.waste(office.crm.id, "new_apikey1"))
     assert not known.matches(other)
-    management = replace_keys(office.server.keys.management, client_secret=None, transit_key="transit/chief")
-    office.server.keys = replace_keys(office.server.keys, management=management)
+    management = replace_keys(office.server.config.management, client_secret=None, transit_key="transit/chief")
+    office.server.config = replace_keys(office.server.config, management=management)
     assert await api.waste(office.crm.id, "new_apikey1") is None
 
 

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from rotator.ports import Accepted, Fault, MinterRefused, Outcome, Refused, Rejected, Transient, Unknown, Verdict
-from rotator.providers.config import HaloPatOptions
 from rotator.providers.halo_cms.client import HaloCmsServer
+from rotator.providers.halo_cms.config import HaloPatOptions
 from rotator.providers.halo_cms.provider import HaloPat
 from rotator.providers.http.auth import Auth, Basic, Bearer
 from rotator.rotation.record import Token

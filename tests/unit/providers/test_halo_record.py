@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from rotator.providers.halo_cms.records import PatRecord, is_pat, is_value_of, read
+from rotator.providers.halo_cms.client import PatRecord, is_pat, is_value_of, read
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 

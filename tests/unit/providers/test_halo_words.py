@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from rotator.ports import MinterRefused, Refused
-from rotator.providers.config import HaloPatOptions
+from rotator.providers.halo_cms.config import HaloPatOptions
 from rotator.providers.halo_cms.provider import HaloPat
 from rotator.providers.http.auth import Auth, Bearer
 from rotator.rotation.secret import Secret

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from rotator.ports import Fault, Refused, Transient
-from rotator.providers.config import TargetConfig
+from rotator.providers.base import TargetConfig
 from rotator.providers.http.auth import Auth, Basic, Bearer
 from rotator.providers.http.client import HttpClient, HttpResponse, Unsendable, segment
 from rotator.rotation.secret import Secret

@@ -11,9 +11,8 @@ import anyio
 import pytest
 
 from rotator.ports import Transient
-from rotator.providers.keys import jwks_store
-from rotator.providers.keys.jwks import KeySet
-from rotator.providers.keys.jwks_store import JwksFile
+from rotator.providers.keys import jwks
+from rotator.providers.keys.jwks import JwksFile, KeySet
 
 pytestmark = pytest.mark.anyio
 ONE = '{"keys": [{"kty": "EC", "kid": "one"}]}\n'
@@ -21,7 +20,7 @@ TWO = '{"keys": [{"kty": "EC", "kid": "two"}]}\n'
 
 
 def second(_: KeySet) -> KeySet:
-    return jwks_store.parse(TWO)
+    return jwks.parse(TWO)
 
 
 async def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
@@ -47,7 +46,7 @@ async def test_a_link_to_a_file_that_is_not_there_yet_is_written_through(tmp_pat
 async def test_a_foreign_lock_is_a_fault_in_words_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jwks_store, "_LOCK", 0.05)
+    monkeypatch.setattr(jwks, "_LOCK", 0.05)
     number = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(number, fcntl.LOCK_EX)
     with pytest.raises(Transient, match="is kept locked by another process"):
@@ -69,7 +68,7 @@ async def test_a_disk_that_hangs_is_a_fault_and_changes_nothing_when_it_is_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     back, over = threading.Event(), threading.Event()
-    monkeypatch.setattr(jwks_store, "_PATIENCE", 0.1)
+    monkeypatch.setattr(jwks, "_PATIENCE", 0.1)
 
     def slow(keys: KeySet) -> KeySet:
         back.wait(10)
@@ -80,6 +79,6 @@ async def test_a_disk_that_hangs_is_a_fault_and_changes_nothing_when_it_is_back(
         await JwksFile(str(tmp_path / "jwks.json")).change(slow)
     back.set()
     assert await anyio.to_thread.run_sync(over.wait, 10)
-    monkeypatch.setattr(jwks_store, "_PATIENCE", 10.0)
+    monkeypatch.setattr(jwks, "_PATIENCE", 10.0)
     await JwksFile(str(tmp_path / "jwks.json")).read()  # by then the thread before has let the lock go, or soon
     assert not (tmp_path / "jwks.json").exists()

@@ -21,7 +21,7 @@ from rotator.ports import (
 from rotator.providers.keys.key_pairs import TransitPairs
 from rotator.providers.keys.signing import Algorithm, LocalSigner, public_key
 from rotator.providers.oauth.server import options_of
-from rotator.providers.oauth.token_response import ClientDenied
+from rotator.providers.oauth.token_endpoint import ClientDenied
 from rotator.rotation.secret import Secret
 from tests.kit.clock import HandClock
 from tests.kit.transit_key import HandTransitKey

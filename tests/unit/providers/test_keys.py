@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from rotator.providers import KINDS, default_kind
-from rotator.providers.config import HaloCmsTargetConfig, HaloPatOptions
+from rotator.providers.halo_cms.config import HaloCmsTargetConfig, HaloPatOptions
 from rotator.rotation.credential import Credential, VaultPath
 
 

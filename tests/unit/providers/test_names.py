@@ -15,7 +15,7 @@ import pytest
 from anyio.abc import ByteStream, SocketAttribute
 
 from rotator.ports import Transient
-from rotator.providers.config import TargetConfig
+from rotator.providers.base import TargetConfig
 from rotator.providers.http import transport
 from rotator.providers.http.client import HttpClient
 from rotator.providers.http.webhook_client import WebhookClient

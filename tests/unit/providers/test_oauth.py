@@ -12,13 +12,12 @@ import pytest
 
 from rotator.ports import Accepted, Refused, Rejected, Transient, Unknown
 from rotator.providers import KINDS
-from rotator.providers.http.client import HttpClient, HttpResponse
-from rotator.providers.http.oauth_error import error_word
+from rotator.providers.http.client import HttpClient, HttpResponse, error_word
 from rotator.providers.keys.assertion import read
 from rotator.providers.keys.signing import public_key
 from rotator.providers.oauth.config import AccessTokenOptions, ClientAssertionOptions, ClientOptions, OAuthTargetConfig
 from rotator.providers.oauth.server import OAuthServer
-from rotator.providers.oauth.token_response import ClientDenied, granted, judged
+from rotator.providers.oauth.token_endpoint import ClientDenied, granted, judged
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef, SecretSource
 from tests.kit.clock import HandClock

@@ -14,7 +14,7 @@ from rotator.providers.http.client import HttpClient
 from rotator.providers.oauth.config import ClientAssertionOptions, OAuthTargetConfig
 from rotator.providers.oauth.server import OAuthServer
 from rotator.providers.oauth.server_checks import findings
-from rotator.providers.oauth.token_response import ClientDenied
+from rotator.providers.oauth.token_endpoint import ClientDenied
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef, SecretSource
 from tests.kit.clock import HandClock

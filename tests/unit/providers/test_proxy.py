@@ -15,7 +15,7 @@ from anyio.abc import ByteStream, SocketAttribute
 from rotator.host.proxy import Proxy, authorization
 from rotator.observe.logs.redaction import redact
 from rotator.ports import Refused, Transient
-from rotator.providers.config import TargetConfig
+from rotator.providers.base import TargetConfig
 from rotator.providers.http.auth import Bearer
 from rotator.providers.http.client import Broken, HttpClient
 from rotator.providers.http.webhook_client import WebhookClient

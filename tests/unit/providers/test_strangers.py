@@ -15,9 +15,9 @@ from rotator.providers.http.client import HttpClient
 from rotator.providers.keys.signing import Algorithm, LocalSigner
 from rotator.providers.manual.config import ManualOptions, ManualTargetConfig
 from rotator.providers.manual.provider import ManualServer, ManualToken
-from rotator.providers.oauth import negative_control
+from rotator.providers.oauth import server_checks
 from rotator.providers.oauth.server import OAuthServer
-from rotator.providers.oauth.token_response import ClientDenied, Granted
+from rotator.providers.oauth.token_endpoint import ClientDenied, Granted
 from rotator.providers.strangers import Pauses, Strangers
 from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.record import Token
@@ -132,13 +132,13 @@ async def test_while_an_old_key_is_still_taken_one_stranger_is_shown_and_that_se
     hydra: desk.Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[LocalSigner] = []
-    real = negative_control.new_stranger
+    real = server_checks.new_stranger
 
     def counted(algorithm: Algorithm) -> LocalSigner:
         made.append(real(algorithm))
         return made[-1]
 
-    monkeypatch.setattr(negative_control, "new_stranger", counted)
+    monkeypatch.setattr(server_checks, "new_stranger", counted)
     hydra.itsm.model.change(jwks_cache=inf, jwks_asks_again=False)
     bound, old = await installed(hydra)
     assert await bound.verify(old.token, old.secret) == Accepted()

@@ -22,7 +22,7 @@ from rotator.host import tls_files
 from rotator.host.proxy import Proxy
 from rotator.host.tls_files import Trust
 from rotator.ports import Transient
-from rotator.providers.config import TargetConfig
+from rotator.providers.base import TargetConfig
 from rotator.providers.http.client import HttpClient
 from rotator.providers.http.webhook_client import WebhookClient
 from tests.kit.certificates import sign, span_of

@@ -71,7 +71,7 @@ def test_a_default_quiet_is_passed_over_where_the_target_tells_no_last_use(tmp_p
 
 
 def test_the_management_client_is_read_with_its_reference(tmp_path: Path) -> None:
-    keys: Any = loaded(tmp_path, BASE + ONE).targets["desk"].keys
+    keys: Any = loaded(tmp_path, BASE + ONE).targets["desk"].config
     assert keys.management.client_secret.source is SecretSource.VAULT
     assert keys.management.scopes == ("admin",)
 
@@ -135,7 +135,7 @@ def test_the_example_loads_and_says_what_it_costs(name: str) -> None:
     settings = load(Path(__file__).parents[3] / "config" / "examples" / f"{name}.toml")
     (credential,) = settings.credentials.values()
     assert credential.kind == name
-    said = KINDS[name].warnings(credential, settings.targets[credential.target].keys)
+    said = KINDS[name].warnings(credential, settings.targets[credential.target].config)
     one_slot = credential.retire.after == timedelta(0)
     assert any("hard cut-over" in text for text in said) == one_slot
 

@@ -37,7 +37,7 @@ def test_a_short_file_gets_the_defaults(tmp_path: Path) -> None:
     assert (web.schedule, web.lifetime) == (Every(timedelta(days=30), 0.1), timedelta(days=90))
     assert (web.on_foreign, web.describe, web.options) == (OnForeign.HOLD, True, {})
     assert settings.targets["blog"].minter == Minter(pat=SecretRef(SecretSource.VAULT, "secret/minters/blog", "token"))
-    assert settings.targets["blog"].keys.url == "https://blog.example"
+    assert settings.targets["blog"].config.url == "https://blog.example"
     assert settings.vault.auth.method is Method.APPROLE
     assert settings.vault.auth.mount == "approle"
     assert settings.daemon.instance
@@ -403,7 +403,7 @@ def test_a_proxy_is_an_address_or_a_table_and_its_password_is_referred_to(tmp_pa
     own = Proxy("http://127.0.0.1:3128", "web", SecretRef(SecretSource.FILE, "/run/secrets/proxy"))
     page = SecretRef(SecretSource.VAULT, "secret/proxies/page", "password")
     assert settings.vault.proxy == Proxy("http://proxy.example:3128")
-    assert settings.targets["blog"].keys.proxy == own
+    assert settings.targets["blog"].config.proxy == own
     assert settings.hooks["page"].proxy == Proxy("https://proxy.example", "page", page)
     assert {own.password, page} <= set(references(settings))
     assert 'path "secret/data/proxies/page"' in policy(settings)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from rotator.host.proxy import is_loopback
-from rotator.providers.config import check_url
+from rotator.providers.base import check_url
 from rotator.settings.addresses import address
 from rotator.settings.errors import WrongValueError
 from rotator.settings.parsers import duration, name, spell

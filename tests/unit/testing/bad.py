@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 
 from rotator.ports import Accepted, Capabilities, Inspection, Minted, Outcome, Rejected, Transient, Verdict
-from rotator.providers.base import Kind
-from rotator.providers.config import TargetConfig
+from rotator.providers.base import Kind, TargetConfig
 from rotator.rotation.credential import Credential, Limits, VaultPath
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rotator.providers import KINDS
-from rotator.providers.config import HaloCmsTargetConfig
+from rotator.providers.halo_cms.config import HaloCmsTargetConfig
 from rotator.providers.http.auth import Auth
 from rotator.providers.manual.config import ManualTargetConfig
 from rotator.rotation.credential import Credential, Limits
@@ -87,7 +87,7 @@ async def manual(folder: Path) -> AsyncIterator[Kit]:
 
 def _reopened(world: Any, name: str) -> Any:
     nobody: Any = None
-    return KINDS[name].open_target("desk", world.server.keys, nobody, world.keys, world.clock)
+    return KINDS[name].open_target("desk", world.server.config, nobody, world.keys, world.clock)
 
 
 STAGES: dict[str, Stage] = {

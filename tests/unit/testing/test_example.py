@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.providers.config import TargetConfig
+from rotator.providers.base import TargetConfig
 from rotator.providers.http.auth import Auth, Bearer
 from rotator.rotation.credential import Credential, Limits, VaultPath
 from rotator.rotation.secret import Secret
