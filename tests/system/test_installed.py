@@ -101,6 +101,7 @@ def test_the_wheel_has_neither_sandbox_nor_demo(site: Path, tmp_path: Path) -> N
     assert not (site / "rotator" / "demo").exists()
     metadata = (next(site.glob("rotator-*.dist-info")) / "METADATA").read_text()
     assert set(re.findall(r"^Provides-Extra: (\S+)", metadata, re.MULTILINE)) == {"otel", "dev"}
+    assert ".SS rotate now " in (site / "share" / "man" / "man1" / "rotate.1").read_text()
     shown = run(site / "bin" / "rotate", "--version", cwd=tmp_path, env=environment(site)).stdout
     assert shown.startswith("rotate, version ")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from config.manpage import page
 from rotator.cli import rotate
-from rotator.cli.manpage import page
 from rotator.host.exit_codes import GRAVITY, IN_WORDS, MEANINGS, Exit, gravest
 from rotator.rotation.state import GRAVEST_EXIT
 from tests.architecture.source import HOUSE
@@ -25,7 +25,7 @@ def test_the_documents_name_every_code_in_the_words_of_the_table(path: Path) -> 
 
 def test_help_and_the_man_page_show_the_table() -> None:
     assert f"Exit codes: {IN_WORDS}." in flat(CliRunner().invoke(rotate, ["--help"]).output)
-    written = page().partition("EXIT STATUS")[2]
+    written = page("1.2").partition("EXIT STATUS")[2]
     assert all(said.replace("-", "\\-") in written or said in written for said in MEANINGS.values())
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import click
 import pytest
 
+from config.manpage import page
 from rotator.cli import rotate
-from rotator.cli.manpage import page
 from rotator.host.exit_codes import Exit
 
-PAGE = page()
+PAGE = page("1.2")
 
 
 def commands(command: click.Command = rotate, path: str = "rotate") -> Iterator[tuple[str, click.Command]]:
@@ -72,12 +71,7 @@ def test_nothing_of_a_text_is_taken_for_a_request(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(type(rotate), "list_commands", lambda *_: ["odd"])
     monkeypatch.setattr(type(rotate), "get_command", lambda *_: command)
     ended = subprocess.run(
-        ["groff", "-man", "-Tutf8", "-ww", "-P-cbou"], input=page(), capture_output=True, text=True, timeout=30
+        ["groff", "-man", "-Tutf8", "-ww", "-P-cbou"], input=page("1.2"), capture_output=True, text=True, timeout=30
     )
     assert ended.stderr == ""
     assert all(line in ended.stdout for line in odd.splitlines())
-
-
-def test_it_is_printed_by_the_module() -> None:
-    ended = subprocess.run([sys.executable, "-m", "rotator.cli.manpage"], capture_output=True, text=True, timeout=30)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, PAGE, "")

@@ -1,18 +1,21 @@
-"""Rotate(1): `python -m rotator.cli.manpage > rotate.1`. Commands and options are told as click knows them.
-
-It is made when it is wanted, so it is never older than the command.
-"""
+"""The man page rotate(1), written from click's commands and options while the wheel is built."""
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
-from importlib.metadata import version
 from inspect import cleandoc
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-from rotator.cli import output, rotate
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the page is that of this source, not of what is installed
+
+from rotator.cli import rotate
 from rotator.host.exit_codes import MEANINGS
 
 _CODES = {str(code.value): said for code, said in MEANINGS.items()}
@@ -33,14 +36,34 @@ _ENVIRONMENT = {
 }
 
 
-def page() -> str:
+class ManPageHook(BuildHookInterface[Any]):
+    """Puts the page into the wheel's share/man/man1, where `man` finds it beside the program."""
+
+    PLUGIN_NAME = "custom"
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """`version`: how the wheel is built; an editable one has no page."""
+        if self.target_name != "wheel" or version == "editable":
+            return
+        self._folder = TemporaryDirectory()
+        path = Path(self._folder.name) / "rotate.1"
+        path.write_text(page(self.metadata.version), encoding="utf-8")
+        build_data["shared_data"][str(path)] = "share/man/man1/rotate.1"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Remove what was written."""
+        if hasattr(self, "_folder"):
+            self._folder.cleanup()
+
+
+def page(version: str) -> str:
     """The whole page, in the man macros."""
-    return "\n".join((*_head(), *_commands(), *_tail())) + "\n"
+    return "\n".join((*_head(version), *_commands(), *_tail())) + "\n"
 
 
-def _head() -> Iterator[str]:
+def _head(version: str) -> Iterator[str]:
     context = click.Context(rotate, info_name="rotate")
-    yield f'.TH ROTATE 1 "" "rotator {version("rotator")}" "User commands"'
+    yield f'.TH ROTATE 1 "" "rotator {version}" "User commands"'
     yield from (".SH NAME", r"rotate \- keep machine credentials fresh")
     yield from (".SH SYNOPSIS", f".B rotate\n{_plain('[OPTIONS] COMMAND [ARGS]...')}")
     yield from (".SH DESCRIPTION", *_prose(rotate))
@@ -104,7 +127,3 @@ def _plain(text: str) -> str:
     """Text that roff takes for text: no escapes, no requests, and a dash that can be copied as an option."""
     escaped = text.replace("\\", r"\e").replace("-", r"\-").replace("~", r"\(ti").replace("^", r"\(ha")
     return re.sub(r"^([.'])", r"\\&\1", escaped, flags=re.MULTILINE)
-
-
-if __name__ == "__main__":
-    output.block(page())
