@@ -11,6 +11,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from rotator.host.files import irregular
@@ -101,6 +102,9 @@ class LoopTrust:
         self._ca_file, self._trust = ca_file or "", Trust(ca_file)
         self._looks = BoundedCalls(f"ca_file {ca_file}", _PATIENCE)
         self._last: ssl.SSLContext | None = None
+        if not ca_file:
+            with suppress(OSError):  # the first call reports it
+                self._trust.context()  # takes some 20 ms: forty targets would spend the first calls' deadlines on it
 
     async def context(self) -> ssl.SSLContext:
         """See `Trust.context`. A drive that hangs leaves the settings as they were. Raises TrustFault where there were
