@@ -5,11 +5,24 @@ The edges (vault/, providers/, clock.py) implement them; the engine sees nothing
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from rotator.ports.faults import (
+from rotator.ports.store import Entry, Journal, Lease, NoRequests, Requests, SecretStore
+from rotator.ports.target import InventoryItem, Provider, SupportsDiagnose, SupportsIdentify, SupportsSupply
+from rotator.rotation.answers import (
+    Accepted,
+    Capabilities,
+    Document,
+    Inspection,
+    Installation,
+    Minted,
+    Outcome,
+    Rejected,
+    Unknown,
+    Verdict,
+)
+from rotator.rotation.faults import (
     CannotPresent,
     Conflict,
     Duplicate,
@@ -22,22 +35,6 @@ from rotator.ports.faults import (
     TargetNotConfigured,
     Transient,
     UnusableKey,
-)
-from rotator.ports.store import Document, Entry, Journal, Lease, NoRequests, Requests, SecretStore
-from rotator.ports.target import (
-    Accepted,
-    Capabilities,
-    Inspection,
-    InventoryItem,
-    Minted,
-    Outcome,
-    Provider,
-    Rejected,
-    SupportsDiagnose,
-    SupportsIdentify,
-    SupportsSupply,
-    Unknown,
-    Verdict,
 )
 
 __all__ = [
@@ -92,12 +89,3 @@ class Clock(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """What sets this installation apart from others that share a target: made once, kept in Vault."""
-
-    lineage: str
-    fingerprint_key: bytes = field(repr=False)
-    prefix: str = "rotator"

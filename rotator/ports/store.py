@@ -7,32 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from rotator.ports.faults import Refused
+from rotator.rotation.answers import Document
 from rotator.rotation.credential import VaultPath
+from rotator.rotation.faults import Refused
 from rotator.rotation.operator_request import OperatorRequest
 from rotator.rotation.record import Record
-from rotator.rotation.secret import Secret
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One version of a KV document. `version` 0: it never existed. `deleted`: the newest version was deleted."""
-
-    version: int
-    values: Mapping[str, object] | None = field(default=None, repr=False)
-    deleted: bool = False
-    written_at: datetime | None = None  # by Vault's clock, when it told
-    vanishes_at: datetime | None = None  # when Vault deletes this version by itself (delete_version_after)
-
-    def secret(self, key: str) -> Secret | None:
-        """The value under `key`, when it is non-empty text."""
-        value = (self.values or {}).get(key)
-        return Secret(value) if isinstance(value, str) and value else None
-
-    def text(self, key: str) -> str:
-        """The text under `key`, or an empty one."""
-        value = (self.values or {}).get(key)
-        return value if isinstance(value, str) else ""
 
 
 class SecretStore(Protocol):

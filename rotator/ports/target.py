@@ -1,78 +1,14 @@
-"""The port to a target: what a provider can do, and the words its answers come in."""
+"""The port to a target: what a provider can do."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from enum import StrEnum
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, runtime_checkable
 
+from rotator.rotation.answers import Capabilities, Inspection, Minted, Outcome, Verdict
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What a kind of target can do; declared, not discovered by failure. `rotate conformance` tries what is said
-    here.
-    """
-
-    takes_token_name: bool = False  # `mint` gives the token the name that we choose
-    can_list: bool = False  # tokens can be listed, so strays can be found
-    needs_install: bool = False  # `mint` makes the value here, and `install` puts it on the target later
-    overlap: bool = True  # the predecessor stays valid while the successor is published; without, installing ends it
-    mint_ends_predecessor: bool = False  # a mint ends the predecessor: a cut-over until the successor is published
-    can_revoke: bool = True  # `revoke` ends a token; without, it ends by its date
-    can_restore: bool = False  # `restore` takes a revocation back
-    reports_last_use: bool = False  # `inspect` tells when a token was last used
-    last_use_resolution: timedelta = timedelta(0)  # a use may go unnoted for so long after one that was noted
-    old_is_safe_to_present: bool = True  # showing a revoked secret to the target harms nothing
-
-
-@dataclass(frozen=True, slots=True)
-class Minted:
-    """A fresh token: handle, value, further fields to publish beside it, and what is staged but never published."""
-
-    token: Token
-    secret: Secret
-    fields: Mapping[str, str | Secret] = field(default_factory=dict)
-    private: Mapping[str, Secret] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The target accepted the secret, and identity and rights are as wanted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """The target refused the secret, or it is not what was asked for. `final`: waiting will not mend it."""
-
-    reason: str
-    final: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """The target did not say."""
-
-    reason: str
-    retry_after: float | None = None
-
-
-Verdict = Accepted | Rejected | Unknown
-
-
-@dataclass(frozen=True, slots=True)
-class Inspection:
-    """What the target knows of a token. `last_used` None means unknown, never unused."""
-
-    exists: bool
-    revoked: bool = False
-    last_used: datetime | None = None
-    expires_at: datetime | None = None
-    revoked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +22,6 @@ class InventoryItem:
     created_at: datetime | None = None
     last_used: datetime | None = None
     expires_at: datetime | None = None
-
-
-class Outcome(StrEnum):
-    """The end of a revocation, restoration or deletion. There is no word for unknown: that is a Transient."""
-
-    DONE = "done"
-    ALREADY = "already"
 
 
 class Provider(Protocol):
