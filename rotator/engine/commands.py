@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from rotator.engine.calls import run
 from rotator.engine.context import Dependencies, RotationContext
 from rotator.engine.reconciler import Reconciler, RecordChange
-from rotator.engine.steps.publish import number
-from rotator.engine.steps.rollback import impossible
 from rotator.ports import Accepted, Capabilities, Refused, SupportsIdentify, Transient, Unknown
 from rotator.rotation import adoption
 from rotator.rotation import events as ev
 from rotator.rotation import rollback as undone
 from rotator.rotation.credential import Credential
+from rotator.rotation.observation import number
+from rotator.rotation.procedures.consumer_path import look
+from rotator.rotation.procedures.rollback import impossible
 from rotator.rotation.record import Phase, PublishedValue, Record, Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.strays import is_stray
-from rotator.rotation.token_names import stem
 from rotator.rotation.wording import when
 
 
@@ -58,9 +59,9 @@ def undo(by: str, *, emergency: bool) -> RecordChange:
     async def word(context: RotationContext, record: Record) -> ev.Event | None:
         if record.undo:
             return None
-        if reason := await impossible(context, record):
+        if reason := await run(context, impossible(context.observed(), record)):
             raise Refused(reason)
-        doc, _ = await context.look(record, again=False)
+        doc, _ = await run(context, look(context.observed(), record, again=False))
         return ev.UndoBegun(
             context.at, by, emergency, context.credential.place, _quiet_at(context, record), number(doc)
         )
@@ -94,7 +95,7 @@ def adopt(by: str) -> RecordChange:
         secret = doc.secret(credential.key)
         if secret is None:
             raise Refused(f"{credential.place} holds nothing under {credential.key!r} that could be adopted")
-        mark = context.fingerprint(secret)
+        mark = context.seen.fingerprint(secret)
         if record.current and record.current.place == credential.place and record.current.fingerprint == mark:
             if record.phase is Phase.HELD:
                 raise Refused("what is there is what we published: nothing to adopt, release it")
@@ -115,7 +116,7 @@ def adopt(by: str) -> RecordChange:
             reused=True,
             key=credential.key,
         )
-        return ev.Adopted(context.at, by, current, _stem(context, record), context.at + credential.retire.after)
+        return ev.Adopted(context.at, by, current, context.seen.stem(record), context.at + credential.retire.after)
 
     return word
 
@@ -127,7 +128,7 @@ async def _identified(context: RotationContext, record: Record, secret: Secret) 
         raise Refused(_silent(context, record, provider.capabilities))
     token = await provider.identify(secret)
     owners = await context.dependencies.owners()
-    if reason := adoption.claimed(token, _stem(context, record), owners.left_by(token)):
+    if reason := adoption.claimed(token, context.seen.stem(record), owners.left_by(token)):
         raise Refused(reason)
     if other := owners.held_by(token, besides=context.credential.name):
         raise Refused(f"{token.id} is {other}'s token: one token cannot be two credentials'")
@@ -151,11 +152,6 @@ def _silent(context: RotationContext, record: Record, can: Capabilities) -> str:
     return f"values of kind {context.credential.kind} do not say whose they are, so none is adopted: {remedy}; {ended}"
 
 
-def _stem(context: RotationContext, record: Record) -> str:
-    installation = context.dependencies.installation
-    return stem(installation.prefix, installation.lineage, context.credential.name, record.lineage)
-
-
 def disprove(token_id: str, reason: str) -> RecordChange:
     """The target refuses what is published, and it is published still: it is due at once."""
 
@@ -167,7 +163,7 @@ def disprove(token_id: str, reason: str) -> RecordChange:
             return None
         doc = await context.dependencies.store.read(current.place, strong=True)
         secret = doc.secret(current.key or context.credential.key)
-        if secret is None or context.fingerprint(secret) != current.fingerprint:
+        if secret is None or context.seen.fingerprint(secret) != current.fingerprint:
             return None
         return ev.Disproved(context.at, reason)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from rotator.engine.calls import run
 from rotator.engine.context import RotationContext
-from rotator.engine.steps.publish import number
-from rotator.engine.steps.rollback import impossible
 from rotator.ports import Refused
 from rotator.rotation import events as ev
 from rotator.rotation import request_transitions as rules
 from rotator.rotation import rollback as undone
+from rotator.rotation.observation import number
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
+from rotator.rotation.procedures.consumer_path import look
+from rotator.rotation.procedures.rollback import impossible
 from rotator.rotation.record import Phase, Record
 
 
@@ -45,9 +47,9 @@ async def _undo(context: RotationContext, record: Record, request: OperatorReque
     """Nothing more when one is under way already."""
     if record.undo:
         return ev.RequestTaken(context.at, request)
-    if reason := await impossible(context, record):
+    if reason := await run(context, impossible(context.observed(), record)):
         return ev.RequestDeclined(context.at, request, reason)
-    doc, _ = await context.look(record, again=False)
+    doc, _ = await run(context, look(context.observed(), record, again=False))
     place, above = context.credential.place, number(doc)
     return ev.UndoBegun(
         context.at, request.by, request.emergency, place, _quiet_at(context, record), above, request=request.id

@@ -14,11 +14,10 @@ from datetime import datetime, timedelta
 from functools import cached_property, partial
 from typing import Protocol
 
-from rotator.engine.consumer_path import watch
+from rotator.engine.calls import perform, run
 from rotator.engine.context import Dependencies, RotationContext, SuppliedValue
 from rotator.engine.lease import Leases
 from rotator.engine.operator_requests import take_up
-from rotator.engine.perform import perform
 from rotator.ports import (
     Conflict,
     Entry,
@@ -36,9 +35,11 @@ from rotator.rotation.credential import Credential
 from rotator.rotation.decide import next_step
 from rotator.rotation.messages import Message, describe
 from rotator.rotation.operator_request import RequestVerb
+from rotator.rotation.procedures.consumer_path import watch
+from rotator.rotation.procedures.outcome import without_minter
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.rotation_request import RotationRequest, as_rotation_request, foremost
-from rotator.rotation.steps import Act, Escalate, Hold, Mint, Poll, Request, Step, Wait
+from rotator.rotation.steps import Act, Escalate, Hold, Poll, Request, Step, Wait
 from rotator.rotation.transitions import advance
 
 _BARRED = timedelta(seconds=30)  # between two looks whether a rotation may begin again
@@ -136,7 +137,7 @@ class Reconciler:
             step = step or next_step(credential, record, context.now, ask, context.shared, rested)
             if isinstance(step, Wait):
                 entry = await self._let_go(entry, record, fading=entry.is_fading(context.shared))
-                lost = None if looked or self.only_looks else await watch(context, record)
+                lost = None if looked or self.only_looks else await run(context, watch(context.observed(), record))
                 looked = True
                 if lost is None:
                     until = context.on_our_clock(step.until) if step.until else None
@@ -273,7 +274,7 @@ class Reconciler:
         try:
             event = await perform(context, record, step)
         except MinterRefused as fault:
-            event, refused = _without_minter(context, step, fault), fault
+            event, refused = without_minter(context.observed(), step, fault), fault
         after, entry = await self._happened(context, entry, record, event, ask, started)
         return after, entry, refused
 
@@ -289,7 +290,7 @@ class Reconciler:
         """Advance, save, tell."""
         after = advance(record, event)
         if (after.rotation, after.attempt) > (record.rotation, record.attempt):
-            context.begun_here = (after.rotation, after.attempt)
+            context.seen.begun_here = (after.rotation, after.attempt)
         resting = isinstance(next_step(context.credential, after, context.now, ask, context.shared), Wait)
         entry = await self._save(entry, after, release=resting)
         await self._tell(context, record, event, after, started)
@@ -317,9 +318,3 @@ def _supplied(record: Record, context: RotationContext) -> Step | None:
     """Who waits for a value that was brought need not wait any longer."""
     waits = record.phase is Phase.AWAITING and record.candidate is None
     return Poll(remind=False) if waits and context.brings else None
-
-
-def _without_minter(context: RotationContext, step: Act, fault: MinterRefused) -> ev.Event:
-    if isinstance(step, Mint):
-        return ev.MintRefused(context.at, fault.reason)
-    return context.faulted(type(step).__name__.lower(), fault.reason, fault.retry_after)

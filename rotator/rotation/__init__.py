@@ -1,7 +1,8 @@
-"""The thinking: what is known of a credential, what to do next, what an outcome changes. Doing it is engine's.
+"""What is known of a credential, what to do next, which calls that takes, and what their answers change.
 
-Standard library only; no await, no clock, no chance. `next_step(credential, record, now, ask)` decides a step, the
-engine performs it, and `advance(record, event)` takes in the outcome. Boxes are phases, words on arrows are events:
+Standard library only; no await, no clock, no chance. `next_step(credential, record, now, ask)` decides a step, its
+procedure asks for calls, which the engine makes, and ends in an event, and `advance(record, event)` takes that in.
+Boxes are phases, words on arrows are events:
 
     +----------------> [settled] <------------- MintRefused, or Burned and given up
     |                      |                                ^
@@ -27,13 +28,14 @@ engine performs it, and `advance(record, event)` takes in the outcome. Boxes are
 
     [held] is entered from anywhere by PutOnHold and left by Released. Faulted changes no phase: there is a pause.
 
-secret      the one type that may hold a value      reference   where a secret is to be found
-credential  what is wanted                          record      what is known
-schedule    when a value is due                     why         the named checks that make it due
-ask         `rotate now`, and what answers it       names       mint names, made and read
-steps       what may be asked of the engine         events      what may have happened
-decide      next_step                               advance     how an event changes a record
-retire      when a predecessor may go               backoff     how long to wait after failures
-recognise   what a value found in Vault is to us    strays      tokens that no record accounts for
-summary     a credential in sentences               telling     an event in words
+secret       the one type that may hold a value       credential  what is wanted
+schedule     when a value is due                      triggers    the named checks that make it due
+record       what is known                            steps       what may be decided
+decide       next_step                                observation what was seen so far: clocks, consumer path, slot
+procedures/  the calls of each step, and its event    calls       what a procedure may ask for
+answers      what Vault and a target answer           faults      what may go wrong with that
+events       what may have happened                   transitions how an event changes a record
+ownership    what a value found in Vault is to us     strays      tokens that no record accounts for
+retirement   when a predecessor may go                backoff     how long to wait after failures
+state        one credential at a glance               messages    an event in words
 """

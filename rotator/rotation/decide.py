@@ -1,4 +1,4 @@
-"""`next_step`: what to do next about one credential. Pure: no clock, no chance, no I/O; perform.py acts."""
+"""`next_step`: what to do next about one credential. Pure: no clock, no chance, no I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a predecessor may go; engine/steps/retire.py asks the target for its last use."""
+"""When a predecessor may go, by the clocks and by what its target says of its use."""
 
 from __future__ import annotations
 

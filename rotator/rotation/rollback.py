@@ -1,4 +1,4 @@
-"""An undo: whether a rotation can be taken back, and how doing so changes a record. Pure; steps/rollback.py acts.
+"""An undo: whether a rotation can be taken back, and how doing so changes a record. Pure.
 
 The value before becomes the candidate of a rotation of its own, with a number of its own: it is proven and published
 as any other, and what it replaces is retired as any other. As long as it is not published it stays the predecessor, so

@@ -1,4 +1,4 @@
-"""The verbs: what next_step may ask the engine to do. How it is done is perform.py's."""
+"""The steps that next_step may decide. Which calls each makes is said in procedures/."""
 
 from __future__ import annotations
 

@@ -59,11 +59,12 @@ def test_only_the_reconciler_saves_the_journal() -> None:
 def test_only_steps_and_words_revoke() -> None:
     """A token that ends otherwise leaves no receipt. `check` ends what it minted a moment ago, for nobody."""
     allowed = {
-        "rotator/engine/steps/mint.py",
-        "rotator/engine/steps/retire.py",
+        "rotator/engine/calls.py",
         "rotator/engine/commands.py",
         "rotator/commands/check.py",
     }
     elsewhere = {path for path in calls("revoke") if path not in allowed}
     inside = ("rotator/providers/", "tests/sandbox/", "rotator/testing/", "tests/sandbox/demo/", "rotator/vault/")
     assert {path for path in elsewhere if not path.startswith(inside)} == set()
+    asking = {"rotator/rotation/procedures/mint.py": 2, "rotator/rotation/procedures/retire.py": 1}
+    assert calls("RevokeToken") == asking, "a procedure that ends a token ends in an event that says so"

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from rotator.engine.context import read_staged
 from rotator.engine.reconciler import Transition
 from rotator.ports import Accepted, Lease, Minted
 from rotator.rotation import events as ev
@@ -15,6 +14,7 @@ from rotator.rotation.credential import VaultPath
 from rotator.rotation.messages import describe
 from rotator.rotation.record import Phase, Record, Token
 from rotator.rotation.secret import Secret
+from rotator.rotation.staged_value import read_staged
 from rotator.rotation.token_names import parse
 from tests.kit.store import FakeVault
 from tests.model.matrix.clocks import Time

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rotator.engine import perform
-from rotator.engine.steps import install, publish, retire
 from rotator.rotation import decide, steps
 from rotator.rotation import events as ev
+from rotator.rotation.calls import RevokeToken
+from rotator.rotation.procedures import install, outcome, publish, retire
 from tests.model.matrix.faults import Cell, Trouble
 from tests.model.matrix.kinds import Kind
 from tests.model.matrix.run import perform as play
@@ -21,28 +21,30 @@ def broken(kind: Kind, step: str, call: str, trouble: Trouble, name: str = "a ro
     return play(story, Cell(Point(step, call, nth), trouble)).broken
 
 
-async def verify_and_publish(bench, record, step):
+def verify_and_publish(seen, record, step):
     """No `verified` record: the proof is followed by the write at once."""
-    event = await publish.verify(bench, record, step)
+    event = yield from publish.verify(seen, record, step)
     if not isinstance(event, ev.Verified):
         return event
-    return await publish.publish(bench, record, steps.Publish(event.expected_version, reprove=False))
+    return (yield from publish.publish(seen, record, steps.Publish(event.expected_version, reprove=False)))
 
 
 def test_no_authorisation_record_before_publishing_is_caught(monkeypatch):
     assert not broken(Kind.NAMED, "Verify", "verify", Trouble.OVERTAKEN)
-    monkeypatch.setitem(perform._PERFORM, steps.Verify, verify_and_publish)
+    monkeypatch.setitem(outcome._PROCEDURES, steps.Verify, verify_and_publish)
     assert broken(Kind.NAMED, "Verify", "verify", Trouble.OVERTAKEN).startswith("I4")
 
 
 def test_no_clean_up_after_a_mint_without_an_answer_is_caught(monkeypatch):
-    async def burn(bench, record, step):
-        return ev.Burned(bench.at, (), step.give_up)
+    def burn(seen, record, step):
+        yield from ()
+        return ev.Burned(seen.at, (), step.give_up)
 
-    async def nothing(bench, record, tokens):
+    def nothing(seen, record, tokens):
+        yield from ()
         return ()
 
-    monkeypatch.setitem(perform._PERFORM, steps.Burn, burn)
+    monkeypatch.setitem(outcome._PROCEDURES, steps.Burn, burn)
     monkeypatch.setattr(retire, "reap", nothing)
     # the job that would mend it in an hour
     monkeypatch.setattr("tests.model.matrix.world.World.sweep", lambda world: None)
@@ -60,19 +62,20 @@ def test_minting_again_without_a_look_is_caught(monkeypatch):
 
 
 def test_an_old_value_that_is_not_put_back_is_caught(monkeypatch):
-    async def burned(bench, record, step):
-        return ev.Burned(bench.at, (), step.give_up)
+    def burned(seen, record, step):
+        yield from ()
+        return ev.Burned(seen.at, (), step.give_up)
 
     monkeypatch.setattr(install, "put_back", burned)
     assert broken(Kind.ONE_SLOT, "Verify", "verify", Trouble.FORBIDDEN).startswith("I1")
 
 
 def test_a_retirement_that_does_not_look_what_consumers_read_is_caught(monkeypatch):
-    async def revoke(bench, record, step):
-        await bench.dependencies.provider.revoke(record.current.token)
-        return ev.Retired(bench.at, "asked for")
+    def revoke(seen, record, step):
+        yield from RevokeToken(record.target, record.current.token)
+        return ev.Retired(seen.at, "asked for")
 
-    monkeypatch.setitem(perform._PERFORM, steps.Revoke, revoke)
+    monkeypatch.setitem(outcome._PROCEDURES, steps.Revoke, revoke)
     assert broken(Kind.NAMED, "Revoke", "write journal", Trouble.STOP).startswith("I4")
 
 
@@ -80,7 +83,7 @@ def test_a_pause_that_ignores_retry_after_is_caught(monkeypatch):
     faulted = ev.Faulted
 
     monkeypatch.setattr(
-        "rotator.engine.context.RotationContext.faulted",
-        lambda bench, step, reason, retry_after=None, **_: faulted(bench.at, step, reason),
+        "rotator.rotation.observation.Observation.faulted",
+        lambda seen, step, reason, retry_after=None, **_: faulted(seen.at, step, reason),
     )
     assert broken(Kind.NAMED, "Revoke", "revoke", Trouble.BUSY).startswith("429")

@@ -13,10 +13,9 @@ import pytest
 from rotator.engine import commands, reconciler
 from rotator.engine.reconciler import Reconciler
 from rotator.engine.second_journal import SecondJournals
-from rotator.engine.steps import publish
 from rotator.ports import StoreRefused
 from rotator.rotation import events as ev
-from rotator.rotation import explanation, mint_budget, second_vault, transitions, troubles, unmanaged
+from rotator.rotation import explanation, mint_budget, observation, second_vault, transitions, troubles, unmanaged
 from rotator.rotation.fleet_pause import over
 from rotator.rotation.retirement import Use
 from rotator.rotation.token_names import stem
@@ -157,8 +156,9 @@ def _left(patch: pytest.MonkeyPatch) -> None:
 
 def _same_names(patch: pytest.MonkeyPatch) -> None:
     """A journal that begins anew uses the names of the one before again."""
-    for module in (publish, commands):
-        patch.setattr(module, "stem", lambda prefix, installation, name, lineage: stem(prefix, installation, name, "l"))
+    patch.setattr(
+        observation, "stem", lambda prefix, installation, name, lineage: stem(prefix, installation, name, "l")
+    )
 
 
 def _unclaimed(patch: pytest.MonkeyPatch) -> None:

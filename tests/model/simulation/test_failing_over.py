@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from rotator.engine import calls
 from rotator.engine.context import RotationContext
+from rotator.rotation.calls import ReadConsumer
 from tests.model.simulation.stage import NAME, TAKE_OVER, Stage, Visit
 from tests.model.simulation.wire import attempt
 
@@ -122,13 +124,11 @@ def test_a_standby_read_in_retiring_leaves_nothing_over() -> None:
 
 def test_a_plain_look_in_retiring_revokes_what_is_published_again(monkeypatch: pytest.MonkeyPatch) -> None:
     stage, visit = retiring_stage(stale=1.0)
-    look = RotationContext.look
 
-    async def plainly(bench: RotationContext, record, *, again: bool = True):
-        bench.consumer = await bench.dependencies.store.read(record.place)
-        return await look(bench, record, again=False)
+    async def plainly(context: RotationContext, call: ReadConsumer):
+        return await context.dependencies.store.read(call.place)
 
-    monkeypatch.setattr(RotationContext, "look", plainly)
+    monkeypatch.setitem(calls._MAKE, ReadConsumer, plainly)
     put_back(stage)
     stage.finish(visit)
     assert stage.published().ended, "the schedule is one that does harm where the look is a plain read"

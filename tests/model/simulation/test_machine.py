@@ -19,10 +19,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from rotator.engine import perform
 from rotator.ports import Transient
 from rotator.rotation import events as ev
 from rotator.rotation import steps
+from rotator.rotation.procedures import outcome
 from rotator.rotation.record import Phase
 from rotator.rotation.schedule import Every
 from tests.model.simulation.history import CONVERGED
@@ -207,10 +207,11 @@ def test_every_schedule_that_hypothesis_draws_holds_every_promise():
 
 @pytest.mark.timeout(300)
 def test_what_breaks_is_shrunk_to_a_few_rules(monkeypatch):
-    async def burn(bench, record, step):
-        return ev.Burned(bench.at, (), step.give_up)
+    def burn(seen, record, step):
+        yield from ()
+        return ev.Burned(seen.at, (), step.give_up)
 
-    monkeypatch.setitem(perform._PERFORM, steps.Burn, burn)
+    monkeypatch.setitem(outcome._PROCEDURES, steps.Burn, burn)
     with pytest.raises(Violation, match="I3"):
         run_state_machine_as_test(OnTokens, settings=BOUNDED)
     assert len(OnTokens.taken) <= 4, OnTokens.taken

@@ -7,16 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from rotator.engine import perform
 from rotator.engine.context import RotationContext
 from rotator.engine.lease import Leases
-from rotator.engine.steps import install as installing
-from rotator.engine.steps import mint as minting
-from rotator.engine.steps import publish as publishing
-from rotator.engine.steps import retire as retiring
 from rotator.ports import Transient
 from rotator.rotation import decide, lost_value, retirement, steps, transitions
 from rotator.rotation import events as ev
+from rotator.rotation.calls import DrawNonce, InstallValue, MintToken, RevokeToken, WriteConsumer
+from rotator.rotation.procedures import consumer_path, outcome
+from rotator.rotation.procedures import install as installing
+from rotator.rotation.procedures import mint as minting
+from rotator.rotation.procedures import publish as publishing
+from rotator.rotation.procedures import retire as retiring
 from rotator.rotation.record import Phase
 from rotator.rotation.token_ownership import TokenOwners
 from tests.model.simulation.campaign import run_seed
@@ -34,8 +35,8 @@ def caught(*promises: str, seeds: int = 200, swarm: Swarm | None = None) -> bool
 
 
 def plant(monkeypatch, step, verb) -> None:
-    """Put a mutant in the place of an engine verb."""
-    monkeypatch.setitem(perform._PERFORM, step, verb)
+    """Put a mutant in the place of a procedure."""
+    monkeypatch.setitem(outcome._PROCEDURES, step, verb)
 
 
 def test_the_engine_as_it_is_survives_the_seeds_that_kill_mutants():
@@ -43,8 +44,9 @@ def test_the_engine_as_it_is_survives_the_seeds_that_kill_mutants():
 
 
 def test_minting_under_a_random_name_is_caught(monkeypatch):
-    async def mint(bench, record, step):
-        return await minting.mint(bench, record, replace(step, name=f"{record.stem}-{bench.dependencies.nonce()}"))
+    def mint(seen, record, step):
+        nonce = yield from DrawNonce()
+        return (yield from minting.mint(seen, record, replace(step, name=f"{record.stem}-{nonce}")))
 
     plant(monkeypatch, steps.Mint, mint)
     assert caught("I4")
@@ -56,8 +58,9 @@ def test_minting_again_without_a_look_is_caught(monkeypatch):
 
 
 def test_no_clean_up_before_minting_again_is_caught(monkeypatch):
-    async def burn(bench, record, step):
-        return ev.Burned(bench.at, (), step.give_up)
+    def burn(seen, record, step):
+        yield from ()
+        return ev.Burned(seen.at, (), step.give_up)
 
     plant(monkeypatch, steps.Burn, burn)
     assert caught("I3")
@@ -70,27 +73,27 @@ def test_minting_without_counting_is_caught(monkeypatch):
 
 
 def test_verifying_without_asking_the_target_is_caught(monkeypatch):
-    async def verify(bench, record, step):
-        doc, _ = await bench.look(record)
-        return ev.Verified(bench.at, doc.version)
+    def verify(seen, record, step):
+        doc, _ = yield from consumer_path.look(seen, record)
+        return ev.Verified(seen.at, doc.version)
 
     plant(monkeypatch, steps.Verify, verify)
     assert caught("I1a")
 
 
 def test_publishing_without_a_look_and_without_an_expectation_is_caught(monkeypatch):
-    async def publish(bench, record, step):
-        doc, _ = await bench.look(record)
-        values = publishing.merged(doc, bench.credential, record, await bench.unstage(record))
-        return ev.Published(bench.at, await bench.dependencies.store.write(record.place, values, cas=doc.version))
+    def publish(seen, record, step):
+        doc, _ = yield from consumer_path.look(seen, record)
+        values = publishing.merged(doc, seen.credential, record, (yield from publishing.unstage(seen, record)))
+        return ev.Published(seen.at, (yield from WriteConsumer(record.place, values, doc.version)))
 
     plant(monkeypatch, steps.Publish, publish)
     assert caught("I8", "I4")
 
 
 def test_writing_over_what_a_person_wrote_is_caught(monkeypatch):
-    async def objection(*_):
-        return None
+    def objection(*_):
+        yield from ()
 
     monkeypatch.setattr(publishing, "objection", objection)
     monkeypatch.setattr(lost_value, "stops", lambda *_: None)
@@ -98,21 +101,21 @@ def test_writing_over_what_a_person_wrote_is_caught(monkeypatch):
 
 
 def test_revoking_before_publishing_is_caught(monkeypatch):
-    async def publish(bench, record, step):
+    def publish(seen, record, step):
         if record.current:
-            await bench.dependencies.provider.revoke(record.current.token)
-        return await publishing.publish(bench, record, step)
+            yield from RevokeToken(record.current.target, record.current.token)
+        return (yield from publishing.publish(seen, record, step))
 
     plant(monkeypatch, steps.Publish, publish)
     assert caught("I4", "I9", "I1")
 
 
-async def verify_and_publish(bench, record, step):
+def verify_and_publish(seen, record, step):
     """No `verified` record: the proof is followed by the write at once."""
-    event = await publishing.verify(bench, record, step)
+    event = yield from publishing.verify(seen, record, step)
     if not isinstance(event, ev.Verified):
         return event
-    return await publishing.publish(bench, record, steps.Publish(event.expected_version, reprove=False))
+    return (yield from publishing.publish(seen, record, steps.Publish(event.expected_version, reprove=False)))
 
 
 def test_publishing_without_a_verified_record_is_caught_at_once(monkeypatch):
@@ -136,9 +139,9 @@ def test_publishing_without_a_verified_record_does_harm_after_a_pause(monkeypatc
 
 
 def test_abandoning_without_a_fence_is_caught(monkeypatch):
-    async def fence(bench, record, step):
-        doc, _ = await bench.look(record)
-        return ev.Fenced(bench.at, doc.version)
+    def fence(seen, record, step):
+        doc, _ = yield from consumer_path.look(seen, record)
+        return ev.Fenced(seen.at, doc.version)
 
     plant(monkeypatch, steps.Fence, fence)
     stage = Stage()
@@ -153,10 +156,10 @@ def test_abandoning_without_a_fence_is_caught(monkeypatch):
 
 
 def test_retiring_without_proof_is_caught(monkeypatch):
-    async def revoke(bench, record, step):
+    def revoke(seen, record, step):
         with suppress(Transient):
-            await bench.dependencies.provider.revoke(record.predecessor.token)
-        return ev.Retired(bench.at, "asked for")
+            yield from RevokeToken(record.predecessor.target, record.predecessor.token)
+        return ev.Retired(seen.at, "asked for")
 
     plant(monkeypatch, steps.Revoke, revoke)
     assert caught("I2")
@@ -203,18 +206,19 @@ def one_slot(**options) -> Swarm:
 
 
 def test_not_putting_the_old_value_back_after_a_rejection_is_caught(monkeypatch):
-    async def burned(bench, record, step):
-        return ev.Burned(bench.at, (), step.give_up)
+    def burned(seen, record, step):
+        yield from ()
+        return ev.Burned(seen.at, (), step.give_up)
 
     monkeypatch.setattr(installing, "put_back", burned)
     assert caught("I1", swarm=one_slot(kill=0.04, acts=("slot_metadata", "person_revokes")))
 
 
 def test_telling_the_target_before_the_value_is_durable_is_caught(monkeypatch):
-    async def mint(bench, record, step):
-        minted = await bench.dependencies.provider.mint(step.name, None)
-        await bench.dependencies.provider.install(minted)
-        return await minting.stage(bench, record, minted, pending=False)
+    def mint(seen, record, step):
+        minted = yield from MintToken(record.target, step.name, None, ())
+        yield from InstallValue(record.target, minted)
+        return (yield from minting.stage(seen, record, minted, pending=False))
 
     plant(monkeypatch, steps.Mint, mint)
     assert caught("I4", seeds=5, swarm=one_slot())
@@ -226,10 +230,10 @@ def test_a_mint_that_takes_a_slot_which_must_live_on_is_caught(monkeypatch):
 
 
 def test_publishing_before_the_proof_in_a_cut_over_is_caught(monkeypatch):
-    async def install(bench, record, step):
-        event = await installing.install(bench, record, step)
-        doc, _ = await bench.look(record)
-        return ev.Verified(bench.at, doc.version) if isinstance(event, ev.Installed) else event
+    def install(seen, record, step):
+        event = yield from installing.install(seen, record, step)
+        doc, _ = yield from consumer_path.look(seen, record)
+        return ev.Verified(seen.at, doc.version) if isinstance(event, ev.Installed) else event
 
     plant(monkeypatch, steps.Install, install)
     assert caught("I1a", seeds=5, swarm=one_slot())
@@ -241,9 +245,9 @@ def test_removing_a_key_from_the_set_before_its_grace_is_over_is_caught(monkeypa
 
 
 def test_polling_that_believes_the_person_without_a_proof_is_caught(monkeypatch):
-    async def poll(bench, record, step):
-        doc, _ = await bench.look(record)
-        return ev.Verified(bench.at, doc.version)
+    def poll(seen, record, step):
+        doc, _ = yield from consumer_path.look(seen, record)
+        return ev.Verified(seen.at, doc.version)
 
     plant(monkeypatch, steps.Poll, poll)
     assert caught("I1a", seeds=5, swarm=one_slot(by_hand="install"))

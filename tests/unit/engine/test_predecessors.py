@@ -8,11 +8,13 @@ from datetime import timedelta
 import pytest
 
 from rotator.engine import commands
+from rotator.engine.calls import run
 from rotator.engine.context import RotationContext
-from rotator.engine.steps.publish import judged
 from rotator.ports import CannotPresent, Minted, Rejected, Verdict
 from rotator.rotation.credential import Limits, OnForeign, Retirement
 from rotator.rotation.ownership import ConsumerContent
+from rotator.rotation.procedures.consumer_path import look
+from rotator.rotation.procedures.publish import judged
 from rotator.rotation.record import HoldReason, Phase, Token
 from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.secret import Secret
@@ -78,7 +80,8 @@ async def test_a_candidate_that_cannot_be_shown_is_given_up_and_not_waited_for(w
     assert (record.failure.step, record.slot_full, record.retry_at > world.clock.now()) == ("verify", False, True)
     kept = [number for number in range(1, record.slot_version + 1) if world.vault.get(SLOT, number).values]
     assert (record.slot_version, kept) == (3, []), "the values of all three attempts are destroyed, before the pause"
-    verdict = await judged(actor.dependencies.provider, Token("1"), Secret("canary-unshown"))
+    context = RotationContext(actor.dependencies, actor.credential)
+    verdict = await run(context, judged("blog", Token("1"), Secret("canary-unshown")))
     assert verdict == Rejected(LOST, final=True)
 
 
@@ -224,5 +227,5 @@ async def test_what_others_keep_under_a_key_that_settings_name_in_the_grace_is_i
     assert "holds a value that we did not write" in await held(world)
     assert "successor proven" in (await world.record()).evidence
     bench = RotationContext(actor.dependencies, actor.credential)
-    _, content = await bench.look(replace(await world.record(), phase=Phase.PUBLISHED))
+    _, content = await run(bench, look(bench.observed(), replace(await world.record(), phase=Phase.PUBLISHED)))
     assert content is ConsumerContent.CURRENT

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.engine.context import read_staged, write_staged
 from rotator.observe.logs.redaction import redact
 from rotator.ports import Accepted, Document
 from rotator.providers import KINDS
@@ -15,6 +14,7 @@ from rotator.providers.keys.assertion import read
 from rotator.providers.keys.signing import public_key
 from rotator.providers.oauth.config import ClientAssertionOptions
 from rotator.rotation.secret import Secret
+from rotator.rotation.staged_value import read_staged, write_staged
 from tests.kit.clock import HandClock
 from tests.unit.providers import desk
 from tests.unit.providers.keys import public_pem, rsa_key

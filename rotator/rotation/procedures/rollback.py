@@ -7,63 +7,64 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rotator.engine.consumer_path import objection
-from rotator.engine.context import RotationContext, published_value
-from rotator.ports import MinterRefused, Refused
 from rotator.rotation import events as ev
 from rotator.rotation import rollback
+from rotator.rotation.calls import InspectToken, Procedure, RestoreToken, StillOurs
+from rotator.rotation.faults import MinterRefused, Refused
+from rotator.rotation.observation import Observation
 from rotator.rotation.ownership import ConsumerContent
+from rotator.rotation.procedures.consumer_path import look, objection, published_value
 from rotator.rotation.record import Candidate, Phase, PublishedValue, Record
 from rotator.rotation.steps import Restore
 
 
-async def restore(context: RotationContext, record: Record, step: Restore) -> ev.Event:
+def restore(seen: Observation, record: Record, step: Restore) -> Procedure[ev.Event]:
     """Look first: what cannot be published in the end is not brought back to life."""
     old, asked = record.predecessor, record.undo
     if old is None or asked is None:
         raise ValueError("no undo is under way")
-    if await published_value(context, old) is None:
-        return ev.UndoFailed(context.at, _gone(old))
-    candidate = _candidate(context, old)
-    doc, content = await context.look(replace(record, candidate=candidate))
-    if objected := await objection(context, doc, content):
-        return ev.UndoFailed(context.at, objected.text)
-    context.still_ours()
+    if (yield from published_value(seen, old)) is None:
+        return ev.UndoFailed(seen.at, _gone(old))
+    candidate = _candidate(seen, old)
+    doc, content = yield from look(seen, replace(record, candidate=candidate))
+    if objected := (yield from objection(seen, doc, content)):
+        return ev.UndoFailed(seen.at, objected.text)
+    yield from StillOurs()
     if asked.back is Phase.CONDEMNED:
         try:
-            await context.provider(old.target).restore(old.token)
+            yield from RestoreToken(old.target, old.token)
         except MinterRefused:
             raise
         except Refused as fault:
-            return ev.UndoFailed(context.at, fault.reason)
-    return ev.Restored(context.at, candidate)
+            return ev.UndoFailed(seen.at, fault.reason)
+    return ev.Restored(seen.at, candidate)
 
 
-async def impossible(context: RotationContext, record: Record) -> str:
+def impossible(seen: Observation, record: Record) -> Procedure[str]:
     """Why the last rotation cannot be taken back, by what Vault and the target say; empty when it may be."""
     old = rollback.before(record)
-    said = rollback.objection(context.credential, record, context.now)
+    said = rollback.objection(seen.credential, record, seen.now)
     if said or old is None:
         return said
-    _, content = await context.look(replace(record, candidate=_candidate(context, old)))
+    _, content = yield from look(seen, replace(record, candidate=_candidate(seen, old)))
     if content not in (ConsumerContent.CURRENT, ConsumerContent.CANDIDATE):
         return f"{old.place} does not hold what we published: put that right first, or adopt what is there"
-    if await published_value(context, old) is None:
+    if (yield from published_value(seen, old)) is None:
         return _gone(old)
-    provider = context.provider(old.target)
-    if not provider.capabilities.overlap:
+    can = seen.capabilities(old.target)
+    if not can.overlap:
         return "this target keeps one value only, and the one before was overwritten; rotate now makes a new one"
     if not rollback.ended(record):
         return ""
-    if not provider.capabilities.can_restore:
+    if not can.can_restore:
         return "the value before is revoked, and this target cannot take that back; rotate now makes a new one"
-    if not (await provider.inspect(old.token)).exists:
+    if not (yield from InspectToken(old.target, old.token)).exists:
         return f"the value before is revoked, and its record {old.token.id} was deleted at the target since"
     return ""
 
 
-def _candidate(context: RotationContext, old: PublishedValue) -> Candidate:
-    key = context.credential.key
+def _candidate(seen: Observation, old: PublishedValue) -> Candidate:
+    key = seen.credential.key
     return Candidate(old.token, old.fingerprint, slot_version=0, beside=old.beside, public=old.public, key=key)
 
 

@@ -1,1 +1,0 @@
-"""One file per step of a rotation: mint, install, publish, retire, roll back."""

@@ -1,0 +1,145 @@
+"""Looks at what consumers read: whether they find what is published, and whether its target still accepts it."""
+
+from __future__ import annotations
+
+from rotator.rotation import events as ev
+from rotator.rotation import lost_value
+from rotator.rotation.answers import Accepted, Document, Rejected, Unknown, Verdict
+from rotator.rotation.calls import Procedure, ReadConsumer, ReadOwners, ReadPath, VerifyValue
+from rotator.rotation.credential import OnForeign, VaultPath
+from rotator.rotation.faults import Fault
+from rotator.rotation.observation import Observation
+from rotator.rotation.ownership import ConsumerContent
+from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record, Trigger
+from rotator.rotation.secret import Secret
+from rotator.rotation.steps import Request
+
+
+def look(seen: Observation, record: Record, *, again: bool = True) -> Procedure[tuple[Document, ConsumerContent]]:
+    """The consumer document and what it is to us; `again=False` is content with what this reconcile has seen."""
+    doc = seen.consumer
+    if again or doc is None:
+        doc = yield from ReadConsumer(record.place or seen.credential.place)
+    return doc, seen.content(doc, record)
+
+
+def published_value(seen: Observation, published: PublishedValue, *, strong: bool = True) -> Procedure[Secret | None]:
+    """What was published, from its own version of the document, if Vault still has it: a lagging standby may not."""
+    found = yield from as_published(seen, published, strong=strong)
+    return found[1] if found else None
+
+
+def as_published(
+    seen: Observation, published: PublishedValue, *, strong: bool
+) -> Procedure[tuple[Document, Secret] | None]:
+    """The very version that was published, and its value; None when Vault has it no more, or holds another."""
+    doc = yield from ReadPath(published.place, published.version, strong)
+    secret = doc.secret(published.key or seen.credential.key)
+    return (doc, secret) if secret and seen.fingerprint(secret) == published.fingerprint else None
+
+
+def value_until_now(
+    seen: Observation, record: Record, step: Request, doc: Document, content: ConsumerContent
+) -> Procedure[str | ev.Faulted]:
+    """Whether a good value is renewed or a dead one replaced; an emergency does not wait for the answer.
+
+    It costs one call to the target, the one that the continuous probe makes, too. It is cheap where a value is shown
+    to be itself; a target that keeps one value only is about to be told the next one, and is not asked twice.
+    A fault: the target wants to be called later, which a mint would not heed.
+    """
+    current = record.current
+    if current is None:
+        return ""
+    if step.why is Trigger.REFUSED or record.refused_at:
+        return "refused"
+    secret = doc.secret(current.key or seen.credential.key)
+    if current.place == seen.credential.place and (content is not ConsumerContent.CURRENT or secret is None):
+        return "lost"
+    if step.emergency or secret is None or content is not ConsumerContent.CURRENT:
+        return "unknown"
+    verdict: Verdict
+    try:
+        if not seen.capabilities(current.target).overlap:
+            return "unknown"
+        verdict = yield from VerifyValue(current.target, current.token, secret)
+    except Fault as fault:
+        verdict = Unknown(fault.reason, fault.retry_after)
+    if isinstance(verdict, Unknown) and verdict.retry_after:
+        return seen.faulted("request", verdict.reason, verdict.retry_after)
+    return _SAID[type(verdict)]
+
+
+_SAID: dict[type[Verdict], str] = {Accepted: "accepted", Rejected: "refused", Unknown: "unknown"}
+
+
+def watch(seen: Observation, record: Record) -> Procedure[ev.Lost | ev.Returned | None]:
+    """Look whether consumers find what is published. None: it is as the record says, or nothing is published.
+
+    The cost is one read of one document, by whatever node answers, and no write: what it shows is only believed
+    against the record after a strong read.
+    """
+    current = record.current
+    if current is None or record.phase not in lost_value.WATCHED:
+        return None
+    known = record.lost.reason if record.lost else None
+    doc = yield from ReadPath(current.place, strong=False)
+    if _missed(seen, current, doc) is known:
+        return None
+    doc = yield from ReadPath(current.place)
+    found = _missed(seen, current, doc)
+    if found is known:
+        return None
+    if found is None:
+        return ev.Returned(seen.at, current.place)
+    in_grace = record.phase in (Phase.PUBLISHED, Phase.CONDEMNED)
+    text = yield from found_instead(seen, doc, found, current.place, in_grace=in_grace)
+    return ev.Lost(seen.at, found, current.place, text)
+
+
+def _missed(seen: Observation, current: PublishedValue, doc: Document) -> HoldReason | None:
+    """What consumers find instead of the published value; None: they find it."""
+    secret = doc.secret(current.key or seen.credential.key)
+    if secret is None and (doc.deleted or doc.version == 0):
+        return HoldReason.DELETED
+    ours = secret is not None and seen.fingerprint(secret) == current.fingerprint
+    return None if ours else HoldReason.FOREIGN_WRITE
+
+
+def objection(seen: Observation, doc: Document, content: ConsumerContent) -> Procedure[ev.PutOnHold | None]:
+    """A foreign or deleted value is not ours to replace, unless settings say so."""
+    credential = seen.credential
+    if credential.on_foreign is OnForeign.OVERWRITE or content not in _OBJECTIONS:
+        return None
+    reason = _OBJECTIONS[content]
+    return seen.held(reason, (yield from found_instead(seen, doc, reason, credential.place)))
+
+
+def found_instead(
+    seen: Observation, doc: Document, reason: HoldReason, place: VaultPath, *, in_grace: bool = False
+) -> Procedure[str]:
+    """What is there instead of our value, whose it is as far as that is known, and what to do."""
+    said = (yield from _whose(seen, doc)) if reason is HoldReason.FOREIGN_WRITE else ""
+    return f"{place} {said or f'{lost_value.WORDS[reason]}; {lost_value.remedy(reason, in_grace=in_grace)}'}"
+
+
+def _whose(seen: Observation, doc: Document) -> Procedure[str]:
+    """Whose value it is, when another credential's record knows it, and how to go on."""
+    name = seen.credential.name
+    try:
+        owners = yield from ReadOwners()
+    except Fault:  # the hold is the same; only its words say less
+        return ""
+    secret = doc.secret(seen.credential.key)
+    found = owners.author([seen.fingerprint(secret)], besides=name) if secret else None
+    if found is None:
+        return ""
+    author, token, configured = found
+    if configured:
+        return f"holds a value of the credential {author} ({token.id}), which rotates it; {lost_value.REMEDY}"
+    return (
+        f"holds the value that the credential {author} published ({token.id}), and the settings name no {author} any "
+        f"more: take the value over with `rotate adopt {name}`, or, if it was renamed, give it its name back"
+    )
+
+
+_OBJECTIONS = {ConsumerContent.FOREIGN: HoldReason.FOREIGN_WRITE, ConsumerContent.DELETED: HoldReason.DELETED}

@@ -1,0 +1,146 @@
+"""Putting a value that was made here on the target: install, the wait for a person, and putting the old one back.
+
+Whether installing ends the value before is the provider's to say; what to do when is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from rotator.rotation import events as ev
+from rotator.rotation.answers import Accepted, Minted, Rejected, Unknown, Verdict
+from rotator.rotation.calls import InstallValue, Procedure, StillOurs
+from rotator.rotation.faults import MinterRefused, NeedsPerson, Refused, Transient
+from rotator.rotation.observation import Observation
+from rotator.rotation.procedures.consumer_path import look, objection, published_value
+from rotator.rotation.procedures.publish import gone, judged, unstage, verify
+from rotator.rotation.record import HoldReason, Record, Token
+from rotator.rotation.steps import Burn, Install, Poll, Verify
+
+
+class Unanswered(Transient):
+    """The target was told a value, and did not answer: it may heed it yet."""
+
+
+def install(seen: Observation, record: Record, step: Install) -> Procedure[ev.Event]:
+    """Tell the target the staged value."""
+    staged = yield from unstage(seen, record)
+    if staged is None:
+        return gone(seen)
+    if not seen.capabilities(record.target).overlap:  # from here on consumers are cut off until we publish: may we?
+        doc, content = yield from look(seen, record)
+        if objected := (yield from objection(seen, doc, content)):
+            return objected
+    return (yield from _install(seen, record, staged.minted))
+
+
+def _install(seen: Observation, record: Record, minted: Minted) -> Procedure[ev.Event]:
+    began = seen.at
+    try:
+        token = yield from _tell(record.target, minted)
+    except MinterRefused:
+        raise
+    except NeedsPerson as fault:
+        return ev.Awaited(seen.at, fault.reason)
+    except Refused as fault:
+        return ev.Rejected(seen.at, f"not installed: {fault.reason}")
+    limits, can = seen.credential.limits, seen.capabilities(record.target)
+    if not can.overlap:  # by no clock is there anything to wait for while consumers are cut off
+        return ev.Installed(seen.at, token, None, began)
+    if can.mint_ends_predecessor:  # nor here, and they were cut off when the mint was sent
+        return ev.Installed(seen.at, token, None, record.sent_at or began)
+    return ev.Installed(seen.at, token, seen.at + max(limits.settle, limits.spread))
+
+
+def _tell(target: str, minted: Minted) -> Procedure[Token]:
+    """Install while the lease is surely ours: no target fences a late one off. Raises Transient, and what it raises."""
+    yield from StillOurs()
+    try:
+        return (yield from InstallValue(target, minted))
+    except Transient as fault:
+        raise Unanswered(fault.reason, retry_after=fault.retry_after) from None
+
+
+def unsettled(seen: Observation, record: Record) -> ev.Faulted | None:
+    """What was told without an answer would undo what is done next: while it may land, an attempt is not over."""
+    left = record.landing(seen.credential.limits.settle, seen.shared)
+    if left is None:
+        return None
+    return seen.faulted("burn", _MAY_LAND, left.total_seconds(), of_target=False)
+
+
+def poll(seen: Observation, record: Record, step: Poll) -> Procedure[ev.Event]:
+    """See whether the person has done it, or whether settings now let us do it ourselves."""
+    can = seen.capabilities(record.target)
+    if record.candidate is None:
+        ours = seen.brings or can.needs_install
+        return ev.NotMinted(seen.at, resend=True) if ours else _remind(seen, record)
+    proven = yield from verify(seen, record, Verify())
+    if not isinstance(proven, ev.Rejected) or _over(seen, record.candidate.token):
+        return proven  # what has expired meanwhile will not be accepted any more, whatever a person does
+    tried = yield from install(seen, record, Install())
+    if not isinstance(tried, ev.Awaited):
+        return tried
+    return _remind(seen, record) if step.remind else _again(seen, proven.reason)
+
+
+def _again(seen: Observation, reason: str) -> ev.Polled:
+    return ev.Polled(seen.at, seen.now + seen.credential.limits.poll, reason)
+
+
+def _remind(seen: Observation, record: Record) -> ev.Reminded:
+    since = f"{record.awaiting_since:%F %T}Z" if record.awaiting_since else "a while ago"
+    end = record.current.token.expires_at if record.current else None
+    urgency = f"; the published value expires at {end:%F %T}Z" if end else ""
+    return ev.Reminded(seen.at, f"waits for a person since {since}{urgency}: {record.awaiting}")
+
+
+def put_back(seen: Observation, record: Record, step: Burn) -> Procedure[ev.Event]:
+    """After a candidate failed where the target keeps one value only: what is published must be accepted again.
+
+    A target that does not take it back, however often it is told, is told a new value instead.
+    """
+    current, can = record.current, seen.capabilities(record.target)
+    if current is None or current.target != record.target or not can.needs_install:
+        return unsettled(seen, record) or ev.Burned(seen.at, (), step.give_up)
+    if _over(seen, current.token):  # nobody would accept it, and only the next value mends that
+        return unsettled(seen, record) or ev.Burned(seen.at, _burned(record), step.give_up)
+    secret = yield from published_value(seen, current)
+    if secret is None:
+        text = f"version {current.version} of {current.place} is gone, so the old value cannot be put back"
+        return seen.held(HoldReason.FOREIGN_WRITE, f"{text}; only a new one helps")
+    verdict = yield from judged(record.target, current.token, secret)
+    if isinstance(verdict, Unknown):
+        return seen.faulted("burn", verdict.reason, verdict.retry_after)
+    if not isinstance(verdict, Accepted):
+        try:
+            verdict = yield from _tell_again(record.target, Minted(current.token, secret))
+        except NeedsPerson as fault:
+            return seen.held(HoldReason.PERSON, fault.reason)
+    said = "" if isinstance(verdict, Accepted) else f"the old value is not accepted again: {verdict.reason}"
+    if isinstance(verdict, Unknown):
+        return seen.faulted("burn", said, verdict.retry_after)
+    if said and record.failures < _TRIES - 1:
+        return seen.faulted("burn", said, of_target=False)
+    return unsettled(seen, record) or ev.Burned(seen.at, _burned(record), step.give_up, lost=said)
+
+
+_MAY_LAND = "what the target was told without an answer may land yet"
+_TRIES = 5  # to put the old value back: by their pauses longer than a target usually takes to settle
+
+
+def _tell_again(target: str, old: Minted) -> Procedure[Verdict]:
+    """A target may remember what it had before, and take nothing twice."""
+    try:
+        yield from _tell(target, old)
+    except (MinterRefused, NeedsPerson):
+        raise
+    except Refused as fault:
+        return Rejected(fault.reason)
+    return (yield from judged(target, old.token, old.secret))
+
+
+def _over(seen: Observation, token: Token) -> bool:
+    return token.expires_at is not None and token.expires_at <= seen.now
+
+
+def _burned(record: Record) -> tuple[str, ...]:
+    return (record.candidate.token.id,) if record.candidate else ()

@@ -1,0 +1,176 @@
+"""The first half of a rotation on the target: mint and stage, look for a lost mint, burn what failed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rotator.rotation import events as ev
+from rotator.rotation import second_vault
+from rotator.rotation.answers import Document, Minted
+from rotator.rotation.calls import (
+    DrawNonce,
+    FindTokens,
+    InspectToken,
+    MintToken,
+    Procedure,
+    ProveDead,
+    ReadOwners,
+    ReadSlot,
+    ReceiveValue,
+    RevokeToken,
+    WriteSlot,
+)
+from rotator.rotation.faults import Conflict, Duplicate, MinterRefused, NeedsPerson, Refused, StoreRefused, Transient
+from rotator.rotation.observation import Observation
+from rotator.rotation.procedures import install
+from rotator.rotation.record import Candidate, HoldReason, Record, Token
+from rotator.rotation.staged_value import read_staged, write_staged
+from rotator.rotation.steps import Burn, Look, Mint
+from rotator.rotation.strays import known
+from rotator.rotation.token_handle import unfit
+from rotator.rotation.token_names import parse
+
+
+def mint(seen: Observation, record: Record, step: Mint) -> Procedure[ev.Event]:
+    """Mint under the journalled name and put the value into the staged slot before anything else."""
+    brings = seen.brings
+    try:
+        minted = yield from _mint(seen, record, step.name)
+    except NeedsPerson as fault:
+        return ev.Awaited(seen.at, fault.reason)
+    except Duplicate:
+        return (yield from _taken(seen, record, step.name))
+    except MinterRefused:
+        raise
+    except Refused as fault:
+        return ev.MintRefused(seen.at, fault.reason)
+    if wrong := unfit(minted.token):  # nobody could ask about it later: what lives is burned by the name we chose
+        return ev.MintLost(seen.at, f"the target's answer cannot be used: {wrong}")
+    pending = seen.capabilities(record.target).needs_install
+    staged = yield from stage(seen, record, minted, pending=pending)
+    return replace(staged, supplied=brings) if isinstance(staged, ev.Staged) else staged
+
+
+def _taken(seen: Observation, record: Record, name: str) -> Procedure[ev.Event]:
+    """The name lives already, though perhaps nobody who shares our journal has asked for it before us."""
+    if seen.begun_here == (record.rotation, record.attempt) and second_vault.own_stem(record):
+        listed = yield from FindTokens(record.target, name)
+        if found := [token for token in listed if token.name == name]:
+            return seen.held(HoldReason.TWO_VAULTS, second_vault.said(found[0], second_vault.TAKEN))
+    return ev.MintLost(seen.at, "the name is taken on the target")
+
+
+def _mint(seen: Observation, record: Record, name: str) -> Procedure[Minted]:
+    lifetime, keep = seen.credential.lifetime, _spared(record)
+    expires_at = seen.at + lifetime if lifetime else None
+    if not seen.brings:
+        return (yield from MintToken(record.target, name, expires_at, keep))
+    said = seen.brought_until  # the person's word, who sees what the target shows
+    minted = yield from ReceiveValue(record.target, name, said or expires_at, keep)
+    return replace(minted, token=replace(minted.token, expires_at=said)) if said else minted
+
+
+def _spared(record: Record) -> tuple[Token, ...]:
+    """What lives on the target where the next token is to live, and has to live on: a refusal may pass, too."""
+    return tuple(each.token for each in (record.current, record.predecessor) if each and each.target == record.target)
+
+
+def stage(seen: Observation, record: Record, minted: Minted, *, pending: bool) -> Procedure[ev.Event]:
+    """Make a value durable in the private slot. `pending`: the target was not told of it yet."""
+    token = replace(minted.token, name=minted.token.name or record.mint_name)
+    document = write_staged(replace(minted, token=token), (yield from DrawNonce()))
+    version = record.slot_version
+    for _ in range(2):  # the second time after a look at who wrote in between
+        try:
+            version = yield from WriteSlot(document, version)
+        except Conflict:
+            slot = yield from ReadSlot()
+            if attempt_in(slot, record) >= (record.rotation, record.attempt):
+                raise
+            version = slot.version
+        except (Transient, StoreRefused) as fault:
+            return ev.MintLost(seen.at, f"could not be staged: {fault.reason}")
+        else:
+            return ev.Staged(seen.at, _candidate(seen, replace(minted, token=token), version, pending=pending))
+    return ev.MintLost(seen.at, "could not be staged: the slot is written by others")
+
+
+def _candidate(seen: Observation, minted: Minted, version: int, *, pending: bool) -> Candidate:
+    """What the record says of it. An undo puts back what lies beside the value, and no other keys."""
+    fields, mark = minted.fields, seen.fingerprint(minted.secret)
+    public = tuple(sorted(key for key, text in fields.items() if isinstance(text, str)))
+    return Candidate(minted.token, mark, version, pending, tuple(sorted(fields)), public, seen.credential.key)
+
+
+def attempt_in(slot: Document, record: Record) -> tuple[int, int]:
+    """The rotation and attempt whose candidate is in the slot; (0, 0) when it holds nothing of this credential."""
+    staged = read_staged(slot)
+    name = parse(staged.token.name) if staged else None
+    return (name.rotation, name.attempt) if name and name.stem == record.stem else (0, 0)
+
+
+def look(seen: Observation, record: Record, step: Look) -> Procedure[ev.Event]:
+    """Find out what became of a mint whose answer we do not have."""
+    slot = yield from ReadSlot()
+    staged, pending = read_staged(slot), seen.capabilities(record.target).needs_install
+    if staged and staged.token.name == step.name and slot.version > record.slot_version:
+        return ev.Staged(seen.at, _candidate(seen, staged.minted, slot.version, pending=pending))
+    found = yield from FindTokens(record.target, step.name)
+    if any(token.name == step.name for token in found):
+        return ev.MintLost(seen.at, "minted, but its secret was lost")
+    return ev.NotMinted(seen.at, step.resend)
+
+
+def burn(seen: Observation, record: Record, step: Burn) -> Procedure[ev.Event]:
+    """Revoke whatever lives under the attempt's name."""
+    can = seen.capabilities(record.target)
+    if not can.overlap:
+        return (yield from install.put_back(seen, record, step))
+    if not can.can_revoke:  # nobody but us ever saw the candidate, and it ends by its own date
+        return ev.Burned(seen.at, (), step.give_up)
+    if waiting := install.unsettled(seen, record):
+        return waiting
+    listed = yield from FindTokens(record.target, step.name)
+    found = {token.id: token for token in listed if token.name == step.name}
+    mine = record.candidate.token.id if record.candidate else ""
+    for token in found.values():
+        if token.id != mine and (why := (yield from _anothers(seen, record, token))):
+            return seen.held(HoldReason.TWO_VAULTS, second_vault.said(token, why))
+    if record.candidate:
+        found[record.candidate.token.id] = record.candidate.token
+    keep = known(replace(record, candidate=None))
+    return (yield from _ended(seen, record, step, [token for token in found.values() if token.id not in keep]))
+
+
+def _ended(seen: Observation, record: Record, step: Burn, doomed: list[Token]) -> Procedure[ev.Event]:
+    for token in doomed:
+        yield from RevokeToken(record.target, token)
+    alive = []
+    for token in doomed:
+        if not (yield from ProveDead(record.target, token, None)):
+            alive.append(token.id)  # noqa: PERF401 (no comprehension may ask for a call)
+    if alive:
+        return seen.faulted("burn", f"not proven dead: {', '.join(alive)}", of_target=False)
+    return ev.Burned(seen.at, tuple(token.id for token in doomed), step.give_up)
+
+
+def _anothers(seen: Observation, record: Record, token: Token) -> Procedure[str]:
+    """Why the token of the attempt in hand is of another journal, in words; nothing when it may be ours."""
+    if second_vault.earlier(record, token):
+        return second_vault.made_before(token)
+    if not seen.capabilities(record.target).reports_last_use:
+        return ""
+    inspected = yield from InspectToken(record.target, token)
+    return second_vault.USED if second_vault.used(record, token, inspected.last_used) else ""
+
+
+def reap(seen: Observation, record: Record, tokens: tuple[Token, ...]) -> Procedure[tuple[str, ...]]:
+    """Revoke tokens that are strays by the record and that no configured path publishes. Returns their ids."""
+    keep = known(record)
+    doomed = [token for token in tokens if token.id not in keep]
+    if doomed:
+        owners = yield from ReadOwners()
+        doomed = [token for token in doomed if not owners.spares(token, seen.now)]
+    for token in doomed:
+        yield from RevokeToken(record.target, token)
+    return tuple(token.id for token in doomed)

@@ -1,0 +1,209 @@
+"""The last part of a rotation: judge, revoke and prove the end of the predecessor; tidy up."""
+
+from __future__ import annotations
+
+from rotator.rotation import events as ev
+from rotator.rotation import lost_value, second_vault
+from rotator.rotation.answers import Accepted, Document, Unknown
+from rotator.rotation.calls import (
+    DestroySlot,
+    FindTokens,
+    InspectToken,
+    Procedure,
+    ProveDead,
+    ReadSlot,
+    RevokeToken,
+    StillOurs,
+    VerifyValue,
+)
+from rotator.rotation.credential import OnForeign
+from rotator.rotation.faults import CannotPresent, Conflict, NeedsPerson
+from rotator.rotation.observation import Observation
+from rotator.rotation.ownership import ConsumerContent
+from rotator.rotation.procedures.consumer_path import look, published_value
+from rotator.rotation.procedures.mint import attempt_in, reap
+from rotator.rotation.procedures.publish import early
+from rotator.rotation.record import FOR_PERSON, HoldReason, PublishedValue, Record
+from rotator.rotation.retirement import PROVEN, Go, NotYet, Use, judge
+from rotator.rotation.secret import Secret
+from rotator.rotation.steps import Condemn, Revoke, Sweep
+from rotator.rotation.strays import is_stray
+from rotator.rotation.wording import when
+
+
+def condemn(seen: Observation, record: Record, step: Condemn) -> Procedure[ev.Event]:
+    """Prove what is published, as Vault gives it to consumers, then weigh the use of the predecessor."""
+    current, predecessor = record.current, record.predecessor
+    if current is None or predecessor is None:
+        raise ValueError("nothing to condemn")
+    if left := (yield from _left_to_expire(seen, predecessor)):
+        return left
+    proof = yield from _proof(seen, record, current)
+    if not isinstance(proof, str):
+        return proof
+    use = yield from _use(seen, record, predecessor)
+    policy, promised = seen.credential.retire, record.grace_ends
+    verdict = judge(policy, current.at, seen.now, use, emergency=record.emergency, promised=promised, proof=proof)
+    match verdict:
+        case Go(evidence):
+            return ev.Condemned(seen.at, evidence)
+        case NotYet(until, reason):
+            return ev.Deferred(seen.at, until, reason)
+    return seen.held(HoldReason.STILL_USED, verdict.text)
+
+
+def _left_to_expire(seen: Observation, predecessor: PublishedValue) -> Procedure[ev.Event | None]:
+    """Nothing is taken away from anybody, so nothing has to be proven first. None for what somebody has to end: we, or
+    a person where it is not ours to revoke and nobody knows its date.
+    """
+    can = seen.capabilities(predecessor.target)
+    if can.can_revoke:
+        return None
+    if can.mint_ends_predecessor and (yield from _is_dead(seen, predecessor))[0]:
+        return ev.LeftToExpire(seen.at, seen.at)
+    until = (yield from InspectToken(predecessor.target, predecessor.token)).expires_at
+    return ev.LeftToExpire(seen.at, until) if until else None
+
+
+def _proof(seen: Observation, record: Record, current: PublishedValue) -> Procedure[ev.Event | str]:
+    """What there is to say for the successor, in words; an event when the predecessor has to wait for it."""
+    doc, content = yield from look(seen, record)
+    if objected := _objection(seen, record, doc, content):
+        return objected
+    secret = seen.value(doc, record)
+    if content is not ConsumerContent.CURRENT or secret is None:
+        return _unproven(secret)
+    try:
+        verdict = yield from VerifyValue(current.target, current.token, secret)
+    except CannotPresent as fault:  # it was proven when it was published, and settings that changed want a new one
+        return f"not proven: the value cannot be shown from here ({fault.reason})"
+    if isinstance(verdict, Accepted):
+        return PROVEN
+    if isinstance(verdict, Unknown):
+        return seen.faulted("condemn", verdict.reason, verdict.retry_after)
+    return early(seen, verdict, current.at) or ev.Disproved(seen.at, verdict.reason)
+
+
+def _unproven(found: Secret | None) -> str:
+    """What is there by now is nobody's to prove."""
+    there = "another's value" if found else "no value"
+    return f"not proven: the path holds {there}, and on_foreign allows it"
+
+
+def _objection(seen: Observation, record: Record, doc: Document, content: ConsumerContent) -> ev.PutOnHold | None:
+    """Consumers may read what is to be ended: where they do not read its successor, a person decides.
+
+    Settings that let us write over what others wrote are such a word, but not where the predecessor itself was put
+    back, nor where a deletion can be taken back: consumers would read nothing until the next rotation.
+    """
+    if content is ConsumerContent.CURRENT:
+        return None
+    put_back = _put_back(seen, record, doc)
+    if seen.credential.on_foreign is OnForeign.OVERWRITE and not put_back and not doc.deleted:
+        return None
+    remedy = "put our value back" if put_back else lost_value.UNDELETE if doc.deleted else _REMEDY
+    text = f"{record.place} no longer holds what we published; the predecessor stays alive until that is cleared up"
+    return seen.held(HoldReason.FOREIGN_WRITE, f"{text}: {remedy}")
+
+
+_REMEDY = 'put our value back, or set on_foreign = "overwrite": a new one follows once the predecessor is dead'
+
+
+def _put_back(seen: Observation, record: Record, doc: Document) -> bool:
+    """Whether consumers read the predecessor again, under the key they read now or the one it was published under."""
+    old = record.predecessor
+    found = (seen.value(doc, record), doc.secret(old.key or seen.credential.key)) if old else ()
+    return any(each and old and seen.fingerprint(each) == old.fingerprint for each in found)
+
+
+def _use(seen: Observation, record: Record, predecessor: PublishedValue) -> Procedure[Use]:
+    asks = seen.credential.retire.quiet is not None and not record.emergency
+    can = seen.capabilities(predecessor.target)
+    if not asks or not can.reports_last_use:
+        return Use(reported=False)
+    found = yield from InspectToken(predecessor.target, predecessor.token)
+    return Use(reported=found.exists and not found.revoked, last=found.last_used, step=can.last_use_resolution)
+
+
+def revoke(seen: Observation, record: Record, step: Revoke) -> Procedure[ev.Event]:
+    """End the predecessor, unless somebody put it back on the consumer path, and prove it dead."""
+    predecessor = record.predecessor
+    if predecessor is None:
+        raise ValueError("nothing to revoke")
+    can, evidence = seen.capabilities(predecessor.target), record.evidence
+    if record.ends_at is None:
+        doc, content = yield from look(seen, record)
+        if objected := _objection(seen, record, doc, content):
+            return objected
+        if content is not ConsumerContent.CURRENT:
+            evidence = _by_now(evidence, _unproven(seen.value(doc, record)))
+    yield from StillOurs()  # an operator may have taken the rotation back since
+    person, ended = "", f"revoked; {evidence}"
+    try:
+        outcome = yield from RevokeToken(predecessor.target, predecessor.token)
+        ended = f"revoked ({outcome.value}); {evidence}"
+    except NeedsPerson as fault:
+        person, ended = fault.reason, "ended by a person"
+    dead, how = yield from _is_dead(seen, predecessor)
+    if not dead:
+        said = "is still accepted" if dead is False else "cannot be proven dead yet"
+        return _alive(seen, record, f"predecessor {predecessor.token.id} {said}", person)
+    if record.ends_at and not can.mint_ends_predecessor:
+        return ev.Retired(seen.at, f"{predecessor.token.id} expired at {when(predecessor.token.expires_at)}")
+    if can.mint_ends_predecessor:
+        ended = "the mint of its successor ended it, or its date did"
+    return ev.Retired(seen.at, f"{predecessor.token.id} is dead, {how}; {ended}")
+
+
+def _by_now(evidence: str, lacks: str) -> str:
+    """What allowed the end may not be so any more when it comes."""
+    return evidence if lacks in evidence else f"{lacks} (when it was condemned: {evidence})"
+
+
+def _is_dead(seen: Observation, old: PublishedValue) -> Procedure[tuple[bool | None, str]]:
+    """By its value where that is at hand and safe to show, else by what the target says; and which of them it was."""
+    asked = "the target says so"
+    if seen.capabilities(old.target).old_is_safe_to_present:
+        secret = yield from published_value(seen, old, strong=False)
+        if secret:
+            try:
+                return (yield from ProveDead(old.target, old.token, secret)), "its value is refused"
+            except CannotPresent as fault:
+                asked = f"{asked} (its value was not tried: {fault.reason})"
+    return (yield from ProveDead(old.target, old.token, None)), asked
+
+
+def _alive(seen: Observation, record: Record, said: str, person: str) -> ev.Event:
+    """Not dead yet: for want of a person, for caches that have to pass, or for a reason that has to be looked into."""
+    if person:
+        return seen.faulted("revoke", FOR_PERSON + person, retry_after=_PERSON, of_target=False)
+    limits = seen.credential.limits
+    known_until = (record.condemned_at or seen.now) + max(limits.settle, limits.spread)
+    if seen.now < known_until:
+        return ev.Deferred(seen.at, known_until, f"{said}: the target may take a while to notice")
+    return seen.faulted("revoke", said, of_target=False)
+
+
+_PERSON = 60.0  # seconds between two looks whether a person has ended the predecessor
+
+
+_KEPT = 10  # a KV version 2 engine keeps ten versions unless told otherwise
+
+
+def sweep(seen: Observation, record: Record, step: Sweep) -> Procedure[ev.Event]:
+    """Destroy what the staged slot held; revoke tokens of this credential that the record does not know."""
+    newest = record.slot_version
+    if step.strays:
+        slot = yield from ReadSlot()
+        if attempt_in(slot, record) > (record.rotation, record.attempt):
+            raise Conflict("a later rotation has begun")
+        newest = max(newest, slot.version)
+    if newest:
+        yield from DestroySlot(tuple(range(max(1, newest - _KEPT + 1), newest + 1)))
+    if not (step.strays and record.target and seen.capabilities(record.target).can_list):
+        return ev.Swept(seen.at, ())
+    found = yield from FindTokens(record.target, f"{record.stem}-")
+    if others := [(token, what) for token in found if (what := second_vault.anothers(record, token))]:
+        return seen.held(HoldReason.TWO_VAULTS, second_vault.said(*others[0]))
+    strays = yield from reap(seen, record, tuple(token for token in found if is_stray(record, token)))
+    return ev.Swept(seen.at, strays)
