@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -46,6 +46,7 @@ from rotator.settings import Minter, Settings, Target
 from rotator.vault.journal import UnwrittenJournal, VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.retries import READ_PATIENCE, patiently
+from rotator.vault.session import Session
 from rotator.vault.shared_documents import COMMANDS, VaultFleet, VaultRequests
 
 READ_ONLY = (
@@ -274,9 +275,12 @@ async def acting(
 
 
 @asynccontextmanager
-async def reading(settings: Settings) -> AsyncIterator[App]:
-    """An actor that only looks. Raises StoreRefused, Refused or Transient with words."""
-    async with _composed(settings) as app:
+async def reading(settings: Settings, session: Session | None = None) -> AsyncIterator[App]:
+    """An actor that only looks. Raises StoreRefused, Refused or Transient with words.
+
+    `session`: one that is open already; its login may be good for a few times only.
+    """
+    async with _composed(settings, session=session) as app:
         yield app
 
 
@@ -288,11 +292,13 @@ async def _composed(
     within: float = READ_PATIENCE,
     missed: Callable[[str], None] | None = None,
     clock: Clock | None = None,
+    session: Session | None = None,
 ) -> AsyncIterator[App]:
     """Log in, read the installation's own document, compose. Who has no observers changes nothing."""
     clock = clock or SystemClock()
     told, barred = (observers.told, observers.barred) if observers else ((), str)
-    async with connected(settings, clock, node, reading=observers is None) as session:
+    given = nullcontext(session) if session else None
+    async with given or connected(settings, clock, node, reading=observers is None) as session:
         kv = Kv(session)
         journal = (VaultJournal if observers else UnwrittenJournal)(kv, settings.vault.mount, settings.vault.prefix)
         if observers:

@@ -40,6 +40,7 @@ from rotator.settings.files import writable
 from rotator.vault.login import REFUSED_PAUSE, LoginRefused
 
 _REQUESTS = timedelta(seconds=5)  # between two looks for what operators asked for: one listing where nothing waits
+_LOGIN = timedelta(minutes=5)  # between two looks when our login ends: each command of another process takes a use
 _AGAIN = 5.0  # seconds until a Vault that could not be reached is tried again
 _LAST_WORDS = 2.0  # seconds in which callers are told that their verdict will not come from us
 _LOOK = 0.05  # seconds between two looks whether a part of the stop is over
@@ -157,6 +158,7 @@ class Daemon:
         chore(daemon.lease, "heartbeat", self._supervision.ask_vault)
         chore(daemon.sweep, "nodes", self._supervision.remove_gone)
         chore(_REQUESTS, "requests", look_for_requests)
+        chore(_LOGIN, "login", lambda app: app.kv.session.look_at_login())
         if self._observers.receipts:
             chore(daemon.lease, "receipts", self._recorded)
         if every := self._observers.every:

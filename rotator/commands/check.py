@@ -76,40 +76,45 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
         yield _receipts(settings.audit)
     async for finding in of_vault(settings):
         yield finding
-    places = [each.place for each in settings.credentials.values()]
-    async with connected(settings, SystemClock()) as session:
-        kv, full = Kv(session), settings
-        with suppress(Fault):  # the look says which
-            full = await located(settings, VaultSecretResolver(kv, session.clock, lambda: settings))
-        lasting, records = kept_places(full), records_needs(full, full.credentials)
-        for finding in await preflight(
-            kv, places, longest_need(full), transit_rights(full), lasting, referred_rights(full), records
-        ):
+    async with connected(settings, SystemClock()) as session:  # one login for all: it may be good for a few only
+        async for finding in _vault(settings, session):
             yield finding
-        yield _login(session)
-    try:
-        async with reading(settings) as app, aclosing(_targets(app)) as findings:
-            async for finding in of_others(settings, app.fetch):
-                yield finding
-            async for finding in findings:
-                yield finding
-            for named, mount in (
-                await app.secret_resolver.unnamed_mounts((*references(settings), *kept(settings)))
-            ).items():
-                text = f"Vault serves it by the mount {mount}, which only Vault knows"
-                yield Finding(
-                    FindingLevel.WARNING, named, text, f'write mounts = ["{mount}"] in [vault], for `rotate policy`'
-                )
-            async for finding in _left(app):
-                yield finding
-            async for subject, reason in check_hooks(settings, app.fetch):
-                said, level = (
-                    (reason, FindingLevel.WARNING) if reason else ("could be called; it was not", FindingLevel.OK)
-                )
-                yield Finding(level, subject, said, "rotations go on, but nobody would be told" if reason else "")
-    except Fault as fault:
-        remedy = fault.remedy or "see the findings above, [vault], and the policy that `rotate policy` prints"
-        yield Finding(FindingLevel.REFUSAL, "start", f"{fault.what}; the targets were not tried", remedy)
+        try:
+            async with reading(settings, session) as app, aclosing(_live(app)) as findings:
+                async for finding in findings:
+                    yield finding
+        except Fault as fault:
+            remedy = fault.remedy or "see the findings above, [vault], and the policy that `rotate policy` prints"
+            yield Finding(FindingLevel.REFUSAL, "start", f"{fault.what}; the targets were not tried", remedy)
+
+
+async def _vault(settings: Settings, session: Session) -> AsyncGenerator[Finding]:
+    kv, full = Kv(session), settings
+    with suppress(Fault):  # the look says which
+        full = await located(settings, VaultSecretResolver(kv, session.clock, lambda: settings))
+    places, longest = [each.place for each in settings.credentials.values()], longest_need(full)
+    lasting, records = kept_places(full), records_needs(full, full.credentials)
+    found = await preflight(kv, places, longest, transit_rights(full), lasting, referred_rights(full), records)
+    for finding in found:
+        yield finding
+    yield _login(session)
+
+
+async def _live(app: App) -> AsyncGenerator[Finding]:
+    settings = app.settings
+    async for finding in of_others(settings, app.fetch):
+        yield finding
+    async with aclosing(_targets(app)) as findings:
+        async for finding in findings:
+            yield finding
+    for named, mount in (await app.secret_resolver.unnamed_mounts((*references(settings), *kept(settings)))).items():
+        text, do = f"Vault serves it by the mount {mount}, which only Vault knows", f'mounts = ["{mount}"]'
+        yield Finding(FindingLevel.WARNING, named, text, f"write {do} in [vault], for `rotate policy`")
+    async for finding in _left(app):
+        yield finding
+    async for subject, reason in check_hooks(settings, app.fetch):
+        level, said = (FindingLevel.WARNING, reason) if reason else (FindingLevel.OK, "could be called; it was not")
+        yield Finding(level, subject, said, "rotations go on, but nobody would be told" if reason else "")
 
 
 def _receipts(audit: Audit) -> Finding:

@@ -228,10 +228,18 @@ class Session:
             raise StoreRefused("our Vault token is dead or dying, and there is no other one")
         self.login_index, self.index = grant.index, grant.index or self.index
         live = _Live(self._client(grant), self._client(grant, login=True), grant, started, grant.ttl)
-        with suppress(Fault, ValueError, TypeError, OverflowError, OSError):  # useful, not needed
-            end = self._login.end
-            self.login_end = await self._in_thread(lambda client: end(client, grant), live.own, effect=False)
+        await self._note_end(live)
         return live
+
+    async def look_at_login(self) -> None:
+        """Find out anew when what we log in with ends: others may have used it meanwhile, or a person replaced it."""
+        if self._live:
+            await self._note_end(self._live)
+
+    async def _note_end(self, live: _Live) -> None:
+        with suppress(Fault, ValueError, TypeError, OverflowError, OSError):  # good to know, and no more
+            end = self._login.end
+            self.login_end = await self._in_thread(lambda client: end(client, live.grant), live.own, effect=False)
 
     def _client(self, grant: LoginGrant | None, *, login: bool = False) -> Any:
         """An hvac client that reads nothing from the environment: every default is given."""

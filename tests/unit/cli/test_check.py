@@ -67,9 +67,20 @@ def test_a_good_world_passes_and_every_verb_was_tried(world: World) -> None:
     assert any("roles that it hands to nobody" in finding["text"] for finding in found)
 
 
-def test_for_people_each_finding_is_a_line(world: World) -> None:
-    ended = rotate(quick(world), "check")
+def test_for_people_each_finding_is_a_line_and_one_login_is_enough(world: World) -> None:
+    role, before = "auth/approle/role/rotator", world.secret_id
+    given = world.bao.call("POST", f"{role}/secret-id", {"num_uses": 5})["data"]["secret_id"]
+    world.secret_id = world.folder / "five-uses"
+    world.secret_id.write_text(given)
+    world.secret_id.chmod(0o400)
+    try:
+        ended = rotate(quick(world), "check")
+    finally:
+        world.secret_id = before
     assert ended.returncode == 0
+    assert "login: our secret-id is good for 4 more logins" in ended.stdout
+    left = world.bao.call("POST", f"{role}/secret-id/lookup", {"secret_id": given})["data"]["secret_id_num_uses"]
+    assert left == 4, "a look may use up a login that the daemon needs"
     assert ended.stdout.startswith("settings  2 credentials, 1 target in ")
     assert "ok        target halo: mint (blog-ci): a disposable token, valid for ten minutes" in ended.stdout
     offline = rotate(quick(world, vault="http://127.0.0.1:9"), "check", "--offline")

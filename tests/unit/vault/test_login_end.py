@@ -26,10 +26,11 @@ from rotator.vault.login import (
 )
 from rotator.vault.session import Session
 from rotator.vault.transport import VaultConnection
+from tests.sandbox.openbao import OpenBao
 from tests.unit.vault.hostile import self_signed
 from tests.unit.vault.http_server import Heard, Reply
 from tests.unit.vault.scripted import DEAD, DENIED, ScriptedVault, scripted_vault
-from tests.unit.vault.worlds import QuickClock
+from tests.unit.vault.worlds import QuickClock, session_on
 
 pytestmark = pytest.mark.anyio
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -268,3 +269,36 @@ def test_the_last_tenth_of_a_life_is_soon(end: LoginEnd, left: timedelta, near: 
 )
 def test_the_end_in_words(end: LoginEnd, said: str) -> None:
     assert str(end) == said
+
+
+# --- a real server --------------------------------------------------------------------------------------------------
+
+_LOOK = 'path "auth/approle/role/+/secret-id/lookup" { capabilities = ["update"] }'
+
+
+@pytest.mark.system
+async def test_uses_that_others_take_are_seen_and_the_last_one_is_told(openbao: OpenBao) -> None:
+    """A daemon logs in once an hour; the metric kept the number that it had seen then."""
+    role = openbao.approle("few-uses", _LOOK, secret_id_num_uses=4)
+
+    def session() -> Session:
+        return session_on(openbao, login=approle(lambda: Secret(role.role_id), lambda: role.secret_id))
+
+    def left(session: Session) -> tuple[int | None, bool]:
+        assert session.login_end
+        return session.login_end.uses, session.login_end.is_near(datetime.now(UTC))
+
+    first = session()
+    await first.look_at_login()
+    assert first.login_end is None, "who never logged in spends no use for it"
+    await first.open()
+    assert left(first) == (3, False)
+    for uses in (2, 1, 0):
+        other = session()
+        await other.open()
+        await other.close()
+        await first.look_at_login()
+        assert left(first) == (uses, True)
+    with pytest.raises(LoginRefused, match="used up or ended"):
+        await session().open()
+    await first.close()
