@@ -27,8 +27,8 @@ from rotator.engine.process_lock import ProcessLock, has_ended
 from rotator.engine.reconciler import Reconciler, Transition
 from rotator.engine.token_survey import survey
 from rotator.engine.worker_pool import WorkerPool
-from rotator.host.child_processes import children
 from rotator.host.cron import SystemClock
+from rotator.host.process import children
 from rotator.host.threads import BackgroundTasks
 from rotator.observe.event_log import paused, troubled, unforeseen
 from rotator.observe.hooks import Hooks

@@ -1,12 +1,17 @@
-"""This process: open standard streams, memory that no other process can read, and an end within a time."""
+"""This process (standard streams, memory that no other process can read, an end within a time) and its children.
+
+In a container we are process 1, and whatever a hook's command leaves behind becomes our child.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -77,3 +82,49 @@ def _prctl(option: int, value: int) -> int:
     if result < 0:
         raise OSError(ctypes.get_errno(), "prctl")
     return result
+
+
+@dataclass(slots=True)
+class Children:
+    """The children of this process. `own`: those that some task waits for; they are not reaped here."""
+
+    own: set[int] = field(default_factory=set)
+    _starting: int = 0
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Do not reap while a child is being started: it is not in `own` yet."""
+        self._starting += 1
+        try:
+            yield
+        finally:
+            self._starting -= 1
+
+    def ended(self, number: int) -> None:
+        """A child of ours has ended and was waited for."""
+        self.own.discard(number)
+        self.reap()
+
+    def reap(self) -> list[int]:
+        """Reap all children that have ended and that no task waits for; return them."""
+        gone: list[int] = []
+        with suppress(ChildProcessError):
+            while not self._starting:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if found is None or found.si_pid in self.own:  # our own child hides later ones: `ended` reaps them
+                    break
+                os.waitpid(found.si_pid, os.WNOHANG)
+                gone.append(found.si_pid)
+        return gone
+
+    async def reap_forever(self) -> None:
+        """Reap whenever a child ends."""
+        import anyio  # only here: `rotate --help` needs none of it
+
+        with anyio.open_signal_receiver(signal.SIGCHLD) as signals:
+            self.reap()
+            async for _ in signals:
+                self.reap()
+
+
+children = Children()

@@ -14,7 +14,6 @@ from rotator.rotation.secret_ref import SecretRef, SecretSource
 from rotator.settings import files
 from rotator.settings.credentials import Known, check_defaults, read_credential
 from rotator.settings.errors import FaultAt, SettingsError, WrongValueError
-from rotator.settings.kind_options import KindDescription
 from rotator.settings.model import (
     Audit,
     DaemonConfig,
@@ -35,7 +34,7 @@ from rotator.settings.observers import read_audit, read_hook, read_ping, read_st
 from rotator.settings.parsers import name as read_name
 from rotator.settings.secret_files import SecretUnreadableError, read_secret
 from rotator.settings.table_reader import FaultList, Section, dotted
-from rotator.settings.targets import read_target
+from rotator.settings.targets import KindDescription, read_target
 from rotator.settings.timing_checks import clashes, spacing, timeout_clash
 from rotator.settings.vault_daemon import read_daemon, read_vault
 

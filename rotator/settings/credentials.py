@@ -16,7 +16,6 @@ import msgspec
 from rotator.rotation.credential import AtDeadline, Credential, Limits, OnForeign, Retirement, VaultPath
 from rotator.rotation.schedule import Every, FractionOfLife, Schedule
 from rotator.settings.errors import WrongValueError, quoted, suggest
-from rotator.settings.kind_options import KindDescription, own_options, read_struct, written
 from rotator.settings.model import Target
 from rotator.settings.parsers import (
     Reader,
@@ -33,6 +32,7 @@ from rotator.settings.parsers import (
     word,
 )
 from rotator.settings.table_reader import Section
+from rotator.settings.targets import KindDescription, own_options, read_struct, written
 from rotator.settings.timing_checks import quickened
 
 T = TypeVar("T")

@@ -1,19 +1,163 @@
-"""The sections [targets.NAME]. Address, timeouts and request budget are declared by the target's kind."""
+"""The sections [targets.NAME], and the options that a kind declares as a msgspec struct."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from functools import cache
+from typing import Any, Protocol, TypeVar, get_args
 
-from rotator.settings.addresses import check_route
+import msgspec
+
+from rotator.host.proxy import Proxy
+from rotator.rotation.credential import Credential
+from rotator.rotation.secret_ref import SecretRef
+from rotator.settings.addresses import address, check_route, read_proxy
 from rotator.settings.errors import WrongValueError, quoted, suggest
-from rotator.settings.kind_options import KindDescription, own_options, read_struct
 from rotator.settings.model import Minter, Target
-from rotator.settings.parsers import flag, span, text, whole
+from rotator.settings.parsers import Reader, duration, flag, span, text, whole
 from rotator.settings.secret_files import secret_ref
 from rotator.settings.table_reader import Section
 
+S = TypeVar("S", bound=msgspec.Struct)
+_ABSENT = object()
 _FORMS = 'write {pat = {file = "/path"}}, {username = "name", password = {file = "/path"}} or {self = true}'
+
+
+class KindDescription(Protocol):
+    """What settings need to know about a kind."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def family(self) -> str: ...
+    @property
+    def target_config(self) -> type[Any]: ...
+    @property
+    def options(self) -> type[Any]: ...
+    @property
+    def non_rotating_options(self) -> frozenset[str]: ...
+    @property
+    def validate(self) -> Callable[[Credential, Any, timedelta], str]: ...
+    @property
+    def needs_minter(self) -> bool: ...
+    @property
+    def only_expires(self) -> bool: ...
+    @property
+    def document_field(self) -> str: ...
+    @property
+    def document_field_in_transit(self) -> str: ...
+    @property
+    def has_cutover(self) -> Callable[[Any], bool]: ...
+    @property
+    def exclusive_resources(self) -> Callable[[Credential], frozenset[str]]: ...
+    @property
+    def default_lifetime(self) -> timedelta | None: ...
+    @property
+    def minimum_grace(self) -> Callable[[Any], timedelta]: ...
+    @property
+    def propagation_delay(self) -> Callable[[Any], timedelta]: ...
+    @property
+    def last_use_resolution(self) -> timedelta | None: ...
+
+
+@cache
+def _fields(shape: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(shape)  # evaluates annotations anew each time: half the cost of a load
+
+
+def own_options(shape: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The options that a struct declares, by the names in settings."""
+    return tuple(field.encode_name for field in _fields(shape))
+
+
+def read_struct(section: Section, shape: type[S]) -> S | None:
+    """The struct, read option by option so that every fault is reported; None when there was one."""
+    values: dict[str, Any] = {}
+    before = len(section.source.fault_list.faults)
+    insecure = section.table.get("allow_insecure_http") is True
+    for field in _fields(shape):
+        if Proxy in get_args(field.type):
+            value = read_proxy(section) or _ABSENT
+        elif inner := _inner(field.type):
+            value = _read_inner(section, field.encode_name, inner)
+        else:
+            reader = _url(insecure) if field.encode_name == "url" else _reader(field.type)
+            ask = section.need if field.required else section.take
+            value = ask(field.encode_name, reader, _ABSENT)
+        if value is not _ABSENT:
+            values[field.name] = value
+    if len(section.source.fault_list.faults) > before:
+        return None
+    try:
+        return shape(**values)
+    except (ValueError, TypeError) as fault:
+        _place(section, str(fault), values)
+        return None
+
+
+def _inner(wanted: Any) -> type[msgspec.Struct] | None:
+    """The struct of an option that is a table."""
+    members = (wanted, *get_args(wanted))
+    return next((each for each in members if isinstance(each, type) and issubclass(each, msgspec.Struct)), None)
+
+
+def _read_inner(section: Section, key: str, shape: type[msgspec.Struct]) -> Any:
+    part = section.inner(key)
+    if part is None:
+        return _ABSENT
+    value = read_struct(part, shape)
+    section.close(part)
+    return _ABSENT if value is None else value
+
+
+def written(value: msgspec.Struct) -> dict[str, Any]:
+    """What differs from the kind's defaults, as plain values.
+
+    Only this goes into a credential's policy digest: a default that a later version adds must not rotate anything.
+    """
+    kept = {field.encode_name: getattr(value, field.name) for field in _fields(type(value))}
+    for field in _fields(type(value)):
+        if kept[field.encode_name] == _default(field):
+            del kept[field.encode_name]
+    return {key: msgspec.to_builtins(given) for key, given in kept.items()}
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+
+
+def _reader(wanted: Any) -> Reader[Any]:
+    members = {wanted, *get_args(wanted)}
+    if timedelta in members:
+        return duration
+    if SecretRef in members:
+        return secret_ref
+
+    def read(value: object) -> Any:
+        try:
+            return msgspec.convert(value, wanted)
+        except (msgspec.ValidationError, ValueError, TypeError) as fault:
+            raise WrongValueError(_say(str(fault))) from None
+
+    return read
+
+
+def _url(insecure: bool) -> Reader[str]:
+    return lambda value: address(value).over(insecure)
+
+
+def _say(fault: str) -> str:
+    words = {"`str`": "a string", "`int`": "a whole number", "`bool`": "true or false", "`array`": "an array"}
+    for code, name in words.items():
+        fault = fault.replace(code, name)
+    return fault[:1].lower() + fault[1:]
+
+
+def _place(section: Section, fault: str, keys: Iterable[str]) -> None:
+    named = re.findall(r"[a-z_]+", fault)
+    section.fault(next((key for key in keys if key in named), ""), fault)
 
 
 def read_target(

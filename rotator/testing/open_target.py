@@ -11,8 +11,7 @@ from rotator.app.vault_policy import KEPT_OPTIONS, entries
 from rotator.ports import Clock, Document, Refused
 from rotator.providers import Server, kind_of
 from rotator.providers.http.auth import Auth
-from rotator.providers.keys.key_pairs import VersionedKey
-from rotator.providers.keys.signing import Signer
+from rotator.providers.keys.signing import Signer, VersionedKey
 from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef, SecretSource

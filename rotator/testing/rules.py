@@ -9,7 +9,7 @@ from time import perf_counter
 import anyio
 
 from rotator.ports import Capabilities, Fault
-from rotator.testing import fault_rules, kill_campaign, provider_rules
+from rotator.testing import kill_campaign, provider_rules
 from rotator.testing.kit import BrokenRule, Kit, NotApplicable, Row, RuleVerdict
 
 _LONGEST = 900.0  # seconds for one rule, by a real clock
@@ -77,16 +77,16 @@ RULES: tuple[Rule, ...] = (
     Rule("restored", "a revocation is taken back where declared, else refused", provider_rules.restored, _ends),
     Rule("unended", "what cannot be revoked is not said to be", provider_rules.unended, _revokes),
     Rule("dated", "what ends by its date does, and the date is told", provider_rules.dated, _revokes),
-    Rule("lost", "a mint without an answer leaves nothing that find does not see", fault_rules.lost, _lost),
-    Rule("resumed", "an effect without an answer is done by doing it again", fault_rules.resumed),
-    Rule("tireless", "calls that were given up hold no place", fault_rules.tireless),
-    Rule("closed", "what is closed leaves no connection", fault_rules.closed),
+    Rule("lost", "a mint without an answer leaves nothing that find does not see", provider_rules.lost, _lost),
+    Rule("resumed", "an effect without an answer is done by doing it again", provider_rules.resumed),
+    Rule("tireless", "calls that were given up hold no place", provider_rules.tireless),
+    Rule("closed", "what is closed leaves no connection", provider_rules.closed),
     Rule("killed: accepted", "whatever is published is accepted", kill_campaign.accepted),
     Rule("killed: settled", "the record settles, without a hold", kill_campaign.settled),
     Rule("killed: one living", "exactly one token of ours lives", kill_campaign.one, _lists),
     Rule("killed: dead", "the predecessor is dead", kill_campaign.dead, _if("can_revoke", "nothing is revoked")),
     Rule("killed: budget", "no rotation mints more than it may", kill_campaign.budget),
-    Rule("discreet", "nothing that was said quotes a secret", fault_rules.discreet),
+    Rule("discreet", "nothing that was said quotes a secret", provider_rules.discreet),
 )
 
 

@@ -1,9 +1,9 @@
-"""One HTTP exchange with Vault: hvac's adapter made safe, and its faults in words.
+"""One HTTP exchange with Vault: hvac's adapter made safe, and its answer: a response, or one of our faults.
 
 What hvac 2.4.0 does and this adapter does not: follow redirects (and hand X-Vault-Token to the other host), read
 proxies, certificates and .netrc from the environment, wait 30 s, lose status and headers, and put the answer's body
-into exceptions. Secrets stay `Secret` up to the wire: body and token header are revealed in one place. Texts of network
-errors are not quoted, as they may contain headers.
+into exceptions. Secrets stay `Secret` up to the wire: body and token header are revealed in one place. A text in a body
+selects words of ours and is never quoted; neither are texts of network errors, which may contain headers.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from copy import copy
+from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from hvac.adapters import JSONAdapter
@@ -23,12 +25,189 @@ from requests.exceptions import ConnectTimeout, ReadTimeout, RequestException, S
 from urllib3.exceptions import HTTPError, ProtocolError
 
 from rotator.host.network_errors import explain_failure
-from rotator.host.proxy import Proxy, proxy_fault, through
-from rotator.ports import Fault, Refused, Transient
+from rotator.host.proxy import LOGIN_WANTED, Proxy, login_refused, proxy_fault, through
+from rotator.ports import Conflict, Fault, Refused, StoreRefused, Transient
 from rotator.rotation.secret import Secret
-from rotator.vault.answer import VaultResponse, judge
 
+MOST_VALUES = 500_000  # limits of an answer: an empty list is two bytes on the wire and sixty in memory
+LONGEST_PAUSE = 3600.0  # seconds; longer waits that Vault asks for are cut to this
+# OpenBao 2.7.2 and Vault's KV source use these words; the status alone (400) does not tell.
+_CAS_LOST = "check-and-set parameter did not match"
+_CAS_WANTED = "check-and-set parameter required"
+_FORWARD_REFUSED = "forwarding via header"  # Vault, unless replication.allow_forwarding_via_header is set
+_INDEX_REFUSED = "X-Vault-Index"
+_UPGRADING = "from non-versioned to versioned data"  # a fresh engine; on a raft standby seen for 1 s after mounting
+# What OpenBao 2.7.2 and Vault 1.18.5 answer to a login, and what it means.
+_LOGIN_WORDS = (
+    (
+        "invalid role or secret ID",
+        "the role id or the secret-id is wrong, used up or ended, which Vault does not tell apart",
+    ),
+    ("CIDR restrictions", "our address is not among those that the role or the secret-id allows"),
+    ("could not load configuration", "the auth method is mounted, but not configured"),
+    ("invalid role name", "it has no such role"),
+    ("role could not be found", "it has no such role"),
+    ("no client certificate found", "it saw no client certificate; does something in between end TLS?"),
+    ("invalid certificate or no client certificate", "no role of this method accepts our client certificate"),
+    ("is expired", "what we log in with has ended"),
+    ("audience", "what we log in with is meant for another audience"),
+)
+_ON_THE_WAY = "something on the way to Vault wants to be logged in to as a proxy (407)"
 BODY_LIMIT = 4 * 2**20  # bytes of an answer; the largest real one is a long list of names
+
+
+class PolicyDenied(StoreRefused):
+    """A 403 whose cause is not known yet: a dead token, or a policy that denies."""
+
+
+class Answered(Refused):
+    """Vault itself understood the request and refused it."""
+
+
+class CasRequired(Answered):
+    """A write without check-and-set where a mount or a key requires it (cas_required)."""
+
+
+class Misread(Transient):
+    """The server could not use our X-Vault-Index: forget it and ask again."""
+
+
+class Unforwarded(Transient):
+    """The server does not forward on a client's demand: ask again without that, and wait while it lags."""
+
+
+@dataclass(frozen=True, slots=True)
+class VaultResponse:
+    """An answer in Vault's own form: a 2xx, or a 404 (kv.py knows what that means). The body is never in a repr."""
+
+    status: int
+    headers: Mapping[str, str]  # names in any letter case
+    body: Mapping[str, Any] = field(repr=False)
+
+    def section(self, *keys: str) -> Mapping[str, Any]:
+        """The object found by following the keys; an empty one where there is none."""
+        here: Any = self.body
+        for key in keys:
+            here = here.get(key) if isinstance(here, Mapping) else None
+        return here if isinstance(here, Mapping) else {}
+
+
+def judge(response: Response, raw: bytes, forwarded: Proxy | None = None) -> VaultResponse:
+    """The response, or raise the fault that the answer means. Texts from the body are never quoted.
+
+    `forwarded`: the proxy that passed it on over plain http, and may have answered itself.
+    """
+    status, headers = response.status_code, response.headers
+    body = _decoded(raw)
+    if status == LOGIN_WANTED:
+        said, remedy = login_refused(forwarded) if forwarded else (_ON_THE_WAY, "see [vault] proxy")
+        raise Transient(said, remedy=remedy)
+    if forwarded and not _is_vaults(status, body):
+        raise Transient(f"{forwarded} answered {status} in place of Vault", remedy="see the proxy's own log")
+    if 200 <= status < 300:
+        if body is None:
+            raise Transient(f"the answer ({status}) is not Vault's: no JSON object")
+        if isinstance(body.get("wrap_info"), Mapping) and not body.get("data") and not body.get("auth"):
+            raise Answered("Vault wants a person's consent for this (a control group): exempt our policy from it")
+        return VaultResponse(status, headers, body)
+    if 300 <= status < 400:
+        raise _redirected(status, _origin(headers.get("Location", "")))
+    errors = body.get("errors") if body is not None else None
+    if status == 404:
+        if body is None or not (isinstance(errors, list) or isinstance(body.get("data"), Mapping)):
+            raise Refused("a 404 that is not Vault's: is the address right?")
+        return VaultResponse(status, headers, body)
+    words = " ".join(map(str, errors)) if isinstance(errors, list) else ""
+    fault = _fault(status, words, _seconds(headers.get("Retry-After")))
+    raise Answered(fault.reason) if type(fault) is Refused and isinstance(errors, list) else fault
+
+
+def _is_vaults(status: int, body: Mapping[str, Any] | None) -> bool:
+    """Whether an answer through a forwarding proxy has the signs of Vault. Some of Vault's own have none, but those
+    are transient anyway."""
+    if status in (307, 412, 429):
+        return True
+    if body is None or status < 300:
+        return body is not None
+    return isinstance(body.get("errors"), list) or isinstance(body.get("data"), Mapping)
+
+
+def _redirected(status: int, where: str) -> Fault:
+    """A standby answers 307 as long as it cannot reach a leader to forward to: OpenBao 2.7.2 with raft, for seconds
+    after each loss of the leader. The request was not carried out. Other redirects come from whatever stands before it.
+    """
+    if status == 307:
+        return Transient(f"this Vault node forwards nothing just now (307 to {where}); redirects are not followed")
+    return Refused(f"Vault's address redirects ({status}) to {where}; that is not followed")
+
+
+def _fault(status: int, errors: str, retry_after: float | None) -> Fault:
+    """`errors`: Vault's own list of words, if any."""
+    if status == 400:
+        return _bad_request(errors)
+    if status == 403:
+        return PolicyDenied("Vault answered 403")
+    if status == 412 or (status == 429 and not errors):
+        return Transient(f"this Vault node lags behind ({status})", retry_after=retry_after or 0.1)
+    if status == 429:
+        return Transient("Vault limits our request rate (429)", retry_after=retry_after)
+    if status == 503:
+        return Transient("Vault is sealed, stopped or overloaded (503)", retry_after=retry_after)
+    if status >= 472:  # 472 and 473 are kinds of standby, 501 is not initialised
+        return Transient(f"Vault cannot answer now ({status})", retry_after=retry_after)
+    return Refused(f"Vault refused the request ({status})")
+
+
+def _bad_request(errors: str) -> Fault:
+    if _CAS_LOST in errors:
+        return Conflict("the document was changed in between")
+    if _CAS_WANTED in errors:
+        return CasRequired("Vault demands check-and-set here (cas_required)")
+    if _FORWARD_REFUSED in errors:
+        return Unforwarded("this Vault forwards no request that asks for it")
+    if _INDEX_REFUSED in errors:
+        return Misread("Vault could not read our X-Vault-Index")
+    if _UPGRADING in errors:
+        return Transient("the KV engine is being prepared (400)")
+    known = (said for word, said in _LOGIN_WORDS if word in errors)
+    return Refused(next(known, "Vault refused the request (400)"))
+
+
+def _decoded(raw: bytes) -> Mapping[str, Any] | None:
+    """The JSON object; empty for no body; None for anything else, such as a key that occurs twice."""
+    if not raw.strip():
+        return {}
+    if sum(map(raw.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        return None
+    try:
+        body = json.loads(raw.decode(), object_pairs_hook=_once, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, Mapping) else None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key twice")
+    return found
+
+
+def _no_number(text: str) -> None:
+    raise ValueError("JSON knows neither NaN nor Infinity")
+
+
+def _origin(location: str) -> str:
+    """Scheme and host: all that may be shown of a redirect's target."""
+    try:
+        parts = urlsplit(location)
+        return f"{parts.scheme}://{parts.hostname}" if parts.hostname else "another path"
+    except ValueError:
+        return "an unreadable address"
+
+
+def _seconds(text: str | None) -> float | None:
+    return min(float(text), LONGEST_PAUSE) if text is not None and text.isascii() and text.isdecimal() else None
 
 
 class HardenedAdapter(JSONAdapter):  # type: ignore[misc]  # hvac ships no types

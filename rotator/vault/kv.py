@@ -21,8 +21,7 @@ from hvac.api.secrets_engines.kv_v2 import KvV2
 
 from rotator.ports import Conflict, Document, Refused, Transient
 from rotator.rotation.credential import VaultPath
-from rotator.vault.adapter import as_stored
-from rotator.vault.answer import CasRequired, VaultResponse
+from rotator.vault.adapter import CasRequired, VaultResponse, as_stored
 from rotator.vault.retries import LAG_PATIENCE, READ_PATIENCE, WRITE_PATIENCE, Pauses, patiently
 from rotator.vault.session import Request, Session
 

@@ -20,7 +20,7 @@ import anyio
 
 from rotator.ports import Fault, StoreRefused, Transient
 from rotator.rotation.credential import VaultPath
-from rotator.vault.answer import VaultResponse
+from rotator.vault.adapter import VaultResponse
 from rotator.vault.kv import Kv, undelete
 from rotator.vault.retries import READ_PATIENCE, patiently
 from rotator.vault.session import Request, Session

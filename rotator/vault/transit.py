@@ -13,7 +13,7 @@ from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Mapping
 
 from rotator.ports import Refused, StoreRefused, Transient
-from rotator.vault.answer import VaultResponse
+from rotator.vault.adapter import VaultResponse
 from rotator.vault.session import Session
 
 _SCHEMES = {"PS256": "pss", "RS256": "pkcs1v15", "ES256": "pss"}  # the last is not read for an EC key

@@ -13,7 +13,7 @@ import pytest
 from rotator.ports import Transient
 from rotator.providers.halo_cms.provider import HaloPat
 from rotator.providers.http import client
-from rotator.vault import adapter, answer, transport
+from rotator.vault import adapter, transport
 from tests.hostile.behaviours import BEHAVIOURS
 from tests.hostile.matrix import SITES, Summary, chosen, every, run
 
@@ -133,5 +133,5 @@ def test_a_foreign_exception_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     def stumbling(raw: bytes) -> Mapping[str, Any] | None:
         raise RecursionError
 
-    monkeypatch.setattr(answer, "_decoded", stumbling)
+    monkeypatch.setattr(adapter, "_decoded", stumbling)
     assert "RecursionError" in found("vault read", "deep JSON that ends")

@@ -14,7 +14,7 @@ from contextlib import suppress
 import anyio
 from anyio.abc import Process
 
-from rotator.host.child_processes import children
+from rotator.host.process import children
 from rotator.observe.hooks.facts import Facts
 from rotator.observe.logs.redaction import redact
 from rotator.ports import Refused, Transient

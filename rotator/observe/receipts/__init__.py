@@ -20,8 +20,17 @@ from rotator.engine.reconciler import Transition
 from rotator.host.threads import within
 from rotator.observe.logs import log
 from rotator.observe.logs.redaction import Redactor, redact
-from rotator.observe.receipts.chain import START, ChainFault, ChainVerdict, Link, parse, verify
-from rotator.observe.receipts.receipt_file import ReceiptFile, ReceiptsError, ends_well
+from rotator.observe.receipts.chain import (
+    START,
+    ChainFault,
+    ChainVerdict,
+    Link,
+    ReceiptFile,
+    ReceiptsError,
+    ends_well,
+    parse,
+    verify,
+)
 from rotator.ports import Refused
 from rotator.rotation.record import Record
 from rotator.settings import Audit

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rotator.observe.status.pages import Timeline
-from rotator.observe.status.routes import StatusRoutes
-from rotator.observe.status.server import ServerError, StatusServer
+from rotator.observe.status.server import ServerError, StatusRoutes, StatusServer
 
 __all__ = ["ServerError", "StatusRoutes", "StatusServer", "Timeline"]

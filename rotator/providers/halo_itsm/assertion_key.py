@@ -18,8 +18,7 @@ from rotator.providers.halo_itsm.slots import (
     ClientValue,
     how_to_paste,
 )
-from rotator.providers.keys.key_pairs import pairs_of
-from rotator.providers.keys.signing import FEWEST_BITS, Algorithm, LocalSigner, make_key, public_key
+from rotator.providers.keys.signing import FEWEST_BITS, Algorithm, LocalSigner, make_key, pairs_of, public_key
 from rotator.providers.oauth.config import ClientOptions
 from rotator.providers.oauth.server import OAuthServer
 from rotator.rotation.record import Token

@@ -14,8 +14,7 @@ from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef
 
 if TYPE_CHECKING:
-    from rotator.providers.keys.key_pairs import VersionedKey
-    from rotator.providers.keys.signing import Signer
+    from rotator.providers.keys.signing import Signer, VersionedKey
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
 _VISIBLE = re.compile(r"[!-~]+")  # RFC 9110, section 5.5, without blanks

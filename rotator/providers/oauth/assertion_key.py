@@ -23,8 +23,7 @@ from rotator.ports import (
     Verdict,
 )
 from rotator.providers.keys.jwks import MARK, KeySet, places_of
-from rotator.providers.keys.key_pairs import pairs_of
-from rotator.providers.keys.signing import Algorithm, Signer, public_jwk, public_key
+from rotator.providers.keys.signing import Algorithm, Signer, pairs_of, public_jwk, public_key
 from rotator.providers.oauth.config import AssertionKeyOptions
 from rotator.providers.oauth.server import OAuthServer
 from rotator.providers.oauth.server_checks import causes

@@ -14,8 +14,7 @@ from rotator.ports import Accepted, Clock, InventoryItem, MinterRefused, Refused
 from rotator.providers.http.auth import Auth, Bearer, DocumentStore, Minter, SecretResolver
 from rotator.providers.http.client import Broken, HttpClient, HttpResponse, Unsendable
 from rotator.providers.keys.assertion import ASSERTION_TYPE, Assertion, Form, draft, signed
-from rotator.providers.keys.key_pairs import VersionedKey
-from rotator.providers.keys.signing import Algorithm, LocalSigner, PublicKey, Signer, public_key
+from rotator.providers.keys.signing import Algorithm, LocalSigner, PublicKey, Signer, VersionedKey, public_key
 from rotator.providers.oauth import server_checks
 from rotator.providers.oauth.config import (
     AccessTokenOptions,

@@ -18,8 +18,7 @@ from rotator.ports import (
     Unknown,
     UnusableKey,
 )
-from rotator.providers.keys.key_pairs import TransitPairs
-from rotator.providers.keys.signing import Algorithm, LocalSigner, public_key
+from rotator.providers.keys.signing import Algorithm, LocalSigner, TransitPairs, public_key
 from rotator.providers.oauth.server import options_of
 from rotator.providers.oauth.token_endpoint import ClientDenied
 from rotator.rotation.secret import Secret

@@ -51,7 +51,7 @@ def test_every_shipped_file_loads(path: Path) -> None:
 def test_the_commented_file_shows_every_key() -> None:
     from rotator.providers import KINDS
     from rotator.settings.credentials import _DEFAULTABLE
-    from rotator.settings.kind_options import own_options
+    from rotator.settings.targets import own_options
 
     text = (CONFIG / "rotator.toml").read_text(encoding="utf-8")
     shown = {line.lstrip("# ").partition(" =")[0] for line in text.splitlines()}

@@ -10,8 +10,16 @@ import hvac
 import pytest
 
 from rotator.ports import Conflict, Fault, Refused, StoreRefused, Transient
-from rotator.vault.adapter import BODY_LIMIT, HardenedAdapter
-from rotator.vault.answer import Answered, CasRequired, Misread, PolicyDenied, Unforwarded, VaultResponse
+from rotator.vault.adapter import (
+    BODY_LIMIT,
+    Answered,
+    CasRequired,
+    HardenedAdapter,
+    Misread,
+    PolicyDenied,
+    Unforwarded,
+    VaultResponse,
+)
 from rotator.vault.transport import new_requests_session
 from tests.unit.vault.enterprise import FORWARD
 from tests.unit.vault.hostile import Script, answer, raw_server, self_signed

@@ -12,8 +12,7 @@ from rotator.host.proxy import Proxy
 from rotator.ports import Conflict, Fault, Refused, StoreRefused, Transient
 from rotator.rotation.secret import Secret
 from rotator.rotation.secret_ref import SecretRef, SecretSource
-from rotator.vault.adapter import HardenedAdapter
-from rotator.vault.answer import PolicyDenied, VaultResponse
+from rotator.vault.adapter import HardenedAdapter, PolicyDenied, VaultResponse
 from rotator.vault.transport import VaultConnection, VaultProxy, new_requests_session
 from tests.unit.providers.forward_proxy import Asked, ForwardProxy, forward_proxy
 from tests.unit.vault.hostile import answer, raw_server, self_signed

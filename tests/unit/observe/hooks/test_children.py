@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import anyio
 import pytest
 
-from rotator.host.child_processes import children
+from rotator.host.process import children
 from rotator.observe.hooks import command
 from rotator.observe.hooks.facts import Facts
 from rotator.ports import Transient

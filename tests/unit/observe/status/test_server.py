@@ -9,8 +9,7 @@ import anyio
 import pytest
 
 from rotator.observe.status import ServerError, StatusServer, server
-from rotator.observe.status.routes import StatusResponse
-from rotator.observe.status.server import _CONNECTIONS, Patience
+from rotator.observe.status.server import _CONNECTIONS, Patience, StatusResponse
 from rotator.settings import Listen
 from tests.unit.observe.status.loopback import get, parsed, rest, say, serving
 
