@@ -38,6 +38,7 @@ from rotator.rotation.operator_request import RequestVerb
 from rotator.rotation.procedures.consumer_path import watch
 from rotator.rotation.procedures.outcome import without_minter
 from rotator.rotation.record import Phase, Record
+from rotator.rotation.request_transitions import hurried
 from rotator.rotation.rotation_request import RotationRequest, as_rotation_request, foremost
 from rotator.rotation.steps import Act, Escalate, Hold, Poll, Request, Step, Wait
 from rotator.rotation.transitions import advance
@@ -106,6 +107,7 @@ class Reconciler:
     requests: Requests = field(default_factory=NoRequests)  # of operators, which wait in Vault
     only_looks: str = ""  # why this actor never acts
     recorded: Callable[[], Awaitable[None]] = _nothing  # what was told is written down, as far as that goes
+    _heard: dict[str, RotationRequest] = field(default_factory=dict)  # what somebody waits for here, once it was heeded
 
     async def reconcile(
         self,
@@ -130,13 +132,14 @@ class Reconciler:
             return ReconcileResult(entry.record, Wait(followed, held_by(entry.lease.holder, followed)))
         record, entry, asked, declined = await self._requested(context, entry, self.taken_up(entry, context))
         ask = foremost(None if ask in declined else ask, asked)
+        record = record if ask is None or self._heard.get(credential.name) == ask else hurried(record, ask)
         rested, looked = timedelta(seconds=self.leases.known(entry)), False  # looked: at the consumer path
         objects = gate.objection if gate else None
         while True:
             step = (objects and objects(record)) or _supplied(record, context)
             step = step or next_step(credential, record, context.now, ask, context.shared, rested)
             if isinstance(step, Wait):
-                entry = await self._let_go(entry, record, fading=entry.is_fading(context.shared))
+                entry = await self._let_go(entry, record, keep=self._lasting(entry, record, context))
                 lost = None if looked or self.only_looks else await run(context, watch(context.observed(), record))
                 looked = True
                 if lost is None:
@@ -171,8 +174,16 @@ class Reconciler:
 
     def taken_up(self, entry: Entry, context: RotationContext) -> Record:
         """The record, and what may have been done since it was written."""
-        untraced = context.shared if entry.lease.holder else None
-        return advance(entry.record or Record(self.lineage()), ev.Resumed(context.at, untraced))
+        untraced, rested = context.shared if entry.lease.holder else None, timedelta(seconds=self.leases.known(entry))
+        return advance(entry.record or Record(self.lineage()), ev.Resumed(context.at, untraced, rested))
+
+    def _lasting(self, entry: Entry, record: Record, context: RotationContext) -> bool:
+        """Whether what was found at taking up is written although nothing is done: who is started next would find it
+        later, and wait anew. Vault would delete the record by itself; somebody has left it; a clock was ahead.
+        """
+        left = bool(entry.lease.holder) and entry.record is not None
+        ahead = entry.record is not None and entry.record.grace_from != record.grace_from
+        return not self.only_looks and (entry.is_fading(context.shared) or left or ahead)
 
     async def obey(
         self, credential: Credential, dependencies: Dependencies, word: RecordChange, *, effect: bool = False
@@ -270,6 +281,7 @@ class Reconciler:
         self, context: RotationContext, entry: Entry, record: Record, step: Act, ask: RotationRequest | None
     ) -> tuple[Record, Entry, MinterRefused | None]:
         started, refused = context.dependencies.clock.monotonic(), None
+        self._heard |= {context.credential.name: ask} if ask else {}
         context.lapses = self.leases.lapses(entry)
         try:
             event = await perform(context, record, step)
@@ -302,9 +314,9 @@ class Reconciler:
         self.leases.acknowledged(entry, sent)
         return entry
 
-    async def _let_go(self, entry: Entry, record: Record, *, fading: bool = False) -> Entry:
-        """Give the lease back. `fading`: Vault would delete the record by itself, so it is written anew."""
-        if fading or entry.lease.holder == self.leases.holder:
+    async def _let_go(self, entry: Entry, record: Record, *, keep: bool = False) -> Entry:
+        """Give the lease back. `keep`: the record is written in any case."""
+        if keep or entry.lease.holder == self.leases.holder:
             entry = await self._save(entry, record, release=True)
         return entry
 

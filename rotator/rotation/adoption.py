@@ -64,6 +64,7 @@ def adopted(record: Record, event: cmd.Adopted) -> Record:
         adopted=(*record.adopted, TokenAdoption(event.current.token, event.current.at))[-REMEMBERED:],
         retired=None,
         grace_ends=event.grace_ends,
+        grace_from=None,
         condemned_at=None,
         evidence="",
         held=None,

@@ -61,7 +61,7 @@ def awaited(record: Record, event: ev.Awaited) -> Record:
 
 def polled(record: Record, event: ev.Polled) -> Record:
     """Nothing has changed but the time."""
-    return replace(record, retry_at=event.until)
+    return replace(record, retry_at=event.until, retry_from=event.since or event.at)
 
 
 def reminded(record: Record, event: ev.Reminded) -> Record:

@@ -46,7 +46,7 @@ def revoke_by(credential: Credential, record: Record) -> datetime | None:
         return record.ends_at
     if record.predecessor is None or record.current is None or record.phase not in (Phase.PUBLISHED, Phase.CONDEMNED):
         return None
-    policy, at = credential.retire, record.current.at
+    policy, at = credential.retire, retirement.grace_from(record, record.current)
     end = retirement.earliest(policy, at, emergency=record.emergency, promised=record.grace_ends)
     end += credential.limits.spread
     if record.emergency or policy.quiet is None or policy.deadline is None:

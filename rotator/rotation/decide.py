@@ -65,7 +65,7 @@ def next_step(
         return stop
     if record.phase is Phase.SETTLED and (record.slot_full or record.strays) and not _swept_in_vain(record):
         return Sweep(record.strays)  # what was given up is cleared away before its pause, not after
-    if until := backing_off(record, now, ask, rested):
+    if until := backing_off(record, now, rested):
         return Wait(until, _for_person(record) if record.phase is Phase.AWAITING else _trouble(record))
     if record.phase is Phase.SETTLED:
         return _settled(credential, record, now, ask, shared or now, rested)
@@ -78,10 +78,9 @@ def _swept_in_vain(record: Record) -> bool:
     return record.failure is not None and record.failure.step == "sweep" and record.retry_at is not None
 
 
-def backing_off(record: Record, now: datetime, ask: RotationRequest | None, rested: timedelta) -> datetime | None:
-    """Until when a failure's pause is still on; a newer ask ends it."""
-    newer = ask is not None and (record.failure is None or record.failure.at < ask.at)
-    if record.retry_at is None or (newer and wanted(record, ask)):
+def backing_off(record: Record, now: datetime, rested: timedelta) -> datetime | None:
+    """Until when a pause is still on. Whoever asks for a rotation ends it once, see `request_transitions.hurried`."""
+    if record.retry_at is None:
         return None
     return _rest(record.retry_from, record.retry_at, now, rested)
 
@@ -202,7 +201,8 @@ def _published(credential: Credential, record: Record, now: datetime, ask: Rotat
         return Condemn()
     if pause := pause_on(credential, record, now):
         return Wait(pause.until, words(pause))
-    earliest = retirement.earliest(credential.retire, record.current.at, emergency=False, promised=record.grace_ends)
+    since, promised = retirement.grace_from(record, record.current), record.grace_ends
+    earliest = retirement.earliest(credential.retire, since, emergency=False, promised=promised)
     return Wait(earliest, "predecessor in grace") if now < earliest else Condemn()
 
 

@@ -48,10 +48,12 @@ class Resumed:
     """The record was read back: whatever was authorised may have been done. Never journalled by itself.
 
     `untraced`: now, by Vault's clock, if its lease was not given back: what was done last may have left no trace in it.
+    `rested`: for how long it has been known as it is, by a clock that only goes forward.
     """
 
     at: datetime
     untraced: datetime | None = None
+    rested: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +143,12 @@ class Fenced:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """The predecessor may not go yet; look again at `until`."""
+    """The predecessor may not go yet; look again at `until`. `since`: as in Faulted."""
 
     at: datetime
     until: datetime
     reason: str
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

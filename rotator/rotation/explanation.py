@@ -99,8 +99,8 @@ def _moved(credential: Credential, record: Record) -> Iterator[str]:
         yield f"Settings name {credential.place} now; until the value is there, {current.place} stays good."
     if before and before.place != current.place:
         there = f"{before.place}, where consumers read before, still holds {before.token.id}"
-        promised = record.grace_ends
-        until = retirement.earliest(credential.retire, current.at, emergency=record.emergency, promised=promised)
+        since, promised = retirement.grace_from(record, current), record.grace_ends
+        until = retirement.earliest(credential.retire, since, emergency=record.emergency, promised=promised)
         good = f"until {when(record.ends_at)}" if record.ends_at else f"until {when(until)} at least"
         yield f"{there}, which stays good {good}."
     elif ended and ended.place != current.place:
@@ -113,7 +113,8 @@ def _rotation(credential: Credential, record: Record) -> Iterator[str]:
     elif record.requested_at and record.why:
         yield f"Rotation {record.rotation} was requested at {when(record.requested_at)} because {_because(record)}."
     if record.phase is Phase.PUBLISHED and record.predecessor and record.current and not record.emergency:
-        until = retirement.earliest(credential.retire, record.current.at, emergency=False, promised=record.grace_ends)
+        since, promised = retirement.grace_from(record, record.current), record.grace_ends
+        until = retirement.earliest(credential.retire, since, emergency=False, promised=promised)
         yield f"The value before may go from {when(until)} on, once the published one is proven again."
     if record.evidence and record.ends_at is None and record.phase in (Phase.PUBLISHED, Phase.CONDEMNED, Phase.SETTLED):
         yield f"{'It may not go yet' if record.phase is Phase.PUBLISHED else 'Evidence'}: {record.evidence}."

@@ -26,11 +26,12 @@ class Awaited:
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """The person has not done it yet; look again at `until`."""
+    """The person has not done it yet; look again at `until`. `since`: as in Faulted."""
 
     at: datetime
     until: datetime
     reason: str
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,6 +213,7 @@ class Record:
     adopted: tuple[TokenAdoption, ...] = ()  # the last ones: what other records still say of them is over
     retired: PublishedValue | None = None  # the last predecessor that ended, until the next publication
     grace_ends: datetime | None = None  # as promised at publication; settings may only extend it
+    grace_from: datetime | None = None  # when it began, if the clock that told the publication was ahead
     ends_at: datetime | None = None  # when the predecessor is dead by its own date, being of a kind nobody can revoke
     condemned_at: datetime | None = None
     evidence: str = ""

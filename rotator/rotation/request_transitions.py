@@ -6,13 +6,22 @@ from dataclasses import replace
 from datetime import datetime
 
 from rotator.rotation import command_events as cmd
+from rotator.rotation import events as ev
 from rotator.rotation import retirement
 from rotator.rotation.credential import Credential
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb, TakenUp
 from rotator.rotation.pause import pause_on, words
 from rotator.rotation.person_events import Released
 from rotator.rotation.record import HoldReason, Phase, Record
-from rotator.rotation.rotation_request import AT_REST, RequestAnswer, answer, as_rotation_request, fresh
+from rotator.rotation.rotation_request import (
+    AT_REST,
+    RequestAnswer,
+    RotationRequest,
+    answer,
+    as_rotation_request,
+    fresh,
+    wanted,
+)
 
 NOTHING_LIVES = ("",)  # no token has this id: the first value that is published answers
 REMEMBERED = 16  # requests: one that could not be removed from Vault, or lands there late, is known again
@@ -46,9 +55,8 @@ def grace_ends(credential: Credential, record: Record) -> datetime | None:
     """Before this time no predecessor ends, and so no rotation begins that nobody calls an emergency."""
     if record.phase is not Phase.PUBLISHED or record.current is None:
         return None
-    return retirement.earliest(
-        credential.retire, record.current.at, emergency=record.emergency, promised=record.grace_ends
-    )
+    since, promised = retirement.grace_from(record, record.current), record.grace_ends
+    return retirement.earliest(credential.retire, since, emergency=record.emergency, promised=promised)
 
 
 def live_at(record: Record | None) -> tuple[str, ...]:
@@ -67,11 +75,17 @@ def find(record: Record, request_id: str) -> TakenUp | None:
     return next((each for each in record.taken if each.id == request_id), None)
 
 
+def hurried(record: Record, asked: RotationRequest | None) -> Record:
+    """The record without its pause, where somebody asks for what waits: once, as what fails then has its own."""
+    return replace(record, retry_at=None) if record.retry_at and wanted(record, asked) else record
+
+
 def taken(record: Record, event: cmd.RequestTaken) -> Record:
     """A rotation is asked for, whatever becomes of the process that was told. An emergency is never set aside."""
     request, before = event.request, record.asked
     if request.verb is not RequestVerb.ROTATE:
         return record
+    record = hurried(record, as_rotation_request(request))
     if before and (before.emergency, before.at) > (request.emergency, request.at):
         return record
     live = (*before.live, *(each for each in request.live if each not in before.live)) if before else request.live
@@ -86,7 +100,7 @@ def declined(record: Record, event: cmd.RequestDeclined) -> Record:
     return record
 
 
-def noted(record: Record, event: object) -> Record:
+def noted(record: Record, event: ev.Event) -> Record:
     """The record after an event: which request it takes up is remembered, and what is over is no longer asked for."""
     match event:
         case cmd.RequestTaken(at, request):
@@ -95,6 +109,10 @@ def noted(record: Record, event: object) -> Record:
             record = _remember(record, TakenUp(request.id, at, reason))
         case cmd.Paused() | cmd.Unpaused() | cmd.UndoBegun() | Released() if event.request:
             record = _remember(record, TakenUp(event.request, event.at))
+    if (
+        record.asked and record.asked.at > event.at
+    ):  # by a clock that was ahead: it was asked for before what came after
+        record = replace(record, asked=replace(record.asked, at=event.at))
     return _closed(record)
 
 

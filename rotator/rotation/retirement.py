@@ -55,6 +55,11 @@ class Use:
 Judgement = Go | NotYet | StillUsed
 
 
+def grace_from(record: Record, current: PublishedValue) -> datetime:
+    """Since when the grace counts that began with what is published."""
+    return record.grace_from or current.at
+
+
 def earliest(
     policy: Retirement, published_at: datetime, *, emergency: bool, promised: datetime | None = None
 ) -> datetime:

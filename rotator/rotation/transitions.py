@@ -8,6 +8,7 @@ from typing import Any
 
 from rotator.rotation import adoption, attempts, backoff, claim, lost_value, pause, request_transitions, rollback
 from rotator.rotation import events as ev
+from rotator.rotation.ahead import put_right
 from rotator.rotation.mint_budget import well_ended
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, PublishedValue, Record
 from rotator.rotation.retirement import left_behind
@@ -28,6 +29,7 @@ def _resumed(record: Record, event: ev.Resumed) -> Record:
 
     The mint may have left just now: who is proven to have ended is followed at once.
     """
+    record = put_right(record, event.at - event.rested)
     if record.phase is Phase.REQUESTED:
         return replace(record, uncertain=True, sent_at=event.untraced or record.sent_at)
     put_back = record.phase is Phase.REJECTED and record.cut_over_at is not None
@@ -88,6 +90,7 @@ def _published(record: Record, event: ev.Published) -> Record:
         undo=None,
         ends_at=None,
         grace_ends=event.grace_ends,
+        grace_from=None,
         **well_ended(record, event.at),
         candidate=None,
         cut_over_at=None,
@@ -118,7 +121,8 @@ def _fenced(record: Record, event: ev.Fenced) -> Record:
 def _deferred(record: Record, event: ev.Deferred) -> Record:
     """What allowed the end of a predecessor stays its evidence, though the end takes a while to be noticed."""
     evidence = record.evidence if record.phase is Phase.CONDEMNED else event.reason
-    return replace(record, retry_at=event.until, evidence=evidence, failure=None)
+    since = event.since or event.at
+    return replace(record, retry_at=event.until, retry_from=since, evidence=evidence, failure=None)
 
 
 def _condemned(record: Record, event: ev.Condemned) -> Record:

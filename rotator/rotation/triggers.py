@@ -130,7 +130,8 @@ def expires_soon_at(current: PublishedValue | None) -> datetime | None:
     """From when on the published value counts as expiring."""
     if current is None or current.token.expires_at is None:
         return None
-    life = current.token.expires_at - current.at
+    began = min(current.at, current.token.issued_at or current.at)  # a clock may have been ahead
+    life = max(current.token.expires_at - began, timedelta())
     return current.token.expires_at - min(life * _MARGIN, _MARGIN_CAP)
 
 

@@ -83,7 +83,7 @@ def poll(seen: Observation, record: Record, step: Poll) -> Procedure[ev.Event]:
 
 
 def _again(seen: Observation, reason: str) -> ev.Polled:
-    return ev.Polled(seen.at, seen.now + seen.credential.limits.poll, reason)
+    return ev.Polled(seen.at, seen.now + seen.credential.limits.poll, reason, since=seen.now)
 
 
 def _remind(seen: Observation, record: Record) -> ev.Reminded:

@@ -24,7 +24,7 @@ from rotator.rotation.procedures.consumer_path import look, published_value
 from rotator.rotation.procedures.mint import attempt_in, reap
 from rotator.rotation.procedures.publish import early
 from rotator.rotation.record import FOR_PERSON, HoldReason, PublishedValue, Record
-from rotator.rotation.retirement import PROVEN, Go, NotYet, Use, judge
+from rotator.rotation.retirement import PROVEN, Go, NotYet, Use, grace_from, judge
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Condemn, Revoke, Sweep
 from rotator.rotation.strays import is_stray
@@ -42,13 +42,13 @@ def condemn(seen: Observation, record: Record, step: Condemn) -> Procedure[ev.Ev
     if not isinstance(proof, str):
         return proof
     use = yield from _use(seen, record, predecessor)
-    policy, promised = seen.credential.retire, record.grace_ends
-    verdict = judge(policy, current.at, seen.now, use, emergency=record.emergency, promised=promised, proof=proof)
+    policy, since, promised = seen.credential.retire, grace_from(record, current), record.grace_ends
+    verdict = judge(policy, since, seen.now, use, emergency=record.emergency, promised=promised, proof=proof)
     match verdict:
         case Go(evidence):
             return ev.Condemned(seen.at, evidence)
         case NotYet(until, reason):
-            return ev.Deferred(seen.at, until, reason)
+            return ev.Deferred(seen.at, until, reason, since=seen.now)
     return seen.held(HoldReason.STILL_USED, verdict.text)
 
 
@@ -180,7 +180,8 @@ def _alive(seen: Observation, record: Record, said: str, person: str) -> ev.Even
     limits = seen.credential.limits
     known_until = (record.condemned_at or seen.now) + max(limits.settle, limits.spread)
     if seen.now < known_until:
-        return ev.Deferred(seen.at, known_until, f"{said}: the target may take a while to notice")
+        said = f"{said}: the target may take a while to notice"
+        return ev.Deferred(seen.at, known_until, said, since=seen.now)
     return seen.faulted("revoke", said, of_target=False)
 
 

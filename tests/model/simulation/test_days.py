@@ -111,6 +111,11 @@ def _settled(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(explanation, "stands", lambda record, now: "Settled: one value is published, nothing is in flight.")
 
 
+def _by_dates(patch: pytest.MonkeyPatch) -> None:
+    """Every time in a record is believed."""
+    patch.setattr(transitions, "put_right", lambda record, seen: record)
+
+
 def _acting(patch: pytest.MonkeyPatch) -> None:
     """What settings say of a copy is not heeded."""
     start = Process.start
@@ -172,6 +177,7 @@ def _unclaimed(patch: pytest.MonkeyPatch) -> None:
 
 
 LINES = {
+    "a wall clock a hundred days ahead, and back": Line(day("clock_ahead"), ("L1", "I2"), without=_by_dates),
     "a copy of Vault that is read-only": Line(day("copy", interval=60.0), ("RO",), without=_acting),
     "everything is paused, and a credential joins": Line(
         day("fleet", "rename", interval=40.0, active=900.0, overwrite=True), ("P",), 15, _known_then

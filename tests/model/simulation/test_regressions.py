@@ -12,7 +12,13 @@ from rotator.rotation.credential import OnForeign, VaultPath
 from rotator.rotation.steps import Wait
 from tests.model.simulation.campaign import run_seed
 from tests.model.simulation.kinds import Kind
-from tests.model.simulation.stage import NAME, TAKE_OVER, Stage, overtaken_before_it_tells, rejected_after_the_cut_over
+from tests.model.simulation.stage import (
+    NAME,
+    TAKE_OVER,
+    Stage,
+    overtaken_before_it_tells,
+    rejected_after_the_cut_over,
+)
 from tests.model.simulation.swarm import plain
 
 SLOT = VaultPath("kv", f"rotator/staged/{NAME}")

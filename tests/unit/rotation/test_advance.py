@@ -86,7 +86,7 @@ RETIRING = {
     "deferred: look again later, knowing why": (
         record(PUBLISHED, failure=failed("condemn", "503")),
         ev.Deferred(AT, AT + HOUR, "last used just now"),
-        {"retry_at": AT + HOUR, "evidence": "last used just now", "failure": None},
+        {"retry_at": AT + HOUR, "retry_from": AT, "evidence": "last used just now", "failure": None},
     ),
     "condemned: with the evidence": (
         record(PUBLISHED, failures=2, retry_at=NOW),

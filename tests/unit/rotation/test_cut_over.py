@@ -116,7 +116,11 @@ ADVANCED: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
         ev.Awaited(AT, "paste the key"),
         {"phase": AWAITING, "reminded_at": AT},
     ),
-    "not done yet": (record(AWAITING, **WITH_KEY), ev.Polled(AT, AT + MINUTE, "401"), {"retry_at": AT + MINUTE}),
+    "not done yet": (
+        record(AWAITING, **WITH_KEY),
+        ev.Polled(AT, AT + MINUTE, "401"),
+        {"retry_at": AT + MINUTE, "retry_from": AT},
+    ),
     "told once more": (record(AWAITING), ev.Reminded(AT, "please"), {"reminded_at": AT}),
     "the value was brought": (
         record(AWAITING),

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
+from rotator.rotation import events as ev
 from rotator.rotation.credential import OnForeign
-from rotator.rotation.decide import backing_off, next_step
+from rotator.rotation.decide import next_step
 from rotator.rotation.lost_value import REMEDY, UNDELETE, stops
+from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.record import Failure, HoldReason, LostValue, Phase
+from rotator.rotation.request_transitions import hurried
+from rotator.rotation.rotation_request import as_rotation_request
 from rotator.rotation.steps import Escalate, Hold, Revoke, Sweep, Verify, Wait
+from rotator.rotation.transitions import advance
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, SECOND, ask, credential, record
 
 FAILURE = Failure("mint", "no answer", NOW)
@@ -72,12 +76,6 @@ TABLE = {
         Wait(NOW + MINUTE, "backing off"),
     ),
     "the pause is over: go on": (record(STAGED, failure=FAILURE, retry_at=NOW + MINUTE), MINUTE, None, Verify()),
-    "a newer ask ends the pause": (
-        record(STAGED, failure=FAILURE, retry_at=NOW + MINUTE),
-        2 * SECOND,
-        ask(NOW + SECOND),
-        Verify(),
-    ),
     "an ask of the very moment of the failure does not end the pause": (
         record(STAGED, failure=FAILURE, retry_at=NOW + MINUTE),
         SECOND,
@@ -123,11 +121,32 @@ def test_what_is_an_emergency_already_is_not_escalated_again(phase: Phase) -> No
     assert not isinstance(step, Escalate)
 
 
-def test_an_ask_in_the_middle_of_a_pause_without_failure_ends_it_only_while_wanted() -> None:
+def test_who_asks_in_the_middle_of_a_pause_ends_it_only_while_that_is_wanted() -> None:
     pausing = record(PUBLISHED, retry_at=NOW + HOUR)
-    assert backing_off(pausing, NOW, ask(NOW), timedelta()) == NOW + HOUR
-    assert not backing_off(replace(pausing, emergency=True), NOW, EMERGENCY, timedelta())
-    assert not backing_off(replace(pausing, retry_at=None), NOW, None, timedelta())
+    assert hurried(pausing, None) == hurried(pausing, ask(NOW + SECOND)) == pausing
+    assert hurried(pausing, ask(NOW + SECOND, patient=True)).retry_at is None
+    assert hurried(replace(pausing, emergency=True), EMERGENCY).retry_at is None
+    assert hurried(replace(pausing, retry_at=None), EMERGENCY).retry_at is None
+
+
+@pytest.mark.parametrize("at", [NOW, NOW + 100 * DAY], ids=["now", "by a clock that is ahead"])
+def test_what_fails_after_it_was_asked_for_has_its_whole_pause(at) -> None:
+    request = OperatorRequest("r1", RequestVerb.ROTATE, at, "ada", live=("t1.1",))
+    failing = record(STAGED, failure=FAILURE, retry_at=NOW + HOUR)
+    taken = advance(failing, ev.RequestTaken(NOW, request))
+    assert taken.retry_at is None
+    again = advance(taken, ev.Faulted(NOW + SECOND, "verify", "503"))
+    pause = Wait(again.retry_at, "proving the new value failed: 503")
+    assert next_step(credential(), again, NOW + SECOND) == pause
+    assert next_step(credential(), again, NOW + SECOND, as_rotation_request(request)) == pause
+    assert again.asked
+    assert again.asked.at == NOW, "it was asked for before what came after"
+
+
+def test_who_waits_for_a_grace_that_is_put_off_does_not_have_it_judged_again_and_again() -> None:
+    used = record(PUBLISHED, retry_at=NOW + MINUTE, evidence="last used just now")
+    waits = ask(NOW + SECOND, patient=True)
+    assert next_step(credential(), used, NOW, waits) == Wait(NOW + MINUTE, "last used just now")
 
 
 def test_where_settings_let_us_a_loss_is_no_stop() -> None:

@@ -124,7 +124,7 @@ INSTALLS = {
         Poll(remind=False),
         WITH_KEY,
         [STAGED, (VerifyValue, Rejected("401", final=True)), OURS, (InstallValue, NeedsPerson("paste"))],
-        ev.Polled(LATE, AT + MINUTE, "401"),
+        ev.Polled(LATE, AT + MINUTE, "401", since=AT),
         seen={"slot": None},
     ),
     "not yet: say it again": Row(

@@ -73,7 +73,7 @@ OVER = record(Phase.PUBLISHED, current=published(2, NOW - DAY))
 QUIET = credential(retire=Retirement(HOUR, quiet=HOUR, deadline=2 * HOUR, at_deadline=AtDeadline.HOLD))
 CONDEMNS = {
     "proven, and its grace is over": Row(Condemn(), OVER, [PUBLISHED_NEW, PROVEN], ev.Condemned, "successor proven"),
-    "it is in grace": Row(Condemn(), IN_GRACE, [PUBLISHED_NEW, PROVEN], ev.Deferred(LATE, NOW + HOUR, "in grace")),
+    "it is in grace": Row(Condemn(), IN_GRACE, [PUBLISHED_NEW, PROVEN], ev.Deferred(LATE, NOW + HOUR, "in grace", AT)),
     "it is still used": Row(
         Condemn(),
         OVER,
@@ -170,7 +170,9 @@ REVOKES = {
         Revoke(),
         record(Phase.CONDEMNED, condemned_at=AT - SECOND),
         [PUBLISHED_NEW, OURS, REVOKED, OLD_SHOWN, ALIVE],
-        ev.Deferred(LATE, AT + 9 * SECOND, "predecessor t1.1 is still accepted: the target may take a while to notice"),
+        ev.Deferred(
+            LATE, AT + 9 * SECOND, "predecessor t1.1 is still accepted: the target may take a while to notice", AT
+        ),
     ),
     "still accepted": Row(
         Revoke(),

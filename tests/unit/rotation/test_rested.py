@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from rotator.rotation import events as ev
+from rotator.rotation import triggers
+from rotator.rotation.ahead import put_right
 from rotator.rotation.decide import next_step
 from rotator.rotation.record import Phase, Record, Trigger
 from rotator.rotation.schedule import Every, FractionOfLife
-from rotator.rotation.steps import Mint, Request, Verify, Wait
+from rotator.rotation.steps import Condemn, Mint, Poll, Publish, Request, Verify, Wait
+from rotator.rotation.transitions import advance
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, credential, published, record, token
 
 REQUESTED, INSTALLED, UNDOING = Phase.REQUESTED, Phase.INSTALLED, Phase.UNDOING
@@ -62,3 +68,82 @@ def test_a_schedule_does_not_sleep_for_as_long_as_a_clock_was_ahead() -> None:
 def test_what_is_due_never_by_its_schedule_is_not_due_for_being_watched() -> None:
     lasting = record(Phase.SETTLED, current=published(1, token=token(1)))
     assert isinstance(next_step(credential(schedule=FractionOfLife(0.5)), lasting, NOW, rested=99 * DAY), Wait)
+
+
+FAR = NOW + 100 * DAY
+
+
+def resumed(known: Record, rested=MINUTE) -> Record:
+    """As it is taken up at NOW."""
+    return advance(known, ev.Resumed(NOW, rested=rested))
+
+
+def test_a_grace_lasts_no_longer_than_it_is_long_although_the_clock_that_began_it_was_ahead() -> None:
+    graceful = record(Phase.PUBLISHED, current=published(2, at=FAR), grace_ends=FAR + 2 * HOUR)
+    first = resumed(graceful, 0 * MINUTE)
+    assert next_step(credential(), first, NOW) == Wait(NOW + 2 * HOUR, "predecessor in grace")
+    later = resumed(graceful, 2 * HOUR - SECOND)
+    assert next_step(credential(), later, NOW) == Wait(NOW + SECOND, "predecessor in grace")
+    assert next_step(credential(), resumed(graceful, 2 * HOUR), NOW) == Condemn()
+    assert resumed(first, 3 * HOUR) == replace(
+        resumed(record(Phase.PUBLISHED), 3 * HOUR),
+        current=first.current,
+        grace_from=NOW - 3 * HOUR,
+        grace_ends=NOW - HOUR,
+    )
+
+
+def test_a_grace_that_was_put_right_is_extended_by_later_settings_as_any_other() -> None:
+    found = resumed(record(Phase.PUBLISHED, current=published(2, at=FAR), grace_ends=FAR + HOUR), HOUR)
+    longer = credential(retire=replace(credential().retire, after=3 * HOUR))
+    assert next_step(longer, found, NOW) == Wait(NOW + 2 * HOUR, "predecessor in grace")
+    assert found.current.at == FAR, "requests are compared with it"
+
+
+def test_no_grace_is_made_shorter() -> None:
+    graceful = record(Phase.PUBLISHED, current=published(2, at=NOW - MINUTE), grace_ends=NOW + HOUR)
+    assert resumed(graceful, MINUTE).grace_ends == NOW + HOUR
+    assert put_right(record(Phase.SETTLED), NOW) == record(Phase.SETTLED)
+    unpromised = record(Phase.PUBLISHED, current=published(2, at=FAR), grace_ends=None)
+    assert resumed(unpromised).grace_from == NOW - MINUTE
+    assert resumed(unpromised).grace_ends is None
+
+
+def test_the_next_publication_begins_a_grace_of_its_own() -> None:
+    verified = record(Phase.VERIFIED, grace_from=NOW - DAY)
+    assert advance(verified, ev.Published(NOW, 2, NOW + HOUR)).grace_from is None
+
+
+def test_a_person_is_reminded_although_a_clock_was_ahead() -> None:
+    waiting = record(Phase.AWAITING, reminded_at=FAR)
+    assert isinstance(next_step(credential(), resumed(waiting), NOW), Wait)
+    assert next_step(credential(), resumed(waiting, credential().limits.remind), NOW) == Poll(remind=True)
+
+
+def test_a_proof_grows_old_although_a_clock_was_ahead() -> None:
+    proven = record(Phase.VERIFIED, verified_at=FAR, expected_version=1)
+    assert next_step(credential(), resumed(proven, 0 * MINUTE), NOW) == Publish(1, reprove=False)
+    assert next_step(credential(), resumed(proven, credential().limits.proof_life), NOW) == Publish(1, reprove=True)
+
+
+def test_mints_count_for_a_day_although_a_clock_was_ahead() -> None:
+    minted = record(Phase.SETTLED, mints=(NOW - HOUR, FAR), emergency_mints=(FAR,))
+    found = resumed(minted)
+    assert (found.mints, found.emergency_mints) == ((NOW - HOUR, NOW - MINUTE), (NOW - MINUTE,))
+
+
+def test_a_pause_of_what_is_deferred_counts_from_its_beginning() -> None:
+    ahead = advance(
+        record(Phase.PUBLISHED, grace_from=NOW - DAY, grace_ends=None),
+        ev.Deferred(FAR, FAR + MINUTE, "in use", since=FAR),
+    )
+    assert next_step(credential(), ahead, NOW, rested=59 * SECOND) == Wait(FAR + MINUTE, "in use")
+    assert next_step(credential(), ahead, NOW, rested=MINUTE) == Condemn()
+
+
+def test_a_life_counts_from_its_beginning_at_the_target_where_a_clock_was_ahead() -> None:
+    def end(**times) -> object:
+        return triggers.expires_soon_at(published(1, at=FAR, token=token(1, **times)))
+
+    assert end(issued_at=NOW, expires_at=NOW + 10 * HOUR) == NOW + 9 * HOUR
+    assert end(expires_at=NOW + 10 * HOUR) == NOW + 10 * HOUR

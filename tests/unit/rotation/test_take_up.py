@@ -29,7 +29,7 @@ OURS = credential()
 
 def taken(before: Record, *requests: OperatorRequest) -> Record:
     for request in requests:
-        before = advance(before, ev.RequestTaken(NOW, request))
+        before = advance(before, ev.RequestTaken(max(NOW, request.at), request))
     return before
 
 
