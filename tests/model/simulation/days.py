@@ -23,6 +23,7 @@ from tests.model.simulation.actors import TTL, Process, SimClock
 from tests.model.simulation.invariants import COPY, Checks
 from tests.model.simulation.journal import SimJournal
 from tests.model.simulation.kinds import Kind
+from tests.model.simulation.ledger import ends
 from tests.model.simulation.vault import Kept
 from tests.model.simulation.world import World, beat
 
@@ -81,6 +82,7 @@ class Days:
 
     def _take_out(self, name: str, new: str = "") -> None:
         place = self.wanted.pop(name).place
+        self.checks.left_settings[name] = self.world.now
         for consumer in self.checks.consumers:
             if consumer.name == name and new:
                 consumer.name = new
@@ -237,7 +239,7 @@ class Days:
 
     def tidy(self, name: str) -> bool | None:
         """Somebody types what `unused`, `strays` and holds propose."""
-        hosts = [process for process in self.processes if not process.dead]
+        hosts = [process for process in self.processes if not process.dead and process.host != COPY]
         if not hosts or not self.wanted or not self.only_tokens():
             return False  # a target of several kinds: whoever ends a leftover there asks the provider of another one
         host = self.world.rng.choice(hosts)
@@ -310,11 +312,16 @@ class Days:
         return {name: each for name, each in self.wanted.items() if each.target == target}
 
     def lives_unknown(self, name: str, record: Record | None) -> Iterator[str]:
-        """Tokens under the names of this record that live and that it does not account for."""
-        known = {x.token.id for x in (record.current, record.predecessor, record.candidate) if x} if record else set()
+        """Tokens under the names of this record that live, that it does not account for, and that do not end by
+        themselves.
+        """
+        if record is None:
+            return
+        known = {x.token.id for x in (record.current, record.predecessor, record.candidate) if x}
         for live in self.checks.target.tokens.values():
-            ours = record is not None and live.name.startswith(f"{record.stem}-r") and live.minter != "person"
-            if ours and live.id not in known and self.checks.target.alive(live):
+            ours = live.name.startswith(f"{record.stem}-r") and live.minter != "person"
+            unknown = live.id not in known and self.checks.target.alive(live)
+            if ours and unknown and ends(live, record, self.checks.target):
                 yield live.id
 
 

@@ -130,7 +130,8 @@ class History:
             self.people.settings(name, schedule=Every(timedelta(days=900)), lifetime=lives)
         self._until(self._restless, OVERLAP + self._ends_in() + CONVERGED + self._leftover())
         world.run(world.now + SWEEP)
-        self._until(self._apart, CALM_POLL + CONVERGED)  # a pause by a wrong clock is seen to be over at the next look
+        # A pause by a wrong clock is seen to be over at the next look: that of a failed step, and of what is given up.
+        self._until(self._apart, 2 * CALM_POLL + CONVERGED)
         for name in self.wanted:
             if text := self._apart(name):
                 self.checks.broken("I1", text)

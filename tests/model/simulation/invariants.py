@@ -62,6 +62,7 @@ class Checks:
     disputed: bool = False  # Vault was restored, or is one of two: numbers come again, and so do names
     dependencies: Any = None  # history.py's
     renamed: set[str] = field(default_factory=set)
+    left_settings: dict[str, float] = field(default_factory=dict)  # when each name did so last
     gone_back: float = -1.0  # when Vault did
     read_only: bool = False  # of a copy whose settings say so
     paused_since: float | None = None  # when a pause of everything was acknowledged, which is on until it is resumed

@@ -106,13 +106,16 @@ class Ordinary:
         return live is not None and target.alive(live) and target.kind(live.credential) is not Kind.EXPIRING
 
     def receipts(self) -> None:
-        """R: every end of a token that is ours is a transition that somebody was told; not by who was killed then."""
+        """R: every end of a token that is ours is a transition that somebody was told; not by who was killed then, nor
+        where the credential left the settings before the end was proven: its record says what was being ended.
+        """
         history = self.history
         if "R" not in history.world.swarm.judged:
             return
         for token, at in history.ended_at.items():
-            died = any(at - UNTOLD < death < at + UNTOLD for death in history.world.deaths)
             live = history.target.tokens[token]
+            left = history.checks.left_settings.get(live.credential, -UNTOLD)
+            died = any(at - UNTOLD < death < at + UNTOLD for death in (left, *history.world.deaths))
             latest = history.checks.ledgers[live.credential].latest
             if history.target.kind(live.credential) is not Kind.TOKENS:
                 continue  # whose values are told anew, or make way for others
