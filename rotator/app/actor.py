@@ -39,9 +39,9 @@ from rotator.providers import Server, kind_of
 from rotator.providers.http.auth import Auth
 from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.fleet_pause import FleetPauses, over
+from rotator.rotation.ownership import TokenOwners
 from rotator.rotation.record import Token
 from rotator.rotation.token_names import LINEAGE
-from rotator.rotation.token_ownership import TokenOwners
 from rotator.settings import Minter, Settings, Target
 from rotator.vault.journal import UnwrittenJournal, VaultJournal
 from rotator.vault.kv import Kv

@@ -15,8 +15,7 @@ from rotator.ports import Clock, Document, MinterRefused, Refused
 from rotator.providers.http.auth import Auth, Basic, Bearer
 from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.record import Record
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from rotator.settings import Minter, Settings, Target
 from rotator.vault.kv import Kv
 from rotator.vault.preflight import mount_of

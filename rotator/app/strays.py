@@ -13,9 +13,9 @@ from rotator.engine.strays import sweep as search
 from rotator.ports import Fault, MinterRefused, Refused, Transient
 from rotator.providers import Server
 from rotator.rotation.credential import Credential
+from rotator.rotation.ownership import ENDABLE, Owner, TokenState
 from rotator.rotation.record import Token
 from rotator.rotation.token_names import family, parse
-from rotator.rotation.token_ownership import ENDABLE, Owner, TokenState
 
 
 @dataclass(frozen=True, slots=True)

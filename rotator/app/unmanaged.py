@@ -6,7 +6,7 @@ from rotator.app.actor import App
 from rotator.engine.token_survey import left_behind
 from rotator.observe.logs import log
 from rotator.ports import Fault
-from rotator.rotation.unmanaged import unmanaged
+from rotator.rotation.ownership import unmanaged
 
 _PATIENCE, _AGAIN = 60.0, 0.5  # seconds
 

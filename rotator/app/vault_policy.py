@@ -15,7 +15,7 @@ import msgspec
 from rotator.app.factories import is_known, place_of
 from rotator.providers import kind_of
 from rotator.rotation.credential import VaultPath
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import SecretRef, SecretSource
 from rotator.settings import Method, Settings
 
 

@@ -22,7 +22,7 @@ from typing import Any, TextIO
 
 import click
 
-from rotator.rotation.printable import visible
+from rotator.rotation.wording import visible
 
 _STYLE = f"\0{secrets.token_hex(8)}\0"  # stands where the escape of a style is; nobody else can know it
 _SGR = re.compile(r"\[[0-9;]*m")

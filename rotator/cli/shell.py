@@ -14,8 +14,7 @@ import click
 
 from rotator.cli import output
 from rotator.host.exit_codes import Exit
-from rotator.rotation.printable import CELL, visible
-from rotator.rotation.wording import counted
+from rotator.rotation.wording import CELL, counted, visible
 from rotator.settings import Settings, SettingsError, load
 
 if TYPE_CHECKING:

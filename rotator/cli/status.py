@@ -11,8 +11,8 @@ import click
 
 from rotator.cli import output, shell
 from rotator.rotation.operator_request import Unclaimed
+from rotator.rotation.ownership import Unmanaged
 from rotator.rotation.state import State
-from rotator.rotation.unmanaged import Unmanaged
 
 if TYPE_CHECKING:
     from rotator.commands.inspect import Snapshot

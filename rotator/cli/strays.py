@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rotator.app.actor import App
     from rotator.app.strays import Leftover
     from rotator.commands.looks import Leftovers
-    from rotator.rotation.token_ownership import Owner
+    from rotator.rotation.ownership import Owner
     from rotator.settings import Settings
 
 _PATIENCE = 10.0  # seconds with a Vault that gives no verdict

@@ -39,10 +39,10 @@ from rotator.ports import (
 )
 from rotator.providers import kind_of
 from rotator.rotation.credential import Credential
+from rotator.rotation.ownership import unmanaged
 from rotator.rotation.record import Phase, PublishedValue, Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import mint_name, stem
-from rotator.rotation.unmanaged import unmanaged
 from rotator.settings import Audit, Settings
 from rotator.settings.files import writable
 from rotator.settings.secret_files import exposed

@@ -15,8 +15,8 @@ from rotator.host.threads import BoundedCalls, first_exception
 from rotator.observe import logs
 from rotator.observe.receipts import parse
 from rotator.ports import Fault, Transient
+from rotator.rotation.explanation import stands
 from rotator.rotation.record import Record
-from rotator.rotation.summary import stands
 from rotator.settings import Settings
 from rotator.settings.errors import WrongValueError, suggest
 from rotator.settings.parsers import name as read_name

@@ -29,9 +29,9 @@ from rotator.ports import Entry, Fault, Refused, StoreRefused, Transient
 from rotator.rotation.credential import Credential
 from rotator.rotation.explanation import explain
 from rotator.rotation.operator_request import Unclaimed
+from rotator.rotation.ownership import Unmanaged, unmanaged
 from rotator.rotation.record import Record
 from rotator.rotation.state import Observed, State, state
-from rotator.rotation.unmanaged import Unmanaged, unmanaged
 from rotator.settings import Settings
 
 _AT_ONCE = 8  # reads; Vault's edge has as many threads

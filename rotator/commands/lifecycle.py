@@ -43,7 +43,7 @@ from rotator.rotation.fleet_pause import FleetPause, FleetPauses, paused, resume
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.pause import words
 from rotator.rotation.record import Record
-from rotator.rotation.request_transitions import find
+from rotator.rotation.rotation_request import find
 from rotator.rotation.token_names import LINEAGE
 from rotator.rotation.wording import counted
 

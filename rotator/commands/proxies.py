@@ -10,8 +10,7 @@ from rotator.host.proxy import Proxy, ProxyFault
 from rotator.observe.hooks.delivery import whereabouts
 from rotator.ports import Fault
 from rotator.providers.http.transport import Fetch, ProxyRoute
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef
+from rotator.rotation.secret import Secret, SecretRef
 from rotator.settings import Hook, Ping, Settings
 from rotator.vault.preflight import Finding, FindingLevel
 

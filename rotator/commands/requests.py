@@ -14,8 +14,7 @@ from rotator.engine.pending_request import PendingRequest
 from rotator.observe.logs import log
 from rotator.ports import Fault, Refused, StoreRefused, Transient
 from rotator.rotation.operator_request import OperatorRequest, Unclaimed
-from rotator.rotation.request_transitions import live_at
-from rotator.rotation.rotation_request import as_rotation_request
+from rotator.rotation.rotation_request import as_rotation_request, live_at
 
 AGAIN = 0.5  # seconds until what Vault gave no verdict on is tried again
 _AT_ONCE = 8  # credentials

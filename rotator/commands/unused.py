@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from rotator.app.actor import App
 from rotator.app.strays import plainly
 from rotator.ports import Fault, InventoryItem
+from rotator.rotation.ownership import TokenOwners, TokenState
 from rotator.rotation.record import Token
-from rotator.rotation.token_ownership import TokenOwners, TokenState
 
 
 @dataclass(frozen=True, slots=True)

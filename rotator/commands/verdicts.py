@@ -11,8 +11,7 @@ from rotator.host.exit_codes import Exit, gravest
 from rotator.ports import Fault, Transient
 from rotator.rotation import pause, triggers
 from rotator.rotation.record import Phase, PublishedValue, Record
-from rotator.rotation.request_transitions import in_grace
-from rotator.rotation.rotation_request import RequestAnswer
+from rotator.rotation.rotation_request import RequestAnswer, in_grace
 
 _BATCH = 200  # verdicts in one line
 _EXITS = {

@@ -9,10 +9,10 @@ from rotator.engine.context import RotationContext
 from rotator.ports import Document, Fault, Inspection, Minted, Outcome, Verdict
 from rotator.rotation import calls
 from rotator.rotation import events as ev
+from rotator.rotation.ownership import TokenOwners
 from rotator.rotation.procedures.outcome import outcome
 from rotator.rotation.record import Record, Token
 from rotator.rotation.steps import Act
-from rotator.rotation.token_ownership import TokenOwners
 
 Result = TypeVar("Result")
 

@@ -16,11 +16,11 @@ from rotator.rotation import events as ev
 from rotator.rotation import rollback as undone
 from rotator.rotation.credential import Credential
 from rotator.rotation.observation import number
+from rotator.rotation.ownership import is_stray
 from rotator.rotation.procedures.consumer_path import look
 from rotator.rotation.procedures.rollback import impossible
 from rotator.rotation.record import Phase, PublishedValue, Record, Token
 from rotator.rotation.secret import Secret
-from rotator.rotation.strays import is_stray
 from rotator.rotation.wording import when
 
 

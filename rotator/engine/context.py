@@ -20,8 +20,8 @@ from rotator.ports import (
 )
 from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.observation import Observation
+from rotator.rotation.ownership import TokenOwners
 from rotator.rotation.secret import Secret
-from rotator.rotation.token_ownership import TokenOwners
 
 _AGREE = timedelta(seconds=2)  # clocks this close are the same: the Date header counts whole seconds
 

@@ -8,8 +8,8 @@ from rotator.engine.calls import run
 from rotator.engine.context import RotationContext
 from rotator.ports import Refused
 from rotator.rotation import events as ev
-from rotator.rotation import request_transitions as rules
 from rotator.rotation import rollback as undone
+from rotator.rotation import rotation_request as rules
 from rotator.rotation.observation import number
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.procedures.consumer_path import look

@@ -9,8 +9,7 @@ import anyio
 
 from rotator.rotation.credential import Pause
 from rotator.rotation.record import Phase, Record
-from rotator.rotation.request_transitions import find
-from rotator.rotation.rotation_request import RequestAnswer, RotationRequest, answer
+from rotator.rotation.rotation_request import RequestAnswer, RotationRequest, answer, find
 from rotator.rotation.steps import Wait
 
 

@@ -38,8 +38,7 @@ from rotator.rotation.operator_request import RequestVerb
 from rotator.rotation.procedures.consumer_path import watch
 from rotator.rotation.procedures.outcome import without_minter
 from rotator.rotation.record import Phase, Record
-from rotator.rotation.request_transitions import hurried
-from rotator.rotation.rotation_request import RotationRequest, as_rotation_request, foremost
+from rotator.rotation.rotation_request import RotationRequest, as_rotation_request, foremost, hurried
 from rotator.rotation.steps import Act, Escalate, Hold, Poll, Request, Step, Wait
 from rotator.rotation.transitions import advance
 

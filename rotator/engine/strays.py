@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from rotator.ports import Fault, Journal, MinterRefused, Transient
 from rotator.rotation.credential import Credential
+from rotator.rotation.ownership import is_stray
 from rotator.rotation.record import Record, Token
-from rotator.rotation.strays import is_stray
 from rotator.rotation.token_names import parse
 
 Reap = Callable[[Credential, Token], Awaitable[bool]]  # revokes it if it is a stray still; whether it did

@@ -8,9 +8,9 @@ import anyio
 
 from rotator.ports import Fault, Installation, Journal, SecretStore, Transient
 from rotator.rotation.credential import Credential
+from rotator.rotation.ownership import PathContent, TokenOwners
 from rotator.rotation.record import Record
 from rotator.rotation.token_names import family, stem
-from rotator.rotation.token_ownership import PathContent, TokenOwners
 
 _AT_ONCE = 8  # reads; Vault's edge has as many threads
 Each = Callable[[Iterable[str], Callable[[str], Awaitable[None]]], Awaitable[None]]

@@ -11,8 +11,7 @@ from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from rotator.host.network_errors import explain_failure, within
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef
+from rotator.rotation.secret import Secret, SecretRef
 
 LOGIN_WANTED = 407  # RFC 9110, section 15.5.8: only a proxy asks for it
 

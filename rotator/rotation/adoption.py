@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rotator.rotation import command_events as cmd
+from rotator.rotation import events as ev
 from rotator.rotation.record import HoldReason, Phase, Record, Token, TokenAdoption
 from rotator.rotation.token_names import parse
 
@@ -41,7 +41,7 @@ def taken_over(record: Record) -> bool:
     return current is not None and any((each.token, each.at) == (current.token, current.at) for each in adoptions)
 
 
-def adopted(record: Record, event: cmd.Adopted) -> Record:
+def adopted(record: Record, event: ev.Adopted) -> Record:
     """What we had published before, if anything, is the predecessor now, and gets its grace.
 
     Numbers never go back, attempts neither: the staged slot may still hold the last one's candidate.

@@ -15,9 +15,9 @@ from typing import Any, Generic, TypeVar
 from rotator.rotation.answers import Document, Inspection, Minted, Outcome, Verdict
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.faults import Fault
+from rotator.rotation.ownership import TokenOwners
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
-from rotator.rotation.token_ownership import TokenOwners
 
 Answer = TypeVar("Answer")
 Result = TypeVar("Result")

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from rotator.rotation import lost_value, retirement, triggers
+from rotator.rotation.attempts import may_mint, minted
 from rotator.rotation.credential import Credential, Limits, Pause
-from rotator.rotation.mint_budget import may_mint, minted
 from rotator.rotation.pause import pause_on, words
 from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.rotation_request import RotationRequest, as_rotation_request, foremost, wanted

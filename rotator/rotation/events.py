@@ -1,27 +1,154 @@
-"""What may have happened: the outcomes that advance a record. Each carries its time, UTC."""
+"""What may have happened: the outcomes that advance a record. Each carries its time, UTC.
+
+First the events in which a person has a part, then those that an operator causes, then what steps come to.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rotator.rotation.command_events import Adopted as Adopted
-from rotator.rotation.command_events import Claimed as Claimed
-from rotator.rotation.command_events import Paused as Paused
-from rotator.rotation.command_events import RequestDeclined as RequestDeclined
-from rotator.rotation.command_events import RequestTaken as RequestTaken
-from rotator.rotation.command_events import Restored as Restored
-from rotator.rotation.command_events import UndoBegun as UndoBegun
-from rotator.rotation.command_events import UndoFailed as UndoFailed
-from rotator.rotation.command_events import Unpaused as Unpaused
 from rotator.rotation.credential import VaultPath
-from rotator.rotation.person_events import Awaited as Awaited
-from rotator.rotation.person_events import Escalated as Escalated
-from rotator.rotation.person_events import Polled as Polled
-from rotator.rotation.person_events import PutOnHold as PutOnHold
-from rotator.rotation.person_events import Released as Released
-from rotator.rotation.person_events import Reminded as Reminded
-from rotator.rotation.record import Candidate, HoldReason, Token, Trigger
+from rotator.rotation.operator_request import OperatorRequest
+from rotator.rotation.record import Candidate, HoldReason, PublishedValue, Token, Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Escalated:
+    """The rotation in flight became an emergency."""
+
+    at: datetime
+    asked_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """Only a person can go on; `text` tells them how. Nothing was minted or installed."""
+
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """The person has not done it yet; look again at `until`. `since`: as in Faulted."""
+
+    at: datetime
+    until: datetime
+    reason: str
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reminded:
+    """The person was told once more."""
+
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PutOnHold:
+    """A person must act."""
+
+    at: datetime
+    reason: HoldReason
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A person lifted the hold. `request`: the id of the operator's request that this takes up."""
+
+    at: datetime
+    by: str
+    request: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTaken:
+    """An operator's request was taken up from Vault: from here on it is the record that remembers it."""
+
+    at: datetime
+    request: OperatorRequest
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDeclined:
+    """An operator's request was read, and nothing comes of it."""
+
+    at: datetime
+    request: OperatorRequest
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """No rotation begins and no predecessor ends, until `until` or until somebody resumes it."""
+
+    at: datetime
+    by: str
+    reason: str
+    until: datetime | None
+    request: str = ""  # the id of the operator's request that this takes up; so below
+
+
+@dataclass(frozen=True, slots=True)
+class Unpaused:
+    """It goes on."""
+
+    at: datetime
+    by: str
+    request: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UndoBegun:
+    """The value before is to be published again, under a new number. `ready_at`: a revocation may land until then."""
+
+    at: datetime
+    by: str
+    emergency: bool
+    place: VaultPath
+    ready_at: datetime
+    above: int = 0  # the rotation number found on the consumer path: ours must be greater
+    request: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The value before is in hand, and no revocation of it is in force that the target could take back."""
+
+    at: datetime
+    candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class UndoFailed:
+    """The value before cannot be published again; what is published stays."""
+
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """What the consumer path holds, and we did not write, is ours to rotate from now on."""
+
+    at: datetime
+    by: str
+    current: PublishedValue
+    stem: str
+    grace_ends: datetime  # of what we had published before, if anything
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A person says that this Vault is the only one: names begin anew, with this lineage of the record."""
+
+    at: datetime
+    by: str
+    lineage: str
 
 
 @dataclass(frozen=True, slots=True)

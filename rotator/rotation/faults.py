@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rotator.rotation.printable import visible
+from rotator.rotation.wording import visible
 
 _LONGEST = 4000  # characters; the end of what a hook said is the longest
 

@@ -9,11 +9,11 @@ from datetime import datetime
 from rotator.rotation import events as ev
 from rotator.rotation.answers import Capabilities, Document, Installation
 from rotator.rotation.credential import Credential
-from rotator.rotation.holds import lifted
 from rotator.rotation.ownership import ConsumerContent, classify_content, published_here
 from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import stem
+from rotator.rotation.wording import lifted
 
 
 @dataclass(slots=True)

@@ -1,10 +1,40 @@
-"""What a value found on the consumer path is to us; reading it is the engine's."""
+"""Whose a value on the consumer path, or a token on a target, is: by one record, and by all of the installation."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator.rotation.record import PublishedValue, Record
+from rotator.rotation import second_vault
+from rotator.rotation.credential import VaultPath
+from rotator.rotation.record import Phase, PublishedValue, Record, Token, TokenAdoption
+from rotator.rotation.second_vault import overtaken
+from rotator.rotation.token_names import parse
+
+_MINTING = frozenset({Phase.REQUESTED, Phase.AWAITING, Phase.REJECTED, Phase.HELD})
+
+
+def known(record: Record) -> frozenset[str]:
+    """The ids of every token that the record accounts for."""
+    published = {x.token.id for x in (record.current, record.predecessor) if x}
+    return frozenset(published | ({record.candidate.token.id} if record.candidate else set()))
+
+
+def is_stray(record: Record, token: Token) -> bool:
+    """Whether a token of ours is accounted for by nothing.
+
+    Numbers never go back, so a token of an older attempt than a record **read after** the listing cannot be about
+    to be recorded. A token of the current attempt is left alone while that attempt is minting; what another journal
+    made is not ours to end.
+    """
+    name = parse(token.name)
+    if name is None or name.stem != record.stem or token.id in known(record) or overtaken(record, token):
+        return False
+    here, there = (record.rotation, record.attempt), (name.rotation, name.attempt)
+    return there < here or (there == here and record.phase not in _MINTING)
 
 
 class ConsumerContent(StrEnum):
@@ -33,3 +63,270 @@ def published_here(record: Record) -> PublishedValue | None:
     """What we published last, if it was at the place this rotation publishes to."""
     current = record.current
     return current if current and (record.place is None or current.place == record.place) else None
+
+
+class TokenState(StrEnum):
+    """What a token is to this installation."""
+
+    PUBLISHED = "published"  # consumers read it at a configured path
+    IN_GRACE = "in grace"  # consumers read it there before, and may use it still
+    CANDIDATE = "candidate"
+    IN_FLIGHT = "in flight"  # its credential's rotation goes on, or nobody can tell
+    STRAY = "stray"  # of a credential whose record does not account for it
+    UNMANAGED = "unmanaged"  # ours, and of no credential that the settings name
+    STRANGE = "not ours"
+
+
+ENDABLE = frozenset({TokenState.STRAY, TokenState.UNMANAGED})
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a token is. `credential` empty: nobody knows. `place`: where it is, or was last, published."""
+
+    state: TokenState
+    credential: str = ""
+    place: VaultPath | None = None
+    said: str = ""  # what a person should know beside
+
+
+@dataclass(frozen=True, slots=True)
+class PathContent:
+    """What the newest version of a configured path holds, and for how long the value before stays in grace."""
+
+    credential: str
+    place: VaultPath
+    provider_id: str = ""
+    fingerprints: frozenset[str] = frozenset()
+    written_at: datetime | None = None
+    grace: timedelta = timedelta()
+
+
+class TokenOwners:
+    """The owner of any token, for records and paths that were read after the token was listed."""
+
+    def __init__(
+        self,
+        configured: Mapping[str, Record],
+        left: Mapping[str, Record],
+        paths: Iterable[PathContent],
+        family: str,
+        unreadable: Mapping[str, str] | None = None,
+    ) -> None:
+        """`left`: records of credentials that left the settings. `family`: what each mint name of ours begins with.
+
+        `unreadable`: of credentials whose tokens cannot be told, the stem of their mint names without its lineage, and
+        why.
+        """
+        self._configured = configured
+        self._left = left
+        self._paths = {path.place: path for path in paths}
+        self._family = family
+        self._unreadable = unreadable or {}
+        self._stems: dict[str, str] = {}
+        self._claims: defaultdict[str, list[_Claim]] = defaultdict(list)
+        for name, record in (*left.items(), *configured.items()):
+            if record.stem:
+                self._stems[record.stem] = name
+            for claim in _claims(name, record):
+                self._claims[claim.token.id].append(claim)
+
+    def of(self, token: Token, now: datetime) -> Owner:
+        """Whose it is. What a configured path publishes, or published until a moment ago, is never anybody's stray."""
+        claims = self._of(token)
+        return (
+            self._of_a_record(claims)
+            or self._at_a_path(token, claims)
+            or self._in_grace(claims, now)
+            or self._by_its_name(token, claims)
+        )
+
+    def _of(self, token: Token) -> list[_Claim]:
+        return [each for each in self._claims.get(token.id, ()) if same(each.token, token)]
+
+    def spares(self, token: Token, now: datetime) -> bool:
+        """Whether it must live on: consumers may read it, or a rotation goes on with it."""
+        return self.of(token, now).state not in (*ENDABLE, TokenState.STRANGE)
+
+    def author(self, fingerprints: Iterable[str], besides: str) -> tuple[str, Token, bool] | None:
+        """Which other credential's record knows a value, by which token, and whether settings still name it."""
+        wanted = set(fingerprints)
+        for claims in self._claims.values():
+            for each in claims:
+                if each.fingerprint in wanted and each.credential != besides:
+                    return each.credential, each.token, each.credential in self._configured
+        return None
+
+    def held_by(self, token: Token, besides: str) -> str:
+        """Which other credential of the settings has this token, or nothing."""
+        owner = self._of_a_record([each for each in self._of(token) if each.credential != besides])
+        return owner.credential if owner else ""
+
+    def left_by(self, token: Token) -> str:
+        """The credential that left the settings and was the last to have this token, or nothing."""
+        names = [each.credential for each in self._of(token)]
+        if any(name in self._configured for name in names):
+            return ""
+        name = parse(token.name)
+        author = self._stems.get(name.stem, "") if name else ""
+        return next(iter(names), "" if author in self._configured else author)
+
+    def _of_a_record(self, claims: list[_Claim]) -> Owner | None:
+        for each in claims:
+            if each.credential in self._configured and each.state is not TokenState.STRAY:
+                return Owner(each.state, each.credential, each.place)
+        return None
+
+    def _at_a_path(self, token: Token, claims: list[_Claim]) -> Owner | None:
+        marks = {each.fingerprint for each in claims}
+        for path in self._paths.values():
+            if path.provider_id == token.id or marks & path.fingerprints:
+                author = next((each.credential for each in claims if each.credential != path.credential), "")
+                return Owner(TokenState.PUBLISHED, path.credential, path.place, author and f"written by {author}")
+        return None
+
+    def _in_grace(self, claims: list[_Claim], now: datetime) -> Owner | None:
+        """Of a credential that left the settings and whose path they still have: its grace is honoured."""
+        for each in claims:
+            path, record = self._paths.get(each.place) if each.place else None, self._left.get(each.credential)
+            if path is None or record is None:
+                continue
+            until = record.grace_ends if each.state is TokenState.IN_GRACE else None
+            if each.state is TokenState.PUBLISHED and path.written_at:
+                until = path.written_at + path.grace
+            if until is not None and now < until:
+                return Owner(TokenState.IN_GRACE, path.credential, each.place, f"written by {each.credential}")
+        return None
+
+    def _by_its_name(self, token: Token, claims: list[_Claim]) -> Owner:
+        name = parse(token.name)
+        if name is None or not token.name.startswith(self._family):
+            return Owner(TokenState.STRANGE)
+        if reason := self._unreadable.get(name.stem.rpartition("-")[0], ""):
+            return Owner(TokenState.IN_FLIGHT, said=reason)
+        owner = self._stems.get(name.stem, "")
+        if record := self._configured.get(owner):
+            if is_stray(record, token):
+                return Owner(TokenState.STRAY, owner)
+            found = second_vault.anothers(record, token)
+            return Owner(TokenState.IN_FLIGHT, owner, said=second_vault.SHORT.format(found) if found else "")
+        return Owner(TokenState.UNMANAGED, owner, next((each.place for each in claims if each.place), None))
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """One mention of a token in a record. `state` STRAY: it was ended, by the record."""
+
+    credential: str
+    state: TokenState
+    token: Token
+    fingerprint: str
+    place: VaultPath | None
+
+
+def _claims(name: str, record: Record) -> Iterator[_Claim]:
+    for state, each in (
+        (TokenState.PUBLISHED, record.current),
+        (TokenState.IN_GRACE, record.predecessor),
+        (TokenState.STRAY, record.retired),
+    ):
+        if each is not None:
+            yield _Claim(name, state, each.token, each.fingerprint, each.place)
+    if record.candidate is not None:
+        yield _Claim(name, TokenState.CANDIDATE, record.candidate.token, record.candidate.fingerprint, None)
+
+
+def same(one: Token, other: Token) -> bool:
+    """Whether two handles are of one token: ids of several targets may be alike, mint names and serials are not."""
+    return one.id == other.id and _agree(one.name, other.name) and _agree(one.serial, other.serial)
+
+
+def _agree(one: str, other: str) -> bool:
+    return not (one and other) or one == other
+
+
+def living(record: Record, now: datetime) -> tuple[PublishedValue, ...]:
+    """What a record says was published and may live still: of a credential that left the settings, all there is."""
+    return tuple(
+        each
+        for each in (None if record.refused_at else record.current, record.predecessor)
+        if each is not None and not each.refused_at and (each.token.expires_at is None or now < each.token.expires_at)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Unmanaged:
+    """A token that nobody rotates or ends any more. Times are UTC."""
+
+    credential: str
+    target: str
+    token: str
+    path: str  # where it was published, or was about to be
+    published_at: datetime  # or made
+    expires_at: datetime | None
+    read: bool = False  # a credential of the settings has the path: its consumers may read it still
+
+    @property
+    def next(self) -> str:
+        """What comes next, in words: a person has to do it."""
+        return self.end if self.read else f"nothing by itself; to end it: {self.end}"
+
+    @property
+    def end(self) -> str:
+        """The command that ends it, once a person has agreed. None is proposed for what consumers may read."""
+        if self.read:
+            return "it stays: settings have its path, and consumers may read it"
+        return f"rotate strays --reap --unclaimed {self.token}"
+
+
+def unmanaged(
+    left: Mapping[str, Record], configured: Iterable[Record], now: datetime, places: Mapping[VaultPath, timedelta]
+) -> list[Unmanaged]:
+    """Every token that lives on. One that was taken over under another name is that credential's, dead or alive.
+
+    `places`: those that the settings have, and how long a value that was replaced there is still good.
+    """
+    theirs: defaultdict[str, list[Token]] = defaultdict(list)
+    adopted: defaultdict[str, list[tuple[TokenAdoption, Record]]] = defaultdict(list)
+    named = tuple(configured)
+    for record in named:
+        for each in filter(None, (record.current, record.predecessor)):
+            theirs[each.token.id].append(each.token)
+    for record in (*named, *left.values()):
+        for taken in record.adopted:
+            adopted[taken.token.id].append((taken, record))
+
+    def goes_on(record: Record, each: PublishedValue) -> bool:
+        """Whether another record has to do with it since."""
+        later = (taken.token for taken, by in adopted[each.token.id] if by is not record and taken.at > each.at)
+        return any(same(each.token, other) for other in (*theirs[each.token.id], *later))
+
+    written = {record.current.place: record.current for record in named if record.current}
+
+    def read(each: PublishedValue) -> bool:
+        """Whether consumers may read it where settings have its path, or read it there until a moment ago."""
+        if each.place not in places:
+            return False
+        newest = written.get(each.place)
+        return newest is None or now < newest.at + places[each.place]
+
+    return [
+        Unmanaged(
+            *(name, each.target, each.token.id, str(each.place), each.at, each.token.expires_at),
+            read=read(each),
+        )
+        for name, record in sorted(left.items())
+        for each in (*living(record, now), *_made(record, now))
+        if not goes_on(record, each)
+    ]
+
+
+def _made(record: Record, now: datetime) -> Iterator[PublishedValue]:
+    """What a rotation had made when its credential left: perhaps it is published, though the record does not know."""
+    candidate, at, place = record.candidate, record.sent_at or record.requested_at, record.place
+    if candidate is None or candidate.pending or at is None or place is None:
+        return
+    if candidate.token.expires_at is None or now < candidate.token.expires_at:
+        yield PublishedValue(
+            *(candidate.token, candidate.fingerprint, record.rotation, 0, at, place, record.target, record.policy)
+        )

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from rotator.rotation import command_events as cmd
+from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential, Pause
 from rotator.rotation.record import Record
 
@@ -43,11 +43,11 @@ def ended_by(pause: Pause, name: str) -> str:
     return f"rotate resume {pause.scope or name}"
 
 
-def paused(record: Record, event: cmd.Paused) -> Record:
+def paused(record: Record, event: ev.Paused) -> Record:
     """A later word replaces an earlier one."""
     return replace(record, paused=Pause(event.by, event.at, event.reason, event.until))
 
 
-def unpaused(record: Record, event: cmd.Unpaused) -> Record:
+def unpaused(record: Record, event: ev.Unpaused) -> Record:
     """It goes on."""
     return replace(record, paused=None)

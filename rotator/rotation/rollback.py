@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from rotator.rotation import command_events as cmd
+from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Failure, HoldReason, Phase, PublishedValue, Record, Trigger, Undo
 
@@ -59,7 +59,7 @@ def objection(credential: Credential, record: Record, now: datetime) -> str:
     return ""
 
 
-def begun(record: Record, event: cmd.UndoBegun) -> Record:
+def begun(record: Record, event: ev.UndoBegun) -> Record:
     """The value before is accounted for as predecessor from here on, dead or alive."""
     old = before(record)
     if old is None:
@@ -94,7 +94,7 @@ def begun(record: Record, event: cmd.UndoBegun) -> Record:
     )
 
 
-def restored(record: Record, event: cmd.Restored) -> Record:
+def restored(record: Record, event: ev.Restored) -> Record:
     """From here on it goes the way of every candidate; it lies in its own version of the consumer document."""
     return replace(
         record, phase=Phase.STAGED, candidate=event.candidate, installed_at=event.at, ready_at=None, retry_at=None
@@ -117,6 +117,6 @@ def failed(record: Record, at: datetime, reason: str) -> Record:
     )
 
 
-def given_up(record: Record, event: cmd.UndoFailed) -> Record:
+def given_up(record: Record, event: ev.UndoFailed) -> Record:
     """It could not even be proven."""
     return failed(record, event.at, event.reason)

@@ -24,9 +24,11 @@ What a claim leaves behind bears another lineage in its name, and is no evidence
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rotator.rotation.record import Record, Token
+from rotator.rotation import events as ev
+from rotator.rotation.record import HoldReason, Phase, Record, Token
 from rotator.rotation.token_names import Parsed, parse
 
 MARGIN = timedelta(minutes=10)  # for clocks that drift between two rotations
@@ -124,4 +126,33 @@ def said(token: Token, what: str = HIGHER) -> str:
     return (
         f"{token.id} lives at the target, {what}: this Vault was restored from an older state, or it is a copy and "
         "another rotator works on the original. Nothing is minted or ended at this target until a person decides"
+    )
+
+
+_NAMED_ONLY = frozenset({Phase.REQUESTED, Phase.REJECTED})
+
+
+def claimed(record: Record, event: ev.Claimed) -> Record:
+    """What is published, in grace or staged goes on by the ordinary rules; names of the old lineage are not used again.
+
+    An attempt that exists by its name alone is given up: what lives under that name may be another rotator's. Where the
+    target was told a value already, the attempt is brought to its end, as consumers wait for it.
+    """
+    held, here = record.held, record.held.phase if record.held else record.phase
+    waiting = here is Phase.AWAITING and record.candidate is None
+    given_up = (here in _NAMED_ONLY or waiting) and record.cut_over_at is None and record.undo is None
+    phase = Phase.SETTLED if given_up else here
+    kept = replace(held, phase=phase) if held and held.reason is not HoldReason.TWO_VAULTS else None
+    in_hand = not given_up and here not in (Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED)
+    return replace(
+        record,
+        lineage=event.lineage,
+        phase=Phase.HELD if kept else phase,
+        held=kept,
+        stem=record.stem if in_hand else "",
+        candidate=None if given_up else record.candidate,
+        uncertain=record.uncertain and not given_up,
+        awaiting="" if given_up else record.awaiting,
+        strays=record.strays and in_hand,
+        retry_at=None,
     )

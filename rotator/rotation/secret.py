@@ -1,9 +1,11 @@
-"""The one type that may hold a secret value; what a value means is left to those who reveal it."""
+"""The one type that may hold a secret value, and a reference to where one is found."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar, NoReturn, final
 from weakref import WeakSet
 
@@ -65,3 +67,23 @@ class Secret:
 
     def __hash__(self) -> int:
         return id(self)
+
+
+class SecretSource(StrEnum):
+    """Who keeps the secret."""
+
+    FILE = "file"
+    CREDENTIAL = "credential"
+    VAULT = "vault"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """A secret's whereabouts, safe to log: an absolute file, a systemd credential, or a key of a Vault document."""
+
+    source: SecretSource
+    name: str  # the file, the credential's name, or "mount/path"
+    key: str = ""  # the key within the Vault document
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.name}" + (f"#{self.key}" if self.key else "")

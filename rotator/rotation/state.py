@@ -12,10 +12,20 @@ from datetime import datetime
 from rotator.rotation import pause, triggers
 from rotator.rotation.adoption import taken_over
 from rotator.rotation.credential import Credential
-from rotator.rotation.deadlines import due_since, living, revoke_by
 from rotator.rotation.explanation import coming
 from rotator.rotation.record import Phase, Record
-from rotator.rotation.troubles import GRAVEST_EXIT, Headline, Observed, Severity, Trouble, told, troubles
+from rotator.rotation.troubles import (
+    GRAVEST_EXIT,
+    Headline,
+    Observed,
+    Severity,
+    Trouble,
+    due_since,
+    living,
+    revoke_by,
+    told,
+    troubles,
+)
 
 __all__ = ["GRAVEST_EXIT", "Headline", "Observed", "Severity", "State", "Trouble", "pass_exit", "state"]
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from rotator.rotation import adoption, attempts, backoff, claim, lost_value, pause, request_transitions, rollback
+from rotator.rotation import adoption, attempts, lost_value, pause, rollback, rotation_request, schedule, second_vault
 from rotator.rotation import events as ev
 from rotator.rotation.ahead import put_right
-from rotator.rotation.mint_budget import well_ended
+from rotator.rotation.attempts import well_ended
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, PublishedValue, Record
 from rotator.rotation.retirement import left_behind
 from rotator.rotation.wording import when
@@ -17,7 +17,7 @@ from rotator.rotation.wording import when
 
 def advance(record: Record, event: ev.Event) -> Record:
     """The record after the event."""
-    return request_transitions.noted(_ADVANCE[type(event)](record, event), event)
+    return rotation_request.noted(_ADVANCE[type(event)](record, event), event)
 
 
 def _escalated(record: Record, event: ev.Escalated) -> Record:
@@ -206,7 +206,7 @@ def _released(record: Record, event: ev.Released) -> Record:
 def _faulted(record: Record, event: ev.Faulted) -> Record:
     """What got no answer may take effect for as long as the target takes to settle, from now on."""
     failures, unanswered = record.failures + 1, record.phase is Phase.REQUESTED and not record.uncertain
-    since, pause = event.since or event.at, backoff.step_pause(failures, record.lineage, event.retry_after)
+    since, pause = event.since or event.at, schedule.step_pause(failures, record.lineage, event.retry_after)
     given_up_until = record.retry_at if record.phase is Phase.SETTLED else None
     until = max(since + pause, given_up_until or since)
     return replace(
@@ -251,13 +251,13 @@ _ADVANCE: dict[type[ev.Event], Callable[[Record, Any], Record]] = {
     ev.PutOnHold: _put_on_hold,
     ev.Released: _released,
     ev.Faulted: _faulted,
-    ev.RequestTaken: request_transitions.taken,
-    ev.RequestDeclined: request_transitions.declined,
+    ev.RequestTaken: rotation_request.taken,
+    ev.RequestDeclined: rotation_request.declined,
     ev.Paused: pause.paused,
     ev.Unpaused: pause.unpaused,
     ev.UndoBegun: rollback.begun,
     ev.Restored: rollback.restored,
     ev.UndoFailed: rollback.given_up,
     ev.Adopted: adoption.adopted,
-    ev.Claimed: claim.claimed,
+    ev.Claimed: second_vault.claimed,
 }

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from rotator.rotation.credential import Credential, VaultPath
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import SecretRef, SecretSource
 from rotator.settings import files
 from rotator.settings.credentials import Known, check_defaults, read_credential
 from rotator.settings.errors import FaultAt, SettingsError, WrongValueError

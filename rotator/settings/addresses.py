@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from rotator.host.proxy import Proxy, is_loopback, leaves_here
-from rotator.rotation.secret_ref import SecretRef
+from rotator.rotation.secret import SecretRef
 from rotator.settings.errors import WrongValueError
 from rotator.settings.parsers import Reader, file, flag, sort_of, text
 from rotator.settings.secret_files import secret_ref

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rotator.host.proxy import Proxy
 from rotator.rotation.credential import Credential
-from rotator.rotation.secret_ref import SecretRef
+from rotator.rotation.secret import SecretRef
 
 if TYPE_CHECKING:
     from rotator.providers.base import TargetConfig

@@ -9,7 +9,7 @@ from functools import partial
 from importlib.util import find_spec
 from ipaddress import ip_address
 
-from rotator.rotation.secret_ref import SecretRef
+from rotator.rotation.secret import SecretRef
 from rotator.settings.addresses import address, check_route, read_proxy
 from rotator.settings.errors import WrongValueError, quoted, suggest
 from rotator.settings.model import Audit, Hook, HookMoment, Listen, Ping, Status, Tracing

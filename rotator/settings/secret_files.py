@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rotator.host.files import opened
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from rotator.settings.errors import WrongValueError, quoted, suggest
 from rotator.settings.parsers import file as file_path
 from rotator.settings.parsers import sort_of, text, word

@@ -12,7 +12,7 @@ import msgspec
 
 from rotator.host.proxy import Proxy
 from rotator.rotation.credential import Credential
-from rotator.rotation.secret_ref import SecretRef
+from rotator.rotation.secret import SecretRef
 from rotator.settings.addresses import address, check_route, read_proxy
 from rotator.settings.errors import WrongValueError, quoted, suggest
 from rotator.settings.model import Minter, Target

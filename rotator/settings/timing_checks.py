@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from rotator.rotation.backoff import ROTATION_CAP
 from rotator.rotation.credential import Credential, Limits
-from rotator.rotation.schedule import Every, FractionOfLife
+from rotator.rotation.schedule import ROTATION_CAP, Every, FractionOfLife
 from rotator.settings.model import DaemonConfig
 from rotator.settings.parsers import spell
 

@@ -13,8 +13,7 @@ from rotator.providers import Server, kind_of
 from rotator.providers.http.auth import Auth
 from rotator.providers.keys.signing import Signer, VersionedKey
 from rotator.rotation.credential import Credential, VaultPath
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from rotator.settings import Settings, Target
 from rotator.testing.kit import Kit
 from rotator.testing.memory_vault import MemoryStore, MemoryVault

@@ -36,8 +36,7 @@ from rotator.host.proxy import (
 )
 from rotator.host.tls_files import Trust
 from rotator.ports import Fault
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef
+from rotator.rotation.secret import Secret, SecretRef
 
 POOL = 16  # connections kept; eight workers use them
 _REFUSED = re.compile(r"Tunnel connection failed: (\d{3})\b")  # http.client's text for a proxy's answer

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import SecretRef, SecretSource
 from rotator.settings.files import DEFAULT
 
 _START = "ExecStart=/opt/rotator/bin/python -I -m rotator run --log json"

@@ -23,8 +23,7 @@ from rotator.observe.hooks.facts import Facts, gather, moments
 from rotator.observe.logs import log
 from rotator.ports import Clock, Fault, Refused
 from rotator.providers.http.webhook_client import WebhookClient
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef
+from rotator.rotation.secret import Secret, SecretRef
 from rotator.settings import Hook, HookMoment, Ping, Settings
 from rotator.settings.addresses import address
 from rotator.settings.errors import WrongValueError

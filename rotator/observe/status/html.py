@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from html import escape
 
 from rotator.observe.health import Severity
-from rotator.rotation.printable import visible
+from rotator.rotation.wording import visible
 
 NOTHING = "–"  # noqa: RUF001 (a dash is meant)
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))

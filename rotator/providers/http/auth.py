@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote_plus
 
 from rotator.ports import Document, Refused
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef
+from rotator.rotation.secret import Secret, SecretRef
 
 if TYPE_CHECKING:
     from rotator.providers.keys.signing import Signer, VersionedKey

@@ -29,8 +29,8 @@ from rotator.providers.http.auth import Auth, Unsendable, header, revealed
 from rotator.providers.http.errors import IN_FRONT, failed, place
 from rotator.providers.http.rate_limit import RateLimit, RateLimiter
 from rotator.providers.http.transport import Entry, Fetch, ProxiedTransport, ProxyRoute, RenewingTransport, closing
+from rotator.rotation.answers import LONGEST
 from rotator.rotation.secret import Secret
-from rotator.rotation.token_handle import LONGEST
 
 __all__ = [
     "MIB",

@@ -35,8 +35,7 @@ from rotator.host.proxy import (
 from rotator.host.threads import HostNames
 from rotator.host.tls_files import LoopTrust, TrustFault
 from rotator.ports import Fault
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef
+from rotator.rotation.secret import Secret, SecretRef
 
 _HEAD_START = 0.25  # seconds before the next address is tried as well (RFC 8305)
 Fetch = Callable[[SecretRef], Awaitable[Secret]]

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from rotator.providers.base import TargetConfig, check_url
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import SecretRef, SecretSource
 
 _NONE = timedelta(0)
 _LONGEST = timedelta(hours=24)  # of an assertion's life; no server was found that accepts more

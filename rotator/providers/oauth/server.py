@@ -38,8 +38,7 @@ from rotator.providers.oauth.token_endpoint import (
 from rotator.providers.strangers import Pauses, Strangers
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef
+from rotator.rotation.secret import Secret, SecretRef
 
 _CREDENTIALS = {"grant_type": "client_credentials"}  # RFC 6749, section 4.4.2
 _MINUTE = timedelta(minutes=1)  # the shortest life of an assertion that we present ourselves

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from rotator.rotation import events as ev
 from rotator.rotation import second_vault
-from rotator.rotation.answers import Document, Minted
+from rotator.rotation.answers import Document, Minted, read_staged, unfit, write_staged
 from rotator.rotation.calls import (
     DrawNonce,
     FindTokens,
@@ -22,12 +22,10 @@ from rotator.rotation.calls import (
 )
 from rotator.rotation.faults import Conflict, Duplicate, MinterRefused, NeedsPerson, Refused, StoreRefused, Transient
 from rotator.rotation.observation import Observation
+from rotator.rotation.ownership import known
 from rotator.rotation.procedures import install
 from rotator.rotation.record import Candidate, HoldReason, Record, Token
-from rotator.rotation.staged_value import read_staged, write_staged
 from rotator.rotation.steps import Burn, Look, Mint
-from rotator.rotation.strays import known
-from rotator.rotation.token_handle import unfit
 from rotator.rotation.token_names import parse
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rotator.rotation import events as ev
-from rotator.rotation.answers import Accepted, Document, Rejected, Unknown, Verdict
+from rotator.rotation.answers import Accepted, Document, Rejected, StagedValue, Unknown, Verdict, read_staged
 from rotator.rotation.calls import Procedure, ReadSlot, StillOurs, VerifyValue, WriteConsumer
 from rotator.rotation.credential import Credential
 from rotator.rotation.faults import CannotPresent, Conflict
@@ -16,7 +16,6 @@ from rotator.rotation.ownership import ConsumerContent, published_here
 from rotator.rotation.procedures.consumer_path import as_published, look, objection, value_until_now
 from rotator.rotation.record import PublishedValue, Record, Token
 from rotator.rotation.secret import Secret
-from rotator.rotation.staged_value import StagedValue, read_staged
 from rotator.rotation.steps import Fence, Publish, Request, Verify
 
 _WRITTEN = "the consumer path was written by somebody else at the same moment"

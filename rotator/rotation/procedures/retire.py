@@ -19,7 +19,7 @@ from rotator.rotation.calls import (
 from rotator.rotation.credential import OnForeign
 from rotator.rotation.faults import CannotPresent, Conflict, NeedsPerson
 from rotator.rotation.observation import Observation
-from rotator.rotation.ownership import ConsumerContent
+from rotator.rotation.ownership import ConsumerContent, is_stray
 from rotator.rotation.procedures.consumer_path import look, published_value
 from rotator.rotation.procedures.mint import attempt_in, reap
 from rotator.rotation.procedures.publish import early
@@ -27,7 +27,6 @@ from rotator.rotation.record import FOR_PERSON, HoldReason, PublishedValue, Reco
 from rotator.rotation.retirement import PROVEN, Go, NotYet, Use, grace_from, judge
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Condemn, Revoke, Sweep
-from rotator.rotation.strays import is_stray
 from rotator.rotation.wording import when
 
 

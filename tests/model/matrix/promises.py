@@ -10,11 +10,11 @@ from typing import Any, NoReturn
 from rotator.engine.reconciler import Transition
 from rotator.ports import Accepted, Lease, Minted
 from rotator.rotation import events as ev
+from rotator.rotation.answers import read_staged
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.messages import describe
 from rotator.rotation.record import Phase, Record, Token
 from rotator.rotation.secret import Secret
-from rotator.rotation.staged_value import read_staged
 from rotator.rotation.token_names import parse
 from tests.kit.store import FakeVault
 from tests.model.matrix.clocks import Time

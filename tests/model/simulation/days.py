@@ -17,8 +17,8 @@ from rotator.engine.reconciler import Reconciler
 from rotator.ports import Fault, InventoryItem
 from rotator.rotation.credential import Credential, Pause, VaultPath
 from rotator.rotation.fleet_pause import paused, resumed
+from rotator.rotation.ownership import TokenOwners, TokenState
 from rotator.rotation.record import HoldReason, Record
-from rotator.rotation.token_ownership import TokenOwners, TokenState
 from tests.model.simulation.actors import TTL, Process, SimClock
 from tests.model.simulation.invariants import COPY, Checks
 from tests.model.simulation.journal import SimJournal

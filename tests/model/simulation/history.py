@@ -16,10 +16,9 @@ from rotator.ports import Installation, NoRequests
 from rotator.rotation import events as ev
 from rotator.rotation import triggers
 from rotator.rotation.credential import Credential, Limits, OnForeign, Retirement, VaultPath
+from rotator.rotation.ownership import TokenOwners, known
 from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.schedule import Every
-from rotator.rotation.strays import known
-from rotator.rotation.token_ownership import TokenOwners
 from tests.model.simulation.actors import CALM_POLL, SWEEP, TTL, Process, SimClock
 from tests.model.simulation.consumers import Consumer
 from tests.model.simulation.days import Days, held_for_two

@@ -9,7 +9,7 @@ from datetime import timedelta
 from rotator.ports import Document, Fault, Transient
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
-from rotator.rotation.request_transitions import NOTHING_LIVES
+from rotator.rotation.rotation_request import NOTHING_LIVES
 from rotator.vault.shared_documents import VaultFleet, VaultRequests
 from tests.model.simulation.actors import Process
 from tests.model.simulation.invariants import Checks

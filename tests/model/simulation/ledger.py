@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from rotator.rotation.ownership import is_stray
 from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record, Token
-from rotator.rotation.strays import is_stray
 from rotator.rotation.token_names import parse
 from tests.model.simulation.kinds import Kind
 from tests.model.simulation.target import Live, Target

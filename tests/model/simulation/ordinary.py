@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from rotator.engine.reconciler import Transition
 from rotator.rotation import events as ev
+from rotator.rotation.ownership import unmanaged
 from rotator.rotation.record import Record
-from rotator.rotation.unmanaged import unmanaged
 from tests.model.simulation.actors import CALM_POLL, TTL, Process, SimClock
 from tests.model.simulation.days import CLAIMS, held_for_two
 from tests.model.simulation.inbox import requests

@@ -14,12 +14,12 @@ from rotator.engine import commands, reconciler
 from rotator.engine.reconciler import Reconciler
 from rotator.engine.second_journal import SecondJournals
 from rotator.ports import StoreRefused
+from rotator.rotation import attempts, explanation, observation, ownership, second_vault, transitions, troubles
 from rotator.rotation import events as ev
-from rotator.rotation import explanation, mint_budget, observation, second_vault, transitions, troubles, unmanaged
 from rotator.rotation.fleet_pause import over
+from rotator.rotation.ownership import TokenOwners, living
 from rotator.rotation.retirement import Use
 from rotator.rotation.token_names import stem
-from rotator.rotation.token_ownership import TokenOwners, living
 from rotator.vault.shared_documents import VaultRequests
 from tests.model.simulation import actors
 from tests.model.simulation.actors import Process
@@ -78,7 +78,7 @@ def _forgetful(patch: pytest.MonkeyPatch) -> None:
 
 
 def _one_budget(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(mint_budget, "_budget", lambda emergency: "mints")
+    patch.setattr(attempts, "_budget", lambda emergency: "mints")
 
 
 def _unseeing(patch: pytest.MonkeyPatch) -> None:
@@ -156,7 +156,7 @@ def _untold(patch: pytest.MonkeyPatch) -> None:
 
 def _left(patch: pytest.MonkeyPatch) -> None:
     """Of what left the settings only the newest value is told."""
-    patch.setattr(unmanaged, "living", lambda record, now: living(record, now)[:1])
+    patch.setattr(ownership, "living", lambda record, now: living(record, now)[:1])
 
 
 def _same_names(patch: pytest.MonkeyPatch) -> None:

@@ -13,13 +13,13 @@ from rotator.ports import Transient
 from rotator.rotation import decide, lost_value, retirement, steps, transitions
 from rotator.rotation import events as ev
 from rotator.rotation.calls import DrawNonce, InstallValue, MintToken, RevokeToken, WriteConsumer
+from rotator.rotation.ownership import TokenOwners
 from rotator.rotation.procedures import consumer_path, outcome
 from rotator.rotation.procedures import install as installing
 from rotator.rotation.procedures import mint as minting
 from rotator.rotation.procedures import publish as publishing
 from rotator.rotation.procedures import retire as retiring
 from rotator.rotation.record import Phase
-from rotator.rotation.token_ownership import TokenOwners
 from tests.model.simulation.campaign import run_seed
 from tests.model.simulation.kinds import Kind
 from tests.model.simulation.stage import NAME, TAKE_OVER, Stage, overtaken_before_it_tells

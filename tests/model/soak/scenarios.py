@@ -20,8 +20,7 @@ from rotator.observe.status import Timeline
 from rotator.ports import Installation, Provider
 from rotator.providers import KINDS
 from rotator.rotation.credential import Credential, VaultPath
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from rotator.settings import Settings, load
 from tests.kit.journal import FakeJournal
 from tests.kit.store import FakeStore

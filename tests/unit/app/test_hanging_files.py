@@ -19,8 +19,7 @@ from rotator.observe.observers import Observers
 from rotator.observe.receipts import ReceiptFile
 from rotator.ports import Transient
 from rotator.rotation import events as ev
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from rotator.settings import Audit
 from rotator.vault.login import Login
 from tests.kit.fleet import named, settled, transition

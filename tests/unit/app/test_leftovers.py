@@ -12,8 +12,8 @@ from rotator.app import strays
 from rotator.app.strays import Leftover
 from rotator.ports import Refused
 from rotator.rotation.credential import Credential, VaultPath
+from rotator.rotation.ownership import Owner, TokenState
 from rotator.rotation.record import Token
-from rotator.rotation.token_ownership import Owner, TokenState
 from tests.kit.provider import FakeProvider, Target
 
 pytestmark = pytest.mark.anyio

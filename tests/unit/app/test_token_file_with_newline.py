@@ -15,8 +15,7 @@ from rotator.app.secret_resolver import VaultSecretResolver, identity
 from rotator.ports import MinterRefused, StoreRefused
 from rotator.providers.http.auth import header
 from rotator.providers.keys.signing import LocalSigner
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from rotator.settings import Settings, load
 from rotator.vault.kv import Kv
 from rotator.vault.session import Session

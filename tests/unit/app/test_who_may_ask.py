@@ -8,7 +8,7 @@ import pytest
 
 from rotator.app import factories
 from rotator.ports import StoreRefused
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import SecretRef, SecretSource
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,9 @@ from rotator.observe.health import Fleet
 from rotator.observe.logs import log
 from rotator.observe.metrics import Metrics
 from rotator.rotation.explanation import explain
+from rotator.rotation.ownership import Unmanaged
 from rotator.rotation.record import Failure, Held, HoldReason, Pause, Phase, Record
 from rotator.rotation.state import State, state
-from rotator.rotation.unmanaged import Unmanaged
 from tests.kit.fleet import fleet, named
 from tests.unit.observe.status.loopback import site
 from tests.unit.rotation.builders import NOW, candidate, credential, published, record, token

@@ -9,8 +9,8 @@ from pathlib import Path
 from rotator.app.strays import Leftover
 from rotator.cli.strays import _row
 from rotator.commands.history import _receipts
+from rotator.rotation.ownership import Owner, TokenState
 from rotator.rotation.record import Token
-from rotator.rotation.token_ownership import Owner, TokenState
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

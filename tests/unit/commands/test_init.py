@@ -17,7 +17,7 @@ from rotator.cli import rotate
 from rotator.commands.scaffold import unit
 from rotator.commands.scaffold.unit import hidden, unit_text
 from rotator.rotation.credential import VaultPath
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import SecretRef, SecretSource
 from rotator.settings import Method, load
 
 HOUSE = Path(__file__).parents[3]

@@ -11,11 +11,11 @@ import pytest
 from rotator.engine import commands
 from rotator.ports import Capabilities, Conflict, Minted, Refused, Rejected, Transient
 from rotator.rotation.credential import Retirement
+from rotator.rotation.ownership import TokenOwners
 from rotator.rotation.record import Phase, Record, Token
 from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Wait
-from rotator.rotation.token_ownership import TokenOwners
 from tests.kit.provider import FakeProvider
 from tests.unit.engine.world import PLACE, Actor, Crash, World, crash_at
 from tests.unit.rotation.builders import published

@@ -12,9 +12,9 @@ from rotator.engine import commands
 from rotator.engine.token_survey import left_behind, survey
 from rotator.ports import Refused, StoreRefused, Transient
 from rotator.rotation.credential import Credential, Retirement, VaultPath
+from rotator.rotation.ownership import TokenOwners, TokenState
 from rotator.rotation.record import HoldReason, Phase, Token
 from rotator.rotation.rotation_request import RotationRequest
-from rotator.rotation.token_ownership import TokenOwners, TokenState
 from tests.unit.engine.world import PLACE, Actor, World
 
 pytestmark = pytest.mark.anyio

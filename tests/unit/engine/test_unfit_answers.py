@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from rotator.ports import Minted
+from rotator.rotation.answers import read_staged
 from rotator.rotation.record import Phase
-from rotator.rotation.staged_value import read_staged
 from tests.kit.provider import FakeProvider
 from tests.unit.engine.world import SLOT, Actor, World
 

@@ -15,8 +15,7 @@ from rotator.providers.http.client import HttpClient
 from rotator.providers.keys.signing import public_key
 from rotator.providers.oauth.config import ManagementClientConfig, OAuthTargetConfig
 from rotator.rotation.credential import Credential, VaultPath
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from tests.kit.clock import HandClock
 from tests.sandbox.halo_itsm import HaloItsm
 from tests.sandbox.itsm.applications import Application

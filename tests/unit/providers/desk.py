@@ -15,8 +15,7 @@ from rotator.providers.keys.signing import Signer, public_key
 from rotator.providers.oauth.config import OAuthTargetConfig
 from rotator.providers.oauth.server import OAuthServer
 from rotator.rotation.credential import Credential, VaultPath
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from tests.kit.clock import HandClock
 from tests.kit.shelf import HandShelf
 from tests.kit.transit_key import HandTransitKey

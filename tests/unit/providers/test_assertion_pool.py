@@ -13,8 +13,8 @@ from rotator.providers import KINDS
 from rotator.providers.keys.assertion import read
 from rotator.providers.keys.signing import public_key
 from rotator.providers.oauth.config import ClientAssertionOptions
+from rotator.rotation.answers import read_staged, write_staged
 from rotator.rotation.secret import Secret
-from rotator.rotation.staged_value import read_staged, write_staged
 from tests.kit.clock import HandClock
 from tests.unit.providers import desk
 from tests.unit.providers.keys import public_pem, rsa_key

@@ -18,8 +18,7 @@ from rotator.providers.keys.signing import public_key
 from rotator.providers.oauth.config import AccessTokenOptions, ClientAssertionOptions, ClientOptions, OAuthTargetConfig
 from rotator.providers.oauth.server import OAuthServer
 from rotator.providers.oauth.token_endpoint import ClientDenied, granted, judged
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from tests.kit.clock import HandClock
 from tests.unit.providers import desk
 from tests.unit.providers.keys import private_pem, public_pem, rsa_key

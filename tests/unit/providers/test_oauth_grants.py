@@ -10,8 +10,7 @@ import pytest
 
 from rotator.ports import Accepted, Minted, MinterRefused, NeedsPerson, Refused, StoreRefused, Transient
 from rotator.providers.oauth.config import AccessTokenOptions
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from tests.kit.clock import HandClock
 from tests.kit.shelf import HandShelf
 from tests.unit.providers import desk

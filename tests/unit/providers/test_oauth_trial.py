@@ -15,8 +15,7 @@ from rotator.providers.oauth.config import ClientAssertionOptions, OAuthTargetCo
 from rotator.providers.oauth.server import OAuthServer
 from rotator.providers.oauth.server_checks import findings
 from rotator.providers.oauth.token_endpoint import ClientDenied
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from tests.kit.clock import HandClock
 from tests.sandbox.itsm.key_sets import KeySets
 from tests.unit.providers import desk

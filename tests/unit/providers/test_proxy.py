@@ -19,8 +19,7 @@ from rotator.providers.base import TargetConfig
 from rotator.providers.http.auth import Bearer
 from rotator.providers.http.client import Broken, HttpClient
 from rotator.providers.http.webhook_client import WebhookClient
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from tests.kit.clock import HandClock
 from tests.unit.providers.forward_proxy import Asked, ForwardProxy, forward_proxy
 from tests.unit.providers.test_tls import answer, certify, serving

@@ -13,8 +13,7 @@ from rotator.ports import Refused, StoreRefused
 from rotator.rotation.credential import Limits, Retirement
 from rotator.rotation.record import Phase
 from rotator.rotation.rotation_request import RotationRequest
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from tests.kit.shelf import HandShelf
 from tests.unit.engine.world import SLOT, Actor, Crash, World
 from tests.unit.providers import desk

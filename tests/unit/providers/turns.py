@@ -20,8 +20,7 @@ from rotator.rotation.credential import Credential, Limits, Retirement
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.schedule import Every
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from tests.sandbox.itsm.applications import Application
 from tests.sandbox.itsm.model import ItsmModel
 from tests.sandbox.itsm.routes import ItsmSite

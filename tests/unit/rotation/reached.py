@@ -11,9 +11,9 @@ from pathlib import Path
 
 from rotator.rotation import adoption, lost_value, rollback, steps
 from rotator.rotation import events as ev
+from rotator.rotation.attempts import minted
 from rotator.rotation.credential import Limits
 from rotator.rotation.explanation import explain
-from rotator.rotation.mint_budget import minted
 from rotator.rotation.pause import pause_on
 from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.rotation_request import RotationRequest

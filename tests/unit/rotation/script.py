@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rotator.rotation import events as ev
-from rotator.rotation.answers import Accepted, Capabilities, Document, Installation, Minted, Rejected
+from rotator.rotation.answers import Accepted, Capabilities, Document, Installation, Minted, Rejected, write_staged
 from rotator.rotation.calls import (
     Call,
     DrawNonce,
@@ -26,13 +26,12 @@ from rotator.rotation.calls import (
 from rotator.rotation.credential import Credential, OnForeign
 from rotator.rotation.faults import TargetNotConfigured, Transient
 from rotator.rotation.observation import Observation
+from rotator.rotation.ownership import TokenOwners
 from rotator.rotation.procedures.outcome import outcome
 from rotator.rotation.record import Phase, Record, Token, Undo
 from rotator.rotation.secret import Secret
-from rotator.rotation.staged_value import write_staged
 from rotator.rotation.steps import Act, Burn, Mint
 from rotator.rotation.token_names import mint_name
-from rotator.rotation.token_ownership import TokenOwners
 from tests.unit.rotation import builders
 from tests.unit.rotation.builders import DAY, MINUTE, NOW, PLACE, SECOND, STEM, credential, published, token
 

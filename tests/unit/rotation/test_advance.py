@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 import pytest
 
-from rotator.rotation import backoff
 from rotator.rotation import events as ev
+from rotator.rotation import schedule
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record
 from rotator.rotation.transitions import _ADVANCE, advance
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, candidate, changes, published, record
@@ -208,7 +208,7 @@ ANYWHERE = {
         {
             "failures": 1,
             "failure": failed("mint", "timeout"),
-            "retry_at": AT + backoff.step_pause(1, "l1", None),
+            "retry_at": AT + schedule.step_pause(1, "l1", None),
             "retry_from": AT,
             "uncertain": True,
             "sent_at": AT,

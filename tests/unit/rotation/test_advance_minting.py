@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from rotator.rotation import backoff
 from rotator.rotation import events as ev
+from rotator.rotation import schedule
 from rotator.rotation.record import Failure, Phase, Record, Trigger
 from tests.unit.rotation.builders import DAY, MINUTE, NOW, PLACE, STEM, candidate, changes, record
 
@@ -30,7 +30,7 @@ def given_up(rotations: int) -> dict[str, Any]:
         "phase": SETTLED,
         "emergency": False,
         "given_up": rotations,
-        "retry_at": AT + backoff.rotation_pause(rotations, STEM),
+        "retry_at": AT + schedule.rotation_pause(rotations, STEM),
         "retry_from": AT,
         "settled_at": AT,
     }

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.rotation.backoff import ROTATION_CAP, STEP_CAP, rotation_pause, step_pause
+from rotator.rotation.schedule import ROTATION_CAP, STEP_CAP, rotation_pause, step_pause
 from tests.unit.rotation.builders import HOUR, SECOND, steady
 
 COUNTS = st.integers(1, 10**6)

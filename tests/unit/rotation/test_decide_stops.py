@@ -12,8 +12,7 @@ from rotator.rotation.decide import next_step
 from rotator.rotation.lost_value import REMEDY, UNDELETE, stops
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.record import Failure, HoldReason, LostValue, Phase
-from rotator.rotation.request_transitions import hurried
-from rotator.rotation.rotation_request import as_rotation_request
+from rotator.rotation.rotation_request import as_rotation_request, hurried
 from rotator.rotation.steps import Escalate, Hold, Revoke, Sweep, Verify, Wait
 from rotator.rotation.transitions import advance
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, SECOND, ask, credential, record

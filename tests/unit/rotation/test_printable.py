@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rotator.ports import Refused, Transient
-from rotator.rotation.printable import LONGEST, visible
+from rotator.rotation.wording import LONGEST, visible
 
 PEM = "-----BEGIN PUBLIC KEY-----\nMIIBojANBgkqhkiG9w0BAQEFAAOC\nAY8A+/==\n-----END PUBLIC KEY-----"
 

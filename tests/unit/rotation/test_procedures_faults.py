@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rotator.rotation import events as ev
-from rotator.rotation.answers import Document, Inspection, Minted
+from rotator.rotation.answers import Document, Inspection, Minted, read_staged
 from rotator.rotation.calls import (
     InspectToken,
     InstallValue,
@@ -24,11 +24,11 @@ from rotator.rotation.faults import (
     StoreRefused,
     TargetNotConfigured,
 )
+from rotator.rotation.ownership import TokenOwners
 from rotator.rotation.procedures.consumer_path import watch
 from rotator.rotation.procedures.outcome import outcome, without_minter
 from rotator.rotation.procedures.rollback import impossible
 from rotator.rotation.record import HoldReason, LostValue, Phase, Record, Trigger
-from rotator.rotation.staged_value import read_staged
 from rotator.rotation.steps import (
     Condemn,
     Install,
@@ -38,7 +38,6 @@ from rotator.rotation.steps import (
     Sweep,
     Verify,
 )
-from rotator.rotation.token_ownership import TokenOwners
 from tests.unit.rotation.builders import NOW, PLACE, published, token
 from tests.unit.rotation.script import (
     BACK_FROM_DEATH,

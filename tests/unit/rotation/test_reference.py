@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import SecretRef, SecretSource
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.rotation.claim import claimed
 from rotator.rotation.events import Claimed
+from rotator.rotation.ownership import is_stray
 from rotator.rotation.record import Held, HoldReason, Phase, Token
 from rotator.rotation.second_vault import (
     MARGIN,
     ahead,
     anothers,
+    claimed,
     earlier,
     latest,
     made_before,
@@ -23,7 +24,6 @@ from rotator.rotation.second_vault import (
     said,
     used,
 )
-from rotator.rotation.strays import is_stray
 from rotator.rotation.token_names import mint_name
 from tests.unit.rotation.builders import HOUR, MINUTE, NOW, SECOND, STEM, published, record, token
 

@@ -10,12 +10,11 @@ from functools import lru_cache
 import pytest
 
 from rotator.rotation.credential import VaultPath
-from rotator.rotation.deadlines import living
-from rotator.rotation.explanation import explain, next_words
+from rotator.rotation.explanation import explain, next_words, stands
 from rotator.rotation.record import Failure, HoldReason, Phase, Record, Trigger
 from rotator.rotation.state import Headline, Observed, Severity, state
 from rotator.rotation.steps import Hold, Mint, Request, Wait
-from rotator.rotation.summary import stands
+from rotator.rotation.troubles import living
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, credential, published, record, token
 from tests.unit.rotation.reached import TABLE, Reached, reachable, table
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from rotator.rotation.ownership import is_stray, known
 from rotator.rotation.record import Phase, Token
-from rotator.rotation.strays import is_stray, known
 from tests.unit.rotation.builders import STEM, record, token
 
 MINTING = record(Phase.REQUESTED, rotation=3, attempt=2)

@@ -10,16 +10,25 @@ from rotator.rotation import events as ev
 from rotator.rotation.credential import Pause
 from rotator.rotation.decide import next_step
 from rotator.rotation.explanation import explain
-from rotator.rotation.holds import lifted
 from rotator.rotation.messages import describe
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb, TakenUp, Unclaimed
 from rotator.rotation.pause import ended_by, pause_on, words
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record, Trigger, Undo
-from rotator.rotation.request_transitions import REMEMBERED, find, grace_ends, live_at, live_values, objection
 from rotator.rotation.rollback import objection as undo_objection
-from rotator.rotation.rotation_request import RequestAnswer, answer, as_rotation_request
+from rotator.rotation.rotation_request import (
+    REMEMBERED,
+    RequestAnswer,
+    answer,
+    as_rotation_request,
+    find,
+    grace_ends,
+    live_at,
+    live_values,
+    objection,
+)
 from rotator.rotation.steps import Escalate, Poll, Request, Wait
 from rotator.rotation.transitions import advance
+from rotator.rotation.wording import lifted
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, SECOND, credential, published, record
 
 LEAK = OperatorRequest("a", RequestVerb.ROTATE, NOW, "ada", emergency=True, live=("t1.1",))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from rotator.rotation.answers import LONGEST, unfit
 from rotator.rotation.record import Token
-from rotator.rotation.token_handle import LONGEST, unfit
 
 
 @pytest.mark.parametrize(

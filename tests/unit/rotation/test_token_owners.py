@@ -8,9 +8,9 @@ import pytest
 
 from rotator.rotation import events as ev
 from rotator.rotation import second_vault
+from rotator.rotation.ownership import ENDABLE, Owner, PathContent, TokenOwners, TokenState, living, same
 from rotator.rotation.record import Phase, Record, Token
 from rotator.rotation.token_names import mint_name
-from rotator.rotation.token_ownership import ENDABLE, Owner, PathContent, TokenOwners, TokenState, living, same
 from tests.unit.rotation.builders import (
     DAY,
     HOUR,

@@ -13,10 +13,10 @@ from rotator.rotation import rollback
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.decide import next_step
 from rotator.rotation.explanation import explain
+from rotator.rotation.ownership import known as known_ids
 from rotator.rotation.record import Candidate, Failure, Held, HoldReason, Phase, Record, Trigger, Undo
 from rotator.rotation.rotation_request import RequestAnswer, answer
 from rotator.rotation.steps import Condemn, Escalate, Fence, Publish, Restore, Revoke, Verify, Wait
-from rotator.rotation.strays import known as known_ids
 from rotator.rotation.transitions import advance
 from tests.unit.rotation.builders import (
     DAY,

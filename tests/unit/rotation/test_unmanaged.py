@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from rotator.rotation import events as ev
+from rotator.rotation.ownership import unmanaged
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.transitions import advance
-from rotator.rotation.unmanaged import unmanaged
 from tests.unit.rotation.builders import DAY, HOUR, NOW, PLACE, SECOND, published, record, token
 
 

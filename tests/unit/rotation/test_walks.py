@@ -21,8 +21,7 @@ from rotator.rotation.explanation import explain
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.pause import pause_on
 from rotator.rotation.record import Candidate, HoldReason, Phase, PublishedValue, Record, Token
-from rotator.rotation.request_transitions import live_values, objection
-from rotator.rotation.rotation_request import RotationRequest
+from rotator.rotation.rotation_request import RotationRequest, live_values, objection
 from rotator.rotation.transitions import advance
 from tests.unit.rotation.builders import DAY, HOUR, NOW, PLACE, SECOND, STEM, credential, steady
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rotator.providers import KINDS
-from rotator.rotation.secret_ref import SecretSource
+from rotator.rotation.secret import SecretSource
 from rotator.settings import Settings, SettingsError, load
 
 TARGET = """

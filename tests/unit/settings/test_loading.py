@@ -15,7 +15,7 @@ from rotator.host.cron import Cron
 from rotator.host.proxy import Proxy
 from rotator.rotation.credential import AtDeadline, OnForeign, VaultPath
 from rotator.rotation.schedule import Every, FractionOfLife
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import SecretRef, SecretSource
 from rotator.settings import FaultAt, Method, Minter, SettingsError, load
 from rotator.settings.files import socket_in
 from tests.unit.settings.files import SOUND, faults, line_of, write

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import SecretRef, SecretSource
 from rotator.settings import SecretUnreadableError, read_secret
 from rotator.settings.secret_files import exposed
 

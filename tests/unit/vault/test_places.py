@@ -13,7 +13,7 @@ from rotator.app.vault_fitness import located
 from rotator.app.vault_policy import grants, kept_places, policy, referred_rights
 from rotator.ports import MinterRefused
 from rotator.rotation.credential import VaultPath
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import SecretRef, SecretSource
 from rotator.settings import Settings, load
 from rotator.vault.kv import Kv
 from rotator.vault.preflight import FindingLevel, preflight

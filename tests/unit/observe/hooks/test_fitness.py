@@ -9,8 +9,7 @@ import pytest
 
 from rotator.observe.hooks.delivery import check_hooks
 from rotator.ports import Refused
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from rotator.settings import Hook, HookMoment, Ping
 from tests.unit.observe.hooks.test_counted import SETTINGS
 from tests.unit.vault.worlds import canary

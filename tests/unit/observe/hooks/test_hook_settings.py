@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import SecretRef, SecretSource
 from rotator.settings import Hook, HookMoment, Ping, Tracing, load, observers
 from tests.unit.settings.files import SOUND, faults, line_of, write
 

@@ -17,8 +17,7 @@ from rotator.observe.hooks.delivery import WebhookSender, whereabouts
 from rotator.observe.hooks.facts import Facts, gather
 from rotator.ports import Fault, Refused, Transient
 from rotator.providers.http.webhook_client import WebhookClient
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from rotator.settings import Hook, HookMoment
 from tests.unit.observe.hooks import transitions as they
 from tests.unit.vault.worlds import QuickClock, canary

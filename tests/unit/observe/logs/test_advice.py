@@ -8,7 +8,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from rotator.app.factories import local_secret
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import SecretRef, SecretSource
 
 
 def test_a_password_that_is_read_with_each_call_is_advised_about_once(tmp_path: Path) -> None:

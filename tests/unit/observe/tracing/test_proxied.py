@@ -6,8 +6,7 @@ import pytest
 
 from rotator.host.proxy import Proxy
 from rotator.observe.tracing import exporter
-from rotator.rotation.secret import Secret
-from rotator.rotation.secret_ref import SecretRef, SecretSource
+from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from rotator.vault.transport import VaultProxy
 from tests.unit.observe.hooks.listener import Listener
 from tests.unit.providers.forward_proxy import forward_proxy
