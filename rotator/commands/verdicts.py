@@ -59,13 +59,20 @@ def _unwritten(app: App, name: str, fault: Fault, emergency: bool) -> dict[str, 
 def _verdict(app: App, name: str, asked: PendingRequest) -> dict[str, Any]:
     if asked.hopeless:
         return {"credential": name, "answer": RequestAnswer.FAILED.value, "exit": Exit.FAILED, "said": asked.closed}
-    answer = asked.answer if asked.done.is_set() and not asked.closed else RequestAnswer.OPEN
+    answer = asked.answer if _decided(asked) else RequestAnswer.OPEN
     said = _open(app, name, asked) if answer is RequestAnswer.OPEN else _said(app, name, asked, answer)
     living = _living(asked) if asked.ask.emergency else []
     if living and answer is not RequestAnswer.OPEN:
         said = f"{said}; not proven dead yet: {', '.join(living)}"
     found = {"credential": name, "answer": answer.value, "exit": _EXITS[answer], "said": said}
     return {**found, "ended": _ended(asked), "live": living} if asked.ask.emergency else found
+
+
+def _decided(asked: PendingRequest) -> bool:
+    """Whether it is over: by its answer, or by a transition that was heard of since, whose look goes on."""
+    if asked.done.is_set() and not asked.closed:
+        return True
+    return asked.latest is not None and asked.hears(asked.latest)
 
 
 def _ended(asked: PendingRequest) -> list[str]:
@@ -143,7 +150,8 @@ def waits_for(app: App, name: str, asked: PendingRequest) -> str:
     if asked.closed:
         return asked.closed
     if name not in app.worker_pool.seen:
-        return "not looked at yet"
+        begun = asked.latest is not None or app.worker_pool.visits(name)
+        return (app.worker_pool.stopping or "the first look at it has not ended") if begun else "not looked at yet"
     wait = app.worker_pool.seen[name].wait
     return f"{wait.reason} until {wait.until:%F %T}Z" if wait.until and asked.waits else wait.reason
 
