@@ -148,13 +148,20 @@ class MemoryJournal:
             raise Refused(f"the journal of {name} was deleted (version {read.version})")
         if read.version == 0:
             return Entry(name, 0, None, server_time=self.store.server_clock())
-        return journal_codec.decode(name, read.version, read.values or {}, self.store.server_clock())
+        return self.decoded(name, read)
 
     async def save(self, over: Entry, record: Record, lease: Lease) -> Entry:
         """See `Journal.save`."""
-        values = journal_codec.encode(record, lease, f"nonce-{next(self._nonces)}", over.foreign)
-        version = await self.store.write(self.place(over.name), values, cas=over.version)
+        version = await self.store.write(self.place(over.name), self.encoded(over, record, lease), cas=over.version)
         return Entry(over.name, version, record, lease, self.store.server_clock(), over.foreign)
+
+    def encoded(self, over: Entry, record: Record, lease: Lease) -> dict[str, object]:
+        """The document that says this."""
+        return journal_codec.encode(record, lease, f"nonce-{next(self._nonces)}", over.foreign)
+
+    def decoded(self, name: str, read: Document) -> Entry:
+        """What a document says."""
+        return journal_codec.decode(name, read.version, read.values or {}, self.store.server_clock())
 
     async def names(self) -> tuple[str, ...]:
         """See `Journal.names`."""

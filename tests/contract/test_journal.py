@@ -11,9 +11,9 @@ import pytest
 from rotator.ports import Conflict, Entry, Journal, Lease, Refused
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.record import Phase, Record
+from rotator.testing.memory_vault import MemoryJournal
 from rotator.vault.journal import VaultJournal
-from tests.kit.journal import FakeJournal
-from tests.kit.store import FakeVault
+from tests.kit.store import FakeStore, FakeVault
 from tests.unit.vault.worlds import Operator, kv_on
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +38,7 @@ class World:
 @pytest.fixture(params=["fake", pytest.param("openbao", marks=pytest.mark.system)])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     if request.param == "fake":
-        journal = FakeJournal()
+        journal = MemoryJournal(FakeStore())
         yield World(journal, journal.store.vault, "secret")
         return
     bao, mount = request.getfixturevalue("openbao"), request.getfixturevalue("mount")

@@ -15,7 +15,8 @@ import anyio
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
-from tests.hostile.wire import Asked, Authority, Reply, Upstream, reset
+from tests.hostile.wire import Asked, Reply, Upstream, reset
+from tests.kit.certificates import Authority
 
 MIB = 1 << 20
 PAGE = b"<html><body>Please sign in</body></html>"

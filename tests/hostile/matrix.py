@@ -31,7 +31,7 @@ from tests.hostile.server import Hostile
 from tests.hostile.sites import Site
 from tests.hostile.targets import TARGETS
 from tests.hostile.vaults import VAULT
-from tests.hostile.wire import Authority
+from tests.kit.certificates import Authority
 
 MIB = 1 << 20
 AT_ONCE = 10

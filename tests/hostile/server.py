@@ -11,7 +11,8 @@ from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from tests.hostile.behaviours import Behaviour, Case, Over
-from tests.hostile.wire import GONE, Asked, Authority, Upstream, read_request
+from tests.hostile.wire import GONE, Asked, Upstream, read_request
+from tests.kit.certificates import Authority
 
 
 class Hostile:

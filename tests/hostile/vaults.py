@@ -27,8 +27,9 @@ from rotator.vault.transport import VaultConnection
 from tests.hostile.server import Hostile
 from tests.hostile.sites import DEADLINE, Site
 from tests.hostile.wire import Asked, Reply
+from tests.kit.clock import QuickClock
 from tests.unit.providers.keys import public_pem, rsa_key
-from tests.unit.vault.worlds import QuickClock, canary
+from tests.unit.vault.worlds import canary
 
 TOKEN, LATER, VALUE, ROLE, ID = (canary(name) for name in ("vt", "rn", "pb", "ri", "si"))
 PLACE = VaultPath("secret", "blog/bot")

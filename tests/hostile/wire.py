@@ -1,4 +1,4 @@
-"""The bytes between us and a server that means no good: requests taken apart, answers put together, certificates.
+"""The bytes between us and a server that means no good: requests taken apart, answers put together.
 
 What is done to a request is behaviours.py's.
 """
@@ -7,22 +7,14 @@ from __future__ import annotations
 
 import json
 import socket
-import ssl
 import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.buffered import BufferedByteReceiveStream
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-from tests.kit.certificates import sign, span_of
 
 GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, OSError)
 
@@ -110,41 +102,3 @@ def reset(link: ByteStream) -> None:
     raw = link.extra(SocketAttribute.raw_socket)
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     link._transport.abort()  # type: ignore[attr-defined]  # asyncio only; there is no public way
-
-
-# --- certificates -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Authority:
-    """A certificate authority of our own making, and the files that it writes."""
-
-    folder: Path
-    key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
-
-    @property
-    def ca_file(self) -> str:
-        """What a client must trust."""
-        path = self.folder / "ca.pem"
-        if not path.exists():
-            path.write_bytes(self._sign("ca", self.key.public_key(), span_of(-1, 1)).public_bytes(Encoding.PEM))
-        return str(path)
-
-    def issue(self, host: str = "127.0.0.1", days: tuple[int, int] = (-1, 1)) -> str:
-        """A file with a certificate and its key; `days`: from when until when it is valid."""
-        own = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._sign(host, own.public_key(), span_of(*days))
-        path = self.folder / f"{certificate.serial_number}.pem"
-        secret = own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        path.write_bytes(certificate.public_bytes(Encoding.PEM) + secret)
-        return str(path)
-
-    def context(self, host: str = "127.0.0.1", days: tuple[int, int] = (-1, 1), *, known: bool = True) -> Any:
-        """A server's side of TLS; not `known`: by an authority of the same name that is another."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain((self if known else Authority(self.folder)).issue(host, days))
-        return context
-
-    def _sign(self, subject: str, key: Any, span: tuple[datetime, datetime]) -> x509.Certificate:
-        ca = subject == "ca"
-        return sign(key, subject, self.key, "ca", ca=ca, host="" if ca else subject, span=span)

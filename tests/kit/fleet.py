@@ -13,28 +13,8 @@ from rotator.rotation.events import Event
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record
 from rotator.rotation.steps import Wait
 from rotator.rotation.transitions import advance
+from tests.kit.clock import HandClock
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, credential, published, record, token
-
-
-@dataclass
-class StoppedClock:
-    """A clock that somebody moves."""
-
-    at: datetime = NOW
-    ticks: float = 1000.0
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.ticks
-
-    async def sleep(self, seconds: float) -> None:
-        self.move(seconds)
-
-    def move(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
-        self.ticks += seconds
 
 
 @dataclass
@@ -82,9 +62,9 @@ class FakeView:
         return neighbour.left(1000.0), neighbour.reason
 
 
-def fleet(*pairs: tuple[Credential, Record | None]) -> tuple[Fleet, FakeView, StoppedClock]:
+def fleet(*pairs: tuple[Credential, Record | None]) -> tuple[Fleet, FakeView, HandClock]:
     """A fleet over a view over a stopped clock."""
-    view, clock = FakeView(), StoppedClock()
+    view, clock = FakeView(), HandClock(NOW)
     for wanted, found in pairs:
         view.put(wanted, found and at_home(wanted, found))
     looked = Fleet(clock, silence=10 * MINUTE)
@@ -117,7 +97,7 @@ def named(name: str, **changes) -> Credential:
     return credential(name=name, place=VaultPath("secret", f"apps/{name}"), **changes)
 
 
-def troubled() -> tuple[Fleet, FakeView, StoppedClock]:
+def troubled() -> tuple[Fleet, FakeView, HandClock]:
     """One credential in every state that the page knows, some of their texts hostile."""
     slow = named("search/indexer", target="search", retire=Retirement(HOUR, 15 * MINUTE, DAY))
     grace = record(Phase.PUBLISHED, current=published(2, NOW - 20 * MINUTE), grace_ends=NOW + 40 * MINUTE)

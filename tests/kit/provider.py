@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rotator.ports import (
     Accepted,
@@ -30,6 +30,7 @@ from rotator.ports import (
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import begins
+from tests.kit.every_verb import EveryVerb
 
 T = TypeVar("T")
 Pause = Callable[[str], Awaitable[None]]
@@ -75,6 +76,7 @@ class Target:
         self.named = named
         self.settle = settle
         self.issued: list[Issued] = []
+        self.made = 0
         self.calls: list[str] = []
         self._seed = seed
         self._faults: defaultdict[str, deque[tuple[Fault, When]]] = defaultdict(deque)
@@ -116,6 +118,11 @@ class Target:
         """Somebody deletes a token's record."""
         self.row(token).deleted = True
 
+    def prune(self, before: datetime) -> None:
+        """Forget what was revoked before then, and which calls there were."""
+        self.issued = [each for each in self.issued if each.revoked_at is None or each.revoked_at > before]
+        self.calls.clear()
+
     def row(self, token: Token) -> Issued:
         """What the target knows of this token. Raises KeyError."""
         found = self._find(token)
@@ -125,10 +132,10 @@ class Target:
 
     # effects: each happens whole, or raises and did not happen
 
-    def mint(self, name: str, expires_at: datetime | None) -> Minted:
+    def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         if self.named and any(x.token.id == name and not x.deleted for x in self.issued):
             raise Duplicate("the name is taken")
-        number = len(self.issued) + 1
+        self.made = number = self.made + 1
         serial = f"{self._seed}-serial-{number}"
         token = Token(name if self.named else f"{self._seed}-{number}", name, serial, self.now(), expires_at)
         secret = Secret(f"{self._seed}-secret-{number}")
@@ -210,7 +217,7 @@ class Target:
         return row.token.expires_at is not None and self.now() >= row.token.expires_at
 
 
-class FakeProvider:
+class FakeProvider(EveryVerb):
     """A provider of one credential on a `Target`. `pause(label)` is awaited before and after each effect."""
 
     def __init__(self, target: Target, pause: Pause = no_pause, capabilities: Capabilities | None = None) -> None:
@@ -224,39 +231,44 @@ class FakeProvider:
     def capabilities(self) -> Capabilities:
         return self._capabilities
 
-    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
-        return await self._perform("mint", lambda: self._target.mint(name, expires_at))
-
     async def install(self, minted: Minted) -> Token:
         """Refused: the target makes the value."""
         raise Refused("the target makes the value")
 
-    async def find(self, prefix: str) -> tuple[Token, ...]:
-        return await self._perform("find", lambda: self._target.find(prefix))
-
     async def verify(self, token: Token, secret: Secret) -> Verdict:
         try:
-            return await self._perform("verify", lambda: self._target.judge(token, secret))
+            return await self._target.perform("verify", lambda: self._target.judge(token, secret), self._pause)
         except Fault as fault:
             return Unknown(fault.reason, fault.retry_after)
 
-    async def identify(self, secret: Secret) -> Token:
-        return await self._perform("identify", lambda: self._target.identify(secret))
+    async def call(self, verb: str, *args: Any) -> Any:
+        return await self._target.perform(verb, lambda: getattr(self._target, verb)(*args), self._pause)
+
+
+LEEWAY = timedelta(seconds=30)  # for which a value that has expired is still believed
+
+
+class ExpiringProvider(FakeProvider):
+    """A target that keeps no record of what it accepts until its date: nobody can list or revoke."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(can_revoke=False, old_is_safe_to_present=False)
+
+    async def find(self, prefix: str) -> tuple[Token, ...]:
+        return ()
 
     async def inspect(self, token: Token) -> Inspection:
-        return await self._perform("inspect", lambda: self._target.inspect(token))
+        end = (token.expires_at or self._target.now()) + LEEWAY
+        return Inspection(exists=self._target.now() < end, expires_at=end)
 
     async def revoke(self, token: Token) -> Outcome:
-        return await self._perform("revoke", lambda: self._target.revoke(token))
-
-    async def restore(self, token: Token) -> Outcome:
-        return await self._perform("restore", lambda: self._target.restore(token))
+        if (await self.inspect(token)).exists:
+            raise Refused("it ends by expiry")
+        return Outcome.ALREADY
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
-        return await self._perform("is_dead", lambda: self._target.is_dead(token, secret))
-
-    async def _perform(self, verb: str, effect: Callable[[], T]) -> T:
-        return await self._target.perform(verb, effect, self._pause)
+        return not (await self.inspect(token)).exists
 
 
 def _quietly(effect: Callable[[], object]) -> None:

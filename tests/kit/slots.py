@@ -22,6 +22,7 @@ class Slots:
     now: Callable[[], datetime]
     number: int = 1
     kept: dict[str, Secret] = field(default_factory=dict)
+    known: dict[str, Secret] = field(default_factory=dict)  # by id, of what was made for it
     made: int = 0
     refuses: bool = False
     remembers: bool = False
@@ -31,6 +32,11 @@ class Slots:
     def accepts(self, secret: Secret) -> bool:
         """Whether exactly this value is accepted now."""
         return any(value.matches(secret) for value in self.kept.values())
+
+    def holds(self, token: Token) -> bool:
+        """Whether its slot has its value, or what the target made of it."""
+        held, value = self.kept.get(token.serial), self.known.get(token.id)
+        return held is not None and value is not None and (held.matches(value) or held.matches(_mangled(token)))
 
 
 class SlotProvider:
@@ -50,16 +56,20 @@ class SlotProvider:
     async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         if self.person == "value":
             raise NeedsPerson(PRESS)
-        free = {str(n) for n in range(1, self.target.number + 1)}
-        slot = min(free - {token.serial for token in keep} or free)
+        slots = {str(n) for n in range(1, self.target.number + 1)}
+        free = slots - {token.serial for token in keep if self.target.holds(token)}
+        if not free and self.target.number > 1:
+            raise Refused("no slot is free")
         self.target.made += 1
-        return Minted(Token(name, name, slot, self.target.now(), expires_at), Secret(f"slot-canary-{name}"))
+        secret = self.target.known[name] = Secret(f"slot-canary-{name}")
+        return Minted(Token(name, name, min(free or slots), self.target.now(), expires_at), secret)
 
     async def receive(
         self, name: str, value: Secret, expires_at: datetime | None, keep: tuple[Token, ...] = ()
     ) -> Minted:
         if value.matches(Secret("unusable")):
             raise Refused("not a key")
+        self.target.known[name] = value
         return Minted(Token(name, name, "1", self.target.now(), expires_at), value)
 
     async def install(self, minted: Minted) -> Token:
@@ -70,7 +80,7 @@ class SlotProvider:
             raise Refused("used before")
         self.target.had.add(minted.token.id)
         self.target.installs += 1
-        kept = Secret(f"mangled-{minted.token.id}") if self.target.refuses else minted.secret
+        kept = _mangled(minted.token) if self.target.refuses else minted.secret
         self.target.kept[minted.token.serial or "1"] = kept
         self.target.refuses = False
         await self.pause("install: done")
@@ -90,7 +100,7 @@ class SlotProvider:
         await self.pause("revoke: sent")
         if self.person == "end":
             raise NeedsPerson(END)
-        if self.target.number == 1 or self.lazy:
+        if self.target.number == 1 or self.lazy or not self.target.holds(token):
             return Outcome.ALREADY
         self.target.kept[token.serial] = Secret(f"discarded-{self.target.made}")
         return Outcome.DONE
@@ -99,4 +109,9 @@ class SlotProvider:
         raise Refused("what was overwritten is gone")
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
-        return None if secret is None else not self.target.accepts(secret)
+        return not self.target.holds(token) if secret is None else not self.target.accepts(secret)
+
+
+def _mangled(token: Token) -> Secret:
+    """What a target that refuses a value keeps in its place."""
+    return Secret(f"mangled-{token.id}")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from http.client import HTTPResponse
 
+from tests.kit.http_server import Heard
 from tests.system.proxy import Judge, Proxy
 
 
@@ -23,10 +23,10 @@ class Ear(Proxy):
         self.hear = hear
         self.denied = [] if denied is None else denied
 
-    def forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[HTTPResponse, bytes]:
+    def forward(self, heard: Heard) -> tuple[int, bytes, dict[str, str]]:
         """See `Proxy.forward`."""
-        self.hear(body)
-        answer, content = super().forward(method, path, headers, body)
-        if answer.status == 403:
-            self.denied.append(f"{method} {path}")
-        return answer, content
+        self.hear(heard.raw)
+        answer = super().forward(heard)
+        if answer[0] == 403:
+            self.denied.append(f"{heard.method} {heard.target}")
+        return answer

@@ -12,6 +12,7 @@ from typing import Any
 from rotator.engine.context import Dependencies
 from rotator.engine.lease import Leases
 from rotator.engine.reconciler import Reconciler, Transition
+from rotator.host.cron import SystemClock
 from rotator.ports import Installation
 from rotator.rotation.credential import Credential, Retirement, VaultPath
 from rotator.rotation.record import Record
@@ -22,10 +23,10 @@ from rotator.vault.kv import Kv
 from rotator.vault.login import token
 from rotator.vault.session import Session
 from rotator.vault.transport import VaultConnection
+from tests.kit.http_server import Heard
 from tests.kit.provider import FakeProvider, Target
 from tests.system.raft_cluster import Cluster, reader
 from tests.unit.vault.hostile import Proxy
-from tests.unit.vault.worlds import WallClock
 
 
 @dataclass
@@ -34,12 +35,10 @@ class Way(Proxy):
 
     after: Callable[[str, bytes], None] = lambda path, body: None
 
-    def forward(
-        self, method: str, path: str, body: bytes, headers: dict[str, str]
-    ) -> tuple[int, bytes, dict[str, str]]:
-        answer = super().forward(method, path, body, headers)
-        if method == "POST" and answer[0] < 300:
-            self.after(path, body)
+    def forward(self, heard: Heard) -> tuple[int, bytes, dict[str, str]]:
+        answer = super().forward(heard)
+        if heard.method == "POST" and answer[0] < 300:
+            self.after(heard.target, heard.raw)
         return answer
 
 
@@ -54,7 +53,7 @@ class Host:
     told: list[Transition] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        clock, self.place = WallClock(), VaultPath("kv", f"apps/{self.name}")
+        clock, self.place = SystemClock(), VaultPath("kv", f"apps/{self.name}")
         retire, schedule = Retirement(after=timedelta(0)), Every(timedelta(days=30), jitter=0)
         self.credential = Credential(self.name, "halo-pat", "blog", self.place, retire=retire, schedule=schedule)
         provider, slot = FakeProvider(self.target), VaultPath("kv", f"rotator/staged/{self.name}")
@@ -82,9 +81,9 @@ async def host(made: Cluster, node: int, name: str) -> AsyncIterator[Host]:
     """A host at work on the credential of this name, through this node."""
     way = Way(made.nodes[node].address)
     connection = VaultConnection(way.address, mount="kv", instance="test", read_timeout=2, total_timeout=3)
-    kv = Kv(Session(connection, token(lambda: made.nodes[0].root), WallClock()))
+    kv = Kv(Session(connection, token(lambda: made.nodes[0].root), SystemClock()))
     try:
-        yield Host(name, way, kv, Target(WallClock().now, seed=f"canary-{name}"))
+        yield Host(name, way, kv, Target(SystemClock().now, seed=f"canary-{name}"))
     finally:
         await kv.session.close()
         way.close()

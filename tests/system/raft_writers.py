@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from rotator.host.cron import SystemClock
 from rotator.ports import Conflict, Document, Fault, Transient
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret import Secret
@@ -19,7 +20,6 @@ from rotator.vault.session import Session
 from rotator.vault.transport import VaultConnection
 from tests.sandbox.openbao import AppRole, OpenBao
 from tests.system.raft_ledger import Attempt, Ledger, Told
-from tests.unit.vault.worlds import WallClock
 
 LENGTH = 200  # versions of a document; then its successor is written, so that all of its history stays readable
 LIFE = 60  # writes of a session; then the client starts anew, with a new login
@@ -77,7 +77,7 @@ class Writer:
                 self.node.address, "kv", instance=f"{self.name}-{secrets.token_hex(2)}", **self.timeouts
             )
             login = approle(lambda: Secret(self.role.role_id), lambda: self.role.secret_id)
-            session = Session(connection, login, WallClock())
+            session = Session(connection, login, SystemClock())
             try:
                 await self._session(self.kind(session))
             finally:

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from tests.hostile.canary.cast import SETTINGS as _QUICK
+from tests.kit.certificates import self_signed
+from tests.kit.http_server import Listener
 from tests.sandbox.environment import World
 from tests.system.daemon import Daemon, until
 from tests.system.kinds import KINDS
 from tests.system.truth import faults_of, settled
 from tests.system.watched import EVENT
-from tests.unit.observe.hooks.listener import Listener
 from tests.unit.providers.forward_proxy import ForwardProxy, forward_proxy, tls_front
-from tests.unit.vault.hostile import self_signed
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 

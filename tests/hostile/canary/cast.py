@@ -6,9 +6,9 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from tests.kit.http_server import Listener
 from tests.sandbox.environment import World, policy_text
 from tests.system.kinds import KINDS
-from tests.unit.observe.hooks.listener import Listener
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "vault": {"connect_timeout": "1s", "read_timeout": "1s"},

@@ -9,12 +9,12 @@ import json
 import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator
-from http.client import HTTPResponse
 from urllib.parse import parse_qsl
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from tests.kit.http_server import Heard
 from tests.system.proxy import Proxy
 
 PAT = re.compile(rb"pat_eyJ[\w.-]+")
@@ -30,16 +30,16 @@ class Ear(Proxy):
 
     heard: set[str]
 
-    def forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[HTTPResponse, bytes]:
+    def forward(self, heard: Heard) -> tuple[int, bytes, dict[str, str]]:
         """See `Proxy.forward`."""
-        for name, value in headers.items():
+        for name, value in heard.headers.items():
             if name.lower() in ("x-vault-token", "authorization"):
                 self.heard.add(value.removeprefix("Bearer ").removeprefix("Basic "))
-        answer, content = super().forward(method, path, headers, body)
-        for text in (body, content):
+        answer = super().forward(heard)
+        for text in (heard.raw, answer[1]):
             self.heard |= {found.decode() for found in PAT.findall(text)}
             self.heard |= {piece for value in said(text) for piece in pieces(value)}
-        return answer, content
+        return answer
 
 
 def said(text: bytes) -> Iterator[str]:

@@ -19,12 +19,12 @@ from typing import Any
 
 from tests.hostile.canary.cast import APPLICATIONS, DESK, Cast
 from tests.hostile.canary.harvest import Ear
+from tests.kit.http_server import Listener
 from tests.sandbox.environment import World
 from tests.sandbox.openbao import OpenBaoError
 from tests.system.daemon import Daemon
 from tests.system.kinds import PATS
 from tests.system.proxy import Call, Loss, Side
-from tests.unit.observe.hooks.listener import Listener
 from tests.unit.providers.forward_proxy import forward_proxy
 
 SECRET_FILES = {
@@ -198,8 +198,10 @@ class Story:
                 yield f"file {file.name}", file.read_text(errors="replace")
         for number, call in enumerate(self.collector.calls):
             headers = "\n".join(f"{name}: {value}" for name, value in call.headers.items())
-            address = call.path if not call.path.startswith("/ping/") else "/ping/"  # the rest of that one is a secret
-            told = f"{call.method} {address}\n{headers}\n{call.body.decode(errors='replace')}"
+            address = (
+                call.target if not call.path.startswith("/ping/") else "/ping/"
+            )  # the rest of that one is a secret
+            told = f"{call.method} {address}\n{headers}\n{call.raw.decode(errors='replace')}"
             yield f"told to {address} #{number}", told
         yield "log of OpenBao", self.world.bao.log.read_text(errors="replace")
         yield "access log of Halo", json.dumps(self.world.halo.call("GET", "/_sandbox/calls")[1])

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 from rotator.engine import reconciler
 from rotator.engine.context import RotationContext
-from rotator.ports import Capabilities, Document, Fault, Inspection, Minted, Outcome, Rejected, Unknown, Verdict
+from rotator.ports import Capabilities, Document, Fault, Rejected, Unknown, Verdict
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.record import Record, Token
 from rotator.rotation.secret import Secret
+from tests.kit.every_verb import EveryVerb
 from tests.kit.store import FakeStore
 
 VISIT = "Visit"  # what a visit does outside of any step: load, claim, let go
@@ -157,7 +158,7 @@ class WiredStore:
 
 
 @dataclass
-class WiredProvider:
+class WiredProvider(EveryVerb):
     """The provider port on a wire. A proof that fails is a verdict, as with every provider."""
 
     wire: Wire
@@ -169,43 +170,16 @@ class WiredProvider:
         """See `Provider.capabilities`."""
         return self.inner.capabilities
 
-    def _cross(self, verb: str, *args: Any) -> Any:
+    async def call(self, verb: str, *args: Any) -> Any:
+        """One call passes."""
         self.actor.calls(verb, args)
         effect = lambda: self.actor.did(verb, args, drive(getattr(self.inner, verb)(*args)))  # noqa: E731 (it is passed on)
         return self.wire.cross(self.actor, Call(verb, effect))
 
-    async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
-        """See `Provider.mint`."""
-        return self._cross("mint", name, expires_at, keep)
-
-    async def install(self, minted: Minted) -> Token:
-        """See `Provider.install`."""
-        return self._cross("install", minted)
-
-    async def find(self, prefix: str) -> tuple[Token, ...]:
-        """See `Provider.find`."""
-        return self._cross("find", prefix)
-
     async def verify(self, token: Token, secret: Secret) -> Verdict:
         """See `Provider.verify`."""
         try:
-            verdict: Verdict = self._cross("verify", token, secret)
+            verdict: Verdict | str = await self.call("verify", token, secret)
         except Fault as fault:
             return Unknown(fault.reason, fault.retry_after)
         return verdict if not isinstance(verdict, str) else Rejected(verdict, final=True)
-
-    async def inspect(self, token: Token) -> Inspection:
-        """See `Provider.inspect`."""
-        return self._cross("inspect", token)
-
-    async def revoke(self, token: Token) -> Outcome:
-        """See `Provider.revoke`."""
-        return self._cross("revoke", token)
-
-    async def restore(self, token: Token) -> Outcome:
-        """See `Provider.restore`."""
-        return self._cross("restore", token)
-
-    async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
-        """See `Provider.is_dead`."""
-        return self._cross("is_dead", token, secret)

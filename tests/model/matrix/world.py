@@ -21,9 +21,9 @@ from rotator.rotation.record import Held, HoldReason, Phase, PublishedValue, Rec
 from rotator.rotation.rotation_request import RequestAnswer, RotationRequest, answer
 from rotator.rotation.schedule import Every
 from rotator.rotation.secret import Secret
+from tests.kit.journal import Kept, QuickJournal
 from tests.kit.store import FakeStore, FakeVault
 from tests.model.matrix.clocks import HostClock, Time
-from tests.model.matrix.journal import Kept, QuickJournal
 from tests.model.matrix.kinds import GRACED, Kind, Truth
 from tests.model.matrix.promises import CONSUMER, ELSEWHERE, JOURNAL, KEY, SLACK, SLOT, Promises
 from tests.model.matrix.wire import Call, Point, Wire, WiredProvider, WiredStore, drive

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from rotator.rotation.credential import Credential, VaultPath
+from tests.kit.clock import StillClock
 from tests.kit.store import FakeVault
-from tests.model.soak.clock import VirtualClock
 
 LATEST = timedelta(seconds=30 + 60)  # after the due time: a lease and a minute
 
@@ -17,7 +17,7 @@ LATEST = timedelta(seconds=30 + 60)  # after the due time: a lease and a minute
 class Consumers:
     """Told of every write to a consumer path, whoever made it and whatever the records say."""
 
-    clock: VirtualClock
+    clock: StillClock
     credentials: Mapping[VaultPath, Credential]
     published: int = 0
     worst: timedelta = timedelta(0)

@@ -20,10 +20,12 @@ from rotator.engine.strays import sweep
 from rotator.ports import Transient
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
+from rotator.rotation.secret import Secret
 from tests.model.soak.meter import MIB, Meter, Trend, weight
 from tests.model.soak.scenarios import House, house
 
 HOUR = 3600.0
+KEEP = timedelta(hours=24)  # for which revoked tokens are kept, as Halo CMS does
 HICCUP = 600.0  # seconds between two reads that Vault does not answer
 ALLOWED = 5 * MIB  # of growth in 24 hours, or in the whole of a shorter run
 NOISE = MIB // 2  # that an allocator may settle by, in the whole of a run
@@ -83,7 +85,7 @@ async def soak(
             await _chores(made)
             spoil()
             if number * every > warm_up:
-                meter.weigh(made.clock.seconds / HOUR)
+                meter.weigh(made.clock.moved / HOUR)
             if int(number * every) > int((number - 1) * every):
                 _follow(made, warm_up + hours, time.monotonic() - began)
         made.worker_pool.stop()
@@ -97,7 +99,7 @@ def _follow(made: House, hours: float, seconds: float) -> None:
     consumers = made.consumers
     wrong = len(consumers.missed) + len(consumers.expired) + len(made.bugs)
     sys.stderr.write(
-        f"{made.clock.seconds / HOUR:.1f} of {hours:g} h after {seconds:.0f} s: {consumers.published} publications,"
+        f"{made.clock.moved / HOUR:.1f} of {hours:g} h after {seconds:.0f} s: {consumers.published} publications,"
         f" {weight() / MIB:.1f} MiB, {wrong} violations\n"
     )
     sys.stderr.flush()
@@ -107,19 +109,19 @@ async def _pass(made: House, until: float) -> None:
     """Move time to each look that is due, rounded up to the tick at which a daemon would notice."""
     clock, worker_pool = made.clock, made.worker_pool
     tick = made.settings.daemon.tick.total_seconds()
-    hiccup = math.ceil((clock.seconds + 1) / HICCUP) * HICCUP
+    hiccup = math.ceil((clock.moved + 1) / HICCUP) * HICCUP
     while True:
         await _rest(made)
         due = worker_pool.timers._mono[0][0] - 1000.0 if worker_pool.timers._mono else until
-        following = math.ceil(max(due, clock.seconds + tick) / tick) * tick
+        following = math.ceil(max(due, clock.moved + tick) / tick) * tick
         if following > until:
             break
-        clock.move(following)
+        clock.move(following - clock.moved)
         if following >= hiccup:
             made.store.fail("read", Transient("Vault did not answer"))
             hiccup = following + HICCUP  # one that nobody met is not owed: a row of them is an outage
         worker_pool.tick()
-    clock.move(until)
+    clock.move(until - clock.moved)
 
 
 async def _rest(made: House) -> None:
@@ -132,21 +134,20 @@ async def _rest(made: House) -> None:
 async def _chores(made: House) -> None:
     """What a daemon does beside its visits: a sweep, a scrape, a look at the status page."""
     ours = {name: each for name, each in made.worker_pool.credentials.items() if each.target == "blog"}
-    listed = tuple(token for token, _ in made.halo.alive.values())
     made.store._planned.clear()
     reconciler = made.worker_pool.guard.reconciler
 
     async def reap(credential: Credential, token: Token) -> bool:
         return await commands.reap(reconciler, credential, made.dependencies(credential), token)
 
-    swept = await sweep(listed, ours, made.journal, remembered={}, reap=reap)
+    swept = await sweep(made.halo.living(), ours, made.journal, remembered={}, reap=reap)
     made.bugs += [f"a stray: {name}" for name in swept.reaped]
-    made.halo.prune()
+    made.halo.prune(made.clock.now() - KEEP)
     made.metrics.scrape()
     made.fleet.states()
     for place, credential in made.consumers.credentials.items():
         value = made.vault.get(place).values
-        if credential.target == "blog" and value and not made.halo.accepts(str(value[credential.key])):
+        if credential.target == "blog" and value and not made.halo.accepts(Secret(str(value[credential.key]))):
             made.bugs.append(f"{place} holds a value that the target refuses")
 
 
@@ -166,7 +167,7 @@ def _judged(made: House, meter: Meter, seconds: float) -> Outcome:
     ]
     consumers = made.consumers
     return Outcome(
-        made.clock.seconds / HOUR, seconds, len(made.worker_pool.credentials), consumers.published, consumers.worst,
+        made.clock.moved / HOUR, seconds, len(made.worker_pool.credentials), consumers.published, consumers.worst,
         consumers.shortest, rss, objects, meter.samples[-1].rss, descriptors, tasks, tuple(wrong),
     )  # fmt: skip
 
@@ -197,7 +198,7 @@ def forgets(made: House) -> Callable[[], None]:
     put = made.worker_pool.timers.put
 
     def careless(name: str, *when: object) -> None:
-        if not (made.clock.seconds > HOUR / 2 and name.endswith("7")):
+        if not (made.clock.moved > HOUR / 2 and name.endswith("7")):
             put(name, *when)
 
     object.__setattr__(made.worker_pool, "timers", _Careless(made.worker_pool.timers, careless))

@@ -17,16 +17,17 @@ from rotator.engine.worker_pool import WorkerPool
 from rotator.observe.health import Fleet
 from rotator.observe.metrics import Metrics
 from rotator.observe.status import Timeline
-from rotator.ports import Installation, Provider
+from rotator.ports import Capabilities, Installation, Provider
 from rotator.providers import KINDS
 from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from rotator.settings import Settings, load
-from tests.kit.journal import FakeJournal
+from rotator.testing.memory_vault import MemoryJournal
+from tests.kit.clock import StillClock
+from tests.kit.provider import FakeProvider, Target
 from tests.kit.store import FakeStore
-from tests.model.soak.clock import VirtualClock
 from tests.model.soak.consumers import Consumers, WatchedVault
-from tests.model.soak.targets import JudgingSite, SmallHalo
+from tests.model.soak.targets import JudgingSite
 from tests.unit.providers.desk import Keys
 from tests.unit.providers.keys import ec_key, private_pem
 
@@ -107,7 +108,7 @@ class House:
     settings: Settings
     reconcile: timedelta
     key: str  # where the settings say that the signing key is
-    clock: VirtualClock = field(default_factory=VirtualClock)
+    clock: StillClock = field(default_factory=StillClock)
     bugs: list[str] = field(default_factory=list)
     observers: list[Callable[[Transition], None]] = field(default_factory=list)
 
@@ -118,8 +119,8 @@ class House:
         vault.consumers = self.consumers
         self.vault = vault
         self.store = FakeStore(vault)
-        self.journal = FakeJournal(self.store)
-        self.halo = SmallHalo(self.clock)
+        self.journal = MemoryJournal(self.store)
+        self.halo = Target(self.clock.now, seed="canary-soak")
         keys = {SecretRef(SecretSource.FILE, self.key): PEM}
         desk: Any = self.settings.targets["desk"].config
         self.desk = JudgingSite(desk, Keys(keys), self.clock)  # type: ignore[arg-type]  # a keyring in memory
@@ -131,8 +132,9 @@ class House:
 
     def dependencies(self, credential: Credential) -> Dependencies:
         """The world as one credential sees it."""
-        assertion = credential.kind == "client-assertion"
-        provider: Provider = KINDS[credential.kind].bind(self.desk, credential) if assertion else self.halo  # type: ignore[arg-type,assignment]  # the kind's own site
+        provider: Provider = FakeProvider(self.halo, capabilities=HALO)
+        if credential.kind == "client-assertion":
+            provider = KINDS[credential.kind].bind(self.desk, credential)  # type: ignore[arg-type]  # the kind's own site
         slot = VaultPath("secret", f"rotator/staged/{credential.name}")
         return Dependencies(self.store, provider, self.clock, INSTALLATION, slot, self._nonce)
 
@@ -162,6 +164,7 @@ class House:
         return WorkerPool(guard, self.clock, wanted, limits, self.settings.daemon.in_flight, self.reconcile)
 
 
+HALO = Capabilities(takes_token_name=True, can_list=True)
 INSTALLATION = Installation("abcdef", b"the key of the soak's fingerprints")
 PEM: Secret = private_pem(ec_key())
 

@@ -76,7 +76,7 @@ async def test_vault_hiccups_but_is_never_away_for_long_however_seldom_it_is_ask
     fail = made.store.fail
 
     def noted(*how: Any) -> None:
-        at.append(made.clock.seconds)
+        at.append(made.clock.moved)
         fail(*how)
 
     made.store.fail = noted  # type: ignore[method-assign]  # to hear when it hiccups

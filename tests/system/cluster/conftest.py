@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.kit.certificates import Authority
 from tests.sandbox.openbao import OpenBao, _free_port
-from tests.system.cluster.authority import Authority
 
 
 class TlsOpenBao(OpenBao):
@@ -17,9 +17,9 @@ class TlsOpenBao(OpenBao):
 
     def __init__(self, authority: Authority) -> None:
         super().__init__()
-        self._files = authority.issue("vault")
+        self._file = authority.issue("vault")
         self._tls_port = _free_port()
-        self.ca_file = authority.file
+        self.ca_file = authority.ca_file
 
     @property
     def tls_address(self) -> str:
@@ -28,8 +28,7 @@ class TlsOpenBao(OpenBao):
 
     def _configuration(self) -> dict[str, object]:
         made: dict[str, Any] = super()._configuration()
-        certificate, key = map(str, self._files)
-        here = {"address": f"127.0.0.1:{self._tls_port}", "tls_cert_file": certificate, "tls_key_file": key}
+        here = {"address": f"127.0.0.1:{self._tls_port}", "tls_cert_file": self._file, "tls_key_file": self._file}
         return made | {"listener": [*made["listener"], {"tcp": here}]}
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from rotator.app.factories import connection, vault_login
 from rotator.app.vault_policy import policy
+from rotator.host.cron import SystemClock
 from rotator.ports import StoreRefused
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret import Secret
@@ -19,12 +20,12 @@ from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.preflight import FindingLevel, preflight
 from rotator.vault.session import Session
+from tests.kit.certificates import Authority
 from tests.sandbox.environment import to_toml
 from tests.sandbox.openbao_binary import is_openbao
-from tests.system.cluster.authority import Authority
 from tests.system.cluster.conftest import TlsOpenBao
 from tests.system.cluster.token_review import ISSUER, Cluster
-from tests.unit.vault.worlds import WallClock, enable_auth, only_openbao
+from tests.unit.vault.worlds import enable_auth, only_openbao
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 BOT = {
@@ -99,7 +100,7 @@ class Tenant:
 
 
 def opened(settings: Settings) -> Session:
-    return Session(connection(settings.vault, "host-a"), vault_login(settings), WallClock())
+    return Session(connection(settings.vault, "host-a"), vault_login(settings), SystemClock())
 
 
 async def works(session: Session) -> None:
@@ -139,7 +140,7 @@ async def works_apart(settings: Settings) -> None:
 
 @pytest.fixture
 def cluster(servers: Authority) -> Any:
-    with Cluster(*servers.issue(f"cluster-{uuid4().hex[:8]}")) as running:
+    with Cluster(servers.issue(f"cluster-{uuid4().hex[:8]}")) as running:
         yield running
 
 
@@ -147,7 +148,7 @@ def cluster(servers: Authority) -> Any:
 def pods(bao: TlsOpenBao, folder: Path, servers: Authority, cluster: Cluster) -> Tenant:
     """Vault set up as config/kubernetes/serviceaccount.yaml says."""
     tenant = Tenant(bao, folder, "kubernetes")
-    ca = servers.file.read_text()
+    ca = Path(servers.ca_file).read_text()
     reviewer = cluster.token("vault", "vault", audience=ISSUER)
     config = {"kubernetes_host": cluster.address, "kubernetes_ca_cert": ca, "disable_local_ca_jwt": True}
     tenant.call("auth/kubernetes/config", config | {"token_reviewer_jwt": reviewer})
@@ -193,7 +194,7 @@ async def test_a_token_that_the_kubelet_replaced_is_read_anew(pods: Tenant, clus
 def workloads(bao: TlsOpenBao, folder: Path, servers: Authority, cluster: Cluster) -> Tenant:
     """Vault trusts the key set that the cluster publishes; it does not ask for reviews."""
     tenant = Tenant(bao, folder, "jwt")
-    config = {"jwks_url": f"{cluster.address}/openid/v1/jwks", "jwks_ca_pem": servers.file.read_text()}
+    config = {"jwks_url": f"{cluster.address}/openid/v1/jwks", "jwks_ca_pem": Path(servers.ca_file).read_text()}
     tenant.call("auth/jwt/config", config | {"bound_issuer": ISSUER})
     subject = "system:serviceaccount:rotator:rotator"
     bound = {"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "bound_subject": subject}
@@ -230,23 +231,23 @@ async def test_a_replaced_key_of_the_set_is_found_and_the_old_one_is_over(worklo
 def machines(bao: TlsOpenBao, folder: Path, clients: Authority) -> Tenant:
     """Vault trusts certificates of the clients' authority that are called `rotator`."""
     tenant = Tenant(bao, folder, "cert")
-    trusted = {"certificate": clients.file.read_text(), "allowed_common_names": ["rotator"]}
+    trusted = {"certificate": Path(clients.ca_file).read_text(), "allowed_common_names": ["rotator"]}
     tenant.call("auth/cert/certs/rotator", {**GRANTED, **trusted})
     return tenant
 
 
 async def test_a_machine_logs_in_with_its_tls_certificate(machines: Tenant, clients: Authority) -> None:
-    certificate, key = clients.issue("rotator")
+    pem = clients.issue("rotator")
     for role in ({}, {"role": "rotator"}):
-        await works(machines.session(cert_file=str(certificate), key_file=str(key), **role))
+        await works(machines.session(cert_file=pem, key_file=pem, **role))
 
 
 async def test_a_certificate_of_another_name_or_authority_is_refused(
     machines: Tenant, clients: Authority, servers: Authority
 ) -> None:
-    for certificate, key in (clients.issue("somebody"), servers.issue("rotator")):
+    for pem in (clients.issue("somebody"), servers.issue("rotator")):
         with pytest.raises(StoreRefused, match="cert login"):
-            await works(machines.session(cert_file=str(certificate), key_file=str(key)))
+            await works(machines.session(cert_file=pem, key_file=pem))
 
 
 # --- namespaces and TLS ---------------------------------------------------------------------------------------------
@@ -278,8 +279,8 @@ async def test_a_jwt_login_may_be_in_another_namespace(workloads: Tenant, cluste
 
 @only_openbao  # namespaces
 async def test_a_certificates_login_may_be_in_another_namespace(machines: Tenant, clients: Authority) -> None:
-    certificate, key = clients.issue("rotator")
-    await works_apart(machines.apart(cert_file=str(certificate), key_file=str(key)))
+    pem = clients.issue("rotator")
+    await works_apart(machines.apart(cert_file=pem, key_file=pem))
 
 
 @only_openbao  # namespaces
@@ -305,7 +306,7 @@ async def test_a_server_of_an_unknown_authority_is_not_talked_to(
     bao: TlsOpenBao, folder: Path, clients: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tenant = Tenant(bao, folder, "cert")
-    monkeypatch.setattr(bao, "ca_file", clients.file)
-    certificate, key = clients.issue("rotator")
+    monkeypatch.setattr(bao, "ca_file", clients.ca_file)
+    pem = clients.issue("rotator")
     with pytest.raises(Exception, match=r"(?i)certificate|tls"):
-        await works(tenant.session(cert_file=str(certificate), key_file=str(key)))
+        await works(tenant.session(cert_file=pem, key_file=pem))

@@ -3,42 +3,39 @@
 from __future__ import annotations
 
 import json
-import ssl
-import threading
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from uuid import uuid4
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from rotator.rotation.secret import Secret
+from tests.kit.certificates import served
+from tests.kit.http_server import Heard, HttpServer, Reply
 
+JSON = {"Content-Type": "application/json"}
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
 
-class Cluster:
+class Cluster(HttpServer):
     """Signs tokens of service accounts as the kubelet projects them, and tells whether a token is one of those."""
 
-    def __init__(self, certificate: Path, key: Path) -> None:
+    def __init__(self, certificate: str) -> None:
         self.replace_key()
         self.reviewed: list[str] = []  # the verdicts
         self.deleted: set[str] = set()  # service accounts that are gone
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(certificate, key)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Review", (_Review,), {"cluster": self}))
-        self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self.address = f"https://127.0.0.1:{self._server.server_port}"
+        super().__init__(served(certificate))
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def answer(self, heard: Heard) -> Reply:
+        """The key set, or the review of a token."""
+        if heard.target == "/openid/v1/jwks":
+            return 200, self.jwks(), JSON
+        if not heard.target.endswith("/apis/authentication.k8s.io/v1/tokenreviews"):
+            return 404, {}, JSON
+        status = self.review(heard.body["spec"])
+        self.reviewed.append(status.get("error") or "authenticated")
+        return 201, {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": status}, JSON
 
     def replace_key(self) -> None:
         """A new signing key, under a new name; the old one is forgotten."""
@@ -78,33 +75,3 @@ class Cluster:
         uid = claims["kubernetes.io"]["serviceaccount"]["uid"]
         user = {"username": claims["sub"], "uid": uid, "groups": groups}
         return {"authenticated": True, "user": user, "audiences": [each for each in wanted if each in claims["aud"]]}
-
-
-class _Review(BaseHTTPRequestHandler):
-    """One connection; Cluster makes a subclass with itself in it."""
-
-    cluster: Cluster
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        self.send(*((200, self.cluster.jwks()) if self.path == "/openid/v1/jwks" else (404, {})))
-
-    def do_POST(self) -> None:
-        review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if not self.path.endswith("/apis/authentication.k8s.io/v1/tokenreviews"):
-            self.send(404, {})
-            return
-        status = self.cluster.review(review["spec"])
-        self.cluster.reviewed.append(status.get("error") or "authenticated")
-        self.send(201, {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "status": status})
-
-    def send(self, status: int, document: dict[str, Any]) -> None:
-        body = json.dumps(document).encode()
-        self.send_response_only(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        return

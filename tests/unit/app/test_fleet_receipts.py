@@ -21,7 +21,8 @@ from rotator.ports import Document, Entry, Installation, Lease
 from rotator.rotation.credential import VaultPath
 from rotator.settings import Audit, DaemonConfig, Method, Settings, VaultAuth, VaultConfig
 from rotator.testing.memory_vault import MemoryVault
-from tests.kit.fleet import StoppedClock, named
+from tests.kit.clock import HandClock
+from tests.kit.fleet import named
 
 pytestmark = pytest.mark.anyio
 
@@ -56,7 +57,7 @@ async def app(wanted: Settings) -> AsyncIterator[App]:
     observers, ours = Observers(wanted), Installation("abc123", b"a key of this test's own")
     journal: Any = SimpleNamespace(load=untouched)
     kv: Any = Kv()
-    made = App(wanted, journal, kv, ours, StoppedClock(), observers.told, observers.barred, (), observers.recorded)
+    made = App(wanted, journal, kv, ours, HandClock(), observers.told, observers.barred, (), observers.recorded)
     made.fleet_observer = observers.fleet
     async with anyio.create_task_group() as group:
         made.tasks.group = group

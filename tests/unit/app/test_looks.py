@@ -21,7 +21,8 @@ from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.record import Phase
 from rotator.rotation.state import Headline
 from rotator.settings import DaemonConfig, Method, Settings, VaultAuth, VaultConfig
-from tests.kit.fleet import FakeView, StoppedClock, fleet, named, settled
+from tests.kit.clock import HandClock
+from tests.kit.fleet import FakeView, fleet, named, settled
 from tests.unit.rotation.builders import HOUR, MINUTE, NOW, record
 
 pytestmark = pytest.mark.anyio
@@ -75,7 +76,7 @@ KV = SimpleNamespace(session=SimpleNamespace(login_end=None))  # of a login whos
 @asynccontextmanager
 async def daemon(wanted: Settings, view: FakeView, journal: Journal) -> AsyncIterator[None]:
     """As much of a daemon as answers who looks."""
-    app: Any = SimpleNamespace(settings=wanted, journal=journal, clock=StoppedClock(), kv=KV, requests=Requests())
+    app: Any = SimpleNamespace(settings=wanted, journal=journal, clock=HandClock(NOW), kv=KV, requests=Requests())
     verbs = inspect.verbs(app, view)
     door = Control(wanted.daemon.socket, verbs, lambda *_: None, lambda verb, bug: pytest.fail(f"{verb}: {bug!r}"))
     async with anyio.create_task_group() as group:
@@ -186,7 +187,7 @@ async def test_a_daemon_of_other_settings_is_not_believed(path: Path, change, mo
     mine = change(wanted)
     names = {name: entry(name) for name in mine.credentials}
     known = {"settings": mine, "journal": Journal(**names), "requests": Requests()}
-    alone: Any = SimpleNamespace(**known, clock=StoppedClock(NOW + HOUR), kv=KV)
+    alone: Any = SimpleNamespace(**known, clock=HandClock(NOW + HOUR), kv=KV)
 
     @asynccontextmanager
     async def reading(_: Settings) -> AsyncIterator[Any]:

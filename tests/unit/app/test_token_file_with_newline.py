@@ -21,7 +21,8 @@ from rotator.vault.kv import Kv
 from rotator.vault.session import Session
 from tests.hostile.behaviours import BEHAVIOURS
 from tests.hostile.server import Hostile
-from tests.hostile.wire import Asked, Authority, Reply
+from tests.hostile.wire import Asked, Reply
+from tests.kit.certificates import Authority
 from tests.kit.clock import HandClock
 from tests.unit.providers import desk
 from tests.unit.providers.keys import ec_key, private_pem

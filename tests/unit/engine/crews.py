@@ -18,7 +18,7 @@ from rotator.rotation.credential import Credential
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.steps import Wait
-from tests.unit.engine.world import StillClock
+from tests.kit.clock import StillClock
 from tests.unit.rotation.builders import credential, record
 
 Visiting = Callable[[Credential, RotationRequest | None], Awaitable[ReconcileResult | Record | Wait]]

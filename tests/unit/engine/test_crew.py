@@ -15,8 +15,8 @@ from rotator.ports import Conflict, MinterRefused, Refused, StoreRefused, Transi
 from rotator.rotation import events as ev
 from rotator.rotation.record import Phase
 from rotator.rotation.steps import Wait
+from tests.kit.clock import StillClock
 from tests.unit.engine.crews import at_work, bots, elsewhere, hang, settled
-from tests.unit.engine.world import StillClock
 from tests.unit.rotation.builders import HOUR, MINUTE, NOW, SECOND, ask, record
 
 pytestmark = pytest.mark.anyio

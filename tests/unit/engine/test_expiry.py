@@ -8,45 +8,22 @@ from typing import Any
 
 import pytest
 
-from rotator.ports import Capabilities, Inspection, NeedsPerson, Outcome, Refused
+from rotator.ports import Capabilities, Inspection, NeedsPerson, Outcome
 from rotator.rotation.credential import Limits, Retirement
 from rotator.rotation.record import Phase, Token
 from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.schedule import FractionOfLife
 from rotator.rotation.secret import Secret
-from tests.kit.provider import FakeProvider
+from tests.kit.provider import LEEWAY, ExpiringProvider
 from tests.unit.engine.world import PLACE, Actor, Crash, World, crash_at
 
 pytestmark = pytest.mark.anyio
 
-LIFE, REST, LEEWAY = timedelta(seconds=60), timedelta(seconds=15), timedelta(seconds=30)
+LIFE, REST = timedelta(seconds=60), timedelta(seconds=15)
 BEGUN = ["Requested", "Staged", "Verified", "Published"]
 
 
-class Expiring(FakeProvider):
-    """A target that keeps no record of what it accepts until its date."""
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return Capabilities(can_revoke=False, old_is_safe_to_present=False)
-
-    async def find(self, prefix: str) -> tuple[Token, ...]:
-        return ()
-
-    async def inspect(self, token: Token) -> Inspection:
-        end = (token.expires_at or self._target.now()) + LEEWAY
-        return Inspection(exists=self._target.now() < end, expires_at=end)
-
-    async def revoke(self, token: Token) -> Outcome:
-        if (await self.inspect(token)).exists:
-            raise Refused("it ends by expiry")
-        return Outcome.ALREADY
-
-    async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
-        return not (await self.inspect(token)).exists
-
-
-class ByHand(Expiring):
+class ByHand(ExpiringProvider):
     """A target that people tend: they end what is old, and nobody knows a date."""
 
     @property
@@ -72,7 +49,7 @@ def actor(world: World, holder: str = "host-a", **changes: Any) -> Actor:
     }
     world.target.named = False  # nothing is kept there under any name
     made = world.actor(holder, **{**wanted, **changes})
-    made.dependencies = replace(made.dependencies, provider=Expiring(world.target))
+    made.dependencies = replace(made.dependencies, provider=ExpiringProvider(world.target))
     return made
 
 
@@ -145,7 +122,7 @@ async def test_a_mint_that_died_with_its_process_is_made_again(world: World, lab
     async def pause(here: str) -> None:
         crash_at(label)(here)
 
-    one.dependencies = replace(one.dependencies, provider=Expiring(world.target, pause))
+    one.dependencies = replace(one.dependencies, provider=ExpiringProvider(world.target, pause))
     with pytest.raises(Crash):
         await one.reconcile()
     await two.reconcile()

@@ -10,7 +10,7 @@ import pytest
 from rotator.engine.lease import Leases, standing
 from rotator.ports import Entry, Lease
 from rotator.rotation.record import Record
-from tests.unit.engine.world import StillClock
+from tests.kit.clock import StillClock
 
 
 def entry(holder: str, version: int = 7, ttl: float = 30.0, lineage: str = "l1") -> Entry:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from rotator.engine.context import Dependencies
@@ -18,7 +18,8 @@ from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.record import Record
 from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.schedule import Every
-from tests.kit.journal import FakeJournal
+from rotator.testing.memory_vault import MemoryJournal
+from tests.kit.clock import StillClock
 from tests.kit.provider import FakeProvider, Target
 from tests.kit.store import FakeStore, FakeVault
 
@@ -31,29 +32,6 @@ class Crash(BaseException):
     """The process is gone: nothing may catch it."""
 
 
-class StillClock:
-    """Wall-clock and monotonic time that move only when told."""
-
-    def __init__(self) -> None:
-        self.wall = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-        self.steady = 1000.0
-
-    def now(self) -> datetime:
-        return self.wall
-
-    def monotonic(self) -> float:
-        return self.steady
-
-    async def sleep(self, seconds: float) -> None:
-        raise AssertionError("a visit never sleeps: it says when to come again")
-
-    def move(self, span: timedelta | float) -> None:
-        """Time passes."""
-        seconds = span.total_seconds() if isinstance(span, timedelta) else span
-        self.steady += seconds
-        self.wall += timedelta(seconds=seconds)
-
-
 @dataclass
 class Actor:
     """One process that visits. `hook` is called with a label around every call to Vault and target."""
@@ -61,7 +39,7 @@ class Actor:
     reconciler: Reconciler
     dependencies: Dependencies
     credential: Credential
-    journal: FakeJournal
+    journal: MemoryJournal
     told: list[Transition]
     hook: Callable[[str], None] = lambda label: None
 
@@ -96,7 +74,7 @@ class World:
 
         store = FakeStore(self.vault, pause)
         store.server_clock = lambda: None if self.skew is None else self.clock.now() + self.skew
-        journal = FakeJournal(store)
+        journal = MemoryJournal(store)
         dependencies = Dependencies(
             store=store,
             provider=FakeProvider(self.target, pause),
@@ -111,7 +89,7 @@ class World:
 
     async def entry(self) -> Entry:
         """The journal document as it stands."""
-        return await FakeJournal(FakeStore(self.vault)).load("blog/bot")
+        return await MemoryJournal(FakeStore(self.vault)).load("blog/bot")
 
     async def record(self) -> Record:
         """The record as it stands."""

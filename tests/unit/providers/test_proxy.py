@@ -20,10 +20,10 @@ from rotator.providers.http.auth import Bearer
 from rotator.providers.http.client import Broken, HttpClient
 from rotator.providers.http.webhook_client import WebhookClient
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
+from tests.kit.certificates import self_signed
 from tests.kit.clock import HandClock
 from tests.unit.providers.forward_proxy import Asked, ForwardProxy, forward_proxy
 from tests.unit.providers.test_tls import answer, certify, serving
-from tests.unit.vault.hostile import self_signed
 
 pytestmark = pytest.mark.anyio
 

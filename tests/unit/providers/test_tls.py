@@ -25,7 +25,7 @@ from rotator.ports import Transient
 from rotator.providers.base import TargetConfig
 from rotator.providers.http.client import HttpClient
 from rotator.providers.http.webhook_client import WebhookClient
-from tests.kit.certificates import sign, span_of
+from tests.kit.certificates import sign, span_of, written
 from tests.kit.clock import HandClock
 
 pytestmark = pytest.mark.anyio
@@ -34,16 +34,7 @@ pytestmark = pytest.mark.anyio
 def certify(folder: Path, host: str = "127.0.0.1") -> Path:
     """Write a self-signed certificate for an address, and its key, into one PEM file."""
     key = ec.generate_private_key(ec.SECP256R1())
-    return written(folder, sign(key.public_key(), "sandbox", key, "sandbox", ca=True, host=host), key)
-
-
-def written(folder: Path, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Path:
-    """A certificate and its key in one PEM file."""
-    pem = serialization.Encoding.PEM
-    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    path = folder / "server.pem"
-    path.write_bytes(certificate.public_bytes(pem) + secret)
-    return path
+    return written(folder / "server.pem", sign(key.public_key(), "sandbox", key, "sandbox", ca=True, host=host), key)
 
 
 async def answer(stream: ByteStream) -> None:
@@ -145,7 +136,7 @@ async def test_what_python_3_13_refuses_is_told_with_the_reason_and_goes_by_the_
     its_own: list[x509.ExtensionType] = [x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])]
     if extensions is not None:
         its_own.append(x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()))
-    pem = written(tmp_path, as_once("blog", named, key, by, *its_own), key)
+    pem = written(tmp_path / "server.pem", as_once("blog", named, key, by, *its_own), key)
     (tmp_path / "ca.pem").write_bytes(authority.public_bytes(serialization.Encoding.PEM))
     monkeypatch.setattr(tls_files.sys, "version_info", (3, 13))
     call = {"target": call_a_target, "receiver": call_a_receiver}[caller]

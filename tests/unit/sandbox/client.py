@@ -1,9 +1,8 @@
-"""What the sandbox tests share: a clock that stands still until moved, and a client without memory."""
+"""What the sandbox tests share: a client without memory."""
 
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -14,19 +13,6 @@ TOKEN = "security.halo.run/access-token"
 
 def basic(name: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
-
-
-class StoppedClock:
-    """Time as the test wants it."""
-
-    def __init__(self, now: datetime = datetime(2026, 11, 22, 16, 0, tzinfo=UTC)) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
 
 
 class Browserless:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.sandbox.client import StoppedClock
+from tests.kit.clock import HandClock
 
 
 @pytest.fixture
-def clock() -> StoppedClock:
-    return StoppedClock()
+def clock() -> HandClock:
+    return HandClock()

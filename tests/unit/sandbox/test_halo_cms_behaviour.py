@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given, settings, strategies
 
 from rotator.rotation.secret import Secret
+from tests.kit.clock import HandClock
 from tests.sandbox.cms.model import Wish
 from tests.sandbox.cms.refusals import Refused
 from tests.sandbox.cms.routes import HaloSite
 from tests.sandbox.halo_cms import HaloCms
 from tests.sandbox.messages import Request
-from tests.unit.sandbox.client import OWN, TOKEN, Browserless, StoppedClock, basic
+from tests.unit.sandbox.client import OWN, TOKEN, Browserless, basic
 
 pytestmark = pytest.mark.anyio
 
@@ -67,8 +68,8 @@ async def test_before_2_20_3_only_a_password_mints_and_twelve_of_one_name_all_su
     assert len(halo.model.live_tokens()) == 13
 
 
-async def test_a_deleted_record_keeps_its_name_until_collected_and_then_frees_it(clock: StoppedClock) -> None:
-    halo, boot = halo_with_admin(clock=clock)
+async def test_a_deleted_record_keeps_its_name_until_collected_and_then_frees_it(clock: HandClock) -> None:
+    halo, boot = halo_with_admin(clock=clock.now)
     async with halo.running(), Browserless(halo.url) as client:
         token = (await client.call("POST", OWN, boot, json=wish("one"))).json()["metadata"]["annotations"][TOKEN]
         assert (await client.call("DELETE", f"{OWN}/one", boot)).status_code == 200
@@ -76,7 +77,7 @@ async def test_a_deleted_record_keeps_its_name_until_collected_and_then_frees_it
         assert "deletionTimestamp" in (await client.call("GET", f"{OWN}/one", boot)).json()["metadata"]
         assert (await client.call("DELETE", f"{OWN}/one", boot)).status_code == 200
         assert (await client.call("POST", OWN, boot, json=wish("one"))).status_code == 400
-        clock.advance(0.5)
+        clock.move(0.5)
         assert (await client.call("GET", f"{OWN}/one", boot)).status_code == 404
         gone = await client.call("GET", OWN, bearer(token))
         assert (gone.status_code, gone.headers["www-authenticate"]) == (401, "Bearer")
@@ -87,25 +88,25 @@ async def test_a_deleted_record_keeps_its_name_until_collected_and_then_frees_it
         )
 
 
-async def test_a_record_with_a_foreign_finalizer_hangs_in_deletion_and_keeps_its_name(clock: StoppedClock) -> None:
-    halo, boot = halo_with_admin(clock=clock)
+async def test_a_record_with_a_foreign_finalizer_hangs_in_deletion_and_keeps_its_name(clock: HandClock) -> None:
+    halo, boot = halo_with_admin(clock=clock.now)
     async with halo.running(), Browserless(halo.url) as client:
         body = {"metadata": {"name": "one", "finalizers": ["mine"]}, "spec": {"name": "one"}}
         await client.call("POST", OWN, boot, json=body)
         await client.call("DELETE", f"{OWN}/one", boot)
-        clock.advance(3600)
+        clock.move(3600)
         assert (await client.call("GET", f"{OWN}/one", boot)).status_code == 200
         assert not halo.model.is_accepted("one")
 
 
 @pytest.mark.parametrize("version", ["2.26.0", "2.20.18", "2.20.2", "2.19.3"])
-async def test_an_expired_token_is_accepted_for_sixty_seconds_more(version: str, clock: StoppedClock) -> None:
-    halo, _ = halo_with_admin(version, clock=clock)
-    secret = halo.model.mint("admin", name="brief", expires_at=clock.now + timedelta(seconds=3))
+async def test_an_expired_token_is_accepted_for_sixty_seconds_more(version: str, clock: HandClock) -> None:
+    halo, _ = halo_with_admin(version, clock=clock.now)
+    secret = halo.model.mint("admin", name="brief", expires_at=clock.now() + timedelta(seconds=3))
     seen = []
     async with halo.running(), Browserless(halo.url) as client:
         for seconds in (5, 52, 67):
-            clock.now = StoppedClock().now + timedelta(seconds=3 + seconds)
+            clock.wall = HandClock().now() + timedelta(seconds=3 + seconds)
             seen.append((await client.call("GET", OWN, bearer(secret))).status_code)
             assert halo.model.accepts(secret) is halo.model.is_accepted("brief") is (seen[-1] == 200)
     assert seen == [200, 200, 401]
@@ -114,8 +115,8 @@ async def test_an_expired_token_is_accepted_for_sixty_seconds_more(version: str,
     assert not record.revoked
 
 
-async def test_last_use_is_written_at_most_once_a_minute_and_reading_by_others_leaves_it(clock: StoppedClock) -> None:
-    halo, boot = halo_with_admin(clock=clock)
+async def test_last_use_is_written_at_most_once_a_minute_and_reading_by_others_leaves_it(clock: HandClock) -> None:
+    halo, boot = halo_with_admin(clock=clock.now)
     secret = halo.model.mint("admin", name="one")
     async with halo.running(), Browserless(halo.url) as client:
 
@@ -126,10 +127,10 @@ async def test_last_use_is_written_at_most_once_a_minute_and_reading_by_others_l
         assert await last_used() is None
         await client.call("GET", OWN, bearer(secret))
         first = await last_used()
-        clock.advance(59)
+        clock.move(59)
         await client.call("GET", OWN, bearer(secret))
         assert await last_used() == first
-        clock.advance(1)
+        clock.move(1)
         await client.call("GET", OWN, bearer(secret))
         assert await last_used() != first
 
@@ -284,14 +285,14 @@ async def test_a_fresh_server_is_set_up_once_and_refuses_odd_passwords() -> None
     assert halo.model.users.require("admin").roles == ("super-role",)
 
 
-def test_the_model_alone_tells_which_tokens_live(clock: StoppedClock) -> None:
-    model = HaloCms(clock=clock).model
+def test_the_model_alone_tells_which_tokens_live(clock: HandClock) -> None:
+    model = HaloCms(clock=clock.now).model
     model.add_user("admin", Secret(PASSWORD), ["super-role"])
     secrets = {name: model.mint("admin", name=name) for name in ("a", "b", "c", "d")}
     model.revoke("admin", "a")
     model.delete("admin", "b")
-    model.mint("admin", name="e", expires_at=clock.now + timedelta(seconds=1))
-    clock.advance(120)
+    model.mint("admin", name="e", expires_at=clock.now() + timedelta(seconds=1))
+    clock.move(120)
     assert set(model.live_tokens()) == {"c", "d"}
     assert {name for name, secret in secrets.items() if model.accepts(secret)} == {"c", "d"}
     model.restore("admin", "a")

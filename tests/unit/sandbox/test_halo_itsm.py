@@ -21,10 +21,10 @@ import jwt
 import pytest
 
 from rotator.rotation.secret import Secret
+from tests.kit.clock import HandClock
 from tests.sandbox.halo_itsm import HaloItsm
 from tests.sandbox.itsm.applications import Application
 from tests.unit.providers.keys import ec_key, public_pem, rsa_key
-from tests.unit.sandbox.client import StoppedClock
 
 SECRET = "canary-itsm-secret-1"
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -36,10 +36,10 @@ class Desk:
     itsm: HaloItsm
     crm: Application
     client: httpx.AsyncClient
-    clock: StoppedClock
+    clock: HandClock
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        now = int(self.clock().timestamp())
+        now = int(self.clock.now().timestamp())
         own = {"iss": self.crm.client_id, "sub": self.crm.client_id, "aud": f"{self.itsm.url}/auth/token"}
         wanted = {**own, "jti": os.urandom(8).hex(), "iat": now, "exp": now + 60, **changes}
         return {name: value for name, value in wanted.items() if value is not None}
@@ -66,8 +66,8 @@ class Desk:
 
 @asynccontextmanager
 async def running(preset: str, **model: Any) -> AsyncIterator[Desk]:
-    clock = StoppedClock()
-    itsm = HaloItsm(preset, clock=clock, tenant="acme", **model)
+    clock = HandClock()
+    itsm = HaloItsm(preset, clock=clock.now, tenant="acme", **model)
     async with itsm.running(), httpx.AsyncClient(base_url=itsm.url, trust_env=False) as client:
         crm = itsm.model.add_application("crm", secret=Secret(SECRET), public_key=public_pem(rsa_key()), kid="kid-1")
         yield Desk(itsm, crm, client, clock)
@@ -102,7 +102,7 @@ async def test_it_judges_as_the_real_server_did(
     preset: str, what: str, changes: dict[str, Any], keycloak: Any, other: Any
 ) -> None:
     async with running(preset) as desk:
-        now = int(desk.clock().timestamp())
+        now = int(desk.clock.now().timestamp())
         shifted = {k: now + v if k in ("iat", "exp", "nbf") and v is not None else v for k, v in changes.items()}
         filled = json.loads(json.dumps(shifted).replace("{url}", desk.itsm.url))
         expected = keycloak if preset == "keycloak" else other
@@ -140,7 +140,7 @@ async def test_every_rule_can_be_switched_off() -> None:
     off = {"single_use": False, "max_age": None, "audiences": (), "needs_jti": False, "several_audiences": True}
     async with running("keycloak") as desk:
         desk.itsm.model.change(**off)
-        old = desk.sign(jti=None, aud=["a", "b"], iat=int(desk.clock().timestamp()) - 300)
+        old = desk.sign(jti=None, aud=["a", "b"], iat=int(desk.clock.now().timestamp()) - 300)
         assert [await desk.ask(old) for _ in range(2)] == [OK, OK]
 
 
@@ -172,7 +172,7 @@ async def test_a_token_without_scope_is_issued_and_opens_nothing() -> None:
         assert (await desk.get("/api/Agent/me", "canary-junk")).status_code == 401
         kb = await desk.token(scope="read:kb")
         assert (await desk.get("/api/Tickets", kb)).status_code == 403
-        desk.clock.advance(3600)
+        desk.clock.move(3600)
         assert (await desk.get("/api/Agent/me", kb)).status_code == 401
 
 
@@ -204,7 +204,7 @@ async def test_two_key_slots_overlap_and_expire_and_are_shown_by_their_dates_onl
         assert SECRET not in json.dumps(shown)
         await desk.client.post("/api/Application", json=[{"id": number, "new_apikey1": "canary-third"}], headers=bearer)
         assert (await desk.client.get("/api/Status", headers={"x-api-key": "canary-new_apikey1"})).status_code == 401
-        desk.clock.advance(90 * 86400)
+        desk.clock.move(90 * 86400)
         assert (await desk.client.get("/api/Status", headers={"x-api-key": "canary-new_apikey2"})).status_code == 401
 
 
@@ -229,7 +229,7 @@ async def test_the_rate_limit_rolls_and_may_tell_when_to_come_back(tells: bool) 
         answers = [await desk.client.get("/api/authinfo") for _ in range(3)]
         assert [each.status_code for each in answers] == [200, 200, 429]
         assert answers[2].headers.get("retry-after") == ("301" if tells else None)
-        desk.clock.advance(300)
+        desk.clock.move(300)
         assert (await desk.client.get("/api/authinfo")).status_code == 200
 
 
@@ -280,7 +280,7 @@ async def test_an_update_over_an_old_version_is_a_conflict_unless_the_switch_is_
 async def test_an_api_key_goes_in_one_header_or_the_other_and_an_inactive_application_has_none() -> None:
     async with running("halo") as desk:
         key = "canary-api-key-header"
-        desk.crm.slots[0].put(key, desk.clock(), 90)
+        desk.crm.slots[0].put(key, desk.clock.now(), 90)
         as_bearer, alone = {"Authorization": f"Bearer {key}"}, {"x-api-key": key}
         assert (await desk.client.get("/api/Status", headers=as_bearer)).status_code == 200
         desk.itsm.model.key_header = "x-api-key"
@@ -295,7 +295,7 @@ async def test_an_api_key_goes_in_one_header_or_the_other_and_an_inactive_applic
 async def test_asking_whether_a_key_is_taken_is_no_use_of_it() -> None:
     async with running("halo") as desk:
         key = "canary-api-key-unused"
-        desk.crm.slots[1].put(key, desk.clock(), 90)
+        desk.crm.slots[1].put(key, desk.clock.now(), 90)
         assert desk.itsm.model.accepts_key(Secret(key))
         assert desk.crm.slots[1].last_used is None
 

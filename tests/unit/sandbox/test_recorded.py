@@ -17,8 +17,9 @@ import anyio
 import httpx
 import pytest
 
+from tests.kit.clock import HandClock
 from tests.sandbox.halo_cms import HaloCms
-from tests.unit.sandbox.client import TOKEN, Browserless, StoppedClock, basic
+from tests.unit.sandbox.client import TOKEN, Browserless, basic
 
 RECORDED = Path(__file__).parents[2] / "contract" / "recorded"
 VERSIONS = ("2.26.0", "2.20.18", "2.20.2", "2.19.3")
@@ -51,13 +52,13 @@ class Replay:
     def __init__(self, version: str) -> None:
         self.version = version
         start = recording(version)[0]["reply"]["metadata"]["creationTimestamp"]
-        self.clock = StoppedClock(datetime.fromisoformat(start))
+        self.clock = HandClock(datetime.fromisoformat(start))
         self.tokens: dict[str, str] = {}
         self.names: dict[str, str] = {}
-        self.expiry = self.clock.now
+        self.expiry = self.clock.now()
 
     async def play(self) -> dict[str, list[str]]:
-        halo = HaloCms(self.version, basic_auth=True, clock=self.clock, seed=7)
+        halo = HaloCms(self.version, basic_auth=True, clock=self.clock.now, seed=7)
         async with halo.running(), Browserless(halo.url) as client:
             await set_up(client, self.version)
             return {exchange["case"]: await self.step(client, exchange) for exchange in recording(self.version)}
@@ -81,17 +82,17 @@ class Replay:
     async def move_clock(self, client: Browserless, exchange: dict[str, Any]) -> None:
         """As the real run did: a little later each time, and waiting where it waited."""
         case = exchange["case"]
-        self.clock.advance(0.04)
+        self.clock.move(0.04)
         if case == "mint expiring in 3 s":
             self.expiry = datetime.fromisoformat(exchange["body"]["spec"]["expiresAt"])
-            self.clock.now = self.expiry - timedelta(seconds=3)
+            self.clock.wall = self.expiry - timedelta(seconds=3)
         if case in SECONDS_AFTER_EXPIRY:
-            self.clock.now = self.expiry + timedelta(seconds=SECONDS_AFTER_EXPIRY[case])
+            self.clock.wall = self.expiry + timedelta(seconds=SECONDS_AFTER_EXPIRY[case])
         if case == "used after removal":
             deleted = next(each["path"] for each in recording(self.version) if each["case"] == "delete")
             reader = f"Bearer {self.tokens['pat:super-role']}"
             while (await client.call("GET", self.ours(deleted), reader)).status_code == 200:
-                self.clock.advance(0.1)
+                self.clock.move(0.1)
 
     def ours(self, value: Any) -> Any:
         """The same text with our run id, our generated names and our password."""

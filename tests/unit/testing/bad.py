@@ -161,6 +161,17 @@ class OverlapsInWordsOnly(SlotProvider):
         return Capabilities(needs_install=True, overlap=True)
 
 
+class WritesOverWithoutALook(SlotProvider):
+    """Whatever is in the slot by now."""
+
+    async def revoke(self, token: Token) -> Outcome:
+        self.target.kept[token.serial] = Secret("discarded")
+        return Outcome.DONE
+
+    async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
+        return None if secret is None else not self.target.accepts(secret)
+
+
 class RemembersInProcess(FakeProvider):
     """What it has not minted itself, it does not find: a crash loses what is needed to clear up."""
 

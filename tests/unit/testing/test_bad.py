@@ -19,7 +19,7 @@ PLANTED = {
     "honest": breaks(bad.Honest),
     "honest, with one slot": breaks(bad.SlotProvider, slots=1),
     "a slot is written over whenever asked, and not looked at": breaks(
-        bad.SlotProvider, *("refused", "repeated", "dead", "resumed"), slots=2
+        bad.WritesOverWithoutALook, *("refused", "repeated", "dead", "resumed"), slots=2
     ),
     "verify accepts anything": breaks(bad.AcceptsAnything, "junk", "others", "refused"),
     "verify does not look whose it is": breaks(bad.AcceptsAnyOfOurs, "others"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from tests.unit.vault.http_server import Heard, Reply
+from tests.kit.http_server import Heard, Reply
 
 FORWARD = "forwarding via header X-Vault-Inconsistent=forward-active-node disabled in configuration"  # 1.18.5, measured
 Rule = Callable[[Heard], Reply | None]

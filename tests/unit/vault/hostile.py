@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import socket
 import ssl
@@ -10,16 +9,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field, replace
 
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-from tests.kit.certificates import sign
+from tests.kit.http_server import Heard, HttpServer, Reply, forwarded
 from tests.unit.vault.enterprise import Rule, ruled
-from tests.unit.vault.http_server import Heard, HttpServer, Reply
 
 Script = Callable[[socket.socket], None]
 
@@ -88,18 +81,6 @@ def raw_server(reply: bytes | Script, tls: ssl.SSLContext | None = None) -> Iter
         server.close()
 
 
-def self_signed(folder: Path, host: str) -> tuple[ssl.SSLContext, str]:
-    """A server's side of TLS with a certificate of its own making, and that certificate's file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    certificate = sign(key.public_key(), "vault.test", key, "vault.test", ca=True, host=host)
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (folder / "key.pem").write_bytes(pem)
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return context, str(folder / "cert.pem")
-
-
 def drip(link: socket.socket) -> None:
     """A correct answer, one byte every 50 ms."""
     for byte in answer(200, {"data": {}}):
@@ -130,11 +111,12 @@ class Proxy(HttpServer):
     def answer(self, heard: Heard) -> Reply | None:
         if said := ruled(self.rules, heard):
             return said
-        sent = {name: value for name, value in heard.headers.items() if not (self.indexed and name == "X-Vault-Index")}
-        request = (heard.method, f"/v1/{heard.path}", heard.raw, sent)
+        hidden = ("host", "x-vault-index") if self.indexed else ("host",)
+        sent = {name: value for name, value in heard.headers.items() if name.lower() not in hidden}
+        request = replace(heard, headers=sent)
         deed = ""
-        if heard.method == "POST" and self.matching in request[1]:
-            self.writes.append(request[1:])
+        if heard.method == "POST" and self.matching in heard.target:
+            self.writes.append((heard.target, heard.raw, sent))
             deed = self.plan.pop(0) if self.plan else ""
         match deed:
             case "lose request":
@@ -145,9 +127,9 @@ class Proxy(HttpServer):
             case "leaderless":
                 return 307, b"", {"Location": "https://elsewhere.test/"} | self.headers
             case "late":
-                threading.Timer(0.02, self.forward, request).start()
+                threading.Timer(0.02, self.forward, (request,)).start()
                 return 502, b"", self.headers
-        status, payload, headers = self.forward(*request)
+        status, payload, headers = self.forward(request)
         if self.indexed and heard.method == "POST" and status < 300:
             headers["X-Vault-Index"] = f"index-{len(self.writes)}"
         if deed == "lose answer":
@@ -156,17 +138,8 @@ class Proxy(HttpServer):
             return 502, b"<html>bad gateway</html>", self.headers
         return status, payload, headers | self.headers
 
-    def forward(
-        self, method: str, path: str, body: bytes, headers: dict[str, str]
-    ) -> tuple[int, bytes, dict[str, str]]:
-        link = http.client.HTTPConnection(urlsplit(self.upstream).netloc, timeout=5)
-        try:
-            link.request(method, path, body or None, {k: v for k, v in headers.items() if k.lower() != "host"})
-            found = link.getresponse()
-            dropped = ("content-length", "transfer-encoding", "connection")
-            return found.status, found.read(), {k: v for k, v in found.getheaders() if k.lower() not in dropped}
-        finally:
-            link.close()
+    def forward(self, heard: Heard) -> tuple[int, bytes, dict[str, str]]:
+        return forwarded(self.upstream, heard)
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
+from tests.kit.http_server import Heard, HttpServer, Reply
 from tests.unit.vault.enterprise import Rule, ruled
-from tests.unit.vault.http_server import Heard, HttpServer, Reply
 
 EVERYTHING = ("create", "read", "update", "list", "delete")
 DENIED = (403, {"errors": ["1 error occurred:\n\t* permission denied\n\n"]})

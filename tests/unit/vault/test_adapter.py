@@ -21,8 +21,9 @@ from rotator.vault.adapter import (
     VaultResponse,
 )
 from rotator.vault.transport import new_requests_session
+from tests.kit.certificates import self_signed
 from tests.unit.vault.enterprise import FORWARD
-from tests.unit.vault.hostile import Script, answer, raw_server, self_signed
+from tests.unit.vault.hostile import Script, answer, raw_server
 from tests.unit.vault.worlds import canary
 
 TOKEN = canary("token")

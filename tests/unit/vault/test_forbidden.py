@@ -18,12 +18,12 @@ from rotator.vault.preflight import Finding, FindingLevel, fitness, preflight
 from rotator.vault.retries import LAG_PATIENCE
 from rotator.vault.session import Session
 from rotator.vault.transport import VaultConnection
+from tests.kit.clock import QuickClock
+from tests.kit.http_server import Heard, Reply
 from tests.unit.vault.enterprise import Lagging, Rule, forbids_forwarding
-from tests.unit.vault.http_server import Heard, Reply
 from tests.unit.vault.scripted import DENIED, EVERYTHING, ScriptedVault, scripted_vault
 from tests.unit.vault.test_nodes import META
 from tests.unit.vault.test_patience import way_in
-from tests.unit.vault.worlds import QuickClock
 
 pytestmark = pytest.mark.anyio
 CONSUMER = VaultPath("secret", "apps/bot")

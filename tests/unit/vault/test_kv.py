@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from rotator.host.cron import SystemClock
 from rotator.ports import Conflict, Refused, Transient
 from rotator.rotation.credential import VaultPath
 from rotator.vault.kv import Kv
@@ -15,10 +16,11 @@ from rotator.vault.login import token
 from rotator.vault.retries import READ_PATIENCE, WRITE_PATIENCE
 from rotator.vault.session import Session
 from rotator.vault.transport import VaultConnection
+from tests.kit.clock import QuickClock
 from tests.sandbox.openbao import OpenBao, Storage
 from tests.unit.vault.enterprise import Lagging, forbids_forwarding
 from tests.unit.vault.hostile import Proxy, answer, raw_server
-from tests.unit.vault.worlds import Operator, QuickClock, WallClock, canary, kv_on, only_openbao
+from tests.unit.vault.worlds import Operator, canary, kv_on, only_openbao
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 INDEX = "eyJjbHVzdGVyIjoiYyIsInZhbHVlIjoiMSJ9"
@@ -47,7 +49,7 @@ async def kv(openbao: OpenBao, mount: str, between: Proxy) -> AsyncIterator[Kv]:
     await kv.session.close()
 
 
-def kv_at(address: str, openbao: OpenBao, mount: str, clock: WallClock | None = None) -> Kv:
+def kv_at(address: str, openbao: OpenBao, mount: str, clock: SystemClock | None = None) -> Kv:
     connection = VaultConnection(address, mount=mount, instance="test", read_timeout=2, total_timeout=3)
     return Kv(Session(connection, token(lambda: openbao.root), clock or QuickClock()))
 
@@ -87,7 +89,7 @@ async def test_a_late_write_that_lands_behind_our_back_is_recognised_as_ours(
     kv: Kv, mount: str, between: Proxy
 ) -> None:
     between.matching, between.plan = "/data/apps", ["late"]
-    kv.session.clock = WallClock()
+    kv.session.clock = SystemClock()
     assert await kv.write(VaultPath(mount, "apps/blog/halo"), {"token": canary("kv")}, cas=0) == 1
 
 

@@ -11,14 +11,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from rotator.host.cron import SystemClock
 from rotator.ports import StoreRefused
 from rotator.rotation.secret import Secret
 from rotator.vault.login import certificate, jwt, kubernetes
 from rotator.vault.session import Session
 from rotator.vault.transport import VaultConnection
+from tests.kit.certificates import self_signed
 from tests.sandbox.openbao import OpenBao
-from tests.unit.vault.hostile import answer, raw_server, self_signed
-from tests.unit.vault.worlds import WallClock, enable_auth, session_on
+from tests.unit.vault.hostile import answer, raw_server
+from tests.unit.vault.worlds import enable_auth, session_on
 
 pytestmark = pytest.mark.anyio
 ROLE = {"token_ttl": "20m", "token_policies": ["default"]}
@@ -90,7 +92,7 @@ async def test_a_certificate_login_names_its_role_and_sends_no_secret(tmp_path: 
         for file in files:
             Path(file).touch()  # noqa: ASYNC240  # plain http does not read them
         connection = VaultConnection(server.address, client_cert=files)
-        session = Session(connection, certificate("rotator"), WallClock())
+        session = Session(connection, certificate("rotator"), SystemClock())
         await session.open()
         assert server.seen[0].startswith("POST /v1/auth/cert/login ")
         await session.close()
@@ -98,14 +100,14 @@ async def test_a_certificate_login_names_its_role_and_sends_no_secret(tmp_path: 
 
 async def test_a_certificate_file_that_is_missing_is_named_in_words() -> None:
     connection = VaultConnection("https://127.0.0.1:9", client_cert=("/nowhere/cert.pem", "/nowhere/key.pem"))
-    session = Session(connection, certificate("rotator"), WallClock())
+    session = Session(connection, certificate("rotator"), SystemClock())
     with pytest.raises(StoreRefused, match="cert_file"):
         await session.open()
 
 
 async def test_a_login_answer_without_a_token_is_refused_in_words() -> None:
     with raw_server(answer(200, {"auth": None})) as server:
-        session = Session(VaultConnection(server.address), jwt("r", lambda: Secret("a.b.c")), WallClock())
+        session = Session(VaultConnection(server.address), jwt("r", lambda: Secret("a.b.c")), SystemClock())
         with pytest.raises(StoreRefused, match=r"jwt login.*KeyError"):
             await session.open()
 

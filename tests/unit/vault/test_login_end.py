@@ -26,11 +26,12 @@ from rotator.vault.login import (
 )
 from rotator.vault.session import Session
 from rotator.vault.transport import VaultConnection
+from tests.kit.certificates import self_signed
+from tests.kit.clock import QuickClock
+from tests.kit.http_server import Heard, Reply
 from tests.sandbox.openbao import OpenBao
-from tests.unit.vault.hostile import self_signed
-from tests.unit.vault.http_server import Heard, Reply
 from tests.unit.vault.scripted import DEAD, DENIED, ScriptedVault, scripted_vault
-from tests.unit.vault.worlds import QuickClock, session_on
+from tests.unit.vault.worlds import session_on
 
 pytestmark = pytest.mark.anyio
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -20,9 +20,9 @@ from rotator.vault.login import token
 from rotator.vault.session import Session
 from rotator.vault.shared_documents import COMMANDS, GONE, remove_gone
 from rotator.vault.transport import VaultConnection
+from tests.kit.clock import QuickClock
 from tests.unit.vault.scripted import ScriptedVault, scripted_vault
 from tests.unit.vault.test_patience import settings_for, way_in
-from tests.unit.vault.worlds import QuickClock
 
 pytestmark = pytest.mark.anyio
 NODE = "secret/rotator/node"

@@ -16,8 +16,8 @@ from rotator.vault.login import Login, approle
 from rotator.vault.retries import READ_PATIENCE
 from rotator.vault.session import Session
 from rotator.vault.transport import VaultConnection
+from tests.kit.clock import QuickClock
 from tests.unit.vault.scripted import ScriptedVault, scripted_vault
-from tests.unit.vault.worlds import QuickClock
 
 pytestmark = pytest.mark.anyio
 NO_VERDICTS = {

@@ -19,13 +19,14 @@ from rotator.vault.kv import Kv
 from rotator.vault.preflight import FindingLevel, preflight
 from rotator.vault.session import Session
 from rotator.vault.transport import VaultConnection
+from tests.kit.clock import QuickClock
+from tests.kit.http_server import Heard, Reply
 from tests.sandbox.openbao import OpenBao
-from tests.unit.vault.http_server import Heard, Reply
 from tests.unit.vault.scripted import DENIED, scripted_vault
 from tests.unit.vault.test_nodes import META
 from tests.unit.vault.test_patience import settings_for, way_in
 from tests.unit.vault.test_vanishing import CREDENTIAL
-from tests.unit.vault.worlds import QuickClock, canary, kv_on
+from tests.unit.vault.worlds import canary, kv_on
 
 pytestmark = pytest.mark.anyio
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from rotator.host.cron import SystemClock
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret import Secret
 from rotator.vault.kv import Kv
 from rotator.vault.login import approle
 from rotator.vault.preflight import Finding, FindingLevel, preflight
 from tests.sandbox.openbao import OpenBao
-from tests.unit.vault.worlds import WallClock, canary, kv_on, session_on
+from tests.unit.vault.worlds import canary, kv_on, session_on
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 POLICY = (Path(__file__).parents[3] / "config" / "vault" / "rotator.hcl").read_text()
@@ -122,7 +123,7 @@ async def test_a_policy_that_lacks_rights_is_refused_by_path_and_right(openbao: 
 
 
 async def test_a_clock_that_differs_from_vaults_is_a_warning(openbao: OpenBao, mount: str) -> None:
-    class Late(WallClock):
+    class Late(SystemClock):
         def now(self) -> datetime:
             return super().now() - timedelta(minutes=5)
 

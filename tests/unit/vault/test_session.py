@@ -16,10 +16,10 @@ from rotator.vault.adapter import VaultResponse
 from rotator.vault.login import LOGIN_PAUSE, MISSED_PAUSE, Login, LoginGrant, approle, token
 from rotator.vault.session import RETRY_PAUSE, Session
 from rotator.vault.transport import VaultConnection
-from tests.kit.clock import HandClock
+from tests.kit.clock import HandClock, QuickClock
 from tests.sandbox.openbao import AppRole, OpenBao
 from tests.unit.vault.hostile import answer, drip, proxy, raw_server
-from tests.unit.vault.worlds import QuickClock, canary, only_openbao, session_on
+from tests.unit.vault.worlds import canary, only_openbao, session_on
 
 pytestmark = pytest.mark.anyio
 POLICY = """

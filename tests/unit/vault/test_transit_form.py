@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from rotator.host.cron import SystemClock
 from rotator.ports import Transient
 from rotator.rotation.secret import Secret
 from rotator.vault.login import token
@@ -14,7 +15,6 @@ from rotator.vault.session import Session
 from rotator.vault.transit import TransitKey
 from rotator.vault.transport import VaultConnection
 from tests.unit.vault.hostile import answer, raw_server
-from tests.unit.vault.worlds import WallClock
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +35,7 @@ async def key_of(reply: bytes) -> AsyncIterator[TransitKey]:
     """A key on a server that gives this answer to everything but a login."""
     looked_up = {"data": {"ttl": 3600, "renewable": True, "num_uses": 0}}
     with raw_server(answer(200, looked_up)) as server:
-        session = Session(VaultConnection(server.address), token(lambda: Secret("canary-token-7f")), WallClock())
+        session = Session(VaultConnection(server.address), token(lambda: Secret("canary-token-7f")), SystemClock())
         await session.open()
         server.reply = reply
         yield TransitKey(session, "crm")

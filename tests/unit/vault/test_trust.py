@@ -11,20 +11,21 @@ from typing import Any
 import pytest
 
 from rotator.host import tls_files
+from rotator.host.cron import SystemClock
 from rotator.rotation.secret import Secret
 from rotator.vault.adapter import HardenedAdapter
 from rotator.vault.login import Login, LoginGrant
 from rotator.vault.session import Session
 from rotator.vault.transport import VaultConnection
-from tests.unit.vault.hostile import answer, raw_server, self_signed
-from tests.unit.vault.worlds import WallClock
+from tests.kit.certificates import self_signed
+from tests.unit.vault.hostile import answer, raw_server
 
 pytestmark = pytest.mark.anyio
 OK = answer(200, {"data": {}})
 
 
 def opened(place: VaultConnection) -> Session:
-    return Session(place, Login("test", lambda client: LoginGrant(Secret("canary-trust-2b9f"), 900.0)), WallClock())
+    return Session(place, Login("test", lambda client: LoginGrant(Secret("canary-trust-2b9f"), 900.0)), SystemClock())
 
 
 def look(client: Any) -> Any:

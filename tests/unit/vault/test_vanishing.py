@@ -19,11 +19,11 @@ from rotator.vault.preflight import fitness
 from rotator.vault.session import Session
 from rotator.vault.shared_documents import VaultFleet
 from rotator.vault.transport import VaultConnection
+from tests.kit.clock import QuickClock
 from tests.unit.engine.world import World
 from tests.unit.vault.scripted import ScriptedVault, scripted_vault
 from tests.unit.vault.test_nodes import META
 from tests.unit.vault.test_patience import settings_for, way_in
-from tests.unit.vault.worlds import QuickClock
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -13,8 +13,9 @@ from rotator.ports import Conflict, Fault, Refused, StoreRefused, Transient
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from rotator.vault.adapter import HardenedAdapter, PolicyDenied, VaultResponse
 from rotator.vault.transport import VaultConnection, VaultProxy, new_requests_session
+from tests.kit.certificates import self_signed
 from tests.unit.providers.forward_proxy import Asked, ForwardProxy, forward_proxy
-from tests.unit.vault.hostile import answer, raw_server, self_signed
+from tests.unit.vault.hostile import answer, raw_server
 from tests.unit.vault.worlds import canary
 
 TOKEN = canary("token-behind")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-import anyio
 import pytest
 
+from rotator.host.cron import SystemClock
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret import Secret
 from rotator.vault.kv import Kv
@@ -28,43 +26,6 @@ def enable_auth(bao: OpenBao, method: str, namespace: str = "") -> None:
         bao.call("POST", f"{namespace}/sys/auth/{method}".strip("/"), {"type": method})
     except OpenBaoError:
         pytest.skip(f"this server was built without the {method} method")
-
-
-class WallClock:
-    """The real clock, for tests of a real edge."""
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        await anyio.sleep(seconds)
-
-
-class QuickClock(WallClock):
-    """Sleeping costs no time but moves `monotonic`: patience ends without waiting. Sleeps are written down.
-
-    After `naps` of them, `done` is set and the next one never ends.
-    """
-
-    def __init__(self, naps: int = 10**9) -> None:
-        self.ahead = 0.0
-        self.slept: list[float] = []
-        self.naps = naps
-        self.done = anyio.Event()
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self.ahead
-
-    async def sleep(self, seconds: float) -> None:
-        if len(self.slept) == self.naps:
-            self.done.set()
-            await anyio.sleep_forever()
-        self.slept.append(seconds)
-        self.ahead += seconds
-        await anyio.lowlevel.checkpoint()
 
 
 class Operator:
@@ -91,12 +52,16 @@ class Operator:
 
 
 def session_on(
-    bao: OpenBao, mount: str = "secret", login: Login | None = None, clock: WallClock | None = None, **settings: object
+    bao: OpenBao,
+    mount: str = "secret",
+    login: Login | None = None,
+    clock: SystemClock | None = None,
+    **settings: object,
 ) -> Session:
     """A session, as root unless another login is given."""
     wishes: dict[str, Any] = {"mount": mount, "instance": "test", **settings}
     connection = VaultConnection(bao.address, **wishes)
-    return Session(connection, login or token(lambda: bao.root), clock or WallClock())
+    return Session(connection, login or token(lambda: bao.root), clock or SystemClock())
 
 
 def kv_on(bao: OpenBao, mount: str, **wishes: Any) -> Kv:

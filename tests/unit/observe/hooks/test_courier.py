@@ -13,8 +13,8 @@ from rotator.observe.hooks.delivery import _WAITING, HookDelivery, Hooks
 from rotator.observe.hooks.facts import Facts
 from rotator.ports import Fault, Refused, Transient
 from rotator.settings import Hook, HookMoment
+from tests.kit.clock import QuickClock
 from tests.unit.observe.hooks import transitions as they
-from tests.unit.vault.worlds import QuickClock
 
 pytestmark = pytest.mark.anyio
 HOOK = Hook("page", (HookMoment.PUBLISHED, HookMoment.FAILED), ("/bin/true",))

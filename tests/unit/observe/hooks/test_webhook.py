@@ -19,8 +19,9 @@ from rotator.ports import Fault, Refused, Transient
 from rotator.providers.http.webhook_client import WebhookClient
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from rotator.settings import Hook, HookMoment
+from tests.kit.clock import QuickClock
 from tests.unit.observe.hooks import transitions as they
-from tests.unit.vault.worlds import QuickClock, canary
+from tests.unit.vault.worlds import canary
 
 pytestmark = pytest.mark.anyio
 FACTS = gather(they.publication(), HookMoment.PUBLISHED)

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.kit.http_server import Heard, Listener
 from tests.sandbox.environment import World
 from tests.system.daemon import Daemon, rotate, until
 from tests.system.quick import quick
-from tests.unit.observe.hooks.listener import Call, Listener
 from tests.unit.vault.worlds import canary
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
@@ -38,9 +38,9 @@ def signing(world: World) -> tuple[str, Path]:
     return path.read_text(), path
 
 
-def authentic(call: Call, secret: str) -> bool:
+def authentic(call: Heard, secret: str) -> bool:
     """Worked out anew, from what came and the secret."""
-    signed = f"{call.headers['webhook-id']}.{call.headers['webhook-timestamp']}.".encode() + call.body
+    signed = f"{call.headers['webhook-id']}.{call.headers['webhook-timestamp']}.".encode() + call.raw
     expected = base64.b64encode(hmac.digest(secret.encode(), signed, hashlib.sha256)).decode()
     fresh = abs(time.time() - int(call.headers["webhook-timestamp"])) < 60
     return fresh and call.headers["webhook-signature"] == f"v1,{expected}"
@@ -153,11 +153,11 @@ def scraped(path: str) -> str:
     return whole.decode()
 
 
-def trace_names(calls: list[Call]) -> set[str]:
+def trace_names(calls: list[Heard]) -> set[str]:
     """The names of the spans that came to a collector."""
     found = set()
     for call in calls:
-        request = ExportTraceServiceRequest.FromString(call.body)
+        request = ExportTraceServiceRequest.FromString(call.raw)
         for resource in request.resource_spans:
             found |= {span.name for scope in resource.scope_spans for span in scope.spans}
     return found

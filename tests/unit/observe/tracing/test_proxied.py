@@ -8,7 +8,7 @@ from rotator.host.proxy import Proxy
 from rotator.observe.tracing import exporter
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from rotator.vault.transport import VaultProxy
-from tests.unit.observe.hooks.listener import Listener
+from tests.kit.http_server import Listener
 from tests.unit.providers.forward_proxy import forward_proxy
 
 PASSWORD = "canary-proxy-Tq8RtW2mLx5Kp"
@@ -25,6 +25,6 @@ def test_spans_go_where_settings_say(named: bool, monkeypatch: pytest.MonkeyPatc
         )
         sender.export(())
         sender.shutdown()
-        assert [call.path for call in receiver.calls] == ["/v1/traces"]
+        assert [call.target for call in receiver.calls] == ["/v1/traces"]
         assert "proxy-authorization" not in receiver.calls[0].headers
         assert [each.target for each in running.asked] == ([f"{receiver.url}/v1/traces"] if named else [])

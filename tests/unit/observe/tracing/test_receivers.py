@@ -13,7 +13,8 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from rotator.observe.tracing import exporter
 from tests.hostile.behaviours import BEHAVIOURS
 from tests.hostile.server import Hostile
-from tests.hostile.wire import Asked, Authority, Reply
+from tests.hostile.wire import Asked, Reply
+from tests.kit.certificates import Authority
 
 pytestmark = pytest.mark.anyio
 
