@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ALONE := tests/hostile/test_hostile.py $(addprefix tests/system/test_,demo.py day.py race.py kill_anywhere.py raft.py)  # time is judged there
 
-.PHONY: demo test check coverage format lock campaign-day campaign-hostile campaign-fuzz campaign-simulation campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench house try-systemd try-image try-vault try-oauth try-oidc-provider try-keycloak clean
+.PHONY: demo test check coverage format lock campaign-day campaign-hostile campaign-fuzz campaign-simulation campaign-walk campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench house try-systemd try-image try-vault try-oauth try-oidc-provider try-keycloak clean
 
 $(STAMP): pyproject.toml config/locks/dev.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -43,6 +43,10 @@ lock: $(STAMP)  ## renew the hash-checked locks (needs uv on the PATH)
 
 campaign-simulation: $(STAMP)  ## a million seeded histories, on every core for hours; SEEDS=n FROM=n
 	$(BIN)/python -m tests.model.simulation --seeds $(or $(SEEDS),1000000) --from $(or $(FROM),0)
+
+campaign-walk: $(STAMP)  ## every history of two actors with at most FAULTS faults; FAMILY=name, KINDS=crash,late,…, MOST=states, PLANTED=1
+	$(BIN)/python -m tests.model.walk --faults $(or $(FAULTS),2) --family $(or $(FAMILY),all) \
+	  $(if $(KINDS),--kinds $(KINDS)) $(if $(MOST),--most $(MOST)) $(if $(PLANTED),--planted)
 
 campaign-matrix: $(STAMP)  ## pairs of faults, in the order of SEED, for MINUTES
 	$(BIN)/python -m tests.model.matrix --pairs --seed $(or $(SEED),0) --minutes $(or $(MINUTES),60)

@@ -1,0 +1,200 @@
+"""A target by its capabilities, as pure functions of its tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from rotator.ports import Accepted, Capabilities, Duplicate, Inspection, NeedsPerson, Outcome, Refused, Rejected
+from rotator.rotation.credential import Credential, Limits, Retirement, VaultPath
+from rotator.rotation.record import Token
+from rotator.rotation.schedule import Every
+from rotator.rotation.token_names import begins
+from tests.model.simulation.kinds import CAN, NAMED, Kind
+from tests.model.walk.actor import NAME, Failed, Tree
+from tests.model.walk.values import NOW
+
+LEEWAY = timedelta(seconds=4)  # after its date a target may still take a value for so long
+SETTLE = timedelta(seconds=10)
+GRACE, INTERVAL, LIFETIME = timedelta(seconds=40), timedelta(seconds=120), timedelta(seconds=190)
+
+
+class Live(NamedTuple):
+    """A token as the target keeps it, and what the judge notes on it."""
+
+    id: str
+    name: str
+    value: str
+    there: bool = True  # the target was told of it
+    ended: str = ""  # by whom: us, or person
+    expires: datetime | None = None
+    proven: bool = False  # the target was shown this very value, and took it
+    late: bool = False  # made when its attempt was over
+    replaced: datetime | None = None  # when consumers were given another value
+    early: bool = False  # ended by us in its grace
+    stranger: bool = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether who presents the value gets in."""
+        return self.there and not self.ended and not (self.expires and self.expires <= NOW)
+
+
+Tokens = tuple[Live, ...]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A sort of target, and a credential that lives there."""
+
+    name: str
+    kind: Kind  # as the simulation calls it
+    can: Capabilities
+    by_hand: bool = False  # only a person can make a value, or end one
+    lifetime: timedelta | None = None
+    grace: timedelta = GRACE
+    mints: int = 3  # of one rotation
+    verbs: tuple[str, ...] = ("emergency", "undo", "release")
+    sound: set[tuple[int, ...]] = field(default_factory=set, init=False, compare=False)  # what was judged, by identity
+
+    def tree(self) -> Tree:
+        """The looks at its credential."""
+        return Tree(
+            Credential(
+                name=NAME,
+                kind="walk",
+                target="t",
+                place=VaultPath("kv", f"apps/{NAME}"),
+                schedule=Every(INTERVAL, jitter=0.0),
+                lifetime=self.lifetime,
+                retire=Retirement(after=self.grace),
+                limits=Limits(mints_per_rotation=self.mints, settle=SETTLE),
+            ),
+            self.can,
+        )
+
+
+FAMILIES = {
+    each.name: each
+    for each in (
+        Family("named", Kind.TOKENS, NAMED),
+        Family("unnamed", Kind.TOKENS, CAN[Kind.TOKENS]),
+        Family("one-slot", Kind.ONE_SLOT, CAN[Kind.ONE_SLOT], grace=timedelta(0), verbs=("emergency", "release")),
+        Family(
+            "expiring",
+            Kind.EXPIRING,
+            CAN[Kind.EXPIRING],
+            lifetime=LIFETIME,
+            grace=timedelta(0),
+            verbs=("emergency", "release"),
+        ),
+        Family("person", Kind.EXPIRING, Capabilities(can_revoke=False), by_hand=True),
+    )
+}
+
+STRANGER = Live("backup", f"rotator-inst-{NAME}-bbbb-r1-a1", "sek-stranger", stranger=True)
+
+
+# --- calls ----------------------------------------------------------------------------------------------------------
+
+
+def called(family: Family, tokens: Tokens, verb: str, args: tuple[Any, ...], minting: str) -> tuple[Tokens, Any]:
+    """What a call does, and its answer. `minting`: the name that the journal mints under at this moment."""
+    return _CALLS[verb](family, tokens, minting, *args)
+
+
+def _mint(family: Family, tokens: Tokens, minting: str, name: str, expires_at: Any) -> tuple[Tokens, Any]:
+    if family.by_hand:
+        return tokens, Failed(NeedsPerson, "make a value and bring it")
+    if family.can.takes_token_name and any(x.id == name for x in tokens):
+        return tokens, Failed(Duplicate, "the name is taken")
+    return _made(family, tokens, name, f"sek-{len(tokens)}", expires_at, late=name != minting)
+
+
+def _receive(family: Family, tokens: Tokens, minting: str, name: str, value: str, expires_at: Any) -> Any:
+    return _made(family, tokens, name, value, expires_at, late=False)
+
+
+def _made(family: Family, tokens: Tokens, name: str, value: str, expires: Any, *, late: bool) -> tuple[Tokens, Any]:
+    taken = family.can.takes_token_name or family.by_hand
+    live = Live(
+        name if taken else f"t{len(tokens)}", name, value, not family.can.needs_install, expires=expires, late=late
+    )
+    return (*tokens, live), (Token(live.id, name, expires_at=expires), value)
+
+
+def _install(family: Family, tokens: Tokens, minting: str, token: Token, value: str) -> tuple[Tokens, Any]:
+    """It takes the only slot."""
+    if any(x.value == value and x.alive for x in tokens):
+        return tokens, token
+    told = tuple(_told(x, value) for x in tokens)
+    return told, token
+
+
+def _told(live: Live, value: str) -> Live:
+    if live.value == value:
+        return live._replace(there=True, ended="")
+    return live._replace(ended="us") if live.alive and not live.stranger else live
+
+
+def _find(family: Family, tokens: Tokens, minting: str, prefix: str) -> tuple[Tokens, Any]:
+    listed = (x for x in tokens if family.can.can_list and x.alive and begins(x.name, prefix))
+    return tokens, tuple(Token(x.id, x.name, expires_at=x.expires) for x in listed)
+
+
+def _verify(family: Family, tokens: Tokens, minting: str, token: Token, value: str) -> tuple[Tokens, Any]:
+    if not any(x.value == value and x.alive for x in tokens):
+        return tokens, Rejected("the token is refused")
+    return tuple(x._replace(proven=True) if x.value == value else x for x in tokens), Accepted()
+
+
+def _inspect(family: Family, tokens: Tokens, minting: str, token: Token) -> tuple[Tokens, Any]:
+    if family.by_hand:
+        return tokens, Inspection(exists=True)
+    live = next((x for x in tokens if x.id == token.id), None)
+    if live is None:
+        return tokens, Inspection(exists=False)
+    return tokens, Inspection(True, bool(live.ended), None, live.expires + LEEWAY if live.expires else None)
+
+
+def _revoke(family: Family, tokens: Tokens, minting: str, token: Token) -> tuple[Tokens, Any]:
+    if family.by_hand:
+        return tokens, Failed(NeedsPerson, "end it")
+    live = next((x for x in tokens if x.id == token.id), None)
+    if live is None or not live.alive:
+        return tokens, Outcome.ALREADY
+    if not family.can.can_revoke:
+        return tokens, Failed(Refused, "it ends by expiry")
+    early = live.replaced is not None and live.replaced + family.grace > NOW
+    return tuple(x._replace(ended="us", early=early) if x is live else x for x in tokens), Outcome.DONE
+
+
+def _restore(family: Family, tokens: Tokens, minting: str, token: Token) -> tuple[Tokens, Any]:
+    live = next((x for x in tokens if x.id == token.id), None)
+    if live is None:
+        return tokens, Failed(Refused, "the record is gone")
+    if not live.ended:
+        return tokens, Outcome.ALREADY
+    return tuple(x._replace(ended="") if x is live else x for x in tokens), Outcome.DONE
+
+
+def _is_dead(family: Family, tokens: Tokens, minting: str, token: Token, value: str | None) -> tuple[Tokens, Any]:
+    live = next((x for x in tokens if x.id == token.id), None)
+    if family.kind is Kind.EXPIRING and not family.by_hand:
+        return tokens, token.expires_at is not None and token.expires_at + LEEWAY <= NOW
+    return tokens, live is None or not live.alive
+
+
+_CALLS: dict[str, Callable[..., tuple[Tokens, Any]]] = {
+    "mint": _mint,
+    "receive": _receive,
+    "install": _install,
+    "find": _find,
+    "verify": _verify,
+    "inspect": _inspect,
+    "revoke": _revoke,
+    "restore": _restore,
+    "is_dead": _is_dead,
+}
