@@ -26,6 +26,11 @@ from rotator.rotation.secret import Secret
 _AGREE = timedelta(seconds=2)  # clocks this close are the same: the Date header counts whole seconds
 
 
+def decided_by(ours: datetime, shared: datetime) -> datetime:
+    """The earlier of our clock and Vault's: nothing is over before both say so."""
+    return min(ours, shared)
+
+
 async def _nobody() -> TokenOwners:
     return TokenOwners({}, {}, (), "")
 
@@ -71,13 +76,12 @@ class RotationContext:
     seen: Observation = field(init=False)
 
     def __post_init__(self) -> None:
-        times = (self.at, self.now, self.shared)
         installation, told = self.dependencies.installation, self.told is not None
-        self.seen = Observation(self.credential, installation, self.capabilities, *times, told)
+        self.seen = Observation(self.credential, installation, self.capabilities, *self._clocks(), told)
 
     def observed(self) -> Observation:
         """What was seen so far, by the clocks as they are now."""
-        self.seen.at, self.seen.now, self.seen.shared = self.at, self.now, self.shared
+        self.seen.at, self.seen.now, self.seen.shared = self._clocks()
         self.seen.brings = self.brings
         self.seen.brought_until = self.supplied.expires_at if self.supplied else None
         return self.seen
@@ -90,22 +94,26 @@ class RotationContext:
     @property
     def at(self) -> datetime:
         """The later of our clock and Vault's: what events are stamped with."""
-        return max(self.dependencies.clock.now(), self.shared)
+        return self._clocks()[0]
 
     @property
     def now(self) -> datetime:
         """The earlier of the two. Decisions use it: nothing is over before both clocks say so."""
-        return min(self.dependencies.clock.now(), self.shared)
+        return self._clocks()[1]
 
     @property
     def shared(self) -> datetime:
         """Vault's clock, which all hosts have in common; ours where it does not tell, or agrees."""
+        return self._clocks()[2]
+
+    def _clocks(self) -> tuple[datetime, datetime, datetime]:
+        """The later one, the earlier one and Vault's, by one look at our own."""
         clock = self.dependencies.clock
-        ours = clock.now()
-        if self.told is None:
-            return ours
-        theirs = self.told + timedelta(seconds=clock.monotonic() - self.begun)
-        return theirs if abs(theirs - ours) > _AGREE else ours
+        ours = shared = clock.now()
+        if self.told is not None:
+            theirs = self.told + timedelta(seconds=clock.monotonic() - self.begun)
+            shared = theirs if abs(theirs - ours) > _AGREE else ours
+        return max(ours, shared), decided_by(ours, shared), shared
 
     def on_our_clock(self, when: datetime) -> datetime:
         """A time that was decided by `now`, as our own wall clock will show it."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from rotator.engine.context import RotationContext
+from rotator.engine import context
 from rotator.engine.lease import Leases
 from rotator.ports import Transient
 from rotator.rotation import decide, lost_value, retirement, steps, transitions
@@ -166,7 +166,7 @@ def test_retiring_without_proof_is_caught(monkeypatch):
 
 
 def test_judging_grace_by_our_own_clock_alone_is_caught(monkeypatch):
-    monkeypatch.setattr(RotationContext, "now", property(lambda bench: bench.dependencies.clock.now()))
+    monkeypatch.setattr(context, "decided_by", lambda ours, shared: ours)
     assert caught("I10", seeds=400)
 
 
