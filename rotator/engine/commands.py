@@ -13,12 +13,10 @@ from rotator.engine.reconciler import Reconciler, RecordChange
 from rotator.ports import Accepted, Capabilities, Refused, SupportsIdentify, Transient, Unknown
 from rotator.rotation import adoption
 from rotator.rotation import events as ev
-from rotator.rotation import rollback as undone
 from rotator.rotation.credential import Credential
 from rotator.rotation.observation import number
 from rotator.rotation.ownership import is_stray
-from rotator.rotation.procedures.consumer_path import look
-from rotator.rotation.procedures.rollback import impossible
+from rotator.rotation.procedures import operators
 from rotator.rotation.record import Phase, PublishedValue, Record, Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.wording import when
@@ -57,24 +55,9 @@ def undo(by: str, *, emergency: bool) -> RecordChange:
     """Take the last rotation back; nothing when that is under way. `emergency`: no grace for what is taken back."""
 
     async def word(context: RotationContext, record: Record) -> ev.Event | None:
-        if record.undo:
-            return None
-        if reason := await run(context, impossible(context.observed(), record)):
-            raise Refused(reason)
-        doc, _ = await run(context, look(context.observed(), record, again=False))
-        return ev.UndoBegun(
-            context.at, by, emergency, context.credential.place, _quiet_at(context, record), number(doc)
-        )
+        return await run(context, operators.undo(context.observed(), record, by, emergency=emergency))
 
     return word
-
-
-def _quiet_at(context: RotationContext, record: Record) -> datetime:
-    """When no revocation of the value before can be on its way any more."""
-    if not undone.ended(record):
-        return context.at
-    last = context.at if record.predecessor else (record.settled_at or context.at)
-    return last + context.credential.limits.settle
 
 
 def claim(by: str, lineage: str) -> RecordChange:

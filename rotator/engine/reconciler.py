@@ -17,7 +17,6 @@ from typing import Protocol
 from rotator.engine.calls import perform, run
 from rotator.engine.context import Dependencies, RotationContext, SuppliedValue
 from rotator.engine.lease import Leases
-from rotator.engine.operator_requests import take_up
 from rotator.ports import (
     Conflict,
     Entry,
@@ -34,8 +33,9 @@ from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential
 from rotator.rotation.decide import next_step
 from rotator.rotation.messages import Message, describe
-from rotator.rotation.operator_request import RequestVerb
+from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.procedures.consumer_path import watch
+from rotator.rotation.procedures.operators import take_up
 from rotator.rotation.procedures.outcome import without_minter
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.rotation_request import RotationRequest, as_rotation_request, foremost, hurried
@@ -244,7 +244,7 @@ class Reconciler:
         """Take up what operators asked for, and do nothing else. None: nothing waited. Raises as `obey` does."""
         record = None
         for request in await self.requests.waiting(credential.name):
-            record = await self.obey(credential, dependencies, partial(take_up, request=request))
+            record = await self.obey(credential, dependencies, partial(_take_up, request=request))
             with suppress(Fault):
                 await self.requests.remove(credential.name, request)
         return record
@@ -260,7 +260,7 @@ class Reconciler:
         waiting = () if self.only_looks or self.barred() else await self.requests.waiting(name)
         for request in waiting:
             try:
-                event = await take_up(context, record, request)
+                event = await _take_up(context, record, request)
             except Transient:
                 break
             if event:
@@ -323,6 +323,10 @@ class Reconciler:
 def held_by(holder: str, until: datetime) -> str:
     """Whom a record waits for, and for how long. `until`: when it is taken over without another sign."""
     return f"worked on by {holder}, which is followed at {until:%T}Z unless it gives a sign"
+
+
+async def _take_up(context: RotationContext, record: Record, request: OperatorRequest) -> ev.Event | None:
+    return await run(context, take_up(context.observed(), record, request))
 
 
 def _supplied(record: Record, context: RotationContext) -> Step | None:

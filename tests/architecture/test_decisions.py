@@ -10,8 +10,7 @@ from tests.tools.house import branches
 
 # events that are made in the engine, with their count: they may become fewer
 MADE = {
-    "rotator/engine/commands.py": 8,  # what an operator, a probe or a sweep wants done to a record
-    "rotator/engine/operator_requests.py": 9,  # the same, of requests that waited in Vault
+    "rotator/engine/commands.py": 7,  # what an operator, a probe or a sweep wants done to a record
     "rotator/engine/reconciler.py": 1,  # a record was read back
 }
 
