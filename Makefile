@@ -4,6 +4,7 @@ VENV := .venv$(if $(filter command line,$(origin PYTHON)),/$(subst /,_,$(PYTHON)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ALONE := tests/hostile/test_hostile.py $(addprefix tests/system/test_,demo.py day.py race.py kill_anywhere.py raft.py)  # time is judged there
+CHECKED := $(if $(filter check,$(MAKECMDGOALS)),--ignore=tests/architecture --ignore=tests/unit/rotation)  # `make check test`: check has run them
 
 .PHONY: demo test check coverage format lock campaign-day campaign-hostile campaign-fuzz campaign-simulation campaign-walk campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench house try-systemd try-image try-vault try-oauth try-oidc-provider try-keycloak clean
 
@@ -18,7 +19,7 @@ demo: $(STAMP)  ## rotate real tokens and keys before your eyes, on a real OpenB
 	$(BIN)/python -m tests.sandbox.demo $(if $(KEEP),--keep)
 
 test: $(STAMP)  ## the whole suite, real OpenBao included: first what computes, then what mostly waits for real processes
-	$(BIN)/python -m pytest -m "not system" -n 2
+	$(BIN)/python -m pytest -m "not system" -n 2 $(CHECKED)
 	$(BIN)/python -m pytest -m system -n 3 --dist loadfile $(ALONE:%=--ignore=%)
 	$(BIN)/python -m pytest -m system $(ALONE)
 
