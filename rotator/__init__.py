@@ -38,12 +38,12 @@ FLOORS: tuple[dict[str, str], ...] = (
         "testing": "the conformance kit for authors of kinds: rules tried on a real target, kills everywhere",
     },
     {"app": "one actor, acting or reading: session, engine and observers"},
-    {"commands": "what each verb does and says, for socket and shell alike"},
+    {"commands": "what each command does and prints, for socket and shell alike"},
     {
-        "app.systemd": "what the service manager hears, and what feeds its watchdog",
+        "app.systemd": "messages to the service manager, and its watchdog",
         "app.monitoring": "metrics and status server of the running daemon",
     },
     {"app.daemon": "the life of `rotate run`", "app.standalone": "commands that act without a daemon"},
-    {"cli": "one small file per command, loaded lazily"},
+    {"cli": "the command line; the file of a command is loaded when it is called"},
     {"__main__": "python -m rotator"},
 )

@@ -1,1 +1,1 @@
-"""One actor and the process around it: composition, daemon, control socket, service manager."""
+"""The actor (session, engine, observers) and the processes that use it: daemon, commands, control socket, systemd."""

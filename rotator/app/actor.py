@@ -59,8 +59,8 @@ _REVERTED = (
 )
 
 
-class App:
-    """One actor, composed: its edges, and the worker pool that works with them."""
+class Actor:
+    """The composed actor: connections to Vault and targets, and the worker pool that uses them."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class App:
         self.clock = clock
         self._observers = observers
         self._barred, self._recorded = barred, recorded
-        self.passing = False  # it ends with its command: what is not done by then, others must go on with
+        self.passing = False  # true for a command: other processes continue what it leaves
         self.hooks_failed: set[str] = set()  # what a command without a daemon ends with
         self.hooks: Hooks | None = None  # of a daemon: what became of them is told with the verdict
         self.fleet_observer: FleetObserver | None = None
@@ -131,7 +131,7 @@ class App:
         self.worker_pool.vault_went_back()
 
     def _tell(self, transition: Transition) -> None:
-        """Nobody who is told may break the visit: what happened has happened, and is journalled."""
+        """Call the observers. Their exceptions must not break a reconcile, which is journalled already."""
         for observer in (lambda it: self.worker_pool.guard.observe(it.credential, it.event), *self._observers):
             try:
                 observer(transition)
@@ -142,14 +142,14 @@ class App:
         await self.server(credential).control(credential)
 
     async def _listing(self, credential: Credential) -> Iterable[Token]:
-        """Our tokens on its target; none where this minter may not list them: numbers are not seen then."""
+        """Our tokens on the target; none if this minter may not list them."""
         try:
             return await self.server(credential).list_tokens()
         except Fault:
             return ()
 
     def minter_name(self, credential: Credential) -> str:
-        """Whose refusal stops whom: credentials of one minter share its name."""
+        """The name of the minter: a refusal stops all credentials with the same one."""
         target = self.settings.targets.get(credential.target)
         self_minting = bool(target and target.minter and target.minter.self_minting)
         if kind_of(credential.kind).needs_management_client:
@@ -157,7 +157,7 @@ class App:
         return f"{credential.target}/{credential.name}" if self_minting else credential.target
 
     def dependencies(self, credential: Credential) -> Dependencies:
-        """The world as one credential sees it."""
+        """The ports for one credential."""
         vault = self.settings.vault
         provider = kind_of(credential.kind).bind(self.server(credential), credential)
         slot = VaultPath(vault.mount, f"{vault.prefix}/staged/{credential.name}")
@@ -165,11 +165,11 @@ class App:
         return Dependencies(self.kv, provider, self.clock, self.installation, slot, nonce, elsewhere, self.owners)
 
     async def owners(self) -> TokenOwners:
-        """Whose any token is, by every record and configured path as they are now. Raises Transient, StoreRefused."""
+        """The owners of tokens, by the current records and configured paths. Raises Transient, StoreRefused."""
         return await survey(self.journal, self.kv, self.installation, self.settings.credentials)
 
     def _elsewhere(self, credential: Credential, target: str) -> Provider | None:
-        """The credential's provider on a target that it has left, as long as settings have that one."""
+        """The credential's provider on a target that it has left, if that is still in the settings."""
         old = self.settings.targets.get(target)
         if old is None or old.kind != kind_of(credential.kind).family:
             return None
@@ -177,7 +177,7 @@ class App:
         return kind_of(credential.kind).bind(self.server(there), there)
 
     def server(self, credential: Credential) -> Server:
-        """The credential's target, opened once; through its own eyes when it mints its own successor."""
+        """The credential's target, opened once; with the credential as minter if it mints its own successor."""
         target = self.settings.targets[credential.target]
         server = self._servers.get(target.name)
         if server is None:
@@ -200,24 +200,24 @@ class App:
         return await myself(self.kv, target, credential, record, self.installation.fingerprint_key)
 
     def observe(self, pauses: FleetPauses) -> None:
-        """From now on this is paused, with whatever settings name: each credential says so."""
+        """Show these pauses from now on, at each credential that they concern."""
         if pauses != self.pauses:
             self.pauses, self.settings = pauses, _paused(self._given, pauses)
             self.worker_pool.take(self.settings.credentials, ())
 
     async def recorded(self) -> None:
-        """What was told is written down, as far as that goes."""
+        """Write receipts that wait, as far as possible."""
         await self.worker_pool.guard.reconciler.recorded()
 
     async def record_fleet(self, at: datetime, event: str, by: str, said: str) -> None:
-        """A receipt of what concerns no single credential."""
+        """Write a receipt about the whole installation."""
         if self.fleet_observer:
             self.fleet_observer(at, event, by, said, self.holder)
             await self.recorded()
 
     async def reload(self, settings: Settings) -> None:
-        """Take new settings at once. Targets that changed are opened anew; their old connections are closed once the
-        visits under way, which end with what they began with, are over."""
+        """Use new settings at once. Changed targets are opened again; the old connections are closed when the
+        reconciles that use them have ended."""
         changed = {name for name, old in self.settings.targets.items() if old != settings.targets.get(name)}
         closing = [self._servers.pop(name) for name in changed & self._servers.keys()]
         self._given, self.settings = settings, _paused(settings, self.pauses)
@@ -257,11 +257,10 @@ async def acting(
     within: float = READ_PATIENCE,
     missed: Callable[[str], None] | None = None,
     clock: Clock | None = None,
-) -> AsyncIterator[App]:
+) -> AsyncIterator[Actor]:
     """An actor that may change things. At its end, hooks hear what has happened. Raises as `reading` does.
 
-    `node`: see `connected`. `within`: seconds of patience with a Vault that gives no verdict; `missed` hears
-    why it gave none.
+    `node`: see `connected`. `within`: seconds to wait for a Vault without verdict; `missed` gets the reason.
     """
     if settings.daemon.read_only and node == COMMANDS:
         raise OnlyLooks(READ_ONLY)
@@ -275,10 +274,10 @@ async def acting(
 
 
 @asynccontextmanager
-async def reading(settings: Settings, session: Session | None = None) -> AsyncIterator[App]:
+async def reading(settings: Settings, session: Session | None = None) -> AsyncIterator[Actor]:
     """An actor that only looks. Raises StoreRefused, Refused or Transient with words.
 
-    `session`: one that is open already; its login may be good for a few times only.
+    `session`: one that is open already, as a login may have few uses.
     """
     async with _composed(settings, session=session) as app:
         yield app
@@ -293,8 +292,8 @@ async def _composed(
     missed: Callable[[str], None] | None = None,
     clock: Clock | None = None,
     session: Session | None = None,
-) -> AsyncIterator[App]:
-    """Log in, read the installation's own document, compose. Who has no observers changes nothing."""
+) -> AsyncIterator[Actor]:
+    """Log in, read the installation's document, and compose. Without observers the actor changes nothing."""
     clock = clock or SystemClock()
     told, barred = (observers.told, observers.barred) if observers else ((), str)
     given = nullcontext(session) if session else None
@@ -308,7 +307,7 @@ async def _composed(
         fleet = VaultFleet(kv, settings.vault.mount, settings.vault.prefix)
         pauses = await patiently(clock, within, fleet.pauses, missed)
         recorded = observers.recorded if observers else None
-        app = App(settings, journal, kv, installation, clock, told, barred, pauses, recorded)
+        app = Actor(settings, journal, kv, installation, clock, told, barred, pauses, recorded)
         if observers:
             await patiently(clock, within, app.requests.look, missed)
         try:

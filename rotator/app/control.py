@@ -1,6 +1,6 @@
 """The control socket: a unix stream socket, one JSON request per connection, a stream of JSON lines in answer.
 
-What the verbs do is the daemon's. No secret ever travels over it. 0600, and the peer's uid is checked as well.
+No secret travels over it. It has mode 0600, and the peer's uid is checked as well.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from rotator.ports import Fault, Transient
 
 LARGEST = 64 * 1024  # bytes of a request
 _READ_WITHIN = 5.0  # seconds
-_WRITE_WITHIN = 10.0  # seconds in which a caller takes a line, or is given up
-SILENCE = 60.0  # seconds without a line after which a caller gives the daemon up; it says something more often
+_WRITE_WITHIN = 10.0  # seconds for a caller to read a line
+SILENCE = 60.0  # seconds without a line until a caller gives up; the daemon sends one more often
 _CONNECTIONS = 256
 _GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
 
@@ -36,9 +36,9 @@ class ControlError(Fault):
 
 
 class Control:
-    """The server's side. `heard` is told of every request: verb, peer uid and pid; `failed` of a verb with a bug.
+    """The server's side. `heard` gets each request (verb, peer uid and pid), `failed` each verb with a bug.
 
-    A verb is closed when its caller goes away: work that must go on is not done in the verb itself.
+    A verb is closed when its caller disconnects, so it must not do work that has to go on.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Control:
     async def _converse(self, connection: Connection) -> None:
         stream = connection.stream
         pid, uid = peer(stream.extra(SocketAttribute.raw_socket))  # noqa: S610 (not Django's)
-        request = await _request(stream)  # before any answer: who is still writing would not hear it
+        request = await _request(stream)  # read all before answering: a caller that still writes would not read
         if uid not in self._allowed:
             await _send(stream, {"error": "this socket serves its owner and root only"})
             return
@@ -125,13 +125,13 @@ async def _send(stream: SocketStream, reply: Mapping[str, Any]) -> None:
 
 
 def peer(raw: socket.socket) -> tuple[int, int]:
-    """The pid and uid at the other end, by the kernel's word (SO_PEERCRED)."""
+    """The pid and uid of the peer, from the kernel (SO_PEERCRED)."""
     pid, uid, _ = struct.unpack("3i", raw.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
     return pid, uid
 
 
 def listens(path: str) -> bool:
-    """As `answers`, where no event loop runs yet."""
+    """`answers` for code without an event loop."""
     with socket.socket(socket.AF_UNIX) as tried:
         tried.settimeout(_READ_WITHIN)
         try:
@@ -142,7 +142,7 @@ def listens(path: str) -> bool:
 
 
 async def answers(path: str) -> bool:
-    """Whether a daemon listens there that we may ask. Whatever else is there is no reason not to work without one."""
+    """Whether a daemon listens there that we may ask. Anything else there means: work without a daemon."""
     try:
         return await sockets.answers(path)
     except sockets.AddressError:
@@ -169,7 +169,7 @@ async def call(path: str, request: Mapping[str, Any]) -> AsyncGenerator[dict[str
 
 
 async def _unanswered(path: str, fault: OSError) -> str:
-    """Why nobody could be asked there: a daemon that is not ours to ask is told from none."""
+    """Why no daemon could be asked there: none, or one that we may not ask."""
     if who := sockets.others(path):
         return f"a daemon runs on {path}, and {who} may ask it: `sudo rotate` for one"
     try:

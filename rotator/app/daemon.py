@@ -1,4 +1,4 @@
-"""The life of `rotate run`: start, signals, reload, stop; actor.py composes it, the engine does the work."""
+"""The life of `rotate run`: start, signals, reload, stop. actor.py composes the engine, which does the work."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from rotator.app.actor import READ_ONLY, App, acting
+from rotator.app.actor import READ_ONLY, Actor, acting
 from rotator.app.control import Control
 from rotator.app.factories import Tried, postponed_keys
 from rotator.app.monitoring import Monitoring
-from rotator.app.strays import sweep
-from rotator.app.systemd.supervision import Supervision
-from rotator.app.unmanaged import note_unmanaged
+from rotator.app.strays import note_unmanaged, sweep
+from rotator.app.systemd import Supervision
 from rotator.app.vault_fitness import refuse_unfit
-from rotator.commands import looks
-from rotator.commands.inspect import verbs as shows
-from rotator.commands.lifecycle import verbs
-from rotator.commands.reload import read_again, verdict
+from rotator.commands import queries
+from rotator.commands.operator_commands import verbs
 from rotator.commands.requests import look_for_requests
 from rotator.commands.rotate import chosen, now
+from rotator.commands.status import verbs as shows
 from rotator.engine.probe import Prober
 from rotator.host.cron import Alarms
+from rotator.host.exit_codes import Exit
 from rotator.host.shutdown import Part, StopBudget
-from rotator.host.threads import BoundedCalls, first_exception
+from rotator.host.threads import BoundedCalls, Threads, first_exception
 from rotator.observe.event_log import TransitionListeners, failed_call, heard_call, strained
 from rotator.observe.logs import log
 from rotator.observe.observers import Observers
 from rotator.ports import Fault, Transient
 from rotator.rotation.schedule import share
-from rotator.settings import Settings
+from rotator.rotation.wording import counted
+from rotator.settings import Settings, SettingsError, load
 from rotator.settings.files import writable
 from rotator.vault.login import REFUSED_PAUSE, LoginRefused
 
-_REQUESTS = timedelta(seconds=5)  # between two looks for what operators asked for: one listing where nothing waits
-_LOGIN = timedelta(minutes=5)  # between two looks when our login ends: each command of another process takes a use
+_REQUESTS = timedelta(seconds=5)  # between two looks for requests: a single listing where there are none
+_LOGIN = timedelta(minutes=5)  # between two checks when our login ends: each command of another process takes a use
 _AGAIN = 5.0  # seconds until a Vault that could not be reached is tried again
-_LAST_WORDS = 2.0  # seconds in which callers are told that their verdict will not come from us
-_LOOK = 0.05  # seconds between two looks whether a part of the stop is over
+_LAST_WORDS = 2.0  # seconds for telling callers that another process will finish their request
+_LOOK = 0.05  # seconds between two checks whether a part of the stop is done
 _AT_START = "read at start only, restart for it"
 
 
@@ -61,7 +61,7 @@ class Daemon:
         self._settings = settings
         self._stop = anyio.Event()
         self._budget: StopBudget | None = None
-        self._app: App | None = None
+        self._app: Actor | None = None
 
         self._supervision = Supervision(settings)
         self._observers = Observers(settings, self._called, self._unwell)
@@ -87,7 +87,7 @@ class Daemon:
                         await self._work()
                 except* Transient as missed:  # task groups wrap it
                     await self._wait_for_vault(str(first_exception(missed)))
-                except* LoginRefused as refused:  # a restart would try again at once, and lock others out
+                except* LoginRefused as refused:  # a restart would log in again at once, and lock others out
                     await self._wait_for_login(str(first_exception(refused)), tried)
             group.cancel_scope.cancel()
         if self._budget:
@@ -109,7 +109,7 @@ class Daemon:
             await self._stop.wait()
 
     async def _wait_for_login(self, reason: str, tried: Tried) -> None:
-        """Until there is something else to log in with, or a quarter of an hour is over."""
+        """Wait for another login secret, or a quarter of an hour."""
         self._lookout.wait(reason)
         log.tell("login.refused", "error", said=reason, again_in=REFUSED_PAUSE, sooner="when the secret changes")
         with anyio.move_on_after(REFUSED_PAUSE):
@@ -119,7 +119,7 @@ class Daemon:
                     await self._stop.wait()
 
     async def _work(self) -> None:
-        """One stretch of work, from login to stop. Raises Transient when Vault cannot be reached at the start."""
+        """Work from login to stop. Raises Transient when Vault cannot be reached at the start."""
         async with acting(self._settings, self._observers, node=self._settings.daemon.instance) as app:
             await refuse_unfit(app)
             async with anyio.create_task_group() as group:
@@ -128,7 +128,7 @@ class Daemon:
                 await self._drain(app)
                 group.cancel_scope.cancel()
 
-    async def _start(self, app: App, group: TaskGroup) -> None:
+    async def _start(self, app: Actor, group: TaskGroup) -> None:
         control = Control(self._settings.daemon.socket, self._verbs(app), heard_call, failed_call, strained)
         await group.start(control.serve)
         self._lookout.attend(app.worker_pool)
@@ -137,20 +137,20 @@ class Daemon:
         group.start_soon(app.worker_pool.run)
         app.worker_pool.look_at(*app.settings.credentials)
         self._app = app
-        if app.settings is not self._settings:  # reloaded while we were starting
+        if app.settings is not self._settings:  # a reload came while starting
             await app.reload(self._settings)
         group.start_soon(self._chore, "unmanaged", note_unmanaged, app)
         group.start_soon(self._alarms, app, group)
         group.start_soon(self._supervision.keep, app)
         group.start_soon(self._supervision.await_ready, app)
 
-    async def _alarms(self, app: App, group: TaskGroup) -> None:
+    async def _alarms(self, app: Actor, group: TaskGroup) -> None:
         daemon = app.settings.daemon
         alarms = Alarms()
         alarms.every(daemon.tick, "tick", app.worker_pool.tick)
         alarms.every(daemon.tick, "pulse", self._supervision.turned)
 
-        def chore(every: timedelta, name: str, work: Callable[[App], Awaitable[None]]) -> None:
+        def chore(every: timedelta, name: str, work: Callable[[Actor], Awaitable[None]]) -> None:
             alarms.every(every, name, lambda: group.start_soon(self._chore, name, work, app))
 
         chore(daemon.sweep, "sweep", self._sweep)
@@ -169,8 +169,8 @@ class Daemon:
         finally:
             alarms.stop()
 
-    async def _chore(self, name: str, work: Callable[[App], Awaitable[None]], app: App) -> None:
-        """One at a time of a kind; a bug in it is told, and the next one may do better."""
+    async def _chore(self, name: str, work: Callable[[Actor], Awaitable[None]], app: Actor) -> None:
+        """Run a chore regularly, one at a time per kind. A bug in it is logged, and the next run tries again."""
         if name in self._chores:
             return
         self._chores.add(name)
@@ -181,18 +181,18 @@ class Daemon:
         finally:
             self._chores.discard(name)
 
-    async def _probe(self, app: App) -> None:
+    async def _probe(self, app: Actor) -> None:
         if self._prober is None or self._prober.worker_pool is not app.worker_pool:
             self._prober = Prober(app.worker_pool, lambda: app.settings.daemon.probe, self._lookout.probed)
         await self._prober.turn()
 
-    async def _recorded(self, app: App) -> None:
+    async def _recorded(self, app: Actor) -> None:
         await self._observers.recorded()
 
-    async def _ping(self, app: App) -> None:
+    async def _ping(self, app: Actor) -> None:
         await self._observers.ping(app.fetch)
 
-    async def _sweep(self, app: App) -> None:
+    async def _sweep(self, app: Actor) -> None:
         await note_unmanaged(app)
         for target in tuple(app.settings.targets):
             await app.clock.sleep(share(f"{app.holder}/{target}") * 10)
@@ -213,7 +213,7 @@ class Daemon:
             task_status.started()
             async for received in signals:
                 if received is signal.SIGHUP:
-                    group.start_soon(self._reload)  # not awaited: a stop must not wait for it
+                    group.start_soon(self._reload)  # in the background: a stop must not wait for it
                     continue
                 log.say("daemon.stopping", signal=signal.Signals(received).name)
                 if self._budget:
@@ -236,7 +236,7 @@ class Daemon:
 
     async def _read_again(self) -> list[str]:
         """Bring new settings into force, or keep the old ones and return the faults in words."""
-        settings = await read_again(self._path)
+        settings = await read_settings_again(self._path)
         if isinstance(settings, list):
             return settings
         before, self._settings = self._settings, settings
@@ -249,8 +249,8 @@ class Daemon:
             self._app.tasks.begin("unmanaged", partial(self._chore, "unmanaged", note_unmanaged, self._app))
         return []
 
-    async def _drain(self, app: App) -> None:
-        """Visits under way end at their next boundary, or lose nothing when they do not; callers hear of it."""
+    async def _drain(self, app: Actor) -> None:
+        """Let reconciles end after their step (a kill loses nothing either), and tell waiting callers."""
         app.worker_pool.stop()
         await self._wait_for(Part.STEPS, lambda: app.worker_pool.idle)
         with anyio.move_on_after(_LAST_WORDS):
@@ -263,7 +263,7 @@ class Daemon:
 
     # --- verbs of the control socket --------------------------------------------------------------------------------
 
-    def _verbs(self, app: App) -> dict[str, Any]:
+    def _verbs(self, app: Actor) -> dict[str, Any]:
         async def ping(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
             missing = self._supervision.missing()
             yield {"alive": not missing, "holder": app.holder, "missing": missing}
@@ -282,21 +282,21 @@ class Daemon:
                 self._prober.ask_soon(names)
 
         async def reload(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-            yield verdict(await self._reload(), len(self._settings.credentials))
+            yield reload_verdict(await self._reload(), len(self._settings.credentials))
 
         hearing, looking = self._audience.hearing, shows(app, app.worker_pool, lambda: self._lookout.fleet.refused)
         mine = {"ping": ping, "look": look, "reload": reload}
-        taken = looks.verbs(app, select, refused)
-        looking |= {verb: each for verb, each in taken.items() if verb not in looks.ACTS}
+        taken = queries.verbs(app, select, refused)
+        looking |= {verb: each for verb, each in taken.items() if verb not in queries.ACTS}
         acts = {"now": partial(now, app, hearing), **verbs(app, hearing)}
-        acts |= {verb: each for verb, each in taken.items() if verb in looks.ACTS}
+        acts |= {verb: each for verb, each in taken.items() if verb in queries.ACTS}
         if app.settings.daemon.read_only:
             acts = dict.fromkeys(acts, _read_only)
         return {**acts, **mine, **looking}
 
 
 async def _read_only(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-    """The answer to every verb that would act."""
+    """The answer to every verb that acts, in a read-only daemon."""
     yield {"error": READ_ONLY, "exit": 2}
 
 
@@ -304,3 +304,24 @@ async def _tell_exposed(settings: Settings) -> None:
     with suppress(Transient):  # files on a drive that hangs
         for path, text in await BoundedCalls("files of the settings", _AGAIN).run(lambda: list(writable(settings))):
             log.open_to_others(path, text)
+
+
+async def read_settings_again(path: str | None) -> Settings | list[str]:
+    """The settings as they are on disk, or the faults for which they are refused, in words. Raises nothing."""
+    try:
+        return await Threads("settings", 1).run(partial(load, path))  # a drive that hangs must not hold up a stop
+    except SettingsError as error:
+        for fault in error.faults:
+            log.warn("settings.refused", file=fault.file, line=fault.line, key=fault.key, reason=fault.text)
+        return [str(fault) for fault in error.faults]
+    except Exception as bug:  # noqa: BLE001 (whatever is in the file, the old settings stay in force)
+        log.tell("settings.refused", "error", file=path or "", exc_info=bug)
+        return [f"a bug, the log has it: {type(bug).__name__}"]
+
+
+def reload_verdict(faults: list[str], credentials: int) -> dict[str, Any]:
+    """The answer to `rotate reload`."""
+    if faults:
+        said = "refused: the settings before stay in force, and the next start will fail until this is mended"
+        return {"faults": faults, "said": said, "exit": Exit.SETTINGS}
+    return {"said": f"reloaded: {counted(credentials, 'credential')}", "exit": Exit.DONE}

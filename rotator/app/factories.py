@@ -1,4 +1,4 @@
-"""How settings become what the edges ask for: connections, logins, secrets, places. actor.py composes them."""
+"""Make connections, logins, secrets and paths from settings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rotator.vault.transport import VaultConnection, VaultProxy
 
 
 def connection(vault: VaultConfig, instance: str) -> VaultConnection:
-    """The settings' Vault section as the edge wants it."""
+    """The connection to Vault, from the section [vault]."""
     cert = (vault.auth.cert_file, vault.auth.key_file) if vault.auth.cert_file else None
     return VaultConnection(
         address=vault.address,
@@ -43,7 +43,7 @@ def connection(vault: VaultConfig, instance: str) -> VaultConnection:
 
 
 def vault_login(settings: Settings) -> login.Login:
-    """The way into Vault; files are read anew at every login."""
+    """The login to Vault. Files are read again at every login."""
     auth = settings.vault.auth
     return _LOGINS[auth.method.value](settings)
 
@@ -63,7 +63,7 @@ def _source(settings: Settings, ref: SecretRef | None) -> login.Source:
 
 
 def _login_secret(socket: str, ref: SecretRef) -> Secret:
-    """The secret of our login. Who may not read it may not use the daemon's socket either, as a rule."""
+    """The secret of our login. A user who may not read it can usually not use the daemon's socket either."""
     try:
         return local_secret(ref, blanks=False)
     except StoreRefused as fault:
@@ -87,9 +87,9 @@ _LOGINS: Mapping[str, Callable[[Settings], login.Login]] = {
 async def connected(
     settings: Settings, clock: Clock, node: str = COMMANDS, *, reading: bool = False
 ) -> AsyncIterator[Session]:
-    """A session with Vault that logs in when it is first asked, and whose token is revoked at the end.
+    """A session with Vault. It logs in at its first request, and its token is revoked at the end.
 
-    `node`: the document of its barriers and heartbeats; a daemon has its own. `reading`: nothing will be written.
+    `node`: the document of its barriers and heartbeats; each daemon has its own. `reading`: it only reads.
     """
     place = replace(connection(settings.vault, node), reading=reading)
     session = Session(place, vault_login(settings), clock)
@@ -112,7 +112,7 @@ def is_known(ref: SecretRef, settings: Settings) -> bool:
 
 
 def place_of(ref: SecretRef, settings: Settings) -> VaultPath:
-    """Where in Vault a reference points: the longest mount we know of, else the first part of the path."""
+    """The place of a reference in Vault: its mount is the longest one we know, else the first part of the path."""
     fitting = _fitting(ref, settings)
     mount = fitting[-1] if fitting else ref.name.partition("/")[0]
     return VaultPath(mount, ref.name[len(mount) + 1 :])
@@ -123,14 +123,14 @@ _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def longest_need(settings: Settings) -> timedelta:
-    """How long Vault must keep a version: as long as its value lives, or, where that has no end, two intervals: what is
-    published has to outlast a target, a Vault or a rotator that is away. And each interval with its grace.
+    """How long Vault must keep a version: the lifetime of its value, or two intervals if it has none, so that it
+    outlasts a target, Vault or rotator that is away; and each interval with its grace.
     """
     return max((_need(each) for each in settings.credentials.values()), default=timedelta())
 
 
 def records_needs(settings: Settings, names: Iterable[str]) -> dict[VaultPath, timedelta]:
-    """How long Vault must keep the record of each credential: each rotation writes it anew, and one may be missed."""
+    """How long Vault must keep the record of each credential: each rotation writes it again, and one may be missed."""
     vault, known = settings.vault, settings.credentials
     folder = f"{vault.prefix}/journal"
     return {
@@ -151,7 +151,7 @@ def _interval(credential: Credential) -> timedelta:
 
 
 def postponed_keys(before: Settings, after: Settings) -> str:
-    """The changed keys that a reload cannot bring into force."""
+    """The changed options that a reload cannot apply."""
     keys = ("socket", "instance", "name_prefix", "read_only", "lease", "tick", "sweep", "log_level")
     changed = [f"daemon.{key}" for key in keys if getattr(before.daemon, key) != getattr(after.daemon, key)]
     parts = ("vault", "status", "audit", "hooks", "ping", "tracing")
@@ -160,7 +160,7 @@ def postponed_keys(before: Settings, after: Settings) -> str:
 
 
 class Tried:
-    """What a login was tried with, as it was before the try."""
+    """The secret of a login try, as it was before the try."""
 
     def __init__(self) -> None:
         self._files = BoundedCalls("what we log in to Vault with", _MARK)
@@ -172,7 +172,7 @@ class Tried:
         self._settings, self._mark = settings, await self._now(settings)
 
     async def stands(self, settings: Settings) -> bool:
-        """Whether it would be tried with the very same again."""
+        """Whether the next try would use the same secret."""
         return settings is self._settings and await self._now(settings) == self._mark
 
     async def _now(self, settings: Settings) -> object:

@@ -1,4 +1,4 @@
-"""How a running daemon is watched: counters, timeline and the status server, introduced to its worker pool."""
+"""Monitoring of a running daemon: counters, timeline and the status server, connected to its worker pool."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Monitoring:
     def __init__(self, settings: Settings, missing: Callable[[], str] = str, receipts: Receipts | None = None) -> None:
         self._settings = settings
         self._receipts = receipts
-        # Every name is visited within a reconcile: a process in which none was is not alive.
+        # Every credential is reconciled within this time, so a process without any reconcile is not alive.
         self.fleet = Fleet(SystemClock(), silence=2 * settings.daemon.reconcile + _SLACK, missing=missing)
         self._timeline = Timeline()
         self.jwks_endpoint = JwksEndpoint()
@@ -54,17 +54,17 @@ class Monitoring:
         return [self._metrics, self._timeline]
 
     def attend(self, worker_pool: WorkerPool) -> None:
-        """From now on this worker pool is looked at, and asks before it begins a rotation."""
+        """Show this worker pool from now on; it asks here before it begins a rotation."""
         self.fleet.show(worker_pool)
         self.fleet.minted_from = _minters(self._settings)
         self.fleet.barred = worker_pool.guard.reconciler.barred
 
     def wait(self, reason: str) -> None:
-        """There is no worker pool; why."""
+        """Show that there is no worker pool, and why."""
         self.fleet.hide(reason)
 
     async def serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        """Serve what settings ask for, until cancelled. Raises Refused when the address cannot be had."""
+        """Serve the addresses of [status], until cancelled. Raises Refused when one is not available."""
         instance, release = self._settings.daemon.instance, version("rotator")
         site = StatusRoutes(self.fleet, self._timeline, self._metrics.scrape, instance, release)
         keys = JwksRoutes(self.jwks_endpoint.find)
@@ -84,7 +84,7 @@ class Monitoring:
             raise Refused(str(errors.exceptions[0])) from None
 
     def unwell(self) -> str:
-        """Why not all is well, in a few words; empty when /healthz says yes."""
+        """Why /healthz fails, in a few words; empty when it does not."""
         reasons = self.fleet.unhealthy()
         more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
         return "; ".join(reasons[:_SHOWN]) + more

@@ -1,7 +1,4 @@
-"""Where secrets, minters, signing keys and documents of providers are found: in files, with systemd, in Vault.
-
-Files are read by settings/secret_files.py, documents by vault/; what a provider makes of them is its own.
-"""
+"""Resolve secrets, minters, signing keys and documents of providers: from files, systemd credentials and Vault."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ _PATIENCE = 5.0  # seconds for a file to be read
 
 
 class VaultDocumentStore:
-    """One document that a provider keeps, found at each use: its mount may be one that only Vault knows."""
+    """A document of a provider. It is located at each use, as only Vault may know its mount."""
 
     def __init__(self, kv: Kv, path: str, located: Callable[[SecretRef], Awaitable[VaultPath]]) -> None:
         self._kv = kv
@@ -49,7 +46,7 @@ class VaultDocumentStore:
 
 
 class VaultSecretResolver:
-    """Secrets by reference, keys and documents by path. `settings`: as they are at each question."""
+    """Secrets by reference, keys and documents by path. `settings`: returns the current settings."""
 
     def __init__(self, kv: Kv, clock: Clock, settings: Callable[[], Settings]) -> None:
         self._kv = kv
@@ -60,7 +57,7 @@ class VaultSecretResolver:
         self._files: dict[SecretRef, BoundedCalls] = {}
 
     async def fetch(self, ref: SecretRef) -> Secret:
-        """The secret a reference points to. Raises MinterRefused with words when it cannot be had.
+        """The secret of a reference. Raises MinterRefused with words when it cannot be read.
 
         Raises Transient when Vault, or the drive that a file is on, does not answer.
         """
@@ -81,16 +78,16 @@ class VaultSecretResolver:
         return secret
 
     async def _located(self, ref: SecretRef) -> VaultPath:
-        """Where a reference points. A mount that settings do not name may have slashes: Vault knows which it is."""
+        """The place of a reference. Vault is asked for a mount that settings do not name, as it may have slashes."""
         settings = self._settings()
         if not is_known(ref, settings) and ref.name not in self._mounts:
-            with suppress(Refused):  # not allowed, or nothing there: the first part of the path, then
+            with suppress(Refused):  # not allowed, or nothing there: use the first part of the path
                 self._mounts[ref.name] = await mount_of(self._kv.session, ref.name)
         mount = self._mounts.get(ref.name, "")
         return VaultPath(mount, ref.name[len(mount) + 1 :]) if mount else place_of(ref, settings)
 
     async def unnamed_mounts(self, refs: Iterable[SecretRef]) -> dict[str, str]:
-        """Mounts that settings would have to name, by the references in them: what needs no Vault takes another."""
+        """Mounts that the settings should name, by the references in them; code without calls takes another one."""
         settings, found = self._settings(), {}
         for ref in refs:
             place = await self._located(ref) if ref.source is SecretSource.VAULT else None
@@ -112,13 +109,13 @@ class VaultSecretResolver:
         return VaultDocumentStore(self._kv, path, self._located)
 
     def forget(self) -> None:
-        """Read every secret anew."""
+        """Forget cached secrets."""
         self._known.clear()
         self._mounts.clear()
 
 
 def _trimmed(ref: SecretRef, text: str) -> Secret:
-    """Without closing line ends: `bao kv put PLACE KEY=@FILE` keeps those of the file. Raises MinterRefused."""
+    """The value without trailing newlines, which `bao kv put PLACE KEY=@FILE` keeps. Raises MinterRefused."""
     value = text.rstrip("\r\n")
     if not value:
         raise MinterRefused(f"{ref} holds nothing")
@@ -128,7 +125,7 @@ def _trimmed(ref: SecretRef, text: str) -> Secret:
 
 
 async def identity(target: Target, fetch: Callable[[SecretRef], Awaitable[Secret]]) -> Auth:
-    """Who mints on a target, unless each value mints its own successor. Raises MinterRefused when nobody does."""
+    """The minter of a target. Raises MinterRefused where there is none, as each value mints its own successor."""
     minter = target.minter or Minter()
     if minter.pat:
         return Bearer(await fetch(minter.pat))
@@ -147,7 +144,7 @@ async def myself(kv: Kv, target: Target, credential: Credential, record: Record 
     known = [each for each in (current, before) if each]
     own = next((each for each in known if each.target == target.name), None)
     place, key = (own.place, own.key or credential.key) if own else (credential.place, credential.key)
-    version = own.version if own and own is not current else None  # what is newest there is the successor
+    version = own.version if own and own is not current else None  # the newest version there is the successor's
     secret = (await kv.read(place, version=version, strong=True)).secret(key)
     if secret is None:
         remedy = f"make one by hand at the target, put it there, and `rotate adopt {credential.name}`"

@@ -1,4 +1,4 @@
-"""Work without a daemon: a short-lived actor of its own for each command, under the same leases."""
+"""Commands without a daemon: each has a short-lived actor of its own, under the same leases."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from rotator.app.actor import App, acting
+from rotator.app.actor import Actor, acting
 from rotator.app.vault_fitness import refuse_unfit_for
-from rotator.commands.hook_outcome import failed_line
-from rotator.commands.lifecycle import OperatorCommand, obey
+from rotator.commands.operator_commands import OperatorCommand, obey
 from rotator.commands.requests import give_up
 from rotator.commands.rotate import DONE, RotateCommand, follow, heard, select
+from rotator.commands.verdicts import failed_line
 from rotator.engine.reconciler import Transition
 from rotator.host.exit_codes import Exit, gravest
 from rotator.host.shutdown import heed, patience
@@ -39,10 +39,10 @@ _NEAR = timedelta(minutes=1)  # a wait that ends this soon is worth staying for
 @asynccontextmanager
 async def working(
     settings: Settings, within: float, *, visits: bool = True, missed: Callable[[str], None] | None = None
-) -> AsyncIterator[tuple[App, MemoryObjectReceiveStream[Transition]]]:
-    """An actor at work, and what happens to it. Without `visits` it only does what it is told.
+) -> AsyncIterator[tuple[Actor, MemoryObjectReceiveStream[Transition]]]:
+    """An actor at work, and its transitions. Without `visits` it only handles requests.
 
-    `within`: seconds of patience with a Vault that gives no verdict at the login; `missed` hears why.
+    `within`: seconds to wait for a Vault without verdict at the login; `missed` gets the reason.
     """
     logs.configure("error", json=None)
     send, receive = anyio.create_memory_object_stream[Transition](1024)
@@ -72,15 +72,15 @@ async def working(
         observers.close()
 
 
-async def _heed(app: App) -> None:
-    """Bring the work to a safe point when a signal comes: a visit ends between two steps, and gives its lease back."""
+async def _heed(app: Actor) -> None:
+    """Bring the work to a safe point after a signal: a reconcile ends between two steps and releases its lease."""
     interruption = heed()
     if interruption is not None:
         await interruption.asked.wait()
         app.worker_pool.stop(f"cut short by {interruption.signal}")
 
 
-async def _tick(app: App) -> None:
+async def _tick(app: Actor) -> None:
     while True:
         await app.clock.sleep(_TICK)
         app.worker_pool.tick()
@@ -89,7 +89,7 @@ async def _tick(app: App) -> None:
 async def rotate_alone(
     settings: Settings, wanted: RotateCommand, missed: Callable[[str], None] | None = None
 ) -> AsyncGenerator[dict[str, Any]]:
-    """`rotate now` without a daemon: progress lines, then the verdict. `missed` hears why Vault keeps us waiting."""
+    """`rotate now` without a daemon: progress lines, then the verdict. `missed`: why Vault is waited for."""
     names, unknown = select(settings, wanted)
     if unknown:
         yield {"error": unknown, "exit": 2}
@@ -123,13 +123,13 @@ async def obey_alone(
         yield hooks_failed(app, code)
 
 
-def hooks_failed(app: App, code: int) -> dict[str, Any]:
-    """What is done is done; who was to be told of it was not."""
+def hooks_failed(app: Actor, code: int) -> dict[str, Any]:
+    """The verdict for hooks that failed after the work was done."""
     return failed_line(code, sorted(app.hooks_failed))
 
 
 async def one_pass(settings: Settings, within: float, missed: Callable[[str], None] | None = None) -> SinglePass:
-    """Look at every name, do what is due, once each; stay while something comes within a minute.
+    """Reconcile every credential, do what is due, once each; stay while something comes due within a minute.
 
     `within`: seconds after which the pass ends all the same.
     """
@@ -153,16 +153,16 @@ async def one_pass(settings: Settings, within: float, missed: Callable[[str], No
 
 @dataclass(slots=True)
 class SinglePass:
-    """What one pass has done so far. `begun`: whose rotation began in it; `told`: the events of each credential."""
+    """The state of one pass. `begun`: credentials whose rotation began in it; `told`: the events of each credential."""
 
-    app: App
+    app: Actor
     begun: set[str] = field(default_factory=set)
     told: dict[str, list[str]] = field(default_factory=dict)
     code: int = DONE
     cut: str = ""  # why it ended before its end
 
     def hear(self, transitions: MemoryObjectReceiveStream[Transition]) -> None:
-        """Take note of what has happened; a credential that was rotated is left alone until the next pass."""
+        """Record a transition. A credential that was rotated is left alone until the next pass."""
         for transition in heard(transitions):
             name = transition.credential.name
             self.told.setdefault(name, []).append(transition.told.name)
@@ -174,11 +174,11 @@ class SinglePass:
 
     @property
     def done(self) -> list[str]:
-        """Whose value or predecessor is another one since."""
+        """Credentials whose value or predecessor has changed."""
         return sorted(name for name, told in self.told.items() if _DONE & set(told))
 
     def said(self) -> str:
-        """What was done, in a line, what was not begun, and who goes on after a pass that was cut short."""
+        """A line about what was done, what was not begun, and who continues a pass that was cut short."""
         failed = sorted(self.told.keys() - set(self.done))
         missed = sorted(self.app.settings.credentials.keys() - self.app.worker_pool.seen.keys())
         parts = [f"done: {', '.join(self.done)}"] if self.done else []

@@ -1,4 +1,4 @@
-"""The search for tokens that nothing accounts for, and the end of those that are found."""
+"""Tokens that no record knows: finding and revoking them; and living values of credentials that left the settings."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from rotator.app.actor import App
+from rotator.app.actor import Actor
 from rotator.engine import commands
 from rotator.engine.strays import SweepResult
 from rotator.engine.strays import sweep as search
+from rotator.engine.token_survey import left_behind
+from rotator.observe.logs import log
 from rotator.ports import Fault, MinterRefused, Refused, Transient
 from rotator.providers import Server
 from rotator.rotation.credential import Credential
-from rotator.rotation.ownership import ENDABLE, Owner, TokenState
+from rotator.rotation.ownership import ENDABLE, Owner, TokenState, unmanaged
 from rotator.rotation.record import Token
 from rotator.rotation.token_names import family, parse
+
+_PATIENCE, _AGAIN = 60.0, 0.5  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """A living token that could be ended, or that nobody can judge. `last_used` None: unknown, never unused."""
+    """A living token without owner, or one that cannot be judged. `last_used` None: unknown, never unused."""
 
     target: str
     token: Token
@@ -29,11 +33,11 @@ class Leftover:
 
 
 def plainly(target: str, reason: str) -> str:
-    """The reason of a fault without the target's name before it, where that is said already."""
+    """The reason of a fault, without the target's name in front."""
     return reason.removeprefix(f"target {target}: ")
 
 
-async def sweep(app: App, target: str, by: str = "") -> SweepResult:
+async def sweep(app: Actor, target: str, by: str = "") -> SweepResult:
     """Find strays on one target by one listing; revoke them, and delete what was revoked long ago.
 
     Raises MinterRefused, Transient.
@@ -56,7 +60,7 @@ async def sweep(app: App, target: str, by: str = "") -> SweepResult:
     return swept
 
 
-async def prune(app: App, target: str) -> None:
+async def prune(app: Actor, target: str) -> None:
     """Delete what was revoked long ago. Raises Fault."""
     ours = _on(app, target)
     if ours and not app.worker_pool.stopping:
@@ -65,8 +69,8 @@ async def prune(app: App, target: str) -> None:
         await _prune(app, target, server, (record.stem for record in records if record))
 
 
-async def leftovers(app: App) -> tuple[list[Leftover], list[str]]:
-    """What lives on the targets and nothing accounts for, and what could not be looked at, in words.
+async def leftovers(app: Actor) -> tuple[list[Leftover], list[str]]:
+    """Living tokens that no record knows; and, in words, what could not be looked at.
 
     Several targets may reach one account: a token is listed once. Raises Transient, StoreRefused.
     """
@@ -93,8 +97,8 @@ async def leftovers(app: App) -> tuple[list[Leftover], list[str]]:
     return [each for each in found if each.owner.state in ENDABLE or _doubtful(each.owner)], silent
 
 
-async def revoke_leftover(app: App, leftover: Leftover, by: str) -> bool:
-    """Revoke it, if it still may be. Each end is a transition of the credential that it was minted for.
+async def revoke_leftover(app: Actor, leftover: Leftover, by: str) -> bool:
+    """Revoke one, if that is still allowed, as a transition of the credential that it was minted for.
 
     Raises Fault.
     """
@@ -111,8 +115,8 @@ async def revoke_leftover(app: App, leftover: Leftover, by: str) -> bool:
     )
 
 
-async def _finding(app: App, leftover: Leftover) -> Credential:
-    """A credential of its target whose kind knows such tokens: another's would not find it, and call it dead.
+async def _finding(app: Actor, leftover: Leftover) -> Credential:
+    """A credential on its target whose kind finds such tokens; another kind would report it dead.
 
     Raises Refused when there is none, and what a provider's `find` raises.
     """
@@ -131,17 +135,17 @@ def _stem(token: Token) -> str:
     return parsed.stem if (parsed := parse(token.name)) else token.name
 
 
-def _on(app: App, target: str) -> dict[str, Credential]:
+def _on(app: Actor, target: str) -> dict[str, Credential]:
     return {name: each for name, each in app.settings.credentials.items() if each.target == target}
 
 
-def _go_on(app: App, token: Token) -> None:
-    """Raises Refused when nothing more is to be begun."""
+def _go_on(app: Actor, token: Token) -> None:
+    """Raise Refused when no more work may begin."""
     if app.worker_pool.stopping:
         raise Refused(f"{token.id} is left: {app.worker_pool.stopping}")
 
 
-async def _reap(app: App, credential: Credential, token: Token, by: str) -> bool:
+async def _reap(app: Actor, credential: Credential, token: Token, by: str) -> bool:
     _go_on(app, token)
     async with app.worker_pool.aside(credential.name):
         return await commands.reap(
@@ -149,15 +153,15 @@ async def _reap(app: App, credential: Credential, token: Token, by: str) -> bool
         )
 
 
-async def _prune(app: App, target: str, server: Server, of: Iterable[str]) -> None:
+async def _prune(app: Actor, target: str, server: Server, of: Iterable[str]) -> None:
     keep = getattr(app.settings.targets[target].config, "keep", None)
     stems = tuple(f"{stem}-r" for stem in of if stem)
     if keep is not None and stems:
         await server.prune(lambda name: name.startswith(stems), keep)
 
 
-async def _listing(app: App, credentials: Iterable[Credential]) -> tuple[Server, tuple[Token, ...]]:
-    """One listing of their target by the first minter that works; with a shared one, the first is the only one."""
+async def _listing(app: Actor, credentials: Iterable[Credential]) -> tuple[Server, tuple[Token, ...]]:
+    """One listing of a target, by the first minter that works."""
     refusal: MinterRefused | None = None
     tried = set()
     for credential in credentials:
@@ -175,3 +179,31 @@ async def _listing(app: App, credentials: Iterable[Credential]) -> tuple[Server,
             app.worker_pool.guard.refused(credential, fault.reason)
             refusal = fault
     raise refusal or Transient("nobody to list with")
+
+
+async def note_unmanaged(app: Actor) -> None:
+    """Look for them again, and log new ones. Without an answer of Vault, the known ones stay.
+
+    It begins when every credential was read: one of them may have taken over a value of another.
+    """
+    worker_pool, patience = app.worker_pool, app.clock.monotonic() + _PATIENCE
+    while any(name not in worker_pool.seen and name not in worker_pool.broken for name in app.settings.credentials):
+        if app.clock.monotonic() > patience:
+            return
+        await app.clock.sleep(_AGAIN)
+    try:
+        left, unreadable = await left_behind(app.journal, app.settings.credentials)
+    except Fault as fault:  # the policy forbids listing the journal, or Vault is away: try again later
+        log.warn("unmanaged.missed", said=fault.reason)
+        return
+    for name, reason in unreadable.items():
+        log.warn("unmanaged.missed", credential=name, said=reason)
+    records, now = [seen.record for seen in worker_pool.seen.values() if seen.record], app.clock.now()
+    places = {each.place: each.retire.after for each in app.settings.credentials.values()}
+    before = {each.token for each in unmanaged(worker_pool.left, records, now, places)}
+    worker_pool.left = left
+    for each in unmanaged(left, records, now, places):
+        if each.token not in before:
+            said = f"it left the settings; {each.token} at {each.path} lives on, and nobody rotates it"
+            told = {"credential": each.credential, "target": each.target, "token": each.token}
+            log.warn("credential.unmanaged", **told, said=f"{said}; {each.next}")

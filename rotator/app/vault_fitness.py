@@ -1,11 +1,11 @@
-"""Whether Vault is fit to work with: the refusal before any work, whole for a daemon and short for a command."""
+"""Refuse an unfit Vault before any work: with all checks for a daemon, with few for a command."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from rotator.app.actor import App
+from rotator.app.actor import Actor
 from rotator.app.factories import longest_need, records_needs
 from rotator.app.secret_resolver import VaultSecretResolver
 from rotator.app.vault_policy import kept, kept_places, references, referred_rights, transit_rights
@@ -16,8 +16,8 @@ from rotator.vault.preflight import Finding, FindingLevel, fitness, preflight
 from rotator.vault.retries import READ_PATIENCE, patiently
 
 
-async def refuse_unfit(app: App) -> None:
-    """Raises Refused when Vault would not keep our promises, with every reason."""
+async def refuse_unfit(app: Actor) -> None:
+    """Raise Refused with every reason when Vault is unfit."""
     settings = await located(app.settings, app.secret_resolver)
     places = [each.place for each in settings.credentials.values()]
     need, rights, lasting = longest_need(settings), transit_rights(settings), kept_places(settings)
@@ -25,8 +25,8 @@ async def refuse_unfit(app: App) -> None:
     _refuse(await preflight(app.kv, places, need, rights, lasting, referred_rights(settings), records))
 
 
-async def refuse_unfit_for(app: App, names: Iterable[str]) -> None:
-    """The short look before a command: mounts, published paths and records. Raises Refused, Transient."""
+async def refuse_unfit_for(app: Actor, names: Iterable[str]) -> None:
+    """The short check before a command: mounts, published paths and records. Raises Refused, Transient."""
     names = tuple(names)
     places = [app.settings.credentials[name].place for name in names]
     need, records = longest_need(app.settings), records_needs(app.settings, names)
@@ -39,7 +39,7 @@ async def refuse_unfit_for(app: App, names: Iterable[str]) -> None:
 
 
 async def located(settings: Settings, secret_resolver: VaultSecretResolver) -> Settings:
-    """The settings with every mount that what they refer to lies in, also those that only Vault knows.
+    """The settings with the mounts of all their references, including those that only Vault knows.
 
     Raises Transient.
     """

@@ -1,6 +1,6 @@
-"""What the daemon may do in Vault for given settings: paths, capabilities, and the policy that grants just those.
+"""The rights that the daemon needs in Vault for given settings, and the policy that grants exactly those.
 
-Whether a token really has them is preflight's to see; config/vault/rotator.hcl is the same for people to read.
+vault/preflight.py checks whether a token has them. config/vault/rotator.hcl is a general version to read.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _namespaces(settings: Settings) -> tuple[str, str]:
 
 
 def _guesses(settings: Settings) -> Iterator[str]:
-    """What only Vault knows, which nobody asks here."""
+    """Assumptions about what only Vault knows, which is not asked here."""
     refs = (ref for ref in (*references(settings), *kept(settings)) if ref.source is SecretSource.VAULT)
     for name in dict.fromkeys(ref.name for ref in refs if not is_known(ref, settings)):
         said = f"{json.dumps(name.partition('/')[0])} is taken for the mount of {json.dumps(name)}"
@@ -143,7 +143,7 @@ def _all(settings: Settings) -> Iterator[PolicyRule]:
 
 
 def _named(settings: Settings, key: str, value: SecretRef | str) -> Iterator[PolicyRule]:
-    """What one key of the settings names in Vault, if anything."""
+    """The path in Vault that an option names, if any."""
     if key == "transit_key" and value:
         mount, _, name = str(value).rpartition("/")
         yield PolicyRule(f"{mount}/keys/{name}", _READ, _TRANSIT)
@@ -176,7 +176,7 @@ def referred_rights(settings: Settings) -> dict[str, frozenset[str]]:
 
 
 def kept_places(settings: Settings) -> tuple[VaultPath, ...]:
-    """Documents that are written once, or rarely, and needed for ever: key sets, refresh tokens."""
+    """Documents that are written rarely and needed for ever: key sets, refresh tokens."""
     return tuple(place_of(ref, settings) for ref in kept(settings))
 
 
@@ -198,7 +198,7 @@ def references(settings: Settings) -> tuple[SecretRef, ...]:
 
 
 def entries(value: object, key: str = "") -> Iterator[tuple[str, SecretRef | str]]:
-    """Every text and every reference with its key, however deep it lies and whichever kind declared it."""
+    """Every text and reference in the options, with its key, at any depth."""
     if isinstance(value, SecretRef | str):
         yield key, value
     elif isinstance(value, Mapping):
@@ -215,7 +215,7 @@ def entries(value: object, key: str = "") -> Iterator[tuple[str, SecretRef | str
 
 
 def _mapped(value: Mapping[object, object], key: str) -> Iterator[tuple[str, SecretRef | str]]:
-    """A credential's options are kept as plain values, a reference among them as its fields."""
+    """A reference in a credential's options, which are plain values."""
     source, name, part = (value.get(field) for field in ("source", "name", "key"))
     if value.keys() == {"source", "name", "key"} and source in tuple(SecretSource):
         yield key, SecretRef(SecretSource(str(source)), str(name), str(part))

@@ -1,4 +1,4 @@
-"""The command line: one small file per command, imported only when it is called."""
+"""The command line. The file of a command is imported only when the command is called."""
 
 from __future__ import annotations
 
@@ -36,10 +36,21 @@ COMMANDS = {
     "policy": "print the Vault policy that the settings need",
     "completion": "print the completion script of a shell",
 }
+# the file of each command that does not have one of its own name
+_FILES = {
+    **dict.fromkeys(("pause", "resume", "undo", "adopt", "release", "claim", "revoke"), "operator_commands"),
+    **dict.fromkeys(("verify", "conformance"), "check"),
+    **dict.fromkeys(("plan", "explain"), "status"),
+    "due": "now",
+    "reload": "run",
+    "receipts": "history",
+    "unused": "strays",
+    "policy": "init",
+}
 
 
 class _Lazy(click.Group):
-    """A group that knows the names of its commands before it knows the commands."""
+    """A group that knows the names of its commands before they are imported."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -47,7 +58,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = import_module(f"rotator.cli.{cmd_name}").command
+        command = getattr(import_module(f"rotator.cli.{_FILES.get(cmd_name, cmd_name)}"), f"{cmd_name}_command")
         assert isinstance(command, click.Command)
         return _completed(command)
 

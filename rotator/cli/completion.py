@@ -1,4 +1,4 @@
-"""`rotate completion`, and which names are offered; how a shell asks for them is click's."""
+"""`rotate completion`, and the names of credentials that a shell offers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class CredentialName(click.ParamType[str]):
-    """A credential's name. It is offered from the settings files alone: nobody is called, faults are passed over."""
+    """An argument with a credential's name. Names come from the settings files; faults are ignored."""
 
     name = "name"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The names that begin so, without those that stand on the line already."""
+        """The names that begin like this, without those already on the line."""
         given = ctx.params.get(param.name or "") or ()
         here = (given,) if isinstance(given, str) else given
         return [
@@ -39,7 +39,7 @@ def _sections(config: str | None) -> dict[str, Section]:
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
-def command(ctx: click.Context, shell: str) -> None:
+def completion_command(ctx: click.Context, shell: str) -> None:
     """Print the script that completes commands, options and the names of your credentials.
 
     \b

@@ -1,4 +1,4 @@
-"""`rotate init`: writes the first files of an installation, as commands/scaffold and app/vault_policy.py have them."""
+"""`rotate init` writes the first files of an installation; `rotate policy` prints the Vault policy for settings."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any, NoReturn
 
 import click
 
-from rotator.cli import output, shell
+from rotator.cli import base, output
 from rotator.settings import Method, SecretSource, Settings, SettingsError, load
 
 _HOME = Path("/etc/rotator")
 _USAGE = 2
-# What a kind of target starts with: the target's name, its address, the credential's name, the end of its path.
+# First values of a kind of target: the target's name, its address, the credential's name, the end of its path.
 _EXAMPLES = {
     "halo-cms": ("blog", "https://blog.example", "newsletter", "halo"),
     "oauth": ("desk", "https://desk.example", "crm", "desk"),
@@ -46,7 +46,7 @@ _PATH = click.Path(path_type=Path)
 @click.option("--consumer-path", "path", metavar="PATH", help="What its consumers read, below the mount.")
 @click.option("--from", "existing", type=_PATH, metavar="FILE", help="Keep these settings: only policy and unit.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
-def command(folder: Path | None, existing: Path | None, force: bool, **wanted: Any) -> None:
+def init_command(folder: Path | None, existing: Path | None, force: bool, **wanted: Any) -> None:
     """Write settings that load, the Vault policy for just what they name, and the unit; say what to type next.
 
     DIR is /etc/rotator unless given. Nothing is asked, nobody is called, and no file is replaced without --force.
@@ -56,7 +56,7 @@ def command(folder: Path | None, existing: Path | None, force: bool, **wanted: A
     texts: dict[Path, str] = {}
     try:
         if existing:
-            settings = shell.settings(str(path))
+            settings = base.settings(str(path))
         else:
             texts[path] = _text(wanted)
             settings = _tried(folder, texts[path])
@@ -91,7 +91,7 @@ def _text(wanted: Mapping[str, Any]) -> str:
 
 
 def _tried(folder: Path, text: str) -> Settings:
-    """The settings as they will be read there, conf.d beside them included."""
+    """The settings as they will be read there, including conf.d beside them."""
     with (
         tempfile.TemporaryDirectory() as scratch,
         tempfile.NamedTemporaryFile(
@@ -109,7 +109,7 @@ def _tried(folder: Path, text: str) -> Settings:
 
 def _beside(settings: Settings, folder: Path, path: Path) -> dict[Path, str]:
     from rotator.app.vault_policy import UngrantableError, policy, references
-    from rotator.commands.scaffold.unit import unit_text
+    from rotator.commands.scaffold import unit_text
 
     try:
         texts = {folder / "rotator.hcl": policy(settings)}
@@ -121,7 +121,7 @@ def _beside(settings: Settings, folder: Path, path: Path) -> dict[Path, str]:
 
 
 def _files(settings: Settings) -> list[str]:
-    """The files that the settings have the service write."""
+    """The files that the service will write with these settings."""
     from rotator.app.vault_policy import entries
 
     sets = [value for key, value in entries(settings) if key == "jwks_file" and isinstance(value, str) and value]
@@ -142,7 +142,7 @@ def _write(texts: Mapping[Path, str], *, force: bool) -> None:
 
 
 def _make(folder: Path) -> None:
-    """Create a folder and those above it, open to the service's own user whatever the umask of the shell."""
+    """Create a folder and its parents, accessible to the service's user whatever the shell's umask is."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir()
@@ -152,8 +152,7 @@ def _make(folder: Path) -> None:
 def _say(settings: Settings, folder: Path, path: Path, written: list[Path]) -> None:
     from rotator.app.factories import place_of
     from rotator.app.vault_policy import references
-    from rotator.commands.scaffold.steps import steps
-    from rotator.commands.scaffold.unit import hidden
+    from rotator.commands.scaffold import hidden, steps
 
     for each in written:
         output.say(f"wrote {each}")
@@ -173,7 +172,24 @@ def _say(settings: Settings, folder: Path, path: Path, written: list[Path]) -> N
     output.say(f"Then consumers read {places}.")
 
 
-def _refuse(*texts: str, code: int = shell.FAILED) -> NoReturn:
+def _refuse(*texts: str, code: int = base.FAILED) -> NoReturn:
     for text in texts:
         output.say(f"rotate: {text}", err=True)
     sys.exit(code)
+
+
+@click.command()
+@click.pass_obj
+def policy_command(config: str | None) -> None:
+    """Print the Vault policy that the settings need, and nothing more; calls nobody.
+
+    After adding a credential: rotate policy | bao policy write rotator -
+    """
+    settings = base.settings(config)
+    from rotator.app.vault_policy import UngrantableError, policy
+
+    try:
+        output.block(policy(settings))
+    except UngrantableError as fault:
+        output.say(f"rotate: {fault}", err=True)
+        sys.exit(base.BAD_CONFIG)

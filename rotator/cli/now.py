@@ -1,4 +1,4 @@
-"""`rotate now`: over the daemon's socket when one runs, else by itself under the same lease."""
+"""`rotate now` and `rotate due`: over the daemon's socket when one runs, else alone under the same leases."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import getpass
 import os
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
+from dataclasses import asdict
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rotator.cli import output, shell
-from rotator.cli.times import Length, written
+from rotator.cli import base, output
+from rotator.cli.base import Length, written
 
 if TYPE_CHECKING:
     from rotator.commands.rotate import RotateCommand
@@ -39,16 +41,16 @@ def _labels(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...
 @click.option("--within", type=Length(), help="How long to wait for a verdict.  [default: 5m; a grace not counted]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
 @click.pass_obj
-def command(config: str | None, /, names: tuple[str, ...], as_json: bool, **wanted: Any) -> None:
+def now_command(config: str | None, /, names: tuple[str, ...], as_json: bool, **wanted: Any) -> None:
     """Rotate now and follow it, step by step, to its verdict. Joins a rotation in flight.
 
     It ends as soon as the verdict is there, or when none can come within the time; exit 75 then. With --wait a grace
     that is on is waited out, however long it is, unless --within says otherwise.
     """
     targets = wanted["targets"] = list(wanted["targets"])
-    shell.selected(names, everything=wanted["everything"], labels=wanted["labels"], targets=targets)
-    reached = shell.reach(config)
-    shell.known(reached.settings, names)
+    base.selected(names, everything=wanted["everything"], labels=wanted["labels"], targets=targets)
+    reached = base.reach(config)
+    base.known(reached.settings, names)
     from rotator.commands.rotate import parse_rotate_command
 
     within = {"within": written(limit)} if (limit := wanted.pop("within")) else {}
@@ -62,7 +64,7 @@ def command(config: str | None, /, names: tuple[str, ...], as_json: bool, **want
                 code = line.get("exit", code)
                 verdicts.hear(line)
                 if as_json:
-                    shell.show_line(line)
+                    base.show_line(line)
                 elif "accepted" in line:
                     noted = line  # it is said once something comes of it
                 elif noted and not _declined(line):
@@ -73,13 +75,13 @@ def command(config: str | None, /, names: tuple[str, ...], as_json: bool, **want
                     say(line)
             if code is None:
                 output.say(f"rotate: {_ENDED}", err=True)
-            return shell.BUSY if code is None else code
+            return base.BUSY if code is None else code
 
-    shell.run(main, acts=True, cut=verdicts.cut)
+    base.run(main, acts=True, cut=verdicts.cut)
 
 
 class Verdicts:
-    """Who has a verdict already. `handed`: a daemon has heard what is asked for, and goes on with it by itself."""
+    """The verdicts so far. `handed`: a daemon has taken the request and continues it by itself."""
 
     def __init__(self, names: Iterable[str], *, as_json: bool) -> None:
         self._open = dict.fromkeys(names)
@@ -98,20 +100,20 @@ class Verdicts:
 
     def show(self, line: dict[str, Any]) -> None:
         """Print one, as the caller wants it."""
-        shell.show_line(line) if self._as_json else say(line)
+        base.show_line(line) if self._as_json else say(line)
 
     def cut(self) -> None:
-        """This command was ended before the verdicts came."""
+        """The command was ended before all verdicts came."""
         said = _HANDED if self.handed else _WRITTEN if self.accepted else _UNBEGUN
-        left = [{"credential": name, "answer": "open", "exit": shell.BUSY, "said": said} for name in self._open]
-        line = {"verdicts": left, "exit": shell.BUSY}
+        left = [{"credential": name, "answer": "open", "exit": base.BUSY, "said": said} for name in self._open]
+        line = {"verdicts": left, "exit": base.BUSY}
         self.show(line)
         if not left and not self._as_json:
             output.say(f"rotate: {said}", err=True)
 
 
 def _declined(line: Mapping[str, Any]) -> bool:
-    """Whether by this nothing was begun."""
+    """Whether this verdict means that nothing was begun."""
     if line.get("event") == "request.declined":
         return True
     answers = {verdict["answer"] for verdict in line.get("verdicts", ())}
@@ -127,7 +129,7 @@ _ENDED = (
 
 
 def me() -> str:
-    """Who asks."""
+    """The person who asks, for receipts."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's number without a name
@@ -135,7 +137,7 @@ def me() -> str:
 
 
 async def lines(
-    reached: shell.Reach, request: dict[str, Any], wanted: RotateCommand, verdicts: Verdicts
+    reached: base.Reach, request: dict[str, Any], wanted: RotateCommand, verdicts: Verdicts
 ) -> AsyncGenerator[dict[str, Any]]:
     """Progress and verdict, through a daemon or alone."""
     from rotator.app import control
@@ -162,7 +164,7 @@ async def lines(
 
 
 class _Wait:
-    """For a Vault that lets nobody in. Of a leak it is said, after a while, what a person can do meanwhile."""
+    """Waiting for a Vault that does not respond. After a leak, tell after a while what a person can do meanwhile."""
 
     def __init__(self, settings: Settings, wanted: RotateCommand, verdicts: Verdicts) -> None:
         from rotator.commands.rotate import select
@@ -173,26 +175,26 @@ class _Wait:
         self._helped = False
 
     def missed(self, reason: str) -> None:
-        """Why a try failed."""
-        from rotator.commands.end_by_hand import AFTER
+        """Print why a try failed."""
+        from rotator.commands.rotate import AFTER
 
-        shell.waits_for_vault(reason)
+        base.waits_for_vault(reason)
         if self._emergency and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(AFTER, self._help)
 
     def over(self) -> None:
-        """It lets us in."""
+        """Vault responds."""
         if self._timer:
             self._timer.cancel()
 
     def in_vain(self, fault: Fault) -> dict[str, Any]:
-        """Verdicts: it let us in at no time, or refuses to."""
+        """The verdicts when Vault never responded, or refused us."""
         from rotator.ports import Transient
 
         self.over()
         away = isinstance(fault, Transient)
         self._help(locked_out=not away)
-        answer, code = ("open", shell.BUSY) if away else ("failed", shell.FAILED)
+        answer, code = ("open", base.BUSY) if away else ("failed", base.FAILED)
         said = f"nothing could be written down in Vault, so nothing was begun: {fault.reason}"
         said = f"undecided: {said}; ask again, `--wait` asks as long as Vault is away" if away else said
         return {
@@ -201,7 +203,7 @@ class _Wait:
         }
 
     def _help(self, *, locked_out: bool = False) -> None:
-        from rotator.commands.end_by_hand import instructions
+        from rotator.commands.rotate import instructions
 
         if not self._helped:
             self._helped = True
@@ -229,3 +231,32 @@ def say(line: dict[str, Any]) -> None:
         output.say(f"waiting for {line['waiting']}; {line['said']}", err=True)
     if "event" in line:
         output.say(f"{line['credential']}  {line['event']:<22} {line['said']}")
+
+
+@click.command()
+@click.option("--within", type=Length(), default="10m", show_default=True, help="When the pass ends all the same.")
+@click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+@click.pass_obj
+def due_command(config: str | None, within: timedelta, as_json: bool) -> None:
+    """Do whatever is due, each credential once, stay while something comes due within a minute, then exit.
+
+    The last line, and --json, say what was done. Exit 4 when all of it was, and a hook failed.
+    """
+    settings = base.settings(config)
+    from rotator.app.standalone import one_pass
+    from rotator.cli.status import show
+    from rotator.observe.health import states
+
+    async def main() -> int:
+        made = await one_pass(settings, within.total_seconds(), base.waits_for_vault)
+        app, now = made.app, made.app.clock.now()
+        seen = states(app.worker_pool, now)
+        if as_json:
+            told = {"done": made.done, "said": made.said(), "hooks_failed": sorted(app.hooks_failed)}
+            base.show_json({**told, "credentials": [asdict(each) for each in seen]})
+        else:
+            show(seen, now, as_json=False)
+            output.say(made.said())
+        return made.code
+
+    base.run(main, acts=True)

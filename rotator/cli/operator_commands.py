@@ -1,15 +1,23 @@
-"""How the operator's verbs are asked: over the daemon's socket when one runs, else alone under the same lease."""
+"""`rotate pause`, `resume`, `undo`, `adopt`, `release`, `claim`, `revoke`: over the daemon's socket, else alone."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any, NoReturn, TypeVar
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from rotator.cli import output, shell
+from rotator.cli import base, now, operator_commands, output
+from rotator.cli.base import FutureTime, Length, written
 from rotator.cli.now import _labels, me, say
+
+if TYPE_CHECKING:
+    from rotator.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS = (
@@ -17,10 +25,12 @@ _OPTIONS = (
     click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", callback=_labels, help="All that carry it."),
     click.option("--target", "targets", multiple=True, metavar="NAME", help="All that live on this target."),
 )
+_LONGEST = timedelta(days=366)
+_USUALLY, _DAY = timedelta(minutes=5), timedelta(days=1)
 
 
 def many(command: F) -> F:
-    """Names, --all, --label and --target."""
+    """Add the argument NAMES and the options --all, --label and --target."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return click.argument("names", nargs=-1)(command)
@@ -29,30 +39,30 @@ def many(command: F) -> F:
 def selected(
     names: tuple[str, ...], everything: bool, labels: dict[str, str], targets: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Whom it concerns, as a request says it. Raises UsageError when that is nobody."""
-    shell.selected(names, everything=everything, labels=labels, targets=targets)
+    """The selection for a request. Raises UsageError when it is empty."""
+    base.selected(names, everything=everything, labels=labels, targets=targets)
     return {"names": list(names), "everything": everything, "labels": labels, "targets": list(targets)}
 
 
 def ask(config: str | None, verb: str, request: dict[str, Any], *, as_json: bool) -> NoReturn:
-    """Ask, show what is answered, exit with the verdict's code."""
-    reached = shell.reach(config)
-    shell.known(reached.settings, request["names"])
+    """Send the request, print the answers, and exit with the verdict's code."""
+    reached = base.reach(config)
+    base.known(reached.settings, request["names"])
 
     async def main() -> int:
         code = None
         async with aclosing(_lines(reached, verb, {"by": me(), **request})) as lines:
             async for line in lines:
                 code = line.get("exit", code)
-                shell.show_line(line) if as_json else say(line)
+                base.show_line(line) if as_json else say(line)
         if code is None:
             output.say("rotate: the daemon ended before it answered; ask `rotate status`", err=True)
-        return shell.BUSY if code is None else int(code)
+        return base.BUSY if code is None else int(code)
 
-    shell.run(main, acts=True)
+    base.run(main, acts=True)
 
 
-async def _lines(reached: shell.Reach, verb: str, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+async def _lines(reached: base.Reach, verb: str, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
     from rotator.app import control
 
     if reached.settings is None or await control.answers(reached.socket):
@@ -61,10 +71,189 @@ async def _lines(reached: shell.Reach, verb: str, request: dict[str, Any]) -> As
                 yield reply
         return
     from rotator.app.standalone import obey_alone
-    from rotator.commands.lifecycle import parse_operator_command
+    from rotator.commands.operator_commands import parse_operator_command
 
     async with aclosing(
-        obey_alone(reached.settings, parse_operator_command(verb, request), shell.waits_for_vault)
+        obey_alone(reached.settings, parse_operator_command(verb, request), base.waits_for_vault)
     ) as lines:
         async for line in lines:
             yield line
+
+
+@click.command()
+@many
+@click.option("--for", "length", type=Length(high=_LONGEST), help="It ends by itself after so long.")
+@click.option(
+    "--until", type=FutureTime(), help='It ends by itself then: "2026-12-31T18:00", UTC unless it names a zone.'
+)
+@click.option("--reason", default="", help="For those who find it paused.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
+@click.pass_obj
+def pause_command(
+    config: str | None, /, length: timedelta | None, until: datetime | None, as_json: bool, **wanted: Any
+) -> None:
+    """Begin no rotation and end no predecessor, until `rotate resume` or for a while.
+
+    A rotation that has begun goes on to its publication. A value that expires expires: its warnings stay on.
+    `rotate now` is refused meanwhile (exit 3); `rotate now --emergency` is not, as a leak does not wait.
+    """
+    if length and until:
+        raise click.UsageError("--for and --until are two ends: say one of them")
+    reason = wanted.pop("reason")
+    end = {"for": written(length)} if length else {"until": until.isoformat()} if until else {}
+    request = {**selected(**wanted), "reason": reason, **end}
+    ask(config, "pause", request, as_json=as_json)
+
+
+@click.command()
+@many
+@click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
+@click.pass_obj
+def resume_command(config: str | None, /, as_json: bool, **wanted: Any) -> None:
+    """End the pause of credentials. What was due meanwhile is done once, and spread out by the limits."""
+    ask(config, "resume", selected(**wanted), as_json=as_json)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--emergency", is_flag=True, help="No grace for the value taken back: it dies once the other is live.")
+@click.option("--within", type=Length(), default="5m", show_default=True, help="How long to wait for the end of it.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
+@click.pass_obj
+def undo_command(config: str | None, name: str, emergency: bool, within: timedelta, as_json: bool) -> None:
+    """Publish the value before again, once it is proven, and retire what it replaces.
+
+    It goes on under a new rotation number. Within the grace the value before is still alive; after it the target must
+    be able to take the revocation back (Halo CMS can, until the record is deleted). Refused, with nothing changed:
+    when the value is gone from Vault, has expired, or settings want other roles than it has. Undoing twice goes back
+    to where it began.
+    """
+    request = {"names": [name], "emergency": emergency, "within": written(within)}
+    ask(config, "undo", request, as_json=as_json)
+
+
+@click.command()
+@many
+@click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
+@click.pass_obj
+def adopt_command(config: str | None, /, as_json: bool, **wanted: Any) -> None:
+    """Take over what the consumer path holds. Nothing is written there, and nothing is rotated.
+
+    The value must say whose it is (a Halo token and a client assertion do), the minter must be able to see it, and the
+    target must accept it with exactly the roles that settings want. It is yours to say that it is ours: after its
+    successor is published, and its grace, it will be revoked. This also settles a hold for a foreign value.
+    """
+    ask(config, "adopt", selected(**wanted), as_json=as_json)
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
+@click.pass_obj
+def release_command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
+    """Lift the hold of credentials, their reason cleared. `rotate explain NAME` says what the reason is.
+
+    A spent mint budget begins anew; a predecessor held at its deadline may go. A foreign value has to be put right
+    first, or on_foreign = "overwrite" set: otherwise the credential is held again.
+    """
+    ask(config, "release", {"names": list(names)}, as_json=as_json)
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
+@click.pass_obj
+def claim_command(config: str | None, yes: bool, as_json: bool) -> None:
+    """Say that this Vault is the only one with these records: it was restored, or its copy is gone or read-only.
+
+    Lifts the hold `two_vaults` everywhere. Every credential mints under new names from now on, so that no token of
+    ours is taken for one of the state before. What lives under old names is listed: published values and their
+    predecessors end by the ordinary rules, the rest when you say so (`rotate strays --reap --unclaimed`).
+    """
+    reached = base.reach(config)
+    if not as_json and (code := base.part(partial(_list, reached))):
+        sys.exit(code)
+    question = "Is this Vault the only one that a rotator works with, and its copies gone or read_only?"
+    if not yes and (reason := base.objection(question)):
+        raise click.UsageError(reason)
+    operator_commands.ask(config, "claim", {"names": [], "everything": True, "labels": {}}, as_json=as_json)
+
+
+async def _list(reached: base.Reach) -> int:
+    """List the tokens under our names before the person decides."""
+    from rotator.commands.queries import looked
+
+    found = await looked(reached.settings, reached.socket, "tokens", {})
+    for text in found.silent:
+        output.say(f"rotate: {text}", err=True)
+    if found.tokens:
+        output.say("What lives under our names now:")
+        base.show_table(("TARGET", "TOKEN", "NAME"), ((each.target, each.id, each.name) for each in found.tokens))
+    return 0
+
+
+@click.command()
+@operator_commands.many
+@click.option("--within", type=Length(), help="How long to wait for Vault and the proof.  [default: 5m]")
+@click.option("--wait", "waits", is_flag=True, help="The same for a day, for a Vault that is sealed or away.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
+@click.pass_obj
+def revoke_command(config: str | None, /, within: timedelta | None, waits: bool, as_json: bool, **wanted: Any) -> None:
+    """A value leaked: publish a successor, then end every value of NAMES that was valid when you typed this.
+
+    Consumers always find a valid value. It is written down in Vault before anything else, and carried out whatever
+    becomes of this command or of the daemon; it asks nothing, as seconds count. Prints how long after the command each
+    old value was proven dead. Exit 0 only when all are; a kind that nobody can revoke ends by its own date, which is
+    told.
+    """
+    chosen = operator_commands.selected(**wanted)
+    if within and waits:
+        raise click.UsageError("--wait and --within are two lengths: say one of them")
+    reached = base.reach(config)
+    base.known(reached.settings, wanted["names"])
+    from rotator.commands.rotate import parse_rotate_command, select
+
+    began = time.monotonic()
+    request = {
+        **chosen,
+        "by": now.me(),
+        "emergency": True,
+        "patient": True,
+        "within": written(within or (_DAY if waits else _USUALLY)),
+    }
+    names, wrong = tuple(chosen["names"]), ""
+    if reached.settings:
+        names, wrong = select(reached.settings, parse_rotate_command(request))
+    if wrong:
+        raise click.UsageError(wrong)
+    verdicts = now.Verdicts(names, as_json=as_json)
+
+    async def main() -> int:
+        ends: dict[str, list[str]] = {}
+        code = base.BUSY
+        async with aclosing(now.lines(reached, request, parse_rotate_command(request), verdicts)) as lines:
+            async for line in lines:
+                code = line.get("exit", code)
+                verdicts.hear(line)
+                after = round(time.monotonic() - began, 1)
+                if line.get("event") == "predecessor.retired":
+                    ends.setdefault(line["credential"], []).append(f"{line['said']} ({after:g} s after the command)")
+                base.show_line({**line, "after": after}) if as_json else now.say(line)
+        return _verdict(reached.settings, verdicts.published, ends, code, quiet=as_json)
+
+    base.run(main, acts=True, cut=verdicts.cut)
+
+
+def _verdict(
+    settings: Settings | None, published: set[str], ends: dict[str, list[str]], code: int, *, quiet: bool
+) -> int:
+    from rotator.providers import kind_of
+
+    for name in sorted(published | ends.keys()):
+        if settings and kind_of(settings.credentials[name].kind).only_expires:
+            code = code or base.FAILED
+            text = "a new value is published, but nobody can revoke the old one: it is accepted until it expires"
+            output.say(f"{name}: {text}", err=quiet)
+        for said in ends.get(name, ()):
+            output.say(f"{name}: proven dead: {said}", err=quiet)
+    return code

@@ -1,8 +1,8 @@
-"""Everything that commands print: the one door.
+"""The output of commands. Nothing else prints.
 
-What others wrote is shown as text: see printable.py. Styles are the door's own, and no text of others can be one.
-Output never decides about work. Who stops reading, reads slowly, or has a full disk loses words and nothing else: while
-a command works, what it prints is written by a thread of its own. A closed pipe is quiet.
+Foreign text is shown as plain text (see rotation/printable.py) and cannot contain styles. Output never affects the
+work: while a command works, a thread writes what it prints, so a slow reader or a full disk costs only output. A closed
+pipe is no fault.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ import click
 
 from rotator.rotation.wording import visible
 
-_STYLE = f"\0{secrets.token_hex(8)}\0"  # stands where the escape of a style is; nobody else can know it
+_STYLE = f"\0{secrets.token_hex(8)}\0"  # replaces the escape of a style; foreign text cannot contain it
 _SGR = re.compile(r"\[[0-9;]*m")
 _ERROR = "<3>"  # sd-daemon(3)
-_QUIET = (errno.EPIPE, errno.ECONNRESET)  # the reader has left, which is its right
+_QUIET = (errno.EPIPE, errno.ECONNRESET)  # the reader has gone, which is no fault
 _lost: dict[str, str] = {}  # a stream that takes no more, and why; no reason when its reader has left
 _waiting: queue.Queue[tuple[str, bool]] | None = None
 
 
 def say(text: str = "", *, err: bool = False, grave: bool = False) -> None:
-    """Print one line. Never raises, and never waits while a command works.
+    """Print one line. Never raises, and never blocks while a command works.
 
     `grave`: why the command failed; on standard error, where `journalctl -p err` finds it.
     """
@@ -44,19 +44,19 @@ def say(text: str = "", *, err: bool = False, grave: bool = False) -> None:
 def _for_journal() -> bool:
     if "JOURNAL_STREAM" not in os.environ:
         return False
-    from rotator.observe.logs import is_journal  # not in a shell, where a command is to start fast
+    from rotator.observe.logs import is_journal  # not from a shell, where a command must start fast
 
     return is_journal(sys.stderr, os.environ)
 
 
 def block(text: str, *, err: bool = False) -> None:
-    """Print a text of ours that has several lines."""
+    """Print a text of several lines."""
     for line in text.splitlines():
         say(line, err=err)
 
 
 def document(content: object, *, indent: int | None = None) -> None:
-    """Print JSON: ASCII only, so that nothing in it is more than text, and whole, whatever its length."""
+    """Print JSON, in ASCII only and never cut."""
     _put(json.dumps(content, default=_spell, indent=indent) + "\n", err=False)
 
 
@@ -65,7 +65,7 @@ def _spell(value: object) -> str:
 
 
 def style(text: str, **how: Any) -> str:
-    """A text in colour or bold, as click.style has it, for `say`."""
+    """A text with a style of click.style, for `say`."""
     return click.style(visible(text), **how).replace("\x1b", _STYLE)
 
 
@@ -84,17 +84,17 @@ def _put(text: str, err: bool) -> None:
 
 
 def left() -> bool:
-    """Whether something is still to be written."""
+    """Whether output is still queued."""
     return _waiting is not None and _waiting.unfinished_tasks > 0
 
 
 def trouble() -> str:
-    """Why standard output takes no more, when that is not its reader's wish."""
+    """Why standard output failed; empty if its reader just closed it."""
     return _lost.get("stdout", "")
 
 
 def confirm(question: str) -> bool:
-    """Ask on standard error, below everything that was printed before."""
+    """Ask on standard error, after everything that was printed before."""
     if _waiting is not None:
         _waiting.join()
     return click.confirm(question, err=True)
@@ -102,13 +102,13 @@ def confirm(question: str) -> bool:
 
 @contextmanager
 def behind() -> Iterator[None]:
-    """While the block lasts, a thread writes. Whoever leaves it waits for nothing: see `left`."""
+    """Write in a thread while the block lasts. Leaving the block does not wait: see `left`."""
     global _waiting
     _lost.clear()
     mine = _waiting = queue.Queue[tuple[str, bool]]()
     try:
         threading.Thread(target=_serve, args=(mine,), name="output", daemon=True).start()
-    except RuntimeError:  # this host gives us no thread; what follows says so
+    except RuntimeError:  # no thread on this host; the caller reports it
         _waiting = None
     try:
         yield
@@ -140,7 +140,7 @@ def _write(text: str, err: bool) -> None:
 
 
 def _send(stream: TextIO, text: str) -> None:
-    """By the descriptor where there is one: a buffer's lock, held by a thread that waits, would stop our end."""
+    """Write to the descriptor if there is one: a thread that waits would hold the buffer's lock and block our exit."""
     stream.flush()
     try:
         number = stream.fileno()
@@ -157,7 +157,7 @@ def _send(stream: TextIO, text: str) -> None:
 
 
 def _to_nowhere(stream: TextIO) -> None:
-    """What is still in its buffer must not be complained of when the process ends."""
+    """Discard the buffer, so that no error about it is printed at exit."""
     with suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         os.dup2(nowhere, stream.fileno())

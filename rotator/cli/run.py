@@ -1,14 +1,15 @@
-"""`rotate run`."""
+"""`rotate run` and `rotate reload`."""
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from functools import partial
 
 import click
 
-from rotator.cli import shell
+from rotator.cli import base, output
 
-_LAST_WORDS = 2.0  # seconds: a log that nobody reads must not keep a daemon from its end
+_LAST_WORDS = 2.0  # seconds: a log that nobody reads must not block the daemon's exit
 
 
 @click.command()
@@ -16,9 +17,9 @@ _LAST_WORDS = 2.0  # seconds: a log that nobody reads must not keep a daemon fro
     "--log", type=click.Choice(["auto", "json", "text"]), default="auto", help="How to log; auto: by terminal."
 )
 @click.pass_obj
-def command(config: str | None, log: str) -> None:
+def run_command(config: str | None, log: str) -> None:
     """Run the daemon until SIGTERM. SIGHUP reads the settings again; faulty ones are refused and the old ones kept."""
-    settings = shell.settings(config)
+    settings = base.settings(config)
     from rotator.app.daemon import Daemon
     from rotator.host.process import end_within, open_to
     from rotator.host.shutdown import WORDS, Part, StopBudget
@@ -40,6 +41,40 @@ def command(config: str | None, log: str) -> None:
         said = f"`drain` is over, and {WORDS[budget.part]} did not end; the next start goes on from the journal"
         voice.tell("daemon.cut", "error", said=said)
         logs.flush(min(_LAST_WORDS, budget.left(Part.LOG)))
-        return shell.BUSY if budget.part is Part.STEPS else 0
+        return base.BUSY if budget.part is Part.STEPS else 0
 
-    shell.run(main, acts=True, signals=False, patience=_LAST_WORDS)
+    base.run(main, acts=True, signals=False, patience=_LAST_WORDS)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+@click.pass_obj
+def reload_command(config: str | None, as_json: bool) -> None:
+    """Have the running daemon read its settings again, and tell what came of it.
+
+    Exit 0 when the new settings are in force; 78 when they are refused: each fault is named, the old settings stay in
+    force, and the daemon's next start would fail. Only the daemon's own files are read, with its eyes and rights.
+    """
+    reached = base.reach(config, quiet=True)
+
+    async def main() -> int:
+        from rotator.app import control
+
+        code = None
+        async with aclosing(control.call(reached.socket, {"verb": "reload"})) as replies:
+            async for line in replies:
+                code = line.get("exit", code)
+                base.show_line(line) if as_json else _say(line)
+        if code is None:
+            output.say("rotate: the daemon ended before it answered", grave=True)
+        return base.BUSY if code is None else int(code)
+
+    base.run(main, acts=True)
+
+
+def _say(line: dict[str, object]) -> None:
+    faults = line.get("faults", ())
+    for fault in faults if isinstance(faults, list) else ():
+        output.say(str(fault), grave=True)
+    if said := line.get("said") or line.get("error"):
+        output.say(str(said), grave=bool(line.get("exit")))

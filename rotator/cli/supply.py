@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rotator.cli import output, shell
-from rotator.cli.times import FutureTime
+from rotator.cli import base, output
+from rotator.cli.base import FutureTime
 from rotator.host.files import handed_over
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ _PATIENCE = 60.0  # seconds for it to arrive
     help='When the value ends, as the target shows it: "2027-01-31", UTC unless it names a zone; else by `lifetime`.',
 )
 @click.pass_obj
-def command(config: str | None, name: str, path: str | None, expires: datetime | None) -> None:
+def supply_command(config: str | None, name: str, path: str | None, expires: datetime | None) -> None:
     """Hand over a value that a person made, for a credential that waits for one or is to be rotated.
 
     The value comes from standard input or a file, never from the command line. It is staged in Vault, proven on the
     target and published; what the target refuses is not published.
     """
-    settings = shell.settings(config)
-    shell.known(settings, [name])
+    settings = base.settings(config)
+    base.known(settings, [name])
     value = _read(path)
 
     async def main() -> int:
@@ -46,7 +46,7 @@ def command(config: str | None, name: str, path: str | None, expires: datetime |
         from rotator.app.vault_fitness import refuse_unfit_for
         from rotator.commands.supply import PATIENCE, supply
 
-        async with working(settings, PATIENCE, visits=False, missed=shell.waits_for_vault) as (app, _):
+        async with working(settings, PATIENCE, visits=False, missed=base.waits_for_vault) as (app, _):
             await refuse_unfit_for(app, [name])
             said, code = await supply(app, name, value, getpass.getuser(), expires)
         output.say(f"{name}: {said}")
@@ -59,7 +59,7 @@ def command(config: str | None, name: str, path: str | None, expires: datetime |
                 pass
         return code
 
-    shell.run(main, acts=True)
+    base.run(main, acts=True)
 
 
 def _read(path: str | None) -> Secret:
@@ -88,7 +88,7 @@ def _typed() -> bytes:
 
 
 def _from(path: str) -> bytes:
-    """A file, or a pipe such as `<(pass show bot)` gives."""
+    """Read a file, or a pipe such as `<(pass show bot)`."""
     number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         return handed_over(number, _LONGEST, _PATIENCE)

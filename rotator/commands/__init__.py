@@ -1,1 +1,1 @@
-"""What verbs do and say, for socket and shell alike; no click here."""
+"""What commands do and print, for socket and shell alike, without click."""

@@ -1,4 +1,4 @@
-"""`rotate check`: a live look at every right the daemon needs, with a disposable token that is cleaned up."""
+"""`rotate check`: every right that the daemon needs, tried with a disposable token that is removed again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from secrets import token_hex
 
 import anyio
 
-from rotator.app.actor import READ_ONLY, App, reading
+from rotator.app.actor import READ_ONLY, Actor, reading
 from rotator.app.factories import connected, longest_need, records_needs
 from rotator.app.secret_resolver import VaultSecretResolver
 from rotator.app.vault_fitness import located
@@ -52,7 +52,7 @@ from rotator.vault.session import Session
 
 _RIGHTS = "give the minter and the token the rights they need"
 _CLIENT = "compare the credential's settings and the target's with what is registered there"
-_LIFE = timedelta(minutes=10)  # a disposable token dies by itself, should everything else fail
+_LIFE = timedelta(minutes=10)  # a disposable token expires soon if nothing else ends it
 _Verb = tuple[str, Callable[[], Awaitable[str]]]
 
 
@@ -61,7 +61,7 @@ class _Stop(Exception):  # noqa: N818 (control flow within this file: what follo
 
 
 async def check(settings: Settings) -> AsyncGenerator[Finding]:
-    """Everything the daemon will do, tried or looked at. Nothing is left behind. Close it in the task that began it."""
+    """Try everything that the daemon will do, and clean up. Close the generator in the task that began it."""
     for ref in references(settings):
         if exposed(ref):
             text = f"{ref} may be read by others than its owner"
@@ -100,7 +100,7 @@ async def _vault(settings: Settings, session: Session) -> AsyncGenerator[Finding
     yield _login(session)
 
 
-async def _live(app: App) -> AsyncGenerator[Finding]:
+async def _live(app: Actor) -> AsyncGenerator[Finding]:
     settings = app.settings
     async for finding in of_others(settings, app.fetch):
         yield finding
@@ -138,8 +138,8 @@ def _login(session: Session) -> Finding:
     return Finding(FindingLevel.NOTE if end.unknown else FindingLevel.OK, "login", str(end))
 
 
-async def _left(app: App) -> AsyncGenerator[Finding]:
-    """What credentials that left the settings have left alive."""
+async def _left(app: Actor) -> AsyncGenerator[Finding]:
+    """Living values of credentials that left the settings."""
     left, unreadable = await left_behind(app.journal, app.settings.credentials)
     known = [(await app.journal.load(name)).record for name in app.settings.credentials] if left else []
     places = {each.place: each.retire.after for each in app.settings.credentials.values()}
@@ -150,7 +150,7 @@ async def _left(app: App) -> AsyncGenerator[Finding]:
         yield Finding(FindingLevel.WARNING, f"credential {name}", f"left the settings; {reason}")
 
 
-async def _targets(app: App) -> AsyncGenerator[Finding]:
+async def _targets(app: Actor) -> AsyncGenerator[Finding]:
     credentials = app.settings.credentials
     for each in credentials.values():
         for text in kind_of(each.kind).warnings(each, app.settings.targets[each.target].config):
@@ -165,8 +165,8 @@ async def _targets(app: App) -> AsyncGenerator[Finding]:
                 yield finding
 
 
-async def _target(app: App, target: str, credentials: tuple[Credential, ...]) -> AsyncGenerator[Finding]:
-    """`credentials`: one of each sort, since they differ in their probes and rights."""
+async def _target(app: Actor, target: str, credentials: tuple[Credential, ...]) -> AsyncGenerator[Finding]:
+    """`credentials`: one of each kind and options, since their probes and rights differ."""
     minted = kind_of(credentials[0].kind).needs_minter
     subject = f"target {target}: {'minter' if minted else 'server'}"
     try:
@@ -199,8 +199,8 @@ async def _target(app: App, target: str, credentials: tuple[Credential, ...]) ->
                 yield finding
 
 
-def _untried(app: App, credential: Credential) -> str:
-    """Why no disposable value goes to the target."""
+def _untried(app: Actor, credential: Credential) -> str:
+    """Why no disposable value is minted on the target."""
     if app.settings.daemon.read_only:
         return "[daemon] read_only = true, so nothing is made there"
     if kind_of(credential.kind).needs_management_client:
@@ -213,8 +213,8 @@ def _untried(app: App, credential: Credential) -> str:
     return ""
 
 
-async def _published(app: App, credential: Credential) -> list[Finding]:
-    """What consumers read, shown to its target in place of a disposable value."""
+async def _published(app: Actor, credential: Credential) -> list[Finding]:
+    """Show the published value to its target, instead of a disposable one."""
     subject, provider = (
         f"target {credential.target}: published ({credential.name})",
         app.dependencies(credential).provider,
@@ -242,9 +242,9 @@ async def _published(app: App, credential: Credential) -> list[Finding]:
 
 
 async def _value(
-    app: App, credential: Credential, published: PublishedValue | None, *, of_then: bool = False
+    app: Actor, credential: Credential, published: PublishedValue | None, *, of_then: bool = False
 ) -> Secret | None:
-    """The value that was published, from its own version of the document (`of_then`) or as consumers read it now."""
+    """The published value: from its own version of the document (`of_then`), or as consumers read it now."""
     if published is None:
         return None
     document = await app.kv.read(published.place, version=published.version if of_then else None)
@@ -264,13 +264,13 @@ def _shown(subject: str, verdict: Verdict) -> Finding:
 
 @dataclass(slots=True)
 class _Trial:
-    """Each verb on the target once, with a token that lives for ten minutes at most."""
+    """Each verb of a provider once, with a token that lives for ten minutes at most."""
 
-    app: App
+    app: Actor
     credential: Credential
 
     async def run(self) -> AsyncGenerator[Finding]:
-        """Each verb's finding. However it ends, it cleans up."""
+        """The finding of each verb. It cleans up in any case."""
         provider = self.app.dependencies(self.credential).provider
         installation = self.app.installation
         name = mint_name(stem(installation.prefix, installation.lineage, "check", token_hex(3)), 0, 1)
@@ -308,7 +308,7 @@ class _Trial:
         try:
             return await provider.diagnose(None) if isinstance(provider, SupportsDiagnose) else []
         except Fault:
-            return []  # the refusal itself was told
+            return []  # the refusal is a finding already
 
     async def _try(self, verb: str, act: Callable[[], Awaitable[str]]) -> Finding:
         try:
@@ -349,7 +349,7 @@ class _Trial:
         return [*verbs, ("restore", restore)] if can.can_restore else verbs
 
     async def _clean(self, provider: Provider, name: str, minted: Minted | None) -> Finding:
-        """Also after a mint that failed: its answer may have been lost, and a token exist."""
+        """Revoke the token; also after a failed mint, whose answer may have been lost."""
         if not provider.capabilities.can_revoke:
             return self._row("clean up", "nobody can revoke it; it is expected to end by itself within ten minutes")
         try:
@@ -375,7 +375,7 @@ def _words(trouble: Exception) -> str:
 
 
 def _remedy(trouble: Exception, otherwise: str) -> str:
-    """What to do, by the kind of trouble."""
+    """What to do about a fault."""
     match trouble:
         case Fault(remedy=remedy) if remedy:
             return remedy

@@ -1,4 +1,4 @@
-"""What happened to a credential: the receipts of this host, and what only its journal's older versions still tell."""
+"""The history of a credential: from the receipts of this host, and older versions of its journal document."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PATIENCE = 30.0  # seconds for the file of receipts
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """Something that happened, or a state that was reached, in a sentence. `by`: which daemon or shell did it."""
+    """An event or a reached state, in a sentence. `by`: the daemon or command that did it."""
 
     at: datetime
     rotation: int
@@ -36,7 +36,7 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The oldest first, and where it is from. `wrong`: what is wrong with the name."""
+    """Entries, oldest first, and their source. `wrong`: what is wrong with the name."""
 
     entries: list[HistoryEntry]
     source: str
@@ -48,8 +48,8 @@ Versions = Callable[[], Awaitable[Sequence[Version]]]
 
 
 async def history(settings: Settings, name: str, versions: Versions) -> History:
-    """What is known of it, or what is wrong with the name. `versions`: of its journal. Raises Transient or Refused
-    where there are no receipts of it."""
+    """The history, or what is wrong with the name. `versions`: of its journal document. Raises Transient or Refused if
+    there are no receipts of it."""
     if wrong := known(settings, name):
         return History([], "", wrong)
     entries, source = await past(settings, name, versions)
@@ -57,7 +57,7 @@ async def history(settings: Settings, name: str, versions: Versions) -> History:
 
 
 async def history_alone(settings: Settings, name: str) -> History:
-    """The same where no daemon runs."""
+    """The history without a daemon."""
 
     async def versions() -> Sequence[Version]:
         logs.configure("error", json=None)
@@ -68,9 +68,9 @@ async def history_alone(settings: Settings, name: str) -> History:
 
 
 async def past(settings: Settings, name: str, versions: Versions) -> tuple[list[HistoryEntry], str]:
-    """The oldest first, and where it is from. Raises Transient or Refused where there are no receipts of it.
+    """Entries, oldest first, and their source. Raises Transient or Refused if there are no receipts of it.
 
-    Receipts begin anew when logrotate takes the file away, and tell only what this host has done.
+    Receipts end where logrotate began a new file, and have only what this host did.
     """
     file, receipts, said = settings.audit.file, list[HistoryEntry](), "[audit] file keeps all of it"
     if file:
@@ -104,13 +104,13 @@ async def past(settings: Settings, name: str, versions: Versions) -> tuple[list[
 
 
 def _untold(versions: Iterable[Version], receipts: Sequence[HistoryEntry]) -> list[Version]:
-    """What was written before the first receipt, or by whoever has no receipts here."""
+    """Versions written before the first receipt, or by other hosts."""
     ours = {"", *(each.by for each in receipts)}
     return [each for each in versions if each[0] < receipts[0].at or each[2] not in ours]
 
 
 def known(settings: Settings, name: str) -> str:
-    """What is wrong with the name, or nothing: one that left the settings may still have a past."""
+    """What is wrong with the name, or "". A name that left the settings may still have a history."""
     if name in settings.credentials:
         return ""
     try:
@@ -121,7 +121,7 @@ def known(settings: Settings, name: str) -> str:
 
 
 def nothing(settings: Settings, name: str, source: str) -> str:
-    """What to say of a name of which there is no past; nothing when settings have it, as it may be new."""
+    """The sentence about a name without history; "" if settings have it, as it may be new."""
     if name in settings.credentials:
         return ""
     said = f"no credential is called {name!r}, nor is there anything of it in {source}"
@@ -141,7 +141,7 @@ def _receipts(path: Path, name: str) -> Iterator[HistoryEntry]:
                 continue
             try:
                 yield _moment(receipt)
-            except (AttributeError, KeyError, TypeError, ValueError):  # `rotate receipts verify` says where it is
+            except (AttributeError, KeyError, TypeError, ValueError):  # `rotate receipts verify` finds it
                 yield HistoryEntry(datetime.fromtimestamp(0, UTC), 0, f"receipt {receipt['n']} cannot be read")
 
 

@@ -1,4 +1,4 @@
-"""Every proxy that settings name, tried for `rotate check`: opened as for a call, with nothing sent on it."""
+"""Try every proxy in the settings, for `rotate check`: connect through it, and send no request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rotator.vault.preflight import Finding, FindingLevel
 
 
 async def of_vault(settings: Settings) -> AsyncGenerator[Finding]:
-    """The one in front of Vault, and that of traces: their passwords are not in Vault."""
+    """The proxies for Vault and traces, whose passwords are not in Vault."""
     vault, tracing = settings.vault, settings.tracing
     if vault.proxy:
         yield await _tried("vault", vault.proxy, vault.address, _local, FindingLevel.REFUSAL)
@@ -25,7 +25,7 @@ async def of_vault(settings: Settings) -> AsyncGenerator[Finding]:
 
 
 async def of_others(settings: Settings, fetch: Fetch) -> AsyncGenerator[Finding]:
-    """Those of targets, hooks and the ping. `fetch` finds their passwords."""
+    """The proxies of targets, hooks and the ping. `fetch` gets their passwords."""
     for target in settings.targets.values():
         if target.config.proxy:
             yield await _tried(
@@ -37,7 +37,7 @@ async def of_others(settings: Settings, fetch: Fetch) -> AsyncGenerator[Finding]
         try:
             url = await whereabouts(called, fetch)
         except Fault:
-            continue  # the look at the hook itself tells
+            continue  # the check of the hook reports it
         yield await _tried(subject, called.proxy, url, fetch, FindingLevel.WARNING)
 
 

@@ -1,4 +1,4 @@
-"""Requests of operators, written down in Vault before they are acknowledged."""
+"""Requests of operators, which are written to Vault before they are acknowledged."""
 
 from __future__ import annotations
 
@@ -9,59 +9,59 @@ from secrets import token_hex
 
 import anyio
 
-from rotator.app.actor import App
+from rotator.app.actor import Actor
 from rotator.engine.pending_request import PendingRequest
 from rotator.observe.logs import log
 from rotator.ports import Fault, Refused, StoreRefused, Transient
 from rotator.rotation.operator_request import OperatorRequest, Unclaimed
 from rotator.rotation.rotation_request import as_rotation_request, live_at
 
-AGAIN = 0.5  # seconds until what Vault gave no verdict on is tried again
+AGAIN = 0.5  # seconds until a write without verdict is tried again
 _AT_ONCE = 8  # credentials
 ACCEPTED = "written down in Vault: it is answered whatever becomes of this process"
 
 
 def new_id() -> str:
-    """An id that no other request has."""
+    """A unique id for a request."""
     return token_hex(8)
 
 
-async def write_down(app: App, name: str, request: OperatorRequest) -> OperatorRequest:
-    """Keep it in Vault, with the values that live now.
+async def write_down(app: Actor, name: str, request: OperatorRequest) -> OperatorRequest:
+    """Write a request to Vault, with the values that live now.
 
-    Raises Transient when it is not known whether it is there: written again, with the same id, it is there once.
+    Raises Transient when the outcome is unknown: writing it again with the same id is safe.
     """
     request = replace(request, live=await _live(app, name))
     await app.requests.put(name, request)
     return request
 
 
-async def _live(app: App, name: str) -> tuple[str, ...]:
+async def _live(app: Actor, name: str) -> tuple[str, ...]:
     try:
         return live_at((await app.journal.load(name)).record)
     except StoreRefused:
         raise
-    except Refused:  # unreadable: whoever is to take the request up says so
+    except Refused:  # unreadable: the reconcile that takes the request up reports it
         return ()
 
 
-async def look_for_requests(app: App) -> None:
-    """See what operators asked for through other processes: of credentials, which are looked at, and of all."""
-    with suppress(Fault):  # every visit meets the same, and tells it
+async def look_for_requests(app: Actor) -> None:
+    """Look for requests that other processes wrote, for single credentials and for all."""
+    with suppress(Fault):  # every reconcile meets the same fault, and reports it
         app.worker_pool.look_at(*await app.requests.look())
         await give_up(app)
-    with suppress(Fault):  # what was known goes on to hold
+    with suppress(Fault):  # the known requests stay
         app.observe(await app.fleet.pauses())
 
 
-async def unclaimed(app: App) -> list[Unclaimed]:
+async def unclaimed(app: Actor) -> list[Unclaimed]:
     """Requests for credentials that left the settings. Raises Fault."""
     names = sorted(app.requests.expected - app.settings.credentials.keys())
     return [Unclaimed(name, each) for name in names for each in await app.requests.waiting(name)]
 
 
-async def give_up(app: App) -> None:
-    """End what nobody carries out any more, and tell it. Raises Fault."""
+async def give_up(app: Actor) -> None:
+    """Remove requests that will never be carried out, and log them. Raises Fault."""
     for each in await unclaimed(app):
         if each.until > app.clock.now():
             continue
@@ -73,19 +73,19 @@ async def give_up(app: App) -> None:
 
 @dataclass(slots=True)
 class Asking:
-    """A rotation is asked for, of many credentials. `end`: monotonic seconds; until then Vault is waited for."""
+    """Requests for the rotation of many credentials. `end`: monotonic seconds until which Vault is waited for."""
 
-    app: App
+    app: Actor
     request: OperatorRequest  # its id is the first part of each one's
     names: tuple[str, ...]
     end: float
     asked: dict[str, PendingRequest] = field(default_factory=dict)
-    trouble: dict[str, str] = field(default_factory=dict)  # why one is not written down yet
+    trouble: dict[str, str] = field(default_factory=dict)  # why one is not written yet
     failed: dict[str, Fault] = field(default_factory=dict)  # ... and was not in time
     over: anyio.Event = field(default_factory=anyio.Event)
 
     async def write(self) -> None:
-        """Write all of them down."""
+        """Write all requests to Vault."""
         places = anyio.CapacityLimiter(_AT_ONCE)
 
         async def one(name: str) -> None:
@@ -125,7 +125,7 @@ class Asking:
         return self.app.worker_pool.ask(name, ask, patient=patient, request=request.id)
 
     async def _late(self, name: str) -> None:
-        """Nobody waits any more, and a value has leaked: a daemon asks for Vault as long as it lives."""
+        """After the caller has gone: a daemon goes on trying after a leak."""
         while name in self.app.settings.credentials and not self.app.worker_pool.stopping:
             with suppress(Transient):
                 self._asked(name, await write_down(self.app, name, self.request))

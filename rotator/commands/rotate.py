@@ -1,47 +1,135 @@
-"""`rotate now`: whom it concerns, its progress, its verdict; the same for the daemon's socket and the shell."""
+"""`now` and `revoke`: selection, progress and verdict, for socket and shell alike; and what a person can end by hand.
+
+By hand: while Vault is away nothing may happen that is not journalled, but a person can act at the target.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, aclosing
+import gzip
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from rotator.app.actor import App
-from rotator.commands.end_by_hand import AFTER, instructions
-from rotator.commands.hook_outcome import HookOutcome
+from rotator.app.actor import Actor
 from rotator.commands.requests import ACCEPTED, Asking, new_id
-from rotator.commands.verdicts import verdicts, waits_for
+from rotator.commands.verdicts import HookOutcome, verdicts, waits_for
 from rotator.engine.pending_request import PendingRequest
 from rotator.engine.reconciler import Transition
 from rotator.host.exit_codes import Exit
+from rotator.host.files import opened as regular
 from rotator.host.shutdown import out_of_time
-from rotator.host.threads import Threads
+from rotator.host.threads import Threads, within
 from rotator.observe.event_log import progress
+from rotator.observe.receipts import parse
 from rotator.ports import Refused, StoreRefused
+from rotator.providers import kind_of
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
+from rotator.rotation.record import Record
 from rotator.settings import Settings
 from rotator.settings.errors import WrongValueError, suggest
 from rotator.settings.parsers import span
 
+AFTER = 3.0  # seconds until an absent Vault is reported: a new leader is found sooner
+_DISK = 2.0  # seconds for the receipts
+_FILES = 10  # of receipts, the newest first
+_NOBODY = (
+    "nobody here knows which token that is: end the newest whose name begins with `{prefix}-` and has `{slug}` in it, "
+    "and all before it; `[audit] file` would have told"
+)
+_AWAY = "nothing may be begun while Vault is away. By hand"
+_LOCKED_OUT = (
+    "nothing may be begun before Vault lets us: mend that first, which costs consumers nothing. Should it take too "
+    "long, by hand"
+)
+Known = tuple[str, list[tuple[str, str]]]  # the time of the state (empty: now); tokens and their targets
 PATIENCE = 300.0  # seconds, unless the caller says otherwise
 _SHORTEST, _LONGEST = timedelta(seconds=1), timedelta(days=1)
-_POLL = 0.2  # seconds between two looks at who is done
-_SIGN = 10.0  # seconds between two signs of life for who waits
+_POLL = 0.2  # seconds between two checks of what is done
+_SIGN = 10.0  # seconds between two signs of life for the waiting person
 DONE, FAILED, USAGE, HELD, BUSY = Exit.DONE, Exit.FAILED, Exit.USAGE, Exit.HELD, Exit.UNDECIDED
-
-
 Hearing = Callable[[], AbstractContextManager[MemoryObjectReceiveStream[Transition]]]
+
+
+def instructions(
+    settings: Settings, names: Iterable[str], records: Mapping[str, Record], *, locked_out: bool = False
+) -> list[str]:
+    """What to end by hand and how, for each name. `records`: as last seen; otherwise receipts of this host.
+
+    `locked_out`: Vault is there, and refuses us.
+    """
+    names = list(names)
+    known = {name: _remembered(each) for name, each in records.items()}
+    if (unknown := [name for name in names if name not in known]) and settings.audit.file:
+        with suppress(OSError):  # treated like no receipts
+            known |= within(_DISK, partial(_received, Path(settings.audit.file), unknown))
+    begin = _LOCKED_OUT if locked_out else _AWAY
+    return [f"{name}: {begin}, {_said(settings, name, *known.get(name, ('', [])))}" for name in names]
+
+
+def _remembered(record: Record) -> Known:
+    return "", [(each.token.id, each.target) for each in (record.current, record.predecessor) if each]
+
+
+def _received(file: Path, names: Iterable[str]) -> dict[str, Known]:
+    """Tokens from the newest receipt of each credential, also in files that logrotate moved. Raises OSError."""
+    found: dict[str, Known] = {}
+    wanted = set(names)
+    for path in (file, *_put_away(file)):
+        last = {name: each for each in _receipts(path) if (name := str(each.get("credential"))) in wanted}
+        for name, receipt in last.items():
+            target = str(receipt.get("target"))
+            held = [each for role in ("current", "predecessor") if isinstance(each := receipt.get(role), dict)]
+            since = f"{str(receipt.get('at'))[:19].replace('T', ' ')}Z"
+            found[name] = since, [(str(each.get("id")), target) for each in held]
+        if not (wanted := wanted - found.keys()):
+            break
+    return found
+
+
+def _put_away(file: Path) -> list[Path]:
+    """The newest first: receipts.jsonl.1, receipts.jsonl-20261130.gz."""
+    beside = [each for each in file.parent.glob(f"{file.name}[.-]*") if each.is_file()]
+    return sorted(beside, key=lambda each: each.stat().st_mtime, reverse=True)[:_FILES]
+
+
+def _receipts(path: Path) -> Iterator[Mapping[str, Any]]:
+    if path.is_file():
+        with regular(path) as plain, gzip.open(plain) if path.suffix == ".gz" else plain as lines:
+            yield from filter(None, map(parse, lines))
+
+
+def _said(settings: Settings, name: str, since: str, tokens: list[tuple[str, str]]) -> str:
+    credential = settings.credentials[name]
+    kind = kind_of(credential.kind)
+    if not tokens:
+        slug = name.lower().replace("/", "-")
+        nobody = _NOBODY.format(prefix=settings.daemon.name_prefix, slug=slug)
+        return f"at target {credential.target}: {nobody}"
+    told = []
+    for token, target in tokens:
+        known = settings.targets.get(target)
+        url = known.config.url.rstrip("/") if known else target
+        told.append(f"end {token} at target {target}: {kind.end_by_hand.format(id=token, url=url)}")
+    if since:
+        told.append(f"so the receipts of this host knew it at {since}; another host may have made a newer one since")
+    minter = settings.targets[credential.target].minter
+    mints = (
+        "; it mints its own successor, so a person has to bring the next one" if minter and minter.self_minting else ""
+    )
+    after = "once Vault is back, `rotate revoke` finds it dead and publishes a new value at once"
+    return f"{'; '.join(told)}{mints}. Consumers are refused from then on; {after}"
 
 
 @dataclass(frozen=True, slots=True)
 class RotateCommand:
-    """What somebody wants rotated. `patient`: wait until the predecessors are dead. `within` in seconds.
+    """A request to rotate. `patient`: wait until the predecessors are dead. `within` in seconds.
 
     `waits_out`: the time in which a grace is waited for does not count.
     """
@@ -58,7 +146,7 @@ class RotateCommand:
 
 
 def parse_rotate_command(request: Mapping[str, Any]) -> RotateCommand:
-    """Read a demand from a request. Raises Refused: none of it is passed over, the rest would mean something else."""
+    """Read a command from a request. Raises Refused for any bad part, as the rest would mean something else."""
     labels = request.get("labels", {})
     if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
         raise Refused("`labels` must be an object of texts")
@@ -84,7 +172,7 @@ def _names(request: Mapping[str, Any], key: str) -> tuple[str, ...]:
 
 
 def length(request: Mapping[str, Any], key: str, longest: timedelta) -> timedelta | None:
-    """A length of time as settings write it; None where there is none. Raises Refused."""
+    """A duration as settings write it, or None. Raises Refused."""
     if request.get(key) is None:
         return None
     try:
@@ -94,7 +182,7 @@ def length(request: Mapping[str, Any], key: str, longest: timedelta) -> timedelt
 
 
 def moment(request: Mapping[str, Any], key: str) -> datetime | None:
-    """A moment with its zone; None where there is none. Raises Refused."""
+    """A time with its zone, or None. Raises Refused."""
     told = request.get(key)
     if told is None:
         return None
@@ -115,7 +203,7 @@ def _flag(request: Mapping[str, Any], key: str) -> bool:
 
 
 def chosen(settings: Settings, request: Mapping[str, Any]) -> tuple[RotateCommand, tuple[str, ...], str]:
-    """What a request wants, whom it concerns, and what is wrong with it (empty: nothing)."""
+    """A request's command, the selected credentials, and what is wrong with it (empty: nothing)."""
     try:
         wanted = parse_rotate_command(request)
     except Refused as fault:
@@ -124,7 +212,7 @@ def chosen(settings: Settings, request: Mapping[str, Any]) -> tuple[RotateComman
 
 
 def select(settings: Settings, wanted: RotateCommand) -> tuple[tuple[str, ...], str]:
-    """The names a demand concerns, and what is wrong with it (empty: nothing). Each selector must find something."""
+    """The selected names, and what is wrong with the selection (empty: nothing). Each selector must find something."""
     known = settings.credentials
     for name in wanted.names:
         if name not in known:
@@ -154,7 +242,7 @@ def _meant(name: str, known: Iterable[str]) -> str:
     return f"; {hint}" if hint else ""
 
 
-async def now(app: App, hearing: Hearing, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+async def now(app: Actor, hearing: Hearing, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
     """The verb of the control socket."""
     wanted, names, wrong = chosen(app.settings, request)
     if wrong:
@@ -166,9 +254,9 @@ async def now(app: App, hearing: Hearing, request: Mapping[str, Any]) -> AsyncGe
 
 
 async def follow(
-    app: App, names: tuple[str, ...], wanted: RotateCommand, transitions: MemoryObjectReceiveStream[Transition]
+    app: Actor, names: tuple[str, ...], wanted: RotateCommand, transitions: MemoryObjectReceiveStream[Transition]
 ) -> AsyncGenerator[dict[str, Any]]:
-    """Ask, tell each step, end with a verdict. Rotations go on when the caller goes away."""
+    """Request rotations, with progress lines and then a verdict. Rotations go on when the caller disconnects."""
     clock = app.clock
     end = clock.monotonic() + wanted.within
     asking, hooks, code = Asking(app, _request(wanted, clock.now()), names, end), HookOutcome(app, names), DONE
@@ -211,7 +299,7 @@ def _request(wanted: RotateCommand, at: datetime) -> OperatorRequest:
 
 
 async def _written(asking: Asking) -> AsyncGenerator[dict[str, Any]]:
-    """Wait until all of it is in Vault, or will not be."""
+    """Wait until all requests are in Vault, or cannot be."""
     clock = asking.app.clock
     sign, helped = (began := clock.monotonic()), set[str]()
     while not asking.over.is_set() and not out_of_time():
@@ -229,7 +317,7 @@ async def _written(asking: Asking) -> AsyncGenerator[dict[str, Any]]:
 
 
 async def _by_hand(asking: Asking, helped: set[str]) -> list[dict[str, Any]]:
-    """Of a leak, what a person can do who need not wait for Vault. `helped`: who was told."""
+    """After a leak, what a person can do without Vault. `helped`: credentials with instructions already."""
     seen, failed = asking.app.worker_pool.seen, asking.failed
     names = sorted((asking.trouble.keys() | failed.keys()) - helped) if asking.request.emergency else []
     if not names:
@@ -242,21 +330,21 @@ async def _by_hand(asking: Asking, helped: set[str]) -> list[dict[str, Any]]:
     return [{"by_hand": name, "said": each} for name, each in zip(names, said, strict=True)]
 
 
-def _waited_out(app: App, asked: PendingRequest) -> float:
-    """The end of the grace that is waited for, in monotonic seconds; 0: none is."""
+def _waited_out(app: Actor, asked: PendingRequest) -> float:
+    """The end of the grace that is waited for, in monotonic seconds; 0: none."""
     until = asked.wait.until if asked.wait and asked.waits and not asked.done.is_set() else None
     return app.clock.monotonic() + (until - app.clock.now()).total_seconds() if until else 0.0
 
 
-def _over(app: App, asked: PendingRequest, left: float) -> bool:
-    """Whether it is answered, or nothing can come of it in the seconds left."""
+def _over(app: Actor, asked: PendingRequest, left: float) -> bool:
+    """Whether it is answered, or cannot be in the seconds left."""
     if asked.done.is_set() or asked.wait is None:
         return asked.done.is_set()
     return asked.wait.until is None or asked.wait.until > app.clock.now() + timedelta(seconds=left)
 
 
 def heard(transitions: MemoryObjectReceiveStream[Transition]) -> Iterable[Transition]:
-    """What has happened since, without waiting."""
+    """The transitions since the last call, without waiting."""
     while True:
         try:
             yield transitions.receive_nowait()

@@ -1,10 +1,10 @@
-"""`rotate supply`: a visit that brings a person's value along. It never travels over the control socket."""
+"""`rotate supply`: a reconcile with a value from a person, which never travels over the control socket."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from rotator.app.actor import App
+from rotator.app.actor import Actor
 from rotator.commands.rotate import BUSY, DONE, FAILED, HELD
 from rotator.commands.verdicts import goes_on
 from rotator.engine.context import SuppliedValue
@@ -14,12 +14,12 @@ from rotator.rotation.record import Phase, Record
 from rotator.rotation.rotation_request import RequestAnswer, RotationRequest, answer
 from rotator.rotation.secret import Secret
 
-_SOON = 1.0  # seconds between two tries while somebody else works on it
-PATIENCE = 90.0  # seconds for whoever works on it, and for a target that takes a while to accept
+_SOON = 1.0  # seconds between two tries while another process has the lease
+PATIENCE = 90.0  # seconds to wait for the lease, and for the target to accept the value
 
 
-async def supply(app: App, name: str, value: Secret, by: str, expires_at: datetime | None = None) -> tuple[str, int]:
-    """What became of it in words, and the exit code. Raises Refused when the kind takes no value from a person."""
+async def supply(app: Actor, name: str, value: Secret, by: str, expires_at: datetime | None = None) -> tuple[str, int]:
+    """The outcome in words, and the exit code. Raises Refused when the kind takes no value from a person."""
     credential = app.settings.credentials[name]
     if not isinstance(app.dependencies(credential).provider, SupportsSupply):
         raise Refused(f"{credential.kind} makes its own values; ask for a new one with: rotate now {name}")
@@ -41,7 +41,7 @@ async def supply(app: App, name: str, value: Secret, by: str, expires_at: dateti
         await app.clock.sleep(_SOON)
 
 
-async def _visit(app: App, name: str, ask: RotationRequest, supplied: SuppliedValue) -> ReconcileResult | None:
+async def _visit(app: Actor, name: str, ask: RotationRequest, supplied: SuppliedValue) -> ReconcileResult | None:
     credential = app.settings.credentials[name]
     try:
         return await app.worker_pool.guard.reconciler.reconcile(credential, app.dependencies(credential), ask, supplied)
@@ -50,7 +50,7 @@ async def _visit(app: App, name: str, ask: RotationRequest, supplied: SuppliedVa
 
 
 def _objection(record: Record | None) -> str:
-    """Why nothing can be handed over now."""
+    """Why no value can be supplied now."""
     if record is None or record.phase is Phase.SETTLED:
         return ""
     if record.phase is Phase.AWAITING:

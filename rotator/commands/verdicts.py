@@ -1,16 +1,18 @@
-"""What became of what was asked for: a verdict for each credential, in words that are true of it."""
+"""The outcomes of commands: for each credential a word, a sentence and an exit code; then what became of the hooks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from rotator.app.actor import App
+from rotator.app.actor import Actor
 from rotator.engine.pending_request import PendingRequest
 from rotator.host.exit_codes import Exit, gravest
+from rotator.host.shutdown import out_of_time
 from rotator.ports import Fault, Transient
 from rotator.rotation import pause, triggers
-from rotator.rotation.record import Phase, PublishedValue, Record
+from rotator.rotation.credential import Credential
+from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record
 from rotator.rotation.rotation_request import RequestAnswer, in_grace
 
 _BATCH = 200  # verdicts in one line
@@ -27,14 +29,20 @@ _EXITS = {
 _TOWARDS_PUBLICATION = frozenset(
     {Phase.REQUESTED, Phase.AWAITING, Phase.STAGED, Phase.INSTALLED, Phase.VERIFIED, Phase.REJECTED}
 )
+DONE, FAILED, HELD, BUSY = Exit.DONE, Exit.FAILED, Exit.HELD, Exit.UNDECIDED
+_POLL = 0.2  # seconds between two checks of an undo
+Outcome = tuple[str, str, int]
+LEAST = 10.0  # seconds for hooks, even if the caller has less
+_LOOK = 0.1  # seconds
+_SIGN = 10.0  # seconds between two signs of life
 
 
 def verdicts(
-    app: App, asked: Mapping[str, PendingRequest], unwritten: Mapping[str, Fault], *, emergency: bool
+    app: Actor, asked: Mapping[str, PendingRequest], unwritten: Mapping[str, Fault], *, emergency: bool
 ) -> Iterable[dict[str, Any]]:
-    """Verdicts in lines of a bearable length; the last one carries the exit code, and for whom anything was done.
+    """Verdicts in lines of limited length. The last one has the exit code, and for which credentials work was done.
 
-    `unwritten`: those that could not be written down in Vault, and why.
+    `unwritten`: credentials whose request could not be written to Vault, and why.
     """
     found = [_unwritten(app, name, fault, emergency) for name, fault in unwritten.items()]
     found += [_verdict(app, name, each) for name, each in asked.items()]
@@ -46,7 +54,7 @@ def verdicts(
     yield {"verdicts": found, "done": done, "exit": gravest(exits)}
 
 
-def _unwritten(app: App, name: str, fault: Fault, emergency: bool) -> dict[str, Any]:
+def _unwritten(app: Actor, name: str, fault: Fault, emergency: bool) -> dict[str, Any]:
     said = f"it could not be written down in Vault, so nothing was begun: {fault.reason}"
     if isinstance(fault, Transient):
         goes_on = emergency and not app.passing
@@ -56,7 +64,7 @@ def _unwritten(app: App, name: str, fault: Fault, emergency: bool) -> dict[str, 
     return {"credential": name, "answer": RequestAnswer.FAILED.value, "exit": Exit.FAILED, "said": said}
 
 
-def _verdict(app: App, name: str, asked: PendingRequest) -> dict[str, Any]:
+def _verdict(app: Actor, name: str, asked: PendingRequest) -> dict[str, Any]:
     if asked.hopeless:
         return {"credential": name, "answer": RequestAnswer.FAILED.value, "exit": Exit.FAILED, "said": asked.closed}
     answer = asked.answer if _decided(asked) else RequestAnswer.OPEN
@@ -76,7 +84,7 @@ def _decided(asked: PendingRequest) -> bool:
 
 
 def _ended(asked: PendingRequest) -> list[str]:
-    """Tokens whose values were live when the emergency was typed, and are dead."""
+    """Tokens that lived when the emergency was typed, and are dead now."""
     return [token for token in asked.ask.live if token and token not in _living(asked)]
 
 
@@ -87,8 +95,8 @@ def _living(asked: PendingRequest) -> list[str]:
     return [token for token in asked.ask.live if token and (record is None or token in alive)]
 
 
-def _open(app: App, name: str, asked: PendingRequest) -> str:
-    """Why there is no verdict yet, what lives still, and who goes on with it: it is in Vault."""
+def _open(app: Actor, name: str, asked: PendingRequest) -> str:
+    """Why there is no verdict yet, what still lives, and who continues."""
     record, why_not = asked.latest or asked.record, waits_for(app, name, asked)
     if app.worker_pool.stopping and asked.latest is None and app.worker_pool.visits(name):
         why_not = f"{why_not} in the midst of a step, so ask `rotate explain {name}`"
@@ -100,8 +108,8 @@ def _open(app: App, name: str, asked: PendingRequest) -> str:
     return f"undecided: {why_not}{alive}; it is written down in Vault, and {goes_on(app, name)}"
 
 
-def goes_on(app: App, name: str) -> str:
-    """Who goes on with what was begun."""
+def goes_on(app: Actor, name: str) -> str:
+    """Who continues what was begun."""
     if name not in app.settings.credentials:
         return f"nobody carries it out unless settings name {name} again within the hour; then it is given up"
     if app.passing:
@@ -111,7 +119,7 @@ def goes_on(app: App, name: str) -> str:
     return f"it goes on, ask `rotate status {name}`"
 
 
-def _said(app: App, name: str, asked: PendingRequest, answer: RequestAnswer) -> str:
+def _said(app: Actor, name: str, asked: PendingRequest, answer: RequestAnswer) -> str:
     record = asked.record
     assert record is not None  # it gave the answer
     if answer is RequestAnswer.HELD and record.held:
@@ -136,8 +144,8 @@ def _said(app: App, name: str, asked: PendingRequest, answer: RequestAnswer) -> 
     return f"{what}; {record.evidence or 'no predecessor'}{ended}"
 
 
-def _failed(app: App, name: str, record: Record) -> str:
-    """That something is tried again is said only where something will be."""
+def _failed(app: Actor, name: str, record: Record) -> str:
+    """The words about a failure; they promise another try only if there will be one."""
     failure, again = record.failure, record.retry_at or app.clock.now()
     reason = f"given up for now: {failure.said}" if failure else "given up for now"
     if record.asked or triggers.due(app.settings.credentials[name], record, again):
@@ -145,8 +153,8 @@ def _failed(app: App, name: str, record: Record) -> str:
     return f"{reason}; what is published stays, and nothing is tried again by itself: mend that, then ask again"
 
 
-def waits_for(app: App, name: str, asked: PendingRequest) -> str:
-    """What stands between it and its verdict."""
+def waits_for(app: Actor, name: str, asked: PendingRequest) -> str:
+    """What the verdict waits for."""
     if asked.closed:
         return asked.closed
     if name not in app.worker_pool.seen:
@@ -158,3 +166,124 @@ def waits_for(app: App, name: str, asked: PendingRequest) -> str:
 
 def _live(current: PublishedValue) -> str:
     return f"rotation {current.rotation}: {current.token.id} is live at {current.place}"
+
+
+async def _paused(app: Actor, credential: Credential, record: Record, end: float) -> Outcome:
+    said = pause.words(record.paused) if record.paused else ""
+    hint = "" if record.phase is Phase.SETTLED else "; what is under way goes on to its publication"
+    if record.predecessor:
+        hint = f"; its predecessor {record.predecessor.token.id} lives on meanwhile"
+    return "paused", said + hint, DONE
+
+
+async def _resumed(app: Actor, credential: Credential, record: Record, end: float) -> Outcome:
+    if still := pause.pause_on(credential, record, app.clock.now()):
+        return "paused", f"{pause.words(still)}; `{pause.ended_by(still, credential.name)}` ends that", HELD
+    due = triggers.due(credential, record, app.clock.now())
+    return "resumed", f"due: {due[1]}" if due else "not due", DONE
+
+
+def released(before: Record | None, record: Record) -> Outcome:
+    held = before.held if before else None
+    if held is None:
+        return "released", "it was not held", DONE
+    still = "; held again at the next look, should consumers still not find our value" if held.reason in _LOST else ""
+    return "released", f"from {held.reason.value}; {record.phase.value}{still}", DONE
+
+
+_LOST = (HoldReason.FOREIGN_WRITE, HoldReason.DELETED)
+
+
+async def _undone(app: Actor, credential: Credential, begun: Record, end: float) -> Outcome:
+    """Follow an undo to its end. It goes on if nobody waits."""
+    while (record := _seen(app, credential.name, begun)) is None:
+        if app.clock.monotonic() >= end or app.worker_pool.stopping:
+            seen = app.worker_pool.seen.get(credential.name)
+            waits = app.worker_pool.stopping or (seen.wait.reason if seen else "not looked at yet")
+            return "undecided", f"{waits}; {goes_on(app, credential.name)}", BUSY
+        await app.clock.sleep(_POLL)
+    current = record.current
+    if record.held:
+        return "held", record.held.text, HELD
+    if current and current.reused and current.rotation == begun.rotation:
+        left = record.predecessor
+        until = f"; {left.token.id} is retired after its grace" if left else ""
+        return (
+            "undone",
+            f"rotation {current.rotation}: {current.token.id} is live again at {current.place}{until}",
+            DONE,
+        )
+    reason = record.failure.reason if record.failure else "the record says nothing of it any more"
+    return "failed", f"{reason}; what was published stays", FAILED
+
+
+def _seen(app: Actor, name: str, begun: Record) -> Record | None:
+    """The result of the last reconcile, once the undo has ended."""
+    seen = app.worker_pool.seen.get(name)
+    record = seen.record if seen else None
+    if record is None or record.rotation < begun.rotation or (record.undo and not record.held):
+        return None
+    return record
+
+
+async def _adopted(app: Actor, credential: Credential, record: Record, end: float) -> Outcome:
+    current = record.current
+    if current is None or not current.reused:
+        return "adopted", "it is ours already: nothing to adopt", DONE
+    said = f"{current.token.id} at {current.place}, version {current.version}; nothing was written and nothing rotated"
+    left = f"; {record.predecessor.token.id}, published before, ends after its grace" if record.predecessor else ""
+    return "adopted", f"{said}. From now on it is ours: its successor's publication will end it{left}", DONE
+
+
+async def _claimed(app: Actor, credential: Credential, record: Record, end: float) -> Outcome:
+    if not (record.current or record.rotation):
+        return "claimed", "nothing was ever done for it: there is nothing to claim", DONE
+    held = f"; still held: {record.held.text}" if record.held else ""
+    return "claimed", f"its next rotation mints under new names{held}", HELD if record.held else DONE
+
+
+OUTCOMES: dict[str, Callable[[Actor, Credential, Record, float], Awaitable[Outcome]]] = {
+    "pause": _paused,
+    "resume": _resumed,
+    "undo": _undone,
+    "adopt": _adopted,
+    "claim": _claimed,
+}
+
+
+class HookOutcome:
+    """The outcome of a command's hooks; made before the work. `rotate` without a daemon waits for its hooks."""
+
+    def __init__(self, app: Actor, names: Collection[str]) -> None:
+        self._app, self._names = app, names
+        self._hooks = None if app.passing else app.hooks
+        self._before = self._hooks.undelivered(names) if self._hooks else {}
+
+    async def lines(self, code: int, by: float) -> AsyncGenerator[dict[str, Any]]:
+        """Wait for hooks until `by` (monotonic seconds); one line if not all deliveries succeeded.
+
+        `code`: the exit code of the verdict.
+        """
+        if self._hooks is None:
+            return
+        clock = self._app.clock
+        sign, by = clock.monotonic(), max(by, clock.monotonic() + LEAST)
+        while (owing := self._hooks.owing(self._names)) and clock.monotonic() < by and not out_of_time():
+            if self._app.worker_pool.stopping:
+                break
+            if clock.monotonic() >= sign + _SIGN:
+                sign = clock.monotonic()
+                yield {"waiting": len(owing), "said": f"hook {', '.join(owing)} has not answered yet"}
+            await clock.sleep(_LOOK)
+        after = self._hooks.undelivered(self._names)
+        failed = sorted(name for name, count in after.items() if count > self._before[name])
+        if failed or owing:
+            yield failed_line(code, failed, owing)
+
+
+def failed_line(code: int, failed: Iterable[str], owing: Iterable[str] = ()) -> dict[str, Any]:
+    """The line about hooks that failed after the work was done. `owing`: hooks that are still tried."""
+    said = [f"hook {', '.join(failed)} failed, or was not called any more"] if failed else []
+    said += [f"hook {', '.join(owing)} did not succeed yet and is still tried"] if owing else []
+    text = f"{'; '.join(said)}; what was done stays done, the log says why"
+    return {"hooks_failed": [*failed, *owing], "said": text, "exit": gravest([code, Exit.HOOK_FAILED])}

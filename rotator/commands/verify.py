@@ -1,4 +1,4 @@
-"""Published values shown to their targets on demand. Nothing is changed by it."""
+"""`rotate verify`: show published values to their targets, without effects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import anyio
 
-from rotator.app.actor import App
+from rotator.app.actor import Actor
 from rotator.engine.guard import proof
 from rotator.ports import Accepted, CannotPresent, Fault, Rejected, Transient
 from rotator.rotation.credential import Credential
@@ -16,11 +16,11 @@ from rotator.rotation.lost_value import WORDS
 from rotator.rotation.record import HoldReason, Phase, PublishedValue
 from rotator.rotation.wording import when
 
-_AT_ONCE = 4  # values; each target has its budget beside
+_AT_ONCE = 4  # values at once; each target has its rate limit as well
 
 
 class VerifyResult(StrEnum):
-    """What showing a published value came to."""
+    """The verdict on a published value."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -31,24 +31,24 @@ class VerifyResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ShownValue:
-    """One credential, and what became of its published value. `said`: a sentence for people."""
+    """One credential and the verdict on its published value. `said`: a sentence for people."""
 
     credential: str
     answer: VerifyResult
     said: str
-    held: bool = False  # nothing is done about it until a person decides
-    token: str = ""  # what was shown
+    held: bool = False  # held: nothing is done until a person decides
+    token: str = ""  # the shown value's token
 
 
 class ShowValues:
-    """Shows published values; each way of proving has its negative control first."""
+    """Shows published values, after the negative control of each way of proving."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: Actor) -> None:
         self._app = app
         self._controls: dict[tuple[str, str], Fault | None] = {}
 
     async def all(self, names: Sequence[str]) -> list[ShownValue]:
-        """One answer for each name, in their order."""
+        """One answer for each name, in order."""
         found: dict[str, ShownValue] = {}
         places = anyio.CapacityLimiter(_AT_ONCE)
 
@@ -99,7 +99,7 @@ class ShowValues:
         return VerifyResult.UNKNOWN, f"{what}: its target does not say: {verdict.reason}"
 
     async def _control(self, credential: Credential) -> None:
-        """A probe that accepts a broken secret proves nothing. Raises the fault that the control came to."""
+        """Run the negative control: a probe that accepts a broken secret proves nothing. Raises its fault."""
         way = (credential.target, proof(credential))
         if way not in self._controls:
             try:

@@ -77,12 +77,12 @@ def troubled(credential: Credential, reason: str) -> None:
     log.warn("visit.refused", credential=credential.name, target=credential.target, said=reason)
 
 
-def paused(neighbour: str, reason: str, pause: float) -> None:
+def paused(dependency: str, reason: str, pause: float) -> None:
     """Log that Vault, a target or a minter is left alone for so many seconds; none: it works again."""
     if pause:
-        log.warn("neighbour.paused", neighbour=neighbour, said=reason, seconds=round(pause, 1))
+        log.warn("dependency.paused", dependency=dependency, said=reason, seconds=round(pause, 1))
     else:
-        log.say("neighbour.recovered", neighbour=neighbour)
+        log.say("dependency.recovered", dependency=dependency)
 
 
 def heard_call(verb: str, uid: int, pid: int) -> None:

@@ -182,10 +182,10 @@ class Fleet:
         ends = {each.place: end for each in currents if (end := each.token.expires_at)}
         return {target: ends[place] for target, place in self.minted_from.items() if place in ends}
 
-    def _standing(self, name: str, neighbour: Dependency | None) -> DependencyStatus:
-        if neighbour is None or not neighbour.trips:
+    def _standing(self, name: str, dependency: Dependency | None) -> DependencyStatus:
+        if dependency is None or not dependency.trips:
             return DependencyStatus(name, 0.0, "")
-        return DependencyStatus(name, neighbour.left(self.clock.monotonic()), neighbour.reason or "in trouble")
+        return DependencyStatus(name, dependency.left(self.clock.monotonic()), dependency.reason or "in trouble")
 
     def silent(self) -> float:
         """Seconds since a worker last finished a reconcile; zero while there is no view."""

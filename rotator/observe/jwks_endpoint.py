@@ -52,7 +52,7 @@ class JwksRoutes:
         return StatusResponse(200, _JWKS, found.text.encode(), f"public, max-age={found.seconds}")
 
 
-class Actor(Protocol):
+class RunningActor(Protocol):
     """The actor that works now, with settings and Vault."""
 
     settings: Settings
@@ -68,12 +68,12 @@ class JwksEndpoint:
     """Key sets by credential. Without an actor it shows the sets that it remembers."""
 
     def __init__(self) -> None:
-        self._actor: Actor | None = None
+        self._actor: RunningActor | None = None
         self._known: dict[str, PublicKeySet] = {}
         self._tried: dict[str, float] = {}  # when it was last read
         self._reading: dict[str, anyio.Lock] = {}
 
-    def attend(self, actor: Actor) -> None:
+    def attend(self, actor: RunningActor) -> None:
         """Use this actor from now on."""
         self._actor = actor
 
@@ -97,7 +97,7 @@ class JwksEndpoint:
                 self._tried[name] = actor.clock.monotonic()
         return self._remembered(name)
 
-    def _is_fresh(self, name: str, actor: Actor) -> bool:
+    def _is_fresh(self, name: str, actor: RunningActor) -> bool:
         tried = self._tried.get(name)
         return tried is not None and actor.clock.monotonic() - tried < _FRESH
 

@@ -12,7 +12,7 @@ def test_no_module_is_loose_and_no_name_is_a_metaphor_or_an_empty_word() -> None
 
 def test_one_place_saves_the_journal_and_one_composes_an_actor() -> None:
     assert sum(house.calls("save").values()) == 1
-    assert sum(house.calls("App").values()) == 1
+    assert sum(house.calls("Actor").values()) == 1
 
 
 def test_every_count_is_printed() -> None:

@@ -21,7 +21,7 @@ def calls(name: str) -> Counter[str]:
 
 
 def test_an_actor_is_composed_in_one_place() -> None:
-    assert calls("App") == {"rotator/app/actor.py": 1}
+    assert calls("Actor") == {"rotator/app/actor.py": 1}
     assert calls("Session") == {"rotator/app/factories.py": 1}
     assert set(calls("connected")) == {"rotator/app/actor.py", "rotator/commands/check.py"}, (
         "the latter before it has an actor"

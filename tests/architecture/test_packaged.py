@@ -48,4 +48,4 @@ def test_every_command_runs_what_is_async_by_way_of_one_place() -> None:
         and node.attr == "run"
         and getattr(node.value, "id", "") in ("anyio", "asyncio")
     }
-    assert runs == {"rotator/cli/shell.py"}
+    assert runs == {"rotator/cli/base.py"}

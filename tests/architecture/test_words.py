@@ -61,6 +61,26 @@ def test_an_exception_from_a_rule_names_the_rule_and_carries_its_reason(path: Pa
         assert len(reason) >= 2, f"{short(path)}:{token.start[0]} has no reason: add it on the line"
 
 
+_FILE = re.compile(r"[\w/]+\.py\b")
+
+
+def pointers() -> Iterator[tuple[str, str]]:
+    """The files that docstrings, comments and the map name, each with the place that names it."""
+    for path in files("rotator"):
+        documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        said = [ast.get_docstring(node) or "" for node in ast.walk(tree(path)) if isinstance(node, documented)]
+        said += [line.partition("#")[2] for line in text(path).splitlines()]
+        yield from ((short(path), name) for each in said for name in _FILE.findall(each))
+    page = HOUSE / "rotator" / "README.md"
+    yield from ((short(page), name) for name in _FILE.findall(text(page)))
+
+
+def test_every_file_that_a_docstring_or_the_map_names_exists() -> None:
+    there = [f"/{short(path)}" for path in files("rotator", "tests", "config")]
+    lost = [f"{place}: {name}" for place, name in pointers() if not any(path.endswith(f"/{name}") for path in there)]
+    assert not lost, "a file moved: say where it is now"
+
+
 def tracked() -> list[Path]:
     """Every text file that belongs to the repository, or would when it is committed."""
     command = ["git", "-C", str(HOUSE), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]

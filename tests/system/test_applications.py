@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import pytest
 
-from rotator.app.actor import App, acting
+from rotator.app.actor import Actor, acting
 from rotator.commands.check import check
 from rotator.engine.context import SuppliedValue
 from rotator.engine.reconciler import Transition
@@ -71,7 +71,7 @@ TWO = ONE + 'second_application = "SPARE_ID"\nsecond_client_id = "SPARE"\nretire
 class Desk:
     """The app at work, and the truth about the service desk."""
 
-    app: App
+    app: Actor
     itsm: HaloItsm
     crm: Application
     spare: Application

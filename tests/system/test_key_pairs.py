@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from rotator.app.actor import App, acting
+from rotator.app.actor import Actor, acting
 from rotator.app.vault_policy import grants
 from rotator.commands.check import check
 from rotator.engine.reconciler import Transition
@@ -75,7 +75,7 @@ fraction = 0.6
 class Desk:
     """The app, its target, and what was told."""
 
-    app: App
+    app: Actor
     itsm: HaloItsm
     openbao: OpenBao
     mount: str

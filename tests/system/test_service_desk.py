@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rotator.app.actor import App, acting
+from rotator.app.actor import Actor, acting
 from rotator.commands.check import check
 from rotator.engine.reconciler import Transition
 from rotator.observe.observers import Observers
@@ -63,7 +63,7 @@ path = "apps/crm/access"
 
 
 @asynccontextmanager
-async def desk(openbao: OpenBao, mount: str, folder: Path) -> AsyncIterator[tuple[App, HaloItsm, list[Transition]]]:
+async def desk(openbao: OpenBao, mount: str, folder: Path) -> AsyncIterator[tuple[Actor, HaloItsm, list[Transition]]]:
     transit = f"desk-transit-{next(_numbers)}"
     openbao.call("POST", f"sys/mounts/{transit}", {"type": "transit"})
     openbao.call("POST", f"{transit}/keys/crm", {"type": "rsa-2048"})
@@ -87,7 +87,7 @@ async def desk(openbao: OpenBao, mount: str, folder: Path) -> AsyncIterator[tupl
             yield app, itsm, told
 
 
-async def visit(app: App, name: str, ask: RotationRequest | None = None) -> None:
+async def visit(app: Actor, name: str, ask: RotationRequest | None = None) -> None:
     credential = app.settings.credentials[name]
     await app.worker_pool.guard.reconciler.reconcile(credential, app.dependencies(credential), ask)
 

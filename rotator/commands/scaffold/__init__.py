@@ -1,23 +1,37 @@
-"""The first files of an installation: settings that load as they stand, and the unit. Pure; writing is cli's.
+"""The first files of an installation: settings, the systemd unit, and the commands to type next. cli/init.py writes.
 
-The policy that goes with them is made in app/vault_policy.py.
+app/vault_policy.py makes the policy that goes with them. rotator.service beside this file is a copy of
+systemd/rotator.service; a test compares the two.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
 
+from rotator.rotation.credential import VaultPath
+from rotator.rotation.secret import SecretRef, SecretSource
 from rotator.settings import Method
+from rotator.settings.files import DEFAULT
 
 CREDSTORE = "/etc/credstore/rotator."  # before a secret's name; where systemd looks for what a unit loads
 _REMARK = re.compile(r"^([^\s#].*?) {2,}# (.*)$", re.MULTILINE)
+_ROLE = "token_policies=rotator token_no_default_policy=true token_ttl=30m"
+_START = "ExecStart=/opt/rotator/bin/python -I -m rotator run --log json"
+_AGAIN = "ExecReload=/opt/rotator/bin/python -I -m rotator reload"
+_STRICT = "ProtectSystem=strict"
+_HIDDEN = ("/home", "/root", "/run/user")  # by ProtectHome=yes
+_LOAD = "LoadCredential=vault-secret-id:rotator.vault-secret-id"
 
 
 @dataclass(frozen=True, slots=True)
 class InstallationPlan:
-    """What is known of the installation to be."""
+    """What is known about the new installation."""
 
     vault_address: str
     namespace: str = ""
@@ -96,7 +110,7 @@ _TEMPLATES = {"halo-cms": _HALO, "oauth": _OAUTH}
 
 
 def minter(wish: InstallationPlan) -> tuple[str, str]:
-    """Where in Vault the target's own secret is looked for: mount/path and key."""
+    """The place of the target's minter secret in Vault: mount/path and key."""
     return f"{wish.mount}/minters/{wish.target}", "token" if wish.kind == "halo-cms" else "client_secret"
 
 
@@ -121,10 +135,112 @@ def settings_text(wish: InstallationPlan) -> str:
 
 
 def _header(name: str) -> str:
-    """A name in a table's header; with a dot or a slash in it, it is quoted."""
+    """A name for a table's header, quoted if it has a dot or slash."""
     return name if re.fullmatch(r"[a-z0-9_-]+", name) else _toml(name)
 
 
 def _toml(value: str) -> str:
     """A basic string: TOML's escapes are JSON's."""
     return json.dumps(value, ensure_ascii=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do: why, and what to type."""
+
+    title: str
+    lines: tuple[str, ...]
+
+
+def steps(auth: Method, folder: Path, settings: Path, wanted: Sequence[tuple[VaultPath, str]]) -> tuple[Step, ...]:
+    """The next steps. `wanted`: the documents in Vault that the settings refer to, and a key of each."""
+    policy = shlex.quote(str(folder / "rotator.hcl"))
+    chosen = "" if settings == DEFAULT else f"-c {shlex.quote(str(settings))} "
+    login = Step(
+        "Let it into Vault, as somebody who may (`vault` instead of `bao` will do)",
+        (f"bao policy write rotator {policy}", *_LOGINS[auth]),
+    )
+    secrets = Step(
+        "Give it what the target asks of it; paste the value and press Enter, nothing of it is shown",
+        tuple(_put(*each) for each in wanted) or ("# nothing: the settings refer to no secret in Vault",),
+    )
+    check = f"rotate {chosen}check"
+    unit = shlex.quote(str(folder / "rotator.service"))
+    cluster = "kubectl apply -k config/kubernetes     # in rotator's repository"
+    run = cluster if auth is Method.KUBERNETES else f"systemctl enable --now {unit}"
+    return login, secrets, Step("Try every right, with a token that is thrown away; then start", (check, run))
+
+
+def _put(place: VaultPath, key: str) -> str:
+    """A command that stores a secret without newline, and keeps it from command lines and the shell's history."""
+    mount, path, name = map(shlex.quote, (*place, key))
+    return f'read -rs it && printf %s "$it" | bao kv put -mount={mount} {path} {name}=-'
+
+
+def _keep(name: str) -> str:
+    return f"install -D -m 0400 /dev/stdin {CREDSTORE}{name}"
+
+
+_LOGINS: Mapping[Method, tuple[str, ...]] = {
+    Method.APPROLE: (
+        "bao auth enable approle     # unless it is there",
+        f"bao write auth/approle/role/rotator {_ROLE}",
+        "bao write auth/approle/role/rotator/role-id role_id=rotator",
+        f"bao write -f -field=secret_id auth/approle/role/rotator/secret-id | {_keep('vault-secret-id')}",
+    ),
+    Method.TOKEN: (
+        "bao token create -orphan -policy=rotator -no-default-policy -period=24h -field=token"
+        f" | {_keep('vault-token')}",
+    ),
+    Method.KUBERNETES: (
+        "bao write auth/kubernetes/role/rotator bound_service_account_names=rotator"
+        f" bound_service_account_namespaces=rotator audience=vault {_ROLE}",
+    ),
+    Method.JWT: (
+        "bao write auth/jwt/role/rotator role_type=jwt user_claim=sub bound_audiences=vault"
+        f" bound_subject=WHOM-THE-TOKEN-NAMES {_ROLE}",
+        "# /run/secrets/vault-jwt: a token for the audience `vault`, kept fresh by its signer; the service reads it",
+    ),
+    Method.CERT: (
+        f"bao write auth/cert/certs/rotator certificate=@/etc/rotator/vault.pem {_ROLE}",
+        "# /etc/rotator/vault.pem and vault.key: the service, a user of its own, must be able to read them",
+    ),
+}
+
+
+def unit_text(references: Iterable[SecretRef], python: str, settings: Path, writes: Iterable[str] = ()) -> str:
+    """The unit. `references`: every secret that the settings refer to; `python`: the program that runs rotator;
+    `writes`: the files that the settings have it write."""
+    shipped = (resources.files("rotator.commands.scaffold") / "rotator.service").read_text(encoding="utf-8")
+    asked = "" if settings == DEFAULT else f" -c {_word(str(settings))}"
+    load = [f"LoadCredential={name}:rotator.{name}" for name in loaded(references)]
+    folders = sorted({str(Path(each).parent) for each in writes} - {"/var/lib/rotator"})
+    allowed = [f"ReadWritePaths={_word(f'-{each}')}" for each in folders if not each.startswith("/var/lib/rotator/")]
+    program = f"{_word(python)} -I -m rotator{asked}"
+    lines = {
+        _START: [f"ExecStart={program} run --log json"],
+        _AGAIN: [f"ExecReload={program} reload"],
+        _STRICT: [_STRICT, *allowed],
+        _LOAD: load,
+    }
+    return "\n".join(new for line in shipped.split("\n") for new in lines.get(line, [line]))
+
+
+def loaded(references: Iterable[SecretRef]) -> tuple[str, ...]:
+    """The names of the secrets that systemd provides."""
+    return tuple(dict.fromkeys(each.name for each in references if each.source is SecretSource.CREDENTIAL))
+
+
+def hidden(*paths: str) -> str:
+    """The first of these files that ProtectHome hides from the unit; "" if none."""
+    for path in paths:
+        for each in (Path(path), Path(path).resolve()):
+            if any(each.is_relative_to(home) for home in _HIDDEN):
+                return str(each)
+    return ""
+
+
+def _word(text: str) -> str:
+    """One word of a command line for systemd.service(5), which expands % and $."""
+    escaped = text.replace("%", "%%").replace("$", "$$").replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"' if set(text) & set(" \t'\"\\;") else escaped

@@ -1,7 +1,7 @@
 """What HaloITSM's answers mean for the key pair of a client that signs assertions: one public key per application.
 
 Consumers get the private half, or the name of a version in Vault Transit, and sign for themselves. `kid` is the key's
-thumbprint, so it changes with the key. Where pairs come from is key_pairs.py's.
+thumbprint, so it changes with the key. Pairs come from keys/signing.py.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Key pairs whose public half lies in a JWK Set: joined to it, proven, and taken out again.
+"""Key pairs with the public key in a JWK Set: added to it, proven, and removed again.
 
-Consumers sign for themselves, so that nothing published is used up, however often and by however many. The set is kept
-in jwks_store.py, pairs come from key_pairs.py; when a server has read the set anew is left to settings (`jwks_cache`)
-and to the engine, which waits.
+Consumers sign for themselves, so nothing published is used up. keys/jwks.py keeps the set, keys/signing.py makes the
+pairs. The option `jwks_cache` says when servers have read the set again; the engine waits for that.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from rotator.app.strays import Leftover, revoke_leftover
-from rotator.commands.unused import whose
+from rotator.commands.queries import whose
 from rotator.engine.context import Dependencies
 from rotator.engine.lease import Leases
 from rotator.engine.reconciler import Reconciler

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from rotator.commands.end_by_hand import instructions
+from rotator.commands.rotate import instructions
 from rotator.providers import KINDS
 from rotator.rotation.record import Phase, Record
 from tests.unit.rotation.builders import credential, record

@@ -16,7 +16,7 @@ import pytest
 from rotator.app import control
 from rotator.app.control import Control
 from rotator.app.daemon import Daemon
-from rotator.commands import inspect, lifecycle, looks
+from rotator.commands import operator_commands, queries, status
 from rotator.engine.pending_request import PendingRequest
 from rotator.host.cron import SystemClock
 from rotator.host.threads import BackgroundTasks
@@ -77,7 +77,9 @@ class Fleet:
         self.begun += [("look", name) for name in names]
         self.done += [("look", name) for name in names]
 
-    async def verdict(self, app: object, wish: lifecycle.OperatorCommand, name: str, end: float) -> dict[str, Any]:
+    async def verdict(
+        self, app: object, wish: operator_commands.OperatorCommand, name: str, end: float
+    ) -> dict[str, Any]:
         self.begun.append((wish.verb, name))
         await self.go.wait()
         self.done.append((wish.verb, name))
@@ -89,7 +91,7 @@ class Fleet:
         self.done.append(("reload", ""))
         return []
 
-    async def recall(self, app: object, name: str, view: object, away: str) -> inspect.Seen:
+    async def recall(self, app: object, name: str, view: object, away: str) -> status.Seen:
         self.begun.append(("seen", name))
         await self.go.wait()
         self.done.append(("seen", name))
@@ -107,7 +109,7 @@ class Fleet:
 
             return look, list
 
-        return {verb: named(verb) for verb in looks._LOOKS}
+        return {verb: named(verb) for verb in queries._LOOKS}
 
     def verbs(self) -> dict[str, Any]:
         """What a daemon with this actor answers to on its socket."""
@@ -121,7 +123,7 @@ class Fleet:
 
 
 VERBS = [*Fleet().verbs()]  # a new verb is among them; it does its own name for each credential, or it stands below
-ONE = {verb: [(verb, "")] for verb in ("reload", *looks._LOOKS)}
+ONE = {verb: [(verb, "")] for verb in ("reload", *queries._LOOKS)}
 DOES = {"ping": [], **ONE, "states": (SEEN := [("seen", x) for x in NAMES]), "explain": SEEN}
 MANY = {"names": NAMES, "within": "5s"}
 REQUESTS: dict[str, dict[str, Any]] = {
@@ -142,13 +144,13 @@ def work(request: dict[str, Any]) -> list[tuple[str, str]]:
 @pytest.fixture
 async def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Fleet]:
     made = Fleet()
-    monkeypatch.setattr(lifecycle, "_verdict", made.verdict)
-    monkeypatch.setattr(lifecycle, "_SIGN", 0.0)
-    monkeypatch.setattr(looks, "_LOOKS", made.looks())
-    monkeypatch.setattr(looks, "_SIGN", 0.01)
+    monkeypatch.setattr(operator_commands, "_verdict", made.verdict)
+    monkeypatch.setattr(operator_commands, "_SIGN", 0.0)
+    monkeypatch.setattr(queries, "_LOOKS", made.looks())
+    monkeypatch.setattr(queries, "_SIGN", 0.01)
     monkeypatch.setattr(control, "_READ_WITHIN", 0.2)
     monkeypatch.setattr(control, "_WRITE_WITHIN", 0.2)
-    monkeypatch.setattr(inspect, "_seen", made.recall)
+    monkeypatch.setattr(status, "_seen", made.recall)
     server = Control(str(tmp_path / "s"), made.verbs(), lambda *_: None, lambda verb, bug: made.bugs.append(bug))
     async with anyio.create_task_group() as group:
         made.tasks.group = group
@@ -199,7 +201,9 @@ async def test_whatever_a_caller_does_its_verb_goes_on_and_the_next_is_served(
     assert not fleet.bugs
 
 
-@pytest.mark.parametrize("asked", [asked for asked, request in REQUESTS.items() if request["verb"] in lifecycle.VERBS])
+@pytest.mark.parametrize(
+    "asked", [asked for asked, request in REQUESTS.items() if request["verb"] in operator_commands.VERBS]
+)
 async def test_a_caller_that_is_reset_after_the_first_line_ends_nothing(
     fleet: Fleet, tmp_path: Path, asked: str
 ) -> None:
@@ -256,8 +260,8 @@ async def test_a_bug_of_one_credential_is_its_verdict_and_the_others_get_theirs(
     async def outcome(*_: object) -> tuple[str, str, int]:
         return "paused", "it is", 0
 
-    monkeypatch.setattr(lifecycle, "_requested", said)
-    monkeypatch.setitem(lifecycle.OUTCOMES, "pause", outcome)
+    monkeypatch.setattr(operator_commands, "_requested", said)
+    monkeypatch.setitem(operator_commands.OUTCOMES, "pause", outcome)
     replies = [x async for x in control.call(str(tmp_path / "s"), {"verb": "pause", "names": NAMES})]
     verdicts = {each["credential"]: each["said"] for reply in replies for each in reply["verdicts"]}
     assert verdicts == {"a": "it is", "b": "a bug, the log has it: ZeroDivisionError", "c": "it is"}

@@ -12,8 +12,8 @@ from typing import Any
 import anyio
 import pytest
 
-from rotator.app.actor import App
-from rotator.commands import lifecycle
+from rotator.app.actor import Actor
+from rotator.commands import operator_commands
 from rotator.observe.event_log import TransitionListeners
 from rotator.observe.observers import Observers
 from rotator.observe.receipts import verify
@@ -53,11 +53,11 @@ def wanted(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def app(wanted: Settings) -> AsyncIterator[App]:
+async def app(wanted: Settings) -> AsyncIterator[Actor]:
     observers, ours = Observers(wanted), Installation("abc123", b"a key of this test's own")
     journal: Any = SimpleNamespace(load=untouched)
     kv: Any = Kv()
-    made = App(wanted, journal, kv, ours, HandClock(), observers.told, observers.barred, (), observers.recorded)
+    made = Actor(wanted, journal, kv, ours, HandClock(), observers.told, observers.barred, (), observers.recorded)
     made.fleet_observer = observers.fleet
     async with anyio.create_task_group() as group:
         made.tasks.group = group
@@ -66,11 +66,11 @@ async def app(wanted: Settings) -> AsyncIterator[App]:
     observers.close()
 
 
-async def ask(app: App, verb: str, **request: Any) -> int:
+async def ask(app: Actor, verb: str, **request: Any) -> int:
     """The exit code."""
-    command = lifecycle.parse_operator_command(verb, {"by": "ada (uid 7)", "within": "5s", **request})
+    command = operator_commands.parse_operator_command(verb, {"by": "ada (uid 7)", "within": "5s", **request})
     with TransitionListeners().hearing() as transitions:
-        lines = [line async for line in lifecycle.obey(app, command, transitions)]
+        lines = [line async for line in operator_commands.obey(app, command, transitions)]
     return next(int(line["exit"]) for line in reversed(lines) if "exit" in line)
 
 
@@ -90,7 +90,7 @@ CHANGES = [
 ]
 
 
-async def test_each_change_is_a_line_of_a_sound_chain_when_its_verdict_is_told(app: App, wanted: Settings) -> None:
+async def test_each_change_is_a_line_of_a_sound_chain_when_its_verdict_is_told(app: Actor, wanted: Settings) -> None:
     file = Path(wanted.audit.file)
     for number, (verb, request, event, said) in enumerate(CHANGES, 1):
         assert await ask(app, verb, **request) == 0

@@ -47,7 +47,7 @@ class _Any(defaultdict):
         return name != "gone"
 
 
-class App:
+class Actor:
     """What `follow` needs: a Vault that takes requests, and a crew whose asks the test answers."""
 
     def __init__(self) -> None:
@@ -87,12 +87,12 @@ class App:
 
 
 @pytest.fixture
-def app() -> App:
-    return App()
+def app() -> Actor:
+    return Actor()
 
 
 @asynccontextmanager
-async def following(app: App, names: tuple[str, ...], **wanted):
+async def following(app: Actor, names: tuple[str, ...], **wanted):
     """Lines of one `now`, and where happenings go in."""
     send, receive = anyio.create_memory_object_stream[Transition](16)
     told = follow(app, names, RotateCommand(names=names, **wanted), receive)
@@ -100,7 +100,7 @@ async def following(app: App, names: tuple[str, ...], **wanted):
         yield lines, send
 
 
-async def ended(app: App, names: tuple[str, ...], then: Callable[[], object], **wanted) -> list[dict]:
+async def ended(app: Actor, names: tuple[str, ...], then: Callable[[], object], **wanted) -> list[dict]:
     """Every line of a `now`, during which `then` is called once."""
     async with following(app, names, **wanted) as (lines, _), anyio.create_task_group() as group:
 
@@ -202,7 +202,7 @@ def test_what_a_request_says_is_what_is_wanted() -> None:
     ],
     ids=["done", "published", "in grace", "held"],
 )
-async def test_the_answer_decides_exit_and_words(app: App, phase: Phase, changes, code: int, said: str) -> None:
+async def test_the_answer_decides_exit_and_words(app: Actor, phase: Phase, changes, code: int, said: str) -> None:
     app.known = {"bot": record(phase, **changes)} if "current" in changes else {}
     lines = await ended(app, ("bot",), lambda: app.answer("bot", phase, **changes))
     assert lines[-1]["exit"] == code
@@ -220,7 +220,7 @@ async def test_the_answer_decides_exit_and_words(app: App, phase: Phase, changes
     ],
     ids=["it is due", "it is not"],
 )
-async def test_a_failure_says_when_it_is_tried_again_only_where_it_is(app: App, current, said: str) -> None:
+async def test_a_failure_says_when_it_is_tried_again_only_where_it_is(app: Actor, current, said: str) -> None:
     app.known = {"bot": record(Phase.SETTLED, current=current)} if current else {}
 
     def fail() -> None:
@@ -235,7 +235,7 @@ async def test_a_failure_says_when_it_is_tried_again_only_where_it_is(app: App, 
 # --- it is in Vault before it is acknowledged -----------------------------------------------------------------------
 
 
-async def test_what_is_asked_for_is_written_down_with_what_lives_before_anybody_is_told(app: App) -> None:
+async def test_what_is_asked_for_is_written_down_with_what_lives_before_anybody_is_told(app: Actor) -> None:
     app.known["bot"] = record(Phase.PUBLISHED)
     async with following(app, ("bot",), emergency=True, by="ada") as (lines, _):
         first = await anext(lines)
@@ -249,7 +249,7 @@ async def test_what_is_asked_for_is_written_down_with_what_lives_before_anybody_
     assert last["verdicts"][0]["said"].endswith("dead: t2.1, t1.1")
 
 
-async def test_while_vault_gives_no_verdict_it_is_tried_again_and_then_it_goes_on(app: App, monkeypatch) -> None:
+async def test_while_vault_gives_no_verdict_it_is_tried_again_and_then_it_goes_on(app: Actor, monkeypatch) -> None:
     monkeypatch.setattr(request_module, "AGAIN", 0.01)
     app.refusals = [Transient("sealed"), Transient("sealed")]
     lines = await ended(app, ("bot",), lambda: None, within=0.3)
@@ -257,7 +257,7 @@ async def test_while_vault_gives_no_verdict_it_is_tried_again_and_then_it_goes_o
     assert len(app.written) == 1
 
 
-async def test_what_cannot_be_written_down_is_not_begun_and_says_so(app: App) -> None:
+async def test_what_cannot_be_written_down_is_not_begun_and_says_so(app: Actor) -> None:
     app.refusals = [Transient("sealed")]
     last = (await ended(app, ("bot",), lambda: None, within=0.2))[-1]
     assert last["exit"] == 75
@@ -270,7 +270,7 @@ async def test_what_cannot_be_written_down_is_not_begun_and_says_so(app: App) ->
     assert not app.asked
 
 
-async def test_an_emergency_outlasts_who_typed_it_until_vault_is_back(app: App, monkeypatch) -> None:
+async def test_an_emergency_outlasts_who_typed_it_until_vault_is_back(app: Actor, monkeypatch) -> None:
     """A value has leaked while Vault is sealed: a daemon goes on asking, a command cannot."""
     monkeypatch.setattr(request_module, "AGAIN", 0.01)
     app.settings.credentials["shop"] = credential(name="shop")
@@ -294,7 +294,7 @@ async def test_an_emergency_outlasts_who_typed_it_until_vault_is_back(app: App, 
         assert not app.asked
 
 
-async def test_a_vault_that_is_back_in_a_moment_is_no_reason_to_end_anything_by_hand(app: App, monkeypatch) -> None:
+async def test_a_vault_that_is_back_in_a_moment_is_no_reason_to_end_anything_by_hand(app: Actor, monkeypatch) -> None:
     monkeypatch.setattr(request_module, "AGAIN", 0.01)
     app.refusals = [Transient("429")] * 20
     async with following(app, ("bot",), emergency=True, within=0.5) as (lines, _):
@@ -310,7 +310,7 @@ async def test_a_vault_that_is_back_in_a_moment_is_no_reason_to_end_anything_by_
     assert told == {"by_hand": "bot", "said": "bot {'locked_out': True}"}
 
 
-async def test_one_that_was_declined_says_why_and_what_ends_that(app: App) -> None:
+async def test_one_that_was_declined_says_why_and_what_ends_that(app: Actor) -> None:
     app.known["bot"] = record(Phase.PUBLISHED)
 
     def decline() -> None:
@@ -323,7 +323,7 @@ async def test_one_that_was_declined_says_why_and_what_ends_that(app: App) -> No
     assert last["verdicts"][0]["said"].startswith("nothing was begun: the predecessor is in grace until 13:00; --wait")
 
 
-async def test_there_is_no_answer_before_a_record_has_taken_it_up(app: App) -> None:
+async def test_there_is_no_answer_before_a_record_has_taken_it_up(app: Actor) -> None:
     def held() -> None:
         app.asked["bot"].request = app.written["bot"].id
         app.answer("bot", Phase.HELD)
@@ -331,7 +331,7 @@ async def test_there_is_no_answer_before_a_record_has_taken_it_up(app: App) -> N
     assert (await ended(app, ("bot",), held, within=0.3))[-1]["exit"] == 75
 
 
-async def test_of_many_the_gravest_decides(app: App) -> None:
+async def test_of_many_the_gravest_decides(app: Actor) -> None:
     def answers() -> None:
         app.answer("a", Phase.SETTLED)
         app.answer("b", Phase.HELD)
@@ -339,7 +339,7 @@ async def test_of_many_the_gravest_decides(app: App) -> None:
     assert (await ended(app, ("a", "b"), answers))[-1]["exit"] == 3
 
 
-async def test_without_an_answer_in_time_it_is_undecided_and_says_what_it_waits_for(app: App) -> None:
+async def test_without_an_answer_in_time_it_is_undecided_and_says_what_it_waits_for(app: Actor) -> None:
     app.seen["bot"] = ReconcileResult(None, Wait(None, "worked on by host-b"))
     last = (await ended(app, ("bot",), lambda: None, within=0.1))[-1]
     assert last["exit"] == 75
@@ -347,7 +347,7 @@ async def test_without_an_answer_in_time_it_is_undecided_and_says_what_it_waits_
 
 
 @pytest.mark.parametrize("until", [None, NOW + 365 * 10 * DAY])
-async def test_it_ends_early_when_nothing_can_come_of_it_in_time(app: App, until) -> None:
+async def test_it_ends_early_when_nothing_can_come_of_it_in_time(app: Actor, until) -> None:
     def put_off() -> None:
         app.asked["bot"].wait = Wait(until, "the minter's token is refused")
         app.seen["bot"] = ReconcileResult(None, app.asked["bot"].wait)
@@ -357,7 +357,7 @@ async def test_it_ends_early_when_nothing_can_come_of_it_in_time(app: App, until
     assert "the minter's token is refused" in last["verdicts"][0]["said"]
 
 
-async def test_a_patient_caller_whose_predecessor_outlives_its_patience_hears_what_is_live(app: App) -> None:
+async def test_a_patient_caller_whose_predecessor_outlives_its_patience_hears_what_is_live(app: Actor) -> None:
     def in_grace() -> None:
         app.answer("bot", Phase.PUBLISHED)
         app.asked["bot"].wait = Wait(NOW + 365 * 10 * DAY, "predecessor in grace")
@@ -370,7 +370,7 @@ async def test_a_patient_caller_whose_predecessor_outlives_its_patience_hears_wh
 
 
 async def test_who_waits_without_a_limit_waits_a_grace_out_and_hears_what_comes_after_it(
-    app: App, monkeypatch: pytest.MonkeyPatch
+    app: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With ten years of grace to come, who names a limit hears at once that nothing can come of it in time."""
     monkeypatch.setattr(rotate, "_SIGN", 0.5)
@@ -385,7 +385,7 @@ async def test_who_waits_without_a_limit_waits_a_grace_out_and_hears_what_comes_
     assert (rest[-1]["exit"], rest[-1]["verdicts"][0]["answer"]) == (0, "done")
 
 
-async def test_what_left_the_settings_meanwhile_is_not_said_to_go_on(app: App) -> None:
+async def test_what_left_the_settings_meanwhile_is_not_said_to_go_on(app: Actor) -> None:
     last = (await ended(app, ("gone",), lambda: app.asked["gone"].close("it left the settings")))[-1]
     said = last["verdicts"][0]["said"]
     assert "nobody carries it out unless settings name gone again within the hour" in said
@@ -398,19 +398,19 @@ def test_only_who_names_no_limit_waits_a_grace_out() -> None:
     assert not parse_rotate_command({}).waits_out
 
 
-async def test_an_ask_that_is_closed_ends_with_the_reason(app: App) -> None:
+async def test_an_ask_that_is_closed_ends_with_the_reason(app: Actor) -> None:
     last = (await ended(app, ("bot",), lambda: app.asked["bot"].close("the daemon is stopping")))[-1]
     assert last["exit"] == 75
     assert last["verdicts"][0]["said"].startswith("undecided: the daemon is stopping")
 
 
-async def test_an_ask_that_is_hopeless_has_failed(app: App) -> None:
+async def test_an_ask_that_is_hopeless_has_failed(app: Actor) -> None:
     last = (await ended(app, ("bot",), lambda: app.asked["bot"].close("unreadable", hopeless=True)))[-1]
     assert last["exit"] == 1
     assert last["verdicts"][0] == {"credential": "bot", "answer": "failed", "exit": 1, "said": "unreadable"}
 
 
-async def test_progress_is_told_of_the_asked_only_and_all_of_it_before_the_verdict(app: App) -> None:
+async def test_progress_is_told_of_the_asked_only_and_all_of_it_before_the_verdict(app: Actor) -> None:
     async with following(app, ("bot",)) as (lines, send):
         assert await anext(lines) == {"accepted": 1, "said": ACCEPTED}
         first = [await anext(lines) for _ in [send.send_nowait(transition("bot"))]]
@@ -421,7 +421,7 @@ async def test_progress_is_told_of_the_asked_only_and_all_of_it_before_the_verdi
     assert [line.get("credential") for line in (*first, *rest)] == ["bot", "bot", "bot", None]
 
 
-async def test_who_waits_long_gets_a_sign_of_life(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_who_waits_long_gets_a_sign_of_life(app: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rotate, "_SIGN", 0.0)
     app.seen["bot"] = ReconcileResult(None, Wait(None, "predecessor in grace"))
     async with following(app, ("bot", "ci"), within=300) as (lines, _):
@@ -429,7 +429,7 @@ async def test_who_waits_long_gets_a_sign_of_life(app: App, monkeypatch: pytest.
         assert await anext(lines) == {"waiting": 2, "said": "bot: predecessor in grace"}
 
 
-async def test_thousands_of_verdicts_come_in_lines_of_a_bearable_length(app: App) -> None:
+async def test_thousands_of_verdicts_come_in_lines_of_a_bearable_length(app: Actor) -> None:
     names = tuple(f"bot-{number}" for number in range(1001))
 
     def all_done() -> None:
@@ -457,7 +457,7 @@ CUT = {
 
 
 @pytest.mark.parametrize(("phase", "working", "said"), CUT.values(), ids=CUT)
-async def test_a_command_cut_short_says_of_each_what_is_true_of_it(app: App, phase, working: bool, said: str) -> None:
+async def test_a_command_cut_short_says_of_each_what_is_true_of_it(app: Actor, phase, working: bool, said: str) -> None:
     app.passing, app.stopping = True, "cut short by SIGTERM"
     app.working = {"shop"} if working else set()
     asked = PendingRequest(RotationRequest(NOW, "ada", emergency=True), patient=True)

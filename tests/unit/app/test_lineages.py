@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rotator.app.actor import App
+from rotator.app.actor import Actor
 from rotator.app.factories import connection
 from rotator.ports import Installation
 from rotator.rotation.secret import Secret
@@ -32,7 +32,7 @@ async def test_no_two_of_a_hundred_thousand_credentials_whose_names_begin_alike_
     session = Session(connection(settings.vault, "test"), token(lambda: Secret("canary-lineages")), clock)
     kv = Kv(session)
     journal = VaultJournal(kv, settings.vault.mount, settings.vault.prefix)
-    app = App(settings, journal, kv, Installation("abc123", b"a key of this test's own"), clock)
+    app = Actor(settings, journal, kv, Installation("abc123", b"a key of this test's own"), clock)
     drawn = app.worker_pool.guard.reconciler.lineage()
     assert FLEET**2 / 2 / 16 ** len(drawn) < 1e-4  # pairs of them that are to be expected
     assert app.worker_pool.guard.reconciler.lineage() != drawn

@@ -14,7 +14,7 @@ import anyio.lowlevel
 import pytest
 
 from rotator.app.control import Control
-from rotator.commands import inspect
+from rotator.commands import status
 from rotator.ports import Entry, Lease, Refused, Transient
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
@@ -77,7 +77,7 @@ KV = SimpleNamespace(session=SimpleNamespace(login_end=None))  # of a login whos
 async def daemon(wanted: Settings, view: FakeView, journal: Journal) -> AsyncIterator[None]:
     """As much of a daemon as answers who looks."""
     app: Any = SimpleNamespace(settings=wanted, journal=journal, clock=HandClock(NOW), kv=KV, requests=Requests())
-    verbs = inspect.verbs(app, view)
+    verbs = status.verbs(app, view)
     door = Control(wanted.daemon.socket, verbs, lambda *_: None, lambda verb, bug: pytest.fail(f"{verb}: {bug!r}"))
     async with anyio.create_task_group() as group:
         await group.start(door.serve)
@@ -101,7 +101,7 @@ async def test_a_daemon_tells_what_it_observed_beside_what_the_journal_says_now(
     wanted = settings(path)
     journal = Journal(blog=entry("blog", holder="host-b/1/x"), shop=entry("shop"))
     async with daemon(wanted, observing(), journal):
-        seen = await inspect.look(wanted, [])
+        seen = await status.look(wanted, [])
         assert [(each.name, each.word) for each in seen.states] == [
             ("blog", Headline.SETTLED),
             ("shop", Headline.DOUBTED),
@@ -110,7 +110,7 @@ async def test_a_daemon_tells_what_it_observed_beside_what_the_journal_says_now(
         assert (seen.at, seen.stale) == (NOW, "")
         assert [each.asked for each in seen.states] == [str(LEAK), ""]
         assert [(each.credential, each.request) for each in seen.unclaimed] == [("gone", LEAK)]
-        said, code = await inspect.explained(wanted, "shop")
+        said, code = await status.explained(wanted, "shop")
         assert code == 0
         assert "The target refused it at 2026-03-01 12:00:00Z; it is asked once more before that counts." in said
 
@@ -118,10 +118,10 @@ async def test_a_daemon_tells_what_it_observed_beside_what_the_journal_says_now(
 async def test_without_vault_a_daemon_tells_what_it_saw_before_and_says_so(path: Path) -> None:
     wanted = settings(path)
     async with daemon(wanted, observing(), Journal(blog=Transient("sealed"), shop=entry("shop"))):
-        seen = await inspect.look(wanted, ["blog", "shop"])
+        seen = await status.look(wanted, ["blog", "shop"])
         assert (seen.stale, seen.states[0].word) == ("sealed", Headline.STALE)
         assert seen.states[0].published_at is not None
-        assert (await inspect.explained(wanted, "blog"))[0][0].startswith("Vault cannot be read, so this is what was")
+        assert (await status.explained(wanted, "blog"))[0][0].startswith("Vault cannot be read, so this is what was")
 
 
 async def test_a_vault_that_is_away_is_waited_for_once_and_what_is_shown_has_an_age(path: Path) -> None:
@@ -138,7 +138,7 @@ async def test_a_vault_that_is_away_is_waited_for_once_and_what_is_shown_has_an_
             raise Transient("sealed")
 
     async with daemon(wanted, view, Away()):
-        seen = await inspect.look(wanted, [])
+        seen = await status.look(wanted, [])
     assert len(asked) <= 8
     assert {each.word for each in seen.states} == {Headline.STALE}
     assert {each.read_at for each in seen.states} == {NOW - HOUR}
@@ -156,21 +156,21 @@ async def test_what_the_daemon_knows_is_shown_while_the_settings_name_more_and_v
         raise Transient("sealed")
         yield
 
-    monkeypatch.setattr(inspect, "reading", reading)
+    monkeypatch.setattr(status, "reading", reading)
     async with daemon(wanted, observing(), Journal(blog=Transient("sealed"), shop=Transient("sealed"))):
-        seen = await inspect.look(mine, [])
+        seen = await status.look(mine, [])
     assert ([each.name for each in seen.states], seen.unseen, seen.stale) == (["blog", "shop"], ["new"], "sealed")
     with pytest.raises(BaseExceptionGroup):
-        await inspect.look(mine, [])
+        await status.look(mine, [])
 
 
 async def test_a_record_that_cannot_be_read_hides_no_other(path: Path) -> None:
     wanted = settings(path)
     async with daemon(wanted, observing(), Journal(blog=Refused("it was deleted"), shop=entry("shop"))):
-        blog, shop = (await inspect.look(wanted, [])).states
+        blog, shop = (await status.look(wanted, [])).states
         assert (blog.word, blog.said, blog.exit) == (Headline.BROKEN, "its record cannot be read: it was deleted", 1)
         assert shop.known
-        assert (await inspect.explained(wanted, "blog"))[1] == 1
+        assert (await status.explained(wanted, "blog"))[1] == 1
 
 
 def _other_vault(wanted: Settings) -> Settings:
@@ -193,18 +193,18 @@ async def test_a_daemon_of_other_settings_is_not_believed(path: Path, change, mo
     async def reading(_: Settings) -> AsyncIterator[Any]:
         yield alone
 
-    monkeypatch.setattr(inspect, "reading", reading)
+    monkeypatch.setattr(status, "reading", reading)
     async with daemon(wanted, observing(), Journal(blog=entry("blog"), shop=entry("shop"))):
-        assert (await inspect.look(mine, [])).at == NOW + HOUR
-        assert await inspect.explained(mine, list(mine.credentials)[-1])
-    assert (await inspect.look(mine, ["blog"])).at == NOW + HOUR, "no daemon at all"
+        assert (await status.look(mine, [])).at == NOW + HOUR
+        assert await status.explained(mine, list(mine.credentials)[-1])
+    assert (await status.look(mine, ["blog"])).at == NOW + HOUR, "no daemon at all"
 
 
 async def test_a_daemon_that_has_seen_nothing_yet_and_has_no_vault_says_that(path: Path) -> None:
     wanted = settings(path)
     _, view, _ = fleet((BLOG, None), (SHOP, None))
     async with daemon(wanted, view, Journal(blog=Transient("sealed"), shop=Transient("sealed"))):
-        seen = await inspect.look(wanted, ["blog"])
+        seen = await status.look(wanted, ["blog"])
         assert (seen.stale, seen.states[0].word, seen.states[0].known) == ("sealed", Headline.UNSEEN, False)
-        said, _ = await inspect.explained(wanted, "blog")
+        said, _ = await status.explained(wanted, "blog")
         assert said == ["Its record was not read yet: Vault cannot be read: sealed."]

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 LEAK = OperatorRequest("w1", RequestVerb.ROTATE, NOW, "ada", emergency=True, live=("t1.1",))
 
 
-class App:
+class Actor:
     """What looks for requests: a Vault with one for `gone`, and one for `bot`."""
 
     def __init__(self) -> None:
@@ -54,13 +54,13 @@ class App:
         self.receipts.append((event, said))
 
 
-async def look(app: App, after: timedelta) -> None:
+async def look(app: Actor, after: timedelta) -> None:
     app.time = NOW + after
     await look_for_requests(app)  # type: ignore[arg-type]  # the part that it uses
 
 
 async def test_it_is_shown_and_waited_for_as_another_process_may_have_the_credential(monkeypatch) -> None:
-    app: Any = App()
+    app: Any = Actor()
     [seen] = await unclaimed(app)
     assert (seen.credential, seen.request) == ("gone", LEAK)
     await look(app, HOUR - MINUTE)
@@ -70,7 +70,7 @@ async def test_it_is_shown_and_waited_for_as_another_process_may_have_the_creden
 async def test_after_an_hour_it_is_given_up_told_and_removed_and_no_others_request_is(monkeypatch) -> None:
     told: list[tuple[str, str]] = []
     monkeypatch.setattr(module.log, "tell", lambda event, severity, **said: told.append((event, said["credential"])))
-    app: Any = App()
+    app: Any = Actor()
     await look(app, HOUR)
     assert (app.kept["gone"], app.kept["bot"]) == ([], [LEAK])
     assert told == [("request.given_up", "gone")]

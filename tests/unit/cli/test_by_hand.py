@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from rotator.app import control, standalone
-from rotator.cli import revoke, shell
-from rotator.commands import end_by_hand
+from rotator.cli import base, operator_commands
+from rotator.commands import rotate
 from rotator.ports import Fault, StoreRefused, Transient
 from tests.unit.app.test_by_hand import settings
 
@@ -39,11 +39,11 @@ def test_there_is_a_verdict_and_what_to_end_by_hand(
         raise fault
         yield {}
 
-    monkeypatch.setattr(shell, "reach", lambda config: shell.Reach(known, "nowhere"))
+    monkeypatch.setattr(base, "reach", lambda config: base.Reach(known, "nowhere"))
     monkeypatch.setattr(control, "answers", _nobody)
     monkeypatch.setattr(standalone, "rotate_alone", alone)
-    monkeypatch.setattr(end_by_hand, "within", lambda seconds, call: call())
-    ended = CliRunner().invoke(revoke.command, ["bot", "--json"])
+    monkeypatch.setattr(rotate, "within", lambda seconds, call: call())
+    ended = CliRunner().invoke(operator_commands.revoke_command, ["bot", "--json"])
     assert ended.exit_code == code, ended.output
     told = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
     assert [each["by_hand"] for each in told if "by_hand" in each] == ["bot"]
@@ -53,5 +53,5 @@ def test_there_is_a_verdict_and_what_to_end_by_hand(
 
 
 def test_two_lengths_are_one_too_many() -> None:
-    ended = CliRunner().invoke(revoke.command, ["bot", "--wait", "--within", "5m"])
+    ended = CliRunner().invoke(operator_commands.revoke_command, ["bot", "--wait", "--within", "5m"])
     assert ended.exit_code == 2

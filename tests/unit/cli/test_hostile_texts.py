@@ -10,7 +10,7 @@ from typing import Any
 import click
 import pytest
 
-from rotator.cli import now, output, shell
+from rotator.cli import base, now, output
 from rotator.cli.status import show
 from rotator.observe import logs
 from rotator.observe.health import Fleet
@@ -102,7 +102,7 @@ def test_progress_and_verdicts_are_a_line_each(hostile: str, capsys: pytest.Capt
 
 
 def test_a_table_has_as_many_lines_as_rows(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
-    shell.show_table(("A", "B", "C"), [(hostile, "x", hostile), ("y", hostile, "z")])
+    base.show_table(("A", "B", "C"), [(hostile, "x", hostile), ("y", hostile, "z")])
     fit(capsys.readouterr().out, lines=3)
 
 

@@ -8,7 +8,7 @@ import sys
 PROGRAM = """
 import os, signal, threading
 import anyio
-from rotator.cli import shell
+from rotator.cli import base
 
 def refused(thread):
     raise RuntimeError("can't start new thread")
@@ -18,7 +18,7 @@ async def main():
     await anyio.sleep_forever()
 
 threading.Thread.start = refused
-shell.run(main)
+base.run(main)
 """
 
 

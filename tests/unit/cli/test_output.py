@@ -13,7 +13,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 import anyio
-from rotator.cli import output, shell
+from rotator.cli import base, output
 
 async def main():
     for number in range(5000):
@@ -24,7 +24,7 @@ async def main():
     Path(sys.argv[1]).touch()
     return int(sys.argv[2])
 
-shell.run(main, acts=sys.argv[3] == "acts")
+base.run(main, acts=sys.argv[3] == "acts")
 """
 
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from rotator.cli import rotate, strays
-from rotator.cli.times import FutureTime, Length
+from rotator.cli.base import FutureTime, Length
 from tests.unit.cli.test_manpage import commands
 from tests.unit.settings.files import SOUND, write
 

@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 
 from rotator.app.vault_policy import policy
 from rotator.cli import rotate
-from rotator.commands.scaffold import unit
-from rotator.commands.scaffold.unit import hidden, unit_text
+from rotator.commands import scaffold
+from rotator.commands.scaffold import hidden, unit_text
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret import SecretRef, SecretSource
 from rotator.settings import Method, load
@@ -149,7 +149,7 @@ def test_from_settings_that_are_there_come_policy_and_unit_beside_them(tmp_path:
 
 
 def test_the_packaged_unit_is_the_shipped_one() -> None:
-    packaged = Path(unit.__file__).with_name("rotator.service").read_text()
+    packaged = Path(scaffold.__file__).with_name("rotator.service").read_text()
     assert packaged == (HOUSE / "systemd" / "rotator.service").read_text(), (
         "cp systemd/rotator.service rotator/commands/scaffold/"
     )

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from rotator.app.actor import acting
-from rotator.commands.inspect import look
+from rotator.commands.status import look
 from rotator.observe.observers import Observers
 from rotator.ports import Transient
 from rotator.rotation.credential import VaultPath

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rotator.app.systemd.status_line import status_line
+from rotator.app.systemd import status_line
 from rotator.observe.health import states
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record
 from tests.kit.fleet import fleet, named, settled

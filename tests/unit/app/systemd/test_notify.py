@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from rotator.app.systemd.sd_notify import Notifier
+from rotator.app.systemd import Notifier
 from tests.unit.app.systemd.ear import Ear
 
 

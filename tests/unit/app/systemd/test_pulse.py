@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rotator.app.systemd.liveness import Liveness, SignOfLife
+from rotator.app.systemd import Liveness, SignOfLife
 
 PATIENCE = {SignOfLife.LOOP: 30.0, SignOfLife.WORKER: 300.0, SignOfLife.VAULT: 900.0}
 

@@ -12,9 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from rotator.app.systemd.liveness import Liveness, SignOfLife
-from rotator.app.systemd.sd_notify import Notifier
-from rotator.app.systemd.supervision import Supervision
+from rotator.app.systemd import Liveness, Notifier, SignOfLife, Supervision
 from rotator.engine.circuit_breaker import CircuitBreakers
 from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Fault, Transient
@@ -44,7 +42,7 @@ class Clock:
 
 
 def app(*, idle: bool = True, moved: float = 0.0, looks: int = 1) -> Any:
-    """As much of an App as supervision looks at."""
+    """As much of an Actor as supervision looks at."""
     worker_pool = SimpleNamespace(idle=idle, moved=moved, seen={}, credentials={}, health=CircuitBreakers())
     return SimpleNamespace(worker_pool=worker_pool, settings=SETTINGS, clock=Clock(looks))
 

@@ -1,6 +1,6 @@
-"""Pause, resume, release, undo, adopt and claim: whom they concern, their words and their verdicts.
+"""`pause`, `resume`, `release`, `undo`, `adopt` and `claim`: selection, words and verdicts, for socket and shell alike.
 
-The same for the daemon's socket and the shell. engine/commands.py has what each changes in a record.
+engine/commands.py has what each of them changes in a record.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ import anyio
 from anyio.abc import ObjectSendStream
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from rotator.app.actor import App
-from rotator.commands.hook_outcome import HookOutcome
-from rotator.commands.outcomes import OUTCOMES, released
+from rotator.app.actor import Actor
 from rotator.commands.requests import AGAIN, new_id, write_down
 from rotator.commands.rotate import (
     BUSY,
@@ -32,6 +30,7 @@ from rotator.commands.rotate import (
     parse_rotate_command,
     select,
 )
+from rotator.commands.verdicts import OUTCOMES, HookOutcome, released
 from rotator.engine import commands
 from rotator.engine.reconciler import Transition
 from rotator.host.exit_codes import gravest
@@ -49,9 +48,9 @@ from rotator.rotation.wording import counted
 
 VERBS = ("pause", "resume", "release", "undo", "adopt", "claim")
 _AT_ONCE = 8  # credentials
-_POLL = 0.2  # seconds between two looks at what has happened
-_SIGN = 10.0  # seconds between two signs of life for who waits
-_SOON = 2.0  # seconds until what keeps it waiting is told
+_POLL = 0.2  # seconds between two checks of the outcome
+_SIGN = 10.0  # seconds between two signs of life for the waiting person
+_SOON = 2.0  # seconds until the reason for waiting is printed
 _LONGEST = timedelta(days=366)
 
 T = TypeVar("T")
@@ -61,18 +60,18 @@ Hearing = Callable[[], AbstractContextManager[MemoryObjectReceiveStream[Transiti
 
 @dataclass(frozen=True, slots=True)
 class OperatorCommand:
-    """A verb, whom it concerns and who says so. Neither `length` nor `until`: until it is resumed."""
+    """A verb, its selection, and the person. Neither `length` nor `until`: until it is resumed."""
 
     verb: str
     wanted: RotateCommand
     reason: str = ""
     length: timedelta | None = None
     until: datetime | None = None
-    trouble: dict[str, str] = field(default_factory=dict)  # why one was not got through yet
+    trouble: dict[str, str] = field(default_factory=dict)  # why one is not done yet
 
 
 def parse_operator_command(verb: str, request: Mapping[str, Any]) -> OperatorCommand:
-    """Read an order from a request. Raises Refused for what does not fit."""
+    """Read a command from a request. Raises Refused for a bad one."""
     so_long, until = length(request, "for", _LONGEST), moment(request, "until")
     if so_long and until:
         raise Refused("`for` and `until` are two ends: say one of them")
@@ -81,8 +80,8 @@ def parse_operator_command(verb: str, request: Mapping[str, Any]) -> OperatorCom
     )
 
 
-def verbs(app: App, hearing: Hearing) -> dict[str, Callable[[Mapping[str, Any]], Lines]]:
-    """The verbs as the control socket calls them."""
+def verbs(app: Actor, hearing: Hearing) -> dict[str, Callable[[Mapping[str, Any]], Lines]]:
+    """The verbs of the control socket."""
 
     def named(verb: str) -> Callable[[Mapping[str, Any]], Lines]:
         async def answer(request: Mapping[str, Any]) -> Lines:
@@ -100,10 +99,10 @@ def verbs(app: App, hearing: Hearing) -> dict[str, Callable[[Mapping[str, Any]],
     return {verb: named(verb) for verb in VERBS}
 
 
-async def obey(app: App, wish: OperatorCommand, transitions: MemoryObjectReceiveStream[Transition]) -> Lines:
-    """Say the word to each credential, tell each step, end with verdicts.
+async def obey(app: Actor, wish: OperatorCommand, transitions: MemoryObjectReceiveStream[Transition]) -> Lines:
+    """Apply the command to each credential, with progress lines and then verdicts.
 
-    The work is a task of the actor's: it goes on to its end when whoever asked goes away, which closes this generator.
+    The work is a task of the actor: it goes on when the caller disconnects, which closes this generator.
     """
     names, unknown = select(app.settings, wish.wanted)
     if unknown:
@@ -139,7 +138,7 @@ async def obey(app: App, wish: OperatorCommand, transitions: MemoryObjectReceive
 
 
 def _waits(wish: OperatorCommand) -> str:
-    """What it waits for, and what a person can do about it."""
+    """What the command waits for, and what a person can do about it."""
     if not wish.trouble:
         return f"{wish.verb} is under way"
     name, reason = next(iter(wish.trouble.items()))
@@ -156,18 +155,20 @@ def _heard(transitions: MemoryObjectReceiveStream[Transition], names: tuple[str,
             yield transition
 
 
-async def _all(app: App, wish: OperatorCommand, names: tuple[str, ...], send: ObjectSendStream[dict[str, Any]]) -> None:
+async def _all(
+    app: Actor, wish: OperatorCommand, names: tuple[str, ...], send: ObjectSendStream[dict[str, Any]]
+) -> None:
     limiter, end = anyio.CapacityLimiter(_AT_ONCE), app.clock.monotonic() + wish.wanted.within
 
     async def one(name: str) -> None:
         async with limiter:
             verdict = await _verdict(app, wish, name, end)
-        with suppress(anyio.BrokenResourceError):  # nobody waits for it any more
+        with suppress(anyio.BrokenResourceError):  # the caller has gone
             await send.send(verdict)
 
     async with send:
         known = app.settings.credentials
-        for many in (name for name in names if name not in known):  # comes before what is said of each
+        for many in (name for name in names if name not in known):  # before the lines about each credential
             await one(many)
         async with anyio.create_task_group() as group:
             for name in (name for name in names if name in known):
@@ -175,7 +176,7 @@ async def _all(app: App, wish: OperatorCommand, names: tuple[str, ...], send: Ob
 
 
 def whom(wish: OperatorCommand, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Whom it concerns: a pause of many is one fact about the installation, which also holds for who joins later."""
+    """The selected credentials. A pause of many is one fact about the installation, also for later ones."""
     many = _scopes(wish)
     if not many or wish.verb not in ("pause", "resume"):
         return names
@@ -183,14 +184,14 @@ def whom(wish: OperatorCommand, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _scopes(wish: OperatorCommand) -> dict[str, tuple[Mapping[str, str], str]]:
-    """Each scope of many, as it is typed: the labels and the target that it is about."""
+    """Each scope: its text, labels and target."""
     wanted = wish.wanted
     labelled = [(wanted.labels, "")] if wanted.everything or wanted.labels else []
     there: list[tuple[Mapping[str, str], str]] = [({}, target) for target in wanted.targets]
     return {scope(*each): each for each in (*labelled, *there)}
 
 
-async def _fleet(app: App, wish: OperatorCommand, many: str, end: float) -> tuple[str, str, int]:
+async def _fleet(app: Actor, wish: OperatorCommand, many: str, end: float) -> tuple[str, str, int]:
     """Pause or resume all, all with a label, or all on a target."""
     now, by, (labels, target) = app.clock.now(), wish.wanted.by, _scopes(wish)[many]
     until = now + wish.length if wish.length else wish.until
@@ -216,19 +217,19 @@ async def _fleet(app: App, wish: OperatorCommand, many: str, end: float) -> tupl
     return f"{wish.verb}d", said, DONE
 
 
-async def _verdict(app: App, wish: OperatorCommand, name: str, end: float) -> dict[str, Any]:
+async def _verdict(app: Actor, wish: OperatorCommand, name: str, end: float) -> dict[str, Any]:
     if name not in app.settings.credentials:
         return await _answered(name, lambda: _fleet(app, wish, name, end))
     return await _answered(name, lambda: _one(app, wish, name, end))
 
 
-async def _one(app: App, wish: OperatorCommand, name: str, end: float) -> tuple[str, str, int]:
+async def _one(app: Actor, wish: OperatorCommand, name: str, end: float) -> tuple[str, str, int]:
     credential = app.settings.credentials[name]
     if app.worker_pool.stopping:
         raise Transient(f"not begun: {app.worker_pool.stopping}")
     before = (await app.journal.load(name)).record if wish.verb in ("release", "resume") else None
     if wish.verb == "resume" and not (before and before.paused) and name not in app.requests.expected:
-        record = before or Record("")  # it is not paused, nor is it about to be
+        record = before or Record("")  # it is not paused and no pause is requested
     else:
         record = await (_obeyed if wish.verb in ("adopt", "claim") else _requested)(app, wish, credential, end)
     if wish.verb == "release":
@@ -252,11 +253,11 @@ async def _answered(name: str, work: Callable[[], Awaitable[tuple[str, str, int]
 
 
 class _WrittenError(Exception):
-    """A request is in Vault, and nobody has taken it up while it was waited for."""
+    """A request is in Vault, and was not taken up in time."""
 
 
-async def _requested(app: App, wish: OperatorCommand, credential: Credential, end: float) -> Record:
-    """Write it down in Vault, then have it taken up. Raises _WrittenError when that outlasts the patience."""
+async def _requested(app: Actor, wish: OperatorCommand, credential: Credential, end: float) -> Record:
+    """Write the request to Vault, then wait until a record has taken it up. Raises _WrittenError if too late."""
     reconciler, name = app.worker_pool.guard.reconciler, credential.name
     await reconciler.recorded()
     if bar := reconciler.barred():
@@ -282,15 +283,15 @@ async def _requested(app: App, wish: OperatorCommand, credential: Credential, en
         raise _WrittenError(f"{fault.reason}; {goes_on}") from None
 
 
-def _request(app: App, wish: OperatorCommand) -> OperatorRequest:
+def _request(app: Actor, wish: OperatorCommand) -> OperatorRequest:
     at, wanted = app.clock.now(), wish.wanted
     until = at + wish.length if wish.length else wish.until
     verb, request_id = RequestVerb(wish.verb), new_id()
     return OperatorRequest(request_id, verb, at, wanted.by, wanted.emergency, reason=wish.reason, until=until)
 
 
-async def _until(app: App, end: float, work: Callable[[], Awaitable[T]], name: str, trouble: dict[str, str]) -> T:
-    """Do it, again and again while somebody works on the record or Vault gives no verdict, as long as there is time."""
+async def _until(app: Actor, end: float, work: Callable[[], Awaitable[T]], name: str, trouble: dict[str, str]) -> T:
+    """Repeat while another process has the lease or Vault gives no verdict, as long as there is time."""
     try:
         while True:
             try:
@@ -304,8 +305,8 @@ async def _until(app: App, end: float, work: Callable[[], Awaitable[T]], name: s
         trouble.pop(name, None)
 
 
-async def _obeyed(app: App, wish: OperatorCommand, credential: Credential, end: float) -> Record:
-    """What only whoever is here can do."""
+async def _obeyed(app: Actor, wish: OperatorCommand, credential: Credential, end: float) -> Record:
+    """Apply a command that is not written down as a request."""
     if wish.verb == "claim":
         word = commands.claim(wish.wanted.by, secrets.token_hex(LINEAGE))
     else:

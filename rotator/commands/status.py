@@ -1,4 +1,4 @@
-"""Looks without effects: the states of credentials and their sentences, from a running daemon or from the journal.
+"""`status`, `plan` and `explain`: the states of credentials, from a running daemon or from the journal. No effects.
 
 A daemon reads the journal, too, and adds what it has observed: proofs, refusals, pauses, faults.
 """
@@ -16,8 +16,8 @@ import anyio
 import msgspec
 
 from rotator.app import control
-from rotator.app.actor import App, reading
-from rotator.commands.looks import installation
+from rotator.app.actor import Actor, reading
+from rotator.commands.queries import installation
 from rotator.commands.requests import unclaimed
 from rotator.engine.lease import standing
 from rotator.engine.process_lock import has_ended
@@ -36,21 +36,21 @@ from rotator.settings import Settings
 
 _AT_ONCE = 8  # reads; Vault's edge has as many threads
 _SOON = 3.0  # seconds
-_PATIENCE = 10.0  # seconds in which a daemon says something, or the journal is read without it
+_PATIENCE = 10.0  # seconds for a daemon's answer; then the journal is read
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was seen. `stale`: why it may be old, in words; empty: it is of `at`.
+    """The states at one moment. `stale`: why they may be old; empty: they are of `at`.
 
-    `left`: what credentials that left the settings have left alive; empty where names were asked for.
+    `left`: living values of credentials that left the settings; empty if names were given.
     """
 
     states: Sequence[State]
     at: datetime
     stale: str = ""
     login: str = ""  # what we log in to Vault with, in words, when it ends soon
-    refused: str = ""  # why the daemon refuses the settings as they are on disk
+    refused: str = ""  # why the daemon refused the settings on disk
     unseen: Sequence[str] = ()  # credentials of the settings that the daemon does not know, while Vault cannot be read
     left: Sequence[Unmanaged] = ()
     unclaimed: Sequence[Unclaimed] = ()  # requests for credentials that left the settings
@@ -79,14 +79,14 @@ async def look(settings: Settings, names: Iterable[str]) -> Snapshot:
 
 
 def _in_part(told: Snapshot, chosen: Sequence[str], reason: str) -> Snapshot:
-    """What a daemon of somewhat other settings shows is better than nothing while Vault cannot be read."""
+    """While Vault cannot be read, use the states of a daemon with different settings."""
     shown = [each for each in told.states if each.name in chosen]
     unseen = sorted(set(chosen) - {each.name for each in shown})
     return replace(told, states=shown, stale=told.stale or reason, unseen=unseen)
 
 
 async def reached_look(settings: Settings | None, socket: str, names: Sequence[str]) -> Snapshot:
-    """The same, of the daemon that runs where settings are faulty. Raises Transient."""
+    """`look`, or the states of the running daemon if settings are faulty. Raises Transient."""
     found = await look(settings, names) if settings else await asked(socket, names, None)
     if found is None:
         raise Transient(f"the daemon on {socket} shows nothing of that; its log may say why")
@@ -94,9 +94,9 @@ async def reached_look(settings: Settings | None, socket: str, names: Sequence[s
 
 
 async def asked(socket: str, names: Sequence[str], which: list[str] | None) -> Snapshot | None:
-    """What a running daemon shows of these credentials, of all when there are none; None when it cannot be asked.
+    """The states from a running daemon, for these credentials or all; None when it cannot be asked.
 
-    `which`: the installation whose daemon is meant; None: whichever listens there.
+    `which`: the daemon must be of this installation; None: any daemon.
     """
     if lines := await _ask(socket, which, "states", list(names)):
         *rows, end = lines
@@ -110,7 +110,7 @@ async def asked(socket: str, names: Sequence[str], which: list[str] | None) -> S
 
 
 async def told(socket: str, name: str, which: list[str] | None) -> tuple[list[str], int]:
-    """What a running daemon says in `explained`; nothing when it cannot be asked. `which`: see `asked`."""
+    """The sentences and exit code from a running daemon; no sentences when it cannot be asked. `which`: see `asked`."""
     lines = await _ask(socket, which, "explain", [name])
     if lines and all("said" in line for line in lines[:-1]) and isinstance(lines[-1].get("exit"), int):
         return [str(line["said"]) for line in lines[:-1]], lines[-1]["exit"]
@@ -134,8 +134,8 @@ Lines = AsyncGenerator[dict[str, Any]]
 Seen = tuple[Credential, Record | None, datetime, Observed]
 
 
-def verbs(app: App, view: View, refused: Callable[[], str] = str) -> dict[str, Callable[[Mapping[str, Any]], Lines]]:
-    """The verbs of the control socket that look."""
+def verbs(app: Actor, view: View, refused: Callable[[], str] = str) -> dict[str, Callable[[Mapping[str, Any]], Lines]]:
+    """The reading verbs of the control socket."""
 
     async def states(request: Mapping[str, Any]) -> Lines:
         seen = await _all(app, _wanted(app, request), view)
@@ -155,8 +155,8 @@ def verbs(app: App, view: View, refused: Callable[[], str] = str) -> dict[str, C
     return {"states": states, "explain": explain_}
 
 
-def _wanted(app: App, request: Mapping[str, Any]) -> list[str]:
-    """The names in a request, or all; none when it is of other settings than ours."""
+def _wanted(app: Actor, request: Mapping[str, Any]) -> list[str]:
+    """The names in a request, or all; none when it is for other settings than ours."""
     names, ours = request.get("names"), app.settings.credentials
     if not isinstance(names, list) or request.get("vault") not in (None, _which(app.settings)):
         return []
@@ -172,13 +172,13 @@ def _stale(seen: Sequence[Seen]) -> str:
     return next((observed.stale for *_, observed in seen if observed.stale), "")
 
 
-def _login(app: App) -> str:
+def _login(app: Actor) -> str:
     end = app.kv.session.login_end
     return str(end) if end and end.is_near(app.clock.now()) else ""
 
 
-async def _left(app: App, seen: Sequence[Seen]) -> list[Unmanaged]:
-    """What lives on of credentials that left the settings; nothing where the journal may not be listed."""
+async def _left(app: Actor, seen: Sequence[Seen]) -> list[Unmanaged]:
+    """Living values of credentials that left the settings; none if the journal may not be listed."""
     try:
         left, _ = await left_behind(app.journal, app.settings.credentials)
     except (Refused, StoreRefused, Transient):
@@ -187,8 +187,8 @@ async def _left(app: App, seen: Sequence[Seen]) -> list[Unmanaged]:
     return unmanaged(left, [record for _, record, *_ in seen if record], app.clock.now(), places)
 
 
-async def _unclaimed(app: App) -> list[Unclaimed]:
-    """Requests that nobody will carry out; nothing where they may not be listed."""
+async def _unclaimed(app: Actor) -> list[Unclaimed]:
+    """Requests that will not be carried out; none if they may not be listed."""
     try:
         return await unclaimed(app)
     except Fault:
@@ -200,7 +200,7 @@ def _sent(row: State | Unmanaged | Unclaimed) -> Any:
 
 
 def _which(settings: Settings) -> list[str]:
-    """What tells one installation from another."""
+    """The identity of this installation."""
     return installation(settings)
 
 
@@ -208,7 +208,7 @@ def _which(settings: Settings) -> list[str]:
 
 
 async def _ask(socket: str, which: list[str] | None, verb: str, names: list[str]) -> list[dict[str, Any]]:
-    """What a running daemon answers; nothing when none does, or when it has other settings."""
+    """The answer of a running daemon; empty without one, or if it has other settings."""
     request = {"verb": verb, "names": names, "vault": which}
     try:
         with anyio.fail_after(_PATIENCE):
@@ -221,8 +221,8 @@ async def _ask(socket: str, which: list[str] | None, verb: str, names: list[str]
     return lines if lines and "error" not in lines[0] else []
 
 
-async def _all(app: App, names: Sequence[str], view: View | None) -> list[Seen]:
-    """What is known of each, in their order."""
+async def _all(app: Actor, names: Sequence[str], view: View | None) -> list[Seen]:
+    """What is known about each credential, in order."""
     found: dict[str, Seen] = {}
     places = anyio.CapacityLimiter(_AT_ONCE)
     away = view.health.vault.reason if view and view.health.vault.trips else ""
@@ -231,9 +231,9 @@ async def _all(app: App, names: Sequence[str], view: View | None) -> list[Seen]:
         nonlocal away
         async with places:
             found[name] = await _seen(app, name, view, away)
-            away = away or found[name][-1].stale  # Vault is not waited for once for each of a thousand
+            away = away or found[name][-1].stale  # do not wait for Vault for each of a thousand credentials
 
-    with suppress(Fault), anyio.move_on_after(0 if away else _SOON):  # what waits is shown where it may be listed
+    with suppress(Fault), anyio.move_on_after(0 if away else _SOON):  # shown if it may be listed
         await app.requests.look()
     async with anyio.create_task_group() as group:
         for name in names:
@@ -241,25 +241,25 @@ async def _all(app: App, names: Sequence[str], view: View | None) -> list[Seen]:
     return [found[name] for name in names]
 
 
-async def _soon(app: App, name: str) -> Entry:
-    """Its record, where Vault answers soon: whoever looks has a daemon that remembers. Raises as `Journal.load`."""
+async def _soon(app: Actor, name: str) -> Entry:
+    """The record, if Vault answers soon: otherwise the daemon's memory is used. Raises as `Journal.load`."""
     with anyio.move_on_after(_SOON):
         return await app.journal.load(name)
     raise Transient(f"Vault has not answered within {_SOON:g} s")
 
 
-async def _asked_for(app: App, name: str) -> str:
-    """What operators asked for and nobody has taken up, in words."""
+async def _asked_for(app: Actor, name: str) -> str:
+    """Requests that were not taken up yet, in words."""
     try:
         return ", ".join(map(str, await app.requests.waiting(name)))
     except Fault as fault:
         return f"something that cannot be read: {fault.reason}"
 
 
-async def _seen(app: App, name: str, view: View | None, away: str) -> Seen:
-    """One record that cannot be read must not hide the others. Without Vault it is what the daemon saw last.
+async def _seen(app: Actor, name: str, view: View | None, away: str) -> Seen:
+    """What is known about one credential. A bad record must not hide the others. Without Vault, the daemon's last view.
 
-    `away`: why Vault is known not to answer just now.
+    `away`: why Vault does not answer now, if known.
     """
     credential = app.settings.credentials[name]
     known = observed(view, credential) if view else Observed()

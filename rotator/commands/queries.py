@@ -1,14 +1,15 @@
-"""Looks that need a login to Vault or to targets: taken by the running daemon, or, without one, by an actor of our own.
+"""`strays`, `unused`, `verify`, `history`: questions that need a login to Vault or to targets.
 
-So they work for who may ask the daemon and may not log in, and while the settings on disk are faulty.
+The running daemon answers them, or without one an actor of our own. So they work for people who may ask the daemon and
+may not log in, and while the settings on disk are faulty.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -16,14 +17,15 @@ import anyio
 import msgspec
 
 from rotator.app import control
-from rotator.app.actor import App, reading
+from rotator.app.actor import Actor, reading
 from rotator.app.strays import Leftover, leftovers, plainly, prune, revoke_leftover
 from rotator.commands.history import History, history
-from rotator.commands.unused import Found, unused
 from rotator.commands.verify import ShownValue, ShowValues, VerifyResult
 from rotator.host.exit_codes import Exit
 from rotator.observe import logs
-from rotator.ports import Fault, OnlyLooks, Refused, Transient
+from rotator.ports import Fault, InventoryItem, OnlyLooks, Refused, Transient
+from rotator.rotation.ownership import TokenOwners, TokenState
+from rotator.rotation.record import Token
 from rotator.settings import Settings
 
 Request = Mapping[str, Any]
@@ -31,8 +33,77 @@ Lines = AsyncGenerator[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """A living token on a target. `whose`: its owner, in words; `end`: the command that ends it, if it is ours."""
+
+    target: str
+    holding: InventoryItem
+    whose: str
+    end: str
+
+
+async def unused(app: Actor, older: timedelta) -> tuple[list[Found], list[str]]:
+    """Tokens that were not used for so long; and, in words, targets that could not be listed.
+
+    Several targets may reach one account: a token is listed once.
+    """
+    listed: dict[tuple[str, str], tuple[str, InventoryItem]] = {}
+    silent: list[str] = []
+    for target in app.settings.targets:
+        try:
+            holdings = await _inventory(app, target)
+        except Fault as fault:
+            silent.append(f"target {target} not listed: {plainly(target, fault.reason)}")
+            continue
+        if holdings is None:
+            silent.append(f"target {target} does not tell what lives there")
+            continue
+        for each in holdings:
+            listed.setdefault((each.id, each.mark), (target, each))
+    owners, now = await app.owners(), app.clock.now()
+    return list(_judged(listed.values(), owners, now, now - older)), silent
+
+
+async def _inventory(app: Actor, target: str) -> tuple[InventoryItem, ...] | None:
+    credential = next((each for each in app.settings.credentials.values() if each.target == target), None)
+    return await app.server(credential).inventory() if credential else ()
+
+
+def _judged(
+    listed: Iterable[tuple[str, InventoryItem]], owners: TokenOwners, now: datetime, before: datetime
+) -> Iterator[Found]:
+    for target, each in listed:
+        seen = max(filter(None, (each.last_used, each.created_at)), default=None)
+        if seen is None or seen <= before:
+            yield Found(target, each, *whose(each, owners, now))
+
+
+def whose(holding: InventoryItem, owners: TokenOwners, now: datetime) -> tuple[str, str]:
+    """The owner of a token, and the command that ends it; none for values that consumers may read."""
+    owner = owners.of(Token(holding.id, holding.mark), now)
+    name, beside = owner.credential, f", {owner.said}" if owner.said else ""
+    at = f" at {owner.place}" if owner.place else ""
+    match owner.state:
+        case TokenState.PUBLISHED:
+            return f"published for {name}{at}{beside}", "nothing while settings have the path: consumers read it"
+        case TokenState.IN_GRACE:
+            return f"predecessor of {name}{at}{beside}", "nothing: it ends after its grace"
+        case TokenState.CANDIDATE:
+            return f"candidate of {name}", "nothing: its rotation goes on"
+        case TokenState.IN_FLIGHT:
+            return (f"of {name}" if name else "ours"), "nothing: " + (owner.said or "its rotation goes on")
+        case TokenState.STRAY:
+            return f"stray of {name}", f"rotate strays --reap {holding.id}"
+        case TokenState.UNMANAGED:
+            by = f"of {name}, which left the settings" if name else "ours, of no credential that anybody knows"
+            return f"{by}{at}", f"rotate strays --reap --unclaimed {holding.id}"
+        case TokenState.STRANGE:
+            return "not ours", ""
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
-    """A living token that bears our mark."""
+    """A living token with our mark."""
 
     target: str
     id: str
@@ -41,7 +112,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What lives under our names, and which targets could not be listed, in words."""
+    """Living tokens under our names; and, in words, targets that could not be listed."""
 
     tokens: list[Listed]
     silent: list[str]
@@ -49,7 +120,7 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Leftovers:
-    """Living tokens that nothing accounts for, and what could not be looked at, in words."""
+    """Living tokens that no record knows; and, in words, what could not be looked at."""
 
     found: list[Leftover]
     silent: list[str]
@@ -57,7 +128,7 @@ class Leftovers:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Which tokens were ended, and why others were not."""
+    """Tokens that were ended, and why others were not."""
 
     tokens: list[str]
     failed: list[str]
@@ -65,7 +136,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Unused:
-    """What nobody used of late, and which targets could not be looked at, in words."""
+    """Unused tokens; and, in words, targets that could not be listed."""
 
     found: list[Found]
     silent: list[str]
@@ -74,16 +145,16 @@ class Unused:
 # --- by an actor ----------------------------------------------------------------------------------------------------
 
 
-async def show(app: App, request: Request) -> list[ShownValue]:
-    """Published values shown to their targets; a daemon takes note of what it saw."""
+async def show(app: Actor, request: Request) -> list[ShownValue]:
+    """Show published values to their targets. A daemon remembers the verdicts."""
     shown = await ShowValues(app).all(_names(app, request))
     for each in (each for each in shown if each.answer is VerifyResult.ACCEPTED):
         app.worker_pool.guard.shown(each.credential, each.token)
     return shown
 
 
-async def tokens(app: App, request: Request) -> Tokens:
-    """What lives under our names, by one listing of each target."""
+async def tokens(app: Actor, request: Request) -> Tokens:
+    """The tokens under our names, by one listing of each target."""
     found: list[Listed] = []
     silent: list[str] = []
     for target in app.settings.targets:
@@ -97,24 +168,24 @@ async def tokens(app: App, request: Request) -> Tokens:
     return Tokens(found, silent)
 
 
-async def left_over(app: App, request: Request) -> Leftovers:
+async def left_over(app: Actor, request: Request) -> Leftovers:
     """What `rotate strays` lists."""
     return Leftovers(*await leftovers(app))
 
 
-async def look_unused(app: App, request: Request) -> Unused:
+async def look_unused(app: Actor, request: Request) -> Unused:
     """What `rotate unused` lists."""
     return Unused(*await unused(app, timedelta(seconds=float(request["older"]))))
 
 
-async def tell_history(app: App, request: Request) -> History:
+async def tell_history(app: Actor, request: Request) -> History:
     """What `rotate history` tells."""
     name = str(request["name"])
     return await history(app.settings, name, partial(app.journal.versions, name))
 
 
-async def end(app: App, request: Request) -> Ended:
-    """End these tokens, if they still may be; with `prune`, delete what was revoked long ago, too."""
+async def end(app: Actor, request: Request) -> Ended:
+    """Revoke these tokens, if still allowed; with `prune`, also delete records revoked long ago."""
     wanted, by = set(request["tokens"]), str(request["by"])
     found, failed = await leftovers(app) if wanted else ([], [])
     ended: list[str] = []
@@ -136,14 +207,14 @@ async def end(app: App, request: Request) -> Ended:
     return Ended(ended, failed)
 
 
-def _names(app: App, request: Request) -> list[str]:
+def _names(app: Actor, request: Request) -> list[str]:
     names = [str(name) for name in request["names"]]
     if unknown := next((name for name in names if name not in app.settings.credentials), ""):
         raise Refused(f"no credential is called {unknown!r}")
     return names
 
 
-_LOOKS: dict[str, tuple[Callable[[App, Request], Awaitable[Any]], Any]] = {
+_LOOKS: dict[str, tuple[Callable[[Actor, Request], Awaitable[Any]], Any]] = {
     "show": (show, list[ShownValue]),
     "tokens": (tokens, Tokens),
     "leftovers": (left_over, Leftovers),
@@ -158,7 +229,7 @@ _SIGN = 10.0  # seconds between two signs of life
 
 
 def installation(settings: Settings) -> list[str]:
-    """What tells one installation from another."""
+    """The identity of this installation."""
     return [settings.vault.address, settings.vault.mount, settings.vault.prefix]
 
 
@@ -166,12 +237,12 @@ def installation(settings: Settings) -> list[str]:
 
 
 def verbs(
-    app: App,
+    app: Actor,
     select: Callable[[Settings, Request], tuple[Sequence[str], str]],
     refused: Callable[[Sequence[str]], None],
 ) -> dict[str, Callable[[Request], Lines]]:
-    """The verbs of the control socket. `select`: whom a request concerns, and what is wrong with it; `refused`: told
-    whose published value was refused, and is not held."""
+    """The verbs of the control socket. `select`: the selection of a request, and what is wrong with it; `refused`: gets
+    each credential whose published value was refused and that is not held."""
 
     async def shown(request: Request) -> list[ShownValue]:
         found: list[ShownValue] = await _LOOKS["show"][0](app, request)
@@ -199,8 +270,8 @@ def verbs(
     return {verb: named(verb) for verb in _LOOKS}
 
 
-async def _told(app: App, verb: str, look: Callable[[], Awaitable[Any]]) -> Lines:
-    """The answer in parts of a bearable length. The work goes on when who asked goes away."""
+async def _told(app: Actor, verb: str, look: Callable[[], Awaitable[Any]]) -> Lines:
+    """The answer in lines of limited length. The work goes on when the caller disconnects."""
     send, receive = anyio.create_memory_object_stream[dict[str, Any]](1)
 
     async def work() -> None:
@@ -243,14 +314,14 @@ async def looked(
     socket: str,
     verb: str,
     request: Request,
-    actor: Callable[[], AbstractAsyncContextManager[App]] | None = None,
+    actor: Callable[[], AbstractAsyncContextManager[Actor]] | None = None,
     alone: Callable[[Settings], Awaitable[Any]] | None = None,
 ) -> Any:
-    """What the daemon of this installation answers, or else an actor of our own: one that only looks, or `actor`.
+    """The answer of this installation's daemon, or else of an actor of our own: a reading one, or `actor`.
 
-    `alone`: what finds it out without a daemon, where that takes more than an actor.
+    `alone`: finds the answer without a daemon, if that takes more than an actor.
 
-    `settings` None: they are faulty, and whichever daemon listens there is asked. Raises Refused, Transient.
+    `settings` None: they are faulty, and the daemon at the socket is asked. Raises Refused, Transient.
     """
     look, shape = _LOOKS[verb]
     if settings is None or await control.answers(socket):
@@ -267,7 +338,7 @@ async def looked(
 
 
 async def _asked(socket: str, request: Request) -> str:
-    """Nothing: a daemon of another installation, or of another release."""
+    """The daemon's answer; None from a daemon of another installation or release."""
     text, whole = "", False
     async with aclosing(control.call(socket, request)) as lines:
         async for line in lines:

@@ -1,4 +1,4 @@
-"""What every command shares: settings or exit 78, faults to exit codes, tables and JSON."""
+"""What all commands share: settings or exit 78, faults to exit codes, interruption, options, tables and JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,6 +16,8 @@ from rotator.cli import output
 from rotator.host.exit_codes import Exit
 from rotator.rotation.wording import CELL, counted, visible
 from rotator.settings import Settings, SettingsError, load
+from rotator.settings.errors import WrongValueError
+from rotator.settings.parsers import span as read_span
 
 if TYPE_CHECKING:
     from anyio import CancelScope
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 FAILED, USAGE, HELD, BUSY, BAD_CONFIG = Exit.FAILED, Exit.USAGE, Exit.HELD, Exit.UNDECIDED, Exit.SETTINGS
 _NO_THREAD = "this host gives us no further thread: raise TasksMax= of the unit, or the limit that `ulimit -u` shows"
+_DAY = timedelta(days=1)
 
 
 def settings(path: str | None, *, vaultless: bool = False) -> Settings:
@@ -41,9 +44,9 @@ def settings(path: str | None, *, vaultless: bool = False) -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What a verb needs of the settings: with a running daemon, only where its socket is.
+    """What a command needs: the settings, or at least the socket of a running daemon.
 
-    `settings` None: they are faulty, and the daemon goes by those that it has.
+    `settings` None: they are faulty, and the daemon uses those that it has.
     """
 
     settings: Settings | None
@@ -51,9 +54,9 @@ class Reach:
 
 
 def reach(path: str | None, *, quiet: bool = False) -> Reach:
-    """The settings, or at least the daemon that runs. One team's typo must not block another's `revoke`.
+    """The settings, or at least a running daemon. One team's typo must not block another's `revoke`.
 
-    Without such a daemon: every fault, and exit 78. `quiet`: the command tells of the faults itself.
+    Without a daemon: print every fault and exit with 78. `quiet`: the command prints the faults itself.
     """
     try:
         found = load(path)
@@ -74,7 +77,7 @@ def reach(path: str | None, *, quiet: bool = False) -> Reach:
 
 
 def known(settings: Settings | None, names: Iterable[str]) -> None:
-    """Raises UsageError (exit 2), with a suggestion, for a name that settings do not have."""
+    """Raise UsageError (exit 2) with a suggestion for a name that is not in the settings."""
     from rotator.settings.errors import suggest
 
     for name in names if settings else ():
@@ -92,7 +95,7 @@ def gravest(states: Iterable[State]) -> int:
 
 
 def selected(names: Iterable[str], *, everything: bool, labels: Mapping[str, str], targets: Iterable[str] = ()) -> None:
-    """Raises UsageError (exit 2) where it is not said whom a command concerns, or said twice."""
+    """Raise UsageError (exit 2) when the selection of credentials is missing or given twice."""
     if everything and (names or labels or targets):
         raise click.UsageError("--all is everything: name it alone, or names, labels and targets without it")
     if not (names or everything or labels or targets):
@@ -100,7 +103,7 @@ def selected(names: Iterable[str], *, everything: bool, labels: Mapping[str, str
 
 
 def objection(question: str) -> str:
-    """Ask before something ends. Why it may not be done (exit 2): no is said, or nobody is there to be asked."""
+    """Ask a person for confirmation. Returns why not (exit 2): the answer is no, or there is no terminal."""
     if not sys.stdin.isatty():
         return "nothing was done: nobody is there to be asked; say --yes"
     return "" if output.confirm(question) else "nothing was done"
@@ -110,7 +113,7 @@ Main = Callable[[], Coroutine[Any, Any, int]]
 
 
 def run(main: Main, **how: Any) -> NoReturn:
-    """Run the whole of an async command, and exit with its code. `how`: as `part` has it."""
+    """Run an async command, and exit with its code. `how`: see `part`."""
     sys.exit(part(main, **how))
 
 
@@ -122,11 +125,11 @@ def part(
     signals: bool = True,
     patience: float = inf,
 ) -> int:
-    """Run an async part of a command; its exit code. A fault of the world becomes one sentence and a code.
+    """Run an async part of a command. Returns its exit code. A fault becomes one sentence and a code.
 
-    What a command that `acts` comes to is its work's alone; of one that only looks, the words are the work. SIGTERM or
-    SIGINT ends it within ten seconds; where nobody brings its work to a safe point it is cancelled, and `cut` says what
-    that means for it. `patience`: seconds for the last words to be read, then it ends without them.
+    `acts`: the exit code comes from the work alone, even if its output cannot be written. SIGTERM or SIGINT ends the
+    part within ten seconds, at a safe point if the work heeds signals; otherwise it is cancelled, and `cut` prints
+    what that means. `patience`: seconds for writing the last output.
     """
     import anyio
 
@@ -170,7 +173,7 @@ def _cut() -> None:
 
 
 async def _listen(interruption: Interruption, scope: CancelScope, *, task_status: TaskStatus[None]) -> None:
-    """A first signal asks for an end at a safe point, a second one, or eight seconds, for one at once."""
+    """A first signal asks for an end at a safe point; a second one, or eight seconds, cancel at once."""
     import anyio
 
     from rotator.host.shutdown import SAFE
@@ -191,7 +194,7 @@ async def _listen(interruption: Interruption, scope: CancelScope, *, task_status
 
 
 def _end_in_any_case() -> None:
-    """A request that is never answered, or a reader that reads nothing, must not keep who asked us to end."""
+    """End the process in time, even if a request or the reader of our output hangs."""
     from rotator.host.process import end_within
     from rotator.host.shutdown import LAST
 
@@ -199,7 +202,7 @@ def _end_in_any_case() -> None:
 
 
 async def _code(main: Main) -> int | BaseException:
-    """The exit code; what is no fault of the world is handed back as it is."""
+    """The exit code, or an exception that is a bug."""
     from rotator.ports import Fault, OnlyLooks, Transient
 
     try:
@@ -233,7 +236,7 @@ def _first_fault(group: BaseExceptionGroup[BaseException], kind: type[Any]) -> A
 
 
 def waits_for_vault(reason: str) -> None:
-    """Why nothing happens yet, for who sits there and waits."""
+    """Tell the waiting person why nothing happens yet."""
     output.say(f"rotate: waiting for Vault: {reason}", err=True)
 
 
@@ -253,7 +256,7 @@ def show_line(document: object) -> None:
 
 
 def show_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, err: bool = False) -> None:
-    """Print columns as wide as they need to be; the last one may run on."""
+    """Print columns with their needed width; the last one may overflow."""
     lines = [tuple(heads), *(tuple(_cells(row)) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     for number, line in enumerate(lines):
@@ -263,7 +266,7 @@ def show_table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, err: bool
 
 
 def _cells(row: Sequence[str]) -> Iterator[str]:
-    """What others wrote takes one row, and no more of a column than can be read; the last may run on."""
+    """The cells of a row, cut and on one line; the last may be longer."""
     for number, cell in enumerate(row, 1):
         yield visible(cell, CELL if number < len(row) else 4 * CELL)
 
@@ -276,10 +279,52 @@ def ago(then: datetime | None, now: datetime) -> str:
 
 
 def span(length: timedelta) -> str:
-    """A length of time, shortly."""
+    """A duration in at most two units."""
     seconds = int(length.total_seconds())
     for size, unit, smaller, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
         if seconds >= size:
             rest = seconds % size // smaller
             return f"{seconds // size}{unit}{f' {rest}{small}' if rest else ''}"
     return f"{seconds}s"
+
+
+class Length(click.ParamType[timedelta]):
+    """An option with a duration from `low` to `high`, written as in settings: `90s`, `1h30m`."""
+
+    name = "duration"
+
+    def __init__(self, low: timedelta = timedelta(seconds=1), high: timedelta = _DAY) -> None:
+        self.low, self.high = low, high
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """See click. Fails with the words that settings have for it."""
+        if isinstance(value, timedelta):
+            return value
+        try:
+            return read_span(self.low, self.high)(value)
+        except WrongValueError as fault:
+            self.fail(f"{value!r} {fault}", param, ctx)
+
+
+class FutureTime(click.ParamType[datetime]):
+    """An option with a future time, ISO 8601; UTC unless it has a zone."""
+
+    name = "moment"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """See click."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            told = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f'{value!r} is no moment: write it as "2026-12-31" or "2026-12-31T18:00Z"', param, ctx)
+        moment = told if told.tzinfo else told.replace(tzinfo=UTC)
+        if moment <= datetime.now(UTC):
+            self.fail(f"{value!r} is over already (UTC, unless it names another zone)", param, ctx)
+        return moment
+
+
+def written(length: timedelta) -> str:
+    """A duration for a request."""
+    return f"{round(length.total_seconds())}s"

@@ -1,1 +1,0 @@
-"""The service manager: sd_notify, the watchdog's signs of life, the status line."""
