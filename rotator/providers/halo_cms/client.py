@@ -24,9 +24,9 @@ from rotator.rotation.token_names import begins
 
 _WHERE = "security.halo.run/access-token"
 _MARK = "rotator:"
-_FORM = re.compile(r"pat_[A-Za-z0-9._~+/-]+=*")  # Halo takes no other Bearer value for a personal access token
+_FORM = re.compile(r"pat_[A-Za-z0-9._~+/-]+=*")  # Halo accepts no other Bearer value as a personal access token
 _Instant = Annotated[datetime, msgspec.Meta(tz=True)]
-RACES = 5  # how often a change is tried that loses to a concurrent write; every use of a token may write lastUsed
+RACES = 5  # tries of a change that loses to concurrent writes; every use of a token may write lastUsed
 _LIST_CAP = 32 * MIB  # 10,000 records were 4.1 MB on 2.26.0
 _PERMISSIONS = "/apis/api.console.halo.run/v1alpha1/users/-/permissions"
 GATE = "since 2.26.0 the account may need a verified e-mail address; before 2.17 the api_group is another"
@@ -68,7 +68,7 @@ class PatRecord(msgspec.Struct, frozen=True):
 
     @property
     def mark(self) -> str:
-        """The mint name in our mark, or nothing. Before 2.20.19 the description is all that survives a mint."""
+        """The mint name in our mark, or "". Before 2.20.19 only the description survives a mint."""
         words = (self.spec.description or "").split()
         return words[-1].removeprefix(_MARK) if words and words[-1].startswith(_MARK) else ""
 
@@ -82,7 +82,7 @@ class PatRecord(msgspec.Struct, frozen=True):
         return Token(self.metadata.name, name, spec.token_id, self.metadata.creation_timestamp, spec.expires_at)
 
     def holding(self) -> InventoryItem:
-        """What it is to whoever looks for what nobody uses."""
+        """The record as an inventory item."""
         meta, spec = self.metadata, self.spec
         words = (spec.description or "").removesuffix(f"{_MARK}{self.mark}").strip()
         made, used = meta.creation_timestamp, spec.last_used
@@ -200,7 +200,7 @@ class HaloCmsServer:
         self._path = f"/apis/{config.api_group}/v1alpha1/personalaccesstokens"
 
     def minted_by(self, minter: Minter) -> HaloCmsServer:
-        """The same site and budget, seen through another minter: a token that mints its own successor."""
+        """The same site and budget with another minter: a token that mints its own successor."""
         server = copy(self)
         server._minter, server._own_minter = minter, True
         return server
@@ -214,11 +214,11 @@ class HaloCmsServer:
     ) -> HttpResponse:
         """One call. Raises Transient for a refusal that is neither problem document nor challenge: not Halo's own.
 
-        Of its tokens, Halo 2.19.3 to 2.26.0 refuses in problem documents by name (RFC 9457); a gateway's 404 in JSON of
-        its own says nothing about them. Probes may ask a plugin, which has its own ways.
+        Halo 2.19.3 to 2.26.0 refuses requests about tokens with problem documents (RFC 9457); a gateway's 404 in JSON
+        of its own says nothing about them. Probes may call a plugin, which has its own answers.
         """
         answer = await self._http.request(method, path, auth, json, cap)
-        no_password = answer.status == 401 and isinstance(auth, Basic)  # to a script, this comes without a challenge
+        no_password = answer.status == 401 and isinstance(auth, Basic)  # for a script, without a challenge
         problem = answer.media_type == _PROBLEM if path.startswith(self._path) else answer.is_json
         if answer.status >= 400 and not (problem or answer.challenge in ("bearer", "formlogin") or no_password):
             raise Transient(f"{answer.status} from something in front of Halo, not from Halo itself")
@@ -263,11 +263,11 @@ class HaloCmsServer:
         return self._clock.now()
 
     async def roles(self) -> set[str]:
-        """The roles that the minter holds. Anybody may ask this: it proves nothing."""
+        """The minter's roles. Any caller may ask this, so it proves nothing."""
         return read_roles(expect(await self._as_minter("GET", _PERMISSIONS, cap=4 * MIB)).document)
 
     async def record(self, name: str) -> PatRecord | None:
-        """One of the minter's records by its metadata.name; None when its user has none of that name."""
+        """One of the minter's records by its metadata.name; None when its user has none."""
         answer = await self.manage("GET", name)
         return None if answer.status == 404 else read(expect(answer).document)
 
@@ -276,11 +276,11 @@ class HaloCmsServer:
         return read_list(expect(await self.manage("GET")).document)
 
     async def list_tokens(self) -> tuple[Token, ...]:
-        """Every living token that bears our mark, from one listing: a sweep shares it among its credentials."""
+        """Every living token with our mark, from one listing, which a sweep shares among its credentials."""
         return tuple(record.token(record.mark) for record in await self.records() if record.mark and record.living)
 
     async def inventory(self) -> tuple[InventoryItem, ...]:
-        """Every living token of the minter's user; Halo shows nobody the tokens of others."""
+        """Every living token of the minter's user; Halo never shows other users' tokens."""
         return tuple(record.holding() for record in await self.records() if record.living)
 
     async def delete(self, name: str) -> Outcome:
@@ -306,7 +306,7 @@ class HaloCmsServer:
         return len(old)
 
     async def control(self, credential: Credential) -> None:
-        """The negative control: neither a broken token nor nobody may pass the proof. Raises Refused."""
+        """The negative control: neither a broken token nor a missing one may pass the proof. Raises Refused."""
         broken = Bearer(Secret("pat_broken.on.purpose"))
         options = msgspec.convert(dict(credential.options), HaloPatOptions)
         own = f"{self._path}/rotator-control"

@@ -11,16 +11,16 @@ from rotator.providers.base import TargetConfig
 
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)?")
 _HALO_ROLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
-LAST_USE_STEP = timedelta(minutes=1)  # Halo CMS notes a use of a token a minute after the one noted before, at most
+LAST_USE_STEP = timedelta(minutes=1)  # Halo CMS records a use at most once a minute
 
 
 class HaloCmsTargetConfig(TargetConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A Halo CMS site."""
 
     version: str = "auto"  # of the server, when known: 2.20.19 and later keep the names we choose
-    keep: timedelta = timedelta(hours=24)  # how long revoked records stay, so that a late mint finds its name taken
+    keep: timedelta = timedelta(hours=24)  # how long revoked records are kept, so that a late mint finds its name taken
     api_group: str = "uc.api.security.halo.run"  # before 2.17: api.security.halo.run
-    username: str | None = None  # whose tokens these must be; with Basic Auth, the minter's name
+    username: str | None = None  # the user of the tokens; with Basic Auth, the minter's name
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -42,7 +42,7 @@ class HaloPatOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     roles: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()  # stored and shown by Halo (to 2.26.0), enforced nowhere
-    probe: str | None = None  # a path that answers 2xx to nobody but a token with the wanted roles
+    probe: str | None = None  # a path that answers 2xx only to a token with the wanted roles
     description: str = ""  # shown in Halo's console, before our marker
 
     def __post_init__(self) -> None:

@@ -1,6 +1,6 @@
-"""What a Halo CMS site's answers mean for one credential, a personal access token; the calls are client.py's.
+"""Personal access tokens of Halo CMS, as a provider. client.py makes the calls.
 
-Behaviour noted here was measured on Halo 2.19.3, 2.20.2, 2.20.18 and 2.26.0.
+The behaviour noted here was measured on Halo 2.19.3, 2.20.2, 2.20.18 and 2.26.0.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class HaloPat:
     """One credential's view of a Halo CMS."""
 
     def __init__(self, server: HaloCmsServer, options: HaloPatOptions) -> None:
-        """`options` are what its tokens must be able to do, and how that is probed."""
+        """`options`: the rights of its tokens, and how they are probed."""
         self._server = server
         self._options = options
 
@@ -71,7 +71,7 @@ class HaloPat:
         return Minted(record.token(name), Secret(text))
 
     async def _why_400(self, name: str, expires_at: datetime | None, answer: HttpResponse) -> Refused:
-        """A taken name has no status of its own, and the words in the answer are translated: so it is looked into."""
+        """Find out why: a taken name has no status of its own, and the words in the answer are translated."""
         if await self._server.record(name):
             return Duplicate("the name is taken by a token of the minter's user")
         shown = answer.date or self._server.now()
@@ -127,7 +127,7 @@ class HaloPat:
         return await self._probe(secret)
 
     def _mismatch(self, token: Token, record: PatRecord) -> str:
-        """What is wrong with the record that this secret belongs to, or nothing."""
+        """What is wrong with the record of this secret, or ""."""
         spec = record.spec
         if not record.is_of(token):
             return "the record is another token's"
@@ -150,7 +150,7 @@ class HaloPat:
         return Accepted() if status < 300 else Unknown(f"the probe answers {status}: is its path right?")
 
     async def identify(self, secret: Secret) -> Token:
-        """The record that the value names, read as the minter: who cannot read it could not revoke it either."""
+        """The record that the value names, read as the minter, who must be able to revoke it."""
         said = spoken(secret) if is_pat(secret) else None
         if said is None:
             raise Refused("the value does not say which personal access token it is")
@@ -221,7 +221,7 @@ def _state(seen: Inspection) -> str:
 
 
 def _verdict(answer: HttpResponse) -> Verdict:
-    """What a refusal of the token's own record says about the token."""
+    """The verdict in a refusal of the token's own record."""
     if answer.status == 401 and answer.challenge == "bearer":
         return Rejected("401: the token is refused")
     if answer.status == 403:

@@ -1,6 +1,6 @@
-"""What HaloITSM's answers mean for an API key: two in each application, made, last used and ended by date.
+"""API keys of HaloITSM: two slots in each application, with dates of creation, last use and expiry.
 
-A key is recognised by the date of its making: where that has moved, the slot holds another key, which is not ours.
+A key is recognised by its date of creation: if the slot has another date, it holds another key, which is not ours.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.wording import when
 
-_FRESH = timedelta(hours=1)  # somebody may be about to use a key that was made so lately
-_SPREAD = timedelta(minutes=2)  # so long a new key may not be known everywhere
+_FRESH = timedelta(hours=1)  # a key this young may be about to be used
+_SPREAD = timedelta(minutes=2)  # a new key may be unknown in places for this long
 
 
 class HaloApiKey(SlotProvider):
@@ -53,14 +53,14 @@ class HaloApiKey(SlotProvider):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Where a person ends the old key, showing it is the only way to see that they did."""
+        """Where a person ends the old key, presenting it is the only way to check that."""
         usual = super().capabilities
         if not self._api.allowed:
             return replace(usual, old_is_safe_to_present=True)
         return replace(usual, reports_last_use=True, last_use_resolution=API_KEY_USE_STEP)
 
     async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
-        """Make a key and choose its slot; nobody hears of it yet. Raises Refused when no slot is free."""
+        """Make a key and choose its slot, without a call. Raises Refused when no slot is free."""
         if not self._api.allowed:
             raise NeedsPerson(how_to_generate(self.slots[0], "the API key that is not in use"))
         return await self._minted(name, new_value(), expires_at, keep)
@@ -68,7 +68,7 @@ class HaloApiKey(SlotProvider):
     async def receive(
         self, name: str, value: Secret, expires_at: datetime | None, keep: tuple[Token, ...] = ()
     ) -> Minted:
-        """Take a key that a person brings. Which of the two it is, nobody says, unless we put it there ourselves."""
+        """Take a key that a person supplies. Its slot is unknown, unless we put it there ourselves."""
         if not self._api.allowed:
             token = Token(f"{self.slots[0].application}/by-hand/{name}", name, "", self._server.clock.now(), expires_at)
             return Minted(token, value, self.beside(self.slots[0]))
@@ -84,7 +84,7 @@ class HaloApiKey(SlotProvider):
         return Minted(self.handle(slot, name, record.stamp(slot.field)), value, self.beside(slot))
 
     async def install(self, minted: Minted) -> Token:
-        """Put the key into its slot, unless it is there already. Raises Refused when somebody else's is."""
+        """Put the key into its slot, unless it is there already. Raises Refused when another key is there."""
         if not self._api.allowed:
             raise NeedsPerson(how_to_put_back(self.slot_of(minted.token), "an API key"))
         token, slot, by = minted.token, self.slot_of(minted.token), self._api.deadline()
@@ -103,7 +103,7 @@ class HaloApiKey(SlotProvider):
         return replace(token, serial=after.stamp(slot.field), issued_at=made, expires_at=end)
 
     async def _is_ours(self, record: ApplicationRecord, slot: Slot, secret: Secret) -> bool:
-        """Raises Transient while it is too early to tell."""
+        """Whether the key in the slot is ours. Raises Transient while that is unknown."""
         verdict = await self.verify(Token(""), secret)
         if isinstance(verdict, Accepted):
             return True
@@ -119,7 +119,7 @@ class HaloApiKey(SlotProvider):
         return record.stamp(self.slot_of(token).field) == token.serial
 
     async def revoke(self, token: Token) -> Outcome:
-        """Write the slot over with a key that nobody knows, but only while it holds this one."""
+        """Overwrite the slot with an unknown key, if it still holds this one."""
         if not self._api.allowed:
             return Outcome.ALREADY
         slot, by = self.slot_of(token), self._api.deadline()
@@ -155,7 +155,7 @@ class HaloApiKey(SlotProvider):
         return min(ranked)[2]
 
     async def _given_up(self, record: ApplicationRecord, slot: Slot) -> bool:
-        """Whether it holds what we wrote it over with: a key made lately that is nobody's."""
+        """Whether the slot holds the unknown key that we overwrote it with."""
         waste = await self._api.waste(record.id, slot.field)
         return waste is not None and await self.refused(Token(""), waste) is False
 
@@ -164,7 +164,7 @@ class HaloApiKey(SlotProvider):
         return self.holds(record, token) and (end is None or end > self._server.clock.now())
 
     def _rank(self, record: ApplicationRecord, slot: Slot, now: datetime) -> tuple[tuple[int, float] | None, str]:
-        """How good a choice a slot is, the lowest first; None: it is not to be taken, and why."""
+        """The rank of a slot as a choice, lowest first; None: it must not be used, and why."""
         field = slot.field
         made, end, used = record.generated(field), record.expires(field), record.used(field)
         if made is None:

@@ -30,24 +30,24 @@ _MOVING = frozenset({"concurrencyToken", "tokens", "authorizations", "_warning"}
 _LAST = datetime(9000, 1, 1, tzinfo=UTC)
 _PATH = "/api/Application"
 _EARLY = timedelta(minutes=1)  # an access token this close to its end is not used any more
-_UNSETTLED = timedelta(minutes=5)  # after this long, what differs may be a person's work
-_LIFE = timedelta(hours=1)  # of one that does not say; every published example has it
+_UNSETTLED = timedelta(minutes=5)  # after this long, a difference may be a person's change
+_LIFE = timedelta(hours=1)  # lifetime of a token without `expires_in`; from Halo's examples
 
 
 @dataclass(frozen=True, slots=True)
 class ApplicationRecord:
-    """One application as read. The document may hold secrets: which properties a server masks is not published."""
+    """One application as read. The document may contain secrets: Halo does not publish which properties are masked."""
 
     document: Mapping[str, Any] = field(repr=False)
 
     @property
     def id(self) -> str:
-        """What the Application API calls it."""
+        """Its id in the Application API."""
         return str(self.document["id"])
 
     @property
     def client_id(self) -> str:
-        """What the token endpoint calls it."""
+        """Its id at the token endpoint."""
         return str(self.document.get("clientId") or "")
 
     @property
@@ -57,7 +57,7 @@ class ApplicationRecord:
 
     @property
     def system(self) -> bool:
-        """Whether it is the product's own: those are vital, and left alone."""
+        """Whether it is HaloITSM's own application, which must not be changed."""
         return bool(self.document.get("_issystem") or self.document.get("system_use"))
 
     @property
@@ -68,7 +68,7 @@ class ApplicationRecord:
 
     @property
     def key_days(self) -> int | None:
-        """For how many days an API key lives, when it says."""
+        """The lifetime of an API key in days, if given."""
         told = self.document.get("apikey_expiry_days")
         return told if isinstance(told, int) and told > 0 else None
 
@@ -102,7 +102,7 @@ class ApplicationRecord:
 
 
 def read(document: Any) -> ApplicationRecord:
-    """Raises Refused for what is no application; servers have been seen to wrap one in a list."""
+    """Read an application; some servers wrap it in a list. Raises Refused for anything else."""
     told = document[0] if isinstance(document, list) and len(document) == 1 else document
     if not isinstance(told, dict) or not told.get("id"):
         raise Refused("the Application API's answer holds no application", remedy="is the target's url right?")
@@ -110,8 +110,8 @@ def read(document: Any) -> ApplicationRecord:
 
 
 def moment(told: Any) -> datetime | None:
-    """A date as .NET writes it; one without a zone is UTC. Year 1 is .NET's word for none, year 9999 for never: it is
-    drawn nearer, so that it can be reckoned with."""
+    """A date as .NET writes it; one without a zone is UTC. Year 1 means none, year 9999 never: that is cut to a date
+    that arithmetic can use."""
     try:
         found = datetime.fromisoformat(told)
     except (TypeError, ValueError):
@@ -121,8 +121,8 @@ def moment(told: Any) -> datetime | None:
 
 
 def lost(before: ApplicationRecord, after: ApplicationRecord, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """What else than `wanted` has changed, as it was before. The name under which roles are kept is not published,
-    so everything counts but what moves by itself."""
+    """Properties other than `wanted` that have changed, with their old values. Halo does not publish the name of the
+    roles' property, so everything counts except what changes by itself."""
     still = {name: value for name, value in before.document.items() if name not in _MOVING | wanted.keys()}
     return {
         name: value
@@ -132,7 +132,7 @@ def lost(before: ApplicationRecord, after: ApplicationRecord, wanted: Mapping[st
 
 
 def _dated(name: str) -> bool:
-    """Stamps move by themselves: `creation_date`, `apikey1_last_use_date`, `lastModified`."""
+    """Whether it is a timestamp, which changes by itself: `creation_date`, `apikey1_last_use_date`, `lastModified`."""
     return not {"date", "last"}.isdisjoint(word.lower() for word in re.findall(r"[A-Z]?[a-z]+", name))
 
 
@@ -143,23 +143,23 @@ class ApplicationApi:
     """The API applications of one HaloITSM. It shares the target's request budget."""
 
     def __init__(self, server: OAuthServer, http: HttpClient) -> None:
-        """Acts as the target's `management` client."""
+        """Calls are made as the target's `management` client."""
         self._server = server
         self._http = http
         self._granted: Granted | None = None
         self._asking = anyio.Lock()
-        self._begun: dict[str, _Begun] = {}  # changes of which we do not know the end
+        self._begun: dict[str, _Begun] = {}  # changes with unknown outcome
 
     @property
     def allowed(self) -> bool:
-        """Whether settings let us."""
+        """Whether settings allow changes."""
         return self._server.config.manage_applications
 
     async def waste(self, number: str, slot: str) -> Secret | None:
-        """What a slot is written over with when we give it up; None where the management client's key is in Transit.
+        """The value that overwrites a slot that we give up; None if the management client's key is in Transit.
 
-        Nobody else knows it, and after a restart or on another host we know it again: it is derived from what the
-        management client proves itself with, and whoever has that could write the slot over anyway.
+        It is derived from the management client's secret, so only its owner knows it (who could overwrite the slot
+        anyway), also after a restart or on another host.
         """
         proof = self._management.client_secret or self._management.signing_key
         if proof is None:
@@ -191,15 +191,15 @@ class ApplicationApi:
         return record
 
     def deadline(self) -> float:
-        """By when a change must leave whose looks begin now, in monotonic seconds. Whoever was stopped on the way does
-        not go on: it may be another value's turn by then, and what an application shows would not tell."""
+        """Until when a change must be sent, in monotonic seconds, if its checks begin now. A process that was stopped
+        in between must not continue: it may be another value's turn by then, which an application does not show."""
         return self._server.clock.monotonic() + self._server.config.deadline.total_seconds()
 
     async def change(
         self, before: ApplicationRecord, wanted: Mapping[str, str | bool | Secret], by: float
     ) -> ApplicationRecord:
-        """Change these properties only, look at what has become of it, and return that. Raises Refused, naming them,
-        when other properties have changed; they are put back as far as the server lets us. `by`: see `deadline`."""
+        """Change these properties only, and return the application as it is then. Raises Refused with the names of
+        other properties that changed; they are put back as far as the server allows. `by`: see `deadline`."""
         whole, ours = self._whole(before, wanted)
         kept = {name: whole.document[name] for name in self._server.config.resend if name in whole.document}
         await self._post(before, {**kept, **wanted}, by)

@@ -1,6 +1,6 @@
-"""What HaloITSM's answers mean for the key pair of a client that signs assertions: one public key per application.
+"""Key pairs of HaloITSM clients that sign assertions: one public key per application.
 
-Consumers get the private half, or the name of a version in Vault Transit, and sign for themselves. `kid` is the key's
+Consumers get the private key, or the name of a version in Vault Transit, and sign for themselves. `kid` is the key's
 thumbprint, so it changes with the key. Pairs come from keys/signing.py.
 """
 
@@ -37,7 +37,7 @@ class HaloAssertionKey(ClientValue):
 
     @property
     def capabilities(self) -> Capabilities:
-        """The key pair is made here, even if a person has to tell Halo the public half."""
+        """The key pair is made here, even if a person has to give Halo the public key."""
         return replace(super().capabilities, needs_install=True)
 
     async def new(self, keep: tuple[Token, ...]) -> Secret:
@@ -71,7 +71,7 @@ class HaloAssertionKey(ClientValue):
         return Minted(self.handle(slot, name, pair.thumbprint), secret, beside)
 
     async def install(self, minted: Minted) -> Token:
-        """Tell the application the public half, unless it knows it already."""
+        """Give the application the public key, unless it has it already."""
         slot, by = self.slot_of(minted.token), self._api.deadline()
         pem = (await self._pairs.opened(minted.secret)).pem
         if not self._api.allowed:

@@ -1,4 +1,4 @@
-"""What HaloITSM's answers mean for a client secret: one in each application, shown by nobody, proven by use."""
+"""Client secrets of HaloITSM: one per application, which the API never shows; they are proven by use."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ClientSecret(ClientValue):
         self.slots = options.places(SECRET)
 
     async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
-        """Make a secret; nobody hears of it yet. It never expires. Raises NeedsPerson where Halo has to make it."""
+        """Make a secret, without a call. It never expires. Raises NeedsPerson where Halo has to make it."""
         if not self._api.allowed:
             raise NeedsPerson(how_to_generate(await self.choose(keep), "the client secret"))
         return await super().mint(name, expires_at, keep)
@@ -42,7 +42,7 @@ class ClientSecret(ClientValue):
         return Minted(self.handle(slot, name), secret, self.beside(slot))
 
     async def install(self, minted: Minted) -> Token:
-        """Tell the application. Doing it twice tells it the same."""
+        """Put the secret into the application. Idempotent."""
         slot = self.slot_of(minted.token)
         if not self._api.allowed:
             raise NeedsPerson(how_to_put_back(slot, "the client secret"))
@@ -50,7 +50,7 @@ class ClientSecret(ClientValue):
         return Token(minted.token.id, minted.token.name, "", self._server.clock.now())
 
     def holds(self, record: ApplicationRecord, token: Token) -> bool:
-        """As far as anybody can see: of two applications, the active ones hold theirs."""
+        """As far as it is visible: of two applications, the active ones hold theirs."""
         return not record.inactive
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:

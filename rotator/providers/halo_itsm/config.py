@@ -1,4 +1,4 @@
-"""The settings keys of what belongs to HaloITSM API applications: API keys, client secrets, key pairs."""
+"""The options of HaloITSM's API applications: API keys, client secrets, key pairs."""
 
 from __future__ import annotations
 

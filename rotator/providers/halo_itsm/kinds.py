@@ -1,4 +1,4 @@
-"""The kinds that live in HaloITSM's API applications: what they claim, what they cost, what cannot hold.
+"""The kinds in HaloITSM's API applications: exclusive resources, cut-overs, checks without a request.
 
 Each implementation, and httpx with it, is imported when a credential is bound.
 """
@@ -43,7 +43,7 @@ def _options(credential: Credential) -> ApplicationOptions:
 def open_server(
     name: str, config: TargetConfig, minter: Minter, secret_resolver: SecretResolver, clock: Clock
 ) -> Server:
-    """An OAuth server that may be a HaloITSM: it serves every kind of both families."""
+    """Open an OAuth server that may be a HaloITSM: it serves every kind of both families."""
     from rotator.providers.halo_itsm.server import HaloItsmServer
     from rotator.providers.http.client import HttpClient
 
@@ -63,7 +63,7 @@ def _bind(server: Server, credential: Credential) -> Provider:
 
 
 def _claims(credential: Credential) -> frozenset[str]:
-    """The slots that nobody else may write. Of two that take turns, one is switched off: they are its own, whole."""
+    """The slots that no other credential may write. Two applications that take turns belong to it completely."""
     options = _options(credential)
     fields = _EVERYTHING if options.second_client_id else _FIELDS[credential.kind]
     slots = {f"{slot.field} of {slot.client_id} on {credential.target}" for slot in options.places(*fields)}

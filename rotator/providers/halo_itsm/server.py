@@ -1,7 +1,4 @@
-"""An OAuth server that may be a HaloITSM with applications: who proves, controls and looks at which kind.
-
-oauth/server.py makes token requests, application_api.py calls about applications.
-"""
+"""An OAuth server that may be a HaloITSM: it passes controls and checks on to the kinds with slots."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ class HaloItsmServer(OAuthServer):
         self.applications = ApplicationApi(self, http)
 
     def slotted(self, credential: Credential) -> SlotProvider | None:
-        """The credential's view of its applications; None when it is of a kind that has none."""
+        """The provider of a kind with slots; None for other kinds."""
         options = dict(credential.options)
         match credential.kind:
             case "halo-api-key":

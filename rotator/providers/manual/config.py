@@ -1,4 +1,4 @@
-"""The settings keys of credentials that a person brings, and of the plain HTTP targets that they live on."""
+"""The options of credentials that a person supplies, and of their plain HTTP targets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kind of credential that a person brings, on any target that answers HTTP."""
+"""The kind of credential that a person supplies, on any target that answers HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Credentials that a person brings and ends: the proof is ours, the clicks are theirs."""
+"""Credentials that a person makes and revokes; we prove them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ManualServer:
         self._strangers: Strangers[HttpResponse] = Strangers(http.clock.monotonic)  # how an invented token is answered
 
     def minted_by(self, minter: Minter) -> ManualServer:
-        """The same site: nobody mints here but people."""
+        """The same target: only people mint here."""
         return self
 
     async def aclose(self) -> None:
@@ -78,7 +78,7 @@ class ManualServer:
         self._strangers.controlled(_asked(options), await self._stranger(options))
 
     def strange(self, options: ManualOptions, answer: HttpResponse) -> bool:
-        """Whether the target answers so to a token that nobody has, too.
+        """Whether the target gives the same answer to an invalid token.
 
         JupyterHub 6.1.1 answers 403 to it, Vault's AppRole 400, SonarQube 200 with `valid = false`.
         """
@@ -96,7 +96,7 @@ class ManualServer:
         return answer
 
     async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
-        """Nothing that could be asked."""
+        """Nothing can be checked."""
         return []
 
 
@@ -108,7 +108,7 @@ def _asked(options: ManualOptions) -> tuple[str, str, str]:
 
 
 def _said(answer: HttpResponse, options: ManualOptions) -> tuple[int, list[str]]:
-    """What tells two answers apart: the status, and the fields of the identity."""
+    """What distinguishes two answers: the status, and the fields of the identity."""
     told = answer.document if isinstance(answer.document, dict) else {}
     return answer.status, [repr(told.get(name)) for name in options.identity]
 
@@ -138,7 +138,7 @@ class ManualToken:
     async def receive(
         self, name: str, value: Secret, expires_at: datetime | None, keep: tuple[Token, ...] = ()
     ) -> Minted:
-        """What the person brought; that it lives as long as `lifetime` says is their word."""
+        """The value that the person supplied. It is assumed to live as long as `lifetime` says."""
         return Minted(Token(name, name, expires_at=expires_at), value)
 
     async def install(self, minted: Minted) -> Token:

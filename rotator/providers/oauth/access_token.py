@@ -43,7 +43,7 @@ _TRIES = 5
 
 
 class Expiring:
-    """A kind whose tokens nobody keeps a record of. They die by their own date, and by nothing else."""
+    """The base of kinds whose tokens are not listed anywhere and only end by their date."""
 
     def __init__(self, clock: Clock, leeway: timedelta) -> None:
         """`leeway`: for so long after its expiry a server may still take one."""
@@ -52,7 +52,7 @@ class Expiring:
 
     @property
     def capabilities(self) -> Capabilities:
-        """An expired one is not shown to the server: failed logins may lock the client out."""
+        """An expired token is not presented to the server: failed logins may lock the client out."""
         return Capabilities(can_revoke=False, old_is_safe_to_present=False)
 
     async def install(self, minted: Minted) -> Token:
@@ -64,7 +64,7 @@ class Expiring:
         return ()
 
     async def inspect(self, token: Token) -> Inspection:
-        """What its own dates say; `expires_at` is when nobody takes it any more."""
+        """What its own dates say; `expires_at` includes the server's leeway."""
         return Inspection(exists=not self._dead(token), expires_at=self._end(token))
 
     async def revoke(self, token: Token) -> Outcome:
@@ -92,7 +92,7 @@ class Expiring:
 
 
 class AccessToken(Expiring):
-    """One credential's view of its server. A token has no handle there: its id is the name it was asked for under."""
+    """One credential's view of its server. A token has no handle there: its id is its mint name."""
 
     def __init__(self, server: OAuthServer, options: AccessTokenOptions) -> None:
         """`options` say who the client is and what it wants."""
@@ -114,7 +114,7 @@ class AccessToken(Expiring):
         return self._minted(name, granted, expires_at)
 
     async def _ask(self, grant: Mapping[str, str | Secret]) -> Granted:
-        """A token request in which the client proves itself by all it has."""
+        """A token request in which the client proves itself with everything it has."""
         assertion = await self._server.vouched(self._options) if self._options.asserts else None
         return await self._server.exchange(self._options, assertion, grant=grant)
 
@@ -232,7 +232,7 @@ class RefreshedToken(AccessToken):
         raise NeedsPerson(self._remedy("the server refuses the refresh token: it is spent, expired or revoked"))
 
     async def _remember(self, document: Document) -> None:
-        """Show a refused token no second time: whatever somebody writes next has another version."""
+        """Never present a refused token again: the next one that a person writes has another version."""
         mark = {**(document.values or {}), _REFUSED: str(document.version + 1)}
         try:
             await self._shelf.write(mark, document.version)
@@ -242,7 +242,7 @@ class RefreshedToken(AccessToken):
     async def install(self, minted: Minted) -> Token:
         """Write the next refresh token over the one that was spent for it, and over no other.
 
-        Raises Transient for all trouble with Vault: the staged slot holds the only copy, and has to stay.
+        Raises Transient for every fault of Vault: the staged slot has the only copy, and must be kept.
         """
         fresh, spent = minted.private.get(_FRESH), minted.private.get(_SPENT)
         if fresh is None or spent is None:

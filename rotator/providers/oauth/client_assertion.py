@@ -1,7 +1,7 @@
-"""What an OAuth server's answers mean for a published client assertion; the calls are server.py's.
+"""Published client assertions.
 
-The proof never uses the published value up: a sibling with the same times, audience and key goes in its place. Two
-servers (Keycloak 26.4.0, node oidc-provider 9.13.3) take an assertion once only.
+The proof never uses up the published value: a sibling with the same times, audience and key is presented instead. Two
+servers (Keycloak 26.4.0, node oidc-provider 9.13.3) accept an assertion only once.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class ClientAssertion(Expiring):
         return Minted(token, await self._server.seal(self._options, drafted), beside)
 
     async def _pool(self, first: Assertion) -> dict[str, Secret]:
-        """A sibling for each consumer: what proves the first of them proves all."""
+        """An assertion for each consumer; the proof of the first holds for all."""
         if self._options.pool == 1:
             return {}
         names = [f"client_assertion_{slot}" for slot in range(1, self._options.pool + 1)]

@@ -26,9 +26,9 @@ _AGES = (timedelta(seconds=70), timedelta(minutes=6), timedelta(hours=1))
 _LIFE = timedelta(minutes=1)
 _SECOND = timedelta(seconds=1)
 _LEEWAYS = (timedelta(seconds=65), timedelta(seconds=305))  # Spring Authorization Server 1.4.1 has 60 s, others 5 min
-_BEHIND = timedelta(seconds=5)  # what is signed then lives shorter by that much
-_OTHER = {"PS256": "RS256", "RS256": "PS256"}  # what the same key can sign by
-_BY_ITSELF = {"invalid_scope", "unsupported_grant_type"}  # the client is known, and the word says what is wrong
+_BEHIND = timedelta(seconds=5)  # an assertion signed then lives shorter by this much
+_OTHER = {"PS256": "RS256", "RS256": "PS256"}  # the other algorithm of the same key
+_BY_ITSELF = {"invalid_scope", "unsupported_grant_type"}  # the client is known, and the error word is the cause
 _UNREAD = (
     "the client's jwks_uri there must be the address at which the set is served ([status] jwks_listen with"
     " /jwks/NAME, or whatever hands out jwks_file), and the server must reach it; or it goes on with an older set"
@@ -37,7 +37,7 @@ _UNREAD = (
 
 
 class ControlServer(Protocol):
-    """What the control needs of a site."""
+    """What the negative control needs of a server."""
 
     clock: Clock
 
@@ -52,7 +52,7 @@ class ControlServer(Protocol):
 
 
 async def control(server: ControlServer, client: ClientOptions) -> ClientDenied:
-    """How the server refuses a proof that nobody can have made.
+    """How the server refuses an invalid proof.
 
     Raises Refused when the probe or the token endpoint accepts anyone, Transient when no OAuth server answers.
     """
@@ -65,7 +65,7 @@ async def control(server: ControlServer, client: ClientOptions) -> ClientDenied:
 
 
 async def refusal_of_a_stranger(server: ControlServer, client: ClientOptions) -> ClientDenied:
-    """How the server refuses a key that it has never seen, a broken signature or a wrong secret: what this client has.
+    """How the server refuses an unknown key, a broken signature or a wrong secret, depending on the client.
 
     Raises Refused when it accepts that, Transient when it does not say.
     """
@@ -90,12 +90,12 @@ async def _forged(server: ControlServer, client: ClientOptions) -> Secret:
 
 
 def new_stranger(algorithm: Algorithm) -> LocalSigner:
-    """A key that no set has, and that no server has ever been shown."""
+    """A new key, which is in no set and unknown to every server."""
     return LocalSigner(make_key(algorithm, FEWEST_BITS), made=True)
 
 
 class CheckedServer(Protocol):
-    """What a trial needs of a site."""
+    """What the checks need of a server."""
 
     config: OAuthTargetConfig
     clock: Clock
@@ -107,7 +107,7 @@ class CheckedServer(Protocol):
 
 
 async def findings(server: CheckedServer, client: ClientOptions, lifetime: timedelta) -> list[str]:
-    """Where the server differs from the settings, and what that means for the consumers. Empty when it does not say."""
+    """Where the server differs from the settings, and what that means for consumers. Empty when unknown."""
     found = []
     try:
         first = await server.draft(client, server.clock.now() + _LIFE)
@@ -115,7 +115,7 @@ async def findings(server: CheckedServer, client: ClientOptions, lifetime: timed
         for trial in (_reuse(server, client, first), _age(server, client, lifetime), _leeway(server, client, lifetime)):
             found += [text async for text in trial]
     except (Transient, Refused):
-        pass  # the proof tells the same, and with it the reason
+        pass  # the proof finds the same, with the reason
     return found + _clocks(server, client)
 
 
@@ -146,7 +146,7 @@ async def _age(server: CheckedServer, client: ClientOptions, lifetime: timedelta
 
 
 async def _leeway(server: CheckedServer, client: ClientOptions, lifetime: timedelta) -> AsyncIterator[str]:
-    """Two requests at most: what is expired by more than `leeway`, and by how much more where that is taken."""
+    """Whether an assertion that expired longer ago than `leeway` is accepted, and how long ago; at most two calls."""
     life, leeway = min(lifetime, _LIFE), server.config.leeway
     taken = leeway + _SECOND
     if not await _expired_taken(server, client, life, taken):
@@ -167,7 +167,7 @@ async def _expired_taken(server: CheckedServer, client: ClientOptions, life: tim
 
 
 async def _taken(server: CheckedServer, client: ClientOptions, assertion: Assertion) -> bool:
-    """Whether this one is taken, where a sound one was a moment ago.
+    """Whether this assertion is accepted, after a valid one was.
 
     Ory Hydra 2.3.0 answers 500 to one that has expired.
     """
@@ -191,7 +191,7 @@ def _seconds(span: timedelta) -> str:
 
 
 class DiagnosisServer(Protocol):
-    """The calls of a site that are needed to find a cause."""
+    """The calls to a server that are needed to find a cause."""
 
     config: OAuthTargetConfig
     clock: Clock
@@ -208,7 +208,7 @@ class DiagnosisServer(Protocol):
 
 
 async def causes(server: DiagnosisServer, client: ClientOptions, signer: Signer, *, in_set: bool = False) -> list[str]:
-    """What the server takes instead, or what it cannot know; empty when it refuses nothing, or that does not show.
+    """What the server accepts instead, or what it cannot know; empty when it refuses nothing or no cause was found.
 
     `in_set`: this key is listed in a key set of ours.
     """
@@ -265,7 +265,7 @@ def _as(drafted: Assertion, varied: tuple[str, str] | None, key: PublicKey) -> A
 
 
 def _variants(config: OAuthTargetConfig, client: ClientOptions) -> Iterator[tuple[str, str, tuple[str, str]]]:
-    """Option and value that settings would have, and the part of an assertion that they change."""
+    """Variants: an option, its value, and the part of an assertion that it changes."""
     named = {"token_url": config.endpoint, "issuer": config.issuer, "auth_url": config.auth_url or config.authority}
     other = config.authority if (config.auth_url or config.authority).endswith("/") else f"{config.authority}/"
     tried = {config.aud, ""}

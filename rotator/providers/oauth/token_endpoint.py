@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
 _SECOND = timedelta(seconds=1)
 _LONGEST_BACKDATE = 30  # seconds
 _CENTURY = 100 * 366 * 86400  # seconds
-FINAL = {"invalid_scope", "invalid_request", "unsupported_grant_type"}  # waiting mends none of these
+FINAL = {"invalid_scope", "invalid_request", "unsupported_grant_type"}  # waiting does not help against these
 UNKNOWN = {"invalid_client", "unauthorized_client"}  # a proof that the server does not know (RFC 6749, section 5.2)
 Words = tuple[int, str]  # of a refusal: the status, and the registered word or nothing
 _WORDS = {
@@ -43,9 +43,9 @@ _WORDS = {
 def introduced(
     client: ClientOptions, secret: Secret | None, *, by_assertion: bool
 ) -> tuple[dict[str, str | Secret], Basic | None]:
-    """The part of the form that names the client, and the header instead, where the secret is to stand there.
+    """The part of the form that names the client, and the header, if the secret is sent there.
 
-    A client that has neither secret nor key is a public one: its name is all it says.
+    A client with neither secret nor key is a public one, and only its name is sent.
     """
     if secret is not None and client.auth_method == "client_secret_basic":
         return {}, Basic(client.client_id, secret, quoted=True)
@@ -58,7 +58,7 @@ def introduced(
 
 
 def to_compare(client: ClientOptions, audience: str, *, by_secret: bool, by_assertion: bool) -> str:
-    """What a person compares when a server refuses the client without saying why, as servers do. No secret is in it."""
+    """What a person should compare when a server refuses the client without a reason. It contains no secret."""
     if by_assertion:
         key = (
             "its jwks_uri (there the server must be able to read our set: [status] jwks_listen, or jwks_file)"
@@ -79,13 +79,13 @@ def to_compare(client: ClientOptions, audience: str, *, by_secret: bool, by_asse
 
 
 class ClientDenied(Refused):
-    """The token endpoint refuses this client, or what it asks for. `error` is the registered word, or empty.
+    """The token endpoint refuses this client or its request. `error`: the registered word, or empty.
 
     The word counts, not the status: for the same fault Keycloak 26.4.0 sends 400 where oidc-provider 9.13.3 sends 401.
     """
 
     def __init__(self, status: int, error: str, hint: str = "") -> None:
-        """`hint`: what to compare when it is the client that is refused."""
+        """`hint`: what to compare when the client is refused."""
         words = _WORDS.get(error) or error or "no word of an OAuth server's, is token_url right?"
         more = f": {hint}" if hint and error in UNKNOWN | {"invalid_request"} else ""
         super().__init__(f"the token endpoint answers {status}: {words}{more}")
@@ -95,7 +95,7 @@ class ClientDenied(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """An answer of the token endpoint. `scopes` None: it did not say."""
+    """A token from the token endpoint. `scopes` None: the answer did not tell."""
 
     access_token: Secret
     asked_at: datetime
@@ -106,7 +106,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class ClockGap:
-    """By how much our clock is ahead of a server's; negative: behind. Its Date header has whole seconds."""
+    """How far our clock is ahead of a server's; negative: behind. Its Date header has whole seconds."""
 
     least: timedelta
     most: timedelta
@@ -151,10 +151,9 @@ def granted(document: Any, asked_at: datetime) -> Granted:
 
 
 def _life(told: Any) -> timedelta | None:
-    """`expires_in` in the forms that servers use: 3600, 3599.97, 1e2, "40.5"; None when they say nothing.
+    """`expires_in` in the forms that servers use: 3600, 3599.97, 1e2, "40.5"; None when absent.
 
-    Raises Refused for what is no time from now on: the settings' lifetime would be believed in its place, and a dead
-    token stay published.
+    Raises Refused for a bad value: with the settings' lifetime instead, a dead token could stay published.
     """
     if told is None:
         return None
@@ -173,7 +172,7 @@ def _life(told: Any) -> timedelta | None:
 
 
 def missing_scopes(client: ClientOptions, grant: Granted, *, echoes: bool) -> str:
-    """What is wrong with the granted scope, or nothing.
+    """What is wrong with the granted scope, or "".
 
     node oidc-provider 9.13.3 drops an unknown scope without a word, and names none where none is left.
     """
@@ -192,7 +191,7 @@ def missing_scopes(client: ClientOptions, grant: Granted, *, echoes: bool) -> st
 
 
 def judged(answer: HttpResponse, client: ClientOptions) -> Verdict:
-    """What the test call's answer says of the access token and its identity."""
+    """The verdict of the test call on the access token and its identity."""
     if answer.status == 401:
         return Rejected(f"the probe refuses the access token: 401{_unscoped(client)}")
     if answer.status == 403:
@@ -214,7 +213,7 @@ def _unscoped(client: ClientOptions) -> str:
 
 
 def _no_agent(client: ClientOptions) -> str:
-    """HaloITSM does not say what its own question after the agent means to an application without one."""
+    """A hint: HaloITSM does not document what its own test call answers to an application without agent."""
     agents = client.probe == "/api/Agent/me"
     return ' (an application without an agent may need another, such as probe = "/api/Status")' if agents else ""
 
