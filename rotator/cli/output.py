@@ -1,6 +1,6 @@
 """The output of commands. Nothing else prints.
 
-Foreign text is shown as plain text (see rotation/printable.py) and cannot contain styles. Output never affects the
+Foreign text is shown as plain text (see rotation/wording.py) and cannot contain styles. Output never affects the
 work: while a command works, a thread writes what it prints, so a slow reader or a full disk costs only output. A closed
 pipe is no fault.
 """

@@ -471,7 +471,7 @@ async def test_a_command_cut_short_says_of_each_what_is_true_of_it(app: Actor, p
     assert ("what was live is accepted still" in line["verdicts"][0]["said"]) is said.startswith("not begun")
 
 
-async def test_what_was_declined_before_its_look_was_cut_short_is_not_said_to_go_on(app: App) -> None:
+async def test_what_was_declined_before_its_look_was_cut_short_is_not_said_to_go_on(app: Actor) -> None:
     """The predecessor's end hung for a minute after that; the command's verdict was "a daemon goes on with it"."""
     app.passing, app.stopping, app.working = True, "cut short by SIGTERM", {"shop"}
     asked = PendingRequest(RotationRequest(NOW, "ada"), patient=False, request="r1")
@@ -484,7 +484,7 @@ async def test_what_was_declined_before_its_look_was_cut_short_is_not_said_to_go
 
 
 @pytest.mark.parametrize("stopping", ["", "cut short by SIGTERM"])
-async def test_what_was_taken_up_is_not_said_not_to_have_been_looked_at(app: App, stopping: str) -> None:
+async def test_what_was_taken_up_is_not_said_not_to_have_been_looked_at(app: Actor, stopping: str) -> None:
     app.stopping, app.working = stopping, {"shop"}
     asked = PendingRequest(RotationRequest(NOW, "ada"), patient=False, request="r1")
     asked.latest = record(Phase.SETTLED, current=published(1, NOW - DAY), taken=(TakenUp("r1", NOW),))
