@@ -209,13 +209,19 @@ def _broken(family: Family, world: Any) -> Iterator[str]:
             yield from _published(family, record, ledger, live)
     yield from _numbers(consumer)
     for each in tokens:
-        if each.early and not ledger.emergencies:
+        if each.early and not _urgent(ledger, each):
             yield f"I10: {each.id} is ended in its grace"
         if each.stranger and each.ended:
             yield f"I9: the stranger {each.id} is ended"
     made = Counter(name.rotation for x in tokens if not x.stranger and (name := parse(x.name)))
     if made and not family.by_hand and max(made.values()) > family.mints:
         yield f"I6: {max(made.values())} mints of one rotation"
+
+
+def _urgent(ledger: Ledger, live: Live) -> bool:
+    """Whether a rotation that came after it was an emergency, for which there is no grace."""
+    name = parse(live.name)
+    return any(name is None or rotation > name.rotation for _, rotation in ledger.emergencies)
 
 
 def _published(family: Family, record: Record, ledger: Ledger, live: Live) -> Iterator[str]:

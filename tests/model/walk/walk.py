@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from rotator.engine.lease import TAKE_OVER
-from rotator.ports import Conflict, Refused, Rejected, Transient, Unknown
+from rotator.ports import Conflict, MinterRefused, Refused, Rejected, Transient, Unknown
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.rollback import before
 from tests.model.walk import judge
@@ -25,7 +25,8 @@ REFUSABLE = frozenset({"mint", "install", "revoke", "restore", "verify"})
 TIMELY = frozenset({"install", "revoke"})  # a client does not send what its deadline is over for
 JUMP = 3600.0  # seconds
 TAKEN_OVER = timedelta(seconds=TTL * TAKE_OVER)
-KINDS = ("crash", "lost", "late", "stale", "refused", "jump", "stall", "verb", "foreign")
+MINTERS = frozenset({"mint", "find", "revoke"})  # calls in the minter's name
+KINDS = ("crash", "lost", "late", "stale", "refused", "minter", "jump", "stall", "verb", "foreign")
 WHO = ("A", "B")
 REST, CUT = -1, -2  # instead of a state that follows: nothing is left to do; it was not walked
 Doing = tuple[Any, ...]  # words, a function of the world, its arguments
@@ -65,8 +66,7 @@ class Rules:
         steps = [self._step(*each) for each in (*self._calls(world), *self._looks(world))]
         if not any(isinstance(each, Busy) or due(each) for each in world.actors) and not rests(world):
             steps += self._person(world) or self._time(world)
-        next_verbs = {each.node.next.verb for each in world.actors if isinstance(each, Busy)}
-        landing = [each for each in world.late if not next_verbs or next_verbs & _MEETS[each.call.verb]]
+        landing = [each for each in world.late if _matters(world, each.call.verb)]
         return [self._step(*self._lands(world, each)) for each in landing] + steps
 
     def faulty(self, world: World) -> Iterator[Step]:
@@ -169,6 +169,8 @@ class Rules:
         if call.verb in REFUSABLE and "refused" in self.kinds:
             answer = Rejected("not today", final=True) if call.verb == "verify" else Failed(Refused, "not today")
             yield self._step(f"{name}, which is refused", worlds.answered, sent, who, answer)
+        if call.verb in MINTERS and "minter" in self.kinds and not self.family.by_hand:
+            yield self._step(f"{name}, whose minter is refused", worlds.answered, sent, who, Failed(MinterRefused))
         if call.verb == "read" and not call.args[2] and "stale" in self.kinds:
             version = call.args[1]
             old = (0, None, False) if version else worlds.shown(world.consumer[:-1])
@@ -206,6 +208,12 @@ class Rules:
         record = after.record
         many = record is not None and record.phase is Phase.REQUESTED and record.rotation > ROTATIONS
         return Step(words, None if many else after)
+
+
+def _matters(world: World, verb: str) -> bool:
+    """Whether a late request may as well land now, by what comes next; else it lands later, to the same end."""
+    coming = {each.node.next.verb for each in world.actors if isinstance(each, Busy)}
+    return not coming or bool(coming & _MEETS[verb]) or (verb == "save" and any(map(due, world.actors)))
 
 
 def due(actor: Idle | Busy) -> bool:
