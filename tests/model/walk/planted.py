@@ -12,7 +12,7 @@ from rotator.rotation import decide, lost_value, retirement, steps, transitions
 from rotator.rotation import events as ev
 from rotator.rotation.calls import FindTokens
 from rotator.rotation.observation import Observation
-from rotator.rotation.procedures import consumer_path, outcome, publish, retire
+from rotator.rotation.procedures import consumer_path, install, outcome, publish, retire
 from rotator.rotation.record import Phase
 from tests.model.walk.target import FAMILIES
 from tests.model.walk.walk import Rules, Walk
@@ -75,12 +75,24 @@ def _unasked(*_: Any) -> Iterator[Any]:
     yield from ()
 
 
+def _unsettled(seen: Any, record: Any) -> None:
+    return None
+
+
 def _never_swept(record: Any, event: Any) -> Any:
     return replace(record, phase=Phase.SETTLED, settled_at=event.at)
 
 
 BUGS = (
     Bug("I1", "a value is published that was never shown to the target", lambda: [_step(steps.Verify, _unproven)]),
+    Bug(
+        "I1",
+        "what the target was told without an answer is taken for not told",
+        lambda: [patch.object(install, "unsettled", _unsettled)],
+        2,
+        ("late", "refused"),
+        "one-slot",
+    ),
     Bug("I2", "a predecessor is called dead, and nobody asked", lambda: [_step(steps.Revoke, _taken_for_dead)]),
     Bug(
         "I3",
