@@ -32,7 +32,7 @@ from rotator.settings import Settings
 _TICK = 0.1  # seconds
 _LEAST = 1.0  # seconds for the work itself, when a login took nearly all that the caller gives
 _OVER = "its time is over"
-_DONE = {"value.published", "predecessor.retired", "predecessor.left"}
+_DONE = {"value.published", "predecessor.retired", "predecessor.left", "predecessor.unended", "predecessor.ended"}
 _NEAR = timedelta(minutes=1)  # a wait that ends this soon is worth staying for
 
 

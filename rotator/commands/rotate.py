@@ -74,7 +74,7 @@ def instructions(
 
 
 def _remembered(record: Record) -> Known:
-    return "", [(each.token.id, each.target) for each in (record.current, record.predecessor) if each]
+    return "", [(each.token.id, each.target) for each in record.published]
 
 
 def _received(file: Path, names: Iterable[str]) -> dict[str, Known]:
@@ -85,7 +85,9 @@ def _received(file: Path, names: Iterable[str]) -> dict[str, Known]:
         last = {name: each for each in _receipts(path) if (name := str(each.get("credential"))) in wanted}
         for name, receipt in last.items():
             target = str(receipt.get("target"))
-            held = [each for role in ("current", "predecessor") if isinstance(each := receipt.get(role), dict)]
+            left = receipt.get("unended")
+            roles = (receipt.get("current"), receipt.get("predecessor"), *(left if isinstance(left, list) else ()))
+            held = [each for each in roles if isinstance(each, dict)]
             since = f"{str(receipt.get('at'))[:19].replace('T', ' ')}Z"
             found[name] = since, [(str(each.get("id")), target) for each in held]
         if not (wanted := wanted - found.keys()):

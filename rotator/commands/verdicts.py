@@ -13,7 +13,7 @@ from rotator.ports import Fault, Transient
 from rotator.rotation import pause, triggers
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record
-from rotator.rotation.rotation_request import RequestAnswer, in_grace
+from rotator.rotation.rotation_request import RequestAnswer, in_grace, left_to_person
 
 _BATCH = 200  # verdicts in one line
 _EXITS = {
@@ -90,7 +90,7 @@ def _ended(asked: PendingRequest) -> list[str]:
 
 def _living(asked: PendingRequest) -> list[str]:
     record = asked.latest or asked.record
-    held = (record.current, record.predecessor, record.candidate) if record else ()
+    held = (*record.published, record.candidate) if record else ()
     alive = {each.token.id for each in held if each}
     return [token for token in asked.ask.live if token and (record is None or token in alive)]
 
@@ -125,7 +125,11 @@ def _said(app: Actor, name: str, asked: PendingRequest, answer: RequestAnswer) -
     if answer is RequestAnswer.HELD and record.held:
         return record.held.text
     if answer is RequestAnswer.AWAITING:
-        return f"a person has to act, then it goes on by itself: {record.awaiting}"
+        if record.phase is Phase.AWAITING:
+            return f"a person has to act, then it goes on by itself: {record.awaiting}"
+        left = "; ".join(f"{each.value.token.id}: {each.to_do}" for each in left_to_person(record, asked.ask))
+        live = _live(record.current) if record.current else "nothing is live"
+        return f"{live}; a person has to end what was published before, then it is proven dead: {left}"
     if answer is RequestAnswer.PAUSED:
         paused = pause.pause_on(app.settings.credentials[name], record, asked.ask.at)
         ended = pause.ended_by(paused, name) if paused else f"rotate resume {name}"

@@ -96,7 +96,7 @@ class Guard:
         now, breaker = self.clock.monotonic(), self.health.target(credential.target)
         if isinstance(event, ev.Faulted) and event.of_target:
             breaker.faulted(now, credential.name, event.reason, patience=self._patience(credential))
-        elif isinstance(event, ev.Staged | ev.Verified | ev.Condemned | ev.Retired | ev.Burned):
+        elif isinstance(event, ev.Staged | ev.Verified | ev.Condemned | ev.Retired | ev.Ended | ev.Burned):
             breaker.worked(now)
         if isinstance(event, ev.Published | ev.Condemned | ev.Adopted):
             self.accepted[credential.name] = event.at

@@ -9,7 +9,7 @@ import anyio
 
 from rotator.rotation.credential import Pause
 from rotator.rotation.record import Phase, Record
-from rotator.rotation.rotation_request import RequestAnswer, RotationRequest, answer, find
+from rotator.rotation.rotation_request import RequestAnswer, RotationRequest, answer, find, left_to_person
 from rotator.rotation.steps import Wait
 
 
@@ -38,6 +38,8 @@ class PendingRequest:
         said, taken_up = answer(record, self.ask, paused), find(record, self.request)
         if self.request and taken_up is None and said not in (RequestAnswer.DONE, RequestAnswer.PUBLISHED):
             said = RequestAnswer.OPEN
+        if said is RequestAnswer.PUBLISHED and record.phase is Phase.SETTLED and (self.patient or self.ask.emergency):
+            said = RequestAnswer.AWAITING if left_to_person(record, self.ask) else said
         self.refused = taken_up.refused if taken_up else ""
         self.record, self.answer = (
             record,

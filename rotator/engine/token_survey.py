@@ -87,7 +87,7 @@ async def _content(
     doc = await store.read(credential.place, strong=True)
     if doc.deleted or not doc.values:
         return None
-    published = (record.current, record.predecessor, record.retired) if record else ()
+    published = (*record.published, record.retired) if record else ()
     keys = {credential.key, *(each.key for each in published if each)}
     values = [secret for key in keys if (secret := doc.secret(key))]
     prints = frozenset(value.fingerprint(installation.fingerprint_key) for value in values)

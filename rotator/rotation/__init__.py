@@ -24,7 +24,7 @@ Boxes are phases, words on arrows are events:
     |     or Swept         |
     |                      | Condemned (cannot be taken back)
     |                      v
-    +-----Swept------ [condemned], until Retired: predecessor dead
+    +-----Swept------ [condemned], until Retired: predecessor dead; or LeftToPerson: looked at from anywhere
 
     [held] is entered from anywhere by PutOnHold and left by Released. Faulted changes no phase: there is a pause.
 

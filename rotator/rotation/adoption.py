@@ -61,6 +61,7 @@ def adopted(record: Record, event: ev.Adopted) -> Record:
         stem=event.stem,
         current=event.current,
         predecessor=record.current,
+        unended=tuple(each for each in record.unended if each.value.fingerprint != event.current.fingerprint),
         adopted=(*record.adopted, TokenAdoption(event.current.token, event.current.at))[-REMEMBERED:],
         retired=None,
         grace_ends=event.grace_ends,

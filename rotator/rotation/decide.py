@@ -10,7 +10,7 @@ from rotator.rotation.attempts import may_mint, minted
 from rotator.rotation.credential import Credential, Limits, Pause
 from rotator.rotation.pause import pause_on, words
 from rotator.rotation.record import HoldReason, Phase, Record
-from rotator.rotation.rotation_request import RotationRequest, as_rotation_request, foremost, wanted
+from rotator.rotation.rotation_request import RotationRequest, as_rotation_request, dooms, foremost, wanted
 from rotator.rotation.steps import (
     Act,
     Burn,
@@ -20,6 +20,7 @@ from rotator.rotation.steps import (
     Hold,
     Install,
     Look,
+    LookWhetherEnded,
     Mint,
     Poll,
     Publish,
@@ -32,6 +33,8 @@ from rotator.rotation.steps import (
     Wait,
 )
 from rotator.rotation.wording import when
+
+_PERSON = timedelta(seconds=90)  # between two looks whether a person has ended what only they can end
 
 _IN_FLIGHT = frozenset(
     {
@@ -51,15 +54,40 @@ def next_step(
 ) -> Step:
     """What to do next. `ask` is what somebody waits for here, beside what the record says. Times are UTC.
 
+    Whether a person has ended what was left to them is looked at while there is nothing else to do, in every phase.
+
     `now` is the earlier of our clock and Vault's: nothing ends early. `shared` is Vault's and says what is due, as a
     successor that is late does harm too, and all hosts are to agree; None: the same. `rested`: how long this very
     record is known already, by a clock that only goes forward: no pause of a known length and no interval of a schedule
     lasts longer, however far ahead the clock was that began it.
     """
+    step = _next_step(credential, record, now, ask, shared, rested)
+    return _look_whether_ended(record, now, rested, step) if isinstance(step, Wait) and record.unended else step
+
+
+def _look_whether_ended(record: Record, now: datetime, rested: timedelta, wait: Wait) -> Step:
+    """The one that was looked at longest ago, each every so often."""
+    left = min(record.unended, key=lambda each: each.looked_at)
+    at = left.looked_at + _PERSON
+    if record.phase is Phase.HELD:
+        return wait
+    if at <= now or rested >= _PERSON:
+        return LookWhetherEnded(left.value.token.id)
+    return Wait(min(wait.until or at, at), wait.reason)
+
+
+def _next_step(
+    credential: Credential,
+    record: Record,
+    now: datetime,
+    ask: RotationRequest | None,
+    shared: datetime | None,
+    rested: timedelta,
+) -> Step:
     if record.phase is Phase.HELD:
         return Wait(None, f"held: {record.held.text}" if record.held else "held")
     here, ask = ask, foremost(ask, as_rotation_request(record.asked) if record.asked else None)
-    if record.phase in _IN_FLIGHT and ask and ask.emergency and not record.emergency:
+    if record.phase in _IN_FLIGHT and ask and dooms(record, ask) and not record.emergency:
         return Escalate(ask.by)
     if stop := lost_value.stops(credential, record):
         return stop

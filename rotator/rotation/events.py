@@ -295,6 +295,31 @@ class LeftToExpire:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftToPerson:
+    """Only a person can end the predecessor: it is looked at again and again, and nothing waits for that."""
+
+    at: datetime
+    to_do: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotEnded:
+    """What a person has to end is not proven dead yet."""
+
+    at: datetime
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a person had to end is dead; `proof` says how we know."""
+
+    at: datetime
+    token: str
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
 class Disproved:
     """The target refuses what is published now."""
 
@@ -375,8 +400,9 @@ class Faulted:
 
 _Minting = Requested | Resumed | Staged | MintLost | NotMinted | MintRefused | Installed
 _Publishing = Verified | Rejected | Overtaken | Published | Fenced
-_Retiring = Deferred | Condemned | LeftToExpire | Disproved | Retired | Burned | Swept | Reaped | Faulted
+_Retiring = Deferred | Condemned | LeftToExpire | LeftToPerson | NotEnded | Ended | Disproved | Retired
+_Tidying = Burned | Swept | Reaped | Faulted
 _Watching = Lost | Returned
 _Personal = Escalated | Awaited | Polled | Reminded | PutOnHold | Released
 _Commanded = RequestTaken | RequestDeclined | Paused | Unpaused | UndoBegun | Restored | UndoFailed | Adopted | Claimed
-Event = _Minting | _Publishing | _Watching | _Retiring | _Personal | _Commanded
+Event = _Minting | _Publishing | _Watching | _Retiring | _Tidying | _Personal | _Commanded

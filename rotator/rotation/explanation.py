@@ -18,7 +18,11 @@ from rotator.rotation.wording import when
 
 def stands(record: Record, now: datetime) -> str:
     """The phase in a sentence that is true at `now`."""
-    return _STANDS[record.phase](record, now)
+    said = _STANDS[record.phase](record, now)
+    if not record.unended:
+        return said
+    left = ", ".join(each.value.token.id for each in record.unended)
+    return f"{said} Not proven dead yet, for want of a person: {left}."
 
 
 def _settled(record: Record, now: datetime) -> str:
@@ -180,6 +184,9 @@ def explain(
     if known.held:
         yield f"It stopped here: {_uncapped(stands(replace(known, phase=known.held.phase, held=None), now))}"
     yield from _last_published(known, now, observed)
+    for each in known.unended:
+        waits = f"waits for a person to end it since {when(each.since)}"
+        yield f"{each.value.token.id} {waits}: {each.to_do}. Whether they have is looked at every 90 s."
     yield from _moved(credential, known)
     yield from _rotation(credential, known)
     if asked := known.asked:
@@ -195,6 +202,7 @@ def explain(
         yield f"It is left alone for now: {observed.left_alone}."
     if observed.lease:
         yield f"{observed.lease[0].upper()}{observed.lease[1:]}."
+    known = replace(known, unended=())  # said above
     words, until = coming(credential, known, now, observed)
     yield f"Next: {_for_a_person(credential, known, now, observed) or words}."
     due, step = triggers.next_due(credential, known), next_step(credential, known, now)
@@ -344,6 +352,7 @@ _STEPS = {
     "Fence": "rewrite the consumer path unchanged, so that no delayed write can publish what was given up",
     "Condemn": "prove the published value again, then judge whether the old one may end",
     "Revoke": "end the old value and prove it dead",
+    "LookWhetherEnded": "look whether a person has ended an old value",
     "Burn": "end what the failed attempt left behind",
     "Sweep": "tidy up what the rotation left behind",
     "Restore": "bring the value before back",

@@ -19,7 +19,7 @@ _MINTING = frozenset({Phase.REQUESTED, Phase.AWAITING, Phase.REJECTED, Phase.HEL
 
 def known(record: Record) -> frozenset[str]:
     """The ids of every token that the record accounts for."""
-    published = {x.token.id for x in (record.current, record.predecessor) if x}
+    published = {each.token.id for each in record.published}
     return frozenset(published | ({record.candidate.token.id} if record.candidate else set()))
 
 
@@ -227,7 +227,7 @@ class _Claim:
 def _claims(name: str, record: Record) -> Iterator[_Claim]:
     for state, each in (
         (TokenState.PUBLISHED, record.current),
-        (TokenState.IN_GRACE, record.predecessor),
+        *((TokenState.IN_GRACE, each) for each in record.older),
         (TokenState.STRAY, record.retired),
     ):
         if each is not None:
@@ -249,8 +249,9 @@ def living(record: Record, now: datetime) -> tuple[PublishedValue, ...]:
     """What a record says was published and may live still: of a credential that left the settings, all there is."""
     return tuple(
         each
-        for each in (None if record.refused_at else record.current, record.predecessor)
-        if each is not None and not each.refused_at and (each.token.expires_at is None or now < each.token.expires_at)
+        for each in record.published
+        if not (each.refused_at or (each is record.current and record.refused_at))
+        and (each.token.expires_at is None or now < each.token.expires_at)
     )
 
 
@@ -290,7 +291,7 @@ def unmanaged(
     adopted: defaultdict[str, list[tuple[TokenAdoption, Record]]] = defaultdict(list)
     named = tuple(configured)
     for record in named:
-        for each in filter(None, (record.current, record.predecessor)):
+        for each in record.published:
             theirs[each.token.id].append(each.token)
     for record in (*named, *left.values()):
         for taken in record.adopted:

@@ -98,6 +98,16 @@ class PublishedValue:
 
 
 @dataclass(frozen=True, slots=True)
+class Unended:
+    """A predecessor that only a person can end, and that is not proven dead yet: what they have to do, since when."""
+
+    value: PublishedValue
+    to_do: str
+    since: datetime
+    looked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class TokenAdoption:
     """A token that somebody else published and that became ours to end, and when."""
 
@@ -134,9 +144,6 @@ class Undo:
     back: Phase
 
 
-FOR_PERSON = "waits for a person: "  # so begins the reason of a step that is a person's to do
-
-
 @dataclass(frozen=True, slots=True)
 class Failure:
     """The last thing that went wrong, in words without secrets."""
@@ -146,14 +153,9 @@ class Failure:
     at: datetime
 
     @property
-    def by_hand(self) -> str:
-        """What a person has to do at the target, where nothing but that is lacking; else empty."""
-        return self.reason.removeprefix(FOR_PERSON) if self.reason.startswith(FOR_PERSON) else ""
-
-    @property
     def said(self) -> str:
         """What failed, in words, and why."""
-        return self.reason if self.by_hand else f"{_WORK.get(self.step, self.step)} failed: {self.reason}"
+        return f"{_WORK.get(self.step, self.step)} failed: {self.reason}"
 
 
 _WORK = {  # what the steps do
@@ -212,6 +214,7 @@ class Record:
     predecessor: PublishedValue | None = None
     adopted: tuple[TokenAdoption, ...] = ()  # the last ones: what other records still say of them is over
     retired: PublishedValue | None = None  # the last predecessor that ended, until the next publication
+    unended: tuple[Unended, ...] = ()  # predecessors that wait for a person to end them; nothing waits for that
     grace_ends: datetime | None = None  # as promised at publication; settings may only extend it
     grace_from: datetime | None = None  # when it began, if the clock that told the publication was ahead
     ends_at: datetime | None = None  # when the predecessor is dead by its own date, being of a kind nobody can revoke
@@ -242,7 +245,19 @@ class Record:
     @property
     def live(self) -> int:
         """How many tokens of ours we believe to be alive."""
-        return len({x.token.id for x in (self.candidate, self.current, self.predecessor) if x})
+        left = (each.value for each in self.unended)
+        return len({x.token.id for x in (self.candidate, self.current, self.predecessor, *left) if x})
+
+    @property
+    def older(self) -> tuple[PublishedValue, ...]:
+        """What was published before the published value, and is not proven dead: those that wait for a person, too."""
+        left = tuple(each.value for each in self.unended)
+        return (self.predecessor, *left) if self.predecessor else left
+
+    @property
+    def published(self) -> tuple[PublishedValue, ...]:
+        """The published value, if there is one, and the older ones."""
+        return (self.current, *self.older) if self.current else self.older
 
     def landing(self, settle: timedelta, shared: datetime) -> timedelta | None:
         """For how long what was told without an answer may still land; None: not any more. `shared`: Vault's clock."""

@@ -46,6 +46,8 @@ def objection(credential: Credential, record: Record, now: datetime) -> str:
         return f"it is held ({record.held.reason.value}): {record.held.text}"
     if where(record) not in _FROM:
         return f"rotation {record.rotation} is under way ({record.phase.value}); wait until it is published or given up"
+    if old is None and record.unended:
+        return "a person was asked to end the value before; if it lives, it can be handed over anew: rotate supply"
     if record.current is None or old is None:
         return "there is no rotation to take back, or it was an emergency: no value before this one is known"
     if record.emergency or (record.asked and record.asked.emergency):

@@ -12,7 +12,7 @@ from rotator.rotation.credential import Credential, Pause
 from rotator.rotation.events import Released
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb, TakenUp
 from rotator.rotation.pause import on_at, pause_on, words
-from rotator.rotation.record import HoldReason, Phase, Record
+from rotator.rotation.record import HoldReason, Phase, Record, Unended
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def answer(record: Record, ask: RotationRequest, paused: Pause | None = None) ->
     if record.phase is Phase.AWAITING:
         return RequestAnswer.AWAITING
     if fresh(record, ask):
-        ended = record.predecessor is None or record.ends_at is not None
+        ended = (record.predecessor is None or record.ends_at is not None) and not left_to_person(record, ask)
         return RequestAnswer.DONE if record.phase is Phase.SETTLED and ended else RequestAnswer.PUBLISHED
     if (paused or on_at(record.paused, ask.at)) and record.phase in AT_REST and not ask.emergency:
         return RequestAnswer.PAUSED
@@ -77,6 +77,18 @@ def answer(record: Record, ask: RotationRequest, paused: Pause | None = None) ->
     if record.phase is Phase.SETTLED and failure and failure.at >= ask.at and record.retry_at and not record.failures:
         return RequestAnswer.FAILED  # a step that did not get through is tried again: that is no answer
     return RequestAnswer.OPEN
+
+
+def left_to_person(record: Record, ask: RotationRequest) -> tuple[Unended, ...]:
+    """What lived when somebody asked, and waits for a person to end it."""
+    return tuple(each for each in record.unended if not ask.live or each.value.token.id in ask.live)
+
+
+def dooms(record: Record, ask: RotationRequest) -> bool:
+    """Whether a rotation under way would end, or replace, what an emergency is about. A value that was published since
+    has its grace, though the emergency is not over as long as an older one waits for a person."""
+    at_stake = {each.token.id for each in (record.current, record.predecessor) if each}
+    return ask.emergency and (not fresh(record, ask) or not ask.live or bool(at_stake & set(ask.live)))
 
 
 def wanted(record: Record, ask: RotationRequest | None) -> bool:
@@ -130,8 +142,10 @@ def live_at(record: Record | None) -> tuple[str, ...]:
 
 def live_values(record: Record | None) -> tuple[str, ...]:
     """Tokens whose values are published or in grace, but for one that nobody can end before its date."""
-    held = (record.current, record.predecessor if record.ends_at is None else None) if record else ()
-    return tuple(each.token.id for each in held if each)
+    if record is None:
+        return ()
+    by_date = record.predecessor if record.ends_at is not None else None
+    return tuple(each.token.id for each in record.published if each is not by_date)
 
 
 def find(record: Record, request_id: str) -> TakenUp | None:

@@ -5,7 +5,7 @@ It is computed from what settings want, what the record says, and what the proce
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -102,7 +102,7 @@ def state(credential: Credential, record: Record | None, now: datetime, observed
         phase="unknown" if waiting else known.phase.value,
         rotation=known.rotation,
         live=len(living(known, now)),
-        predecessors=len(living(known, now) & {known.predecessor.token.id}) if known.predecessor else 0,
+        predecessors=len(living(known, now) & {each.token.id for each in known.older}),
         failures=known.failures + known.given_up,
         next=waiting or next_words,
         known=not waiting,
@@ -120,7 +120,7 @@ def state(credential: Credential, record: Record | None, now: datetime, observed
         lost_at=known.lost.at if known.lost else None,
         held_at=known.held.at if known.held else None,
         hold=known.held.reason.value if known.held else "",
-        awaiting_at=known.awaiting_since if known.awaiting else None,
+        awaiting_at=min(_awaiting(known), default=None),
         paused_at=by_hand.at if by_hand else None,
         operator_pause=pause.words(by_hand) if by_hand else "",
         left_alone=observed.left_alone,
@@ -129,6 +129,13 @@ def state(credential: Credential, record: Record | None, now: datetime, observed
         asked=observed.asked,
         labels=credential.labels,
     )
+
+
+def _awaiting(record: Record) -> Iterator[datetime]:
+    """Since when a person has a new value to make, or an old one to end."""
+    if record.awaiting and record.awaiting_since:
+        yield record.awaiting_since
+    yield from (each.since for each in record.unended)
 
 
 _FAILED, _HELD, _UNDECIDED = 1, 3, 75

@@ -107,6 +107,14 @@ class Revoke:
 
 
 @dataclass(frozen=True, slots=True)
+class LookWhetherEnded:
+    """See whether a person has ended a predecessor that was left to them."""
+
+    token: str
+    effect: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
 class Burn:
     """Revoke whatever lives under the attempt's name, then try again or give up."""
 
@@ -152,6 +160,7 @@ Act = (
     | Fence
     | Condemn
     | Revoke
+    | LookWhetherEnded
     | Burn
     | Sweep
     | Restore

@@ -10,7 +10,7 @@ from rotator.rotation import adoption, attempts, lost_value, pause, rollback, ro
 from rotator.rotation import events as ev
 from rotator.rotation.ahead import put_right
 from rotator.rotation.attempts import well_ended
-from rotator.rotation.record import Failure, Held, HoldReason, Phase, PublishedValue, Record
+from rotator.rotation.record import Failure, Held, HoldReason, Phase, PublishedValue, Record, Unended
 from rotator.rotation.retirement import left_behind
 from rotator.rotation.wording import when
 
@@ -86,6 +86,7 @@ def _published(record: Record, event: ev.Published) -> Record:
         phase=Phase.PUBLISHED,
         current=current,
         predecessor=_followed(record),
+        unended=tuple(each for each in record.unended if each.value.fingerprint != candidate.fingerprint),  # it is back
         retired=None,
         undo=None,
         ends_at=None,
@@ -137,6 +138,35 @@ def _left_to_expire(record: Record, event: ev.LeftToExpire) -> Record:
     return replace(
         record, phase=Phase.SETTLED, ends_at=event.until, evidence=evidence, emergency=False, failures=0, retry_at=None
     )
+
+
+def _left_to_person(record: Record, event: ev.LeftToPerson) -> Record:
+    """Nothing is left to do here, and the next rotation does not wait for the person."""
+    old = record.predecessor
+    if old is None:
+        raise ValueError("no predecessor to leave to anybody")
+    return replace(
+        record,
+        predecessor=None,
+        ends_at=None,
+        unended=(*record.unended, Unended(old, event.to_do, event.at, event.at)),
+        evidence=f"{old.token.id} waits for a person to end it",
+        failures=0,
+        failure=None,
+        retry_at=None,
+    )
+
+
+def _not_ended(record: Record, event: ev.NotEnded) -> Record:
+    looked = (
+        replace(each, looked_at=event.at) if each.value.token.id == event.token else each for each in record.unended
+    )
+    return replace(record, unended=tuple(looked))
+
+
+def _ended(record: Record, event: ev.Ended) -> Record:
+    left = tuple(each for each in record.unended if each.value.token.id != event.token)
+    return replace(record, unended=left, evidence=event.proof if record.phase is Phase.SETTLED else record.evidence)
 
 
 def _disproved(record: Record, event: ev.Disproved) -> Record:
@@ -241,6 +271,9 @@ _ADVANCE: dict[type[ev.Event], Callable[[Record, Any], Record]] = {
     ev.Deferred: _deferred,
     ev.Condemned: _condemned,
     ev.LeftToExpire: _left_to_expire,
+    ev.LeftToPerson: _left_to_person,
+    ev.NotEnded: _not_ended,
+    ev.Ended: _ended,
     ev.Disproved: _disproved,
     ev.Lost: lost_value.missed,
     ev.Returned: lost_value.returned,

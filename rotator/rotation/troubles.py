@@ -22,7 +22,7 @@ _UNDER_WAY = frozenset(
 
 def living(record: Record, now: datetime) -> frozenset[str]:
     """The tokens whose values the target would accept, as far as the record knows."""
-    published = [each for each in (record.current, record.predecessor) if each and each.refused_at is None]
+    published = [each for each in record.published if each.refused_at is None]
     found = {each.token.id for each in published if not _over(each.token, now)}
     candidate, current = record.candidate, record.current
     if candidate and not candidate.pending and not _over(candidate.token, now):
@@ -184,10 +184,11 @@ def _awaiting(credential: Credential, record: Record, now: datetime, observed: O
 
 def _by_hand(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     """Who hands a new value over has more to do: the old one is ended on the target by a person, too."""
-    if record.failure and record.predecessor and (do := record.failure.by_hand):
-        since = record.condemned_at or record.failure.at
-        said = f"since {when(since)} the old value waits for a person to end it: {do}"
-        yield Trouble(Headline.WAITING, Severity.ACT, said, since, do, exit=3)
+    for each in record.unended:
+        said = (
+            f"since {when(each.since)} the old value {each.value.token.id} waits for a person to end it: {each.to_do}"
+        )
+        yield Trouble(Headline.WAITING, Severity.ACT, said, each.since, each.to_do, exit=3)
 
 
 def _refused(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
@@ -259,7 +260,7 @@ def _paused_by_hand(credential: Credential, record: Record, now: datetime, obser
 def _failing(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     """An undo that failed is over: its person was told."""
     failure = record.failure
-    if failure and failure.step != "undo" and not failure.by_hand:
+    if failure and failure.step != "undo":
         times = f" ({record.failures} in a row)" if record.failures > 1 else ""
         yield Trouble(Headline.FAILING, Severity.WATCH, f"{failure.said}{times}", failure.at)
 

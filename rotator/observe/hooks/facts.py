@@ -14,6 +14,7 @@ from typing import Any
 
 from rotator.engine.reconciler import Transition
 from rotator.observe.logs.redaction import redact
+from rotator.rotation import events as ev
 from rotator.rotation.messages import Message
 from rotator.rotation.record import Candidate, PublishedValue
 from rotator.settings import HookMoment
@@ -27,6 +28,8 @@ _MOMENTS: Mapping[str, HookMoment] = {
     "predecessor.condemned": HookMoment.CONDEMNED,
     "predecessor.retired": HookMoment.RETIRED,
     "predecessor.left": HookMoment.RETIRED,
+    "predecessor.ended": HookMoment.RETIRED,
+    "predecessor.unended": HookMoment.AWAITING,
     "rotation.settled": HookMoment.SETTLED,
     "step.faulted": HookMoment.FAULTED,
     "value.disproved": HookMoment.REFUSED,
@@ -36,7 +39,6 @@ _MOMENTS: Mapping[str, HookMoment] = {
     "credential.held": HookMoment.HELD,
     "credential.released": HookMoment.RELEASED,
 }
-_OF_PREDECESSOR = (HookMoment.CONDEMNED, HookMoment.RETIRED)
 _NAMES = ("credential", "target", "place", "rotation", "provider_id", "fingerprint")
 _STUCK = 5  # faults in a row after which a step counts as failed, once
 _LONGEST = 2000  # characters of one text
@@ -81,7 +83,7 @@ def gather(transition: Transition, moment: HookMoment) -> Facts:
 
 def _about(transition: Transition, told: Message, moment: HookMoment) -> dict[str, Any]:
     credential, after = transition.credential, transition.after
-    token = _token(transition, moment)
+    token = _token(transition)
     published = token if isinstance(token, PublishedValue) else None
     expires = token.token.expires_at if token else None
     return {
@@ -106,9 +108,11 @@ def _about(transition: Transition, told: Message, moment: HookMoment) -> dict[st
     }
 
 
-def _token(transition: Transition, moment: HookMoment) -> Candidate | PublishedValue | None:
+def _token(transition: Transition) -> Candidate | PublishedValue | None:
     """The token of the transition."""
-    if moment in _OF_PREDECESSOR:
+    if isinstance(event := transition.event, ev.Ended):
+        return next(each.value for each in transition.before.unended if each.value.token.id == event.token)
+    if transition.told.name.startswith("predecessor."):
         return transition.before.predecessor
     return transition.after.candidate or transition.after.current
 

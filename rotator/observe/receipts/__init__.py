@@ -32,7 +32,7 @@ from rotator.observe.receipts.chain import (
     verify,
 )
 from rotator.ports import Refused
-from rotator.rotation.record import Record
+from rotator.rotation.record import Candidate, PublishedValue, Record
 from rotator.settings import Audit
 
 _KEPT = 10_000  # transitions kept in memory while the file cannot be written
@@ -186,11 +186,13 @@ class Receipts:
 def _tokens(record: Record) -> dict[str, Any]:
     """Names and keyed fingerprints of every token in the record: they identify a value without showing it."""
     known = {"candidate": record.candidate, "current": record.current, "predecessor": record.predecessor}
-    return {
-        role: {"id": each.token.id, "name": each.token.name, "fingerprint": each.fingerprint}
-        for role, each in known.items()
-        if each is not None
-    }
+    found: dict[str, Any] = {role: _named(each) for role, each in known.items() if each is not None}
+    left = [_named(each.value) for each in record.unended]
+    return {**found, "unended": left} if left else found
+
+
+def _named(value: Candidate | PublishedValue) -> dict[str, str]:
+    return {"id": value.token.id, "name": value.token.name, "fingerprint": value.fingerprint}
 
 
 def keep(audit: Audit) -> Receipts | None:

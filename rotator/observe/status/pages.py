@@ -174,13 +174,14 @@ def _next(state: State, now: datetime) -> Html:
 def _predecessor(state: State, now: datetime) -> Html:
     if not state.predecessors:
         return el("span", "none alive", class_="none")
+    alive = f"{state.predecessors} alive"
     if state.revoke_by is None:
-        return el("span", "1 alive")
+        return el("span", alive)
     if state.revoke_by < now:
         left = join(el("time", span(now - state.revoke_by), title=exact(state.revoke_by)), " too long")
     else:
         left = join("expected dead ", moment(state.revoke_by, now))
-    return el("span", "1 alive", el("small", left), class_="alive")
+    return el("span", alive, el("small", left), class_="alive")
 
 
 def address(name: str) -> str:

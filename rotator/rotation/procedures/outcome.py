@@ -59,6 +59,7 @@ _PROCEDURES: dict[type[steps.Act], Callable[[Observation, Record, Any], Procedur
     steps.Fence: publish.fence,
     steps.Condemn: retire.condemn,
     steps.Revoke: retire.revoke,
+    steps.LookWhetherEnded: retire.look_whether_ended,
     steps.Burn: mint.burn,
     steps.Sweep: retire.sweep,
     steps.Restore: rollback.restore,

@@ -17,16 +17,16 @@ from rotator.rotation.calls import (
     VerifyValue,
 )
 from rotator.rotation.credential import OnForeign
-from rotator.rotation.faults import CannotPresent, Conflict, NeedsPerson
+from rotator.rotation.faults import CannotPresent, Conflict, NeedsPerson, Refused, Transient
 from rotator.rotation.observation import Observation
 from rotator.rotation.ownership import ConsumerContent, is_stray
 from rotator.rotation.procedures.consumer_path import look, published_value
 from rotator.rotation.procedures.mint import attempt_in, reap
 from rotator.rotation.procedures.publish import early
-from rotator.rotation.record import FOR_PERSON, HoldReason, PublishedValue, Record
+from rotator.rotation.record import HoldReason, PublishedValue, Record
 from rotator.rotation.retirement import PROVEN, Go, NotYet, Use, grace_from, judge
 from rotator.rotation.secret import Secret
-from rotator.rotation.steps import Condemn, Revoke, Sweep
+from rotator.rotation.steps import Condemn, LookWhetherEnded, Revoke, Sweep
 from rotator.rotation.wording import when
 
 
@@ -137,21 +137,41 @@ def revoke(seen: Observation, record: Record, step: Revoke) -> Procedure[ev.Even
         if content is not ConsumerContent.CURRENT:
             evidence = _by_now(evidence, _unproven(seen.value(doc, record)))
     yield from StillOurs()  # an operator may have taken the rotation back since
-    person, ended = "", f"revoked; {evidence}"
+    to_do, ended = "", f"revoked; {evidence}"
     try:
         outcome = yield from RevokeToken(predecessor.target, predecessor.token)
         ended = f"revoked ({outcome.value}); {evidence}"
     except NeedsPerson as fault:
-        person, ended = fault.reason, "ended by a person"
-    dead, how = yield from _is_dead(seen, predecessor)
+        to_do, ended = fault.reason, _BY_PERSON
+    try:
+        dead, how = yield from _is_dead(seen, predecessor)
+    except NeedsPerson as fault:
+        to_do, dead, how = fault.reason, False, ""
+    if not dead and to_do:
+        return ev.LeftToPerson(seen.at, to_do)
     if not dead:
         said = "is still accepted" if dead is False else "cannot be proven dead yet"
-        return _alive(seen, record, f"predecessor {predecessor.token.id} {said}", person)
+        return _alive(seen, record, f"predecessor {predecessor.token.id} {said}")
     if record.ends_at and not can.mint_ends_predecessor:
         return ev.Retired(seen.at, f"{predecessor.token.id} expired at {when(predecessor.token.expires_at)}")
     if can.mint_ends_predecessor:
         ended = "the mint of its successor ended it, or its date did"
     return ev.Retired(seen.at, f"{predecessor.token.id} is dead, {how}; {ended}")
+
+
+def look_whether_ended(seen: Observation, record: Record, step: LookWhetherEnded) -> Procedure[ev.Event]:
+    """Nothing waits for this, so that no fault here is one of the rotation."""
+    old = next(each.value for each in record.unended if each.value.token.id == step.token)
+    try:
+        dead, how = yield from _is_dead(seen, old)
+    except (Transient, Refused):
+        dead, how = None, ""
+    if not dead:
+        return ev.NotEnded(seen.at, step.token)
+    return ev.Ended(seen.at, step.token, f"{step.token} is dead, {how}; {_BY_PERSON}")
+
+
+_BY_PERSON = "ended by a person"
 
 
 def _by_now(evidence: str, lacks: str) -> str:
@@ -172,19 +192,14 @@ def _is_dead(seen: Observation, old: PublishedValue) -> Procedure[tuple[bool | N
     return (yield from ProveDead(old.target, old.token, None)), asked
 
 
-def _alive(seen: Observation, record: Record, said: str, person: str) -> ev.Event:
-    """Not dead yet: for want of a person, for caches that have to pass, or for a reason that has to be looked into."""
-    if person:
-        return seen.faulted("revoke", FOR_PERSON + person, retry_after=_PERSON, of_target=False)
+def _alive(seen: Observation, record: Record, said: str) -> ev.Event:
+    """Not dead yet: for caches that have to pass, or for a reason that has to be looked into."""
     limits = seen.credential.limits
     known_until = (record.condemned_at or seen.now) + max(limits.settle, limits.spread)
     if seen.now < known_until:
         said = f"{said}: the target may take a while to notice"
         return ev.Deferred(seen.at, known_until, said, since=seen.now)
     return seen.faulted("revoke", said, of_target=False)
-
-
-_PERSON = 60.0  # seconds between two looks whether a person has ended the predecessor
 
 
 _KEPT = 10  # a KV version 2 engine keeps ten versions unless told otherwise

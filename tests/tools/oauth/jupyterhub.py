@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.system.daemon import Daemon, until
+from tests.system.daemon import until
 from tests.tools.oauth.consumers import judged, opening, watched
 from tests.tools.oauth.journey import Journey, fetch, free_port, say
 from tests.tools.oauth.packages import from_pypi, installed
@@ -96,24 +96,19 @@ def try_manual(minutes: float) -> int:
             end = time.monotonic() + 60 * minutes - PERIOD
             while time.monotonic() < end:
                 numbers.append(bring(journey, hub))
-                ended = len(daemon.heard("predecessor.retired"))
-                until("the person to be asked", lambda: asked(daemon, numbers[-2]), 60.0)
-                hub.end(numbers[-2])
+                ended = len(daemon.heard("predecessor.ended"))
                 until(
-                    "its end to be proven", lambda ended=ended: len(daemon.heard("predecessor.retired")) > ended, 120.0
+                    "the person to be asked",
+                    lambda ended=ended: len(daemon.heard("predecessor.unended")) > ended,
+                    60.0,
                 )
+                hub.end(numbers[-2])
+                until("its end to be proven", lambda ended=ended: len(daemon.heard("predecessor.ended")) > ended, 180.0)
 
         seen = watched(journey, {"tool": opening(f"{hub.url}/hub/api/user")}, 60 * minutes, person)
         journey.chapter("tool", lambda: judged(daemon, "tool", seen["tool"]))
         journey.kill(daemon)
         return journey.verdict()
-
-
-def asked(daemon: Daemon, number: str) -> bool:
-    """Whether the daemon waits for the person to end the old token."""
-    del number  # it names what it published, not what the hub calls it
-    faults = daemon.heard("step.faulted")
-    return bool(faults) and "waits for a person" in faults[-1]["said"]
 
 
 def bring(journey: Journey, hub: Hub) -> str:

@@ -10,9 +10,12 @@ import msgspec
 import pytest
 
 from rotator.commands.rotate import instructions
+from rotator.observe.receipts import ReceiptFile, Receipts
 from rotator.providers import KINDS
-from rotator.rotation.record import Phase, Record
-from tests.unit.rotation.builders import credential, record
+from rotator.rotation.events import Faulted
+from rotator.rotation.record import Phase, Record, Unended
+from tests.kit.fleet import named, transition
+from tests.unit.rotation.builders import NOW, credential, published, record
 
 
 def settings(kind: str = "halo-pat", *, self_minting: bool = False, receipts: Path | None = None) -> SimpleNamespace:
@@ -92,3 +95,12 @@ def test_receipts_tell_the_newest_with_its_age_also_where_logrotate_has_put_them
     assert of(settings(receipts=book), None) == said
     book.unlink()
     assert of(settings(receipts=book), None) == said
+
+
+def test_what_waits_for_a_person_already_is_named_too_from_memory_and_from_receipts(tmp_path: Path) -> None:
+    left = record(Phase.SETTLED, unended=(Unended(published(0), "click on Revoke", NOW, NOW),))
+    book = tmp_path / "receipts.jsonl"
+    Receipts(ReceiptFile(book), print)(transition(named("bot"), left, Faulted(NOW, "mint", "HTTP 503")))
+    for said in (of(settings("manual"), left), of(settings("manual", receipts=book), None)):
+        assert "end t0.1 at target" in said
+        assert "end t1.1 at target" in said

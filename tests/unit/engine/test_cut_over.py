@@ -401,7 +401,7 @@ async def test_a_kind_that_mints_for_itself_takes_no_value(world: World) -> None
     assert not world.target.issued
 
 
-async def test_what_only_a_person_can_end_is_said_until_it_is_refused(world: World) -> None:
+async def test_what_only_a_person_can_end_is_left_to_them_and_proven_dead(world: World) -> None:
     cut = Cut(world, number=2)
     one = cut.actor(limits=Limits(settle=timedelta(0)))
     await cut.rotated(one)
@@ -413,15 +413,14 @@ async def test_what_only_a_person_can_end_is_said_until_it_is_refused(world: Wor
     world.clock.move(1)
     seen = await one.reconcile(RotationRequest(world.clock.now(), "ada"))
     record = await world.record()
-    assert record.phase is Phase.CONDEMNED
-    assert record.failure
-    assert END in record.failure.reason
+    assert record.phase is Phase.SETTLED
+    assert [END in each.to_do for each in record.unended] == [True]
     assert seen.wait.until
     world.clock.move(seen.wait.until - world.clock.now())
     cut.target.kept = {slot: value for slot, value in cut.target.kept.items() if not value.matches(first)}
     await one.reconcile()
     record = await world.record()
-    assert record.phase is Phase.SETTLED
+    assert record.unended == ()
     assert "ended by a person" in record.evidence
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rotator.ports import Capabilities, Inspection, NeedsPerson, Outcome
+from rotator.ports import Capabilities, Inspection, NeedsPerson, Outcome, Transient
 from rotator.rotation.credential import Limits, Retirement
 from rotator.rotation.record import Phase, Token
 from rotator.rotation.rotation_request import RotationRequest
@@ -26,6 +26,8 @@ BEGUN = ["Requested", "Staged", "Verified", "Published"]
 class ByHand(ExpiringProvider):
     """A target that people tend: they end what is old, and nobody knows a date."""
 
+    down = False
+
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities(can_revoke=False)
@@ -37,6 +39,8 @@ class ByHand(ExpiringProvider):
         raise NeedsPerson("click on Revoke")
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
+        if self.down:
+            raise Transient("timed out")
         return not self._target.accepts(secret) if secret else None
 
 
@@ -78,22 +82,32 @@ async def test_a_predecessor_is_left_to_expire_and_its_end_is_written_down(world
     assert (await world.record()).predecessor is None
 
 
-async def test_what_a_person_has_to_end_is_waited_for_and_proven_dead(world: World) -> None:
+async def test_what_a_person_has_to_end_is_left_to_them_and_proven_dead(world: World) -> None:
     one = actor(world, schedule=FractionOfLife(0.9, jitter=0))
-    one.dependencies = replace(one.dependencies, provider=ByHand(world.target))
+    provider = ByHand(world.target)
+    one.dependencies = replace(one.dependencies, provider=provider)
     await one.reconcile()
     old = (await world.record()).current
     world.clock.move(54)
     await one.reconcile()
-    assert one.events[5:] == [*BEGUN, "Condemned", "Faulted"]
-    assert "waits for a person: click on Revoke" in one.told[-1].event.reason  # type: ignore[union-attr]  # it is a Faulted
+    assert one.events[5:] == [*BEGUN, "Condemned", "LeftToPerson", "Swept"]
+    assert one.told[-2].told.said.endswith("published before: click on Revoke")
     assert world.healthy
     assert old
-    world.target.revoke(old.token)
-    world.clock.move(61)
+    world.clock.move(54)  # the next value does not wait for the person
     await one.reconcile()
-    assert one.events[-2:] == ["Retired", "Swept"]
-    assert "ended by a person" in one.told[-2].event.proof  # type: ignore[union-attr]  # it is a Retired
+    assert one.events[12:] == [*BEGUN, "Condemned", "LeftToPerson", "Swept"]
+    assert len((await world.record()).unended) == 2
+    world.target.revoke(old.token)
+    world.clock.move(36)
+    await one.reconcile()
+    assert one.events[-1] == "Ended"
+    assert "ended by a person" in one.told[-1].event.proof  # type: ignore[union-attr]  # it is an Ended
+    provider.down = True  # that is no fault of any rotation
+    world.clock.move(54)
+    await one.reconcile()
+    assert one.events[-1] == "NotEnded"
+    assert len((await world.record()).unended) == 1
 
 
 async def test_a_rotation_that_is_asked_for_does_not_wait_for_the_predecessors_end(world: World) -> None:

@@ -9,15 +9,15 @@ import pytest
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Retirement
 from rotator.rotation.explanation import explain
-from rotator.rotation.record import Failure, Held, HoldReason, Pause, Phase, Record
+from rotator.rotation.record import Failure, Held, HoldReason, Pause, Phase, Record, Unended
 from rotator.rotation.state import Headline, Observed, Severity, State, pass_exit, state
 from rotator.rotation.transitions import advance
 from rotator.rotation.wording import when
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, credential, published, record, token
 
 FAILURE = Failure("verify", "503", NOW)
-BY_HAND = Failure("revoke", "waits for a person: click on Revoke (old)", NOW)
 DEAD = published(1, NOW - 91 * DAY, token=token(1, expires_at=NOW - HOUR))
+LEFT = (Unended(published(0, token=token(0, id="bot-1")), "click on Revoke", NOW, NOW),)
 LIVING = published(1, NOW - DAY, token=token(1, expires_at=NOW + 89 * DAY))
 HOLD = Held(HoldReason.FOREIGN_WRITE, "look at it", Phase.SETTLED, NOW)
 
@@ -71,18 +71,12 @@ SHOWN = {
         record(Phase.INSTALLED, current=LIVING, cut_over_at=NOW),
     ),
     "failing": (Headline.FAILING, 0, 1, record(Phase.SETTLED, current=LIVING, failure=FAILURE)),
-    "its predecessor is a person's to end": (Headline.WAITING, 3, 2, record(Phase.CONDEMNED, failure=BY_HAND)),
-    "a person lets the end of its predecessor wait": (
-        Headline.WAITING,
-        3,
-        2,
-        record(Phase.CONDEMNED, current=published(2, NOW - 2 * DAY), failure=BY_HAND),
-    ),
-    "it expired while its predecessor is a person's to end": (
+    "an old value is a person's to end": (Headline.WAITING, 3, 2, record(Phase.SETTLED, current=LIVING, unended=LEFT)),
+    "it expired while an old value is a person's to end": (
         Headline.EXPIRED,
         5,
         1,
-        record(Phase.CONDEMNED, current=DEAD, failure=BY_HAND),
+        record(Phase.SETTLED, current=DEAD, unended=LEFT),
     ),
     "an undo that failed": (
         Headline.SETTLED,
@@ -125,8 +119,8 @@ SAID = {
         "since 2026-03-01 12:00:00Z: paste the key",
     ),
     "what a person has to end by hand": (
-        judged(Phase.CONDEMNED, failure=BY_HAND, failures=7, condemned_at=NOW),
-        "since 2026-03-01 12:00:00Z the old value waits for a person to end it: click on Revoke (old)",
+        judged(Phase.SETTLED, current=LIVING, unended=LEFT),
+        "since 2026-03-01 12:00:00Z the old value bot-1 waits for a person to end it: click on Revoke",
     ),
     "that the target is left alone": (
         judged(Phase.SETTLED, Observed(left_alone="timed out"), current=LIVING),

@@ -215,7 +215,13 @@ def _condemn(walk: Walk, step: steps.Condemn) -> Iterator[ev.Event]:
 
 def _revoke(walk: Walk, step: steps.Revoke) -> Iterator[ev.Event]:
     yield ev.Retired(walk.now, "refused")
+    yield ev.LeftToPerson(walk.now, "click on Revoke")
     yield ev.PutOnHold(walk.now, HoldReason.FOREIGN_WRITE, "put back")
+
+
+def _look_whether_ended(walk: Walk, step: steps.LookWhetherEnded) -> Iterator[ev.Event]:
+    yield ev.Ended(walk.now, step.token, "refused")
+    yield ev.NotEnded(walk.now, step.token)
 
 
 _LOSSES = (HoldReason.FOREIGN_WRITE, HoldReason.DELETED)
@@ -234,6 +240,7 @@ _ANSWERS: dict[type[steps.Act], Callable[[Walk, Any], Iterator[ev.Event]]] = {
     steps.Fence: _fence,
     steps.Condemn: _condemn,
     steps.Revoke: _revoke,
+    steps.LookWhetherEnded: _look_whether_ended,
     steps.Burn: lambda walk, step: iter([ev.Burned(walk.now, (), step.give_up)]),
     steps.Sweep: lambda walk, step: iter([ev.Swept(walk.now, ())]),
     steps.Hold: lambda walk, step: iter([ev.PutOnHold(walk.now, step.reason, step.text)]),
@@ -320,8 +327,23 @@ def test_what_is_published_changes_by_publishing_only_and_a_predecessor_ends_by_
                 assert isinstance(event, ev.Retired | ev.Published)
                 assert isinstance(event, ev.Published) or event.at >= before.ends_at
             else:
-                assert isinstance(event, ev.Retired)
+                assert isinstance(event, ev.Retired | ev.LeftToPerson)
                 assert before.phase is Phase.CONDEMNED
+
+
+@steady
+@given(TAPES)
+def test_what_is_left_to_a_person_stays_known_until_it_is_dead_or_published_again(tape: list[int]) -> None:
+    for before, event, after in walked(tape, reload=True).lived:
+        gone = {each.value.token.id for each in before.unended} - {each.value.token.id for each in after.unended}
+        if gone and isinstance(event, ev.Published | ev.Adopted):
+            assert after.current
+            assert {each.value.fingerprint for each in before.unended if each.value.token.id in gone} == {
+                after.current.fingerprint
+            }
+        elif gone:
+            assert isinstance(event, ev.Ended)
+            assert gone == {event.token}
 
 
 @steady

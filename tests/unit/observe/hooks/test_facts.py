@@ -21,6 +21,8 @@ from tests.unit.vault.worlds import canary
         (they.requested(), {HookMoment.REQUESTED}),
         (they.publication(), {HookMoment.PUBLISHED}),
         (they.retirement(), {HookMoment.RETIRED}),
+        (they.left(), {HookMoment.AWAITING}),
+        (they.ended(), {HookMoment.RETIRED}),
         (they.settling(), {HookMoment.SETTLED}),
         (they.hold(), {HookMoment.HELD}),
         (they.surrender(), {HookMoment.FAILED}),
@@ -56,8 +58,10 @@ def test_the_document_says_who_what_and_where() -> None:
     assert expected.items() <= document["data"].items()
 
 
-def test_a_retirement_is_about_the_predecessor() -> None:
-    told = json.loads(gather(they.retirement(), HookMoment.RETIRED).body)["data"]
+@pytest.mark.parametrize("transition", [they.retirement(), they.left(), they.ended()])
+def test_the_end_of_a_value_is_about_that_value(transition) -> None:
+    (moment,) = moments(transition)
+    told = json.loads(gather(transition, moment).body)["data"]
     assert (told["provider_id"], told["fingerprint"]) == ("t2.1", "print-2.1")
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from rotator.engine.reconciler import Transition
 from rotator.rotation import events as ev
-from rotator.rotation.record import HoldReason, Phase, Trigger
+from rotator.rotation.record import HoldReason, Phase, Trigger, Unended
 from tests.kit.fleet import named, settled, transition
 from tests.unit.rotation.builders import NOW, candidate, published, record
 
@@ -38,6 +38,16 @@ def publication(credential=BLOG, at=NOW, version: int = 7) -> Transition:
 def retirement() -> Transition:
     before = record(Phase.CONDEMNED, rotation=3, current=published(3), predecessor=published(2))
     return transition(BLOG, before, ev.Retired(NOW, "401 with the old value"))
+
+
+def left() -> Transition:
+    before = record(Phase.CONDEMNED, rotation=3, current=published(3), predecessor=published(2))
+    return transition(BLOG, before, ev.LeftToPerson(NOW, "click on Revoke"))
+
+
+def ended() -> Transition:
+    unended = tuple(Unended(published(number), "click on Revoke", NOW, NOW) for number in (1, 2))
+    return transition(BLOG, settled(unended=unended), ev.Ended(NOW, "t2.1", "t2.1 is dead"))
 
 
 def fault(text: str = "HTTP 503", failures: int = 0) -> Transition:

@@ -13,13 +13,13 @@ import pytest
 from rotator.observe.receipts import ReceiptFile, Receipts, keep, verify
 from rotator.ports import Refused
 from rotator.rotation import events as ev
-from rotator.rotation.record import Phase, Trigger
+from rotator.rotation.record import Phase, Trigger, Unended
 from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.secret import Secret
 from rotator.settings import Audit
 from tests.kit.fleet import named, settled, transition
 from tests.unit.engine.world import World
-from tests.unit.rotation.builders import NOW, candidate
+from tests.unit.rotation.builders import NOW, candidate, published
 
 BLOG = named("blog")
 
@@ -180,3 +180,10 @@ def test_a_probe_that_asks_while_a_receipt_is_written_neither_doubles_nor_drops_
     book.asking.join(10)
     lines = [json.loads(line) for line in book.path.read_text().splitlines()]
     assert [line["detail"]["reason"] for line in lines] == ["0", "1", "2"]
+
+
+def test_what_waits_for_a_person_to_be_ended_is_in_every_receipt(kept: Kept) -> None:
+    left = (Unended(published(0), "click on Revoke", NOW, NOW),)
+    kept.receipts(transition(BLOG, settled(unended=left), ev.Faulted(NOW, "mint", "HTTP 503")))
+    assert kept.lines()[-1]["unended"] == [{"id": "t0.1", "name": left[0].value.token.name, "fingerprint": "print-0.1"}]
+    assert kept.whole()
