@@ -132,7 +132,7 @@ KIND = Kind(
     target_config=TargetConfig,
     options=AcmeOptions,
     open_target=lambda name, config, minter, secrets, clock: AcmeServer(
-        HttpClient(name, config, clock, fetch=secrets.fetch), minter
+        HttpClient(name, config, clock, secrets.fetch), minter
     ),
     bind=lambda server, credential: AcmeToken(server, msgspec.convert(dict(credential.options), AcmeOptions)),
     non_rotating_options=frozenset(),

@@ -71,7 +71,7 @@ def on_office(kind: str, *, two: bool = False, spares: Callable[[], Callable[[As
             keys = replace_keys(
                 world.server.config, url=hostile.url, audience=world.server.config.aud, ca_file=ca_file, **SHORT
             )
-            site = HaloItsmServer(HttpClient("desk", keys, clock), keys, world.keys, clock)
+            site = HaloItsmServer(HttpClient("desk", keys, clock, world.keys.fetch), keys, world.keys, clock)
             site.applications._granted = world.server.applications._granted
             through = replace(world, server=site)
             hostile.spares = spares() if spares else hostile.spares

@@ -21,6 +21,7 @@ from tests.hostile.sites import DEADLINE, Site
 from tests.hostile.targets import SHORT, DeskCell, through_bad_company
 from tests.hostile.wire import Asked, Reply, forwarded_to
 from tests.kit.clock import HandClock
+from tests.kit.proxy_password import no_password
 from tests.unit.providers import desk, halo
 
 REFRESH = SecretRef(SecretSource.VAULT, "secret/crm/refresh", "refresh_token")
@@ -111,7 +112,9 @@ async def on_manual(hostile: Hostile, ca_file: str) -> AsyncIterator[ManualCell]
     async with halo.running("2.26.0", clock, ca_file=ca_file) as world:
         value = world.halo.model.mint("minter", name="by-hand", roles=["super-role"])
         hostile.upstream = forwarded_to(world.halo.url)
-        site = ManualServer(HttpClient("tool", ManualTargetConfig(url=hostile.url, ca_file=ca_file, **SHORT), clock))
+        site = ManualServer(
+            HttpClient("tool", ManualTargetConfig(url=hostile.url, ca_file=ca_file, **SHORT), clock, no_password)
+        )
         hostile.armed = True
         try:
             yield ManualCell(site, value, hostile.posing)

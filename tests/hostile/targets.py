@@ -145,7 +145,7 @@ async def through_bad_company(hostile: Hostile, world: desk.Desk, ca_file: str) 
     target = OAuthTargetConfig(
         url=hostile.url, audience=world.server.config.aud, tenant="acme", ca_file=ca_file, **SHORT
     )
-    site = OAuthServer(HttpClient("desk", target, world.clock), target, world.keys, world.clock)
+    site = OAuthServer(HttpClient("desk", target, world.clock, world.keys.fetch), target, world.keys, world.clock)
     hostile.armed = True
     try:
         yield site

@@ -179,7 +179,7 @@ class Hooks:
         if hook.command:
             await delivery.run(partial(command.run, hook.command, hook.timeout.total_seconds()))
             return
-        box = WebhookClient(hook.ca_file, proxy=hook.proxy, fetch=fetch)
+        box = WebhookClient(fetch, hook.ca_file, proxy=hook.proxy)
         try:
             await delivery.run(WebhookSender(hook, box, fetch, self._clock))
         finally:
@@ -230,7 +230,7 @@ class Heartbeat:
         self._unwell = unwell
         self._count = count
         self._fetch: Fetch | None = None  # of the latest call: Vault's session may have changed since
-        self._box = box or WebhookClient(ping.ca_file, proxy=ping.proxy, fetch=self._fetched)
+        self._box = box or WebhookClient(self._fetched, ping.ca_file, proxy=ping.proxy)
         self._said = ""
 
     async def beat(self, fetch: Fetch) -> None:

@@ -23,7 +23,7 @@ def _open_halo(
     from rotator.providers.http.client import HttpClient
 
     assert isinstance(config, HaloCmsTargetConfig)
-    return HaloCmsServer(HttpClient(name, config, clock, fetch=secret_resolver.fetch), config, minter, clock)
+    return HaloCmsServer(HttpClient(name, config, clock, secret_resolver.fetch), config, minter, clock)
 
 
 def _bind_halo(server: Server, credential: Credential) -> Provider:

@@ -49,7 +49,7 @@ def open_server(
 
     del minter  # every client proves itself
     assert isinstance(config, OAuthTargetConfig)
-    http = HttpClient(name, config, clock, fetch=secret_resolver.fetch)
+    http = HttpClient(name, config, clock, secret_resolver.fetch)
     return HaloItsmServer(http, config, secret_resolver, clock)
 
 

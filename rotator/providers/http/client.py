@@ -125,10 +125,10 @@ class HttpClient:
         target: str,
         config: TargetConfig,
         clock: Clock,
+        fetch: Fetch,
         transport: httpx.AsyncBaseTransport | None = None,
-        fetch: Fetch | None = None,
     ) -> None:
-        """`transport` replaces the network in tests; `fetch` gets the password of a proxy."""
+        """`fetch` gets the password of a proxy; `transport` replaces the network in tests."""
         self._target = target
         self._base = self._where = ""
         self._ca_file = config.ca_file

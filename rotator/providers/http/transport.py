@@ -142,7 +142,7 @@ class Entry:
 class ProxyRoute:
     """One proxy with its current TLS settings and password."""
 
-    def __init__(self, proxy: Proxy, fetch: Fetch | None = None) -> None:
+    def __init__(self, proxy: Proxy, fetch: Fetch) -> None:
         """`fetch` finds its password."""
         self.proxy = proxy
         self._fetch = fetch
@@ -158,8 +158,6 @@ class ProxyRoute:
         if self.proxy.password is None:
             return Entry(context, "")
         try:
-            if self._fetch is None:
-                raise ProxyFault(f"the password of {self.proxy} cannot be had", "this kind of target reads no secrets")
             self._password = await self._fetch(self.proxy.password)
         except Fault as fault:
             if self._password is None:

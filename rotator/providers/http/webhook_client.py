@@ -27,13 +27,13 @@ class WebhookClient:
 
     def __init__(
         self,
+        fetch: Fetch,
         ca_file: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         proxy: Proxy | None = None,
-        fetch: Fetch | None = None,
     ) -> None:
-        """`ca_file` is read at the first call, and when it changes. `transport` replaces the network in tests; `fetch`
-        finds the password of a proxy."""
+        """`fetch` finds the password of a proxy; `ca_file` is read at the first call, and when it changes. `transport`
+        replaces the network in tests."""
         self._ca_file = ca_file
         self._transport = transport
         self._proxy, self._fetch = proxy, fetch

@@ -32,7 +32,7 @@ def open_oauth(
 
     del minter  # every client proves itself
     assert isinstance(config, OAuthTargetConfig)
-    return OAuthServer(HttpClient(name, config, clock, fetch=secret_resolver.fetch), config, secret_resolver, clock)
+    return OAuthServer(HttpClient(name, config, clock, secret_resolver.fetch), config, secret_resolver, clock)
 
 
 def _bind_assertion(server: Server, credential: Credential) -> Provider:

@@ -92,7 +92,7 @@ async def running(clock: HandClock, kind: str = "halo-client-secret", **keys: An
         wanted: dict[str, Any] = {"tenant": "acme", "calls": 1000}
         wanted |= {"manage_applications": True, "management": management, "timeout": timedelta(seconds=5)}
         target = OAuthTargetConfig(url=itsm.url, **{**wanted, **keys})
-        site = HaloItsmServer(HttpClient("desk", target, clock), target, ring, clock)
+        site = HaloItsmServer(HttpClient("desk", target, clock, ring.fetch), target, ring, clock)
         try:
             yield Office(itsm, site, ring, clock, crm, spare, chief)
         finally:

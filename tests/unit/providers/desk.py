@@ -84,7 +84,7 @@ async def running(preset: str, clock: HandClock, **keys: Any) -> AsyncIterator[D
         ring = Keys({SECRET: secret, KEY: private_pem(rsa_key())})
         wanted = {"tenant": "acme", "timeout": timedelta(seconds=5)}
         target = OAuthTargetConfig(url=itsm.url, **{**wanted, **keys})
-        site = OAuthServer(HttpClient("desk", target, clock), target, ring, clock)
+        site = OAuthServer(HttpClient("desk", target, clock, ring.fetch), target, ring, clock)
         try:
             yield Desk(itsm, site, ring, clock, client)
         finally:

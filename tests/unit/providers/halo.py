@@ -17,6 +17,7 @@ from rotator.providers.http.client import HttpClient
 from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.secret import Secret
 from tests.kit.clock import HandClock
+from tests.kit.proxy_password import no_password
 from tests.sandbox.halo_cms import HaloCms
 
 ROLE = "role-template-view-posts"
@@ -72,4 +73,4 @@ async def open_site(url: str, auth: Auth, clock: HandClock, transport: Any = Non
         return auth
 
     target = HaloCmsTargetConfig(url=url, **{"timeout": timedelta(seconds=5), "deadline": timedelta(seconds=5), **keys})
-    return HaloCmsServer(HttpClient("blog", target, clock, transport), target, minter, clock)
+    return HaloCmsServer(HttpClient("blog", target, clock, no_password, transport), target, minter, clock)

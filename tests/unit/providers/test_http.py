@@ -19,6 +19,7 @@ from rotator.providers.http.auth import Auth, Basic, Bearer
 from rotator.providers.http.client import HttpClient, HttpResponse, Unsendable, segment
 from rotator.rotation.secret import Secret
 from tests.kit.clock import HandClock
+from tests.kit.proxy_password import no_password
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +31,9 @@ Peer = Callable[[httpx.Request], Any]
 
 
 def http(peer: Peer, clock: HandClock | None = None, **keys: Any) -> HttpClient:
-    return HttpClient("blog", TargetConfig(url=URL, **keys), clock or HandClock(), httpx.MockTransport(peer))
+    return HttpClient(
+        "blog", TargetConfig(url=URL, **keys), clock or HandClock(), no_password, httpx.MockTransport(peer)
+    )
 
 
 async def ask(peer: Peer, method: str = "GET", clock: HandClock | None = None, **keys: Any) -> HttpResponse:

@@ -18,6 +18,7 @@ from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from tests.kit.clock import HandClock
+from tests.kit.proxy_password import no_password
 from tests.unit.providers import desk
 from tests.unit.providers.halo import ROLE, VERSIONS, World, running
 
@@ -125,7 +126,7 @@ async def test_a_dead_token_is_refused_in_the_words_for_one_that_nobody_has(
         return httpx.Response(status, stream=httpx.ByteStream(body), headers={"content-type": "application/json"})
 
     keys = ManualTargetConfig(url="https://hub.example")
-    site = ManualServer(HttpClient("hub", keys, clock, httpx.MockTransport(peer)))
+    site = ManualServer(HttpClient("hub", keys, clock, no_password, httpx.MockTransport(peer)))
     await site.control(credential(**options))
     tool = bound(site, **options)
     assert await tool.verify(Token("n"), Secret("good")) == Accepted()
@@ -144,7 +145,7 @@ async def test_a_gateway_in_trouble_kills_no_token(clock: HandClock) -> None:
         return httpx.Response(status, stream=httpx.ByteStream(b"{}"), headers={"content-type": "application/json"})
 
     keys = ManualTargetConfig(url="https://hub.example")
-    site = ManualServer(HttpClient("hub", keys, clock, httpx.MockTransport(peer)))
+    site = ManualServer(HttpClient("hub", keys, clock, no_password, httpx.MockTransport(peer)))
     tool = bound(site)
     assert await tool.is_dead(Token("n"), Secret("good")) is None, "nothing is known yet, and it is not asked now"
     await site.control(credential())  # it learns the gateway's word

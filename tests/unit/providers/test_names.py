@@ -20,6 +20,7 @@ from rotator.providers.http import transport
 from rotator.providers.http.client import HttpClient
 from rotator.providers.http.webhook_client import WebhookClient
 from tests.kit.clock import HandClock
+from tests.kit.proxy_password import no_password
 
 pytestmark = pytest.mark.anyio
 SHORT = timedelta(seconds=0.3)
@@ -55,7 +56,10 @@ async def answer(stream: ByteStream) -> None:
 
 def target(name: str, url: str) -> HttpClient:
     return HttpClient(
-        name, TargetConfig(url=url, allow_insecure_http=True, timeout=SHORT, deadline=2 * SHORT), HandClock()
+        name,
+        TargetConfig(url=url, allow_insecure_http=True, timeout=SHORT, deadline=2 * SHORT),
+        HandClock(),
+        no_password,
     )
 
 
@@ -90,7 +94,7 @@ async def test_forty_names_that_hang_keep_no_healthy_target_waiting(names: list[
 
 
 async def test_a_hook_whose_name_hangs_is_given_up_in_time(names: list[str]) -> None:
-    box = WebhookClient()
+    box = WebhookClient(no_password)
     with anyio.fail_after(5), pytest.raises(Transient, match=r"no answer within 0\.1 s"):
         await box.send("POST", "http://hook.dead.example/x", 0.1)
     await box.aclose()

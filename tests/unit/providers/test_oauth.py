@@ -20,6 +20,7 @@ from rotator.providers.oauth.server import OAuthServer
 from rotator.providers.oauth.token_endpoint import ClientDenied, granted, judged
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from tests.kit.clock import HandClock
+from tests.kit.proxy_password import no_password
 from tests.unit.providers import desk
 from tests.unit.providers.keys import private_pem, public_pem, rsa_key
 
@@ -336,7 +337,9 @@ async def test_a_token_url_is_called_as_it_is_given(clock: HandClock, keys: dict
         return httpx.Response(400, stream=httpx.ByteStream(b'{"error": "invalid_client"}'))
 
     target = OAuthTargetConfig(url="https://desk.example", **keys)
-    site = OAuthServer(HttpClient("desk", target, clock, httpx.MockTransport(peer)), target, desk.Keys(), clock)
+    site = OAuthServer(
+        HttpClient("desk", target, clock, no_password, httpx.MockTransport(peer)), target, desk.Keys(), clock
+    )
     with pytest.raises(ClientDenied):
         await site.exchange(ClientOptions(client_id="c"), None, Secret("s"))
     await site.aclose()
@@ -353,7 +356,9 @@ async def test_a_403_is_a_missing_right_unless_a_token_that_nobody_has_gets_it_t
         )
 
     target = OAuthTargetConfig(url="https://desk.example")
-    site = OAuthServer(HttpClient("desk", target, clock, httpx.MockTransport(peer)), target, desk.Keys(), clock)
+    site = OAuthServer(
+        HttpClient("desk", target, clock, no_password, httpx.MockTransport(peer)), target, desk.Keys(), clock
+    )
     verdict = await site.probe(ClientOptions(client_id="c"), Secret("t"))
     await site.aclose()
     assert isinstance(verdict, Rejected)

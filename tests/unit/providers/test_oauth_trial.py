@@ -83,9 +83,8 @@ async def test_a_clock_ahead_of_the_servers_is_named_with_the_difference(
 ) -> None:
     target = OAuthTargetConfig(url="https://desk.example")
     transport = answering(clock, ahead, status)
-    site = OAuthServer(
-        HttpClient("desk", target, clock, transport), target, desk.Keys({desk.KEY: private_pem(rsa_key())}), clock
-    )
+    ring = desk.Keys({desk.KEY: private_pem(rsa_key())})
+    site = OAuthServer(HttpClient("desk", target, clock, ring.fetch, transport), target, ring, clock)
     client = ClientAssertionOptions(client_id="c", signing_key=desk.KEY)
     with pytest.raises((ClientDenied, Transient)) as refusal:
         await site.exchange(client, await site.vouched(client))
@@ -111,9 +110,8 @@ async def test_check_names_a_clock_that_is_wrong_unless_backdate_makes_up_for_it
 ) -> None:
     target = OAuthTargetConfig(url="https://desk.example")
     transport = answering(clock, ahead, 401)
-    site = OAuthServer(
-        HttpClient("desk", target, clock, transport), target, desk.Keys({desk.KEY: private_pem(rsa_key())}), clock
-    )
+    ring = desk.Keys({desk.KEY: private_pem(rsa_key())})
+    site = OAuthServer(HttpClient("desk", target, clock, ring.fetch, transport), target, ring, clock)
     client = ClientAssertionOptions(client_id="c", signing_key=desk.KEY, backdate=timedelta(seconds=backdate))
     found = await findings(site, client, LIFE)
     await site.aclose()

@@ -22,6 +22,7 @@ from rotator.providers.http.webhook_client import WebhookClient
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from tests.kit.certificates import self_signed
 from tests.kit.clock import HandClock
+from tests.kit.proxy_password import no_password
 from tests.unit.providers.forward_proxy import Asked, ForwardProxy, forward_proxy
 from tests.unit.providers.test_tls import answer, certify, serving
 
@@ -50,7 +51,7 @@ class Kept:
 def target(url: str, proxy: Proxy, ca_file: object = None, kept: Kept | None = None, **more: object) -> HttpClient:
     spans = {name: timedelta(seconds=value) for name, value in SHORT.items()}
     keys = TargetConfig(url=url, ca_file=str(ca_file) if ca_file else None, proxy=proxy, **{**spans, **more})
-    return HttpClient("blog", keys, HandClock(), fetch=(kept or Kept()).fetch)
+    return HttpClient("blog", keys, HandClock(), (kept or Kept()).fetch)
 
 
 @contextmanager
@@ -362,7 +363,7 @@ async def test_a_407_is_nobodys_verdict_on_a_credential_without_a_proxy_either()
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as group:
         group.start_soon(listener.serve, wants)
         url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}"
-        fault = await refused(HttpClient("blog", TargetConfig(url=url), HandClock()))
+        fault = await refused(HttpClient("blog", TargetConfig(url=url), HandClock(), no_password))
         group.cancel_scope.cancel()
     assert "something on the way wants to be logged in to as a proxy (407)" in fault.what
 
@@ -385,7 +386,7 @@ async def test_a_hook_goes_through_its_proxy(tmp_path: Path, plain: tuple[str, l
     async with serving(pem, answer) as safe:
         with proxied(login=LOGIN) as (running, proxy):
             for url, ca_file in ((safe, str(pem)), (plain[0], None)):
-                box = WebhookClient(ca_file, proxy=proxy, fetch=Kept().fetch)
+                box = WebhookClient(Kept().fetch, ca_file, proxy=proxy)
                 await box.send("POST", f"{url}/hook", 5.0, b"{}")
                 await box.aclose()
     assert [each.method for each in running.asked] == ["CONNECT", "POST"]
@@ -395,7 +396,7 @@ async def test_a_hook_goes_through_its_proxy(tmp_path: Path, plain: tuple[str, l
 @pytest.mark.parametrize("status", ["407", "403", "502"])
 async def test_a_hook_whose_proxy_is_in_trouble_says_so(plain: tuple[str, list[bytes]], status: str) -> None:
     with proxied(deed=lambda asked: status if isinstance(asked, Asked) else "") as (running, proxy):
-        box = WebhookClient(proxy=proxy)
+        box = WebhookClient(no_password, proxy=proxy)
         for url in (plain[0], plain[0].replace("http:", "https:")):
             with pytest.raises(Transient, match=rf"through the proxy {running.url}.*{status}"):
                 await box.send("POST", f"{url}/hook", 5.0, b"{}")

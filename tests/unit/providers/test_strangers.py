@@ -23,6 +23,7 @@ from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from tests.kit.clock import HandClock
+from tests.kit.proxy_password import no_password
 from tests.unit.providers import desk
 
 pytestmark = pytest.mark.anyio
@@ -170,7 +171,7 @@ async def test_a_control_that_meets_a_gateway_does_not_unlearn_what_was_heard_be
         return httpx.Response(status, stream=httpx.ByteStream(b"{}"), headers={"content-type": "application/json"})
 
     keys = ManualTargetConfig(url="https://hub.example")
-    site = ManualServer(HttpClient("hub", keys, clock, httpx.MockTransport(peer)))
+    site = ManualServer(HttpClient("hub", keys, clock, no_password, httpx.MockTransport(peer)))
     options = {"instructions": "click", "probe": "/me"}
     tool = ManualToken(site, ManualOptions(**options), "tool")
     assert await tool.verify(Token("n"), Secret("good")) == Accepted()

@@ -27,6 +27,7 @@ from rotator.providers.http.client import HttpClient
 from rotator.providers.http.webhook_client import WebhookClient
 from tests.kit.certificates import sign, span_of, written
 from tests.kit.clock import HandClock
+from tests.kit.proxy_password import no_password
 
 pytestmark = pytest.mark.anyio
 
@@ -63,7 +64,9 @@ async def serving(pem: Path, handler: Callable[[ByteStream], Awaitable[None]] = 
 
 
 async def ask(url: str, ca_file: Path | None) -> object:
-    edge = HttpClient("blog", TargetConfig(url=url, ca_file=str(ca_file) if ca_file else None), HandClock())
+    edge = HttpClient(
+        "blog", TargetConfig(url=url, ca_file=str(ca_file) if ca_file else None), HandClock(), no_password
+    )
     try:
         return (await edge.request("GET", "/x")).document
     finally:
@@ -168,7 +171,8 @@ async def test_nothing_older_than_tls_1_2_is_spoken() -> None:
 async def test_a_ca_file_that_cannot_be_used_is_told_by_the_first_call_which_is_not_made(tmp_path: Path) -> None:
     (tmp_path / "text.pem").write_text("no certificate")
     for name, said in (("text.pem", "it holds no certificate in PEM form"), ("none.pem", "No such file or directory")):
-        client = HttpClient("blog", TargetConfig(url="https://blog.example", ca_file=str(tmp_path / name)), HandClock())
+        keys = TargetConfig(url="https://blog.example", ca_file=str(tmp_path / name))
+        client = HttpClient("blog", keys, HandClock(), no_password)
         with pytest.raises(Transient) as caught:
             await client.request("GET", "/")
         await client.aclose()
@@ -193,9 +197,9 @@ async def test_a_ca_file_on_a_drive_that_hangs_is_waited_for_in_a_thread_from_th
     pem = certify(tmp_path)
     async with serving(pem) as url:
         through = Proxy(url, ca_file=str(pem)) if caller == "proxy" else None
-        box = WebhookClient(str(pem)) if caller == "receiver" else None
+        box = WebhookClient(no_password, str(pem)) if caller == "receiver" else None
         keys = TargetConfig(url=url, ca_file=str(pem), proxy=through)
-        client = HttpClient("blog", keys, HandClock())
+        client = HttpClient("blog", keys, HandClock(), no_password)
         try:
             with anyio.fail_after(20), pytest.raises(Transient, match=r"cannot be used \(no answer within 0.1 s\)"):
                 await (box.send("POST", url, 10.0) if box else client.request("GET", "/"))
@@ -216,7 +220,7 @@ async def test_a_ca_file_that_is_replaced_is_taken_at_the_next_call_and_old_conn
     ca, first, second = tmp_path / "ca.pem", certify(tmp_path / "a"), certify(tmp_path / "b")
     ca.write_bytes(first.read_bytes())
     async with serving(second) as url:
-        client = HttpClient("blog", TargetConfig(url=url, ca_file=str(ca)), HandClock())
+        client = HttpClient("blog", TargetConfig(url=url, ca_file=str(ca)), HandClock(), no_password)
         with pytest.raises(Transient, match="not issued by an authority in ca_file"):
             await client.request("GET", "/")
         ca.write_bytes(first.read_bytes() + second.read_bytes())
@@ -252,7 +256,7 @@ def replaced(path: Path, text: bytes) -> None:
 
 
 async def call_a_target(url: str, ca: Path) -> AsyncIterator[object]:
-    client = HttpClient("blog", TargetConfig(url=url, ca_file=str(ca)), HandClock())
+    client = HttpClient("blog", TargetConfig(url=url, ca_file=str(ca)), HandClock(), no_password)
     try:
         while True:
             yield await client.request("GET", "/")
@@ -262,7 +266,7 @@ async def call_a_target(url: str, ca: Path) -> AsyncIterator[object]:
 
 async def call_a_receiver(url: str, ca: Path) -> AsyncIterator[object]:
     """As hooks and the ping do."""
-    box = WebhookClient(str(ca))
+    box = WebhookClient(no_password, str(ca))
     try:
         while True:
             yield await box.send("POST", url, 10.0, b"{}")
@@ -308,7 +312,7 @@ async def test_a_ca_file_of_a_receiver_that_was_not_there_at_the_start_is_taken_
     """The deliveries of such a hook failed until the daemon was started anew."""
     pem, ca, server = certify(tmp_path), tmp_path / "ca.pem", Kept()
     async with serving(pem, server.answer) as url:
-        box = WebhookClient(str(ca))
+        box = WebhookClient(no_password, str(ca))
         with pytest.raises(Transient, match=r"ca\.pem cannot be used \(No such file or directory\)"):
             await box.send("POST", url, 10.0)
         ca.write_bytes(pem.read_bytes())
@@ -348,6 +352,6 @@ async def test_a_server_whose_authority_only_the_system_knows_is_believed(tmp_pa
     paths = ssl.get_default_verify_paths()._replace(openssl_cafile=str(pem), openssl_capath="/nowhere")
     monkeypatch.setattr(tls_files.ssl, "get_default_verify_paths", lambda: paths)
     async with serving(pem) as url:
-        client = HttpClient("blog", TargetConfig(url=url), HandClock())
+        client = HttpClient("blog", TargetConfig(url=url), HandClock(), no_password)
         assert (await client.request("GET", "/")).status == 200
         await client.aclose()

@@ -125,9 +125,8 @@ class Turns:
         made = self.world.actor(f"host-{next(self._numbers)}")
         chief = ManagementClientConfig(client_id=self._chief.client_id, client_secret=CHIEF, scopes=("admin",))
         keys = OAuthTargetConfig(url=URL, tenant="acme", calls=100_000, manage_applications=True, management=chief)
-        site = HaloItsmServer(
-            HttpClient("desk", keys, self.world.clock, self.wire), keys, Keys({CHIEF: BEFORE_US}), self.world.clock
-        )
+        ring, clock = Keys({CHIEF: BEFORE_US}), self.world.clock
+        site = HaloItsmServer(HttpClient("desk", keys, clock, ring.fetch, self.wire), keys, ring, clock)
         made.credential = Credential(
             "blog/bot",
             "halo-client-secret",

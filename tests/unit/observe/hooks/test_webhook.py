@@ -20,6 +20,7 @@ from rotator.providers.http.webhook_client import WebhookClient
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from rotator.settings import Hook, HookMoment
 from tests.kit.clock import QuickClock
+from tests.kit.proxy_password import no_password
 from tests.unit.observe.hooks import transitions as they
 from tests.unit.vault.worlds import canary
 
@@ -37,7 +38,7 @@ class Receiver:
         self.requests: list[httpx.Request] = []
 
     def box(self) -> WebhookClient:
-        return WebhookClient(transport=httpx.MockTransport(self._answer))
+        return WebhookClient(no_password, transport=httpx.MockTransport(self._answer))
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -127,7 +128,7 @@ async def test_a_receiver_that_does_not_answer_is_left_after_the_limit() -> None
         await anyio.sleep_forever()
         raise AssertionError
 
-    box = WebhookClient(transport=httpx.MockTransport(hang))
+    box = WebhookClient(no_password, transport=httpx.MockTransport(hang))
     with pytest.raises(Transient, match=r"no answer within 0.01 s"):
         await box.send("POST", "https://hooks.test/", 0.01)
     await box.aclose()
@@ -137,7 +138,7 @@ async def test_a_fault_of_the_network_shows_its_type_and_not_its_text() -> None:
     def fail(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused at https://hooks.test/in/very-secret-path")
 
-    box = WebhookClient(transport=httpx.MockTransport(fail))
+    box = WebhookClient(no_password, transport=httpx.MockTransport(fail))
     with pytest.raises(Transient) as fault:
         await box.send("POST", "https://hooks.test/in/very-secret-path", 5)
     assert fault.value.reason == "POST to https://hooks.test:443 failed: no connection"
