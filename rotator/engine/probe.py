@@ -46,6 +46,7 @@ class Prober:
     _ready: defaultdict[str, deque[str]] = field(default_factory=lambda: defaultdict(deque))  # by target
     _known: Mapping[str, Credential] = field(default_factory=dict)
     _doubted: dict[str, str] = field(default_factory=dict)  # name -> the token that was refused once
+    _unclear: dict[str, str] = field(default_factory=dict)  # by target: why nobody knows whether a value is accepted
     _away: bool = False  # Vault did not answer of late
     _round: float = float("-inf")  # monotonic time at which the latest round began
 
@@ -144,11 +145,21 @@ class Prober:
         self.worker_pool.guard.doubted.pop(credential.name, None)
         if isinstance(verdict, Unknown):
             self.worker_pool.guard.unanswered(credential)
-            return min(every, _SOON) if await self.worker_pool.guard.closed(credential) else every
+            if await self.worker_pool.guard.closed(credential):
+                return min(every, _SOON)
+            self._unsure(credential, verdict.reason)
+            return every
         if isinstance(verdict, Accepted):
             self.worker_pool.guard.accepted[credential.name] = self.worker_pool.clock.now()
             self.worker_pool.guard.unproven.pop(credential.name, None)
+            self._unclear.pop(credential.target, None)
         return every
+
+    def _unsure(self, credential: Credential, reason: str) -> None:
+        """The target is there, and does not say whether it takes the value: told once, until it takes one."""
+        if self._unclear.get(credential.target) != reason:
+            self._unclear[credential.target] = reason
+            self.worker_pool.guard.troubled(credential, f"whether the published value works is not known: {reason}")
 
     def _at_rest(self, credential: Credential) -> PublishedValue | None:
         """What is published, when nothing is in flight and settings want nothing else."""

@@ -30,6 +30,10 @@ class Strangers(Generic[A]):
         """The known answer; None before the negative control."""
         return self._answers.get(way)
 
+    def own_word(self, way: Hashable) -> A | None:
+        """The answer that was heard right after a sound proof had been accepted; None: none was."""
+        return self._answers.get(way) if way in self._fresh_until else None
+
     def controlled(self, way: Hashable, answer: A) -> None:
         """Store the answer to the negative control."""
         if way not in self._fresh_until:

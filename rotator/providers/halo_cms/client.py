@@ -17,6 +17,7 @@ from rotator.ports import Clock, InventoryItem, MinterRefused, Outcome, Refused,
 from rotator.providers.halo_cms.config import HaloCmsTargetConfig, HaloPatOptions
 from rotator.providers.http.auth import Auth, Basic, Bearer, Minter
 from rotator.providers.http.client import MIB, HttpClient, HttpResponse, Redirected, Unsendable, segment
+from rotator.providers.positive_control import PositiveControl
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
@@ -31,6 +32,7 @@ _LIST_CAP = 32 * MIB  # 10,000 records were 4.1 MB on 2.26.0
 _PERMISSIONS = "/apis/api.console.halo.run/v1alpha1/users/-/permissions"
 GATE = "since 2.26.0 the account may need a verified e-mail address; before 2.17 the api_group is another"
 _PROBLEM = "application/problem+json"
+_NOBODY = "rotator-control"  # no token's name
 _EVERYBODY = {"anonymous", "authenticated"}
 
 
@@ -197,6 +199,7 @@ class HaloCmsServer:
         self._minter = minter
         self._own_minter = False  # the published token mints its own successor
         self._clock = clock
+        self.positive_control = PositiveControl(clock.monotonic)
         self._path = f"/apis/{config.api_group}/v1alpha1/personalaccesstokens"
 
     def minted_by(self, minter: Minter) -> HaloCmsServer:
@@ -258,6 +261,16 @@ class HaloCmsServer:
             return MinterRefused("the published token, which mints its own successor, is refused", remedy=remedy)
         return MinterRefused(_why_401(auth, answer))
 
+    async def minter_accepted(self) -> bool | None:
+        """Whether the minter is accepted now; None where the published token mints: that says nothing of itself."""
+        if self._own_minter:
+            return None
+        try:
+            await self.manage("GET", _NOBODY)
+        except MinterRefused:
+            return False
+        return True
+
     def now(self) -> datetime:
         """Our clock."""
         return self._clock.now()
@@ -309,7 +322,7 @@ class HaloCmsServer:
         """The negative control: neither a broken token nor a missing one may pass the proof. Raises Refused."""
         broken = Bearer(Secret("pat_broken.on.purpose"))
         options = msgspec.convert(dict(credential.options), HaloPatOptions)
-        own = f"{self._path}/rotator-control"
+        own = f"{self._path}/{_NOBODY}"
         answer = await self.call("GET", own, broken)
         if answer.status == 401 and answer.challenge != "bearer":
             raise Refused("the Authorization header does not reach Halo: something in front of it takes it away")

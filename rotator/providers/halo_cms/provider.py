@@ -6,6 +6,7 @@ The behaviour noted here was measured on Halo 2.19.3, 2.20.2, 2.20.18 and 2.26.0
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 
 from rotator.ports import (
     Accepted,
@@ -35,6 +36,7 @@ from rotator.providers.halo_cms.client import (
 )
 from rotator.providers.halo_cms.config import LAST_USE_STEP, HaloPatOptions
 from rotator.providers.http.client import HttpResponse
+from rotator.providers.positive_control import EVERYBODY
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import parse
@@ -109,10 +111,24 @@ class HaloPat:
         """Read the token's own record with it, compare identity and roles, then try the probe."""
         if not is_pat(secret):
             return Rejected("not a Halo personal access token", final=True)
+        whose = stem_of(token)
         try:
-            return await self._prove(token, secret)
+            verdict = await self._prove(token, secret)
+            if isinstance(verdict, Rejected) and not verdict.final and await self._everybody_refused(whose, secret):
+                return Unknown(EVERYBODY)
         except (Transient, Refused) as fault:
             return Unknown(fault.reason, fault.retry_after)
+        if isinstance(verdict, Accepted):
+            self._server.positive_control.accepted(whose, secret, partial(self._accepts, token, secret))
+        return verdict
+
+    async def _everybody_refused(self, whose: str, secret: Secret) -> bool:
+        accepted = await self._server.minter_accepted()
+        return not (await self._server.positive_control.refused(whose, secret) if accepted is None else accepted)
+
+    async def _accepts(self, token: Token, secret: Secret) -> bool | None:
+        status = (await self._server.own(token.id, secret)).status
+        return True if status == 200 else False if status == 401 else None
 
     async def _prove(self, token: Token, secret: Secret) -> Verdict:
         answer = await self._server.own(token.id, secret)
@@ -214,6 +230,12 @@ class HaloPat:
     async def _unlisted(self, token: Token) -> bool:
         """Whether the list lacks it too: a 404 alone may mean that the whole API has moved, as it did in 2.17."""
         return not any(record.living and record.is_of(token) for record in await self._server.records())
+
+
+def stem_of(token: Token) -> str:
+    """Whose a token is, by its name: the tokens of one credential share that."""
+    name = parse(token.name)
+    return name.stem if name else token.id
 
 
 def _state(seen: Inspection) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from rotator.ports import (
     Accepted,
@@ -33,6 +34,7 @@ from rotator.providers.http.auth import ApiKey, Unsendable
 from rotator.providers.http.client import HttpResponse
 from rotator.providers.oauth.server import OAuthServer
 from rotator.providers.oauth.token_endpoint import judged
+from rotator.providers.positive_control import EVERYBODY
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.wording import when
@@ -195,14 +197,33 @@ class HaloApiKey(SlotProvider):
             return Rejected(fault.reason, final=True)
         except (Transient, Refused) as fault:
             return Unknown(fault.reason, fault.retry_after)
+        if answer.status == 401 and await self._by_everybody(secret):
+            return Unknown(EVERYBODY)
         if answer.status == 401:
             return Rejected("the probe refuses the key: 401")
-        return judged(answer, self._options)
+        verdict = judged(answer, self._options)
+        if isinstance(verdict, Accepted):
+            self._server.positive_control.accepted(self._whose, secret, partial(self._accepts, secret))
+        return verdict
 
     async def refused(self, token: Token, secret: Secret) -> bool | None:
         """See `SlotProvider.refused`."""
+        accepts = await self._accepts(secret)
+        if accepts is None or (accepts is False and await self._by_everybody(secret)):
+            return None
+        return not accepts
+
+    @property
+    def _whose(self) -> str:
+        return repr(self.slots[0])
+
+    async def _by_everybody(self, secret: Secret) -> bool:
+        """Whether other keys that were accepted there are refused now, too."""
+        return not await self._server.positive_control.refused(self._whose, secret)
+
+    async def _accepts(self, secret: Secret) -> bool | None:
         status = (await self._present(secret)).status
-        return True if status == 401 else False if status < 300 or status == 403 else None
+        return False if status == 401 else True if status < 300 or status == 403 else None
 
     async def control(self) -> None:
         """See `SlotProvider.control`; the probe must refuse a caller without a key, too."""

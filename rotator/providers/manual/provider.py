@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 import msgspec
@@ -25,6 +26,7 @@ from rotator.ports import (
 from rotator.providers.http.auth import ApiKey, Minter
 from rotator.providers.http.client import HttpClient, HttpResponse, Unsendable, identified
 from rotator.providers.manual.config import ManualOptions
+from rotator.providers.positive_control import EVERYBODY, PositiveControl
 from rotator.providers.strangers import Strangers
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
@@ -38,6 +40,7 @@ class ManualServer:
         """Takes ownership of `http`; aclose() closes it."""
         self._http = http
         self._strangers: Strangers[HttpResponse] = Strangers(http.clock.monotonic)  # how an invented token is answered
+        self.positive_control = PositiveControl(http.clock.monotonic)
 
     def minted_by(self, minter: Minter) -> ManualServer:
         """The same target: only people mint here."""
@@ -85,6 +88,11 @@ class ManualServer:
         known = self._strangers.answer(_asked(options))
         return known is not None and answer.status not in _NOT_THERE and _said(answer, options) == _said(known, options)
 
+    def of_another(self, options: ManualOptions, answer: HttpResponse) -> bool:
+        """Whether a refusal is in other words than the target's own, as heard when a value had just been accepted."""
+        own = self._strangers.own_word(_asked(options))
+        return own is not None and own.status == answer.status and _form(own) != _form(answer)
+
     async def accepted(self, options: ManualOptions) -> None:
         """A value has just been accepted. Raises as `probe`."""
         await self._strangers.accepted(_asked(options), lambda: self._stranger(options))
@@ -111,6 +119,10 @@ def _said(answer: HttpResponse, options: ManualOptions) -> tuple[int, list[str]]
     """What distinguishes two answers: the status, and the fields of the identity."""
     told = answer.document if isinstance(answer.document, dict) else {}
     return answer.status, [repr(told.get(name)) for name in options.identity]
+
+
+def _form(answer: HttpResponse) -> tuple[str, str]:
+    return answer.challenge, answer.media_type
 
 
 def _fits(answer: HttpResponse, options: ManualOptions) -> bool:
@@ -151,24 +163,43 @@ class ManualToken:
 
     async def verify(self, token: Token, secret: Secret) -> Verdict:
         """The test call, and the identity that it tells."""
+        verdict = await self._verified(secret)
+        if isinstance(verdict, Accepted):
+            self._server.positive_control.accepted(self._credential, secret, partial(self._accepts, secret))
+        return verdict
+
+    async def _verified(self, secret: Secret) -> Verdict:
         try:
             answer = await self._server.probe(self._options, secret)
             if _fits(answer, self._options):
                 with suppress(Transient):  # another time
                     await self._server.accepted(self._options)
-            elif self._server.strange(self._options, answer):
-                return Rejected(f"the probe refuses the token: {answer.status}, as for one that nobody has")
+            elif answer.status == 401 or self._server.strange(self._options, answer):
+                return await self._refused(secret, answer)
         except Unsendable as fault:
             return Rejected(fault.reason, final=True)
         except (Transient, Refused) as fault:
             return Unknown(fault.reason, fault.retry_after)
-        if answer.status == 401:
-            return Rejected("the probe refuses the token")
         if answer.status == 403:
             return Rejected("accepted, but it lacks the right that the probe needs", final=True)
         if answer.status >= 300:
             return Unknown(f"the probe answers {answer.status}: is its path right?")
         return identified(answer.document, self._options.identity)
+
+    async def _refused(self, secret: Secret, answer: HttpResponse) -> Verdict:
+        """What a refusal says of the token. Raises as `probe`."""
+        if self._server.of_another(self._options, answer):
+            return Unknown(f"{answer.status} in other words than the target's own: from something in front of it")
+        if not await self._server.positive_control.refused(self._credential, secret):
+            return Unknown(f"{answer.status}: {EVERYBODY}")
+        as_ever = "" if answer.status == 401 else f": {answer.status}, as for one that nobody has"
+        return Rejected(f"the probe refuses the token{as_ever}")
+
+    async def _accepts(self, secret: Secret) -> bool | None:
+        answer = await self._server.probe(self._options, secret)
+        if _fits(answer, self._options):
+            return True
+        return False if answer.status == 401 or self._server.strange(self._options, answer) else None
 
     async def inspect(self, token: Token) -> Inspection:
         """Nobody tells, so its end is not left to its date."""
@@ -188,7 +219,7 @@ class ManualToken:
         the date has passed that the person gave it, and nobody can say so before."""
         if secret is None:
             return True if token.expires_at and token.expires_at <= self._server.now() else None
-        verdict = await self.verify(token, secret)
+        verdict = await self._verified(secret)  # no measure for others: it is to end
         if isinstance(verdict, Unknown):
             return None
         return isinstance(verdict, Rejected) and not verdict.final

@@ -35,6 +35,7 @@ from rotator.providers.oauth.token_endpoint import (
     judged,
     to_compare,
 )
+from rotator.providers.positive_control import PositiveControl
 from rotator.providers.strangers import Pauses, Strangers
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
@@ -69,6 +70,7 @@ class OAuthServer:
         self._strangers: Strangers[Words] = Strangers(clock.monotonic)  # how they are refused, by client
         self._stranger_keys: dict[str, LocalSigner] = {}  # keys that no set has, by algorithm
         self._shown = Pauses(clock.monotonic)
+        self.positive_control = PositiveControl(clock.monotonic)
 
     def minted_by(self, minter: Minter) -> OAuthServer:
         """The same server: its clients prove themselves, and no minter is needed."""

@@ -32,6 +32,7 @@ class Watch:
     actor: Actor
     every: timedelta | None = EVERY
     said: list[str] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
     worker_pool: WorkerPool = field(init=False)
     prober: Prober = field(init=False)
 
@@ -45,7 +46,7 @@ class Watch:
             dependencies=lambda wanted: self.actor.dependencies,
             clock=clock,
             unforeseen=lambda name, bug: None,
-            troubled=lambda wanted, reason: None,
+            troubled=lambda wanted, reason: self.troubles.append(reason),
             control=control,
             minter=lambda wanted: wanted.target,
         )
@@ -346,3 +347,18 @@ async def test_a_slow_target_leaves_the_turn_to_others(world: World) -> None:
     world.target.judge = judge
     assert len(await watch.after(1)) == 2
     assert len(await watch.after(1)) == 2
+
+
+async def test_a_target_that_refuses_everybody_is_told_once_and_nothing_is_done(world: World) -> None:
+    watch = await watching(world)
+    before, judge = list(world.vault.history), world.target.judge
+    world.target.judge = lambda token, secret: Unknown("everybody is refused")
+    for _ in range(3):
+        assert await watch.after(EVERY.total_seconds()) == ["unknown"]
+    assert watch.troubles == ["whether the published value works is not known: everybody is refused"]
+    assert list(world.vault.history) == before
+    world.target.judge = judge
+    assert await watch.after(EVERY.total_seconds()) == ["accepted"]
+    world.target.judge = lambda token, secret: Unknown("everybody is refused")
+    await watch.after(EVERY.total_seconds())
+    assert len(watch.troubles) == 2

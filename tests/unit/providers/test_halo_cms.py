@@ -418,8 +418,14 @@ async def test_what_stands_in_front_of_halo_does_not_pass_the_control(elsewhere:
 
 
 async def verdict_on(answer: Callable[[], httpx.Response], clock: HandClock) -> Verdict:
-    transport = httpx.MockTransport(lambda _: answer())
-    site = await halo.open_site("https://blog.example", Bearer(Secret("pat_canary.of.minter")), clock, transport)
+    """What Halo's answer to a token says of it, while Halo takes the minter."""
+    minter = Bearer(Secret("pat_canary.of.minter"))
+
+    def peer(request: httpx.Request) -> httpx.Response:
+        sound = request.headers["authorization"].endswith("canary.of.minter")
+        return reply(404, b"{}", content_type=PROBLEM) if sound else answer()
+
+    site = await halo.open_site("https://blog.example", minter, clock, httpx.MockTransport(peer))
     return await pat_on(site).verify(TOKEN, CANARY)
 
 
