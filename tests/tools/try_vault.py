@@ -84,12 +84,23 @@ def main(folder: str = ".", *options: str) -> int:
     here = {**os.environ, VARIABLE: given}
     subprocess.run([given, "version"], check=True)
     python, pytest = sys.executable, [sys.executable, "-m", "pytest", "-q", *options]
-    runs = [
-        [python, "-m", "tests.sandbox.demo", "--plain"],
-        [*pytest, "-n", "2", "tests/unit/vault", "tests/contract", "tests/system/cluster", "tests/unit/commands"],
-        [*pytest, "-n", "3", "--dist", "loadfile", "-m", "system", "tests/system", *(f"--ignore={x}" for x in ALONE)],
-    ]
-    ended = {" ".join(run[2:4]): subprocess.run(run, env=here, check=False).returncode for run in runs}
+    runs = {
+        "demo": [python, "-m", "tests.sandbox.demo", "--plain"],
+        "what computes": [
+            *pytest,
+            "-n",
+            "2",
+            "tests/unit/vault",
+            "tests/contract",
+            "tests/system/cluster",
+            "tests/unit/commands",
+        ],
+        "what waits": [
+            *(*pytest, "-n", "3", "--dist", "loadfile", "-m", "system"),
+            *("tests/system", *(f"--ignore={x}" for x in ALONE)),
+        ],
+    }
+    ended = {what: subprocess.run(run, env=here, check=False).returncode for what, run in runs.items()}
     say("; ".join(f"{what}: {code}" for what, code in ended.items()))
     return max(map(abs, ended.values()))
 

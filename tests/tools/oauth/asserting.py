@@ -44,14 +44,14 @@ class Stage:
         resource.key_set = {"keys": [public_jwk(public_key(pem), Algorithm.PS256)]}
 
     def clients(self) -> list[Client]:
-        ours, keys = f"http://{self.listen}/jwks", f"{self.resource.url}/jwks"
+        keys, self.resource.ours = f"{self.resource.url}/jwks", f"http://{self.listen}"
         return [
             Client("basic", "client_secret_basic", self.given["basic"]),
             Client("post", "client_secret_post", self.given["post"]),
             Client("renewed", "client_secret_basic", self.given["renewed"], refreshes=True),
             Client("by-assertion", "private_key_jwt", jwks=keys),
             Client("asserting", "private_key_jwt", jwks=keys),
-            Client("signing", "private_key_jwt", jwks=f"{ours}/signing"),
+            Client("signing", "private_key_jwt", jwks=f"{keys}/signing"),
         ]
 
     def settle(self, server: Running) -> None:
@@ -117,6 +117,32 @@ def left(daemon: Daemon) -> str:
     )
 
 
+def not_yet_known(stage: Stage, daemon: Daemon) -> str:
+    """A new key that the server does not know yet, longer than settings say, is waited for and not thrown away."""
+
+    def heard(event: str) -> list[dict[str, Any]]:
+        return daemon.heard(event, credential="signing")
+
+    def refused() -> bool:
+        return any("not accepted yet" in each["said"] for each in heard("step.faulted"))
+
+    burned, made, before = len(heard("attempt.burned")), len(heard("candidate.installed")), published(stage, "signing")
+    stage.resource.stale.set()
+    try:
+        daemon.begin("signing")
+        until("the new key to be refused", refused, PATIENCE, 0.2)
+    finally:
+        stage.resource.stale.clear()
+    until("it to be published", lambda: published(stage, "signing") > before, PATIENCE, 0.2)
+    assert (len(heard("attempt.burned")), len(heard("candidate.installed"))) == (burned, made + 1)
+    return f"waited for and published, nothing burned ({heard('step.faulted')[-1]['said'][:90]})"
+
+
+def published(stage: Stage, name: str) -> int:
+    """The number of the rotation that consumers read."""
+    return int(stage.journey.document(f"apps/{name}")["rotation"])
+
+
 def killed(stage: Stage, server: Running, daemon: Daemon) -> str:
     """kill -9 when the server has spent the refresh token and the answer is lost: which way it goes on is told."""
     journey, resource = stage.journey, stage.resource
@@ -124,15 +150,13 @@ def killed(stage: Stage, server: Running, daemon: Daemon) -> str:
     with suppress(OSError, ValueError):
         daemon.begin("renewed")
     assert resource.swallowed.wait(PATIENCE), "no refresh came by"
-    before = journey.document("apps/renewed")["rotation"]
+    before = published(stage, "renewed")
     journey.kill(daemon)
     began = time.monotonic()
     heir = journey.daemon()
     until(
         "the next access token, or a person to be asked",
-        lambda: (
-            journey.document("apps/renewed")["rotation"] > before or heir.heard("person.awaited", credential="renewed")
-        ),
+        lambda: published(stage, "renewed") > before or heir.heard("person.awaited", credential="renewed"),
         PATIENCE,
         0.2,
     )
@@ -147,7 +171,7 @@ def killed(stage: Stage, server: Running, daemon: Daemon) -> str:
         return f"a person is asked {took:.0f} s after the kill: {said[-120:]}"
     stage.renew(server.consent())
     heir.begin("renewed")
-    until("the next access token", lambda: journey.document("apps/renewed")["rotation"] > before, PATIENCE, 0.2)
+    until("the next access token", lambda: published(stage, "renewed") > before, PATIENCE, 0.2)
     journey.kill(heir)
     return f"a person was asked {took:.0f} s after the kill, and their consent was enough"
 
@@ -197,6 +221,7 @@ def try_asserting(run: Run, minutes: float) -> int:
             for name, uses in seen.items():
                 journey.chapter(name, lambda name=name, uses=uses: judged(daemon, name, uses, cuts=name == "renewed"))
             journey.chapter("keys that left their set", lambda: left(daemon))
+            journey.chapter("a key that is not known yet", lambda: not_yet_known(stage, daemon))
             journey.chapter("killed between a refresh and its answer", lambda: killed(stage, server, daemon))
             for name, (change, words) in MISTAKES.items():
                 if name == "leeway" and name not in server.target:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.kit.http_server import Heard, HttpServer, Reply
-from tests.tools.oauth.journey import OPENER
+from tests.tools.oauth.journey import OPENER, fetch
 
 JSON = {"Content-Type": "application/json"}
 Introspect = Callable[[str], dict[str, Any]]  # RFC 7662
@@ -21,13 +21,16 @@ class Resource(HttpServer):
         self.introspect: Introspect = lambda token: {}
         self.key_set: dict[str, Any] = {"keys": []}
         self.token_url = ""  # of the server that the relay stands before
+        self.ours = ""  # where our key sets are served; passed on at /jwks/NAME
+        self.stale = threading.Event()  # a set is passed on as it was before, as by a cache
+        self._sets: dict[str, object] = {}
         self.swallow = threading.Event()  # the next answer of the relay is lost
         self.swallowed = threading.Event()  # ... and was
         super().__init__()
 
     def answer(self, heard: Heard) -> Reply | None:
-        if heard.target == "/jwks":
-            return 200, self.key_set, JSON
+        if heard.target.startswith("/jwks"):
+            return 200, self.key_set if heard.target == "/jwks" else self.passed_on(heard.target), JSON
         if heard.method == "GET":
             token = heard.headers.get("Authorization", "").removeprefix("Bearer ")
             told = self.introspect(token) if token else {}
@@ -38,6 +41,12 @@ class Resource(HttpServer):
             threading.Event().wait(30)  # as if the network had lost it
             return None
         return answer[0], answer[1] or b"{}", JSON
+
+    def passed_on(self, path: str) -> object:
+        """A key set of ours."""
+        if path not in self._sets or not self.stale.is_set():
+            self._sets[path] = fetch(urllib.request.Request(self.ours + path))[1]
+        return self._sets[path]
 
     def relayed(self, body: bytes, headers: dict[str, str]) -> tuple[int, bytes] | None:
         """The server's answer; None when it is to be lost."""

@@ -5,8 +5,8 @@
 The server is installed into a folder of its own below the virtual environment, runs on loopback, and is ended by its
 process id. A consumer of each credential reads Vault and uses what it finds ten times a second. Printed are uses,
 refusals, the longest time between the first refused use and the next accepted one, and cut-overs. Exit 1 when a kind
-that has no cut-over was refused once, or one that has was refused for longer than a second, or than six uses take on a
-machine that is busy.
+that has no cut-over was refused once, or one that has was refused for longer than its proof takes: half a second, and
+as long as eight uses took at their slowest at that very time.
 """
 
 from __future__ import annotations
