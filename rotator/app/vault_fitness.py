@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+import anyio
+
 from rotator.app.actor import Actor
-from rotator.app.factories import longest_need, records_needs
+from rotator.app.factories import connected, longest_need, records_needs
 from rotator.app.secret_resolver import VaultSecretResolver
-from rotator.app.vault_policy import kept, kept_places, references, referred_rights, transit_rights
+from rotator.app.vault_policy import guesses, kept, kept_places, references, referred_rights, transit_rights
 from rotator.observe.logs import log
-from rotator.ports import Refused
+from rotator.ports import Clock, Fault, Refused
 from rotator.settings import Settings
+from rotator.vault.kv import Kv
 from rotator.vault.preflight import Finding, FindingLevel, fitness, preflight
 from rotator.vault.retries import READ_PATIENCE, patiently
+
+_PATIENCE = 5.0  # seconds for a Vault that a command could do without
 
 
 async def refuse_unfit(app: Actor) -> None:
@@ -46,6 +51,24 @@ async def located(settings: Settings, secret_resolver: VaultSecretResolver) -> S
     found = await secret_resolver.unnamed_mounts((*references(settings), *kept(settings)))
     mounts = tuple(dict.fromkeys((*settings.vault.mounts, *found.values())))
     return replace(settings, vault=replace(settings.vault, mounts=mounts))
+
+
+async def located_if_told(settings: Settings, clock: Clock) -> tuple[Settings, str]:
+    """The same for who may have no login yet: where Vault does not tell, the settings as they are, and why it does not.
+
+    Vault is asked only for what settings leave open.
+    """
+    if not guesses(settings):
+        return settings, ""
+    try:
+        with anyio.fail_after(_PATIENCE):
+            async with connected(settings, clock, reading=True) as session:
+                told = await located(settings, VaultSecretResolver(Kv(session), clock, lambda: settings))
+    except TimeoutError:
+        return settings, f"Vault did not answer within {_PATIENCE:g} s"
+    except Fault as fault:
+        return settings, fault.reason
+    return told, "Vault does not tell us which mount serves it" if guesses(told) else ""
 
 
 def _refuse(findings: Sequence[Finding]) -> None:

@@ -74,7 +74,7 @@ def policy(settings: Settings) -> str:
         "# What rotator may do, and nothing more; written from its settings. After a change there, write it anew:",
         f"#   rotate policy | bao policy write {f'-namespace={where} ' if where else ''}rotator -",
     ]
-    lines += _guesses(settings)
+    lines += [f"# {each}" for each in guesses(settings)]
     wanted = [
         replace(each, path=f"{below}{each.path}") if below and each.why not in _OF_LOGIN else each
         for each in grants(settings)
@@ -102,12 +102,15 @@ def _namespaces(settings: Settings) -> tuple[str, str]:
     return own, f"{secrets.removeprefix(own).strip('/')}/"
 
 
-def _guesses(settings: Settings) -> Iterator[str]:
-    """Assumptions about what only Vault knows, which is not asked here."""
+def guesses(settings: Settings) -> list[str]:
+    """The mounts that are only assumed, in words: Vault alone knows which mount serves a path."""
     refs = (ref for ref in (*references(settings), *kept(settings)) if ref.source is SecretSource.VAULT)
-    for name in dict.fromkeys(ref.name for ref in refs if not is_known(ref, settings)):
-        said = f"{json.dumps(name.partition('/')[0])} is taken for the mount of {json.dumps(name)}"
-        yield f"# {said}: where it is another, name it in [vault] mounts."
+    names = dict.fromkeys(ref.name for ref in refs if not is_known(ref, settings))
+    return [
+        f"{json.dumps(name.partition('/')[0])} is taken for the mount of {json.dumps(name)}: where it is another, name"
+        " it in [vault] mounts."
+        for name in names
+    ]
 
 
 def _rule(grant: PolicyRule, width: int) -> str:

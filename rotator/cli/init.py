@@ -181,15 +181,28 @@ def _refuse(*texts: str, code: int = base.FAILED) -> NoReturn:
 @click.command()
 @click.pass_obj
 def policy_command(config: str | None) -> None:
-    """Print the Vault policy that the settings need, and nothing more; calls nobody.
+    """Print the Vault policy that the settings need, and nothing more.
 
     After adding a credential: rotate policy | bao policy write rotator -
+
+    Nobody is called, unless settings leave open which mount serves a secret: then Vault is asked, with our login. Where
+    it does not tell, the first part of the path is taken, and that is said.
     """
     settings = base.settings(config)
-    from rotator.app.vault_policy import UngrantableError, policy
 
-    try:
-        output.block(policy(settings))
-    except UngrantableError as fault:
-        output.say(f"rotate: {fault}", err=True)
-        sys.exit(base.BAD_CONFIG)
+    async def main() -> int:
+        from rotator.app.vault_fitness import located_if_told
+        from rotator.app.vault_policy import UngrantableError, guesses, policy
+        from rotator.host.cron import SystemClock
+
+        told, why_not = await located_if_told(settings, SystemClock())
+        try:
+            output.block(policy(told))
+        except UngrantableError as fault:
+            output.say(f"rotate: {fault}", err=True)
+            return base.BAD_CONFIG
+        for guess in guesses(told):
+            output.say(f"rotate: {why_not}; {guess}", err=True)
+        return 0
+
+    base.run(main)

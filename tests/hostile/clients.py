@@ -132,7 +132,7 @@ async def on_letterbox(hostile: Hostile, ca_file: str) -> AsyncIterator[tuple[We
     async def taken(asked: Asked) -> Reply:
         return Reply()
 
-    hostile.upstream, hostile.armed, box = taken, True, WebhookClient(ca_file)
+    hostile.upstream, hostile.armed, box = taken, True, WebhookClient(no_password, ca_file)
     try:
         yield box, f"{hostile.url}/hook"
     finally:

@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-from rotator.providers.config import HaloPatOptions
 
 from rotator.ports import Accepted, Rejected, Unknown, Verdict
+from rotator.providers.halo_cms.config import HaloPatOptions
 from rotator.providers.halo_cms.provider import HaloPat
 from rotator.providers.http.auth import Bearer
 from rotator.providers.http.client import HttpClient

@@ -26,9 +26,10 @@ from rotator.rotation.faults import (
     NeedsPerson,
     Refused,
 )
-from rotator.rotation.record import Phase
+from rotator.rotation.record import Phase, Unended
 from rotator.rotation.steps import (
     Condemn,
+    LookWhetherEnded,
     Restore,
     Revoke,
     Sweep,
@@ -38,6 +39,7 @@ from tests.unit.rotation.script import (
     ALIVE,
     AT,
     BACK_FROM_DEATH,
+    BUSY,
     DEAD,
     DELETED,
     ELSEWHERE,
@@ -190,7 +192,13 @@ REVOKES = {
         Revoke(),
         CONDEMNED,
         [PUBLISHED_NEW, OURS, (RevokeToken, NeedsPerson("end it")), OLD_SHOWN, ALIVE],
-        faulted("revoke", "waits for a person: end it", 60.0, of_target=False),
+        ev.LeftToPerson(LATE, "end it"),
+    ),
+    "a person has to end it, as its proof tells": Row(
+        Revoke(),
+        CONDEMNED,
+        [PUBLISHED_NEW, OURS, (RevokeToken, Outcome.ALREADY), OLD_SHOWN, (ProveDead, NeedsPerson("write it over"))],
+        ev.LeftToPerson(LATE, "write it over"),
     ),
     "a person has ended it": Row(
         Revoke(),
@@ -234,6 +242,26 @@ REVOKES = {
         ev.Retired,
         "the mint of its successor ended it, or its date did",
         ENDED_BY_MINT,
+    ),
+}
+
+LEFT = record(
+    Phase.SETTLED,
+    rotation=2,
+    current=published(2),
+    unended=(Unended(published(1, fingerprint=mark(OLD)), "end it", NOW, NOW),),
+)
+LOOK = LookWhetherEnded("t1.1")
+LOOKS = {
+    "it is dead": Row(LOOK, LEFT, [OLD_SHOWN, DEAD], ev.Ended, "t1.1 is dead, its value is refused; ended by a person"),
+    "it lives": Row(LOOK, LEFT, [OLD_SHOWN, ALIVE], ev.NotEnded(LATE, "t1.1")),
+    "nobody says": Row(LOOK, LEFT, [(ReadPath, NOTHING), (ProveDead, None)], ev.NotEnded(LATE, "t1.1")),
+    "its proof does not get through": Row(LOOK, LEFT, [OLD_SHOWN, (ProveDead, BUSY)], ev.NotEnded(LATE, "t1.1")),
+    "only a person can end it": Row(
+        LOOK, LEFT, [OLD_SHOWN, (ProveDead, NeedsPerson("end it"))], ev.NotEnded(LATE, "t1.1")
+    ),
+    "its target left the settings": Row(
+        LOOK, replace(LEFT, unended=(Unended(ELSEWHERE, "end it", NOW, NOW),)), [], ev.NotEnded(LATE, "t1.1")
     ),
 }
 
@@ -284,6 +312,6 @@ RESTORES = {
 }
 
 
-@pytest.mark.parametrize("row", rows(CONDEMNS, REVOKES, SWEEPS, RESTORES))
+@pytest.mark.parametrize("row", rows(CONDEMNS, REVOKES, LOOKS, SWEEPS, RESTORES))
 def test_a_step_comes_to(row: Row) -> None:
     play(row)

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from rotator.app.secret_resolver import VaultSecretResolver
 from rotator.app.vault_fitness import located
 from rotator.app.vault_policy import grants, kept_places, policy, referred_rights
+from rotator.cli import rotate
 from rotator.ports import MinterRefused
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret import SecretRef, SecretSource
@@ -94,6 +96,27 @@ def test_the_policy_says_which_mounts_it_guessed(tmp_path: Path) -> None:
     guessed = '# "infra" is taken for the mount of "infra/kept/keys/pair"'
     assert guessed in policy(plain(tmp_path, more=KEPT))
     assert "is taken for" not in policy(plain(tmp_path, 'mounts = ["infra/kept", "infra/kv"]', KEPT))
+
+
+@pytest.mark.system
+def test_the_policy_asks_vault_which_mount_serves_a_path_and_says_where_it_is_not_told(
+    openbao: OpenBao, tmp_path: Path
+) -> None:
+    openbao.enable_kv("infra/asked")
+    token, path = tmp_path / "token", tmp_path / "rotator.toml"
+    plain(tmp_path)
+    asked = path.read_text().replace("http://127.0.0.1:9", openbao.address).replace("infra/kv", "infra/asked")
+    path.write_text(asked.replace("/x", str(token)))
+    token.touch(0o400)
+    token.write_text(openbao.root.reveal())
+    told = CliRunner().invoke(rotate, ["-c", str(path), "policy"])
+    assert (told.exit_code, told.stderr) == (0, "")
+    assert 'path "infra/asked/data/minters/blog"' in told.stdout
+    token.write_text("canary-of-nobody")
+    guessed = CliRunner().invoke(rotate, ["-c", str(path), "policy"])
+    assert guessed.exit_code == 0
+    assert 'path "infra/data/asked/minters/blog"' in guessed.stdout
+    assert '"infra" is taken for the mount of "infra/asked/minters/blog"' in guessed.stderr
 
 
 def test_settings_may_name_the_mount_for_what_asks_no_vault(tmp_path: Path) -> None:

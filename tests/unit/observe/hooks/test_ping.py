@@ -17,6 +17,7 @@ from rotator.rotation.record import Phase
 from rotator.rotation.secret import Secret
 from rotator.settings import DaemonConfig, Method, Ping, Settings, VaultAuth, VaultConfig
 from tests.kit.fleet import FakeView, named, settled
+from tests.kit.proxy_password import no_password
 from tests.unit.observe.hooks import transitions as they
 from tests.unit.rotation.builders import record
 
@@ -40,7 +41,7 @@ class Watcher:
         self.status = 200
         self.unwell = ""
         self.counted = they.Counted()
-        box = WebhookClient(transport=httpx.MockTransport(self._answer))
+        box = WebhookClient(no_password, transport=httpx.MockTransport(self._answer))
         self.heart = Heartbeat(Ping("https://ping.test/uuid"), lambda: self.unwell, self.counted, box)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
