@@ -1,7 +1,4 @@
-"""What may have happened: the outcomes that advance a record. Each carries its time, UTC.
-
-First the events in which a person has a part, then those that an operator causes, then what steps come to.
-"""
+"""What may have happened: the outcomes that advance a record, those by people first. Each carries its time, UTC."""
 
 from __future__ import annotations
 
@@ -382,27 +379,21 @@ class Reaped:
 
 @dataclass(frozen=True, slots=True)
 class Faulted:
-    """A step did not get through; it is tried again. `retry_after` in seconds, when the other side asked for it.
-
-    `since`: what the deciding clock showed, when that was not `at`; the pause counts from there.
-    `unanswered`: when, by Vault's clock, the target was told a value that it may heed later.
-    `of_target`: false where the target answered as it should, and only did not say what was wanted.
-    """
+    """A step did not get through; it is tried again."""
 
     at: datetime
     step: str
     reason: str
-    retry_after: float | None = None
-    since: datetime | None = None
-    unanswered: datetime | None = None
-    of_target: bool = True
+    retry_after: float | None = None  # seconds, when the other side asked for it
+    since: datetime | None = None  # what the deciding clock showed, when that was not `at`: the pause counts from there
+    unanswered: datetime | None = None  # when, by Vault's clock, the target was told a value that it may heed later
+    of_target: bool = True  # false where the target answered as it should, and only did not say what was wanted
 
 
 _Minting = Requested | Resumed | Staged | MintLost | NotMinted | MintRefused | Installed
 _Publishing = Verified | Rejected | Overtaken | Published | Fenced
 _Retiring = Deferred | Condemned | LeftToExpire | LeftToPerson | NotEnded | Ended | Disproved | Retired
-_Tidying = Burned | Swept | Reaped | Faulted
-_Watching = Lost | Returned
+_Tidying = Lost | Returned | Burned | Swept | Reaped | Faulted
 _Personal = Escalated | Awaited | Polled | Reminded | PutOnHold | Released
 _Commanded = RequestTaken | RequestDeclined | Paused | Unpaused | UndoBegun | Restored | UndoFailed | Adopted | Claimed
-Event = _Minting | _Publishing | _Watching | _Retiring | _Tidying | _Personal | _Commanded
+Event = _Minting | _Publishing | _Retiring | _Tidying | _Personal | _Commanded
