@@ -45,8 +45,7 @@ from rotator.rotation.token_names import LINEAGE
 from rotator.settings import Minter, Settings, Target
 from rotator.vault.journal import UnwrittenJournal, VaultJournal
 from rotator.vault.kv import Kv
-from rotator.vault.retries import READ_PATIENCE, patiently
-from rotator.vault.session import Session
+from rotator.vault.session import READ_PATIENCE, Session, patiently
 from rotator.vault.shared_documents import COMMANDS, VaultFleet, VaultRequests
 
 READ_ONLY = (

@@ -16,7 +16,7 @@ from rotator.ports import Clock, Fault, Refused
 from rotator.settings import Settings
 from rotator.vault.kv import Kv
 from rotator.vault.preflight import Finding, FindingLevel, fitness, preflight
-from rotator.vault.retries import READ_PATIENCE, patiently
+from rotator.vault.session import READ_PATIENCE, patiently
 
 _PATIENCE = 5.0  # seconds for a Vault that a command could do without
 

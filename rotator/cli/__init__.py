@@ -42,6 +42,7 @@ _FILES = {
     **dict.fromkeys(("verify", "conformance"), "check"),
     **dict.fromkeys(("plan", "explain"), "status"),
     "due": "now",
+    "supply": "now",
     "reload": "run",
     "receipts": "history",
     "unused": "strays",

@@ -16,7 +16,7 @@ from rotator.cli import output
 from rotator.host.exit_codes import Exit
 from rotator.rotation.wording import CELL, counted, visible
 from rotator.settings import Settings, SettingsError, load
-from rotator.settings.errors import WrongValueError
+from rotator.settings.parsers import WrongValueError
 from rotator.settings.parsers import span as read_span
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def reach(path: str | None, *, quiet: bool = False) -> Reach:
 
 def known(settings: Settings | None, names: Iterable[str]) -> None:
     """Raise UsageError (exit 2) with a suggestion for a name that is not in the settings."""
-    from rotator.settings.errors import suggest
+    from rotator.settings.parsers import suggest
 
     for name in names if settings else ():
         if settings and name not in settings.credentials:

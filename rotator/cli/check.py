@@ -148,8 +148,7 @@ def conformance_command(kind: str, path: str, credential: str, rest: timedelta, 
 
         from rotator.host.cron import SystemClock
         from rotator.observe import logs
-        from rotator.testing.open_target import chosen, kit
-        from rotator.testing.rules import tried
+        from rotator.testing.conformance import chosen, kit, tried
 
         logs.configure("error", json=None)
         under_test, rows = kit(settings, chosen(settings, kind, credential), SystemClock(), rest.total_seconds()), []
@@ -176,7 +175,7 @@ def conformance_command(kind: str, path: str, credential: str, rest: timedelta, 
 def _agree(settings: Settings, kind: str, credential: str, yes: bool) -> None:
     """Print what will be done, and ask. Exits with 2 without consent."""
     from rotator.ports import Refused
-    from rotator.testing.open_target import announced, chosen
+    from rotator.testing.conformance import announced, chosen
 
     try:
         text = announced(settings, chosen(settings, kind, credential))

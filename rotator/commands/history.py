@@ -18,7 +18,7 @@ from rotator.ports import Fault, Transient
 from rotator.rotation.explanation import stands
 from rotator.rotation.record import Record
 from rotator.settings import Settings
-from rotator.settings.errors import WrongValueError, suggest
+from rotator.settings.parsers import WrongValueError, suggest
 from rotator.settings.parsers import name as read_name
 
 _PATIENCE = 30.0  # seconds for the file of receipts

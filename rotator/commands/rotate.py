@@ -33,8 +33,7 @@ from rotator.providers import kind_of
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.record import Record
 from rotator.settings import Settings
-from rotator.settings.errors import WrongValueError, suggest
-from rotator.settings.parsers import span
+from rotator.settings.parsers import WrongValueError, span, suggest
 
 AFTER = 3.0  # seconds until an absent Vault is reported: a new leader is found sooner
 _DISK = 2.0  # seconds for the receipts

@@ -13,7 +13,6 @@ from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.secret import SecretRef, SecretSource
 from rotator.settings import files
 from rotator.settings.credentials import Known, check_defaults, read_credential
-from rotator.settings.errors import FaultAt, SettingsError, WrongValueError
 from rotator.settings.model import (
     Audit,
     DaemonConfig,
@@ -31,6 +30,7 @@ from rotator.settings.model import (
     VaultConfig,
 )  # fmt: skip
 from rotator.settings.observers import read_audit, read_hook, read_ping, read_status, read_tracing
+from rotator.settings.parsers import FaultAt, SettingsError, WrongValueError
 from rotator.settings.parsers import name as read_name
 from rotator.settings.secret_files import SecretUnreadableError, read_secret
 from rotator.settings.table_reader import FaultList, Section, dotted

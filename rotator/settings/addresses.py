@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 
 from rotator.host.proxy import Proxy, is_loopback, leaves_here
 from rotator.rotation.secret import SecretRef
-from rotator.settings.errors import WrongValueError
-from rotator.settings.parsers import Reader, file, flag, sort_of, text
+from rotator.settings.parsers import Reader, WrongValueError, file, flag, sort_of, text
 from rotator.settings.secret_files import secret_ref
 from rotator.settings.table_reader import Section
 

@@ -15,17 +15,19 @@ import msgspec
 
 from rotator.rotation.credential import AtDeadline, Credential, Limits, OnForeign, Retirement, VaultPath
 from rotator.rotation.schedule import Every, FractionOfLife, Schedule
-from rotator.settings.errors import WrongValueError, quoted, suggest
 from rotator.settings.model import Target
 from rotator.settings.parsers import (
     Reader,
+    WrongValueError,
     duration,
     flag,
     one_of,
+    quoted,
     real,
     sort_of,
     span,
     spell,
+    suggest,
     text,
     vault_path,
     whole,

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rotator.host.files import opened
-from rotator.settings.errors import FaultAt, suggest
 from rotator.settings.model import Settings
-from rotator.settings.parsers import sort_of
+from rotator.settings.parsers import FaultAt, sort_of, suggest
 from rotator.settings.table_reader import FaultList, Section, SettingsFile, dotted
 
 DEFAULT = Path("/etc/rotator/rotator.toml")

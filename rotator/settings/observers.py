@@ -11,9 +11,20 @@ from ipaddress import ip_address
 
 from rotator.rotation.secret import SecretRef
 from rotator.settings.addresses import address, check_route, read_proxy
-from rotator.settings.errors import WrongValueError, quoted, suggest
 from rotator.settings.model import Audit, Hook, HookMoment, Listen, Ping, Status, Tracing
-from rotator.settings.parsers import file, flag, one_of, place, sort_of, span, text, whole
+from rotator.settings.parsers import (
+    WrongValueError,
+    file,
+    flag,
+    one_of,
+    place,
+    quoted,
+    sort_of,
+    span,
+    suggest,
+    text,
+    whole,
+)
 from rotator.settings.secret_files import proxy_secret_ref, secret_ref
 from rotator.settings.table_reader import Section
 

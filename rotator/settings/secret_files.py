@@ -10,9 +10,8 @@ from pathlib import Path
 
 from rotator.host.files import opened
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
-from rotator.settings.errors import WrongValueError, quoted, suggest
+from rotator.settings.parsers import WrongValueError, quoted, sort_of, suggest, text, word
 from rotator.settings.parsers import file as file_path
-from rotator.settings.parsers import sort_of, text, word
 
 _HOW = 'refer to it: {file = "/path"}, {credential = "name"} (systemd) or {vault = "mount/path#key"}'
 _VAULT = re.compile(r"(?P<path>[^#\s/]+(?:/[^#\s/]+)+)#(?P<key>[^#\s]+)")

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
-from rotator.settings.errors import FaultAt, WrongValueError, suggest
-from rotator.settings.parsers import Reader, sort_of
+from rotator.settings.parsers import FaultAt, Reader, WrongValueError, sort_of, suggest
 
 T = TypeVar("T")
 D = TypeVar("D")

@@ -14,9 +14,8 @@ from rotator.host.proxy import Proxy
 from rotator.rotation.credential import Credential
 from rotator.rotation.secret import SecretRef
 from rotator.settings.addresses import address, check_route, read_proxy
-from rotator.settings.errors import WrongValueError, quoted, suggest
 from rotator.settings.model import Minter, Target
-from rotator.settings.parsers import Reader, duration, flag, span, text, whole
+from rotator.settings.parsers import Reader, WrongValueError, duration, flag, quoted, span, suggest, text, whole
 from rotator.settings.secret_files import secret_ref
 from rotator.settings.table_reader import Section
 

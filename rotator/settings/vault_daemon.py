@@ -7,9 +7,8 @@ import socket
 from datetime import timedelta
 
 from rotator.settings.addresses import address, check_route, read_proxy
-from rotator.settings.errors import WrongValueError
 from rotator.settings.model import DaemonConfig, LogLevel, Method, VaultAuth, VaultConfig
-from rotator.settings.parsers import file, flag, one_of, place, span, text, vault_path, whole, word
+from rotator.settings.parsers import WrongValueError, file, flag, one_of, place, span, text, vault_path, whole, word
 from rotator.settings.secret_files import local_secret_ref, proxy_secret_ref
 from rotator.settings.table_reader import Section
 

@@ -22,8 +22,7 @@ from hvac.api.secrets_engines.kv_v2 import KvV2
 from rotator.ports import Conflict, Document, Refused, Transient
 from rotator.rotation.credential import VaultPath
 from rotator.vault.adapter import CasRequired, VaultResponse, as_stored
-from rotator.vault.retries import LAG_PATIENCE, READ_PATIENCE, WRITE_PATIENCE, Pauses, patiently
-from rotator.vault.session import Request, Session
+from rotator.vault.session import LAG_PATIENCE, READ_PATIENCE, WRITE_PATIENCE, Pauses, Request, Session, patiently
 
 _NUMBERS_END = 2**53  # no version comes near it
 

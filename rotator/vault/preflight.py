@@ -22,8 +22,7 @@ from rotator.ports import Fault, StoreRefused, Transient
 from rotator.rotation.credential import VaultPath
 from rotator.vault.adapter import VaultResponse
 from rotator.vault.kv import Kv, undelete
-from rotator.vault.retries import READ_PATIENCE, patiently
-from rotator.vault.session import Request, Session
+from rotator.vault.session import READ_PATIENCE, Request, Session, patiently
 
 VERSIONS_NEEDED = 3  # the newest, the predecessor's, and one for a fence or a foreign write in between
 VERSIONS_DEFAULT = 10  # versions that KV version 2 keeps by default

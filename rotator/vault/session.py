@@ -1,8 +1,8 @@
-"""A session with Vault: the token and its renewal, and each request in a worker thread."""
+"""A session with Vault: the token and its renewal, each request in a worker thread, and the pauses between tries."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,15 +17,63 @@ from rotator.host.threads import BoundedCalls, Threads
 from rotator.ports import Clock, Fault, StoreRefused, Transient
 from rotator.vault.adapter import HardenedAdapter, Misread, PolicyDenied, Unforwarded, VaultResponse
 from rotator.vault.login import Login, LoginEnd, LoginGrant, LoginPause, seconds
-from rotator.vault.retries import READ_PATIENCE, patiently
 from rotator.vault.transport import VaultConnection, new_requests_session
 
+READ_PATIENCE = 3.0  # seconds of trying again before a read, or a login, gives up
+LAG_PATIENCE = 10.0  # the same where no node forwards for one that lags behind
+WRITE_PATIENCE = 25.0  # the same for a write
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0  # seconds between tries, doubling
+T = TypeVar("T")
 WORKERS = 8  # threads for Vault alone: hvac costs about 1 ms of CPU per call, more threads only add waiting
 RENEW_AT = 2 / 3  # of the granted life
 RETRY_PAUSE = 10.0  # seconds between tries of the background renewal
-
-T = TypeVar("T")
 Request = Callable[[Any], T]  # called with an hvac client in a worker thread
+
+
+class Pauses:
+    """Pauses between the tries of one request, for `patience` seconds at most."""
+
+    def __init__(self, clock: Clock, patience: float) -> None:
+        self._clock = clock
+        self._end = clock.monotonic() + patience
+        self._next = FIRST_PAUSE
+
+    @property
+    def spent(self) -> bool:
+        """Whether there is no time left."""
+        return self._clock.monotonic() >= self._end
+
+    async def over(self, fault: Fault) -> bool:
+        """Pause, at least as long as the server asked; returns True at once when there is no time for another try.
+
+        The last pause ends with the patience: a leader may be found in the last second.
+        """
+        left = self._end - self._clock.monotonic()
+        asked = fault.retry_after or 0.0
+        if left <= max(0.0, asked):
+            return True
+        await self._clock.sleep(min(max(self._next, asked), left))
+        self._next = min(self._next * 2, LONGEST_PAUSE)
+        return False
+
+
+async def patiently(
+    clock: Clock, patience: float, request: Callable[[], Awaitable[T]], missed: Callable[[str], None] | None = None
+) -> T:
+    """Repeat a request that may be repeated without harm. `missed` gets each new reason for a failed try.
+
+    Raises Transient when the patience is used up, any other fault at once.
+    """
+    pauses, told = Pauses(clock, patience), ""
+    while True:
+        try:
+            return await request()
+        except Transient as fault:
+            if missed and fault.reason != told:
+                told = fault.reason
+                missed(told)
+            if await pauses.over(fault):
+                raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,7 @@ from rotator.vault import journal_codec, login
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.preflight import FindingLevel, preflight
-from rotator.vault.retries import READ_PATIENCE, WRITE_PATIENCE
-from rotator.vault.session import Session
+from rotator.vault.session import READ_PATIENCE, WRITE_PATIENCE, Session
 from rotator.vault.transit import TransitKey
 from rotator.vault.transport import VaultConnection
 from tests.hostile.server import Hostile

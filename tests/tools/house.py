@@ -35,7 +35,6 @@ STEPS = ("engine/calls.py",)
 REASONS = {
     "rotator.__main__": "python -m rotator",
     "rotator.cli.": "imported when it is called",
-    "rotator.observe.hooks.webhook": "one standard: how webhooks are signed",
     "rotator.providers.": "one file name per duty in each family",
     "rotator.rotation.": "one rule, with tables of tests of its own",
 }

@@ -18,7 +18,7 @@ import anyio
 
 from rotator.engine.reconciler import Transition
 from rotator.host.proxy import leaves_here
-from rotator.observe.hooks import command, webhook
+from rotator.observe.hooks import senders
 from rotator.observe.hooks.facts import Facts, gather, moments
 from rotator.observe.logs import log
 from rotator.ports import Clock, Fault, Refused
@@ -26,8 +26,8 @@ from rotator.providers.http.webhook_client import WebhookClient
 from rotator.rotation.secret import Secret, SecretRef
 from rotator.settings import Hook, HookMoment, Ping, Settings
 from rotator.settings.addresses import address
-from rotator.settings.errors import WrongValueError
 from rotator.settings.observers import PING
+from rotator.settings.parsers import WrongValueError
 
 DELIVERED, FAILED, DROPPED = "delivered", "failed", "dropped"
 OUTCOMES = (DELIVERED, FAILED, DROPPED)
@@ -177,7 +177,7 @@ class Hooks:
     async def _serve(self, delivery: HookDelivery, fetch: Fetch) -> None:
         hook = delivery.hook
         if hook.command:
-            await delivery.run(partial(command.run, hook.command, hook.timeout.total_seconds()))
+            await delivery.run(partial(senders.run, hook.command, hook.timeout.total_seconds()))
             return
         box = WebhookClient(fetch, hook.ca_file, proxy=hook.proxy)
         try:
@@ -202,7 +202,7 @@ class WebhookSender:
         if hook.secret is None:
             raise Refused("no secret to sign with")
         where = await whereabouts(hook, self._fetch)
-        signature = webhook.headers(facts, await self._fetch(hook.secret), self._clock.now())
+        signature = senders.headers(facts, await self._fetch(hook.secret), self._clock.now())
         await self._box.send("POST", where, hook.timeout.total_seconds(), facts.body, signature)
 
 
@@ -289,7 +289,7 @@ async def _fault_of(hook: Hook, fetch: Fetch) -> str:
             _startable(hook.command[0])
         elif hook.secret:
             await whereabouts(hook, fetch)
-            webhook.headers(Facts("", "", hook.on[0], b""), await fetch(hook.secret), _EPOCH)
+            senders.headers(Facts("", "", hook.on[0], b""), await fetch(hook.secret), _EPOCH)
     except Fault as fault:
         return fault.reason
     return ""

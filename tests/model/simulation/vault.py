@@ -11,7 +11,7 @@ from typing import Any
 from rotator.ports import Conflict, Document, StoreRefused, Transient
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.secret import Secret
-from rotator.vault.retries import WRITE_PATIENCE
+from rotator.vault.session import WRITE_PATIENCE
 from tests.model.simulation import wire
 from tests.model.simulation.world import World
 

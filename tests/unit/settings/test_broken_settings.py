@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rotator.settings import SettingsError
-from rotator.settings.errors import FaultAt
+from rotator.settings.parsers import FaultAt
 from tests.unit.settings.broken import END, ROWS, Broken
 from tests.unit.settings.files import SOUND, faults, line_of, write
 

@@ -11,8 +11,7 @@ import pytest
 from rotator.host.proxy import is_loopback
 from rotator.providers.base import check_url
 from rotator.settings.addresses import address
-from rotator.settings.errors import WrongValueError
-from rotator.settings.parsers import duration, name, spell
+from rotator.settings.parsers import WrongValueError, duration, name, spell
 from rotator.vault.transport import VaultConnection
 
 

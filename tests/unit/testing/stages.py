@@ -15,8 +15,8 @@ from rotator.providers.halo_cms.config import HaloCmsTargetConfig
 from rotator.providers.http.auth import Auth
 from rotator.providers.manual.config import ManualTargetConfig
 from rotator.rotation.credential import Credential, Limits
+from rotator.testing.conformance import RULES, Rule, tried
 from rotator.testing.kit import Kit, Row, RuleVerdict
-from rotator.testing.rules import RULES, Rule, tried
 from tests.kit.clock import HandClock
 from tests.unit.providers import back_office, desk, halo
 from tests.unit.providers.test_manual import credential as by_hand

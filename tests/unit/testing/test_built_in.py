@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rotator.providers import KINDS
-from rotator.testing.rules import RULES
+from rotator.testing.conformance import RULES
 from tests.unit.testing.stages import STAGES, broken, keep, verdicts
 
 pytestmark = pytest.mark.anyio

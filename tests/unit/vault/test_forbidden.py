@@ -15,8 +15,7 @@ from rotator.rotation.secret import Secret
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
 from rotator.vault.preflight import Finding, FindingLevel, fitness, preflight
-from rotator.vault.retries import LAG_PATIENCE
-from rotator.vault.session import Session
+from rotator.vault.session import LAG_PATIENCE, Session
 from rotator.vault.transport import VaultConnection
 from tests.kit.clock import QuickClock
 from tests.kit.http_server import Heard, Reply

@@ -13,8 +13,7 @@ from rotator.ports import Conflict, Refused, Transient
 from rotator.rotation.credential import VaultPath
 from rotator.vault.kv import Kv
 from rotator.vault.login import token
-from rotator.vault.retries import READ_PATIENCE, WRITE_PATIENCE
-from rotator.vault.session import Session
+from rotator.vault.session import READ_PATIENCE, WRITE_PATIENCE, Session
 from rotator.vault.transport import VaultConnection
 from tests.kit.clock import QuickClock
 from tests.sandbox.openbao import OpenBao, Storage

@@ -13,8 +13,7 @@ from rotator.ports import StoreRefused, Transient
 from rotator.rotation.secret import Secret
 from rotator.settings import Settings, load
 from rotator.vault.login import Login, approle
-from rotator.vault.retries import READ_PATIENCE
-from rotator.vault.session import Session
+from rotator.vault.session import READ_PATIENCE, Session
 from rotator.vault.transport import VaultConnection
 from tests.kit.clock import QuickClock
 from tests.unit.vault.scripted import ScriptedVault, scripted_vault

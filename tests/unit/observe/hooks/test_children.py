@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from rotator.host.process import children
-from rotator.observe.hooks import command
+from rotator.observe.hooks import senders
 from rotator.observe.hooks.facts import Facts
 from rotator.ports import Transient
 from rotator.settings import HookMoment
@@ -48,9 +48,9 @@ async def test_orphans_are_reaped_and_the_commands_keep_their_exit_codes(reaped:
     async with anyio.create_task_group() as group:
         group.start_soon(children.reap_forever)
         for _ in range(3):
-            await command.run(leaving(0), 10, FACTS)
+            await senders.run(leaving(0), 10, FACTS)
             with pytest.raises(Transient, match="exit status 7"):
-                await command.run(leaving(7), 10, FACTS)
+                await senders.run(leaving(7), 10, FACTS)
         with anyio.fail_after(20):
             while len(set(reaped)) < 6:  # noqa: ASYNC110 (the kernel says when)
                 await anyio.sleep(0.02)

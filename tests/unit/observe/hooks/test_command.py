@@ -11,8 +11,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from rotator.observe.hooks.command import run
 from rotator.observe.hooks.facts import gather
+from rotator.observe.hooks.senders import run
 from rotator.ports import Fault, Refused, Transient
 from rotator.settings import HookMoment
 from tests.unit.observe.hooks import transitions as they

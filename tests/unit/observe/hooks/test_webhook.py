@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from rotator.observe.hooks import webhook
+from rotator.observe.hooks import senders
 from rotator.observe.hooks.delivery import WebhookSender, whereabouts
 from rotator.observe.hooks.facts import Facts, gather
 from rotator.ports import Fault, Refused, Transient
@@ -63,7 +63,7 @@ async def posted(receiver: Receiver, secret: Secret, hook: Hook = HOOK, facts: F
 def test_the_signature_is_the_one_of_the_standards_own_example() -> None:
     example = Facts("msg_p5jXN8AQM9LWM0D4loKWxJek", "blog", HookMoment.PUBLISHED, b'{"test": 2432232314}')
     secret = Secret("whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    made = webhook.headers(example, secret, datetime.fromtimestamp(1614265330, UTC))
+    made = senders.headers(example, secret, datetime.fromtimestamp(1614265330, UTC))
     assert made["webhook-timestamp"] == "1614265330"
     assert made["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
@@ -91,7 +91,7 @@ async def test_a_receiver_can_check_the_signature_from_what_came_over_the_wire(m
 
 async def test_another_attempt_has_the_same_id_and_its_own_time() -> None:
     secret = canary("again")
-    first, later = (webhook.headers(FACTS, secret, datetime.fromtimestamp(at, UTC)) for at in (1000, 1010))
+    first, later = (senders.headers(FACTS, secret, datetime.fromtimestamp(at, UTC)) for at in (1000, 1010))
     assert first["webhook-id"] == later["webhook-id"]
     assert first["webhook-signature"] != later["webhook-signature"]
 
@@ -106,7 +106,7 @@ async def test_another_attempt_has_the_same_id_and_its_own_time() -> None:
 )
 def test_a_secret_that_cannot_sign_is_refused_and_not_repeated(text: str, why: str) -> None:
     with pytest.raises(Refused, match=why) as refused:
-        webhook.headers(FACTS, Secret(text), datetime.now(UTC))
+        senders.headers(FACTS, Secret(text), datetime.now(UTC))
     assert text.removeprefix("whsec_") not in str(refused.value)
 
 

@@ -1,15 +1,22 @@
-"""Run a hook's command: without a shell, with facts in its environment, and a time limit for its process group.
+"""How a hook is called: a command (no shell, a time limit for its process group), or a webhook and its signature.
 
-The command gets the facts on standard input. If it fails, the end of its output goes to the log.
+The command gets the facts on standard input and names in its environment; if it fails, the end of its output goes to
+the log. Webhooks are signed as Standard Webhooks defines it (standardwebhooks.com, version 1): `webhook-signature` is
+`v1,` and the base64 of an HMAC-SHA256 over `id.timestamp.body`.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
+import hmac
 import os
 import signal
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 
 import anyio
 from anyio.abc import Process
@@ -18,11 +25,14 @@ from rotator.host.process import children
 from rotator.observe.hooks.facts import Facts
 from rotator.observe.logs.redaction import redact
 from rotator.ports import Refused, Transient
+from rotator.rotation.secret import Secret
 
 _KEPT = 2000  # bytes of output that are kept, from its end
 _PIECE = 65536
 _LAST_WORDS = 0.2  # seconds for the rest of the output; a background child may hold the pipe open for ever
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_MARK = "whsec_"
+_SHORTEST = 24  # bytes; the scheme asks for 24 to 64
 
 
 async def run(command: tuple[str, ...], limit: float, facts: Facts) -> None:
@@ -140,3 +150,28 @@ async def _end(process: Process) -> None:
 def _words(said: bytearray) -> str:
     text = " ".join(redact(said.decode(errors="replace")).split())
     return f": {text}" if text else ""
+
+
+def headers(facts: Facts, secret: Secret, at: datetime) -> dict[str, str]:
+    """The headers of one attempt. `at`: the time of this attempt; the id is the same for all attempts."""
+    stamp = str(int(at.timestamp()))
+    signed = b".".join((facts.id.encode(), stamp.encode(), facts.body))
+    mac = hmac.new(_key(secret), signed, hashlib.sha256).digest()
+    return {
+        "content-type": "application/json",
+        "webhook-id": facts.id,
+        "webhook-timestamp": stamp,
+        "webhook-signature": "v1," + base64.b64encode(mac).decode(),
+    }
+
+
+def _key(secret: Secret) -> bytes:
+    """The signing key: `whsec_` and base64, else the text itself. Raises Refused for bad base64 or a short key."""
+    text = secret.reveal()
+    try:
+        key = base64.b64decode(text.removeprefix(_MARK), validate=True) if text.startswith(_MARK) else text.encode()
+    except (binascii.Error, ValueError):
+        raise Refused(f"the signing secret begins with {_MARK}, but base64 does not follow") from None
+    if len(key) < _SHORTEST:
+        raise Refused(f"the signing secret is shorter than {_SHORTEST} bytes; make one with: openssl rand -base64 32")
+    return key
