@@ -1,6 +1,6 @@
-"""The ports: what the engine asks of the world, and the three faults the world may raise.
+"""The ports: what the engine needs of the world.
 
-The edges (vault/, providers/, clock.py) implement them; the engine sees nothing else of the outside.
+vault/, providers/ and host/cron.py implement them. The engine sees nothing else of the outside.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ __all__ = [
 
 
 class Clock(Protocol):
-    """Time. Nothing else in the house reads a clock."""
+    """Time. No other code reads a clock."""
 
     def now(self) -> datetime:
         """Wall-clock time, UTC."""

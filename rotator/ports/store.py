@@ -24,8 +24,8 @@ class SecretStore(Protocol):
     async def write(self, place: VaultPath, values: Mapping[str, object], *, cas: int) -> int:
         """Write over version `cas` and return the new version; `Secret` values are revealed on the wire only.
 
-        An unknown outcome is resolved by repeating the identical write and a strong read. Raises Conflict when
-        somebody else wrote.
+        An unknown outcome is resolved by repeating the identical write and by a strong read. Raises Conflict when
+        another process wrote.
         """
         ...
 
@@ -36,12 +36,12 @@ class SecretStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who works on a record. An empty holder means that anybody may start."""
+    """Who works on a record. An empty holder means that any process may start."""
 
     holder: str = ""
     seq: int = 0
     ttl: float = 30.0  # seconds
-    lock: str = ""  # by which others of its host prove that the holder has ended, see engine/process_lock.py
+    lock: str = ""  # with it other processes of the host prove that the holder has ended, see engine/process_lock.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,13 @@ class Entry:
     version: int
     record: Record | None
     lease: Lease = Lease()
-    server_time: datetime | None = None  # Vault's clock at the answer, when it told
+    server_time: datetime | None = None  # Vault's clock at the answer, if known
     foreign: Mapping[str, object] = field(default_factory=dict)  # keys of a journal document that we do not know
-    written_at: datetime | None = None  # when this version was written, by Vault's clock, when it told
+    written_at: datetime | None = None  # when this version was written, by Vault's clock, if known
     vanishes_at: datetime | None = None  # when Vault deletes it by itself
 
     def is_fading(self, now: datetime) -> bool:
-        """Whether it is to be written anew, since Vault deletes it by itself and half of that time is over."""
+        """Whether it must be written again, because Vault will delete it and half of its time is over."""
         written, ends = self.written_at, self.vanishes_at
         return written is not None and ends is not None and now - written > (ends - written) / 2
 
@@ -71,7 +71,7 @@ class Journal(Protocol):
         ...
 
     async def save(self, over: Entry, record: Record, lease: Lease) -> Entry:
-        """Write over the entry that was read. Raises Conflict when somebody else wrote in between."""
+        """Write over the entry that was read. Raises Conflict when another process wrote in between."""
         ...
 
     async def names(self) -> tuple[str, ...]:
@@ -80,23 +80,23 @@ class Journal(Protocol):
 
 
 class Requests(Protocol):
-    """What operators asked for and no record has taken up yet. Every verb may raise Transient or StoreRefused."""
+    """Requests of operators that no record has taken up yet. Every verb may raise Transient or StoreRefused."""
 
     async def waiting(self, name: str) -> tuple[OperatorRequest, ...]:
-        """What waits for this credential, the oldest first. Raises Refused when something there is unreadable."""
+        """The requests for this credential, oldest first. Raises Refused when one is unreadable."""
         ...
 
     async def put(self, name: str, request: OperatorRequest) -> None:
-        """Keep it until it is removed; kept twice is kept once."""
+        """Keep a request until it is removed. Putting it twice is like putting it once."""
         ...
 
     async def remove(self, name: str, request: OperatorRequest) -> None:
-        """A record has taken it up."""
+        """Remove a request that a record has taken up."""
         ...
 
 
 class NoRequests:
-    """Where nobody asks for anything."""
+    """A Requests port without requests."""
 
     async def waiting(self, name: str) -> tuple[OperatorRequest, ...]:
         """Nothing."""
@@ -107,4 +107,4 @@ class NoRequests:
         raise Refused("nobody takes requests up here")
 
     async def remove(self, name: str, request: OperatorRequest) -> None:
-        """There is nothing to remove."""
+        """Do nothing."""

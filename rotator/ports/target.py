@@ -13,7 +13,7 @@ from rotator.rotation.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class InventoryItem:
-    """What lives on a target, ours or not. `mark`: the mint name it bears. `last_used` None: unknown, never unused."""
+    """A living token on a target, ours or not. `mark`: its mint name. `last_used` None: unknown, never unused."""
 
     id: str
     mark: str = ""
@@ -35,12 +35,12 @@ class Provider(Protocol):
     async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """Mint a token under `name`; the tokens in `keep` must live on. With `needs_install`, only make the value.
 
-        Raises Duplicate when the target says the name is taken, NeedsPerson when a person has to bring the value.
+        Raises Duplicate when the target says the name is taken, NeedsPerson when a person has to supply the value.
         """
         ...
 
     async def install(self, minted: Minted) -> Token:
-        """Put a value that was made here on the target; doing it twice is doing it once. The token as it is there now.
+        """Put a value that was made here on the target; idempotent. Returns the token as it is there now.
 
         Raises NeedsPerson when a person has to do it.
         """
@@ -51,62 +51,62 @@ class Provider(Protocol):
         ...
 
     async def verify(self, token: Token, secret: Secret) -> Verdict:
-        """Prove the secret with a call that fails for anybody else: identity and scope, not just a 2xx.
+        """Prove the secret with a call that fails for any other identity: identity and scope, not only a 2xx.
 
-        Raises CannotPresent when it cannot be shown from here, as that is no verdict.
+        Raises CannotPresent when it cannot be shown from here, which is no verdict.
         """
         ...
 
     async def inspect(self, token: Token) -> Inspection:
-        """What the target knows of this token."""
+        """What the target knows about this token."""
         ...
 
     async def revoke(self, token: Token) -> Outcome:
-        """End the token. Ending it twice is ALREADY, and so is ending one that is gone."""
+        """End the token. ALREADY when it has ended before or does not exist."""
         ...
 
     async def restore(self, token: Token) -> Outcome:
-        """Take a revocation back, where the target can."""
+        """Take a revocation back, if the target can."""
         ...
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
         """Whether the target positively refuses the token; None when it does not say. The secret may be unknown.
 
-        Raises CannotPresent when it is known and of no use here, as that was not the question.
+        Raises CannotPresent when the secret is known and cannot be shown from here.
         """
         ...
 
 
 @runtime_checkable
 class SupportsSupply(Protocol):
-    """The further verb of a kind whose value a person may bring."""
+    """The additional verb of a kind whose value a person may supply."""
 
     async def receive(
         self, name: str, value: Secret, expires_at: datetime | None, keep: tuple[Token, ...] = ()
     ) -> Minted:
-        """What `mint` would have made, of a value that a person brings. Raises Refused when it cannot be used."""
+        """Make a `Minted` of a value that a person supplies. Raises Refused when it cannot be used."""
         ...
 
 
 @runtime_checkable
 class SupportsIdentify(Protocol):
-    """What a provider can do beside, where a value says whose it is: needed to adopt one that somebody else made."""
+    """The additional verb of a provider that can find the token of a value: needed to adopt one made elsewhere."""
 
     async def identify(self, secret: Secret) -> Token:
-        """The living token that this is the value of. Raises Refused when that cannot be told, or it is no concern of
-        ours; Transient. It proves nothing about the value: verify does.
+        """The living token with this value. Raises Transient; Refused when it cannot be found or is not ours to manage.
+        It proves nothing about the value: verify does.
         """
         ...
 
 
 @runtime_checkable
 class SupportsDiagnose(Protocol):
-    """What a provider can do beside, where a refusal has causes that show when something else is tried."""
+    """The additional verb of a provider that can find the cause of a refusal by further requests."""
 
     async def diagnose(self, secret: Secret | None, before: Secret | None = None) -> list[str]:
-        """What is wrong and what to do, found by a few requests more, only on an operator's word. Empty: nothing shows.
+        """What is wrong and what to do, found by more requests, only on an operator's command. Empty: nothing found.
 
-        `secret`: what is published, if anything; `before`: the value before it, which has not expired yet. Raises
-        NeedsPerson where the next rotation will wait for a person, Refused, Transient.
+        `secret`: the published value, if any; `before`: the value before it, if not expired. Raises NeedsPerson where
+        the next rotation will wait for a person, Refused, Transient.
         """
         ...
