@@ -23,7 +23,7 @@ ROTATIONS = 2
 EFFECTS = frozenset({"save", "write", "destroy", "mint", "install", "revoke", "restore"})
 REFUSABLE = frozenset({"mint", "install", "revoke", "restore", "verify"})
 TIMELY = frozenset({"install", "revoke"})  # a client does not send what its deadline is over for
-JUMP = 3600.0  # seconds
+JUMPS = {"an hour ahead": 3600.0, "a minute back": -60.0}  # no further back: what is long ago is so by every clock
 TAKEN_OVER = timedelta(seconds=TTL * TAKE_OVER)
 MINTERS = frozenset({"mint", "find", "revoke"})  # calls in the minter's name
 KINDS = ("crash", "lost", "late", "stale", "refused", "minter", "jump", "stall", "verb", "foreign")
@@ -76,11 +76,9 @@ class Rules:
             if isinstance(actor, Busy):
                 yield from self._troubles(world, who, actor)
             elif due(actor) and "jump" in self.kinds and not actor.skew:
-                for skew in (JUMP, -JUMP):
-                    name = "an hour ahead" if skew > 0 else "an hour back"
-                    yield self._step(
-                        f"{WHO[who]}'s clock jumps {name}; it looks", self._begun, world, who, "", "", skew
-                    )
+                for far, skew in JUMPS.items():
+                    words = f"{WHO[who]}'s clock jumps {far}; it looks"
+                    yield self._step(words, self._begun, world, who, "", "", skew)
         if "stall" in self.kinds and any(isinstance(each, Busy) for each in world.actors):
             yield from self._stall(world)
         yield from self._people(world)

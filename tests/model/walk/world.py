@@ -17,7 +17,7 @@ GONE = "gone"  # holds what a dead process held
 TIMEOUT = 10.0  # seconds until a client gives up: some requests do not leave later
 TICK = timedelta(seconds=5)
 AT_ONCE = timedelta(seconds=0.2)  # until a look that was overtaken is made again
-LATEST = timedelta(seconds=10)  # after that no request has its effect any more
+LATEST = timedelta(seconds=9)  # after that no request has its effect any more: before the target counts as settled
 
 
 class Version(NamedTuple):
