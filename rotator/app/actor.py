@@ -82,6 +82,7 @@ class Actor:
         self._observers = observers
         self._barred, self._recorded = barred, recorded
         self.passing = False  # true for a command: other processes continue what it leaves
+        self.ended_by_hand: set[str] = set()  # tokens of credentials that left the settings, which are dead
         self.hooks_failed: set[str] = set()  # what a command without a daemon ends with
         self.hooks: Hooks | None = None  # of a daemon: what became of them is told with the verdict
         self.fleet_observer: FleetObserver | None = None

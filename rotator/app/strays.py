@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -15,8 +15,8 @@ from rotator.observe.logs import log
 from rotator.ports import Fault, MinterRefused, Refused, Transient
 from rotator.providers import Server
 from rotator.rotation.credential import Credential
-from rotator.rotation.ownership import ENDABLE, Owner, TokenState, unmanaged
-from rotator.rotation.record import Token
+from rotator.rotation.ownership import ENDABLE, Owner, TokenState, tokens, unmanaged, without
+from rotator.rotation.record import Record, Token
 from rotator.rotation.token_names import family, parse
 
 _PATIENCE, _AGAIN = 60.0, 0.5  # seconds
@@ -198,6 +198,8 @@ async def note_unmanaged(app: Actor) -> None:
         return
     for name, reason in unreadable.items():
         log.warn("unmanaged.missed", credential=name, said=reason)
+    await _note_ended(app, left)
+    left = {name: without(each, app.ended_by_hand, app.clock.now()) for name, each in left.items()}
     records, now = [seen.record for seen in worker_pool.seen.values() if seen.record], app.clock.now()
     places = {each.place: each.retire.after for each in app.settings.credentials.values()}
     before = {each.token for each in unmanaged(worker_pool.left, records, now, places)}
@@ -207,3 +209,20 @@ async def note_unmanaged(app: Actor) -> None:
             said = f"it left the settings; {each.token} at {each.path} lives on, and nobody rotates it"
             told = {"credential": each.credential, "target": each.target, "token": each.token}
             log.warn("credential.unmanaged", **told, said=f"{said}; {each.next}")
+
+
+async def _note_ended(app: Actor, left: Mapping[str, Record]) -> None:
+    """Find out which tokens a person has ended at their target. A target that does not answer proves nothing."""
+    there = {each.target: each for each in app.settings.credentials.values()}
+    for target, token in [each for record in left.values() for each in tokens(record, app.clock.now())]:
+        if target not in there or token.id in app.ended_by_hand:
+            continue
+        try:
+            provider = app.dependencies(there[target]).provider
+            if not (provider.capabilities.can_list and provider.capabilities.can_revoke):
+                continue  # it knows no more of a token than its date
+            found = await provider.inspect(token)
+        except Fault:
+            continue
+        if not found.exists or found.revoked:
+            app.ended_by_hand.add(token.id)

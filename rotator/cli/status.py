@@ -139,7 +139,7 @@ def _calm(state: State, now: datetime) -> str:
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 @click.pass_obj
 def plan_command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
-    """Show the next step of every credential and its reason. No effects."""
+    """Show the next step of every credential and its reason. No effects. Exit as `rotate status` does."""
     reached = base.reach(config)
     base.known(reached.settings, names)
 
@@ -161,7 +161,7 @@ def plan_command(config: str | None, names: tuple[str, ...], as_json: bool) -> N
             base.show_table(("NAME", "TARGET", "STATE", "NEXT"), cells)
             tell_unclaimed(seen.unclaimed)
         say_stale(seen)
-        return base.BUSY if seen.stale else 0
+        return base.gravest(seen.states) or (base.BUSY if seen.stale else 0)
 
     base.run(main)
 
@@ -174,7 +174,11 @@ def _next(state: State) -> str:
 @click.argument("name")
 @click.pass_obj
 def explain_command(config: str | None, name: str) -> None:
-    """Say in sentences why a credential is as it is, and what comes next. Exit 1 when its record cannot be read."""
+    """Say in sentences why a credential is as it is, and what comes next.
+
+    Exit as `rotate status` does: 5 when the published value is refused or has expired, 1 when it is overdue or cannot
+    be worked on, 3 when it is held or waits for a person.
+    """
     reached = base.reach(config)
     base.known(reached.settings, [name])
 

@@ -22,6 +22,7 @@ from rotator.commands.requests import unclaimed
 from rotator.engine.lease import standing
 from rotator.engine.process_lock import has_ended
 from rotator.engine.token_survey import left_behind
+from rotator.host.exit_codes import Exit
 from rotator.host.threads import first_exception
 from rotator.observe import logs
 from rotator.observe.health import View, observed
@@ -29,7 +30,7 @@ from rotator.ports import Entry, Fault, Refused, StoreRefused, Transient
 from rotator.rotation.credential import Credential
 from rotator.rotation.explanation import explain
 from rotator.rotation.operator_request import Unclaimed
-from rotator.rotation.ownership import Unmanaged, unmanaged
+from rotator.rotation.ownership import Unmanaged, unmanaged, without
 from rotator.rotation.record import Record
 from rotator.rotation.state import Observed, State, state
 from rotator.settings import Settings
@@ -118,7 +119,7 @@ async def told(socket: str, name: str, which: list[str] | None) -> tuple[list[st
 
 
 async def explained(settings: Settings, name: str) -> tuple[list[str], int]:
-    """The sentences about one credential, and the exit code: 1 when its record cannot be read. Raises Transient."""
+    """The sentences about one credential, and the exit code: that of `rotate status`. Raises Transient."""
     found = await told(settings.daemon.socket, name, _which(settings))
     if found[0]:
         return found
@@ -164,8 +165,7 @@ def _wanted(app: Actor, request: Mapping[str, Any]) -> list[str]:
 
 
 def _code(seen: Seen) -> int:
-    found = state(*seen)
-    return 0 if found.known else found.exit
+    return state(*seen).exit or (Exit.UNDECIDED if seen[-1].stale else Exit.DONE)
 
 
 def _stale(seen: Sequence[Seen]) -> str:
@@ -184,6 +184,7 @@ async def _left(app: Actor, seen: Sequence[Seen]) -> list[Unmanaged]:
     except (Refused, StoreRefused, Transient):
         return []
     places = {each.place: each.retire.after for each in app.settings.credentials.values()}
+    left = {name: without(each, app.ended_by_hand, app.clock.now()) for name, each in left.items()}
     return unmanaged(left, [record for _, record, *_ in seen if record], app.clock.now(), places)
 
 

@@ -6,14 +6,16 @@ When to look, and how many at once, is worker_pool.py's.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from rotator.engine.circuit_breaker import CircuitBreakers
+from rotator.engine.commands import disprove
 from rotator.engine.context import Dependencies
 from rotator.engine.reconciler import Reconciler, ReconcileResult
 from rotator.engine.second_journal import SecondJournals
-from rotator.ports import Clock, Conflict, Fault, StoreRefused, Transient
+from rotator.ports import Clock, Conflict, Fault, OwnTokenRefused, StoreRefused, Transient
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Record, Token
@@ -214,7 +216,20 @@ class Guard:
         if self.broken.get(name, "") not in self._unguarded:
             self.broken.pop(name, None)
             self._causes.pop(name, None)
+        if isinstance(seen.refused, OwnTokenRefused):
+            seen = await self._disproved(credential, seen, seen.refused)
         return self._without_minter(credential, seen) if seen.refused else seen
+
+    async def _disproved(
+        self, credential: Credential, seen: ReconcileResult, fault: OwnTokenRefused
+    ) -> ReconcileResult:
+        """Consumers have the token that was to mint. Who mints while a predecessor lives may be that one."""
+        record = seen.record
+        if record and record.current and not record.predecessor:
+            word = disprove(record.current.token.id, fault.reason)
+            with suppress(Fault):  # the probe says it later
+                record = await self.reconciler.obey(credential, self.dependencies(credential), word)
+        return ReconcileResult(record, seen.wait, fault)
 
     def _without_minter(self, credential: Credential, seen: ReconcileResult) -> ReconcileResult:
         self.refused(credential, seen.wait.reason)

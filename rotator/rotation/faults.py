@@ -39,6 +39,10 @@ class MinterRefused(Refused):
     """The target refuses the identity that mints: stop every call to it."""
 
 
+class OwnTokenRefused(MinterRefused):
+    """The identity that mints is the published value itself: its target refuses what consumers have."""
+
+
 class NeedsPerson(Refused):
     """Only a person can do it; `reason` says to them what to do, and where."""
 

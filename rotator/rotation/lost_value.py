@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rotator.rotation import adoption
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential, OnForeign
 from rotator.rotation.record import HoldReason, LostValue, Phase, Record
@@ -15,7 +16,7 @@ from rotator.rotation.steps import Hold
 
 WATCHED = frozenset({Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED, Phase.AWAITING})
 """Phases that may last, in which no step looks at the consumer path by itself."""
-REMEDY = 'look at it, set on_foreign = "overwrite" or put our value back'
+OURS = 'set on_foreign = "overwrite" or put our value back'
 UNDELETE = (
     "undelete its newest version, or, where that was destroyed, delete the path's metadata and set "
     'on_foreign = "overwrite": a new one follows once the predecessor is dead'
@@ -26,11 +27,19 @@ WORDS = {
 }
 
 
-def remedy(reason: HoldReason, *, in_grace: bool) -> str:
-    """What a person can do about it. `in_grace`: a predecessor lives, which a deletion that can be taken back keeps."""
+def remedy(reason: HoldReason, *, in_grace: bool, adopt: str = "") -> str:
+    """What a person can do about it. `in_grace`: a predecessor lives, which a deletion that can be taken back keeps.
+
+    `adopt`: the credential's name where what is there now may be adopted.
+    """
     if reason is not HoldReason.DELETED:
-        return REMEDY
+        return f"`rotate adopt {adopt}` keeps it; else {OURS}; then `rotate release {adopt}`" if adopt else OURS
     return UNDELETE if in_grace else 'undelete its newest version, or set on_foreign = "overwrite" for a new value'
+
+
+def adoptable(name: str, record: Record) -> str:
+    """The name, where what the consumer path holds may be adopted; else nothing."""
+    return "" if adoption.objection(record) else name
 
 
 def said(lost: LostValue) -> str:
@@ -48,7 +57,8 @@ def stops(credential: Credential, record: Record) -> Hold | None:
         return None
     if credential.on_foreign is OnForeign.OVERWRITE:
         return None
-    told = f"{lost.place} {WORDS[lost.reason]}; {remedy(lost.reason, in_grace=record.phase is Phase.PUBLISHED)}"
+    do = remedy(lost.reason, in_grace=record.phase is Phase.PUBLISHED, adopt=adoptable(credential.name, record))
+    told = f"{lost.place} {WORDS[lost.reason]}; {do}"
     return Hold(lost.reason, lost.text or told)
 
 

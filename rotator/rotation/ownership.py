@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -320,6 +320,27 @@ def unmanaged(
         for each in (*living(record, now), *_made(record, now))
         if not goes_on(record, each)
     ]
+
+
+def tokens(record: Record, now: datetime) -> Iterator[tuple[str, Token]]:
+    """What may live on of a credential that left the settings, and on which target."""
+    for each in (*living(record, now), *_made(record, now)):
+        yield each.target, each.token
+
+
+def without(record: Record, gone: Collection[str], now: datetime) -> Record:
+    """The record where some of its tokens are no more, by their target's word."""
+
+    def marked(each: PublishedValue | None) -> PublishedValue | None:
+        return replace(each, refused_at=now) if each and each.token.id in gone else each
+
+    made = record.candidate
+    return replace(
+        record,
+        current=marked(record.current),
+        predecessor=marked(record.predecessor),
+        candidate=None if made and made.token.id in gone else made,
+    )
 
 
 def _made(record: Record, now: datetime) -> Iterator[PublishedValue]:

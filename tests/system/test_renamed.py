@@ -73,6 +73,7 @@ def test_what_left_the_settings_is_listed_as_unmanaged_until_it_is_ended(world: 
         [row] = [each for each in listed(path, *words) if each["word"] == "unmanaged"]
         assert (row["name"], row["path"]) == ("gone", f"{world.mount}/apps/gone/halo")
         assert "unmanaged" in rotate(path, *words).stdout
+    assert rotate(path, "explain", "kept").returncode == rotate(path, "plan").returncode == 0
     checked = rotate(path, "check")
     assert "left the settings" in checked.stdout + checked.stderr
     assert rotate(path, *row["do"].split()[1:], "--yes").returncode == 0

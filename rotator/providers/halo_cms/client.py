@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from rotator.ports import Clock, InventoryItem, MinterRefused, Outcome, Refused, Transient
+from rotator.ports import Clock, InventoryItem, MinterRefused, Outcome, OwnTokenRefused, Refused, Transient
 from rotator.providers.halo_cms.config import HaloCmsTargetConfig, HaloPatOptions
 from rotator.providers.http.auth import Auth, Basic, Bearer, Minter
 from rotator.providers.http.client import MIB, HttpClient, HttpResponse, Redirected, Unsendable, segment
@@ -258,7 +258,7 @@ class HaloCmsServer:
     def _refusal(self, auth: Auth, answer: HttpResponse) -> MinterRefused:
         if self._own_minter and answer.challenge == "bearer":
             remedy = "make one by hand at the target and let `rotate adopt` take it over, or name another minter"
-            return MinterRefused("the published token, which mints its own successor, is refused", remedy=remedy)
+            return OwnTokenRefused("the published token, which mints its own successor, is refused", remedy=remedy)
         return MinterRefused(_why_401(auth, answer))
 
     async def minter_accepted(self) -> bool | None:

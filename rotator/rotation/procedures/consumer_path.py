@@ -92,7 +92,8 @@ def watch(seen: Observation, record: Record) -> Procedure[ev.Lost | ev.Returned 
     if found is None:
         return ev.Returned(seen.at, current.place)
     in_grace = record.phase in (Phase.PUBLISHED, Phase.CONDEMNED)
-    text = yield from found_instead(seen, doc, found, current.place, in_grace=in_grace)
+    adopt = lost_value.adoptable(seen.credential.name, record)
+    text = yield from found_instead(seen, doc, found, current.place, in_grace=in_grace, adopt=adopt)
     return ev.Lost(seen.at, found, current.place, text)
 
 
@@ -105,21 +106,25 @@ def _missed(seen: Observation, current: PublishedValue, doc: Document) -> HoldRe
     return None if ours else HoldReason.FOREIGN_WRITE
 
 
-def objection(seen: Observation, doc: Document, content: ConsumerContent) -> Procedure[ev.PutOnHold | None]:
+def objection(
+    seen: Observation, record: Record, doc: Document, content: ConsumerContent
+) -> Procedure[ev.PutOnHold | None]:
     """A foreign or deleted value is not ours to replace, unless settings say so."""
     credential = seen.credential
     if credential.on_foreign is OnForeign.OVERWRITE or content not in _OBJECTIONS:
         return None
     reason = _OBJECTIONS[content]
-    return seen.held(reason, (yield from found_instead(seen, doc, reason, credential.place)))
+    adopt = lost_value.adoptable(credential.name, record)
+    return seen.held(reason, (yield from found_instead(seen, doc, reason, credential.place, adopt=adopt)))
 
 
 def found_instead(
-    seen: Observation, doc: Document, reason: HoldReason, place: VaultPath, *, in_grace: bool = False
+    seen: Observation, doc: Document, reason: HoldReason, place: VaultPath, *, in_grace: bool = False, adopt: str = ""
 ) -> Procedure[str]:
     """What is there instead of our value, whose it is as far as that is known, and what to do."""
     said = (yield from _whose(seen, doc)) if reason is HoldReason.FOREIGN_WRITE else ""
-    return f"{place} {said or f'{lost_value.WORDS[reason]}; {lost_value.remedy(reason, in_grace=in_grace)}'}"
+    remedy = lost_value.remedy(reason, in_grace=in_grace, adopt=adopt)
+    return f"{place} {said or f'{lost_value.WORDS[reason]}; {remedy}'}"
 
 
 def _whose(seen: Observation, doc: Document) -> Procedure[str]:
@@ -135,7 +140,8 @@ def _whose(seen: Observation, doc: Document) -> Procedure[str]:
         return ""
     author, token, configured = found
     if configured:
-        return f"holds a value of the credential {author} ({token.id}), which rotates it; {lost_value.REMEDY}"
+        theirs = f"holds a value of the credential {author} ({token.id}), which rotates it"
+        return f"{theirs}: give each a path of its own, then {lost_value.OURS}"
     return (
         f"holds the value that the credential {author} published ({token.id}), and the settings name no {author} any "
         f"more: take the value over with `rotate adopt {name}`, or, if it was renamed, give it its name back"

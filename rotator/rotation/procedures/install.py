@@ -27,7 +27,7 @@ def install(seen: Observation, record: Record, step: Install) -> Procedure[ev.Ev
         return gone(seen)
     if not seen.capabilities(record.target).overlap:  # from here on consumers are cut off until we publish: may we?
         doc, content = yield from look(seen, record)
-        if objected := (yield from objection(seen, doc, content)):
+        if objected := (yield from objection(seen, record, doc, content)):
             return objected
     return (yield from _install(seen, record, staged.minted))
 

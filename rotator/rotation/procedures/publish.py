@@ -25,7 +25,7 @@ def request(seen: Observation, record: Record, step: Request) -> Procedure[ev.Ev
     """Begin, unless the consumer path holds something that is not ours to replace."""
     credential = seen.credential
     doc, content = yield from look(seen, replace(record, place=credential.place, candidate=None))
-    if objected := (yield from objection(seen, doc, content)):
+    if objected := (yield from objection(seen, record, doc, content)):
         return objected
     value = yield from value_until_now(seen, record, step, doc, content)
     return (
@@ -89,7 +89,7 @@ def verify(seen: Observation, record: Record, step: Verify) -> Procedure[ev.Even
         return refusal
     doc, content = yield from look(seen, record, again=False)
     expected = doc.version - 1 if content is ConsumerContent.CANDIDATE else doc.version
-    objected = yield from objection(seen, doc, content)
+    objected = yield from objection(seen, record, doc, content)
     return objected or ev.Verified(seen.at, expected, seen.credential.retire.after)
 
 
@@ -131,7 +131,7 @@ def publish(seen: Observation, record: Record, step: Publish) -> Procedure[ev.Ev
     doc, content = yield from look(seen, record)
     if content is ConsumerContent.CANDIDATE:
         return _published(seen, record, doc.version)
-    if objected := (yield from objection(seen, doc, content)):
+    if objected := (yield from objection(seen, record, doc, content)):
         return objected
     if doc.version != step.expected:
         return ev.Overtaken(seen.at, doc.version)
@@ -188,7 +188,7 @@ def fence(seen: Observation, record: Record, step: Fence) -> Procedure[ev.Event]
         return _published(seen, record, doc.version)
     if doc.version != step.expected:
         return ev.Fenced(seen.at, doc.version)
-    if objected := (yield from objection(seen, doc, content)):
+    if objected := (yield from objection(seen, record, doc, content)):
         return objected
     yield from StillOurs()
     try:

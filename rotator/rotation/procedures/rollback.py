@@ -27,7 +27,7 @@ def restore(seen: Observation, record: Record, step: Restore) -> Procedure[ev.Ev
         return ev.UndoFailed(seen.at, _gone(old))
     candidate = _candidate(seen, old)
     doc, content = yield from look(seen, replace(record, candidate=candidate))
-    if objected := (yield from objection(seen, doc, content)):
+    if objected := (yield from objection(seen, record, doc, content)):
         return ev.UndoFailed(seen.at, objected.text)
     yield from StillOurs()
     if asked.back is Phase.CONDEMNED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from dataclasses import replace
 from datetime import timedelta
 
 import anyio
@@ -11,7 +12,7 @@ import anyio.lowlevel
 import pytest
 
 from rotator.engine.reconciler import ReconcileResult
-from rotator.ports import Conflict, MinterRefused, Refused, StoreRefused, Transient
+from rotator.ports import Conflict, MinterRefused, OwnTokenRefused, Refused, StoreRefused, Transient
 from rotator.rotation import events as ev
 from rotator.rotation.record import Phase
 from rotator.rotation.steps import Wait
@@ -249,6 +250,31 @@ async def test_a_credential_that_mints_its_own_successor_and_is_refused_stops_no
         stage.worker_pool.look_at("a", "b")
         await stage.rest()
         assert stage.reconciler.names == ["a", "b"]
+
+
+@pytest.mark.parametrize("phase", [Phase.SETTLED, Phase.PUBLISHED])
+async def test_a_published_token_that_is_refused_as_the_minter_is_a_refused_value(phase: Phase) -> None:
+    """`status` showed one living value until the next probe, which such a minter's pause put off."""
+    fault, obeyed = OwnTokenRefused("the published token is refused"), []
+
+    async def refused(wanted, ask):
+        return ReconcileResult(record(phase), Wait(None, fault.reason), fault)
+
+    async def obey(wanted, dependencies, word):
+        obeyed.append(wanted.name)
+        if len(obeyed) > 1:
+            raise Transient("Vault is away")
+        return replace(record(phase), refused_at=NOW)
+
+    async with at_work(bots("a"), refused, workers=1) as stage:
+        stage.reconciler.obey = obey
+        stage.worker_pool.look_at("a")
+        await stage.rest()
+        seen = stage.worker_pool.seen["a"].record
+        assert seen
+        assert bool(seen.refused_at) is bool(obeyed) is (phase is Phase.SETTLED), "in a grace the predecessor may mint"
+        await stage.after(3600)
+        assert stage.worker_pool.seen["a"].wait.reason == fault.reason
 
 
 async def test_new_settings_end_the_pause_of_a_refused_minter_at_once() -> None:

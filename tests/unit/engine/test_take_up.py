@@ -220,6 +220,7 @@ async def test_a_hold_for_a_foreign_value_names_its_command_and_the_emergency_go
     await wish(world, emergency=True)
     await (await actor_of(world)).reconcile()
     record = await world.record()
+    assert "`rotate adopt blog/bot` keeps it; else " in record.held.text
     assert record.held.text.endswith("put our value back; then `rotate release blog/bot`")
     leaked = record.current.token
     world.vault.put(actor.credential.place, ours, None)

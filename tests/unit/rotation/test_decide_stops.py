@@ -9,7 +9,7 @@ import pytest
 from rotator.rotation import events as ev
 from rotator.rotation.credential import OnForeign
 from rotator.rotation.decide import next_step
-from rotator.rotation.lost_value import REMEDY, UNDELETE, stops
+from rotator.rotation.lost_value import OURS, UNDELETE, stops
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.record import Failure, HoldReason, LostValue, Phase
 from rotator.rotation.rotation_request import as_rotation_request, hurried
@@ -42,7 +42,11 @@ TABLE = {
         record(SETTLED, lost=LostValue(HoldReason.FOREIGN_WRITE, PLACE, NOW), retry_at=NOW + MINUTE),
         SECOND,
         None,
-        Hold(HoldReason.FOREIGN_WRITE, f"kv/blog/bot holds a value that we did not write; {REMEDY}"),
+        Hold(
+            HoldReason.FOREIGN_WRITE,
+            "kv/blog/bot holds a value that we did not write; "
+            f"`rotate adopt blog/bot` keeps it; else {OURS}; then `rotate release blog/bot`",
+        ),
     ),
     "what consumers read is gone in the grace of a predecessor: a person decides": (
         record(PUBLISHED, lost=LostValue(HoldReason.DELETED, PLACE, NOW)),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from rotator.rotation import events as ev
-from rotator.rotation.ownership import unmanaged
+from rotator.rotation.ownership import tokens, unmanaged, without
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.transitions import advance
 from tests.unit.rotation.builders import DAY, HOUR, NOW, PLACE, SECOND, published, record, token
@@ -87,3 +87,18 @@ def test_what_a_rotation_had_made_when_its_credential_left_is_told() -> None:
     untold = replace(gone, candidate=replace(gone.candidate, pending=True))
     over = replace(gone, candidate=replace(gone.candidate, token=token(2, expires_at=NOW)))
     assert unmanaged({"untold": untold, "over": over}, [], NOW, {}) == []
+
+
+def test_what_the_target_says_is_dead_lives_on_no_more() -> None:
+    """A person had ended it by hand, and `status` called it alive for ever."""
+    left = record(Phase.PUBLISHED)
+    assert [(target, each.id) for target, each in tokens(left, NOW)] == [("blog", "t2.1"), ("blog", "t1.1")]
+    half = without(left, {"t1.1"}, NOW)
+    assert [each.token for each in unmanaged({"gone": half}, [], NOW, {})] == ["t2.1"]
+    assert unmanaged({"gone": without(half, {"t2.1"}, NOW)}, [], NOW, {}) == []
+    begun = record(Phase.STAGED)
+    made = begun.candidate
+    assert made
+    assert made.token.id in [each.id for _, each in tokens(begun, NOW)]
+    assert without(begun, {made.token.id}, NOW).candidate is None
+    assert without(begun, {"another"}, NOW) == begun
