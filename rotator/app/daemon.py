@@ -18,7 +18,7 @@ from rotator.app.factories import Tried, postponed_keys
 from rotator.app.monitoring import Monitoring
 from rotator.app.strays import note_unmanaged, sweep
 from rotator.app.systemd import Supervision
-from rotator.app.vault_fitness import refuse_unfit
+from rotator.app.vault_fitness import refuse_unfit, why_unfit
 from rotator.commands import queries
 from rotator.commands.operator_commands import verbs
 from rotator.commands.requests import look_for_requests
@@ -40,6 +40,7 @@ from rotator.settings.files import writable
 from rotator.vault.login import REFUSED_PAUSE, LoginRefused
 
 _REQUESTS = timedelta(seconds=5)  # between two looks for requests: a single listing where there are none
+_FITNESS = timedelta(seconds=5)  # between two looks whether it is time to look at Vault's limits
 _LOGIN = timedelta(minutes=5)  # between two checks when our login ends: each command of another process takes a use
 _AGAIN = 5.0  # seconds until a Vault that could not be reached is tried again
 _LAST_WORDS = 2.0  # seconds for telling callers that another process will finish their request
@@ -51,6 +52,7 @@ class Daemon:
     """A running daemon."""
 
     _prober: Prober | None = None
+    _fit_in: tuple[bool, float] | None = None
 
     def __init__(
         self, path: str | None, settings: Settings, stopping: Callable[[StopBudget], None] = lambda budget: None
@@ -122,6 +124,7 @@ class Daemon:
         """Work from login to stop. Raises Transient when Vault cannot be reached at the start."""
         async with acting(self._settings, self._observers, node=self._settings.daemon.instance) as app:
             await refuse_unfit(app)
+            self._fit_in, self._lookout.fleet.unfit = _era(app), ""
             async with anyio.create_task_group() as group:
                 await self._start(app, group)
                 await self._stop.wait()
@@ -156,6 +159,7 @@ class Daemon:
         chore(daemon.sweep, "sweep", self._sweep)
         chore(daemon.tick, "probe", self._probe)
         chore(daemon.lease, "heartbeat", self._supervision.ask_vault)
+        chore(_FITNESS, "fitness", self._fitness)
         chore(daemon.sweep, "nodes", self._supervision.remove_gone)
         chore(_REQUESTS, "requests", look_for_requests)
         chore(_LOGIN, "login", lambda app: app.kv.session.look_at_login())
@@ -185,6 +189,17 @@ class Daemon:
         if self._prober is None or self._prober.worker_pool is not app.worker_pool:
             self._prober = Prober(app.worker_pool, lambda: app.settings.daemon.probe, self._lookout.probed)
         await self._prober.turn()
+
+    async def _fitness(self, app: Actor) -> None:
+        """Look again whether Vault keeps what is written: each sweep, each reload, when heartbeats begin to vanish."""
+        if (era := _era(app)) == self._fit_in:
+            return
+        with suppress(Fault):  # the next look is soon
+            unfit, fleet = await why_unfit(app), self._lookout.fleet
+            self._fit_in = era
+            if unfit and unfit != fleet.unfit:
+                log.tell("vault.unfit", "error", said=f"{unfit}; the next start would fail")
+            fleet.unfit = unfit
 
     async def _recorded(self, app: Actor) -> None:
         await self._observers.recorded()
@@ -246,6 +261,7 @@ class Daemon:
             if postponed := postponed_keys(before, settings):
                 log.warn("settings.postponed", keys=postponed, said=_AT_START)
             await self._app.reload(settings)
+            self._fit_in = None
             self._app.tasks.begin("unmanaged", partial(self._chore, "unmanaged", note_unmanaged, self._app))
         return []
 
@@ -298,6 +314,11 @@ class Daemon:
 async def _read_only(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
     """The answer to every verb that acts, in a read-only daemon."""
     yield {"error": READ_ONLY, "exit": 2}
+
+
+def _era(app: Actor) -> tuple[bool, float]:
+    """Changes with each sweep, and when Vault begins or ceases to delete our heartbeats by itself."""
+    return app.kv.vanishing, app.clock.monotonic() // app.settings.daemon.sweep.total_seconds()
 
 
 async def _tell_exposed(settings: Settings) -> None:

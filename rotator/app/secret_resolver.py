@@ -15,7 +15,6 @@ from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from rotator.settings import Minter, Settings, Target
 from rotator.vault.kv import Kv
-from rotator.vault.preflight import mount_of
 from rotator.vault.transit import TransitKey
 
 _LIFE = 30.0  # seconds for which a secret read from Vault is used again
@@ -82,7 +81,7 @@ class VaultSecretResolver:
         settings = self._settings()
         if not is_known(ref, settings) and ref.name not in self._mounts:
             with suppress(Refused):  # not allowed, or nothing there: use the first part of the path
-                self._mounts[ref.name] = await mount_of(self._kv.session, ref.name)
+                self._mounts[ref.name] = await self._kv.session.mount_of(ref.name)
         mount = self._mounts.get(ref.name, "")
         return VaultPath(mount, ref.name[len(mount) + 1 :]) if mount else place_of(ref, settings)
 

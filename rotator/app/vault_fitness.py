@@ -21,8 +21,12 @@ from rotator.vault.session import READ_PATIENCE, patiently
 _PATIENCE = 5.0  # seconds for a Vault that a command could do without
 
 
+class Unfit(Refused):
+    """Vault would not keep what we write."""
+
+
 async def refuse_unfit(app: Actor) -> None:
-    """Raise Refused with every reason when Vault is unfit."""
+    """Raise Unfit with every reason when Vault is unfit."""
     settings = await located(app.settings, app.secret_resolver)
     places = [each.place for each in settings.credentials.values()]
     need, rights, lasting = longest_need(settings), transit_rights(settings), kept_places(settings)
@@ -41,6 +45,15 @@ async def refuse_unfit_for(app: Actor, names: Iterable[str]) -> None:
         return await fitness(app.kv, places, need, lasting, records)
 
     _refuse(await patiently(app.clock, READ_PATIENCE, look))
+
+
+async def why_unfit(app: Actor) -> str:
+    """Why the next start would refuse this Vault; empty when it would not. Raises Fault."""
+    try:
+        await refuse_unfit_for(app, app.settings.credentials)
+    except Unfit as fault:
+        return fault.reason
+    return ""
 
 
 async def located(settings: Settings, secret_resolver: VaultSecretResolver) -> Settings:
@@ -78,4 +91,4 @@ def _refuse(findings: Sequence[Finding]) -> None:
     refused = [each for each in findings if each.level is FindingLevel.REFUSAL]
     refusals = [f"{each.subject}: {each.text}" + (f"; {each.remedy}" if each.remedy else "") for each in refused]
     if refusals:
-        raise Refused("Vault is not fit: " + " | ".join(refusals))
+        raise Unfit("Vault is not fit: " + " | ".join(refusals))

@@ -129,6 +129,7 @@ class Fleet:
     missing: Callable[[], str] = str  # missing signs of life, in words
     barred: Callable[[], str] = str  # why no rotation may begin
     refused: str = ""  # why the settings on disk were refused; the old ones are in force
+    unfit: str = ""  # why Vault would not keep what is written there; the next start would fail
     login_end: Callable[[], LoginEnd | None] = lambda: None  # the end of what we log in to Vault with
     minted_from: Mapping[str, VaultPath] = field(default_factory=dict)  # where minters' tokens are published, by target
 
@@ -235,7 +236,8 @@ class Fleet:
         """Everything that a person should know: about this process, and what is overdue, held, refused or missing."""
         rows = (each for each in self.states() if each.mark is Severity.ACT)
         dead = [f"not alive: {reason}"] if (reason := self.alive()) else []
-        return [*dead, *self.unready(), *(f"{each.name}: {each.word}: {each.said}" for each in rows)]
+        unfit = [self.unfit] if self.unfit else []
+        return [*dead, *self.unready(), *unfit, *(f"{each.name}: {each.word}: {each.said}" for each in rows)]
 
 
 def states(view: View, now: datetime) -> list[State]:

@@ -106,6 +106,8 @@ class FromRecords(Collector):
         yield from _login(fleet)
         words = "1 while the settings on disk are refused: the next start would fail."
         yield _one("rotator_settings_refused", words, bool(fleet.refused))
+        words = "1 while Vault would not keep what is written there: the next start would fail."
+        yield _one("rotator_vault_unfit", words, bool(fleet.unfit))
         yield CounterMetricFamily("rotator_log_lines_dropped", "Lines of the log that nobody took.", logs.dropped())
         if self._receipts is not None:
             yield _one("rotator_receipts_writable", "1 while receipts are written.", self._receipts())

@@ -39,7 +39,8 @@ def document(place: VaultPath, answer: VaultResponse) -> Document:
     if not isinstance(section.get("data"), Mapping):
         raise Transient(f"the answer for {place} holds no document")
     version = _version(answer.section("data", "metadata"), place)
-    written, vanishes = _instant(answer, "created_time"), _instant(answer, "deletion_time")
+    told = answer.section("data", "metadata")
+    written, vanishes = instant(told.get("created_time")), instant(told.get("deletion_time"))
     return Document(version, answer.section("data", "data"), written_at=written, vanishes_at=vanishes)
 
 
@@ -48,9 +49,8 @@ def undelete(place: VaultPath, version: int) -> str:
     return f"bao kv undelete -mount={place.mount} -versions={version} {place.path}"
 
 
-def _instant(answer: VaultResponse, key: str) -> datetime | None:
-    """A time by Vault's clock. Vault gives nanoseconds; Python keeps six digits."""
-    told = answer.section("data", "metadata").get(key)
+def instant(told: object) -> datetime | None:
+    """A time by Vault's clock, which has nanoseconds; Python keeps microseconds. None where there is none."""
     try:
         read = datetime.fromisoformat(told) if isinstance(told, str) else None
     except ValueError:
@@ -91,6 +91,7 @@ class Kv:
         self.node = VaultPath(settings.mount, f"{settings.prefix}/node/{settings.instance}")
         self.tells: dict[str, Callable[[], Mapping[str, object]]] = {}  # further content of a heartbeat, by author
         self.went_back: Callable[[], None] = lambda: None  # called when storage is older than it was
+        self.vanishing = False  # whether Vault is going to delete our heartbeat by itself, and all that is written here
         self._beaten = 0  # the newest version of our own document
         self._demands_cas = False  # whether the document requires check-and-set (cas_required)
         self._one_barrier = anyio.Lock()
@@ -175,6 +176,7 @@ class Kv:
             seen |= tell()
         before = self._beaten
         answer = await self._beat_over_anything(seen)
+        self.vanishing = instant(answer.section("data").get("deletion_time")) is not None
         told = answer.section("data").get("version")
         version = told if isinstance(told, int) else 0
         if 0 < version <= before:

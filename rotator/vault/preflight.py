@@ -9,20 +9,19 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from itertools import chain
 from typing import Any
-from urllib.parse import quote
 
 import anyio
 
 from rotator.ports import Fault, StoreRefused, Transient
 from rotator.rotation.credential import VaultPath
 from rotator.vault.adapter import VaultResponse
-from rotator.vault.kv import Kv, undelete
-from rotator.vault.session import READ_PATIENCE, Request, Session, patiently
+from rotator.vault.kv import Kv, instant, undelete
+from rotator.vault.session import READ_PATIENCE, Request, patiently
 
 VERSIONS_NEEDED = 3  # the newest, the predecessor's, and one for a fence or a foreign write in between
 VERSIONS_DEFAULT = 10  # versions that KV version 2 keeps by default
@@ -192,21 +191,14 @@ async def _lasting(kv: Kv, place: VaultPath, needed: timedelta | None) -> list[F
     since = read.written_at or kv.session.clock.now()
     if needed is not None and read.vanishes_at - since >= needed:
         return []
+    return [_vanishing(place, read.version, read.vanishes_at, needed)]
+
+
+def _vanishing(place: VaultPath, version: int, at: datetime, needed: timedelta | None) -> Finding:
     wanted = "for ever" if needed is None else f"for {needed} from when it is written"
-    text = f"it vanishes at {read.vanishes_at:%F %T}Z (delete_version_after of its key), and is needed {wanted}"
-    remedy = f"set delete_version_after to 0s there, then keep what it holds: {undelete(place, read.version)}"
-    return [Finding(FindingLevel.REFUSAL, f"path {place}", text, remedy)]
-
-
-async def mount_of(session: Session, path: str) -> str:
-    """The mount that serves a path; its name may contain slashes. "" when Vault does not tell.
-
-    Raises Refused, Transient.
-    """
-    answer = await session.ask(lambda client: client.adapter.get(f"/v1/sys/internal/ui/mounts/{quote(path)}"))
-    told = answer.section("data").get("path")
-    mount = told.strip("/") if isinstance(told, str) else ""
-    return mount if path.startswith(f"{mount}/") else ""
+    text = f"it vanishes at {at:%F %T}Z (delete_version_after of its key), and is needed {wanted}"
+    remedy = f"set delete_version_after to 0s there, then keep what it holds: {undelete(place, version)}"
+    return Finding(FindingLevel.REFUSAL, f"path {place}", text, remedy)
 
 
 async def _heartbeat(kv: Kv) -> list[Finding]:
@@ -280,11 +272,22 @@ async def _consumer(kv: Kv, place: VaultPath, needed: timedelta, by_mount: int |
         return [settings]
     limits = (settings.section("data").get("max_versions"), by_mount)
     kept = max((limit for limit in limits if isinstance(limit, int) and limit > 0), default=VERSIONS_DEFAULT)
-    found = _life(subject, settings, needed)
+    found = [*_life(subject, settings, needed), *_published(kv, place, settings, needed)]
     if kept < VERSIONS_NEEDED:
         text = f"only {kept} version(s) are kept, {VERSIONS_NEEDED} are needed to take a rotation back"
         found.append(Finding(FindingLevel.REFUSAL, subject, text, f"set max_versions to {VERSIONS_NEEDED} or more"))
     return found or [Finding(FindingLevel.OK, subject, f"keeps {kept} versions")]
+
+
+def _published(kv: Kv, place: VaultPath, settings: VaultResponse, needed: timedelta) -> list[Finding]:
+    """The newest version keeps the end that it got when it was written, whatever mount and key say since."""
+    told = settings.section("data", "versions", str(settings.section("data").get("current_version")))
+    written, vanishes = instant(told.get("created_time")), instant(told.get("deletion_time"))
+    now = kv.session.clock.now()
+    if vanishes is None or vanishes <= now or vanishes - (written or now) >= needed:
+        return []
+    version = int(settings.section("data")["current_version"])
+    return [_vanishing(place, version, vanishes, needed)]
 
 
 async def _settings(kv: Kv, subject: str, request: Request[VaultResponse]) -> VaultResponse | Finding:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import anyio
 import hvac
@@ -184,6 +185,16 @@ class Session:
         return await self._looked_up(await self._logged_in())
 
     # --- the token --------------------------------------------------------------------------------------------------
+
+    async def mount_of(self, path: str) -> str:
+        """The mount that serves a path; its name may contain slashes. "" when Vault does not tell.
+
+        Raises Refused, Transient.
+        """
+        answer = await self.ask(lambda client: client.adapter.get(f"/v1/sys/internal/ui/mounts/{quote(path)}"))
+        told = answer.section("data").get("path")
+        mount = told.strip("/") if isinstance(told, str) else ""
+        return mount if path.startswith(f"{mount}/") else ""
 
     async def open(self, patience: float = READ_PATIENCE) -> None:
         """Log in now. Without a verdict from Vault, try for `patience` seconds.

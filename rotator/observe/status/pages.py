@@ -115,6 +115,7 @@ def _troubles(fleet: Fleet) -> Html:
     minters += [f"The login to Vault: {ending}"] if ending else []
     refused = "The settings on disk are refused, the ones before stay in force, the next start will fail"
     minters += [f"{refused}: {fleet.refused}"] if fleet.refused else []
+    minters += [f"{fleet.unfit}; the next start will fail"] if fleet.unfit else []
     troubles = [*([f"Vault: {missed}"] if missed and missed != "starting" else []), *minters]
     return el("ul", *(el("li", each) for each in troubles), class_="troubles") if troubles else Html("")
 

@@ -102,7 +102,9 @@ class ScriptedVault(HttpServer):
                 return 400, {"errors": ["check-and-set parameter did not match the current version"]}
             versions.append(heard.body["data"])
             self.writes += 1
-            return 200, {"data": {"version": len(versions)}}, self._index()
+            limited = self.config.get("delete_version_after", "0s") != "0s"
+            end = datetime(2999, 1, 1, tzinfo=UTC).isoformat() if limited else ""
+            return 200, {"data": {"version": len(versions), "deletion_time": end}}, self._index()
         number = int(query) if query and query != "0" else len(versions)
         if not 0 < number <= len(versions):
             return 404, {"errors": []}

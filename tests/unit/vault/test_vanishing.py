@@ -15,7 +15,7 @@ from rotator.rotation.fleet_pause import FleetPause
 from rotator.rotation.record import Phase, Record
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv
-from rotator.vault.preflight import fitness
+from rotator.vault.preflight import FindingLevel, fitness
 from rotator.vault.session import Session
 from rotator.vault.shared_documents import VaultFleet
 from rotator.vault.transport import VaultConnection
@@ -94,6 +94,46 @@ def test_a_value_must_not_vanish_before_it_ends(words: tuple[str, ...], tmp_path
         code, told = run(vault, tmp_path, *words)
         assert code == 1
         assert "719h0m0s (delete_version_after), before they may: 30 days, 0:00:00 is needed" in " ".join(told.split())
+
+
+def newest(written: datetime, life: timedelta) -> dict[str, object]:
+    """A key whose second version has an end."""
+    told = {"created_time": written.isoformat(), "deletion_time": (written + life).isoformat(), "destroyed": False}
+    return {"current_version": 2, "versions": {"1": {}, "2": told}}
+
+
+@pytest.mark.parametrize("words", [("now", "bot"), ("due",), ("check",)])
+def test_a_published_version_that_vanishes_too_early_is_refused_though_its_mount_was_mended(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    """A limit of a minute that somebody had set for an hour: `check` was content, and consumers got 404."""
+    with scripted_vault(documents={"secret/rotator/meta": [META]}) as vault:
+        vault.metadata["secret/apps/bot"] = newest(datetime.now(UTC), timedelta(days=29))
+        code, told = run(vault, tmp_path, *words)
+        assert code == 1
+        assert "path secret/apps/bot: it vanishes at" in told
+        assert "bao kv undelete -mount=secret -versions=2 apps/bot" in " ".join(told.split())
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("life", [timedelta(), timedelta(days=31)], ids=["it is gone already", "it lasts long enough"])
+async def test_a_published_version_that_was_deleted_or_lasts_is_none_that_vanishes_too_early(life: timedelta) -> None:
+    with scripted_vault() as vault:
+        kv = Kv(Session(VaultConnection(vault.address, instance="me"), way_in(), QuickClock()))
+        vault.metadata["secret/apps/bot"] = newest(kv.session.clock.now(), life)
+        found = await fitness(kv, [VaultPath("secret", "apps/bot")], timedelta(days=30))
+        assert not [each for each in found if each.level is FindingLevel.REFUSAL]
+
+
+@pytest.mark.anyio
+async def test_a_heartbeat_that_vanishes_shows_that_the_mount_was_limited() -> None:
+    with scripted_vault() as vault:
+        kv = Kv(Session(VaultConnection(vault.address, instance="me"), way_in(), QuickClock()))
+        await kv.beat()
+        assert not kv.vanishing
+        vault.config = {"delete_version_after": "1h0m0s"}
+        await kv.beat()
+        assert kv.vanishing
 
 
 KEYS = """

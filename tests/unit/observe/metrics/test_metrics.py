@@ -91,9 +91,9 @@ def test_the_process_says_how_it_is() -> None:
     said = scraped(metrics)
     assert said['rotator_build_info{version="1.2.3"}'] == 1
     assert (said["rotator_alive"], said["rotator_ready"], said["rotator_vault_reachable"]) == (1, 1, 1)
-    assert said["rotator_settings_refused"] == 0
-    looked.refused = "rotator.toml:3: no such key"
-    assert scraped(metrics)["rotator_settings_refused"] == 1
+    assert (said["rotator_settings_refused"], said["rotator_vault_unfit"]) == (0, 0)
+    looked.refused, looked.unfit = "rotator.toml:3: no such key", "mount secret: versions vanish after 1h"
+    assert (scraped(metrics)["rotator_settings_refused"], scraped(metrics)["rotator_vault_unfit"]) == (1, 1)
     assert (said["rotator_receipts_writable"], said["rotator_receipts_whole"]) == (0, 0)
     clock.move(10_000)
     assert (scraped(metrics)["rotator_alive"], scraped(metrics)["rotator_idle_seconds"]) == (0, 10_000)

@@ -127,6 +127,22 @@ def test_no_rotation_begins_without_required_receipts_and_one_does_when_they_are
     assert watched.published().reveal() != before
 
 
+def test_a_mount_whose_limit_is_changed_under_a_daemon_is_told_before_anything_is_gone(watched: Watched) -> None:
+    """It said "healthy" until consumers got 404, and its next start failed."""
+    limit = f"{watched.world.mount}/config"
+    with Daemon(watched.path) as daemon:
+        until("healthy", lambda: watched.get("/healthz")[0] == 200, seconds=30)
+        watched.world.bao.call("POST", limit, {"delete_version_after": "1h"})
+        try:
+            daemon.send(signal.SIGHUP)
+            until("unhealthy", lambda: "1h0m0s (delete_version_after)" in watched.get("/healthz")[1], seconds=30)
+        finally:
+            watched.world.bao.call("POST", limit, {"delete_version_after": "0s"})
+        assert "rotator_vault_unfit 1.0" in watched.get("/metrics")[1]
+        assert "the next start will fail" in watched.get("/")[1]
+        assert "the next start would fail" in daemon.says("vault.unfit")["said"]
+
+
 def test_a_daemon_waiting_for_vault_answers_and_says_so(watched: Watched) -> None:
     text = watched.path.read_text().replace(watched.world.vault_address, "http://127.0.0.1:9")
     watched.path.write_text(text)
