@@ -149,17 +149,29 @@ def _make(folder: Path) -> None:
         each.chmod(0o755)
 
 
-def _say(settings: Settings, folder: Path, path: Path, written: list[Path]) -> None:
-    from rotator.app.factories import place_of
-    from rotator.app.vault_policy import references
-    from rotator.commands.scaffold import hidden, steps
+def _warn(path: Path) -> None:
+    """Say what would keep the service from starting."""
+    from rotator.commands.scaffold import closed, hidden
 
-    for each in written:
-        output.say(f"wrote {each}")
-    if any(each.suffix == ".service" for each in written) and (unseen := hidden(sys.executable, sys.prefix, str(path))):
+    if unseen := hidden(sys.executable, sys.prefix, str(path)):
         advice = "install rotator elsewhere (python3 -m venv /opt/rotator), and keep its settings in /etc/rotator"
         output.say(err=True)
         output.say(f"warning: ProtectHome hides {unseen} from the service, which cannot start: {advice}", err=True)
+    if folders := closed(path):
+        output.say(err=True)
+        said = f"warning: only root may enter {' and '.join(folders)}, and the service has a user of its own"
+        output.say(f"{said}: chmod 755 {' '.join(folders)}", err=True)
+
+
+def _say(settings: Settings, folder: Path, path: Path, written: list[Path]) -> None:
+    from rotator.app.factories import place_of
+    from rotator.app.vault_policy import references
+    from rotator.commands.scaffold import steps
+
+    for each in written:
+        output.say(f"wrote {each}")
+    if any(each.suffix == ".service" for each in written):
+        _warn(path)
     wanted = [(place_of(ref, settings), ref.key) for ref in references(settings) if ref.source is SecretSource.VAULT]
     for number, step in enumerate(steps(settings.vault.auth.method, folder, path, wanted), 1):
         output.say()

@@ -231,6 +231,12 @@ def loaded(references: Iterable[SecretRef]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each.name for each in references if each.source is SecretSource.CREDENTIAL))
 
 
+def closed(path: Path) -> list[str]:
+    """The folders on the way to a file that nobody but root and root's group may enter."""
+    folders = [(str(each), each.stat()) for each in reversed(path.absolute().parents)]
+    return [each for each, is_ in folders if is_.st_uid == 0 and not is_.st_mode & (0o011 if is_.st_gid else 0o001)]
+
+
 def hidden(*paths: str) -> str:
     """The first of these files that ProtectHome hides from the unit; "" if none."""
     for path in paths:

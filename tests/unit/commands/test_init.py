@@ -61,6 +61,20 @@ def test_the_service_can_read_what_it_writes_whatever_the_umask(tmp_path: Path, 
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
 
 
+@pytest.mark.parametrize("mode", [0o700, 0o750, 0o755])
+def test_a_folder_that_was_there_and_that_the_service_may_not_enter_is_told(tmp_path: Path, mode: int) -> None:
+    """It is the operator's, so it stays as it is; the service ended with 78, and nothing had said why."""
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    folder.chmod(mode)
+    about = folder.stat()
+    opened = mode == 0o755 or about.st_uid != 0 or (mode == 0o750 and about.st_gid != 0)
+    ended = init(folder)
+    assert ended.exit_code == 0
+    assert (f"{folder}, and the service has a user of its own" in ended.stderr) is not opened
+    assert folder.stat().st_mode & 0o777 == mode
+
+
 def test_it_takes_what_it_is_told_and_what_the_environment_of_the_vault_command_says(tmp_path: Path) -> None:
     wanted = ["--mount", "team/kv", "--target-url", "https://halo.example", "--credential", "web/ci.1"]
     ended = init(
