@@ -106,18 +106,18 @@ def unread(proxy: Proxy, reason: str) -> ProxyFault:
 
 def turned_away(proxy: Proxy, status: int, place: str) -> ProxyFault:
     """The proxy refused CONNECT. `place`: host and port of the server."""
-    if status == LOGIN_WANTED:
-        return ProxyFault(*login_refused(proxy))
+    if status in (LOGIN_WANTED, 401):  # so Tinyproxy 1.11.1 answers a wrong password
+        return ProxyFault(*login_refused(proxy, status))
     if status in (502, 503, 504):
         return ProxyFault(f"{proxy} cannot reach {place} now ({status})", "is that server up, and known to the proxy?")
     return ProxyFault(f"{proxy} does not let us through to {place} ({status})", "allow that in the proxy's rules")
 
 
-def login_refused(proxy: Proxy) -> tuple[str, str]:
+def login_refused(proxy: Proxy, status: int = LOGIN_WANTED) -> tuple[str, str]:
     """What a 407 means, and what to do."""
     if proxy.password:
-        return f"{proxy} refuses our login (407)", "compare username and password of `proxy` with what it expects"
-    return f"{proxy} wants a login (407)", "give `proxy` a username and a password"
+        return f"{proxy} refuses our login ({status})", "compare username and password of `proxy` with what it expects"
+    return f"{proxy} wants a login ({status})", "give `proxy` a username and a password"
 
 
 def is_loopback(host: str) -> bool:

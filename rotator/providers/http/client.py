@@ -278,7 +278,9 @@ def _is_servers(response: httpx.Response, answer: HttpResponse) -> bool:
     one of its headers (RFC 9209; Squid, Smokescreen)."""
     headers = response.headers
     own = any(name in headers for name in _PROXYS_OWN) or "error=" in headers.get("proxy-status", "")
-    return not own and (answer.is_json or bool(answer.challenge))
+    return not own and (
+        answer.is_json or answer.challenge not in ("", "basic")
+    )  # Tinyproxy 1.11.1: a 401, Basic, a page
 
 
 async def forget_where(response: httpx.Response) -> None:

@@ -114,7 +114,10 @@ class ForwardProxy:
         if not self._knows(asked):
             deed = "407"
         if deed.isdecimal():
-            extra = b'Proxy-Authenticate: Basic realm="proxy"\r\n' if deed == "407" else b""
+            asks = {"407": b"Proxy-Authenticate", "401": b"WWW-Authenticate"}.get(
+                deed
+            )  # the latter as Tinyproxy 1.11.1
+            extra = asks + b': Basic realm="proxy"\r\n' if asks else b""
             writer.write(_page(int(deed), extra))
             await writer.drain()
             return method != "CONNECT" and await self._discard(head, reader)

@@ -241,6 +241,7 @@ async def test_the_redactor_knows_password_and_header() -> None:
 
 TROUBLES = {
     "407": ("refuses our login (407)", "compare username and password"),
+    "401": ("refuses our login (401)", "compare username and password"),
     "403": ("does not let us through to 127.0.0.1:", "allow that in the proxy's rules"),
     "404": ("does not let us through to 127.0.0.1:", "allow that in the proxy's rules"),
     "302": ("does not let us through to 127.0.0.1:", "allow that in the proxy's rules"),
