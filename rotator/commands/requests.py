@@ -61,7 +61,9 @@ async def unclaimed(app: Actor) -> list[Unclaimed]:
 
 
 async def give_up(app: Actor) -> None:
-    """Remove requests that will never be carried out, and log them. Raises Fault."""
+    """Remove requests that will never be carried out, and log them; a copy only looks. Raises Fault."""
+    if app.settings.daemon.read_only:
+        return
     for each in await unclaimed(app):
         if each.until > app.clock.now():
             continue

@@ -139,8 +139,11 @@ def rotate(path: Path, *arguments: str, seconds: float = 60.0) -> subprocess.Com
         child = shared().child(*words, output=output, errors=errors)
         try:
             code = child.wait(seconds)
-        except subprocess.TimeoutExpired:
+        except subprocess.TimeoutExpired as late:
             child.send_signal(signal.SIGKILL)
+            for stream in (output, errors):
+                stream.seek(0)
+                late.add_note(f"rotate {' '.join(arguments)} had said: {stream.read().decode()}")
             raise
         for stream in (output, errors):
             stream.seek(0)

@@ -150,9 +150,11 @@ class People:
             now = int(journal(self.work.world, name).get("rotation", 0))
             if self.work.paused.pop(name, now) != now:
                 self.work.errors.append(f"{name} was rotated although its pause was acknowledged")
+        self.forgive(name, urgent=True)  # another's pause, which this ends
         until_resumed = 5
         while self.type("resume", name).code == 75 and until_resumed:
             until_resumed -= 1
+        self.forgive(name, urgent=True)
 
     def forgive(self, name: str, *, urgent: bool) -> None:
         """Somebody else asked for what a pause lets through."""
@@ -217,7 +219,9 @@ class People:
     def leave(self, chance: random.Random) -> None:
         """Ask over the socket, and go away before the answer: at once, half-closed, unread, reset."""
         verb = chance.choice(("now", "pause", "resume", "undo", "adopt", "reload", "status"))
-        request = {"verb": verb, "names": [self.name(chance)], "within": "5s", "by": "test"}
+        name = self.name(chance)
+        self.forgive(name, urgent=verb in ("resume", "undo", "adopt"))
+        request = {"verb": verb, "names": [name], "within": "5s", "by": "test"}
         with suppress(OSError), socket.socket(socket.AF_UNIX) as wire:
             wire.settimeout(2)
             wire.connect(str(self.work.daemon.socket))

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from rotator.commands.requests import give_up
 from rotator.engine import commands
 from rotator.engine.context import Dependencies, SuppliedValue
 from rotator.engine.lease import Leases
@@ -80,6 +81,7 @@ class Process:
     inbox: Callable[[], Any] = NoRequests  # makes the requests of a life
     fleet: Any = None  # the document about the whole installation, where the day has one
     pauses: FleetPauses | None = None  # what it said last; None: not read in this life
+    gave_up: Callable[[str], None] = lambda said: None  # hears of requests that nobody carries out any more
     read_only: bool = False  # settings say that this Vault is a copy
     logged_out: float = 0.0  # since when Vault refuses its login; 0: it does not
     requests: Any = field(default_factory=NoRequests)
@@ -352,6 +354,7 @@ class Process:
             try:
                 for name in await self.requests.look():
                     self.wake(name)
+                await give_up(self._app())
                 if self.fleet:
                     before, self.pauses = self.pauses, await self.fleet.pauses()
                     if self.pauses != before:
@@ -359,6 +362,15 @@ class Process:
             except Fault as fault:
                 self.world.tell(self.holder, f"look for requests ends: {fault.reason}")
             await beat(120.0 if self.world.calm else 15.0, "idle")
+
+    def _app(self) -> Any:
+        """What is asked of an App for requests of credentials that left the settings."""
+
+        async def record_fleet(at: datetime, what: str, by: str, said: str) -> None:
+            self.gave_up(said)
+
+        settings = SimpleNamespace(credentials=self.config, daemon=SimpleNamespace(read_only=self.read_only))
+        return SimpleNamespace(requests=self.requests, settings=settings, clock=self.clock, record_fleet=record_fleet)
 
     @asynccontextmanager
     async def _aside(self, name: str) -> AsyncIterator[None]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+
+import structlog
 
 from tests.model.simulation.history import History
 from tests.model.simulation.summary import Summary
@@ -97,6 +100,7 @@ def gather(
 
 
 def _prepare() -> None:
-    """A worker's start: Ctrl-C is the parent's to hear, and what is imported is no garbage."""
+    """A worker's start: Ctrl-C is the parent's to hear, what is imported is no garbage, and what is told is no news."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()

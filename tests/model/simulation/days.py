@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from rotator.rotation.credential import Credential, Pause, VaultPath
 from rotator.rotation.fleet_pause import paused, resumed
 from rotator.rotation.ownership import TokenOwners, TokenState
 from rotator.rotation.record import HoldReason, Record
+from rotator.rotation.second_vault import own_stem
 from tests.model.simulation.actors import TTL, Process, SimClock
 from tests.model.simulation.invariants import COPY, Checks
 from tests.model.simulation.journal import SimJournal
@@ -50,7 +52,7 @@ class Days:
     people: People
     copies: Callable[..., None]  # a second installation comes up on a copy of this Vault
     ahead: list[tuple[SimClock, float]] = field(default_factory=list)  # clocks that are days ahead, and as they were
-    claims: int = 0
+    claims: Counter[str] = field(default_factory=Counter)  # how often each was claimed in the calm
     played: list[str] = field(default_factory=list)  # commands that were typed as they were proposed
 
     # --- settings ---------------------------------------------------------------------------------------------------
@@ -163,13 +165,13 @@ class Days:
     def _two(self) -> bool:
         return any(held_for_two(self.checks.ledgers[name].latest) for name in self.wanted)
 
-    def claim_soon(self, name: str) -> None:
+    def claim_soon(self, name: str, looks: int = CLAIMS) -> None:
         """The copy is gone: whoever is asked whether this Vault is the only one says so."""
         if held_for_two(self.checks.ledgers[name].latest):
             self.people.operators.claim(name)
-        if self.checks.disputed and self.claims < CLAIMS:
-            self.claims += 1
-            self.world.later(45.0, self.claim_soon, name)
+            self.claims[name] += 1
+        if self.checks.disputed and looks:
+            self.world.later(45.0, self.claim_soon, name, looks - 1)
 
     def login(self, name: str) -> bool | None:
         """A process's login runs out, and nobody gives it another one for a while."""
@@ -313,9 +315,9 @@ class Days:
 
     def lives_unknown(self, name: str, record: Record | None) -> Iterator[str]:
         """Tokens under the names of this record that live, that it does not account for, and that do not end by
-        themselves.
+        themselves. What a claim has left behind bears other names: `strays` lists that.
         """
-        if record is None:
+        if record is None or not own_stem(record):
             return
         known = {x.token.id for x in (record.current, record.predecessor, record.candidate) if x}
         for live in self.checks.target.tokens.values():

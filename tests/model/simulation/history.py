@@ -139,6 +139,7 @@ class History:
             self._no_strays(name)
             if self.world.swarm.day:
                 self.ordinary.rest(name)
+        self.ordinary.unclaimed()
         self.ordinary.receipts()
 
     def _restarts(self, process: Process) -> None:
@@ -199,7 +200,7 @@ class History:
         self.vault.sealed = self.journal.newer = self.target.minter_refused = self.world.broken_file = False
         for process in [each for each in self.processes if each.host == COPY]:
             process.kill()
-            self.processes.remove(process)
+        self.processes[:] = [each for each in self.processes if each.host != COPY]
         for name in self.checks.ever.keys() - self.checks.renamed:
             self.days.put_back(name)
         self.checks.unsure_since = None
@@ -212,7 +213,8 @@ class History:
             process.logged_out = 0.0
             if process.dead:
                 process.start()
-        self.days.resume_all()
+        for soon in (0.0, 20.0, 150.0):  # a shell may be typing still
+            world.later(soon, self.days.resume_all)
         for name in self.wanted:
             self.people.resume_soon(name)
             self.days.claim_soon(name)
@@ -296,6 +298,7 @@ class History:
         inbox = partial(requests, self.world, self.vault) if swarm.day else NoRequests
         process = Process(self.world, host, clock, self.journal, self._shared, dict(self.wanted), self._told, inbox)
         process.fleet = fleet(self.world, self.vault) if "fleet" in swarm.day else None
+        process.gave_up = self.wishes.given_up.add
         return process
 
     def _edges(self, name: str, clock: SimClock, checks: Checks | None = None) -> Dependencies:

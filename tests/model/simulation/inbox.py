@@ -12,10 +12,10 @@ from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.rotation_request import NOTHING_LIVES
 from rotator.vault.shared_documents import VaultFleet, VaultRequests
 from tests.model.simulation.actors import Process
-from tests.model.simulation.invariants import Checks
+from tests.model.simulation.invariants import COPY, Checks
 from tests.model.simulation.vault import KvClient, Vault
 from tests.model.simulation.wishes import Wish, Wishes
-from tests.model.simulation.world import World, beat
+from tests.model.simulation.world import Violation, World, beat
 
 TRIES = 3
 ODD = (RequestVerb.PAUSE, RequestVerb.RESUME, RequestVerb.RELEASE, RequestVerb.UNDO)
@@ -47,7 +47,14 @@ class Folders:
 
     def forget(self, place: VaultPath) -> Awaitable[None]:
         """With all its versions."""
-        return self.kv.send("remove wish", lambda: self.kv.vault.docs.pop(place, None) and None, writes=True)
+        world = self.kv.world
+
+        def effect() -> None:
+            if world.running and world.running.owner.read_only:
+                raise Violation(f"RO: a copy that settings call read-only removes {place}")
+            self.kv.vault.docs.pop(place, None)
+
+        return self.kv.send("remove wish", effect, writes=True)
 
 
 def requests(world: World, vault: Vault) -> VaultRequests:
@@ -93,7 +100,8 @@ class Inbox:
                 self.world.tell("shell", f"refused: {fault.reason}", name)
                 break
             self.world.tell("shell", f"{request.verb} is kept", name)
-            self.wishes.made.append(Wish(name, request, self.world.now))
+            if host.host != COPY:  # whose Vault is another one
+                self.wishes.made.append(Wish(name, request, self.world.now))
             host.wake(name)
             break
         while True:

@@ -19,7 +19,6 @@ from tests.model.simulation.cutover import CutOver
 from tests.model.simulation.journal import place_of
 from tests.model.simulation.kinds import Kind
 from tests.model.simulation.ledger import Ledger
-from tests.model.simulation.swarm import OPEN
 from tests.model.simulation.target import Live, Target
 from tests.model.simulation.vault import Kept, Vault, Version
 from tests.model.simulation.world import Violation, World
@@ -73,10 +72,6 @@ class Checks:
     def __post_init__(self) -> None:
         self.cut_over = CutOver(self)
         self.ever.update(self.wanted)
-
-    def judges(self, rule: str) -> bool:
-        """Whether this rule counts: not while the product is known to break it, unless it is asked for."""
-        return rule not in OPEN or rule in self.world.swarm.judged
 
     def goes_back(self) -> None:
         """Vault is what it was: the ledgers too, but what was authorised since may land."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from rotator.engine.reconciler import Transition
 from rotator.rotation import events as ev
+from rotator.rotation.credential import VaultPath
+from rotator.rotation.operator_request import ANSWERED_BY
 from rotator.rotation.ownership import unmanaged
 from rotator.rotation.record import Record
 from tests.model.simulation.actors import CALM_POLL, TTL, Process, SimClock
@@ -18,12 +21,14 @@ from tests.model.simulation.invariants import COPY, Checks
 from tests.model.simulation.journal import SimJournal
 from tests.model.simulation.kinds import Kind
 from tests.model.simulation.vault import Vault
+from tests.model.simulation.wishes import Wish
 from tests.model.simulation.words import Truth, untrue
 
 if TYPE_CHECKING:
     from tests.model.simulation.history import History
 
 CONVERGED = 1.25 * TTL + 60  # seconds
+CALM_LISTEN = 120.0  # seconds between two looks for requests
 SLACK = 5.0  # seconds
 GONE = 60.0  # seconds after which nobody is to be told that a dead process works
 UNTOLD = 200.0  # seconds around the end of a token: who dies then may die before it tells
@@ -39,9 +44,9 @@ class Ordinary:
         """W1 and W2 at rest, where nobody can say any more that nobody has looked."""
         history, checks = self.history, self.history.checks
         forgotten = history.wishes.lost(name, checks.ledgers[name], self._lives)
-        if forgotten and checks.judges("W1") and name not in checks.lost_journals:
+        if forgotten and name not in checks.lost_journals:
             checks.broken("W1", forgotten)
-        if history.days.claims >= CLAIMS and held_for_two(checks.ledgers[name].latest):
+        if history.days.claims[name] >= CLAIMS and held_for_two(checks.ledgers[name].latest):
             checks.broken("W1", f"{name} was claimed again and again, and is held for another Vault still")
         history._until(lambda x: "untrue" if self.untruths(x, self.truth(x)) else "", CALM_POLL + CONVERGED)
         self.look(name, lately=False)
@@ -53,14 +58,12 @@ class Ordinary:
         for rule, text in self.untruths(name, self.truth(name, lately=lately)):
             self.history.checks.broken(f"W2 {rule}", f"{name}: {text}")
         for text in self.unmanaged():
-            if self.history.checks.judges("W2 unmanaged"):
-                self.history.checks.broken("W2 unmanaged", text)
+            self.history.checks.broken("W2 unmanaged", text)
 
     def untruths(self, name: str, truth: Truth) -> list[tuple[str, str]]:
         """What is said of it and is not so."""
         entry = self.history.people.entry(name)
-        found = untrue(self.history.wanted[name], entry, self.history.world.date(), truth) if entry else ()
-        return [each for each in found if self.history.checks.judges(f"W2 {each[0]}")]
+        return list(untrue(self.history.wanted[name], entry, self.history.world.date(), truth)) if entry else []
 
     def truth(self, name: str, *, lately: bool = False) -> Truth:
         """By the models alone."""
@@ -70,16 +73,15 @@ class Ordinary:
         current = record.current if record else None
         live = target.tokens.get(current.token.id) if current else None
         read = str((top.values or {}).get("token")) if top and not top.deleted else ""
+        moved = current is not None and current.place != history.wanted[name].place  # consumers go on where they were
         by = entry.lease.holder if entry else ""
         whose = [x for x in history.processes if by and x.host == by[:1] and (x.dead or x.holder != by)]
         dead = [x for x in whose if history.world.now - x.died > GONE]  # since its last death, at the least
         skew = history.people.widest_skew()
         return Truth(
             expired=bool(live and target.expired(live) and history.world.now > live.ends + SLACK + skew),
-            accepted=target.accepts(read),
-            in_place=current is None
-            or current.place != history.wanted[name].place
-            or bool(live and live.value == read),
+            accepted=moved or target.accepts(read),
+            in_place=current is None or moved or bool(live and live.value == read),
             published=current is not None,
             leftovers=tuple(history.days.lives_unknown(name, record)),
             gone=by if dead else "",
@@ -100,17 +102,42 @@ class Ordinary:
                 if self._lives(token):
                     yield f"{token} of {name}, which left the settings, lives and is not listed"
 
+    def unclaimed(self) -> None:
+        """W1 for who left the settings: what was asked for waits in Vault, and after an hour it is told as given up."""
+        history, checks = self.history, self.history.checks
+        left = {wish.name for wish in history.wishes.made} - history.wanted.keys() - checks.lost_journals
+        self._forgotten(left, self._waits)
+        if any(self._waits(wish) for wish in history.wishes.made if wish.name in left):
+            history.world.run(history.world.now + ANSWERED_BY.total_seconds() + CONVERGED + 2 * CALM_LISTEN)
+            self._forgotten(left, lambda wish: self._waits(wish) and not self._old(wish))
+
+    def _forgotten(self, left: Iterable[str], waits: Callable[[Wish], bool]) -> None:
+        history, checks = self.history, self.history.checks
+        for name in sorted(left):
+            if text := history.wishes.unclaimed(name, checks.ledgers[name], waits):
+                checks.broken("W1", text)
+
+    def _waits(self, wish: Wish) -> bool:
+        return VaultPath("kv", f"rotator/wish/{wish.name}/{wish.request.id}") in self.history.vault.docs
+
+    def _old(self, wish: Wish) -> bool:
+        """By every clock."""
+        skew = timedelta(seconds=self.history.people.widest_skew())
+        return self.history.world.date() > wish.request.at + ANSWERED_BY + skew
+
     def _lives(self, token_id: str) -> bool:
         target = self.history.target
         live = target.tokens.get(token_id)
         return live is not None and target.alive(live) and target.kind(live.credential) is not Kind.EXPIRING
 
     def receipts(self) -> None:
-        """R: every end of a token that is ours is a transition that somebody was told; not by who was killed then, nor
-        where the credential left the settings before the end was proven: its record says what was being ended.
+        """R: every end of a token that is ours is a transition that somebody was told.
+
+        Not by who was killed then, nor where the credential left the settings before that was proven: its record says
+        what was being ended. Of who was stopped, or got no answer to the write that says it, only the record may know.
         """
-        history = self.history
-        if "R" not in history.world.swarm.judged:
+        history, swarm = self.history, self.history.world.swarm
+        if swarm.pause or swarm.vault_lost or swarm.vault_late:
             return
         for token, at in history.ended_at.items():
             live = history.target.tokens[token]

@@ -41,14 +41,6 @@ DAY = (
     *("rename", "remove", "tidy", "restore", "copy", "empty", "broken_file", "request"),
     *("claim", "fleet", "login", "clock_ahead"),
 )
-# Verbs, options and rules under which the product still fails, each with the number of its item: a campaign leaves them
-# out, and test_days.py expects them to fail. Whoever mends one takes its line out.
-OPEN = {
-    "W2 leftovers": "14.14",
-    "W2 refused": "14.14",
-}
-# In test_days.py only: what the judge does not know yet of them beside each other, see tests/README.md.
-ALONE = ("restore", "copy", "empty", "claim", "fleet", "login", "clock_ahead")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +82,6 @@ class Swarm:
     remembers: bool = False  # an only slot takes no value that it has had before
     acts: tuple[str, ...] = field(default=())
     day: tuple[str, ...] = ()  # acts of an ordinary day, see days.py; none: nobody asks for status either
-    judged: tuple[str, ...] = ()  # rules that count although the product is known to break them
     restarts: float = 0.0  # seconds: each process is restarted so often, also when faults are off
     followed: bool = False  # processes prove by a lock of their host that another one has ended
     lazy: bool = False  # some consumers go on with an old value for long
@@ -149,15 +140,15 @@ def draw(rng: Random) -> Swarm:
 
 
 def _day(rng: Random) -> dict[str, Any]:
-    """One seed in four has an ordinary day as well, with what the product is known to stand."""
+    """One seed in four has an ordinary day as well."""
     followed = {"followed": rng.random() < 0.5, "lazy": rng.random() < 0.2}
     if rng.random() < 0.75:
         return followed
     return {
         **followed,
-        "day": ("look", *(act for act in DAY if rng.random() < 0.4 and act not in (*OPEN, *ALONE))),
+        "day": ("look", *(act for act in DAY if rng.random() < 0.4)),
         "restarts": rng.choice((0.0, 30.0)) if followed["followed"] else 0.0,
-        "two_targets": rng.random() < 0.3 and "two_targets" not in OPEN,
+        "two_targets": rng.random() < 0.3,
     }
 
 

@@ -1,7 +1,4 @@
-"""Ordinary days: each thing that people do and that once broke a promise is found by the model, and soon.
-
-A line whose mend has not landed is expected to fail, strictly: the table OPEN in swarm.py knows them by their items.
-"""
+"""Ordinary days: each thing that people do and that once broke a promise is found by the model, and soon."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ from tests.model.simulation import actors
 from tests.model.simulation.actors import Process
 from tests.model.simulation.campaign import run_seed
 from tests.model.simulation.kinds import Kind
-from tests.model.simulation.swarm import OPEN, Swarm
+from tests.model.simulation.swarm import Swarm
 
 
 @dataclass(frozen=True)
@@ -37,11 +34,6 @@ class Line:
     seeds: int = 40
     without: Callable[[pytest.MonkeyPatch], None] | None = None  # takes the mend out
 
-    @property
-    def opens(self) -> str:
-        """The item that is not mended yet, if there is one."""
-        return next((OPEN[word] for word in (*self.does.day, *self.rules) if word in OPEN), "")
-
     def first(self, start: int = 0) -> tuple[int, str]:
         """The first seed that breaks a promise, counted from 1, and what it broke; 0 when none does."""
         for number in range(self.seeds):
@@ -50,11 +42,9 @@ class Line:
         return 0, ""
 
 
-def day(*acts: str, judged: tuple[str, ...] = (), **more) -> Swarm:
+def day(*acts: str, **more) -> Swarm:
     """Fair weather but for what people do; the schedule asks for a rotation every two minutes."""
-    return Swarm(
-        **{"interval": 120.0, "active": 400.0, "grace": 30.0, "day": ("look", *acts), "judged": judged, **more}
-    )
+    return Swarm(**{"interval": 120.0, "active": 400.0, "grace": 30.0, "day": ("look", *acts), **more})
 
 
 def _blind(patch: pytest.MonkeyPatch) -> None:
@@ -114,6 +104,15 @@ def _settled(patch: pytest.MonkeyPatch) -> None:
 def _by_dates(patch: pytest.MonkeyPatch) -> None:
     """Every time in a record is believed."""
     patch.setattr(transitions, "put_right", lambda record, seen: record)
+
+
+def _untended(patch: pytest.MonkeyPatch) -> None:
+    """What was asked for a credential that left the settings is nobody's."""
+
+    async def give_up(app):
+        pass
+
+    patch.setattr(actors, "give_up", give_up)
 
 
 def _acting(patch: pytest.MonkeyPatch) -> None:
@@ -179,12 +178,15 @@ def _unclaimed(patch: pytest.MonkeyPatch) -> None:
 LINES = {
     "a wall clock a hundred days ahead, and back": Line(day("clock_ahead"), ("L1", "I2"), without=_by_dates),
     "a copy of Vault that is read-only": Line(day("copy", interval=60.0), ("RO",), without=_acting),
+    "a request for a credential that left the settings": Line(
+        day("rename", "request", acts=("ask",), slow=0.5), ("W1",), 12, without=_untended
+    ),
     "everything is paused, and a credential joins": Line(
         day("fleet", "rename", interval=40.0, active=900.0, overwrite=True), ("P",), 15, _known_then
     ),
     "a login that runs out": Line(day("login", acts=("ask", "emergency"), slow=0.5), ("I",), without=_unsaved),
     "a leftover is ended by a person": Line(
-        day("remove", "tidy", credentials=2, kinds=(Kind.TOKENS, Kind.TOKENS), judged=("R",)), ("R",), without=_untold
+        day("remove", "tidy", credentials=2, kinds=(Kind.TOKENS, Kind.TOKENS)), ("R",), without=_untold
     ),
     "a credential leaves the settings": Line(
         day("remove", credentials=2, interval=60.0, grace=90.0), ("W2 unmanaged",), without=_left
@@ -214,12 +216,8 @@ LINES = {
     "the consumer path is deleted or overwritten": Line(
         day(acts=("soft_delete", "foreign_write"), interval=1e6), ("W2 path",), without=_unseeing
     ),
-    "a Vault is restored": Line(
-        day("restore", judged=("W2 leftovers", "W2 refused"), active=800.0), ("I", "L", "W2"), without=_one_vault
-    ),
-    "a Vault is copied": Line(
-        day("copy", judged=("W2 leftovers",), acts=("ask",), active=1500.0), ("I9",), without=_one_vault
-    ),
+    "a Vault is restored": Line(day("restore", active=800.0), ("I", "L", "W2"), without=_one_vault),
+    "a Vault is copied": Line(day("copy", acts=("ask",), active=1500.0), ("I9",), without=_one_vault),
     "a rename, and what is proposed is typed": Line(day("rename", "tidy"), ("W3",), without=_pathless),
     "a lost journal, and what is proposed is typed": Line(
         day("tidy", acts=("journal_metadata",)), ("W3",), without=_pathless
@@ -228,13 +226,9 @@ LINES = {
         day("tidy", credentials=2, kinds=(Kind.TOKENS, Kind.TOKENS), two_targets=True), ("W3",)
     ),
 }
-CASES = [
-    pytest.param(line, id=name, marks=[pytest.mark.xfail(strict=True, reason=f"item {line.opens}")] * bool(line.opens))
-    for name, line in LINES.items()
-]
 
 
-@pytest.mark.parametrize("line", CASES)
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
 def test_an_ordinary_day_breaks_no_promise(line: Line) -> None:
     number, text = line.first()
     assert not number, f"seed {number - 1}: {text}"

@@ -26,12 +26,22 @@ class Wishes:
 
     made: list[Wish] = field(default_factory=list)
     taken: dict[str, ev.Event] = field(default_factory=dict)
+    given_up: set[str] = field(default_factory=set)  # in words: what nobody carries out any more
 
     def heard(self, event: ev.Event) -> None:
         """A transition was told."""
         asked = getattr(event, "request", None)
         if asked:
             self.taken[asked if isinstance(asked, str) else asked.id] = event
+
+    def unclaimed(self, name: str, ledger: Ledger, waiting: Callable[[Wish], bool]) -> str:
+        """A wish for a credential that left the settings of which nothing is left, and nobody was told; or none."""
+        known = {*self.taken, *(each.id for each in (ledger.latest.taken if ledger.latest else ()))}
+        for wish in (each for each in self.made if each.name == name and each.request.id not in known):
+            told = any(said.startswith(f"{name}: given up: {wish.request}:") for said in self.given_up)
+            if not told and not waiting(wish):
+                return f"{wish.request.verb} of {wish.at:.1f} for {name}, which left the settings, was forgotten"
+        return ""
 
     def lost(self, name: str, ledger: Ledger, alive: Callable[[str], bool]) -> str:
         """A wish of which nothing came and nobody was told, when all is at rest; empty: there is none."""

@@ -21,7 +21,8 @@ class Actor:
     """What looks for requests: a Vault with one for `gone`, and one for `bot`."""
 
     def __init__(self) -> None:
-        self.settings = SimpleNamespace(credentials={"bot": credential(name="bot")})
+        self.daemon = SimpleNamespace(read_only=False)
+        self.settings = SimpleNamespace(credentials={"bot": credential(name="bot")}, daemon=self.daemon)
         self.worker_pool = self.requests = self.fleet = self.clock = self
         self.expected = frozenset({"bot", "gone"})
         self.kept = {"bot": [LEAK], "gone": [LEAK]}
@@ -78,3 +79,10 @@ async def test_after_an_hour_it_is_given_up_told_and_removed_and_no_others_reque
     assert event == "request.given_up"
     assert "gone: given up: emergency, asked for by ada" in said
     assert "alive when it was typed, and nobody ends them: t1.1" in said
+
+
+async def test_on_a_copy_of_vault_nothing_is_given_up() -> None:
+    app: Any = Actor()
+    app.daemon.read_only = True
+    await look(app, HOUR)
+    assert (app.kept["gone"], app.receipts) == ([LEAK], [])
