@@ -167,14 +167,15 @@ def merged(doc: Document, credential: Credential, record: Record, staged: Staged
     kept = {name: text for name, text in (doc.values or {}).items() if name not in before}
     values: dict[str, object] = {**kept, **staged.fields, key: staged.secret}
     if credential.describe:
-        values |= _described(record, staged)
+        values |= _described(max(record.rotation, number(doc) + 1), staged)
     return values
 
 
-def _described(record: Record, staged: StagedValue) -> Mapping[str, str]:
+def _described(rotation: int, staged: StagedValue) -> Mapping[str, str]:
+    """The number is greater than the one before also where another name has published here since ours was asked for."""
     token = staged.token
     return {
-        "rotation": str(record.rotation),
+        "rotation": str(rotation),
         "provider_id": token.id,
         "issued_at": token.issued_at.isoformat() if token.issued_at else "",
         "expires_at": token.expires_at.isoformat() if token.expires_at else "",

@@ -248,9 +248,7 @@ class Checks:
         self._foreign_survives(place, version.author, before, new)
         rewritten = before is not None and before.author == "person"
         erased = name in self.lost_journals and (rewritten or name in self.erased)
-        theirs = self.target.by_value.get(str(old.get("token")))
-        renamed = theirs is not None and theirs.credential != name  # by the name before, which had not reloaded yet
-        if not erased and not renamed and (was := _number(old)) is not None and (_number(new) or 0) < was:
+        if not erased and (was := _number(old)) is not None and (_number(new) or 0) < was:
             self.broken("I8", f"rotation number goes from {was} to {_number(new)}")
         self._note_publication(name, place, old)
         self.replaced.pop(token.value, None)  # put back by an undo, its grace begins anew when it is replaced again

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rotator.rotation import events as ev
-from rotator.rotation.answers import Document, Rejected, Unknown
+from rotator.rotation.answers import Document, Rejected, StagedValue, Unknown
 from rotator.rotation.calls import (
     InstallValue,
     ReadConsumer,
@@ -25,6 +25,7 @@ from rotator.rotation.faults import (
     Transient,
 )
 from rotator.rotation.procedures.outcome import outcome
+from rotator.rotation.procedures.publish import merged
 from rotator.rotation.record import Phase, Undo
 from rotator.rotation.steps import (
     Fence,
@@ -297,3 +298,9 @@ def _asked(procedure, script):
 @pytest.mark.parametrize("row", rows(INSTALLS, PROOFS))
 def test_a_step_comes_to(row: Row) -> None:
     play(row)
+
+
+def test_the_number_is_greater_than_what_another_name_has_published_here_since() -> None:
+    there, staged = Document(3, {"rotation": "7", "token": "theirs"}), StagedValue(token(2), NEW, {}, {}, 1)
+    assert merged(there, credential(), record(Phase.VERIFIED), staged)["rotation"] == "8"
+    assert merged(Document(0), credential(), record(Phase.VERIFIED), staged)["rotation"] == "2"
