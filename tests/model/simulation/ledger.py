@@ -87,7 +87,8 @@ class Ledger:
             yield "P", "a rotation begins although it is paused"
         if after.rotation < before.rotation:
             yield "I8", f"rotation goes from {before.rotation} to {after.rotation}"
-        if before.predecessor and after.predecessor is None:
+        left = {each.value.token.id for each in after.unended}
+        if before.predecessor and after.predecessor is None and before.predecessor.token.id not in left:
             old = before.predecessor.token.id
             yield from (("I2", f"{x.id} is called dead and is alive") for x in _alive(target) if x.id == old)
         if before.phase is Phase.REJECTED and after.phase in (Phase.REQUESTED, Phase.SETTLED):

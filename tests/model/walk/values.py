@@ -106,7 +106,7 @@ def abstract(record: Record) -> Record:
         asked_by="",
         requested_told=None,
         abandoned="abandoned" if record.abandoned else "",
-        failure=replace(failure, reason=failure.reason if failure.by_hand else "") if failure else None,
+        failure=replace(failure, reason="") if failure else None,
         held=replace(held, text="") if held else None,
         lost=replace(lost, text="") if lost else None,
         awaiting=_WORDS.sub("then", record.awaiting),

@@ -131,10 +131,11 @@ class Rules:
         if record.phase is Phase.AWAITING and record.candidate is None:
             value = f"sek-{len(world.tokens)}"
             return [self._step("a person brings a value to A", self._begun, world, 0, "supply", value)]
-        old = judge.by_id(world.tokens, record.predecessor.token.id) if record.predecessor else None
-        if record.phase is Phase.CONDEMNED and record.failure and old and old.alive:
-            tokens = tuple(x._replace(ended="person") if x is old else x for x in world.tokens)
-            return [Step(f"a person ends {old.id}", world.but(tokens=tokens))]
+        waiting = {each.value.token.id for each in record.unended}
+        for old in world.tokens:
+            if old.id in waiting and old.alive:
+                tokens = tuple(x._replace(ended="person") if x is old else x for x in world.tokens)
+                return [Step(f"a person ends {old.id}", world.but(tokens=tokens))]
         return []
 
     def _time(self, world: World, more: str = "") -> list[Step]:
@@ -231,7 +232,7 @@ def rests(world: World) -> bool:
     record = world.record
     if record is None or record.phase is not Phase.SETTLED or record.current is None or world.late:
         return False
-    left = record.predecessor or record.slot_full or record.strays or record.refused_at or record.lost
+    left = record.older or record.slot_full or record.strays or record.refused_at or record.lost
     return not left and record.current.rotation >= ROTATIONS
 
 
