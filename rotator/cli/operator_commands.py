@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from rotator.cli import base, now, operator_commands, output
+from rotator.cli import base, now, output
 from rotator.cli.base import FutureTime, Length, written
 from rotator.cli.now import _labels, me, say
 
@@ -176,7 +176,7 @@ def claim_command(config: str | None, yes: bool, as_json: bool) -> None:
     question = "Is this Vault the only one that a rotator works with, and its copies gone or read_only?"
     if not yes and (reason := base.objection(question)):
         raise click.UsageError(reason)
-    operator_commands.ask(config, "claim", {"names": [], "everything": True, "labels": {}}, as_json=as_json)
+    ask(config, "claim", {"names": [], "everything": True, "labels": {}}, as_json=as_json)
 
 
 async def _list(reached: base.Reach) -> int:
@@ -193,7 +193,7 @@ async def _list(reached: base.Reach) -> int:
 
 
 @click.command()
-@operator_commands.many
+@many
 @click.option("--within", type=Length(), help="How long to wait for Vault and the proof.  [default: 5m]")
 @click.option("--wait", "waits", is_flag=True, help="The same for a day, for a Vault that is sealed or away.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
@@ -206,7 +206,7 @@ def revoke_command(config: str | None, /, within: timedelta | None, waits: bool,
     old value was proven dead. Exit 0 only when all are; a kind that nobody can revoke ends by its own date, which is
     told.
     """
-    chosen = operator_commands.selected(**wanted)
+    chosen = selected(**wanted)
     if within and waits:
         raise click.UsageError("--wait and --within are two lengths: say one of them")
     reached = base.reach(config)
