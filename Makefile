@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 ALONE := tests/hostile/test_hostile.py $(addprefix tests/system/test_,demo.py day.py race.py kill_anywhere.py raft.py)  # time is judged there
 CHECKED := $(if $(filter check,$(MAKECMDGOALS)),--ignore=tests/architecture --ignore=tests/unit/rotation)  # `make check test`: check has run them
 
-.PHONY: demo test check coverage format lock campaign-day campaign-hostile campaign-fuzz campaign-simulation campaign-walk campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench house try-systemd try-image try-vault try-oauth try-oidc-provider try-keycloak clean
+.PHONY: demo test check coverage format lock campaign-day campaign-hostile campaign-fuzz campaign-simulation campaign-walk campaign-matrix campaign-kill campaign-race campaign-raft campaign-soak campaign-cron bench house try-systemd try-image try-proxy try-vault try-oauth try-oidc-provider try-keycloak clean
 
 $(STAMP): pyproject.toml config/locks/dev.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -90,6 +90,9 @@ try-systemd: $(STAMP)  ## the units under a real systemd, booted on a throw-away
 
 try-image: $(STAMP)  ## build the container image and run its tree read-only, as a number (root, buildah, bubblewrap)
 	$(BIN)/python tests/tools/try_image.py
+
+try-proxy: $(STAMP)  ## Vault, targets and a hook through Squid and Tinyproxy (apt-get install squid tinyproxy)
+	$(BIN)/python -m tests.tools.try_proxy
 
 try-vault: $(STAMP)  ## demo, tests/unit/vault and system tests on HashiCorp Vault: VAULT_BINARY=/path/to/vault, or built with Go; OPTIONS="-k raft"
 	$(if $(VAULT_BINARY),VAULT_BINARY="$(VAULT_BINARY)") $(BIN)/python -m tests.tools.try_vault $(VENV)/vault $(OPTIONS)

@@ -196,7 +196,7 @@ def tried(name: str) -> None:
         with Daemon(trial.path) as daemon:
             daemon.ready()
             trial.write("another password")
-            say(f"  {name}, a wrong password: {trial.told('refuses our login (407)')}")
+            say(f"  {name}, a wrong password: {trial.told('refuses our login (40')}")
             trial.write(PASSWORD)
             trial.goes_on()
 

@@ -34,6 +34,7 @@ class Uses:
     beyond: float = 0.0  # seconds, the most by which a gap was longer than the work, by the round trips in it
     spent: float = 0.0  # seconds in all: what is read from Vault, and shown to the server
     rotations: frozenset[str] = frozenset()
+    whole: bool = False  # it was at work until the end
 
     @property
     def each(self) -> float:
@@ -101,6 +102,7 @@ def consume(journey: Journey, path: str, use: Use, end: float, uses: Uses) -> No
         time.sleep(max(0.0, PACE - (time.monotonic() - now)))
     if since is not None:
         uses.over(end - since, slowest)
+    uses.whole = True
 
 
 def watched(
@@ -127,5 +129,6 @@ def judged(daemon: Daemon, name: str, uses: Uses, *, cuts: bool = False) -> str:
     over = sum(bool(each["cut_over_at"]) for each in daemon.heard("candidate.installed", credential=name)[1:])
     said = f"{uses}, {over} cut-overs"
     assert uses.refused == 0 or (cuts and uses.beyond <= 0.0), f"{said}, {uses.beyond:.2f} s longer than the work"
+    assert uses.whole, f"{said}; then it broke off"
     assert len(uses.rotations) > 1, said
     return said
