@@ -117,7 +117,7 @@ class Process:
         leases = Leases(self.holder, TTL, self.clock.monotonic, *self.proof(self.holder))
         self.requests = self.inbox()
         noted = {"accepted": {}, "doubted": {}, "unproven": {}, "reverted": False, "unanswered": lambda _: None}
-        noted["others"] = SecondJournals(self.clock.monotonic)
+        noted |= {"others": SecondJournals(self.clock.monotonic), "troubled": lambda credential, reason: None}
         self.reconciler = Reconciler(self.journal, leases, self.world.lineage, self.told, requests=self.requests)
         self.reconciler.only_looks = "this is a copy" if self.read_only else ""
         dependencies = lambda x: self.edges_of(x.name, self.clock)  # noqa: E731 (one of two names of it)
