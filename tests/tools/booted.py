@@ -229,6 +229,25 @@ def encrypted_credential(world: World) -> None:
     systemctl("daemon-reload")
 
 
+def hidden_home(world: World) -> None:
+    """An interpreter below a home: `init` warns of it, the unit cannot start it, and systemd says why."""
+    home, made = Path("/home") / "ada", Path("/etc/rotator-of-ada")
+    shutil.copytree("/opt/rotator", home, symlinks=True)
+    python = str(home / "bin" / "python")
+    made.mkdir()
+    command = [python, "-I", "-m", "rotator", "init", str(made), "--from", str(SETTINGS)]
+    warned = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert f"ProtectHome hides {home}" in warned.stdout + warned.stderr, warned.stdout + warned.stderr
+    (unit,) = made.rglob("*.service")
+    (UNITS / "rotator-of-ada.service").write_text(unit.read_text())
+    systemctl("daemon-reload")
+    systemctl("start", "rotator-of-ada", check=False)
+    status = show("rotator-of-ada", "ExecMainStatus")
+    assert status in ("203", "126"), f"{status}: {journal()}"
+    systemctl("stop", "rotator-of-ada")
+    told("an interpreter below /home", f"`init` warns; the unit ends with {status}/EXEC, as ProtectHome hides it")
+
+
 def now_without_daemon(world: World) -> None:
     before = world.published("blog-web")
     began = time.monotonic()
@@ -285,7 +304,7 @@ def said_by_the_daemon(*arguments: str) -> list[tuple[str, int]]:
 
 CHAPTERS = [
     start_to_ready, confined, now_over_the_socket, reload, watchdog, stop_while_rotating, vault_away, faulty_settings,
-    encrypted_credential, now_without_daemon, timer, priorities,
+    encrypted_credential, hidden_home, now_without_daemon, timer, priorities,
 ]  # fmt: skip
 
 

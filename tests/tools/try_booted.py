@@ -45,7 +45,7 @@ def install(folder: Path) -> None:
     subprocess.run([SYSTEM_PYTHON, "-m", "venv", "--without-pip", str(folder)], check=True)
     (site,) = folder.glob("lib/python3*/site-packages")
     shutil.copytree(sysconfig.get_path("purelib"), site, ignore=NOT_COPIED, dirs_exist_ok=True)
-    for part in ("rotator", "config"):
+    for part in ("rotator", "config", "tests"):  # the sandbox is part of the tests
         shutil.copytree(HOUSE / part, site / part, ignore=NOT_COPIED, dirs_exist_ok=True)
 
 

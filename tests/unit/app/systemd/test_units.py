@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from rotator.cli import COMMANDS
+from rotator.commands.scaffold import unit_text
+from rotator.settings.files import DEFAULT
 
 UNITS = Path(__file__).parents[4] / "systemd"
 SERVICES = ["rotator.service", "rotate-now@.service", "rotate-due.service"]
@@ -75,6 +77,21 @@ def test_the_login_secret_comes_from_the_credential_store_and_is_in_no_environme
     assert "LoadCredential=vault-secret-id:rotator.vault-secret-id" in lines
     told = [line for line in lines if line.startswith(("Environment", "SetCredential", "PassEnvironment"))]
     assert told == ["Environment=ROTATOR_BOOT_ID=%b"]  # no secret; ProcSubset=pid hides it from the process itself
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_files_threads_and_memory_are_limited_well_above_what_the_work_takes(unit: str) -> None:
+    """320 callers of the control socket, 64 of the status page, eight connections of each of a hundred targets."""
+    limits = dict(line.split("=", 1) for line in section(unit, "Service") if "=" in line)
+    assert int(limits["LimitNOFILE"]) >= 4096
+    assert int(limits["TasksMax"]) >= 256
+    assert limits["MemoryMax"]
+
+
+def test_the_shipped_unit_limits_what_the_scaffold_does() -> None:
+    made = unit_text((), "/opt/rotator/bin/python", DEFAULT, ["/srv/www/crm/jwks.json"])
+    assert "LimitNOFILE=8192" in made
+    assert "ReadWritePaths=-/srv/www/crm" in made
 
 
 def test_the_manager_waits_longer_than_the_work_may_take() -> None:
