@@ -116,3 +116,10 @@ def test_output_has_one_door(path: Path) -> None:
     door = {"echo", "secho", "confirm", "prompt", "stdout"} & used | {"print"} & named
     allowed = short(path) == "rotator/cli/output.py" or not short(path).startswith("rotator/cli/")
     assert allowed or door <= ({"confirm"} if "output" in named else set()), "say it with rotator/cli/output.py"
+
+
+@pytest.mark.parametrize("path", files("tests"), ids=short)
+def test_no_secret_of_a_test_is_a_plain_word(path: Path) -> None:
+    """A secret that lives in a process is redacted there: `other` would redact the word another of the next test."""
+    found = re.findall(r'Secret\("([a-z]{5,})"\)', text(path))
+    assert not found, f"{found}: write canary-{found[0] if found else ''}, as nobody writes that by chance"

@@ -67,7 +67,7 @@ class SlotProvider:
     async def receive(
         self, name: str, value: Secret, expires_at: datetime | None, keep: tuple[Token, ...] = ()
     ) -> Minted:
-        if value.matches(Secret("unusable")):
+        if value.matches(Secret("canary-unusable")):
             raise Refused("not a key")
         self.target.known[name] = value
         return Minted(Token(name, name, "1", self.target.now(), expires_at), value)

@@ -385,7 +385,7 @@ async def test_a_value_that_the_target_refuses_is_asked_for_again_and_the_old_on
 async def test_a_value_is_used_once_and_one_that_cannot_be_used_is_refused_in_words(world: World) -> None:
     one = Cut(world, person="value").actor()
     await one.reconcile()
-    await supplied(one, "unusable")
+    await supplied(one, "canary-unusable")
     record = await world.record()
     assert record.failure
     assert record.failure.reason == "not a key"

@@ -24,14 +24,14 @@ from tests.unit.providers import halo
 
 pytestmark = pytest.mark.anyio
 
-GOOD, OTHER, DEAD = Secret("good"), Secret("other"), Secret("dead")
+GOOD, OTHER, DEAD = Secret("good"), Secret("canary-of-another"), Secret("dead")
 
 
 class Site:
     """A target behind a gateway that answers 401 to everybody when it is told to."""
 
     def __init__(self, clock: HandClock) -> None:
-        self.living, self.gateway = {"good", "other"}, False
+        self.living, self.gateway = {"good", "canary-of-another"}, False
         self.form = {"content-type": "application/json", "www-authenticate": "Bearer"}
         keys = ManualTargetConfig(url="https://hub.example")
         self.server = ManualServer(HttpClient("hub", keys, clock, no_password, httpx.MockTransport(self._answer)))
@@ -73,7 +73,7 @@ async def test_a_dead_value_is_dead_beside_one_that_is_accepted_and_is_no_measur
     one, two = site.tool("one"), site.tool("two")
     assert await one.verify(Token("a"), GOOD) == Accepted()
     assert await two.verify(Token("b"), OTHER) == Accepted()
-    site.living = {"other"}
+    site.living = {"canary-of-another"}
     assert isinstance(await one.verify(Token("a"), GOOD), Rejected)
     site.living = set()
     assert isinstance(await two.verify(Token("b"), OTHER), Rejected), "the first one is known to be dead"
@@ -83,7 +83,7 @@ async def test_the_value_before_is_dead_while_its_successor_is_accepted(site: Si
     tool = site.tool("one")
     assert await tool.verify(Token("b"), OTHER) == Accepted()
     assert await tool.is_dead(Token("a"), GOOD) is False
-    site.living = {"other"}
+    site.living = {"canary-of-another"}
     assert await tool.is_dead(Token("a"), GOOD) is True
     site.living = set()
     assert await tool.is_dead(Token("a"), GOOD) is True, "alone on its target, nothing else can be known"
@@ -100,17 +100,17 @@ async def test_a_gateway_in_its_own_words_is_known_by_them_where_no_other_value_
 
 
 async def test_what_is_refused_together_for_an_hour_has_ended_together(clock: HandClock) -> None:
-    control, shown, lives = PositiveControl(clock.monotonic), list[str](), {"good": True, "other": True}
+    control, shown, lives = PositiveControl(clock.monotonic), list[str](), {"good": True, "canary-of-another": True}
 
     async def show(name: str) -> bool:
         shown.append(name)
         return lives[name]
 
     control.accepted("one", GOOD, partial(show, "good"))
-    control.accepted("two", OTHER, partial(show, "other"))
+    control.accepted("two", OTHER, partial(show, "canary-of-another"))
     assert await control.refused("one", DEAD)  # its own other value is accepted
     assert shown == ["good"]
-    lives = {"good": False, "other": False}
+    lives = {"good": False, "canary-of-another": False}
     assert not await control.refused("one", GOOD)
     clock.move(1800)
     assert not await control.refused("two", OTHER)

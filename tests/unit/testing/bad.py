@@ -165,7 +165,7 @@ class WritesOverWithoutALook(SlotProvider):
     """Whatever is in the slot by now."""
 
     async def revoke(self, token: Token) -> Outcome:
-        self.target.kept[token.serial] = Secret("discarded")
+        self.target.kept[token.serial] = Secret("canary-discarded")
         return Outcome.DONE
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
