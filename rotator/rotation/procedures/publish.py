@@ -200,5 +200,5 @@ def fence(seen: Observation, record: Record, step: Fence) -> Procedure[ev.Event]
 
 
 def _told_at(record: Record) -> datetime | None:
-    """Since when the target knows of the candidate."""
-    return record.installed_at or record.sent_at
+    """From when on the target may be expected to know the candidate: caches that have to pass count from then."""
+    return record.ready_at or record.installed_at or record.sent_at

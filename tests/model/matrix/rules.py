@@ -385,7 +385,7 @@ RULES: tuple[Rule, ...] = (
         calls="write journal",
         steps="Verify",
         stories=REFUSED,
-        kinds=Kind.NAMED,
+        kinds=f"{Kind.NAMED}|{Kind.TWO_SLOTS}",
     ),
     _rule(WAITS, "the grace ends when both clocks say so", T.AHEAD, T.BACK),
     # people

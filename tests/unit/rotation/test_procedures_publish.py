@@ -196,13 +196,25 @@ PROOFS = {
     ),
     "refused early": Row(
         Verify(),
-        record(Phase.INSTALLED, installed_at=AT - SECOND),
+        record(Phase.INSTALLED, installed_at=AT - SECOND, ready_at=AT - SECOND),
         [STAGED, NOT_YET],
         faulted("verify", "not accepted yet: 401", of_target=False),
     ),
+    "refused as soon as it may be known: caches may have been read late": Row(
+        Verify(),
+        record(Phase.INSTALLED, installed_at=AT - HOUR, ready_at=AT - SECOND),
+        [STAGED, NOT_YET],
+        faulted("verify", "not accepted yet: 401", of_target=False),
+    ),
+    "refused long after it may be known": Row(
+        Verify(),
+        record(Phase.INSTALLED, installed_at=AT - HOUR, ready_at=AT - HOUR),
+        [STAGED, NOT_YET],
+        ev.Rejected(LATE, "401"),
+    ),
     "refused early in a cut-over": Row(
         Verify(),
-        record(Phase.INSTALLED, installed_at=AT - SECOND, cut_over_at=AT),
+        record(Phase.INSTALLED, installed_at=AT - SECOND, ready_at=AT - SECOND, cut_over_at=AT),
         [STAGED, NOT_YET],
         faulted("verify", "not accepted yet: 401", of_target=False),
     ),
