@@ -12,7 +12,7 @@ from rotator.rotation.credential import Credential, Pause
 from rotator.rotation.events import Released
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb, TakenUp
 from rotator.rotation.pause import on_at, pause_on, words
-from rotator.rotation.record import HoldReason, Phase, Record, Unended
+from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record, Unended
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,12 @@ def left_to_person(record: Record, ask: RotationRequest) -> tuple[Unended, ...]:
 def dooms(record: Record, ask: RotationRequest) -> bool:
     """Whether a rotation under way would end, or replace, what an emergency is about. A value that was published since
     has its grace, though the emergency is not over as long as an older one waits for a person."""
-    at_stake = {each.token.id for each in (record.current, record.predecessor) if each}
-    return ask.emergency and (not fresh(record, ask) or not ask.live or bool(at_stake & set(ask.live)))
+    at_stake = (each for each in (record.current, record.predecessor) if each)
+    return ask.emergency and (not fresh(record, ask) or any(_lived(each, ask) for each in at_stake))
+
+
+def _lived(value: PublishedValue, ask: RotationRequest) -> bool:
+    return value.token.id in ask.live if ask.live else value.at < ask.at
 
 
 def wanted(record: Record, ask: RotationRequest | None) -> bool:

@@ -93,6 +93,17 @@ def test_an_emergency_is_over_when_it_is_dead_and_dooms_nothing_that_was_publish
     assert advance(known, ev.Ended(NOW, "t1.1", "dead")).asked is None
 
 
+def test_an_emergency_that_does_not_know_what_lived_is_about_what_is_older_than_itself() -> None:
+    """Seed 55294: each rotation of a schedule became part of one that was over, and counted in no budget."""
+    wish = ask(emergency=True)
+    newer = record(Phase.REQUESTED, current=published(2, NOW + MINUTE))
+    assert not isinstance(next_step(credential(), newer, NOW, wish), Escalate)
+    older = replace(newer, current=published(1, NOW - MINUTE))
+    assert isinstance(next_step(credential(), older, NOW, wish), Escalate)
+    graced = record(Phase.PUBLISHED, current=published(2, NOW + MINUTE), predecessor=published(1, NOW - MINUTE))
+    assert isinstance(next_step(credential(), graced, NOW, wish), Escalate)
+
+
 def test_it_counts_as_alive_everywhere() -> None:
     known = rests()
     seen = state(credential(), known, NOW + HOUR)
