@@ -42,6 +42,7 @@ class Checks:
     live_path: dict[str, VaultPath] = field(default_factory=dict)  # where consumers read
     replaced: dict[str, tuple[float, float, Record]] = field(default_factory=dict)  # value -> when, grace, by what
     graces: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
+    astride: set[str] = field(default_factory=set)  # tokens that a visit which began before Vault went back ends
     erased: set[str] = field(default_factory=set)  # a person deleted the number, and the journal was lost
     looks: dict[tuple[str, VaultPath], float] = field(default_factory=dict)
     revocations: dict[str, float] = field(default_factory=dict)  # token -> when the first request to revoke it left
@@ -133,10 +134,16 @@ class Checks:
             return
         if not ledger.may_revoke(token):
             self.broken("I4", f"revokes {token.id}, which no record condemns")
-        latest = ledger.latest
-        if latest and latest.current and latest.current.token.id == token.id:
+        latest, astride = ledger.latest, self._read_before_vault_went_back(name)
+        (self.astride.add if astride else self.astride.discard)(token.id)
+        if not astride and latest and latest.current and latest.current.token.id == token.id:
             self.broken("I9", f"revokes {token.id}, which is current")
         self._sure()
+
+    def _read_before_vault_went_back(self, name: str) -> bool:
+        """Whether whoever acts has the journal from before: its next write tells it, by check-and-set."""
+        thread = self.world.running
+        return thread is not None and thread.read.get(name, self.gone_back) < self.gone_back
 
     def restore_leaves(self, name: str, token: Token) -> None:
         """I7: a revocation is taken back at an operator's word only."""
@@ -294,6 +301,8 @@ class Checks:
             left = min(self.looks.get((by, place), -1.0), self.revocations.get(live.id, self.world.now))
             if self.revocations.get(live.id, self.world.now) < self.gone_back:
                 continue  # the request had left when it was not published
+            if live.id in self.astride and self.looks.get((by, place), -1.0) < self.gone_back:
+                continue  # nor was it, when whoever ends it looked
             if live.id in self.by_word and place not in {each.place for each in self.wanted.values()}:
                 continue  # settings name the path no more, under any name
             if live.id in self.by_word:

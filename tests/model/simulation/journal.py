@@ -41,6 +41,8 @@ class SimJournal:
     async def load(self, name: str) -> Entry:
         """See `Journal.load`."""
         read = await self._kv(name).get(place_of(name))
+        if self.world.running:
+            self.world.running.read[name] = self.world.now
         if self.newer:
             self.world.fault("newer_schema", name)
             raise Refused("written by a newer rotator")

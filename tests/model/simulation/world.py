@@ -43,6 +43,7 @@ class Thread:
     wire: Callable[[], object] | None = None
     label: str = "idle"
     wake: int = 0  # a later number makes an earlier alarm void
+    read: dict[str, float] = field(default_factory=dict)  # when it last read the journal of each credential
 
 
 @dataclass

@@ -1,0 +1,42 @@
+"""What the judge, or the model, had misjudged: the shortest schedule that shows it, and what it must find still."""
+
+from __future__ import annotations
+
+import pytest
+
+from rotator.ports import Conflict
+from tests.model.simulation.stage import NAME, Stage
+from tests.model.simulation.world import Violation
+
+
+@pytest.mark.parametrize("last", ["vault.write journal", "vault.read consumer"])
+def test_a_visit_in_the_middle_of_which_vault_goes_back_ends_what_it_had_read_as_condemned(last):  # seed 49873
+    stage = Stage(options={"overwrite": True})
+    stage.settle()
+    taken, old = stage.vault.snapshot(), stage.published().id
+    stage.reconcile("A", ask=True)
+    stage.sleep(61)
+    visit = stage.until(stage.until(stage.begin("A"), "target.verify"), "vault.write journal")
+    stage.step(visit)
+    assert stage.record.phase == "condemned"
+    if last == "vault.read consumer":
+        stage.step(stage.until(visit, last))
+    else:
+        stage.people.foreign_write(NAME)  # which settings let it write over
+        taken = {**taken, stage.checks.live_path[NAME]: stage.vault.snapshot()[stage.checks.live_path[NAME]]}
+    stage.people.days._goes_back_to(taken, "Vault is restored")
+    assert stage.record.current.token.id == old
+    assert isinstance(stage.finish(visit), Conflict)
+    assert old not in stage.alive()
+
+
+def test_a_visit_that_begins_after_vault_went_back_ends_nothing_that_is_current():
+    stage = Stage()
+    stage.settle()
+    stage.people.days._goes_back_to(stage.vault.snapshot(), "Vault is restored")
+    stage.checks.ledgers[NAME].condemned.add(stage.record.current.token.id)
+    visit = stage.until(stage.begin("A"), "vault.read journal")
+    stage.step(visit)
+    stage.world.running = visit.thread
+    with pytest.raises(Violation, match="I9"):
+        stage.checks.revoke_leaves(NAME, stage.record.current.token)
