@@ -84,6 +84,7 @@ class Process:
     gave_up: Callable[[str], None] = lambda said: None  # hears of requests that nobody carries out any more
     read_only: bool = False  # settings say that this Vault is a copy
     logged_out: float = 0.0  # since when Vault refuses its login; 0: it does not
+    admitted: float = 0.0  # when it had a login again, or was started
     requests: Any = field(default_factory=NoRequests)
     holder: str = ""  # who it is in this life
     life: int = 0
@@ -204,6 +205,11 @@ class Process:
                 self.again.add(name)
                 if thread.label == "idle":
                     self._alarm(thread, 0.01)
+
+    def log_in(self) -> None:
+        """Somebody gives it a login again."""
+        if self.logged_out:
+            self.logged_out, self.admitted = 0.0, self.world.now
 
     def wake_all(self) -> None:
         """Look at every name."""

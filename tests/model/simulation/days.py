@@ -180,7 +180,7 @@ class Days:
             return False
         process = self.world.rng.choice(up)
         process.logged_out = self.world.now
-        self.world.later(self.world.rng.uniform(20, 200), setattr, process, "logged_out", 0.0)
+        self.world.later(self.world.rng.uniform(20, 200), process.log_in)
         return None
 
     def clock_ahead(self, name: str) -> bool | None:

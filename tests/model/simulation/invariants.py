@@ -27,7 +27,7 @@ KEY = b"0123456789abcdef0123456789abcdef"
 SLACK = 4.0  # seconds: Vault's clock is told in whole seconds, and clocks within two seconds count as one
 COUNTED_ON = frozenset({Phase.AWAITING, Phase.STAGED, Phase.INSTALLED, Phase.VERIFIED})
 COPY = "Z"  # begins the names of the processes of a copied installation
-HEEDED = 200.0  # seconds until everybody has heard of a pause of everything, however long they were stopped
+HEEDED = 200.0  # seconds until all who can read Vault have heard of a pause of everything, though they were stopped
 UNSURE = 78.0  # seconds: 0.6 of the lease and the patience of one step
 
 
@@ -53,6 +53,7 @@ class Checks:
     mints: Counter[tuple[str, int]] = field(default_factory=Counter)
     budgets: dict[str, Budget] = field(default_factory=lambda: defaultdict(Budget))
     unsure_since: float | None = None
+    unsealed: float = -1.0  # when Vault was so last
     lost_slots: set[str] = field(default_factory=set)  # version numbers began anew: an older request may name a new one
     lost_journals: set[str] = field(default_factory=set)
     ever: dict[str, Credential] = field(default_factory=dict)  # every credential that settings ever had
@@ -343,7 +344,11 @@ class Checks:
         since = self.paused_since
         swarm = self.world.swarm
         heeded = HEEDED if swarm.pause or swarm.slow or swarm.vault_lost or swarm.restarts else HEEDED / 4
-        if began and not after.emergency and since is not None and self.world.now - since > heeded:
+        if not began or after.emergency or since is None:
+            return
+        process = self.world.running.owner if self.world.running else None
+        could_read = max(since, self.unsealed, process.admitted if process else since)
+        if self.world.now - could_read > heeded:
             self.broken("P", f"a rotation begins {self.world.now - since:.0f} s after everything was paused")
 
     def _quiet(self, name: str, before: Record | None, after: Record) -> None:

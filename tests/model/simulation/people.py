@@ -169,6 +169,7 @@ class People:
 
         def over() -> None:
             setattr(where, switch, False)
+            checks.unsealed = self.world.now if switch == "sealed" else checks.unsealed
             if not (checks.vault.sealed or self.journal.newer):
                 checks.unsure_since = None
 

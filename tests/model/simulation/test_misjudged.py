@@ -40,3 +40,37 @@ def test_a_visit_that_begins_after_vault_went_back_ends_nothing_that_is_current(
     stage.world.running = visit.thread
     with pytest.raises(Violation, match="I9"):
         stage.checks.revoke_leaves(NAME, stage.record.current.token)
+
+
+def paused_for_all(**options) -> Stage:
+    """A stage on which everything has been paused just now; its visits know nothing of that."""
+    stage = Stage(options=options)
+    stage.settle()
+    stage.checks.paused_since = stage.world.now
+    return stage
+
+
+def test_a_pause_of_everything_is_heeded_from_when_a_sealed_vault_can_be_read_again():  # seed 50804
+    stage = paused_for_all()
+    while stage.world.now < stage.checks.paused_since + 51:
+        stage.people.seal(NAME)
+        while stage.vault.sealed:
+            stage.world.run(stage.world.now + 1)
+    stage.reconcile("A", ask=True)
+    assert stage.record.rotation == 2
+    stage.settle()
+    stage.sleep(51)
+    with pytest.raises(Violation, match="P: a rotation begins"):
+        stage.reconcile("A", ask=True)
+
+
+def test_a_pause_of_everything_is_heeded_from_when_a_process_has_a_login_again():  # a sibling of seed 50804
+    stage = paused_for_all()
+    stage["A"].logged_out = stage.world.now
+    stage.sleep(60)
+    stage["A"].log_in()
+    stage.reconcile("A", ask=True)
+    assert stage.record.rotation == 2
+    stage.settle()
+    with pytest.raises(Violation, match="P: a rotation begins"):
+        stage.reconcile("B", ask=True)
