@@ -13,7 +13,7 @@ from rotator.rotation import events as ev
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.operator_request import ANSWERED_BY
 from rotator.rotation.ownership import unmanaged
-from rotator.rotation.record import Record
+from rotator.rotation.record import Phase, Record
 from tests.model.simulation.actors import CALM_POLL, TTL, Process, SimClock
 from tests.model.simulation.days import CLAIMS, held_for_two
 from tests.model.simulation.inbox import requests
@@ -146,7 +146,8 @@ class Ordinary:
             latest = history.checks.ledgers[live.credential].latest
             if history.target.kind(live.credential) is not Kind.TOKENS:
                 continue  # whose values are told anew, or make way for others
-            if live.credential in history.checks.lost_journals or (latest and token in _tokens(latest)):
+            ending = latest and latest.phase is Phase.REJECTED and latest.mint_name == live.name  # and not proven yet
+            if live.credential in history.checks.lost_journals or ending or (latest and token in _tokens(latest)):
                 continue
             if not {token, live.name} & history.told_ends and not died and not live.ended.startswith(COPY):
                 history.checks.broken(

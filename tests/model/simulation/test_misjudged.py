@@ -74,3 +74,26 @@ def test_a_pause_of_everything_is_heeded_from_when_a_process_has_a_login_again()
     stage.settle()
     with pytest.raises(Violation, match="P: a rotation begins"):
         stage.reconcile("B", ask=True)
+
+
+def test_what_is_being_burned_need_not_be_told_before_it_is_proven_dead():  # seed 35310
+    stage = Stage(actors=1)
+    visit = stage.until(stage.begin("A"), "target.mint")
+    visit.thread.wire()
+    stage.lose(visit)
+    stage.finish(visit)
+    stage.sleep(20)
+    burning = stage.until(stage.begin("A"), "target.revoke")
+    burning.thread.wire()
+    stage.lose(burning)
+    stage.finish(burning)
+    assert (stage.record.phase, stage.alive()) == ("rejected", set())
+    stage.history.ordinary.receipts()
+    stage.history.told_ends.clear()
+    stage.sleep(20)
+    stage.reconcile("A")
+    assert stage.record.phase == "settled"
+    stage.history.ordinary.receipts()
+    stage.history.told_ends.clear()
+    with pytest.raises(Violation, match="R: "):
+        stage.history.ordinary.receipts()
