@@ -42,6 +42,7 @@ from rotator.rotation.rotation_request import RotationRequest, as_rotation_reque
 from rotator.rotation.steps import Act, Escalate, Hold, Poll, Request, Step, Wait
 from rotator.rotation.transitions import advance
 
+_PUT_RIGHT = ("grace_from", "retry_from", "sent_at")  # what somebody waits by, where a clock was ahead
 _BARRED = timedelta(seconds=30)  # between two looks whether a rotation may begin again
 
 
@@ -181,7 +182,7 @@ class Reconciler:
         later, and wait anew. Vault would delete the record by itself; somebody has left it; a clock was ahead.
         """
         left = bool(entry.lease.holder) and entry.record is not None
-        ahead = entry.record is not None and entry.record.grace_from != record.grace_from
+        ahead = entry.record is not None and any(getattr(entry.record, x) != getattr(record, x) for x in _PUT_RIGHT)
         return not self.only_looks and (entry.is_fading(context.shared) or left or ahead)
 
     async def obey(

@@ -10,14 +10,15 @@ from rotator.rotation.record import Record
 from rotator.rotation.retirement import grace_from
 
 # When the value was published is not among them: requests are compared with that, by the clock that told both.
-_HAPPENED = ("requested_at", "reminded_at", "verified_at", "condemned_at", "settled_at")
+_HAPPENED = ("requested_at", "sent_at", "reminded_at", "verified_at", "condemned_at", "settled_at")
 _MINTS = ("mints", "emergency_mints")
 
 
 def put_right(record: Record, seen: datetime) -> Record:
     """The record, which has been known as it is since `seen` by the later of all clocks: nothing in it happened after.
 
-    So no grace lasts longer than it is long, however far ahead the clock was that began it; nor is one made shorter.
+    So no grace, and no pause after a failure, lasts longer than it is long, however far ahead the clock was that began
+    it, and however often those who watch it are restarted; nor is one made shorter.
     """
     changes: dict[str, Any] = {name: seen for name in _HAPPENED if (at := getattr(record, name)) and at > seen}
     for name in _MINTS:
@@ -26,4 +27,7 @@ def put_right(record: Record, seen: datetime) -> Record:
     since, promised = record.current and grace_from(record, record.current), record.grace_ends
     if since and since > seen:
         changes |= {"grace_from": seen, "grace_ends": promised and promised - (since - seen)}
+    began, until = record.retry_from, record.retry_at
+    if began and until and began > seen:
+        changes |= {"retry_from": seen, "retry_at": until - (began - seen)}
     return replace(record, **changes) if changes else record

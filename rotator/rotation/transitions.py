@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from rotator.rotation import adoption, attempts, lost_value, pause, rollback, rotation_request, schedule, second_vault
@@ -233,12 +234,20 @@ def _released(record: Record, event: ev.Released) -> Record:
     )
 
 
+def _given_up_until(record: Record, since: datetime) -> datetime:
+    """The end of the pause after what was given up, by the clock of who failed `since`: the one that began it may be
+    ahead.
+    """
+    if record.phase is not Phase.SETTLED or record.retry_at is None:
+        return since
+    return record.retry_at - max((record.retry_from or since) - since, timedelta())
+
+
 def _faulted(record: Record, event: ev.Faulted) -> Record:
     """What got no answer may take effect for as long as the target takes to settle, from now on."""
     failures, unanswered = record.failures + 1, record.phase is Phase.REQUESTED and not record.uncertain
     since, pause = event.since or event.at, schedule.step_pause(failures, record.lineage, event.retry_after)
-    given_up_until = record.retry_at if record.phase is Phase.SETTLED else None
-    until = max(since + pause, given_up_until or since)
+    until = max(since + pause, _given_up_until(record, since))
     return replace(
         record,
         failures=failures,

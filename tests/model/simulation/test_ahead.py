@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rotator.ports import Refused
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from tests.model.simulation.stage import NAME, Stage, Visit
 from tests.model.simulation.world import Thread
@@ -79,3 +80,36 @@ def test_what_a_dead_process_left_is_waited_for_once_however_often_those_who_fol
         stage.sleep(4)
         stage.reconcile("A")
     assert stage.record.phase == "settled"
+
+
+def by_turns(stage: Stage) -> None:
+    """Host B's process is restarted every half minute, and looks once in each of its lives."""
+    for _ in range(4):
+        stage.reconcile("B")
+        stage.sleep(30)
+        stage["B"].kill()
+        stage["B"].start()
+        stage["B"].close()
+    stage.reconcile("B")
+
+
+def test_a_pause_that_a_clock_days_ahead_began_ends_although_whoever_watches_it_is_restarted():  # seed 51868
+    stage = Stage()
+    stage["A"].clock.skew = AHEAD
+    visit = stage.until(stage.begin("A"), "target.mint")
+    stage.fail(visit, Refused("the quota is used up"))
+    stage.finish(visit)
+    stage["A"].clock.skew = 0.0
+    assert stage.record.retry_at > stage.world.date(AHEAD)
+    by_turns(stage)
+    assert stage.record.current
+
+
+def test_a_mint_that_a_clock_days_ahead_sent_is_looked_for_although_whoever_waits_is_restarted():  # seed 45609
+    stage = Stage()
+    stage["A"].clock.skew = AHEAD
+    stage.lose(visit := stage.until(stage.begin("A"), "target.mint"))
+    stage.finish(visit)
+    stage["A"].clock.skew = 0.0
+    by_turns(stage)
+    assert stage.record.current

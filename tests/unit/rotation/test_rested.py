@@ -37,6 +37,7 @@ def test_with_clocks_that_agree_a_pause_ends_by_its_date() -> None:
 
 
 AHEAD = NOW + HOUR
+FAR = NOW + 100 * DAY
 SETTLE = credential().limits.settle
 SETTLING = {
     "a mint": record(REQUESTED, uncertain=True, sent_at=AHEAD),
@@ -57,6 +58,38 @@ def test_what_takes_long_to_be_known_everywhere_is_waited_for_as_long_as_it_took
     assert next_step(credential(), known, NOW, rested=10 * MINUTE) == Verify()
 
 
+@pytest.mark.parametrize("phase", [REQUESTED, Phase.SETTLED, Phase.REJECTED])
+def test_a_pause_that_a_clock_began_that_was_ahead_is_as_long_for_each_who_takes_the_record_up(phase: Phase) -> None:
+    found = advance(record(phase, retry_from=AHEAD, retry_at=AHEAD + 30 * SECOND), ev.Resumed(NOW, rested=10 * SECOND))
+    assert (found.retry_from, found.retry_at) == (NOW - 10 * SECOND, NOW + 20 * SECOND)
+    assert advance(found, ev.Resumed(NOW + MINUTE)) == found, "who is started later does not begin it anew"
+
+
+def test_no_pause_is_made_shorter() -> None:
+    pausing = record(Phase.SETTLED, retry_from=NOW - MINUTE, retry_at=NOW + HOUR)
+    assert put_right(pausing, NOW) == pausing
+    over = record(Phase.SETTLED, retry_from=AHEAD)
+    assert put_right(over, NOW) == over
+    unknown = record(Phase.SETTLED, retry_at=AHEAD)
+    assert put_right(unknown, NOW) == unknown
+
+
+def test_what_fails_while_a_rotation_is_given_up_keeps_the_rest_of_that_pause_and_no_more() -> None:
+    given_up = record(Phase.SETTLED, retry_from=FAR, retry_at=FAR + HOUR)
+    swept = advance(given_up, ev.Faulted(FAR, "sweep", "no answer", since=NOW))  # by the one clock that is right
+    assert (swept.retry_from, swept.retry_at) == (NOW, NOW + HOUR)
+    late = advance(
+        replace(given_up, retry_from=NOW, retry_at=NOW + HOUR), ev.Faulted(NOW + MINUTE, "sweep", "no answer")
+    )
+    assert late.retry_at == NOW + HOUR
+
+
+def test_a_mint_that_a_clock_sent_that_was_ahead_is_looked_for_when_the_target_has_settled() -> None:
+    found = advance(record(REQUESTED, uncertain=True, sent_at=AHEAD), ev.Resumed(NOW))
+    assert next_step(credential(), found, NOW) == Wait(NOW + SETTLE, "a mint may still be on its way")
+    assert not isinstance(next_step(credential(), found, NOW + SETTLE), Wait)
+
+
 def test_a_schedule_does_not_sleep_for_as_long_as_a_clock_was_ahead() -> None:
     ahead = record(Phase.SETTLED, current=published(1, at=NOW + 100 * DAY))
     every = credential(schedule=Every(MINUTE, jitter=0))
@@ -68,9 +101,6 @@ def test_a_schedule_does_not_sleep_for_as_long_as_a_clock_was_ahead() -> None:
 def test_what_is_due_never_by_its_schedule_is_not_due_for_being_watched() -> None:
     lasting = record(Phase.SETTLED, current=published(1, token=token(1)))
     assert isinstance(next_step(credential(schedule=FractionOfLife(0.5)), lasting, NOW, rested=99 * DAY), Wait)
-
-
-FAR = NOW + 100 * DAY
 
 
 def resumed(known: Record, rested=MINUTE) -> Record:
