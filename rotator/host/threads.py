@@ -198,7 +198,7 @@ class HostNames:
 
         A cancelled caller leaves the look-up to those who still wait or ask later.
         """
-        if _numeric(host):
+        if is_ip_address(host):
             return (host,)
         answer = self._asked.get(host)
         if answer is None:
@@ -217,7 +217,8 @@ def _addresses(host: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
-def _numeric(host: str) -> bool:
+def is_ip_address(host: str) -> bool:
+    """Whether a host is written as an address, which needs no look-up."""
     try:
         ip_address(host)
     except ValueError:

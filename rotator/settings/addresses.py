@@ -101,7 +101,7 @@ def read_proxy(section: Section, password: Reader[SecretRef] = secret_ref) -> Pr
     insecure = part.take("allow_insecure_http", flag, False)
     proxy = Proxy(
         url=part.need("url", _url, "", '"http://proxy.example:3128"'),
-        username=part.take("username", _username, ""),
+        username=part.take("username", username, ""),
         password=part.take("password", password, None),
         ca_file=part.take("ca_file", file, None),
     )
@@ -147,7 +147,7 @@ def _url(value: object) -> str:
     return url
 
 
-def _username(value: object) -> str:
+def username(value: object) -> str:
     name = text(value)
     if ":" in name:
         raise WrongValueError("must not contain a colon: Basic Auth (RFC 7617) cannot carry it")

@@ -13,7 +13,7 @@ import msgspec
 from rotator.host.proxy import Proxy
 from rotator.rotation.credential import Credential
 from rotator.rotation.secret import SecretRef
-from rotator.settings.addresses import address, check_route, read_proxy
+from rotator.settings.addresses import address, check_route, read_proxy, username
 from rotator.settings.model import Minter, Target
 from rotator.settings.parsers import Reader, WrongValueError, duration, flag, quoted, span, suggest, text, whole
 from rotator.settings.secret_files import secret_ref
@@ -206,7 +206,7 @@ def read_minter(section: Section) -> Minter | None:
         return None
     minter = Minter(
         pat=given.take("pat", secret_ref, None),
-        username=given.take("username", _username, ""),
+        username=given.take("username", username, ""),
         password=given.take("password", secret_ref, None),
         self_minting=given.take("self", flag, False),
     )
@@ -220,10 +220,3 @@ def read_minter(section: Section) -> Minter | None:
             given.fault("self", f"can only be true; otherwise {_FORMS}")
     section.close(given)
     return minter
-
-
-def _username(value: object) -> str:
-    name = text(value)
-    if ":" in name:
-        raise WrongValueError("must not contain a colon: Basic Auth (RFC 7617) cannot carry it")
-    return name

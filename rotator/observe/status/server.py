@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import resources
-from ipaddress import ip_address
 from urllib.parse import unquote
 
 import anyio
@@ -20,6 +19,7 @@ from anyio.abc import TaskStatus
 
 from rotator.host import sockets
 from rotator.host.sockets import Connection, Listener
+from rotator.host.threads import is_ip_address
 from rotator.observe.health import Fleet, Severity
 from rotator.observe.status.html import el, page
 from rotator.observe.status.pages import Timeline, overview, single
@@ -158,7 +158,7 @@ Respond = Callable[[str], Awaitable[StatusResponse]]
 def strange(header: bytes, known: Collection[str]) -> str:
     """The name in a Host header if it is not served here, fit to be shown; empty when it is served."""
     name = _name(header.decode("ascii", "replace").strip().lower())
-    if name == "localhost" or name.endswith(".localhost") or name in known or _numeric(name):
+    if name == "localhost" or name.endswith(".localhost") or name in known or is_ip_address(name):
         return ""
     return "".join(each if each.isascii() and each.isprintable() else "?" for each in name[:_LONGEST]) or "?"
 
@@ -168,14 +168,6 @@ def _name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.partition(":")[0].removesuffix(".")
-
-
-def _numeric(name: str) -> bool:
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)
