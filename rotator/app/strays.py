@@ -15,7 +15,7 @@ from rotator.observe.logs import log
 from rotator.ports import Fault, MinterRefused, Refused, Transient
 from rotator.providers import Server
 from rotator.rotation.credential import Credential
-from rotator.rotation.ownership import ENDABLE, Owner, TokenState, tokens, unmanaged, without
+from rotator.rotation.ownership import ENDABLE, Owner, TokenState, Unmanaged, tokens, unmanaged, without
 from rotator.rotation.record import Record, Token
 from rotator.rotation.token_names import family, parse
 
@@ -199,16 +199,25 @@ async def note_unmanaged(app: Actor) -> None:
     for name, reason in unreadable.items():
         log.warn("unmanaged.missed", credential=name, said=reason)
     await _note_ended(app, left)
-    left = {name: without(each, app.ended_by_hand, app.clock.now()) for name, each in left.items()}
-    records, now = [seen.record for seen in worker_pool.seen.values() if seen.record], app.clock.now()
-    places = {each.place: each.retire.after for each in app.settings.credentials.values()}
-    before = {each.token for each in unmanaged(worker_pool.left, records, now, places)}
-    worker_pool.left = left
-    for each in unmanaged(left, records, now, places):
+    records = [seen.record for seen in worker_pool.seen.values() if seen.record]
+    before = {each.token for each in living_unmanaged(app, worker_pool.left, records)}
+    worker_pool.left = _but_ended(app, left)
+    for each in living_unmanaged(app, left, records):
         if each.token not in before:
             said = f"it left the settings; {each.token} at {each.path} lives on, and nobody rotates it"
             told = {"credential": each.credential, "target": each.target, "token": each.token}
             log.warn("credential.unmanaged", **told, said=f"{said}; {each.next}")
+
+
+def living_unmanaged(app: Actor, left: Mapping[str, Record], records: Iterable[Record]) -> list[Unmanaged]:
+    """What lives on of credentials that left the settings. `records`: of those that are in the settings."""
+    places = {each.place: each.retire.after for each in app.settings.credentials.values()}
+    return unmanaged(_but_ended(app, left), records, app.clock.now(), places)
+
+
+def _but_ended(app: Actor, left: Mapping[str, Record]) -> dict[str, Record]:
+    """Their records, without the tokens that a person has ended."""
+    return {name: without(each, app.ended_by_hand, app.clock.now()) for name, each in left.items()}
 
 
 async def _note_ended(app: Actor, left: Mapping[str, Record]) -> None:

@@ -13,6 +13,7 @@ import anyio
 from rotator.app.actor import READ_ONLY, Actor, reading
 from rotator.app.factories import connected, longest_need, records_needs
 from rotator.app.secret_resolver import VaultSecretResolver
+from rotator.app.strays import living_unmanaged
 from rotator.app.vault_fitness import located
 from rotator.app.vault_policy import kept, kept_places, references, referred_rights, transit_rights
 from rotator.commands.proxies import of_others, of_vault
@@ -39,7 +40,6 @@ from rotator.ports import (
 )
 from rotator.providers import kind_of
 from rotator.rotation.credential import Credential
-from rotator.rotation.ownership import unmanaged
 from rotator.rotation.record import Phase, PublishedValue, Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import mint_name, stem
@@ -142,8 +142,7 @@ async def _left(app: Actor) -> AsyncGenerator[Finding]:
     """Living values of credentials that left the settings."""
     left, unreadable = await left_behind(app.journal, app.settings.credentials)
     known = [(await app.journal.load(name)).record for name in app.settings.credentials] if left else []
-    places = {each.place: each.retire.after for each in app.settings.credentials.values()}
-    for each in unmanaged(left, filter(None, known), app.clock.now(), places):
+    for each in living_unmanaged(app, left, filter(None, known)):
         said = f"left the settings; {each.token} at {each.path} lives on, and nobody rotates it"
         yield Finding(FindingLevel.WARNING, f"credential {each.credential}", said, each.next)
     for name, reason in unreadable.items():

@@ -17,6 +17,7 @@ import msgspec
 
 from rotator.app import control
 from rotator.app.actor import Actor, reading
+from rotator.app.strays import living_unmanaged
 from rotator.commands.queries import installation
 from rotator.commands.requests import unclaimed
 from rotator.engine.lease import standing
@@ -30,7 +31,7 @@ from rotator.ports import Entry, Fault, Refused, StoreRefused, Transient
 from rotator.rotation.credential import Credential
 from rotator.rotation.explanation import explain
 from rotator.rotation.operator_request import Unclaimed
-from rotator.rotation.ownership import Unmanaged, unmanaged, without
+from rotator.rotation.ownership import Unmanaged
 from rotator.rotation.record import Record
 from rotator.rotation.state import Observed, State, state
 from rotator.settings import Settings
@@ -183,9 +184,7 @@ async def _left(app: Actor, seen: Sequence[Seen]) -> list[Unmanaged]:
         left, _ = await left_behind(app.journal, app.settings.credentials)
     except (Refused, StoreRefused, Transient):
         return []
-    places = {each.place: each.retire.after for each in app.settings.credentials.values()}
-    left = {name: without(each, app.ended_by_hand, app.clock.now()) for name, each in left.items()}
-    return unmanaged(left, [record for _, record, *_ in seen if record], app.clock.now(), places)
+    return living_unmanaged(app, left, [record for _, record, *_ in seen if record])
 
 
 async def _unclaimed(app: Actor) -> list[Unclaimed]:
