@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import anyio
@@ -62,8 +61,3 @@ class PendingRequest:
         """End it without an answer."""
         self.closed, self.hopeless = reason, hopeless
         self.done.set()
-
-
-def foremost(asks: Iterable[PendingRequest]) -> RotationRequest | None:
-    """The one that a visit works for: an emergency before others, then the latest."""
-    return max((each.ask for each in asks), key=lambda ask: (ask.emergency, ask.at), default=None)

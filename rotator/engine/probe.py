@@ -168,7 +168,7 @@ class Prober:
         if record is None or record.phase not in _RESTS or record.refused_at or record.current is None:
             return None
         current, now = record.current, self.worker_pool.clock.now()
-        over = current.token.expires_at is not None and current.token.expires_at <= now
+        over = current.token.has_expired(now)
         as_wanted = (current.policy, current.place) == (credential.policy, credential.place)
         return None if over or not as_wanted or self.worker_pool.pause(credential)[0] else current
 

@@ -30,6 +30,7 @@ from rotator.ports import (
     Transient,
 )
 from rotator.rotation import events as ev
+from rotator.rotation.ahead import waits_otherwise
 from rotator.rotation.credential import Credential
 from rotator.rotation.decide import next_step
 from rotator.rotation.messages import Message, describe
@@ -42,7 +43,6 @@ from rotator.rotation.rotation_request import RotationRequest, as_rotation_reque
 from rotator.rotation.steps import Act, Escalate, Hold, Poll, Request, Step, Wait
 from rotator.rotation.transitions import advance
 
-_PUT_RIGHT = ("grace_from", "retry_from", "sent_at")  # what somebody waits by, where a clock was ahead
 _BARRED = timedelta(seconds=30)  # between two looks whether a rotation may begin again
 
 
@@ -182,7 +182,7 @@ class Reconciler:
         later, and wait anew. Vault would delete the record by itself; somebody has left it; a clock was ahead.
         """
         left = bool(entry.lease.holder) and entry.record is not None
-        ahead = entry.record is not None and any(getattr(entry.record, x) != getattr(record, x) for x in _PUT_RIGHT)
+        ahead = entry.record is not None and waits_otherwise(entry.record, record)
         return not self.only_looks and (entry.is_fading(context.shared) or left or ahead)
 
     async def obey(

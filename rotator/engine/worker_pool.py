@@ -16,7 +16,7 @@ from anyio.abc import TaskGroup
 
 from rotator.engine.circuit_breaker import CircuitBreakers
 from rotator.engine.guard import Guard
-from rotator.engine.pending_request import PendingRequest, foremost
+from rotator.engine.pending_request import PendingRequest
 from rotator.engine.reconciler import ReconcileResult
 from rotator.engine.timer_queue import TimerQueue
 from rotator.engine.work_queue import WorkQueue
@@ -24,7 +24,7 @@ from rotator.ports import Clock
 from rotator.rotation.credential import Credential
 from rotator.rotation.pause import on_at
 from rotator.rotation.record import Record
-from rotator.rotation.rotation_request import RequestAnswer, RotationRequest
+from rotator.rotation.rotation_request import RequestAnswer, RotationRequest, foremost
 from rotator.rotation.schedule import share
 
 _AT_ONCE = timedelta(milliseconds=200)  # what is to be looked at "now" again must not spin
@@ -207,7 +207,8 @@ class WorkerPool:
     async def _work(self, name: str, visit: RunningReconcile) -> None:
         try:
             if credential := self.credentials.get(name):
-                self._note(name, await self.guard.attend(credential, foremost(self.asks.get(name, ()))))
+                ask = foremost(*(each.ask for each in self.asks.get(name, ())))
+                self._note(name, await self.guard.attend(credential, ask))
         finally:
             del self._busy[name]
             visit.over.set()

@@ -12,6 +12,7 @@ from rotator.rotation.retirement import grace_from
 # When the value was published is not among them: requests are compared with that, by the clock that told both.
 _HAPPENED = ("requested_at", "sent_at", "reminded_at", "verified_at", "condemned_at", "settled_at")
 _MINTS = ("mints", "emergency_mints")
+_WAITED_BY = ("grace_from", "retry_from", "sent_at")
 
 
 def put_right(record: Record, seen: datetime) -> Record:
@@ -31,3 +32,8 @@ def put_right(record: Record, seen: datetime) -> Record:
     if began and until and began > seen:
         changes |= {"retry_from": seen, "retry_at": until - (began - seen)}
     return replace(record, **changes) if changes else record
+
+
+def waits_otherwise(found: Record, right: Record) -> bool:
+    """Whether what is waited by was put right: who takes the record up next would put it right later, and wait anew."""
+    return any(getattr(found, name) != getattr(right, name) for name in _WAITED_BY)

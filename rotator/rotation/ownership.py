@@ -250,8 +250,7 @@ def living(record: Record, now: datetime) -> tuple[PublishedValue, ...]:
     return tuple(
         each
         for each in record.published
-        if not (each.refused_at or (each is record.current and record.refused_at))
-        and (each.token.expires_at is None or now < each.token.expires_at)
+        if not (each.refused_at or (each is record.current and record.refused_at)) and not each.token.has_expired(now)
     )
 
 
@@ -348,7 +347,7 @@ def _made(record: Record, now: datetime) -> Iterator[PublishedValue]:
     candidate, at, place = record.candidate, record.sent_at or record.requested_at, record.place
     if candidate is None or candidate.pending or at is None or place is None:
         return
-    if candidate.token.expires_at is None or now < candidate.token.expires_at:
+    if not candidate.token.has_expired(now):
         yield PublishedValue(
             *(candidate.token, candidate.fingerprint, record.rotation, 0, at, place, record.target, record.policy)
         )

@@ -64,6 +64,10 @@ class Token:
     issued_at: datetime | None = None
     expires_at: datetime | None = None
 
+    def has_expired(self, now: datetime) -> bool:
+        """Whether its date has passed. One without a date never expires."""
+        return self.expires_at is not None and self.expires_at <= now
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from rotator.rotation import lost_value, pause, retirement, triggers
 from rotator.rotation.credential import Credential
-from rotator.rotation.record import Phase, Record, Token
+from rotator.rotation.record import Phase, Record
 from rotator.rotation.wording import mended, when
 
 _UNDER_WAY = frozenset(
@@ -23,9 +23,9 @@ _UNDER_WAY = frozenset(
 def living(record: Record, now: datetime) -> frozenset[str]:
     """The tokens whose values the target would accept, as far as the record knows."""
     published = [each for each in record.published if each.refused_at is None]
-    found = {each.token.id for each in published if not _over(each.token, now)}
+    found = {each.token.id for each in published if not each.token.has_expired(now)}
     candidate, current = record.candidate, record.current
-    if candidate and not candidate.pending and not _over(candidate.token, now):
+    if candidate and not candidate.pending and not candidate.token.has_expired(now):
         found.add(candidate.token.id)
     dead = current and (record.refused_at or record.cut_over_at)
     return frozenset(found - {current.token.id} if dead and current else found)
@@ -56,10 +56,6 @@ def revoke_by(credential: Credential, record: Record) -> datetime | None:
     if record.emergency or policy.quiet is None or policy.deadline is None:
         return end
     return max(end, at + policy.deadline + credential.limits.spread)
-
-
-def _over(token: Token, now: datetime) -> bool:
-    return token.expires_at is not None and token.expires_at <= now
 
 
 PATIENCE = timedelta(minutes=5)  # what is due, or over, for less than this is under way, not overdue

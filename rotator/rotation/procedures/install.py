@@ -74,7 +74,7 @@ def poll(seen: Observation, record: Record, step: Poll) -> Procedure[ev.Event]:
         ours = seen.brings or can.needs_install
         return ev.NotMinted(seen.at, resend=True) if ours else _remind(seen, record)
     proven = yield from verify(seen, record, Verify())
-    if not isinstance(proven, ev.Rejected) or _over(seen, record.candidate.token):
+    if not isinstance(proven, ev.Rejected) or record.candidate.token.has_expired(seen.now):
         return proven  # what has expired meanwhile will not be accepted any more, whatever a person does
     tried = yield from install(seen, record, Install())
     if not isinstance(tried, ev.Awaited):
@@ -101,7 +101,7 @@ def put_back(seen: Observation, record: Record, step: Burn) -> Procedure[ev.Even
     current, can = record.current, seen.capabilities(record.target)
     if current is None or current.target != record.target or not can.needs_install:
         return unsettled(seen, record) or ev.Burned(seen.at, (), step.give_up)
-    if _over(seen, current.token):  # nobody would accept it, and only the next value mends that
+    if current.token.has_expired(seen.now):  # nobody would accept it, and only the next value mends that
         return unsettled(seen, record) or ev.Burned(seen.at, _burned(record), step.give_up)
     secret = yield from published_value(seen, current)
     if secret is None:
@@ -136,10 +136,6 @@ def _tell_again(target: str, old: Minted) -> Procedure[Verdict]:
     except Refused as fault:
         return Rejected(fault.reason)
     return (yield from judged(target, old.token, old.secret))
-
-
-def _over(seen: Observation, token: Token) -> bool:
-    return token.expires_at is not None and token.expires_at <= seen.now
 
 
 def _burned(record: Record) -> tuple[str, ...]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from rotator.engine.pending_request import PendingRequest, foremost
 from rotator.ports import Transient
 from rotator.rotation.record import Failure, Phase
-from rotator.rotation.rotation_request import RequestAnswer
+from rotator.rotation.rotation_request import RequestAnswer, foremost
 from rotator.rotation.steps import Wait
 from tests.unit.engine.crews import at_work, bots, hang, settled
 from tests.unit.rotation.builders import HOUR, MINUTE, NOW, SECOND, ask, published, record
@@ -188,6 +187,6 @@ async def test_answers_leave_nothing_behind() -> None:
 
 def test_a_visit_works_for_an_emergency_first_and_then_for_the_latest() -> None:
     plain, late, urgent = ask(), ask(NOW + HOUR), ask(emergency=True)
-    assert foremost([PendingRequest(each, patient=False) for each in (plain, late)]) == late
-    assert foremost([PendingRequest(each, patient=False) for each in (late, urgent, plain)]) == urgent
-    assert foremost([]) is None
+    assert foremost(plain, late) == late
+    assert foremost(late, urgent, plain) == urgent
+    assert foremost() is None

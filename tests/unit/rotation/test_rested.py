@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from rotator.rotation import events as ev
 from rotator.rotation import triggers
-from rotator.rotation.ahead import put_right
+from rotator.rotation.ahead import put_right, waits_otherwise
 from rotator.rotation.decide import next_step
 from rotator.rotation.record import Phase, Record, Trigger
 from rotator.rotation.schedule import Every, FractionOfLife
@@ -63,6 +64,23 @@ def test_a_pause_that_a_clock_began_that_was_ahead_is_as_long_for_each_who_takes
     found = advance(record(phase, retry_from=AHEAD, retry_at=AHEAD + 30 * SECOND), ev.Resumed(NOW, rested=10 * SECOND))
     assert (found.retry_from, found.retry_at) == (NOW - 10 * SECOND, NOW + 20 * SECOND)
     assert advance(found, ev.Resumed(NOW + MINUTE)) == found, "who is started later does not begin it anew"
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "waited_by"),
+    [
+        ({"sent_at": AHEAD}, True),
+        ({"retry_from": AHEAD, "retry_at": AHEAD + SECOND}, True),
+        ({"current": published(1, AHEAD)}, True),
+        ({"requested_at": AHEAD}, False),
+    ],
+)
+def test_what_somebody_waits_by_is_told_from_what_only_happened(spoilt: dict[str, Any], waited_by: bool) -> None:
+    found = record(REQUESTED, **spoilt)
+    right = put_right(found, NOW)
+    assert right != found
+    assert waits_otherwise(found, right) is waited_by
+    assert put_right(right, NOW) == right
 
 
 def test_no_pause_is_made_shorter() -> None:
