@@ -35,15 +35,20 @@ def test_a_grace_that_a_clock_days_ahead_began_lasts_as_long_as_it_is_and_no_sho
     assert len(stage.alive()) == 1
 
 
-def test_a_grace_that_a_clock_days_ahead_began_ends_although_whoever_watches_it_is_restarted():
-    stage = begun_by_a_clock_that_is_ahead()
-    for _ in range(11):
+def by_turns(stage: Stage, turns: int = 4) -> None:
+    """Host B's process is restarted every half minute, and looks once in each of its lives."""
+    for _ in range(turns):
         stage.reconcile("B")
         stage.sleep(30)
         stage["B"].kill()
         stage["B"].start()
         stage["B"].close()
     stage.reconcile("B")
+
+
+def test_a_grace_that_a_clock_days_ahead_began_ends_although_whoever_watches_it_is_restarted():
+    stage = begun_by_a_clock_that_is_ahead()
+    by_turns(stage, 11)
     assert len(stage.alive()) == 1
 
 
@@ -80,17 +85,6 @@ def test_what_a_dead_process_left_is_waited_for_once_however_often_those_who_fol
         stage.sleep(4)
         stage.reconcile("A")
     assert stage.record.phase == "settled"
-
-
-def by_turns(stage: Stage) -> None:
-    """Host B's process is restarted every half minute, and looks once in each of its lives."""
-    for _ in range(4):
-        stage.reconcile("B")
-        stage.sleep(30)
-        stage["B"].kill()
-        stage["B"].start()
-        stage["B"].close()
-    stage.reconcile("B")
 
 
 def test_a_pause_that_a_clock_days_ahead_began_ends_although_whoever_watches_it_is_restarted():  # seed 51868

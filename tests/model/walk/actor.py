@@ -16,12 +16,13 @@ from rotator.engine import commands
 from rotator.engine.context import Dependencies, SuppliedValue
 from rotator.engine.lease import Leases
 from rotator.engine.reconciler import Reconciler, ReconcileResult, Transition
-from rotator.ports import Conflict, Document, Entry, Fault, Inspection, Installation, Lease, Minted, Outcome, Verdict
+from rotator.ports import Conflict, Document, Entry, Fault, Installation, Lease, Minted
 from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.record import Record, Token
 from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Wait
+from tests.kit.every_verb import EveryVerb
 from tests.model.walk.values import NOW, abstract, frozen, kept, thawed
 
 NAME, LINEAGE, ME, OTHER = "w", "aaaa", "me", "other"
@@ -127,10 +128,13 @@ def _document(place: VaultPath) -> str:
 
 
 @dataclass
-class Provider:
+class Provider(EveryVerb):
     """The target."""
 
     capabilities: Any
+
+    async def call(self, verb: str, *args: Any) -> Any:
+        return await Call(verb, tuple(each.reveal() if isinstance(each, Secret) else each for each in args))
 
     async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         token, value = await Call("mint", (name, expires_at))
@@ -142,24 +146,6 @@ class Provider:
 
     async def install(self, minted: Minted) -> Token:
         return await Call("install", (minted.token, minted.secret.reveal()))
-
-    async def find(self, prefix: str) -> tuple[Token, ...]:
-        return await Call("find", (prefix,))
-
-    async def verify(self, token: Token, secret: Secret) -> Verdict:
-        return await Call("verify", (token, secret.reveal()))
-
-    async def inspect(self, token: Token) -> Inspection:
-        return await Call("inspect", (token,))
-
-    async def revoke(self, token: Token) -> Outcome:
-        return await Call("revoke", (token,))
-
-    async def restore(self, token: Token) -> Outcome:
-        return await Call("restore", (token,))
-
-    async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
-        return await Call("is_dead", (token, secret.reveal() if secret else None))
 
 
 # --- a look, live and as a tree -------------------------------------------------------------------------------------
