@@ -256,7 +256,7 @@ class Session:
         return max(live.grant.ttl * RENEW_AT - (self.clock.monotonic() - live.since), 1.0)
 
     async def _logged_in(self, instead_of: _Live | None = None) -> _Live:
-        """The client that is logged in; a new one if there is none or it equals `dead`. One login at a time."""
+        """The client that is logged in; a new one if there is none or it equals `instead_of`. One login at a time."""
         if self._live is not None and self._live is not instead_of:
             return self._live
         async with self._one_login:
