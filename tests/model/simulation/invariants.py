@@ -378,6 +378,8 @@ class Checks:
         if there:
             there.author = "adopted"
         self.live_path[name] = current.place
+        if live:
+            self.replaced.pop(live.value, None)  # it was, before a person or a snapshot put it back
         old = self.target.tokens.get(record.predecessor.token.id) if record.predecessor else None
         if old:
             since = self.left.get((current.place, old.value), self.world.now)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from rotator.engine import commands
 from rotator.ports import Conflict
+from tests.model.simulation.journal import place_of
 from tests.model.simulation.stage import NAME, Stage
+from tests.model.simulation.target import Live
 from tests.model.simulation.world import Violation
 
 
@@ -40,6 +43,35 @@ def test_a_visit_that_begins_after_vault_went_back_ends_nothing_that_is_current(
     stage.world.running = visit.thread
     with pytest.raises(Violation, match="I9"):
         stage.checks.revoke_leaves(NAME, stage.record.current.token)
+
+
+def adopted_again() -> tuple[Stage, Live]:
+    """A value that was replaced stands on the consumer path again, and is adopted by a new journal."""
+    stage = Stage(options={"overwrite": True, "grace": 60.0})
+    stage.settle()
+    taken, old = stage.vault.snapshot(), stage.published()
+    stage.reconcile("A", ask=True)
+    taken.pop(place_of(NAME))
+    stage.people.days._goes_back_to(taken, "Vault is restored")
+    stage.say("A", commands.adopt("person"))
+    assert stage.record.current.token.id == old.id
+    return stage, old
+
+
+def test_an_emergency_takes_the_grace_of_what_was_adopted_again():  # seed 56292
+    stage, old = adopted_again()
+    stage.reconcile("A", emergency=True)
+    assert old.id not in stage.alive()
+    stage.checks.used(NAME, old.value, stage.world.now - 2)
+
+
+def test_the_grace_of_what_was_adopted_again_begins_when_it_is_replaced_again():
+    stage, old = adopted_again()
+    stage.sleep(100)
+    stage.reconcile("A", ask=True)
+    stage.checks.disputed, old.ended = False, "A1"
+    with pytest.raises(Violation, match="I10"):
+        stage.checks.revoked(old)
 
 
 def paused_for_all(**options) -> Stage:
