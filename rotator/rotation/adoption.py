@@ -1,4 +1,4 @@
-"""Adoption: whether what the consumer path holds may become ours, and how that changes a record. Pure."""
+"""Adoption: whether the value on the consumer path may become ours, and how that changes a record."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from rotator.rotation import events as ev
 from rotator.rotation.record import HoldReason, Phase, Record, Token, TokenAdoption
 from rotator.rotation.token_names import parse
 
-REMEMBERED = 64  # adoptions; each is something that a person does
+REMEMBERED = 64  # adoptions per record; each is the act of a person
 
 
 def objection(record: Record) -> str:
-    """Why nothing can be adopted just now, in words for a person; empty when nothing here speaks against it."""
+    """Why nothing can be adopted now, in words for a person; empty: it can."""
     phase = record.phase
     if record.held and record.held.reason in (HoldReason.FOREIGN_WRITE, HoldReason.MINT_BUDGET):
         phase = record.held.phase
@@ -24,10 +24,10 @@ def objection(record: Record) -> str:
 
 
 def claimed(token: Token, stem: str, left: str) -> str:
-    """Whose it is when its name says that a rotator minted it for another credential; empty when it may be ours.
+    """The owner, if its name says that a rotator minted it for another credential; empty: it may be ours.
 
-    The lineage at the end of a stem may differ: the journal was lost, and this is how its work is taken up again.
-    `left`: the credential that had it and that settings name no more; it may have been renamed.
+    The lineage at the end of its stem may differ: adoption is the way back after a lost journal. `left`: the credential
+    that had it and that left the settings; it may have been renamed to this one.
     """
     name = parse(token.name)
     if name is None or left or name.stem.rpartition("-")[0] == stem.rpartition("-")[0]:
@@ -36,15 +36,15 @@ def claimed(token: Token, stem: str, left: str) -> str:
 
 
 def taken_over(record: Record) -> bool:
-    """Whether somebody else has published what is the current value."""
+    """Whether the current value was published by somebody else and adopted."""
     current, adoptions = record.current, record.adopted
     return current is not None and any((each.token, each.at) == (current.token, current.at) for each in adoptions)
 
 
 def adopted(record: Record, event: ev.Adopted) -> Record:
-    """What we had published before, if anything, is the predecessor now, and gets its grace.
+    """The record after an adoption. The value published before, if any, becomes the predecessor and gets its grace.
 
-    Numbers never go back, attempts neither: the staged slot may still hold the last one's candidate.
+    Neither rotation nor attempt numbers go back, as the staged slot may still hold the last candidate.
     """
     same = record.stem == event.stem and record.rotation == event.current.rotation
     return replace(

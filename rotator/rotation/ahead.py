@@ -1,4 +1,4 @@
-"""Times that a clock which was ahead has left in a record. Pure."""
+"""Corrects times in a record that a clock wrote while it was ahead."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 from rotator.rotation.record import Record
 from rotator.rotation.retirement import grace_from
 
-# When the value was published is not among them: requests are compared with that, by the clock that told both.
+# The time of publication is not among them: it is compared with requests, and the same clock told both.
 _HAPPENED = ("requested_at", "sent_at", "reminded_at", "verified_at", "condemned_at", "settled_at")
 _MINTS = ("mints", "emergency_mints")
 _WAITED_BY = ("grace_from", "retry_from", "sent_at")
 
 
 def put_right(record: Record, seen: datetime) -> Record:
-    """The record, which has been known as it is since `seen` by the later of all clocks: nothing in it happened after.
+    """The record with no time later than `seen`, the latest clock's time since which it has been known unchanged.
 
-    So no grace, and no pause after a failure, lasts longer than it is long, however far ahead the clock was that began
-    it, and however often those who watch it are restarted; nor is one made shorter.
+    So no grace and no back-off lasts longer than its own length, however far ahead the clock was that began it, and
+    however often processes restart. None is made shorter.
     """
     changes: dict[str, Any] = {name: seen for name in _HAPPENED if (at := getattr(record, name)) and at > seen}
     for name in _MINTS:
@@ -35,5 +35,5 @@ def put_right(record: Record, seen: datetime) -> Record:
 
 
 def waits_otherwise(found: Record, right: Record) -> bool:
-    """Whether what is waited by was put right: who takes the record up next would put it right later, and wait anew."""
+    """Whether the correction changed a wait. If it is not saved, the next process corrects later and waits again."""
     return any(getattr(found, name) != getattr(right, name) for name in _WAITED_BY)

@@ -1,4 +1,4 @@
-"""What Vault and a target answer, as data, and what an installation and a kind of target say of themselves."""
+"""Answers of Vault and of targets as data, the capabilities of a kind, and the identity of an installation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WORD = re.compile(rf"[!-~]{{1,{LONGEST}}}")
 
 
 def unfit(token: Token) -> str:
-    """Why a handle that a target gave, or Vault held, cannot be used; empty: it can."""
+    """Why a handle from a target or from Vault cannot be used; empty: it can."""
     if not _WORD.fullmatch(token.id):
         return f"the id of the token is no word of 1 to {LONGEST} printable ASCII characters"
     if token.serial and not _WORD.fullmatch(token.serial):
@@ -28,7 +28,7 @@ def unfit(token: Token) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What sets this installation apart from others that share a target: made once, kept in Vault."""
+    """What tells this installation from others at the same target: made once, kept in Vault."""
 
     lineage: str
     fingerprint_key: bytes = field(repr=False)
@@ -42,16 +42,16 @@ class Document:
     version: int
     values: Mapping[str, object] | None = field(default=None, repr=False)
     deleted: bool = False
-    written_at: datetime | None = None  # by Vault's clock, when it told
-    vanishes_at: datetime | None = None  # when Vault deletes this version by itself (delete_version_after)
+    written_at: datetime | None = None  # by Vault's clock, if it told the time
+    vanishes_at: datetime | None = None  # when Vault itself deletes this version (delete_version_after)
 
     def secret(self, key: str) -> Secret | None:
-        """The value under `key`, when it is non-empty text."""
+        """The value under `key` if it is a non-empty text, else None."""
         value = (self.values or {}).get(key)
         return Secret(value) if isinstance(value, str) and value else None
 
     def text(self, key: str) -> str:
-        """The text under `key`, or an empty one."""
+        """The text under `key`, or an empty text."""
         value = (self.values or {}).get(key)
         return value if isinstance(value, str) else ""
 
@@ -65,18 +65,18 @@ class Capabilities:
     takes_token_name: bool = False  # `mint` gives the token the name that we choose
     can_list: bool = False  # tokens can be listed, so strays can be found
     needs_install: bool = False  # `mint` makes the value here, and `install` puts it on the target later
-    overlap: bool = True  # the predecessor stays valid while the successor is published; without, installing ends it
+    overlap: bool = True  # the predecessor stays valid while the successor is published; else installing ends it
     mint_ends_predecessor: bool = False  # a mint ends the predecessor: a cut-over until the successor is published
-    can_revoke: bool = True  # `revoke` ends a token; without, it ends by its date
+    can_revoke: bool = True  # `revoke` ends a token; else it ends by its date
     can_restore: bool = False  # `restore` takes a revocation back
-    reports_last_use: bool = False  # `inspect` tells when a token was last used
-    last_use_resolution: timedelta = timedelta(0)  # a use may go unnoted for so long after one that was noted
-    old_is_safe_to_present: bool = True  # showing a revoked secret to the target harms nothing
+    reports_last_use: bool = False  # `inspect` reports when a token was last used
+    last_use_resolution: timedelta = timedelta(0)  # after a recorded use, the target may leave out others for so long
+    old_is_safe_to_present: bool = True  # presenting a revoked secret to the target does no harm
 
 
 @dataclass(frozen=True, slots=True)
 class Minted:
-    """A fresh token: handle, value, further fields to publish beside it, and what is staged but never published."""
+    """A new token: its handle, its value, fields to publish beside it, and fields that are staged but not published."""
 
     token: Token
     secret: Secret
@@ -86,12 +86,12 @@ class Minted:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The target accepted the secret, and identity and rights are as wanted."""
+    """The target accepted the secret, and its identity and rights are the configured ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The target refused the secret, or it is not what was asked for. `final`: waiting will not mend it."""
+    """The target refused the secret, or its identity or rights are wrong. `final`: waiting does not help."""
 
     reason: str
     final: bool = False
@@ -99,7 +99,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The target did not say."""
+    """The target did not say whether it accepts the secret."""
 
     reason: str
     retry_after: float | None = None
@@ -110,7 +110,7 @@ Verdict = Accepted | Rejected | Unknown
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What the target knows of a token. `last_used` None means unknown, never unused."""
+    """What the target knows of a token. `last_used` None means unknown; it never means unused."""
 
     exists: bool
     revoked: bool = False
@@ -120,7 +120,7 @@ class Inspection:
 
 
 class Outcome(StrEnum):
-    """The end of a revocation, restoration or deletion. There is no word for unknown: that is a Transient."""
+    """The result of a revocation, restoration or deletion. An unknown result is no Outcome but raises Transient."""
 
     DONE = "done"
     ALREADY = "already"
@@ -131,7 +131,7 @@ _TIMES = ("issued_at", "expires_at")
 
 @dataclass(frozen=True, slots=True)
 class StagedValue:
-    """A candidate as it stands in the staged slot."""
+    """A candidate as stored in the staged slot."""
 
     token: Token
     secret: Secret
@@ -141,12 +141,12 @@ class StagedValue:
 
     @property
     def minted(self) -> Minted:
-        """As it came from the mint."""
+        """The candidate in the form that `mint` returned."""
         return Minted(self.token, self.secret, self.fields, self.private)
 
 
 def write_staged(minted: Minted, nonce: str) -> dict[str, object]:
-    """The staged document: all values text, as KV hands numbers back changed."""
+    """The document for the staged slot. All values are text, because KV changes numbers."""
     token = minted.token
     times = {key: stamp.isoformat() for key in _TIMES if (stamp := getattr(token, key)) is not None}
     plain = {key: text for key, text in minted.fields.items() if isinstance(text, str)}
@@ -162,7 +162,7 @@ def write_staged(minted: Minted, nonce: str) -> dict[str, object]:
 
 
 def read_staged(doc: Document) -> StagedValue | None:
-    """The candidate in a staged document; None when there is none that we can read."""
+    """The candidate in a staged document; None if there is none or it cannot be read."""
     secret, handle = doc.secret("value"), (doc.values or {}).get("token")
     if secret is None or not isinstance(handle, dict) or not handle.get("id"):
         return None

@@ -1,8 +1,8 @@
 """The calls that a procedure may ask for, each with the type of its answer.
 
-A procedure is a generator: `answer = yield from Call(...)` asks for a call, and what it returns is what the step comes
-to. It does nothing itself: whoever drives it (engine/calls.py, a test, a model) makes the call and sends the answer in,
-which may be a fault. Given the same answers it asks for the same calls and ends the same.
+A procedure is a generator: `answer = yield from Call(...)` asks for a call, and its return value is the outcome of the
+step. It does no I/O. Its driver (engine/calls.py, a test, a model) makes the call and sends in the answer or the fault.
+With the same answers a procedure asks for the same calls and has the same outcome.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ Procedure = Generator[Call[Any], Any, Result]
 
 @dataclass(frozen=True, slots=True)
 class ReadConsumer(Call[Document]):
-    """Read the consumer path strongly; what was seen there is remembered for the reconcile."""
+    """Read the consumer path strongly. The reconcile remembers the document."""
 
     place: VaultPath
 
 
 @dataclass(frozen=True, slots=True)
 class ReadPath(Call[Document]):
-    """Read a path where consumers read: its newest version, or the given one."""
+    """Read any consumer path: its newest version, or the given one."""
 
     place: VaultPath
     version: int | None = None
@@ -67,12 +67,12 @@ class WriteConsumer(Call[int]):
 
 @dataclass(frozen=True, slots=True)
 class ReadSlot(Call[Document]):
-    """Read the staged slot strongly; what was seen there is remembered for the reconcile."""
+    """Read the staged slot strongly. The reconcile remembers the document."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriteSlot(Call[int]):
-    """Write the staged slot over version `cas`; what was seen there is forgotten. Raises Conflict."""
+    """Write the staged slot over version `cas`. The remembered document is dropped. Raises Conflict."""
 
     values: Mapping[str, object]
     cas: int
@@ -87,17 +87,17 @@ class DestroySlot(Call[None]):
 
 @dataclass(frozen=True, slots=True)
 class DrawNonce(Call[str]):
-    """Fresh randomness, for documents that must be told apart."""
+    """Draw a random text that makes a document unique."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadOwners(Call[TokenOwners]):
-    """Read every record and every configured path: whose each token is at this moment."""
+    """Read every record and every configured path, to know who owns each token now."""
 
 
 @dataclass(frozen=True, slots=True)
 class StillOurs(Call[None]):
-    """Raises Transient when the lease may have passed to others: what they did since must not be undone."""
+    """Raises Transient if our lease may have lapsed, because another process may have acted since."""
 
 
 # --- the target -----------------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ class MintToken(Call[Minted]):
 
 @dataclass(frozen=True, slots=True)
 class ReceiveValue(Call[Minted]):
-    """What `mint` would have made, of the value that a person has brought; it is used up by that."""
+    """The result of a mint, made from the value that a person supplied. It can be used once."""
 
     target: str
     name: str

@@ -1,4 +1,4 @@
-"""What is wanted of a credential (from settings, replaced on reload); record.py has what is true of it."""
+"""A credential as the settings want it; a reload replaces it. record.py has what is true of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rotator.rotation.schedule import Every, Schedule
 
 
 class VaultPath(NamedTuple):
-    """A document in a KV version 2 engine: the mount and the path below it."""
+    """The address of a document in a KV version 2 engine: the mount, and the path below it."""
 
     mount: str
     path: str
@@ -25,14 +25,14 @@ class VaultPath(NamedTuple):
 
 
 class OnForeign(StrEnum):
-    """What to do when somebody else wrote, or deleted, the published value."""
+    """What to do if somebody else overwrote or deleted the published value."""
 
     HOLD = "hold"
     OVERWRITE = "overwrite"
 
 
 class AtDeadline(StrEnum):
-    """What to do with a predecessor that is still in use at the deadline."""
+    """What to do with a predecessor that is still used at the deadline."""
 
     REVOKE = "revoke"
     HOLD = "hold"
@@ -40,7 +40,7 @@ class AtDeadline(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Retirement:
-    """When a predecessor may go: `after` publication, unused for `quiet`, at the latest at `deadline`."""
+    """When a predecessor may be ended: `after` publication, unused for `quiet`, at the latest at `deadline`."""
 
     after: timedelta = timedelta(hours=1)
     quiet: timedelta | None = None
@@ -50,30 +50,30 @@ class Retirement:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on minting and on patience, all enforced from stored facts."""
+    """Limits on minting and waiting. All are enforced from stored facts."""
 
     mints_per_rotation: int = 3
     mints_per_day: int = 6
     day: timedelta = timedelta(hours=24)  # shorter for values that live for minutes
-    settle: timedelta = timedelta(seconds=10)  # the target may take this long to accept, or to have done, a change
-    spread: timedelta = timedelta(0)  # ... and may go on for this long with what it read before (a cached key set)
-    proof_life: timedelta = timedelta(seconds=60)  # a proof older than this is made again before publishing
-    poll: timedelta = timedelta(minutes=1)  # between two looks whether a person has done it
+    settle: timedelta = timedelta(seconds=10)  # how long the target may take to apply a change
+    spread: timedelta = timedelta(0)  # how long it may use an older state after that (e.g. a cached key set)
+    proof_life: timedelta = timedelta(seconds=60)  # an older proof is repeated before publishing
+    poll: timedelta = timedelta(minutes=1)  # between two looks whether a person has acted
     remind: timedelta = timedelta(hours=24)  # between two reminders of what a person has to do
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """An operator's word that nothing is to begin or end. `until` None: until it is resumed."""
+    """A pause by an operator: no rotation begins, no predecessor ends. `until` None: until it is resumed."""
 
     by: str
     at: datetime
     reason: str = ""
     until: datetime | None = None
-    scope: str = ""  # of many: --all, or --label KEY=VALUE; empty: of one credential
+    scope: str = ""  # --all or --label KEY=VALUE for many credentials; empty: for one
 
 
-@dataclass(frozen=True)  # without slots, which leave no room for what is computed once
+@dataclass(frozen=True)  # no slots, because of the cached property
 class Credential:
     """One credential as the operator wants it."""
 
@@ -90,13 +90,13 @@ class Credential:
     describe: bool = True  # publish rotation, provider_id, issued_at and expires_at beside the value
     labels: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, object] = field(default_factory=dict)  # the kind's own settings (roles, probe, ...)
-    paused: Pause | None = None  # with others of the installation, by the document that Vault has for that
+    paused: Pause | None = None  # a pause of many credentials, from its document in Vault
 
     unbaked: frozenset[str] = frozenset()  # options that change how a token is proven or shown, not the token
 
     @cached_property
     def policy(self) -> str:
-        """A digest of what is baked into a token when it is minted; when it changes, the token is due."""
+        """A digest of the options that a token is minted with. When it changes, a rotation is due."""
         baked = {"kind": self.kind, "target": self.target, "options": self._baked()}
         text = json.dumps(baked, sort_keys=True, default=str, separators=(",", ":"))
         return "1:" + hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -52,21 +52,21 @@ def next_step(
     shared: datetime | None = None,
     rested: timedelta = timedelta(),
 ) -> Step:
-    """What to do next. `ask` is what somebody waits for here, beside what the record says. Times are UTC.
+    """The next step. `ask`: a request that a caller of this process waits for; others are in the record. Times are UTC.
 
-    Whether a person has ended what was left to them is looked at while there is nothing else to do, in every phase.
+    When there is nothing else to do, in any phase, the step looks whether a person has ended a value left to them.
 
-    `now` is the earlier of our clock and Vault's: nothing ends early. `shared` is Vault's and says what is due, as a
-    successor that is late does harm too, and all hosts are to agree; None: the same. `rested`: how long this very
-    record is known already, by a clock that only goes forward: no pause of a known length and no interval of a schedule
-    lasts longer, however far ahead the clock was that began it.
+    `now`: the earlier of our clock and Vault's, so that nothing is ended early. `shared`: Vault's clock; it decides
+    what is due, because a late successor does harm and all hosts must agree; None: the same as `now`. `rested`: for how
+    long this process has known this very record, by a monotonic clock. By that clock no pause and no interval of a
+    schedule lasts longer than its own length, even if the wall clock that began it was ahead.
     """
     step = _next_step(credential, record, now, ask, shared, rested)
     return _look_whether_ended(record, now, rested, step) if isinstance(step, Wait) and record.unended else step
 
 
 def _look_whether_ended(record: Record, now: datetime, rested: timedelta, wait: Wait) -> Step:
-    """The one that was looked at longest ago, each every so often."""
+    """Look at the value whose last look is the oldest, at most once per `_PERSON` for each value."""
     left = min(record.unended, key=lambda each: each.looked_at)
     at = left.looked_at + _PERSON
     if record.phase is Phase.HELD:
@@ -92,29 +92,29 @@ def _next_step(
     if stop := lost_value.stops(credential, record):
         return stop
     if record.phase is Phase.SETTLED and (record.slot_full or record.strays) and not _swept_in_vain(record):
-        return Sweep(record.strays)  # what was given up is cleared away before its pause, not after
+        return Sweep(record.strays)  # the leftovers of a given-up attempt are removed before the pause, not after it
     if until := backing_off(record, now, rested):
         return Wait(until, _for_person(record) if record.phase is Phase.AWAITING else _trouble(record))
     if record.phase is Phase.SETTLED:
         return _settled(credential, record, now, ask, shared or now, rested)
-    ask = here if record.phase is Phase.AWAITING else ask  # who waits here says that the person's part is done
+    ask = here if record.phase is Phase.AWAITING else ask  # a caller who waits here says that the person has acted
     return _settling(credential.limits, record, now, rested) or _DECIDE[record.phase](credential, record, now, ask)
 
 
 def _swept_in_vain(record: Record) -> bool:
-    """Whether clearing away is what the pause is for."""
+    """Whether the pause is on because the last sweep failed."""
     return record.failure is not None and record.failure.step == "sweep" and record.retry_at is not None
 
 
 def backing_off(record: Record, now: datetime, rested: timedelta) -> datetime | None:
-    """Until when a pause is still on. Whoever asks for a rotation ends it once, see `request_transitions.hurried`."""
+    """When the pause after a failure ends; None: there is none. A new request ends it once, see `hurried`."""
     if record.retry_at is None:
         return None
     return _rest(record.retry_from, record.retry_at, now, rested)
 
 
 def _rest(since: datetime | None, until: datetime, now: datetime, rested: timedelta) -> datetime | None:
-    """The end of a pause that one clock set from `since` to `until`; None: it is over. No other makes it longer."""
+    """The end of a pause set from `since` to `until` by one clock; None: it is over. No other clock makes it longer."""
     watched = since is not None and rested >= until - since
     return None if until <= now or watched else until
 
@@ -151,7 +151,7 @@ def _settled(
 
 
 def _judging(record: Record, now: datetime, shared: datetime) -> datetime:
-    """Vault's clock, unless by that the published value was over when it was published: then it is wrong."""
+    """Vault's clock. `now` instead if by Vault's clock the published value had expired when it was published."""
     current = record.current
     end = current.token.expires_at if current else None
     return now if current and end and end <= current.at else shared
@@ -171,7 +171,7 @@ def _idle(
 
 
 def _settling(limits: Limits, record: Record, now: datetime, rested: timedelta) -> Wait | None:
-    """What the target may still be about to do, before anything is asked of it."""
+    """Wait while an earlier request to the target may still take effect; None: nothing is under way."""
     match record.phase:
         case Phase.REQUESTED if record.uncertain:
             since, until = record.sent_at, (record.sent_at or now) + limits.settle
@@ -202,7 +202,7 @@ def _awaiting(credential: Credential, record: Record, now: datetime, ask: Rotati
     reminder = (record.reminded_at or now) + credential.limits.remind
     if reminder <= now:
         return Poll(remind=True)
-    done = ask is not None and record.reminded_at is not None and record.reminded_at < ask.at  # somebody says so
+    done = ask is not None and record.reminded_at is not None and record.reminded_at < ask.at  # the caller says so
     return Poll(remind=False) if record.candidate or done else Wait(reminder, _for_person(record))
 
 

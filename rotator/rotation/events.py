@@ -1,4 +1,4 @@
-"""What may have happened: the outcomes that advance a record, those by people first. Each carries its time, UTC."""
+"""Events: the outcomes that change a record, those caused by people first. Each has its time in UTC."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rotator.rotation.record import Candidate, HoldReason, PublishedValue, Token
 
 @dataclass(frozen=True, slots=True)
 class Escalated:
-    """The rotation in flight became an emergency."""
+    """The rotation under way became an emergency."""
 
     at: datetime
     asked_by: str
@@ -20,7 +20,7 @@ class Escalated:
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """Only a person can go on; `text` tells them how. Nothing was minted or installed."""
+    """Only a person can continue; `text` tells them how. Nothing was minted or installed."""
 
     at: datetime
     text: str
@@ -28,7 +28,7 @@ class Awaited:
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """The person has not done it yet; look again at `until`. `since`: as in Faulted."""
+    """The person has not acted yet; look again at `until`. `since`: as in Faulted."""
 
     at: datetime
     until: datetime
@@ -38,7 +38,7 @@ class Polled:
 
 @dataclass(frozen=True, slots=True)
 class Reminded:
-    """The person was told once more."""
+    """The person was reminded."""
 
     at: datetime
     text: str
@@ -46,7 +46,7 @@ class Reminded:
 
 @dataclass(frozen=True, slots=True)
 class PutOnHold:
-    """A person must act."""
+    """The credential is held until a person acts."""
 
     at: datetime
     reason: HoldReason
@@ -55,7 +55,7 @@ class PutOnHold:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """A person lifted the hold. `request`: the id of the operator's request that this takes up."""
+    """A person lifted the hold. `request`: the id of the operator's request that asked for it."""
 
     at: datetime
     by: str
@@ -64,7 +64,7 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class RequestTaken:
-    """An operator's request was taken up from Vault: from here on it is the record that remembers it."""
+    """An operator's request was moved from Vault's requests into the record."""
 
     at: datetime
     request: OperatorRequest
@@ -72,7 +72,7 @@ class RequestTaken:
 
 @dataclass(frozen=True, slots=True)
 class RequestDeclined:
-    """An operator's request was read, and nothing comes of it."""
+    """An operator's request was read and declined."""
 
     at: datetime
     request: OperatorRequest
@@ -81,18 +81,18 @@ class RequestDeclined:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """No rotation begins and no predecessor ends, until `until` or until somebody resumes it."""
+    """An operator paused it: no rotation begins and no predecessor ends before `until` or a resume."""
 
     at: datetime
     by: str
     reason: str
     until: datetime | None
-    request: str = ""  # the id of the operator's request that this takes up; so below
+    request: str = ""  # the id of the operator's request that asked for it; so below
 
 
 @dataclass(frozen=True, slots=True)
 class Unpaused:
-    """It goes on."""
+    """An operator ended the pause."""
 
     at: datetime
     by: str
@@ -101,7 +101,7 @@ class Unpaused:
 
 @dataclass(frozen=True, slots=True)
 class UndoBegun:
-    """The value before is to be published again, under a new number. `ready_at`: a revocation may land until then."""
+    """An undo began: the value before is to be published again. `ready_at`: until then a revocation may take effect."""
 
     at: datetime
     by: str
@@ -114,7 +114,7 @@ class UndoBegun:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """The value before is in hand, and no revocation of it is in force that the target could take back."""
+    """The value before was read, and its revocation was taken back if it had been revoked."""
 
     at: datetime
     candidate: Candidate
@@ -122,7 +122,7 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class UndoFailed:
-    """The value before cannot be published again; what is published stays."""
+    """The value before cannot be published again; the published value stays."""
 
     at: datetime
     reason: str
@@ -130,18 +130,18 @@ class UndoFailed:
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """What the consumer path holds, and we did not write, is ours to rotate from now on."""
+    """A value that somebody else wrote to the consumer path is ours to rotate from now on."""
 
     at: datetime
     by: str
     current: PublishedValue
     stem: str
-    grace_ends: datetime  # of what we had published before, if anything
+    grace_ends: datetime  # of the value that we published before, if any
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A person says that this Vault is the only one: names begin anew, with this lineage of the record."""
+    """A person said that this Vault is the only one. New names have this lineage of the record."""
 
     at: datetime
     by: str
@@ -162,17 +162,17 @@ class Requested:
     target: str
     policy: str
     above: int = 0  # the rotation number found on the consumer path: ours must be greater
-    since: datetime | None = None  # mints before this no longer count
-    told: datetime | None = None  # the time by Vault's clock alone, where it told
-    value: str = ""  # what became of the published value until now: accepted, refused, unknown, lost; empty: none is
+    since: datetime | None = None  # earlier mints no longer count
+    told: datetime | None = None  # the time by Vault's clock, if it told the time
+    value: str = ""  # the published value so far: accepted, refused, unknown, lost; empty: there is none
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The record was read back: whatever was authorised may have been done. Never journalled by itself.
+    """The record was read: whatever it authorised may have been done. This event is never saved by itself.
 
-    `untraced`: now, by Vault's clock, if its lease was not given back: what was done last may have left no trace in it.
-    `rested`: for how long it has been known as it is, by a clock that only goes forward.
+    `untraced`: Vault's time now if the last holder did not give its lease back, so that the record may lack its last
+    act. `rested`: for how long this process has known the record unchanged, by a monotonic clock.
     """
 
     at: datetime
@@ -182,7 +182,7 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """The candidate is durable in the private slot. `supplied`: by a person, so that nothing was minted."""
+    """The candidate is stored in the staged slot. `supplied`: by a person; nothing was minted."""
 
     at: datetime
     candidate: Candidate
@@ -191,7 +191,7 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class MintLost:
-    """A token may exist under the attempt's name, but its secret is gone."""
+    """A token may exist under the attempt's name, but its value is lost."""
 
     at: datetime
     reason: str
@@ -215,7 +215,7 @@ class MintRefused:
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """The target was told the staged value. `cut_over_at`: since then it may refuse what is published."""
+    """The target was told the staged value. `cut_over_at`: since when it may refuse the published value."""
 
     at: datetime
     token: Token
@@ -225,7 +225,7 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The staged value was proven; it may be published over `expected_version`, for at least this grace."""
+    """The staged value was proven. It may be published over `expected_version`, with at least this grace."""
 
     at: datetime
     expected_version: int
@@ -242,7 +242,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """The consumer path moved on with our own value in it: publish over the new version."""
+    """The consumer path has a newer version with our own value in it; publish over that one."""
 
     at: datetime
     expected_version: int
@@ -259,7 +259,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Fenced:
-    """The consumer path was rewritten unchanged; no older authorisation can publish any more."""
+    """The consumer path was rewritten unchanged, so that no delayed write can publish any more."""
 
     at: datetime
     version: int
@@ -267,7 +267,7 @@ class Fenced:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """The predecessor may not go yet; look again at `until`. `since`: as in Faulted."""
+    """The predecessor may not be ended yet; look again at `until`. `since`: as in Faulted."""
 
     at: datetime
     until: datetime
@@ -285,7 +285,7 @@ class Condemned:
 
 @dataclass(frozen=True, slots=True)
 class LeftToExpire:
-    """The predecessor cannot be revoked: it ends by its own date, and is dead at `until`."""
+    """The predecessor cannot be revoked: it ends by its own date, expected at `until`."""
 
     at: datetime
     until: datetime
@@ -293,7 +293,7 @@ class LeftToExpire:
 
 @dataclass(frozen=True, slots=True)
 class LeftToPerson:
-    """Only a person can end the predecessor: it is looked at again and again, and nothing waits for that."""
+    """Only a person can end the predecessor. We look at it regularly, and no rotation waits for it."""
 
     at: datetime
     to_do: str
@@ -301,7 +301,7 @@ class LeftToPerson:
 
 @dataclass(frozen=True, slots=True)
 class NotEnded:
-    """What a person has to end is not proven dead yet."""
+    """A value that a person has to end is not proven dead yet."""
 
     at: datetime
     token: str
@@ -309,7 +309,7 @@ class NotEnded:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What a person had to end is dead; `proof` says how we know."""
+    """A value that a person had to end is dead; `proof` says how we know."""
 
     at: datetime
     token: str
@@ -318,7 +318,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Disproved:
-    """The target refuses what is published now."""
+    """The target refuses the published value."""
 
     at: datetime
     reason: str
@@ -326,7 +326,7 @@ class Disproved:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The consumer path holds another value than the published one (foreign_write), or none (deleted_by_operator)."""
+    """The consumer path has another value than the published one (foreign_write) or none (deleted_by_operator)."""
 
     at: datetime
     reason: HoldReason
@@ -336,7 +336,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The consumer path holds the published value again."""
+    """The consumer path has the published value again."""
 
     at: datetime
     place: VaultPath
@@ -352,7 +352,7 @@ class Retired:
 
 @dataclass(frozen=True, slots=True)
 class Burned:
-    """Nothing lives under the attempt's name any more. `lost`: why what is published could not be put back."""
+    """Nothing is alive under the attempt's name. `lost`: why the published value could not be put back, else empty."""
 
     at: datetime
     tokens: tuple[str, ...]
@@ -362,7 +362,7 @@ class Burned:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """The slot is empty and no stray of this credential is left."""
+    """The staged slot is empty, and no stray of this credential is left."""
 
     at: datetime
     strays: tuple[str, ...]
@@ -370,7 +370,7 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class Reaped:
-    """A token under a name of ours was revoked that no record accounts for, or no settings claim. `by`: who asked."""
+    """A stray or unmanaged token of ours was revoked. `by`: who asked for it."""
 
     at: datetime
     stray: str
@@ -379,15 +379,15 @@ class Reaped:
 
 @dataclass(frozen=True, slots=True)
 class Faulted:
-    """A step did not get through; it is tried again."""
+    """A step failed and is tried again."""
 
     at: datetime
     step: str
     reason: str
-    retry_after: float | None = None  # seconds, when the other side asked for it
-    since: datetime | None = None  # what the deciding clock showed, when that was not `at`: the pause counts from there
-    unanswered: datetime | None = None  # when, by Vault's clock, the target was told a value that it may heed later
-    of_target: bool = True  # false where the target answered as it should, and only did not say what was wanted
+    retry_after: float | None = None  # seconds, if the other side asked for a pause
+    since: datetime | None = None  # the time by the deciding clock, if it differs from `at`; the pause counts from it
+    unanswered: datetime | None = None  # Vault's time at which the target was told a value, without an answer
+    of_target: bool = True  # false if the target answered properly, so that its circuit breaker does not count this
 
 
 _Minting = Requested | Resumed | Staged | MintLost | NotMinted | MintRefused | Installed

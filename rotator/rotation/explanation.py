@@ -1,4 +1,4 @@
-"""The sentences about one credential: where it stands, what happened to it, what comes next."""
+"""The sentences of `rotate explain`: the phase of a credential, what led to it, and what comes next."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rotator.rotation.wording import when
 
 
 def stands(record: Record, now: datetime) -> str:
-    """The phase in a sentence that is true at `now`."""
+    """One sentence about the phase, true at `now`."""
     said = _STANDS[record.phase](record, now)
     if not record.unended:
         return said
@@ -36,7 +36,7 @@ def _settled(record: Record, now: datetime) -> str:
 
 
 def _but(record: Record, current: PublishedValue, now: datetime) -> str:
-    """Why the published value is of no use, if that is so."""
+    """Why the published value does not work; empty if it does."""
     end = current.token.expires_at
     if record.refused_at:
         return f", but the target refuses it since {when(record.refused_at)}"
@@ -170,7 +170,7 @@ _STANDS: dict[Phase, Callable[[Record, datetime], str]] = {
 def explain(
     credential: Credential, record: Record | None, now: datetime, observed: Observed | None = None
 ) -> Iterator[str]:
-    """Why the credential is as it is, and what happens next."""
+    """The sentences, in the order in which they are printed."""
     observed = observed or Observed()
     if observed.broken:
         yield f"Nothing can be done about it now: {observed.broken}."
@@ -216,7 +216,7 @@ def _uncapped(sentence: str) -> str:
 
 
 def _last_published(record: Record, now: datetime, observed: Observed) -> Iterator[str]:
-    """What was published, and whether it is of use. Whether it is still there, the record cannot know."""
+    """What was published last and whether it works. The record cannot know whether it is still at its path."""
     current = record.current
     if current is None:
         return
@@ -245,7 +245,7 @@ def _last_published(record: Record, now: datetime, observed: Observed) -> Iterat
 
 
 def _moved(credential: Credential, record: Record) -> Iterator[str]:
-    """Where the value was before its path was changed, and for how long that stays good."""
+    """After a change of the path: where the value was before, and how long it stays good there."""
     current, before, ended = record.current, record.predecessor, record.retired
     if current is None:
         return
@@ -298,7 +298,7 @@ _WHY = {
 
 
 def coming(credential: Credential, record: Record, now: datetime, observed: Observed) -> tuple[str, datetime | None]:
-    """What comes next, in words, and when; None: when a person has acted."""
+    """What comes next in words, and when. The time is None if a person has to act first."""
     step = next_step(credential, record, now)
     until = step.until if isinstance(step, Wait) else now
     rests = isinstance(step, Wait) and record.phase in (Phase.SETTLED, Phase.PUBLISHED)
@@ -313,7 +313,7 @@ def coming(credential: Credential, record: Record, now: datetime, observed: Obse
 
 
 def _for_a_person(credential: Credential, record: Record, now: datetime, observed: Observed) -> str:
-    """What a person has to do before anything comes next; empty where nobody is waited for."""
+    """What a person has to do first; empty if no person has to act."""
     step = next_step(credential, record, now)
     if record.phase is Phase.HELD:
         do = troubles(credential, record, now, observed)[0].do
@@ -326,7 +326,7 @@ def _for_a_person(credential: Credential, record: Record, now: datetime, observe
 
 
 def next_words(step: Step) -> str:
-    """What comes next, in words."""
+    """A step in words."""
     match step:
         case Wait(None, reason):
             return reason

@@ -1,18 +1,18 @@
-"""What may go wrong with the world: three faults, and the kinds of refusal the engine tells apart."""
+"""Faults of Vault and of targets: Transient, Refused, Conflict, and the refusals that the engine distinguishes."""
 
 from __future__ import annotations
 
 from rotator.rotation.wording import visible
 
-_LONGEST = 4000  # characters; the end of what a hook said is the longest
+_LONGEST = 4000  # characters; the longest honest one is the last output of a hook
 
 
-class Fault(Exception):  # noqa: N818 (the design's word; "error" would say whose it is)
-    """Something the world did to us. `reason` is a short sentence without secrets; it is logged and journalled.
+class Fault(Exception):  # noqa: N818 ("fault" is the design's word; it blames nobody)
+    """A call that failed. `reason` is a short sentence without secrets; it is logged and journalled.
 
-    What others wrote stands in it as text: on one line, printable, of a bearable length.
+    Foreign text in it is made printable, put on one line and shortened.
 
-    `what` is it without its end, `remedy`, which says what to do; empty where the fault's kind says enough.
+    `what` is `reason` without its last part, `remedy`. `remedy` says what to do; it may be empty.
     """
 
     def __init__(self, what: str, *, retry_after: float | None = None, remedy: str = "") -> None:
@@ -20,52 +20,52 @@ class Fault(Exception):  # noqa: N818 (the design's word; "error" would say whos
         self.remedy = remedy = visible(remedy, _LONGEST)
         self.reason = f"{what}: {remedy}" if remedy else what
         super().__init__(self.reason)
-        self.retry_after = retry_after  # seconds the other side asked us to wait
+        self.retry_after = retry_after  # seconds that the other side asked us to wait
 
 
 class Transient(Fault):
-    """Undecided: the effect may or may not have happened; look before doing it again."""
+    """The effect may or may not have happened. Look before you do it again."""
 
 
 class Refused(Fault):
-    """The other side understood and said no; the same request will be refused again."""
+    """The other side understood and refused. The same request will be refused again."""
 
 
 class Duplicate(Refused):
-    """The target says that the chosen name is taken: an earlier mint of ours, or a stranger's."""
+    """The target says that the name is taken, by an earlier mint of ours or by somebody else."""
 
 
 class MinterRefused(Refused):
-    """The target refuses the identity that mints: stop every call to it."""
+    """The target refuses the minter's credentials: every call to it must stop."""
 
 
 class OwnTokenRefused(MinterRefused):
-    """The identity that mints is the published value itself: its target refuses what consumers have."""
+    """The target refuses a credential that mints its own successor: the value that consumers have."""
 
 
 class NeedsPerson(Refused):
-    """Only a person can do it; `reason` says to them what to do, and where."""
+    """Only a person can do this. `reason` tells them what to do, and where."""
 
 
 class TargetNotConfigured(Refused):
-    """A token lives on a target that the settings no longer name."""
+    """A token is at a target that the settings no longer name."""
 
 
 class CannotPresent(Refused):
-    """A value cannot be shown to the target from here, which says nothing about it; `reason` says why, and a remedy."""
+    """A value cannot be presented to the target from here. This says nothing about the value. `reason` has a remedy."""
 
 
 class UnusableKey(Refused):
-    """A key that the settings name cannot be used as they say; nobody was asked."""
+    """A configured key cannot be used as configured. No request was sent."""
 
 
 class OnlyLooks(Refused):
-    """Settings say that this process never acts; nothing was tried."""
+    """The settings forbid this process to act (`read_only`). Nothing was tried."""
 
 
 class StoreRefused(Refused):
-    """Vault refuses us: our login is dead and cannot be renewed, or its policy withholds a right."""
+    """Vault refuses us: our login ended and cannot be renewed, or its policy lacks a right."""
 
 
 class Conflict(Fault):
-    """A check-and-set lost: somebody else wrote in between."""
+    """A check-and-set failed: another process wrote in between."""

@@ -1,7 +1,6 @@
-"""A published value that consumers no longer find: what it was replaced by, and what settings say about it.
+"""A published value that consumers no longer find: what replaced it, and what the settings want done about it.
 
-Reading the consumer path is the engine's. A loss is a fact of its own, told once: the value itself may be as good as
-ever, so nothing is said about it to the target.
+A loss is recorded and reported once. It says nothing about the value, which the target may still accept.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ WORDS = {
 
 
 def remedy(reason: HoldReason, *, in_grace: bool, adopt: str = "") -> str:
-    """What a person can do about it. `in_grace`: a predecessor lives, which a deletion that can be taken back keeps.
+    """What a person can do about a loss. `in_grace`: a predecessor is alive, which undoing a deletion keeps alive.
 
-    `adopt`: the credential's name where what is there now may be adopted.
+    `adopt`: the credential's name if the value that is there now may be adopted, else empty.
     """
     if reason is not HoldReason.DELETED:
         return f"`rotate adopt {adopt}` keeps it; else {OURS}; then `rotate release {adopt}`" if adopt else OURS
@@ -38,7 +37,7 @@ def remedy(reason: HoldReason, *, in_grace: bool, adopt: str = "") -> str:
 
 
 def adoptable(name: str, record: Record) -> str:
-    """The name, where what the consumer path holds may be adopted; else nothing."""
+    """The credential's name if the value on the consumer path may be adopted, else empty."""
     return "" if adoption.objection(record) else name
 
 
@@ -48,9 +47,9 @@ def said(lost: LostValue) -> str:
 
 
 def stops(credential: Credential, record: Record) -> Hold | None:
-    """The hold that a loss calls for; None where settings let us write over what others did.
+    """The hold that a loss needs; None if the settings allow us to overwrite what others wrote.
 
-    Where a predecessor is in its grace, its end is judged by what consumers find then.
+    During a grace the predecessor is not ended before a look at what consumers find then.
     """
     lost = record.lost
     if lost is None or record.phase not in (Phase.SETTLED, Phase.PUBLISHED):
@@ -63,10 +62,10 @@ def stops(credential: Credential, record: Record) -> Hold | None:
 
 
 def missed(record: Record, event: ev.Lost) -> Record:
-    """Consumers do not find what is published."""
+    """The record after consumers stopped finding the published value."""
     return replace(record, lost=LostValue(event.reason, event.place, event.at, event.text))
 
 
 def returned(record: Record, event: ev.Returned) -> Record:
-    """They find it again."""
+    """The record after consumers find it again."""
     return replace(record, lost=None)

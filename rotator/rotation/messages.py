@@ -1,4 +1,4 @@
-"""The words for what happened: one event name, one severity, fields for machines, one sentence for people."""
+"""Each event in words: its name, its severity, its fields for machines, and a sentence for people."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rotator.rotation.wording import when
 
 
 class EventSeverity(StrEnum):
-    """How much a person should care."""
+    """The severity of an event."""
 
     INFO = "info"
     WARNING = "warning"
@@ -89,7 +89,7 @@ _REPLACES = {
 
 
 def describe(before: Record, event: ev.Event, after: Record) -> Message:
-    """The event in words, with what a log line, a metric or a person needs to place it."""
+    """The event in words, with the fields that a log line, a metric or a person needs to place it."""
     name, severity, words = _WORDS[type(event)]
     own = {field.name: _plain(getattr(event, field.name)) for field in fields(event) if field.name != "at"}
     around = _around(before, after)

@@ -1,4 +1,4 @@
-"""What a reconcile has observed so far: the clocks, the consumer document, the staged slot, what settings want."""
+"""What a reconcile has observed so far: clocks, consumer document, staged slot, settings."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from rotator.rotation.wording import lifted
 
 @dataclass(slots=True)
 class Observation:
-    """All that a procedure may know beside the record. Its driver renews the times before each answer.
+    """All that a procedure knows besides the record. The driver renews the times before each answer.
 
-    `capabilities` are those of a target by its name, which may not be the one that settings name now; it raises
-    TargetNotConfigured for one that settings no longer have.
+    `capabilities` takes the name of a target, which may be an earlier one of this credential. It raises
+    TargetNotConfigured if the settings no longer name that target.
     """
 
     credential: Credential
     installation: Installation
     capabilities: Callable[[str], Capabilities]
-    at: datetime  # the later of our clock and Vault's: what events are stamped with
-    now: datetime  # the earlier of the two. Decisions use it: nothing is over before both clocks say so
-    shared: datetime  # Vault's clock, which all hosts have in common
+    at: datetime  # the later of our clock and Vault's; events are stamped with it
+    now: datetime  # the earlier of the two; decisions use it, so that nothing is over before both clocks say so
+    shared: datetime  # Vault's clock, which is the same for all hosts
     told: bool = False  # whether Vault told the time
-    brings: bool = False  # whether a person has brought a value that was not used yet
-    brought_until: datetime | None = None  # when they say that it ends
-    begun_here: tuple[int, int] = (0, 0)  # rotation and attempt that this reconcile has begun: no mint came before
-    consumer: Document | None = None  # as it was seen last
-    slot: Document | None = None  # the staged slot, the same
+    brings: bool = False  # whether a person supplied a value that is not used yet
+    brought_until: datetime | None = None  # when the supplied value expires, by that person's word
+    begun_here: tuple[int, int] = (0, 0)  # rotation and attempt that this reconcile began: no mint came before
+    consumer: Document | None = None  # as last seen
+    slot: Document | None = None  # the staged slot, as last seen
 
     def held(self, reason: HoldReason, text: str, *, emergency: bool = False) -> ev.PutOnHold:
-        """The event of a hold; it names the command that lifts it."""
+        """A hold as an event; its text names the command that lifts it."""
         more = lifted(reason, self.credential.name, emergency=emergency)
         return ev.PutOnHold(self.at, reason, text if "`rotate adopt" in text else f"{text}; {more}")
 
@@ -51,7 +51,7 @@ class Observation:
         unanswered: datetime | None = None,
         of_target: bool = True,
     ) -> ev.Faulted:
-        """The event of a step that did not get through."""
+        """A failed step as an event."""
         return ev.Faulted(
             self.at, step, reason, retry_after, since=self.now, unanswered=unanswered, of_target=of_target
         )
@@ -61,20 +61,20 @@ class Observation:
         return secret.fingerprint(self.installation.fingerprint_key)
 
     def stem(self, record: Record) -> str:
-        """What the names of the next rotation begin with."""
+        """The prefix of the mint names of the next rotation."""
         return stem(self.installation.prefix, self.installation.lineage, self.credential.name, record.lineage)
 
     def content(self, doc: Document, record: Record) -> ConsumerContent:
-        """What a document of the consumer path is to us."""
+        """What a document of the consumer path contains, judged by the record."""
         secret = self.value(doc, record)
         mark = self.fingerprint(secret) if secret else None
         return classify_content(record, mark, exists=doc.version > 0, deleted=doc.deleted)
 
     def value(self, doc: Document, record: Record) -> Secret | None:
-        """What consumers read: under the key that is wanted, or under the one that settings named before.
+        """The value that consumers read: under the configured key, or under the key that was configured before.
 
-        Between a publication and its end the latter comes first: what others keep under the wanted key is not in the
-        way yet.
+        From a change of the key until the next publication the earlier key comes first, because others may keep
+        something under the new key until then.
         """
         wanted = (record.candidate.key if record.candidate else "") or self.credential.key
         here = published_here(record)
@@ -85,6 +85,6 @@ class Observation:
 
 
 def number(doc: Document) -> int:
-    """The rotation number on the consumer path: a lost journal must not make it go back."""
+    """The rotation number on the consumer path. After a lost journal our numbers continue above it."""
     text = doc.text("rotation")
     return int(text) if text.isdecimal() and len(text) < 10 else 0

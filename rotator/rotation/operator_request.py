@@ -1,4 +1,4 @@
-"""A request of an operator, as it waits in Vault and as a record keeps it."""
+"""A request of an operator: as it waits in Vault, and as a record remembers it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class RequestVerb(StrEnum):
-    """What is asked for."""
+    """The verb of a request."""
 
     ROTATE = "rotate"
     PAUSE = "pause"
@@ -19,41 +19,41 @@ class RequestVerb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OperatorRequest:
-    """What an operator asked for, of one credential. It is in Vault before it is acknowledged."""
+    """A request of an operator for one credential. It is written to Vault before it is acknowledged."""
 
     id: str
     verb: RequestVerb
     at: datetime
     by: str
-    emergency: bool = False  # no grace: every value that was live at `at` is to die
-    patient: bool = False  # a grace that is on is waited for
+    emergency: bool = False  # no grace: every value that was alive at `at` is ended
+    patient: bool = False  # waits until the current grace is over
     reason: str = ""  # of a pause
     until: datetime | None = None  # of a pause
-    live: tuple[str, ...] = ()  # tokens whose values were published, or in grace, at `at`
+    live: tuple[str, ...] = ()  # ids of tokens that were published or in grace at `at`
 
     def __str__(self) -> str:
         what = "emergency" if self.emergency and self.verb is RequestVerb.ROTATE else self.verb.value
         return f"{what}, asked for by {self.by} at {self.at:%F %T}Z"
 
 
-ANSWERED_BY = timedelta(hours=1)  # by whoever has the credential in its settings; then nobody has
+ANSWERED_BY = timedelta(hours=1)  # by a process with the credential in its settings; later than that, no process has it
 
 
 @dataclass(frozen=True, slots=True)
 class Unclaimed:
-    """A request for a credential that left the settings: as they are, nobody carries it out."""
+    """A request for a credential that left the settings, so that nobody carries it out."""
 
     credential: str
     request: OperatorRequest
 
     @property
     def until(self) -> datetime:
-        """Another process may have other settings: until then it is waited for, and then given up."""
+        """Until when we wait for a process with other settings; then the request is given up."""
         return self.request.at + ANSWERED_BY
 
     @property
     def said(self) -> str:
-        """What becomes of it, and what to do."""
+        """What becomes of the request, and what to do, in words."""
         kept = [token for token in self.request.live if token]
         alive = f"; alive when it was typed, and nobody ends them: {', '.join(kept)}" if kept else ""
         end = "`rotate strays --reap --unclaimed`, or put the credential back into the settings and ask again"
@@ -62,7 +62,7 @@ class Unclaimed:
 
 @dataclass(frozen=True, slots=True)
 class TakenUp:
-    """A request that a record has taken up. `refused`: why nothing comes of it."""
+    """A request that a record took up. `refused`: why it was declined, else empty."""
 
     id: str
     at: datetime

@@ -1,4 +1,4 @@
-"""Whose a value on the consumer path, or a token on a target, is: by one record, and by all of the installation."""
+"""Who owns a value on the consumer path or a token on a target, judged by one record or by the whole installation."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def known(record: Record) -> frozenset[str]:
 
 
 def is_stray(record: Record, token: Token) -> bool:
-    """Whether a token of ours is accounted for by nothing.
+    """Whether the token carries our name but no record accounts for it.
 
-    Numbers never go back, so a token of an older attempt than a record **read after** the listing cannot be about
-    to be recorded. A token of the current attempt is left alone while that attempt is minting; what another journal
-    made is not ours to end.
+    Rotation and attempt numbers never go back. So if the record was read **after** the tokens were listed, a token of
+    an older attempt cannot be one that is about to be recorded. A token of the current attempt is not a stray while
+    that attempt is minting. A token that another journal minted under our name is not a stray: we may not end it.
     """
     name = parse(token.name)
     if name is None or name.stem != record.stem or token.id in known(record) or overtaken(record, token):
@@ -60,7 +60,7 @@ def classify_content(record: Record, fingerprint: str | None, *, exists: bool, d
 
 
 def published_here(record: Record) -> PublishedValue | None:
-    """What we published last, if it was at the place this rotation publishes to."""
+    """The value we published last, if this rotation publishes to the same place; else None."""
     current = record.current
     return current if current and (record.place is None or current.place == record.place) else None
 
@@ -69,11 +69,11 @@ class TokenState(StrEnum):
     """What a token is to this installation."""
 
     PUBLISHED = "published"  # consumers read it at a configured path
-    IN_GRACE = "in grace"  # consumers read it there before, and may use it still
+    IN_GRACE = "in grace"  # consumers read it there before and may still use it
     CANDIDATE = "candidate"
-    IN_FLIGHT = "in flight"  # its credential's rotation goes on, or nobody can tell
-    STRAY = "stray"  # of a credential whose record does not account for it
-    UNMANAGED = "unmanaged"  # ours, and of no credential that the settings name
+    IN_FLIGHT = "in flight"  # its credential is being rotated, or nobody can tell
+    STRAY = "stray"  # its credential's record does not account for it
+    UNMANAGED = "unmanaged"  # ours, but the settings do not name its credential
     STRANGE = "not ours"
 
 
@@ -82,17 +82,17 @@ ENDABLE = frozenset({TokenState.STRAY, TokenState.UNMANAGED})
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose a token is. `credential` empty: nobody knows. `place`: where it is, or was last, published."""
+    """Who owns a token. `credential` is empty if nobody knows. `place` is where it is published, or was last."""
 
     state: TokenState
     credential: str = ""
     place: VaultPath | None = None
-    said: str = ""  # what a person should know beside
+    said: str = ""  # what else a person should know
 
 
 @dataclass(frozen=True, slots=True)
 class PathContent:
-    """What the newest version of a configured path holds, and for how long the value before stays in grace."""
+    """What the newest version of a configured path holds, and how long the value before it stays in grace."""
 
     credential: str
     place: VaultPath
@@ -103,7 +103,7 @@ class PathContent:
 
 
 class TokenOwners:
-    """The owner of any token, for records and paths that were read after the token was listed."""
+    """Finds the owner of a token. The records and paths must have been read after the token was listed."""
 
     def __init__(
         self,
@@ -113,10 +113,10 @@ class TokenOwners:
         family: str,
         unreadable: Mapping[str, str] | None = None,
     ) -> None:
-        """`left`: records of credentials that left the settings. `family`: what each mint name of ours begins with.
+        """`left`: records of credentials that left the settings. `family`: the prefix of all our mint names.
 
-        `unreadable`: of credentials whose tokens cannot be told, the stem of their mint names without its lineage, and
-        why.
+        `unreadable`: credentials whose records cannot be read: the stem of their mint names without its lineage, and
+        the reason.
         """
         self._configured = configured
         self._left = left
@@ -132,7 +132,7 @@ class TokenOwners:
                 self._claims[claim.token.id].append(claim)
 
     def of(self, token: Token, now: datetime) -> Owner:
-        """Whose it is. What a configured path publishes, or published until a moment ago, is never anybody's stray."""
+        """The owner. A value that a configured path publishes, or published until a moment ago, is never a stray."""
         claims = self._of(token)
         return (
             self._of_a_record(claims)
@@ -145,11 +145,11 @@ class TokenOwners:
         return [each for each in self._claims.get(token.id, ()) if same(each.token, token)]
 
     def spares(self, token: Token, now: datetime) -> bool:
-        """Whether it must live on: consumers may read it, or a rotation goes on with it."""
+        """Whether the token must stay alive: consumers may read it, or a rotation uses it."""
         return self.of(token, now).state not in (*ENDABLE, TokenState.STRANGE)
 
     def author(self, fingerprints: Iterable[str], besides: str) -> tuple[str, Token, bool] | None:
-        """Which other credential's record knows a value, by which token, and whether settings still name it."""
+        """The other credential whose record knows a value, its token, and whether the settings still name it."""
         wanted = set(fingerprints)
         for claims in self._claims.values():
             for each in claims:
@@ -158,12 +158,12 @@ class TokenOwners:
         return None
 
     def held_by(self, token: Token, besides: str) -> str:
-        """Which other credential of the settings has this token, or nothing."""
+        """The other configured credential that has this token, or an empty text."""
         owner = self._of_a_record([each for each in self._of(token) if each.credential != besides])
         return owner.credential if owner else ""
 
     def left_by(self, token: Token) -> str:
-        """The credential that left the settings and was the last to have this token, or nothing."""
+        """The credential that had this token last and then left the settings, or an empty text."""
         names = [each.credential for each in self._of(token)]
         if any(name in self._configured for name in names):
             return ""
@@ -186,7 +186,7 @@ class TokenOwners:
         return None
 
     def _in_grace(self, claims: list[_Claim], now: datetime) -> Owner | None:
-        """Of a credential that left the settings and whose path they still have: its grace is honoured."""
+        """A token whose credential left the settings while its path stayed: its grace is honoured."""
         for each in claims:
             path, record = self._paths.get(each.place) if each.place else None, self._left.get(each.credential)
             if path is None or record is None:
@@ -215,7 +215,7 @@ class TokenOwners:
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """One mention of a token in a record. `state` STRAY: it was ended, by the record."""
+    """One mention of a token in a record. `state` is STRAY if the record says that the token was ended."""
 
     credential: str
     state: TokenState
@@ -237,7 +237,7 @@ def _claims(name: str, record: Record) -> Iterator[_Claim]:
 
 
 def same(one: Token, other: Token) -> bool:
-    """Whether two handles are of one token: ids of several targets may be alike, mint names and serials are not."""
+    """Whether two handles name one token. Ids of different targets may be equal; mint names and serials are not."""
     return one.id == other.id and _agree(one.name, other.name) and _agree(one.serial, other.serial)
 
 
@@ -246,7 +246,7 @@ def _agree(one: str, other: str) -> bool:
 
 
 def living(record: Record, now: datetime) -> tuple[PublishedValue, ...]:
-    """What a record says was published and may live still: of a credential that left the settings, all there is."""
+    """Published values that may still be alive, as far as the record of a credential outside the settings knows."""
     return tuple(
         each
         for each in record.published
@@ -256,15 +256,15 @@ def living(record: Record, now: datetime) -> tuple[PublishedValue, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Unmanaged:
-    """A token that nobody rotates or ends any more. Times are UTC."""
+    """A living token that nobody rotates or ends any more. Times are UTC."""
 
     credential: str
     target: str
     token: str
     path: str  # where it was published, or was about to be
-    published_at: datetime  # or made
+    published_at: datetime  # or minted, if it never was published
     expires_at: datetime | None
-    read: bool = False  # a credential of the settings has the path: its consumers may read it still
+    read: bool = False  # a configured credential has the same path, so its consumers may still read it
 
     @property
     def next(self) -> str:
@@ -273,7 +273,7 @@ class Unmanaged:
 
     @property
     def end(self) -> str:
-        """The command that ends it, once a person has agreed. None is proposed for what consumers may read."""
+        """The command with which a person ends it. If consumers may still read it, no command is proposed."""
         if self.read:
             return "it stays: settings have its path, and consumers may read it"
         return f"rotate strays --reap --unclaimed {self.token}"
@@ -282,9 +282,9 @@ class Unmanaged:
 def unmanaged(
     left: Mapping[str, Record], configured: Iterable[Record], now: datetime, places: Mapping[VaultPath, timedelta]
 ) -> list[Unmanaged]:
-    """Every token that lives on. One that was taken over under another name is that credential's, dead or alive.
+    """Every unmanaged token. A token that another credential adopted belongs to that one, dead or alive.
 
-    `places`: those that the settings have, and how long a value that was replaced there is still good.
+    `places`: the configured paths, and how long a replaced value stays good at each.
     """
     theirs: defaultdict[str, list[Token]] = defaultdict(list)
     adopted: defaultdict[str, list[tuple[TokenAdoption, Record]]] = defaultdict(list)
@@ -297,14 +297,14 @@ def unmanaged(
             adopted[taken.token.id].append((taken, record))
 
     def goes_on(record: Record, each: PublishedValue) -> bool:
-        """Whether another record has to do with it since."""
+        """Whether another record has had this value since."""
         later = (taken.token for taken, by in adopted[each.token.id] if by is not record and taken.at > each.at)
         return any(same(each.token, other) for other in (*theirs[each.token.id], *later))
 
     written = {record.current.place: record.current for record in named if record.current}
 
     def read(each: PublishedValue) -> bool:
-        """Whether consumers may read it where settings have its path, or read it there until a moment ago."""
+        """Whether consumers may read it at a configured path, or read it there until a moment ago."""
         if each.place not in places:
             return False
         newest = written.get(each.place)
@@ -322,13 +322,13 @@ def unmanaged(
 
 
 def tokens(record: Record, now: datetime) -> Iterator[tuple[str, Token]]:
-    """What may live on of a credential that left the settings, and on which target."""
+    """The tokens of a credential outside the settings that may still be alive, each with its target."""
     for each in (*living(record, now), *_made(record, now)):
         yield each.target, each.token
 
 
 def without(record: Record, gone: Collection[str], now: datetime) -> Record:
-    """The record where some of its tokens are no more, by their target's word."""
+    """The record after its target said that some of its tokens are gone."""
 
     def marked(each: PublishedValue | None) -> PublishedValue | None:
         return replace(each, refused_at=now) if each and each.token.id in gone else each
@@ -343,7 +343,7 @@ def without(record: Record, gone: Collection[str], now: datetime) -> Record:
 
 
 def _made(record: Record, now: datetime) -> Iterator[PublishedValue]:
-    """What a rotation had made when its credential left: perhaps it is published, though the record does not know."""
+    """What a rotation had minted when its credential left the settings. It may be published, unknown to the record."""
     candidate, at, place = record.candidate, record.sent_at or record.requested_at, record.place
     if candidate is None or candidate.pending or at is None or place is None:
         return

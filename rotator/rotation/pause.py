@@ -1,7 +1,7 @@
-"""A pause: whether one is on, what it says, and how it changes a record. What it stops is decide.py's.
+"""A pause by an operator: whether one is on, its words, and how it changes a record.
 
-It stops what begins and what ends: no rotation begins, no predecessor is condemned or revoked. A rotation that has
-begun goes on to its publication, as a candidate must not be left hanging, nor consumers cut off.
+During a pause no rotation begins and no predecessor is condemned or revoked. A rotation that has begun goes on to its
+publication, so that no candidate is left over and no consumer is cut off.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from rotator.rotation.record import Record
 
 
 def on_at(pause: Pause | None, when: datetime) -> Pause | None:
-    """The pause, when it is not over then."""
+    """The pause if it is still on at `now`, else None."""
     return pause if pause and (pause.until is None or when < pause.until) else None
 
 
 def pause_on(credential: Credential, record: Record, now: datetime) -> Pause | None:
-    """The pause that is on now, the installation's or its own; of two, the one that ends later."""
+    """The pause that is on now, of the credential or of many; of two, the one that ends later."""
     return later(each for each in (on_at(credential.paused, now), on_at(record.paused, now)) if each)
 
 
 def later(pauses: Iterable[Pause]) -> Pause | None:
-    """Of many, the one that ends last."""
+    """The pause that ends last."""
     return max(pauses, key=lambda each: (each.until is None, each.until or each.at), default=None)
 
 
 def words(pause: Pause) -> str:
-    """Who paused it, until when, and why."""
+    """A pause in words: by whom, until when, and why."""
     until = f" until {pause.until:%F %T}Z" if pause.until else " until somebody resumes it"
     why = f": {pause.reason}" if pause.reason else ""
     scope = f" with {pause.scope}" if pause.scope else ""
@@ -44,10 +44,10 @@ def ended_by(pause: Pause, name: str) -> str:
 
 
 def paused(record: Record, event: ev.Paused) -> Record:
-    """A later word replaces an earlier one."""
+    """The record with the new pause in place of an earlier one."""
     return replace(record, paused=Pause(event.by, event.at, event.reason, event.until))
 
 
 def unpaused(record: Record, event: ev.Unpaused) -> Record:
-    """It goes on."""
+    """The record without a pause."""
     return replace(record, paused=None)

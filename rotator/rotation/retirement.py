@@ -1,4 +1,4 @@
-"""When a predecessor may go, by the clocks and by what its target says of its use."""
+"""When a predecessor may be ended, by the clocks and by its last use at the target."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from rotator.rotation.record import PublishedValue, Record
 from rotator.rotation.wording import when
 
 PROVEN = "successor proven"
-_LOOK_AGAIN = timedelta(minutes=1)  # at a target that does not know of any use
+_LOOK_AGAIN = timedelta(minutes=1)  # if the target has recorded no use
 
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """It may go; the evidence that allowed it."""
+    """It may be ended; `evidence` says why."""
 
     evidence: str
 
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """It may not go before `until`."""
+    """It may not be ended before `until`."""
 
     until: datetime
     reason: str
@@ -30,16 +30,16 @@ class NotYet:
 
 @dataclass(frozen=True, slots=True)
 class StillUsed:
-    """The deadline is over, it is still in use, and settings want a person to decide."""
+    """It is still used after the deadline, and the settings want a person to decide."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What the target says about the use of the predecessor. `last` None: it does not know, which is not 'unused'.
+    """What the target reports about the use of a predecessor. `last` None means unknown; it never means unused.
 
-    `step`: for so long after a use that was noted, further ones may go unnoted.
+    `step`: for how long after a recorded use the target may leave out further ones.
     """
 
     reported: bool
@@ -48,7 +48,7 @@ class Use:
 
     @property
     def latest(self) -> datetime | None:
-        """When it may have been used last."""
+        """The latest time at which it may have been used."""
         return self.last + self.step if self.last else None
 
 
@@ -56,14 +56,14 @@ Judgement = Go | NotYet | StillUsed
 
 
 def grace_from(record: Record, current: PublishedValue) -> datetime:
-    """Since when the grace counts that began with what is published."""
+    """When the grace of the predecessor began: at the publication, unless its clock was ahead."""
     return record.grace_from or current.at
 
 
 def earliest(
     policy: Retirement, published_at: datetime, *, emergency: bool, promised: datetime | None = None
 ) -> datetime:
-    """Before this time there is nothing to judge. Later settings may extend the promised end, not shorten it."""
+    """The end of the grace. Later settings may extend the promised grace; they cannot shorten it."""
     if emergency:
         return published_at
     return max(published_at + policy.after, promised or published_at)
@@ -79,7 +79,7 @@ def judge(
     promised: datetime | None = None,
     proof: str = PROVEN,
 ) -> Judgement:
-    """Whether the predecessor may go, by what evidence; the successor's proof is the caller's to bring, in words."""
+    """Decide whether the predecessor may be ended. `proof`: how the caller has proven the successor, in words."""
     if emergency:
         return Go(f"emergency: {proof}")
     grace_ends = earliest(policy, published_at, emergency=False, promised=promised)
@@ -105,7 +105,7 @@ def _in_use(policy: Retirement, published_at: datetime, now: datetime, use: Use,
 
 
 def left_behind(record: Record) -> PublishedValue | None:
-    """Whose end is awaited after a publication. Of two that end by their dates, the later: with it both are gone."""
+    """The predecessor after the next publication. Of two that end by their dates, the later: then both are dead."""
     if record.ends_at is None or record.predecessor is None or record.current is None:
         return record.predecessor or record.current
     return max(record.predecessor, record.current, key=lambda each: each.token.expires_at or each.at)

@@ -1,14 +1,14 @@
-"""An undo: whether a rotation can be taken back, and how doing so changes a record. Pure.
+"""An undo: whether the last rotation can be taken back, and how an undo changes a record.
 
-The value before becomes the candidate of a rotation of its own, with a number of its own: it is proven and published
-as any other, and what it replaces is retired as any other. As long as it is not published it stays the predecessor, so
-that nothing ends it early; when the undo fails, the record is back where it was.
+The value before becomes the candidate of a new rotation with a number of its own. It is proven and published like any
+other, and the value that it replaces is retired like any other. Until it is published it stays the predecessor, so that
+nothing ends it early. If the undo fails, the record is as before.
 
     [published] --UndoBegun--> [undoing] --Restored--> [staged] -> [verified] --Published--> [published]
          ^                         |                       |            |
          +------- UndoFailed ------+------- Rejected ------+-- Fenced --+
 
-From `condemned`, or after its end, it goes back to `condemned`: what was brought back to life is ended again.
+A failed undo that began in `condemned` or later goes back to `condemned`: the restored value is ended again.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from rotator.rotation.credential import Credential
 from rotator.rotation.record import Failure, HoldReason, Phase, PublishedValue, Record, Trigger, Undo
 
 _FROM = frozenset({Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED})
-_ENDED_BY_IT = frozenset({HoldReason.STILL_USED, HoldReason.MINT_BUDGET})  # holds that an undo is an answer to
+_ENDED_BY_IT = frozenset({HoldReason.STILL_USED, HoldReason.MINT_BUDGET})  # holds that an undo lifts
 
 
 def before(record: Record) -> PublishedValue | None:
-    """What an undo goes back to: the predecessor, or the one that was retired last."""
+    """The value that an undo publishes again: the predecessor, or the one that was retired last."""
     return record.predecessor or record.retired
 
 
 def where(record: Record) -> Phase:
-    """The phase, below a hold that an undo is an answer to."""
+    """The phase; below a hold that an undo lifts, the phase that was held."""
     return record.held.phase if record.held and record.held.reason in _ENDED_BY_IT else record.phase
 
 
@@ -40,7 +40,7 @@ def ended(record: Record) -> bool:
 
 
 def objection(credential: Credential, record: Record, now: datetime) -> str:
-    """Why the last rotation cannot be taken back, in words for a person; empty when nothing here speaks against it."""
+    """Why the last rotation cannot be taken back, in words for a person; empty: it can."""
     old = before(record)
     if record.held and where(record) is Phase.HELD:
         return f"it is held ({record.held.reason.value}): {record.held.text}"
@@ -62,7 +62,7 @@ def objection(credential: Credential, record: Record, now: datetime) -> str:
 
 
 def begun(record: Record, event: ev.UndoBegun) -> Record:
-    """The value before is accounted for as predecessor from here on, dead or alive."""
+    """The record at the begin of an undo: the value before is its predecessor, dead or alive."""
     old = before(record)
     if old is None:
         raise ValueError("nothing to go back to")
@@ -97,14 +97,14 @@ def begun(record: Record, event: ev.UndoBegun) -> Record:
 
 
 def restored(record: Record, event: ev.Restored) -> Record:
-    """From here on it goes the way of every candidate; it lies in its own version of the consumer document."""
+    """The record with the value before as its candidate; the value is in its own version of the consumer document."""
     return replace(
         record, phase=Phase.STAGED, candidate=event.candidate, installed_at=event.at, ready_at=None, retry_at=None
     )
 
 
 def failed(record: Record, at: datetime, reason: str) -> Record:
-    """Back where it was. Whatever grace the predecessor had, it has."""
+    """The record as it was before the undo. The predecessor keeps its grace."""
     return replace(
         record,
         phase=record.undo.back if record.undo else Phase.SETTLED,
@@ -120,5 +120,5 @@ def failed(record: Record, at: datetime, reason: str) -> Record:
 
 
 def given_up(record: Record, event: ev.UndoFailed) -> Record:
-    """It could not even be proven."""
+    """The record after an undo whose value could not be proven."""
     return failed(record, event.at, event.reason)

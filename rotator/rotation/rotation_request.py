@@ -1,4 +1,4 @@
-"""What operators ask for: whether a record answers it, how it changes the record, when it is over. Pure."""
+"""Requests for a rotation: whether a record answers one, how one changes the record, and when one is over."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record, U
 
 @dataclass(frozen=True, slots=True)
 class RotationRequest:
-    """A person or a machine wants a new value. `emergency`: the predecessor dies as soon as the successor is proven."""
+    """A request for a new value. `emergency`: the predecessor is revoked as soon as the successor is proven."""
 
     at: datetime
     by: str
     emergency: bool = False
-    patient: bool = False  # a grace that is on is waited for
-    live: tuple[str, ...] = ()  # tokens whose values were published, or in grace, at that time; empty: not known
+    patient: bool = False  # waits until the current grace is over
+    live: tuple[str, ...] = ()  # ids of tokens published or in grace when it was asked; empty: not known
 
 
 class RequestAnswer(StrEnum):
-    """What has become of an ask."""
+    """What became of a request."""
 
-    OPEN = "open"  # not yet: keep going
+    OPEN = "open"  # not answered yet: keep going
     PUBLISHED = "published"  # the new value is live; its predecessor is in grace
     DONE = "done"  # the new value is live and its predecessor is dead
-    IN_GRACE = "in_grace"  # an earlier rotation waits for its predecessor's end
-    FAILED = "failed"  # tried and given up for now
+    IN_GRACE = "in_grace"  # refused: the predecessor of an earlier rotation is still in grace
+    FAILED = "failed"  # tried, and given up for now
     HELD = "held"
     AWAITING = "awaiting"  # a person must act first
-    PAUSED = "paused"  # an operator wants nothing to begin or end
+    PAUSED = "paused"  # an operator paused the credential
 
 
-AT_REST = frozenset({Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED})  # from here only a new rotation would help
+AT_REST = frozenset({Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED})  # here only a new rotation answers a request
 
 
 def as_rotation_request(request: OperatorRequest) -> RotationRequest:
-    """The ask in an operator's request."""
+    """The request for a rotation that is in an operator's request."""
     return RotationRequest(request.at, request.by, request.emergency, request.patient, request.live)
 
 
 def foremost(*asks: RotationRequest | None) -> RotationRequest | None:
-    """The one to work for: an emergency before others, then the latest."""
+    """The request to work for: an emergency first, then the latest; None if there is none."""
     return max((each for each in asks if each), key=lambda ask: (ask.emergency, ask.at), default=None)
 
 
 def fresh(record: Record, ask: RotationRequest) -> bool:
-    """Whether a new value was published since. Where it is known what lived then, no clock has a say in it."""
+    """Whether a new value was published since the request. If it names the tokens of its time, no clock is asked."""
     current = record.current
     if current is None or current.reused:
         return False
@@ -61,7 +61,7 @@ def fresh(record: Record, ask: RotationRequest) -> bool:
 
 
 def answer(record: Record, ask: RotationRequest, paused: Pause | None = None) -> RequestAnswer:
-    """What the record says to the ask. `paused`: a pause that is on whatever the record says."""
+    """What became of the request, by the record. `paused`: a pause that the record does not know, e.g. of the fleet."""
     if record.phase is Phase.HELD:
         return RequestAnswer.HELD
     if record.phase is Phase.AWAITING:
@@ -75,18 +75,20 @@ def answer(record: Record, ask: RotationRequest, paused: Pause | None = None) ->
         return RequestAnswer.IN_GRACE
     failure = record.failure
     if record.phase is Phase.SETTLED and failure and failure.at >= ask.at and record.retry_at and not record.failures:
-        return RequestAnswer.FAILED  # a step that did not get through is tried again: that is no answer
+        return RequestAnswer.FAILED  # a single failed step is tried again, which is no answer
     return RequestAnswer.OPEN
 
 
 def left_to_person(record: Record, ask: RotationRequest) -> tuple[Unended, ...]:
-    """What lived when somebody asked, and waits for a person to end it."""
+    """Values that were alive at the request and wait for a person to end them."""
     return tuple(each for each in record.unended if not ask.live or each.value.token.id in ask.live)
 
 
 def dooms(record: Record, ask: RotationRequest) -> bool:
-    """Whether a rotation under way would end, or replace, what an emergency is about. A value that was published since
-    has its grace, though the emergency is not over as long as an older one waits for a person."""
+    """Whether the request makes the rotation under way an emergency: it ends or replaces a value alive at the request.
+
+    A value published since the request has its ordinary grace, even while an older one waits for a person.
+    """
     at_stake = (each for each in (record.current, record.predecessor) if each)
     return ask.emergency and (not fresh(record, ask) or any(_lived(each, ask) for each in at_stake))
 
@@ -96,20 +98,20 @@ def _lived(value: PublishedValue, ask: RotationRequest) -> bool:
 
 
 def wanted(record: Record, ask: RotationRequest | None) -> bool:
-    """Whether the ask still calls for a new rotation. In an emergency one that failed is begun anew."""
+    """Whether the request still needs a new rotation. An emergency begins anew after a failed one."""
     if ask is None:
         return False
     said = answer(record, ask)
     return said is RequestAnswer.OPEN or (said is RequestAnswer.FAILED and ask.emergency)
 
 
-NOTHING_LIVES = ("",)  # no token has this id: the first value that is published answers
-REMEMBERED = 16  # requests: one that could not be removed from Vault, or lands there late, is known again
+NOTHING_LIVES = ("",)  # no token has this id, so the first published value answers the request
+REMEMBERED = 16  # requests per record: one that stays in Vault, or arrives there late, is recognised
 _PASSED = frozenset({HoldReason.MINT_BUDGET, HoldReason.STILL_USED})  # holds that do not stop an emergency
 
 
 def objection(credential: Credential, record: Record, request: OperatorRequest, now: datetime) -> str:
-    """Why no rotation comes of the request, in words; empty when it is taken up. An emergency is always taken up."""
+    """Why the request is declined, in words; empty: it is taken up. An emergency is always taken up."""
     if request.emergency:
         return ""
     if record.held:
@@ -124,7 +126,7 @@ def objection(credential: Credential, record: Record, request: OperatorRequest, 
 
 
 def in_grace(credential: Credential, record: Record, now: datetime) -> str:
-    """Until when nothing begins because of a grace, and what ends it."""
+    """Until when the grace lasts, and how to end it or wait for it, in words."""
     end = grace_ends(credential, record)
     until = f" until {end:%F %T}Z at the earliest" if end else ""
     stands = "'s grace is over, and it has not ended yet" if end and end <= now else f" is in grace{until}"
@@ -132,7 +134,7 @@ def in_grace(credential: Credential, record: Record, now: datetime) -> str:
 
 
 def grace_ends(credential: Credential, record: Record) -> datetime | None:
-    """Before this time no predecessor ends, and so no rotation begins that nobody calls an emergency."""
+    """The earliest end of the predecessor. Before it only an emergency begins a rotation. None: no grace is on."""
     if record.phase is not Phase.PUBLISHED or record.current is None:
         return None
     since, promised = retirement.grace_from(record, record.current), record.grace_ends
@@ -140,12 +142,12 @@ def grace_ends(credential: Credential, record: Record) -> datetime | None:
 
 
 def live_at(record: Record | None) -> tuple[str, ...]:
-    """What a request says of the values that live when it is typed: never empty, so that no clock has to answer it."""
+    """The ids of tokens alive when a request is typed. Never empty, so that no clock has to answer the request."""
     return live_values(record) or NOTHING_LIVES
 
 
 def live_values(record: Record | None) -> tuple[str, ...]:
-    """Tokens whose values are published or in grace, but for one that nobody can end before its date."""
+    """The ids of tokens that are published or in grace, without one that only its own date ends."""
     if record is None:
         return ()
     by_date = record.predecessor if record.ends_at is not None else None
@@ -153,17 +155,17 @@ def live_values(record: Record | None) -> tuple[str, ...]:
 
 
 def find(record: Record, request_id: str) -> TakenUp | None:
-    """What became of a request; None when the record does not know it."""
+    """What became of a request, by its id; None if the record does not know it."""
     return next((each for each in record.taken if each.id == request_id), None)
 
 
 def hurried(record: Record, asked: RotationRequest | None) -> Record:
-    """The record without its pause, where somebody asks for what waits: once, as what fails then has its own."""
+    """The record without its back-off, if the request wants what waits. A later failure backs off again."""
     return replace(record, retry_at=None) if record.retry_at and wanted(record, asked) else record
 
 
 def taken(record: Record, event: ev.RequestTaken) -> Record:
-    """A rotation is asked for, whatever becomes of the process that was told. An emergency is never set aside."""
+    """The record with the request in it, so that it survives this process. An emergency is never displaced."""
     request, before = event.request, record.asked
     if request.verb is not RequestVerb.ROTATE:
         return record
@@ -178,12 +180,12 @@ def taken(record: Record, event: ev.RequestTaken) -> Record:
 
 
 def declined(record: Record, event: ev.RequestDeclined) -> Record:
-    """Nothing comes of it."""
+    """The record is unchanged; `noted` remembers the request."""
     return record
 
 
 def noted(record: Record, event: ev.Event) -> Record:
-    """The record after an event: which request it takes up is remembered, and what is over is no longer asked for."""
+    """The record after an event: remembers the request that the event took up, and drops one that is over."""
     match event:
         case ev.RequestTaken(at, request):
             record = _remember(record, TakenUp(request.id, at))
@@ -191,9 +193,7 @@ def noted(record: Record, event: ev.Event) -> Record:
             record = _remember(record, TakenUp(request.id, at, reason))
         case ev.Paused() | ev.Unpaused() | ev.UndoBegun() | Released() if event.request:
             record = _remember(record, TakenUp(event.request, event.at))
-    if (
-        record.asked and record.asked.at > event.at
-    ):  # by a clock that was ahead: it was asked for before what came after
+    if record.asked and record.asked.at > event.at:  # its clock was ahead: a request precedes what follows it
         record = replace(record, asked=replace(record.asked, at=event.at))
     return _closed(record)
 
@@ -203,7 +203,7 @@ def _remember(record: Record, taken_up: TakenUp) -> Record:
 
 
 def _closed(record: Record) -> Record:
-    """An emergency is over when the old values are dead."""
+    """Drop a request that is over. An emergency is over when the old values are dead."""
     if record.asked is None:
         return record
     said = answer(record, as_rotation_request(record.asked))

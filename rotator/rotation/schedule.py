@@ -1,4 +1,4 @@
-"""When a published value is due for a successor, and how long to wait after failures. Cron is read by host/cron.py."""
+"""When a published value is due for a successor, and the back-off after failures. For cron see host/cron.py."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Protocol
 
 
 class Schedule(Hashable, Protocol):
-    """A pure rule: from the time of publication to the time the successor is due."""
+    """A pure rule that computes when a successor is due from the time of publication."""
 
     def due(self, name: str, published_at: datetime, expires_at: datetime | None) -> datetime | None:
-        """When the value published at `published_at` is due, jitter included; None: never."""
+        """When the successor of a value published at `published_at` is due, with jitter; None: never."""
         ...
 
 
 @lru_cache(maxsize=10_000)
 def share(name: str) -> float:
-    """A number in [0, 1) hashed from the name: every replica draws the same jitter."""
+    """A number in [0, 1) hashed from the name, so that every replica has the same jitter."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
 
 
@@ -40,7 +40,7 @@ class Every:
 class FractionOfLife:
     """Due when this fraction of the value's life is over, up to `jitter` earlier (a share of that time).
 
-    A value without an expiry is never due by this rule; settings refuse that combination.
+    By this rule a value without an expiry is never due; the settings refuse that combination.
     """
 
     fraction: float
@@ -60,17 +60,17 @@ _RETRY_AFTER_CAP = timedelta(hours=1)
 
 
 def step_pause(failures: int, name: str, retry_after: float | None) -> timedelta:
-    """Until a faulted step is tried again: 1 s doubling to 30 s, and never before the other side wants us back."""
+    """The pause after a failed step: 1 s, doubling to 30 s, and never shorter than the other side asked for."""
     delay = min(STEP_CAP, timedelta(seconds=2 ** min(failures, 10)) / 2)
     asked = min(_RETRY_AFTER_CAP, timedelta(seconds=retry_after or 0))
     return max(_spread(delay, failures, name), asked)
 
 
 def rotation_pause(failures: int, name: str) -> timedelta:
-    """Until a rotation that was given up begins again: 30 s doubling to an hour."""
+    """The pause after a given-up rotation: 30 s, doubling to an hour."""
     return _spread(min(ROTATION_CAP, timedelta(seconds=15 * 2 ** min(failures, 12))), failures, name)
 
 
 def _spread(delay: timedelta, failures: int, name: str) -> timedelta:
-    """Take up to a third off, drawn from the name, so that neighbours do not come back together."""
+    """Shorten a pause by up to a third, hashed from the name, so that credentials do not retry together."""
     return delay * (1 - share(f"{name}/{failures}") / 3)

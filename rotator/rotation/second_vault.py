@@ -1,24 +1,23 @@
-"""Evidence that another journal mints under our names: this Vault was restored, or it is one of two. Pure.
+"""Evidence that another journal mints under our names, because this Vault was restored or copied.
 
-Five kinds of evidence, and why no late mint of our own is taken for either:
+Five kinds of evidence, each with the reason why a late mint of our own is not mistaken for it:
 
-- A token with a higher number than the record. Rotation and attempt are journalled, by check-and-set, before the mint
-  that bears them leaves, and they never go back: neither by an undo, nor by an adoption, a hold, a crash or a lost
-  answer. So a record that is read **after** the listing has at least the number of every token in it, however late the
-  mint landed and whatever the clocks of the hosts say. Only an older journal, or another one, has not.
-- A token under the name of the attempt in hand, made before the rotation was requested. Both times have to be on one
-  clock: the target's own stamp of the published token is compared with the time at which that was published, which was
-  later by any clock, so the difference taken from it can only make a token seem younger than it is. The time of the
-  request is Vault's, which all hosts share; a host's own clock never counts. Where Vault or the target tells no time,
-  numbers alone count. A clock of the target that was set back by more than the margin since then would be taken for
-  evidence: what follows is a hold, and nothing is revoked.
-- A token with a lower number than what is published, made long after that by the target's own stamps of both. A mint
-  of ours whose answer was lost may land late, but not by the margin.
-- A token whose name is taken when an attempt asks for it the first time, in the visit that has just begun that attempt.
-- A token under the name of the attempt in hand that was used, although nobody here ever had its value: of a mint whose
-  answer was lost, the value is lost, too. No clock is needed for that.
+- A token with a higher number than the record. Rotation and attempt are journalled by check-and-set before their mint
+  is sent, and they never go back, not even by an undo, an adoption, a hold, a crash or a lost answer. So a record that
+  is read **after** the listing has at least the number of every token in it, however late a mint lands and whatever
+  the clocks say. Only an older journal, or another one, has a lower number.
+- A token under the name of the current attempt that was made before its rotation was requested. To compare two clocks,
+  the target's stamp of the published token is subtracted from the time of its publication, which was later. So the
+  difference can only make a token seem younger than it is. The time of the request is Vault's, which all hosts share;
+  the host's own clock never counts. If Vault or the target tells no time, only numbers count. A target whose clock was
+  set back by more than the margin looks like evidence; then the credential is held, and nothing is revoked.
+- A token with a lower number than the published one, made long after it by the target's own stamps of both. A mint of
+  ours whose answer was lost may land late, but not later than the margin.
+- A token whose name is already taken when an attempt first asks for it, in the reconcile that began the attempt.
+- A token under the name of the current attempt that was used, although nobody here ever had its value: if the answer
+  of a mint is lost, its value is lost too. This needs no clock.
 
-What a claim leaves behind bears another lineage in its name, and is no evidence any more.
+After a claim, names have another lineage, so tokens from before the claim are no evidence any more.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ MARGIN = timedelta(minutes=10)  # for clocks that drift between two rotations
 
 
 def newest(tokens: Iterable[Token]) -> dict[str, tuple[tuple[int, int], Token]]:
-    """The highest number in a listing for each stem, and its token."""
+    """For each stem, the highest number in a listing, and its token."""
     found: dict[str, tuple[tuple[int, int], Token]] = {}
     for token in tokens:
         if (name := parse(token.name)) and (name.stem not in found or number(name) > found[name.stem][0]):
@@ -44,7 +43,7 @@ def newest(tokens: Iterable[Token]) -> dict[str, tuple[tuple[int, int], Token]]:
 
 
 def latest(tokens: Iterable[Token]) -> dict[str, Token]:
-    """The token in a listing that was made last, for each stem; of targets that date what they make."""
+    """For each stem, the token in a listing that was made last. Only targets that date their tokens have one."""
     found: dict[str, tuple[datetime, Token]] = {}
     for token in tokens:
         name, made = parse(token.name), token.issued_at
@@ -54,18 +53,18 @@ def latest(tokens: Iterable[Token]) -> dict[str, Token]:
 
 
 def number(name: Parsed) -> tuple[int, int]:
-    """What never goes back."""
+    """Rotation and attempt, which never go back."""
     return name.rotation, name.attempt
 
 
 def ahead(record: Record, token: Token) -> bool:
-    """Whether a token that was listed before the record was read has a number that the record never gave."""
+    """Whether a token listed before the record was read has a higher number than the record."""
     name = parse(token.name)
     return name is not None and name.stem == own_stem(record) and number(name) > (record.rotation, record.attempt)
 
 
 def overtaken(record: Record, token: Token) -> bool:
-    """Whether a token bears a lower number than what is published, and was made long after that."""
+    """Whether a token has a lower number than the published one but was made long after it."""
     current, name = record.current, parse(token.name)
     if current is None or name is None or name.stem != own_stem(record) or current.target != record.target:
         return False
@@ -76,17 +75,17 @@ def overtaken(record: Record, token: Token) -> bool:
 
 
 def anothers(record: Record, token: Token) -> str:
-    """What shows that another journal has a token that was listed before the record was read, or nothing."""
+    """Why a token listed before the record was read is another journal's, in words; empty: it is not."""
     return HIGHER if ahead(record, token) else LOWER if overtaken(record, token) else ""
 
 
 def own_stem(record: Record) -> str:
-    """The stem of the record's names; empty when they are those of a lineage before a claim."""
+    """The stem of the record's names; empty if they have a lineage from before a claim."""
     return record.stem if record.lineage and record.stem.endswith(f"-{record.lineage}") else ""
 
 
 def earlier(record: Record, token: Token) -> bool:
-    """Whether the token of the attempt in hand was made before its rotation was requested."""
+    """Whether the token of the current attempt was made before its rotation was requested."""
     if token.name != record.mint_name or not own_stem(record):
         return False
     made, asked, behind = token.issued_at, record.requested_told, _behind(record)
@@ -94,12 +93,12 @@ def earlier(record: Record, token: Token) -> bool:
 
 
 def used(record: Record, token: Token, last_used: datetime | None) -> bool:
-    """Whether somebody used the token of the attempt in hand, whose value we do not have."""
+    """Whether somebody used the token of the current attempt, whose value we do not have."""
     return last_used is not None and token.name == record.mint_name and own_stem(record) != ""
 
 
 def _behind(record: Record) -> timedelta | None:
-    """By how much the target's clock is behind at most, by what was published last."""
+    """The most by which the target's clock can be behind, judged by the last publication; None: unknown."""
     current = record.current
     if current is None or current.token.issued_at is None or current.target != record.target:
         return None
@@ -117,12 +116,12 @@ TAKEN = "under the name of our attempt, before we asked for it the first time"
 
 
 def made_before(token: Token) -> str:
-    """When it was made, in words."""
+    """The time at which a token was made, in words."""
     return f"made at {token.issued_at:%F %T}Z, before we asked for it"
 
 
 def said(token: Token, what: str = HIGHER) -> str:
-    """Both causes, and what a person has to decide."""
+    """The evidence, both causes, and what a person has to decide."""
     return (
         f"{token.id} lives at the target, {what}: this Vault was restored from an older state, or it is a copy and "
         "another rotator works on the original. Nothing is minted or ended at this target until a person decides"
@@ -133,10 +132,10 @@ _NAMED_ONLY = frozenset({Phase.REQUESTED, Phase.REJECTED})
 
 
 def claimed(record: Record, event: ev.Claimed) -> Record:
-    """What is published, in grace or staged goes on by the ordinary rules; names of the old lineage are not used again.
+    """The record after a claim. Published, graced and staged values go on by the ordinary rules, under a new lineage.
 
-    An attempt that exists by its name alone is given up: what lives under that name may be another rotator's. Where the
-    target was told a value already, the attempt is brought to its end, as consumers wait for it.
+    An attempt of which only the name exists is given up, because a token of that name may be another rotator's. An
+    attempt whose value was already installed is completed, because consumers wait for it.
     """
     held, here = record.held, record.held.phase if record.held else record.phase
     waiting = here is Phase.AWAITING and record.candidate is None

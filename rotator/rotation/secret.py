@@ -1,4 +1,4 @@
-"""The one type that may hold a secret value, and a reference to where one is found."""
+"""The only type that may hold a secret value, and references to where secrets are kept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Secret:
     """A secret value with a single exit, `reveal()`.
 
     It has no readable repr, cannot be formatted, pickled or copied into JSON, and compares in constant time.
-    Every living instance is known to `Secret.living()`, so that the log filter can blot its value out.
+    Every living instance is known to `Secret.living()`, so that the log filter can redact its value.
     """
 
     __slots__ = ("__weakref__", "_text")
@@ -32,7 +32,7 @@ class Secret:
 
     @classmethod
     def living(cls) -> tuple[Secret, ...]:
-        """Every secret that is still referenced somewhere in this process."""
+        """Every secret that this process still references."""
         return tuple(cls._living)
 
     def reveal(self) -> str:
@@ -40,11 +40,11 @@ class Secret:
         return self._text
 
     def matches(self, other: Secret) -> bool:
-        """Whether both hold the same value, compared in constant time."""
+        """Whether both hold the same value. The comparison takes constant time."""
         return hmac.compare_digest(self._bytes(), other._bytes())
 
     def fingerprint(self, key: bytes) -> str:
-        """A keyed fingerprint (HMAC-SHA-256, first 16 hex digits): recognises a value without storing it."""
+        """HMAC-SHA-256 of the value, the first 16 hex digits. It recognises a value without storing it."""
         return hmac.new(key, self._bytes(), hashlib.sha256).hexdigest()[:16]
 
     def _bytes(self) -> bytes:
@@ -70,7 +70,7 @@ class Secret:
 
 
 class SecretSource(StrEnum):
-    """Who keeps the secret."""
+    """Where a secret is kept."""
 
     FILE = "file"
     CREDENTIAL = "credential"
@@ -79,7 +79,7 @@ class SecretSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SecretRef:
-    """A secret's whereabouts, safe to log: an absolute file, a systemd credential, or a key of a Vault document."""
+    """Where a secret is found, safe to log: an absolute file, a systemd credential, or a key of a Vault document."""
 
     source: SecretSource
     name: str  # the file, the credential's name, or "mount/path"

@@ -1,6 +1,6 @@
-"""The state of one credential: the one judgement that every display, metric and exit code shows.
+"""The state of one credential, as every display, metric and exit code shows it.
 
-It is computed from what settings want, what the record says, and what the process that looks has observed.
+It is computed from the settings, the record, and what the process has observed.
 """
 
 from __future__ import annotations
@@ -32,55 +32,55 @@ __all__ = ["GRAVEST_EXIT", "Headline", "Observed", "Severity", "State", "Trouble
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One credential at a glance. Times are UTC; None: there is no such time. Texts are empty where nothing is to say.
+    """The state of one credential. Times are UTC, None if there is no such time. Texts are empty if nothing applies.
 
-    `word` is a headline of one to three words, `said` the sentence behind it, empty when all is well. `exit` is the
-    exit code of a command that only looks.
+    `word` is a headline of one to three words. `said` is its sentence, empty if all is well. `exit` is the exit code
+    of a command that only looks.
     """
 
     name: str
     target: str
-    path: str  # what consumers read
-    key: str  # under which they find the value there
+    path: str  # where consumers read
+    key: str  # the key of the value there
     word: Headline
     mark: Severity
     said: str
-    since: datetime | None  # when that began
+    since: datetime | None  # when `said` began to be true
     do: str  # what a person should do
     exit: int
-    phase: str  # "unknown" as long as the record was not read
+    phase: str  # "unknown" until the record was read
     rotation: int
     live: int  # values that the target would accept
-    predecessors: int  # of these, published before
-    failures: int  # in a row: of steps, and of whole rotations
+    predecessors: int  # how many of them were published before the current one
+    failures: int  # failed steps and given-up rotations in a row
     next: str  # what comes next, in words
     known: bool = False  # whether the record was read
-    read_at: datetime | None = None  # when it was read, where Vault cannot be read just now
+    read_at: datetime | None = None  # when the record was read, if Vault cannot be read now
     published_at: datetime | None = None
-    adopted: bool = False  # at that time, having been published by somebody else
+    adopted: bool = False  # it was published by somebody else and adopted at `published_at`
     expires_at: datetime | None = None
-    accepted_at: datetime | None = None  # when the target was last seen to accept the published value
+    accepted_at: datetime | None = None  # when the target last accepted the published value
     next_at: datetime | None = None  # when to look again
-    due_at: datetime | None = None  # when the schedule, or the end of its life, asks for a successor
-    due_since: datetime | None = None  # due and not yet replaced
-    revoke_by: datetime | None = None  # the predecessor is to be dead then
+    due_at: datetime | None = None  # when the schedule or the expiry makes it due
+    due_since: datetime | None = None  # since when it is due and not replaced
+    revoke_by: datetime | None = None  # when the predecessor should be dead
     refused_at: datetime | None = None  # since when the target refuses the published value
-    unproven_at: datetime | None = None  # since when nobody knows whether the target accepts it
-    lost_at: datetime | None = None  # since when consumers are known not to find the published value
+    unproven_at: datetime | None = None  # since when it is not known whether the target accepts it
+    lost_at: datetime | None = None  # since when consumers do not find the published value
     held_at: datetime | None = None
     hold: str = ""  # the reason of a hold
-    awaiting_at: datetime | None = None  # since when a person has work to do
-    paused_at: datetime | None = None  # since when an operator keeps it from being rotated
+    awaiting_at: datetime | None = None  # since when it waits for a person
+    paused_at: datetime | None = None  # since when an operator pauses it
     operator_pause: str = ""  # who paused it, until when, and why
-    left_alone: str = ""  # why its target, its minter or Vault is not called just now
-    holder: str = ""  # who has the lease
-    lease: str = ""  # the same in words: who has it, and what is waited for
-    asked: str = ""  # what operators asked for, and nobody has taken up yet
+    left_alone: str = ""  # why its target, its minter or Vault is not called now
+    holder: str = ""  # the process that has the lease
+    lease: str = ""  # in words: who has the lease, and what we wait for
+    asked: str = ""  # requests of operators that no process has taken up yet
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def state(credential: Credential, record: Record | None, now: datetime, observed: Observed | None = None) -> State:
-    """Judge one credential. A missing record means that nothing was ever done, unless `observed.unread` says why."""
+    """The state of one credential. Without a record nothing was ever done, unless `observed.unread` says otherwise."""
     observed = observed or Observed()
     known = record if record is not None else Record("")
     found = troubles(credential, record, now, observed)
@@ -132,7 +132,7 @@ def state(credential: Credential, record: Record | None, now: datetime, observed
 
 
 def _awaiting(record: Record) -> Iterator[datetime]:
-    """Since when a person has a new value to make, or an old one to end."""
+    """Since when a person has to make a new value or end an old one: each of these times."""
     if record.awaiting and record.awaiting_since:
         yield record.awaiting_since
     yield from (each.since for each in record.unended)
@@ -142,7 +142,7 @@ _FAILED, _HELD, _UNDECIDED = 1, 3, 75
 
 
 def pass_exit(states: Iterable[State], *, rests: bool) -> int:
-    """The exit code of a command that did whatever was due. `rests`: nothing that it could do is left."""
+    """The exit code of a command that did what was due. `rests`: it has nothing left to do."""
     found = list(states)
     for each in found:
         given_up = each.phase == Phase.SETTLED.value and each.failures
@@ -157,6 +157,6 @@ _CALM = {Phase.SETTLED: Headline.SETTLED, Phase.PUBLISHED: Headline.IN_GRACE, Ph
 
 
 def _calm(record: Record) -> Headline:
-    """A publication without a predecessor has no grace: what is left to do is tidying up."""
+    """The headline if nothing is wrong. After a publication without a predecessor only the sweep is left."""
     done = record.phase is Phase.SETTLED or record.predecessor is not None
     return _CALM.get(record.phase, Headline.ROTATING) if done else Headline.ROTATING

@@ -1,4 +1,4 @@
-"""The steps that next_step may decide. Which calls each makes is said in procedures/."""
+"""The steps that `next_step` decides. procedures/ says which calls each one makes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rotator.rotation.record import HoldReason, Trigger
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to do before `until`; None: a person must act."""
+    """Nothing to do before `until`; None: until a person acts."""
 
     until: datetime | None
     reason: str
@@ -30,7 +30,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Escalate:
-    """Turn the rotation in flight into an emergency: no grace."""
+    """Make the rotation under way an emergency: its predecessor gets no grace."""
 
     asked_by: str
     effect: ClassVar[bool] = False
@@ -38,7 +38,7 @@ class Escalate:
 
 @dataclass(frozen=True, slots=True)
 class Mint:
-    """Mint under the journalled name and stage the value at once."""
+    """Mint under the journalled name, and stage the value at once."""
 
     name: str
     effect: ClassVar[bool] = True
@@ -46,7 +46,7 @@ class Mint:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A mint may have been sent: look for its name. `resend`: nothing found authorises one more request."""
+    """Look for the name of a mint that may have been sent. `resend`: if nothing is found, one more is authorised."""
 
     name: str
     resend: bool
@@ -62,10 +62,10 @@ class Install:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """See whether a person has done their part; `remind`: say it again if not."""
+    """Look whether a person has acted. `remind`: remind them if not."""
 
     remind: bool
-    effect: ClassVar[bool] = True  # where settings now let us, the step is ours after all
+    effect: ClassVar[bool] = True  # the settings may have changed so that we can act ourselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """Rewrite the consumer path unchanged, so that a paused actor's publish loses its check-and-set."""
+    """Rewrite the consumer path unchanged, so that the check-and-set of a paused process fails."""
 
     expected: int
     effect: ClassVar[bool] = True
@@ -94,7 +94,7 @@ class Fence:
 
 @dataclass(frozen=True, slots=True)
 class Condemn:
-    """Judge whether the predecessor may go: prove the published value again, weigh the evidence of use."""
+    """Decide whether the predecessor may be ended: prove the published value again, and look at the last use."""
 
     effect: ClassVar[bool] = False
 
@@ -108,7 +108,7 @@ class Revoke:
 
 @dataclass(frozen=True, slots=True)
 class LookWhetherEnded:
-    """See whether a person has ended a predecessor that was left to them."""
+    """Look whether a person has ended a predecessor that only a person can end."""
 
     token: str
     effect: ClassVar[bool] = False
@@ -116,7 +116,7 @@ class LookWhetherEnded:
 
 @dataclass(frozen=True, slots=True)
 class Burn:
-    """Revoke whatever lives under the attempt's name, then try again or give up."""
+    """End whatever is alive under the attempt's name, then try again or give up."""
 
     name: str
     give_up: bool
@@ -125,7 +125,7 @@ class Burn:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """Empty the staged slot; `strays`: also look for tokens of this credential that the record does not know."""
+    """Empty the staged slot. `strays`: also end tokens of this credential that the record does not know."""
 
     strays: bool
     effect: ClassVar[bool] = True
@@ -133,14 +133,14 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """Bring the value before back: take its revocation back where there is one, and read it from Vault."""
+    """Restore the value before: take back its revocation, if there was one, and read it from Vault."""
 
     effect: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Stop and call a person. `emergency`: what an emergency has of its own is used up."""
+    """Stop until a person acts. `emergency`: the mint budget of emergencies is used up."""
 
     reason: HoldReason
     text: str

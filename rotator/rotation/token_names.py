@@ -1,4 +1,4 @@
-"""Mint names: how a token of ours is called, and what a name found on a target tells."""
+"""Mint names: how our tokens are named at a target, and how a name is parsed."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ _NAME = re.compile(r"(?P<stem>.+)-r(?P<rotation>\d+)-a(?P<attempt>\d+)")
 
 
 def family(prefix: str, installation: str) -> str:
-    """What every mint name of this installation starts with."""
+    """The prefix of every mint name of this installation."""
     return f"{prefix}-{installation}-"
 
 
 def stem(prefix: str, installation: str, name: str, lineage: str) -> str:
-    """What every mint name of one credential starts with: lower-case letters, digits and dashes only.
+    """The prefix of every mint name of one credential: lower-case letters, digits and dashes.
 
-    The record's lineage is part of it: after a lost journal, numbers start at 1 again but names never repeat.
+    It contains the record's lineage: after a lost journal numbers begin at 1 again, but names never repeat.
     """
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].rstrip("-")
     return f"{family(prefix, installation)}{slug}-{lineage}"
 
 
 def mint_name(stem: str, rotation: int, attempt: int) -> str:
-    """The name one attempt mints under."""
+    """The name that one attempt mints under."""
     return f"{stem}-r{rotation}-a{attempt}"
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A mint name taken apart."""
+    """The parts of a mint name."""
 
     stem: str
     rotation: int
@@ -43,7 +43,7 @@ class Parsed:
 
 
 def parse(name: str) -> Parsed | None:
-    """Take a mint name apart; None when it is not one."""
+    """Parse a mint name; None if it is not one."""
     found = _NAME.fullmatch(name)
     return Parsed(found["stem"], int(found["rotation"]), int(found["attempt"])) if found else None
 

@@ -1,4 +1,4 @@
-"""The named checks: why a settled credential is due. The first that hits, in the order of CHECKS, decides."""
+"""The checks for whether a settled credential is due. The first that applies, in the order of CHECKS, decides."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ Check = Callable[[Credential, Record, datetime, RotationRequest | None], str | N
 
 
 def asked(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> str | None:
-    """Somebody wants a new value."""
+    """Somebody requested a new value."""
     return f"asked for by {ask.by}" if ask is not None and wanted(record, ask) else None
 
 
 def missing(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> str | None:
-    """Nothing was ever published."""
+    """No value was ever published."""
     return "nothing published yet" if record.current is None else None
 
 
 def moved(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> str | None:
-    """Settings name another consumer path, or another key there."""
+    """The settings name another consumer path, or another key there."""
     current = record.current
     if current and current.place != credential.place:
         return f"published at {current.place}, wanted at {credential.place}"
@@ -41,17 +41,17 @@ def moved(credential: Credential, record: Record, now: datetime, ask: RotationRe
 
 
 def refused(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> str | None:
-    """The target does not accept what is published."""
+    """The target refuses the published value."""
     return f"refused by the target at {when(record.refused_at)}" if record.refused_at else None
 
 
 def lost(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> str | None:
-    """Consumers do not find what is published, and settings let us write over what they find."""
+    """Consumers do not find the published value, and the settings allow us to write over what they find."""
     return losses.said(record.lost) if record.lost else None
 
 
 def expiring(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> str | None:
-    """The published value is near its end."""
+    """The published value expires soon."""
     end = expires_soon_at(record.current)
     if not (record.current and record.current.token.expires_at and _over(end, now)):
         return None
@@ -60,14 +60,14 @@ def expiring(credential: Credential, record: Record, now: datetime, ask: Rotatio
 
 
 def policy_changed(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> str | None:
-    """What is baked into the token is not what settings want; a digest of another making is not compared."""
+    """The token was minted for other roles or another target. Digests of different versions are not compared."""
     have = record.current.policy if record.current else ""
     same_making = have.partition(":")[0] == credential.policy.partition(":")[0]
     return "roles or target changed in settings" if same_making and have != credential.policy else None
 
 
 def aged(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> str | None:
-    """The schedule says so."""
+    """The schedule wants a new value."""
     due = scheduled_at(credential, record)
     return f"due since {when(due)}" if due and due <= now else None
 
@@ -87,7 +87,7 @@ CHECKS: tuple[tuple[Trigger, Check], ...] = (
 def due(
     credential: Credential, record: Record, now: datetime, ask: RotationRequest | None = None
 ) -> tuple[Trigger, str] | None:
-    """The first reason that hits, with a sentence for people; None when the credential is not due."""
+    """The first check that applies, with a sentence for people; None if the credential is not due."""
     for why, check in CHECKS:
         if detail := check(credential, record, now, ask):
             return why, detail
@@ -95,7 +95,7 @@ def due(
 
 
 def watched(credential: Credential, record: Record, rested: timedelta) -> tuple[Trigger, str] | None:
-    """The record was seen unchanged for the whole interval: the clock that told the time of publication was ahead."""
+    """Due because the record has been known unchanged for the whole interval: the clock at publication was ahead."""
     due = scheduled_at(credential, record)
     if record.current is None or due is None or rested < due - record.current.at or not rested:
         return None
@@ -103,7 +103,7 @@ def watched(credential: Credential, record: Record, rested: timedelta) -> tuple[
 
 
 def scheduled_at(credential: Credential, record: Record) -> datetime | None:
-    """When the schedule wants a successor for what is published now."""
+    """When the schedule wants a successor of the published value; None: never, or nothing is published."""
     current = record.current
     if current is None:
         return None
@@ -116,18 +116,18 @@ def scheduled_at(credential: Credential, record: Record) -> datetime | None:
 
 @dataclass(slots=True)
 class _Latest:
-    """What a schedule said of the value that it was asked about last. May be asked from any thread."""
+    """The last answer of a schedule, with the value that it was for. Safe to use from any thread."""
 
     answer: tuple[tuple[datetime, datetime | None], datetime | None] | None = None
 
 
-@lru_cache(maxsize=20_000)  # each look asks several times, and a cron expression is walked
+@lru_cache(maxsize=20_000)  # one look asks several times, and a cron expression is walked minute by minute
 def _latest(schedule: Schedule, name: str) -> _Latest:
     return _Latest()
 
 
 def expires_soon_at(current: PublishedValue | None) -> datetime | None:
-    """From when on the published value counts as expiring."""
+    """From when on the published value counts as expiring; None: it has no date."""
     if current is None or current.token.expires_at is None:
         return None
     began = min(current.at, current.token.issued_at or current.at)  # a clock may have been ahead
@@ -136,7 +136,7 @@ def expires_soon_at(current: PublishedValue | None) -> datetime | None:
 
 
 def next_due(credential: Credential, record: Record) -> datetime | None:
-    """The earliest time at which a check of time will hit; None when none ever will."""
+    """The earliest time at which the schedule or the expiry makes it due; None: never."""
     times = [x for x in (scheduled_at(credential, record), expires_soon_at(record.current)) if x is not None]
     return min(times, default=None)
 

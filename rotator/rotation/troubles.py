@@ -1,4 +1,4 @@
-"""What is wrong with one credential: a table of checks, the gravest first, and the dates they judge by."""
+"""What is wrong with one credential: a table of checks, gravest first, and the dates that they use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNDER_WAY = frozenset(
 
 
 def living(record: Record, now: datetime) -> frozenset[str]:
-    """The tokens whose values the target would accept, as far as the record knows."""
+    """The ids of tokens whose values the target accepts, as far as the record knows."""
     published = [each for each in record.published if each.refused_at is None]
     found = {each.token.id for each in published if not each.token.has_expired(now)}
     candidate, current = record.candidate, record.current
@@ -32,7 +32,7 @@ def living(record: Record, now: datetime) -> frozenset[str]:
 
 
 def due_since(credential: Credential, record: Record, now: datetime) -> datetime | None:
-    """Since when a successor is due that is not published yet; None when none is, or an operator wants none."""
+    """Since when an unpublished successor is due; None: none is due, or an operator paused the credential."""
     if record.phase in (Phase.SETTLED, Phase.CONDEMNED) and pause.pause_on(credential, record, now):
         return None
     times = [triggers.next_due(credential, record)]
@@ -45,7 +45,7 @@ def due_since(credential: Credential, record: Record, now: datetime) -> datetime
 
 
 def revoke_by(credential: Credential, record: Record) -> datetime | None:
-    """When the predecessor is to be dead: by its own date, or by settings and the promise at publication."""
+    """When the predecessor should be dead: by its own date, or by settings and the grace promised at publication."""
     if record.predecessor is not None and record.ends_at is not None:
         return record.ends_at
     if record.predecessor is None or record.current is None or record.phase not in (Phase.PUBLISHED, Phase.CONDEMNED):
@@ -58,12 +58,12 @@ def revoke_by(credential: Credential, record: Record) -> datetime | None:
     return max(end, at + policy.deadline + credential.limits.spread)
 
 
-PATIENCE = timedelta(minutes=5)  # what is due, or over, for less than this is under way, not overdue
-GRAVEST_EXIT = (5, 1, 3)  # of a command that only looks; the first that applies
+PATIENCE = timedelta(minutes=5)  # what is late by less than this is still called under way
+GRAVEST_EXIT = (5, 1, 3)  # exit codes of a command that only looks, gravest first
 
 
 class Severity(StrEnum):
-    """How much a person should care; each is shown with a word and a shape, never by colour alone."""
+    """How urgent a trouble is. Displays show it by a word and a shape, never by colour alone."""
 
     ACT = "act"
     WATCH = "watch"
@@ -98,24 +98,24 @@ class Headline(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a process knows of a credential beside its record; a shell that only read Vault knows nothing of it."""
+    """What a running process knows of a credential besides its record. Commands that only read Vault know none."""
 
     unread: str = ""  # why the record was not read yet
-    broken: str = ""  # why nothing can be done about it: a refusal, a bug, a record that cannot be read
-    stale: str = ""  # why Vault could not be read just now: what is said of the record is what was so before
-    read_at: datetime | None = None  # with that: when the record was read
-    left_alone: str = ""  # why its target, its minter or Vault is not called just now
-    accepted_at: datetime | None = None  # when the target was last seen to accept the published value
-    unproven_at: datetime | None = None  # since when nobody knows whether the target accepts it
-    doubted_at: datetime | None = None  # when the target refused it once; it is asked again before that counts
-    holder: str = ""  # who has the lease
-    lease: str = ""  # the same in words: who has it, and what is waited for
-    asked: str = ""  # what operators asked for, and nobody has taken up yet
+    broken: str = ""  # why nothing can be done: a refusal, a bug, or an unreadable record
+    stale: str = ""  # why Vault cannot be read now, so that the record is an older one
+    read_at: datetime | None = None  # if `stale`: when the record was read
+    left_alone: str = ""  # why its target, its minter or Vault is not called now
+    accepted_at: datetime | None = None  # when the target last accepted the published value
+    unproven_at: datetime | None = None  # since when it is not known whether the target accepts it
+    doubted_at: datetime | None = None  # when the target refused it once; only a second refusal counts
+    holder: str = ""  # the process that has the lease
+    lease: str = ""  # in words: who has the lease, and what we wait for
+    asked: str = ""  # requests of operators that no process has taken up yet
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """One thing that is wrong. `do`: what a person should do; empty: nothing. `exit`: that of a command that looks."""
+    """One thing that is wrong. `do`: what a person should do, or empty. `exit`: exit code of a command that looks."""
 
     word: Headline
     mark: Severity
@@ -126,7 +126,7 @@ class Trouble:
 
 
 def troubles(credential: Credential, record: Record | None, now: datetime, observed: Observed) -> list[Trouble]:
-    """Everything that is wrong, the gravest first."""
+    """Everything that is wrong, gravest first, without what follows from something graver."""
     if observed.broken:
         return [Trouble(Headline.BROKEN, Severity.ACT, observed.broken, do=_EXPLAIN.format(credential.name), exit=1)]
     if record is None and observed.unread:
@@ -138,7 +138,7 @@ def troubles(credential: Credential, record: Record | None, now: datetime, obser
 
 
 def told(found: Sequence[Trouble]) -> str:
-    """What is wrong, in one line: all that a person must act on, or else all that is to be watched, and its causes."""
+    """The troubles of the gravest severity in one line, with the causes of what is late."""
     if not found:
         return ""
     grave = [each for each in found if each.mark is found[0].mark or (each.word in _CAUSES and not _with_person(found))]
@@ -179,7 +179,7 @@ def _awaiting(credential: Credential, record: Record, now: datetime, observed: O
 
 
 def _by_hand(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
-    """Who hands a new value over has more to do: the old one is ended on the target by a person, too."""
+    """A person who supplies a new value also has to end the old one on the target."""
     for each in record.unended:
         said = (
             f"since {when(each.since)} the old value {each.value.token.id} waits for a person to end it: {each.to_do}"
@@ -195,7 +195,7 @@ def _refused(credential: Credential, record: Record, now: datetime, observed: Ob
 
 
 def _lost(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
-    """With a hold, that says what is to be done."""
+    """A hold already says what to do, so it is not repeated here."""
     if record.lost and not record.held:
         do = _EXPLAIN.format(credential.name)
         yield Trouble(Headline.MISSING, Severity.ACT, lost_value.said(record.lost), record.lost.at, do, exit=1)
@@ -209,7 +209,7 @@ def _expired(credential: Credential, record: Record, now: datetime, observed: Ob
 
 
 def _renewed(credential: Credential, record: Record, now: datetime) -> str:
-    """How a person has a value replaced; a pause stops all but an emergency."""
+    """The command that replaces a value. During a pause only an emergency does."""
     by_hand = pause.pause_on(credential, record, now)
     asked = f"rotate now {credential.name}"
     return f"{pause.ended_by(by_hand, credential.name)}, or {asked} --emergency" if by_hand else asked
@@ -237,14 +237,14 @@ def _doubted(credential: Credential, record: Record, now: datetime, observed: Ob
 
 
 def _unproven(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
-    """A value that was published since then was proven then, whoever did it."""
+    """A value that any process published after `unproven_at` was proven at that time."""
     at, current = observed.unproven_at, record.current
     if at and current and current.at <= at and not observed.doubted_at and record.phase in _SHOWN:
         said = f"this process has not shown the published value to its target since {when(at)}: not proven yet"
         yield Trouble(Headline.UNPROVEN, Severity.WATCH, said, at, f"rotate verify {credential.name}")
 
 
-_SHOWN = frozenset({Phase.SETTLED, Phase.PUBLISHED})  # the probe asks for what rests
+_SHOWN = frozenset({Phase.SETTLED, Phase.PUBLISHED})  # the phases in which the probe asks the target
 
 
 def _paused_by_hand(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
@@ -254,7 +254,7 @@ def _paused_by_hand(credential: Credential, record: Record, now: datetime, obser
 
 
 def _failing(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
-    """An undo that failed is over: its person was told."""
+    """A failed undo is not shown: it is over, and its caller was told."""
     failure = record.failure
     if failure and failure.step != "undo":
         times = f" ({record.failures} in a row)" if record.failures > 1 else ""
@@ -268,7 +268,7 @@ def _stale(credential: Credential, record: Record, now: datetime, observed: Obse
 
 
 def before(observed: Observed) -> str:
-    """Of when it is what was read before Vault went away."""
+    """The time of the last read before Vault went away, in words."""
     return f"at {when(observed.read_at)}" if observed.read_at else "before"
 
 

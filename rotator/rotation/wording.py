@@ -1,4 +1,4 @@
-"""Counts, times and texts of others in words, the same in every sentence; and what a person does about a hold."""
+"""Counts, times and foreign texts in sentences, and the commands that lift a hold."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from rotator.rotation.record import HoldReason
 LONGEST = 4000  # characters of one line; the longest honest one is what a person has to do, with a public key
 CELL = 300  # of one cell in a table
 
-# What a public key is copied from keeps its lines; there is no room in it for words.
+# A public key keeps its lines, because people copy it; it has no room for other words.
 _PEM = re.compile(r"(\n?-----BEGIN [A-Z ]{1,40}-----\n(?:[A-Za-z0-9+/=]{1,100}\n){1,200}-----END [A-Z ]{1,40}-----)")
 
 
 def visible(text: str, longest: int = LONGEST) -> str:
-    """The text as it may be shown: whatever is not printable is spelt out, as in `\\x1b` or `\\u202e`.
+    """The text made safe to show: each character that is not printable is spelt out, as in `\\x1b` or `\\u202e`.
 
-    A terminal obeys control characters, shows what follows a line end as a line of ours, and turns the order of words
-    at a bidirectional override.
+    Otherwise a terminal obeys control characters, a line end forges a line of ours, and a bidirectional override
+    reverses words.
     """
     left = len(text) - longest
     if left > 0:
@@ -39,7 +39,7 @@ def when(at: datetime | None) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """How many of something, as in `1 target` and `2 targets`."""
+    """A count with its noun, as in `1 target` and `2 targets`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
@@ -59,7 +59,7 @@ _SPENT = "`rotate release {name}` begins the count anew, and the emergency goes 
 
 
 def lifted(reason: HoldReason, name: str, *, emergency: bool = False) -> str:
-    """What to type, of a hold of the credential of this name. `emergency`: its own mints are used up."""
+    """The command that lifts a hold. `emergency`: the mint budget of emergencies is used up."""
     spent = emergency and reason is HoldReason.MINT_BUDGET
     return (_SPENT if spent else _LIFTED.get(reason, _CLEARED)).format(name=name)
 
@@ -75,5 +75,5 @@ _ANY = "put it right (rotate explain {name} says what), then rotate release {nam
 
 
 def mended(reason: HoldReason, name: str) -> str:
-    """What a person should do about a hold, with the command that follows."""
+    """What a person should do about a hold, with the command to type."""
     return _MENDED.get(reason, _ANY).format(name=name)
