@@ -1,4 +1,4 @@
-"""The calls of a procedure, made: each is one call to Vault or to the target, with nothing decided here."""
+"""The driver of procedures: makes each call that one asks for, to Vault or to the target. It decides nothing."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Result = TypeVar("Result")
 
 
 async def perform(context: RotationContext, record: Record, step: Act) -> ev.Event:
-    """Do the step. Raises Conflict when another actor overtook us, MinterRefused when the target refuses our minter."""
+    """Do a step. Raises Conflict if another process overtook us, MinterRefused if the target refuses our minter."""
     return await run(context, outcome(context.observed(), record, step))
 
 
 async def run(context: RotationContext, procedure: calls.Procedure[Result]) -> Result:
-    """Make the calls that a procedure asks for, one after the other; its result. Raises what it raises."""
+    """Make the calls of a procedure one by one, and return its result. Raises what the procedure raises."""
     answer: object = None
     while True:
         try:
@@ -60,7 +60,7 @@ async def _read_slot(context: RotationContext, call: calls.ReadSlot) -> Document
 
 async def _write_slot(context: RotationContext, call: calls.WriteSlot) -> int:
     version = await context.dependencies.store.write(context.dependencies.slot, call.values, cas=call.cas)
-    context.seen.slot = None  # what is proven later is what Vault gives back
+    context.seen.slot = None  # later proofs must use what Vault returns
     return version
 
 

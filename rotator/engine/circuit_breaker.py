@@ -1,11 +1,11 @@
-"""Whether Vault, each target and each minter may be called: who does badly is paused, at no cost to others."""
+"""Circuit breakers for Vault, for each target and for each minter."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-# Neighbour, reason, and for how many seconds it is left alone; zero when it works again.
+# The neighbour, the reason, and the seconds for which it is not called; zero when it works again.
 Tell = Callable[[str, str, float], None]
 
 
@@ -15,10 +15,10 @@ def _quietly(neighbour: str, reason: str, pause: float) -> None:
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """One neighbour. It is paused after faults of `patience` different names in a row: `first` seconds, then doubling.
+    """The breaker of one neighbour. It opens after faults of `patience` different names in a row, for `first` seconds.
 
-    Different names, because one broken credential has a pause of its own and must not stop its neighbours. Times are
-    monotonic seconds.
+    Each further time it opens for twice as long. The names must differ, because one broken credential has a back-off of
+    its own and must not stop others. Times are monotonic seconds.
     """
 
     name: str
@@ -32,7 +32,7 @@ class CircuitBreaker:
     _who: set[str] = field(default_factory=set)
 
     def faulted(self, now: float, who: str, reason: str, *, patience: int | None = None) -> None:
-        """One more fault. Those heard during a pause are the same trouble, met by calls that were under way."""
+        """Count a fault. Faults during a pause do not count: they are of calls that were already under way."""
         if now < self.until:
             return
         patience = patience or self.patience
@@ -49,14 +49,14 @@ class CircuitBreaker:
             self.tell(self.name, reason, pause)
 
     def worked(self, now: float) -> None:
-        """It answered. During a pause that proves nothing: the call may have begun before the trouble."""
+        """Note an answer. During a pause it proves nothing: the call may have begun before the trouble."""
         if now >= self.until:
             if self.trips:
                 self.tell(self.name, "", 0.0)
             self.forgive()
 
     def forgive(self) -> None:
-        """Begin anew."""
+        """Close the breaker."""
         self.until, self.reason, self.trips = 0.0, "", 0
         self._who.clear()
 
@@ -82,17 +82,17 @@ class CircuitBreakers:
         return self.targets.setdefault(name, CircuitBreaker(f"target {name}", self.tell))
 
     def minter(self, name: str) -> CircuitBreaker:
-        """The minter's: a target may ban whoever goes on calling with a refused identity. A minute, up to a quarter."""
+        """The minter's breaker, open for 1 to 15 minutes: a target may ban clients that repeat a refused login."""
         return self.minters.setdefault(
             name, CircuitBreaker(f"minter of {name}", self.tell, patience=1, first=60.0, cap=900.0)
         )
 
     def pause(self, target: str, minter: str, now: float) -> tuple[float, str]:
-        """Seconds to wait before anything may be done there, and why; zero when nothing is in the way."""
+        """The seconds for which nothing may be done there, and why; zero if nothing prevents it."""
         worst = max((self.vault, self.target(target), self.minter(minter)), key=lambda breaker: breaker.left(now))
         return worst.left(now), worst.reason
 
     def forgive(self) -> None:
-        """A person says that things were mended: try every target and minter again."""
+        """Close every breaker of targets and minters, because a person says that they work again."""
         for breaker in (*self.targets.values(), *self.minters.values()):
             breaker.forgive()

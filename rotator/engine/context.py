@@ -1,4 +1,4 @@
-"""What one reconcile works with: the edges, the credential, the values in hand. What to do is decided elsewhere."""
+"""The context of one reconcile: its dependencies, its credential, and what it has read so far."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from rotator.rotation.observation import Observation
 from rotator.rotation.ownership import TokenOwners
 from rotator.rotation.secret import Secret
 
-_AGREE = timedelta(seconds=2)  # clocks this close are the same: the Date header counts whole seconds
+_AGREE = timedelta(seconds=2)  # clocks this close count as equal: the Date header has whole seconds
 
 
 def decided_by(ours: datetime, shared: datetime) -> datetime:
-    """The earlier of our clock and Vault's: nothing is over before both say so."""
+    """The earlier of our clock and Vault's, so that nothing is over before both say so."""
     return min(ours, shared)
 
 
@@ -37,7 +37,7 @@ async def _nobody() -> TokenOwners:
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """The world, as far as one credential is concerned."""
+    """The ports that one credential needs."""
 
     store: SecretStore
     provider: Provider  # of the target that settings name now
@@ -45,33 +45,33 @@ class Dependencies:
     installation: Installation
     slot: VaultPath  # the credential's staged slot
     nonce: Callable[[], str]  # fresh randomness, for documents that must be told apart
-    elsewhere: Callable[[str], Provider | None] = lambda target: None  # of another target, if settings still have it
-    owners: Callable[[], Awaitable[TokenOwners]] = _nobody  # by all records and configured paths, read at that moment
+    elsewhere: Callable[[str], Provider | None] = lambda target: None  # of another configured target
+    owners: Callable[[], Awaitable[TokenOwners]] = _nobody  # reads all records and all configured paths
 
 
 @dataclass(slots=True)
 class SuppliedValue:
-    """A value that a person has brought, and when they say that it ends; it is used once."""
+    """A value that a person supplied, and when it expires by their word. It is used once."""
 
     value: Secret
     expires_at: datetime | None = None
     taken: bool = False
 
     def take(self) -> Secret:
-        """The value, for the one use."""
+        """Take the value for its only use."""
         self.taken = True
         return self.value
 
 
 @dataclass(slots=True)
 class RotationContext:
-    """One reconcile's working memory. Dropped with it; a crash loses nothing that matters."""
+    """The working memory of one reconcile. It holds nothing that a crash may not lose."""
 
     dependencies: Dependencies
     credential: Credential
-    told: datetime | None = None  # Vault's clock when the reconcile began, when it told
-    begun: float = 0.0  # our monotonic clock at that moment: a wall clock may jump meanwhile
-    lapses: float = math.inf  # our monotonic time until which the lease covers what leaves
+    told: datetime | None = None  # Vault's clock when the reconcile began, if it told the time
+    begun: float = 0.0  # our monotonic clock at that moment, as the wall clock may jump
+    lapses: float = math.inf  # monotonic time after which a request may no longer be sent under the lease
     supplied: SuppliedValue | None = None  # for the next mint
     seen: Observation = field(init=False)
 
@@ -80,7 +80,7 @@ class RotationContext:
         self.seen = Observation(self.credential, installation, self.capabilities, *self._clocks(), told)
 
     def observed(self) -> Observation:
-        """What was seen so far, by the clocks as they are now."""
+        """The observation for procedures, with the times of now."""
         self.seen.at, self.seen.now, self.seen.shared = self._clocks()
         self.seen.brings = self.brings
         self.seen.brought_until = self.supplied.expires_at if self.supplied else None
@@ -88,26 +88,26 @@ class RotationContext:
 
     @property
     def brings(self) -> bool:
-        """Whether a person has brought a value that was not used yet."""
+        """Whether a person supplied a value that is not used yet."""
         return self.supplied is not None and not self.supplied.taken
 
     @property
     def at(self) -> datetime:
-        """The later of our clock and Vault's: what events are stamped with."""
+        """The later of our clock and Vault's. Events are stamped with it."""
         return self._clocks()[0]
 
     @property
     def now(self) -> datetime:
-        """The earlier of the two. Decisions use it: nothing is over before both clocks say so."""
+        """The earlier of the two. Decisions use it, so that nothing is over before both clocks say so."""
         return self._clocks()[1]
 
     @property
     def shared(self) -> datetime:
-        """Vault's clock, which all hosts have in common; ours where it does not tell, or agrees."""
+        """Vault's clock, which is the same for all hosts; ours if Vault told no time, or if both agree."""
         return self._clocks()[2]
 
     def _clocks(self) -> tuple[datetime, datetime, datetime]:
-        """The later one, the earlier one and Vault's, by one look at our own."""
+        """The later clock, the earlier clock and Vault's, from one reading of our own."""
         clock = self.dependencies.clock
         ours = shared = clock.now()
         if self.told is not None:
@@ -116,11 +116,11 @@ class RotationContext:
         return max(ours, shared), decided_by(ours, shared), shared
 
     def on_our_clock(self, when: datetime) -> datetime:
-        """A time that was decided by `now`, as our own wall clock will show it."""
+        """Convert a time by `now` to our own wall clock."""
         return when + (self.dependencies.clock.now() - self.now)
 
     def still_ours(self) -> None:
-        """Raises Transient when the lease may have passed to others: what they did since must not be undone."""
+        """Raises Transient if our lease may have lapsed, because another process may have acted since."""
         if self.dependencies.clock.monotonic() > self.lapses:
             raise Transient("what came before took longer than the lease allows: the target or Vault is slow")
 
@@ -134,18 +134,18 @@ class RotationContext:
         return found
 
     def capabilities(self, target: str) -> Capabilities:
-        """What the target can do where a token lives. Raises TargetNotConfigured."""
+        """The capabilities of a token's target. Raises TargetNotConfigured."""
         return self.provider(target).capabilities
 
     def receiver(self, target: str) -> SupportsSupply:
-        """Its provider, where a person may bring a value. Raises Refused."""
+        """The provider, if a person may supply a value to it. Raises Refused."""
         provider = self.provider(target)
         if not isinstance(provider, SupportsSupply):
             raise Refused("this kind takes no value from a person")
         return provider
 
     def brought(self) -> Secret:
-        """The value that a person has brought, for its one use."""
+        """The value that a person supplied, for its only use."""
         if self.supplied is None:
             raise ValueError("nothing was brought")
         return self.supplied.take()

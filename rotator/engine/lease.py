@@ -1,4 +1,4 @@
-"""Who may work on a record: claim, renew, release, observe. Safety is check-and-set's, not the lease's."""
+"""Leases: which process works on a record. Safety comes from check-and-set; a lease only avoids conflicts."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 
 from rotator.ports import Entry, Lease
 
-TAKE_OVER = 1.25  # times the ttl without a new version, on our own monotonic clock
-RENEW = 0.6  # times the ttl since we sent our last acknowledged write
-LEAVE = 0.75  # the same: a request that leaves later might have its effect after others have taken over
+TAKE_OVER = 1.25  # of the ttl: a record without a new version for so long, by our monotonic clock, is taken over
+RENEW = 0.6  # of the ttl since we sent our last acknowledged write: the lease is renewed
+LEAVE = 0.75  # of the ttl since then: no request is sent any more, as it might take effect after a take-over
 
 
 def standing(entry: Entry, now: datetime, has_ended: Callable[[str], bool]) -> str:
-    """Who has the record, and what is waited for, in words for people who only look; "" when nobody has it."""
+    """The holder of the lease and what it waits for, in words for displays; empty if nobody has it."""
     lease = entry.lease
     if not lease.holder:
         return ""
@@ -31,24 +31,24 @@ def standing(entry: Entry, now: datetime, has_ended: Callable[[str], bool]) -> s
 
 @dataclass(slots=True)
 class Leases:
-    """One actor's view of all leases. `ttl` in seconds; `monotonic` is the actor's own clock.
+    """The leases as one process sees them. `ttl` in seconds; `monotonic`: the process's own clock.
 
-    How long a record is known as it is counts from the first look at it.
+    The time for which a record is known unchanged counts from the first look at it.
     """
 
     holder: str
     ttl: float
     monotonic: Callable[[], float]
-    lock: str = ""  # what our leases carry
-    has_ended: Callable[[str], bool] = lambda lock: False  # whether the holder of a lock is proven to have ended
+    lock: str = ""  # the name in our leases, see process_lock.py
+    has_ended: Callable[[str], bool] = lambda lock: False  # whether the process with that lock has provably ended
     _seen: dict[str, tuple[tuple[str, int], float]] = field(default_factory=dict)
     _acked: dict[str, float] = field(default_factory=dict)
 
     def blocked(self, entry: Entry) -> float | None:
-        """Seconds until the record may be taken over from its holder; None when it may be worked on now.
+        """Seconds until the record may be taken over from its holder; None: we may work on it now.
 
-        A holder that is proven to have ended has nothing to lose. What its last request may still do is no matter of
-        the lease: the record waits for that, see `Reconciler.taken_up`.
+        A holder that has provably ended is followed at once. Its last request may still take effect; the record waits
+        for that, see `Reconciler.taken_up`.
         """
         known = self.known(entry)
         if entry.lease.holder in ("", self.holder) or self.has_ended(entry.lease.lock):
@@ -57,8 +57,8 @@ class Leases:
         return left if left > 0 else None
 
     def known(self, entry: Entry) -> float:
-        """For how many seconds we have known the record as it is, by our own monotonic clock."""
-        lineage = entry.record.lineage if entry.record else ""  # after a lost journal versions begin anew
+        """The seconds for which we have known the record unchanged, by our monotonic clock."""
+        lineage = entry.record.lineage if entry.record else ""  # after a lost journal the versions begin at 1 again
         state, now = (lineage, entry.version), self.monotonic()
         seen, since = self._seen.get(entry.name, (None, now))
         if seen != state:
@@ -67,12 +67,12 @@ class Leases:
         return now - since
 
     def needs_write(self, entry: Entry) -> bool:
-        """Whether the lease must be claimed or renewed before an effect."""
+        """Whether the lease must be claimed or renewed before the next effect."""
         acked = self._acked.get(entry.name)
         return entry.lease.holder != self.holder or acked is None or self.monotonic() - acked > self.ttl * RENEW
 
     def lapses(self, entry: Entry) -> float:
-        """Our monotonic time after which a request that nothing at the target fences may no longer leave."""
+        """The monotonic time after which no request may be sent to a target."""
         return self._acked.get(entry.name, self.monotonic()) + self.ttl * LEAVE
 
     def stamp(self, entry: Entry, *, release: bool = False) -> Lease:
@@ -81,10 +81,10 @@ class Leases:
         return replace(entry.lease, holder=holder, seq=entry.lease.seq + 1, ttl=self.ttl, lock=lock)
 
     def acknowledged(self, entry: Entry, sent: float | None = None) -> None:
-        """A write of ours was answered. Others may have seen it since it was `sent` (None: just now)."""
+        """Note that our write was answered. Others may have seen it since it was `sent` (None: now)."""
         self._acked[entry.name] = self.monotonic() if sent is None else sent
 
     def forget(self, name: str) -> None:
-        """Drop what we know of a credential that left the settings."""
+        """Forget a credential that left the settings."""
         self._seen.pop(name, None)
         self._acked.pop(name, None)

@@ -1,1 +1,1 @@
-"""The procedure of each step: which calls it makes, and by their answers which event it ends in. Pure, as all here."""
+"""One procedure for each step: the calls that it makes, and the event that their answers lead to."""

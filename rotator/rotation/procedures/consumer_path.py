@@ -1,4 +1,4 @@
-"""Looks at what consumers read: whether they find what is published, and whether its target still accepts it."""
+"""Looks at the consumer path: whether consumers find the published value, and whether its target accepts it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rotator.rotation.steps import Request
 
 
 def look(seen: Observation, record: Record, *, again: bool = True) -> Procedure[tuple[Document, ConsumerContent]]:
-    """The consumer document and what it is to us; `again=False` is content with what this reconcile has seen."""
+    """The consumer document and its content. With `again=False` a document that was read before will do."""
     doc = seen.consumer
     if again or doc is None:
         doc = yield from ReadConsumer(record.place or seen.credential.place)
@@ -24,7 +24,7 @@ def look(seen: Observation, record: Record, *, again: bool = True) -> Procedure[
 
 
 def published_value(seen: Observation, published: PublishedValue, *, strong: bool = True) -> Procedure[Secret | None]:
-    """What was published, from its own version of the document, if Vault still has it: a lagging standby may not."""
+    """The published value, read from the version that published it; None if Vault (or a lagging standby) lacks it."""
     found = yield from as_published(seen, published, strong=strong)
     return found[1] if found else None
 
@@ -32,7 +32,7 @@ def published_value(seen: Observation, published: PublishedValue, *, strong: boo
 def as_published(
     seen: Observation, published: PublishedValue, *, strong: bool
 ) -> Procedure[tuple[Document, Secret] | None]:
-    """The very version that was published, and its value; None when Vault has it no more, or holds another."""
+    """The version that published the value, and the value; None if Vault no longer has it or has another value."""
     doc = yield from ReadPath(published.place, published.version, strong)
     secret = doc.secret(published.key or seen.credential.key)
     return (doc, secret) if secret and seen.fingerprint(secret) == published.fingerprint else None
@@ -41,11 +41,10 @@ def as_published(
 def value_until_now(
     seen: Observation, record: Record, step: Request, doc: Document, content: ConsumerContent
 ) -> Procedure[str | ev.Faulted]:
-    """Whether a good value is renewed or a dead one replaced; an emergency does not wait for the answer.
+    """Whether the published value is accepted, refused, unknown or lost; empty: nothing is published.
 
-    It costs one call to the target, the one that the continuous probe makes, too. It is cheap where a value is shown
-    to be itself; a target that keeps one value only is about to be told the next one, and is not asked twice.
-    A fault: the target wants to be called later, which a mint would not heed.
+    This costs one call to the target, the same as the continuous probe's. It is left out in an emergency, and at a
+    target without overlap, which is about to be told the next value. Returns Faulted if the target wants a pause.
     """
     current = record.current
     if current is None:
@@ -73,10 +72,9 @@ _SAID: dict[type[Verdict], str] = {Accepted: "accepted", Rejected: "refused", Un
 
 
 def watch(seen: Observation, record: Record) -> Procedure[ev.Lost | ev.Returned | None]:
-    """Look whether consumers find what is published. None: it is as the record says, or nothing is published.
+    """Look whether consumers find the published value. None: the record says so already, or nothing is published.
 
-    The cost is one read of one document, by whatever node answers, and no write: what it shows is only believed
-    against the record after a strong read.
+    It costs one weak read. Only if that contradicts the record, a strong read follows and decides.
     """
     current = record.current
     if current is None or record.phase not in lost_value.WATCHED:
@@ -98,7 +96,7 @@ def watch(seen: Observation, record: Record) -> Procedure[ev.Lost | ev.Returned 
 
 
 def _missed(seen: Observation, current: PublishedValue, doc: Document) -> HoldReason | None:
-    """What consumers find instead of the published value; None: they find it."""
+    """Why consumers do not find the published value; None: they find it."""
     secret = doc.secret(current.key or seen.credential.key)
     if secret is None and (doc.deleted or doc.version == 0):
         return HoldReason.DELETED
@@ -109,7 +107,7 @@ def _missed(seen: Observation, current: PublishedValue, doc: Document) -> HoldRe
 def objection(
     seen: Observation, record: Record, doc: Document, content: ConsumerContent
 ) -> Procedure[ev.PutOnHold | None]:
-    """A foreign or deleted value is not ours to replace, unless settings say so."""
+    """The hold for a foreign or deleted value, which only `on_foreign = "overwrite"` lets us replace; else None."""
     credential = seen.credential
     if credential.on_foreign is OnForeign.OVERWRITE or content not in _OBJECTIONS:
         return None
@@ -121,18 +119,18 @@ def objection(
 def found_instead(
     seen: Observation, doc: Document, reason: HoldReason, place: VaultPath, *, in_grace: bool = False, adopt: str = ""
 ) -> Procedure[str]:
-    """What is there instead of our value, whose it is as far as that is known, and what to do."""
+    """What is there instead of our value, its owner if known, and what to do, in words."""
     said = (yield from _whose(seen, doc)) if reason is HoldReason.FOREIGN_WRITE else ""
     remedy = lost_value.remedy(reason, in_grace=in_grace, adopt=adopt)
     return f"{place} {said or f'{lost_value.WORDS[reason]}; {remedy}'}"
 
 
 def _whose(seen: Observation, doc: Document) -> Procedure[str]:
-    """Whose value it is, when another credential's record knows it, and how to go on."""
+    """The owner of the value, if another credential's record knows it, and what to do, in words; else empty."""
     name = seen.credential.name
     try:
         owners = yield from ReadOwners()
-    except Fault:  # the hold is the same; only its words say less
+    except Fault:  # the hold is the same with fewer words
         return ""
     secret = doc.secret(seen.credential.key)
     found = owners.author([seen.fingerprint(secret)], besides=name) if secret else None

@@ -1,7 +1,4 @@
-"""Putting a value that was made here on the target: install, the wait for a person, and putting the old one back.
-
-Whether installing ends the value before is the provider's to say; what to do when is decided elsewhere.
-"""
+"""Installing a value that was made here: on the target, by a person, and putting the old value back."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from rotator.rotation.steps import Burn, Install, Poll, Verify
 
 
 class Unanswered(Transient):
-    """The target was told a value, and did not answer: it may heed it yet."""
+    """The target was told a value and did not answer, so the value may still take effect."""
 
 
 def install(seen: Observation, record: Record, step: Install) -> Procedure[ev.Event]:
@@ -25,7 +22,7 @@ def install(seen: Observation, record: Record, step: Install) -> Procedure[ev.Ev
     staged = yield from unstage(seen, record)
     if staged is None:
         return gone(seen)
-    if not seen.capabilities(record.target).overlap:  # from here on consumers are cut off until we publish: may we?
+    if not seen.capabilities(record.target).overlap:  # installing cuts consumers off: check that we may publish
         doc, content = yield from look(seen, record)
         if objected := (yield from objection(seen, record, doc, content)):
             return objected
@@ -43,15 +40,15 @@ def _install(seen: Observation, record: Record, minted: Minted) -> Procedure[ev.
     except Refused as fault:
         return ev.Rejected(seen.at, f"not installed: {fault.reason}")
     limits, can = seen.credential.limits, seen.capabilities(record.target)
-    if not can.overlap:  # by no clock is there anything to wait for while consumers are cut off
+    if not can.overlap:  # consumers are cut off, so nothing is waited for
         return ev.Installed(seen.at, token, None, began)
-    if can.mint_ends_predecessor:  # nor here, and they were cut off when the mint was sent
+    if can.mint_ends_predecessor:  # the same, but they were cut off when the mint was sent
         return ev.Installed(seen.at, token, None, record.sent_at or began)
     return ev.Installed(seen.at, token, seen.at + max(limits.settle, limits.spread))
 
 
 def _tell(target: str, minted: Minted) -> Procedure[Token]:
-    """Install while the lease is surely ours: no target fences a late one off. Raises Transient, and what it raises."""
+    """Install while the lease is surely ours, as no target refuses a late install. Raises Transient and its faults."""
     yield from StillOurs()
     try:
         return (yield from InstallValue(target, minted))
@@ -60,7 +57,7 @@ def _tell(target: str, minted: Minted) -> Procedure[Token]:
 
 
 def unsettled(seen: Observation, record: Record) -> ev.Faulted | None:
-    """What was told without an answer would undo what is done next: while it may land, an attempt is not over."""
+    """A fault as long as an unanswered install may still take effect and undo what we do next; else None."""
     left = record.landing(seen.credential.limits.settle, seen.shared)
     if left is None:
         return None
@@ -68,14 +65,14 @@ def unsettled(seen: Observation, record: Record) -> ev.Faulted | None:
 
 
 def poll(seen: Observation, record: Record, step: Poll) -> Procedure[ev.Event]:
-    """See whether the person has done it, or whether settings now let us do it ourselves."""
+    """Look whether the person has acted, or whether the settings now let us act ourselves."""
     can = seen.capabilities(record.target)
     if record.candidate is None:
         ours = seen.brings or can.needs_install
         return ev.NotMinted(seen.at, resend=True) if ours else _remind(seen, record)
     proven = yield from verify(seen, record, Verify())
     if not isinstance(proven, ev.Rejected) or record.candidate.token.has_expired(seen.now):
-        return proven  # what has expired meanwhile will not be accepted any more, whatever a person does
+        return proven  # an expired value is never accepted, whatever a person does
     tried = yield from install(seen, record, Install())
     if not isinstance(tried, ev.Awaited):
         return tried
@@ -94,14 +91,14 @@ def _remind(seen: Observation, record: Record) -> ev.Reminded:
 
 
 def put_back(seen: Observation, record: Record, step: Burn) -> Procedure[ev.Event]:
-    """After a candidate failed where the target keeps one value only: what is published must be accepted again.
+    """After a failed candidate at a target with one value only: make it accept the published value again.
 
-    A target that does not take it back, however often it is told, is told a new value instead.
+    If the target does not take it back after several tries, the next rotation installs a new value.
     """
     current, can = record.current, seen.capabilities(record.target)
     if current is None or current.target != record.target or not can.needs_install:
         return unsettled(seen, record) or ev.Burned(seen.at, (), step.give_up)
-    if current.token.has_expired(seen.now):  # nobody would accept it, and only the next value mends that
+    if current.token.has_expired(seen.now):  # putting it back is useless; the next value helps
         return unsettled(seen, record) or ev.Burned(seen.at, _burned(record), step.give_up)
     secret = yield from published_value(seen, current)
     if secret is None:
@@ -124,11 +121,11 @@ def put_back(seen: Observation, record: Record, step: Burn) -> Procedure[ev.Even
 
 
 _MAY_LAND = "what the target was told without an answer may land yet"
-_TRIES = 5  # to put the old value back: by their pauses longer than a target usually takes to settle
+_TRIES = 5  # to put the old value back; with their pauses this is longer than targets take to settle
 
 
 def _tell_again(target: str, old: Minted) -> Procedure[Verdict]:
-    """A target may remember what it had before, and take nothing twice."""
+    """Install the old value once more. A target that remembers earlier values may refuse it."""
     try:
         yield from _tell(target, old)
     except (MinterRefused, NeedsPerson):

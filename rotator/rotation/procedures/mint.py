@@ -1,4 +1,4 @@
-"""The first half of a rotation on the target: mint and stage, look for a lost mint, burn what failed."""
+"""The first steps at the target: mint and stage, look for a lost mint, burn a failed attempt."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def mint(seen: Observation, record: Record, step: Mint) -> Procedure[ev.Event]:
         raise
     except Refused as fault:
         return ev.MintRefused(seen.at, fault.reason)
-    if wrong := unfit(minted.token):  # nobody could ask about it later: what lives is burned by the name we chose
+    if wrong := unfit(minted.token):  # we could not ask for it later; it is burned by its name
         return ev.MintLost(seen.at, f"the target's answer cannot be used: {wrong}")
     pending = seen.capabilities(record.target).needs_install
     staged = yield from stage(seen, record, minted, pending=pending)
@@ -50,7 +50,7 @@ def mint(seen: Observation, record: Record, step: Mint) -> Procedure[ev.Event]:
 
 
 def _taken(seen: Observation, record: Record, name: str) -> Procedure[ev.Event]:
-    """The name lives already, though perhaps nobody who shares our journal has asked for it before us."""
+    """The name is taken: by an earlier request of ours, or by another journal if this reconcile began the attempt."""
     if seen.begun_here == (record.rotation, record.attempt) and second_vault.own_stem(record):
         listed = yield from FindTokens(record.target, name)
         if found := [token for token in listed if token.name == name]:
@@ -63,22 +63,22 @@ def _mint(seen: Observation, record: Record, name: str) -> Procedure[Minted]:
     expires_at = seen.at + lifetime if lifetime else None
     if not seen.brings:
         return (yield from MintToken(record.target, name, expires_at, keep))
-    said = seen.brought_until  # the person's word, who sees what the target shows
+    said = seen.brought_until  # by the word of the person, who sees what the target shows
     minted = yield from ReceiveValue(record.target, name, said or expires_at, keep)
     return replace(minted, token=replace(minted.token, expires_at=said)) if said else minted
 
 
 def _spared(record: Record) -> tuple[Token, ...]:
-    """What lives on the target where the next token is to live, and has to live on: a refusal may pass, too."""
+    """The tokens at the same target that the mint must keep alive, even refused ones: a refusal may pass."""
     return tuple(each.token for each in (record.current, record.predecessor) if each and each.target == record.target)
 
 
 def stage(seen: Observation, record: Record, minted: Minted, *, pending: bool) -> Procedure[ev.Event]:
-    """Make a value durable in the private slot. `pending`: the target was not told of it yet."""
+    """Write a value to the staged slot. `pending`: the target was not told of it yet."""
     token = replace(minted.token, name=minted.token.name or record.mint_name)
     document = write_staged(replace(minted, token=token), (yield from DrawNonce()))
     version = record.slot_version
-    for _ in range(2):  # the second time after a look at who wrote in between
+    for _ in range(2):  # the second try follows a look at who wrote in between
         try:
             version = yield from WriteSlot(document, version)
         except Conflict:
@@ -94,21 +94,21 @@ def stage(seen: Observation, record: Record, minted: Minted, *, pending: bool) -
 
 
 def _candidate(seen: Observation, minted: Minted, version: int, *, pending: bool) -> Candidate:
-    """What the record says of it. An undo puts back what lies beside the value, and no other keys."""
+    """The candidate for the record, with the keys published beside the value, which an undo needs."""
     fields, mark = minted.fields, seen.fingerprint(minted.secret)
     public = tuple(sorted(key for key, text in fields.items() if isinstance(text, str)))
     return Candidate(minted.token, mark, version, pending, tuple(sorted(fields)), public, seen.credential.key)
 
 
 def attempt_in(slot: Document, record: Record) -> tuple[int, int]:
-    """The rotation and attempt whose candidate is in the slot; (0, 0) when it holds nothing of this credential."""
+    """Rotation and attempt of the candidate in the slot; (0, 0) if it has none of this credential."""
     staged = read_staged(slot)
     name = parse(staged.token.name) if staged else None
     return (name.rotation, name.attempt) if name and name.stem == record.stem else (0, 0)
 
 
 def look(seen: Observation, record: Record, step: Look) -> Procedure[ev.Event]:
-    """Find out what became of a mint whose answer we do not have."""
+    """Find out what became of a mint whose answer was lost."""
     slot = yield from ReadSlot()
     staged, pending = read_staged(slot), seen.capabilities(record.target).needs_install
     if staged and staged.token.name == step.name and slot.version > record.slot_version:
@@ -120,11 +120,11 @@ def look(seen: Observation, record: Record, step: Look) -> Procedure[ev.Event]:
 
 
 def burn(seen: Observation, record: Record, step: Burn) -> Procedure[ev.Event]:
-    """Revoke whatever lives under the attempt's name."""
+    """End whatever is alive under the attempt's name."""
     can = seen.capabilities(record.target)
     if not can.overlap:
         return (yield from install.put_back(seen, record, step))
-    if not can.can_revoke:  # nobody but us ever saw the candidate, and it ends by its own date
+    if not can.can_revoke:  # only we have seen the candidate, and it ends by its own date
         return ev.Burned(seen.at, (), step.give_up)
     if waiting := install.unsettled(seen, record):
         return waiting
@@ -153,7 +153,7 @@ def _ended(seen: Observation, record: Record, step: Burn, doomed: list[Token]) -
 
 
 def _anothers(seen: Observation, record: Record, token: Token) -> Procedure[str]:
-    """Why the token of the attempt in hand is of another journal, in words; nothing when it may be ours."""
+    """Why the token of the current attempt belongs to another journal, in words; empty if it may be ours."""
     if second_vault.earlier(record, token):
         return second_vault.made_before(token)
     if not seen.capabilities(record.target).reports_last_use:
@@ -163,7 +163,7 @@ def _anothers(seen: Observation, record: Record, token: Token) -> Procedure[str]
 
 
 def reap(seen: Observation, record: Record, tokens: tuple[Token, ...]) -> Procedure[tuple[str, ...]]:
-    """Revoke tokens that are strays by the record and that no configured path publishes. Returns their ids."""
+    """Revoke strays that no configured path publishes. Returns their ids."""
     keep = known(record)
     doomed = [token for token in tokens if token.id not in keep]
     if doomed:

@@ -1,4 +1,4 @@
-"""What operators ask of a record: whether a request is taken up or declined, and the beginning of an undo."""
+"""Requests of operators: whether one is taken up or declined, and the beginning of an undo."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rotator.rotation.record import Phase, Record
 
 
 def take_up(seen: Observation, record: Record, request: OperatorRequest) -> Procedure[ev.Event | None]:
-    """None: it was taken up before. Raises Transient when what decides cannot be read just now."""
+    """The event of a request; None: it was taken up before. Raises Transient if Vault or the target does not answer."""
     if rules.find(record, request.id):
         return None
     try:
@@ -45,7 +45,7 @@ def _event(seen: Observation, record: Record, request: OperatorRequest) -> Proce
 def undo(
     seen: Observation, record: Record, by: str, *, emergency: bool, request: str = ""
 ) -> Procedure[ev.UndoBegun | None]:
-    """Take the last rotation back; None when that is under way. Raises Refused with what speaks against it."""
+    """Begin an undo; None if one is under way. Raises Refused with the reason against it."""
     if record.undo:
         return None
     if reason := (yield from impossible(seen, record)):
@@ -56,7 +56,7 @@ def undo(
 
 
 def _quiet_at(seen: Observation, record: Record) -> datetime:
-    """When no revocation of the value before can be on its way any more."""
+    """From when on no earlier revocation of the value before can still take effect."""
     if not rollback.ended(record):
         return seen.at
     last = seen.at if record.predecessor else (record.settled_at or seen.at)

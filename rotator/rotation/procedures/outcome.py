@@ -1,4 +1,4 @@
-"""The way from a step to its event: each step has one procedure; faults of the world become events."""
+"""From a step to its event: the procedure of each step, and the event that a fault becomes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rotator.rotation.record import HoldReason, Record
 
 
 def outcome(seen: Observation, record: Record, step: steps.Act) -> Procedure[ev.Event]:
-    """What the step comes to. Raises Conflict when another actor overtook us, MinterRefused when the target refuses
+    """The event of the step. Raises Conflict if another process overtook us, MinterRefused if the target refuses
     our minter.
     """
     try:
@@ -31,7 +31,7 @@ def outcome(seen: Observation, record: Record, step: steps.Act) -> Procedure[ev.
 
 
 def without_minter(seen: Observation, step: steps.Act, fault: MinterRefused) -> ev.Event:
-    """What a step comes to whose target refuses our minter: nothing was made."""
+    """The event of a step whose target refuses our minter: nothing was made."""
     if isinstance(step, steps.Mint):
         return ev.MintRefused(seen.at, fault.reason)
     return seen.faulted(type(step).__name__.lower(), fault.reason, fault.retry_after)

@@ -1,4 +1,4 @@
-"""The middle of a rotation: look at the consumer path, prove the candidate, publish it, or fence it off."""
+"""The steps request, verify, publish and fence: from the first look at the consumer path to the publication."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WRITTEN = "the consumer path was written by somebody else at the same moment"
 
 
 def request(seen: Observation, record: Record, step: Request) -> Procedure[ev.Event]:
-    """Begin, unless the consumer path holds something that is not ours to replace."""
+    """Begin a rotation, unless the consumer path has something that we may not replace."""
     credential = seen.credential
     doc, content = yield from look(seen, replace(record, place=credential.place, candidate=None))
     if objected := (yield from objection(seen, record, doc, content)):
@@ -50,7 +50,7 @@ def request(seen: Observation, record: Record, step: Request) -> Procedure[ev.Ev
 
 
 def unstage(seen: Observation, record: Record) -> Procedure[StagedValue | None]:
-    """The candidate read back from the staged slot; None when the slot holds something else."""
+    """The candidate read back from the staged slot; None if the slot has something else."""
     candidate = record.candidate
     if candidate is None:
         return None
@@ -65,7 +65,7 @@ def unstage(seen: Observation, record: Record) -> Procedure[StagedValue | None]:
 
 
 def _put_aside(seen: Observation, record: Record) -> Procedure[StagedValue | None]:
-    """The value that an undo goes back to: its own version of the consumer document is the staged slot."""
+    """The value that an undo publishes again, read from its own version of the consumer document."""
     old = record.predecessor
     found = (yield from as_published(seen, old, strong=True)) if old else None
     if old is None or found is None:
@@ -75,13 +75,13 @@ def _put_aside(seen: Observation, record: Record) -> Procedure[StagedValue | Non
 
 
 def _beside(old: PublishedValue, doc: Document) -> dict[str, str | Secret]:
-    """A public text that were held as a secret would be blotted out of every log."""
+    """The fields beside the value. Public ones stay text, because every secret is redacted from the logs."""
     found = {key: doc.text(key) if key in old.public else doc.secret(key) for key in old.beside}
     return {key: value for key, value in found.items() if value}
 
 
 def verify(seen: Observation, record: Record, step: Verify) -> Procedure[ev.Event]:
-    """Prove the value that Vault gives back, then note what publication will write over."""
+    """Prove the value as Vault returns it, then note the version that the publication will replace."""
     staged = yield from unstage(seen, record)
     if staged is None:
         return gone(seen)
@@ -94,7 +94,7 @@ def verify(seen: Observation, record: Record, step: Verify) -> Procedure[ev.Even
 
 
 def _prove(seen: Observation, staged: StagedValue, record: Record) -> Procedure[ev.Event | None]:
-    """None when the target accepts the value; a refusal counts once the target has had time to settle."""
+    """None if the target accepts the value. A refusal counts only after the target has had time to settle."""
     verdict = yield from judged(record.target, staged.token, staged.secret)
     if isinstance(verdict, Accepted):
         return None
@@ -102,12 +102,12 @@ def _prove(seen: Observation, staged: StagedValue, record: Record) -> Procedure[
         return seen.faulted("verify", verdict.reason, verdict.retry_after)
     since = _told_at(record)
     if record.cut_over_at and since and not since <= seen.at < since + seen.credential.limits.settle:
-        since = None  # consumers are cut off: an hour between two clocks is not waited for
+        since = None  # consumers are cut off, so a wrong clock must not make us wait
     return early(seen, verdict, since) or ev.Rejected(seen.at, verdict.reason)
 
 
 def judged(target: str, token: Token, secret: Secret) -> Procedure[Verdict]:
-    """Verify, for a value that consumers are to be given: one that cannot be shown from here is of no use for that."""
+    """The verdict about a value for consumers. One that cannot be presented from here counts as rejected."""
     try:
         return (yield from VerifyValue(target, token, secret))
     except CannotPresent as fault:
@@ -115,19 +115,19 @@ def judged(target: str, token: Token, secret: Secret) -> Procedure[Verdict]:
 
 
 def gone(seen: Observation) -> ev.Event:
-    """The candidate is lost."""
+    """The event of a candidate that is no longer in the staged slot."""
     return ev.Rejected(seen.at, "the staged value is gone")
 
 
 def early(seen: Observation, verdict: Rejected, since: datetime | None) -> ev.Faulted | None:
-    """A refusal that may only mean 'not yet'."""
+    """A fault if the refusal may only mean 'not yet'; None: it counts."""
     if verdict.final or since is None or since + seen.credential.limits.settle <= seen.now:
         return None
     return seen.faulted("verify", f"not accepted yet: {verdict.reason}", of_target=False)
 
 
 def publish(seen: Observation, record: Record, step: Publish) -> Procedure[ev.Event]:
-    """Look, then write with check-and-set over exactly the version the journal names."""
+    """Write the consumer path with check-and-set over the version that the journal names."""
     doc, content = yield from look(seen, record)
     if content is ConsumerContent.CANDIDATE:
         return _published(seen, record, doc.version)
@@ -138,11 +138,11 @@ def publish(seen: Observation, record: Record, step: Publish) -> Procedure[ev.Ev
     staged = yield from unstage(seen, record)
     if staged is None:
         return gone(seen)
-    if step.reprove:  # and nothing more: a slow proof leaves little of the lease, noting it renews it
+    if step.reprove:  # publish in the next step: a slow proof uses up the lease, and saving renews it
         refusal = yield from _prove(seen, staged, record)
         return refusal or ev.Verified(seen.at, step.expected, _grace(seen, record))
     values = merged(doc, seen.credential, record, staged)
-    yield from StillOurs()  # check-and-set fences a late one off, unless the path's versions begin anew meanwhile
+    yield from StillOurs()  # check-and-set stops a late write, unless the versions of the path begin anew
     try:
         version = yield from WriteConsumer(record.place or seen.credential.place, values, step.expected)
     except Conflict:
@@ -155,12 +155,12 @@ def _published(seen: Observation, record: Record, version: int) -> ev.Published:
 
 
 def _grace(seen: Observation, record: Record) -> timedelta:
-    """What is found published may have been so by an actor with older settings: the longer grace counts."""
+    """The longer of the configured grace and the recorded one, as a process with older settings may have published."""
     return max(seen.credential.retire.after, record.grace)
 
 
 def merged(doc: Document, credential: Credential, record: Record, staged: StagedValue) -> dict[str, object]:
-    """The consumer document with our keys set, and those of the value before gone; keys of others stay as they are."""
+    """The consumer document with our keys set, the previous value's keys removed and other keys unchanged."""
     key = (record.candidate.key if record.candidate else "") or credential.key
     here = published_here(record)
     before = {here.key, *here.beside} if here else set()
@@ -172,7 +172,7 @@ def merged(doc: Document, credential: Credential, record: Record, staged: Staged
 
 
 def _described(rotation: int, staged: StagedValue) -> Mapping[str, str]:
-    """The number is greater than the one before also where another name has published here since ours was asked for."""
+    """The fields that describe the value. `rotation` only grows, even if another credential published here before."""
     token = staged.token
     return {
         "rotation": str(rotation),
@@ -183,7 +183,7 @@ def _described(rotation: int, staged: StagedValue) -> Mapping[str, str]:
 
 
 def fence(seen: Observation, record: Record, step: Fence) -> Procedure[ev.Event]:
-    """Move the consumer path on, unchanged, so that no older authorisation to publish can succeed."""
+    """Rewrite the consumer path unchanged, so that no delayed write can publish the candidate."""
     doc, content = yield from look(seen, record)
     if content is ConsumerContent.CANDIDATE:
         return _published(seen, record, doc.version)
@@ -200,5 +200,5 @@ def fence(seen: Observation, record: Record, step: Fence) -> Procedure[ev.Event]
 
 
 def _told_at(record: Record) -> datetime | None:
-    """From when on the target may be expected to know the candidate: caches that have to pass count from then."""
+    """From when on the target should know the candidate; its caches count from then."""
     return record.ready_at or record.installed_at or record.sent_at

@@ -1,4 +1,4 @@
-"""The last part of a rotation: judge, revoke and prove the end of the predecessor; tidy up."""
+"""The last steps: decide about the predecessor, revoke it, prove it dead, and sweep."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from rotator.rotation.wording import when
 
 
 def condemn(seen: Observation, record: Record, step: Condemn) -> Procedure[ev.Event]:
-    """Prove what is published, as Vault gives it to consumers, then weigh the use of the predecessor."""
+    """Prove the published value as consumers read it, then decide by the predecessor's use whether it may end."""
     current, predecessor = record.current, record.predecessor
     if current is None or predecessor is None:
         raise ValueError("nothing to condemn")
@@ -52,8 +52,9 @@ def condemn(seen: Observation, record: Record, step: Condemn) -> Procedure[ev.Ev
 
 
 def _left_to_expire(seen: Observation, predecessor: PublishedValue) -> Procedure[ev.Event | None]:
-    """Nothing is taken away from anybody, so nothing has to be proven first. None for what somebody has to end: we, or
-    a person where it is not ours to revoke and nobody knows its date.
+    """The event of a predecessor that ends by its own date, for which nothing has to be proven.
+
+    None if we have to revoke it, or if a person has to end it because its date is unknown.
     """
     can = seen.capabilities(predecessor.target)
     if can.can_revoke:
@@ -65,7 +66,7 @@ def _left_to_expire(seen: Observation, predecessor: PublishedValue) -> Procedure
 
 
 def _proof(seen: Observation, record: Record, current: PublishedValue) -> Procedure[ev.Event | str]:
-    """What there is to say for the successor, in words; an event when the predecessor has to wait for it."""
+    """How the successor is proven, in words; an event if the predecessor must wait."""
     doc, content = yield from look(seen, record)
     if objected := _objection(seen, record, doc, content):
         return objected
@@ -74,7 +75,7 @@ def _proof(seen: Observation, record: Record, current: PublishedValue) -> Proced
         return _unproven(secret)
     try:
         verdict = yield from VerifyValue(current.target, current.token, secret)
-    except CannotPresent as fault:  # it was proven when it was published, and settings that changed want a new one
+    except CannotPresent as fault:  # it was proven at its publication; changed settings will replace it
         return f"not proven: the value cannot be shown from here ({fault.reason})"
     if isinstance(verdict, Accepted):
         return PROVEN
@@ -84,16 +85,16 @@ def _proof(seen: Observation, record: Record, current: PublishedValue) -> Proced
 
 
 def _unproven(found: Secret | None) -> str:
-    """What is there by now is nobody's to prove."""
+    """Why the value on the consumer path is not ours to prove, in words."""
     there = "another's value" if found else "no value"
     return f"not proven: the path holds {there}, and on_foreign allows it"
 
 
 def _objection(seen: Observation, record: Record, doc: Document, content: ConsumerContent) -> ev.PutOnHold | None:
-    """Consumers may read what is to be ended: where they do not read its successor, a person decides.
+    """A hold if consumers do not read the successor, because they may still use the predecessor; else None.
 
-    Settings that let us write over what others wrote are such a word, but not where the predecessor itself was put
-    back, nor where a deletion can be taken back: consumers would read nothing until the next rotation.
+    `on_foreign = "overwrite"` lets the predecessor end all the same, unless consumers read the predecessor itself or
+    the value was deleted: then ending it would leave them without a value until the next rotation.
     """
     if content is ConsumerContent.CURRENT:
         return None
@@ -109,7 +110,7 @@ _REMEDY = 'put our value back, or set on_foreign = "overwrite": a new one follow
 
 
 def _put_back(seen: Observation, record: Record, doc: Document) -> bool:
-    """Whether consumers read the predecessor again, under the key they read now or the one it was published under."""
+    """Whether consumers read the predecessor again, under the current key or under its own."""
     old = record.predecessor
     found = (seen.value(doc, record), doc.secret(old.key or seen.credential.key)) if old else ()
     return any(each and old and seen.fingerprint(each) == old.fingerprint for each in found)
@@ -125,7 +126,7 @@ def _use(seen: Observation, record: Record, predecessor: PublishedValue) -> Proc
 
 
 def revoke(seen: Observation, record: Record, step: Revoke) -> Procedure[ev.Event]:
-    """End the predecessor, unless somebody put it back on the consumer path, and prove it dead."""
+    """Revoke the predecessor, unless somebody put it back on the consumer path, and prove it dead."""
     predecessor = record.predecessor
     if predecessor is None:
         raise ValueError("nothing to revoke")
@@ -136,7 +137,7 @@ def revoke(seen: Observation, record: Record, step: Revoke) -> Procedure[ev.Even
             return objected
         if content is not ConsumerContent.CURRENT:
             evidence = _by_now(evidence, _unproven(seen.value(doc, record)))
-    yield from StillOurs()  # an operator may have taken the rotation back since
+    yield from StillOurs()  # an operator may have begun an undo since
     to_do, ended = "", f"revoked; {evidence}"
     try:
         outcome = yield from RevokeToken(predecessor.target, predecessor.token)
@@ -160,7 +161,7 @@ def revoke(seen: Observation, record: Record, step: Revoke) -> Procedure[ev.Even
 
 
 def look_whether_ended(seen: Observation, record: Record, step: LookWhetherEnded) -> Procedure[ev.Event]:
-    """Nothing waits for this, so that no fault here is one of the rotation."""
+    """Look whether a person ended a value. Nothing waits for this, so a fault here is no fault of the rotation."""
     old = next(each.value for each in record.unended if each.value.token.id == step.token)
     try:
         dead, how = yield from _is_dead(seen, old)
@@ -175,12 +176,12 @@ _BY_PERSON = "ended by a person"
 
 
 def _by_now(evidence: str, lacks: str) -> str:
-    """What allowed the end may not be so any more when it comes."""
+    """The evidence, with what is missing now although it was there when the predecessor was condemned."""
     return evidence if lacks in evidence else f"{lacks} (when it was condemned: {evidence})"
 
 
 def _is_dead(seen: Observation, old: PublishedValue) -> Procedure[tuple[bool | None, str]]:
-    """By its value where that is at hand and safe to show, else by what the target says; and which of them it was."""
+    """Whether it is dead, and how we know: by its value if that is at hand and safe to present, else by its handle."""
     asked = "the target says so"
     if seen.capabilities(old.target).old_is_safe_to_present:
         secret = yield from published_value(seen, old, strong=False)
@@ -193,7 +194,7 @@ def _is_dead(seen: Observation, old: PublishedValue) -> Procedure[tuple[bool | N
 
 
 def _alive(seen: Observation, record: Record, said: str) -> ev.Event:
-    """Not dead yet: for caches that have to pass, or for a reason that has to be looked into."""
+    """The event of a revoked token that is not dead yet: wait for caches first, after that it is a fault."""
     limits = seen.credential.limits
     known_until = (record.condemned_at or seen.now) + max(limits.settle, limits.spread)
     if seen.now < known_until:
@@ -202,11 +203,11 @@ def _alive(seen: Observation, record: Record, said: str) -> ev.Event:
     return seen.faulted("revoke", said, of_target=False)
 
 
-_KEPT = 10  # a KV version 2 engine keeps ten versions unless told otherwise
+_KEPT = 10  # versions that a KV version 2 engine keeps by default
 
 
 def sweep(seen: Observation, record: Record, step: Sweep) -> Procedure[ev.Event]:
-    """Destroy what the staged slot held; revoke tokens of this credential that the record does not know."""
+    """Destroy the versions of the staged slot. With `strays`, also revoke tokens that the record does not know."""
     newest = record.slot_version
     if step.strays:
         slot = yield from ReadSlot()

@@ -1,6 +1,6 @@
-"""Bringing the value before back: its revocation taken back where there is one, the value read from Vault.
+"""The step restore of an undo: take the revocation back, and read the value before from Vault.
 
-Proving and publishing it is publish.py's, as with any other candidate.
+It is then proven and published like any other candidate, see publish.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rotator.rotation.steps import Restore
 
 
 def restore(seen: Observation, record: Record, step: Restore) -> Procedure[ev.Event]:
-    """Look first: what cannot be published in the end is not brought back to life."""
+    """Restore the value before. What could not be published in the end is not revived."""
     old, asked = record.predecessor, record.undo
     if old is None or asked is None:
         raise ValueError("no undo is under way")
@@ -41,7 +41,7 @@ def restore(seen: Observation, record: Record, step: Restore) -> Procedure[ev.Ev
 
 
 def impossible(seen: Observation, record: Record) -> Procedure[str]:
-    """Why the last rotation cannot be taken back, by what Vault and the target say; empty when it may be."""
+    """Why Vault or the target do not allow an undo, in words; empty: they do."""
     old = rollback.before(record)
     said = rollback.objection(seen.credential, record, seen.now)
     if said or old is None:
