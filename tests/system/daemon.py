@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -37,7 +38,8 @@ class Daemon:
     """A daemon of the settings in `path`, its socket beside them; leaving the block kills it.
 
     `skew`: seconds that its wall clock is ahead. `nursery`: whose child it is, else this process's own; `executed`: it
-    is a program of its own. `output`: where its log goes instead of the file. `watched`: see watched.py.
+    is a program of its own. `output`: where its log goes instead of the file. `watched`: see watched.py. `source`: the
+    folder of another version's package, which is what runs.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Daemon:
         *,
         executed: bool = False,
         watched: bool = False,
+        source: Path | None = None,
     ) -> None:
         self.path = path
         self.socket = path.with_suffix(".sock")
@@ -58,7 +61,9 @@ class Daemon:
         with self.log.open("wb") as log:
             out = output or log
             self.process: subprocess.Popen[bytes] | Child = (
-                _executed(*words, output=out) if executed else (nursery or shared()).child(*words, output=out)
+                _executed(*words, output=out, source=source)
+                if executed or source
+                else (nursery or shared()).child(*words, output=out)
             )
 
     def __enter__(self) -> Self:
@@ -127,9 +132,12 @@ class Daemon:
             return dict(json.loads(wire.makefile().readline()))
 
 
-def _executed(*words: str, output: IO[bytes]) -> subprocess.Popen[bytes]:
+def _executed(*words: str, output: IO[bytes], source: Path | None = None) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", *words]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    environment = {**os.environ, "PYTHONPATH": str(source)} if source else None
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=source, env=environment
+    )
 
 
 def rotate(path: Path, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
