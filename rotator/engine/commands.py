@@ -1,6 +1,6 @@
-"""What somebody wants done to a record, at once and under its lease: pause, resume, release, undo, adopt, reap.
+"""Commands that change a record at once and under its lease: pause, resume, release, undo, adopt, claim, reap.
 
-Each is one event, which reconciler.py saves and tells like any other, or a refusal that changes nothing.
+Each results in one event, which the reconciler saves and reports like any other, or in a refusal without a change.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rotator.rotation.wording import when
 
 
 def pause(by: str, reason: str, length: timedelta | None, until: datetime | None = None) -> RecordChange:
-    """Let nothing begin or end, for so long, or until then, or until it is resumed."""
+    """Pause for `length`, or until `until`, or until a resume."""
 
     async def word(context: RotationContext, record: Record) -> ev.Event:
         if until and until <= context.at:
@@ -34,7 +34,7 @@ def pause(by: str, reason: str, length: timedelta | None, until: datetime | None
 
 
 def resume(by: str) -> RecordChange:
-    """Let it go on; nothing when it was not paused."""
+    """End a pause; no event if there is none."""
 
     async def word(context: RotationContext, record: Record) -> ev.Event | None:
         return ev.Unpaused(context.at, by) if record.paused else None
@@ -43,7 +43,7 @@ def resume(by: str) -> RecordChange:
 
 
 def release(by: str) -> RecordChange:
-    """Lift a hold, its reason cleared; nothing when it is not held."""
+    """Lift a hold; no event if there is none."""
 
     async def word(context: RotationContext, record: Record) -> ev.Event | None:
         return ev.Released(context.at, by) if record.phase is Phase.HELD else None
@@ -52,7 +52,7 @@ def release(by: str) -> RecordChange:
 
 
 def undo(by: str, *, emergency: bool) -> RecordChange:
-    """Take the last rotation back; nothing when that is under way. `emergency`: no grace for what is taken back."""
+    """Begin an undo; no event if one is under way. `emergency`: the undone value gets no grace."""
 
     async def word(context: RotationContext, record: Record) -> ev.Event | None:
         return await run(context, operators.undo(context.observed(), record, by, emergency=emergency))
@@ -61,7 +61,7 @@ def undo(by: str, *, emergency: bool) -> RecordChange:
 
 
 def claim(by: str, lineage: str) -> RecordChange:
-    """This Vault is the only one: names begin anew; nothing for what was never worked on."""
+    """Begin a new lineage of mint names, as this Vault is the only one. No event for a credential never rotated."""
 
     async def word(context: RotationContext, record: Record) -> ev.Event | None:
         return ev.Claimed(context.at, by, lineage) if record.stem or record.current or record.held else None
@@ -70,7 +70,7 @@ def claim(by: str, lineage: str) -> RecordChange:
 
 
 def adopt(by: str) -> RecordChange:
-    """Take over what the consumer path holds: somebody else's value, or that of a credential that was renamed."""
+    """Take over the value on the consumer path: somebody else's, or that of a renamed credential."""
 
     async def word(context: RotationContext, record: Record) -> ev.Event | None:
         credential = context.credential
@@ -105,7 +105,7 @@ def adopt(by: str) -> RecordChange:
 
 
 async def _identified(context: RotationContext, record: Record, secret: Secret) -> Token:
-    """Whose value it is, by its own word and the target's; proven as a candidate is. Raises Refused, Transient."""
+    """The token of the value, identified by its target and proven like a candidate. Raises Refused, Transient."""
     provider = context.dependencies.provider
     if not isinstance(provider, SupportsIdentify):
         raise Refused(_silent(context, record, provider.capabilities))
@@ -124,8 +124,7 @@ async def _identified(context: RotationContext, record: Record, secret: Secret) 
 
 
 def _silent(context: RotationContext, record: Record, can: Capabilities) -> str:
-    """Why a value that does not say whose it is cannot be ours: nobody could say later what is to be ended. And what
-    to do instead."""
+    """Why a value whose token cannot be identified is not adopted (it could never be ended), and what to do instead."""
     release = ", release it" if record.phase is Phase.HELD else ""
     remedy = f'set on_foreign = "overwrite"{release} and let `rotate now` write a new one'
     by_hand = f"then end the old one by hand on target {context.credential.target}, where only you know which it is"
@@ -136,7 +135,7 @@ def _silent(context: RotationContext, record: Record, can: Capabilities) -> str:
 
 
 def disprove(token_id: str, reason: str) -> RecordChange:
-    """The target refuses what is published, and it is published still: it is due at once."""
+    """Note that the target refuses the published value, if it is still published: a rotation is due at once."""
 
     async def word(context: RotationContext, record: Record) -> ev.Event | None:
         current = record.current
@@ -156,7 +155,7 @@ def disprove(token_id: str, reason: str) -> RecordChange:
 async def reap(
     reconciler: Reconciler, credential: Credential, dependencies: Dependencies, token: Token, by: str = ""
 ) -> bool:
-    """Revoke a token, unless by the record as it is now it is no stray, or a path publishes it. Returns whether."""
+    """Revoke a token if it is still a stray by its record and no path publishes it. Returns whether it was revoked."""
     ended = False
 
     async def word(context: RotationContext, record: Record) -> ev.Event | None:
@@ -177,9 +176,9 @@ async def disown(
     *,
     journalled: bool,
 ) -> bool:
-    """Revoke a token that no settings claim, unless a configured path publishes it. Returns whether.
+    """Revoke a token of a credential outside the settings, unless a configured path publishes it.
 
-    `journalled`: there is a record of the credential that it was made for.
+    Returns whether it was revoked. `journalled`: the credential that it was minted for has a record.
     """
     ended = False
 

@@ -1,6 +1,6 @@
-"""What one look at a credential comes to: pauses, the negative control, the visit, and what its faults mean.
+"""Guards around one reconcile: circuit breakers, back-off, the negative control, and the meaning of faults.
 
-When to look, and how many at once, is worker_pool.py's.
+worker_pool.py decides when to reconcile, and how many at once.
 """
 
 from __future__ import annotations
@@ -23,48 +23,48 @@ from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.steps import Hold, Wait
 
 _SOON = timedelta(seconds=1)
-_UNCONTROLLED = timedelta(seconds=5)  # between tries of a control that got no answer
+_UNCONTROLLED = timedelta(seconds=5)  # between tries of a negative control that got no answer
 _BROKEN = timedelta(minutes=1)
-_PATIENCE = 3  # different names
-_UNGUARDED = timedelta(minutes=15)  # between tries of a control that was passed by anyone
+_PATIENCE = 3  # credentials with faults, before the fault counts as the target's
+_UNGUARDED = timedelta(minutes=15)  # between tries of a negative control that accepted an invalid secret
 
 
 def proof(credential: Credential) -> str:
-    """How it is proven: credentials of one target that have this in common need one control."""
+    """How a credential is proven: credentials of one target with the same proof share one negative control."""
     return repr((credential.kind, sorted(credential.options.items())))
 
 
 @dataclass(slots=True)
 class Guard:
-    """Attends to credentials; learns from each how Vault, target and minter are doing."""
+    """Reconciles credentials, and learns from the results whether Vault, target and minter work."""
 
     reconciler: Reconciler
     dependencies: Callable[[Credential], Dependencies]
     clock: Clock
-    unforeseen: Callable[[str, BaseException], None]  # a bug ended a visit
-    troubled: Callable[[Credential, str], None]  # a credential cannot be worked on, for a new reason
-    control: Callable[[Credential], Awaitable[None]]  # the negative control of what proves this credential
-    minter: Callable[[Credential], str]  # whose refusal stops whom: credentials of one minter share its name
+    unforeseen: Callable[[str, BaseException], None]  # a bug ended a reconcile
+    troubled: Callable[[Credential, str], None]  # a credential cannot be reconciled, for a new reason
+    control: Callable[[Credential], Awaitable[None]]  # the negative control of the credential's proof
+    minter: Callable[[Credential], str]  # the minter's name; its refusal stops every credential with it
     health: CircuitBreakers = field(default_factory=CircuitBreakers)
-    broken: dict[str, str] = field(default_factory=dict)  # names that were refused or met a bug, and why
-    put_off: set[str] = field(default_factory=set)  # names whose last look was ended by a pause
-    accepted: dict[str, datetime] = field(default_factory=dict)  # when a published value was last seen accepted
-    doubted: dict[str, datetime] = field(default_factory=dict)  # when a published value was refused once
-    unproven: dict[str, datetime] = field(default_factory=dict)  # since when nobody knows whether it is accepted
-    reverted: bool = False  # Vault was seen to go back, and that is not looked into yet
-    neighbours: Callable[[str], int] = lambda target: 3  # how many credentials a target has
-    listing: Callable[[Credential], Awaitable[Iterable[Token]]] | None = None  # our tokens on its target
+    broken: dict[str, str] = field(default_factory=dict)  # names that cannot be reconciled, and why
+    put_off: set[str] = field(default_factory=set)  # names whose last reconcile ended with a pause
+    accepted: dict[str, datetime] = field(default_factory=dict)  # when the target last accepted the published value
+    doubted: dict[str, datetime] = field(default_factory=dict)  # when the target refused the published value once
+    unproven: dict[str, datetime] = field(default_factory=dict)  # since when its acceptance is unknown
+    reverted: bool = False  # Vault went back to an older state, and the probe has not begun again yet
+    neighbours: Callable[[str], int] = lambda target: 3  # the number of credentials at a target
+    listing: Callable[[Credential], Awaitable[Iterable[Token]]] | None = None  # lists our tokens at its target
     others: SecondJournals = field(init=False)
-    _shown: dict[str, str] = field(default_factory=dict)  # the published token that `accepted` speaks of
-    _causes: dict[str, tuple[str, str]] = field(default_factory=dict)  # of what is broken: target and reason
+    _shown: dict[str, str] = field(default_factory=dict)  # the published token that `accepted` is about
+    _causes: dict[str, tuple[str, str]] = field(default_factory=dict)  # for each broken name: target and reason
     _controlled: set[tuple[str, str]] = field(default_factory=set)
-    _unguarded: set[str] = field(default_factory=set)  # reasons of controls that were passed by anyone
+    _unguarded: set[str] = field(default_factory=set)  # reasons of negative controls that accepted an invalid secret
 
     def __post_init__(self) -> None:
         self.others = SecondJournals(self.clock.monotonic)
 
     async def attend(self, credential: Credential, ask: RotationRequest | None) -> ReconcileResult:
-        """Do all that may be done now. Raises nothing: a fault is a reason to come back, a bug ends this look only."""
+        """Reconcile one credential as far as is allowed now. Raises nothing: after a fault or bug it is tried again."""
         self.put_off.discard(credential.name)
         try:
             return await self._attend(credential, ask)
@@ -73,28 +73,28 @@ class Guard:
             return self._broken(credential, f"a bug: {type(bug).__name__}")
 
     def pause(self, credential: Credential) -> tuple[float, str]:
-        """Seconds for which nothing may be done about it, and why."""
+        """The seconds for which it may not be reconciled, and why."""
         return self.health.pause(credential.target, self.minter(credential), self.clock.monotonic())
 
     def refused(self, credential: Credential, reason: str) -> None:
-        """The target refuses the identity that mints."""
+        """Note that the target refuses the minter."""
         self.health.minter(self.minter(credential)).faulted(self.clock.monotonic(), credential.name, reason)
 
     def unreached(self, credential: Credential, reason: str) -> None:
-        """The target did not answer to a question that no work depends on."""
+        """Note that the target did not answer a call outside a rotation."""
         breaker = self.health.target(credential.target)
         breaker.faulted(self.clock.monotonic(), credential.name, reason, patience=self._patience(credential))
 
     def unanswered(self, credential: Credential) -> None:
-        """The target did not say whether it accepts a value: whether it is there is asked anew, as at the start."""
+        """Repeat the negative control at the next look, because the target did not say whether it accepts a value."""
         self._controlled.discard((credential.target, proof(credential)))
 
     def _patience(self, credential: Credential) -> int:
-        """So many different names in trouble are the target's trouble; a target may have fewer than that."""
+        """How many credentials must have faults before the target counts as faulty; it may have fewer credentials."""
         return max(1, min(_PATIENCE, self.neighbours(credential.target)))
 
     def observe(self, credential: Credential, event: ev.Event) -> None:
-        """Learn from a transition how target and minter are doing."""
+        """Learn from a transition whether target and minter work."""
         now, breaker = self.clock.monotonic(), self.health.target(credential.target)
         if isinstance(event, ev.Faulted) and event.of_target:
             breaker.faulted(now, credential.name, event.reason, patience=self._patience(credential))
@@ -110,26 +110,26 @@ class Guard:
             self.health.minter(self.minter(credential)).worked(now)
 
     def shown(self, name: str, token: str) -> None:
-        """Another process has just seen its published value accepted."""
+        """Note that another process saw the published value accepted now."""
         if token and self._shown.get(name) == token:
             self.accepted[name] = self.clock.now()
             self.doubted.pop(name, None)
             self.unproven.pop(name, None)
 
     def went_back(self, credential: Credential, numbers: str) -> None:
-        """Its record is older than the one that was read before."""
+        """Note that a record is older than the one read before."""
         self.reverted = True
         said = f"its record went back from rotation {numbers}: was Vault restored? All published values are shown anew"
         self.troubled(credential, said)
 
     def mended(self, changed: Collection[str]) -> set[str]:
-        """A person's word that what was refused is mended. Returns who may be tried again; `changed` are targets."""
+        """Try again what was refused, after new settings. `changed`: targets. Returns the names to reconcile now."""
         self._controlled = {each for each in self._controlled if each[0] not in changed}
         self.health.forgive()
         return self.put_off | self.broken.keys()
 
     def forget(self, name: str) -> None:
-        """It left the settings."""
+        """Forget a credential that left the settings."""
         self.reconciler.leases.forget(name)
         self.broken.pop(name, None)
         self._causes.pop(name, None)
@@ -142,12 +142,12 @@ class Guard:
     # --- inside -----------------------------------------------------------------------------------------------------
 
     async def _attend(self, credential: Credential, ask: RotationRequest | None) -> ReconcileResult:
-        """What Vault knows is read first: it is shown, timed and alerted on whether or not the target answers."""
+        """Read the record first, so that it is known even if the target may not be called."""
         if pause := self.health.vault.left(self.clock.monotonic()):
             return self._put_off(credential, timedelta(seconds=pause), self.health.vault.reason)
         listed = self.others.listed(credential.target)
         seen = await self._visit(credential, ask)
-        if not listed and self.others.listed(credential.target):  # the record has to be read after the listing
+        if not listed and self.others.listed(credential.target):  # the record must be read after the listing
             seen = await self._visit(credential, ask)
         if seen.record is not None:
             self._noted(credential.name, seen.record)
@@ -157,7 +157,7 @@ class Guard:
         return ReconcileResult(seen.record, closed) if closed else seen
 
     def _noted(self, name: str, record: Record) -> None:
-        """Another process published, or Vault was restored: what was accepted before is another value."""
+        """If the published token is another one than before, what was known of its acceptance is dropped."""
         token = record.current.token.id if record.current else ""
         if self._shown.setdefault(name, token) != token:
             self._shown[name] = token
@@ -165,7 +165,7 @@ class Guard:
             self.doubted.pop(name, None)
 
     async def closed(self, credential: Credential) -> Wait | None:
-        """Until when its target may not be asked, and why; None: it may. Raises nothing that the world may cause."""
+        """Until when its target may not be called, and why; None: it may. Raises no faults."""
         pause, reason = self.pause(credential)
         if pause:
             return self._put_off(credential, timedelta(seconds=pause), reason).wait
@@ -177,7 +177,7 @@ class Guard:
         return Wait(self.clock.now(), "the target's tokens were listed first; the record is read again")
 
     async def _controls(self, credential: Credential) -> Wait | None:
-        """A probe that accepts a broken secret proves nothing: its credential is not worked on."""
+        """Run the negative control: a proof that accepts an invalid secret proves nothing. Returns a pause, or None."""
         probe = (credential.target, proof(credential))
         if probe in self._controlled:
             return None
@@ -207,7 +207,7 @@ class Guard:
             vault.faulted(self.clock.monotonic(), name, fault.reason, patience=1)
             return self._wait(_SOON, fault.reason)
         except StoreRefused as fault:
-            # One document may be denied, or our login be dead: how many names say so tells the two apart.
+            # One document may be denied, or our login may be dead: the number of names with this fault decides.
             vault.faulted(self.clock.monotonic(), name, fault.reason)
             return self._broken(credential, fault.reason)
         except Fault as fault:
@@ -223,11 +223,14 @@ class Guard:
     async def _disproved(
         self, credential: Credential, seen: ReconcileResult, fault: OwnTokenRefused
     ) -> ReconcileResult:
-        """Consumers have the token that was to mint. Who mints while a predecessor lives may be that one."""
+        """The refused minter is the published token itself, so the published value is disproved.
+
+        While a predecessor is alive, the minter may be that one; then nothing is concluded.
+        """
         record = seen.record
         if record and record.current and not record.predecessor:
             word = disprove(record.current.token.id, fault.reason)
-            with suppress(Fault):  # the probe says it later
+            with suppress(Fault):  # the probe finds it later
                 record = await self.reconciler.obey(credential, self.dependencies(credential), word)
         return ReconcileResult(record, seen.wait, fault)
 
@@ -239,7 +242,7 @@ class Guard:
     def _broken(self, credential: Credential, reason: str, pause: timedelta = _BROKEN) -> ReconcileResult:
         cause = (credential.target, reason)
         if self.broken.get(credential.name) != reason:
-            if cause not in self._causes.values():  # of a thousand that share a cause, the first is told
+            if cause not in self._causes.values():  # of many credentials with one cause, only the first is reported
                 self.troubled(credential, reason)
             self.broken[credential.name] = reason
             self._causes[credential.name] = cause
@@ -255,7 +258,7 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class _Gate:
-    """The rounds of one credential, as its visit asks them. `read_at`: monotonic time before its record was read."""
+    """The gate of one reconcile. `read_at`: monotonic time just before its record was read."""
 
     guard: Guard
     credential: Credential

@@ -1,4 +1,4 @@
-"""One asker of `rotate now` in this process: what was asked, what has come of it; see rotation/rotation_request.py."""
+"""A caller of `rotate now` in this process: the request and its answer; see rotation/rotation_request.py."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from rotator.rotation.steps import Wait
 
 @dataclass(slots=True, eq=False)
 class PendingRequest:
-    """An ask that waits for its answer. `patient`: until the predecessor is dead.
+    """A request that waits for its answer. `patient`: until the predecessor is dead.
 
-    Everybody who asks has one of their own, so that no two mix up their patience or the time they asked at. They join
-    in the record: one rotation answers all who asked before its value was published.
+    Every caller has one of its own, with its own time and patience. One rotation answers all requests that were made
+    before its value was published.
     """
 
     ask: RotationRequest
     patient: bool
-    request: str = ""  # its id in Vault: there is no answer before a record has taken it up; empty: it is in no Vault
+    request: str = ""  # its id in Vault; it is answered after a record took it up. Empty: it is not in Vault
     done: anyio.Event = field(default_factory=anyio.Event)
     answer: RequestAnswer = RequestAnswer.OPEN
     record: Record | None = None
-    latest: Record | None = None  # after the last transition that who waits has heard of
-    refused: str = ""  # why nothing comes of it
-    wait: Wait | None = None  # nothing can come of it before
-    closed: str = ""  # why there will be no answer here
-    hopeless: bool = False  # it was closed because nothing can be done about the credential as things are
+    latest: Record | None = None  # after the last transition that the caller was told of
+    refused: str = ""  # why it was declined
+    wait: Wait | None = None  # until when it cannot be answered
+    closed: str = ""  # why it gets no answer from this process
+    hopeless: bool = False  # closed because the credential cannot be reconciled
 
     def hears(self, record: Record, paused: Pause | None = None) -> bool:
-        """Whether the record settles it. `paused`: a pause of the installation."""
+        """Take the record; returns whether it answers the request. `paused`: a pause of many credentials."""
         said, taken_up = answer(record, self.ask, paused), find(record, self.request)
         if self.request and taken_up is None and said not in (RequestAnswer.DONE, RequestAnswer.PUBLISHED):
             said = RequestAnswer.OPEN
@@ -48,16 +48,16 @@ class PendingRequest:
 
     @property
     def in_grace(self) -> bool:
-        """Whether the new value is live, and the predecessor's end is waited for."""
+        """Whether the new value is published and the request waits for the predecessor's end."""
         return self.answer is RequestAnswer.PUBLISHED and (self.patient or self.ask.emergency)
 
     @property
     def waits(self) -> bool:
-        """Whether nothing can come of it before a grace is over, its own or one that was on."""
+        """Whether it cannot be answered before a grace is over, its own or an earlier one."""
         before = self.record is not None and self.record.phase is Phase.PUBLISHED and self.answer is RequestAnswer.OPEN
         return self.in_grace or (before and not self.ask.emergency)
 
     def close(self, reason: str, *, hopeless: bool = False) -> None:
-        """End it without an answer."""
+        """Close it without an answer."""
         self.closed, self.hopeless = reason, hopeless
         self.done.set()

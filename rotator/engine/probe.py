@@ -1,11 +1,10 @@
-"""The continuous probe: is the value that Vault holds now accepted by its target?
+"""The continuous probe: checks whether each target accepts the value that Vault has now.
 
-The first round begins at the start, and again when Vault was away or showed an older record: a Vault that was restored
-from a snapshot holds values that are long dead. After that each value is shown every so often. A target is asked one
-value at a time, within its budget; only what rests is asked. A refusal, unless it is final, counts once it is heard
-twice with the target's time to settle in between: then the credential is due at once. A target that does not say
-proves nothing. When a value was last accepted, and since when it is not proven, is kept in memory only: it is no
-transition.
+A round over all values begins at the start, and after Vault was away or showed an older record, because a restored
+Vault has values that are long dead. Later each value is probed at the configured interval. A target is asked about one
+value at a time, within its rate limit, and only about credentials at rest. A refusal counts if it is final, or if it is
+repeated after the target's time to settle; then a rotation is due at once. No answer proves nothing. The time of the
+last acceptance is kept in memory only.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ from rotator.rotation.record import Phase, PublishedValue
 from rotator.rotation.schedule import share
 from rotator.rotation.secret import Secret
 
-_SOON = timedelta(minutes=1)  # until one that cannot be asked just now may be asked again
-_UNSEEN = timedelta(seconds=2)  # the same, where its record was not read yet
-_UNREST = timedelta(seconds=5)  # the same, where nobody knows whether its value is accepted
-_STRETCH = 5.0  # seconds of one target's values, before others that have become due are looked for
+_SOON = timedelta(minutes=1)  # until the next try, if a value cannot be probed now
+_UNSEEN = timedelta(seconds=2)  # the same, if its record was not read yet
+_UNREST = timedelta(seconds=5)  # the same, if it is not known whether the value is accepted
+_STRETCH = 5.0  # seconds for one target in one turn
 _ROUND = 60.0  # seconds between two rounds that begin because Vault was away
 _RESTS = frozenset({Phase.SETTLED, Phase.PUBLISHED})
 
 
 @dataclass(slots=True)
 class Prober:
-    """Asks for one process. `every`: None when settings want no probe; `told`: target and verdict, for who counts."""
+    """The probe of one process. `every`: the interval; None: no probe. `told`: gets target and verdict, for metrics."""
 
     worker_pool: WorkerPool
     every: Callable[[], timedelta | None]
@@ -46,12 +45,12 @@ class Prober:
     _ready: defaultdict[str, deque[str]] = field(default_factory=lambda: defaultdict(deque))  # by target
     _known: Mapping[str, Credential] = field(default_factory=dict)
     _doubted: dict[str, str] = field(default_factory=dict)  # name -> the token that was refused once
-    _unclear: dict[str, str] = field(default_factory=dict)  # by target: why nobody knows whether a value is accepted
-    _away: bool = False  # Vault did not answer of late
+    _unclear: dict[str, str] = field(default_factory=dict)  # by target: why it does not say whether it accepts a value
+    _away: bool = False  # Vault did not answer recently
     _round: float = float("-inf")  # monotonic time at which the latest round began
 
     async def turn(self) -> None:
-        """Ask who is due, each target for a stretch of time. Raises nothing that the world may cause."""
+        """Probe the values that are due, for a limited time at each target. Raises no faults."""
         every = self.every()
         if every is None:
             self._begin_again()
@@ -62,7 +61,7 @@ class Prober:
                 group.start_soon(self.stretch, names, every)
 
     def due(self) -> list[deque[str]]:
-        """Whose time has come, by target."""
+        """The names that are due, by target."""
         clock = self.worker_pool.clock
         self._enrol()
         self._begin_again()
@@ -72,19 +71,19 @@ class Prober:
         return [each for each in self._ready.values() if each]
 
     def ask_soon(self, names: Iterable[str]) -> None:
-        """Show these to their targets at the next turn."""
+        """Probe these values at the next turn."""
         for name in names:
             self._put(name, timedelta())
 
     async def stretch(self, names: deque[str], every: timedelta) -> None:
-        """Ask these of one target for a while; whoever is left over is first at the next turn."""
+        """Probe values of one target for a limited time; the rest is first at the next turn."""
         end = self.worker_pool.clock.monotonic() + _STRETCH
         while names and self.worker_pool.clock.monotonic() < end:
             name = names.popleft()
             if credential := self.worker_pool.credentials.get(name):
                 first = name in self.worker_pool.guard.unproven
                 wait = await self._ask(credential, every)
-                # What was shown in one round comes apart afterwards.
+                # Values probed in one round are spread over the interval afterwards.
                 self._put(name, wait * (0.5 + share(f"{name}/probe") / 2) if first and wait == every else wait)
 
     def _enrol(self) -> None:
@@ -95,7 +94,7 @@ class Prober:
         self._known = credentials
 
     def _begin_again(self) -> None:
-        """A round for all, where what Vault shows may be older than what was proven."""
+        """Begin a round over all values if Vault may have gone back to an older state."""
         now, guard = self.worker_pool.clock.monotonic(), self.worker_pool.guard
         if self.worker_pool.health.vault.trips:
             self._away = True
@@ -108,7 +107,7 @@ class Prober:
         self._away = False
 
     def _doubt(self, names: Iterable[str]) -> None:
-        """Until they are shown, nobody can say whether they work."""
+        """Mark values as not proven, and probe them soon."""
         for name in names:
             self.worker_pool.guard.unproven[name] = self.worker_pool.clock.now()
         self.ask_soon(names)
@@ -118,7 +117,7 @@ class Prober:
         self._timers.put(name, now + wait, now, self.worker_pool.clock.monotonic())
 
     async def _ask(self, credential: Credential, every: timedelta) -> timedelta:
-        """Returns how long to leave it alone."""
+        """Probe one value. Returns the time until its next probe."""
         seen = self.worker_pool.seen.get(credential.name)
         if seen is None or seen.record is None:
             return min(every, _UNSEEN)
@@ -134,7 +133,7 @@ class Prober:
         except Fault:
             self.told(credential.target, _WORDS[Unknown])
             return min(every, pause)
-        if secret is None:  # consumers find something else: for a reconcile to deal with
+        if secret is None:  # consumers find something else: a reconcile deals with that
             self.worker_pool.look_at(credential.name)
             return min(every, _SOON)
         verdict = await _verdict(dependencies, current, secret)
@@ -156,13 +155,13 @@ class Prober:
         return every
 
     def _unsure(self, credential: Credential, reason: str) -> None:
-        """The target is there, and does not say whether it takes the value: told once, until it takes one."""
+        """Report once that the target answers but does not say whether it accepts the value."""
         if self._unclear.get(credential.target) != reason:
             self._unclear[credential.target] = reason
             self.worker_pool.guard.troubled(credential, f"whether the published value works is not known: {reason}")
 
     def _at_rest(self, credential: Credential) -> PublishedValue | None:
-        """What is published, when nothing is in flight and settings want nothing else."""
+        """The published value, if no rotation is under way or due for a change of settings; else None."""
         seen = self.worker_pool.seen.get(credential.name)
         record = seen.record if seen else None
         if record is None or record.phase not in _RESTS or record.refused_at or record.current is None:
@@ -190,7 +189,7 @@ class Prober:
             async with self.worker_pool.aside(name):
                 await self.worker_pool.guard.reconciler.obey(credential, dependencies, word)
         except Fault:
-            return credential.limits.settle  # Vault, or another actor, was in the way
+            return credential.limits.settle  # Vault failed, or another process has the lease
         self._doubted.pop(name, None)
         return every
 
@@ -199,7 +198,7 @@ _WORDS: dict[type[Verdict], str] = {Accepted: "accepted", Rejected: "refused", U
 
 
 async def _published(credential: Credential, dependencies: Dependencies, current: PublishedValue) -> Secret | None:
-    """The value that Vault holds; None when it is not the one that we published. Raises Fault."""
+    """The value in Vault; None if it is not the one that we published. Raises Fault."""
     doc = await dependencies.store.read(current.place)
     secret = doc.secret(current.key or credential.key)
     if secret is None or secret.fingerprint(dependencies.installation.fingerprint_key) != current.fingerprint:
@@ -208,7 +207,7 @@ async def _published(credential: Credential, dependencies: Dependencies, current
 
 
 async def _verdict(dependencies: Dependencies, current: PublishedValue, secret: Secret) -> Verdict:
-    """What the target says of it."""
+    """The target's verdict about the value."""
     try:
         return await dependencies.provider.verify(current.token, secret)
     except Fault as fault:

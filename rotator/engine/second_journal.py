@@ -1,4 +1,4 @@
-"""Targets at which another journal mints under our names, as far as one process knows; everything there is held."""
+"""Targets at which another journal mints under our names, as one process knows them. All credentials there are held."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rotator.rotation.steps import Hold
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
-    """What was found, at which credential, in which lineage: a claim begins another one."""
+    """What was found, at which credential, and in which lineage. A claim begins a new lineage."""
 
     text: str
     name: str
@@ -22,19 +22,19 @@ class _Evidence:
 
 @dataclass(slots=True)
 class SecondJournals:
-    """Evidence by target. `monotonic`: our own clock; a listing judges only records that were read after it."""
+    """The evidence, by target. A listing is compared only with records that were read after it."""
 
     monotonic: Callable[[], float]
-    _listed: dict[str, tuple[float, dict[str, list[Token]]]] = field(default_factory=dict)  # what may be evidence
+    _listed: dict[str, tuple[float, dict[str, list[Token]]]] = field(default_factory=dict)  # possible evidence
     _evidence: dict[str, _Evidence] = field(default_factory=dict)
-    _lineages: dict[str, str] = field(default_factory=dict)  # of each record, as it was before there was evidence
+    _lineages: dict[str, str] = field(default_factory=dict)  # of each record, before there was evidence
 
     def listed(self, target: str) -> bool:
         """Whether the target's tokens were listed."""
         return target in self._listed
 
     def take(self, target: str, tokens: Iterable[Token]) -> None:
-        """A listing that was just made."""
+        """Take a listing that was just made."""
         listed, telling = tuple(tokens), dict[str, list[Token]]()
         for stem, (_, token) in second_vault.newest(listed).items():
             telling[stem] = [token]
@@ -43,23 +43,23 @@ class SecondJournals:
         self._listed[target] = (self.monotonic(), telling)
 
     def forget(self) -> None:
-        """What was listed may be older than the journal by now, or the journal older than it."""
+        """Drop the listings, because the journal may have gone back to an older state."""
         self._listed.clear()
 
     def observed(self, credential: Credential, record: Record) -> None:
-        """A hold that was found, or made by a step, is evidence for the whole target."""
+        """Take a hold for this reason as evidence for the whole target."""
         held = record.held
         if held and held.reason is HoldReason.TWO_VAULTS and credential.target not in self._evidence:
             self._evidence[credential.target] = _Evidence(held.text, credential.name, record.lineage)
 
     def objection(self, credential: Credential, record: Record, read_at: float) -> Hold | None:
-        """Why nothing may be done with this record, which was asked for at `read_at`; None: nothing speaks against it.
+        """The hold for a record that was read at `read_at`, if there is evidence; else None.
 
-        A cut-over that has begun is brought to its end: consumers are cut off until then.
+        A cut-over that has begun is completed, because consumers are cut off until then.
         """
         target, name = credential.target, credential.name
         found = self._evidence.get(target)
-        if found and found.name == name and found.lineage != record.lineage:  # claimed, here or by another process
+        if found and found.name == name and found.lineage != record.lineage:  # claimed by this or another process
             del self._evidence[target]
             found = None
         if record.phase is Phase.HELD:

@@ -1,4 +1,4 @@
-"""The search for strays over a whole target: one listing, then the records it calls into question."""
+"""The search for strays at a whole target: one listing, then the records of the listed tokens."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rotator.rotation.ownership import is_stray
 from rotator.rotation.record import Record, Token
 from rotator.rotation.token_names import parse
 
-Reap = Callable[[Credential, Token], Awaitable[bool]]  # revokes it if it is a stray still; whether it did
+Reap = Callable[[Credential, Token], Awaitable[bool]]  # revokes it if it is still a stray; returns whether it did
 
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """What a sweep found. `unclaimed`: marked tokens of this installation that no credential in the settings claims.
+    """What a sweep found. `unclaimed`: tokens of this installation whose credential is not in the settings.
 
-    `skipped`: credentials that could not be judged or cleared, and why; what is theirs counts as unclaimed.
+    `skipped`: credentials that could not be checked, and why. Their tokens count as unclaimed.
     """
 
     strays: tuple[Token, ...]
@@ -37,10 +37,10 @@ async def sweep(
     remembered: Mapping[str, Record],
     reap: Reap | None,
 ) -> SweepResult:
-    """Judge a listing. Records are read **after** it: a number older than a later record's can only be a stray's.
+    """Find strays in a listing. Records are read **after** it, so a token with an older number can only be a stray.
 
-    A record we remember is good enough to clear a token, never to condemn one. `reap` None: only look. Raises
-    Transient and MinterRefused; any other fault skips the one credential it is about.
+    A remembered record may show that a token is no stray; only a fresh one may show that it is. `reap` None: only look.
+    Raises Transient and MinterRefused; any other fault skips its credential.
     """
     listed = defaultdict(list)
     for token in tokens:
@@ -71,7 +71,7 @@ async def sweep(
 
 
 async def _reap(reap: Reap, credential: Credential, strays: list[Token], reaped: list[str]) -> None:
-    """One by one, each an event of its own."""
+    """Reap one by one, each as an event of its own."""
     for token in strays:
         if await reap(credential, token):
-            reaped.append(token.id)  # noqa: PERF401 (what was ended before a fault stays noted)
+            reaped.append(token.id)  # noqa: PERF401 (what was ended before a fault stays in the list)

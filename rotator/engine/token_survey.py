@@ -1,4 +1,4 @@
-"""What the whole installation knows of tokens: every record, and what every configured path holds now."""
+"""A survey of every record and every configured path, from which the owner of any token is known."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rotator.rotation.ownership import PathContent, TokenOwners
 from rotator.rotation.record import Record
 from rotator.rotation.token_names import family, stem
 
-_AT_ONCE = 8  # reads; Vault's edge has as many threads
+_AT_ONCE = 8  # reads; the session with Vault has as many threads
 Each = Callable[[Iterable[str], Callable[[str], Awaitable[None]]], Awaitable[None]]
 
 
@@ -23,10 +23,10 @@ async def survey(
     credentials: Mapping[str, Credential],
     each: Each | None = None,
 ) -> TokenOwners:
-    """Read it all. To be asked after the tokens were listed: what is younger than a listing may not judge it.
+    """Read everything. Call it after the tokens were listed: a record read before a listing cannot judge its tokens.
 
-    `each` goes through the names; None: some at once.
-    Raises Transient, and any fault of listing the journal: without all of it nobody can say what is whose.
+    `each` runs a function for all names; None: some at once. Raises Transient, and any fault of listing the journal,
+    because an incomplete survey cannot tell owners.
     """
     unreadable: dict[str, str] = {}
     records: dict[str, Record] = {}

@@ -1,7 +1,4 @@
-"""The work of one process: has due names looked at, a few at once, fewer per target, and answers who asked.
-
-What a look comes to is guard.py's.
-"""
+"""The workers of one process: reconciles due credentials, a few at once and fewer per target, and answers requests."""
 
 from __future__ import annotations
 
@@ -27,16 +24,16 @@ from rotator.rotation.record import Record
 from rotator.rotation.rotation_request import RequestAnswer, RotationRequest, foremost
 from rotator.rotation.schedule import share
 
-_AT_ONCE = timedelta(milliseconds=200)  # what is to be looked at "now" again must not spin
-_IDLE_LOOKS = 50  # a second: one look costs about 3 ms of processor time, here and in Vault
-_ASKED = timedelta(seconds=2)  # between looks for somebody who waits
-_SLOW = 1.0  # seconds: a visit that takes longer waits for its target, and leaves its place to others
+_AT_ONCE = timedelta(milliseconds=200)  # the shortest time between two reconciles of one name
+_IDLE_LOOKS = 50  # reconciles per second that find nothing to do; each costs about 3 ms of CPU, here and in Vault
+_ASKED = timedelta(seconds=2)  # between reconciles while a request waits
+_SLOW = 1.0  # seconds; a longer reconcile waits for its target and no longer counts as a busy worker
 STOPPING = "the daemon is stopping"
 
 
 @dataclass(slots=True, eq=False)
 class RunningReconcile:
-    """A visit under way. `began`: monotonic seconds."""
+    """A reconcile under way. `began`: monotonic seconds."""
 
     target: str
     began: float
@@ -45,10 +42,10 @@ class RunningReconcile:
 
 @dataclass(slots=True)
 class WorkerPool:
-    """Workers of one process. `workers`: visits at once, slow ones aside; `per_target`: of them on one target.
+    """The workers. `workers`: reconciles at once, without slow ones. `per_target`: reconciles at once for each target.
 
-    Every name is looked at again within `reconcile`, whatever the last look said: nothing is ever forgotten, and what
-    a person does to the journal is seen.
+    Every credential is reconciled again within `reconcile`, whatever the last result, so that none is ever forgotten
+    and a change of its record by others is seen.
     """
 
     guard: Guard
@@ -61,16 +58,16 @@ class WorkerPool:
     asks: dict[str, list[PendingRequest]] = field(default_factory=dict)
     seen: dict[str, ReconcileResult] = field(default_factory=dict)
     read_at: dict[str, datetime] = field(default_factory=dict)  # when each record was last read
-    moved: float = 0.0  # monotonic time of the last finished visit
-    stopping: str = ""  # why no further visit begins
-    left: Mapping[str, Record] = field(default_factory=dict)  # of credentials that left the settings
+    moved: float = 0.0  # monotonic time of the last finished reconcile
+    stopping: str = ""  # why no further reconcile begins
+    left: Mapping[str, Record] = field(default_factory=dict)  # records of credentials that left the settings
     _queue: WorkQueue = field(default_factory=WorkQueue)
     _busy: dict[str, RunningReconcile] = field(default_factory=dict)
     _again: set[str] = field(default_factory=set)
     _wake: anyio.Event = field(default_factory=anyio.Event)
 
     def look_at(self, *names: str) -> None:
-        """Have names visited, those asked for first; one being visited is looked at again afterwards."""
+        """Reconcile these names now, requested ones first; again afterwards if one is being reconciled."""
         for name in names:
             if name in self._busy:
                 self._again.add(name)
@@ -79,7 +76,7 @@ class WorkerPool:
         self.tick()
 
     def ask(self, name: str, ask: RotationRequest, *, patient: bool, request: str = "") -> PendingRequest:
-        """Ask for a new value; the answer comes to what is returned. `request`: its id in Vault."""
+        """Request a new value. The returned object gets the answer. `request`: its id in Vault."""
         asked = PendingRequest(ask, patient, request)
         if self.stopping or name not in self.credentials:
             asked.close(self.stopping or "it is not in the settings")
@@ -89,11 +86,11 @@ class WorkerPool:
         return asked
 
     def tick(self) -> None:
-        """Time has passed, or something changed: look at the agenda."""
+        """Look at the timers again, because time passed or something changed."""
         self._wake.set()
 
     def stop(self, reason: str = STOPPING) -> None:
-        """Begin no further visit; those under way end at their next rest, and who waits for others is told."""
+        """Begin no further reconcile. Those under way end after their current step. Waiting requests are answered."""
         self.stopping = self.stopping or reason
         self._queue.empty()
         for name in self.asks.keys() - self._busy.keys():
@@ -101,7 +98,7 @@ class WorkerPool:
         self.tick()
 
     def take(self, credentials: Mapping[str, Credential], changed: Collection[str]) -> None:
-        """New settings, in which the targets in `changed` are others; only who is concerned is looked at at once."""
+        """Take new settings. `changed`: targets with other settings. Affected credentials are reconciled at once."""
         before, self.credentials = self.credentials, credentials
         for name in before.keys() - credentials.keys():
             self.timers.drop(name)
@@ -114,7 +111,7 @@ class WorkerPool:
 
     @asynccontextmanager
     async def aside(self, name: str) -> AsyncIterator[None]:
-        """Nobody visits the name meanwhile: an operator has the word. It is looked at afterwards."""
+        """Keep workers away from a credential while an operator's command changes it; reconcile it afterwards."""
         while visit := self._busy.get(name):
             await visit.over.wait()
         visit = self._busy[name] = RunningReconcile("", self.clock.monotonic())
@@ -127,55 +124,55 @@ class WorkerPool:
             self.look_at(name)
 
     async def finished(self, targets: Collection[str]) -> None:
-        """Wait for the visits that are under way on these targets now."""
+        """Wait for the reconciles that are under way at these targets now."""
         for visit in [each for each in self._busy.values() if each.target in targets]:
             await visit.over.wait()
 
     @property
     def health(self) -> CircuitBreakers:
-        """How Vault, the targets and the minters are doing."""
+        """The circuit breakers of Vault, targets and minters."""
         return self.guard.health
 
     @property
     def broken(self) -> Mapping[str, str]:
-        """Names that were refused or met a bug, and why."""
+        """Names that cannot be reconciled, and why."""
         return self.guard.broken
 
     @property
     def accepted(self) -> Mapping[str, datetime]:
-        """When each published value was last seen to be accepted, by this process."""
+        """When this process last saw each published value accepted."""
         return self.guard.accepted
 
     @property
     def doubted(self) -> Mapping[str, datetime]:
-        """When a published value was refused once, and is to be asked again before that counts."""
+        """When a published value was refused once; only a second refusal counts."""
         return self.guard.doubted
 
     @property
     def unproven(self) -> Mapping[str, datetime]:
-        """Since when nobody knows whether a published value is accepted: since the start, or since Vault was away."""
+        """Since when the acceptance of a published value is unknown: since the start, or since Vault was away."""
         return self.guard.unproven
 
     def pause(self, credential: Credential) -> tuple[float, str]:
-        """Seconds for which nothing may be done about it, and why."""
+        """The seconds for which a credential may not be reconciled, and why."""
         return self.guard.pause(credential)
 
     def visits(self, name: str) -> bool:
-        """Whether it is being worked on at this moment."""
+        """Whether the credential is being reconciled now."""
         return name in self._busy
 
     @property
     def busy(self) -> Collection[str]:
-        """Names that are being visited."""
+        """The names that are being reconciled."""
         return self._busy.keys()
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way or waiting for a worker."""
+        """Whether nothing is being reconciled or waits for a worker."""
         return not self._busy and not len(self._queue)
 
     async def run(self) -> None:
-        """Work until stopped; returns when the last visit has ended."""
+        """Work until stopped. Returns after the last reconcile."""
         async with anyio.create_task_group() as group:
             while not self.stopping:
                 self._wake = anyio.Event()
@@ -221,7 +218,7 @@ class WorkerPool:
             self.tick()
 
     def vault_went_back(self) -> None:
-        """Vault holds an older state than before: every record is read anew, and every target is listed before that."""
+        """Read every record again after a new listing of each target, because Vault went back to an older state."""
         self.guard.reverted = True
         self.guard.others.forget()
         self.look_at(*self.credentials)
@@ -243,11 +240,11 @@ class WorkerPool:
 
     @property
     def _round(self) -> timedelta:
-        """In a large fleet the looks that find nothing to do must not be most of the work."""
+        """The time within which each credential is reconciled again; longer in a large fleet, to bound the load."""
         return max(self.reconcile, timedelta(seconds=len(self.credentials) / _IDLE_LOOKS))
 
     def _answer(self, name: str, seen: ReconcileResult) -> bool:
-        """Tell who asked. Returns whether somebody waits for what may come at any time, from another actor perhaps."""
+        """Answer requests. Returns whether one still waits for something that may happen at any time."""
         asks, put_off = self.asks.pop(name, []), name in self.guard.put_off
         paused = on_at(self.credentials[name].paused, self.clock.now())
         left = [asked for asked in asks if not (seen.record and asked.hears(seen.record, paused))]
@@ -261,7 +258,7 @@ class WorkerPool:
             self._dismiss(name, reason, hopeless=True)
             return False
         if left and len(left) < len(asks):
-            self._again.add(name)  # the visit was made for another's ask
+            self._again.add(name)  # this reconcile was for another request
         return not put_off and any(asked.answer is RequestAnswer.OPEN and not asked.waits for asked in left)
 
     def _dismiss(self, name: str, reason: str, *, hopeless: bool = False) -> None:
@@ -270,5 +267,5 @@ class WorkerPool:
 
 
 def older(record: Record, before: Record) -> bool:
-    """Whether a record is of an earlier time than one that was read before: numbers never go back in one Vault."""
+    """Whether a record is older than one read before. In one Vault, numbers never go back."""
     return (record.rotation, record.attempt) < (before.rotation, before.attempt)
