@@ -134,7 +134,7 @@ KIND = Kind(
     open_target=lambda name, config, minter, secrets, clock: AcmeServer(
         HttpClient(name, config, clock, secrets.fetch), minter
     ),
-    bind=lambda server, credential: AcmeToken(server, msgspec.convert(dict(credential.options), AcmeOptions)),
+    bind=lambda server, credential: AcmeToken(server, credential.options),
     non_rotating_options=frozenset(),
     warnings=lambda credential, config: [],
 )

@@ -14,7 +14,7 @@ import msgspec
 
 from rotator.app.factories import is_known, place_of
 from rotator.providers import kind_of
-from rotator.rotation.credential import VaultPath
+from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.secret import SecretRef, SecretSource
 from rotator.settings import Method, Settings
 
@@ -160,7 +160,7 @@ def _named(settings: Settings, key: str, value: SecretRef | str) -> Iterator[Pol
 
 def _rotated_in_transit(settings: Settings) -> Iterator[PolicyRule]:
     for each in settings.credentials.values():
-        path = str(each.options.get("transit_key", ""))
+        path = getattr(each.options, "transit_key", "")
         if path and kind_of(each.kind).document_field_in_transit:
             mount, _, name = path.rpartition("/")
             yield PolicyRule(f"{mount}/keys/{name}/rotate", _UPDATE, _TRANSIT)
@@ -204,8 +204,11 @@ def entries(value: object, key: str = "") -> Iterator[tuple[str, SecretRef | str
     """Every text and reference in the options, with its key, at any depth."""
     if isinstance(value, SecretRef | str):
         yield key, value
+    elif isinstance(value, Credential):
+        yield from entries(value.options)
     elif isinstance(value, Mapping):
-        yield from _mapped(value, key)
+        for inner, each in value.items():
+            yield from entries(each, str(inner))
     elif isinstance(value, list | tuple):
         for each in value:
             yield from entries(each, key)
@@ -215,13 +218,3 @@ def entries(value: object, key: str = "") -> Iterator[tuple[str, SecretRef | str
     elif is_dataclass(value):
         for field in fields(value):
             yield from entries(getattr(value, field.name), field.name)
-
-
-def _mapped(value: Mapping[object, object], key: str) -> Iterator[tuple[str, SecretRef | str]]:
-    """A reference in a credential's options, which are plain values."""
-    source, name, part = (value.get(field) for field in ("source", "name", "key"))
-    if value.keys() == {"source", "name", "key"} and source in tuple(SecretSource):
-        yield key, SecretRef(SecretSource(str(source)), str(name), str(part))
-    else:
-        for inner, each in value.items():
-            yield from entries(each, str(inner))

@@ -31,7 +31,7 @@ _UNGUARDED = timedelta(minutes=15)  # between tries of a negative control that a
 
 def proof(credential: Credential) -> str:
     """How a credential is proven: credentials of one target with the same proof share one negative control."""
-    return repr((credential.kind, sorted(credential.options.items())))
+    return repr((credential.kind, credential.options))
 
 
 @dataclass(slots=True)

@@ -12,7 +12,6 @@ from typing import Protocol
 from urllib.parse import unquote
 
 import anyio
-import msgspec
 
 from rotator.observe.status.server import StatusResponse
 from rotator.ports import Clock, Transient
@@ -24,7 +23,6 @@ from rotator.settings import Settings
 _JWKS, _TEXT = "application/jwk-set+json", "text/plain; charset=utf-8"  # RFC 7517, section 8.5.2
 _FRESH = 5.0  # seconds for which a set is shown again unread: callers cannot make us ask Vault all the time
 _SOON = 2.0  # seconds for which a caller waits for a newer set, if an older one can be shown
-_KIND = "assertion-key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +81,14 @@ class JwksEndpoint:
         if actor is None:
             return self._remembered(name)
         credential = actor.settings.credentials.get(name)
-        if credential is None or credential.kind != _KIND:
+        if credential is None or not isinstance(credential.options, AssertionKeyOptions):
             self._known.pop(name, None)
             return None
         if self._is_fresh(name, actor):
             return self._remembered(name)
         async with self._reading.setdefault(name, anyio.Lock()):  # callers that come meanwhile share the result
             if not self._is_fresh(name, actor):
-                options = msgspec.convert(dict(credential.options), AssertionKeyOptions)
+                options = credential.options
                 with suppress(Transient), anyio.move_on_after(_SOON if name in self._known else None):
                     keys = await places_of(options, actor.secret_resolver)[0].read()
                     self._known[name] = PublicKeySet(keys.shown(), int(options.jwks_cache.total_seconds()))

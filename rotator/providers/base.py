@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -89,17 +89,24 @@ class Server(Protocol):
         """Delete tokens revoked long ago whose mint name `owns` claims. Returns how many."""
         ...
 
-    async def control(self, credential: Credential) -> None:
+    async def control(self, credential: Credential[Any]) -> None:
         """The negative control: the proof of this credential must fail for a broken secret. Raises Refused."""
         ...
 
-    async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
+    async def audit(self, credentials: tuple[Credential[Any], ...]) -> list[str]:
         """Warnings for `rotate check`, by calls: rights of the minter that these credentials do not need."""
         ...
 
     async def aclose(self) -> None:
         """Close the connections."""
         ...
+
+
+if TYPE_CHECKING:  # `Kind` alone is any kind
+    Config = TypeVar("Config", bound=TargetConfig, default=Any)
+    Options = TypeVar("Options", bound=msgspec.Struct, default=Any)
+else:
+    Config, Options = TypeVar("Config"), TypeVar("Options")
 
 
 def _fits(credential: Credential, config: TargetConfig, longest: timedelta) -> str:
@@ -120,7 +127,7 @@ def _none(options: object) -> timedelta:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Generic[Config, Options]):
     """A kind of credential, and its family of targets. Other packages offer one by an entry point with its name."""
 
     # What settings write as `kind` of a credential: "acme-token".
@@ -129,21 +136,22 @@ class Kind:
     # needs_minter.
     family: str
     # The options of a [targets.NAME] section: a TargetConfig with further fields, one for each option.
-    target_config: type[TargetConfig]
-    # The options of a [credentials.NAME] section that are this kind's own: a frozen msgspec.Struct.
-    options: type[msgspec.Struct]
+    target_config: type[Config]
+    # The options of a [credentials.NAME] section that are this kind's own: a frozen msgspec.Struct. They are read once,
+    # at load, and are `Credential.options` from then on.
+    options: type[Options]
     # Opens the connection to a target, once per process. Arguments: its name and config, minter, secrets, clock.
     # Import heavy libraries inside, so that `rotate --help` stays fast.
-    open_target: Callable[[str, TargetConfig, Minter, SecretResolver, Clock], Server]
+    open_target: Callable[[str, Config, Minter, SecretResolver, Clock], Server]
     # The provider for one credential on an opened target. It is called often and must make no request.
-    bind: Callable[[Server, Credential], Provider]
+    bind: Callable[[Server, Credential[Options]], Provider]
     # Options whose change needs no new token (a probe, a description). A change of any other one starts a rotation.
     non_rotating_options: frozenset[str]
     # Warnings about this credential for `rotate check`, found without a request; empty: none.
-    warnings: Callable[[Credential, TargetConfig], list[str]]
+    warnings: Callable[[Credential[Options], Config], list[str]]
     # Why these options and this lifetime cannot work on that target; shown with file and line at load; empty: they can.
     # The last argument is the longest time between two publications.
-    validate: Callable[[Credential, TargetConfig, timedelta], str] = _fits
+    validate: Callable[[Credential[Options], Config, timedelta], str] = _fits
     # Whether one identity mints for all credentials of a target: then settings must give the target a `minter`.
     needs_minter: bool = True
     # Whether a token ends only by its date: then there is no revocation and no grace.
@@ -155,13 +163,13 @@ class Kind:
     # How long a token lives, unless settings say otherwise; None: it never expires.
     default_lifetime: timedelta | None = timedelta(days=90)
     # By its options: how long consumers need a predecessor at least, after a publication.
-    minimum_grace: Callable[[Any], timedelta] = _none
+    minimum_grace: Callable[[Options], timedelta] = _none
     # By its options: how long the target may use what it read before (caches).
-    propagation_delay: Callable[[Any], timedelta] = _none
+    propagation_delay: Callable[[Options], timedelta] = _none
     # By its options: whether the new value ends the old one at once, so that there is no grace.
-    has_cutover: Callable[[Any], bool] = _overlaps
+    has_cutover: Callable[[Options], bool] = _overlaps
     # Resources on the target that only one credential may write: settings in which two name the same are refused.
-    exclusive_resources: Callable[[Credential], frozenset[str]] = _unclaimed
+    exclusive_resources: Callable[[Credential[Options]], frozenset[str]] = _unclaimed
     # How late the target notes a use, see Capabilities; None: it does not tell when a value was last used.
     last_use_resolution: timedelta | None = None
     # How a person ends a token without us: the end of a sentence, in which {id} and {url} are filled in.

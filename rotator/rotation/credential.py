@@ -9,9 +9,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from rotator.rotation.schedule import Every, Schedule
+
+if TYPE_CHECKING:
+    Options = TypeVar("Options", covariant=True, default=Any)  # `Credential` alone is one of any kind
+else:
+    Options = TypeVar("Options", covariant=True)  # Python knows no default before 3.13
+_NO_OPTIONS: Any = None
 
 
 class VaultPath(NamedTuple):
@@ -74,8 +80,8 @@ class Pause:
 
 
 @dataclass(frozen=True)  # no slots, because of the cached property
-class Credential:
-    """One credential as the operator wants it."""
+class Credential(Generic[Options]):
+    """One credential as the operator wants it, with the options of its kind."""
 
     name: str
     kind: str
@@ -89,17 +95,15 @@ class Credential:
     on_foreign: OnForeign = OnForeign.HOLD
     describe: bool = True  # publish rotation, provider_id, issued_at and expires_at beside the value
     labels: Mapping[str, str] = field(default_factory=dict)
-    options: Mapping[str, object] = field(default_factory=dict)  # the kind's own settings (roles, probe, ...)
+    options: Options = _NO_OPTIONS  # the kind's own (roles, probe, ...), of the type that it declares
+    # Those of them that go into a token and differ from their default, as plain values. Only these are in the policy:
+    # a default that a later version adds must not rotate anything.
+    rotating_options: Mapping[str, object] = field(default_factory=dict)
     paused: Pause | None = None  # a pause of many credentials, from its document in Vault
-
-    unbaked: frozenset[str] = frozenset()  # options that change how a token is proven or shown, not the token
 
     @cached_property
     def policy(self) -> str:
         """A digest of the options that a token is minted with. When it changes, a rotation is due."""
-        baked = {"kind": self.kind, "target": self.target, "options": self._baked()}
+        baked = {"kind": self.kind, "target": self.target, "options": dict(self.rotating_options)}
         text = json.dumps(baked, sort_keys=True, default=str, separators=(",", ":"))
         return "1:" + hashlib.sha256(text.encode()).hexdigest()[:16]
-
-    def _baked(self) -> dict[str, object]:
-        return {name: value for name, value in self.options.items() if name not in self.unbaked}

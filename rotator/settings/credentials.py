@@ -34,7 +34,7 @@ from rotator.settings.parsers import (
     word,
 )
 from rotator.settings.table_reader import Section
-from rotator.settings.targets import KindDescription, own_options, read_struct, written
+from rotator.settings.targets import KindDescription, changed, own_options, read_struct
 from rotator.settings.timing_checks import quickened
 
 T = TypeVar("T")
@@ -111,8 +111,8 @@ def read_credential(section: Section, name: str, known: Known, defaults: Section
         on_foreign=section.take("on_foreign", one_of(OnForeign), OnForeign.HOLD),
         describe=section.take("describe", flag, True),
         labels=section.take("labels", _labels, {}),
-        options=written(options) if options is not None else {},
-        unbaked=kind.non_rotating_options if kind else frozenset(),
+        options=options,
+        rotating_options=changed(options, kind.non_rotating_options) if kind and options else {},
     )
     if kind is not None and kind.only_expires:
         credential = replace(credential, limits=quickened(credential))

@@ -111,16 +111,14 @@ def _read_inner(section: Section, key: str, shape: type[msgspec.Struct]) -> Any:
     return _ABSENT if value is None else value
 
 
-def written(value: msgspec.Struct) -> dict[str, Any]:
-    """What differs from the kind's defaults, as plain values.
-
-    Only this goes into a credential's policy digest: a default that a later version adds must not rotate anything.
-    """
-    kept = {field.encode_name: getattr(value, field.name) for field in _fields(type(value))}
-    for field in _fields(type(value)):
-        if kept[field.encode_name] == _default(field):
-            del kept[field.encode_name]
-    return {key: msgspec.to_builtins(given) for key, given in kept.items()}
+def changed(options: msgspec.Struct, besides: frozenset[str]) -> dict[str, Any]:
+    """The options that differ from their default, as plain values, without those named in `besides`."""
+    given = ((field, getattr(options, field.name)) for field in _fields(type(options)))
+    return {
+        field.encode_name: msgspec.to_builtins(value)
+        for field, value in given
+        if value != _default(field) and field.encode_name not in besides
+    }
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:

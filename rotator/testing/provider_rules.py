@@ -14,7 +14,6 @@ from time import perf_counter
 from uuid import uuid4
 
 import anyio
-import msgspec
 
 from rotator.ports import Accepted, Duplicate, Fault, Outcome, Refused, Rejected
 from rotator.rotation.record import Token
@@ -32,7 +31,7 @@ _LOOKS = 40
 async def capabilities(kit: Kit) -> None:
     """The declared capabilities do not contradict each other."""
     can, kind = kit.can, kit.kind
-    cuts = kind.has_cutover(msgspec.convert(dict(kit.credential.options), kind.options))
+    cuts = kind.has_cutover(kit.credential.options)
     must(not (can.can_restore and not can.can_revoke), "restores, but does not revoke")
     must(can.overlap or not can.can_restore, "restores, but installing has written over the old value for good")
     must(

@@ -123,7 +123,7 @@ async def on_manual(hostile: Hostile, ca_file: str) -> AsyncIterator[ManualCell]
 
 
 def _tool(cell: ManualCell) -> Credential:
-    options = {"instructions": "Users, bot, New token", "probe": PROBE}
+    options = ManualOptions(instructions="Users, bot, New token", probe=PROBE)
     return Credential("tool", "manual", "tool", VaultPath("secret", "tool"), options=options)
 
 

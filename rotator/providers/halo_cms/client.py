@@ -318,15 +318,14 @@ class HaloCmsServer:
             await self.delete(record.metadata.name)
         return len(old)
 
-    async def control(self, credential: Credential) -> None:
+    async def control(self, credential: Credential[HaloPatOptions]) -> None:
         """The negative control: neither a broken token nor a missing one may pass the proof. Raises Refused."""
         broken = Bearer(Secret("pat_broken.on.purpose"))
-        options = msgspec.convert(dict(credential.options), HaloPatOptions)
         own = f"{self._path}/{_NOBODY}"
         answer = await self.call("GET", own, broken)
         if answer.status == 401 and answer.challenge != "bearer":
             raise Refused("the Authorization header does not reach Halo: something in front of it takes it away")
-        for path in (own, *([options.probe] if options.probe else [])):
+        for path in (own, *([credential.options.probe] if credential.options.probe else [])):
             await self._must_refuse(path, broken)
             # A broken PAT is 401 on public paths too, so only the call without any shows that the probe is guarded.
             await self._must_refuse(path, None)
@@ -341,10 +340,9 @@ class HaloCmsServer:
         if answer.status not in ((401,) if auth else (401, 403)):
             raise Refused(f"this probe accepts anyone: {answer.status} for {'a broken' if auth else 'no'} token")
 
-    async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
+    async def audit(self, credentials: tuple[Credential[HaloPatOptions], ...]) -> list[str]:
         """Warnings about what the minter may do beyond what it hands out."""
-        options = (msgspec.convert(dict(each.options), HaloPatOptions) for each in credentials)
-        spare = await self.roles() - {role for each in options for role in each.roles} - _EVERYBODY
+        spare = await self.roles() - {role for each in credentials for role in each.options.roles} - _EVERYBODY
         return [f"the minter holds roles that it hands to nobody: {', '.join(sorted(spare))}"] if spare else []
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import msgspec
-
 from rotator.ports import Clock, Provider
-from rotator.providers.base import Kind, Server, TargetConfig
+from rotator.providers.base import Kind, Server
 from rotator.providers.halo_cms.config import LAST_USE_STEP, HaloCmsTargetConfig, HaloPatOptions
 from rotator.providers.http.auth import Minter, SecretResolver
 from rotator.rotation.credential import Credential
@@ -17,34 +15,32 @@ _NON_ROTATING = frozenset({"probe", "description"})
 
 
 def _open_halo(
-    name: str, config: TargetConfig, minter: Minter, secret_resolver: SecretResolver, clock: Clock
+    name: str, config: HaloCmsTargetConfig, minter: Minter, secret_resolver: SecretResolver, clock: Clock
 ) -> Server:
     from rotator.providers.halo_cms.client import HaloCmsServer
     from rotator.providers.http.client import HttpClient
 
-    assert isinstance(config, HaloCmsTargetConfig)
     return HaloCmsServer(HttpClient(name, config, clock, secret_resolver.fetch), config, minter, clock)
 
 
-def _bind_halo(server: Server, credential: Credential) -> Provider:
+def _bind_halo(server: Server, credential: Credential[HaloPatOptions]) -> Provider:
     from rotator.providers.halo_cms.client import HaloCmsServer
     from rotator.providers.halo_cms.provider import HaloPat
 
     assert isinstance(server, HaloCmsServer)
-    return HaloPat(server, msgspec.convert(dict(credential.options), HaloPatOptions))
+    return HaloPat(server, credential.options)
 
 
-def _halo_warnings(credential: Credential, config: TargetConfig) -> list[str]:
+def _halo_warnings(credential: Credential[HaloPatOptions], config: HaloCmsTargetConfig) -> list[str]:
     del config  # nothing about a Halo target weakens one credential
-    options = msgspec.convert(dict(credential.options), HaloPatOptions)
-    found = []
+    found, roles = [], credential.options.roles
     if credential.lifetime is None:
         found.append("the tokens never expire: a lost one stays valid until somebody revokes it")
     elif credential.lifetime > _LONG_LIFE:
         found.append(f"the tokens live for {credential.lifetime.days} days; {_LONG_LIFE.days} or less is advised")
-    if "super-role" in options.roles:
+    if "super-role" in roles:
         found.append("the tokens carry super-role: they can do everything, shutting the server down included")
-    if not options.roles:
+    if not roles:
         found.append("no roles: such a token still manages every personal access token of its user")
     return found
 

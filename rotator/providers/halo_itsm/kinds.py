@@ -5,12 +5,11 @@ Each implementation, and httpx with it, is imported when a credential is bound.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
-import msgspec
-
 from rotator.ports import Clock, Provider
-from rotator.providers.base import Kind, Server, TargetConfig
+from rotator.providers.base import Kind, Server
 from rotator.providers.halo_itsm.config import (
     API_KEY_USE_STEP,
     API_KEYS,
@@ -36,24 +35,19 @@ _FIELDS = {"halo-api-key": API_KEYS, "halo-client-secret": (SECRET,), "halo-asse
 _EVERYTHING = (*API_KEYS, SECRET, PUBLIC_KEY)
 
 
-def _options(credential: Credential) -> ApplicationOptions:
-    return msgspec.convert(dict(credential.options), _SHAPES[credential.kind])
-
-
 def open_server(
-    name: str, config: TargetConfig, minter: Minter, secret_resolver: SecretResolver, clock: Clock
+    name: str, config: OAuthTargetConfig, minter: Minter, secret_resolver: SecretResolver, clock: Clock
 ) -> Server:
     """Open an OAuth server that may be a HaloITSM: it serves every kind of both families."""
     from rotator.providers.halo_itsm.server import HaloItsmServer
     from rotator.providers.http.client import HttpClient
 
     del minter  # every client proves itself
-    assert isinstance(config, OAuthTargetConfig)
     http = HttpClient(name, config, clock, secret_resolver.fetch)
     return HaloItsmServer(http, config, secret_resolver, clock)
 
 
-def _bind(server: Server, credential: Credential) -> Provider:
+def _bind(server: Server, credential: Credential[ApplicationOptions]) -> Provider:
     from rotator.providers.halo_itsm.server import HaloItsmServer
 
     assert isinstance(server, HaloItsmServer)
@@ -62,24 +56,23 @@ def _bind(server: Server, credential: Credential) -> Provider:
     return provider
 
 
-def _claims(credential: Credential) -> frozenset[str]:
+def _claims(credential: Credential[ApplicationOptions]) -> frozenset[str]:
     """The slots that no other credential may write. Two applications that take turns belong to it completely."""
-    options = _options(credential)
+    options = credential.options
     fields = _EVERYTHING if options.second_client_id else _FIELDS[credential.kind]
     slots = {f"{slot.field} of {slot.client_id} on {credential.target}" for slot in options.places(*fields)}
     own = credential.kind == "halo-assertion-key" and options.transit_key
     return frozenset(slots | ({f"Transit key {options.transit_key}"} if own else set()))
 
 
-def _cuts(options: Any) -> bool:
+def _cuts(options: ApplicationOptions) -> bool:
     """One slot: the new value ends the old one."""
     return not isinstance(options, ApiKeyOptions) and not options.second_client_id
 
 
-def _misfits(credential: Credential, config: Any, longest: Any) -> str:
+def _misfits(credential: Credential[ApplicationOptions], config: OAuthTargetConfig, longest: timedelta) -> str:
     del longest
-    assert isinstance(config, OAuthTargetConfig)
-    options = _options(credential)
+    options = credential.options
     ours = {options.client_id, options.second_client_id}
     if config.management and config.management.client_id in ours:
         return "`client_id` is the management application's: nothing may be the only one that can repair itself"
@@ -97,9 +90,8 @@ def _misfits(credential: Credential, config: Any, longest: Any) -> str:
     return f"`fraction` of what? A `{credential.kind}` never expires: use `every` or `cron`" if fraction else ""
 
 
-def _warnings(credential: Credential, config: Any) -> list[str]:
-    assert isinstance(config, OAuthTargetConfig)
-    options, found = _options(credential), []
+def _warnings(credential: Credential[ApplicationOptions], config: OAuthTargetConfig) -> list[str]:
+    options, found = credential.options, []
     if not options.scopes and credential.kind != "halo-api-key":
         found.append("no scopes: HaloITSM issues such a token, and then refuses it everywhere")
     if _cuts(options):
@@ -116,7 +108,7 @@ def _warnings(credential: Credential, config: Any) -> list[str]:
     return found
 
 
-def _kind(name: str, key: str, **more: Any) -> Kind:
+def _kind(name: str, key: str, **more: Any) -> Kind[OAuthTargetConfig, ApplicationOptions]:
     return Kind(
         name=name,
         family="oauth",

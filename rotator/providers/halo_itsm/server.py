@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from rotator.ports import Clock, Refused
 from rotator.providers.halo_itsm.api_key import HaloApiKey
 from rotator.providers.halo_itsm.application_api import ApplicationApi
@@ -13,7 +11,7 @@ from rotator.providers.halo_itsm.config import ApiKeyOptions, ClientSecretOption
 from rotator.providers.halo_itsm.slots import SlotProvider
 from rotator.providers.http.auth import SecretResolver
 from rotator.providers.http.client import HttpClient
-from rotator.providers.oauth.config import OAuthTargetConfig
+from rotator.providers.oauth.config import ClientOptions, OAuthTargetConfig
 from rotator.providers.oauth.server import OAuthServer
 from rotator.rotation.credential import Credential
 
@@ -28,24 +26,23 @@ class HaloItsmServer(OAuthServer):
         super().__init__(http, config, secret_resolver, clock)
         self.applications = ApplicationApi(self, http)
 
-    def slotted(self, credential: Credential) -> SlotProvider | None:
+    def slotted(self, credential: Credential[ClientOptions]) -> SlotProvider | None:
         """The provider of a kind with slots; None for other kinds."""
-        options = dict(credential.options)
-        match credential.kind:
-            case "halo-api-key":
-                return HaloApiKey(self, self.applications, msgspec.convert(options, ApiKeyOptions))
-            case "halo-client-secret":
-                return ClientSecret(self, self.applications, msgspec.convert(options, ClientSecretOptions))
-            case "halo-assertion-key":
-                return HaloAssertionKey(self, self.applications, msgspec.convert(options, HaloAssertionKeyOptions))
+        match credential.options:
+            case ApiKeyOptions() as options:
+                return HaloApiKey(self, self.applications, options)
+            case ClientSecretOptions() as options:
+                return ClientSecret(self, self.applications, options)
+            case HaloAssertionKeyOptions() as options:
+                return HaloAssertionKey(self, self.applications, options)
         return None
 
-    async def control(self, credential: Credential) -> None:
+    async def control(self, credential: Credential[ClientOptions]) -> None:
         """See `OAuthServer.control`."""
         provider = self.slotted(credential)
         await (provider.control() if provider else super().control(credential))
 
-    async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
+    async def audit(self, credentials: tuple[Credential[ClientOptions], ...]) -> list[str]:
         """See `OAuthServer.audit`; and a look at every application. Raises Refused or MinterRefused with words."""
         found = await super().audit(tuple(each for each in credentials if not self.slotted(each)))
         if not self.config.manage_applications:
@@ -54,7 +51,7 @@ class HaloItsmServer(OAuthServer):
             found += await self._look(each)
         return found
 
-    async def _look(self, credential: Credential) -> list[str]:
+    async def _look(self, credential: Credential[ClientOptions]) -> list[str]:
         provider = self.slotted(credential)
         if provider is None:
             return []

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from rotator.ports import Clock, Provider
-from rotator.providers.base import Kind, Server, TargetConfig
+from rotator.providers.base import Kind, Server
 from rotator.providers.http.auth import Minter, SecretResolver
 from rotator.providers.manual.config import NON_ROTATING_OPTIONS, ManualOptions, ManualTargetConfig
 from rotator.rotation.credential import Credential
 
 
-def _open(name: str, config: TargetConfig, minter: Minter, secret_resolver: SecretResolver, clock: Clock) -> Server:
+def _open(
+    name: str, config: ManualTargetConfig, minter: Minter, secret_resolver: SecretResolver, clock: Clock
+) -> Server:
     from rotator.providers.http.client import HttpClient
     from rotator.providers.manual.provider import ManualServer
 
@@ -19,19 +19,19 @@ def _open(name: str, config: TargetConfig, minter: Minter, secret_resolver: Secr
     return ManualServer(HttpClient(name, config, clock, secret_resolver.fetch))
 
 
-def _bind(server: Server, credential: Credential) -> Provider:
+def _bind(server: Server, credential: Credential[ManualOptions]) -> Provider:
     from rotator.providers.manual.provider import ManualServer, ManualToken
 
     assert isinstance(server, ManualServer)
-    return ManualToken(server, msgspec.convert(dict(credential.options), ManualOptions), credential.name)
+    return ManualToken(server, credential.options, credential.name)
 
 
-def _warnings(credential: Credential, config: TargetConfig) -> list[str]:
+def _warnings(credential: Credential[ManualOptions], config: ManualTargetConfig) -> list[str]:
     del config  # nothing about the target matters here
     found = []
     if credential.lifetime is None:
         found.append("nobody knows when the token expires: set lifetime, and a person is asked in time")
-    if not credential.options.get("ending"):
+    if not credential.options.ending:
         found.append("no `ending`: the person who has to end the old token is not told where")
     return found
 

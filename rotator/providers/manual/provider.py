@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from uuid import uuid4
 
-import msgspec
-
 from rotator.ports import (
     Accepted,
     Capabilities,
@@ -72,9 +70,9 @@ class ManualServer:
         """Do nothing: no records remain."""
         return 0
 
-    async def control(self, credential: Credential) -> None:
+    async def control(self, credential: Credential[ManualOptions]) -> None:
         """The negative control: the probe must refuse nobody, and an invented token. Raises Refused."""
-        options = msgspec.convert(dict(credential.options), ManualOptions)
+        options = credential.options
         answer = await self.probe(options, None)
         if _fits(answer, options):
             raise Refused(f"this probe accepts anyone: {answer.status} for no token")

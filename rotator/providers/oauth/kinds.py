@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import msgspec
-
 from rotator.ports import Clock, Provider
-from rotator.providers.base import Kind, Server, TargetConfig
+from rotator.providers.base import Kind, Server
 from rotator.providers.http.auth import Minter, SecretResolver
 from rotator.providers.oauth.config import (
     NON_ROTATING_OPTIONS,
     AccessTokenOptions,
     AssertionKeyOptions,
     ClientAssertionOptions,
+    ClientOptions,
     OAuthTargetConfig,
     lifetime_conflict,
 )
@@ -24,68 +23,64 @@ from rotator.rotation.credential import Credential
 
 
 def open_oauth(
-    name: str, config: TargetConfig, minter: Minter, secret_resolver: SecretResolver, clock: Clock
+    name: str, config: OAuthTargetConfig, minter: Minter, secret_resolver: SecretResolver, clock: Clock
 ) -> Server:
     """A server by its name and config."""
     from rotator.providers.http.client import HttpClient
     from rotator.providers.oauth.server import OAuthServer
 
     del minter  # every client proves itself
-    assert isinstance(config, OAuthTargetConfig)
     return OAuthServer(HttpClient(name, config, clock, secret_resolver.fetch), config, secret_resolver, clock)
 
 
-def _bind_assertion(server: Server, credential: Credential) -> Provider:
+def _bind_assertion(server: Server, credential: Credential[ClientAssertionOptions]) -> Provider:
     from rotator.providers.oauth.client_assertion import ClientAssertion
     from rotator.providers.oauth.server import OAuthServer
 
     assert isinstance(server, OAuthServer)
-    return ClientAssertion(server, msgspec.convert(dict(credential.options), ClientAssertionOptions))
+    return ClientAssertion(server, credential.options)
 
 
-def _bind_access_token(server: Server, credential: Credential) -> Provider:
+def _bind_access_token(server: Server, credential: Credential[AccessTokenOptions]) -> Provider:
     from rotator.providers.oauth.access_token import AccessToken, RefreshedToken
     from rotator.providers.oauth.server import OAuthServer
 
     assert isinstance(server, OAuthServer)
-    options = msgspec.convert(dict(credential.options), AccessTokenOptions)
-    return (RefreshedToken if options.refresh_token else AccessToken)(server, options)
+    return (RefreshedToken if credential.options.refresh_token else AccessToken)(server, credential.options)
 
 
-def _bind_assertion_key(server: Server, credential: Credential) -> Provider:
+def _bind_assertion_key(server: Server, credential: Credential[AssertionKeyOptions]) -> Provider:
     from rotator.providers.oauth.assertion_key import AssertionKey
     from rotator.providers.oauth.server import OAuthServer
 
     assert isinstance(server, OAuthServer)
-    return AssertionKey(server, msgspec.convert(dict(credential.options), AssertionKeyOptions))
+    return AssertionKey(server, credential.options)
 
 
-def _claims(credential: Credential) -> frozenset[str]:
+def _claims(credential: Credential[AssertionKeyOptions]) -> frozenset[str]:
     """Its Transit key: another credential with the same key would confuse their versions."""
-    key = credential.options.get("transit_key")
+    key = credential.options.transit_key
     return frozenset({f"Transit key {key}"} if key else ())
 
 
-def _assertion_misfits(credential: Credential, config: TargetConfig, longest: timedelta) -> str:
-    assert isinstance(config, OAuthTargetConfig)
-    return lifetime_conflict(
-        config, msgspec.convert(dict(credential.options), ClientAssertionOptions), credential.lifetime, longest
-    )
+def _assertion_misfits(
+    credential: Credential[ClientAssertionOptions], config: OAuthTargetConfig, longest: timedelta
+) -> str:
+    return lifetime_conflict(config, credential.options, credential.lifetime, longest)
 
 
-def _access_token_misfits(credential: Credential, config: TargetConfig, longest: timedelta) -> str:
+def _access_token_misfits(credential: Credential, config: OAuthTargetConfig, longest: timedelta) -> str:
     del config, longest  # the server decides how long it lives
     return 'cannot be "none": every access token expires' if credential.lifetime is None else ""
 
 
-def _oauth_warnings(credential: Credential, config: TargetConfig) -> list[str]:
-    assert isinstance(config, OAuthTargetConfig)
-    found = []
-    if not credential.options.get("scopes"):
+def _oauth_warnings(credential: Credential[ClientOptions], config: OAuthTargetConfig) -> list[str]:
+    found, options = [], credential.options
+    if not options.scopes:
         found.append("no scopes: HaloITSM issues such a token, and then refuses it everywhere")
-    if credential.kind == "client-assertion":
-        found += _pool_warnings(int(str(credential.options.get("pool", 1))), once=config.single_use)
-    if credential.kind == "oauth-token" and credential.options.get("grant") == "password":
+    if isinstance(options, ClientAssertionOptions):
+        found += _pool_warnings(options.pool, once=config.single_use)
+    if isinstance(options, AccessTokenOptions) and options.grant == "password":
         found.append("the password grant is gone from OAuth 2.1: prefer client_credentials wherever the server has it")
     return found
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-import msgspec
 from anyio import to_thread
 
 from rotator.ports import Accepted, Clock, InventoryItem, MinterRefused, Refused, Rejected, Transient, Unknown, Verdict
@@ -17,7 +16,6 @@ from rotator.providers.keys.assertion import ASSERTION_TYPE, Assertion, Form, dr
 from rotator.providers.keys.signing import Algorithm, LocalSigner, PublicKey, Signer, VersionedKey, public_key
 from rotator.providers.oauth import server_checks
 from rotator.providers.oauth.config import (
-    AccessTokenOptions,
     AssertionKeyOptions,
     ClientAssertionOptions,
     ClientOptions,
@@ -302,18 +300,18 @@ class OAuthServer:
         """Do nothing: no records remain."""
         return 0
 
-    async def control(self, credential: Credential) -> None:
+    async def control(self, credential: Credential[ClientOptions]) -> None:
         """The negative control: a client that cannot sign, or a wrong secret, must be refused. Raises Refused."""
-        client = options_of(credential)
+        client = credential.options
         self._strangers.controlled(client.client_id, (await server_checks.control(self, client)).words)
 
-    async def audit(self, credentials: tuple[Credential, ...]) -> list[str]:
+    async def audit(self, credentials: tuple[Credential[ClientOptions], ...]) -> list[str]:
         """Differences between the settings and the server's behaviour or metadata."""
         found = await self._authinfo()
-        asserting = [each for each in credentials if each.kind == "client-assertion"]
+        asserting = [each for each in credentials if isinstance(each.options, ClientAssertionOptions)]
         if asserting:  # one client's trial holds for the server
             lifetime = asserting[0].lifetime or timedelta(0)
-            found += await server_checks.findings(self, options_of(asserting[0]), lifetime)
+            found += await server_checks.findings(self, asserting[0].options, lifetime)
         return found
 
     async def _authinfo(self) -> list[str]:
@@ -329,15 +327,3 @@ class OAuthServer:
         if (tenant := told.get("tenant_id")) and str(tenant) != self.config.tenant:
             found.append("the server names another tenant in /api/authinfo: compare tenant")
         return found
-
-
-def options_of(credential: Credential) -> ClientOptions:
-    """The credential's options, for any of our kinds."""
-    return msgspec.convert(dict(credential.options), _SHAPES[credential.kind])
-
-
-_SHAPES: dict[str, type[ClientOptions]] = {
-    "client-assertion": ClientAssertionOptions,
-    "assertion-key": AssertionKeyOptions,
-    "oauth-token": AccessTokenOptions,
-}

@@ -231,7 +231,7 @@ class People:
 
     def policy(self, name: str) -> None:
         """Other roles: what is published is due."""
-        self.settings(name, options={"roles": self.world.word()})
+        self.settings(name, rotating_options={"roles": self.world.word()})
 
     def path(self, name: str) -> None:
         """Another consumer path, where nothing is yet."""

@@ -166,7 +166,7 @@ async def _refused_already(watch: Watch) -> None:
 
 
 async def _other_settings(watch: Watch) -> None:
-    wanted = replace(watch.actor.credential, options={"roles": ["other"]})
+    wanted = replace(watch.actor.credential, rotating_options={"roles": ["other"]})
     watch.worker_pool.credentials = {"blog/bot": wanted}
 
 

@@ -46,7 +46,7 @@ class Office:
         chosen |= {"signing_key": KEY} if kind == "halo-client-secret" else {}
         chosen |= {"second_application": self.spare.id, "second_client_id": self.spare.client_id} if two else {}
         given = {name: value for name, value in {**chosen, **options}.items() if value is not None}
-        return Credential("crm", kind, "desk", VaultPath("secret", "crm"), options=given)
+        return Credential("crm", kind, "desk", VaultPath("secret", "crm"), options=KINDS[kind].options(**given))
 
     def bound(self, kind: str, *, two: bool = False, **options: Any) -> Any:
         return KINDS[kind].bind(self.server, self.credential(kind, two=two, **options))

@@ -64,7 +64,7 @@ class Desk:
     def credential(self, kind: str = "client-assertion", **options: Any) -> Credential:
         chosen = {"client_id": self.client.client_id, "client_secret": SECRET, "signing_key": KEY, "scopes": ("all",)}
         given = {name: value for name, value in {**chosen, **options}.items() if value is not None}
-        return Credential("crm", kind, "desk", VaultPath("secret", "crm"), options=given)
+        return Credential("crm", kind, "desk", VaultPath("secret", "crm"), options=KINDS[kind].options(**given))
 
     def bound(self, kind: str = "client-assertion", **options: Any) -> Any:
         return KINDS[kind].bind(self.server, self.credential(kind, **options))

@@ -10,7 +10,7 @@ from typing import Any
 
 from rotator.providers import KINDS
 from rotator.providers.halo_cms.client import HaloCmsServer
-from rotator.providers.halo_cms.config import HaloCmsTargetConfig
+from rotator.providers.halo_cms.config import HaloCmsTargetConfig, HaloPatOptions
 from rotator.providers.halo_cms.provider import HaloPat
 from rotator.providers.http.auth import Auth, Basic, Bearer
 from rotator.providers.http.client import HttpClient
@@ -26,7 +26,9 @@ VERSIONS = ("2.26.0", "2.20.18", "2.20.2", "2.19.3")
 
 
 def credential(**options: Any) -> Credential:
-    return Credential("blog", "halo-pat", "blog", VaultPath("secret", "blog"), options={**OPTIONS, **options})
+    return Credential(
+        "blog", "halo-pat", "blog", VaultPath("secret", "blog"), options=HaloPatOptions(**{**OPTIONS, **options})
+    )
 
 
 @dataclass

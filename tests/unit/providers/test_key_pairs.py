@@ -19,7 +19,6 @@ from rotator.ports import (
     UnusableKey,
 )
 from rotator.providers.keys.signing import Algorithm, LocalSigner, TransitPairs, public_key
-from rotator.providers.oauth.server import options_of
 from rotator.providers.oauth.token_endpoint import ClientDenied
 from rotator.rotation.secret import Secret
 from tests.kit.clock import HandClock
@@ -187,7 +186,7 @@ async def test_a_malformed_request_is_refused_for_good_unless_a_stranger_is_told
         world.client.jwks = lambda: "{}"
         credential = world.credential("assertion-key", **IN_SET)
         await world.server.control(credential)
-        verdict = await world.server.rejected(options_of(credential), ClientDenied(400, "invalid_request"))
+        verdict = await world.server.rejected(credential.options, ClientDenied(400, "invalid_request"))
         assert isinstance(verdict, Rejected)
         assert verdict.final is final
 

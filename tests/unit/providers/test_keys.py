@@ -99,7 +99,8 @@ def test_the_version_tells_whether_names_are_kept(version: str, kept: bool | Non
 
 
 def warnings(lifetime: timedelta | None, **options: Any) -> list[str]:
-    wanted = Credential("blog", "halo-pat", "blog", VaultPath("secret", "blog"), lifetime=lifetime, options=options)
+    place, options_ = VaultPath("secret", "blog"), HaloPatOptions(**options)
+    wanted = Credential("blog", "halo-pat", "blog", place, lifetime=lifetime, options=options_)
     return KINDS["halo-pat"].warnings(wanted, HaloCmsTargetConfig(url="https://blog.example"))
 
 

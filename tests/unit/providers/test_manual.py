@@ -30,7 +30,9 @@ GIVEN: dict[str, Any] = {"instructions": CLICKS, "probe": PATS}
 
 
 def credential(**options: Any) -> Credential:
-    return Credential("tool", "manual", "tool", VaultPath("secret", "tool"), options={**GIVEN, **options})
+    return Credential(
+        "tool", "manual", "tool", VaultPath("secret", "tool"), options=ManualOptions(**{**GIVEN, **options})
+    )
 
 
 @pytest.fixture

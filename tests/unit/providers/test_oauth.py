@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-import msgspec
 import pytest
 
 from rotator.ports import Accepted, Refused, Rejected, Transient, Unknown
@@ -135,7 +134,8 @@ async def test_where_no_scope_is_left_the_silence_is_not_taken_for_a_habit_of_th
     ],
 )
 async def test_a_refused_client_is_told_what_to_compare(world: desk.Desk, options: dict[str, Any], words: str) -> None:
-    client = msgspec.convert(dict(world.credential(**options).options), ClientOptions)
+    given = {"client_id": world.client.client_id, "client_secret": desk.SECRET, "signing_key": desk.KEY, **options}
+    client = ClientOptions(**given)
     assertion = await world.server.vouched(client) if client.asserts else None
     with pytest.raises(Refused) as refusal:
         await world.server.exchange(client, assertion)
@@ -402,7 +402,7 @@ def test_a_granted_life_that_is_none_is_refused_and_not_replaced(told: Any) -> N
 )
 def test_a_lifetime_that_cannot_hold_is_explained(lifetime: timedelta | None, words: str) -> None:
     keys = OAuthTargetConfig(url="https://desk.example", max_age=timedelta(seconds=60))
-    options = msgspec.to_builtins(ClientAssertionOptions(client_id="c", signing_key=desk.KEY))
+    options = ClientAssertionOptions(client_id="c", signing_key=desk.KEY)
     from rotator.rotation.credential import Credential, VaultPath
 
     wanted = Credential("crm", "client-assertion", "d", VaultPath("s", "p"), lifetime=lifetime, options=options)

@@ -172,8 +172,8 @@ async def test_a_control_that_meets_a_gateway_does_not_unlearn_what_was_heard_be
 
     keys = ManualTargetConfig(url="https://hub.example")
     site = ManualServer(HttpClient("hub", keys, clock, no_password, httpx.MockTransport(peer)))
-    options = {"instructions": "click", "probe": "/me"}
-    tool = ManualToken(site, ManualOptions(**options), "tool")
+    options = ManualOptions(instructions="click", probe="/me")
+    tool = ManualToken(site, options, "tool")
     assert await tool.verify(Token("n"), Secret("good")) == Accepted()
     gateway = True
     await site.control(Credential("other", "manual", "hub", VaultPath("secret", "other"), options=options))

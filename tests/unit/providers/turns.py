@@ -13,6 +13,7 @@ import httpx
 
 from rotator.engine.reconciler import ReconcileResult
 from rotator.providers import KINDS
+from rotator.providers.halo_itsm.config import ClientSecretOptions
 from rotator.providers.halo_itsm.server import HaloItsmServer
 from rotator.providers.http.client import HttpClient
 from rotator.providers.oauth.config import ManagementClientConfig, OAuthTargetConfig
@@ -137,14 +138,14 @@ class Turns:
             lifetime=None,
             retire=Retirement(after=timedelta(seconds=1)),
             limits=Limits(settle=SETTLE, mints_per_rotation=mints, mints_per_day=100),
-            options={
-                "application": self.crm.id,
-                "client_id": self.crm.client_id,
-                "second_application": self.spare.id,
-                "second_client_id": self.spare.client_id,
-                "scopes": ("all",),
-                "probe": "/api/Status",
-            },
+            options=ClientSecretOptions(
+                application=self.crm.id,
+                client_id=self.crm.client_id,
+                second_application=self.spare.id,
+                second_client_id=self.spare.client_id,
+                scopes=("all",),
+                probe="/api/Status",
+            ),
         )
         made.dependencies = replace(made.dependencies, provider=KINDS["halo-client-secret"].bind(site, made.credential))
         return made

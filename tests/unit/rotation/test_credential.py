@@ -10,7 +10,7 @@ from rotator.rotation.credential import Limits, OnForeign, Retirement, VaultPath
 from rotator.rotation.schedule import Every
 from tests.unit.rotation.builders import DAY, HOUR, credential
 
-BAKED = {"target": "other", "kind": "halo-itsm", "options": {"roles": ["editor"]}}
+BAKED = {"target": "other", "kind": "halo-itsm", "rotating_options": {"roles": ["editor"]}}
 FREE = {
     "name": "renamed",
     "place": VaultPath("kv", "elsewhere"),
@@ -20,6 +20,7 @@ FREE = {
     "limits": Limits(mints_per_day=1),
     "on_foreign": OnForeign.OVERWRITE,
     "labels": {"team": "web"},
+    "options": "/probe",
 }
 
 
@@ -37,20 +38,13 @@ def test_what_is_not_baked_into_a_token_leaves_the_policy_alone(wish: str) -> No
     assert credential(**{wish: FREE[wish]}).policy == credential().policy
 
 
-def test_an_option_that_is_not_baked_into_the_token_leaves_the_policy_alone() -> None:
-    loose = frozenset({"probe"})
-    one, other = ({"roles": ["view"], "probe": path} for path in ("/a", "/b"))
-    assert credential(options=one, unbaked=loose).policy == credential(options=other, unbaked=loose).policy
-    assert credential(options=one).policy != credential(options=other).policy
-
-
 def test_changed_settings_have_a_policy_of_their_own_though_the_old_ones_were_asked_for_theirs() -> None:
-    old = credential(options={"roles": ["view"]})
-    assert old.policy == old.policy != replace(old, options={"roles": ["edit"]}).policy
+    old = credential(rotating_options={"roles": ["view"]})
+    assert old.policy == old.policy != replace(old, rotating_options={"roles": ["edit"]}).policy
 
 
 def test_the_order_of_options_does_not_matter_to_the_policy() -> None:
-    assert credential(options={"a": 1, "b": 2}).policy == credential(options={"b": 2, "a": 1}).policy
+    assert credential(rotating_options={"a": 1, "b": 2}).policy == credential(rotating_options={"b": 2, "a": 1}).policy
 
 
 def test_a_policy_names_its_making_and_is_the_same_in_every_process() -> None:

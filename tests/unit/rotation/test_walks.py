@@ -27,7 +27,7 @@ from tests.unit.rotation.builders import DAY, HOUR, NOW, PLACE, SECOND, STEM, cr
 
 CREDENTIALS = (
     credential(),
-    credential(options={"roles": ["editor"]}),
+    credential(rotating_options={"roles": ["editor"]}),
     credential(limits=Limits(mints_per_rotation=2, mints_per_day=3)),
     credential(target="other"),
     credential(retire=Retirement(after=SECOND)),

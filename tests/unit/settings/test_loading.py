@@ -13,6 +13,7 @@ import pytest
 
 from rotator.host.cron import Cron
 from rotator.host.proxy import Proxy
+from rotator.providers.halo_cms.config import HaloPatOptions
 from rotator.rotation.credential import AtDeadline, OnForeign, VaultPath
 from rotator.rotation.schedule import Every, FractionOfLife
 from rotator.rotation.secret import SecretRef, SecretSource
@@ -35,7 +36,8 @@ def test_a_short_file_gets_the_defaults(tmp_path: Path) -> None:
         "token",
     )
     assert (web.schedule, web.lifetime) == (Every(timedelta(days=30), 0.1), timedelta(days=90))
-    assert (web.on_foreign, web.describe, web.options) == (OnForeign.HOLD, True, {})
+    assert (web.on_foreign, web.describe) == (OnForeign.HOLD, True)
+    assert (web.options, web.rotating_options) == (HaloPatOptions(), {})
     assert settings.targets["blog"].minter == Minter(pat=SecretRef(SecretSource.VAULT, "secret/minters/blog", "token"))
     assert settings.targets["blog"].config.url == "https://blog.example"
     assert settings.vault.auth.method is Method.APPROLE
@@ -82,7 +84,7 @@ def test_the_commented_file_says_what_it_means() -> None:
     settings = load(CONFIG / "rotator.toml")
     newsletter, indexer, preview = (settings.credentials[name] for name in ("newsletter", "search/indexer", "preview"))
     assert newsletter.retire.at_deadline is AtDeadline.HOLD
-    assert newsletter.options["roles"] == ("role-template-manage-posts",)
+    assert newsletter.options.roles == ("role-template-manage-posts",)
     assert newsletter.labels == {"team": "web", "tier": "1"}
     assert indexer.schedule == Cron("0 3 * * 1", "Europe/Berlin", timedelta(hours=2))
     assert indexer.retire.deadline == timedelta(days=1)
@@ -257,7 +259,8 @@ target = "blog"
 def test_defaults_fill_in_what_a_credential_does_not_say(tmp_path: Path) -> None:
     web = load(write(tmp_path, SOUND.replace('target = "blog"\n', "") + DEFAULTS)).credentials["web"]
     assert (web.target, web.schedule, web.lifetime) == ("blog", Every(timedelta(days=7), 0.2), timedelta(days=30))
-    assert (web.retire.after, web.options) == (timedelta(hours=2), {"roles": ("r",)})
+    assert (web.retire.after, web.options.roles) == (timedelta(hours=2), ("r",))
+    assert web.rotating_options == {"roles": ("r",)}
 
 
 def test_a_schedule_of_its_own_shuts_out_the_default_one(tmp_path: Path) -> None:

@@ -29,10 +29,9 @@ async def minter() -> Auth:
 
 async def test_the_example_keeps_every_promise() -> None:
     kind = runpy.run_path(str(HOUSE / "config/examples/provider_example.py"))["KIND"]
+    options = kind.options(team="web")
     clock, limits = HandClock(), replace(Limits(), settle=timedelta(0))
-    credential = Credential(
-        "tool", kind.name, "acme", VaultPath("secret", "tool"), options={"team": "web"}, limits=limits
-    )
+    credential = Credential("tool", kind.name, "acme", VaultPath("secret", "tool"), options=options, limits=limits)
     acme = Acme()
     async with Server(acme, 0).running() as url:
         keys = TargetConfig(url=url, calls=10_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import anyio
@@ -12,6 +13,7 @@ import pytest
 from rotator.app.monitoring import Monitoring
 from rotator.observe.jwks_endpoint import JwksEndpoint, JwksRoutes, PublicKeySet
 from rotator.ports import Transient
+from rotator.providers.oauth.config import AssertionKeyOptions
 from rotator.rotation.credential import Credential, VaultPath
 from rotator.settings import DaemonConfig, Listen, Method, Settings, Status, VaultAuth, VaultConfig
 from tests.kit.clock import HandClock
@@ -31,7 +33,7 @@ class Actor:
 
     @property
     def settings(self) -> Any:
-        options = {"client_id": "crm", "jwks": "secret/public", "jwks_cache": "PT300S"}
+        options = AssertionKeyOptions(client_id="crm", jwks="secret/public", jwks_cache=timedelta(seconds=300))
         crm = Credential("team/crm", "assertion-key", "desk", VaultPath("s", "crm"), options=options)
         other = Credential("other", "oauth-token", "desk", VaultPath("s", "other"))
         return type("Settings", (), {"credentials": {"team/crm": crm, "other": other}})
