@@ -32,6 +32,10 @@ def _unicode(text: str, signs: str) -> str:
     return "".join(f"\\u{ord(each):04x}" if each in signs else each for each in text)
 
 
+def _each(text: str, form: str) -> str:
+    return "".join(form.format(ord(each)) for each in text)
+
+
 ENCODINGS: dict[str, Callable[[str], str]] = {
     "plain": str,
     "base64": lambda value: base64.b64encode(value.encode()).decode(),
@@ -58,6 +62,34 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "repr within JSON": lambda value: json.dumps(repr(value)),
     "hex": lambda value: value.encode().hex(),
     "HEX": lambda value: value.encode().hex().upper(),
+    "JSON, all of it, small letters": lambda value: _each(value, "\\u{:04x}"),
+    "JSON, capital letters": lambda value: _unicode(json.dumps(value), "&<>='/").replace("\\u003c", "\\u003C"),
+    "JavaScript": lambda value: _each(value, "\\x{:02X}"),
+    "JavaScript, braces": lambda value: _each(value, "\\u{{{:X}}}"),
+    "JavaScript, escape()": lambda value: _each(value, "%u{:04X}"),
+    "bytes": lambda value: repr(value.encode())[2:-1],
+    "url-quoted, as encodeURI does it": lambda value: urllib.parse.quote(value, safe=";/?:@&=+$,#!'()*~"),
+    "url-quoted, as encodeURIComponent does it": lambda value: urllib.parse.quote(value, safe="!'()*~"),
+    "url-quoted, every sign": lambda value: "".join(f"%{byte:02x}" for byte in value.encode()),
+    "url-quoted twice": lambda value: urllib.parse.quote(urllib.parse.quote(value)),
+    "HTML, by names": lambda value: html.escape(value).replace("&#x27;", "&apos;").replace("=", "&equals;"),
+    "HTML, by numbers": lambda value: _each(value, "&#{};"),
+    "HTML, by padded numbers": lambda value: _each(value, "&#{:03};"),
+    "HTML, by hex numbers": lambda value: _each(value, "&#x{:x};"),
+    "HTML, by HEX numbers": lambda value: _each(value, "&#X{:X};"),
+    "HTML twice": lambda value: html.escape(html.escape(value)),
+    "HTML within JSON": lambda value: json.dumps(html.escape(value)),
+    "JSON within HTML": lambda value: html.escape(json.dumps(value)),
+    "JSON within HTML within an address": lambda value: urllib.parse.quote(html.escape(json.dumps(value))),
+    "base64, url-quoted": lambda value: urllib.parse.quote(base64.b64encode(b"web:" + value.encode()), safe=""),
+    "Basic, as OAuth wants it": lambda value: base64.b64encode(
+        b"web:" + urllib.parse.quote_plus(value).encode()
+    ).decode(),
+    "base64 of JSON": lambda value: base64.b64encode(json.dumps({"token": value}).encode()).decode(),
+    "base64 of base64": lambda value: base64.b64encode(
+        b'{"auth":"' + base64.b64encode(b"u:" + value.encode())
+    ).decode(),
+    "hex of HTML": lambda value: html.escape(value).encode().hex(),
     "the first twelve": lambda value: value[:12],
     "the last twelve": lambda value: value[-12:],
     "twelve within": lambda value: value[7:19],
@@ -180,6 +212,14 @@ def test_what_follows_an_authorization_scheme_is_blotted(scheme: str) -> None:
     assert Redactor()(f"Authorization: {scheme} dXNlcjpwYXNz\n") == f"Authorization: {scheme} {BLOT}\n"
 
 
+@pytest.mark.parametrize(
+    "proof",
+    ["YTpi", "cm9vdDpodW50ZXIy", "cm9vdDpodW50ZXI=", "d2ViOg==", "QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "JBSWY3DPEHPK3PXP"],
+)
+def test_a_login_after_basic_is_blotted_however_short(proof: str) -> None:
+    assert Redactor()(f"got Basic {proof}, and no more") == f"got Basic {BLOT}, and no more"
+
+
 def test_a_password_in_an_address_is_blotted() -> None:
     assert Redactor()("GET https://root:hunter2@blog.example/x") == f"GET https://{BLOT}@blog.example/x"
 
@@ -191,6 +231,8 @@ def test_a_password_in_an_address_is_blotted() -> None:
         "basic auth is switched off",
         "Halo ignores the minter's Basic Auth: it is off by default since 2.20.0",
         "Basic Authentication, and Bearer Token",
+        "Basic OAuth2 or Basic HTTP login; Bearer OAuth2.0, Bearer JWT, Bearer RFC6750",
+        "Bearer AccessTokenRequired, Basic username/password, Bearer HTTP/1.1, Basic IntegratedWindowsAuthentication",
         "the bearer of the token",
         "hvs. is a prefix",
         "https://blog.example:8090/apis",
@@ -200,6 +242,32 @@ def test_a_password_in_an_address_is_blotted() -> None:
 )
 def test_plain_words_stay(text: str) -> None:
     assert Redactor()(text) == text
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("encode", ["url-quoted, every sign", "HTML, by numbers", "JSON within JSON"])
+def test_what_looks_like_a_secret_is_blotted_whatever_it_is_written_in(shape: str, encode: str) -> None:
+    assert Redactor()(f"got {ENCODINGS[encode](shape)} here") in (f"got {BLOT} here", f'got "\\"{BLOT}\\"" here')
+
+
+# Without quotes: by them repr chooses those around it, and how much is around cannot be told.
+PRINTABLE = [sign for sign in map(chr, range(0x100)) if sign.isprintable() and sign not in "'\""]
+WRITTEN = [encode for name, encode in ENCODINGS.items() if not re.search("twelve|cut|hex|HEX|base64|Basic", name)]
+
+
+@given(
+    st.text(st.sampled_from(PRINTABLE), min_size=12, max_size=24),
+    st.lists(st.sampled_from(WRITTEN), max_size=4),
+)
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_no_encoding_of_an_encoding_hides_a_secret(value: str, encodings: list[Callable[[str], str]]) -> None:
+    leaked, around, secret = value, "", Secret(value)
+    for encode in encodings:
+        leaked, around = encode(leaked), encode(around)
+    told = Redactor()(f"{{{leaked}}}")
+    assert BLOT in told
+    assert len(told.replace(BLOT, "")) < len(around) + 12
+    del secret
 
 
 @given(st.text(min_size=12, max_size=60), st.text(max_size=30), st.text(max_size=30))
