@@ -7,6 +7,7 @@ names that settings allow, so that a page of another site cannot read it (DNS re
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -44,6 +45,9 @@ HEADERS = (
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
+)
+_HOST = re.compile(  # RFC 9110, section 7.2; browsers send no zone of an address
+    r"(?:\[(?P<address>[0-9a-f.]*:[0-9a-f:.]*)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]{0,5})?"
 )
 _LONGEST = 100  # characters of a Host name that are shown
 _LARGEST = 8 * 1024  # bytes of a request's head
@@ -156,18 +160,15 @@ Respond = Callable[[str], Awaitable[StatusResponse]]
 
 
 def strange(header: bytes, known: Collection[str]) -> str:
-    """The name in a Host header if it is not served here, fit to be shown; empty when it is served."""
-    name = _name(header.decode("ascii", "replace").strip().lower())
-    if name == "localhost" or name.endswith(".localhost") or name in known or is_ip_address(name):
+    """What a Host header names if that is not served here, fit to be shown; empty when it is served."""
+    host = header.decode("ascii", "replace").strip().lower()
+    found = _HOST.fullmatch(host)
+    if found and is_ip_address(found["address"] or found["name"]):
+        return ""
+    name = found["name"].removesuffix(".") if found and found["name"] else host
+    if found and (name == "localhost" or name.endswith(".localhost") or name in known):
         return ""
     return "".join(each if each.isascii() and each.isprintable() else "?" for each in name[:_LONGEST]) or "?"
-
-
-def _name(host: str) -> str:
-    """The host without port, brackets and trailing dot."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].removesuffix(".")
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,35 @@ async def test_addresses_loopback_names_and_the_names_in_settings_are_served(hos
         assert (await get(port, "/", host=host)).status == 200
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "[::1].evil.example",
+            "[::1]evil.example:80",
+            "localhost:80:evil",
+            "localhost:evil",
+            "[localhost]",
+            "[::1",
+            "::1",
+        ),
+        *(
+            "127.0.0.1:80.evil.example",
+            ".localhost.evil",
+            "evil@localhost",
+            "localhost/",
+            "localhost,a",
+            ":80",
+        ),
+    ],
+)
+async def test_what_is_no_host_with_a_port_is_told_nothing(host: str) -> None:
+    async with serving(echo, hosts=("rotator.example",)) as port:
+        said = await get(port, "/", host=host)
+        assert (said.status, said.headers["connection"]) == (421, "close")
+        assert said.text == f"the name {host} is not served here; if it is this daemon's, add it to [status] hosts\n"
+
+
 @pytest.mark.parametrize("path", ["/", "/status.json", "/livez", "/metrics"])
 @pytest.mark.parametrize(
     "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "rotator.example.org"]
