@@ -45,9 +45,13 @@ class TargetConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 def check_url(url: str, option: str = "url", *, insecure: bool, query: bool = False) -> None:
     """Raise ValueError, naming the option, unless this is an http(s) address that may be called."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"{option} is no address: write it as https://host:port/path") from None
     host = parts.hostname or ""
-    if parts.scheme not in ("http", "https") or not host or parts.port == 0:
+    if parts.scheme not in ("http", "https") or not host or port == 0:
         raise ValueError(f"{option} must start with https:// (or http://) and name a host")
     if parts.username is not None or parts.password is not None:
         raise ValueError(f"{option} must not contain a user or a password")

@@ -23,7 +23,6 @@ _METADATA = {
     "168.63.129.16",
 }
 _LONGEST_HOST, _LONGEST_LABEL = 253, 63  # RFC 1035, section 2.3.4
-_LONGEST = 2048  # characters of an address
 _DISGUISED = re.compile(r"(?:0x[0-9a-f]*|\d+)(?:\.(?:0x[0-9a-f]*|\d+))*\.?")
 _TABLE = '{url = "http://proxy.example:3128", username = "name", password = {file = "/run/secrets/proxy"}}'
 _LEAVES = (
@@ -48,11 +47,12 @@ class Address:
         return self.url
 
 
-def address(value: object) -> Address:
-    """Read a base address. Raises WrongValueError; the text never repeats the value, which may carry a password."""
+def address(value: object, *, query: bool = False) -> Address:
+    """Read a base address, or one that may have a query.
+
+    Raises WrongValueError; the text never repeats the value, which may carry a password.
+    """
     url = text(value)
-    if len(url) > _LONGEST:
-        raise WrongValueError(f"is longer than {_LONGEST} characters")
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -64,8 +64,8 @@ def address(value: object) -> Address:
         )
     if parts.username is not None or parts.password is not None:
         raise WrongValueError("must not carry a user or password: say how to log in with a secret reference instead")
-    if parts.query or parts.fragment or "?" in url or "#" in url:
-        raise WrongValueError("must end before any `?` or `#`")
+    if "#" in url or ("?" in url and not query):
+        raise WrongValueError("must end before any `#`" if query else "must end before any `?` or `#`")
     if port == 0 or not url.isascii() or " " in url:
         raise WrongValueError("is no address: write it as https://host:port")
     if len(parts.hostname) > _LONGEST_HOST or any(len(part) > _LONGEST_LABEL for part in parts.hostname.split(".")):

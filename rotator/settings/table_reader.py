@@ -8,13 +8,17 @@ from __future__ import annotations
 import re
 import tomllib
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
+from rotator.rotation.wording import visible
 from rotator.settings.parsers import FaultAt, Reader, WrongValueError, sort_of, suggest
 
+_SHOWN = 200  # characters of a key that are shown
+_LONGEST, _MOST = 2048, 65_536  # characters of one text; of all texts of one key
+_SHORTER = "shorten it, or keep it in a file and name that"
 T = TypeVar("T")
 D = TypeVar("D")
 KeyPath = tuple[str, ...]
@@ -58,8 +62,9 @@ class SettingsFile:
 
 
 def dotted(path: KeyPath) -> str:
-    """A key path as TOML writes it."""
-    return ".".join(part if part.replace("_", "a").replace("-", "a").isalnum() else f'"{part}"' for part in path)
+    """A key path as TOML writes it, and as it may be shown."""
+    shown = (visible(part, _SHOWN) for part in path)
+    return ".".join(part if part.replace("_", "a").replace("-", "a").isalnum() else f'"{part}"' for part in shown)
 
 
 class Section:
@@ -90,6 +95,7 @@ class Section:
         if owner is None:
             return default
         try:
+            _check_length(owner.table[key])
             return read(owner.table[key])
         except WrongValueError as wrong:
             self.sound = False
@@ -142,6 +148,28 @@ class Section:
         if key in self.table:
             return self
         return self.under._owner(key) if self.under is not None else None
+
+
+def _check_length(value: object) -> None:
+    """Raise WrongValueError for what would be too long in a request, a path, an argument or a log line."""
+    lengths = [len(each) for each in _texts(value)]
+    if (longest := max(lengths, default=0)) > _LONGEST:
+        raise WrongValueError(f"holds a text of {longest} characters, and {_LONGEST} are the most: {_SHORTER}")
+    if sum(lengths) > _MOST:
+        raise WrongValueError(f"holds {sum(lengths)} characters in all, and {_MOST} are the most: {_SHORTER}")
+
+
+def _texts(value: object) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case list():
+            for each in value:
+                yield from _texts(each)
+        case dict():
+            for key, each in value.items():
+                yield key
+                yield from _texts(each)
 
 
 def lines(text: str) -> dict[KeyPath, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from datetime import timedelta
 from functools import cache
 from typing import Any, Protocol, TypeVar, get_args
@@ -82,7 +82,9 @@ def read_struct(section: Section, shape: type[S]) -> S | None:
         elif inner := _inner(field.type):
             value = _read_inner(section, field.encode_name, inner)
         else:
-            reader = _url(insecure) if field.encode_name == "url" else _reader(field.type)
+            reader = _reader(field.type)
+            if field.encode_name.endswith("url"):
+                reader = _url(insecure, base=field.encode_name == "url")
             ask = section.need if field.required else section.take
             value = ask(field.encode_name, reader, _ABSENT)
         if value is not _ABSENT:
@@ -141,8 +143,14 @@ def _reader(wanted: Any) -> Reader[Any]:
     return read
 
 
-def _url(insecure: bool) -> Reader[str]:
-    return lambda value: address(value).over(insecure)
+def _url(insecure: bool, *, base: bool) -> Reader[str]:
+    """An address. Only a base loses its closing slash; whether others may have a query, their kind says."""
+
+    def read(value: object) -> str:
+        url = address(value, query=not base).over(insecure)
+        return url if base else text(value)
+
+    return read
 
 
 def _say(fault: str) -> str:
@@ -152,9 +160,8 @@ def _say(fault: str) -> str:
     return fault[:1].lower() + fault[1:]
 
 
-def _place(section: Section, fault: str, keys: Iterable[str]) -> None:
-    named = re.findall(r"[a-z_]+", fault)
-    section.fault(next((key for key in keys if key in named), ""), fault)
+def _place(section: Section, fault: str, keys: Container[str]) -> None:
+    section.fault(next((word for word in re.findall(r"[a-z0-9_]+", fault) if word in keys), ""), fault)
 
 
 def read_target(

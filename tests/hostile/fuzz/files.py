@@ -42,6 +42,7 @@ TEXTS = st.sampled_from(
     [
         *("30s", "5m", "9999999999w", "0s", "none", "halo-cms", "halo-pat", "blog", "https://x.example", "http://["),
         *("https://a:b@c", "token", "approle", "jwt", "cert", "hold", "revoke", "UTC", "Europe", "/../etc", "/etc/x"),
+        *("a" * 2049, "/" + "x/" * 40_000, "https://x.example/" + "a" * 70_000, "🔑" * 5000),
         *("a/b#c", "\x00", "é", "💥", "1h1h", "99999999999999999999", "0 3 * * 1", "*/7 * * * 0-7/3", "", " "),
     ]
 )
@@ -77,6 +78,7 @@ def loads(content: bytes) -> None:
         else:
             return
     assert found
+    assert all(len(str(fault)) < 8000 and str(fault).isprintable() for fault in found)
     assert all(fault.text and 0 <= fault.line <= content.count(b"\n") + 1 for fault in found)
 
 

@@ -199,6 +199,41 @@ CRON = [
     _after(PATH, "an unknown time zone", 'timezone = "Europe/Berlni"\ncron = "0 3 * * 1"', "credentials.web.timezone", "Europe/Berlin"),
 ]
 
+LONG = "a" * 70_000
+OAUTH = '[targets.desk]\nkind = "oauth"\nurl = "https://desk.example"'
+
+LENGTHS = [
+    _instead(PATH, "a path without end", f'path = "{LONG}"', "credentials.web.path", "holds a text of 70000 characters, and 2048 are the most: shorten it"),
+    _instead(ADDRESS, "an address without end", f'address = "https://v.example/{LONG}"', "vault.address", "2048 are the most"),
+    _instead('role_id = "5b1d"', "a role id without end", f'role_id = "{LONG}"', "vault.auth.role_id", "2048 are the most"),
+    _instead(URL, "a target's address without end", f'url = "https://blog.example/{LONG}"', "targets.blog.url", "2048 are the most"),
+    _after(URL, "a login name without end", f'username = "{LONG}"', "targets.blog.username", "2048 are the most"),
+    _after(PATH, "a role without end", f'roles = ["editor", "{LONG}"]', "credentials.web.roles", "2048 are the most"),
+    _after(PATH, "roles without end", f"roles = {['editor' * 20] * 1000}", "credentials.web.roles", "holds 120000 characters in all, and 65536 are the most"),
+    _after(PATH, "a description without end", f'description = "{LONG}"', "credentials.web.description", "2048 are the most"),
+    _after(PATH, "a label's name without end", f'labels = {{{LONG} = "x"}}', "credentials.web.labels", "2048 are the most"),
+    _after(PATH, "a cron without end", f'cron = "{LONG}"', "credentials.web.cron", "2048 are the most"),
+    _instead('secret_id = {credential = "vault-secret-id"}', "a file's name without end", f'secret_id = {{file = "/{LONG}"}}', "vault.auth.secret_id", "2048 are the most"),
+    Broken("a command without end", END, f'[hooks.x]\non = ["published"]\ncommand = ["/bin/x", "{LONG}"]', "command", "hooks.x.command", "2048 are the most"),
+    Broken("a host without end", END, f'[status]\nhosts = ["{LONG}"]', "hosts", "status.hosts", "2048 are the most"),
+    _after(PATH, "a key without end", f"{LONG} = 1", f"credentials.web.\"{LONG[:200]}… (69800 more characters)\"", "unknown key"),
+    Broken("a key with a line end in it", END, '[daemon]\n"a\\nb" = 1', '"a', 'daemon."a\\nb"', "unknown key"),
+]
+
+URLS = [
+    Broken(f"{what} as {option}", END, f'{OAUTH}\n{option} = "{url}"', option, f"targets.desk.{option}", phrase)
+    for option in ("auth_url", "token_url")
+    for what, url, phrase in (
+        ("half an address", "http://[::1", "is no address"),
+        ("a port that is none", "https://desk.example:99999", "is no address"),
+        ("plain http", "http://desk.example", "plain http carries every secret"),
+        ("a metadata name", "https://metadata.google.internal/token", "metadata"),
+        ("a user", "https://me@desk.example", "must not carry a user"),
+        ("a fragment", "https://desk.example/#x", "must end before any `#`"),
+        ("nothing", "", "must not be empty"),
+    )
+] + [Broken("a query in an auth_url", END, f'{OAUTH}\nauth_url = "https://desk.example/?a=b"', "auth_url", "targets.desk.auth_url", "neither query nor fragment")]
+
 ARITHMETIC = [
     _after(PATH, "quiet without deadline", 'retire = {quiet = "15m"}', "credentials.web.retire", "add deadline"),
     _after(PATH, "deadline without quiet", 'retire = {deadline = "1d"}', "credentials.web.retire", "add quiet"),
@@ -213,4 +248,4 @@ ARITHMETIC = [
     _after(PATH, "more mints per rotation than per day", "limits = {mints_per_rotation = 9}", "credentials.web.limits", "more than mints_per_day 6"),
 ]
 
-ROWS = [*VAULT, *AUTH, *DAEMON, *STATUS, *TARGET, *CREDENTIAL, *CRON, *ARITHMETIC]
+ROWS = [*VAULT, *AUTH, *DAEMON, *STATUS, *TARGET, *CREDENTIAL, *CRON, *LENGTHS, *URLS, *ARITHMETIC]
