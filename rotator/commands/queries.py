@@ -127,7 +127,7 @@ class Leftovers:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedTokens:
     """Tokens that were ended, and why others were not."""
 
     tokens: list[str]
@@ -184,7 +184,7 @@ async def tell_history(app: Actor, request: Request) -> History:
     return await history(app.settings, name, partial(app.journal.versions, name))
 
 
-async def end(app: Actor, request: Request) -> Ended:
+async def end(app: Actor, request: Request) -> EndedTokens:
     """Revoke these tokens, if still allowed; with `prune`, also delete records revoked long ago."""
     wanted, by = set(request["tokens"]), str(request["by"])
     found, failed = await leftovers(app) if wanted else ([], [])
@@ -204,7 +204,7 @@ async def end(app: Actor, request: Request) -> Ended:
             await prune(app, target)
         except Fault as fault:
             failed.append(f"target {target}: what was revoked long ago is not deleted: {plainly(target, fault.reason)}")
-    return Ended(ended, failed)
+    return EndedTokens(ended, failed)
 
 
 def _names(app: Actor, request: Request) -> list[str]:
@@ -220,7 +220,7 @@ _LOOKS: dict[str, tuple[Callable[[Actor, Request], Awaitable[Any]], Any]] = {
     "leftovers": (left_over, Leftovers),
     "unused": (look_unused, Unused),
     "history": (tell_history, History),
-    "end": (end, Ended),
+    "end": (end, EndedTokens),
 }
 _FAULTS: dict[int, type[Fault]] = {Exit.UNDECIDED: Transient, Exit.USAGE: OnlyLooks}
 ACTS = frozenset({"end"})

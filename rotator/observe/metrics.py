@@ -41,7 +41,7 @@ _STEPS: dict[type[ev.Event], str] = {
     ev.Polled: "poll",
     ev.Reminded: "poll",
     ev.Verified: "verify",
-    ev.Rejected: "verify",
+    ev.CandidateRejected: "verify",
     ev.Overtaken: "publish",
     ev.Published: "publish",
     ev.Fenced: "fence",
@@ -63,7 +63,7 @@ _STEPS: dict[type[ev.Event], str] = {
 _VERDICTS: dict[type[ev.Event], str] = {
     ev.Verified: "accepted",
     ev.Condemned: "accepted",
-    ev.Rejected: "refused",
+    ev.CandidateRejected: "refused",
     ev.Disproved: "refused",
 }
 _KNOWN_STEPS = frozenset((*_STEPS.values(), "escalate"))

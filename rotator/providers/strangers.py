@@ -47,7 +47,7 @@ class Strangers(Generic[A]):
 
 
 @dataclass(slots=True)
-class Pauses:
+class Throttle:
     """Pauses between presentations of the same value, each twice as long as the one before."""
 
     monotonic: Callable[[], float]

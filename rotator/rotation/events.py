@@ -233,7 +233,7 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class CandidateRejected:
     """The candidate was refused or is unusable."""
 
     at: datetime
@@ -391,7 +391,7 @@ class Faulted:
 
 
 _Minting = Requested | Resumed | Staged | MintLost | NotMinted | MintRefused | Installed
-_Publishing = Verified | Rejected | Overtaken | Published | Fenced
+_Publishing = Verified | CandidateRejected | Overtaken | Published | Fenced
 _Retiring = Deferred | Condemned | LeftToExpire | LeftToPerson | NotEnded | Ended | Disproved | Retired
 _Tidying = Lost | Returned | Burned | Swept | Reaped | Faulted
 _Personal = Escalated | Awaited | Polled | Reminded | PutOnHold | Released

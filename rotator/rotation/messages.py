@@ -47,7 +47,7 @@ _WORDS: dict[type[ev.Event], tuple[str, EventSeverity, str]] = {
     ev.Reminded: ("person.reminded", _W, "{text}"),
     ev.Installed: ("candidate.installed", _I, "{token} put on the target"),
     ev.Verified: ("candidate.verified", _I, "{token} accepted by the target"),
-    ev.Rejected: ("candidate.rejected", _E, "{token} rejected: {reason}"),
+    ev.CandidateRejected: ("candidate.rejected", _E, "{token} rejected: {reason}"),
     ev.Overtaken: ("publication.overtaken", _W, "{place} moved on to version {expected_version}; publishing over that"),
     ev.Published: ("value.published", _I, "{token} published at {place}, version {version}{apart}"),
     ev.Fenced: ("path.fenced", _W, "{place} fenced at version {version}; the candidate is given up"),

@@ -51,7 +51,7 @@ def _verified(record: Record, event: ev.Verified) -> Record:
     )
 
 
-def _rejected(record: Record, event: ev.Rejected) -> Record:
+def _rejected(record: Record, event: ev.CandidateRejected) -> Record:
     """Before `verified` the candidate may be burned; after it the consumer path has to be fenced first."""
     if record.phase is Phase.VERIFIED:
         return replace(
@@ -273,7 +273,7 @@ _ADVANCE: dict[type[ev.Event], Callable[[Record, Any], Record]] = {
     ev.Reminded: attempts.reminded,
     ev.Installed: attempts.installed,
     ev.Verified: _verified,
-    ev.Rejected: _rejected,
+    ev.CandidateRejected: _rejected,
     ev.Overtaken: _overtaken,
     ev.Published: _published,
     ev.Fenced: _fenced,

@@ -191,7 +191,10 @@ async def test_a_value_that_fails_its_proof_is_taken_back_and_the_old_one_is_acc
         first = await world.rotate()
         world.itsm.faults.add("status", status=403, method="GET", path="/api/Agent/me")  # of the new value only
         assert await world.rotate() == first
-        assert [type(each).__name__ for each in world.events(ev.Rejected | ev.Burned)] == ["Rejected", "Burned"]
+        assert [type(each).__name__ for each in world.events(ev.CandidateRejected | ev.Burned)] == [
+            "CandidateRejected",
+            "Burned",
+        ]
         assert len(world.events(ev.Installed)) == 2  # the first value, and the one that failed
         provider = world.app.dependencies(world.app.settings.credentials["crm"]).provider
         token = world.transition[-1].after.current.token
@@ -255,7 +258,10 @@ async def test_where_values_overlap_a_failed_proof_ends_the_new_one_and_never_to
         # The first proof is of what is published: a rotation begins with it.
         world.itsm.faults.add("status", status=403, method="GET", path="/api/Agent/me", skip=1)
         second = await world.rotate()
-        assert [type(each).__name__ for each in world.events(ev.Rejected | ev.Burned)] == ["Rejected", "Burned"]
+        assert [type(each).__name__ for each in world.events(ev.CandidateRejected | ev.Burned)] == [
+            "CandidateRejected",
+            "Burned",
+        ]
         failed = world.events(ev.Burned)[0].tokens[0]
         assert second["provider_id"].split("/")[:2] == failed.split("/")[:2]  # its slot is free again at once
         assert first[key] != second[key]

@@ -28,7 +28,14 @@ from rotator.providers.base import TargetConfig
 from rotator.providers.http.auth import Auth, Unsendable, header, revealed
 from rotator.providers.http.errors import IN_FRONT, failed, place
 from rotator.providers.http.rate_limit import RateLimit, RateLimiter
-from rotator.providers.http.transport import Entry, Fetch, ProxiedTransport, ProxyRoute, RenewingTransport, closing
+from rotator.providers.http.transport import (
+    Fetch,
+    ProxiedTransport,
+    ProxyAccess,
+    ProxyRoute,
+    RenewingTransport,
+    closing,
+)
 from rotator.rotation.answers import LONGEST
 from rotator.rotation.secret import Secret
 
@@ -265,9 +272,9 @@ def over_network(
     """The transport over the network, with `Trust` and perhaps a proxy."""
     bounds = limits or httpx.Limits()
 
-    def make(context: Any, entry: Entry | None) -> httpx.AsyncBaseTransport:
-        if route and entry:
-            return ProxiedTransport(route, entry, context, bounds)
+    def make(context: Any, access: ProxyAccess | None) -> httpx.AsyncBaseTransport:
+        if route and access:
+            return ProxiedTransport(route, access, context, bounds)
         return closing(httpx.AsyncHTTPTransport(verify=context, limits=bounds, trust_env=False))  # type: ignore[no-any-return]  # it is given one
 
     return RenewingTransport(LoopTrust(ca_file), make, route)

@@ -56,7 +56,7 @@ async def failed(
 
 async def _presented(url: SplitResult, route: ProxyRoute | None) -> str:
     try:
-        backend = route.backend(await route.entry(), tunnels=True) if route else Backend()
+        backend = route.backend(await route.access(), tunnels=True) if route else Backend()
     except ProxyFault:
         return ""
     return await presented(url, backend)

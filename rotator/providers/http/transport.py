@@ -132,7 +132,7 @@ def closing(transport: Any, backend: Backend | None = None) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ProxyAccess:
     """The TLS settings and login of connections through a proxy. When they change, older ones must not be used."""
 
     context: ssl.SSLContext | None  # TLS to the proxy itself; None: plain
@@ -149,30 +149,30 @@ class ProxyRoute:
         self._trust = LoopTrust(proxy.ca_file) if proxy.encrypted else None
         self._password: Secret | None = None  # as last read; the redactor knows it while it may be sent
 
-    async def entry(self) -> Entry:
-        """The current entry; what cannot be read now stays as it was. Raises ProxyFault when there was none."""
+    async def access(self) -> ProxyAccess:
+        """The current access; what cannot be read now stays as it was. Raises ProxyFault when there was none."""
         try:
             context = await self._trust.context() if self._trust else None
         except TrustFault as fault:
             raise ProxyFault(f"{self.proxy} cannot be used: its {fault.what}", fault.remedy) from None
         if self.proxy.password is None:
-            return Entry(context, "")
+            return ProxyAccess(context, "")
         try:
             self._password = await self._fetch(self.proxy.password)
         except Fault as fault:
             if self._password is None:
                 raise unread(self.proxy, fault.reason) from None
-        return Entry(context, authorization(self.proxy.username, self._password))
+        return ProxyAccess(context, authorization(self.proxy.username, self._password))
 
-    def backend(self, entry: Entry, *, tunnels: bool) -> ProxiedBackend:
+    def backend(self, access: ProxyAccess, *, tunnels: bool) -> ProxiedBackend:
         """The backend that makes httpcore's connections."""
-        return ProxiedBackend(self.proxy, entry, tunnels=tunnels)
+        return ProxiedBackend(self.proxy, access, tunnels=tunnels)
 
     async def try_out(self, url: SplitResult) -> None:
         """Connect to that address through the proxy and hang up, without sending a request. Raises ProxyFault."""
         tunnels = url.scheme == "https"
         try:
-            backend = self.backend(await self.entry(), tunnels=tunnels)
+            backend = self.backend(await self.access(), tunnels=tunnels)
             stream = await backend.connect_tcp(url.hostname or "", url.port or 443, _WITHIN)
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as fault:
             raise proxy_fault(fault) or fault from None
@@ -182,9 +182,9 @@ class ProxyRoute:
 class ProxiedBackend(Backend):
     """See `Backend`; each fault holds a ProxyFault (httpcore 1.0.9 drops causes)."""
 
-    def __init__(self, proxy: Proxy, entry: Entry, *, tunnels: bool) -> None:
+    def __init__(self, proxy: Proxy, access: ProxyAccess, *, tunnels: bool) -> None:
         super().__init__()
-        self._proxy, self._entry, self._tunnels = proxy, entry, tunnels
+        self._proxy, self._access, self._tunnels = proxy, access, tunnels
 
     async def connect_tcp(
         self,
@@ -201,8 +201,8 @@ class ProxiedBackend(Backend):
                 stream = await super().connect_tcp(
                     self._proxy.host, self._proxy.port, None, local_address, socket_options
                 )
-                if self._entry.context:
-                    stream = await stream.start_tls(self._entry.context, self._proxy.host)
+                if self._access.context:
+                    stream = await stream.start_tls(self._access.context, self._proxy.host)
                 if asked := self._tunnels:
                     await self._open(stream, f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
                 done = True
@@ -221,7 +221,7 @@ class ProxiedBackend(Backend):
     async def _open(self, stream: httpcore.AsyncNetworkStream, place: str) -> None:
         """Open a tunnel. Raises ProxyFault when the proxy refuses, and the faults of the stream."""
         headers = [("Host", place), ("User-Agent", "rotator")]
-        headers += [("Proxy-Authorization", self._entry.login)] if self._entry.login else []
+        headers += [("Proxy-Authorization", self._access.login)] if self._access.login else []
         talk = h11.Connection(h11.CLIENT, max_incomplete_event_size=_LONGEST)
         asked = talk.send(h11.Request(method="CONNECT", target=place, headers=headers))
         talk.send(h11.EndOfMessage())
@@ -251,7 +251,7 @@ async def _answer(talk: h11.Connection, stream: httpcore.AsyncNetworkStream) -> 
 
 
 Make = Callable[
-    [Any, Entry | None], httpx.AsyncBaseTransport
+    [Any, ProxyAccess | None], httpx.AsyncBaseTransport
 ]  # makes a transport with these TLS settings and this proxy
 
 
@@ -260,14 +260,14 @@ class RenewingTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, trust: LoopTrust, make: Make, route: ProxyRoute | None = None) -> None:
         self._trust, self._make, self._route = trust, make, route
-        self._with: tuple[Any, Entry | None] = None, None
+        self._with: tuple[Any, ProxyAccess | None] = None, None
         self._now: httpx.AsyncBaseTransport | None = None
         self._left: list[httpx.AsyncBaseTransport] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """See httpx. Raises ProxyFault when the proxy's password cannot be read, TrustFault without a CA file."""
-        entry = await self._route.entry() if self._route else None
-        made_with = await self._trust.context(), entry
+        access = await self._route.access() if self._route else None
+        made_with = await self._trust.context(), access
         if self._now is None or made_with != self._with:
             self._left += [self._now] if self._now else []
             self._with, self._now = made_with, self._make(*made_with)
@@ -286,15 +286,15 @@ class RenewingTransport(httpx.AsyncBaseTransport):
 class ProxiedTransport(httpx.AsyncBaseTransport):
     """Calls through a proxy: by a tunnel to https servers, forwarded by the proxy to plain http servers."""
 
-    def __init__(self, route: ProxyRoute, entry: Entry, context: Any, limits: httpx.Limits) -> None:
-        headers = {"Proxy-Authorization": entry.login} if entry.login else None
+    def __init__(self, route: ProxyRoute, access: ProxyAccess, context: Any, limits: httpx.Limits) -> None:
+        headers = {"Proxy-Authorization": access.login} if access.login else None
         # The backend makes TLS to the proxy, so httpcore is told that it is plain.
         asked = httpx.Proxy(f"http://{_bracketed(route.proxy.host)}:{route.proxy.port}", headers=headers)
         tunnel = httpx.AsyncHTTPTransport(verify=context, limits=limits, trust_env=False)
         forward = httpx.AsyncHTTPTransport(verify=context, limits=limits, trust_env=False, proxy=asked)
         self.both: dict[str, httpx.AsyncBaseTransport] = {
-            "https": closing(tunnel, route.backend(entry, tunnels=True)),
-            "http": closing(forward, route.backend(entry, tunnels=False)),
+            "https": closing(tunnel, route.backend(access, tunnels=True)),
+            "http": closing(forward, route.backend(access, tunnels=False)),
         }
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -34,7 +34,7 @@ from rotator.providers.oauth.token_endpoint import (
     to_compare,
 )
 from rotator.providers.positive_control import PositiveControl
-from rotator.providers.strangers import Pauses, Strangers
+from rotator.providers.strangers import Strangers, Throttle
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret, SecretRef
@@ -67,7 +67,7 @@ class OAuthServer:
         self.gap: ClockGap | None = None  # between our clock and the token endpoint's, as last measured
         self._strangers: Strangers[Words] = Strangers(clock.monotonic)  # how they are refused, by client
         self._stranger_keys: dict[str, LocalSigner] = {}  # keys that no set has, by algorithm
-        self._shown = Pauses(clock.monotonic)
+        self._shown = Throttle(clock.monotonic)
         self.positive_control = PositiveControl(clock.monotonic)
 
     def minted_by(self, minter: Minter) -> OAuthServer:

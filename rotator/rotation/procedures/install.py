@@ -38,7 +38,7 @@ def _install(seen: Observation, record: Record, minted: Minted) -> Procedure[ev.
     except NeedsPerson as fault:
         return ev.Awaited(seen.at, fault.reason)
     except Refused as fault:
-        return ev.Rejected(seen.at, f"not installed: {fault.reason}")
+        return ev.CandidateRejected(seen.at, f"not installed: {fault.reason}")
     limits, can = seen.credential.limits, seen.capabilities(record.target)
     if not can.overlap:  # consumers are cut off, so nothing is waited for
         return ev.Installed(seen.at, token, None, began)
@@ -71,7 +71,7 @@ def poll(seen: Observation, record: Record, step: Poll) -> Procedure[ev.Event]:
         ours = seen.brings or can.needs_install
         return ev.NotMinted(seen.at, resend=True) if ours else _remind(seen, record)
     proven = yield from verify(seen, record, Verify())
-    if not isinstance(proven, ev.Rejected) or record.candidate.token.has_expired(seen.now):
+    if not isinstance(proven, ev.CandidateRejected) or record.candidate.token.has_expired(seen.now):
         return proven  # an expired value is never accepted, whatever a person does
     tried = yield from install(seen, record, Install())
     if not isinstance(tried, ev.Awaited):

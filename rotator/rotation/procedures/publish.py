@@ -103,7 +103,7 @@ def _prove(seen: Observation, staged: StagedValue, record: Record) -> Procedure[
     since = _told_at(record)
     if record.cut_over_at and since and not since <= seen.at < since + seen.credential.limits.settle:
         since = None  # consumers are cut off, so a wrong clock must not make us wait
-    return early(seen, verdict, since) or ev.Rejected(seen.at, verdict.reason)
+    return early(seen, verdict, since) or ev.CandidateRejected(seen.at, verdict.reason)
 
 
 def judged(target: str, token: Token, secret: Secret) -> Procedure[Verdict]:
@@ -116,7 +116,7 @@ def judged(target: str, token: Token, secret: Secret) -> Procedure[Verdict]:
 
 def gone(seen: Observation) -> ev.Event:
     """The event of a candidate that is no longer in the staged slot."""
-    return ev.Rejected(seen.at, "the staged value is gone")
+    return ev.CandidateRejected(seen.at, "the staged value is gone")
 
 
 def early(seen: Observation, verdict: Rejected, since: datetime | None) -> ev.Faulted | None:

@@ -76,7 +76,7 @@ async def test_what_the_target_does_not_accept_is_taken_back_and_the_old_value_s
     one.told.clear()
     world.clock.move(1)
     await one.reconcile(RotationRequest(world.clock.now(), "ada"))
-    assert one.events[:5] == ["Requested", "Staged", "Installed", "Rejected", "Burned"]
+    assert one.events[:5] == ["Requested", "Staged", "Installed", "CandidateRejected", "Burned"]
     assert one.events[5:] == ROTATED[1:]  # the next attempt went through
     assert cut.agreed
     assert not cut.target.accepts(before)
@@ -106,7 +106,7 @@ async def test_a_target_that_takes_no_value_twice_gets_a_new_one(world: World) -
     for _ in range(5):
         await one.reconcile(RotationRequest(world.clock.now(), "ada"))
         world.clock.move(31)
-    assert one.events[:8] == ["Requested", "Staged", "Installed", "Rejected", *["Faulted"] * 4]
+    assert one.events[:8] == ["Requested", "Staged", "Installed", "CandidateRejected", *["Faulted"] * 4]
     assert one.events[8:] == ["Burned", *ROTATED[1:]]
     assert "used before" in one.told[8].event.lost  # type: ignore[union-attr]  # it is a Burned
     assert cut.agreed
@@ -137,7 +137,7 @@ async def test_a_cut_over_does_not_wait_for_clocks_that_disagree_about_when_the_
     await one.reconcile(RotationRequest(world.clock.now(), "ada"))
     world.clock.move(11)
     await one.reconcile()
-    assert one.events[:6] == ["Requested", "Staged", "Installed", "Faulted", "Rejected", "Burned"]
+    assert one.events[:6] == ["Requested", "Staged", "Installed", "Faulted", "CandidateRejected", "Burned"]
 
 
 async def test_an_install_that_was_refused_outright_leaves_the_old_value_alone(world: World) -> None:
@@ -373,7 +373,7 @@ async def test_a_value_that_the_target_refuses_is_asked_for_again_and_the_old_on
     world.clock.move(1)
     for _ in range(5):  # as often as it takes: what a person brings is no mint of ours
         await supplied(one, "slot-canary-mistyped")
-        assert one.events == ["NotMinted", "Staged", "Rejected", "Burned", "Awaited"]
+        assert one.events == ["NotMinted", "Staged", "CandidateRejected", "Burned", "Awaited"]
         one.told.clear()
     record = await world.record()
     assert record.failure

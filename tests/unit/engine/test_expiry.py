@@ -178,6 +178,6 @@ async def test_a_value_that_grew_old_before_it_could_be_published_never_is(world
     await two.reconcile()
     world.clock.move(61)
     await two.reconcile()
-    assert two.events[:5] == ["Rejected", "Fenced", "Burned", "Staged", "Verified"]
+    assert two.events[:5] == ["CandidateRejected", "Fenced", "Burned", "Staged", "Verified"]
     assert two.events[-2:] == ["Published", "Swept"]
     assert world.healthy

@@ -114,7 +114,7 @@ async def test_one_that_the_target_refuses_leaves_the_grace_and_everything_else_
     await actor.reconcile()
     world.clock.move(SETTLE)
     await actor.reconcile()
-    assert actor.events[-1] == "Rejected"
+    assert actor.events[-1] == "CandidateRejected"
     after = await world.record()
     assert (after.phase, after.predecessor, after.grace_ends) == (
         Phase.PUBLISHED,

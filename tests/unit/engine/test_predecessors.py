@@ -75,7 +75,7 @@ async def test_a_candidate_that_cannot_be_shown_is_given_up_and_not_waited_for(w
     actor = world.actor()
     actor.dependencies = replace(actor.dependencies, provider=Unshown(world.target))
     await actor.reconcile()
-    assert actor.events[:4] == ["Requested", "Staged", "Rejected", "Burned"]
+    assert actor.events[:4] == ["Requested", "Staged", "CandidateRejected", "Burned"]
     record = await world.record()
     assert (record.failure.step, record.slot_full, record.retry_at > world.clock.now()) == ("verify", False, True)
     kept = [number for number in range(1, record.slot_version + 1) if world.vault.get(SLOT, number).values]
@@ -116,7 +116,7 @@ async def test_where_the_old_value_cannot_be_shown_to_be_put_back_a_new_one_is_t
     for wish in (RotationRequest(world.clock.now(), "ada"), *[None] * 6):
         await actor.reconcile(wish)
         world.clock.move(60)
-    assert actor.events[3:9] == ["Rejected", *["Faulted"] * 4, "Burned"]
+    assert actor.events[3:9] == ["CandidateRejected", *["Faulted"] * 4, "Burned"]
     secret = world.consumer.secret("token")
     assert secret
     assert target.accepts(secret)

@@ -18,7 +18,7 @@ from rotator.providers.manual.provider import ManualServer, ManualToken
 from rotator.providers.oauth import server_checks
 from rotator.providers.oauth.server import OAuthServer
 from rotator.providers.oauth.token_endpoint import ClientDenied, Granted
-from rotator.providers.strangers import Pauses, Strangers
+from rotator.providers.strangers import Strangers, Throttle
 from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
@@ -54,7 +54,7 @@ async def test_what_is_heard_beside_a_sound_proof_replaces_what_the_control_hear
 
 def test_pauses_grow_and_begin_anew_for_another_matter() -> None:
     clock = HandClock()
-    pauses, shown = Pauses(clock.monotonic), []
+    pauses, shown = Throttle(clock.monotonic), []
     for second in range(2 * HOUR):
         if pauses.due("client", "old key"):
             shown.append(second)

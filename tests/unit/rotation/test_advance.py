@@ -36,12 +36,12 @@ PUBLISHING: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
     ),
     "rejected before it was verified: to be burned": (
         record(STAGED, retry_at=NOW),
-        ev.Rejected(AT, "401"),
+        ev.CandidateRejected(AT, "401"),
         {"phase": REJECTED, "failure": failed("verify", "401"), "retry_at": None},
     ),
     "rejected after it was verified: abandoned, to be fenced first": (
         record(VERIFIED, retry_at=NOW),
-        ev.Rejected(AT, "401"),
+        ev.CandidateRejected(AT, "401"),
         {"abandoned": "401", "failure": failed("publish", "401"), "retry_at": None},
     ),
     "overtaken: the expected version moves on": (

@@ -183,7 +183,7 @@ ADVANCED: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
     ),
     "refused: the candidate will be burned": (
         record(INSTALLED, awaiting="paste"),
-        ev.Rejected(AT, "401"),
+        ev.CandidateRejected(AT, "401"),
         {"phase": Phase.REJECTED, "awaiting": "", "failure": Failure("verify", "401", AT)},
     ),
     "published: Vault and target agree again": (
@@ -211,7 +211,7 @@ ADVANCED: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
     ),
     "rejected after trouble: how often it cannot be burned is counted from here": (
         record(INSTALLED, failures=3),
-        ev.Rejected(AT, "401"),
+        ev.CandidateRejected(AT, "401"),
         {"phase": Phase.REJECTED, "failures": 0, "failure": Failure("verify", "401", AT)},
     ),
     "fenced off after trouble: the same": (

@@ -84,11 +84,13 @@ INSTALLS = {
     "told, where the mint has ended it": Row(
         Install(), PENDING, [STAGED, OURS, INSTALLED], ev.Installed(LATE, token(2), None, NOW), can=ENDED_BY_MINT
     ),
-    "the slot is empty": Row(Install(), PENDING, [GONE], ev.Rejected(LATE, "the staged value is gone")),
+    "the slot is empty": Row(Install(), PENDING, [GONE], ev.CandidateRejected(LATE, "the staged value is gone")),
     "there is no candidate": Row(
-        Install(), record(Phase.STAGED, candidate=None), [], ev.Rejected(LATE, "the staged value is gone")
+        Install(), record(Phase.STAGED, candidate=None), [], ev.CandidateRejected(LATE, "the staged value is gone")
     ),
-    "the slot holds another value": Row(Install(), PENDING, [(ReadSlot, slot(THEIRS))], ev.Rejected, "is gone"),
+    "the slot holds another value": Row(
+        Install(), PENDING, [(ReadSlot, slot(THEIRS))], ev.CandidateRejected, "is gone"
+    ),
     "consumers are not cut off where another's value is in the way": Row(
         Install(), PENDING, [STAGED, FOREIGN, NOBODYS], ev.PutOnHold, "did not write", ONE_PLACE
     ),
@@ -96,7 +98,10 @@ INSTALLS = {
         Install(), PENDING, [STAGED, OURS, (InstallValue, NeedsPerson("paste"))], ev.Awaited(LATE, "paste")
     ),
     "refused": Row(
-        Install(), PENDING, [STAGED, OURS, (InstallValue, Refused("422"))], ev.Rejected(LATE, "not installed: 422")
+        Install(),
+        PENDING,
+        [STAGED, OURS, (InstallValue, Refused("422"))],
+        ev.CandidateRejected(LATE, "not installed: 422"),
     ),
     "no answer": Row(
         Install(), PENDING, [STAGED, OURS, (InstallValue, BUSY)], faulted("install", "503", 7.0, unanswered=AT)
@@ -148,7 +153,7 @@ INSTALLS = {
             candidate=replace(PENDING.candidate, token=token(2, expires_at=AT)) if PENDING.candidate else None,
         ),
         [STAGED, (VerifyValue, Rejected("401", final=True))],
-        ev.Rejected(LATE, "401"),
+        ev.CandidateRejected(LATE, "401"),
     ),
 }
 
@@ -188,11 +193,11 @@ PROOFS = {
     "proven, and settings let us write over it": Row(
         Verify(), PENDING, [STAGED, PROVEN, FOREIGN], ev.Verified(LATE, 3, HOUR), wanted=OVERWRITE
     ),
-    "the value is gone": Row(Verify(), PENDING, [GONE], ev.Rejected(LATE, "the staged value is gone")),
+    "the value is gone": Row(Verify(), PENDING, [GONE], ev.CandidateRejected(LATE, "the staged value is gone")),
     "nobody says": Row(Verify(), PENDING, [STAGED, (VerifyValue, Unknown("503", 7.0))], faulted("verify", "503", 7.0)),
-    "refused": Row(Verify(), PENDING, [STAGED, NOT_YET], ev.Rejected(LATE, "401")),
+    "refused": Row(Verify(), PENDING, [STAGED, NOT_YET], ev.CandidateRejected(LATE, "401")),
     "it cannot be shown from here": Row(
-        Verify(), PENDING, [STAGED, (VerifyValue, CannotPresent("no key"))], ev.Rejected(LATE, "no key")
+        Verify(), PENDING, [STAGED, (VerifyValue, CannotPresent("no key"))], ev.CandidateRejected(LATE, "no key")
     ),
     "refused early": Row(
         Verify(),
@@ -210,7 +215,7 @@ PROOFS = {
         Verify(),
         record(Phase.INSTALLED, installed_at=AT - HOUR, ready_at=AT - HOUR),
         [STAGED, NOT_YET],
-        ev.Rejected(LATE, "401"),
+        ev.CandidateRejected(LATE, "401"),
     ),
     "refused early in a cut-over": Row(
         Verify(),
@@ -222,7 +227,7 @@ PROOFS = {
         Verify(),
         record(Phase.INSTALLED, installed_at=LATE + SECOND, cut_over_at=AT),
         [STAGED, NOT_YET],
-        ev.Rejected(LATE, "401"),
+        ev.CandidateRejected(LATE, "401"),
     ),
     "an undo: the value before is in its own version": Row(
         Verify(),
@@ -230,8 +235,8 @@ PROOFS = {
         [(ReadPath(PLACE, 1, strong=True), doc(OLD, id="7", second="canary-beside")), PROVEN, PUBLISHED_NEW],
         ev.Verified(LATE, 2, HOUR),
     ),
-    "an undo: the value before is gone": Row(Verify(), UNDOING, [(ReadPath, NOTHING)], ev.Rejected, "is gone"),
-    "an undo of nothing": Row(Verify(), replace(UNDOING, predecessor=None), [], ev.Rejected, "is gone"),
+    "an undo: the value before is gone": Row(Verify(), UNDOING, [(ReadPath, NOTHING)], ev.CandidateRejected, "is gone"),
+    "an undo of nothing": Row(Verify(), replace(UNDOING, predecessor=None), [], ev.CandidateRejected, "is gone"),
     "published": Row(PUBLISH, VERIFIED, [PUBLISHED_OLD, STAGED, OURS, WRITTEN], PUBLISHED),
     "published for a longer grace that was promised": Row(
         PUBLISH,
@@ -243,13 +248,13 @@ PROOFS = {
     "the path moved on with our value": Row(PUBLISH, VERIFIED, [(ReadConsumer, doc(OLD, 4))], ev.Overtaken(LATE, 4)),
     "the path holds another's value": Row(PUBLISH, VERIFIED, [FOREIGN, NOBODYS], ev.PutOnHold),
     "the staged value is gone": Row(
-        PUBLISH, VERIFIED, [PUBLISHED_OLD, GONE], ev.Rejected(LATE, "the staged value is gone")
+        PUBLISH, VERIFIED, [PUBLISHED_OLD, GONE], ev.CandidateRejected(LATE, "the staged value is gone")
     ),
     "the proof is old, and made again": Row(
         Publish(1, reprove=True), VERIFIED, [PUBLISHED_OLD, STAGED, PROVEN], ev.Verified(LATE, 1, HOUR)
     ),
     "the proof is old, and fails now": Row(
-        Publish(1, reprove=True), VERIFIED, [PUBLISHED_OLD, STAGED, NOT_YET], ev.Rejected(LATE, "401")
+        Publish(1, reprove=True), VERIFIED, [PUBLISHED_OLD, STAGED, NOT_YET], ev.CandidateRejected(LATE, "401")
     ),
     "another wrote at the same moment": Row(
         PUBLISH,

@@ -49,7 +49,7 @@ TABLE = {
     "not minted": (record(Phase.REQUESTED), ev.NotMinted(NOW, True), f"nothing was minted under {STEM}-r2-a1"),
     "mint refused": (record(Phase.REQUESTED), ev.MintRefused(NOW, "quota"), "no new value was made: quota"),
     "verified": (record(Phase.STAGED), ev.Verified(NOW, 1), "t2.1 accepted by the target"),
-    "rejected": (record(Phase.STAGED), ev.Rejected(NOW, "401"), "t2.1 rejected: 401"),
+    "rejected": (record(Phase.STAGED), ev.CandidateRejected(NOW, "401"), "t2.1 rejected: 401"),
     "overtaken": (
         record(Phase.VERIFIED),
         ev.Overtaken(NOW, 4),
@@ -131,7 +131,7 @@ def test_every_event_has_a_name_of_its_own_made_of_noun_and_past_participle() ->
 
 def test_what_calls_for_a_person_is_an_error() -> None:
     errors = {event for event, (_, severity, _) in _WORDS.items() if severity is EventSeverity.ERROR}
-    assert errors == {ev.MintRefused, ev.Rejected, ev.Disproved, ev.Lost, ev.PutOnHold, ev.UndoFailed}
+    assert errors == {ev.MintRefused, ev.CandidateRejected, ev.Disproved, ev.Lost, ev.PutOnHold, ev.UndoFailed}
 
 
 def test_consumers_that_stay_cut_off_are_an_error() -> None:

@@ -87,9 +87,9 @@ def test_one_that_fails_leaves_everything_as_it_was_and_burns_nothing(known: Rec
     if far == "undoing":
         after = advance(begun(known), ev.UndoFailed(AT, "401"))
     elif far == "staged":
-        after = advance(staged(known), ev.Rejected(AT, "401"))
+        after = advance(staged(known), ev.CandidateRejected(AT, "401"))
     else:
-        abandoned = advance(verified(known), ev.Rejected(AT, "401"))
+        abandoned = advance(verified(known), ev.CandidateRejected(AT, "401"))
         assert next_step(credential(), abandoned, AT) == Fence(2)
         after = advance(abandoned, ev.Fenced(AT, 3))
     assert (after.phase, after.undo, after.candidate) == (back, None, None)

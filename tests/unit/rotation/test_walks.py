@@ -168,7 +168,7 @@ def _install(walk: Walk, step: steps.Install) -> Iterator[ev.Event]:
     cut = walk.now if walk.published % 2 else None
     yield ev.Installed(walk.now, walk.record.candidate.token, walk.now + SECOND, cut)
     yield ev.Awaited(walk.now, "paste the key")
-    yield ev.Rejected(walk.now, "not installed")
+    yield ev.CandidateRejected(walk.now, "not installed")
     yield ev.PutOnHold(walk.now, HoldReason.FOREIGN_WRITE, "not ours")
 
 
@@ -184,7 +184,7 @@ def _poll(walk: Walk, step: steps.Poll) -> Iterator[ev.Event]:
 
 def _verify(walk: Walk, step: steps.Verify) -> Iterator[ev.Event]:
     yield ev.Verified(walk.now, walk.published)
-    yield ev.Rejected(walk.now, "401")
+    yield ev.CandidateRejected(walk.now, "401")
     yield ev.PutOnHold(walk.now, HoldReason.DELETED, "gone")
 
 
@@ -192,7 +192,7 @@ def _publish(walk: Walk, step: steps.Publish) -> Iterator[ev.Event]:
     walk.published += 1
     yield ev.Published(walk.now, walk.published, walk.now + walk.credential.retire.after)
     yield ev.Overtaken(walk.now, walk.published)
-    yield ev.Rejected(walk.now, "401")
+    yield ev.CandidateRejected(walk.now, "401")
     yield ev.PutOnHold(walk.now, HoldReason.FOREIGN_WRITE, "not ours")
 
 

@@ -122,7 +122,7 @@ def test_every_event_that_a_step_ends_with_belongs_to_a_step() -> None:
 def test_no_word_of_a_target_becomes_a_label() -> None:
     metrics, _ = single(settled())
     metrics(transition(BLOG, settled(), ev.Faulted(NOW, "s0mething-hostile", "very-hostile words")))
-    metrics(transition(BLOG, settled(), ev.Rejected(NOW, "very-hostile words")))
+    metrics(transition(BLOG, settled(), ev.CandidateRejected(NOW, "very-hostile words")))
     assert b"hostile" not in metrics.scrape()
 
 
