@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from rotator.host.network_errors import explain_failure, within
@@ -120,14 +120,19 @@ def login_refused(proxy: Proxy, status: int = LOGIN_WANTED) -> tuple[str, str]:
     return f"{proxy} wants a login ({status})", "give `proxy` a username and a password"
 
 
+def ip_of(host: str) -> IPv4Address | IPv6Address | None:
+    """The IP address that a URL names as its host, without its zone; None for a name. An IPv4 address may be mapped."""
+    try:
+        found = ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
+
+
 def is_loopback(host: str) -> bool:
     """Whether the host of an address, as `urlsplit` gives it, is this one whatever a resolver says.
 
     `x.localhost` is not: browsers treat it as loopback, but resolvers ask the DNS (glibc without nss-myhostname).
     """
-    try:
-        found = ip_address(host.partition("%")[0])
-    except ValueError:
-        return host == "localhost"
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return (mapped or found).is_loopback
+    ip = ip_of(host)
+    return ip.is_loopback if ip else host == "localhost"

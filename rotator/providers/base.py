@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from rotator.host.proxy import Proxy, is_loopback
+from rotator.host.proxy import Proxy, ip_of, is_loopback
 from rotator.ports import Clock, InventoryItem, Provider
 from rotator.providers.http.auth import Minter, SecretResolver
 from rotator.rotation.credential import Credential
@@ -57,21 +57,13 @@ def check_url(url: str, option: str = "url", *, insecure: bool, query: bool = Fa
         raise ValueError(f"{option} must not contain a user or a password")
     if "#" in url or ("?" in url and not query):
         raise ValueError(f"{option} must have {'no' if query else 'neither query nor'} fragment")
-    address = _address(host)
+    address = ip_of(host)
     if address is not None and (address.is_link_local or address in _METADATA):
         raise ValueError(f"{option} must not be a link-local address: cloud metadata lives there")
     if parts.scheme == "http" and not insecure and not is_loopback(host):
         raise ValueError(
             f"{option}: plain http is for loopback only; set allow_insecure_http = true to send secrets in the clear"
         )
-
-
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
 
 
 class Server(Protocol):

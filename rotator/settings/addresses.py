@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
-from rotator.host.proxy import Proxy, is_loopback, leaves_here
+from rotator.host.proxy import Proxy, ip_of, is_loopback, leaves_here
 from rotator.rotation.secret import SecretRef
 from rotator.settings.parsers import Reader, WrongValueError, file, flag, sort_of, text
 from rotator.settings.secret_files import secret_ref
@@ -75,21 +74,13 @@ def address(value: object, *, query: bool = False) -> Address:
 
 
 def _refuse_metadata(host: str) -> None:
-    ip = _ip(host)
+    ip = ip_of(host)
     if ip is None and _DISGUISED.fullmatch(host):
         raise WrongValueError("write an IP address as four plain decimal numbers")
     if host.rstrip(".").lower() in _METADATA or (ip and (ip.is_link_local or str(ip) in _METADATA)):
         raise WrongValueError("points to a link-local or cloud metadata address, which is refused")
     if ip and (ip.is_unspecified or ip.is_multicast):
         raise WrongValueError("names an address that nobody can be reached at")
-
-
-def _ip(host: str) -> IPv4Address | IPv6Address | None:
-    try:
-        ip = ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
-    return ip.ipv4_mapped or ip if isinstance(ip, IPv6Address) else ip
 
 
 def read_proxy(section: Section, password: Reader[SecretRef] = secret_ref) -> Proxy | None:
