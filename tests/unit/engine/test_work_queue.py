@@ -1,4 +1,4 @@
-"""The queue: a line per target, the emptiest target first, and those asked for before the others of their line."""
+"""The work queue: one line per target, the emptiest target first, requested names first in their line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator's word changes, and what follows from it: undo, adopt, pause; and a published value disproved."""
+"""Commands of operators (undo, adopt, pause) and what follows from them; a published value that is disproved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sweep: strays go, what any record may still need stays, and one unreadable record does not shield the others'."""
+"""The sweep: strays are revoked, needed tokens stay; an unreadable record protects only its own tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Breakers: trouble pauses who has it, doubling; one credential alone is no trouble; a refused minter stays refused."""
+"""Circuit breakers: pauses double, one failing credential is no outage, and a refused minter stays refused."""
 
 from __future__ import annotations
 

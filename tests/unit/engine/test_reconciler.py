@@ -1,4 +1,4 @@
-"""A visit: one whole rotation, journalled before every effect, and when to come again."""
+"""One reconcile: a whole rotation, journalled before every effect, and the time of the next look."""
 
 from __future__ import annotations
 

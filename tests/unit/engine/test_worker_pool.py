@@ -1,4 +1,4 @@
-"""The crew: every due name is looked at and looked at again, limits hold, and nobody in trouble holds up another."""
+"""The worker pool: every due name is reconciled again and again, limits hold, and no name in trouble delays another."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rotator.rotation import events as ev
 from rotator.rotation.record import Phase
 from rotator.rotation.steps import Wait
 from tests.kit.clock import StillClock
-from tests.unit.engine.crews import at_work, bots, elsewhere, hang, settled
+from tests.unit.engine.pools import at_work, bots, elsewhere, hang, settled
 from tests.unit.rotation.builders import HOUR, MINUTE, NOW, SECOND, ask, record
 
 pytestmark = pytest.mark.anyio

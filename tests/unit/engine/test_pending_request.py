@@ -1,4 +1,4 @@
-"""Who asks gets an answer of their own: joined, told apart by patience and time, and never left waiting in vain."""
+"""Pending requests: each caller gets an answer, joined or told apart by patience and time, and none waits in vain."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rotator.ports import Transient
 from rotator.rotation.record import Failure, Phase
 from rotator.rotation.rotation_request import RequestAnswer, foremost
 from rotator.rotation.steps import Wait
-from tests.unit.engine.crews import at_work, bots, hang, settled
+from tests.unit.engine.pools import at_work, bots, hang, settled
 from tests.unit.rotation.builders import HOUR, MINUTE, NOW, SECOND, ask, published, record
 
 pytestmark = pytest.mark.anyio

@@ -1,4 +1,4 @@
-"""The continuous probe: gentle, deaf to what proves nothing, and a refusal makes a credential due at once."""
+"""The continuous probe: it calls rarely, ignores answers that prove nothing; a refused credential is due at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The agenda: names come when either clock says so, once, and a name put off again and again leaves nothing behind."""
+"""The timer queue: names come when either clock says so, once; a name put off again and again leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A crew of its own for tests: visits are what a test says they are, and time moves when told."""
+"""A worker pool for tests: its reconciles are what a test says they are, and time moves when a test says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""That a process has ended is proven by the kernel, or not at all."""
+"""The kernel alone proves that a process has ended."""
 
 from __future__ import annotations
 
