@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import inf
@@ -107,6 +108,23 @@ def objection(question: str) -> str:
     if not sys.stdin.isatty():
         return "nothing was done: nobody is there to be asked; say --yes"
     return "" if output.confirm(question) else "nothing was done"
+
+
+async def follow(
+    lines: AsyncGenerator[dict[str, Any]], show: Callable[[dict[str, Any]], None], *, unanswered: str = ""
+) -> int:
+    """Show the lines of an answer as they come. Returns the exit code that they name.
+
+    `unanswered`: what to tell when they end without one, which is exit 75.
+    """
+    code = None
+    async with aclosing(lines):
+        async for line in lines:
+            code = line.get("exit", code)
+            show(line)
+    if code is None and unanswered:
+        output.say(f"rotate: {unanswered}", grave=True)
+    return BUSY if code is None else int(code)
 
 
 Main = Callable[[], Coroutine[Any, Any, int]]

@@ -62,28 +62,27 @@ def now_command(config: str | None, /, names: tuple[str, ...], as_json: bool, **
     within = {"within": written(limit)} if (limit := wanted.pop("within")) else {}
     request = {"names": list(names), "by": me(), **wanted, **within}
     verdicts = Verdicts(names, as_json=as_json)
+    noted: dict[str, Any] = {}  # that the request is accepted, which is told once something comes of it
 
-    async def main() -> int:
-        async with aclosing(lines(reached, request, parse_rotate_command(request), verdicts)) as replies:
-            code, noted = None, dict[str, Any]()
-            async for line in replies:
-                code = line.get("exit", code)
-                verdicts.hear(line)
-                if as_json:
-                    base.show_line(line)
-                elif "accepted" in line:
-                    noted = line  # it is said once something comes of it
-                elif noted and not _declined(line):
-                    say(noted)
-                    say(line)
-                    noted = {}
-                else:
-                    say(line)
-            if code is None:
-                output.say(f"rotate: {_ENDED}", err=True)
-            return base.BUSY if code is None else code
+    def show(line: dict[str, Any]) -> None:
+        verdicts.hear(line)
+        if as_json:
+            base.show_line(line)
+        elif "accepted" in line:
+            noted.update(line)
+        else:
+            if noted and not _declined(line):
+                say(noted)
+                noted.clear()
+            say(line)
 
-    base.run(main, acts=True, cut=verdicts.cut)
+    base.run(
+        lambda: base.follow(
+            lines(reached, request, parse_rotate_command(request), verdicts), show, unanswered=_UNANSWERED
+        ),
+        acts=True,
+        cut=verdicts.cut,
+    )
 
 
 class Verdicts:
@@ -129,7 +128,7 @@ def _declined(line: Mapping[str, Any]) -> bool:
 _HANDED = "this command was ended; the daemon heard what was asked for and goes on with it, ask `rotate status`"
 _UNBEGUN = "not begun: this command was ended before, and nothing was written for it; ask again"
 _WRITTEN = "this command was ended; what was asked for is in Vault: a daemon goes on with it, or the next `rotate due`"
-_ENDED = (
+_UNANSWERED = (
     "the daemon ended before the verdict; what it accepted is in Vault and goes on with the next one: `rotate status`"
 )
 

@@ -49,17 +49,14 @@ def ask(config: str | None, verb: str, request: dict[str, Any], *, as_json: bool
     reached = base.reach(config)
     base.known(reached.settings, request["names"])
 
-    async def main() -> int:
-        code = None
-        async with aclosing(_lines(reached, verb, {"by": me(), **request})) as lines:
-            async for line in lines:
-                code = line.get("exit", code)
-                base.show_line(line) if as_json else say(line)
-        if code is None:
-            output.say("rotate: the daemon ended before it answered; ask `rotate status`", err=True)
-        return base.BUSY if code is None else int(code)
-
-    base.run(main, acts=True)
+    base.run(
+        lambda: base.follow(
+            _lines(reached, verb, {"by": me(), **request}),
+            base.show_line if as_json else say,
+            unanswered="the daemon ended before it answered; ask `rotate status`",
+        ),
+        acts=True,
+    )
 
 
 async def _lines(reached: base.Reach, verb: str, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
@@ -230,15 +227,15 @@ def revoke_command(config: str | None, /, within: timedelta | None, waits: bool,
 
     async def main() -> int:
         ends: dict[str, list[str]] = {}
-        code = base.BUSY
-        async with aclosing(now.lines(reached, request, parse_rotate_command(request), verdicts)) as lines:
-            async for line in lines:
-                code = line.get("exit", code)
-                verdicts.hear(line)
-                after = round(time.monotonic() - began, 1)
-                if line.get("event") == "predecessor.retired":
-                    ends.setdefault(line["credential"], []).append(f"{line['said']} ({after:g} s after the command)")
-                base.show_line({**line, "after": after}) if as_json else now.say(line)
+
+        def show(line: dict[str, Any]) -> None:
+            verdicts.hear(line)
+            after = round(time.monotonic() - began, 1)
+            if line.get("event") == "predecessor.retired":
+                ends.setdefault(line["credential"], []).append(f"{line['said']} ({after:g} s after the command)")
+            base.show_line({**line, "after": after}) if as_json else say(line)
+
+        code = await base.follow(now.lines(reached, request, parse_rotate_command(request), verdicts), show)
         return _verdict(reached.settings, verdicts.published, ends, code, quiet=as_json)
 
     base.run(main, acts=True, cut=verdicts.cut)

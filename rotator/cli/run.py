@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from functools import partial
+from typing import Any
 
 import click
 
@@ -56,23 +56,18 @@ def reload_command(config: str | None, as_json: bool) -> None:
     force, and the daemon's next start would fail. Only the daemon's own files are read, with its eyes and rights.
     """
     reached = base.reach(config, quiet=True)
+    from rotator.app import control
 
-    async def main() -> int:
-        from rotator.app import control
-
-        code = None
-        async with aclosing(control.call(reached.socket, {"verb": "reload"})) as replies:
-            async for line in replies:
-                code = line.get("exit", code)
-                base.show_line(line) if as_json else _say(line)
-        if code is None:
-            output.say("rotate: the daemon ended before it answered", grave=True)
-        return base.BUSY if code is None else int(code)
-
-    base.run(main, acts=True)
+    show = base.show_line if as_json else _say
+    base.run(
+        lambda: base.follow(
+            control.call(reached.socket, {"verb": "reload"}), show, unanswered="the daemon ended before it answered"
+        ),
+        acts=True,
+    )
 
 
-def _say(line: dict[str, object]) -> None:
+def _say(line: dict[str, Any]) -> None:
     faults = line.get("faults", ())
     for fault in faults if isinstance(faults, list) else ():
         output.say(str(fault), grave=True)
