@@ -65,7 +65,7 @@ def reach(path: str | None, *, quiet: bool = False) -> Reach:
     except SettingsError as error:
         from rotator.app.control import listens
         from rotator.settings.files import main_file, socket_in
-        from rotator.settings.vault_daemon import SOCKET
+        from rotator.settings.sections import SOCKET
 
         socket = socket_in(main_file(path)) or SOCKET
         if not listens(socket):

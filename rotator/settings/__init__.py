@@ -29,14 +29,21 @@ from rotator.settings.model import (
     VaultAuth,
     VaultConfig,
 )  # fmt: skip
-from rotator.settings.observers import read_audit, read_hook, read_ping, read_status, read_tracing
 from rotator.settings.parsers import FaultAt, SettingsError, WrongValueError
 from rotator.settings.parsers import name as read_name
 from rotator.settings.secret_files import SecretUnreadableError, read_secret
+from rotator.settings.sections import (
+    read_audit,
+    read_daemon,
+    read_hook,
+    read_ping,
+    read_status,
+    read_tracing,
+    read_vault,
+)  # fmt: skip
 from rotator.settings.table_reader import FaultList, Section, dotted
 from rotator.settings.targets import KindDescription, read_target
 from rotator.settings.timing_checks import clashes, spacing, timeout_clash
-from rotator.settings.vault_daemon import read_daemon, read_vault
 
 __all__ = [
     "Audit",

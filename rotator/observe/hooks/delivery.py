@@ -26,8 +26,8 @@ from rotator.providers.http.webhook_client import WebhookClient
 from rotator.rotation.secret import Secret, SecretRef
 from rotator.settings import Hook, HookMoment, Ping, Settings
 from rotator.settings.addresses import address
-from rotator.settings.observers import PING
 from rotator.settings.parsers import WrongValueError
+from rotator.settings.sections import PING
 
 DELIVERED, FAILED, DROPPED = "delivered", "failed", "dropped"
 OUTCOMES = (DELIVERED, FAILED, DROPPED)
