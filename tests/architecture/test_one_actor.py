@@ -63,7 +63,7 @@ def test_only_steps_and_words_revoke() -> None:
     allowed = {
         "rotator/engine/calls.py",
         "rotator/engine/commands.py",
-        "rotator/commands/check.py",
+        "rotator/commands/verify.py",
     }
     elsewhere = {path for path in calls("revoke") if path not in allowed}
     inside = ("rotator/providers/", "tests/sandbox/", "rotator/testing/", "tests/sandbox/demo/", "rotator/vault/")
