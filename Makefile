@@ -98,10 +98,10 @@ try-vault: $(STAMP)  ## demo, tests/unit/vault and system tests on HashiCorp Vau
 	$(if $(VAULT_BINARY),VAULT_BINARY="$(VAULT_BINARY)") $(BIN)/python -m tests.tools.try_vault $(VENV)/vault $(OPTIONS)
 
 try-keycloak: $(STAMP)  ## rotate on a real Keycloak, unpacked at KEYCLOAK=/path, for a quarter of an hour (Java 17); ONLY=text
-	$(BIN)/python -m tests.tools.oauth.try_keycloak "$(KEYCLOAK)" "$(ONLY)"
+	$(BIN)/python -m tests.tools.oauth.try_oauth keycloak "$(KEYCLOAK)" "$(ONLY)"
 
 try-oidc-provider: $(STAMP)  ## every OAuth kind against a real node oidc-provider; MODULES=folder with node_modules/oidc-provider; ONLY=text
-	$(BIN)/python -m tests.tools.oauth.try_oidc_provider "$(MODULES)" "$(ONLY)"
+	$(BIN)/python -m tests.tools.oauth.try_oauth oidc-provider "$(MODULES)" "$(ONLY)"
 
 try-oauth: $(STAMP)  ## kinds rotated under consumers on a real server from a package index, for MINUTES: SERVER=hydra (Go, C compiler), spring (JDK 17, Maven), jupyterhub, django-oauth-toolkit
 	$(BIN)/python -m tests.tools.oauth.try_oauth "$(SERVER)" "$(MINUTES)"

@@ -59,7 +59,7 @@ class OpenBao:
         self._alone = leader is None
         if leader:
             leader._alone = False  # from now on it may wake up as a standby
-        self._port, self.cluster_port = _free_port(), _free_port()
+        self._port, self.cluster_port = free_port(), free_port()
         self._node_id = f"node-{self._port}"
         self.advertised = self.cluster_port  # where other nodes look for this one: a test may stand in between
         self._process: subprocess.Popen[bytes] | None = None
@@ -272,7 +272,8 @@ async def running(storage: Storage = Storage.MEMORY) -> AsyncIterator[OpenBao]:
         bao.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -9,7 +9,6 @@ the product is known not to stand yet is left out, by the table OPEN.
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import math
 import os
@@ -24,22 +23,22 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.sandbox.environment import World
+from tests.system.campaign import CONVERGENCE, leaks, minutely, not_at_rest, parser, together, unrest, verdict, wired
 from tests.system.daemon import Daemon, rotate, until
 from tests.system.day_people import OPEN, People
-from tests.system.ear import Ear
 from tests.system.kinds import KINDS, Heard
 from tests.system.nursery import Nursery
 from tests.system.prober import Prober
-from tests.system.proxy import Call, Loss, Proxy
-from tests.system.quick import LEASE, quick
+from tests.system.proxy import Call, Loss
+from tests.system.quick import LEASE
 from tests.system.trouble import LONGEST_DELAY, Trouble
-from tests.system.truth import faults_of, journal, living, settled
+from tests.system.truth import journal, living
 
-CONVERGENCE = LEASE + 60  # seconds
 DRAIN, LAST_WORDS = 10, 15  # seconds: how long a stop waits for steps by these settings, and what else it may take
 RATE = 10.0  # a second: how often a consumer uses each value
 KIND_OF = {f"day-{number}": "halo-pat" for number in range(1, 5)} | {"day-key": "halo-api-key"}
@@ -269,19 +268,9 @@ def day(seconds: float, seed: int = 1, people: int = 2) -> tuple[Day, str]:
         work.daemon.ready()
         prober.watch(*KIND_OF)
         seeds = [work.random.random() for _ in range(people + 1)]
-        tasks = [
-            (work.supervise, ()),
-            (_troubles, (work, seeds[0])),
-            *((People(work).person, (each,)) for each in seeds[1:]),
-        ]
-        threads = [threading.Thread(target=_guarded, args=(work, task, *more), daemon=True) for task, more in tasks]
-        for thread in threads:
-            thread.start()
-        time.sleep(seconds)
-        work.over.set()
-        for thread in threads:
-            thread.join(CONVERGENCE + 60)
-            assert not thread.is_alive(), "an actor of the day does not end"
+        crowd = (partial(People(work).person, each) for each in seeds[1:])
+        tasks = [work.supervise, partial(_troubles, work, seeds[0]), *crowd]
+        together(tasks, seconds, work.over, work.errors)
         converged = _rest(work)
         work.errors += _judged(work)
         return work, told(work, converged)
@@ -289,23 +278,15 @@ def day(seconds: float, seed: int = 1, people: int = 2) -> tuple[Day, str]:
 
 def _set_up(stack: ExitStack, world: World, prober: Prober, seed: int) -> Day:
     trouble, heard = Trouble(seed), Heard()
-    assert world.desk is not None
     for name, kind in KIND_OF.items():
         KINDS[kind].add(world, name, **({"on_foreign": "overwrite"} if name == "day-4" else {}))
-    servers = {"vault": (world.bao.address, heard.vault), "desk": (world.desk.url, heard.desk)}
-    ears: dict[str, Proxy] = {edge: Ear(edge, url, _rarely(trouble), hear) for edge, (url, hear) in servers.items()}
-    ears["halo"] = Proxy("halo", world.halo.url, _rarely(trouble))
-    urls = {edge: stack.enter_context(proxy).url for edge, proxy in ears.items()}
-    defaults = {"every": "1m", "lifetime": "10m", "retire": {"after": "1s"}, "limits": {"mints_per_day": 10000}}
-    known = {"url": urls["desk"], "audience": f"{world.desk.url}/auth/token", "settle": "4s", "deadline": "2s"}
-    hurry = {"daemon": {"sweep": "60s", "reconcile": "10s", "drain": f"{DRAIN}s"}, "target": {"settle": "4s"}}
+    urls = wired(stack, world, heard, _rarely(trouble))
 
     def rewrite(credentials: dict[str, Any] | None = None) -> Path:
         there = copy(world)
         there.credentials = credentials or world.credentials
-        told = {"vault": urls["vault"], "halo": urls["halo"], "desk": {**known, "timeout": "1s"}, "defaults": defaults}
-        quick(there, "lone", **told, **hurry)
-        return quick(there, "daemon", **told, **hurry)
+        minutely(there, "lone", urls, drain=f"{DRAIN}s")
+        return minutely(there, "daemon", urls, drain=f"{DRAIN}s")
 
     path, nursery = rewrite(), stack.enter_context(Nursery())
     chance, lone = random.Random(seed), path.with_name("lone.toml")
@@ -329,41 +310,23 @@ def _troubles(work: Day, seed: float) -> None:
         deed(chance)
 
 
-def _guarded(work: Day, task: Callable[..., None], *more: Any) -> None:
-    try:
-        task(*more)
-    except Exception as surprise:  # noqa: BLE001 (the day goes on, and says so)
-        work.errors.append(f"{task.__name__}: {type(surprise).__name__}: {surprise}")
-
-
 def _rest(work: Day) -> float:
     """Faults off, pauses over. Returns the seconds until every name was once as promised."""
     work.trouble.quiet = True
     if work.daemon.process.poll() is not None:
         work.start()
     time.sleep(LONGEST_DELAY)
-    began, waiting = time.monotonic(), set(KIND_OF)
+    began = time.monotonic()
     until("every pause is over", lambda: rotate(work.path, "resume", "--all").returncode != 75, CONVERGENCE)
     People(work).tidy(work.random)  # a hold says what to type
 
-    def rest() -> bool:
-        waiting.difference_update([name for name in waiting if settled(work.world, name) and not _unrest(work, name)])
-        return not waiting
-
-    try:
-        until("rest", rest, CONVERGENCE, 0.3)
-    except TimeoutError:
-        work.errors += [f"does not come to rest: {name}: {_unrest(work, name)}" for name in waiting]
+    work.errors += not_at_rest(KIND_OF, lambda name: _unrest(work, name))
     return time.monotonic() - began
 
 
 def _unrest(work: Day, name: str) -> list[str]:
-    if settled(work.world, name):
-        wrong = faults_of(work.world, name, work.heard)
-        return [text for text in wrong if name != RENAMED or "living tokens" not in text]  # another name's are its own
-    record = journal(work.world, name)
-    told = ("phase", "rotation", "failures", "retry_at", "failure", "held", "paused", "slot_full", "lease")
-    return [f"{key} {record.get(key)}" for key in told if record.get(key)]
+    wrong = unrest(work.world, name, work.heard)
+    return [text for text in wrong if name != RENAMED or "living tokens" not in text]  # another name's are its own
 
 
 def _judged(work: Day) -> list[str]:
@@ -373,14 +336,7 @@ def _judged(work: Day) -> list[str]:
     for name, tokens in work.doomed.items():
         left = tokens & set(living(work.world, journal(work.world, name)["stem"]))
         wrong += [f"{name}: {sorted(left)} live, and rotate revoke said that it goes on"] if left else []
-    for daemon in work.daemons:
-        text = daemon.log.read_text()
-        wrong += [f"{daemon.log.name} holds a secret" for value in work.prober.values if value in text]
-        wrong += [f"{daemon.log.name} tells of a bug: {text[text.find('visit.failed') :][:600]}"] * (
-            "visit.failed" in text
-        )
-        wrong += [f"{daemon.log.name} ends in a trace: {text[-900:]}"] * ("Traceback" in text)
-    return wrong
+    return wrong + leaks(work.daemons, work.prober.values)
 
 
 def told(work: Day, converged: float) -> str:
@@ -393,16 +349,15 @@ def told(work: Day, converged: float) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=1.0)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--open", action="store_true", help="also what the product is known not to stand yet")
-    wishes = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--minutes", type=float, default=1.0)
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--open", action="store_true", help="also what the product is known not to stand yet")
+    wishes = options.parse_args()
     if wishes.open:
         OPEN.clear()
     work, said = day(wishes.minutes * 60, wishes.seed)
-    sys.stdout.write(f"{said}\n" + "".join(f"  {text}\n" for text in work.errors))
-    return 1 if work.errors else 0
+    return verdict(said, work.errors)
 
 
 if __name__ == "__main__":

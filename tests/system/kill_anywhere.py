@@ -8,7 +8,6 @@ has a single slot, the time in which what is published is refused is measured, t
 
 from __future__ import annotations
 
-import argparse
 import signal
 import sys
 import threading
@@ -23,21 +22,19 @@ from pathlib import Path
 from typing import Any
 
 from tests.sandbox.environment import World
+from tests.system.campaign import leaks, parser, verdict, wired
 from tests.system.daemon import Daemon, until
-from tests.system.ear import Ear
 from tests.system.kinds import KINDS, Heard, Kind
 from tests.system.nursery import Nursery
 from tests.system.outcome import Crash, Outcome
 from tests.system.prober import RATE, Prober
 from tests.system.progress import Progress, Tell
-from tests.system.proxy import Call, Loss, Proxy, Side
+from tests.system.proxy import Call, Loss, Side
 from tests.system.quick import TAKEN_OVER, quick
 from tests.system.truth import faults_of, settled
 
 A_WORLD = 240  # kills: the tokens of many more would make every listing slow
-HASTE = {"settle": "1s", "timeout": "1s", "deadline": "2s"}
 RECOVERY = TAKEN_OVER + 20  # seconds
-PIECE = 16  # characters of a secret that no log may show
 Point = tuple[int, Side]
 Task = tuple[str, Point]
 
@@ -105,24 +102,13 @@ class Campaign:
     def manned(self, at: Station) -> Iterator[None]:
         """Bring it to rotation 1, its daemon at work."""
         with ExitStack() as stack:
-            vault = Ear("vault", self.world.bao.address, at.line.judge, at.heard.vault, at.heard.denied)
-            halo = stack.enter_context(Proxy("halo", self.world.halo.url, at.line.judge)).url
             self.kind.add(self.world, at.name)
-            told = {"vault": stack.enter_context(vault).url, "halo": halo, **self._desk(stack, at)}
+            told = wired(stack, self.world, at.heard, at.line.judge)
             stack.enter_context(self.start(at, quick(self.world, at.name, only=[at.name], **told)))
             self.rest(at)
             self.prober.watch(at.name)
             stack.callback(self.prober.leave, at.name)
             yield
-
-    def _desk(self, stack: ExitStack, at: Station) -> dict[str, Any]:
-        """The service desk seen through the line; consumers know it by its own address."""
-        desk = self.world.desk
-        if desk is None:
-            return {}
-        ear = Ear("desk", desk.url, at.line.judge, at.heard.desk, at.heard.denied)
-        url = stack.enter_context(ear).url
-        return {"desk": {"url": url, "audience": f"{desk.url}/auth/token", **HASTE}}
 
     def start(self, at: Station, path: Path) -> Daemon:
         """A daemon for this station."""
@@ -193,25 +179,8 @@ class Campaign:
         return time.monotonic() - began
 
 
-def leaks(daemons: Iterable[Daemon], values: Iterable[str]) -> list[str]:
-    """Logs in which a piece of a published value stands, or a bug."""
-    found, pieces = [], {piece for value in values for piece in _pieces(value)}
-    for daemon in daemons:
-        text = daemon.log.read_text()
-        windows = {text[at : at + PIECE] for at in range(len(text))}
-        found += [f"{daemon.log.name} holds a secret" for _ in pieces & windows]
-        found += [f"{daemon.log.name} tells of a bug" for event in ("visit.failed", "Traceback") if event in text]
-    return found
-
-
 def _name(kind: Kind, number: int) -> str:
     return f"{kind.name}-{number:04}"
-
-
-def _pieces(value: str) -> Iterator[str]:
-    """Of the middle and near the end: what a private key begins and ends with is no secret."""
-    for start in (len(value) // 2, -3 * PIECE):
-        yield value[start : start + PIECE].replace("\n", "\\n")[:PIECE]
 
 
 def everywhere(calls: Sequence[Call]) -> list[Point]:
@@ -282,14 +251,14 @@ def _tell(text: str) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--times", type=int, default=1, choices=range(1, 101), metavar="1..100")
-    parser.add_argument("--kind", action="append", choices=list(KINDS), help="these only; may be given again")
-    parser.add_argument("--late", action="store_true", help="let every lost request land 1.5 s later as well")
-    parser.add_argument("--effects", action="store_true", help="after each write but the journal's only")
-    parser.add_argument("--at-once", type=int, default=PACE.at_once, help="credentials that are killed at a time")
-    parser.add_argument("--probes", type=float, default=PACE.probes, help="of each credential, a second")
-    wishes = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--times", type=int, default=1, choices=range(1, 101), metavar="1..100")
+    options.add_argument("--kind", action="append", choices=list(KINDS), help="these only; may be given again")
+    options.add_argument("--late", action="store_true", help="let every lost request land 1.5 s later as well")
+    options.add_argument("--effects", action="store_true", help="after each write but the journal's only")
+    options.add_argument("--at-once", type=int, default=PACE.at_once, help="credentials that are killed at a time")
+    options.add_argument("--probes", type=float, default=PACE.probes, help="of each credential, a second")
+    wishes = options.parse_args()
     pace = Pace(wishes.at_once, wishes.probes)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # either way its servers end with it
     sys.setswitchinterval(0.0005)  # seconds: the consumers' thread is one among hundreds that pass bytes on
@@ -297,10 +266,8 @@ def main() -> int:
     for name in wishes.kind or KINDS:  # one after another, so that a rotation is measured among its like
         for choose in (at_effects if wishes.effects else everywhere, *([late] if wishes.late else [])):
             outcome = campaign([name], wishes.times, choose, _tell, pace)
-            sys.stdout.write(f"{outcome}\n" + "".join(f"  {text}\n" for text in outcome.violations))
-            sys.stdout.flush()
-            bad += len(outcome.violations)
-    return 1 if bad else 0
+            bad |= verdict(outcome, outcome.violations)
+    return bad
 
 
 if __name__ == "__main__":

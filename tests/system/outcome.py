@@ -78,5 +78,5 @@ def percentiles(times: Sequence[float], unit: float = 1.0) -> str:
 
 
 def quantile(times: Sequence[float], share: float) -> float:
-    """One of the times."""
-    return sorted(times)[min(len(times) - 1, int(len(times) * share))]
+    """One of the times, 0 for none."""
+    return sorted(times)[min(len(times) - 1, int(len(times) * share))] if times else 0.0

@@ -46,12 +46,23 @@ Judge = Callable[[Call], Loss | None]
 
 
 class Proxy(HttpServer):
-    """Listens on loopback until the block is left. `judge` may be replaced at any time."""
+    """Listens on loopback until the block is left. `judge` may be replaced at any time.
+
+    `hear` is told the body of every request that reaches the server. `denied`: the calls that were answered 403.
+    """
 
     poll = 0.5  # there are many of them
 
-    def __init__(self, edge: str, upstream: str, judge: Judge = lambda _: None) -> None:
+    def __init__(
+        self,
+        edge: str,
+        upstream: str,
+        judge: Judge = lambda _: None,
+        hear: Callable[[bytes], None] | None = None,
+        denied: list[str] | None = None,
+    ) -> None:
         self.edge, self.upstream, self.judge = edge, upstream, judge
+        self.hear, self.denied = hear, [] if denied is None else denied
         super().__init__()
 
     def answer(self, heard: Heard) -> Reply | None:
@@ -70,7 +81,12 @@ class Proxy(HttpServer):
 
     def forward(self, heard: Heard) -> tuple[int, bytes, dict[str, str]]:
         """One call to the server behind. Raises OSError or HTTPException."""
-        return forwarded(self.upstream, heard)
+        if self.hear:
+            self.hear(heard.raw)
+        answer = forwarded(self.upstream, heard)
+        if answer[0] == 403:
+            self.denied.append(f"{heard.method} {heard.target}")
+        return answer
 
     def _landed(self, heard: Heard) -> Reply | None:
         with suppress(OSError, HTTPException):

@@ -21,14 +21,25 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 def quick(
-    world: World, name: str = "daemon", *, only: Iterable[str] = (), vault: str = "", halo: str = "", **sections: Any
+    world: World,
+    name: str = "daemon",
+    *,
+    only: Iterable[str] = (),
+    vault: str = "",
+    halo: str = "",
+    desk: str = "",
+    **sections: Any,
 ) -> Path:
     """Settings of one daemon, with instance and socket called `name`; `only` these credentials, or all there are.
 
-    `vault` and `halo` are the addresses it is told, should it meet proxies there. Sections add to the quick defaults.
+    `vault`, `halo` and `desk` are the addresses it is told, should it meet proxies there; consumers know the desk by
+    its own. Sections add to the quick defaults.
     """
     wanted = {key: {**values, **sections.pop(key, {})} for key, values in _DEFAULTS.items()}
     wanted["daemon"] = {"instance": name, "socket": str(world.folder / f"{name}.sock"), **wanted["daemon"]}
+    if desk and world.desk:
+        times = {key: wanted["target"][key] for key in ("settle", "timeout", "deadline")}
+        sections["desk"] = {"url": desk, "audience": f"{world.desk.url}/auth/token", **times}
     seen = copy(world)  # many daemons at once are told different things of the same world
     seen.credentials = {key: world.credentials[key] for key in only or world.credentials}
     seen.vault_address, seen.halo_url = vault or world.vault_address, halo or world.halo_url

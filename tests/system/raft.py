@@ -8,7 +8,6 @@ end and held against what each writer was told. `--plant NAME` gives the writers
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 import time
@@ -24,6 +23,8 @@ from anyio import to_thread
 
 from rotator.vault.kv import Kv
 from tests.sandbox.openbao import OpenBaoError
+from tests.system.campaign import parser, verdict
+from tests.system.outcome import quantile
 from tests.system.raft_cluster import NODES, Cluster, cluster, reader
 from tests.system.raft_ledger import History, Kept, Ledger, Told, judge, landed
 from tests.system.raft_writers import IMPATIENT, LENGTH, MISTAKES, Counters, Writer
@@ -157,16 +158,11 @@ class Outcome:
             f" { ({kind: number for kind, number in self.counts.items() if kind != 'kill the leader'}) };"
             f" {told[Told.WRITTEN]} writes acknowledged, {told[Told.LOST]} lost to another writer,"
             f" {told[Told.UNKNOWN]} unknown ({self.late} of them had landed), {self.reads} strong reads;"
-            f" no write for p50 {_share(self.outages, 0.5):.1f} s, p95 {_share(self.outages, 0.95):.1f} s,"
-            f" max {_share(self.outages, 1):.1f} s after a leader was lost"
-            f" (p95 {_share(self.outages_after_kills, 0.95):.1f} s after a kill);"
+            f" no write for p50 {quantile(self.outages, 0.5):.1f} s, p95 {quantile(self.outages, 0.95):.1f} s,"
+            f" max {quantile(self.outages, 1):.1f} s after a leader was lost"
+            f" (p95 {quantile(self.outages_after_kills, 0.95):.1f} s after a kill);"
             f" {len(self.violations)} violations {dict(kinds) or ''} in {self.seconds:.0f} s"
         )
-
-
-def _share(times: tuple[float, ...], share: float) -> float:
-    ordered = sorted(times) or [0.0]
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 async def campaign(kills: int, writes: int, seed: int = 1, kind: type[Kv] = Kv) -> Outcome:
@@ -203,16 +199,15 @@ async def on(made: Cluster, kills: int, writes: int, seed: int = 1, kind: type[K
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=3, choices=range(501), metavar="0..500")
-    parser.add_argument("--writes", type=int, default=300, help="acknowledged, at least")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--plant", choices=MISTAKES, help="a client with this mistake: the campaign must fail")
-    wishes = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--kills", type=int, default=3, choices=range(501), metavar="0..500")
+    options.add_argument("--writes", type=int, default=300, help="acknowledged, at least")
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--plant", choices=MISTAKES, help="a client with this mistake: the campaign must fail")
+    wishes = options.parse_args()
     kind = MISTAKES[wishes.plant] if wishes.plant else Kv
     outcome = anyio.run(partial(campaign, wishes.kills, wishes.writes, wishes.seed, kind))
-    sys.stdout.write(f"{outcome}\n" + "".join(f"  {text}\n" for text in outcome.violations[:50]))
-    return 1 if outcome.violations else 0
+    return verdict(outcome, outcome.violations[:50])
 
 
 if __name__ == "__main__":

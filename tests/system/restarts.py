@@ -14,6 +14,8 @@ from pathlib import Path
 
 from tests.sandbox.environment import World
 from tests.system.daemon import Daemon
+from tests.system.outcome import percentiles
+from tests.system.quick import quick
 from tests.system.truth import journal
 
 _LOOK = 0.2  # seconds between two looks at the journals
@@ -75,16 +77,11 @@ class Restarts:
 
     def said(self) -> str:
         """The figures in a line."""
-        found = sorted(self.recovered)
-        at = [found[min(len(found) - 1, int(len(found) * share))] for share in (0.5, 0.99)] if found else []
-        figures = f"p50 {at[0]:.1f} s, p99 {at[1]:.1f} s, longest {found[-1]:.1f} s" if at else "none"
-        return f"{self.hit} rotations in flight at a kill, recovered: {figures}"
+        return f"{self.hit} rotations in flight at a kill, recovered after s: {percentiles(self.recovered)}"
 
 
 def main() -> None:
     """See above."""
-    from tests.system.quick import quick
-
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--kills", type=int, default=20)
     words.add_argument("--every", type=float, default=30.0)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.campaign import leaks
 from tests.system.daemon import Daemon
-from tests.system.kill_anywhere import at_effects, everywhere, late, leaks
+from tests.system.kill_anywhere import at_effects, everywhere, late
 from tests.system.kinds import KINDS, Heard, taking_turns
 from tests.system.outcome import Crash, Outcome, percentiles
 from tests.system.proxy import Call, Side
@@ -81,7 +82,8 @@ def test_a_piece_of_a_value_in_a_log_is_found_and_so_is_a_bug(tmp_path: Path, va
     daemon.log.write_text(json.dumps({"event": "token.minted", "name": "a-r1"}))
     assert leaks([daemon], [value]) == []
     daemon.log.write_text(json.dumps({"event": "visit.failed", "said": f"of {value[8:]}"}))
-    assert set(leaks([daemon], [value])) == {"daemon-1.log holds a secret", "daemon-1.log tells of a bug"}
+    found = {text.partition(":")[0] for text in leaks([daemon], [value])}
+    assert found == {"daemon-1.log holds a secret", "daemon-1.log tells of a bug"}
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)

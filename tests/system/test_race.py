@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.system.race import CONVERGENCE, race
+from tests.system.campaign import CONVERGENCE
+from tests.system.race import race
 
 pytestmark = pytest.mark.system
 

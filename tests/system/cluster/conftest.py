@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.kit.certificates import Authority
-from tests.sandbox.openbao import OpenBao, _free_port
+from tests.sandbox.openbao import OpenBao, free_port
 
 
 class TlsOpenBao(OpenBao):
@@ -18,7 +18,7 @@ class TlsOpenBao(OpenBao):
     def __init__(self, authority: Authority) -> None:
         super().__init__()
         self._file = authority.issue("vault")
-        self._tls_port = _free_port()
+        self._tls_port = free_port()
         self.ca_file = authority.ca_file
 
     @property

@@ -10,21 +10,18 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-
 from rotator.providers.keys.signing import Algorithm, public_jwk, public_key
 from tests.system.daemon import Daemon, until
-from tests.tools.oauth.consumers import Use, exchanging, judged, opening, signing, watched
-from tests.tools.oauth.journey import PATIENCE, Journey, bearer, free_port, say
+from tests.tools.oauth.consumers import LIMITS, Use, exchanging, opening, signing, try_consumers
+from tests.tools.oauth.journey import PATIENCE, Journey, bearer
 from tests.tools.oauth.resource import Resource
 from tests.tools.oauth.server import Client, Running
+from tests.unit.providers.keys import public_pem
 
 Run = Callable[[Path, list[Client]], AbstractContextManager[Running]]
 PERIOD = 25.0  # seconds between two key pairs
 JWKS_CACHE = 5.0  # seconds
 LATER = 4.0  # seconds for which a set is not read yet when its cache has passed; less than the `settle` of 10 s
-LIMITS = {"mints_per_day": 500}
 KEPT = "secret/renewals/renewed#refresh_token"
 
 
@@ -34,19 +31,12 @@ class Stage:
     def __init__(self, journey: Journey, resource: Resource) -> None:
         self.journey = journey
         self.resource = resource
-        self.listen = f"127.0.0.1:{free_port()}"
         self.given = {name: secrets.token_hex(24) for name in ("basic", "post", "renewed")}
-        self.targets: dict[str, Any] = {}
-        self.credentials: dict[str, Any] = {}
-        key = rsa.generate_private_key(65537, 2048)
-        armour = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        self.key = journey.secret("client.pem", key.private_bytes(*armour).decode())
-        shown = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        pem = key.public_key().public_bytes(*shown).decode()
-        resource.key_set = {"keys": [public_jwk(public_key(pem), Algorithm.PS256)]}
+        key, self.key = journey.key("client")
+        resource.key_set = {"keys": [public_jwk(public_key(public_pem(key)), Algorithm.PS256)]}
 
     def clients(self) -> list[Client]:
-        keys, self.resource.ours = f"{self.resource.url}/jwks", f"http://{self.listen}"
+        keys, self.resource.ours = f"{self.resource.url}/jwks", f"http://{self.journey.listen}"
         return [
             Client("basic", "client_secret_basic", self.given["basic"]),
             Client("post", "client_secret_post", self.given["post"]),
@@ -59,14 +49,15 @@ class Stage:
     def settle(self, server: Running) -> None:
         """The settings, as somebody would write them for this server."""
         self.resource.introspect, self.resource.token_url = server.introspect, server.token_url
-        self.renew(server.refresh_token)
-        secret = {name: self.journey.secret(f"{name}-secret", value) for name, value in self.given.items()}
+        journey = self.journey
+        journey.hand_over("renewed", server.refresh_token)
+        secret = {name: journey.secret(f"{name}-secret", value) for name, value in self.given.items()}
         token = {"kind": "oauth-token", "lifetime": "60s", "fraction": 0.33}
         basic = {"auth_method": "client_secret_basic"}
         target = {"kind": "oauth", "url": self.resource.url, "token_url": server.token_url, "calls": 100_000}
-        self.targets = {"site": {**target, "settle": "10s", **server.target}}
+        journey.targets = {"site": {**target, "settle": "10s", **server.target}}
         # Its relay may lose answers: what is proven by a secret cares for no audience.
-        self.targets["relayed"] = {**self.targets["site"], "token_url": f"{self.resource.url}/token"}
+        journey.targets["relayed"] = {**journey.targets["site"], "token_url": f"{self.resource.url}/token"}
         refresh = {"grant": "refresh_token", "refresh_token": {"vault": KEPT}, "identity": {"name": "ada"}}
         key_set = {"jwks": "secret/public/signing", "jwks_cache": f"{JWKS_CACHE:g}s", "assertion_life": "5s"}
         credentials: dict[str, Any] = {
@@ -81,14 +72,8 @@ class Stage:
         }  # fmt: skip
         common = {"target": "site", "scopes": ["read"], "probe": "/me", "limits": LIMITS}
         for name, own in credentials.items():
-            self.credentials[name] = {**common, "path": f"apps/{name}", "client_id": name, **own}
-        self.save()
-
-    def renew(self, refresh_token: str) -> None:
-        self.journey.bao.call("POST", "secret/data/renewals/renewed", {"data": {"refresh_token": refresh_token}})
-
-    def save(self) -> None:
-        self.journey.write(self.targets, self.credentials, status={"jwks_listen": self.listen})
+            journey.credentials[name] = {**common, "path": f"apps/{name}", "client_id": name, **own}
+        journey.save()
 
     def uses(self, server: Running) -> dict[str, Use]:
         open_me = opening(f"{self.resource.url}/me")
@@ -125,7 +110,11 @@ def not_yet_known(stage: Stage, daemon: Daemon) -> str:
     def heard(event: str) -> list[dict[str, Any]]:
         return daemon.heard(event, credential="signing")
 
-    burned, made, before = len(heard("attempt.burned")), len(heard("candidate.installed")), published(stage, "signing")
+    burned, made, before = (
+        len(heard("attempt.burned")),
+        len(heard("candidate.installed")),
+        stage.journey.published("signing"),
+    )
     stage.resource.stale.set()
     try:
         daemon.begin("signing")
@@ -133,14 +122,9 @@ def not_yet_known(stage: Stage, daemon: Daemon) -> str:
         time.sleep(JWKS_CACHE + LATER)
     finally:
         stage.resource.stale.clear()
-    until("it to be published", lambda: published(stage, "signing") > before, PATIENCE, 0.2)
+    until("it to be published", lambda: stage.journey.published("signing") > before, PATIENCE, 0.2)
     assert (len(heard("attempt.burned")), len(heard("candidate.installed"))) == (burned, made + 1)
     return f"published {JWKS_CACHE + LATER:g} s and more after it joined, nothing burned"
-
-
-def published(stage: Stage, name: str) -> int:
-    """The number of the rotation that consumers read."""
-    return int(stage.journey.document(f"apps/{name}")["rotation"])
 
 
 def killed(stage: Stage, server: Running, daemon: Daemon) -> str:
@@ -150,38 +134,44 @@ def killed(stage: Stage, server: Running, daemon: Daemon) -> str:
     with suppress(OSError, ValueError):
         daemon.begin("renewed")
     assert resource.swallowed.wait(PATIENCE), "no refresh came by"
-    before = published(stage, "renewed")
+    before = journey.published("renewed")
     journey.kill(daemon)
     began = time.monotonic()
     heir = journey.daemon()
     until(
         "the next access token, or a person to be asked",
-        lambda: published(stage, "renewed") > before or heir.heard("person.awaited", credential="renewed"),
+        lambda: journey.published("renewed") > before or heir.heard("person.awaited", credential="renewed"),
         PATIENCE,
         0.2,
     )
     took = time.monotonic() - began
     if not heir.heard("person.awaited", credential="renewed"):
-        assert bearer(f"{resource.url}/me", journey.document("apps/renewed")["access_token"]) == 200
+        assert bearer(f"{resource.url}/me", journey.read("renewed")["access_token"]) == 200
         journey.kill(heir)
         return f"another token {took:.0f} s after the kill"
     said = heir.heard("person.awaited", credential="renewed")[-1]["said"]
     if server.consent is None:
         journey.kill(heir)
         return f"a person is asked {took:.0f} s after the kill: {said[-120:]}"
-    stage.renew(server.consent())
+    journey.hand_over("renewed", server.consent())
     heir.begin("renewed")
-    until("the next access token", lambda: published(stage, "renewed") > before, PATIENCE, 0.2)
+    until("the next access token", lambda: journey.published("renewed") > before, PATIENCE, 0.2)
     journey.kill(heir)
     return f"a person was asked {took:.0f} s after the kill, and their consent was enough"
 
 
 Change = Callable[[Stage], None]
 MISTAKES: dict[str, tuple[Change, str]] = {
-    "another kid": (lambda it: it.credentials["asserting"].update(kid="nonsense"), 'kid = "thumbprint"'),
-    "another algorithm": (lambda it: it.credentials["asserting"].update(algorithm="RS256"), 'algorithm = "PS256"'),
-    "another audience": (lambda it: it.targets["site"].update(audience="https://x.example"), 'audience = "token_url"'),
-    "leeway": (lambda it: it.targets["site"].update(leeway="5s"), "after its end"),
+    "another kid": (lambda it: it.journey.credentials["asserting"].update(kid="nonsense"), 'kid = "thumbprint"'),
+    "another algorithm": (
+        lambda it: it.journey.credentials["asserting"].update(algorithm="RS256"),
+        'algorithm = "PS256"',
+    ),
+    "another audience": (
+        lambda it: it.journey.targets["site"].update(audience="https://x.example"),
+        'audience = "token_url"',
+    ),
+    "leeway": (lambda it: it.journey.targets["site"].update(leeway="5s"), "after its end"),
     "no refresh token": (
         lambda it: it.journey.bao.call("DELETE", "secret/data/renewals/renewed") and None,
         "there is no refresh token",
@@ -191,12 +181,13 @@ MISTAKES: dict[str, tuple[Change, str]] = {
 
 def mistaken(stage: Stage, change: Change, words: str) -> str:
     """What `rotate check` says of one mistake; the settings are mended afterwards."""
-    targets, credentials = deepcopy(stage.targets), deepcopy(stage.credentials)
+    journey = stage.journey
+    targets, credentials = deepcopy(journey.targets), deepcopy(journey.credentials)
     change(stage)
-    stage.save()
-    told = stage.journey.rotate("check")
-    stage.targets, stage.credentials = targets, credentials
-    stage.save()
+    journey.save()
+    told = journey.rotate("check")
+    journey.targets, journey.credentials = targets, credentials
+    journey.save()
     said = [line for line in told.splitlines() if words in line]
     assert said, "\n".join(line for line in told.splitlines() if not line.startswith("ok"))
     return said[0]
@@ -209,17 +200,8 @@ def try_asserting(run: Run, minutes: float) -> int:
         with run(journey.folder, stage.clients()) as server:
             stage.settle(server)
             daemon = journey.daemon()
-            until(
-                "everything to be published",
-                lambda: all(journey.document(f"apps/{name}") for name in stage.credentials),
-                300.0,
-            )
-            say(journey.rotate("check"))
             end = time.monotonic() + 60 * minutes - PERIOD
-            seen = watched(journey, stage.uses(server), 60 * minutes, lambda: rotating(daemon, end))
-            assert daemon.process.poll() is None, daemon.last_words()
-            for name, uses in seen.items():
-                journey.chapter(name, lambda name=name, uses=uses: judged(daemon, name, uses, cuts=name == "renewed"))
+            try_consumers(journey, daemon, stage.uses(server), minutes, lambda: rotating(daemon, end))
             journey.chapter("keys that left their set", lambda: left(daemon))
             journey.chapter("a key that is not known yet", lambda: not_yet_known(stage, daemon))
             journey.chapter("killed between a refresh and its answer", lambda: killed(stage, server, daemon))

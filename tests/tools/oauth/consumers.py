@@ -6,21 +6,20 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 from uuid import uuid4
 
 import jwt
 
 from tests.system.daemon import Daemon
-from tests.tools.oauth.journey import Journey, bearer, form
+from tests.tools.oauth.journey import Journey, bearer, form, say
 
 PACE = 0.1  # seconds
 CALLS = 8  # a cut-over is one request, one proof and five writes, and a consumer needs a use to see that it is over
 OWN = 0.5  # seconds for the work between them
-ASSERTION = {
-    "grant_type": "client_credentials",
-    "scope": "read",
-    "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-}
+LIMITS = {"mints_per_day": 500}
+BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 Use = Callable[[dict[str, str]], bool | None]  # what was read: accepted, refused, or None where it is not to be used
 
 
@@ -67,19 +66,28 @@ def exchanging(token_url: str, *, once: bool) -> Use:
         if once and assertion in used:
             return None
         used.add(assertion)
-        fields = {**ASSERTION, "client_id": read["client_id"], "client_assertion": assertion}
-        return form(token_url, fields)[0] == 200
+        return exchanged(token_url, assertion, "read", read["client_id"])[0] == 200
 
     return use
 
 
 def signing(read: dict[str, str]) -> bool:
     """With a private key: an assertion of one's own, at the token endpoint that was published beside it."""
+    return exchanged(read["token_url"], signed(read, 5), "read", read["client_id"])[0] == 200
+
+
+def signed(read: dict[str, str], life: int = 30) -> str:
+    """An assertion by a published key, for so many seconds."""
     now = int(time.time())
-    claims = {"iss": read["iss"], "sub": read["client_id"], "aud": read["aud"], "iat": now, "exp": now + 5}
-    made = jwt.encode({**claims, "jti": str(uuid4())}, read["private_key"], read["algorithm"], {"kid": read["kid"]})
-    fields = {**ASSERTION, "client_id": read["client_id"], "client_assertion": made}
-    return form(read["token_url"], fields)[0] == 200
+    claims = {"iss": read["iss"], "sub": read["client_id"], "aud": read["aud"], "iat": now, "exp": now + life}
+    return jwt.encode({**claims, "jti": str(uuid4())}, read["private_key"], read["algorithm"], {"kid": read["kid"]})
+
+
+def exchanged(token_url: str, assertion: str, scope: str, client: str = "") -> tuple[int, dict[str, Any]]:
+    """What an assertion is exchanged for: the status and the answer."""
+    fields = {"grant_type": "client_credentials", "scope": scope, "client_assertion_type": BEARER}
+    fields |= {"client_assertion": assertion} | ({"client_id": client} if client else {})
+    return form(token_url, fields)
 
 
 def consume(journey: Journey, path: str, use: Use, end: float, uses: Uses) -> None:
@@ -132,3 +140,19 @@ def judged(daemon: Daemon, name: str, uses: Uses, *, cuts: bool = False) -> str:
     assert uses.whole, f"{said}; then it broke off"
     assert len(uses.rotations) > 1, said
     return said
+
+
+def try_consumers(
+    journey: Journey,
+    daemon: Daemon,
+    uses: dict[str, Use],
+    minutes: float,
+    meanwhile: Callable[[], None] | None = None,
+) -> None:
+    """A line of the table for each credential. One by refresh token may be cut off: its server ends the old one."""
+    journey.await_everything()
+    say(journey.rotate("check"))
+    seen = watched(journey, uses, 60 * minutes, meanwhile)
+    assert daemon.process.poll() is None, daemon.last_words()
+    for name, each in seen.items():
+        journey.chapter(name, partial(judged, daemon, name, each, cuts=name == "renewed"))

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from tests.system.daemon import until
-from tests.tools.oauth.journey import fetch, form, free_port
-from tests.tools.oauth.packages import from_go, installed
-from tests.tools.oauth.server import Client, Running
+from tests.sandbox.openbao import free_port
+from tests.tools.oauth.journey import call, form
+from tests.tools.oauth.server import Client, Running, answering, from_go, installed
 
 VERSION = "2.3.0"
 MODULE = "github.com/ory/hydra/v2"
@@ -46,14 +45,12 @@ class Hydra:
 
     def admin(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         """Raises AssertionError when it is refused."""
-        data = json.dumps(body).encode() if body is not None else None
-        headers = {"Content-Type": "application/json"}
-        status, told = fetch(urllib.request.Request(self._admin + path, data, headers, method=method))
+        status, told = call(method, self._admin + path, body=body)
         assert status < 300, f"{method} {path}: {status} {told.get('error')} {told.get('error_description')}"
-        return told
+        return dict(told)
 
     def introspect(self, token: str) -> dict[str, Any]:
-        return form(f"{self._admin}/oauth2/introspect", {"token": token})[1]
+        return dict(form(f"{self._admin}/oauth2/introspect", {"token": token})[1])
 
     def register(self, client: Client) -> None:
         body: dict[str, Any] = {
@@ -125,35 +122,20 @@ def _query(url: str) -> dict[str, str]:
 @contextmanager
 def run(folder: Path, clients: list[Client]) -> Iterator[Running]:
     """`folder`: for its settings, its database and its log."""
-    program = install() / "server"
+    program = str(install() / "server")
     public, admin = free_port(), free_port()
     hydra = Hydra(public, admin)
     settings = folder / "hydra.json"
     settings.write_text(json.dumps(_settings(folder, hydra.url, public, admin)))
     settings.chmod(0o600)
     flags = ["-c", str(settings), "--dev", "--sqa-opt-out"]
-    with (folder / "hydra.log").open("wb") as log:
-        subprocess.run([str(program), "migrate", "sql", "-e", "-y", *flags[:2]], stdout=log, stderr=log, check=True)
-        server = subprocess.Popen(
-            [str(program), "serve", "all", *flags], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder
-        )
-    try:
-        until("Hydra to answer", lambda: _answers(f"{hydra.url}/health/ready"), 60.0, 0.3)
+    subprocess.run([program, "migrate", "sql", "-e", "-y", *flags[:2]], check=True, capture_output=True)
+    with answering([program, "serve", "all", *flags], folder / "hydra.log", f"{hydra.url}/health/ready", 60.0):
         for client in clients:
             hydra.register(client)
         (renewed,) = (each for each in clients if each.refreshes)
         consented = hydra.consent(renewed)
         yield Running(hydra.token_url, hydra.introspect, consented, lambda: hydra.consent(renewed))
-    finally:
-        server.kill()
-        server.wait(30)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return fetch(urllib.request.Request(url))[0] == 200
-    except OSError:
-        return False
 
 
 def _settings(folder: Path, issuer: str, public: int, admin: int) -> dict[str, Any]:

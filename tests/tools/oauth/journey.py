@@ -1,31 +1,35 @@
 """What every try of a real OAuth server needs: an OpenBao, settings, the policy for them, the CLI, a table.
 
-The server, its clients and the chapters of the story are each try's own.
+The clients and the chapters of the story are each try's own.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 from rotator.rotation.secret import Secret
 from tests.sandbox.environment import to_toml
-from tests.sandbox.openbao import OpenBao, OpenBaoError
-from tests.system.daemon import Daemon
+from tests.sandbox.openbao import OpenBao, OpenBaoError, free_port
+from tests.system.daemon import Daemon, until
+from tests.unit.providers.keys import private_pem, rsa_key
 
-PATIENCE = 240.0  # seconds for one command or one wait, on a busy machine
+PATIENCE = 300.0  # seconds for one command or one wait, on a busy machine
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -35,25 +39,25 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def form(url: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None) -> tuple[int, dict[str, Any]]:
+def form(url: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
     """A form posted as a consumer would, without anything of ours: status and decoded answer."""
     return fetch(urllib.request.Request(url, urlencode(fields).encode(), dict(headers or {})))
 
 
+def call(method: str, url: str, authorization: str = "", body: object = None) -> tuple[int, Any]:
+    """A call of a server's own API: status and decoded answer."""
+    data = json.dumps(body).encode() if body is not None else None
+    headers = {"Content-Type": "application/json"} | ({"Authorization": authorization} if authorization else {})
+    return fetch(urllib.request.Request(url, data, headers, method=method))
+
+
 def bearer(url: str, token: str) -> int:
     """The status that an access token gets at a resource."""
-    return fetch(urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"}))[0]
+    return call("GET", url, f"Bearer {token}")[0]
 
 
-def fetch(request: urllib.request.Request) -> tuple[int, dict[str, Any]]:
-    """Any request."""
+def fetch(request: urllib.request.Request) -> tuple[int, Any]:
+    """Any request. What is no JSON counts as an empty object."""
     try:
         with OPENER.open(request, timeout=60) as answer:
             status, text = answer.status, answer.read()
@@ -61,22 +65,25 @@ def fetch(request: urllib.request.Request) -> tuple[int, dict[str, Any]]:
         with error:
             status, text = error.code, error.read()
     try:
-        told = json.loads(text)
+        return status, json.loads(text)
     except ValueError:
-        told = {}
-    return status, told if isinstance(told, dict) else {}
+        return status, {}
 
 
 class Journey:
     """One OpenBao, one settings file, and a table of what held. Leaving the block ends what was started, by id.
 
     The daemon's login is a token with just the policy that `rotate policy` prints, as the README says to make it.
+    `targets` and `credentials` are those of the settings; `save` writes them. `listen`: where our key sets are served.
     """
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="rotator-oauth-"))
         self.bao = OpenBao()
         self.settings = self.folder / "rotator.toml"
+        self.listen = f"127.0.0.1:{free_port()}"
+        self.targets: dict[str, dict[str, Any]] = {}
+        self.credentials: dict[str, dict[str, Any]] = {}
         self.secrets: list[Secret] = []  # none of these may be in anything that is printed or logged
         self.failed: list[str] = []
         self._began = time.monotonic()
@@ -105,17 +112,26 @@ class Journey:
         path.chmod(0o400)
         return {"file": str(path)}
 
-    def write(self, targets: dict[str, Any], credentials: dict[str, Any], **sections: dict[str, Any]) -> None:
-        """The settings, and the policy that fits them, under a token that has nothing else."""
+    def key(self, name: str) -> tuple[rsa.RSAPrivateKey, dict[str, str]]:
+        """A private key, and how settings refer to it."""
+        made = rsa_key(number=len(self.secrets))
+        return made, self.secret(f"{name}.pem", private_pem(made).reveal())
+
+    def hand_over(self, name: str, refresh_token: str) -> None:
+        """A refresh token is written where settings say it is, as the person does who has consented."""
+        self.secrets.append(Secret(refresh_token))
+        self.bao.call("POST", f"secret/data/renewals/{name}", {"data": {"refresh_token": refresh_token, "by": "ada"}})
+
+    def save(self) -> None:
+        """Write the settings, and the policy that fits them, under a token that has nothing else."""
         token = self.folder / "vault-token"
         auth = {"method": "token", "token": {"file": str(token)}}
         document = {
             "vault": {"address": self.bao.address, "auth": auth},
-            "daemon": {"socket": str(self.settings.with_suffix(".sock")), "reconcile": "10s"}
-            | sections.pop("daemon", {}),
-            **sections,
-            "targets": targets,
-            "credentials": credentials,
+            "daemon": {"socket": str(self.settings.with_suffix(".sock")), "reconcile": "10s", "lease": "30s"},
+            "status": {"jwks_listen": self.listen},
+            "targets": self.targets,
+            "credentials": self.credentials,
         }
         self.settings.write_text(to_toml(document))
         if not token.exists():
@@ -161,6 +177,28 @@ class Journey:
         self._daemons.remove(daemon)
         self.keeps_still(daemon.log.read_text())
 
+    def kill_at(self, daemon: Daemon, event: str, name: str) -> None:
+        """The same right after it has logged this event of a rotation, which somebody asks for."""
+
+        def asked() -> None:
+            with suppress(OSError, ValueError):
+                daemon.ask(name, within=PATIENCE)
+
+        seen = len(daemon.heard(event, credential=name))
+        asking = threading.Thread(target=asked, daemon=True)
+        asking.start()
+        until(f"{event} of {name}", lambda: len(daemon.heard(event, credential=name)) > seen, PATIENCE, 0.005)
+        self.kill(daemon)
+        asking.join(30)
+
+    def now(self, *names: str) -> dict[str, str]:
+        """`rotate now`, which has to succeed; what consumers of the first name read then: something else."""
+        before = self.read(names[0])
+        self.rotate("now", *names, "--within", f"{PATIENCE:g}s", expect=0)
+        after = self.read(names[0])
+        assert after != before, f"{names[0]}: nothing else was published"
+        return after
+
     # --- what is seen -----------------------------------------------------------------------------------------------
 
     def document(self, path: str) -> dict[str, str]:
@@ -171,6 +209,22 @@ class Journey:
             if fault.status == 404:
                 return {}
             raise
+
+    def read(self, name: str) -> dict[str, str]:
+        """What consumers of a credential read."""
+        return self.document(self.credentials[name]["path"])
+
+    def renewal(self, name: str) -> str:
+        """The refresh token that is kept now."""
+        return self.document(f"renewals/{name}")["refresh_token"]
+
+    def published(self, name: str) -> int:
+        """The number of the rotation that consumers read."""
+        return int(self.read(name)["rotation"])
+
+    def await_everything(self) -> None:
+        """Wait until every credential was published once."""
+        until("everything to be published", lambda: all(map(self.read, self.credentials)), 2 * PATIENCE, 0.5)
 
     def keeps_still(self, text: str) -> None:
         """Raises AssertionError, without quoting it, when a text holds a secret."""

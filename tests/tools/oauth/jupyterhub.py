@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
-import subprocess
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.sandbox.openbao import free_port
 from tests.system.daemon import until
-from tests.tools.oauth.consumers import judged, opening, watched
-from tests.tools.oauth.journey import Journey, fetch, free_port, say
-from tests.tools.oauth.packages import from_pypi, installed
+from tests.tools.oauth.consumers import LIMITS, opening, try_consumers
+from tests.tools.oauth.journey import Journey, call
+from tests.tools.oauth.server import answering, from_pypi, installed
 
 VERSION = "6.1.1"
 PERIOD = 30.0  # seconds between two tokens that the person brings
@@ -36,9 +33,7 @@ class Hub:
         self._admin = admin
 
     def call(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
-        data = json.dumps(body).encode() if body is not None else None
-        headers = {"Authorization": f"token {self._admin}"}
-        return fetch(urllib.request.Request(f"{self.url}/hub/api{path}", data, headers, method=method))
+        return call(method, f"{self.url}/hub/api{path}", f"token {self._admin}", body)
 
     def made(self) -> tuple[str, str]:
         """A new token of ada's: its id and the token."""
@@ -56,28 +51,12 @@ def run(folder: Path) -> Iterator[Hub]:
     """`folder`: for its database and its log."""
     port, admin = free_port(), secrets.token_hex(32)
     python = install() / "bin" / "python"
-    environment = {**os.environ, "HUB_HOME": str(folder), "HUB_PORT": str(port), "HUB_ADMIN": admin}
+    environment = {"HUB_HOME": str(folder), "HUB_PORT": str(port), "HUB_ADMIN": admin}
     command = [str(python), "-m", "jupyterhub", "-f", str(Path(__file__).with_name("jupyterhub_config.py"))]
     hub = Hub(f"http://127.0.0.1:{port}", admin)
-    with (folder / "hub.log").open("wb") as log:
-        server = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder
-        )
-
-    def ready() -> bool:
-        assert server.poll() is None, f"it did not start: {(folder / 'hub.log').read_text()[-1500:]}"
-        try:
-            return hub.call("GET", "/users")[0] == 200
-        except OSError:
-            return False
-
-    try:
-        until("JupyterHub to answer", ready, 90.0, 0.3)
+    with answering(command, folder / "hub.log", f"{hub.url}/hub/api/", 90.0, environment):
         hub.call("POST", "/users/ada")
         yield hub
-    finally:
-        server.kill()
-        server.wait(30)
 
 
 def try_manual(minutes: float) -> int:
@@ -86,11 +65,11 @@ def try_manual(minutes: float) -> int:
         tool: dict[str, Any] = {"target": "hub", "kind": "manual", "path": "apps/tool", "key": "access_token"}
         tool |= {"instructions": "Token, Request new API token", "ending": "the same page, revoke"}
         tool |= {"probe": "/hub/api/user", "prefix": "token ", "identity": {"name": "ada"}}
-        tool |= {"every": "1h", "lifetime": "2h", "retire": {"after": "5s"}, "limits": {"mints_per_day": 500}}
-        journey.write({"hub": {"kind": "http", "url": hub.url, "settle": "5s"}}, {"tool": tool})
+        tool |= {"every": "1h", "lifetime": "2h", "retire": {"after": "5s"}, "limits": LIMITS}
+        journey.targets, journey.credentials = {"hub": {"kind": "http", "url": hub.url, "settle": "5s"}}, {"tool": tool}
+        journey.save()
         daemon = journey.daemon()
         numbers = [bring(journey, hub)]
-        say(journey.rotate("check"))
 
         def person() -> None:
             end = time.monotonic() + 60 * minutes - PERIOD
@@ -105,8 +84,7 @@ def try_manual(minutes: float) -> int:
                 hub.end(numbers[-2])
                 until("its end to be proven", lambda ended=ended: len(daemon.heard("predecessor.ended")) > ended, 180.0)
 
-        seen = watched(journey, {"tool": opening(f"{hub.url}/hub/api/user")}, 60 * minutes, person)
-        journey.chapter("tool", lambda: judged(daemon, "tool", seen["tool"]))
+        try_consumers(journey, daemon, {"tool": opening(f"{hub.url}/hub/api/user")}, minutes, person)
         journey.kill(daemon)
         return journey.verdict()
 

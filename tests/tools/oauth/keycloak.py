@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import secrets
-import signal
-import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import httpx
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from rotator.rotation.secret import Secret
-from tests.tools.oauth.journey import free_port
+from tests.sandbox.openbao import free_port
+from tests.tools.oauth.journey import call, form
+from tests.tools.oauth.server import answering
 
 ADMIN, REALM, ADA = "loopback-admin", "shop", "ada"
 BOOT = 900.0  # seconds: the first start builds the server anew, which took 180 s on a busy machine and 560 s in all
@@ -31,17 +31,12 @@ OPTIONS = ["start-dev", "--db", "dev-mem", "--http-host", "127.0.0.1", "--http-p
 
 
 class Keycloak:
-    """`with Keycloak(home, log) as sso:` starts it and ends it, with all its processes, by its own id."""
+    """Its administrator's view, and where it is."""
 
-    def __init__(self, home: Path, log: Path) -> None:
-        """`home`: an unpacked distribution; `log`: where its own words go."""
-        self._home = home
-        self._log = log
-        self._password = Secret(secrets.token_urlsafe(24))
-        self._process: subprocess.Popen[bytes] | None = None
+    def __init__(self, url: str, password: Secret) -> None:
+        self.url = url
+        self._password = password
         self._bearer = ("", 0.0)
-        self.url = f"http://127.0.0.1:{free_port()}"
-        self.http = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
 
     @property
     def issuer(self) -> str:
@@ -58,75 +53,21 @@ class Keycloak:
         """What an access token with scope `openid` opens."""
         return f"{self.issuer}/protocol/openid-connect/userinfo"
 
-    # --- life -------------------------------------------------------------------------------------------------------
-
-    def __enter__(self) -> Self:
-        environment = {**os.environ, **HEAP, "KC_BOOTSTRAP_ADMIN_USERNAME": ADMIN}
-        environment["KC_BOOTSTRAP_ADMIN_PASSWORD"] = self._password.reveal()
-        command = [str(self._home / "bin" / "kc.sh"), *OPTIONS, self.url.rpartition(":")[2]]
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
-            )
-        try:
-            self._wait()
-            self.furnish()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the script and the server that it has started: a session of their own, whose id is the script's."""
-        if self._process and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGTERM)
-            try:
-                self._process.wait(60)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait(10)
-        self.http.close()
-
-    def _wait(self) -> None:
-        end = time.monotonic() + BOOT
-        while time.monotonic() < end:
-            if self._process is None or self._process.poll() is not None:
-                raise RuntimeError(f"Keycloak ended instead of starting: {self._log.read_text()[-1500:]}")
-            try:
-                if self.http.get("/realms/master").is_success:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(1)
-        raise TimeoutError(f"Keycloak does not answer within {BOOT:g} s")
-
-    # --- its administrator ------------------------------------------------------------------------------------------
-
-    def admin(self, method: str, path: str, body: object = None) -> httpx.Response:
+    def admin(self, method: str, path: str, body: object = None) -> Any:
         """One call of the Admin REST API. Raises AssertionError when it is refused."""
-        try:
-            answer = self.http.request(method, path, json=body, headers={"Authorization": f"Bearer {self._token()}"})
-        except httpx.TransportError as fault:
-            raise AssertionError(f"{method} {path}: {type(fault).__name__}") from None
-        assert answer.is_success, f"{method} {path}: {answer.status_code}"
-        return answer
+        status, told = call(method, self.url + path, f"Bearer {self._token()}", body)
+        assert status < 300, f"{method} {path}: {status}"
+        return told
 
     def _token(self) -> str:
         """The master realm's tokens live for a minute."""
         if time.monotonic() > self._bearer[1]:
-            form = {"grant_type": "password", "client_id": "admin-cli", "username": ADMIN}
-            form["password"] = self._password.reveal()
-            answer = self.http.post("/realms/master/protocol/openid-connect/token", data=form)
-            assert answer.is_success, f"the administrator is refused: {answer.status_code}"
-            self._bearer = answer.json()["access_token"], time.monotonic() + 30
+            fields = {"grant_type": "password", "client_id": "admin-cli", "username": ADMIN}
+            fields["password"] = self._password.reveal()
+            status, told = form(f"{self.url}/realms/master/protocol/openid-connect/token", fields)
+            assert status == 200, f"the administrator is refused: {status}"
+            self._bearer = told["access_token"], time.monotonic() + 30
         return self._bearer[0]
-
-    def furnish(self) -> None:
-        """The realm."""
-        self.admin("POST", "/admin/realms", {"realm": REALM, "enabled": True, **RENEWING})
 
     def client(self, name: str, attributes: dict[str, str] | None = None, **more: Any) -> None:
         """A client that may have tokens for itself; `more` replaces what is usual."""
@@ -136,7 +77,7 @@ class Keycloak:
 
     def change(self, name: str, attributes: dict[str, str] | None = None, **more: Any) -> None:
         """Change some of a client's properties."""
-        (kept,) = self.admin("GET", f"/admin/realms/{REALM}/clients?clientId={name}").json()
+        (kept,) = self.admin("GET", f"/admin/realms/{REALM}/clients?clientId={name}")
         kept |= {**more, "attributes": {**kept["attributes"], **(attributes or {})}}
         self.admin("PUT", f"/admin/realms/{REALM}/clients/{kept['id']}", kept)
 
@@ -146,6 +87,19 @@ class Keycloak:
         shown |= {"firstName": "Ada", "lastName": "Lovelace"}
         kept = [{"type": "password", "value": password.reveal(), "temporary": False}]
         self.admin("POST", f"/admin/realms/{REALM}/users", {**shown, "credentials": kept})
+
+
+@contextmanager
+def run(home: Path, log: Path) -> Iterator[Keycloak]:
+    """A server from an unpacked distribution, with its realm. `log`: where its own words go."""
+    password = Secret(secrets.token_urlsafe(24))
+    port = free_port()
+    sso = Keycloak(f"http://127.0.0.1:{port}", password)
+    login = {"KC_BOOTSTRAP_ADMIN_USERNAME": ADMIN, "KC_BOOTSTRAP_ADMIN_PASSWORD": password.reveal()}
+    command = [str(home / "bin" / "kc.sh"), *OPTIONS, str(port)]
+    with answering(command, log, f"{sso.url}/realms/master", BOOT, {**HEAP, **login}):
+        sso.admin("POST", "/admin/realms", {"realm": REALM, "enabled": True, **RENEWING})
+        yield sso
 
 
 RENEWING = {"revokeRefreshToken": True, "refreshTokenMaxReuse": 0}  # a refresh token is used once

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from tests.system.daemon import Daemon, until
+from tests.tools.oauth.journey import PATIENCE
 from tests.tools.oauth.keycloak import KEYED, by_certificate, by_url
 from tests.tools.oauth.keycloak_story import READING
-from tests.tools.oauth.shop import PATIENCE, Shop
+from tests.tools.oauth.shop import Shop
 
 # What is changed, and the words by which a person knows what to look at.
 WORDS = {
@@ -28,7 +27,7 @@ WORDS = {
 
 def mistakes(shop: Shop) -> str:
     """All at once, after each was right: nothing that is published changes, and each is told in words."""
-    key, ref = shop.key("mistaken")
+    key, ref = shop.journey.key("mistaken")
     for name in WORDS:
         asserting = name in ("audience", "kid")
         if asserting:
@@ -41,7 +40,7 @@ def mistakes(shop: Shop) -> str:
             target = {} if name == "realm" else None
             shop.add(name, "oauth-refresh-token", target=target, client_secret=shop.kept(name), **keys)
     shop.journey.rotate("now", "--all", "--within", f"{PATIENCE:g}s", expect=0)
-    right, before = {name: dict(keys) for name, keys in shop.credentials.items()}, published(shop)
+    right, before = {name: dict(keys) for name, keys in shop.journey.credentials.items()}, published(shop)
     break_all(shop)
     told = shop.journey.ended("now", "--all", "--within", f"{PATIENCE:g}s")
     assert told.returncode == 1, f"exit {told.returncode}"
@@ -60,7 +59,9 @@ def mistakes(shop: Shop) -> str:
 
 
 def published(shop: Shop) -> dict[str, str]:
-    return {name: shop.read(name)[keys.get("key", key_of(name))] for name, keys in shop.credentials.items()}
+    return {
+        name: shop.journey.read(name)[keys.get("key", key_of(name))] for name, keys in shop.journey.credentials.items()
+    }
 
 
 def key_of(name: str) -> str:
@@ -68,33 +69,33 @@ def key_of(name: str) -> str:
 
 
 def break_all(shop: Shop) -> None:
-    shop.targets["sso-audience"]["audience"] = "https://sso.example/other"
-    shop.targets["sso-realm"]["token_url"] = shop.sso.token_url.replace("/realms/", "/realms/no-")
-    shop.credentials["kid"]["kid"] = "nonsense"
-    shop.credentials["scope"]["scopes"] = ["openid", "nonsense"]
-    shop.credentials["name"]["client_id"] = "nobody"
-    shop.credentials["userinfo"]["scopes"] = ["profile"]
+    shop.journey.targets["sso-audience"]["audience"] = "https://sso.example/other"
+    shop.journey.targets["sso-realm"]["token_url"] = shop.sso.token_url.replace("/realms/", "/realms/no-")
+    shop.journey.credentials["kid"]["kid"] = "nonsense"
+    shop.journey.credentials["scope"]["scopes"] = ["openid", "nonsense"]
+    shop.journey.credentials["name"]["client_id"] = "nobody"
+    shop.journey.credentials["userinfo"]["scopes"] = ["profile"]
     shop.sso.change("disabled", enabled=False)
     shop.sso.change("secret", secret="another-one-by-now")
     shop.sso.change("robot", serviceAccountsEnabled=False)
-    shop.save()
+    shop.journey.save()
 
 
 def mend_all(shop: Shop, right: dict[str, dict[str, object]]) -> None:
-    shop.credentials.update(right)
-    shop.targets["sso-audience"]["audience"] = "issuer"
-    shop.targets["sso-realm"]["token_url"] = shop.sso.token_url
+    shop.journey.credentials.update(right)
+    shop.journey.targets["sso-audience"]["audience"] = "issuer"
+    shop.journey.targets["sso-realm"]["token_url"] = shop.sso.token_url
     shop.sso.change("disabled", enabled=True)
     shop.sso.change("secret", secret=shop.known("secret"))
     shop.sso.change("robot", serviceAccountsEnabled=True)
-    shop.save()
+    shop.journey.save()
 
 
 def expired_certificate(shop: Shop) -> str:
-    key, ref = shop.key("outdated")
+    key, ref = shop.journey.key("outdated")
     shop.sso.client("outdated", by_certificate(key, days=-2), **KEYED)
     shop.add("outdated", "client-assertion", transit_key=None, signing_key=ref, kid="none")
-    status, _ = shop.exchange("outdated", shop.now("outdated")["client_assertion"])
+    status, _ = shop.exchange("outdated", shop.journey.now("outdated")["client_assertion"])
     assert status == 200, f"the published assertion gets {status}"
     return "this server does not look at the certificate's dates: published and exchanged"
 
@@ -103,9 +104,9 @@ def theft(shop: Shop) -> str:
     """A spent refresh token is shown: the server ends the session, and with it what is published."""
     shop.sso.client("stolen", secret=shop.secret("stolen").reveal(), directAccessGrantsEnabled=True)
     shop.renew("stolen")
-    spent = shop.kept_renewal("stolen")
-    access = shop.now("stolen")["access_token"]
-    shop.hand_over("stolen", spent)
+    spent = shop.journey.renewal("stolen")
+    access = shop.journey.now("stolen")["access_token"]
+    shop.journey.hand_over("stolen", spent)
     told = shop.journey.ended("now", "stolen", "--within", "60s")
     said = told.stdout + shop.journey.rotate("explain", "stolen")
     assert told.returncode != 0, "it was taken"
@@ -113,15 +114,15 @@ def theft(shop: Shop) -> str:
         assert word in said, f"not a word of {word}: {said[-500:]}"
     lives = shop.opens(access)
     shop.consent("stolen")
-    assert shop.opens(shop.now("stolen")["access_token"])
+    assert shop.opens(shop.journey.now("stolen")["access_token"])
     return f"waits for a person, goes on with a new consent; what was published {'lives on' if lives else 'died'}"
 
 
 def killed(shop: Shop) -> str:
     """Each kind once, at another place of its rotation, and what is published then is accepted."""
-    key, ref = shop.key("killed")
+    key, ref = shop.journey.key("killed")
     shop.sso.client("k-assertion", by_certificate(key), **KEYED)
-    shop.sso.client("k-pair", by_url(f"http://{shop.listen}/jwks/k-pair"), **KEYED)
+    shop.sso.client("k-pair", by_url(f"http://{shop.journey.listen}/jwks/k-pair"), **KEYED)
     shop.add("k-assertion", "client-assertion", transit_key=None, signing_key=ref, kid="none")
     shop.add("k-pair", "assertion-key", jwks="secret/public/k-pair", **READING)
     for name in ("k-token", "k-renewed"):
@@ -129,16 +130,16 @@ def killed(shop: Shop) -> str:
     shop.add("k-token", "oauth-refresh-token", client_secret=shop.kept("k-token"), **shop.opening(grant=None))
     shop.renew("k-renewed")
     daemon = shop.journey.daemon()
-    until("everything published once", lambda: all(map(shop.read, shop.credentials)), PATIENCE)
+    shop.journey.await_everything()
     took = []
     for name, place in KILLED.items():
         daemon, seconds = killed_at(shop, daemon, name, place)
         took.append(f"{name[2:]} at {place.partition('.')[2]} {seconds:.0f} s")
     shop.journey.kill(daemon)
     accepted = {
-        "k-token": shop.opens(shop.read("k-token")["access_token"]),
-        "k-renewed": shop.opens(shop.read("k-renewed")["access_token"]),
-        "k-pair": shop.signed(shop.read("k-pair"))[0] == 200,
+        "k-token": shop.opens(shop.journey.read("k-token")["access_token"]),
+        "k-renewed": shop.opens(shop.journey.read("k-renewed")["access_token"]),
+        "k-pair": shop.signed(shop.journey.read("k-pair"))[0] == 200,
     }
     assert all(accepted.values()), f"not accepted: {[name for name, taken in accepted.items() if not taken]}"
     return "converged: " + ", ".join(took)
@@ -154,18 +155,11 @@ KILLED = {
 
 def killed_at(shop: Shop, daemon: Daemon, name: str, place: str) -> tuple[Daemon, float]:
     """Kill it there, start another; that one, and the seconds until it had published."""
-
-    def asked() -> None:
-        with suppress(OSError, ValueError):
-            daemon.ask(name, within=30)
-
-    before, seen = shop.read(name), len(daemon.heard(place, credential=name))
-    threading.Thread(target=asked, daemon=True).start()
-    until(f"{place} of {name}", lambda: len(daemon.heard(place, credential=name)) > seen, PATIENCE, 0.005)
-    shop.journey.kill(daemon)
+    before = shop.journey.published(name)
+    shop.journey.kill_at(daemon, place, name)
     began = time.monotonic()
     heir = shop.journey.daemon()
-    until(f"{name} to be published", lambda: shop.read(name)["rotation"] > before["rotation"], PATIENCE)
+    until(f"{name} to be published", lambda: shop.journey.published(name) > before, PATIENCE)
     return heir, time.monotonic() - began
 
 

@@ -13,7 +13,7 @@ READING = {"jwks_cache": "12s", "assertion_life": "5s", "retire": {"after": "6s"
 
 
 def local_key(shop: Shop) -> str:
-    key, ref = shop.key("local")
+    key, ref = shop.journey.key("local")
     shop.sso.client("local", by_certificate(key), **KEYED)
     shop.add("local", "client-assertion", transit_key=None, signing_key=ref, kid="none")
     return f"{twice_exchanged(shop, 'local')}; check warns: {shop.checked() or 'of nothing'}"
@@ -32,7 +32,7 @@ def transit_key(shop: Shop) -> str:
 
 def twice_exchanged(shop: Shop, name: str) -> str:
     for _ in range(2):
-        assertion = shop.now(name)["client_assertion"]
+        assertion = shop.journey.now(name)["client_assertion"]
         status, told = shop.exchange(name, assertion)
         assert status == 200, f"the published assertion gets {status} {told.get('error')}"
         assert shop.opens(told["access_token"]), "its access token opens nothing"
@@ -42,20 +42,20 @@ def twice_exchanged(shop: Shop, name: str) -> str:
 
 def pool(shop: Shop) -> str:
     shop.add("pooled", "assertion-pool")
-    read = shop.now("pooled")
+    read = shop.journey.now("pooled")
     slots = [read["client_assertion"], *(read[f"client_assertion_{slot}"] for slot in (1, 2, 3))]
     assert [shop.exchange("pooled", each)[0] for each in slots] == [200] * 4
     return "three slots and the spare, exchanged by four consumers"
 
 
 def key_pairs(shop: Shop) -> str:
-    shop.sso.client("signing", by_url(f"http://{shop.listen}/jwks/signing"), **KEYED)
+    shop.sso.client("signing", by_url(f"http://{shop.journey.listen}/jwks/signing"), **KEYED)
     shop.add("signing", "assertion-key", jwks="secret/public/signing", **READING)
     daemon = shop.journey.daemon()
-    until("the first key", lambda: shop.read("signing"), 300)
-    first = shop.read("signing")
+    until("the first key", lambda: shop.journey.read("signing"), 300)
+    first = shop.journey.read("signing")
     assert shop.signed(first)[0] == 200, "the first key is not taken"
-    second = shop.now("signing", "--wait")
+    second = shop.journey.now("signing", "--wait")
     assert second["kid"] != first["kid"]
     assert shop.signed(second)[0] == 200, "the second key is not taken"
     status, told = shop.signed(first)
@@ -74,7 +74,7 @@ def by_secret(shop: Shop) -> str:
 
 
 def by_assertion(shop: Shop) -> str:
-    key, ref = shop.key("asserting")
+    key, ref = shop.journey.key("asserting")
     shop.sso.client("asserting", by_certificate(key), **KEYED)
     keys = shop.opening(grant=None)
     shop.add("asserting", "oauth-refresh-token", client_secret=None, signing_key=ref, kid="none", **keys)
@@ -99,8 +99,8 @@ def by_password_in_public(shop: Shop) -> str:
 
 
 def twice_opened(shop: Shop, name: str) -> str:
-    first = shop.now(name)["access_token"]
-    second = shop.now(name)["access_token"]
+    first = shop.journey.now(name)["access_token"]
+    second = shop.journey.now(name)["access_token"]
     assert shop.opens(second), "the published access token opens nothing"
     return f"two published, the second opens; the first {'too, until it expires' if shop.opens(first) else 'no more'}"
 
@@ -120,10 +120,10 @@ def renewed_in_public(shop: Shop) -> str:
 
 
 def renewed_thrice(shop: Shop, name: str) -> str:
-    seen = [shop.kept_renewal(name)]
+    seen = [shop.journey.renewal(name)]
     for _ in range(3):
-        assert shop.opens(shop.now(name)["access_token"]), "the published access token opens nothing"
-        seen.append(shop.kept_renewal(name))
+        assert shop.opens(shop.journey.now(name)["access_token"]), "the published access token opens nothing"
+        seen.append(shop.journey.renewal(name))
     assert len(set(seen)) == 4, "the refresh token did not rotate along"
     return "three published, and each time the next refresh token"
 

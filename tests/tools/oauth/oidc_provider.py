@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
-from uuid import uuid4
+from typing import Any
 
-import jwt
-
+from tests.tools.oauth.consumers import exchanged
 from tests.tools.oauth.journey import bearer, form
+from tests.tools.oauth.server import announced
 
-BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 SERVER = Path(__file__).with_name("server.mjs")
 
 
@@ -31,40 +29,25 @@ def missing(modules: Path) -> str:
     return ""
 
 
+@contextmanager
+def run(modules: Path, folder: Path, settings: Mapping[str, Any]) -> Iterator[OidcProvider]:
+    """`settings`: see server.mjs; they are kept in a file that only we may read."""
+    found = json.loads((modules / "node_modules" / "oidc-provider" / "package.json").read_text())
+    kept = folder / "oidc-provider.json"
+    kept.touch(0o600)
+    kept.write_text(json.dumps(settings))
+    log = folder / "oidc-provider.log"
+    with announced(["node", str(SERVER), str(modules.absolute()), str(kept)], log) as server:
+        yield OidcProvider(server["issuer"], found["version"], log)
+
+
+@dataclass
 class OidcProvider:
-    """`with OidcProvider(...) as server:` starts it, and ends it by its process id."""
+    """Where it is, and what its consumers do."""
 
-    def __init__(self, modules: Path, folder: Path, settings: Mapping[str, Any]) -> None:
-        """`settings`: see server.mjs; they are kept in a file that only we may read."""
-        self._modules = modules
-        self._settings = folder / "oidc-provider.json"
-        self._settings.touch(0o600)
-        self._settings.write_text(json.dumps(settings))
-        self.log = folder / "oidc-provider.log"
-        self.issuer = self.version = ""
-
-    def __enter__(self) -> Self:
-        found = json.loads((self._modules / "node_modules" / "oidc-provider" / "package.json").read_text())
-        self.version = found["version"]
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                ["node", str(SERVER), str(self._modules.absolute()), str(self._settings)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        if not line:
-            raise AssertionError(f"it did not start: {self.log.read_text()[-1500:]}")
-        self.issuer = json.loads(line)["issuer"]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(30)
-        if self._process.stdout:
-            self._process.stdout.close()
+    issuer: str
+    version: str
+    log: Path
 
     @property
     def target(self) -> dict[str, Any]:
@@ -72,28 +55,15 @@ class OidcProvider:
         where = {"url": self.issuer, "token_url": f"{self.issuer}/token", "issuer": self.issuer}
         return {"kind": "oauth", **where, "audience": "issuer", "settle": "1s"}
 
-    # --- what consumers do ------------------------------------------------------------------------------------------
-
     def presented(self, assertion: str, scope: str = "api:read") -> tuple[int, dict[str, Any]]:
         """An exchange of an assertion."""
-        grant = {"grant_type": "client_credentials", "scope": scope}
-        return form(f"{self.issuer}/token", {**grant, "client_assertion_type": BEARER, "client_assertion": assertion})
+        return exchanged(f"{self.issuer}/token", assertion, scope)
 
     def opened(self, assertion: str) -> None:
         """Exchange an assertion for a token that opens the resource. Raises AssertionError."""
         status, told = self.presented(assertion)
         assert status == 200, f"a published assertion got {status} {told.get('error')}"
         assert bearer(f"{self.issuer}/api/me", told["access_token"]) == 200, "its access token opens nothing"
-
-    def signed_by(self, document: Mapping[str, str]) -> int:
-        """What a consumer of an `assertion-key` document gets, who signs for itself: a status."""
-        now = int(time.time())
-        times = {"iat": now, "exp": now + 30}
-        claims = {"iss": document["iss"], "sub": document["client_id"], "aud": document["aud"], "jti": str(uuid4())}
-        value = jwt.encode(
-            {**claims, **times}, document["private_key"], document["algorithm"], headers={"kid": document["kid"]}
-        )
-        return self.presented(value)[0]
 
     def opens(self, access_token: str) -> bool:
         """Whether an access token opens the resource."""

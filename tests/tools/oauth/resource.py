@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.kit.http_server import Heard, HttpServer, Reply
-from tests.tools.oauth.journey import OPENER, fetch
+from tests.tools.oauth.journey import fetch
 
 JSON = {"Content-Type": "application/json"}
 Introspect = Callable[[str], dict[str, Any]]  # RFC 7662
@@ -40,7 +40,7 @@ class Resource(HttpServer):
         if answer is None:
             threading.Event().wait(30)  # as if the network had lost it
             return None
-        return answer[0], answer[1] or b"{}", JSON
+        return (*answer, JSON)
 
     def passed_on(self, path: str) -> object:
         """A key set of ours."""
@@ -48,15 +48,9 @@ class Resource(HttpServer):
             self._sets[path] = fetch(urllib.request.Request(self.ours + path))[1]
         return self._sets[path]
 
-    def relayed(self, body: bytes, headers: dict[str, str]) -> tuple[int, bytes] | None:
+    def relayed(self, body: bytes, headers: dict[str, str]) -> tuple[int, Any] | None:
         """The server's answer; None when it is to be lost."""
-        request = urllib.request.Request(self.token_url, body, headers)
-        try:
-            with OPENER.open(request, timeout=60) as answer:
-                told = answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                told = error.code, error.read()
+        told = fetch(urllib.request.Request(self.token_url, body, headers))
         if self.swallow.is_set():
             self.swallow.clear()
             self.swallowed.set()

@@ -1,80 +1,88 @@
-"""`make try-oauth SERVER=…`: a server from a package index, its kinds rotated under consumers.
+"""The rotator's kinds on real OAuth servers, by hand. Everything that was started is ended by its id.
 
-    python -m tests.tools.oauth.try_oauth SERVER [MINUTES]
+    python -m tests.tools.oauth.try_oauth SERVER [MINUTES]                  a server from a package index
+    python -m tests.tools.oauth.try_oauth keycloak /path/to/keycloak-26.4.0 [ONLY]
+    python -m tests.tools.oauth.try_oauth oidc-provider /folder/with/node_modules [ONLY]
 
-The server is installed into a folder of its own below the virtual environment, runs on loopback, and is ended by its
-process id. A consumer of each credential reads Vault and uses what it finds ten times a second. Printed are uses,
-refusals, the longest time between the first refused use and the next accepted one, and cut-overs. Exit 1 when a kind
-that has no cut-over was refused once, or one that has was refused for longer than its proof takes: half a second, and
-as long as eight uses took at their slowest at that very time.
+A server from a package index is installed into a folder of its own below the virtual environment. A consumer of each
+credential reads Vault and uses what it finds ten times a second. Printed are uses, refusals, the longest time between
+the first refused use and the next accepted one, and cut-overs. Exit 1 when a kind that has no cut-over was refused
+once, or one that has was refused for longer than its proof takes: half a second, and as long as eight uses took at
+their slowest at that very time.
+
+On Keycloak and node oidc-provider, which are not downloaded, chapters are told; `ONLY`: a part of their titles. Exit 1
+when something did not hold, 2 when nothing was tried.
 """
 
 from __future__ import annotations
 
-import secrets
+import shutil
+import signal
 import sys
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from pathlib import Path
 
-from tests.system.daemon import until
-from tests.tools.oauth import django_server, hydra, jupyterhub, spring_server
+from tests.tools.oauth import django_server, hydra, jupyterhub, keycloak, oidc_provider, oidc_story, spring_server
 from tests.tools.oauth.asserting import try_asserting
-from tests.tools.oauth.consumers import judged, opening, watched
 from tests.tools.oauth.journey import Journey, say
+from tests.tools.oauth.keycloak_mistakes import ASIDE
+from tests.tools.oauth.keycloak_story import CHAPTERS
+from tests.tools.oauth.shop import Shop
 
-NAMES = ("basic", "post", "by-password", "renewed")
-LIMITS = {"mints_per_day": 500}
-
-
-def django(minutes: float) -> int:
-    """Secrets, a password and a refresh token: it knows no keys of clients."""
-    given = {name: secrets.token_hex(24) for name in (*NAMES, "password")}
-    with Journey() as journey, django_server.run(journey.folder, given) as site:
-        journey.bao.call("POST", "secret/data/renewals/renewed", {"data": {"refresh_token": site["refresh_token"]}})
-        settle(journey, site["url"], given)
-        say(journey.rotate("check"))
-        daemon = journey.daemon()
-        until("everything to be published", lambda: all(journey.document(f"apps/{name}") for name in NAMES), 60.0)
-        seen = watched(journey, dict.fromkeys(NAMES, opening(f"{site['url']}/me")), 60 * minutes)
-        assert daemon.process.poll() is None, daemon.last_words()
-        for name, uses in seen.items():
-            journey.chapter(name, lambda name=name, uses=uses: judged(daemon, name, uses, cuts=name == "renewed"))
-        say(journey.rotate("check"))
-        journey.kill(daemon)
-        return journey.verdict()
-
-
-def settle(journey: Journey, url: str, given: dict[str, str]) -> None:
-    """The settings, as somebody would write them for this server."""
-    refs = {name: journey.secret(f"{name}-secret", value) for name, value in given.items()}
-    common: dict[str, Any] = {"target": "site", "kind": "oauth-token", "scopes": ["read"], "probe": "/me"}
-    common |= {"lifetime": "60s", "fraction": 0.33, "limits": LIMITS}
-    credentials = {
-        name: {**common, "path": f"apps/{name}", "client_id": name, "client_secret": refs[name]} for name in NAMES
-    }
-    credentials["basic"] |= {"auth_method": "client_secret_basic"}
-    person = {"identity": {"name": "ada"}}
-    credentials["by-password"] |= person | {"grant": "password", "username": "ada", "password": refs["password"]}
-    kept = {"vault": "secret/renewals/renewed#refresh_token"}
-    credentials["renewed"] |= person | {"grant": "refresh_token", "refresh_token": kept}
-    target = {"kind": "oauth", "url": url, "token_url": f"{url}/o/token/", "calls": 100_000, "settle": "10s"}
-    journey.write({"site": target}, credentials)
-
-
-SERVERS: dict[str, Callable[[float], int]] = {
-    "django-oauth-toolkit": django,
-    "hydra": lambda minutes: try_asserting(hydra.run, minutes),
-    "spring": lambda minutes: try_asserting(spring_server.run, minutes),
+LONGEST = 5400  # seconds for everything; a quiet machine needs a tenth of them
+INSTALLED: dict[str, Callable[[float], int]] = {
+    "django-oauth-toolkit": django_server.try_secrets,
+    "hydra": partial(try_asserting, hydra.run),
+    "spring": partial(try_asserting, spring_server.run),
     "jupyterhub": jupyterhub.try_manual,
 }
 
 
+def try_keycloak(home: str, only: str) -> int:
+    """Every kind for OAuth servers, as config/examples has it."""
+    if not home or not Path(home, "bin", "kc.sh").exists() or shutil.which("java") is None:
+        say("make try-keycloak KEYCLOAK=/path/to/keycloak-26.4.0 (unpacked; needs Java 17 or newer)")
+        return 2
+    with Journey() as journey, keycloak.run(Path(home), journey.folder / "keycloak.log") as sso:
+        shop = Shop(sso, journey)
+        sso.user(keycloak.ADA, shop.secret("ada-password"))
+        for title, story in {**CHAPTERS, **ASIDE}.items():
+            if only in title:
+                shop.clear()
+                journey.chapter(title, partial(story, shop))
+        return journey.verdict()
+
+
+def try_oidc_provider(modules: str, only: str) -> int:
+    """Every OAuth kind; chapters build on one another, so the first publication is always among them."""
+    if not modules or (reason := oidc_provider.missing(Path(modules))):
+        say("make try-oidc-provider MODULES=/path" if not modules else f"nothing was tried: {reason}")
+        return 2
+    with Journey() as journey:
+        oidc_story.tell(journey, Path(modules), only)
+        return journey.verdict()
+
+
+def _broken_off(number: int, _frame: object) -> None:
+    """Too late, or told to stop: what was started is still ended."""
+    raise SystemExit(f"broken off by {signal.Signals(number).name}; what is not in the table was not tried")
+
+
 def main(arguments: list[str]) -> int:
     """Try it; the exit code."""
-    if not arguments or arguments[0] not in SERVERS:
-        say(f"which server? make try-oauth SERVER={'|'.join(SERVERS)} (also: try-keycloak, try-oidc-provider)")
+    for number in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, _broken_off)
+    signal.alarm(LONGEST)
+    server, first, second = (*arguments, "", "", "")[:3]
+    if server == "keycloak":
+        return try_keycloak(first, second)
+    if server == "oidc-provider":
+        return try_oidc_provider(first, second)
+    if server not in INSTALLED:
+        say(f"which server? make try-oauth SERVER={'|'.join(INSTALLED)} (also: try-keycloak, try-oidc-provider)")
         return 2
-    return SERVERS[arguments[0]](float(arguments[1]) if len(arguments) > 1 and arguments[1] else 2.0)
+    return INSTALLED[server](float(first or 2.0))
 
 
 if __name__ == "__main__":

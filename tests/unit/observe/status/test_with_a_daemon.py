@@ -18,6 +18,7 @@ import pytest
 from rotator.observe.receipts import verify
 from rotator.rotation.secret import Secret
 from tests.sandbox.environment import World
+from tests.sandbox.openbao import free_port
 from tests.system.daemon import Daemon, until
 
 pytestmark = pytest.mark.system
@@ -28,16 +29,11 @@ VAULT = {"connect_timeout": "1s", "read_timeout": "1s"}
 DEFAULTS = {"every": "1d", "lifetime": "30d", "retire": {"after": "2s"}}
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 class Watched:
     """A daemon with a status address and required receipts."""
 
     def __init__(self, world: World) -> None:
-        self.world, self.port, self.name = world, _free_port(), f"ci-{next(_numbers)}"
+        self.world, self.port, self.name = world, free_port(), f"ci-{next(_numbers)}"
         self.receipts = world.folder / f"{self.name}.jsonl"
         world.credentials.clear()
         world.add(self.name)

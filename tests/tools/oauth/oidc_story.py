@@ -1,50 +1,33 @@
-"""The story of `make try-oidc-provider MODULES=/path`: every OAuth kind against a real node oidc-provider.
-
-It needs node and a folder with node_modules/oidc-provider, and downloads nothing. The server is oidc_provider.py's,
-Vault, the command line and the table are journey.py's. Exit 1 when something did not hold, 2 when nothing was tried.
-"""
+"""The chapters of `make try-oidc-provider MODULES=/path`: every OAuth kind against a real node oidc-provider."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import secrets
-import signal
-import sys
-import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_public_key,
-)
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from tests.system.daemon import Daemon, until
-from tests.tools.oauth.journey import PATIENCE, Journey, free_port, say
-from tests.tools.oauth.oidc_provider import OidcProvider, missing
+from tests.tools.oauth.consumers import signed
+from tests.tools.oauth.journey import PATIENCE, Journey, say
+from tests.tools.oauth.oidc_provider import OidcProvider, run
+from tests.unit.providers.keys import ec_key, private_pem
 
 ASSERTIONS = ("ps256", "rs256", "es256", "transit")
 PAIRS = ("pair-rsa", "pair-ec")
 TOKENS = ("basic", "post", "asserted")
 RENEWED = ("renewed", "renewed-public")
 JWKS_CACHE = 62  # seconds: this server believes a set for a minute at least
-LONGEST = 3000  # seconds for everything
 LIMITS = {"mints_per_day": 60}
-
-Private = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
-
-
-def pem(key: Private) -> str:
-    """A private key as a person keeps it."""
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def public(key: Any) -> dict[str, Any]:
@@ -60,32 +43,20 @@ class Story:
 
     def __init__(self, journey: Journey) -> None:
         self.journey = journey
-        self.listen = f"127.0.0.1:{free_port()}"
         self.values = {name: secrets.token_hex(24) for name in ("basic", "post", "renewed")}
         self.refs = {name: journey.secret(f"{name}-secret", value) for name, value in self.values.items()}
-        self.keys: dict[str, Private] = {
-            "rsa": rsa.generate_private_key(public_exponent=65537, key_size=2048),
-            "ec": ec.generate_private_key(ec.SECP256R1()),
-        }
-        self.pems = {name: journey.secret(f"{name}.pem", pem(key)) for name, key in self.keys.items()}
+        self.rsa, rsa_ref = journey.key("rsa")
+        self.pems = {"rsa": rsa_ref, "ec": journey.secret("ec.pem", private_pem(ec_key()).reveal())}
         journey.bao.call("POST", "transit/keys/shop", {"type": "rsa-2048"})
-        self.credentials: dict[str, dict[str, Any]] = {}
-        self.targets: dict[str, dict[str, Any]] = {}
-        self.server: OidcProvider | None = None
+        self.sso: OidcProvider = None  # type: ignore[assignment]  # before it runs
         self.daemon: Daemon | None = None
-
-    @property
-    def sso(self) -> OidcProvider:
-        """The server, which runs."""
-        assert self.server is not None
-        return self.server
 
     def clients(self) -> list[dict[str, Any]]:
         """The server's list, as its operator would write it."""
         shown = self.journey.bao.call("GET", "transit/keys/shop")["data"]["keys"]["1"]["public_key"]
         keys = {
-            **dict.fromkeys(("ps256", "rs256", "pool", "asserted"), self.keys["rsa"].public_key()),
-            "es256": self.keys["ec"].public_key(),
+            **dict.fromkeys(("ps256", "rs256", "pool", "asserted"), self.rsa.public_key()),
+            "es256": ec_key().public_key(),
             "transit": load_pem_public_key(shown.encode()),
         }
         machine = {"grant_types": ["client_credentials"], "redirect_uris": [], "response_types": []}
@@ -103,7 +74,8 @@ class Story:
             for name, key in keys.items()
         ]
         found += [
-            {**machine, **signing, "client_id": name, "jwks_uri": f"http://{self.listen}/jwks/{name}"} for name in PAIRS
+            {**machine, **signing, "client_id": name, "jwks_uri": f"http://{self.journey.listen}/jwks/{name}"}
+            for name in PAIRS
         ]
         for name, method in (("basic", "client_secret_basic"), ("post", "client_secret_post")):
             found.append(
@@ -140,33 +112,19 @@ class Story:
         }
         for name in RENEWED:
             wanted[name] |= {"refresh_token": {"vault": f"secret/renewals/{name}#refresh_token"}}
-        self.credentials = {
+        self.journey.credentials = {
             name: {"path": f"apps/{name}", "client_id": name, **keys} for name, keys in wanted.items()
-        }  # fmt: skip
-        self.targets = {"sso": self.sso.target}
-        self.write(self.credentials)
-
-    def write(self, credentials: dict[str, dict[str, Any]]) -> None:
-        """Settings with these credentials, and the policy for them."""
-        self.journey.write(self.targets, credentials, status={"jwks_listen": self.listen})
+        }
+        self.journey.targets = {"sso": self.sso.target}
+        self.journey.save()
 
     def authorise(self, name: str) -> None:
         """What the operator does once: consent, and the refresh token into Vault."""
-        data = {"refresh_token": self.sso.consented(name)}
-        self.journey.bao.call("POST", f"secret/data/renewals/{name}", {"data": data})
-
-    def kept(self, name: str) -> str:
-        """The refresh token in Vault."""
-        return self.journey.document(f"renewals/{name}")["refresh_token"]
-
-    def document(self, name: str) -> dict[str, str]:
-        """What consumers of a credential read."""
-        return self.journey.document(f"apps/{name}")
+        self.journey.hand_over(name, self.sso.consented(name))
 
     def record(self, name: str) -> dict[str, Any]:
         """The journal's record, read as root."""
-        told = self.journey.bao.call("GET", f"secret/data/rotator/journal/{name}")["data"]["data"]
-        return dict(told)
+        return self.journey.document(f"rotator/journal/{name}")
 
     def runs(self) -> Daemon:
         """The daemon, started when it does not run."""
@@ -180,15 +138,11 @@ class Story:
             self.journey.kill(self.daemon)
             self.daemon = None
 
-    def now(self, *names: str) -> str:
-        """`rotate now`, which has to succeed."""
-        return self.journey.rotate("now", *names, expect=0)
-
     def works(self, name: str) -> None:
         """A consumer of what is published gets what it is for. Raises AssertionError."""
-        told = self.document(name)
+        told = self.journey.read(name)
         if name in PAIRS:
-            status = self.sso.signed_by(told)
+            status = self.sso.presented(signed(told))[0]
             assert status == 200, f"{name}: what a consumer signed got {status}"
         elif name in (*TOKENS, *RENEWED):
             assert self.sso.opens(told["access_token"]), f"{name}: the access token opens nothing"
@@ -208,31 +162,31 @@ def check(story: Story) -> str:
 def first(story: Story) -> str:
     """The daemon publishes what was never published by itself."""
     daemon = story.runs()
-    until("everything to be published", lambda: all(map(story.document, story.credentials)), 2 * PATIENCE, 1.0)
+    story.journey.await_everything()
     assert daemon.process.poll() is None
-    for name in story.credentials:
+    for name in story.journey.credentials:
         story.works(name)
-    return f"{len(story.credentials)} published, and each used by a consumer of its own"
+    return f"{len(story.journey.credentials)} published, and each used by a consumer of its own"
 
 
 def twice(story: Story) -> str:
     """Assertions and access tokens, once more on demand."""
     names = (*ASSERTIONS, *TOKENS, *RENEWED)
-    before = {name: story.document(name) for name in names}
-    refresh = {name: story.kept(name) for name in RENEWED}
-    story.now(*names)
+    before = {name: story.journey.read(name) for name in names}
+    refresh = {name: story.journey.renewal(name) for name in RENEWED}
+    story.journey.now(*names)
     for name in names:
-        assert story.document(name)["rotation"] != before[name]["rotation"]
+        assert story.journey.read(name)["rotation"] != before[name]["rotation"]
         story.works(name)
     for name in (*TOKENS, *RENEWED):
         assert story.sso.opens(before[name]["access_token"]), f"{name}: the old one died before its date"
-    assert all(story.kept(name) != refresh[name] for name in RENEWED), "a refresh token was not replaced"
+    assert all(story.journey.renewal(name) != refresh[name] for name in RENEWED), "a refresh token was not replaced"
     return f"{len(names)} rotated again; the access tokens before live on to their dates; 2 refresh tokens replaced"
 
 
 def once_only(story: Story) -> str:
-    story.now("ps256")
-    value = story.document("ps256")["client_assertion"]
+    story.journey.now("ps256")
+    value = story.journey.read("ps256")["client_assertion"]
     story.sso.opened(value)
     status, told = story.sso.presented(value)
     assert (status, told["error"]) == (401, "invalid_client")
@@ -241,10 +195,10 @@ def once_only(story: Story) -> str:
 
 def pool(story: Story) -> str:
     for _ in range(2):
-        told = story.document("pool")
+        told = story.journey.read("pool")
         if _:
-            story.now("pool")
-            told = story.document("pool")
+            story.journey.now("pool")
+            told = story.journey.read("pool")
             story.sso.opened(told["client_assertion"])
         for slot in (1, 2, 3):
             story.sso.opened(told[f"client_assertion_{slot}"])
@@ -253,13 +207,13 @@ def pool(story: Story) -> str:
 
 def pairs(story: Story) -> str:
     """A key joins beside the old one, is proven and published; the old one leaves, and is proven refused."""
-    before = {name: story.document(name) for name in PAIRS}
+    before = {name: story.journey.read(name) for name in PAIRS}
     story.journey.rotate("now", "--wait", "--within", f"{2 * PATIENCE:g}s", *PAIRS, expect=0)
     for name in PAIRS:
         story.works(name)
-        assert story.sso.signed_by(before[name]) == 401, f"{name}: the old key still gets a token"
+        assert story.sso.presented(signed(before[name]))[0] == 401, f"{name}: the old key still gets a token"
         shown = json.loads(story.journey.document(f"public/{name.removeprefix('pair-')}")["jwks"])
-        assert [each["kid"] for each in shown["keys"]] == [story.document(name)["kid"]]
+        assert [each["kid"] for each in shown["keys"]] == [story.journey.read(name)["kid"]]
     assert all(story.runs().heard("predecessor.retired", credential=name) for name in PAIRS)
     assert "Settled" in story.journey.rotate("history", PAIRS[0], expect=0)
     return "PS256 and ES256 by jwks_uri; the old keys left, and the server refuses what they sign"
@@ -268,8 +222,8 @@ def pairs(story: Story) -> str:
 def spent(story: Story) -> str:
     """Somebody else shows a spent refresh token: the server ends the consent, a person is asked, and goes on."""
     for name in RENEWED:
-        old = story.kept(name)
-        story.now(name)
+        old = story.journey.renewal(name)
+        story.journey.now(name)
         client = {"client_id": name} | ({"client_secret": story.values[name]} if name in story.values else {})
         assert story.sso.refreshed(old, **client) == 400, "a spent refresh token was taken"
     ended = story.journey.ended("now", "--within", "60s", *RENEWED)
@@ -278,7 +232,7 @@ def spent(story: Story) -> str:
     assert "Authorise client" in shown, shown
     for name in RENEWED:
         story.authorise(name)
-    story.now(*RENEWED)
+    story.journey.now(*RENEWED)
     for name in RENEWED:
         story.works(name)
     return "theft seen by the server: awaits a person with the remedy; consent, `rotate now`, published again"
@@ -286,15 +240,15 @@ def spent(story: Story) -> str:
 
 def ended_elsewhere(story: Story) -> str:
     """RFC 7009 and 7662 are not the kind's: what somebody revoked is found by the probe, and replaced by itself."""
-    value = story.document("post")["access_token"]
+    value = story.journey.read("post")["access_token"]
     secret = story.values["post"]
     assert story.sso.introspected(value, "post", secret)
     story.sso.revoked(value, "post", secret)
     assert not story.sso.introspected(value, "post", secret)
     assert not story.sso.opens(value)
-    story.now("post")
+    story.journey.now("post")
     story.works("post")
-    assert story.sso.introspected(story.document("post")["access_token"], "post", secret)
+    assert story.sso.introspected(story.journey.read("post")["access_token"], "post", secret)
     return "revoked by RFC 7009, told inactive by RFC 7662: `rotate now` brings one that is active"
 
 
@@ -303,39 +257,28 @@ def mid_kill(name: str, event: str) -> Callable[[Story], str]:
 
     def chapter(story: Story) -> str:
         daemon = story.runs()
-        before = story.document(name)["rotation"]
-        heard = len(daemon.heard(event, credential=name))
-        asking = threading.Thread(target=_asked, args=(daemon, name), daemon=True)
-        asking.start()
-        until(f"{event} of {name}", lambda: len(daemon.heard(event, credential=name)) > heard, PATIENCE, 0.005)
-        story.killed()
-        asking.join(30)
+        before = story.journey.published(name)
+        story.journey.kill_at(daemon, event, name)
+        story.daemon = None
         if name not in ASSERTIONS:
             story.works(name)
         story.runs()
         if name in RENEWED and _awaits(story, name):
             story.authorise(name)
-            story.now(name)
-        until(f"{name} to converge", lambda: story.document(name)["rotation"] != before, 2 * PATIENCE, 0.5)
+            story.journey.now(name)
+        until(f"{name} to converge", lambda: story.journey.published(name) != before, 2 * PATIENCE, 0.5)
         story.works(name)
-        return f"killed after {event}; rotation {before} -> {story.document(name)['rotation']}"
+        return f"killed after {event}; rotation {before} -> {story.journey.read(name)['rotation']}"
 
     return chapter
 
 
-def _asked(daemon: Daemon, name: str) -> None:
-    try:
-        daemon.ask(name, within=PATIENCE)
-    except OSError:
-        return  # it was killed while it was asked
-
-
 def _awaits(story: Story, name: str) -> bool:
     """Whether the rotation came to rest, and by asking a person."""
-    before = story.document(name)["rotation"]
+    before = story.journey.published(name)
 
     def rests() -> bool:
-        return '"awaiting"' in json.dumps(story.record(name)) or story.document(name)["rotation"] != before
+        return '"awaiting"' in json.dumps(story.record(name)) or story.journey.published(name) != before
 
     until(f"{name} to go on", rests, 2 * PATIENCE, 1.0)
     return '"awaiting"' in json.dumps(story.record(name))
@@ -358,14 +301,15 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 def mistakes(story: Story) -> str:
     """Every mistake at once: each message names place and remedy, nothing published is touched, and it is mended."""
     story.killed()
-    before = {name: story.document(name) for name in WRONG}
-    refresh = story.kept("renewed")
-    wrong = deepcopy(story.credentials)
+    before = {name: story.journey.read(name) for name in WRONG}
+    refresh = story.journey.renewal("renewed")
+    right, wrong = story.journey.credentials, deepcopy(story.journey.credentials)
     for name, (keys, _) in WRONG.items():
         wrong[name] |= keys
     wrong["post"]["client_secret"] = story.journey.secret("another", secrets.token_hex(20))
-    story.targets["strange"] = {**story.sso.target, "audience": "https://elsewhere.example"}
-    story.write({name: wrong[name] for name in WRONG})
+    story.journey.targets["strange"] = {**story.sso.target, "audience": "https://elsewhere.example"}
+    story.journey.credentials = {name: wrong[name] for name in WRONG}
+    story.journey.save()
     checked = story.journey.rotate("check")
     ended = story.journey.ended("now", "--within", f"{PATIENCE:g}s", *WRONG)
     assert ended.returncode in (1, 75), f"exit {ended.returncode} for nothing but mistakes"
@@ -376,10 +320,11 @@ def mistakes(story: Story) -> str:
         say("\n".join(f"{'':11}{line}" for line in (*found, *lines)))
         text = "\n".join(lines)
         unclear += [f"{name} lacks {word!r}" for word in words if word not in text]
-    assert {name: story.document(name) for name in WRONG} == before, "something published was touched"
-    assert story.kept("renewed") == refresh, "the refresh token was touched"
-    story.write(story.credentials)
-    story.now(*WRONG)
+    assert {name: story.journey.read(name) for name in WRONG} == before, "something published was touched"
+    assert story.journey.renewal("renewed") == refresh, "the refresh token was touched"
+    story.journey.credentials = right
+    story.journey.save()
+    story.journey.now(*WRONG)
     for name in WRONG:
         story.works(name)
     assert not unclear, "; ".join(unclear)
@@ -408,44 +353,14 @@ def tell(journey: Journey, modules: Path, only: str) -> None:
     """The whole story, or the chapters whose titles hold a part of `only`, after the one that all need."""
     story = Story(journey)
     settings = {"clients": story.clients(), "resource": True, "life": 3600}
-    with OidcProvider(modules, journey.folder, settings) as server:
-        story.server = server
+    with run(modules, journey.folder, settings) as server:
+        story.sso = server
         for name in RENEWED:
             story.authorise(name)
         story.settle()
         say(f"node oidc-provider {server.version}, {len(settings['clients'])} clients")
         for title, chapter in CHAPTERS:
             if not only or any(each in title for each in only.split(",")) or chapter is first:
-                journey.chapter(title, lambda chapter=chapter: chapter(story))
+                journey.chapter(title, partial(chapter, story))
         story.killed()
         story.journey.keeps_still(server.log.read_text())
-
-
-def main(arguments: list[str]) -> int:
-    """Try it; the exit code."""
-    if not arguments:
-        say("which folder holds node_modules/oidc-provider? make try-oidc-provider MODULES=/path")
-        return 2
-    modules = Path(arguments[0])
-    if reason := missing(modules):
-        say(f"nothing was tried: {reason}")
-        return 2
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
-        signal.signal(number, _broken_off)
-    signal.alarm(LONGEST)
-    try:
-        with Journey() as journey:
-            tell(journey, modules, arguments[1] if len(arguments) > 1 else "")
-            return journey.verdict()
-    finally:
-        signal.alarm(0)
-
-
-def _broken_off(number: int, _frame: object) -> None:
-    """Everything that was started is ended on the way out."""
-    say(f"broken off by {signal.Signals(number).name}")
-    sys.exit(1)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
