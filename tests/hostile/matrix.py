@@ -103,7 +103,7 @@ async def _run(cells: Cells, *, patient: bool) -> Summary:
     asyncio.get_running_loop().set_exception_handler(note)
     with tempfile.TemporaryDirectory() as folder:
         authority = Authority(Path(folder))
-        await _cell(Summary(), authority, *cells[0])  # warms up: modules, threads
+        await _cell(Summary(), authority, cells[0][0], "honest")  # warms up: modules, threads
         files, threads = _open_files(), threading.active_count()
         places = anyio.Semaphore(AT_ONCE)
 

@@ -62,7 +62,7 @@ class Race:
 
     def strike(self) -> None:
         """Kill daemons, or stop them for longer than a lease, until it is over."""
-        while not self.over.wait(self.random.uniform(1.0, 4.0)):
+        while not self.over.wait(self.random.uniform(0.7, 2.7)):
             path = self.random.choice(self.paths)
             daemon = self.running[path]
             if self.random.random() < 0.25:

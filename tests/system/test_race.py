@@ -16,7 +16,7 @@ pytestmark = pytest.mark.system
 def test_racing_actors_that_are_killed_stopped_and_cut_off_leave_one_living_published_token_each(
     figures: Callable[[str], None],
 ) -> None:
-    outcome = race(60)
+    outcome = race(42)
     figures(f"race: {outcome}")
     assert not outcome.violations
     assert outcome.convergence < CONVERGENCE

@@ -28,7 +28,7 @@ from rotator.vault.session import Session
 from rotator.vault.transport import VaultConnection
 from tests.kit.http_server import Heard
 from tests.kit.provider import FakeProvider, Target
-from tests.system.raft import campaign, on
+from tests.system.raft import on
 from tests.system.raft_cluster import Cluster, cluster, reader
 from tests.system.raft_ledger import Attempt, Kept, Ledger, Told, judge
 from tests.system.raft_writers import MISTAKES
@@ -84,23 +84,23 @@ def test_a_strong_read_behind_an_acknowledged_write_is_noted() -> None:
     assert ledger.wrong[0].startswith("stale")
 
 
+@pytest.fixture(scope="module")
+async def made() -> AsyncIterator[Cluster]:
+    async with cluster(220) as made:
+        yield made
+
+
 @pytest.mark.system
 @pytest.mark.anyio
 async def test_clients_on_all_nodes_lose_nothing_and_imagine_no_conflict_while_leaders_are_killed(
-    figures: Callable[[str], None],
+    made: Cluster, figures: Callable[[str], None]
 ) -> None:
-    outcome = await campaign(kills=3, writes=300)
+    outcome = await on(made, kills=3, writes=300)
     figures(f"raft: {outcome}")
     assert not outcome.violations
     assert outcome.told[Told.WRITTEN] >= 300
     assert outcome.told[Told.LOST] >= 50  # these floors only say that it was no empty campaign
     assert len(outcome.outages_after_kills) == 3
-
-
-@pytest.fixture(scope="module")
-async def made() -> AsyncIterator[Cluster]:
-    async with cluster(220) as made:
-        yield made
 
 
 @pytest.mark.system
