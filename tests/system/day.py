@@ -3,8 +3,7 @@
     python -m tests.system.day --minutes 60 --seed 1
 
 A supervisor restarts the daemon when it ends. Consumers use each published value all the time; people type commands as
-they come to mind, go away, close pipes, and type what was proposed to them. Who does what is drawn by the seed; what
-the product is known not to stand yet is left out, by the table OPEN.
+they come to mind, go away, close pipes, and type what was proposed to them. Who does what is drawn by the seed.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from typing import Any
 from tests.sandbox.environment import World
 from tests.system.campaign import CONVERGENCE, leaks, minutely, not_at_rest, parser, together, unrest, verdict, wired
 from tests.system.daemon import Daemon, rotate, until
-from tests.system.day_people import OPEN, People
+from tests.system.day_people import People
 from tests.system.kinds import KINDS, Heard
 from tests.system.nursery import Nursery
 from tests.system.prober import Prober
@@ -40,6 +39,7 @@ from tests.system.trouble import LONGEST_DELAY, Trouble
 from tests.system.truth import journal, living
 
 DRAIN, LAST_WORDS = 10, 15  # seconds: how long a stop waits for steps by these settings, and what else it may take
+PEOPLE = 2
 RATE = 10.0  # a second: how often a consumer uses each value
 KIND_OF = {f"day-{number}": "halo-pat" for number in range(1, 5)} | {"day-key": "halo-api-key"}
 RENAMED, REMOVED = "day-2", "day-3"
@@ -255,7 +255,7 @@ class Day:
             self.daemon.send(signal.SIGHUP)
 
 
-def day(seconds: float, seed: int = 1, people: int = 2) -> tuple[Day, str]:
+def day(seconds: float, seed: int = 1) -> tuple[Day, str]:
     """Live through it; returns it with what it came to, in words. What is wrong is in its errors."""
     with ExitStack() as stack:
         world = stack.enter_context(
@@ -267,7 +267,7 @@ def day(seconds: float, seed: int = 1, people: int = 2) -> tuple[Day, str]:
         work.start()
         work.daemon.ready()
         prober.watch(*KIND_OF)
-        seeds = [work.random.random() for _ in range(people + 1)]
+        seeds = [work.random.random() for _ in range(1 + PEOPLE)]
         crowd = (partial(People(work).person, each) for each in seeds[1:])
         tasks = [work.supervise, partial(_troubles, work, seeds[0]), *crowd]
         together(tasks, seconds, work.over, work.errors)
@@ -303,9 +303,8 @@ def _troubles(work: Day, seed: float) -> None:
     """One thing after another, as the seed says."""
     chance = random.Random(seed)
     every = [work.kill, work.term, work.stop, work.unread_log, work.seal, work.overwrite, work.rename, work.remove]
-    deeds = [deed for deed in (*every, work.kill, work.spoil) if deed.__name__ not in OPEN]
     while not work.over.wait(chance.uniform(0.5, 3.0)):
-        deed = chance.choice(deeds)
+        deed = chance.choice((*every, work.kill, work.spoil))
         work.counts[deed.__name__] += 1
         deed(chance)
 
@@ -352,10 +351,7 @@ def main() -> int:
     options = parser(__doc__)
     options.add_argument("--minutes", type=float, default=1.0)
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--open", action="store_true", help="also what the product is known not to stand yet")
     wishes = options.parse_args()
-    if wishes.open:
-        OPEN.clear()
     work, said = day(wishes.minutes * 60, wishes.seed)
     return verdict(said, work.errors)
 

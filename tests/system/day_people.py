@@ -22,8 +22,7 @@ from tests.system.truth import journal, living
 if TYPE_CHECKING:
     from tests.system.day import Day
 
-# What the product does not stand yet, and the item that mends it: a deed, or a rule of the judge.
-OPEN: dict[str, str] = {}
+PATIENCE = 60.0  # seconds for one command
 CODES = {0, 1, 2, 3, 4, 5, 75, 78}
 _PROPOSED = re.compile(r"rotate ((?:strays --reap(?: --unclaimed)? [\w.-]+)|(?:(?:revoke|release|adopt) [\w.-]+))")
 
@@ -44,7 +43,7 @@ class People:
 
     work: Day
 
-    def type(self, *words: str, how: str = "", patience: float = 60.0) -> Command:
+    def type(self, *words: str, how: str = "") -> Command:
         """Type a command. `how`: `close` after a line, `full` disk, `kill` half-way, or to its end."""
         path = self.work.path if how != "alone" else self.work.lone
         began, away = time.monotonic(), self.work.away
@@ -58,12 +57,12 @@ class People:
         with out:
             process = self.work.nursery.child("rotator", "-c", str(path), *words, output=out)
         try:
-            process.wait(0.7 if how == "kill" else patience)
+            process.wait(0.7 if how == "kill" else PATIENCE)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait(10)
             if how != "kill":
-                self.work.errors.append(f"rotate {' '.join(words)} did not end within {patience:g} s")
+                self.work.errors.append(f"rotate {' '.join(words)} did not end within {PATIENCE:g} s")
         said = "" if how in ("close", "full") else name.read_text()
         done = Command(words, how, process.returncode or 0, said)
         self.work.counts[f"rotate {words[0]}"] += 1
@@ -89,15 +88,12 @@ class People:
         chance = random.Random(seed)
         deeds = [self.asks, self.asks, self.ends, self.pauses, self.looks, self.looks, self.tidy, self.errs, self.leave]
         while not self.work.over.wait(chance.uniform(0.1, 0.7)):
-            deed = chance.choice(deeds)
-            if deed.__name__ not in OPEN:
-                with suppress(OpenBaoError):  # Vault is away, and we cannot know either
-                    deed(chance)
+            with suppress(OpenBaoError):  # Vault is away, and we cannot know either
+                chance.choice(deeds)(chance)
 
     def ending(self, chance: random.Random) -> str:
         """How a command's output goes."""
-        ways = ("", "", "", "kill", "alone", *(way for way in ("close", "full") if way not in OPEN))
-        return chance.choice(ways)
+        return chance.choice(("", "", "", "kill", "alone", "close", "full"))
 
     def name(self, chance: random.Random) -> str:
         """One that is always there."""
@@ -122,8 +118,6 @@ class People:
 
     def ends(self, chance: random.Random) -> None:
         """`rotate revoke`: done means that what lived is dead; anything else must come to that."""
-        if "revoke" in OPEN:
-            return
         name, how = chance.choice(("day-1", "day-4")), self.ending(chance)
         record = journal(self.work.world, name)
         stem = record.get("stem", "")
@@ -195,8 +189,6 @@ class People:
 
     def tidy(self, chance: random.Random) -> None:
         """W3: what `strays`, `unused` and `status` propose is typed, and confirmed."""
-        if "strays" in OPEN:
-            return
         said = "".join(self.type(*words).said for words in (("unused", "--older", "0h"), ("strays",), ("status",)))
         for proposal in sorted(set(_PROPOSED.findall(said))):
             words = proposal.split()
@@ -208,9 +200,10 @@ class People:
 
     def errs(self, chance: random.Random) -> None:
         """What cannot be meant ends with 2 and changes nothing."""
-        wrong: tuple[tuple[str, ...], ...] = (("now", "nobody"), ("pause", "nobody"), ("status", "nobody"))
-        if "usage" not in OPEN:
-            wrong = (*wrong, ("now", "day-1", "--label", "x=y"), ("revoke", "nobody"))
+        wrong: tuple[tuple[str, ...], ...] = (
+            *(("now", "nobody"), ("pause", "nobody"), ("status", "nobody")),
+            *(("now", "day-1", "--label", "x=y"), ("revoke", "nobody")),
+        )
         words = chance.choice(wrong)
         done = self.type(*words)
         if done.code not in (2, 78, 75):

@@ -52,9 +52,9 @@ class Uses:
         self.beyond = max(self.beyond, seconds - (OWN + CALLS * slowest))
 
 
-def opening(url: str, key: str = "access_token") -> Use:
+def opening(url: str) -> Use:
     """With an access token, at a resource."""
-    return lambda read: bearer(url, read[key]) == 200
+    return lambda read: bearer(url, read["access_token"]) == 200
 
 
 def exchanging(token_url: str, *, once: bool) -> Use:

@@ -55,9 +55,9 @@ class OidcProvider:
         where = {"url": self.issuer, "token_url": f"{self.issuer}/token", "issuer": self.issuer}
         return {"kind": "oauth", **where, "audience": "issuer", "settle": "1s"}
 
-    def presented(self, assertion: str, scope: str = "api:read") -> tuple[int, dict[str, Any]]:
+    def presented(self, assertion: str) -> tuple[int, dict[str, Any]]:
         """An exchange of an assertion."""
-        return exchanged(f"{self.issuer}/token", assertion, scope)
+        return exchanged(f"{self.issuer}/token", assertion, "api:read")
 
     def opened(self, assertion: str) -> None:
         """Exchange an assertion for a token that opens the resource. Raises AssertionError."""
