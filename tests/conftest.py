@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.hostile.canary.plugin import pytest_configure, pytest_runtest_makereport
+from tests.kit.clock import HandClock
+from tests.sandbox.environment import World
 from tests.sandbox.openbao import OpenBao
 
 __all__ = ["pytest_configure", "pytest_runtest_makereport"]  # hooks: every test is watched for leaks
@@ -32,3 +34,16 @@ def openbao() -> Iterator[OpenBao]:
 def mount(openbao: OpenBao) -> str:
     """A fresh KV version 2 engine."""
     return openbao.enable_kv(f"kv-{next(_numbers)}")
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    """A real OpenBao and a sandbox Halo of the test's own."""
+    with World() as made:
+        yield made
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """Time by hand."""
+    return HandClock()

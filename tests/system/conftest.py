@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-
-from tests.sandbox.environment import World
 
 _FIGURES = pytest.StashKey[list[str]]()
 
@@ -22,10 +20,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("figures")
         for line in lines:
             terminalreporter.write_line(line)
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    """A real OpenBao and a sandbox Halo of the test's own."""
-    with World() as made:
-        yield made

@@ -9,10 +9,8 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from math import ceil
 from pathlib import Path
 
-from rotator.engine.lease import TAKE_OVER
 from rotator.rotation import triggers
 from rotator.rotation.record import Phase
 from tests.sandbox.demo.cast import (
@@ -20,7 +18,6 @@ from tests.sandbox.demo.cast import (
     CALM,
     GRACE,
     KEY_SET,
-    LEASE,
     LIVELY,
     NAMES,
     ONE_SLOT,
@@ -172,21 +169,13 @@ def _victim(stage: Stage) -> Killed:
 def _recover(stage: Stage, killed: Killed) -> None:
     face = stage.face
     face.act(
-        "7  Started again", "The journal names the mint that was cut off. First, the dead daemon's lease must run out."
+        "7  Started again",
+        "The journal names the mint that was cut off. Its daemon has ended on this host, so the next goes on at once.",
     )
     stage.reschedule({**LIVELY, RENEWED: CALM[RENEWED]})  # its last predecessor has to be dead before the proof
     stage.daemon.start()
     stage.until(stage.daemon.readied.is_set, "the daemon is ready again")
-    end = time.monotonic() + LEASE * TAKE_OVER
-
-    def countdown() -> str:
-        left = end - time.monotonic()
-        soon = f"{ceil(left)} s to go" if left > 0 else "it is over"
-        return f"lease of the dead daemon ({LEASE} s, and a quarter for slow clocks): {soon}"
-
-    stage.note = countdown
     stage.until(lambda: (killed.name, "mint.lost") in stage.heard, "the lost mint is found")
-    stage.note = str
     stage.until_settled(killed.name, rotation=killed.rotation)
     face.say("Nothing was left behind, and the consumer has not noticed.")
     face.snapshot()

@@ -123,7 +123,7 @@ class Watch:
         left_behind = bool(holder) and f"/{pid}/" not in holder
         coming = next_words(next_step(credential, record, now), record, now, WHERE[credential.target])
         if left_behind or not pid:
-            coming = "its daemon died at work: lease must run out" if left_behind else "no daemon runs"
+            coming = "its daemon died at work: the next goes on" if left_behind else "no daemon runs"
         age = span(now - record.current.at) if record.current else "-"
         return Row(credential.name, record.phase.value, record.rotation, view.alive(credential.name), age, coming)
 
