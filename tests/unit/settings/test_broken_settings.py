@@ -17,7 +17,6 @@ from rotator.settings import SettingsError
 from rotator.settings.parsers import FaultAt
 from tests.unit.settings.files import SOUND, faults, line_of, write
 
-
 END = ""  # append instead of replacing
 ADDRESS = 'address = "https://vault.example:8200"'
 URL = 'url = "https://blog.example"'
