@@ -124,7 +124,7 @@ class Asking:
 
     def _asked(self, name: str, request: OperatorRequest) -> PendingRequest:
         ask, patient = as_rotation_request(request), request.patient or request.emergency
-        return self.app.worker_pool.ask(name, ask, patient=patient, request=request.id)
+        return self.app.worker_pool.ask(name, ask, patient=patient)
 
     async def _late(self, name: str) -> None:
         """After the caller has gone: a daemon goes on trying after a leak."""

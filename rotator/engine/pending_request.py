@@ -22,7 +22,6 @@ class PendingRequest:
 
     ask: RotationRequest
     patient: bool
-    request: str = ""  # its id in Vault; it is answered after a record took it up. Empty: it is not in Vault
     done: anyio.Event = field(default_factory=anyio.Event)
     answer: RequestAnswer = RequestAnswer.OPEN
     record: Record | None = None
@@ -34,8 +33,8 @@ class PendingRequest:
 
     def hears(self, record: Record, paused: Pause | None = None) -> bool:
         """Take the record; returns whether it answers the request. `paused`: a pause of many credentials."""
-        said, taken_up = answer(record, self.ask, paused), find(record, self.request)
-        if self.request and taken_up is None and said not in (RequestAnswer.DONE, RequestAnswer.PUBLISHED):
+        said, taken_up = answer(record, self.ask, paused), find(record, self.ask.id)
+        if self.ask.id and taken_up is None and said not in (RequestAnswer.DONE, RequestAnswer.PUBLISHED):
             said = RequestAnswer.OPEN
         if said is RequestAnswer.PUBLISHED and record.phase is Phase.SETTLED and (self.patient or self.ask.emergency):
             said = RequestAnswer.AWAITING if left_to_person(record, self.ask) else said

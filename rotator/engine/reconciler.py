@@ -39,7 +39,7 @@ from rotator.rotation.procedures.consumer_path import watch
 from rotator.rotation.procedures.operators import take_up
 from rotator.rotation.procedures.outcome import without_minter
 from rotator.rotation.record import Phase, Record
-from rotator.rotation.rotation_request import RotationRequest, as_rotation_request, foremost, hurried
+from rotator.rotation.rotation_request import RotationRequest, as_rotation_request, foremost, hurried, unless_declined
 from rotator.rotation.steps import Act, Escalate, Hold, Poll, Request, Step, Wait
 from rotator.rotation.transitions import advance
 
@@ -130,8 +130,8 @@ class Reconciler:
         if blocked is not None:
             followed = dependencies.clock.now() + timedelta(seconds=blocked)
             return ReconcileResult(entry.record, Wait(followed, held_by(entry.lease.holder, followed)))
-        record, entry, asked, declined = await self._requested(context, entry, self.taken_up(entry, context))
-        ask = foremost(None if ask in declined else ask, asked)
+        record, entry, asked = await self._requested(context, entry, self.taken_up(entry, context))
+        ask = foremost(unless_declined(record, ask), asked)
         record = record if ask is None or self._heard.get(credential.name) == ask else hurried(record, ask)
         rested, looked = timedelta(seconds=self.leases.known(entry)), False  # looked: at the consumer path
         objects = gate.objection if gate else None
@@ -252,12 +252,12 @@ class Reconciler:
 
     async def _requested(
         self, context: RotationContext, entry: Entry, record: Record
-    ) -> tuple[Record, Entry, RotationRequest | None, tuple[RotationRequest, ...]]:
+    ) -> tuple[Record, Entry, RotationRequest | None]:
         """Take up what operators asked for, the oldest first. One that cannot be decided just now waits, others too.
 
-        Returns the ask that was taken up, and those that were declined: nothing comes of them, whoever waits for it.
+        Returns the ask that was taken up.
         """
-        asked, declined, name = None, list[RotationRequest](), context.credential.name
+        asked, name = None, context.credential.name
         waiting = () if self.only_looks or self.barred() else await self.requests.waiting(name)
         for request in waiting:
             try:
@@ -271,11 +271,9 @@ class Reconciler:
                 record = after
             if isinstance(event, ev.RequestTaken) and request.verb is RequestVerb.ROTATE:
                 asked = foremost(asked, as_rotation_request(request))
-            if isinstance(event, ev.RequestDeclined):
-                declined.append(as_rotation_request(request))
             with suppress(Fault):  # the record knows it: it is removed the next time
                 await self.requests.remove(name, request)
-        return record, entry, asked, tuple(declined)
+        return record, entry, asked
 
     async def _act(
         self, context: RotationContext, entry: Entry, record: Record, step: Act, ask: RotationRequest | None

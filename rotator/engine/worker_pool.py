@@ -75,9 +75,9 @@ class WorkerPool:
                 self._queue.join(name, self.credentials[name].target, asked=name in self.asks)
         self.tick()
 
-    def ask(self, name: str, ask: RotationRequest, *, patient: bool, request: str = "") -> PendingRequest:
-        """Request a new value. The returned object gets the answer. `request`: its id in Vault."""
-        asked = PendingRequest(ask, patient, request)
+    def ask(self, name: str, ask: RotationRequest, *, patient: bool) -> PendingRequest:
+        """Request a new value. The returned object gets the answer."""
+        asked = PendingRequest(ask, patient)
         if self.stopping or name not in self.credentials:
             asked.close(self.stopping or "it is not in the settings")
             return asked

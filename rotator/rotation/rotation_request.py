@@ -24,6 +24,7 @@ class RotationRequest:
     emergency: bool = False
     patient: bool = False  # waits until the current grace is over
     live: tuple[str, ...] = ()  # ids of tokens published or in grace when it was asked; empty: not known
+    id: str = ""  # of the operator's request in Vault; empty: it is in no Vault
 
 
 class RequestAnswer(StrEnum):
@@ -44,7 +45,7 @@ AT_REST = frozenset({Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED})  # here o
 
 def as_rotation_request(request: OperatorRequest) -> RotationRequest:
     """The request for a rotation that is in an operator's request."""
-    return RotationRequest(request.at, request.by, request.emergency, request.patient, request.live)
+    return RotationRequest(request.at, request.by, request.emergency, request.patient, request.live, request.id)
 
 
 def foremost(*asks: RotationRequest | None) -> RotationRequest | None:
@@ -157,6 +158,12 @@ def live_values(record: Record | None) -> tuple[str, ...]:
 def find(record: Record, request_id: str) -> TakenUp | None:
     """What became of a request, by its id; None if the record does not know it."""
     return next((each for each in record.taken if each.id == request_id), None)
+
+
+def unless_declined(record: Record, ask: RotationRequest | None) -> RotationRequest | None:
+    """The request, or None if the record has declined it. Whoever still waits for that one brings nothing about."""
+    known = find(record, ask.id) if ask else None
+    return None if known and known.refused else ask
 
 
 def hurried(record: Record, asked: RotationRequest | None) -> Record:

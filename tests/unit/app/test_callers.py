@@ -68,7 +68,7 @@ class Fleet:
     async def waiting(self, name: str) -> tuple[object, ...]:
         return ()
 
-    def ask(self, name: str, ask: object, *, patient: bool, request: str) -> PendingRequest:
+    def ask(self, name: str, ask: object, *, patient: bool) -> PendingRequest:
         self.begun.append(("now", name))
         self.done.append(("now", name))  # an ask stays with the crew
         return PendingRequest(ask, patient)

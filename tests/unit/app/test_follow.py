@@ -73,16 +73,17 @@ class Actor:
             raise self.refusals.pop(0)
         self.written[name] = request
 
-    def ask(self, name, ask, *, patient, request) -> PendingRequest:
-        assert self.written[name].id == request, "what is not written down is not asked for"
+    def ask(self, name, ask, *, patient) -> PendingRequest:
+        assert self.written[name].id == ask.id, "what is not written down is not asked for"
         self.asked[name] = PendingRequest(ask, patient)
         return self.asked[name]
 
     def answer(self, name: str, phase: Phase, **changes) -> None:
-        """The crew hears of a record, and tells who asked."""
+        """The crew hears of a record that has taken the request up, and tells who asked."""
         asked = self.asked[name]
         at = asked.ask.at + SECOND
-        if asked.hears(record(phase, **{"current": published(2, at), **changes})):
+        taken = (TakenUp(asked.ask.id, at),)
+        if asked.hears(record(phase, **{"current": published(2, at), "taken": taken, **changes})):
             asked.done.set()
 
 
@@ -315,7 +316,6 @@ async def test_one_that_was_declined_says_why_and_what_ends_that(app: Actor) -> 
 
     def decline() -> None:
         taken = (TakenUp(app.written["bot"].id, NOW, "the predecessor is in grace until 13:00; --wait waits"),)
-        app.asked["bot"].request = app.written["bot"].id
         app.answer("bot", Phase.PUBLISHED, current=published(2, NOW - DAY), taken=taken)
 
     last = (await ended(app, ("bot",), decline))[-1]
@@ -325,8 +325,7 @@ async def test_one_that_was_declined_says_why_and_what_ends_that(app: Actor) -> 
 
 async def test_there_is_no_answer_before_a_record_has_taken_it_up(app: Actor) -> None:
     def held() -> None:
-        app.asked["bot"].request = app.written["bot"].id
-        app.answer("bot", Phase.HELD)
+        app.answer("bot", Phase.HELD, taken=())
 
     assert (await ended(app, ("bot",), held, within=0.3))[-1]["exit"] == 75
 
@@ -474,7 +473,7 @@ async def test_a_command_cut_short_says_of_each_what_is_true_of_it(app: Actor, p
 async def test_what_was_declined_before_its_look_was_cut_short_is_not_said_to_go_on(app: Actor) -> None:
     """The predecessor's end hung for a minute after that; the command's verdict was "a daemon goes on with it"."""
     app.passing, app.stopping, app.working = True, "cut short by SIGTERM", {"shop"}
-    asked = PendingRequest(RotationRequest(NOW, "ada"), patient=False, request="r1")
+    asked = PendingRequest(RotationRequest(NOW, "ada", id="r1"), patient=False)
     declined = (TakenUp("r1", NOW, "the predecessor is in grace"),)
     asked.latest = record(Phase.PUBLISHED, current=published(1, NOW - DAY), taken=declined)
     [line] = verdicts(app, {"shop": asked}, {}, emergency=False)
@@ -486,7 +485,7 @@ async def test_what_was_declined_before_its_look_was_cut_short_is_not_said_to_go
 @pytest.mark.parametrize("stopping", ["", "cut short by SIGTERM"])
 async def test_what_was_taken_up_is_not_said_not_to_have_been_looked_at(app: Actor, stopping: str) -> None:
     app.stopping, app.working = stopping, {"shop"}
-    asked = PendingRequest(RotationRequest(NOW, "ada"), patient=False, request="r1")
+    asked = PendingRequest(RotationRequest(NOW, "ada", id="r1"), patient=False)
     asked.latest = record(Phase.SETTLED, current=published(1, NOW - DAY), taken=(TakenUp("r1", NOW),))
     [line] = verdicts(app, {"shop": asked}, {}, emergency=False)
     [verdict] = line["verdicts"]

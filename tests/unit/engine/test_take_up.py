@@ -16,6 +16,7 @@ from rotator.rotation.steps import Wait
 from tests.kit.provider import When
 from tests.kit.requests import FakeRequests
 from tests.kit.store import FakeStore
+from tests.unit.engine.test_second_vault import rounds_of
 from tests.unit.engine.world import TTL, Actor, Crash, World
 
 pytestmark = pytest.mark.anyio
@@ -175,6 +176,20 @@ async def test_at_the_end_of_a_grace_what_is_declined_is_not_done_by_whoever_wai
     assert "Retired" in actor.events
     assert "Requested" not in actor.events, "nothing comes of it, it was said"
     assert "grace is over, and it has not ended yet" in (await world.record()).taken[-1].refused
+
+
+async def test_what_a_visit_declined_is_not_done_by_the_next_which_who_waits_brings_about(world: World) -> None:
+    """A target whose tokens were not listed yet is listed by the first visit, and the record is read again."""
+    await in_grace(world)
+    world.clock.move((await world.record()).current.at + HOUR - world.clock.now())
+    request = await wish(world)
+    actor = await actor_of(world)
+    guard = rounds_of(actor, world)
+    seen = await guard.attend(actor.credential, as_rotation_request(request))
+    assert "Retired" in actor.events
+    assert "Requested" not in actor.events, "nothing comes of it, it was said"
+    assert seen.record
+    assert seen.record.taken[-1].refused
 
 
 async def test_pause_resume_and_undo_are_taken_up_in_the_order_of_asking(world: World) -> None:

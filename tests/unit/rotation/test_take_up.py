@@ -25,6 +25,7 @@ from rotator.rotation.rotation_request import (
     live_at,
     live_values,
     objection,
+    unless_declined,
 )
 from rotator.rotation.steps import Escalate, Poll, Request, Wait
 from rotator.rotation.transitions import advance
@@ -71,6 +72,15 @@ def test_the_last_requests_are_remembered_with_what_they_were_declined_for() -> 
     ):
         assert find(advance(record(Phase.PUBLISHED), event), "x")
         assert len(advance(record(Phase.PUBLISHED), replace(event, request="")).taken) == 0
+
+
+def test_nothing_comes_of_what_was_declined_whoever_waits_for_it() -> None:
+    ask = as_rotation_request(PLAIN)
+    known = advance(record(Phase.SETTLED), ev.RequestDeclined(NOW, PLAIN, "in grace"))
+    assert unless_declined(known, ask) is None
+    assert unless_declined(known, None) is None
+    assert unless_declined(known, replace(ask, id="another")) is not None
+    assert unless_declined(taken(record(Phase.SETTLED), PLAIN), ask) == ask
 
 
 def test_an_emergency_is_not_set_aside_by_what_comes_later_and_keeps_the_values_of_both() -> None:
