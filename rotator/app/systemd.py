@@ -10,7 +10,6 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -241,7 +240,7 @@ class Supervision:
     async def ask_vault(self, app: Actor) -> None:
         """Write our heartbeat with the rotations in flight. An answer is a sign of life."""
         app.kv.tells["work"] = partial(_about, app)
-        with suppress(Fault):  # every visit says the same
+        with app.worker_pool.guard.asking_vault("heartbeat"):
             await app.kv.beat()
             self._felt(SignOfLife.VAULT)
         if not app.kv.session.forwards and not self._unforwarded:

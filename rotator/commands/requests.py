@@ -47,10 +47,10 @@ async def _live(app: Actor, name: str) -> tuple[str, ...]:
 
 async def look_for_requests(app: Actor) -> None:
     """Look for requests that other processes wrote, for single credentials and for all."""
-    with suppress(Fault):  # every reconcile meets the same fault, and reports it
+    with app.worker_pool.guard.asking_vault("requests"):
         app.worker_pool.look_at(*await app.requests.look())
         await give_up(app)
-    with suppress(Fault):  # the known requests stay
+    with app.worker_pool.guard.asking_vault("pauses"):
         app.observe(await app.fleet.pauses())
 
 

@@ -29,6 +29,7 @@ class CircuitBreaker:
     until: float = 0.0
     reason: str = ""
     trips: int = 0
+    outages: int = 0  # times that it ceased to work
     _who: set[str] = field(default_factory=set)
 
     def faulted(self, now: float, who: str, reason: str, *, patience: int | None = None) -> None:
@@ -44,6 +45,7 @@ class CircuitBreaker:
     def _trip(self, now: float, reason: str) -> None:
         pause = min(self.cap, self.first * 2.0 ** min(self.trips, 10))
         news = not self.trips or reason != self.reason
+        self.outages += not self.trips
         self.until, self.reason, self.trips = now + pause, reason, self.trips + 1
         if news:
             self.tell(self.name, reason, pause)

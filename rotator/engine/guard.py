@@ -5,8 +5,8 @@ worker_pool.py decides when to reconcile, and how many at once.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -59,6 +59,7 @@ class Guard:
     _causes: dict[str, tuple[str, str]] = field(default_factory=dict)  # for each broken name: target and reason
     _controlled: set[tuple[str, str]] = field(default_factory=set)
     _unguarded: set[str] = field(default_factory=set)  # reasons of negative controls that accepted an invalid secret
+    _unanswered: set[str] = field(default_factory=set)  # questions to Vault whose latest try got no answer
 
     def __post_init__(self) -> None:
         self.others = SecondJournals(self.clock.monotonic)
@@ -88,6 +89,27 @@ class Guard:
     def unanswered(self, credential: Credential) -> None:
         """Repeat the negative control at the next look, because the target did not say whether it accepts a value."""
         self._controlled.discard((credential.target, proof(credential)))
+
+    @contextmanager
+    def asking_vault(self, what: str) -> Iterator[None]:
+        """Report to Vault's breaker how a question beside the reconciles ends, which may be rare. Swallows its fault.
+
+        An answer counts only after the same question got none: other documents may be denied meanwhile.
+        """
+        vault = self.health.vault
+        try:
+            yield
+        except Transient as fault:
+            self._unanswered.add(what)
+            vault.faulted(self.clock.monotonic(), what, fault.reason, patience=1)
+        except StoreRefused as fault:
+            vault.faulted(self.clock.monotonic(), what, fault.reason)
+        except Fault:
+            return
+        else:
+            if what in self._unanswered and not vault.left(self.clock.monotonic()):
+                self._unanswered.discard(what)
+                vault.worked(self.clock.monotonic())
 
     def _patience(self, credential: Credential) -> int:
         """How many credentials must have faults before the target counts as faulty; it may have fewer credentials."""

@@ -46,7 +46,7 @@ class Prober:
     _known: Mapping[str, Credential] = field(default_factory=dict)
     _doubted: dict[str, str] = field(default_factory=dict)  # name -> the token that was refused once
     _unclear: dict[str, str] = field(default_factory=dict)  # by target: why it does not say whether it accepts a value
-    _away: bool = False  # Vault did not answer recently
+    _outages: int = 0  # outages of Vault before the latest round
     _round: float = float("-inf")  # monotonic time at which the latest round began
 
     async def turn(self) -> None:
@@ -95,16 +95,14 @@ class Prober:
 
     def _begin_again(self) -> None:
         """Begin a round over all values if Vault may have gone back to an older state."""
-        now, guard = self.worker_pool.clock.monotonic(), self.worker_pool.guard
-        if self.worker_pool.health.vault.trips:
-            self._away = True
+        now, guard, vault = self.worker_pool.clock.monotonic(), self.worker_pool.guard, self.worker_pool.health.vault
+        if vault.trips or now < self._round + _ROUND:
             return
-        if (guard.reverted or self._away) and now >= self._round + _ROUND:
+        if guard.reverted or vault.outages != self._outages:
             guard.reverted = False
-            self._round = now
+            self._round, self._outages = now, vault.outages
             guard.others.forget()
             self._doubt(self.worker_pool.credentials)
-        self._away = False
 
     def _doubt(self, names: Iterable[str]) -> None:
         """Mark values as not proven, and probe them soon."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 from rotator.commands import requests as module
 from rotator.commands.requests import look_for_requests, unclaimed
+from rotator.ports import Fault, Transient
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from tests.unit.rotation.builders import HOUR, MINUTE, NOW, credential
 
@@ -23,11 +26,13 @@ class Actor:
     def __init__(self) -> None:
         self.daemon = SimpleNamespace(read_only=False)
         self.settings = SimpleNamespace(credentials={"bot": credential(name="bot")}, daemon=self.daemon)
-        self.worker_pool = self.requests = self.fleet = self.clock = self
+        self.worker_pool = self.guard = self.requests = self.fleet = self.clock = self
         self.expected = frozenset({"bot", "gone"})
         self.kept = {"bot": [LEAK], "gone": [LEAK]}
         self.time = NOW
         self.looked: list[str] = []
+        self.missed: list[tuple[str, str]] = []
+        self.sealed = False
         self.receipts: list[tuple[str, str]] = []
 
     def now(self) -> datetime:
@@ -36,7 +41,16 @@ class Actor:
     def look_at(self, *names: str) -> None:
         self.looked += names
 
+    @contextmanager
+    def asking_vault(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Fault as fault:
+            self.missed.append((what, fault.reason))
+
     async def look(self) -> frozenset[str]:
+        if self.sealed:
+            raise Transient("sealed")
         return self.expected
 
     async def waiting(self, name: str) -> tuple[OperatorRequest, ...]:
@@ -58,6 +72,13 @@ class Actor:
 async def look(app: Actor, after: timedelta) -> None:
     app.time = NOW + after
     await look_for_requests(app)  # type: ignore[arg-type]  # the part that it uses
+
+
+async def test_a_vault_that_is_away_is_told_of_and_pauses_are_asked_for_all_the_same() -> None:
+    app = Actor()
+    app.sealed = True
+    await look(app, MINUTE)
+    assert app.missed == [("requests", "sealed")]
 
 
 async def test_it_is_shown_and_waited_for_as_another_process_may_have_the_credential(monkeypatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 from rotator.engine.guard import Guard
 from rotator.engine.probe import Prober
 from rotator.engine.worker_pool import WorkerPool
-from rotator.ports import Rejected, Transient, Unknown
+from rotator.ports import Refused, Rejected, StoreRefused, Transient, Unknown
 from rotator.rotation.record import Phase
 from rotator.rotation.rotation_request import RotationRequest
 from tests.unit.engine.world import PLACE, Actor, World
@@ -246,6 +246,46 @@ async def test_after_a_seal_all_are_shown_anew_once_a_minute_at_most(world: Worl
         assert await watch.after(5) == []
         vault.worked(world.clock.monotonic())
         assert await watch.after(5) == expected
+    assert await watch.after(50) == ["accepted"], "the second is put off, and not forgotten"
+
+
+async def test_a_seal_that_no_visit_met_is_told_and_all_are_shown_anew(world: World) -> None:
+    """Between two visits a Vault may be sealed, restored and opened again."""
+    watch = await watching(world)
+    guard, vault = watch.worker_pool.guard, watch.worker_pool.health.vault
+    with guard.asking_vault("heartbeat"):
+        raise Transient("sealed")
+    assert (vault.trips, vault.reason) == (1, "sealed")
+    world.clock.move(0.5)
+    with guard.asking_vault("heartbeat"):
+        pass
+    assert vault.trips == 1, "an answer during the pause proves nothing"
+    world.clock.move(2)
+    with guard.asking_vault("requests"):
+        pass
+    assert vault.trips == 1, "another question was answered"
+    with guard.asking_vault("heartbeat"):
+        pass
+    assert vault.trips == 0
+    assert await watch.after(1) == ["accepted"]
+
+
+async def test_what_vault_denies_beside_the_visits_is_no_outage(world: World) -> None:
+    watch = await watching(world)
+    guard, vault = watch.worker_pool.guard, watch.worker_pool.health.vault
+    for _ in range(5):
+        with guard.asking_vault("heartbeat"):
+            raise StoreRefused("denied")
+    assert vault.trips == 0
+    with guard.asking_vault("requests"):
+        raise Refused("unreadable")
+    for name in ("a", "b"):
+        vault.faulted(world.clock.monotonic(), name, "denied")
+    world.clock.move(5)
+    assert vault.trips == 1
+    with guard.asking_vault("requests"):
+        pass
+    assert vault.trips == 1, "records may be denied where requests are not"
 
 
 async def test_a_record_that_went_back_is_shown_at_once(world: World) -> None:

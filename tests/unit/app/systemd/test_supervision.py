@@ -19,6 +19,7 @@ from rotator.ports import Fault, Transient
 from rotator.rotation.steps import Wait
 from rotator.settings import DaemonConfig, Method, Settings, VaultAuth, VaultConfig
 from tests.unit.app.systemd.ear import Ear
+from tests.unit.engine.crews import at_work, bots
 from tests.unit.vault.worlds import canary
 
 pytestmark = pytest.mark.anyio
@@ -120,11 +121,17 @@ class AnsweringVault:
 
 
 async def test_only_an_answer_of_vault_is_a_sign_of_it(ear: Ear) -> None:
+    """Nobody need visit anything for it: a Vault that is away is told of by the heartbeat, too."""
     supervision = supervised(ear, vault=1200.0)
-    await supervision.ask_vault(SimpleNamespace(kv=AnsweringVault(Transient("sealed"))))
-    assert "Vault" in supervision.missing()
-    await supervision.ask_vault(SimpleNamespace(kv=AnsweringVault()))
-    assert supervision.missing() == ""
+    async with at_work(bots("bot")) as stage:
+        vault, pool = stage.worker_pool.health.vault, stage.worker_pool
+        await supervision.ask_vault(SimpleNamespace(kv=AnsweringVault(Transient("sealed")), worker_pool=pool))
+        assert "Vault" in supervision.missing()
+        assert (vault.trips, vault.reason) == (1, "sealed")
+        stage.clock.move(5)
+        await supervision.ask_vault(SimpleNamespace(kv=AnsweringVault(), worker_pool=pool))
+        assert supervision.missing() == ""
+        assert vault.trips == 0
 
 
 async def test_until_ready_and_while_stopping_more_time_is_asked_for(ear: Ear) -> None:
