@@ -338,7 +338,7 @@ class Process:
             seen={},
             clock=self.clock,
             guard=self.guard,
-            health=SimpleNamespace(vault=SimpleNamespace(trips=0)),
+            health=SimpleNamespace(vault=SimpleNamespace(trips=0, outages=0)),
             pause=lambda credential: (0.0, ""),
             aside=self._aside,
             look_at=self.wake,

@@ -41,7 +41,7 @@ class Fleet:
         vault = SimpleNamespace(address="http://v", mount="secret", prefix="rotator")
         self.settings = SimpleNamespace(credentials=names, daemon=SimpleNamespace(read_only=False), vault=vault)
         self.kv = SimpleNamespace(session=SimpleNamespace(login_end=None))
-        self.health = SimpleNamespace(vault=SimpleNamespace(trips=0, reason=""))
+        self.health = SimpleNamespace(vault=SimpleNamespace(trips=0, outages=0, reason=""))
         self.worker_pool, self.clock, self.holder = self, SystemClock(), "me"
         self.seen: dict[str, Any] = {}
         self.begun: list[tuple[str, str]] = []
