@@ -9,10 +9,12 @@ CONNECT, or into a plain http request that the proxy forwards, never through the
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from typing import Any, cast
 from urllib.parse import SplitResult
 
@@ -57,12 +59,15 @@ class Backend(httpcore.AnyIOBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
+        addresses: tuple[str, ...] = ()
         try:
             with anyio.fail_after(timeout):
                 addresses = await self._names.find(host)
                 connect = partial(super().connect_tcp, local_address=local_address, socket_options=socket_options)
                 stream: Any = _Stream(await _first(addresses, lambda address: connect(address, port)))
         except TimeoutError as late:
+            if not addresses:
+                raise httpcore.ConnectError(str(late)) from socket.gaierror(socket.EAI_AGAIN, "no answer in time")
             raise httpcore.ConnectTimeout(str(late)) from late
         except OSError as fault:
             raise httpcore.ConnectError(str(fault)) from fault
@@ -196,11 +201,12 @@ class ProxiedBackend(Backend):
     ) -> httpcore.AsyncNetworkStream:
         stream: httpcore.AsyncNetworkStream | None = None
         asked = done = False
+        end = anyio.current_time() + (inf if timeout is None else timeout)
         try:
-            with anyio.fail_after(timeout):
-                stream = await super().connect_tcp(
-                    self._proxy.host, self._proxy.port, None, local_address, socket_options
-                )
+            stream = await super().connect_tcp(
+                self._proxy.host, self._proxy.port, timeout, local_address, socket_options
+            )
+            with anyio.fail_after(end - anyio.current_time()):
                 if self._access.context:
                     stream = await stream.start_tls(self._access.context, self._proxy.host)
                 if asked := self._tunnels:

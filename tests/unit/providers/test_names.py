@@ -14,6 +14,7 @@ import httpcore
 import pytest
 from anyio.abc import ByteStream, SocketAttribute
 
+from rotator.host.proxy import Proxy
 from rotator.ports import Transient
 from rotator.providers.base import TargetConfig
 from rotator.providers.http import transport
@@ -91,6 +92,18 @@ async def test_forty_names_that_hang_keep_no_healthy_target_waiting(names: list[
         assert len([host for host in names if host.endswith("dead.example")]) == 40, "one thread for each name"
         group.cancel_scope.cancel()
     assert not [reason for reason in missed if "dead.example" not in reason]
+    assert not [reason for reason in missed if "the name servers do not answer" not in reason], "it is no firewall"
+
+
+async def test_a_proxy_whose_name_hangs_is_told_as_that(names: list[str]) -> None:
+    there = Proxy("http://proxy.dead.example:3128")
+    config = TargetConfig(
+        url="http://good.example", allow_insecure_http=True, timeout=SHORT, deadline=2 * SHORT, proxy=there
+    )
+    client = HttpClient("shop", config, HandClock(), no_password)
+    with anyio.fail_after(5), pytest.raises(Transient, match="proxy.dead.example:3128 cannot be reached: its name can"):
+        await client.request("GET", "/x")
+    await client.aclose()
 
 
 async def test_a_hook_whose_name_hangs_is_given_up_in_time(names: list[str]) -> None:
