@@ -121,7 +121,7 @@ class ShowValues:
         if isinstance(verdict, Accepted):
             return VerifyResult.ACCEPTED, f"{what}: its target accepts it"
         if isinstance(verdict, Rejected):
-            return VerifyResult.REFUSED, f"{what}: its target refuses it: {verdict.reason}"
+            return VerifyResult.REFUSED, f"{what}: it fails its proof: {verdict.reason}"
         return VerifyResult.UNKNOWN, f"{what}: its target does not say: {verdict.reason}"
 
     async def _control(self, credential: Credential) -> None:

@@ -151,7 +151,7 @@ _TIMES: tuple[tuple[str, str, Callable[[State], datetime | None]], ...] = (
     ("expiry", "When the published value expires.", lambda state: state.expires_at),
     ("due", "Since when a successor is due that is not published; absent when none is.", lambda state: state.due_since),
     ("revoke_by", "When the living predecessor is to be dead.", lambda state: state.revoke_by),
-    ("refused", "Since when the target refuses the published value.", lambda state: state.refused_at),
+    ("refused", "Since when the published value fails its proof at the target.", lambda state: state.refused_at),
     ("unproven", "Since when the published value was not shown to its target.", lambda state: state.unproven_at),
     ("lost", "Since when consumers are known not to find the published value.", lambda state: state.lost_at),
     ("held", "Since when the credential is held, until a person decides.", lambda state: state.held_at),

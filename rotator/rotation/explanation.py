@@ -39,7 +39,7 @@ def _but(record: Record, current: PublishedValue, now: datetime) -> str:
     """Why the published value does not work; empty if it does."""
     end = current.token.expires_at
     if record.refused_at:
-        return f", but the target refuses it since {when(record.refused_at)}"
+        return f", but it fails its proof at the target since {when(record.refused_at)}"
     if record.lost:
         return f", but consumers do not find it: {record.lost.place} {lost_value.WORDS[record.lost.reason]}"
     return f", but it expired at {when(end)}" if end and end <= now else ""
@@ -228,7 +228,7 @@ def _last_published(record: Record, now: datetime, observed: Observed) -> Iterat
         if end <= now
         else f"it expires at {when(end)}"
     )
-    refused = f"; the target refuses it since {when(record.refused_at)}" if record.refused_at else ""
+    refused = f"; it fails its proof at the target since {when(record.refused_at)}" if record.refused_at else ""
     there, token = f"{current.place}, version {current.version},", current.token.id
     if taken_over(record):
         yield f"{token}, which somebody else put at {there} was adopted at {when(current.at)}; {life}{refused}."
@@ -241,7 +241,7 @@ def _last_published(record: Record, now: datetime, observed: Observed) -> Iterat
     if unproven and current.at <= unproven and not (observed.accepted_at or observed.doubted_at):
         yield f"This process has not shown it to its target since {when(unproven)}: whether it works is not proven yet."
     if observed.doubted_at:
-        yield f"The target refused it at {when(observed.doubted_at)}; it is asked once more before that counts."
+        yield f"Its proof at the target failed at {when(observed.doubted_at)}; it is asked once more before that counts."
 
 
 def _moved(credential: Credential, record: Record) -> Iterator[str]:

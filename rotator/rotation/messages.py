@@ -57,7 +57,7 @@ _WORDS: dict[type[ev.Event], tuple[str, EventSeverity, str]] = {
     ev.LeftToPerson: ("predecessor.unended", _W, "a person has to end {predecessor}, published before: {to_do}"),
     ev.NotEnded: ("predecessor.seen", _I, "{token} is not ended yet, as far as can be seen"),
     ev.Ended: ("predecessor.ended", _I, "{proof}"),
-    ev.Disproved: ("value.disproved", _E, "the published value is not accepted any more: {reason}"),
+    ev.Disproved: ("value.disproved", _E, "the published value fails its proof now: {reason}"),
     ev.Lost: ("value.lost", _E, "{lost}"),
     ev.Returned: ("value.returned", _W, "{place} holds the published value again"),
     ev.Retired: ("predecessor.retired", _I, "{proof}"),
@@ -82,7 +82,7 @@ _WORDS: dict[type[ev.Event], tuple[str, EventSeverity, str]] = {
 
 _REPLACES = {
     "accepted": "it renews a value that its target accepts",
-    "refused": "it replaces a dead value: its target refuses it",
+    "refused": "it replaces a value that fails its proof at the target",
     "lost": "it replaces a value that consumers no longer find",
     "unknown": "whether its target accepts the value until now is not known",
 }

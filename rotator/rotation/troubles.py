@@ -190,7 +190,7 @@ def _by_hand(credential: Credential, record: Record, now: datetime, observed: Ob
 def _refused(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     at, current = record.refused_at, record.current
     if at and current:
-        said = f"the target refuses the published value since {when(at)}"
+        said = f"the published value fails its proof at the target since {when(at)}"
         yield Trouble(Headline.REFUSED, Severity.ACT, said, at, _renewed(credential, record, now), exit=5)
 
 

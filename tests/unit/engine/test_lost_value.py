@@ -158,7 +158,7 @@ async def test_a_rotation_says_whether_it_renews_a_good_value_or_replaces_a_dead
     world.target.revoke((await world.record()).current.token)
     actor.told.clear()
     await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
-    assert actor.told[0].told.said.endswith("; it replaces a dead value: its target refuses it")
+    assert actor.told[0].told.said.endswith("; it replaces a value that fails its proof at the target")
     world.clock.move(60)
     await actor.reconcile()
     actor.told.clear()
@@ -181,7 +181,7 @@ async def test_a_value_known_to_be_refused_is_not_shown_again(world: World) -> N
     await actor.journal.save(entry, replace(record, refused_at=world.clock.now()), entry.lease)
     world.target.calls.clear()
     await actor.reconcile()
-    assert actor.told[0].told.said.endswith("; it replaces a dead value: its target refuses it")
+    assert actor.told[0].told.said.endswith("; it replaces a value that fails its proof at the target")
     assert world.target.calls.index("mint") < world.target.calls.index("verify")
 
 

@@ -26,7 +26,7 @@ TABLE = {
     "requested in place of a dead one": (
         record(Phase.SETTLED),
         ev.Requested(NOW, Trigger.AGED, "due since noon", "", False, STEM, PLACE, "blog", "1:new", value="refused"),
-        "rotation 2 begins: due since noon; it replaces a dead value: its target refuses it",
+        "rotation 2 begins: due since noon; it replaces a value that fails its proof at the target",
     ),
     "lost": (
         record(Phase.SETTLED),
@@ -78,7 +78,7 @@ TABLE = {
     "disproved": (
         record(Phase.PUBLISHED),
         ev.Disproved(NOW, "401"),
-        "the published value is not accepted any more: 401",
+        "the published value fails its proof now: 401",
     ),
     "retired": (record(Phase.CONDEMNED), ev.Retired(NOW, "t1.1 revoked"), "t1.1 revoked"),
     "burned": (record(Phase.REJECTED), ev.Burned(NOW, ("t2.1", "t2.2"), False), f"{BURNED} burned: t2.1, t2.2"),

@@ -64,7 +64,7 @@ def _no_living_value_is_claimed_where_none_is(each: Reached, said: list[str]) ->
     if current.token.id in living(record, now):
         return seen.word not in (Headline.REFUSED, Headline.EXPIRED) and seen.live > 0
     put_back = "is being put back on the target" in text
-    return "refuses" in text or " it expired at" in text or put_back
+    return "refuses" in text or "fails its proof" in text or " it expired at" in text or put_back
 
 
 def _a_state_is_fine_only_while_a_value_lives(each: Reached, said: list[str]) -> bool:
@@ -158,7 +158,7 @@ SEEN = {
     ),
     "a doubt": (
         Observed(doubted_at=NOW),
-        "The target refused it at 2026-03-01 12:00:00Z; it is asked once more before that counts.",
+        "Its proof at the target failed at 2026-03-01 12:00:00Z; it is asked once more before that counts.",
     ),
     "nothing": (Observed(), "Next: wait, due at 2026-03-31 12:00:00Z."),
 }
