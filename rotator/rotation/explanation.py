@@ -241,7 +241,7 @@ def _last_published(record: Record, now: datetime, observed: Observed) -> Iterat
     if unproven and current.at <= unproven and not (observed.accepted_at or observed.doubted_at):
         yield f"This process has not shown it to its target since {when(unproven)}: whether it works is not proven yet."
     if observed.doubted_at:
-        yield f"Its proof at the target failed at {when(observed.doubted_at)}; it is asked once more before that counts."
+        yield f"Its proof failed at {when(observed.doubted_at)}; it is asked once more before that counts."
 
 
 def _moved(credential: Credential, record: Record) -> Iterator[str]:

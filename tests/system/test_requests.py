@@ -122,5 +122,7 @@ def test_a_leak_while_vault_is_sealed_is_ended_by_hand_and_rotated_once_vault_is
         rest, _ = work.communicate(timeout=70)
     assert work.returncode == 0, rest
     assert "written down in Vault" in rest
-    assert "is dead, its value is refused; revoked (already)" in rest or "it replaces a value that fails its proof" in rest
+    assert (
+        "is dead, its value is refused; revoked (already)" in rest or "it replaces a value that fails its proof" in rest
+    )
     assert world.halo.accepts(world.published("bot"))

@@ -112,7 +112,7 @@ async def test_a_daemon_tells_what_it_observed_beside_what_the_journal_says_now(
         assert [(each.credential, each.request) for each in seen.unclaimed] == [("gone", LEAK)]
         said, code = await status.explained(wanted, "shop")
         assert code == 0
-        assert "Its proof at the target failed at 2026-03-01 12:00:00Z; it is asked once more before that counts." in said
+        assert "Its proof failed at 2026-03-01 12:00:00Z; it is asked once more before that counts." in said
 
 
 async def test_without_vault_a_daemon_tells_what_it_saw_before_and_says_so(path: Path) -> None:

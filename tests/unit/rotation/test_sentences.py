@@ -158,7 +158,7 @@ SEEN = {
     ),
     "a doubt": (
         Observed(doubted_at=NOW),
-        "Its proof at the target failed at 2026-03-01 12:00:00Z; it is asked once more before that counts.",
+        "Its proof failed at 2026-03-01 12:00:00Z; it is asked once more before that counts.",
     ),
     "nothing": (Observed(), "Next: wait, due at 2026-03-31 12:00:00Z."),
 }
