@@ -67,7 +67,8 @@ class Backend(httpcore.AnyIOBackend):
                 stream: Any = _Stream(await _first(addresses, lambda address: connect(address, port)))
         except TimeoutError as late:
             if not addresses:
-                raise httpcore.ConnectError(str(late)) from socket.gaierror(socket.EAI_AGAIN, "no answer in time")
+                unnamed = socket.gaierror(socket.EAI_AGAIN, "no answer in time")
+                raise httpcore.ConnectError(unnamed) from late  # an argument: httpcore 1.0.9 drops causes
             raise httpcore.ConnectTimeout(str(late)) from late
         except OSError as fault:
             raise httpcore.ConnectError(str(fault)) from fault
