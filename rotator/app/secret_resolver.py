@@ -133,6 +133,11 @@ async def identity(target: Target, fetch: Callable[[SecretRef], Awaitable[Secret
     raise MinterRefused(f"target {target.name} has no minter in the settings")
 
 
+def by_hand(place: VaultPath, name: str) -> str:
+    """What a person does if no token is left that mints its own successor."""
+    return f"make one by hand at the target, put it at {place}, and `rotate adopt {name}`"
+
+
 async def myself(kv: Kv, target: Target, credential: Credential, record: Record | None, mark: bytes) -> Auth:
     """The published token of a credential that mints its own successor. Raises MinterRefused when there is none.
 
@@ -146,7 +151,7 @@ async def myself(kv: Kv, target: Target, credential: Credential, record: Record 
     version = own.version if own and own is not current else None  # the newest version there is the successor's
     secret = (await kv.read(place, version=version, strong=True)).secret(key)
     if secret is None:
-        remedy = f"make one by hand at the target, put it there, and `rotate adopt {credential.name}`"
+        remedy = by_hand(place, credential.name)
         raise MinterRefused(f"{place} holds no token that could mint its own successor", remedy=remedy)
     if stranger := next((x.target for x in known if x is not own and secret.fingerprint(mark) == x.fingerprint), None):
         raise MinterRefused(

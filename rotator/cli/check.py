@@ -116,10 +116,10 @@ def _said(shown: Sequence[ShownValue], *, daemon: bool, as_json: bool) -> int:
     else:
         base.show_table(("CREDENTIAL", "ANSWER", "WHAT"), [(x.credential, x.answer, x.said) for x in shown])
     refused = [each for each in shown if each.answer is VerifyResult.REFUSED]
-    if held := [each.credential for each in refused if each.held]:
-        said = f"nothing is done about {', '.join(held)} until a person decides"
-        output.say(f"{len(held)} refused and held: {said}", err=True)
-    if free := [each.credential for each in refused if not each.held]:
+    for each in refused:
+        if each.waits:
+            output.say(f"{each.credential} is refused, and no new value comes by itself: {each.waits}", err=True)
+    if free := [each.credential for each in refused if not each.waits]:
         what = "the running daemon asks once more, then makes a new value"
         output.say(f"{len(free)} refused; {what if daemon else 'a new value: rotate now ' + ' '.join(free)}", err=True)
     if refused:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from secrets import token_hex
 
 import anyio
 
-from rotator.app.actor import Actor
+from rotator.app.actor import READ_ONLY, Actor
+from rotator.app.secret_resolver import by_hand
 from rotator.engine.guard import proof
 from rotator.ports import (
     Accepted,
@@ -32,10 +33,13 @@ from rotator.ports import (
 from rotator.providers import kind_of
 from rotator.rotation.credential import Credential
 from rotator.rotation.lost_value import WORDS
-from rotator.rotation.record import HoldReason, Phase, PublishedValue, Token
+from rotator.rotation.pause import pause_on, words
+from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record, Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import mint_name, stem
-from rotator.rotation.wording import when
+from rotator.rotation.troubles import renewed
+from rotator.rotation.wording import mended, when
+from rotator.settings import Settings
 from rotator.vault.preflight import Finding, FindingLevel
 
 RIGHTS = "give the minter and the token the rights they need"
@@ -63,6 +67,7 @@ class ShownValue:
     answer: VerifyResult
     said: str
     held: bool = False  # held: nothing is done until a person decides
+    waits: str = ""  # why a refused value is not replaced by a plain `rotate now`, and what to do
     token: str = ""  # the shown value's token
 
 
@@ -98,7 +103,9 @@ class ShowValues:
             return ShownValue(name, VerifyResult.UNKNOWN, f"not decided: {fault.reason}")
         held = record.phase is Phase.HELD
         said = f"{said}; held, see `rotate explain {name}`" if held else said
-        return ShownValue(name, answer, said, held, record.current.token.id)
+        now = self._app.clock.now()
+        waits = obstacle(self._app.settings, credential, record, now) if answer is VerifyResult.REFUSED else ""
+        return ShownValue(name, answer, said, held, waits, record.current.token.id)
 
     async def _shown(self, credential: Credential, current: PublishedValue) -> tuple[VerifyResult, str]:
         app, what = self._app, f"{current.token.id}, published at {current.place} at {when(current.at)}"
@@ -138,6 +145,24 @@ class ShowValues:
                 self._controls[way] = None
         if found := self._controls[way]:
             raise found
+
+
+def obstacle(settings: Settings, credential: Credential, record: Record, now: datetime) -> str:
+    """Why a plain `rotate now` does not replace a refused value, and what does; empty: it does."""
+    name, minter = credential.name, settings.targets[credential.target].minter
+    if settings.daemon.read_only:
+        return READ_ONLY
+    if record.held:
+        return f"held: {mended(record.held.reason, name)}"
+    if record.phase is Phase.AWAITING:
+        return f"a person must act first: {record.awaiting}"
+    if pause := pause_on(credential, record, now):
+        return f"{words(pause)}: {renewed(credential, record, now)}"
+    if record.phase is Phase.PUBLISHED and not record.emergency:
+        return f"the predecessor is in grace: {renewed(credential, record, now)}"
+    if minter and minter.self_minting:
+        return f"it mints its own successor: {by_hand(credential.place, name)}"
+    return ""
 
 
 # --- for `rotate check` -----------------------------------------------------------------------------------------------

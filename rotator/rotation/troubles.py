@@ -191,7 +191,7 @@ def _refused(credential: Credential, record: Record, now: datetime, observed: Ob
     at, current = record.refused_at, record.current
     if at and current:
         said = f"the published value fails its proof at the target since {when(at)}"
-        yield Trouble(Headline.REFUSED, Severity.ACT, said, at, _renewed(credential, record, now), exit=5)
+        yield Trouble(Headline.REFUSED, Severity.ACT, said, at, renewed(credential, record, now), exit=5)
 
 
 def _lost(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
@@ -205,14 +205,18 @@ def _expired(credential: Credential, record: Record, now: datetime, observed: Ob
     end = record.current.token.expires_at if record.current else None
     if end and end <= now:
         said = f"the published value expired at {when(end)}"
-        yield Trouble(Headline.EXPIRED, Severity.ACT, said, end, _renewed(credential, record, now), exit=5)
+        yield Trouble(Headline.EXPIRED, Severity.ACT, said, end, renewed(credential, record, now), exit=5)
 
 
-def _renewed(credential: Credential, record: Record, now: datetime) -> str:
-    """The command that replaces a value. During a pause only an emergency does."""
+def renewed(credential: Credential, record: Record, now: datetime) -> str:
+    """The command that replaces a value at once. During a pause or a grace only an emergency does."""
     by_hand = pause.pause_on(credential, record, now)
     asked = f"rotate now {credential.name}"
-    return f"{pause.ended_by(by_hand, credential.name)}, or {asked} --emergency" if by_hand else asked
+    if by_hand:
+        return f"{pause.ended_by(by_hand, credential.name)}, or {asked} --emergency"
+    if record.phase is Phase.PUBLISHED and not record.emergency:
+        return f"{asked} --emergency, which ends the grace, or rotate undo {credential.name}"
+    return asked
 
 
 def _overdue(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:

@@ -27,7 +27,7 @@ from rotator.observe.receipts.chain import (
     Link,
     ReceiptFile,
     ReceiptsError,
-    ends_well,
+    ill_ended,
     parse,
     verify,
 )
@@ -227,7 +227,7 @@ def unfit(audit: Audit) -> str:
             return f"{path} is not a regular file"
         if not os.access(path, os.W_OK | os.R_OK):
             return f"{path} is not writable by this user"
-        return "" if ends_well(path) else f"{path}: the last line is no receipt"
+        return f"{path}: {said}" if (said := ill_ended(path)) else ""
     if not path.parent.is_dir():
         return f"{path.parent} is no folder"
     return "" if os.access(path.parent, os.W_OK) else f"{path.parent} is not writable by this user"

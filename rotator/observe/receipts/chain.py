@@ -20,6 +20,10 @@ from typing import Any
 START = "0" * 64  # the hash in the first line
 TORN = "receipts.torn"  # a crash cut the line before; `whole` is the hash of the last whole line
 LARGEST = 64 * 1024  # bytes of a line
+EVIDENCE = (
+    "something else wrote to the file, or changed it: keep it as evidence (`rotate receipts verify` tells more) and name"
+    " a fresh one in [audit] file"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,18 @@ def parse(line: bytes) -> dict[str, Any] | None:
     return receipt if sound else None
 
 
+def flaw(line: bytes) -> str:
+    """Why a line is not a receipt, in words."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return "is not a receipt, and not even JSON"
+    if not isinstance(found, dict):
+        return "is JSON, but not a receipt: it is no object"
+    lacks = "`n`, a whole number" if type(found.get("n")) is not int else "`previous`, the hash of the line before"
+    return f"is JSON, but not a receipt: it lacks {lacks}"
+
+
 def seal(link: Link, content: dict[str, Any]) -> tuple[bytes, Link]:
     """The next line of the chain, without its newline, and the new end."""
     receipt = {"n": link.number + 1, "previous": link.head, **content}
@@ -104,7 +120,9 @@ def verify(files: Iterable[tuple[str, Iterable[bytes]]], *, noted: str = "", aft
     for name, lines in files:
         torn = _follow(verdict, name, lines, noted, torn, after)
     if torn is not None:
-        said = "is cut short; the daemon answers for it when it starts again"
+        said = (
+            "is cut short; the daemon answers for it when it starts again" if torn.cut else f"{torn.said}; {EVIDENCE}"
+        )
         verdict.findings.append(ChainFault(torn.file, torn.line, said))
     return verdict
 
@@ -116,6 +134,8 @@ class _Torn:
     file: str
     line: int
     before: Link
+    said: str
+    cut: bool  # it has no end, as after a crash
 
 
 def _follow(
@@ -132,11 +152,11 @@ def _follow(
             if torn.file != name and receipt is not None and receipt["previous"] == torn.before.head:
                 before = torn.before  # the file was rotated away before the next line was written
             elif not _mends(receipt, torn.before):
-                said = "is not a receipt, and no later line answers for it"
+                said = f"{torn.said}, and no later line answers for it"
                 verdict.findings.append(ChainFault(torn.file, torn.line, said))
             torn = None
         if receipt is None:
-            torn = _Torn(name, number, before)
+            torn = _Torn(name, number, before, flaw(line), cut=not raw.endswith(b"\n"))
             verdict.end = Link(before.number + 1, mark)
         else:
             verdict.findings += (ChainFault(name, number, said) for said in _faults(receipt, before))
@@ -270,9 +290,7 @@ class ReceiptFile:
         lines = lines[1:] if start else lines
         last = parse(lines[-1]) if lines else None
         if lines and last is None:
-            raise ReceiptsError(
-                f"receipts {self.path}: the last line is no receipt; run `rotate receipts verify` on it"
-            )
+            raise ReceiptsError(f"receipts {self.path}: the last line {flaw(lines[-1])}; {EVIDENCE}")
         self._check(lines)
         whole = Link(last["n"], digest(lines[-1])) if last else Link()
         self.end = whole
@@ -284,8 +302,7 @@ class ReceiptFile:
             receipt = parse(line)
             if receipt is not None and receipt["previous"] != digest(before):
                 raise ReceiptsError(
-                    f"receipts {self.path}: the chain is broken before receipt {receipt['n']}; keep the file as"
-                    " evidence (`rotate receipts verify` tells more) and name a fresh one in [audit] file"
+                    f"receipts {self.path}: the chain is broken before receipt {receipt['n']}; {EVIDENCE}"
                 )
 
     def _mend(self, number: int, cut: bytes, whole: Link) -> None:
@@ -309,9 +326,9 @@ class ReceiptFile:
         self._file, self._size = os.fstat(number).st_ino, before + written
 
 
-def ends_well(path: Path) -> bool:
-    """Whether the last whole line of a file is a receipt, so that another may follow. Raises OSError."""
+def ill_ended(path: Path) -> str:
+    """Why no receipt may follow the last whole line of a file, in words; empty if one may. Raises OSError."""
     with path.open("rb") as opened:
         opened.seek(max(0, path.stat().st_size - 2 * LARGEST))
         lines = opened.read().split(b"\n")[:-1]
-    return not lines or parse(lines[-1]) is not None
+    return "" if not lines or parse(lines[-1]) is not None else f"the last line {flaw(lines[-1])}; {EVIDENCE}"

@@ -166,6 +166,8 @@ def test_nothing_comes_next_while_it_is_paused_and_a_doubt_is_settled_first() ->
     refused = judged(Phase.SETTLED, refused_at=NOW, **paused)
     assert refused.do == "rotate resume blog/bot, or rotate now blog/bot --emergency"
     assert "paused by ada" in refused.said
+    in_grace = judged(Phase.PUBLISHED, refused_at=NOW)
+    assert in_grace.do == "rotate now blog/bot --emergency, which ends the grace, or rotate undo blog/bot"
     until = judged(Phase.SETTLED, current=LIVING, paused=Pause("ada", NOW, "", NOW + 300 * DAY))
     assert (until.next_at, until.next.startswith("nothing before 2026-12-26")) == (NOW + 300 * DAY, True)
     short = judged(Phase.SETTLED, current=LIVING, paused=Pause("ada", NOW, "", NOW + HOUR))

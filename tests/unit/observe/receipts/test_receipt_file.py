@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -90,9 +91,32 @@ def test_a_chain_broken_near_its_end_is_not_continued(path: Path) -> None:
 
 def test_a_file_of_something_else_is_not_written_to(path: Path) -> None:
     path.write_text("dear diary\n")
-    with pytest.raises(ReceiptsError, match="no receipt"):
+    with pytest.raises(ReceiptsError, match="the last line is not a receipt, and not even JSON; something else wrote"):
         ReceiptFile(path).append([LINE])
     assert path.read_text() == "dear diary\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{oops", "is not a receipt, and not even JSON; something else wrote to the file"),
+        ("[1]", "is JSON, but not a receipt: it is no object"),
+        ('{"n":"4","previous":"x"}', "is JSON, but not a receipt: it lacks `n`, a whole number"),
+        ('{"n":4}', "is JSON, but not a receipt: it lacks `previous`"),
+    ],
+)
+def test_a_whole_last_line_that_is_no_receipt_is_not_called_cut_short(path: Path, line: str, said: str) -> None:
+    """The daemon refuses to go on after it, so nothing will answer for it."""
+    ReceiptFile(path).append([LINE] * 3)
+    with path.open("a") as lines:
+        lines.write(line)
+    assert findings(path) == ["is cut short; the daemon answers for it when it starts again"]
+    with path.open("a") as lines:
+        lines.write("\n")
+    assert len(findings(path)) == 1
+    assert findings(path)[0].startswith(said)
+    with pytest.raises(ReceiptsError, match=re.escape(f"the last line {said}")):
+        ReceiptFile(path).open()
 
 
 def test_a_file_cut_or_rewritten_under_our_hands_shows_the_gap(path: Path) -> None:

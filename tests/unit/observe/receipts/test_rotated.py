@@ -166,7 +166,7 @@ def test_check_says_whether_the_file_could_be_written_without_touching_it(path: 
     assert unfit(Audit(str(path))) == ""
     assert "no folder" in unfit(Audit(str(path.parent / "nowhere" / "receipts.jsonl")))
     path.write_text("dear diary\n")
-    assert "the last line is no receipt" in unfit(Audit(str(path)))
+    assert "the last line is not a receipt, and not even JSON" in unfit(Audit(str(path)))
     path.unlink()
     path.symlink_to(path.parent)
     assert "not a regular file" in unfit(Audit(str(path)))
