@@ -21,8 +21,8 @@ START = "0" * 64  # the hash in the first line
 TORN = "receipts.torn"  # a crash cut the line before; `whole` is the hash of the last whole line
 LARGEST = 64 * 1024  # bytes of a line
 EVIDENCE = (
-    "something else wrote to the file, or changed it: keep it as evidence (`rotate receipts verify` tells more) and name"
-    " a fresh one in [audit] file"
+    "something else wrote to the file, or changed it: keep it as evidence (`rotate receipts verify` tells more)"
+    " and name a fresh one in [audit] file"
 )
 
 
