@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 import msgspec
@@ -222,6 +222,24 @@ _LOOKS: dict[str, tuple[Callable[[Actor, Request], Awaitable[Any]], Any]] = {
     "history": (tell_history, History),
     "end": (end, EndedTokens),
 }
+_LONGEST = timedelta(days=36500).total_seconds()
+
+
+class _Older(msgspec.Struct):
+    older: Annotated[float, msgspec.Meta(ge=0, le=_LONGEST)]
+
+
+class _OneName(msgspec.Struct):
+    name: str
+
+
+class _Chosen(msgspec.Struct):
+    tokens: list[str]
+    prune: bool = False
+
+
+# What a request must contain, by verb; `show` has the selection of `now`.
+_ARGUMENTS: dict[str, type[msgspec.Struct]] = {"unused": _Older, "history": _OneName, "end": _Chosen}
 _FAULTS: dict[int, type[Fault]] = {Exit.UNDECIDED: Transient, Exit.USAGE: OnlyLooks}
 ACTS = frozenset({"end"})
 _PART = 256 * 1024  # characters of an answer in one line
@@ -256,11 +274,11 @@ def verbs(
             if request.get("vault") not in (None, installation(app.settings)):
                 yield {"elsewhere": True}
                 return
+            names, wrong = select(app.settings, request) if verb == "show" else ((), _faulty(verb, request))
+            if wrong:
+                yield {"error": wrong, "exit": Exit.USAGE}
+                return
             if verb == "show":
-                names, wrong = select(app.settings, request)
-                if wrong:
-                    yield {"error": wrong, "exit": Exit.USAGE}
-                    return
                 request = {**request, "names": names}
             async for line in _told(app, verb, partial(look, request)):
                 yield line
@@ -268,6 +286,15 @@ def verbs(
         return answer
 
     return {verb: named(verb) for verb in _LOOKS}
+
+
+def _faulty(verb: str, request: Request) -> str:
+    """What is missing or of the wrong type in a request; empty: nothing."""
+    try:
+        msgspec.convert(dict(request), _ARGUMENTS.get(verb, msgspec.Struct))
+    except msgspec.ValidationError as fault:
+        return f"`{verb}` was asked wrongly: {fault}"
+    return ""
 
 
 async def _told(app: Actor, verb: str, look: Callable[[], Awaitable[Any]]) -> Lines:

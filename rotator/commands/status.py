@@ -140,6 +140,9 @@ def verbs(app: Actor, view: View, refused: Callable[[], str] = str) -> dict[str,
     """The reading verbs of the control socket."""
 
     async def states(request: Mapping[str, Any]) -> Lines:
+        if not _is_list_of_names(request.get("names")):
+            yield _MISNAMED
+            return
         seen = await _all(app, _wanted(app, request), view)
         for each in seen:
             yield {"state": _sent(state(*each))}
@@ -149,6 +152,9 @@ def verbs(app: Actor, view: View, refused: Callable[[], str] = str) -> dict[str,
         yield {"at": app.clock.now().isoformat(), **told, "unclaimed": list(map(_sent, gone))}
 
     async def explain_(request: Mapping[str, Any]) -> Lines:
+        if not _is_list_of_names(request.get("names")):
+            yield _MISNAMED
+            return
         for seen in await _all(app, _wanted(app, request), view):
             for sentence in explain(*seen):
                 yield {"said": sentence}
@@ -159,10 +165,17 @@ def verbs(app: Actor, view: View, refused: Callable[[], str] = str) -> dict[str,
 
 def _wanted(app: Actor, request: Mapping[str, Any]) -> list[str]:
     """The names in a request, or all; none when it is for other settings than ours."""
-    names, ours = request.get("names"), app.settings.credentials
-    if not isinstance(names, list) or request.get("vault") not in (None, _which(app.settings)):
+    names, ours = request["names"], app.settings.credentials
+    if request.get("vault") not in (None, _which(app.settings)):
         return []
-    return (names or list(ours)) if all(isinstance(name, str) and name in ours for name in names) else []
+    return (names or list(ours)) if all(name in ours for name in names) else []
+
+
+_MISNAMED = {"error": "`names` must be a list of names", "exit": Exit.USAGE}
+
+
+def _is_list_of_names(names: object) -> bool:
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)
 
 
 def _code(seen: Seen) -> int:

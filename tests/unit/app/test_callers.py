@@ -129,6 +129,9 @@ MANY = {"names": NAMES, "within": "5s"}
 REQUESTS: dict[str, dict[str, Any]] = {
     **{verb: {"verb": verb, **MANY} for verb in VERBS},
     "claim": {"verb": "claim", "everything": True},
+    "unused": {"verb": "unused", "older": 60.0},
+    "history": {"verb": "history", "name": "a"},
+    "end": {"verb": "end", "tokens": ["t"], "prune": True},
     "now, in an emergency": {"verb": "now", "emergency": True, **MANY},
     "now, until the predecessor is dead": {"verb": "now", "patient": True, **MANY},
     "revoke of all on a target": {"verb": "now", "emergency": True, "patient": True, "targets": ["blog"]},
@@ -245,6 +248,47 @@ async def test_a_crowd_that_says_nothing_and_one_that_waits_keep_no_health_check
             for _ in range(3):
                 assert await alive(tmp_path)
     assert not fleet.bugs
+
+
+JUNK: tuple[object, ...] = (None, 1e300, "x", [{}], {"a": {}})
+ARGUMENTS = ("names", "targets", "labels", "everything", "emergency", "patient", "within", "for", "until", "reason")
+
+
+@pytest.mark.parametrize("verb", [each for each in VERBS if each != "now"])  # which `look` reads like
+async def test_a_request_that_lacks_something_or_has_another_type_is_refused_in_words(
+    fleet: Fleet, tmp_path: Path, verb: str
+) -> None:
+    """Whatever comes over the socket: an answer, and no bug in the daemon's log."""
+    fleet.go.set()
+    asked: list[dict[str, object]] = [{}]
+    for key in (*ARGUMENTS, "name", "older", "tokens", "prune", "vault", "by"):
+        asked += [{**MANY, key: value} for value in JUNK]
+    with anyio.fail_after(60):  # a guard, no bound
+        for request in asked:
+            async for reply in control.call(str(tmp_path / "s"), {**request, "verb": verb}):
+                assert "bug" not in str(reply.get("error")), request
+    assert not fleet.bugs
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ({"verb": "end"}, "`end` was asked wrongly: Object missing required field `tokens`"),
+        ({"verb": "end", "tokens": "all"}, "`end` was asked wrongly: Expected `array`, got `str` - at `$.tokens`"),
+        ({"verb": "unused", "older": "30d"}, "`unused` was asked wrongly: Expected `float`, got `str`"),
+        ({"verb": "unused", "older": -1}, "`unused` was asked wrongly: Expected `float` >= 0"),
+        ({"verb": "history"}, "`history` was asked wrongly: Object missing required field `name`"),
+        ({"verb": "states"}, "`names` must be a list of names"),
+        ({"verb": "explain", "names": [{}]}, "`names` must be a list of names"),
+    ],
+)
+async def test_a_wrong_request_ends_with_2_and_says_what_is_wrong(
+    fleet: Fleet, tmp_path: Path, request_: dict[str, Any], said: str
+) -> None:
+    [reply] = [each async for each in control.call(str(tmp_path / "s"), request_)]
+    assert reply["exit"] == 2
+    assert reply["error"].startswith(said)
+    assert not fleet.begun
 
 
 async def test_a_bug_of_one_credential_is_its_verdict_and_the_others_get_theirs(
