@@ -11,7 +11,6 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.unit.engine.crews import at_work, bots
 
 from rotator.app.systemd import Liveness, Notifier, SignOfLife, Supervision
 from rotator.engine.circuit_breaker import CircuitBreakers
@@ -20,6 +19,7 @@ from rotator.ports import Fault, Transient
 from rotator.rotation.steps import Wait
 from rotator.settings import DaemonConfig, Method, Settings, VaultAuth, VaultConfig
 from tests.unit.app.systemd.ear import Ear
+from tests.unit.engine.pools import at_work, bots
 from tests.unit.vault.worlds import canary
 
 pytestmark = pytest.mark.anyio
