@@ -70,3 +70,9 @@ def test_only_steps_and_words_revoke() -> None:
     assert {path for path in elsewhere if not path.startswith(inside)} == set()
     asking = {"rotator/rotation/procedures/mint.py": 2, "rotator/rotation/procedures/retire.py": 1}
     assert calls("RevokeToken") == asking, "a procedure that ends a token ends in an event that says so"
+
+
+def test_what_a_refused_value_means_is_decided_in_one_place() -> None:
+    """By comparison with an invalid value and with one that must be accepted: a kind of its own would lack that."""
+    judges = {short(path) for path in files("rotator/providers") if "identified(" in path.read_text(encoding="utf-8")}
+    assert judges == {"rotator/providers/refusals.py", "rotator/providers/http/client.py"}

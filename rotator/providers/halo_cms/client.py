@@ -17,7 +17,7 @@ from rotator.ports import Clock, InventoryItem, MinterRefused, Outcome, OwnToken
 from rotator.providers.halo_cms.config import HaloCmsTargetConfig, HaloPatOptions
 from rotator.providers.http.auth import Auth, Basic, Bearer, Minter
 from rotator.providers.http.client import MIB, HttpClient, HttpResponse, Redirected, Unsendable, segment
-from rotator.providers.positive_control import PositiveControl
+from rotator.providers.refusals import PositiveControl
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret

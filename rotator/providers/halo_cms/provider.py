@@ -36,7 +36,7 @@ from rotator.providers.halo_cms.client import (
 )
 from rotator.providers.halo_cms.config import LAST_USE_STEP, HaloPatOptions
 from rotator.providers.http.client import HttpResponse
-from rotator.providers.positive_control import EVERYBODY
+from rotator.providers.refusals import EVERYBODY
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import parse
@@ -124,7 +124,7 @@ class HaloPat:
 
     async def _everybody_refused(self, whose: str, secret: Secret) -> bool:
         accepted = await self._server.minter_accepted()
-        return not (await self._server.positive_control.refused(whose, secret) if accepted is None else accepted)
+        return (await self._server.positive_control.refused(whose, secret) if accepted is None else accepted) is False
 
     async def _accepts(self, token: Token, secret: Secret) -> bool | None:
         status = (await self._server.own(token.id, secret)).status

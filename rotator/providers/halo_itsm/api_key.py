@@ -16,7 +16,6 @@ from rotator.ports import (
     NeedsPerson,
     Outcome,
     Refused,
-    Rejected,
     Transient,
     Unknown,
     Verdict,
@@ -30,11 +29,11 @@ from rotator.providers.halo_itsm.slots import (
     how_to_put_back,
     new_value,
 )
-from rotator.providers.http.auth import ApiKey, Unsendable
+from rotator.providers.http.auth import ApiKey
 from rotator.providers.http.client import HttpResponse
 from rotator.providers.oauth.server import OAuthServer
-from rotator.providers.oauth.token_endpoint import judged
-from rotator.providers.positive_control import EVERYBODY
+from rotator.providers.oauth.token_endpoint import hint
+from rotator.providers.refusals import ProbeCall
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.wording import when
@@ -191,50 +190,25 @@ class HaloApiKey(SlotProvider):
 
     async def verify(self, token: Token, secret: Secret) -> Verdict:
         """The test call with the key."""
-        try:
-            answer = await self._present(secret)
-        except Unsendable as fault:
-            return Rejected(fault.reason, final=True)
-        except (Transient, Refused) as fault:
-            return Unknown(fault.reason, fault.retry_after)
-        if answer.status == 401 and await self._by_everybody(secret):
-            return Unknown(EVERYBODY)
-        if answer.status == 401:
-            return Rejected("the probe refuses the key: 401")
-        verdict = judged(answer, self._options)
-        if isinstance(verdict, Accepted):
-            self._server.positive_control.accepted(self._whose, secret, partial(self._accepts, secret))
-        return verdict
+        return await self._server.refusals.verdict(self._probe(), secret)
 
     async def refused(self, token: Token, secret: Secret) -> bool | None:
         """See `SlotProvider.refused`."""
-        accepts = await self._accepts(secret)
-        if accepts is None or (accepts is False and await self._by_everybody(secret)):
-            return None
-        return not accepts
-
-    @property
-    def _whose(self) -> str:
-        return repr(self.slots[0])
-
-    async def _by_everybody(self, secret: Secret) -> bool:
-        """Whether other keys that were accepted there are refused now, too."""
-        return not await self._server.positive_control.refused(self._whose, secret)
-
-    async def _accepts(self, secret: Secret) -> bool | None:
-        status = (await self._present(secret)).status
-        return False if status == 401 else True if status < 300 or status == 403 else None
+        return await self._server.refusals.dead(self._probe(), secret)
 
     async def control(self) -> None:
         """See `SlotProvider.control`; the probe must refuse a caller without a key, too."""
-        if trouble := await self._server.unguarded(self._client):
-            raise Refused(trouble)
-        if not await self.refused(Token(""), new_value()):
-            said = "the probe accepts anyone: it took a key that nobody knows"
-            raise Refused(said, remedy="name a `probe` that wants a key")
+        await self._server.refusals.control(self._probe())
 
-    async def _present(self, secret: Secret) -> HttpResponse:
-        return await self._server.read(self._options.probe, ApiKey(secret, self._options.header, self._options.prefix))
+    def _probe(self) -> ProbeCall:
+        options = self._options
+
+        async def show(value: Secret | None) -> HttpResponse:
+            auth = ApiKey(value, options.header, options.prefix) if value else None
+            return await self._server.read(options.probe, auth)
+
+        way = options.probe, options.header, options.prefix
+        return ProbeCall(way, repr(self.slots[0]), show, options.identity, "key", partial(hint, options))
 
 
 def _said(slot: Slot) -> str:

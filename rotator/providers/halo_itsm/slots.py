@@ -261,7 +261,7 @@ class ClientValue(SlotProvider):
             return Unknown(fault.reason, fault.retry_after)
         if lacking := missing_scopes(client, granted, echoes=self._server.config.echoes_scope):
             return Rejected(lacking, final=True)
-        return await self._server.probe(client, granted.access_token)
+        return await self._server.probe(client, granted)
 
     async def refused(self, token: Token, secret: Secret) -> bool | None:
         """See `SlotProvider.refused`. One request: nobody knows what a server makes of many."""
@@ -282,8 +282,7 @@ class ClientValue(SlotProvider):
 
     async def control(self) -> None:
         """See `SlotProvider.control`; the probe must refuse a caller without an access token, too."""
-        if trouble := await self._server.unguarded(self._client):
-            raise Refused(trouble)
+        await self._server.guarded(self._client)
         if await self.refused(Token(""), await self.stranger()) is False:
             said = "this token endpoint accepts anyone: it gave a token for a value that nobody knows"
             raise Refused(said, remedy="let the application demand what it is to be proven by")

@@ -10,11 +10,11 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rotator.ports import (
-    Accepted,
     Capabilities,
     Clock,
     Conflict,
@@ -24,9 +24,7 @@ from rotator.ports import (
     NeedsPerson,
     Outcome,
     Refused,
-    Rejected,
     Transient,
-    Unknown,
     Verdict,
 )
 from rotator.providers.http.auth import DocumentStore
@@ -34,12 +32,14 @@ from rotator.providers.oauth.config import AccessTokenOptions
 from rotator.providers.oauth.server import OAuthServer
 from rotator.providers.oauth.server_checks import causes
 from rotator.providers.oauth.token_endpoint import ClientDenied, Granted, missing_scopes
+from rotator.providers.refusals import ProbeCall
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
 _FRESH, _SPENT = "refresh_token", "spent_refresh_token"  # staged, never published
 _REFUSED = "refused_version"  # of the document: the server refused the refresh token in it, do not ask again
 _TRIES = 5
+_GIVEN = timedelta(hours=1)  # so long a token that was never accepted may be refused for its probe's own trouble
 
 
 class Expiring:
@@ -94,11 +94,12 @@ class Expiring:
 class AccessToken(Expiring):
     """One credential's view of its server. A token has no handle there: its id is its mint name."""
 
-    def __init__(self, server: OAuthServer, options: AccessTokenOptions) -> None:
-        """`options` say who the client is and what it wants."""
+    def __init__(self, server: OAuthServer, options: AccessTokenOptions, credential: str) -> None:
+        """`options` say who the client is and what it wants; `credential`: the name of its credential."""
         super().__init__(server.clock, timedelta(0))
         self._server = server
         self._options = options
+        self._credential = credential
 
     async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """Ask for a token: with the secret, a fresh assertion, or both. Its life is the server's to decide.
@@ -147,17 +148,34 @@ class AccessToken(Expiring):
         return await causes(self._server, self._options, await self._server.signer(self._options))
 
     async def verify(self, token: Token, secret: Secret) -> Verdict:
-        """The test call."""
-        return await self._server.probe(self._options, secret)
+        """The test call. A refusal is compared with a token that is asked for now, where the client can have one at any
+        time."""
+        return await self._server.refusals.verdict(self._probe(token), secret)
+
+    def _probe(self, token: Token) -> ProbeCall:
+        made, now = token.issued_at, self._clock.now()
+        return replace(
+            self._server.probe_call(self._options, self._credential),
+            until=token.expires_at,
+            granted=bool(made and now < made + _GIVEN) and not token.has_expired(now),
+            another=self._another,
+        )
+
+    @property
+    def _another(self) -> Callable[[], Awaitable[Secret]] | None:
+        async def another() -> Secret:
+            return (await self._ask(await self._grant())).access_token
+
+        return another
 
 
 class RefreshedToken(AccessToken):
     """One credential's view of its server, by a refresh token of its own: two that share one would spend it for each
     other."""
 
-    def __init__(self, server: OAuthServer, options: AccessTokenOptions) -> None:
+    def __init__(self, server: OAuthServer, options: AccessTokenOptions, credential: str) -> None:
         """`options.refresh_token` says where it is kept."""
-        super().__init__(server, options)
+        super().__init__(server, options, credential)
         if options.refresh_token is None:
             raise ValueError("there is no refresh_token")
         self._ref = options.refresh_token
@@ -183,8 +201,11 @@ class RefreshedToken(AccessToken):
         """Whether the probe refuses the access token; without it, by its date."""
         if secret is None:
             return await super().is_dead(token, secret)
-        verdict = await self.verify(token, secret)
-        return None if isinstance(verdict, Unknown) else isinstance(verdict, Rejected) and not verdict.final
+        return await self._server.refusals.dead(self._probe(token), secret)
+
+    @property
+    def _another(self) -> None:
+        """None: a refresh would end the published one."""
 
     async def mint(self, name: str, expires_at: datetime | None, keep: tuple[Token, ...] = ()) -> Minted:
         """Exchange the present refresh token. Raises NeedsPerson when there is none that the server takes."""
@@ -208,14 +229,14 @@ class RefreshedToken(AccessToken):
             raise NeedsPerson(self._remedy("there is no refresh token"))
         if document.text(_REFUSED) == str(document.version):
             raise NeedsPerson(self._remedy("the server refuses the refresh token"))
-        verdict = await self._server.probe(self._options, before) if before else None
+        dead = await self._server.refusals.dead(self._probe(Token("")), before) if before else None
         ends = self._options.refresh_ends_access
-        if ends and isinstance(verdict, Accepted):
+        if ends and dead is False:
             return [
                 "the access token before the published one is still accepted: refresh_ends_access = false would hold,"
                 " and refreshes would be no cut-overs"
             ]
-        if not ends and isinstance(verdict, Rejected) and not verdict.final:
+        if not ends and dead:
             return [
                 "the refresh has ended the access token before the published one, though refresh_ends_access = false is"
                 " set: consumers are refused for the settle time at each rotation; leave that option out"

@@ -106,7 +106,7 @@ class AssertionKey:
                 await self._server.accepted(self._options)
         except Refused as fault:
             return Unknown(fault.reason)
-        return await self._server.probe(self._options, granted.access_token)
+        return await self._server.probe(self._options, granted)
 
     async def diagnose(self, secret: Secret | None, before: Secret | None = None) -> list[str]:
         """See `SupportsDiagnose`."""

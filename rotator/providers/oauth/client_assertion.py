@@ -71,7 +71,7 @@ class ClientAssertion(Expiring):
         granted = await self._server.exchange(self._options, sibling)
         if lacking := missing_scopes(self._options, granted, echoes=self._server.config.echoes_scope):
             return Rejected(lacking, final=True)
-        return await self._server.probe(self._options, granted.access_token)
+        return await self._server.probe(self._options, granted)
 
     async def diagnose(self, secret: Secret | None, before: Secret | None = None) -> list[str]:
         """See `SupportsDiagnose`."""

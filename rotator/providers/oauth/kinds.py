@@ -46,7 +46,8 @@ def _bind_access_token(server: Server, credential: Credential[AccessTokenOptions
     from rotator.providers.oauth.server import OAuthServer
 
     assert isinstance(server, OAuthServer)
-    return (RefreshedToken if credential.options.refresh_token else AccessToken)(server, credential.options)
+    options = credential.options
+    return (RefreshedToken if options.refresh_token else AccessToken)(server, options, credential.name)
 
 
 def _bind_assertion_key(server: Server, credential: Credential[AssertionKeyOptions]) -> Provider:

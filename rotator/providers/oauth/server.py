@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 from anyio import to_thread
 
 from rotator.ports import Accepted, Clock, InventoryItem, MinterRefused, Refused, Rejected, Transient, Unknown, Verdict
 from rotator.providers.http.auth import Auth, Bearer, DocumentStore, Minter, SecretResolver
-from rotator.providers.http.client import Broken, HttpClient, HttpResponse, Unsendable
+from rotator.providers.http.client import Broken, HttpClient, HttpResponse
 from rotator.providers.keys.assertion import ASSERTION_TYPE, Assertion, Form, draft, signed
 from rotator.providers.keys.signing import Algorithm, LocalSigner, PublicKey, Signer, VersionedKey, public_key
 from rotator.providers.oauth import server_checks
@@ -29,12 +30,11 @@ from rotator.providers.oauth.token_endpoint import (
     Granted,
     Words,
     granted,
+    hint,
     introduced,
-    judged,
     to_compare,
 )
-from rotator.providers.positive_control import PositiveControl
-from rotator.providers.strangers import Strangers, Throttle
+from rotator.providers.refusals import ProbeCall, Refusals, Strangers, Throttle
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret, SecretRef
@@ -63,12 +63,11 @@ class OAuthServer:
         self._tokens = http.at(config.token_request_url)
         self._keyring = secret_resolver
         self._signers = Signers()
-        self._closed: dict[str, int] = {}  # how a probe answers to a token that nobody has
         self.gap: ClockGap | None = None  # between our clock and the token endpoint's, as last measured
         self._strangers: Strangers[Words] = Strangers(clock.monotonic)  # how they are refused, by client
         self._stranger_keys: dict[str, LocalSigner] = {}  # keys that no set has, by algorithm
         self._shown = Throttle(clock.monotonic)
-        self.positive_control = PositiveControl(clock.monotonic)
+        self.refusals = Refusals(clock)
 
     def minted_by(self, minter: Minter) -> OAuthServer:
         """The same server: its clients prove themselves, and no minter is needed."""
@@ -253,38 +252,32 @@ class OAuthServer:
             return Unknown(fault.reason, fault.retry_after)
         return Rejected(refusal.reason, final=final)
 
-    async def probe(self, client: ClientOptions, access_token: Secret) -> Verdict:
-        """The test call: the access token must be accepted, and the answer must have the wanted identity."""
+    async def probe(self, client: ClientOptions, granted: Granted) -> Verdict:
+        """The test call with an access token that was granted just now: it must be accepted, and the answer must have
+        the wanted identity."""
         if not client.probe:
             return Accepted()
-        try:
-            answer = await self.read(client.probe, Bearer(access_token))
-            if answer.status == 403 and await self._closed_with_403(client.probe):
-                return Rejected("the probe refuses the access token: 403, as for one that nobody has")
-        except Unsendable as fault:
-            return Rejected(fault.reason, final=True)
-        except (Transient, Refused) as fault:
-            return Unknown(fault.reason, fault.retry_after)
-        return judged(answer, client)
+        until = granted.asked_at + (granted.life or timedelta())
+        call = replace(self.probe_call(client), granted=True, until=until)
+        return await self.refusals.verdict(call, granted.access_token)
 
-    async def _closed_with_403(self, probe: str) -> bool:
-        """Whether the resource server answers 403 to an invalid token, where others answer 401 (RFC 6750)."""
-        if probe not in self._closed:
-            self._closed[probe] = (await self.read(probe, Bearer(Secret(str(uuid4()))))).status
-        return self._closed[probe] == 403
+    def probe_call(self, client: ClientOptions, credential: str = "") -> ProbeCall:
+        """The test call with an access token of this client."""
+
+        async def show(value: Secret | None) -> HttpResponse:
+            return await self.read(client.probe, Bearer(value) if value else None)
+
+        whose = client.client_id, credential
+        return ProbeCall(client.probe, whose, show, client.identity, "access token", partial(hint, client))
 
     async def read(self, path: str, auth: Auth | None = None) -> HttpResponse:
         """Any path of the resource server. Raises as `HttpClient.request` does."""
         return await self._http.request("GET", path, auth)
 
-    async def unguarded(self, client: ClientOptions) -> str:
-        """Why the probe proves nothing, or "": it must refuse a caller without a token."""
-        if not client.probe:
-            return ""
-        answer = await self._http.request("GET", client.probe)
-        if answer.status in (401, 403):
-            return ""
-        return f"the probe accepts anyone: {answer.status} for no token; name one that wants an access token"
+    async def guarded(self, client: ClientOptions) -> None:
+        """The negative control of the test call. Raises Refused when it proves nothing."""
+        if client.probe:
+            await self.refusals.control(self.probe_call(client))
 
     # what a sweep asks; nothing here can be listed
 

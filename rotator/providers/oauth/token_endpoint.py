@@ -1,7 +1,7 @@
 """Requests to a token endpoint, and what its answers mean. Pure.
 
 A request names the client and carries its secret (RFC 6749, section 2.3.1). An answer is a token with its scope, or a
-refusal; the test call gives a verdict.
+refusal.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from datetime import datetime, timedelta
 from math import ceil, inf
 from typing import Any
 
-from rotator.ports import Refused, Rejected, Unknown, Verdict
+from rotator.ports import Refused
 from rotator.providers.http.auth import Basic
-from rotator.providers.http.client import HttpResponse, identified
 from rotator.providers.oauth.config import AccessTokenOptions, AssertionKeyOptions, ClientOptions
 from rotator.rotation.secret import Secret
 
@@ -163,7 +162,7 @@ def _life(told: Any) -> timedelta | None:
             seconds = float(told)
         except OverflowError:  # an integer of 400 digits
             seconds = inf
-        if 0 < seconds < _CENTURY:
+        if _SECOND.total_seconds() <= seconds < _CENTURY:
             return timedelta(seconds=seconds)
         said = f"the token endpoint grants a token for {seconds:g} s (expires_in), which is none to publish"
         raise Refused(said, remedy="set the life of this client's access tokens there")
@@ -190,16 +189,13 @@ def missing_scopes(client: ClientOptions, grant: Granted, *, echoes: bool) -> st
     return f"the server did not grant: {', '.join(lacking)}; allow it to the client there, or take it out of `scopes`"
 
 
-def judged(answer: HttpResponse, client: ClientOptions) -> Verdict:
-    """The verdict of the test call on the access token and its identity."""
-    if answer.status == 401:
-        return Rejected(f"the probe refuses the access token: 401{_unscoped(client)}")
-    if answer.status == 403:
-        hint = _no_agent(client) or _no_openid(client)
-        return Rejected(f"the probe answers 403: accepted, but scope or role lacks the right for it{hint}", final=True)
-    if answer.status >= 300:
-        return Unknown(f"the probe answers {answer.status}: is its path right?{_no_agent(client)}")
-    return identified(answer.document, client.identity)
+def hint(client: ClientOptions, status: int) -> str:
+    """What may be the reason of this status of the test call, or ""."""
+    if status == 401:
+        return _unscoped(client)
+    if status == 403:
+        return _no_agent(client) or _no_openid(client)
+    return _no_agent(client)
 
 
 def _unscoped(client: ClientOptions) -> str:

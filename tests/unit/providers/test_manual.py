@@ -95,7 +95,7 @@ async def test_what_does_not_fit_is_rejected(
 async def test_a_token_without_the_right_is_accepted_and_yet_no_good(halo: World, site: ManualServer) -> None:
     tool = bound(site, probe="/apis/console.api.security.halo.run/v1alpha1/users")
     verdict = await tool.verify(Token("n"), by_hand(halo, ROLE))
-    assert verdict == Rejected("accepted, but it lacks the right that the probe needs", final=True)
+    assert verdict == Rejected("the probe answers 403: accepted, but scope or role lacks the right for it", final=True)
 
 
 async def test_a_probe_that_is_not_there_says_nothing(halo: World, site: ManualServer) -> None:

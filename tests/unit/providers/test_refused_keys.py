@@ -18,7 +18,7 @@ from rotator.providers.manual.provider import ManualServer, ManualToken
 from rotator.providers.oauth import server_checks
 from rotator.providers.oauth.server import OAuthServer
 from rotator.providers.oauth.token_endpoint import ClientDenied, Granted
-from rotator.providers.strangers import Strangers, Throttle
+from rotator.providers.refusals import Strangers, Throttle
 from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
