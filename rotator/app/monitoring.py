@@ -50,7 +50,7 @@ class Monitoring:
 
     @property
     def observers(self) -> list[Callable[[Transition], None]]:
-        """Who is to be told of transitions."""
+        """The observers of transitions."""
         return [self._metrics, self._timeline]
 
     def attend(self, worker_pool: WorkerPool) -> None:
@@ -91,12 +91,12 @@ class Monitoring:
 
     @property
     def probed(self) -> Callable[[str, str], None]:
-        """Who counts probes: told the target and the verdict."""
+        """The counter of probes, called with the target and the verdict."""
         return self._metrics.probed
 
     @property
     def called(self) -> Callable[[str, str], None]:
-        """Who counts the calls of hooks: told the hook's name and the outcome."""
+        """The counter of calls of hooks, called with the hook's name and the outcome."""
         return self._metrics.called
 
     def _whole(self) -> bool:

@@ -210,7 +210,7 @@ async def note_unmanaged(app: Actor) -> None:
 
 
 def living_unmanaged(app: Actor, left: Mapping[str, Record], records: Iterable[Record]) -> list[Unmanaged]:
-    """What lives on of credentials that left the settings. `records`: of those that are in the settings."""
+    """Living values of credentials that left the settings. `records`: those of the credentials in the settings."""
     places = {each.place: each.retire.after for each in app.settings.credentials.values()}
     return unmanaged(_but_ended(app, left), records, app.clock.now(), places)
 

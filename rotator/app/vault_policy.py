@@ -167,13 +167,13 @@ def _rotated_in_transit(settings: Settings) -> Iterator[PolicyRule]:
 
 
 def transit_rights(settings: Settings) -> dict[str, frozenset[str]]:
-    """What the daemon needs to do in Transit, by path; for the look before any work."""
+    """The rights that the daemon needs in Transit, by path, for the check before any work."""
     named = (_named(settings, key, value) for key, value in entries(settings) if key == "transit_key")
     return {each.path: frozenset(each.capabilities) for each in (*chain(*named), *_rotated_in_transit(settings))}
 
 
 def referred_rights(settings: Settings) -> dict[str, frozenset[str]]:
-    """What else the settings refer to in Vault, by path: minters' secrets, and documents that providers keep."""
+    """The other rights that the settings need, by path: for minters' secrets and for documents of providers."""
     named = (_named(settings, key, value) for key, value in entries(settings) if key != "transit_key")
     return {each.path: frozenset(each.capabilities) for each in chain(*named)}
 

@@ -1,4 +1,4 @@
-"""What all commands share: settings or exit 78, faults to exit codes, interruption, options, tables and JSON."""
+"""Shared parts of all commands: settings or exit 78, faults as exit codes, interruption, options, tables and JSON."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def settings(path: str | None, *, vaultless: bool = False) -> Settings:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What a command needs: the settings, or at least the socket of a running daemon.
+    """The settings, or at least the socket of a running daemon.
 
     `settings` None: they are faulty, and the daemon uses those that it has.
     """

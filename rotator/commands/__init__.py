@@ -1,1 +1,1 @@
-"""What commands do and print, for socket and shell alike, without click."""
+"""The work and the output of commands, for socket and shell alike, without click."""

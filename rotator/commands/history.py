@@ -110,7 +110,7 @@ def _untold(versions: Iterable[Version], receipts: Sequence[HistoryEntry]) -> li
 
 
 def known(settings: Settings, name: str) -> str:
-    """What is wrong with the name, or "". A name that left the settings may still have a history."""
+    """The objection to the name, or "". A name that left the settings may still have a history."""
     if name in settings.credentials:
         return ""
     try:

@@ -138,7 +138,7 @@ async def obey(app: Actor, wish: OperatorCommand, transitions: MemoryObjectRecei
 
 
 def _waits(wish: OperatorCommand) -> str:
-    """What the command waits for, and what a person can do about it."""
+    """The reason for the wait, and the remedy."""
     if not wish.trouble:
         return f"{wish.verb} is under way"
     name, reason = next(iter(wish.trouble.items()))

@@ -169,17 +169,17 @@ async def tokens(app: Actor, request: Request) -> Tokens:
 
 
 async def left_over(app: Actor, request: Request) -> Leftovers:
-    """What `rotate strays` lists."""
+    """The answer to `rotate strays`."""
     return Leftovers(*await leftovers(app))
 
 
 async def look_unused(app: Actor, request: Request) -> Unused:
-    """What `rotate unused` lists."""
+    """The answer to `rotate unused`."""
     return Unused(*await unused(app, timedelta(seconds=float(request["older"]))))
 
 
 async def tell_history(app: Actor, request: Request) -> History:
-    """What `rotate history` tells."""
+    """The answer to `rotate history`."""
     name = str(request["name"])
     return await history(app.settings, name, partial(app.journal.versions, name))
 

@@ -59,7 +59,7 @@ Hearing = Callable[[], AbstractContextManager[MemoryObjectReceiveStream[Transiti
 def instructions(
     settings: Settings, names: Iterable[str], records: Mapping[str, Record], *, locked_out: bool = False
 ) -> list[str]:
-    """What to end by hand and how, for each name. `records`: as last seen; otherwise receipts of this host.
+    """Instructions to end values by hand, for each name. `records`: as last seen; otherwise receipts of this host.
 
     `locked_out`: Vault is there, and refuses us.
     """

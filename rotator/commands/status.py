@@ -235,7 +235,7 @@ async def _ask(socket: str, which: list[str] | None, verb: str, names: list[str]
 
 
 async def _all(app: Actor, names: Sequence[str], view: View | None) -> list[Seen]:
-    """What is known about each credential, in order."""
+    """The known state of each credential, in order."""
     found: dict[str, Seen] = {}
     places = anyio.CapacityLimiter(_AT_ONCE)
     away = view.health.vault.reason if view and view.health.vault.trips else ""
@@ -270,7 +270,7 @@ async def _asked_for(app: Actor, name: str) -> str:
 
 
 async def _seen(app: Actor, name: str, view: View | None, away: str) -> Seen:
-    """What is known about one credential. A bad record must not hide the others. Without Vault, the daemon's last view.
+    """The known state of one credential. A bad record must not hide the others. Without Vault, the daemon's last view.
 
     `away`: why Vault does not answer now, if known.
     """

@@ -109,7 +109,7 @@ def _open(app: Actor, name: str, asked: PendingRequest) -> str:
 
 
 def goes_on(app: Actor, name: str) -> str:
-    """Who continues what was begun."""
+    """A sentence on the process that continues the work."""
     if name not in app.settings.credentials:
         return f"nobody carries it out unless settings name {name} again within the hour; then it is given up"
     if app.passing:
@@ -158,7 +158,7 @@ def _failed(app: Actor, name: str, record: Record) -> str:
 
 
 def waits_for(app: Actor, name: str, asked: PendingRequest) -> str:
-    """What the verdict waits for."""
+    """The reason why there is no verdict yet."""
     if asked.closed:
         return asked.closed
     if name not in app.worker_pool.seen:

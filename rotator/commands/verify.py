@@ -348,7 +348,7 @@ def _words(trouble: Exception) -> str:
 
 
 def remedy_for(trouble: Exception, otherwise: str) -> str:
-    """What to do about a fault."""
+    """The remedy for a fault."""
     match trouble:
         case Fault(remedy=remedy) if remedy:
             return remedy

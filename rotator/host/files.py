@@ -26,7 +26,7 @@ _NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.EN
 
 
 def irregular(path: str | os.PathLike[str]) -> str:
-    """What is at the path if not a regular file, such as "a pipe"; empty for a regular file or nothing visible."""
+    """The sort of a file that is not regular, such as "a pipe"; empty for a regular file or nothing visible."""
     with suppress(OSError, ValueError):
         return _what(Path(path).stat().st_mode)
     return ""

@@ -48,7 +48,7 @@ _TLS = {
 
 
 def explain_failure(fault: BaseException, ca_file: str | None = None, certificate: str = "") -> str:
-    """What failed and what to do; empty if unknown. `ca_file`: the authorities that were trusted.
+    """The failure and its remedy; empty if unknown. `ca_file`: the authorities that were trusted.
 
     `certificate`: the server's certificate in words.
     """

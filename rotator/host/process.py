@@ -64,7 +64,7 @@ def shut_memory() -> None:
 
 
 def open_to() -> str:
-    """Who can still read our memory, in words; empty when only root can."""
+    """The users who can still read our memory, in words; empty when only root can."""
     try:
         return "processes of the same user may read our memory, and a core dump may hold it" if _dumpable() else ""
     except Exception as fault:  # noqa: BLE001 (a libc without it, a policy against calling it)

@@ -114,7 +114,7 @@ def turned_away(proxy: Proxy, status: int, place: str) -> ProxyFault:
 
 
 def login_refused(proxy: Proxy, status: int = LOGIN_WANTED) -> tuple[str, str]:
-    """What a 407 means, and what to do."""
+    """The meaning of a 407, and its remedy."""
     if proxy.password:
         return f"{proxy} refuses our login ({status})", "compare username and password of `proxy` with what it expects"
     return f"{proxy} wants a login ({status})", "give `proxy` a username and a password"

@@ -126,7 +126,7 @@ async def answers(path: str) -> bool:
 
 
 def others(path: str) -> str:
-    """Who may use the socket at a path that we may not use; empty when nobody listens, or we may."""
+    """The users who may use the socket at a path that we may not use; empty when nobody listens, or we may."""
     if os.access(path, os.W_OK) or not _listed(path):
         return ""
     owner = _owner(path)
@@ -162,7 +162,7 @@ def _dangles(path: str) -> bool:
 
 
 def kind(path: str | os.PathLike[str]) -> str:
-    """What is at a path, in a word or two; links are followed. Empty: nothing."""
+    """The sort of thing at a path, in a word or two; links are followed. Empty: nothing."""
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 (a text will do)
     except OSError:

@@ -51,7 +51,7 @@ class DependencyHealth(Protocol):
 
 
 class View(Protocol):
-    """What a running daemon offers to look at. `moved`: monotonic seconds of the last finished reconcile."""
+    """The observable parts of a running daemon. `moved`: monotonic seconds of the last finished reconcile."""
 
     @property
     def credentials(self) -> Mapping[str, Credential]:
@@ -246,7 +246,7 @@ def states(view: View, now: datetime) -> list[State]:
 
 
 def observed(view: View, credential: Credential) -> Observed:
-    """What a running daemon knows about a credential besides its record."""
+    """A running daemon's knowledge of a credential beyond its record."""
     name = credential.name
     seconds, reason = view.pause(credential)
     seen = view.seen.get(name)

@@ -1,4 +1,4 @@
-"""What an author of a kind declares: the kind, its family of targets, and the common options of a target."""
+"""Declarations by authors of kinds: the kind, its family of targets, and the common options of a target."""
 
 from __future__ import annotations
 

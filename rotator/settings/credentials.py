@@ -51,7 +51,7 @@ _NEVER = "none"
 
 
 class Known:
-    """What credentials may refer to: the targets by name (faulty ones included) and the kinds."""
+    """The targets (faulty ones included) and the kinds that credentials may refer to, by name."""
 
     def __init__(
         self,

@@ -194,7 +194,7 @@ def _once(paths: Iterable[Path]) -> Iterable[Path]:
 
 
 def _open_to(path: Path) -> str:
-    """Who else may write it, or "". In a sticky folder, others cannot replace files of this user."""
+    """The others who may write it, in words, or "". In a sticky folder, others cannot replace files of this user."""
     try:
         status = path.stat()
     except (OSError, ValueError):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Method(StrEnum):
-    """How the daemon logs in to Vault."""
+    """The method of the login to Vault."""
 
     TOKEN = "token"  # noqa: S105 - the name of a method
     APPROLE = "approle"
@@ -53,7 +53,7 @@ class VaultAuth:
 
 @dataclass(frozen=True, slots=True)
 class VaultConfig:
-    """Where Vault is, how to log in, and which part of it is ours."""
+    """The address of Vault, the login, and the part of Vault that is ours."""
 
     address: str
     auth: VaultAuth
@@ -70,7 +70,7 @@ class VaultConfig:
 
 @dataclass(frozen=True, slots=True)
 class DaemonConfig:
-    """How the process behaves."""
+    """The options of the process."""
 
     instance: str
     socket: str = "/run/rotator/control.sock"
@@ -112,7 +112,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Where receipts go. `required`: without them no rotation begins; `sync`: each is on disk before the next step."""
+    """The file of receipts. `required`: without it no rotation begins; `sync`: each is on disk before the next step."""
 
     file: str = ""
     required: bool = False

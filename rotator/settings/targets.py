@@ -25,7 +25,7 @@ _FORMS = 'write {pat = {file = "/path"}}, {username = "name", password = {file =
 
 
 class KindDescription(Protocol):
-    """What settings need to know about a kind."""
+    """The part of a kind that settings need."""
 
     @property
     def name(self) -> str: ...

@@ -109,7 +109,7 @@ async def _mints(target: Target, secret_resolver: LocalSecretResolver) -> Auth:
 
 
 def announced(settings: Settings, credential: Credential) -> str:
-    """What will be done on the target, for the person who has to agree."""
+    """The effects on the target, described for the person who has to agree."""
     target, kind = settings.targets[credential.target], kind_of(credential.kind)
     writes = " It writes over what the slots of this credential hold now." if kind.needs_management_client else ""
     return (

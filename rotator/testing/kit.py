@@ -1,4 +1,4 @@
-"""What a rule works with: verdicts, a provider whose calls are recorded, mint names, values known to the target."""
+"""The tools of the rules: verdicts, a provider whose calls are recorded, mint names, values known to the target."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _LOOKS = 40  # tries for a value that has not settled yet
 
 
 class RuleVerdict(StrEnum):
-    """How trying a rule ended."""
+    """The outcome of a rule."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -75,7 +75,7 @@ def must(holds: bool, otherwise: str) -> None:
 
 @dataclass
 class Memory:
-    """What was minted and said in all rules."""
+    """Everything that was minted and said in all rules."""
 
     minted: list[Minted] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
@@ -204,7 +204,7 @@ class Kit:
 
     @property
     def can(self) -> Capabilities:
-        """What the provider declares."""
+        """The declared capabilities."""
         return self.provider.capabilities
 
     @property

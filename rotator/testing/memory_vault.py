@@ -117,7 +117,7 @@ class MemoryStore:
         return found
 
     def see(self, place: VaultPath, version: int | None, strong: bool) -> Document:
-        """What a read shows; here the newest state."""
+        """The state that a read shows; here the newest."""
         return self.vault.get(place, version)
 
     async def before(self, verb: str, place: VaultPath) -> None:
@@ -160,7 +160,7 @@ class MemoryJournal:
         return journal_codec.encode(record, lease, f"nonce-{next(self._nonces)}", over.foreign)
 
     def decoded(self, name: str, read: Document) -> Entry:
-        """What a document says."""
+        """The entry in a document."""
         return journal_codec.decode(name, read.version, read.values or {}, self.store.server_clock())
 
     async def names(self) -> tuple[str, ...]:

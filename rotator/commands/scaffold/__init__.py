@@ -31,7 +31,7 @@ _LOAD = "LoadCredential=vault-secret-id:rotator.vault-secret-id"
 
 @dataclass(frozen=True, slots=True)
 class InstallationPlan:
-    """What is known about the new installation."""
+    """Facts about the new installation."""
 
     vault_address: str
     namespace: str = ""

@@ -160,7 +160,7 @@ Respond = Callable[[str], Awaitable[StatusResponse]]
 
 
 def strange(header: bytes, known: Collection[str]) -> str:
-    """What a Host header names if that is not served here, fit to be shown; empty when it is served."""
+    """The host that a Host header names, if it is not served here, fit to be shown; empty when it is."""
     host = header.decode("ascii", "replace").strip().lower()
     found = _HOST.fullmatch(host)
     if found and is_ip_address(found["address"] or found["name"]):

@@ -45,7 +45,7 @@ class Metadata(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Spec(msgspec.Struct, frozen=True, rename="camel"):
-    """What a token may do, whose it is, and how it fares."""
+    """The roles, the owner and the state of a token."""
 
     token_id: str
     username: str = ""
@@ -183,7 +183,7 @@ def read_roles(document: Any) -> set[str]:
 
 @dataclass(slots=True)
 class KnownServer:
-    """What is known about a server, shared by every view of its site. `names_kept`: a chosen name survives a mint."""
+    """Facts about a server, shared by every view of its site. `names_kept`: a chosen name survives a mint."""
 
     names_kept: bool | None
 

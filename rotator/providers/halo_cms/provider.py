@@ -143,7 +143,7 @@ class HaloPat:
         return await self._probe(secret)
 
     def _mismatch(self, token: Token, record: PatRecord) -> str:
-        """What is wrong with the record of this secret, or ""."""
+        """The objection to the record of this secret, or ""."""
         spec = record.spec
         if not record.is_of(token):
             return "the record is another token's"
@@ -180,7 +180,7 @@ class HaloPat:
         return record.token(record.mark)
 
     async def inspect(self, token: Token) -> Inspection:
-        """What the record says. A record of the same name with another tokenId is another token: ours is gone."""
+        """The state in the record. A record of the same name with another tokenId is another token: ours is gone."""
         record = await self._server.record(token.id)
         if record is None or record.metadata.deletion_timestamp or not record.is_of(token):
             return Inspection(exists=False)
@@ -233,7 +233,7 @@ class HaloPat:
 
 
 def stem_of(token: Token) -> str:
-    """Whose a token is, by its name: the tokens of one credential share that."""
+    """The part of a token's name that all tokens of its credential share."""
     name = parse(token.name)
     return name.stem if name else token.id
 
