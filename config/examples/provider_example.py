@@ -11,7 +11,7 @@ It is imported when settings say kind = "acme-token", and tried by: rotate confo
 
 from __future__ import annotations
 
-import msgspec
+from dataclasses import dataclass
 
 from rotator.ports import (
     Accepted,
@@ -26,8 +26,7 @@ from rotator.ports import (
     Transient,
     Unknown,
 )  # fmt: skip
-from rotator.providers.base import Kind
-from rotator.providers.base import TargetConfig
+from rotator.providers.base import Kind, TargetConfig
 from rotator.providers.http.auth import Bearer
 from rotator.providers.http.client import HttpClient, segment
 from rotator.rotation.record import Token
@@ -35,7 +34,8 @@ from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import begins, parse
 
 
-class AcmeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+@dataclass(frozen=True)
+class AcmeOptions:
     """The credential's own options."""
 
     team: str

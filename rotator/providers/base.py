@@ -100,7 +100,7 @@ class Server(Protocol):
 
 if TYPE_CHECKING:  # `Kind` alone is any kind
     Config = TypeVar("Config", bound=TargetConfig, default=Any)
-    Options = TypeVar("Options", bound=msgspec.Struct, default=Any)
+    Options = TypeVar("Options", default=Any)
 else:
     Config, Options = TypeVar("Config"), TypeVar("Options")
 
@@ -133,8 +133,8 @@ class Kind(Generic[Config, Options]):
     family: str
     # The options of a [targets.NAME] section: a TargetConfig with further fields, one for each option.
     target_config: type[Config]
-    # The options of a [credentials.NAME] section that are this kind's own: a frozen msgspec.Struct. They are read once,
-    # at load, and are `Credential.options` from then on.
+    # The options of a [credentials.NAME] section that are this kind's own: a frozen dataclass, or a msgspec.Struct,
+    # which takes less time to import. They are read once, at load, and are `Credential.options` from then on.
     options: type[Options]
     # Opens the connection to a target, once per process. Arguments: its name and config, minter, secrets, clock.
     # Import heavy libraries inside, so that `rotate --help` stays fast.

@@ -6,6 +6,7 @@ Importing a package runs its code with our rights, so only packages that setting
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -80,11 +81,10 @@ def _check(kind: Kind, taken: Mapping[str, Kind], offer: EntryPoint) -> None:
         if sibling.family == kind.family and any(getattr(sibling, key) != getattr(kind, key) for key in _SHARED):
             text = f"{_whose(offer)} offers another sort of `{kind.family}` target than `{sibling.name}` lives on"
             raise OutsideError(f"{text}: it needs a family of its own")
-    shapes = isinstance(kind.target_config, type) and isinstance(kind.options, type)
-    if not (shapes and issubclass(kind.target_config, TargetConfig) and issubclass(kind.options, msgspec.Struct)):
-        raise OutsideError(
-            f"{_whose(offer)}: the settings keys of `{kind.name}` are no TargetConfig and msgspec.Struct"
-        )
+    config, options = kind.target_config, kind.options
+    typed = isinstance(options, type) and (is_dataclass(options) or issubclass(options, msgspec.Struct))
+    if not (typed and isinstance(config, type) and issubclass(config, TargetConfig)):
+        raise OutsideError(f"{_whose(offer)}: the options of `{kind.name}` are no TargetConfig and no dataclass")
 
 
 def _offers(name: str) -> list[EntryPoint]:

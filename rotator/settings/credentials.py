@@ -11,8 +11,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
-import msgspec
-
 from rotator.rotation.credential import AtDeadline, Credential, Limits, OnForeign, Retirement, VaultPath
 from rotator.rotation.schedule import Every, FractionOfLife, Schedule
 from rotator.settings.model import Target
@@ -34,7 +32,7 @@ from rotator.settings.parsers import (
     word,
 )
 from rotator.settings.table_reader import Section
-from rotator.settings.targets import KindDescription, changed, own_options, read_struct
+from rotator.settings.targets import KindDescription, changed, own_options, read_options
 from rotator.settings.timing_checks import quickened
 
 T = TypeVar("T")
@@ -95,7 +93,7 @@ def read_credential(section: Section, name: str, known: Known, defaults: Section
     kind = _kind(section, known, known.families.get(target))
     lifetime = _life(section, kind)
     schedule = _schedule(section, defaults)
-    options = read_struct(section, kind.options) if kind else None
+    options = read_options(section, kind.options) if kind else None
     credential = Credential(
         name=name,
         kind=kind.name if kind else "",
@@ -240,7 +238,7 @@ def _splay(value: object) -> timedelta:
     return span(timedelta(0), 7 * _DAY)(value)
 
 
-def read_retirement(section: Section, kind: KindDescription | None, options: msgspec.Struct | None) -> Retirement:
+def read_retirement(section: Section, kind: KindDescription | None, options: object | None) -> Retirement:
     """When a predecessor may be revoked: not before the least grace that the kind asks for."""
     section.known.add("retire")  # known even where it has no effect: one mistake, one fault
     if kind is not None and kind.only_expires:
@@ -287,9 +285,7 @@ def _check_quiet(given: Section, kind: KindDescription | None, wanted: Retiremen
         )
 
 
-def read_limits(
-    section: Section, home: Target | None, kind: KindDescription | None, options: msgspec.Struct | None
-) -> Limits:
+def read_limits(section: Section, home: Target | None, kind: KindDescription | None, options: object | None) -> Limits:
     """The limits on minting, with the settle time of the target and the propagation delay of the kind."""
     usual = Limits()
     settle = home.settle if home else usual.settle

@@ -1,12 +1,13 @@
-"""The sections [targets.NAME], and the options that a kind declares as a msgspec struct."""
+"""The sections [targets.NAME], and the options that a kind declares as a dataclass."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from datetime import timedelta
 from functools import cache
-from typing import Any, Protocol, TypeVar, get_args
+from typing import Any, Protocol, TypeVar, get_args, get_type_hints
 
 import msgspec
 
@@ -19,7 +20,7 @@ from rotator.settings.parsers import Reader, WrongValueError, duration, flag, qu
 from rotator.settings.secret_files import secret_ref
 from rotator.settings.table_reader import Section
 
-S = TypeVar("S", bound=msgspec.Struct)
+S = TypeVar("S")
 _ABSENT = object()
 _FORMS = 'write {pat = {file = "/path"}}, {username = "name", password = {file = "/path"}} or {self = true}'
 
@@ -61,34 +62,51 @@ class KindDescription(Protocol):
     def last_use_resolution(self) -> timedelta | None: ...
 
 
-@cache
-def _fields(shape: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
-    return msgspec.structs.fields(shape)  # evaluates annotations anew each time: half the cost of a load
+@dataclass(frozen=True, slots=True)
+class _Option:
+    name: str
+    type: Any
+    default: Callable[[], object] | None  # None: it must be given
 
 
-def own_options(shape: type[msgspec.Struct]) -> tuple[str, ...]:
-    """The options that a struct declares, by the names in settings."""
-    return tuple(field.encode_name for field in _fields(shape))
+@cache  # since annotations are evaluated, which would take half the time of a load
+def _options(shape: Any) -> tuple[_Option, ...]:
+    if issubclass(shape, msgspec.Struct):
+        return tuple(_Option(each.name, each.type, _default(each)) for each in msgspec.structs.fields(shape))
+    types = get_type_hints(shape, include_extras=True)
+    return tuple(_Option(each.name, types[each.name], _default(each)) for each in fields(shape))
 
 
-def read_struct(section: Section, shape: type[S]) -> S | None:
-    """The struct, read option by option so that every fault is reported; None when there was one."""
+def _default(field: msgspec.structs.FieldInfo | Field[Any]) -> Callable[[], object] | None:
+    absent, factory = (MISSING, msgspec.NODEFAULT), field.default_factory
+    if factory is not None and factory not in absent:
+        return factory
+    return None if field.default in absent else lambda: field.default
+
+
+def own_options(shape: Any) -> tuple[str, ...]:
+    """The names of the options that a dataclass declares."""
+    return tuple(option.name for option in _options(shape))
+
+
+def read_options(section: Section, shape: Callable[..., S]) -> S | None:
+    """The dataclass, read option by option so that every fault is reported; None when there was one."""
     values: dict[str, Any] = {}
     before = len(section.source.fault_list.faults)
     insecure = section.table.get("allow_insecure_http") is True
-    for field in _fields(shape):
-        if Proxy in get_args(field.type):
+    for option in _options(shape):
+        if Proxy in get_args(option.type):
             value = read_proxy(section) or _ABSENT
-        elif inner := _inner(field.type):
-            value = _read_inner(section, field.encode_name, inner)
+        elif inner := _inner(option.type):
+            value = _read_inner(section, option.name, inner)
         else:
-            reader = _reader(field.type)
-            if field.encode_name.endswith("url"):
-                reader = _url(insecure, base=field.encode_name == "url")
-            ask = section.need if field.required else section.take
-            value = ask(field.encode_name, reader, _ABSENT)
+            reader = _reader(option.type)
+            if option.name.endswith("url"):
+                reader = _url(insecure, base=option.name == "url")
+            ask = section.take if option.default else section.need
+            value = ask(option.name, reader, _ABSENT)
         if value is not _ABSENT:
-            values[field.name] = value
+            values[option.name] = value
     if len(section.source.fault_list.faults) > before:
         return None
     try:
@@ -98,33 +116,29 @@ def read_struct(section: Section, shape: type[S]) -> S | None:
         return None
 
 
-def _inner(wanted: Any) -> type[msgspec.Struct] | None:
-    """The struct of an option that is a table."""
-    members = (wanted, *get_args(wanted))
-    return next((each for each in members if isinstance(each, type) and issubclass(each, msgspec.Struct)), None)
+def _inner(wanted: Any) -> type[Any] | None:
+    """The dataclass of an option that is a table of options."""
+    members = (each for each in (wanted, *get_args(wanted)) if isinstance(each, type) and each is not SecretRef)
+    return next((each for each in members if issubclass(each, msgspec.Struct) or is_dataclass(each)), None)
 
 
-def _read_inner(section: Section, key: str, shape: type[msgspec.Struct]) -> Any:
+def _read_inner(section: Section, key: str, shape: type[Any]) -> Any:
     part = section.inner(key)
     if part is None:
         return _ABSENT
-    value = read_struct(part, shape)
+    value = read_options(part, shape)
     section.close(part)
     return _ABSENT if value is None else value
 
 
-def changed(options: msgspec.Struct, besides: frozenset[str]) -> dict[str, Any]:
+def changed(options: Any, besides: frozenset[str]) -> dict[str, Any]:
     """The options that differ from their default, as plain values, without those named in `besides`."""
-    given = ((field, getattr(options, field.name)) for field in _fields(type(options)))
+    given = ((option, getattr(options, option.name)) for option in _options(options.__class__))
     return {
-        field.encode_name: msgspec.to_builtins(value)
-        for field, value in given
-        if value != _default(field) and field.encode_name not in besides
+        option.name: msgspec.to_builtins(value)
+        for option, value in given
+        if option.name not in besides and not (option.default and value == option.default())
     }
-
-
-def _default(field: msgspec.structs.FieldInfo) -> Any:
-    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
 def _reader(wanted: Any) -> Reader[Any]:
@@ -176,7 +190,7 @@ def read_target(
     minter = read_minter(section) if _wants_minter(families.get(kind)) else None
     if kind not in families:
         return None  # without a kind, the other keys cannot be checked
-    config = read_struct(section, families[kind].target_config)
+    config = read_options(section, families[kind].target_config)
     for url in (option for option in own_options(families[kind].target_config) if option.endswith("url")):
         check_route(
             section,

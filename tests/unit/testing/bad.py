@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
-import msgspec
-
 from rotator.ports import Accepted, Capabilities, Inspection, Minted, Outcome, Rejected, Transient, Verdict
 from rotator.providers.base import Kind, TargetConfig
 from rotator.rotation.credential import Credential, Limits, VaultPath
@@ -21,7 +19,8 @@ from tests.kit.provider import FakeProvider, Target
 from tests.kit.slots import SlotProvider, Slots
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class Options:
     """No keys at all."""
 
 
