@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from rotator.engine import commands
 from rotator.ports import Document, Duplicate, Fault, MinterRefused, Refused, StoreRefused, Transient
-from tests.model.matrix.promises import CONSUMER, JOURNAL, SLOT
+from tests.model.matrix.judge import CONSUMER, JOURNAL, SLOT
 from tests.model.matrix.wire import Call, Point
 from tests.model.matrix.world import Actor, Crash, World
 
@@ -179,19 +179,19 @@ def _wiped(world: World, actor: Actor, call: Call) -> Any:
     """Versions and metadata are gone; at the target: those of the staged slot."""
     place = call.place or SLOT
     world.vault.forget(place)
-    world.promises.lost.add(_document(place))
+    world.judge.lost.add(_document(place))
     if place == JOURNAL:
-        world.promises.forget()
+        world.judge.forget()
     return call.effect()
 
 
 def _deleted(world: World, actor: Actor, call: Call) -> Any:
     """The newest version is deleted; at the target: that of the consumer path."""
-    place = call.place or world.promises.place
+    place = call.place or world.judge.place
     key = world.vault.keys.get(place)
     if key and key.newest:
         world.vault.delete(place)
-        world.promises.lost.add(_document(place))
+        world.judge.lost.add(_document(place))
         if place == JOURNAL:
             version = key.newest
             world.reading.append(lambda: world.vault.undelete(place, version))
@@ -200,7 +200,7 @@ def _deleted(world: World, actor: Actor, call: Call) -> Any:
 
 def _foreign(world: World, actor: Actor, call: Call) -> Any:
     """Somebody writes what is theirs; at the target: to the consumer path."""
-    place = call.place or world.promises.place
+    place = call.place or world.judge.place
     before = world.vault.get(place).values
     if place == JOURNAL:
         world.vault.overwrite(place, {"notes": "a person's"})
@@ -210,7 +210,7 @@ def _foreign(world: World, actor: Actor, call: Call) -> Any:
             world.reading.append(lambda: world.vault.forget(place))
     else:
         world.vault.overwrite(place, {"token": "foreign-value", "theirs-note": "a person's"})
-    world.promises.lost.add(_document(place))
+    world.judge.lost.add(_document(place))
     return call.effect()
 
 

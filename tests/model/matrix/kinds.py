@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
+from tests.kit import kinds
 from tests.kit.provider import ExpiringProvider, FakeProvider, Target
 from tests.kit.slots import SlotProvider, Slots
-from tests.model.matrix.clocks import Time
-
-
-def secret(text: str) -> bool:
-    """Whether there is a secret of ours in it."""
-    return "canary-secret" in text or "slot-canary" in text
+from tests.model.matrix.clocks import EPOCH, Time
 
 
 class Kind(StrEnum):
@@ -31,45 +28,69 @@ class Kind(StrEnum):
 CUT_OVER = frozenset({Kind.ONE_SLOT, Kind.PERSON})
 SLOTTED = frozenset({*CUT_OVER, Kind.TWO_SLOTS})
 GRACED = frozenset({Kind.NAMED, Kind.TWO_SLOTS})
+KINDS = dict.fromkeys(Kind, kinds.Kind.ONE_SLOT) | {
+    Kind.NAMED: kinds.Kind.TOKENS,
+    Kind.EXPIRING: kinds.Kind.EXPIRING,
+    Kind.TWO_SLOTS: kinds.Kind.TWO_SLOTS,
+}
+
+
+class Seen(NamedTuple):
+    """A token as the promises ask about it."""
+
+    id: str
+    name: str
+    minted_at: float = 0.0
+    expires_at: datetime | None = None
+    credential: str = ""
+    deleted: bool = False
 
 
 @dataclass
 class Truth:
     """The target of one world. `provider` is one credential's view of it."""
 
-    kind: Kind
+    sort: Kind
     time: Time
 
     def __post_init__(self) -> None:
-        if self.kind in SLOTTED:
-            self.slots = Slots(self.time.now, 2 if self.kind is Kind.TWO_SLOTS else 1)
+        if self.sort in SLOTTED:
+            self.slots = Slots(self.time.now, 2 if self.sort is Kind.TWO_SLOTS else 1)
             self.provider: Any = SlotProvider(self.slots)
         else:
-            self.target = Target(self.time.now, named=self.kind is Kind.NAMED, seed="canary")
+            self.target = Target(self.time.now, named=self.sort is Kind.NAMED, seed="canary")
             self.stranger = self.target.mint("rotator-home-blog-bot-other-r1-a1", None).token
-            self.provider = ExpiringProvider(self.target) if self.kind is Kind.EXPIRING else FakeProvider(self.target)
+            self.provider = ExpiringProvider(self.target) if self.sort is Kind.EXPIRING else FakeProvider(self.target)
 
     def accepts(self, value: str) -> bool:
         """Whether consumers who present it get in."""
-        return (self.slots if self.kind in SLOTTED else self.target).accepts(Secret(value))
+        return (self.slots if self.sort in SLOTTED else self.target).accepts(Secret(value))
 
     @property
-    def minted(self) -> int:
-        """How many tokens there were, ours."""
-        return self.slots.made if self.kind in SLOTTED else len(self.target.issued) - 1
+    def tokens(self) -> dict[str, Seen]:
+        """Ours, by id."""
+        if self.sort in SLOTTED:
+            return {name: Seen(name, name) for name in self.slots.known}
+        issued = (each.token for each in self.target.issued if each.token != self.stranger and each.token.issued_at)
+        return {x.id: Seen(x.id, x.name, (x.issued_at - EPOCH).total_seconds(), x.expires_at) for x in issued}
 
-    def left_over(self, current: Token, value: str) -> list[str]:
-        """What lives beside what is published, and is ours."""
-        if self.kind is Kind.EXPIRING:
-            return []  # they end by themselves
-        if self.kind in SLOTTED:
-            kept = [each for each in self.slots.kept.values() if not each.matches(Secret(value))]
-            return [each.reveal() for each in kept if not each.reveal().startswith("discarded")]
-        return [x.id for x in self.target.living() if x.id not in (current.id, self.stranger.id)]
+    def kind(self, credential: str) -> kinds.Kind:
+        """How values are kept, as the promises call it."""
+        return KINDS[self.sort]
+
+    def alive(self, token: Seen) -> bool:
+        """Whether the target holds it, or what it made of it."""
+        if self.sort in SLOTTED:
+            return any(self.slots.holds(Token(token.id, token.name, slot)) for slot in self.slots.kept)
+        return any(each.id == token.id for each in self.target.living())
+
+    def expired(self, token: Seen) -> bool:
+        """Whether it is over by its own date."""
+        return token.expires_at is not None and token.expires_at <= self.time.now()
 
     def spoil(self) -> None:
         """The next candidate will not be accepted."""
-        if self.kind in SLOTTED:
+        if self.sort in SLOTTED:
             self.slots.refuses = True
         else:
             self.target.issued[-1].revoked_at = self.time.now()

@@ -10,7 +10,7 @@ from typing import Any
 
 from rotator.rotation import events as ev
 from tests.model.matrix.faults import Cell, Trouble, impossible, strike
-from tests.model.matrix.promises import Violation
+from tests.model.matrix.judge import Violation
 from tests.model.matrix.stories import Story, opened, settle
 from tests.model.matrix.wire import Call, Point, watched
 from tests.model.matrix.world import Actor, Stuck, World
@@ -69,10 +69,8 @@ def perform(story: Story, *cells: Cell) -> Run:
         run.broken = str(broken)
     except Exception as bug:  # noqa: BLE001 (a bug in the engine is a finding like any other)
         run.broken = f"{type(bug).__name__}: {bug}"
-    current = world.promises.latest and world.promises.latest.current
-    run.left = world.promises.disowned and bool(
-        current and world.truth.left_over(current.token, world.promises.read_now())
-    )
+    record = world.judge.latest
+    run.left = world.judge.disowned and record is not None and any(world.judge.left_over(record))
     run.ends = world.ends
     run.events = [type(each.event).__name__ for each in world.told]
     run.seconds = world.time.seconds

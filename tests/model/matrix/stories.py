@@ -9,8 +9,8 @@ from datetime import timedelta
 from rotator.engine import commands
 from rotator.rotation.credential import Limits
 from tests.model.matrix.faults import Cell, Trouble
+from tests.model.matrix.judge import SLOT
 from tests.model.matrix.kinds import Kind
-from tests.model.matrix.promises import SLOT
 from tests.model.matrix.wire import Point, watched
 from tests.model.matrix.world import World
 
@@ -33,7 +33,7 @@ class Story:
         """From a credential that was rotated once to one that rests again. Raises Violation."""
         self.begin(world)
         world.settle()
-        world.promises.rest()
+        world.judge.rest()
 
 
 def opened(story: Story) -> World:
@@ -45,7 +45,7 @@ def settle(world: World, story: Story) -> None:
     """Publish the first value, and what the story's prelude says. Raises Violation."""
     with watched(world.wire):
         world.settle()
-    world.promises.rest()
+    world.judge.rest()
     world.time.move(5400 if story.kind is Kind.EXPIRING else 60)
     with watched(world.wire):
         story.prelude(world)
@@ -93,7 +93,7 @@ def _spoiled(world: World) -> None:
 
 def _unstaged(world: World) -> None:
     """When the process dies before it publishes, somebody empties the staged slot."""
-    world.crashed = lambda: (world.vault.forget(SLOT), world.promises.lost.add("staged"))
+    world.crashed = lambda: (world.vault.forget(SLOT), world.judge.lost.add("staged"))
     world.wish()
 
 

@@ -24,8 +24,8 @@ from rotator.rotation.secret import Secret
 from tests.kit.journal import Kept, QuickJournal
 from tests.kit.store import FakeStore, FakeVault
 from tests.model.matrix.clocks import HostClock, Time
+from tests.model.matrix.judge import CONSUMER, ELSEWHERE, JOURNAL, KEY, SLACK, SLOT, Judge
 from tests.model.matrix.kinds import GRACED, Kind, Truth
-from tests.model.matrix.promises import CONSUMER, ELSEWHERE, JOURNAL, KEY, SLACK, SLOT, Promises
 from tests.model.matrix.wire import Call, Point, Wire, WiredProvider, WiredStore, drive
 
 TTL = 30.0
@@ -77,33 +77,33 @@ class Actor:
         """A transition."""
         self.told.append(transition)
         self.world.told.append(transition)
-        self.world.promises.told(transition)
+        self.world.judge.told(transition)
 
     def calls(self, verb: str, args: tuple[Any, ...]) -> None:
         """A call to the target is about to leave. Who was told to wait lets none pass, as providers/budget.py does."""
         rest = self.world.busy_until - SLACK - self.world.time.seconds
         if rest > 0 and self.world.knows_better:
-            self.world.promises.broken("429", f"{verb} leaves before the time that Retry-After asked for")
+            self.world.judge.broken("429", f"{verb} leaves before the time that Retry-After asked for")
         if rest > 0 and self.hushed:
             raise Transient("not sent: this target's request budget is spent", retry_after=rest)
-        self.world.promises.calls(verb, args)
+        self.world.judge.calls(verb, args)
 
     def did(self, verb: str, args: tuple[Any, ...], result: Any) -> Any:
         """The target has done it."""
         if verb == "mint" and self.world.spoils:
             self.world.spoils = False
             self.world.truth.spoil()
-        return self.world.promises.did(verb, args, result)
+        return self.world.judge.did(verb, args, result)
 
     def leaves(self, place: VaultPath, values: Mapping[str, object], cas: int) -> None:
         """A write is about to leave."""
-        self.world.promises.leaves(place, values, cas)
+        self.world.judge.leaves(place, values, cas)
 
     def landed(self, place: VaultPath, version: int) -> int:
         """A write is in Vault."""
         if place == JOURNAL and self.hushed:
             self.world.busy_written = True
-        return self.world.promises.landed(place, version)
+        return self.world.judge.landed(place, version)
 
 
 async def _reap(actor: Actor, credential: Credential, token: Token) -> bool:
@@ -145,8 +145,8 @@ class World:
         self.truth = Truth(self.kind, self.time)
         self.grace = GRACE if self.kind in GRACED else 0.0
         self.kept = Kept()
-        self.promises = Promises(self.vault, self.truth, self.time, self.kept.read, lambda: self.grace)
-        self.time.struck = self.promises.look
+        self.judge = Judge(self.vault, self.truth, self.time, self.kept.read, lambda: self.grace)
+        self.time.struck = self.judge.look
         self.wire = Wire(lambda actor, point, call: self.strike(self, actor, point, call))
         quiet = timedelta(minutes=1) if self.kind is Kind.NAMED else None
         lifetimes = {Kind.NAMED: timedelta(days=90), Kind.EXPIRING: timedelta(hours=2)}
@@ -179,13 +179,13 @@ class World:
     @property
     def record(self) -> Record:
         """The newest record."""
-        assert self.promises.latest
-        return self.promises.latest
+        assert self.judge.latest
+        return self.judge.latest
 
     @property
     def knows_better(self) -> bool:
         """Whether the journal was to say how long the target is to be left alone, and nobody has asked anew since."""
-        failure = self.promises.latest and self.promises.latest.failure
+        failure = self.judge.latest and self.judge.latest.failure
         asked = self.ask is not None and failure is not None and self.ask.at > failure.at
         return self.busy_written and not asked
 
@@ -219,13 +219,13 @@ class World:
         if current and held:
             self._put_right(current, held)
         self.settings(on_foreign=OnForeign.OVERWRITE)
-        self.promises.overwrites = True
+        self.judge.overwrites = True
         self.say(commands.release("ada"))
 
     def _put_right(self, current: PublishedValue, held: Held) -> None:
         place = current.place
         if held.reason is HoldReason.PERSON:
-            self.truth.slots.kept["1"] = Secret(self.promises.read_now())
+            self.truth.slots.kept["1"] = Secret(self.judge.read_now())
         if self.vault.get(place).deleted:
             self.vault.undelete(place, self.vault.get(place).version)
         ours = self.vault.get(place, current.version).values
@@ -234,7 +234,7 @@ class World:
 
     def paste(self) -> None:
         """The person whose hands are needed reads the staged value and enters it."""
-        if value := self.promises.staged_value():
+        if value := self.judge.staged_value():
             self.truth.slots.kept["1"] = Secret(value.reveal())
 
     def free_slot(self, record: Record) -> None:
@@ -242,7 +242,7 @@ class World:
         if record.predecessor and "a person frees a slot" not in self.ends:
             self.ends.append("a person frees a slot")
             self.truth.slots.kept[record.predecessor.token.serial] = Secret("discarded-by-a-person")
-            self.promises.replaced.clear()
+            self.judge.replaced.clear()
 
     # --- the daemon -------------------------------------------------------------------------------------------------
 
@@ -315,12 +315,12 @@ class World:
         """Visit until nothing is left to do but what the schedule says; people do what they are asked to."""
         self._rest()
         for _ in range(2):  # a second fault may strike the rotation that notices the first
-            if self.promises.unnoticed:  # after our last look at the consumer path: the next rotation sees it
+            if self.judge.unnoticed:  # after our last look at the consumer path: the next rotation sees it
                 self.ends.append("seen at the next look")
                 self.wish()
                 self._rest()
         self.sweep()
-        if self.promises.staged_value() and not self.record.slot_full:  # by an actor that nobody waited for
+        if self.judge.staged_value() and not self.record.slot_full:  # by an actor that nobody waited for
             self.ends.append("the slot is emptied at the next rotation")
             self.wish()
             self._rest()
@@ -331,10 +331,8 @@ class World:
         while not self.resting:
             visits += 1
             if visits > MOST_VISITS or self.time.seconds - begun > LONGEST:
-                record = self.promises.latest
-                self.promises.broken(
-                    "L1", f"no rest after {visits} visits: {record and (record.phase, record.failure)}"
-                )
+                record = self.judge.latest
+                self.judge.broken("L1", f"no rest after {visits} visits: {record and (record.phase, record.failure)}")
             seconds = self.reconcile()
             if not self._person() and not self.resting:
                 self.time.move(max(seconds, 0.05))
@@ -351,7 +349,7 @@ class World:
 
     def _person(self) -> bool:
         """Whether a person had to act, and did."""
-        record = self.promises.latest
+        record = self.judge.latest
         if self.reading and self.ends[-2:] == ["refused", "refused"]:
             self.reading.pop()()
             return True
@@ -374,7 +372,7 @@ class World:
     @property
     def resting(self) -> bool:
         """Nothing in flight, nothing to tidy up, nothing asked for."""
-        record = self.promises.latest
+        record = self.judge.latest
         if record is None or record.phase is not Phase.SETTLED or record.predecessor or record.current is None:
             return False
         tidy = not (record.slot_full or record.strays or record.refused_at)

@@ -29,9 +29,10 @@ from rotator.rotation.record import Record, Token
 from rotator.rotation.rotation_request import RequestAnswer, RotationRequest, answer
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Hold, Wait
+from tests.kit.promises import Violation
 from tests.model.simulation.journal import SimJournal
 from tests.model.simulation.wire import attempt
-from tests.model.simulation.world import Thread, Violation, World, beat
+from tests.model.simulation.world import Thread, World, beat
 
 TTL = 30.0
 POLL = 20.0  # seconds until a name is looked at again, whatever the last visit said ...

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from rotator.ports import Minted
 from rotator.rotation.record import Phase, Record
-from tests.model.simulation.kinds import Kind
+from tests.kit import promises
+from tests.kit.kinds import Kind
+from tests.kit.promises import UNDER_WAY
 from tests.model.simulation.target import Live
 
 if TYPE_CHECKING:
     from tests.model.simulation.invariants import Checks
-
-UNDER_WAY = frozenset({Phase.STAGED, Phase.AWAITING, Phase.INSTALLED, Phase.VERIFIED, Phase.REJECTED, Phase.HELD})
 
 
 @dataclass(slots=True)
@@ -42,12 +42,10 @@ class CutOver:
     told_by: dict[str, Record | None] = field(default_factory=dict)  # id -> the record when its latest request left
 
     def leaves(self, name: str, minted: Minted) -> None:
-        """I4: only a value that was journalled as staged, and is; or, where there is one slot, the published one."""
+        """A request leaves."""
         ledger, token = self.checks.ledgers[name], minted.token
-        if token.id not in ledger.installable and token.id not in ledger.put_back:
-            self.checks.broken("I4", f"tells the target {token.id}, which no record names")
-        if token.id in ledger.installable and not self._durable(name, minted) and name not in self.checks.lost_slots:
-            self.checks.broken("I4", f"tells the target {token.id}, which is nowhere in Vault")
+        durable = name in self.checks.lost_slots or self._durable(name, minted)
+        self.checks.hold(promises.tells(ledger, token.id, durable=durable))
         self.told_by[token.id] = ledger.latest
 
     def _durable(self, name: str, minted: Minted) -> bool:
@@ -63,15 +61,14 @@ class CutOver:
         if before and kind is Kind.TWO_SLOTS and by != "person" and not over and name not in self.checks.lost_journals:
             self.checks.revoked(before)
         if before and kind is Kind.ONE_SLOT and by != "person" and self.read_now(name) is before:
-            self._may_cut_over(name, live, by)
+            self._may_cut_over(name, live, before, by)
         self.look(name)
 
-    def _may_cut_over(self, name: str, live: Live, by: str) -> None:
+    def _may_cut_over(self, name: str, live: Live, before: Live, by: str) -> None:
         record = self._authority(name, live)
         lost = record is not self.checks.ledgers[name].latest
-        if record is None or record.phase not in UNDER_WAY or live.id not in _may_be_told(record, lost=lost):
-            phase = record.phase if record else "new"
-            self.checks.broken("I1", f"{by} ends what consumers read by {live.id}, in phase {phase}")
+        authorised = record is not None and record.phase in UNDER_WAY and live.id in _may_be_told(record, lost=lost)
+        self.checks.hold(promises.keeps(f"{by}, by {live.id},", before.id, read=not authorised))
 
     def _authority(self, name: str, live: Live) -> Record | None:
         """The newest record; that of the moment at which the request left, if its journal was lost on the way."""
@@ -87,8 +84,8 @@ class CutOver:
         live = self.read_now(name)
         if live and live.id in self.checks.ledgers[name].not_taken_back:
             return  # loudly so, and until the next value is published
-        if live and self._refused(live) and live.ended != "person" and not self.checks.target.by_hand.get(name):
-            self.checks.broken("I1", f"{live.id} is published and refused, in phase {record.phase}")
+        if live and live.ended != "person" and not self.checks.target.by_hand.get(name):
+            self.checks.hold(promises.reads("consumers", live.id, accepted=not self._refused(live)))
 
     def look(self, name: str, published: Live | None = None) -> None:
         """Whether Vault and target agree by now. `published`: what is written at this moment."""

@@ -21,11 +21,11 @@ from rotator.rotation.fleet_pause import paused, resumed
 from rotator.rotation.ownership import TokenOwners, TokenState
 from rotator.rotation.record import HoldReason, Record
 from rotator.rotation.second_vault import own_stem
+from tests.kit.kinds import Kind
+from tests.kit.ledger import ends
 from tests.model.simulation.actors import TTL, Process, SimClock
 from tests.model.simulation.invariants import COPY, Checks
 from tests.model.simulation.journal import SimJournal
-from tests.model.simulation.kinds import Kind
-from tests.model.simulation.ledger import ends
 from tests.model.simulation.vault import Kept
 from tests.model.simulation.world import World, beat
 

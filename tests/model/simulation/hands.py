@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import HoldReason, Phase
+from tests.kit.kinds import Kind
 from tests.model.simulation.actors import Process
 from tests.model.simulation.invariants import Checks
-from tests.model.simulation.kinds import Kind
 from tests.model.simulation.target import Live
 from tests.model.simulation.world import World
 

@@ -16,17 +16,17 @@ from rotator.ports import Installation, NoRequests
 from rotator.rotation import events as ev
 from rotator.rotation import triggers
 from rotator.rotation.credential import Credential, Limits, OnForeign, Retirement, VaultPath
-from rotator.rotation.ownership import TokenOwners, known
+from rotator.rotation.ownership import TokenOwners
 from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.schedule import Every
+from tests.kit import promises
+from tests.kit.kinds import INSTALLED, NO_GRACE, Kind
 from tests.model.simulation.actors import CALM_POLL, SWEEP, TTL, Process, SimClock
 from tests.model.simulation.consumers import Consumer
 from tests.model.simulation.days import Days, held_for_two
 from tests.model.simulation.inbox import Inbox, fleet, requests
 from tests.model.simulation.invariants import COPY, KEY, Checks
 from tests.model.simulation.journal import SimJournal
-from tests.model.simulation.kinds import INSTALLED, NO_GRACE, Kind
-from tests.model.simulation.ledger import ends
 from tests.model.simulation.ordinary import Ordinary, ended_by
 from tests.model.simulation.people import People
 from tests.model.simulation.provider import SimProvider
@@ -267,15 +267,13 @@ class History:
         began = record.current.at if record.phase is Phase.PUBLISHED and record.current else record.requested_at
         began = began and self._long_ago(_under_way(record, began))
         ago = self.world.date(-OVERLAP - self._skew()) - self.wanted[name].retire.after
-        sole = record.refused_at is not None  # what is published was refused: the predecessor is kept until the next
-        ending = record.ends_at is not None and record.ends_at > ago
-        kept = sole or ending or not record.predecessor
+        kept = not list(promises.lingers(record, ago))
         resting = record.phase in (Phase.HELD, Phase.AWAITING) or (record.phase is Phase.SETTLED and kept)
         young = began is not None and began > ago and record.phase is not Phase.SETTLED
         return "" if resting or young else f"{name} is {record.phase}, predecessor {record.predecessor is not None}"
 
     def _no_strays(self, name: str) -> None:
-        """I3: every live token under our names is known to the record."""
+        """No token of a rotation that is over lives unknown."""
         record = self._record(name)
         assert record is not None
         if self.checks.disputed:
@@ -283,12 +281,10 @@ class History:
         lost = record.current is not None and record.current.token.id in self.checks.ledgers[name].not_taken_back
         if self.target.kind(name) is Kind.ONE_SLOT and lost:
             return  # a slot cannot be emptied, and what it holds was destroyed in Vault
-        uncertain = {record.mint_name} if record.phase is not Phase.SETTLED else set()
-        for token in self.target.tokens.values():
-            ours = token.name.startswith(f"{record.stem}-r") and token.minter != "person" and self.target.alive(token)
-            unknown = token.id not in known(record) and token.name not in uncertain
-            if ours and unknown and ends(token, record, self.target):
-                self.checks.broken("I3", f"{token.id} ({token.name}) lives and nobody knows it")
+        uncertain = record.mint_name if record.phase is not Phase.SETTLED else ""
+        made = (x for x in self.target.tokens.values() if x.minter != "person" and x.name != uncertain)
+        ours = (x for x in made if x.name.startswith(f"{record.stem}-r"))
+        self.checks.hold(promises.strays(record, ours, self.target))
 
     # --- building ---------------------------------------------------------------------------------------------------
 
@@ -323,8 +319,8 @@ class History:
         self.world.tell(
             transition.holder, type(event).__name__ + getattr(event, "reason", ""), transition.credential.name
         )
-        if self.world.swarm.codec and "sek-" in f"{event} {transition.after}":
-            self.checks.broken("I5", "an event holds a secret")
+        if self.world.swarm.codec:
+            self.checks.hold(promises.secretless(type(event).__name__, f"{event} {transition.after}"))
 
     def _strangers(self, name: str) -> None:
         """Tokens of others whose names are as close to ours as people can make them."""

@@ -11,11 +11,12 @@ from rotator.rotation.credential import VaultPath
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.rotation_request import NOTHING_LIVES
 from rotator.vault.shared_documents import VaultFleet, VaultRequests
+from tests.kit.promises import Violation
 from tests.model.simulation.actors import Process
 from tests.model.simulation.invariants import COPY, Checks
 from tests.model.simulation.vault import KvClient, Vault
 from tests.model.simulation.wishes import Wish, Wishes
-from tests.model.simulation.world import Violation, World, beat
+from tests.model.simulation.world import World, beat
 
 TRIES = 3
 ODD = (RequestVerb.PAUSE, RequestVerb.RESUME, RequestVerb.RELEASE, RequestVerb.UNDO)

@@ -1,4 +1,4 @@
-"""The promises I1 to I11 as checks on every request that leaves and every effect that lands."""
+"""Where the promises are held against a history, and what excuses a break; what they say is the kit's."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from rotator.ports import Minted
 from rotator.rotation.credential import Credential, OnForeign, VaultPath
 from rotator.rotation.record import Phase, PublishedValue, Record, Token
 from rotator.rotation.secret import Secret
-from rotator.rotation.token_names import Parsed, parse
+from rotator.rotation.token_names import parse
 from rotator.vault import journal_codec
+from tests.kit import promises
+from tests.kit.kinds import Kind
+from tests.kit.ledger import Ledger
+from tests.kit.promises import Violation
 from tests.model.simulation.budget import Budget
 from tests.model.simulation.cutover import CutOver
 from tests.model.simulation.journal import place_of
-from tests.model.simulation.kinds import Kind
-from tests.model.simulation.ledger import Ledger
 from tests.model.simulation.target import Live, Target
 from tests.model.simulation.vault import Kept, Vault, Version
-from tests.model.simulation.world import Violation, World
+from tests.model.simulation.world import World
 
 KEY = b"0123456789abcdef0123456789abcdef"
 SLACK = 4.0  # seconds: Vault's clock is told in whole seconds, and clocks within two seconds count as one
-COUNTED_ON = frozenset({Phase.AWAITING, Phase.STAGED, Phase.INSTALLED, Phase.VERIFIED})
 COPY = "Z"  # begins the names of the processes of a copied installation
 HEEDED = 200.0  # seconds until all who can read Vault have heard of a pause of everything, though they were stopped
 UNSURE = 78.0  # seconds: 0.6 of the lease and the patience of one step
@@ -96,49 +97,42 @@ class Checks:
     # --- requests that leave ----------------------------------------------------------------------------------------
 
     def mint_leaves(self, name: str, mint_name: str) -> None:
-        """I4: the name stands in the journal, and no more requests leave than it authorised."""
-        ledger, parsed = self.ledgers[name], self.mint_named(name, mint_name)
-        ledger.sends_left[parsed.stem, parsed.rotation] += 1
-        more = ledger.sends_left[parsed.stem, parsed.rotation] > ledger.sends_allowed[parsed.stem, parsed.rotation]
-        if more and not self.disputed:
-            self.broken("I4", f"more mint requests for {mint_name} than the journal authorised")
+        """A request to make a value."""
+        self.mint_named(name, mint_name)
+        self.ledgers[name].sends(mint_name)
+        if not self.disputed:
+            self.hold(promises.counted(self.ledgers[name], mint_name))
         self._sure()
 
-    def mint_named(self, name: str, mint_name: str) -> Parsed:
-        """I4: the name stands in the journal; a value that a person brings costs no mint."""
-        parsed = parse(mint_name)
-        if mint_name not in self.ledgers[name].mint_names or parsed is None:
-            self.broken("I4", f"mints {mint_name} without a record that says so")
-        return parsed
+    def mint_named(self, name: str, mint_name: str) -> None:
+        """A value that a person brings costs no mint."""
+        self.hold(promises.named(self.ledgers[name], mint_name))
 
     def write_leaves(self, name: str, place: VaultPath, values: Mapping[str, object], cas: int) -> None:
-        """I4: a slot is written for a journalled attempt, a consumer path as a `verified` record says."""
+        """A request to write the slot, or a consumer path."""
         self._sure()
         ledger = self.ledgers[name]
         if place not in self.owner:
             handle = values["token"]
-            if isinstance(handle, dict) and handle["name"] not in ledger.mint_names:
-                self.broken("I4", f"stages {handle['name']}, which no record names")
+            if isinstance(handle, dict):
+                self.hold(promises.stages(ledger, handle["name"]))
             return
         assert self.world.running is not None
         process = self.world.running.owner
         self.overwrites[process.holder, place, cas] = process.begun[name].on_foreign is OnForeign.OVERWRITE
-        mark, _ = self._identify(values)
-        if (mark, cas) not in ledger.publications and cas not in ledger.fences:
-            self.broken("I4", f"writes {place} over version {cas} without a `verified` record that says so")
+        self.hold(promises.writes(ledger, self._identify(values)[0], cas))
 
     def revoke_leaves(self, name: str, token: Token) -> None:
-        """I4 and I9: only what a record condemned or rejected, or a stray, and never what is published or staged."""
+        """A request to end a token."""
         ledger = self.ledgers[name]
         self.revocations.setdefault(token.id, self.world.now)
         if token.id in self.by_word:
             return
-        if not ledger.may_revoke(token):
-            self.broken("I4", f"revokes {token.id}, which no record condemns")
-        latest, astride = ledger.latest, self._read_before_vault_went_back(name)
+        self.hold(promises.revokes(ledger, token))
+        astride = self._read_before_vault_went_back(name)
         (self.astride.add if astride else self.astride.discard)(token.id)
-        if not astride and latest and latest.current and latest.current.token.id == token.id:
-            self.broken("I9", f"revokes {token.id}, which is current")
+        if not astride:
+            self.hold(promises.spares(ledger.latest, token))
         self._sure()
 
     def _read_before_vault_went_back(self, name: str) -> bool:
@@ -147,13 +141,12 @@ class Checks:
         return thread is not None and thread.read.get(name, self.gone_back) < self.gone_back
 
     def restore_leaves(self, name: str, token: Token) -> None:
-        """I7: a revocation is taken back at an operator's word only."""
-        if token.id not in self.ledgers[name].restorable:
-            self.broken("I7", f"restores {token.id}, which nobody wants back")
+        """A request to take a revocation back."""
+        self.hold(promises.restores(self.ledgers[name], token))
         self._sure()
 
     def install_leaves(self, name: str, minted: Minted) -> None:
-        """I4: staged and journalled first."""
+        """A request to tell the target a value."""
         self.cut_over.leaves(name, minted)
         self._sure()
 
@@ -169,9 +162,8 @@ class Checks:
         since = self.unsure_since
         if process and process.logged_out:
             since = min(since or process.logged_out, process.logged_out)
-        if process is None or since is None or self.world.now - max(since, process.thawed, process.wrote) < UNSURE:
-            return
-        self.broken("I11", "acts on the target although the journal has been out of reach for long")
+        if process and since is not None:
+            self.hold(promises.acts(self.world.now - max(since, process.thawed, process.wrote), UNSURE))
 
     # --- effects that land ------------------------------------------------------------------------------------------
 
@@ -182,8 +174,8 @@ class Checks:
             return
         credential = next(x for x in self.ever.values() if any(name.stem == s for s in self.ledgers[x.name].stems))
         self.mints[name.stem, name.rotation] += 1
-        if self.mints[name.stem, name.rotation] > credential.limits.mints_per_rotation:
-            self.broken("I6", f"mint {self.mints[name.stem, name.rotation]} of one rotation: {live.name}")
+        made = self.mints[name.stem, name.rotation]
+        self.hold(promises.minted(made, credential.limits.mints_per_rotation, name.rotation))
         if credential.name in self.lost_journals:
             return
         since, record = self.world.now - 86400 + 2 * self.world.swarm.skew, self.ledgers[credential.name].latest
@@ -215,16 +207,13 @@ class Checks:
         """I4: a candidate that the journal still counts on is not destroyed."""
         name = place.path.rpartition("/")[2]
         latest = self.ledgers[name].latest
-        if latest is None or latest.candidate is None or latest.phase not in COUNTED_ON:
-            return
-        if name in self.lost_slots:
+        if latest is None or latest.candidate is None or name in self.lost_slots:
             return
         doc = self.vault.docs.get(place)
         kept = doc.versions.get(latest.candidate.slot_version) if doc else None
         handle = (kept.values or {}).get("token") if kept else None
-        theirs = isinstance(handle, dict) and handle["id"] == latest.candidate.token.id
-        if theirs and latest.candidate.slot_version in versions:
-            self.broken("I4", f"destroys the candidate {latest.candidate.token.id} in phase {latest.phase}")
+        if isinstance(handle, dict) and latest.candidate.slot_version in versions:
+            self.hold(promises.destroys(latest, handle["id"]))
 
     def forgotten(self, place: VaultPath) -> None:
         """Somebody deletes all versions of a place."""
@@ -243,21 +232,16 @@ class Checks:
         _, token = self._identify(new)
         if token is None:
             self.broken("I1", "publishes a value that the target never made")
-        if not token.proven:
-            self.broken("I1a", f"publishes {token.id}, which was never proven")
         entered = token.told == "person" and self.target.alive(token)  # anew since it was proven, it settles again
         refused = not self.target.accepts(token.value) and not self.target.expired(token)
         refused = refused and token.ended != "person" and not token.ended.startswith(COPY)
-        if refused and not entered:
-            self.broken("I1", f"publishes {token.id}, which the target does not accept (ended by {token.ended!r})")
-        ledger = self.ledgers[name]
-        if token.id in (ledger.condemned | ledger.doomed) - ledger.restorable and not self.disputed:
-            self.broken("I7", f"publishes {token.id}, which is condemned or rejected")
+        accepted, barred = not refused or entered, () if self.disputed else self.ledgers[name].barred
+        self.hold(promises.publishes(token.id, proven=token.proven, accepted=accepted, barred=barred))
         self._foreign_survives(place, version.author, before, new)
         rewritten = before is not None and before.author == "person"
         erased = name in self.lost_journals and (rewritten or name in self.erased)
-        if not erased and (was := _number(old)) is not None and (_number(new) or 0) < was:
-            self.broken("I8", f"rotation number goes from {was} to {_number(new)}")
+        if not erased:
+            self.hold(promises.numbers(_number(old), _number(new)))
         self._note_publication(name, place, old)
         self.replaced.pop(token.value, None)  # put back by an undo, its grace begins anew when it is replaced again
         self.cut_over.look(name, token)
@@ -275,23 +259,20 @@ class Checks:
     def _foreign_survives(self, place: VaultPath, author: str, before: Version | None, new: Mapping[str, Any]) -> None:
         """I8: a foreign write is never overwritten unless the writer's settings let it; foreign keys always survive."""
         old = dict(before.values or {}) if before else {}
-        lost = {key for key in old if key.startswith("theirs") and new.get(key) != old[key]}
-        if lost and before and not before.deleted:
-            self.broken("I8", f"foreign keys are gone: {sorted(lost)}")
+        if before and not before.deleted:
+            self.hold(promises.overwrites(old, new, foreign=False))
         ours = str(old.get("token", "")) in self.target.by_value
         if before is None or before.author != "person" or (ours and not before.deleted):
             return
         if before.deleted and before.at >= self.looks.get((author, place), -1.0):
             return  # a soft deletion does not move the version: after our last look nothing can fence it
         allowed = self.overwrites.get((author, place, self.vault.docs[place].newest))
-        if not allowed and ("token" in old or before.deleted):
-            self.broken("I8", "overwrites what a person wrote or deleted")
+        self.hold(promises.overwrites({}, new, foreign=not allowed and ("token" in old or before.deleted)))
 
     def revoked(self, live: Live) -> None:
         """I1, I9, I10: not what consumers read now, not a stranger's, not before its grace is over."""
         by = live.ended
-        if live.minter == "person":
-            self.broken("I9", f"{by} revokes the stranger {live.id}")
+        self.hold(promises.estranges(live.id, stranger=live.minter == "person"))
         read = (self.vault.top(each.place) for each in self.wanted.values())
         if live.id in self.by_word and live.value not in {(top.values or {}).get("token") for top in read if top}:
             self.forsaken.add(live.id)
@@ -309,26 +290,25 @@ class Checks:
             if live.id in self.by_word:
                 self.broken("W3", f"a command as it was printed ends {live.id}, which is published for {name}")
             if top.author != "person" or top.at < left:
-                self.broken("I1", f"{by} revokes {live.id}, which is what consumers of {name} read")
+                self.hold(promises.keeps(by, live.id, read=True))
         if live.value not in self.replaced or live.id in self.by_word or self.disputed:
             return
         at, grace, _ = self.replaced[live.value]
-        if not self._urgent(live) and self.world.now < at + grace - SLACK:
-            self.broken("I10", f"{by} revokes {live.id} after {self.world.now - at:.1f} s of {grace:.0f} s grace")
+        early = self.world.now < at + grace - SLACK and not self._urgent(live)
+        self.hold(promises.graces(live.id, early=early))
 
     def _journalled(self, name: str, values: Mapping[str, object]) -> None:
         """I5: the journal holds no secret; what it claims is ledger.py's to judge."""
         if self.world.swarm.codec:
-            if "sek-" in json.dumps(values):
-                self.broken("I5", "the journal holds a secret")
+            self.hold(promises.secretless("the journal", json.dumps(values)))
             record = journal_codec.decode(name, 1, values).record
         else:
             record = values["record"]
         assert isinstance(record, Record)
         ledger = self.ledgers[name]
         self._paused(ledger.latest, record)
-        for promise, text in ledger.contradictions(record, self.target) if not self.disputed else ():
-            self.broken(promise, text)
+        if not self.disputed:
+            self.hold(promises.claims(ledger, record, self.target))
         self._quiet(name, ledger.latest, record)
         adopted = ledger.adopts(record)
         ledger.landed(record, self.world.now)
@@ -401,10 +381,9 @@ class Checks:
             return
         if self.target.kind(name) is Kind.TWO_SLOTS and name in self.lost_journals:
             return  # with the journal went the knowledge which of two slots may be taken
-        if not (value in self.replaced and self._urgent(token)):
-            self.broken(
-                "I1", f"a consumer of {name} is refused with {token.id}, read {self.world.now - read_at:.1f} s ago"
-            )
+        urgent = value in self.replaced and self._urgent(token)
+        who = f"{self.world.now - read_at:.1f} s ago consumers of {name}"
+        self.hold(promises.reads(who, token.id, accepted=urgent))
 
     def _urgent(self, live: Live) -> bool:
         """Whether an emergency has taken the token's grace away."""
@@ -417,12 +396,17 @@ class Checks:
         value = str(values.get("token") or "none")
         return Secret(value).fingerprint(KEY), self.target.by_value.get(value)
 
+    def hold(self, broken: promises.Broken) -> None:
+        """Stop the history at the first."""
+        for promise, text in broken:
+            self.broken(promise, text)
+
     def broken(self, promise: str, text: str) -> NoReturn:
         """Stop the history here."""
         self.world.tell("!", f"{promise}: {text}")
         raise Violation(f"{promise}: {text}")
 
 
-def _number(values: Mapping[str, Any]) -> int | None:
+def _number(values: Mapping[str, Any]) -> int:
     text = str(values.get("rotation", ""))
-    return int(text) if text.isdecimal() else None
+    return int(text) if text.isdecimal() else 0

@@ -11,10 +11,10 @@ from rotator.engine.lease import Leases
 from rotator.engine.reconciler import Reconciler, Transition
 from rotator.ports import Conflict, Refused, Transient
 from rotator.rotation.credential import Credential
+from tests.kit.kinds import Kind
 from tests.model.simulation.actors import TTL, Process
 from tests.model.simulation.invariants import Checks
 from tests.model.simulation.journal import SimJournal
-from tests.model.simulation.kinds import Kind
 from tests.model.simulation.target import Live
 from tests.model.simulation.world import World, beat
 

@@ -14,12 +14,12 @@ from rotator.rotation.credential import VaultPath
 from rotator.rotation.operator_request import ANSWERED_BY
 from rotator.rotation.ownership import unmanaged
 from rotator.rotation.record import Phase, Record
+from tests.kit.kinds import Kind
 from tests.model.simulation.actors import CALM_POLL, TTL, Process, SimClock
 from tests.model.simulation.days import CLAIMS, held_for_two
 from tests.model.simulation.inbox import requests
 from tests.model.simulation.invariants import COPY, Checks
 from tests.model.simulation.journal import SimJournal
-from tests.model.simulation.kinds import Kind
 from tests.model.simulation.vault import Vault
 from tests.model.simulation.wishes import Wish
 from tests.model.simulation.words import Truth, untrue
@@ -163,7 +163,7 @@ class Ordinary:
         twin.vault.docs, twin.read_only = history.vault.snapshot(), read_only
         for name in history.wanted:
             twin.ledgers[name].stems |= checks.ledgers[name].stems
-            twin.ledgers[name].mint_names |= checks.ledgers[name].mint_names
+            twin.ledgers[name].authorised |= checks.ledgers[name].authorised
             twin.graces[name] = list(checks.graces[name])
         twin.goes_back()
         checks.disputed = checks.disputed or not read_only

@@ -15,13 +15,13 @@ from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.schedule import Every
 from rotator.rotation.transitions import advance
 from rotator.vault import journal_codec
+from tests.kit.kinds import NO_GRACE, Kind
 from tests.model.simulation.actors import TTL, Process
 from tests.model.simulation.days import Days
 from tests.model.simulation.hands import Hands
 from tests.model.simulation.inbox import ODD, Inbox
 from tests.model.simulation.invariants import COPY, Checks
 from tests.model.simulation.journal import SimJournal, place_of
-from tests.model.simulation.kinds import NO_GRACE, Kind
 from tests.model.simulation.operators import Operators
 from tests.model.simulation.world import World
 

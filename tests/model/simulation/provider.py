@@ -23,8 +23,8 @@ from rotator.ports import (
 )
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
+from tests.kit.kinds import CAN, INSTALLED, NAMED, Kind
 from tests.model.simulation import wire
-from tests.model.simulation.kinds import CAN, INSTALLED, NAMED, Kind
 from tests.model.simulation.target import Live, Target
 from tests.model.simulation.world import World
 

@@ -12,10 +12,10 @@ from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Fault, Transient
 from rotator.rotation.record import Record
 from rotator.rotation.rotation_request import RotationRequest
+from tests.kit.kinds import Kind
 from tests.model.simulation.actors import SWEEP, TTL, Process
 from tests.model.simulation.history import History
 from tests.model.simulation.journal import place_of
-from tests.model.simulation.kinds import Kind
 from tests.model.simulation.swarm import Swarm
 from tests.model.simulation.target import Live
 from tests.model.simulation.wire import TIMEOUT

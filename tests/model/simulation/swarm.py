@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from tests.model.simulation.kinds import INSTALLED, Kind
+from tests.kit.kinds import INSTALLED, Kind
 
 ACTS = (
     "foreign_write",

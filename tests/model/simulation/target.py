@@ -8,7 +8,7 @@ from datetime import datetime
 from math import inf
 
 from rotator.ports import Duplicate, Outcome, Refused
-from tests.model.simulation.kinds import LISTED, SLOTS, Kind
+from tests.kit.kinds import LISTED, SLOTS, Kind
 from tests.model.simulation.world import EPOCH, World
 
 

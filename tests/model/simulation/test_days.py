@@ -18,10 +18,10 @@ from rotator.rotation.ownership import TokenOwners, living
 from rotator.rotation.retirement import Use
 from rotator.rotation.token_names import stem
 from rotator.vault.shared_documents import VaultRequests
+from tests.kit.kinds import Kind
 from tests.model.simulation import actors
 from tests.model.simulation.actors import Process
 from tests.model.simulation.campaign import run_seed
-from tests.model.simulation.kinds import Kind
 from tests.model.simulation.swarm import Swarm
 
 

@@ -25,11 +25,11 @@ from rotator.rotation import steps
 from rotator.rotation.procedures import outcome
 from rotator.rotation.record import Phase
 from rotator.rotation.schedule import Every
+from tests.kit.kinds import INSTALLED, Kind
+from tests.kit.promises import Violation
 from tests.model.simulation.history import CONVERGED
-from tests.model.simulation.kinds import INSTALLED, Kind
 from tests.model.simulation.stage import NAME, Stage, Visit
 from tests.model.simulation.wire import attempt
-from tests.model.simulation.world import Violation
 
 ACTORS = 2
 HOSTS = st.sampled_from("AB"[:ACTORS])

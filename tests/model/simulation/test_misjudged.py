@@ -6,10 +6,10 @@ import pytest
 
 from rotator.engine import commands
 from rotator.ports import Conflict
+from tests.kit.promises import Violation
 from tests.model.simulation.journal import place_of
 from tests.model.simulation.stage import NAME, Stage
 from tests.model.simulation.target import Live
-from tests.model.simulation.world import Violation
 
 
 @pytest.mark.parametrize("last", ["vault.write journal", "vault.read consumer"])

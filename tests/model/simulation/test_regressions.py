@@ -10,8 +10,8 @@ import pytest
 from rotator.ports import Conflict, Refused
 from rotator.rotation.credential import OnForeign, VaultPath
 from rotator.rotation.steps import Wait
+from tests.kit.kinds import Kind
 from tests.model.simulation.campaign import run_seed
-from tests.model.simulation.kinds import Kind
 from tests.model.simulation.stage import (
     NAME,
     TAKE_OVER,

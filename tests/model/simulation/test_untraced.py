@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from rotator.engine import commands
 from rotator.ports import Refused, Transient
+from tests.kit.kinds import Kind
 from tests.model.simulation.campaign import run_seed
-from tests.model.simulation.kinds import Kind
 from tests.model.simulation.stage import NAME, Stage, Visit, rejected_after_the_cut_over
 from tests.model.simulation.swarm import plain
 

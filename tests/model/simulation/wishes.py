@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rotator.rotation import events as ev
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.record import HoldReason, Phase, Record
-from tests.model.simulation.ledger import Ledger
+from tests.kit.ledger import Ledger
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,6 @@ from tests.model.simulation.swarm import Swarm
 EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-class Violation(AssertionError):  # noqa: N818 (the word of the field)
-    """A promise was broken; the text starts with its number."""
-
-
 @types.coroutine
 def beat(seconds: float, label: str) -> Generator[tuple[float, str], None, None]:
     """The only await there is: let `seconds` of virtual time pass."""

@@ -21,6 +21,7 @@ from rotator.ports import Transient
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
+from tests.kit import promises
 from tests.model.soak.meter import MIB, Meter, Trend, weight
 from tests.model.soak.scenarios import House, house
 
@@ -147,8 +148,9 @@ async def _chores(made: House) -> None:
     made.fleet.states()
     for place, credential in made.consumers.credentials.items():
         value = made.vault.get(place).values
-        if credential.target == "blog" and value and not made.halo.accepts(Secret(str(value[credential.key]))):
-            made.bugs.append(f"{place} holds a value that the target refuses")
+        if credential.target == "blog" and value:
+            accepted = made.halo.accepts(Secret(str(value[credential.key])))
+            made.bugs += [text for _, text in promises.reads(f"consumers of {place}", "a value", accepted=accepted)]
 
 
 def _judged(made: House, meter: Meter, seconds: float) -> Outcome:

@@ -1,12 +1,8 @@
-"""I1 to I11 as predicates: on every state, on every call that leaves, and on every record that is saved.
-
-What a journal has authorised, and what it may not claim, is stated in the simulation's ledger, and not again here.
-"""
+"""Where the promises are held in a walk: on every state, every call that leaves, and every record that is saved."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from functools import cached_property
 from itertools import pairwise
@@ -14,23 +10,20 @@ from types import SimpleNamespace
 from typing import Any
 
 from rotator.engine.lease import LEAVE
-from rotator.rotation.ownership import is_stray, known
+from rotator.rotation.ownership import is_stray
 from rotator.rotation.record import Phase, Record, Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.token_names import parse
-from tests.model.simulation.cutover import UNDER_WAY
-from tests.model.simulation.kinds import Kind
-from tests.model.simulation.ledger import Ledger, ends
+from tests.kit import promises
+from tests.kit.kinds import Kind
+from tests.kit.ledger import Ledger
+from tests.kit.promises import Violation, hold
 from tests.model.walk.actor import INSTALLATION, TTL, Call, Node
 from tests.model.walk.target import Family, Live, Tokens
 from tests.model.walk.values import NOW, kept
 
 LONGEST = 100  # calls in one look
 GUARDED = ("install", "restore", "revoke", "write")  # what others may have undone since: not without the lease
-
-
-class Violation(Exception):  # noqa: N818 (the promise is what is broken)
-    """A promise is broken; its number, and how."""
 
 
 class Book:
@@ -66,13 +59,7 @@ class Book:
 
     def minted(self, name: str) -> Book:
         """A mint request has left."""
-        parsed = parse(name)
-        assert parsed is not None
-
-        def count(ledger: Ledger) -> None:
-            ledger.sends_left[parsed.stem, parsed.rotation] += 1
-
-        return self._then(name, None, count)
+        return self._then(name, None, lambda ledger: ledger.sends(name))
 
     def _then(self, key: Any, latest: Record | None, entry: Any) -> Book:
         found = self._next.get(key)
@@ -101,60 +88,43 @@ def leaves(family: Family, world: Any, node: Node, call: Call) -> Any:
     """The world in which a call has been sent. Raises Violation."""
     ledger, verb, args = world.book.at(world.record), call.verb, call.args
     if verb in ("mint", "receive"):
-        name = parse(args[0])
-        if args[0] not in ledger.mint_names or name is None:
-            raise Violation(f"I4: mints {args[0]}, which no record names")
+        hold(promises.named(ledger, args[0]))
         if verb == "mint" and not family.by_hand:
-            return world.but(book=_minted(world.book, args[0], (name.stem, name.rotation)))
-    elif verb == "install" and args[0].id not in ledger.installable | ledger.put_back:
-        raise Violation(f"I4: tells the target {args[0].id}, which no record names")
+            book = world.book.minted(args[0])
+            hold(promises.counted(book.ledger, args[0]))
+            return world.but(book=book)
+    elif verb == "install":
+        hold(promises.tells(ledger, args[0].id, durable=True))
     elif verb == "revoke":
-        _revoked(world, ledger, args[0])
-    elif verb == "restore" and args[0].id not in ledger.restorable:
-        raise Violation(f"I7: restores {args[0].id}, which nobody wants back")
+        live = by_id(world.tokens, args[0].id)
+        hold(promises.estranges(args[0].id, stranger=live is not None and live.stranger))
+        hold(promises.spares(world.record, args[0]))
+        hold(promises.revokes(ledger, args[0]))
+    elif verb == "restore":
+        hold(promises.restores(ledger, args[0]))
     elif verb == "write":
         _written(ledger, *args)
     final = verb == "revoke" and args[0].id not in ledger.condemned
-    if verb in GUARDED and not final and args[0] != "slot" and node.silent > LEAVE * TTL:
-        raise Violation(f"I11: sends {verb} {node.silent:.0f} s after the journal was last heard of")
+    if verb in GUARDED and not final and args[0] != "slot":
+        hold(promises.acts(node.silent, LEAVE * TTL))
     return world
-
-
-def _minted(book: Book, name: str, rotation: tuple[str, int]) -> Book:
-    after = book.minted(name)
-    if after.ledger.sends_left[rotation] > book.ledger.sends_allowed[rotation]:
-        raise Violation(f"I4: more mint requests of rotation {rotation[1]} than the journal authorised")
-    return after
-
-
-def _revoked(world: Any, ledger: Ledger, token: Token) -> None:
-    live, current = by_id(world.tokens, token.id), world.record.current
-    if live and live.stranger:
-        raise Violation(f"I9: revokes the stranger {token.id}")
-    if current and current.token.id == token.id:
-        raise Violation(f"I9: revokes {token.id}, which is current")
-    if not world.record.ends_at and not ledger.may_revoke(token):
-        raise Violation(f"I4: revokes {token.id}, which no record condemns")
 
 
 def _written(ledger: Ledger, document: str, values: tuple[tuple[str, Any], ...], cas: int) -> None:
     held = dict(values)
     if document == "slot":
-        if dict(held["token"])["name"] not in ledger.mint_names:
-            raise Violation("I4: stages what no record names")
-        return
-    mark = Secret(held.get("token") or "none").fingerprint(INSTALLATION.fingerprint_key)
-    if (mark, cas) not in ledger.publications and cas not in ledger.fences:
-        raise Violation(f"I4: writes over version {cas} without a `verified` record that says so")
+        hold(promises.stages(ledger, dict(held["token"])["name"]))
+    else:
+        mark = Secret(held.get("token") or "none").fingerprint(INSTALLATION.fingerprint_key)
+        hold(promises.writes(ledger, mark, cas))
 
 
 def told(node: Node) -> None:
-    """I5: no secret in an event, nor in a record. L: a look ends."""
+    """Transitions of a look. L: it ends."""
     if node.depth > LONGEST:
         raise Violation("L: a look has no end")
     for each in node.told:
-        if "sek-" in f"{each.event} {each.after} {each.told}":
-            raise Violation(f"I5: {type(each.event).__name__} tells a secret")
+        hold(promises.secretless(type(each.event).__name__, f"{each.event} {each.after} {each.told}"))
 
 
 # --- what is saved --------------------------------------------------------------------------------------------------
@@ -164,8 +134,7 @@ def saved(family: Family, world: Any, after: Record) -> Book:
     """A record lands: the book with it in. Raises Violation when it claims what is not so."""
     before, parts = world.record, (id(world.book), id(world.tokens), id(world.record), id(after))
     if parts not in family.sound:
-        for promise, text in world.book.at(before).contradictions(after, _seen(family, world.tokens)):
-            raise Violation(f"{promise}: {text}")
+        hold(promises.claims(world.book.at(before), after, _seen(family, world.tokens)))
         family.sound.add(parts)
     return world.book.saved(before, after)
 
@@ -191,31 +160,32 @@ def broken(family: Family, world: Any) -> str:
     parts = (id(world.record), id(world.tokens), id(world.consumer), id(world.book))
     if parts in family.sound:
         return ""
-    text = next(_broken(family, world), "")
-    if not text:
-        family.sound.add(parts)
-    return text
+    for promise, text in _broken(family, world):
+        return f"{promise}: {text}"
+    family.sound.add(parts)
+    return ""
 
 
-def _broken(family: Family, world: Any) -> Iterator[str]:
-    record, tokens, consumer = world.record, world.tokens, world.consumer
-    ledger = world.book.at(record)
+def _broken(family: Family, world: Any) -> promises.Broken:
+    tokens, consumer = world.tokens, world.consumer
+    ledger = world.book.at(world.record)
     newest = consumer[-1] if consumer else None
     live = by_value(tokens, newest.value) if newest else None
     if newest and newest.author == "us" and newest.value:  # a fence may be empty
         if live is None:
-            yield "I1: what is published was never made"
+            yield "I1", "what is published was never made"
         else:
-            yield from _published(family, record, ledger, live)
-    yield from _numbers(consumer)
+            yield from _published(family, world.record, ledger, live)
+    for before, after in pairwise(consumer):
+        if after.author == "us":
+            yield from promises.numbers(before.number, after.number)
+            yield from promises.overwrites({}, {}, foreign=before.author == "person")
     for each in tokens:
-        if each.early and not _urgent(ledger, each):
-            yield f"I10: {each.id} is ended in its grace"
-        if each.stranger and each.ended:
-            yield f"I9: the stranger {each.id} is ended"
+        yield from promises.graces(each.id, early=each.early and not _urgent(ledger, each))
+        yield from promises.estranges(each.id, stranger=each.stranger and bool(each.ended))
     made = Counter(name.rotation for x in tokens if not x.stranger and (name := parse(x.name)))
-    if made and not family.by_hand and max(made.values()) > family.mints:
-        yield f"I6: {max(made.values())} mints of one rotation"
+    for rotation, number in made.items() if not family.by_hand else ():
+        yield from promises.minted(number, family.mints, rotation)
 
 
 def _urgent(ledger: Ledger, live: Live) -> bool:
@@ -224,23 +194,11 @@ def _urgent(ledger: Ledger, live: Live) -> bool:
     return any(name is None or rotation > name.rotation for _, rotation in ledger.emergencies)
 
 
-def _published(family: Family, record: Record, ledger: Ledger, live: Live) -> Iterator[str]:
-    if not live.proven:
-        yield f"I1: {live.id} is published and was never proven"
-    if live.id in (ledger.condemned | ledger.doomed) - ledger.restorable:
-        yield f"I7: {live.id} is published, and is condemned or rejected"
-    cut_over = family.kind is Kind.ONE_SLOT and record.phase in UNDER_WAY
-    given_up = live.id in ledger.not_taken_back
-    if not live.alive and live.ended != "person" and not live.expires and not cut_over and not given_up:
-        yield f"I1: consumers read {live.id}, which the target refuses"
-
-
-def _numbers(consumer: tuple[Any, ...]) -> Iterator[str]:
-    for before, after in pairwise(consumer):
-        if after.author == "us" and after.number < before.number:
-            yield f"I8: the rotation number goes from {before.number} to {after.number}"
-        if before.author == "person" and after.author == "us":
-            yield "I8: what a person wrote is written over"
+def _published(family: Family, record: Record, ledger: Ledger, live: Live) -> promises.Broken:
+    yield from promises.publishes(live.id, proven=live.proven, accepted=True, barred=ledger.barred)
+    cut_over = family.kind is Kind.ONE_SLOT and record.phase in promises.UNDER_WAY
+    excused = cut_over or live.id in ledger.not_taken_back or live.ended == "person" or live.expires
+    yield from promises.reads("consumers", live.id, accepted=live.alive or bool(excused))
 
 
 def by_value(tokens: Tokens, value: str) -> Live | None:
@@ -258,9 +216,8 @@ def restless(family: Family, world: Any) -> str:
     record = world.record
     if record is None or record.phase in (Phase.HELD, Phase.AWAITING):
         return ""
-    if record.predecessor and not record.refused_at and not record.ends_at:
-        return f"I2: the predecessor {record.predecessor.token.id} lives on"
     seen = _seen(family, world.tokens)
-    ours = (x for x in seen.tokens.values() if seen.alive(x) and not x.stranger and ends(x, record, seen))
-    lost = (x for x in ours if x.id not in known(record) and not (x.late and is_stray(record, Token(x.id, x.name))))
-    return next((f"I3: {x.id} lives, and nobody knows it" for x in lost), "")
+    ours = (x for x in seen.tokens.values() if not x.stranger)
+    left = (x for x in ours if not (x.late and is_stray(record, Token(x.id, x.name))))
+    broken = (*promises.lingers(record, NOW), *promises.strays(record, left, seen))
+    return next((f"{promise}: {text}" for promise, text in broken), "")

@@ -84,7 +84,7 @@ def _never_swept(record: Any, event: Any) -> Any:
 
 
 BUGS = (
-    Bug("I1", "a value is published that was never shown to the target", lambda: [_step(steps.Verify, _unproven)]),
+    Bug("I1a", "a value is published that was never shown to the target", lambda: [_step(steps.Verify, _unproven)]),
     Bug(
         "I1",
         "what the target was told without an answer is taken for not told",

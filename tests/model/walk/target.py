@@ -12,7 +12,7 @@ from rotator.rotation.credential import Credential, Limits, Retirement, VaultPat
 from rotator.rotation.record import Token
 from rotator.rotation.schedule import Every
 from rotator.rotation.token_names import begins
-from tests.model.simulation.kinds import CAN, NAMED, Kind
+from tests.kit.kinds import CAN, NAMED, Kind
 from tests.model.walk.actor import NAME, Failed, Tree
 from tests.model.walk.values import NOW
 

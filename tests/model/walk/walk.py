@@ -11,10 +11,10 @@ from rotator.engine.lease import TAKE_OVER
 from rotator.ports import Conflict, MinterRefused, Refused, Rejected, Transient, Unknown
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.rollback import before
+from tests.kit.promises import Violation
 from tests.model.walk import judge
 from tests.model.walk import world as worlds
 from tests.model.walk.actor import TTL, Call, Failed, Start
-from tests.model.walk.judge import Violation
 from tests.model.walk.target import STRANGER, Family
 from tests.model.walk.values import NOW, kept, moved
 from tests.model.walk.world import GONE, LATEST, TIMEOUT, Busy, Idle, Late, World

@@ -3,14 +3,46 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from rotator.rotation.ownership import is_stray
+from rotator.rotation.ownership import known
 from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record, Token
-from rotator.rotation.token_names import parse
-from tests.model.simulation.kinds import Kind
-from tests.model.simulation.target import Live, Target
+from rotator.rotation.second_vault import overtaken
+from rotator.rotation.token_names import Parsed, parse
+from tests.kit.kinds import Kind
+
+_Part = tuple[str, int] | tuple[str, int, int]  # a rotation, or one attempt of it
+_MINTING = frozenset({Phase.REQUESTED, Phase.AWAITING, Phase.REJECTED, Phase.HELD})
+
+
+class Live(Protocol):
+    """A token as every model of a target keeps it. `deleted`: nothing is left of it; `minted_at` in true seconds."""
+
+    id: Any
+    name: Any
+    minted_at: Any
+    credential: Any
+    deleted: Any
+
+
+class Target(Protocol):
+    """What a model of a target is asked about its tokens."""
+
+    tokens: Mapping[str, Any]  # by id
+
+    def kind(self, credential: str) -> Kind:
+        """How the values of this credential are kept."""
+        ...
+
+    def alive(self, token: Any) -> bool:
+        """Whether who presents it gets in, now or when it has settled."""
+        ...
+
+    def expired(self, token: Any) -> bool:
+        """Whether it is over by its own date."""
+        ...
 
 
 @dataclass
@@ -19,9 +51,9 @@ class Ledger:
 
     latest: Record | None = None
     stems: set[str] = field(default_factory=set)
-    mint_names: set[str] = field(default_factory=set)
-    sends_allowed: Counter[tuple[str, int]] = field(default_factory=Counter)
-    sends_left: Counter[tuple[str, int]] = field(default_factory=Counter)  # that went out
+    requests: set[tuple[str, int]] = field(default_factory=set)  # to mint: name, and number in its rotation
+    authorised: Counter[_Part] = field(default_factory=Counter)  # how many of them
+    sent: Counter[_Part] = field(default_factory=Counter)  # how many went out
     publications: set[tuple[str, int]] = field(default_factory=set)  # fingerprint, expected version
     fences: set[int] = field(default_factory=set)
     condemned: set[str] = field(default_factory=set)
@@ -37,20 +69,19 @@ class Ledger:
 
     def landed(self, record: Record, now: float) -> None:
         """A document became the newest at `now`, in true seconds."""
-        if self.latest and record.current and _gives_up_the_old(self.latest, record):
+        if self.latest and record.current and gives_up_the_old(self.latest, record):
             self.not_taken_back.add(record.current.token.id)
         self.latest = record
         rotation = (record.stem, record.rotation)
         if record.stem:
             self.stems.add(record.stem)
-            self.sends_allowed[rotation] = max(self.sends_allowed[rotation], record.sends)
         if record.emergency:
             self.emergencies[rotation] = now
         match record.phase:
             case Phase.UNDOING if record.predecessor:
                 self.restorable.add(record.predecessor.token.id)
             case Phase.REQUESTED:
-                self.mint_names.add(record.mint_name)
+                self._authorises(record.mint_name, record.sends)
                 self.begun.setdefault(rotation, now)
             case Phase.STAGED | Phase.AWAITING if record.candidate:
                 if record.candidate.pending:
@@ -77,41 +108,56 @@ class Ledger:
         same = old is not None and (old.token.id, old.place, old.at) == (current.token.id, current.place, current.at)
         return None if same else current
 
-    def contradictions(self, after: Record, target: Target) -> Iterator[tuple[str, str]]:
-        """I2, I3, I8: what the journal claims is true, and its numbers never go back."""
-        before = self.latest
-        if before is None or before.lineage != after.lineage:
-            return
-        began = before.phase is Phase.SETTLED and after.phase is Phase.REQUESTED
-        if before.paused and before.paused.until is None and after.paused and began and not after.emergency:
-            yield "P", "a rotation begins although it is paused"
-        if after.rotation < before.rotation:
-            yield "I8", f"rotation goes from {before.rotation} to {after.rotation}"
-        left = {each.value.token.id for each in after.unended}
-        if before.predecessor and after.predecessor is None and before.predecessor.token.id not in left:
-            old = before.predecessor.token.id
-            yield from (("I2", f"{x.id} is called dead and is alive") for x in _alive(target) if x.id == old)
-        if before.phase is Phase.REJECTED and after.phase in (Phase.REQUESTED, Phase.SETTLED):
-            name, since, stays = before.mint_name, self.rejected_at[before.mint_name], _gives_up_the_old(before, after)
-            ended = (x for x in _alive(target) if x.name == name and x.minted_at < since and ends(x, before, target))
-            burned = (x for x in ended if not (stays and target.kind(x.credential) is Kind.ONE_SLOT))
-            yield from (("I3", f"{x.id} is called burned and is alive") for x in burned)
+    def _authorises(self, mint_name: str, number: int) -> None:
+        rotation, attempt = _parts(mint_name)
+        self.authorised[rotation] = max(self.authorised[rotation], number)
+        self.authorised[attempt] += (mint_name, number) not in self.requests
+        self.requests.add((mint_name, number))
+
+    def names(self, mint_name: str) -> bool:
+        """Whether a record has named it."""
+        return self.authorised[_parts(mint_name)[1]] > 0
+
+    def sends(self, mint_name: str) -> None:
+        """A mint request goes out."""
+        self.sent.update(_parts(mint_name))
+
+    def overdrawn(self, mint_name: str) -> bool:
+        """Whether more requests have gone out than records authorised: under this name, or in its rotation."""
+        return any(self.sent[part] > self.authorised[part] for part in _parts(mint_name))
+
+    @property
+    def barred(self) -> set[str]:
+        """What is not to be published."""
+        return (self.condemned | self.doomed) - self.restorable
 
     def may_revoke(self, token: Token) -> bool:
-        """Condemned, rejected, a double of what was staged, or a stray by the newest record."""
+        """Condemned, rejected, a double of what was staged, what ends by its date, or a stray by the newest record."""
         if token.id in self.condemned or token.id in self.doomed or token.name in self.doomed:
             return True
         if token.id != self.chosen.get(token.name, token.id):
             return True
-        name = parse(token.name)
-        return bool(name and name.stem in self.stems and self.latest and is_stray(self.latest, token))
+        latest = self.latest
+        if latest and latest.ends_at and latest.predecessor and token.id == latest.predecessor.token.id:
+            return True
+        return latest is not None and _is_over(latest, token)
 
 
-def _alive(target: Target) -> Iterator[Live]:
-    return (x for x in target.tokens.values() if target.alive(x) and not x.deleted)
+def _parts(mint_name: str) -> tuple[_Part, _Part]:
+    found = parse(mint_name) or Parsed("", 0, 0)
+    return (found.stem, found.rotation), (found.stem, found.rotation, found.attempt)
 
 
-def _gives_up_the_old(before: Record, after: Record) -> bool:
+def _is_over(record: Record, token: Token) -> bool:
+    """Whether it is of an attempt that makes nothing any more, and the record does not know it."""
+    name = parse(token.name)
+    if name is None or name.stem != record.stem or token.id in known(record) or overtaken(record, token):
+        return False
+    here, there = (record.rotation, record.attempt), (name.rotation, name.attempt)
+    return there < here or (there == here and record.phase not in _MINTING)
+
+
+def gives_up_the_old(before: Record, after: Record) -> bool:
     """Whether a failed candidate makes way for the next one although the published value is not back.
 
     The target does not take it, or Vault has lost it, and a person who was told so has released the hold.
