@@ -113,7 +113,8 @@ async def on_manual(hostile: Hostile, ca_file: str) -> AsyncIterator[ManualCell]
         value = world.halo.model.mint("minter", name="by-hand", roles=["super-role"])
         hostile.upstream = forwarded_to(world.halo.url)
         site = ManualServer(
-            HttpClient("tool", ManualTargetConfig(url=hostile.url, ca_file=ca_file, **SHORT), clock, no_password)
+            HttpClient("tool", ManualTargetConfig(url=hostile.url, ca_file=ca_file, **SHORT), clock, no_password),
+            no_password,
         )
         hostile.armed = True
         try:

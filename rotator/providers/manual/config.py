@@ -7,6 +7,7 @@ import re
 import msgspec
 
 from rotator.providers.base import TargetConfig
+from rotator.rotation.secret import SecretRef
 
 _PATH = re.compile(r"/(?!/)[!-\"$-~]*")
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
@@ -26,6 +27,7 @@ class ManualOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     prefix: str = "Bearer "
     identity: dict[str, str | int | bool] = {}  # fields that the probe's answer must have
     old_is_safe: bool = True  # whether an ended token may be shown to the target, to prove it dead
+    control: SecretRef | None = None  # another value that the probe accepts: while it is refused, no refusal counts
 
     def __post_init__(self) -> None:
         if not self.instructions.strip():
@@ -38,4 +40,6 @@ class ManualOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             raise ValueError("prefix is plain printable text")
 
 
-NON_ROTATING_OPTIONS = frozenset({"instructions", "ending", "probe", "header", "prefix", "identity", "old_is_safe"})
+NON_ROTATING_OPTIONS = frozenset(
+    {"instructions", "ending", "probe", "header", "prefix", "identity", "old_is_safe", "control"}
+)

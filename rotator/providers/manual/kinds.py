@@ -16,7 +16,7 @@ def _open(
     from rotator.providers.manual.provider import ManualServer
 
     del minter  # people mint
-    return ManualServer(HttpClient(name, config, clock, secret_resolver.fetch))
+    return ManualServer(HttpClient(name, config, clock, secret_resolver.fetch), secret_resolver.fetch)
 
 
 def _bind(server: Server, credential: Credential[ManualOptions]) -> Provider:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from rotator.ports import Capabilities, Inspection, Minted, NeedsPerson, Outcome, Refused, Verdict
 from rotator.providers.http.auth import ApiKey, Minter
 from rotator.providers.http.client import HttpClient, HttpResponse
+from rotator.providers.http.transport import Fetch
 from rotator.providers.manual.config import ManualOptions
 from rotator.providers.refusals import ProbeCall, Refusals
 from rotator.rotation.credential import Credential
@@ -18,9 +20,10 @@ from rotator.rotation.secret import Secret
 class ManualServer:
     """One plain HTTP target, shared by its credentials."""
 
-    def __init__(self, http: HttpClient) -> None:
-        """Takes ownership of `http`; aclose() closes it."""
+    def __init__(self, http: HttpClient, fetch: Fetch) -> None:
+        """Takes ownership of `http`; aclose() closes it. `fetch` gets the value of `control`."""
         self._http = http
+        self._fetch = fetch
         self.refusals = Refusals(http.clock)
 
     def minted_by(self, minter: Minter) -> ManualServer:
@@ -38,7 +41,9 @@ class ManualServer:
             auth = ApiKey(value, options.header, options.prefix) if value else None
             return await self._http.request("GET", options.probe, auth)
 
-        return ProbeCall((options.probe, options.header, options.prefix), credential, show, options.identity)
+        way = options.probe, options.header, options.prefix
+        another = partial(self._fetch, options.control) if options.control else None
+        return ProbeCall(way, credential, show, options.identity, another=another, certain=True)
 
     def now(self) -> datetime:
         """The time."""

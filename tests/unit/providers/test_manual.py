@@ -128,7 +128,7 @@ async def test_a_dead_token_is_refused_in_the_words_for_one_that_nobody_has(
         return httpx.Response(status, stream=httpx.ByteStream(body), headers={"content-type": "application/json"})
 
     keys = ManualTargetConfig(url="https://hub.example")
-    site = ManualServer(HttpClient("hub", keys, clock, no_password, httpx.MockTransport(peer)))
+    site = ManualServer(HttpClient("hub", keys, clock, no_password, httpx.MockTransport(peer)), no_password)
     await site.control(credential(**options))
     tool = bound(site, **options)
     assert await tool.verify(Token("n"), Secret("good")) == Accepted()
@@ -147,7 +147,7 @@ async def test_a_gateway_in_trouble_kills_no_token(clock: HandClock) -> None:
         return httpx.Response(status, stream=httpx.ByteStream(b"{}"), headers={"content-type": "application/json"})
 
     keys = ManualTargetConfig(url="https://hub.example")
-    site = ManualServer(HttpClient("hub", keys, clock, no_password, httpx.MockTransport(peer)))
+    site = ManualServer(HttpClient("hub", keys, clock, no_password, httpx.MockTransport(peer)), no_password)
     tool = bound(site)
     assert await tool.is_dead(Token("n"), Secret("good")) is None, "nothing is known yet, and it is not asked now"
     await site.control(credential())  # it learns the gateway's word

@@ -29,6 +29,7 @@ from tests.unit.providers import desk, halo
 
 pytestmark = pytest.mark.anyio
 
+CONTROL = SecretRef(SecretSource.FILE, "/hub/monitor")
 GOOD, OTHER, DEAD = Secret("good"), Secret("canary-of-another"), Secret("dead")
 
 
@@ -39,7 +40,8 @@ class Site:
         self.living, self.gateway = {"good", "canary-of-another"}, False
         self.form = {"content-type": "application/json", "www-authenticate": "Bearer"}
         keys = ManualTargetConfig(url="https://hub.example")
-        self.server = ManualServer(HttpClient("hub", keys, clock, no_password, httpx.MockTransport(self._answer)))
+        http = HttpClient("hub", keys, clock, no_password, httpx.MockTransport(self._answer))
+        self.server = ManualServer(http, desk.Keys({CONTROL: OTHER}).fetch)
         self.calls = 0
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
@@ -49,8 +51,8 @@ class Site:
         own = {"content-type": "application/json", "www-authenticate": "Bearer"}
         return httpx.Response(status, stream=httpx.ByteStream(b"{}"), headers=self.form if self.gateway else own)
 
-    def tool(self, name: str) -> ManualToken:
-        return ManualToken(self.server, ManualOptions(instructions="click", probe="/me"), name)
+    def tool(self, name: str, **options: Any) -> ManualToken:
+        return ManualToken(self.server, ManualOptions(instructions="click", probe="/me", **options), name)
 
 
 @pytest.fixture
@@ -102,6 +104,18 @@ async def test_a_gateway_in_its_own_words_is_known_by_them_where_no_other_value_
     assert isinstance(verdict, Unknown)
     assert "in other words than the target's own" in verdict.reason
     assert await tool.is_dead(Token("a"), GOOD) is None
+
+
+async def test_a_lone_value_is_compared_with_the_one_that_settings_name(site: Site) -> None:
+    tool = site.tool("one", control=CONTROL)
+    site.gateway = True
+    verdict = await tool.verify(Token("a"), GOOD)
+    assert isinstance(verdict, Unknown), "at once, before anything was accepted"
+    assert "everybody is refused there now" in verdict.reason
+    assert await tool.is_dead(Token("a"), GOOD) is None
+    site.gateway, site.living = False, {"canary-of-another"}
+    assert await tool.verify(Token("a"), GOOD) == Rejected("the probe refuses the token: 401")
+    assert await tool.is_dead(Token("a"), GOOD) is True
 
 
 async def test_what_is_refused_together_for_an_hour_has_ended_together(clock: HandClock) -> None:

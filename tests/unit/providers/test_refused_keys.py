@@ -171,7 +171,7 @@ async def test_a_control_that_meets_a_gateway_does_not_unlearn_what_was_heard_be
         return httpx.Response(status, stream=httpx.ByteStream(b"{}"), headers={"content-type": "application/json"})
 
     keys = ManualTargetConfig(url="https://hub.example")
-    site = ManualServer(HttpClient("hub", keys, clock, no_password, httpx.MockTransport(peer)))
+    site = ManualServer(HttpClient("hub", keys, clock, no_password, httpx.MockTransport(peer)), no_password)
     options = ManualOptions(instructions="click", probe="/me")
     tool = ManualToken(site, options, "tool")
     assert await tool.verify(Token("n"), Secret("good")) == Accepted()
