@@ -31,6 +31,7 @@ from rotator.ports import (
     Verdict,
 )
 from rotator.providers import kind_of
+from rotator.rotation import adoption
 from rotator.rotation.credential import Credential
 from rotator.rotation.lost_value import WORDS
 from rotator.rotation.pause import pause_on, words
@@ -153,7 +154,7 @@ def obstacle(settings: Settings, credential: Credential, record: Record, now: da
     if settings.daemon.read_only:
         return READ_ONLY
     if record.held:
-        return f"held: {mended(record.held.reason, name)}"
+        return f"held: {mended(record.held.reason, name, adopts=not adoption.objection(record))}"
     if record.phase is Phase.AWAITING:
         return f"a person must act first: {record.awaiting}"
     if pause := pause_on(credential, record, now):

@@ -16,13 +16,14 @@ from rotator.rotation.steps import Hold
 WATCHED = frozenset({Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED, Phase.AWAITING})
 """Phases that may last, in which no step looks at the consumer path by itself."""
 OURS = 'set on_foreign = "overwrite" or put our value back'
+_BY_VAULT = "if the path has a delete_version_after, Vault did it by itself: take that off"
 UNDELETE = (
     "undelete its newest version, or, where that was destroyed, delete the path's metadata and set "
-    'on_foreign = "overwrite": a new one follows once the predecessor is dead'
+    f'on_foreign = "overwrite": a new one follows once the predecessor is dead; {_BY_VAULT}'
 )
 WORDS = {
     HoldReason.FOREIGN_WRITE: "holds a value that we did not write",
-    HoldReason.DELETED: "was deleted by somebody",
+    HoldReason.DELETED: "was deleted",
 }
 
 
@@ -33,7 +34,11 @@ def remedy(reason: HoldReason, *, in_grace: bool, adopt: str = "") -> str:
     """
     if reason is not HoldReason.DELETED:
         return f"`rotate adopt {adopt}` keeps it; else {OURS}; then `rotate release {adopt}`" if adopt else OURS
-    return UNDELETE if in_grace else 'undelete its newest version, or set on_foreign = "overwrite" for a new value'
+    return (
+        UNDELETE
+        if in_grace
+        else f'undelete its newest version, or set on_foreign = "overwrite" for a new value; {_BY_VAULT}'
+    )
 
 
 def adoptable(name: str, record: Record) -> str:

@@ -339,6 +339,7 @@ def without(record: Record, gone: Collection[str], now: datetime) -> Record:
         current=marked(record.current),
         predecessor=marked(record.predecessor),
         candidate=None if made and made.token.id in gone else made,
+        unended=tuple(each for each in record.unended if each.value.token.id not in gone),
     )
 
 

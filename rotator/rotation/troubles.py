@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator.rotation import lost_value, pause, retirement, triggers
+from rotator.rotation import adoption, lost_value, pause, retirement, triggers
 from rotator.rotation.credential import Credential
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.wording import mended, when
@@ -168,7 +168,7 @@ _IMPLIED_BY = {
 
 def _held(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
     if held := record.held:
-        do = mended(held.reason, credential.name)
+        do = mended(held.reason, credential.name, adopts=not adoption.objection(record))
         yield Trouble(Headline.HELD, Severity.ACT, f"{held.text} ({held.reason.value})", held.at, do, exit=3)
 
 

@@ -65,7 +65,7 @@ def lifted(reason: HoldReason, name: str, *, emergency: bool = False) -> str:
 
 
 _MENDED = {
-    HoldReason.FOREIGN_WRITE: "rotate adopt {name} to keep what is there, or put ours back and rotate release {name}",
+    HoldReason.FOREIGN_WRITE: "put ours back, then rotate release {name}",
     HoldReason.DELETED: "bring the deleted version back (bao kv undelete), then rotate release {name}",
     HoldReason.MINT_BUDGET: "mend what made the attempts fail, then rotate release {name}",
     HoldReason.TWO_VAULTS: "rotate claim if this Vault is the only one; [daemon] read_only = true if it is a copy",
@@ -74,6 +74,7 @@ _MENDED = {
 _ANY = "put it right (rotate explain {name} says what), then rotate release {name}"
 
 
-def mended(reason: HoldReason, name: str) -> str:
-    """What a person should do about a hold, with the command to type."""
-    return _MENDED.get(reason, _ANY).format(name=name)
+def mended(reason: HoldReason, name: str, *, adopts: bool = False) -> str:
+    """What a person should do about a hold, with the command to type. `adopts`: a foreign value may be adopted."""
+    keep = f"rotate adopt {name} to keep what is there, or " if adopts and reason is HoldReason.FOREIGN_WRITE else ""
+    return keep + _MENDED.get(reason, _ANY).format(name=name)

@@ -120,12 +120,12 @@ def found_instead(
     seen: Observation, doc: Document, reason: HoldReason, place: VaultPath, *, in_grace: bool = False, adopt: str = ""
 ) -> Procedure[str]:
     """What is there instead of our value, its owner if known, and what to do, in words."""
-    said = (yield from _whose(seen, doc)) if reason is HoldReason.FOREIGN_WRITE else ""
+    said = (yield from _whose(seen, doc, adopt)) if reason is HoldReason.FOREIGN_WRITE else ""
     remedy = lost_value.remedy(reason, in_grace=in_grace, adopt=adopt)
     return f"{place} {said or f'{lost_value.WORDS[reason]}; {remedy}'}"
 
 
-def _whose(seen: Observation, doc: Document) -> Procedure[str]:
+def _whose(seen: Observation, doc: Document, adopt: str) -> Procedure[str]:
     """The owner of the value, if another credential's record knows it, and what to do, in words; else empty."""
     name = seen.credential.name
     try:
@@ -140,10 +140,9 @@ def _whose(seen: Observation, doc: Document) -> Procedure[str]:
     if configured:
         theirs = f"holds a value of the credential {author} ({token.id}), which rotates it"
         return f"{theirs}: give each a path of its own, then {lost_value.OURS}"
-    return (
-        f"holds the value that the credential {author} published ({token.id}), and the settings name no {author} any "
-        f"more: take the value over with `rotate adopt {name}`, or, if it was renamed, give it its name back"
-    )
+    theirs = f"holds the value that the credential {author} published ({token.id}), and the settings name no {author}"
+    take_over = f"take the value over with `rotate adopt {adopt}`, or, if it was renamed, " if adopt else "if renamed, "
+    return f"{theirs} any more: {take_over}give it its name back"
 
 
 _OBJECTIONS = {ConsumerContent.FOREIGN: HoldReason.FOREIGN_WRITE, ConsumerContent.DELETED: HoldReason.DELETED}

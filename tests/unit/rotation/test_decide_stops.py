@@ -52,7 +52,7 @@ TABLE = {
         record(PUBLISHED, lost=LostValue(HoldReason.DELETED, PLACE, NOW)),
         SECOND,
         None,
-        Hold(HoldReason.DELETED, f"kv/blog/bot was deleted by somebody; {UNDELETE}"),
+        Hold(HoldReason.DELETED, f"kv/blog/bot was deleted; {UNDELETE}"),
     ),
     "it is gone while the predecessor is being ended: that step looks by itself": (
         record(CONDEMNED, lost=LostValue(HoldReason.DELETED, PLACE, NOW)),

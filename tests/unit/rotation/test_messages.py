@@ -31,7 +31,7 @@ TABLE = {
     "lost": (
         record(Phase.SETTLED),
         ev.Lost(NOW, HoldReason.DELETED, PLACE),
-        "kv/blog/bot was deleted by somebody: consumers do not find the published value",
+        "kv/blog/bot was deleted: consumers do not find the published value",
     ),
     "returned": (
         record(Phase.SETTLED, lost=LostValue(HoldReason.DELETED, PLACE, NOW)),

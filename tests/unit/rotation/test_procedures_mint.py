@@ -133,7 +133,7 @@ REQUESTS = {
     "whose it is cannot be read": Row(
         AGED, SETTLED, [FOREIGN, (ReadOwners, Transient("503"))], ev.PutOnHold, "a value that we did not write"
     ),
-    "a deletion is in the way": Row(AGED, SETTLED, [DELETED], ev.PutOnHold, "was deleted by somebody"),
+    "a deletion is in the way": Row(AGED, SETTLED, [DELETED], ev.PutOnHold, "was deleted"),
     "an emergency": Row(Escalate("ada"), record(Phase.PUBLISHED), [], ev.Escalated(LATE, "ada")),
     "a hold": Row(
         Hold(HoldReason.MINT_BUDGET, "6 mints"), SETTLED, [], ev.PutOnHold, "6 mints; `rotate release blog/bot`"

@@ -154,6 +154,13 @@ def test_every_hold_names_the_command_that_ends_it(reason: HoldReason) -> None:
     assert (seen.hold, seen.held_at, seen.since, seen.next_at) == (reason, NOW - MINUTE, NOW - MINUTE, None)
 
 
+def test_a_hold_proposes_an_adoption_only_where_it_is_accepted() -> None:
+    assert judged(Phase.HELD, held=HOLD, candidate=None).do.startswith("rotate adopt blog/bot to keep what is there")
+    for begun in (replace(HOLD, phase=Phase.VERIFIED), replace(HOLD, reason=HoldReason.DELETED)):
+        assert "adopt" not in judged(Phase.HELD, held=begun).do
+    assert "adopt" not in judged(Phase.HELD, held=HOLD, candidate=None, predecessor=published(1)).do
+
+
 def test_a_pause_by_hand_is_told_with_the_command_that_ends_it() -> None:
     seen = judged(Phase.PUBLISHED, current=published(2, NOW - 2 * DAY), paused=Pause("ada", NOW - DAY))
     assert (seen.word, seen.do, seen.revoke_by) == (Headline.PAUSED_BY_HAND, "rotate resume blog/bot", None)

@@ -57,7 +57,7 @@ TABLE = {
         settled(lost=LostValue(HoldReason.DELETED, VaultPath("kv", "blog/bot"), NOW)),
         0 * DAY,
         None,
-        (Trigger.LOST, "kv/blog/bot was deleted by somebody: consumers do not find the published value"),
+        (Trigger.LOST, "kv/blog/bot was deleted: consumers do not find the published value"),
     ),
     "in the last tenth of its life it is due": (
         living(5 * DAY),

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from rotator.rotation import events as ev
 from rotator.rotation.ownership import tokens, unmanaged, without
-from rotator.rotation.record import Phase, Record
+from rotator.rotation.record import Phase, Record, Unended
 from rotator.rotation.transitions import advance
 from tests.unit.rotation.builders import DAY, HOUR, NOW, PLACE, SECOND, published, record, token
 
@@ -102,3 +102,6 @@ def test_what_the_target_says_is_dead_lives_on_no_more() -> None:
     assert made.token.id in [each.id for _, each in tokens(begun, NOW)]
     assert without(begun, {made.token.id}, NOW).candidate is None
     assert without(begun, {"another"}, NOW) == begun
+    by_hand = record(Phase.SETTLED, unended=(Unended(published(0), "click on Revoke", NOW, NOW),))
+    assert without(by_hand, {published(0).token.id}, NOW).unended == ()
+    assert without(by_hand, {"another"}, NOW) == by_hand
