@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rotator.rotation.secret import SecretRef, SecretSource
-from rotator.settings import Hook, HookMoment, Ping, Tracing, load, observers
+from rotator.settings import Hook, HookMoment, Ping, Tracing, load, sections
 from tests.unit.settings.files import SOUND, faults, line_of, write
 
 COMMAND = '[hooks.reload]\non = ["published"]\ncommand = ["/usr/bin/systemctl", "reload", "web"]\n'
@@ -97,7 +97,7 @@ def test_traces_without_the_extra_are_refused_with_the_remedy(tmp_path: Path, mo
         assert name.startswith("opentelemetry")
         raise ModuleNotFoundError(name)
 
-    monkeypatch.setattr(observers, "find_spec", absent)
+    monkeypatch.setattr(sections, "find_spec", absent)
     [fault] = faults(write(tmp_path, SOUND + "[tracing]\n"))
     assert (fault.line, fault.key) == (line_of(SOUND + "[tracing]", "[tracing]"), "tracing")
     assert "pip install 'rotator[otel]'" in fault.text
