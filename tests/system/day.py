@@ -170,18 +170,19 @@ class Day:
         place = f"{self.world.mount}/data/{self.world.credentials[name]['path']}"
         self.prober.leave(name)
         self.world.bao.call("POST", place, {"data": {"token": "somebody-else-wrote-this"}})
-        self.finds(name, place)
+        unseen = "nobody notices a consumer path that is not ours"
+        self.await_anew(name, place, lambda held: "provider_id" in held, unseen)
 
-    def finds(self, name: str, place: str) -> None:
-        """What is wrong with a published value is noticed and mended, without being told."""
+    def await_anew(self, name: str, place: str, fine: Callable[[dict[str, Any]], bool], otherwise: str) -> None:
+        """Wait until what consumers read is fine; from then on they use it again."""
 
-        def ours() -> bool:
-            return self.over.is_set() or "provider_id" in self.world.bao.call("GET", place)["data"]["data"]
+        def seen() -> bool:
+            return self.over.is_set() or fine(self.world.bao.call("GET", place)["data"]["data"])
 
         try:
-            until(f"{name} is published anew", ours, CONVERGENCE, 0.5)
+            until(f"{name} is published anew", seen, CONVERGENCE, 0.5)
         except TimeoutError as late:
-            self.errors.append(f"nobody notices a consumer path that is not ours: {late}")
+            self.errors.append(f"{otherwise}: {late}")
         if not self.over.is_set():
             self.prober.watch(name)
 
@@ -190,25 +191,19 @@ class Day:
     def rename(self, chance: random.Random) -> None:
         """The same path under another name, what is proposed then, and back. Consumers know the path only."""
         renamed = {"day-two" if name == RENAMED else name: each for name, each in self.world.credentials.items()}
-        with self.lock:
-            self.rewrite(renamed)
-            self.reload()
+        self.settle(renamed)
         self.over.wait(3.0)
         People(self).tidy(chance)
-        with self.lock:
-            self.rewrite()
-            self.reload()
+        self.settle()
 
     def remove(self, chance: random.Random) -> None:
         """Out of the settings, and back into them."""
         with self.lock:
             self.out = math.inf
-            self.rewrite({name: each for name, each in self.world.credentials.items() if name != REMOVED})
-            self.reload()
+            self.settle({name: each for name, each in self.world.credentials.items() if name != REMOVED})
         self.over.wait(chance.uniform(1.0, 4.0))
         with self.lock:
-            self.rewrite()
-            self.reload()
+            self.settle()
             self.out = time.monotonic()
 
     def unclaimed(self, token: str, began: float) -> None:
@@ -221,16 +216,8 @@ class Day:
             return
         self.prober.leave(REMOVED)
         self.counts["ended while out of the settings"] += 1
-
-        def anew() -> bool:
-            return self.over.is_set() or self.world.bao.call("GET", place)["data"]["data"]["provider_id"] != token
-
-        try:
-            until(f"{REMOVED} is published anew", anew, CONVERGENCE, 0.5)
-        except TimeoutError as late:
-            self.errors.append(f"a credential that is back in the settings keeps a value that was ended: {late}")
-        if anew() and not self.over.is_set():
-            self.prober.watch(REMOVED)
+        kept = "a credential that is back in the settings keeps a value that was ended"
+        self.await_anew(REMOVED, place, lambda held: held["provider_id"] != token, kept)
 
     def spoil(self, chance: random.Random) -> None:
         """A typing mistake in the settings, a reload, perhaps a restart; then it is mended."""
@@ -244,9 +231,14 @@ class Day:
             self.end(signal.SIGKILL)
             self.over.wait(2.0)
         with self.lock:
-            self.rewrite()
-            self.reload()
+            self.settle()
             self.broken = time.monotonic()
+
+    def settle(self, credentials: dict[str, Any] | None = None) -> None:
+        """Settings with these credentials, or with all, and a reload."""
+        with self.lock:
+            self.rewrite(credentials)
+            self.reload()
 
     def reload(self) -> None:
         """As `systemctl reload` does, once the daemon has said that it is ready. Files are not written in one piece."""

@@ -9,15 +9,14 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from http.client import HTTPConnection
 from typing import Any
-from urllib.parse import urlsplit
 
 import anyio
 from anyio import to_thread
 
 from tests.sandbox.openbao import AppRole, OpenBao, OpenBaoError, Storage
 from tests.system.raft_wires import Wires
+from tests.system.wire import Wire
 
 NODES = 3
 RETURN = 60.0  # seconds in which a cluster without faults must have a leader again
@@ -125,13 +124,11 @@ def _votes(bao: OpenBao) -> int:
 @contextmanager
 def reader(bao: OpenBao) -> Iterator[Any]:
     """A quick plain GET below /v1/kv/ as root: an auditor's eyes, none of our own client in them."""
-    address = urlsplit(bao.address)
-    wire = HTTPConnection(address.hostname or "", address.port, timeout=10)
+    wire = Wire(bao.address)
 
     def get(path: str) -> Mapping[str, Any]:
-        wire.request("GET", f"/v1/kv/{path}", headers={"X-Vault-Token": bao.root.reveal()})
-        answer = wire.getresponse()
-        return dict(json.loads(answer.read() or b"{}").get("data") or {})
+        found = wire.ask("GET", f"/v1/kv/{path}", {"X-Vault-Token": bao.root.reveal()})[1]
+        return dict(json.loads(found or b"{}").get("data") or {})
 
     try:
         yield get

@@ -1,6 +1,6 @@
 """A real Keycloak on loopback, from an unpacked distribution, and the realm that people would set up in it.
 
-What is tried on it is try_keycloak.py's. Nothing is downloaded; the realm lives in memory and ends with the process.
+Nothing is downloaded; the realm lives in memory and ends with the process.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A real node oidc-provider as a process of server.mjs, and what its consumers do; nothing of ours signs here.
 
-The story that is told with it is try_oidc_provider.py's.
+The story that is told with it is oidc_story.py's.
 """
 
 from __future__ import annotations
