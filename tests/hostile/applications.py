@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 
 from msgspec.structs import replace as replace_keys
@@ -15,8 +14,9 @@ from rotator.providers.halo_itsm.server import HaloItsmServer
 from rotator.providers.http.client import HttpClient
 from rotator.rotation.secret import Secret
 from tests.hostile.server import Hostile
-from tests.hostile.sites import DEADLINE, Site
-from tests.hostile.wire import Asked, forwarded_to
+from tests.hostile.sites import Site
+from tests.hostile.targets import SHORT, from_now_on
+from tests.hostile.wire import Asked
 from tests.kit.clock import HandClock
 from tests.unit.providers.back_office import KINDS_HERE, Office, running
 
@@ -24,7 +24,6 @@ API_KEY, CLIENT_SECRET, KEY_PAIR = KINDS_HERE
 NAME = "rotator-lab1-crm-c0ffee-r2-a1"
 BROUGHT = Secret("canary-brought-value-77")  # not in a line of code that a traceback would show
 APPLICATION = "/api/Application"
-SHORT: dict[str, Any] = {"timeout": timedelta(seconds=DEADLINE), "deadline": timedelta(seconds=DEADLINE)}
 CALLS = 6  # token, look, change, look, change back, look
 
 
@@ -67,7 +66,6 @@ def on_office(kind: str, *, two: bool = False, spares: Callable[[], Callable[[As
             old = await honest.mint(NAME.replace("r2", "r1"), None)
             old = replace(old, token=await honest.install(old))
             new = await honest.mint(NAME, None, (old.token,))
-            hostile.upstream = forwarded_to(world.itsm.url)
             keys = replace_keys(
                 world.server.config, url=hostile.url, audience=world.server.config.aud, ca_file=ca_file, **SHORT
             )
@@ -75,11 +73,8 @@ def on_office(kind: str, *, two: bool = False, spares: Callable[[], Callable[[As
             site.applications._granted = world.server.applications._granted
             through = replace(world, server=site)
             hostile.spares = spares() if spares else hostile.spares
-            hostile.armed = True
-            try:
+            async with from_now_on(hostile, world.itsm.url, site):
                 yield OfficeCell(through, through.bound(kind, two=two, **wishes), old, new, hostile.posing)
-            finally:
-                await site.aclose()
 
     return setup
 

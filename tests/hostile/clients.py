@@ -18,8 +18,8 @@ from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from tests.hostile.server import Hostile
 from tests.hostile.sites import DEADLINE, Site
-from tests.hostile.targets import SHORT, DeskCell, through_bad_company
-from tests.hostile.wire import Asked, Reply, forwarded_to
+from tests.hostile.targets import SHORT, DeskCell, from_now_on, through_bad_company
+from tests.hostile.wire import Asked, Reply
 from tests.kit.clock import HandClock
 from tests.kit.proxy_password import no_password
 from tests.unit.providers import desk, halo
@@ -111,16 +111,12 @@ async def on_manual(hostile: Hostile, ca_file: str) -> AsyncIterator[ManualCell]
     clock = HandClock()
     async with halo.running("2.26.0", clock, ca_file=ca_file) as world:
         value = world.halo.model.mint("minter", name="by-hand", roles=["super-role"])
-        hostile.upstream = forwarded_to(world.halo.url)
         site = ManualServer(
             HttpClient("tool", ManualTargetConfig(url=hostile.url, ca_file=ca_file, **SHORT), clock, no_password),
             no_password,
         )
-        hostile.armed = True
-        try:
+        async with from_now_on(hostile, world.halo.url, site):
             yield ManualCell(site, value, hostile.posing)
-        finally:
-            await site.aclose()
 
 
 def _tool(cell: ManualCell) -> Credential:
@@ -128,31 +124,20 @@ def _tool(cell: ManualCell) -> Credential:
     return Credential("tool", "manual", "tool", VaultPath("secret", "tool"), options=options)
 
 
-@asynccontextmanager
-async def on_letterbox(hostile: Hostile, ca_file: str) -> AsyncIterator[tuple[WebhookClient, str]]:
-    async def taken(asked: Asked) -> Reply:
-        return Reply()
-
-    hostile.upstream, hostile.armed, box = taken, True, WebhookClient(no_password, ca_file)
-    try:
-        yield box, f"{hostile.url}/hook"
-    finally:
-        await box.aclose()
-
-
-def on_proxy(url: str) -> Any:
-    """A hook whose proxy is the bad server."""
+def on_hook(url: str = "") -> Any:
+    """A hook whose server is the bad one, or, where `url` is given, the proxy on the way there."""
 
     @asynccontextmanager
     async def setup(hostile: Hostile, ca_file: str) -> AsyncIterator[tuple[WebhookClient, str]]:
         async def taken(asked: Asked) -> Reply:
             return Reply()
 
-        proxy = Proxy(hostile.url, "rotator", REF, ca_file if hostile.tls else None)
-        hostile.upstream, hostile.armed = taken, True
-        box = WebhookClient(proxy=proxy, fetch=_password)
+        hostile.upstream, hostile.armed, box = taken, True, WebhookClient(no_password, ca_file)
+        if url:
+            proxy = Proxy(hostile.url, "rotator", REF, ca_file if hostile.tls else None)
+            box = WebhookClient(proxy=proxy, fetch=_password)
         try:
-            yield box, url
+            yield box, url or f"{hostile.url}/hook"
         finally:
             await box.aclose()
 
@@ -190,8 +175,8 @@ CLIENTS: dict[str, Site[Any]] = {
     "manual control": Site(on_manual, lambda it: it.server.control(_tool(it)), calls=2),
     # One way: that a 2xx has begun is all that it wants to know.
     "hook by a proxy that forwards": Site(
-        on_proxy("http://hooks.invalid/x"), lambda it: it[0].send("POST", it[1], DEADLINE, b"{}")
+        on_hook("http://hooks.invalid/x"), lambda it: it[0].send("POST", it[1], DEADLINE, b"{}")
     ),
-    "hook by a tunnel": Site(on_proxy("https://hooks.invalid/x"), _no_way, lambda it, got: got != "taken"),
-    "hook and ping": Site(on_letterbox, lambda it: it[0].send("POST", it[1], DEADLINE, b"{}")),
+    "hook by a tunnel": Site(on_hook("https://hooks.invalid/x"), _no_way, lambda it, got: got != "taken"),
+    "hook and ping": Site(on_hook(), lambda it: it[0].send("POST", it[1], DEADLINE, b"{}")),
 }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from rotator.ports import Accepted, Minted
 from rotator.providers.http.client import HttpClient
@@ -15,14 +15,31 @@ from rotator.providers.oauth.server import OAuthServer
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from tests.hostile.server import Hostile
-from tests.hostile.sites import DEADLINE, Cell, Site
+from tests.hostile.sites import DEADLINE, Site
 from tests.hostile.wire import forwarded_to
 from tests.kit.clock import HandClock
 from tests.unit.providers import desk, halo
 
+
+class Closing(Protocol):
+    async def aclose(self) -> None: ...
+
+
+Client = TypeVar("Client", bound=Closing)
 STEM = "rotator-lab1-blog-c0ffee"
 LISTING = 160  # MiB: a listing may have 32, and is held twice for a moment
 SHORT: dict[str, Any] = {"timeout": timedelta(seconds=DEADLINE), "deadline": timedelta(seconds=DEADLINE)}
+
+
+@asynccontextmanager
+async def from_now_on(hostile: Hostile, url: str, ours: Client) -> AsyncIterator[Client]:
+    """Ours knows the bad server's address alone, which from now on stands in front of `url`, and is bad."""
+    hostile.upstream = forwarded_to(url)
+    hostile.armed = True
+    try:
+        yield ours
+    finally:
+        await ours.aclose()
 
 
 @dataclass
@@ -53,14 +70,10 @@ async def on_halo(hostile: Hostile, ca_file: str) -> AsyncIterator[HaloCell]:
         await honest.revoke(old.token)
         clock.move(9 * 86400)
         new = await honest.mint(f"{STEM}-r2-a1", clock.now() + timedelta(days=9))
-        hostile.upstream = forwarded_to(world.halo.url)
         site = await halo.open_site(hostile.url, world.auth, clock, ca_file=ca_file, **SHORT)
         pat = halo.KINDS["halo-pat"].bind(site, halo.credential())
-        hostile.armed = True
-        try:
+        async with from_now_on(hostile, world.halo.url, site):
             yield HaloCell(world, site, pat, new.token, new.secret, old.token, old.secret)
-        finally:
-            await site.aclose()
 
 
 def _minted(cell: HaloCell, got: Minted) -> bool:
@@ -140,17 +153,13 @@ PROBED: dict[str, Any] = {}  # the kinds have a probe of their own
 
 @asynccontextmanager
 async def through_bad_company(hostile: Hostile, world: desk.Desk, ca_file: str) -> AsyncIterator[OAuthServer]:
-    """The desk's site once more; from now on the bad server is bad."""
-    hostile.upstream = forwarded_to(world.itsm.url)
+    """The desk's site once more."""
     target = OAuthTargetConfig(
         url=hostile.url, audience=world.server.config.aud, tenant="acme", ca_file=ca_file, **SHORT
     )
     site = OAuthServer(HttpClient("desk", target, world.clock, world.keys.fetch), target, world.keys, world.clock)
-    hostile.armed = True
-    try:
+    async with from_now_on(hostile, world.itsm.url, site):
         yield site
-    finally:
-        await site.aclose()
 
 
 @asynccontextmanager
@@ -196,4 +205,3 @@ DESK: dict[str, Site[UsedDeskCell]] = {
 }
 
 TARGETS: dict[str, Site[Any]] = {**HALO, **DESK}
-Verb = Callable[[Cell], Awaitable[object]]
