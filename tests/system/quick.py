@@ -12,7 +12,7 @@ from tests.sandbox.environment import World
 LEASE = 9.0  # seconds; the shortest that goes with timeouts of 1 s
 TAKEN_OVER = LEASE * 1.25  # seconds until another daemon may go on with what a dead one held
 
-_DEFAULTS: dict[str, dict[str, Any]] = {
+DEFAULTS: dict[str, dict[str, Any]] = {
     "daemon": {"lease": f"{LEASE:g}s"},
     "vault": {"connect_timeout": "1s", "read_timeout": "1s"},
     "target": {"settle": "1s", "timeout": "1s", "deadline": "2s", "calls": 6000},
@@ -35,7 +35,7 @@ def quick(
     `vault`, `halo` and `desk` are the addresses it is told, should it meet proxies there; consumers know the desk by
     its own. Sections add to the quick defaults.
     """
-    wanted = {key: {**values, **sections.pop(key, {})} for key, values in _DEFAULTS.items()}
+    wanted = {key: {**values, **sections.pop(key, {})} for key, values in DEFAULTS.items()}
     wanted["daemon"] = {"instance": name, "socket": str(world.folder / f"{name}.sock"), **wanted["daemon"]}
     if desk and world.desk:
         times = {key: wanted["target"][key] for key in ("settle", "timeout", "deadline")}

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from tests.hostile.canary.cast import SETTINGS as _QUICK
 from tests.kit.certificates import self_signed
 from tests.kit.http_server import Listener
 from tests.sandbox.environment import World
 from tests.system.daemon import Daemon, until
 from tests.system.kinds import KINDS
+from tests.system.quick import DEFAULTS as QUICK
 from tests.system.truth import faults_of, settled
 from tests.system.watched import EVENT
 from tests.unit.providers.forward_proxy import ForwardProxy, forward_proxy, tls_front
@@ -83,12 +83,12 @@ class Network:
         assert world.desk is not None
         hook = {"on": ["published"], "url": f"{self.urls['hook']}/hook", "secret": {"file": str(secret)}}
         world.vault_address, world.halo_url = self.urls["vault"], self.urls["halo"]
-        desk = {"url": self.urls["desk"], "audience": f"{world.desk.url}/auth/token", **_QUICK["target"]}
+        desk = {"url": self.urls["desk"], "audience": f"{world.desk.url}/auth/token", **QUICK["target"]}
         path: Path = world.write_settings(
-            vault={**_QUICK["vault"], **self.of("vault")},
-            daemon=_QUICK["daemon"] | {"socket": str(self.folder / "rotator.sock")},
-            target={**_QUICK["target"], **self.of("halo")},
-            defaults=_QUICK["defaults"],
+            vault={**QUICK["vault"], **self.of("vault")},
+            daemon=QUICK["daemon"] | {"socket": str(self.folder / "rotator.sock")},
+            target={**QUICK["target"], **self.of("halo")},
+            defaults=QUICK["defaults"],
             desk={**desk, **self.of("desk")},
             hooks={"page": {**hook, **self.of("hook"), "ca_file": self.ca_file}},
             audit={"file": str(self.folder / "receipts.jsonl")},

@@ -21,13 +21,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.hostile.canary.cast import SETTINGS as QUICK
 from tests.kit.certificates import self_signed
 from tests.kit.http_server import Listener
 from tests.sandbox.environment import World
 from tests.sandbox.openbao import free_port
 from tests.system.daemon import Daemon, rotate, until
 from tests.system.kinds import KINDS
+from tests.system.quick import DEFAULTS as QUICK
 from tests.system.truth import faults_of
 from tests.tools.oauth.journey import say
 from tests.unit.providers.forward_proxy import tls_front

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import secrets
 from pathlib import Path
-from typing import Any
 
 from tests.kit.http_server import Listener
 from tests.sandbox.environment import World, policy_text
 from tests.system.kinds import KINDS
+from tests.system.quick import DEFAULTS
 
-SETTINGS: dict[str, dict[str, Any]] = {
-    "vault": {"connect_timeout": "1s", "read_timeout": "1s"},
-    "daemon": {"lease": "9s", "drain": "5s", "log_level": "debug"},
-    "target": {"timeout": "1s", "deadline": "2s", "settle": "1s"},
-    "defaults": {"every": "1d", "lifetime": "30d", "retire": {"after": "1s"}, "limits": {"mints_per_day": 50}},
-}
+SETTINGS = {**DEFAULTS, "daemon": {**DEFAULTS["daemon"], "drain": "5s", "log_level": "debug"}}
 DESK = ("client-assertion", "oauth-token", "halo-api-key", "halo-client-secret", "halo-client-secret-two",
         "halo-assertion-key", "assertion-key")  # fmt: skip
 APPLICATIONS = (*(kind + ending for kind in DESK for ending in KINDS[kind].applications), "renewed-consent")
