@@ -206,7 +206,3 @@ class Judge:
 
 def _values(doc: Mapping[str, object] | None) -> set[str]:
     return {text for key in ("value", "token") if doc and isinstance(text := doc.get(key), str)}
-
-
-def _sends(record: Record) -> tuple[str, int]:
-    return record.mint_name, record.sends

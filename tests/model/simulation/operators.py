@@ -96,7 +96,7 @@ class Operators:
         if self.checks.target.kind(name) is Kind.TOKENS and self.world.chance(0.7):
             top = self.checks.vault.top(place)
             old = dict(top.values or {}) if top and not top.deleted else {}
-            self.checks.vault.put(place, {**old, "token": self.by_hand(name).value}, None, "person")
+            self.checks.vault.overwrite(place, {**old, "token": self.by_hand(name).value})
         return self.say(name, commands.adopt("person"))
 
     def by_hand(self, name: str) -> Live:

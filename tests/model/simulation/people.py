@@ -107,10 +107,8 @@ class People:
 
     def soft_delete(self, name: str) -> bool | None:
         """Somebody deletes the newest version."""
-        top = self.checks.vault.top(self._path(name))
-        if top is None:
+        if not self.checks.vault.delete(self._path(name)):
             return False
-        top.deleted, top.author, top.at = True, "person", self.world.now
         self.checks.erased.add(name)
         return None
 
@@ -292,7 +290,7 @@ class People:
         values: dict[str, object] = {"nonce": self.world.word(), "record": record, "lease": lease}
         if self.world.swarm.codec:
             values = journal_codec.encode(record, lease, self.world.word(), {})
-        self.checks.vault.put(place_of(name), values, None, "person")
+        self.checks.vault.overwrite(place_of(name), values)
 
     def mend(self, name: str) -> bool | None:
         """Settle a hold the way its text says: allow overwriting for a while, then release."""
@@ -321,5 +319,5 @@ class People:
         place = self._path(name)
         top = self.checks.vault.top(place)
         old = dict(top.values or {}) if top and not top.deleted else {}
-        self.checks.vault.put(place, {**old, **changes}, None, "person")
+        self.checks.vault.overwrite(place, {**old, **changes})
         return None

@@ -141,7 +141,7 @@ class Stage:
         """The same, to be moved by hand."""
         place, live = self.checks.live_path[NAME], self.people.operators.by_hand(NAME)
         top = self.vault.top(place)
-        self.vault.put(place, {**(top.values or {}), "token": live.value} if top else {}, None, "person")
+        self.vault.overwrite(place, {**(top.values or {}), "token": live.value} if top else {})
         return self._saying(host, commands.adopt("person"))
 
     def say(self, host: str, word: commands.RecordChange) -> None:

@@ -100,7 +100,7 @@ def retiring_stage(**options: object) -> tuple[Stage, Visit]:
 def put_back(stage: Stage) -> None:
     """A person writes the predecessor to the consumer path once more; the standby does not know yet."""
     place = stage.checks.live_path[NAME]
-    stage.vault.put(place, dict(stage.vault.docs[place].versions[1].values or {}), None, "person")
+    stage.vault.overwrite(place, dict(stage.vault.docs[place].versions[1].values or {}))
 
 
 def test_a_standby_read_in_retiring_revokes_nothing_that_is_still_published() -> None:

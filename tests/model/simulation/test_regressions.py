@@ -161,7 +161,7 @@ def test_a_person_who_puts_the_predecessor_back_before_its_revocation_is_heeded(
     visit = stage.until(stage.begin("A"), "target.verify")
     stage.until(visit, "vault.write journal")
     doc = stage.vault.docs[stage.checks.live_path[NAME]]
-    stage.vault.put(stage.checks.live_path[NAME], dict(doc.versions[1].values), None, "person")
+    stage.vault.overwrite(stage.checks.live_path[NAME], dict(doc.versions[1].values))
     stage.finish(visit)
     assert len(stage.alive()) == 2
     assert stage.record.phase == "held"

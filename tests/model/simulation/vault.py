@@ -61,8 +61,10 @@ class Vault:
             return Document(0)
         number = version or doc.newest
         kept = doc.versions.get(number)
-        if kept is None or kept.deleted or kept.values is None:
-            return Document(number, None, deleted=kept is not None)
+        if kept is None:
+            return Document(0)
+        if kept.deleted or kept.values is None:
+            return Document(number, None, deleted=True)
         if kept.shown is None:
             kept.shown = Document(number, kept.values)
         return kept.shown
@@ -94,6 +96,24 @@ class Vault:
         doc.versions[doc.newest] = version
         doc.versions.pop(doc.newest - doc.keeps, None)
         return doc.newest
+
+    def overwrite(self, place: VaultPath, values: Mapping[str, object]) -> int:
+        """A person writes."""
+        return self.put(place, values, None, "person")
+
+    def delete(self, place: VaultPath) -> Version | None:
+        """A person deletes the newest version."""
+        if top := self.top(place):
+            top.deleted, top.author, top.at = True, "person", self.world.now
+        return top
+
+    def undelete(self, place: VaultPath, version: int) -> None:
+        """A person takes that back."""
+        self.docs[place].versions[version].deleted = False
+
+    def configure(self, place: VaultPath, *, max_versions: int) -> None:
+        """How many versions are kept."""
+        self.docs.setdefault(place, Kept()).keeps = max_versions
 
     def snapshot(self) -> dict[VaultPath, Kept]:
         """Everything as it is now, to be kept."""
