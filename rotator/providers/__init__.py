@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from rotator.providers import plugins
 from rotator.providers.base import Kind, Server
-from rotator.providers.halo_cms.kinds import HALO_CMS_KINDS
-from rotator.providers.halo_itsm.kinds import APPLICATION_KINDS, open_server
-from rotator.providers.manual.kinds import MANUAL_KINDS
-from rotator.providers.oauth.kinds import OAUTH_KINDS
+from rotator.providers.halo_cms import HALO_CMS_KINDS
+from rotator.providers.halo_itsm import APPLICATION_KINDS, open_server
+from rotator.providers.manual import MANUAL_KINDS
+from rotator.providers.oauth import OAUTH_KINDS
 
 __all__ = ["KINDS", "Kind", "Server", "default_kind", "kind_of"]
 
