@@ -23,12 +23,11 @@ from rotator.engine.circuit_breaker import CircuitBreakers
 from rotator.engine.context import Dependencies
 from rotator.engine.guard import Guard
 from rotator.engine.lease import Leases
-from rotator.engine.process_lock import ProcessLock, has_ended
 from rotator.engine.reconciler import Reconciler, Transition
-from rotator.engine.token_survey import survey
+from rotator.engine.strays import survey
 from rotator.engine.worker_pool import WorkerPool
 from rotator.host.cron import SystemClock
-from rotator.host.process import children
+from rotator.host.process import ProcessLock, children, has_ended
 from rotator.host.threads import BackgroundTasks
 from rotator.observe.event_log import paused, troubled, unforeseen
 from rotator.observe.hooks import Hooks
@@ -38,8 +37,8 @@ from rotator.ports import Clock, Fault, Installation, MinterRefused, OnlyLooks, 
 from rotator.providers import Server, kind_of
 from rotator.providers.http.auth import Auth
 from rotator.rotation.credential import Credential, VaultPath
-from rotator.rotation.fleet_pause import FleetPauses, over
 from rotator.rotation.ownership import TokenOwners
+from rotator.rotation.pause import FleetPauses, covered
 from rotator.rotation.record import Token
 from rotator.rotation.token_names import LINEAGE
 from rotator.settings import Minter, Settings, Target
@@ -240,7 +239,7 @@ class Actor:
 
 
 def _paused(settings: Settings, pauses: FleetPauses) -> Settings:
-    credentials = {name: over(each, pauses) for name, each in settings.credentials.items()}
+    credentials = {name: covered(each, pauses) for name, each in settings.credentials.items()}
     return replace(settings, credentials=credentials) if pauses else settings
 
 

@@ -8,9 +8,8 @@ from datetime import datetime
 
 from rotator.app.actor import Actor
 from rotator.engine import commands
-from rotator.engine.strays import SweepResult
+from rotator.engine.strays import SweepResult, left_behind
 from rotator.engine.strays import sweep as search
-from rotator.engine.token_survey import left_behind
 from rotator.observe.logs import log
 from rotator.ports import Fault, MinterRefused, Refused, Transient
 from rotator.providers import Server

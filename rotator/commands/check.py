@@ -14,7 +14,7 @@ from rotator.app.vault_fitness import located
 from rotator.app.vault_policy import kept, kept_places, references, referred_rights, transit_rights
 from rotator.commands.verify import CLIENT, RIGHTS, Trial, remedy_for, show_published, untried
 from rotator.engine.guard import proof
-from rotator.engine.token_survey import left_behind
+from rotator.engine.strays import left_behind
 from rotator.host.cron import SystemClock
 from rotator.host.proxy import Proxy, ProxyFault
 from rotator.observe.hooks.delivery import check_hooks, whereabouts

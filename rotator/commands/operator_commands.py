@@ -38,9 +38,8 @@ from rotator.host.shutdown import out_of_time
 from rotator.observe.event_log import fleet_changed, progress, unforeseen
 from rotator.ports import Conflict, Fault, Refused, Transient
 from rotator.rotation.credential import Credential, Pause
-from rotator.rotation.fleet_pause import FleetPause, FleetPauses, paused, resumed, scope
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
-from rotator.rotation.pause import words
+from rotator.rotation.pause import FleetPause, FleetPauses, scope, with_pause, without_pause, words
 from rotator.rotation.record import Record
 from rotator.rotation.rotation_request import find
 from rotator.rotation.token_names import LINEAGE
@@ -201,7 +200,11 @@ async def _fleet(app: Actor, wish: OperatorCommand, many: str, end: float) -> tu
         raise Refused(f"{bar}; [audit] required = true, so nothing is begun")
 
     def change(pauses: FleetPauses) -> FleetPauses:
-        return paused(pauses, pause, labels, target) if wish.verb == "pause" else resumed(pauses, labels, now, target)
+        return (
+            with_pause(pauses, pause, labels, target)
+            if wish.verb == "pause"
+            else without_pause(pauses, labels, now, target)
+        )
 
     before = app.pauses
     app.observe(await _until(app, end, lambda: app.fleet.change(change), many, wish.trouble))

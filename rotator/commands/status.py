@@ -21,9 +21,9 @@ from rotator.app.strays import living_unmanaged
 from rotator.commands.queries import installation
 from rotator.commands.requests import unclaimed
 from rotator.engine.lease import standing
-from rotator.engine.process_lock import has_ended
-from rotator.engine.token_survey import left_behind
+from rotator.engine.strays import left_behind
 from rotator.host.exit_codes import Exit
+from rotator.host.process import has_ended
 from rotator.host.threads import first_exception
 from rotator.observe import logs
 from rotator.observe.health import View, observed

@@ -39,7 +39,7 @@ class Leases:
     holder: str
     ttl: float
     monotonic: Callable[[], float]
-    lock: str = ""  # the name in our leases, see process_lock.py
+    lock: str = ""  # the name in our leases, see host/process.py
     has_ended: Callable[[str], bool] = lambda lock: False  # whether the process with that lock has provably ended
     _seen: dict[str, tuple[tuple[str, int], float]] = field(default_factory=dict)
     _acked: dict[str, float] = field(default_factory=dict)

@@ -18,7 +18,7 @@ import anyio
 
 from rotator.engine import commands
 from rotator.engine.context import Dependencies
-from rotator.engine.timer_queue import TimerQueue
+from rotator.engine.queues import TimerQueue
 from rotator.engine.worker_pool import WorkerPool
 from rotator.ports import Accepted, Fault, Rejected, Unknown, Verdict
 from rotator.rotation.credential import Credential

@@ -14,9 +14,8 @@ from anyio.abc import TaskGroup
 from rotator.engine.circuit_breaker import CircuitBreakers
 from rotator.engine.guard import Guard
 from rotator.engine.pending_request import PendingRequest
+from rotator.engine.queues import TimerQueue, WorkQueue
 from rotator.engine.reconciler import ReconcileResult
-from rotator.engine.timer_queue import TimerQueue
-from rotator.engine.work_queue import WorkQueue
 from rotator.ports import Clock
 from rotator.rotation.credential import Credential
 from rotator.rotation.pause import on_at

@@ -1,4 +1,4 @@
-"""This process (standard streams, memory that no other process can read, an end within a time) and its children.
+"""This process: standard streams, unreadable memory, an end within a time, the proof of its end, and its children.
 
 In a container we are process 1, and whatever a hook's command leaves behind becomes our child.
 """
@@ -6,17 +6,24 @@ In a container we are process 1, and whatever a hook's command leaves behind bec
 from __future__ import annotations
 
 import os
+import re
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 from typing import IO
 
 _SET_DUMPABLE, _GET_DUMPABLE = 4, 3  # prctl(2)
 _FILTER = Path("/proc/self/coredump_filter")
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+BOOT_VARIABLE = "ROTATOR_BOOT_ID"  # systemd's %b: with ProcSubset=pid a service cannot read the file
+_NAMESPACE = Path("/proc/self/ns/net")
+_LOCK = re.compile(r"(?P<place>[0-9a-f]{32}/[0-9]+)/(?P<name>[0-9a-f]{32})")
 
 
 def open_standard_streams() -> None:
@@ -128,3 +135,66 @@ class Children:
 
 
 children = Children()
+
+
+class ProcessLock:
+    """A name that the kernel frees when this process ends, by which others of the host prove that it has ended.
+
+    `lock` is what a lease carries; "": no proof. The name is an abstract unix socket: no file, no folder, no
+    permission. All processes of one network namespace see it, also those that a hidden /proc or a PID namespace keeps
+    apart. Asking is one connect: "connection refused" says that nobody has the name. Any other answer proves nothing,
+    and neither does a name from another host, boot or network namespace.
+    """
+
+    def __init__(self) -> None:
+        self.lock = ""
+        self._held: int | None = None  # a bare descriptor: it ends with `close` or the process, with nothing in between
+        place = _whereabouts()
+        if not place:
+            return
+        name = token_hex(16)
+        # Without a descriptor left, or in a sandbox without unix sockets, others wait, as ever.
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as held:
+            held.bind(_socket_name(name))
+            self._held, self.lock = held.detach(), f"{place}/{name}"
+
+    def close(self) -> None:
+        """Free the name: whoever holds it works no more."""
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+
+
+def has_ended(lock: str) -> bool:
+    """Whether it is proven that the process which holds this lock has ended."""
+    found = _LOCK.fullmatch(lock)
+    if found is None or found["place"] != _whereabouts():
+        return False
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+            probe.connect(_socket_name(found["name"]))
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _whereabouts() -> str:
+    """This boot of this host, and our network namespace; "" where one of them is unknown."""
+    if not sys.platform.startswith("linux"):
+        return ""
+    try:
+        boot = BOOT_ID.read_text()
+    except (OSError, ValueError):
+        boot = os.environ.get(BOOT_VARIABLE, "")
+    boot = boot.strip().replace("-", "").lower()
+    try:
+        namespace = _NAMESPACE.stat().st_ino
+    except OSError:
+        return ""
+    return f"{boot}/{namespace}" if re.fullmatch("[0-9a-f]{32}", boot) else ""
+
+
+def _socket_name(name: str) -> str:
+    return f"\0rotator-{name}"

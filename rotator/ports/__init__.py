@@ -127,7 +127,7 @@ class Lease:
     holder: str = ""
     seq: int = 0
     ttl: float = 30.0  # seconds
-    lock: str = ""  # with it other processes of the host prove that the holder has ended, see engine/process_lock.py
+    lock: str = ""  # with it other processes of the host prove that the holder has ended, see host/process.py
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A pause by an operator: whether one is on, its words, and how it changes a record.
+"""Pauses by operators, of one credential or of many: whether one is on, its words, and how it changes a record.
 
 During a pause no rotation begins and no predecessor is condemned or revoked. A rotation that has begun goes on to its
 publication, so that no candidate is left over and no consumer is cut off.
@@ -6,8 +6,8 @@ publication, so that no candidate is left over and no consumer is cut off.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from rotator.rotation import events as ev
@@ -51,3 +51,49 @@ def paused(record: Record, event: ev.Paused) -> Record:
 def unpaused(record: Record, event: ev.Unpaused) -> Record:
     """The record without a pause."""
     return replace(record, paused=None)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPause:
+    """A pause of every credential with these labels, or at this target; with neither, of every credential.
+
+    It also covers credentials that are added to the settings later.
+    """
+
+    pause: Pause
+    labels: Mapping[str, str] = field(default_factory=dict)
+    target: str = ""
+
+    def covers(self, credential: Credential) -> bool:
+        """Whether it covers the credential."""
+        there = not self.target or credential.target == self.target
+        return there and all(credential.labels.get(key) == value for key, value in self.labels.items())
+
+
+FleetPauses = tuple[FleetPause, ...]
+
+
+def scope(labels: Mapping[str, str], target: str = "") -> str:
+    """The option that is typed to pause or resume them."""
+    if target:
+        return f"--target {target}"
+    return " ".join(f"--label {key}={value}" for key, value in sorted(labels.items())) or "--all"
+
+
+def covered(credential: Credential, pauses: FleetPauses) -> Credential:
+    """The credential with the longest of the pauses that cover it."""
+    mine = later(each.pause for each in pauses if each.covers(credential))
+    return credential if mine == credential.paused else replace(credential, paused=mine)
+
+
+def with_pause(pauses: FleetPauses, pause: Pause, labels: Mapping[str, str], target: str = "") -> FleetPauses:
+    """The pauses with one more. It replaces one of the same scope; pauses that are over are dropped."""
+    wanted = FleetPause(replace(pause, scope=scope(labels, target)), labels, target)
+    others = (each for each in pauses if each.pause.scope != wanted.pause.scope and on_at(each.pause, pause.at))
+    return (*others, wanted)
+
+
+def without_pause(pauses: FleetPauses, labels: Mapping[str, str], now: datetime, target: str = "") -> FleetPauses:
+    """The pauses without that of this scope; `--all` ends every one."""
+    kept: Iterable[FleetPause] = pauses if labels or target else ()
+    return tuple(each for each in kept if each.pause.scope != scope(labels, target) and on_at(each.pause, now))

@@ -19,9 +19,8 @@ import msgspec
 
 from rotator.ports import Conflict, Refused
 from rotator.rotation.credential import VaultPath
-from rotator.rotation.fleet_pause import FleetPause, FleetPauses
 from rotator.rotation.operator_request import OperatorRequest
-from rotator.rotation.pause import on_at
+from rotator.rotation.pause import FleetPause, FleetPauses, on_at
 from rotator.vault import journal_codec
 from rotator.vault.kv import Kv, undelete
 

@@ -24,7 +24,7 @@ from rotator.engine.strays import sweep
 from rotator.engine.worker_pool import older
 from rotator.ports import Conflict, Fault, NoRequests, Transient
 from rotator.rotation.credential import Credential
-from rotator.rotation.fleet_pause import FleetPauses, over
+from rotator.rotation.pause import FleetPauses, covered
 from rotator.rotation.record import Record, Token
 from rotator.rotation.rotation_request import RequestAnswer, RotationRequest, answer
 from rotator.rotation.secret import Secret
@@ -285,7 +285,7 @@ class Process:
 
     async def _visit(self, name: str) -> float:
         world, ask, supplied = self.world, self.asks.get(name), self.supplied.get(name)
-        credential = self.begun[name] = over(self.config[name], self.pauses or ())
+        credential = self.begun[name] = covered(self.config[name], self.pauses or ())
         try:
             gate = Gate(self, credential, self.clock.monotonic()) if world.swarm.day else None
             seen = await self.reconciler.reconcile(

@@ -17,8 +17,8 @@ from rotator.engine.lease import Leases
 from rotator.engine.reconciler import Reconciler
 from rotator.ports import Fault, InventoryItem
 from rotator.rotation.credential import Credential, Pause, VaultPath
-from rotator.rotation.fleet_pause import paused, resumed
 from rotator.rotation.ownership import TokenOwners, TokenState
+from rotator.rotation.pause import with_pause, without_pause
 from rotator.rotation.record import HoldReason, Record
 from rotator.rotation.second_vault import own_stem
 from tests.kit.kinds import Kind
@@ -219,10 +219,10 @@ class Days:
             self.checks.paused_since = None
         try:
             if on:
-                await host.fleet.change(lambda found: paused(found, Pause("person", now), {}))
+                await host.fleet.change(lambda found: with_pause(found, Pause("person", now), {}))
                 self.checks.paused_since = self.world.now
             else:
-                await host.fleet.change(lambda found: resumed(found, {}, now))
+                await host.fleet.change(lambda found: without_pause(found, {}, now))
         except Fault as fault:
             self.world.tell("shell", f"the pause of everything: {fault.reason}")
         while True:

@@ -11,7 +11,7 @@ from random import Random
 
 from rotator.engine.context import Dependencies
 from rotator.engine.reconciler import Transition
-from rotator.engine.token_survey import survey
+from rotator.engine.strays import survey
 from rotator.ports import Installation, NoRequests
 from rotator.rotation import events as ev
 from rotator.rotation import triggers

@@ -13,8 +13,8 @@ from rotator.engine.second_journal import SecondJournals
 from rotator.ports import StoreRefused
 from rotator.rotation import attempts, explanation, observation, ownership, second_vault, transitions, troubles
 from rotator.rotation import events as ev
-from rotator.rotation.fleet_pause import over
 from rotator.rotation.ownership import TokenOwners, living
+from rotator.rotation.pause import covered
 from rotator.rotation.retirement import Use
 from rotator.rotation.token_names import stem
 from rotator.vault.shared_documents import VaultRequests
@@ -128,7 +128,9 @@ def _acting(patch: pytest.MonkeyPatch) -> None:
 
 def _known_then(patch: pytest.MonkeyPatch) -> None:
     """A pause of everything holds for the names that there were."""
-    patch.setattr(actors, "over", lambda credential, found: over(credential, () if "x" in credential.name else found))
+    patch.setattr(
+        actors, "covered", lambda credential, found: covered(credential, () if "x" in credential.name else found)
+    )
 
 
 def _unsaved(patch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.engine import commands
-from rotator.engine.token_survey import left_behind, survey
+from rotator.engine.strays import left_behind, survey
 from rotator.ports import Refused, StoreRefused, Transient
 from rotator.rotation.credential import Credential, Retirement, VaultPath
 from rotator.rotation.ownership import TokenOwners, TokenState

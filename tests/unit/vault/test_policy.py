@@ -10,8 +10,8 @@ import pytest
 
 from rotator.ports import Document, Fault, Lease, StoreRefused
 from rotator.rotation.credential import Pause, VaultPath
-from rotator.rotation.fleet_pause import paused, resumed
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
+from rotator.rotation.pause import with_pause, without_pause
 from rotator.rotation.record import Record
 from rotator.rotation.secret import Secret
 from rotator.vault.journal import VaultJournal
@@ -51,8 +51,8 @@ def asked_for(kv: Kv, mount: str) -> dict[str, Callable[[], Awaitable[object]]]:
         "read what waits": lambda: kv.read(VaultPath(mount, "rotator/wish/blog/a")),
         "remove a request": lambda: inbox.remove("blog", request),
         "see what is paused": fleet.pauses,
-        "pause all": lambda: fleet.change(lambda pauses: paused(pauses, Pause("ada", now), {})),
-        "resume all": lambda: fleet.change(lambda pauses: resumed(pauses, {}, now)),
+        "pause all": lambda: fleet.change(lambda pauses: with_pause(pauses, Pause("ada", now), {})),
+        "resume all": lambda: fleet.change(lambda pauses: without_pause(pauses, {}, now)),
     }
 
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from rotator.cli import rotate
 from rotator.ports import Entry, Lease, Refused, Transient
 from rotator.rotation.credential import Pause, VaultPath
-from rotator.rotation.fleet_pause import FleetPause
+from rotator.rotation.pause import FleetPause
 from rotator.rotation.record import Phase, Record
 from rotator.vault.journal import VaultJournal
 from rotator.vault.kv import Kv

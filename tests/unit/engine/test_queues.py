@@ -1,10 +1,11 @@
-"""The timer queue: names come when either clock says so, once; a name put off again and again leaves nothing behind."""
+"""The queues: names are due when either clock says so, once; each target has a line of its own, the emptiest first."""
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from rotator.engine.timer_queue import TimerQueue
+from rotator.engine.queues import TimerQueue, WorkQueue
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -74,3 +75,51 @@ def test_names_looked_at_a_thousand_times_before_they_are_due_do_not_fill_the_me
     assert len(made) == 3
     assert len(made._wall) + len(made._mono) < 4000
     assert sorted(due(made, 31 * 24 * HOUR, 31 * 86400)) == ["a", "b", "c"]
+
+
+def queue(**lines: str) -> WorkQueue:
+    """Lines by target; each letter is a name."""
+    made = WorkQueue()
+    for target, names in lines.items():
+        for name in names:
+            made.join(name, target)
+    return made
+
+
+def taken(made: WorkQueue, load: Counter[str], limit: int) -> str:
+    """Everybody who gets in, in order."""
+    names = ""
+    while name := made.take(load, lambda target: load[target] < limit):
+        names += name
+        load["x" if name in "abcdef" else "y"] += 1
+    return names
+
+
+def test_a_line_keeps_its_order_and_a_name_stands_in_it_once() -> None:
+    made = queue(x="abca")
+    assert len(made) == 3
+    assert taken(made, Counter(), 9) == "abc"
+
+
+def test_targets_take_turns_however_long_the_line_of_one_is() -> None:
+    assert taken(queue(x="abcdef", y="uv"), Counter(), 9) == "aubvcdef"
+
+
+def test_a_target_without_room_holds_nobody_else_up() -> None:
+    made = queue(x="abc", y="uv")
+    assert taken(made, Counter(x=2), 2) == "uv"
+    assert len(made) == 3
+
+
+def test_who_is_asked_for_goes_before_the_others_even_when_standing_there_already() -> None:
+    made = queue(x="abc")
+    made.join("c", "x", asked=True)
+    made.join("d", "x", asked=True)
+    made.join("c", "x")
+    assert taken(made, Counter(), 9) == "cdab"
+
+
+def test_an_emptied_queue_says_who_stood_there() -> None:
+    made = queue(x="ab", y="u")
+    assert made.empty() == ("a", "b", "u")
+    assert len(made) == 0

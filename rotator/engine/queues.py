@@ -1,9 +1,12 @@
-"""Which names to look at and when. Truth is the journal: a look too many is harmless, a late one caught up."""
+"""The queues of the worker pool: names by the time of their next look, and names that wait for a worker.
+
+The journal is the truth: a look too many is harmless, and a missed one is made up for.
+"""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -65,3 +68,49 @@ class TimerQueue:
             if len(heap) > 2 * len(self._when) + _STALE:
                 heap[:] = [(entry[which], name) for name, entry in self._when.items()]
                 heapq.heapify(heap)
+
+
+@dataclass(slots=True)
+class _Line:
+    """Names in the order of their coming: those that somebody asked for, then the others."""
+
+    asked: dict[str, None] = field(default_factory=dict)
+    due: dict[str, None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class WorkQueue:
+    """One line of names per target, so that a long line delays no other target. A name stands in one line, once."""
+
+    _lines: dict[str, _Line] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return sum(len(line.asked) + len(line.due) for line in self._lines.values())
+
+    def join(self, name: str, target: str, *, asked: bool = False) -> None:
+        """Stand in the target's line; `asked`: before those that are merely due."""
+        line = self._lines.setdefault(target, _Line())
+        if asked:
+            line.due.pop(name, None)
+            line.asked.setdefault(name)
+        elif name not in line.asked:
+            line.due.setdefault(name)
+
+    def take(self, load: Mapping[str, int], room: Callable[[str], bool]) -> str | None:
+        """The head of a line that has room; of several, the target with the least load."""
+        target = min(filter(room, self._lines), key=lambda each: load.get(each, 0), default=None)
+        if target is None:
+            return None
+        line = self._lines[target]
+        first = line.asked or line.due
+        name = next(iter(first))
+        del first[name]
+        if not (line.asked or line.due):
+            del self._lines[target]
+        return name
+
+    def empty(self) -> tuple[str, ...]:
+        """Send everybody away; returns who stood there."""
+        names = tuple(name for line in self._lines.values() for name in (*line.asked, *line.due))
+        self._lines.clear()
+        return names

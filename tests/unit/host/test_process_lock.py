@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from rotator.engine import process_lock
-from rotator.engine.process_lock import ProcessLock, has_ended
+from rotator.host import process as process_lock
+from rotator.host.process import ProcessLock, has_ended
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="abstract sockets are Linux's")
 BOOT = "0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f"
-PROGRAM = "from rotator.engine.process_lock import ProcessLock; p = ProcessLock(); print(p.lock, flush=True); input()"
+PROGRAM = "from rotator.host.process import ProcessLock; p = ProcessLock(); print(p.lock, flush=True); input()"
 
 
 @pytest.fixture(autouse=True)
