@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 import anyio
 from anyio.abc import ByteStream
@@ -433,3 +434,20 @@ tls("TLS: a handshake of noise", _babble)
 tls("TLS: plain HTTP in its place", _plain)
 tls("TLS: hung up within the handshake", _hang_up)
 tls("TLS: cut off without a word", serving(lambda ca: ca.context()), _cut_silently)
+
+
+# --- the request, told back -------------------------------------------------------------------------------------------
+
+
+def repeated(asked: Asked) -> bytes:
+    """The whole request in every text of an error: as JSON may escape it, and as a page would show it."""
+    said = (asked.head + asked.body).decode("latin-1")
+    escaped = "".join(f"\\u{ord(each):04X}" for each in said)
+    shown = "".join(f"&#x{ord(each):X};" for each in said)
+    texts = f'"{escaped} {shown} {quote(said, safe="=&")}"'
+    return f'{{"errors":[{texts}],"message":{texts},"error_description":{texts},"data":null}}'.encode()
+
+
+@deed("the request told back, letter by letter")
+async def _(case: Case) -> None:
+    await case.say(Reply(400, repeated(case.asked)).raw)

@@ -25,7 +25,7 @@ from rotator.ports import Fault
 from rotator.rotation.secret import Secret
 from tests.hostile.applications import APPLICATIONS
 from tests.hostile.behaviours import BEHAVIOURS, Behaviour
-from tests.hostile.canary.search import WINDOW, forms
+from tests.hostile.canary.search import WINDOW, forms, readings
 from tests.hostile.clients import CLIENTS
 from tests.hostile.server import Hostile
 from tests.hostile.sites import Site
@@ -210,7 +210,8 @@ def _windows(secret: str) -> frozenset[str]:
 
 
 def _leaks(words: list[str], secrets: set[str]) -> list[str]:
-    shown = {text[at : at + WINDOW] for text in words for at in range(len(text) - WINDOW + 1)}
+    texts = [reading for text in words for reading in readings(text)]
+    shown = {text[at : at + WINDOW] for text in texts for at in range(len(text) - WINDOW + 1)}
     return ["it tells a secret"] if any(shown & _windows(secret) for secret in secrets) else []
 
 

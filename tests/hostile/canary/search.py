@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Iterator
-from urllib.parse import quote, quote_plus
+from html import unescape
+from urllib.parse import quote, quote_plus, unquote
 
+_UNIT = re.compile(r"\\u([0-9A-Fa-f]{4})")
+_DEEPEST = 4  # escapes within escapes
 WINDOW = 12  # characters: less than that can be chance
 
 
@@ -28,11 +32,23 @@ class Search:
     def hits(self, sink: str, text: str) -> list[str]:
         """Where, and in which encoding; never the secret itself."""
         found = {
-            self._windows[text[at : at + WINDOW]]
-            for at in range(len(text) - WINDOW + 1)
-            if text[at : at + WINDOW] in self._windows
+            self._windows[reading[at : at + WINDOW]]
+            for reading in readings(text)
+            for at in range(len(reading) - WINDOW + 1)
+            if reading[at : at + WINDOW] in self._windows
         }
         return [f"{sink}: a secret as {encoding}" for encoding in sorted(found)]
+
+
+def readings(text: str) -> Iterator[str]:
+    """The text, then without its escapes, and without those that they hid."""
+    yield text
+    for _ in range(_DEEPEST):
+        plain = unquote(unescape(_UNIT.sub(lambda found: chr(int(found[1], 16)), text)), errors="surrogateescape")
+        if plain == text:
+            return
+        text = plain
+        yield text
 
 
 def forms(secret: str) -> Iterator[tuple[str, str]]:

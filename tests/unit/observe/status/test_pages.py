@@ -6,6 +6,7 @@ import json
 import re
 from datetime import timedelta
 from html.parser import HTMLParser
+from importlib import resources
 
 import pytest
 
@@ -220,3 +221,7 @@ def test_what_left_the_settings_and_lives_on_is_on_the_page_and_in_the_document(
     assert "rotate strays --reap --unclaimed t7.1" in page(looked)
     [row] = json.loads(site(looked).answer("/status.json").body)["unmanaged"]
     assert (row["credential"], row["token"], row["do"]) == ("gone", "t7.1", "rotate strays --reap --unclaimed t7.1")
+
+
+def test_no_style_changes_the_letters_of_a_path_or_a_name() -> None:
+    assert b"text-transform" not in (resources.files("rotator.observe.status") / "page.css").read_bytes()
