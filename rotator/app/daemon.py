@@ -46,6 +46,7 @@ _AGAIN = 5.0  # seconds until a Vault that could not be reached is tried again
 _LAST_WORDS = 2.0  # seconds for telling callers that another process will finish their request
 _LOOK = 0.05  # seconds between two checks whether a part of the stop is done
 _AT_START = "read at start only, restart for it"
+_SOONER = "when the secret changes, or at a SIGHUP (systemctl kill -s HUP rotator)"  # no socket is served yet
 
 
 class Daemon:
@@ -113,7 +114,7 @@ class Daemon:
     async def _wait_for_login(self, reason: str, tried: Tried) -> None:
         """Wait for another login secret, or a quarter of an hour."""
         self._lookout.wait(reason)
-        log.tell("login.refused", "error", said=reason, again_in=REFUSED_PAUSE, sooner="when the secret changes")
+        log.tell("login.refused", "error", said=reason, again_in=REFUSED_PAUSE, sooner=_SOONER)
         with anyio.move_on_after(REFUSED_PAUSE):
             while not self._stop.is_set() and await tried.stands(self._settings):
                 self._supervision.waiting(reason)

@@ -78,6 +78,7 @@ async def test_what_we_log_in_with_may_hang_and_is_then_taken_for_something_else
     with anyio.fail_after(10):
         await tried.begins(asked)
         assert await tried.stands(asked)
+        assert not await tried.stands(object()), "a reload has the login tried at once"
 
 
 async def test_receipts_on_a_drive_that_hangs_stop_nothing_but_what_requires_them(drive, tmp_path, monkeypatch) -> None:
