@@ -38,7 +38,6 @@ def main() -> None:
 def run(world: World, chosen: argparse.Namespace) -> None:
     names = [f"blog-{number}" for number in range(chosen.rotations)]
     settings = contestants.settings(world, [*names, "counted"])
-    calls.of_one_rotation(settings, "counted")
     kinds, journal = calls.of_one_rotation(settings, "counted")
     say(f"{platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     say(f"one rotation makes {len(kinds)} calls: {', '.join(kinds)}")

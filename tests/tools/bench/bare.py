@@ -59,6 +59,20 @@ class Rotation:
     def _write(self, path: str, values: dict[str, Any], cas: int) -> int:
         return self.loop.kv.create_or_update_secret(path, values, cas=cas)["data"]["version"]
 
+    def write_request(self) -> None:
+        values = {"schema": "1", "id": self.new, "verb": "rotate", "at": "", "by": "", "live": [self.name]}
+        self._write(f"rotator/wish/{self.name}/{self.new}", values, 0)
+
+    def list_requests(self) -> None:
+        if self.new not in self.loop.kv.list_secrets(f"rotator/wish/{self.name}")["data"]["keys"]:
+            raise RuntimeError("the request is not listed")
+
+    def read_request(self) -> None:
+        self._read(f"rotator/wish/{self.name}/{self.new}")
+
+    def remove_request(self) -> None:
+        self.loop.kv.delete_metadata_and_all_versions(f"rotator/wish/{self.name}/{self.new}")
+
     def read_journal(self) -> None:
         read = self._read(f"rotator/journal/{self.name}")
         self.document, self.version["journal"] = read["data"], read["metadata"]["version"]

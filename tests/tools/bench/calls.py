@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,15 @@ import anyio
 import httpx
 from requests.adapters import HTTPAdapter
 
-from rotator.app.standalone import rotate_alone
-from rotator.commands.rotate import RotateCommand
+from rotator.app.standalone import working
+from rotator.commands.rotate import RotateCommand, follow
 from rotator.settings import load
 
 KINDS = (  # the first that fits names the call
+    ("write request", r"POST \S*/data/rotator/wish/"),
+    ("list requests", r"LIST \S*/metadata/rotator/wish/"),
+    ("read request", r"GET \S*/data/rotator/wish/"),
+    ("remove request", r"DELETE \S*/metadata/rotator/wish/"),
     ("read journal", r"GET \S*/data/rotator/journal/"),
     ("write journal", r"POST \S*/data/rotator/journal/"),
     ("read staged", r"GET \S*/data/rotator/staged/"),
@@ -39,26 +43,27 @@ KINDS = (  # the first that fits names the call
 def of_one_rotation(settings: Path, name: str) -> tuple[list[str], dict[str, Any]]:
     """The kinds of the calls of one rotation with a predecessor, and the largest journal document among them.
 
-    `name` must have been rotated just before in this world, so that logins and first contacts are over.
+    The actor rotates it twice, and the second time is taken down: first contacts are over, as in a daemon.
     """
     demand = RotateCommand(names=(name,), emergency=True, patient=True)
 
-    async def rotate() -> None:
-        async for line in rotate_alone(load(str(settings)), demand):
-            if line.get("exit"):
-                raise RuntimeError(f"the rotation to be counted failed: {line['verdicts'][0]['said']}")
+    async def rotate() -> list[tuple[str, dict[str, Any]]]:
+        async with working(load(str(settings)), demand.within) as (app, transitions):
+            for _ in range(2):
+                with _taken_down() as seen:
+                    async with aclosing(follow(app, (name,), demand, transitions)) as lines:
+                        async for line in lines:
+                            if line.get("exit"):
+                                raise RuntimeError(f"the rotation to be counted failed: {line['verdicts'][0]['said']}")
+            return seen
 
-    with _taken_down() as seen:
-        anyio.run(rotate)
+    seen = anyio.run(rotate)
     kinds = [kind for said, _ in seen if (kind := _kind(said))]
-    first = kinds.index("read journal")
     bodies = [body["data"] for said, body in seen if _kind(said) == "write journal"]
-    return kinds[first:], max(bodies, key=lambda each: len(json.dumps(each)))
+    return kinds, max(bodies, key=lambda each: len(json.dumps(each)))
 
 
 def _kind(said: str) -> str:
-    if "rotator-control" in said:  # the negative control, once per process and target
-        return ""
     return next((kind for kind, pattern in KINDS if re.search(pattern, said)), "")
 
 
