@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -34,15 +34,10 @@ _TICKING = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class SystemClock:
-    """The real time; see `ports.Clock`."""
+    """The real time; see `ports.Clock`. `monotonic` counts from the start of the machine, see `_TICKING`."""
 
-    def now(self) -> datetime:
-        """Wall-clock time, UTC."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Seconds since boot, suspend included where the system counts it."""
-        return time.clock_gettime(_TICKING)
+    now = staticmethod(partial(datetime.now, UTC))
+    monotonic = staticmethod(partial(time.clock_gettime, _TICKING))
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import anyio
@@ -34,11 +34,11 @@ class Threads:
     def __init__(self, name: str, limit: int, most: int | None = None) -> None:
         """`most`: four times `limit` unless it is said."""
         self._name = name
-        self._waited = anyio.Semaphore(limit)
-        self._alive = anyio.Semaphore(most or 4 * limit)
-        self._queue: deque[_Call] = deque()
-        self._news = threading.Condition()
-        self._idle = 0
+        self._waited = anyio.Semaphore(limit, fast_acquire=True)
+        self._alive = anyio.Semaphore(most or 4 * limit, fast_acquire=True)
+        self._queue: SimpleQueue[_Call] = SimpleQueue()
+        self._one_at_a_time = threading.Lock()
+        self._idle = 0  # threads that wait for a call, without those that one was queued for
 
     async def run(self, call: Callable[[], T]) -> T:
         """The result of the call. If cancelled, the call goes on alone. Raises Transient when there is no thread."""
@@ -65,27 +65,30 @@ class Threads:
         return answer
 
     def _begin(self, call: _Call) -> None:
-        with self._news:
-            if self._idle > len(self._queue):
-                self._queue.append(call)
-                self._news.notify()
-                return
-        threading.Thread(target=self._work, args=(call,), name=self._name, daemon=True).start()
+        with self._one_at_a_time:
+            free = self._idle > 0
+            self._idle -= free
+        if free:
+            self._queue.put(call)
+        else:
+            threading.Thread(target=self._work, args=(call,), name=self._name, daemon=True).start()
 
     def _work(self, call: _Call | None) -> None:
         while call:
             answer = call.made()
-            with self._news:
+            with self._one_at_a_time:
                 self._idle += 1  # before the answer: its receiver may call again at once
             answer()
             call = self._next()
 
     def _next(self) -> _Call | None:
-        with self._news:
-            if not self._queue:
-                self._news.wait(_IDLE)
-            self._idle -= 1
-            return self._queue.popleft() if self._queue else None
+        with suppress(Empty):
+            return self._queue.get(timeout=_IDLE)
+        with self._one_at_a_time:
+            if self._idle:
+                self._idle -= 1
+                return None
+        return self._queue.get()  # every waiting thread has a call by now, this one too
 
 
 class _Call:

@@ -7,6 +7,7 @@ ignored: SSL_CERT_FILE, SSL_CERT_DIR, and SSLKEYLOGFILE, which would write the k
 from __future__ import annotations
 
 import errno
+import os
 import ssl
 import sys
 import threading
@@ -32,9 +33,10 @@ Mark = tuple[tuple[int, int, int] | None, ...]  # time of change, size and inode
 def system_store() -> tuple[str | None, str | None]:
     """The file and the folder with this machine's authorities; the environment is ignored."""
     built = ssl.get_default_verify_paths()
-    file = next((each for each in (built.openssl_cafile, *_KNOWN) if Path(each).is_file()), None)
-    folder = built.openssl_capath if Path(built.openssl_capath).is_dir() else None
-    return file, folder
+    known = (built.openssl_cafile, *_KNOWN)
+    file = next((each for each in known if os.path.isfile(each)), None)  # noqa: PTH113 (asked at every call)
+    folder = os.path.isdir(built.openssl_capath)  # noqa: PTH112 (asked at every call)
+    return file, built.openssl_capath if folder else None
 
 
 class Trust:
@@ -86,6 +88,9 @@ class Trust:
         return context
 
 
+_OF_THIS_MACHINE = Trust()  # read once for all targets that name no file of their own
+
+
 class TrustFault(OSError):  # noqa: N818 (as `Fault`)
     """There is nothing to judge a server by, so it was not called. `what` says why, `remedy` what to do."""
 
@@ -99,12 +104,12 @@ class LoopTrust:
     """`Trust` for an event loop: a file that settings name is read in a thread, which may hang without us."""
 
     def __init__(self, ca_file: str | None = None) -> None:
-        self._ca_file, self._trust = ca_file or "", Trust(ca_file)
+        self._ca_file, self._trust = ca_file or "", Trust(ca_file) if ca_file else _OF_THIS_MACHINE
         self._looks = BoundedCalls(f"ca_file {ca_file}", _PATIENCE)
         self._last: ssl.SSLContext | None = None
         if not ca_file:
             with suppress(OSError):  # the first call reports it
-                self._trust.context()  # takes some 20 ms: forty targets would spend the first calls' deadlines on it
+                self._trust.context()  # takes some 20 ms, which would be missing from the first call's deadline
 
     async def context(self) -> ssl.SSLContext:
         """See `Trust.context`. A drive that hangs leaves the settings as they were. Raises TrustFault where there were
@@ -132,7 +137,7 @@ def _loaded(path: str, load: Callable[[str], object]) -> None:
 
 def _mark(path: str) -> tuple[int, int, int] | None:
     try:
-        seen = Path(path).stat()
+        seen = os.stat(path)  # noqa: PTH116 (asked at every call)
     except (OSError, ValueError):
         return None
     return seen.st_mtime_ns, seen.st_size, seen.st_ino

@@ -30,18 +30,18 @@ _NUMBERS_END = 2**53  # no version comes near it
 def document(place: VaultPath, answer: VaultResponse) -> Document:
     """Read an answer. Shapes seen on OpenBao 2.7.2; a 404 with a body is a version that was deleted or destroyed."""
     section = answer.section("data")
+    told, values = section.get("metadata"), section.get("data")
+    told = told if isinstance(told, Mapping) else {}
     if answer.status == 404:
         if section:
-            return Document(_version(answer.section("data", "metadata"), place), deleted=True)
+            return Document(_version(told, place), deleted=True)
         if answer.body.get("errors") == []:
             return Document(0)
         raise Refused(f"there is no secrets engine at {place.mount}")
-    if not isinstance(section.get("data"), Mapping):
+    if not isinstance(values, Mapping):
         raise Transient(f"the answer for {place} holds no document")
-    version = _version(answer.section("data", "metadata"), place)
-    told = answer.section("data", "metadata")
     written, vanishes = instant(told.get("created_time")), instant(told.get("deletion_time"))
-    return Document(version, answer.section("data", "data"), written_at=written, vanishes_at=vanishes)
+    return Document(_version(told, place), values, written_at=written, vanishes_at=vanishes)
 
 
 def undelete(place: VaultPath, version: int) -> str:

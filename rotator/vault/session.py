@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import partial
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -150,7 +150,7 @@ class Session:
             self.forwards = False
             raise
         self.index = answer.headers.get("X-Vault-Index") or self.index
-        self.server_time = _date(answer) or self.server_time
+        self.server_time = instant_of(answer.headers.get("Date", "")) or self.server_time
         return answer
 
     async def _in_thread(self, request: Request[T], client: Any, *, effect: bool) -> T:
@@ -160,13 +160,13 @@ class Session:
         """
         by = self.clock.monotonic() + self.settings.total_timeout
 
-        def in_time(client: Any) -> T:
+        def in_time() -> T:
             if self.clock.monotonic() > by:
                 raise Transient("too late to be sent to Vault")
             return request(client)
 
         with anyio.move_on_after(self.settings.total_timeout, shield=effect):
-            return await self._threads.run(partial(in_time, client))
+            return await self._threads.run(in_time)
         raise Transient(f"no complete answer from Vault within {self.settings.total_timeout:g} s")
 
     async def _is_alive(self, live: _Live) -> bool:
@@ -201,7 +201,8 @@ class Session:
 
         Raises StoreRefused also for a token too short-lived or too limited to work with.
         """
-        await patiently(self.clock, patience, self._logged_in)
+        if self._live is None:
+            await patiently(self.clock, patience, self._logged_in)
 
     async def close(self) -> None:
         """Revoke the token if we made it (failures are ignored), and drop the connections."""
@@ -314,8 +315,10 @@ class Session:
         return hvac.Client(url=settings.address, token="", cert=(), verify=True, adapter=lambda **_: adapter)
 
 
-def _date(answer: VaultResponse) -> datetime | None:
+@lru_cache(maxsize=1)  # it names whole seconds, so many answers say the same
+def instant_of(date: str) -> datetime | None:
+    """The time that a Date header names."""
     try:
-        return parsedate_to_datetime(answer.headers["Date"]).astimezone(UTC)
-    except (KeyError, ValueError, TypeError, OverflowError):  # OverflowError: a date out of range
+        return parsedate_to_datetime(date).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):  # OverflowError: a date out of range
         return None

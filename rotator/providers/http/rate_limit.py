@@ -47,7 +47,7 @@ class RateLimiter:
     def __init__(self, budget: RateLimit, concurrency: int, clock: Clock, patience: float = 10.0) -> None:
         """`patience`: a call that would wait longer than this (seconds) fails at once."""
         self._budget = budget
-        self._places = anyio.Semaphore(concurrency)
+        self._places = anyio.Semaphore(concurrency, fast_acquire=True)
         self._clock = clock
         self._patience = patience
         self._wearied: tuple[int, float] = (0, 0.0)  # how many in a row, and until when

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf
-from typing import Any, cast
+from typing import Any
 from urllib.parse import SplitResult
 
 import anyio
@@ -64,7 +64,7 @@ class Backend(httpcore.AnyIOBackend):
             with anyio.fail_after(timeout):
                 addresses = await self._names.find(host)
                 connect = partial(super().connect_tcp, local_address=local_address, socket_options=socket_options)
-                stream: Any = _Stream(await _first(addresses, lambda address: connect(address, port)))
+                return _closing(await _first(addresses, lambda address: connect(address, port)))
         except TimeoutError as late:
             if not addresses:
                 unnamed = socket.gaierror(socket.EAI_AGAIN, "no answer in time")
@@ -72,7 +72,6 @@ class Backend(httpcore.AnyIOBackend):
             raise httpcore.ConnectTimeout(str(late)) from late
         except OSError as fault:
             raise httpcore.ConnectError(str(fault)) from fault
-        return cast(httpcore.AsyncNetworkStream, stream)
 
 
 async def _first(
@@ -107,28 +106,24 @@ async def _first(
     return streams[0]
 
 
-class _Stream:
-    """A stream of httpcore, with a handshake that closes the socket when it is cancelled."""
-
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
-        self._stream = stream
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+def _closing(stream: httpcore.AsyncNetworkStream) -> httpcore.AsyncNetworkStream:
+    """The stream, with a handshake that closes the socket when it is cancelled."""
+    handshake = stream.start_tls
 
     async def start_tls(
-        self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 (httpcore's signature)
     ) -> httpcore.AsyncNetworkStream:
         try:
-            inner: Any = _Stream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
-            return cast(httpcore.AsyncNetworkStream, inner)
+            return _closing(await handshake(ssl_context, server_hostname, timeout))
         except BaseException:
             with anyio.CancelScope(shield=True):
-                await self._stream.aclose()
+                await stream.aclose()
             raise
+
+    stream.start_tls = start_tls  # type: ignore[method-assign]  # it has no other place for this
+    return stream
 
 
 def closing(transport: Any, backend: Backend | None = None) -> Any:

@@ -37,6 +37,24 @@ async def test_results_and_faults_come_back_and_a_thread_is_used_again() -> None
         await some.run(partial(next, iter(())))
 
 
+async def test_no_more_threads_are_started_than_calls_go_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    some, started, start = Threads("some", 4), [], threading.Thread.start
+
+    def counted(self: threading.Thread) -> None:
+        started.append(self.name)
+        start(self)
+
+    async def calls() -> None:
+        for _ in range(200):
+            await some.run(threading.get_ident)
+
+    monkeypatch.setattr(threading.Thread, "start", counted)
+    async with anyio.create_task_group() as group:
+        for _ in range(4):
+            group.start_soon(calls)
+    assert started.count("some") <= 4
+
+
 async def test_what_is_given_up_keeps_its_thread_but_nobody_waiting_until_all_hang(hang: threading.Event) -> None:
     some = Threads("some", 2, 3)
     for _ in range(2):
