@@ -145,15 +145,19 @@ def adopt_command(config: str | None, /, as_json: bool, **wanted: Any) -> None:
 
 @click.command()
 @click.argument("names", nargs=-1, required=True)
+@click.option("--ended", is_flag=True, help="No hold: you have ended the old value that waits for you to end it.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document per line.")
 @click.pass_obj
-def release_command(config: str | None, names: tuple[str, ...], as_json: bool) -> None:
+def release_command(config: str | None, names: tuple[str, ...], ended: bool, as_json: bool) -> None:
     """Lift the hold of credentials, their reason cleared. `rotate explain NAME` says what the reason is.
 
     A spent mint budget begins anew; a predecessor held at its deadline may go. A foreign value has to be put right
     first, or on_foreign = "overwrite" set: otherwise the credential is held again.
+
+    An old value that only a person can end waits until it is proven dead. Where that cannot be proven, `--ended` takes
+    your word for it, which goes into the log and the receipts. It is refused while the target still accepts the value.
     """
-    ask(config, "release", {"names": list(names)}, as_json=as_json)
+    ask(config, "release", {"names": list(names), **({"ended": True} if ended else {})}, as_json=as_json)
 
 
 @click.command()

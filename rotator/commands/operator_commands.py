@@ -66,6 +66,7 @@ class OperatorCommand:
     reason: str = ""
     length: timedelta | None = None
     until: datetime | None = None
+    ended: bool = False  # of a release: what was left to a person has been ended
     trouble: dict[str, str] = field(default_factory=dict)  # why one is not done yet
 
 
@@ -74,9 +75,8 @@ def parse_operator_command(verb: str, request: Mapping[str, Any]) -> OperatorCom
     so_long, until = length(request, "for", _LONGEST), moment(request, "until")
     if so_long and until:
         raise Refused("`for` and `until` are two ends: say one of them")
-    return OperatorCommand(
-        verb, parse_rotate_command(request), " ".join(str(request.get("reason") or "").split())[:200], so_long, until
-    )
+    reason, ended = " ".join(str(request.get("reason") or "").split())[:200], request.get("ended") is True
+    return OperatorCommand(verb, parse_rotate_command(request), reason, so_long, until, ended)
 
 
 def verbs(app: Actor, hearing: Hearing) -> dict[str, Callable[[Mapping[str, Any]], Lines]]:
@@ -231,6 +231,8 @@ async def _one(app: Actor, wish: OperatorCommand, name: str, end: float) -> tupl
     if app.worker_pool.stopping:
         raise Transient(f"not begun: {app.worker_pool.stopping}")
     before = (await app.journal.load(name)).record if wish.verb in ("release", "resume") else None
+    if wish.ended:
+        return await _ended(app, wish, credential, end, before)
     if wish.verb == "resume" and not (before and before.paused) and name not in app.requests.expected:
         record = before or Record("")  # it is not paused and no pause is requested
     else:
@@ -238,6 +240,17 @@ async def _one(app: Actor, wish: OperatorCommand, name: str, end: float) -> tupl
     if wish.verb == "release":
         return released(before, record)
     return await OUTCOMES[wish.verb](app, app.settings.credentials[name], record, end)
+
+
+async def _ended(
+    app: Actor, wish: OperatorCommand, credential: Credential, end: float, before: Record | None
+) -> tuple[str, str, int]:
+    """Take a person's word for every old value that waits for them. Raises Refused for what is still accepted."""
+    left = before.unended if before else ()
+    for _ in left:
+        await _obeyed(app, wish, credential, end)
+    said = ", ".join(each.value.token.id for each in left)
+    return "released", f"counts as ended: {said}" if said else "no old value waits for a person to end it", DONE
 
 
 async def _answered(name: str, work: Callable[[], Awaitable[tuple[str, str, int]]]) -> dict[str, Any]:
@@ -310,7 +323,9 @@ async def _until(app: Actor, end: float, work: Callable[[], Awaitable[T]], name:
 
 async def _obeyed(app: Actor, wish: OperatorCommand, credential: Credential, end: float) -> Record:
     """Apply a command that is not written down as a request."""
-    if wish.verb == "claim":
+    if wish.ended:
+        word = commands.take_word(wish.wanted.by)
+    elif wish.verb == "claim":
         word = commands.claim(wish.wanted.by, secrets.token_hex(LINEAGE))
     else:
         await app.server(credential).control(credential)  # a probe that accepts anyone would let anything be adopted

@@ -16,7 +16,7 @@ from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential
 from rotator.rotation.observation import number
 from rotator.rotation.ownership import is_stray
-from rotator.rotation.procedures import operators
+from rotator.rotation.procedures import operators, retire
 from rotator.rotation.record import Phase, PublishedValue, Record, Token
 from rotator.rotation.secret import Secret
 from rotator.rotation.wording import when
@@ -47,6 +47,15 @@ def release(by: str) -> RecordChange:
 
     async def word(context: RotationContext, record: Record) -> ev.Event | None:
         return ev.Released(context.at, by) if record.phase is Phase.HELD else None
+
+    return word
+
+
+def take_word(by: str) -> RecordChange:
+    """Take a person's word that they ended an old value, one at a time; nothing if none waits for that."""
+
+    async def word(context: RotationContext, record: Record) -> ev.Event | None:
+        return await run(context, retire.take_word(context.observed(), record, by))
 
     return word
 

@@ -107,6 +107,7 @@ class Reconciler:
     requests: Requests = field(default_factory=NoRequests)  # of operators, which wait in Vault
     only_looks: str = ""  # why this actor never acts
     recorded: Callable[[], Awaitable[None]] = _nothing  # what was told is written down, as far as that goes
+    _looks: dict[tuple[str, str], tuple[ev.NotEnded, float]] = field(default_factory=dict)  # see `_looked`
     _heard: dict[str, RotationRequest] = field(default_factory=dict)  # what somebody waits for here, once it was heeded
 
     async def reconcile(
@@ -133,7 +134,7 @@ class Reconciler:
         record, entry, asked = await self._requested(context, entry, self.taken_up(entry, context))
         ask = foremost(unless_declined(record, ask), asked)
         record = record if ask is None or self._heard.get(credential.name) == ask else hurried(record, ask)
-        rested, looked = timedelta(seconds=self.leases.known(entry)), False  # looked: at the consumer path
+        (record, rested), looked = self._looked(entry, record), False  # looked: at the consumer path
         objects = gate.objection if gate else None
         while True:
             step = (objects and objects(record)) or _supplied(record, context)
@@ -159,6 +160,20 @@ class Reconciler:
             rested, looked = timedelta(), True
             if refused:
                 return ReconcileResult(record, Wait(record.retry_at, refused.reason), refused)
+
+    def _looked(self, entry: Entry, record: Record) -> tuple[Record, timedelta]:
+        """The record with the looks of this process that found nothing ended, and how long it has rested since.
+
+        Such a look is no transition: nobody is told, and the next change of the record writes it down. Another process
+        looks for itself.
+        """
+        rested = timedelta(seconds=self.leases.known(entry))
+        for each in record.unended:
+            event, at = self._looks.get((entry.name, each.value.token.id), (None, 0.0))
+            if event and event.at > each.looked_at:
+                record = advance(record, event)
+                rested = min(rested, timedelta(seconds=self.leases.monotonic() - at))
+        return record, rested
 
     async def _stops(self, context: RotationContext, step: Act, gate: Gate | None) -> Wait | None:
         """Why a step is not taken now, and until when."""
@@ -283,6 +298,9 @@ class Reconciler:
         context.lapses = self.leases.lapses(entry)
         try:
             event = await perform(context, record, step)
+            if isinstance(event, ev.NotEnded):
+                self._looks[context.credential.name, event.token] = event, self.leases.monotonic()
+                return advance(record, event), entry, None
         except MinterRefused as fault:
             event, refused = without_minter(context.observed(), step, fault), fault
         after, entry = await self._happened(context, entry, record, event, ask, started)

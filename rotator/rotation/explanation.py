@@ -187,6 +187,7 @@ def explain(
     for each in known.unended:
         waits = f"waits for a person to end it since {when(each.since)}"
         yield f"{each.value.token.id} {waits}: {each.to_do}. Whether they have is looked at every 90 s."
+        yield f"Where that cannot be seen, `rotate release {credential.name} --ended` takes your word for it."
     yield from _moved(credential, known)
     yield from _rotation(credential, known)
     if asked := known.asked:

@@ -172,6 +172,30 @@ def look_whether_ended(seen: Observation, record: Record, step: LookWhetherEnded
     return ev.Ended(seen.at, step.token, f"{step.token} is dead, {how}; {_BY_PERSON}")
 
 
+def take_word(seen: Observation, record: Record, by: str) -> Procedure[ev.Ended | None]:
+    """Take a person's word that they ended a value, where no look can prove it; None: nothing waits for a person.
+
+    Raises Refused if the target still accepts all that are left.
+    """
+    alive = []
+    for each in record.unended:
+        token = each.value.token.id
+        try:
+            dead, how = yield from _is_dead(seen, each.value)
+        except NeedsPerson:
+            dead, how = False, ""
+        except (Transient, Refused):
+            dead, how = None, ""
+        if dead:
+            return ev.Ended(seen.at, token, f"{token} is dead, {how}; {_BY_PERSON}")
+        if dead is None:
+            return ev.Ended(seen.at, token, f"{token} is not proven dead: {by} says that it was ended")
+        alive.append(token)
+    if alive:
+        raise Refused(f"the target still accepts {', '.join(alive)}", remedy="end it there first")
+    return None
+
+
 _BY_PERSON = "ended by a person"
 
 

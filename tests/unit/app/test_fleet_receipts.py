@@ -18,11 +18,13 @@ from rotator.observe.event_log import TransitionListeners
 from rotator.observe.observers import Observers
 from rotator.observe.receipts import verify
 from rotator.ports import Document, Entry, Installation, Lease
-from rotator.rotation.credential import VaultPath
+from rotator.rotation.credential import Credential, VaultPath
+from rotator.rotation.record import Phase, Record, Unended
 from rotator.settings import Audit, DaemonConfig, Method, Settings, VaultAuth, VaultConfig
 from rotator.testing.memory_vault import MemoryVault
 from tests.kit.clock import HandClock
 from tests.kit.fleet import named
+from tests.unit.rotation.builders import NOW, published, record
 
 pytestmark = pytest.mark.anyio
 
@@ -100,3 +102,24 @@ async def test_each_change_is_a_line_of_a_sound_chain_when_its_verdict_is_told(a
         assert (last["event"], last["asked_by"], last["by"]) == (event, "ada (uid 7)", app.holder)
         assert said in last["said"]
     assert [each.labels for each in app.pauses] == [{"team": "web"}]
+
+
+async def test_the_end_of_old_values_is_taken_on_a_persons_word_for_each_of_them(
+    app: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = tuple(Unended(published(number), "end it", NOW, NOW) for number in (1, 2))
+    found = record(Phase.SETTLED, current=published(3), unended=left)
+    obeyed = list[str]()
+
+    async def obey(reconciler: object, credential: Credential, *_: object) -> Record:
+        obeyed.append(credential.name)
+        return found
+
+    async def load(name: str) -> Entry:
+        return Entry(name, 0, found if name == "blog" else None, Lease())
+
+    monkeypatch.setattr(type(app.worker_pool.guard.reconciler), "obey", obey)
+    monkeypatch.setattr(app, "dependencies", lambda credential: None)
+    monkeypatch.setattr(app.journal, "load", load)
+    assert await ask(app, "release", names=["blog", "shop"], ended=True) == 0
+    assert obeyed == ["blog", "blog"]

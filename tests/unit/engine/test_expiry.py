@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from rotator.engine.commands import take_word
 from rotator.ports import Capabilities, Inspection, NeedsPerson, Outcome, Transient
+from rotator.rotation import events as ev
 from rotator.rotation.credential import Limits, Retirement
 from rotator.rotation.record import Phase, Token
 from rotator.rotation.rotation_request import RotationRequest
@@ -26,7 +28,7 @@ BEGUN = ["Requested", "Staged", "Verified", "Published"]
 class ByHand(ExpiringProvider):
     """A target that people tend: they end what is old, and nobody knows a date."""
 
-    down = False
+    down, looks = False, 0
 
     @property
     def capabilities(self) -> Capabilities:
@@ -39,6 +41,7 @@ class ByHand(ExpiringProvider):
         raise NeedsPerson("click on Revoke")
 
     async def is_dead(self, token: Token, secret: Secret | None) -> bool | None:
+        self.looks += 1
         if self.down:
             raise Transient("timed out")
         return not self._target.accepts(secret) if secret else None
@@ -103,11 +106,30 @@ async def test_what_a_person_has_to_end_is_left_to_them_and_proven_dead(world: W
     await one.reconcile()
     assert one.events[-1] == "Ended"
     assert "ended by a person" in one.told[-1].event.proof  # type: ignore[union-attr]  # it is an Ended
-    provider.down = True  # that is no fault of any rotation
-    world.clock.move(54)
-    await one.reconcile()
-    assert one.events[-1] == "NotEnded"
     assert len((await world.record()).unended) == 1
+
+
+async def test_vain_looks_are_kept_in_memory_and_a_persons_word_ends_them(world: World) -> None:
+    one = actor(world, lifetime=timedelta(hours=24))
+    provider = ByHand(world.target)
+    one.dependencies = replace(one.dependencies, provider=provider)
+    await one.reconcile()
+    world.clock.move(1)
+    await one.reconcile(RotationRequest(world.clock.now(), "ada"))
+    [left] = (await world.record()).unended
+    provider.looks, provider.down, before = 0, True, await world.entry()  # that is no fault of any rotation
+    told = len(one.told)
+    for _ in range(6):
+        world.clock.move(50)
+        await one.reconcile()
+    assert (len(one.told), await world.entry()) == (told, before), "a look that finds nothing ended is no transition"
+    assert provider.looks == 3, "one every 90 s"
+    token = left.value.token.id
+    for _ in range(2):
+        await one.reconciler.obey(one.credential, one.dependencies, take_word("ada"))
+    proof = f"{token} is not proven dead: ada says that it was ended"
+    assert [each.event for each in one.told[told:]] == [ev.Ended(world.clock.now(), token, proof)]
+    assert (await world.record()).unended == ()
 
 
 async def test_a_rotation_that_is_asked_for_does_not_wait_for_the_predecessors_end(world: World) -> None:

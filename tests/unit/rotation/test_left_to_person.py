@@ -117,4 +117,5 @@ def test_it_counts_as_alive_everywhere() -> None:
     told = " ".join(explain(credential(), known, NOW + HOUR))
     assert "Not proven dead yet, for want of a person: t1.1." in told
     assert f"t1.1 waits for a person to end it since 2026-03-01 12:00:00Z: {TO_DO}." in told
+    assert "`rotate release blog/bot --ended` takes your word for it" in told
     assert "Next: wait, due at 2026-03-31 12:00:00Z." in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,7 @@ from rotator.rotation.faults import (
     NeedsPerson,
     Refused,
 )
+from rotator.rotation.procedures.retire import take_word
 from rotator.rotation.record import Phase, Unended
 from rotator.rotation.steps import (
     Condemn,
@@ -62,7 +64,9 @@ from tests.unit.rotation.script import (
     Row,
     doc,
     faulted,
+    follow,
     mark,
+    observation,
     play,
     record,
     rows,
@@ -310,6 +314,31 @@ RESTORES = {
         Restore(), BACK, [OLD_READ, FOREIGN, NOBODYS], ev.UndoFailed, "a value that we did not write"
     ),
 }
+
+
+TAKEN = {
+    "it is dead": ([OLD_SHOWN, DEAD], "t1.1 is dead, its value is refused; ended by a person"),
+    "nobody says": ([(ReadPath, NOTHING), (ProveDead, None)], "t1.1 is not proven dead: ada says that it was ended"),
+    "its target is away": ([OLD_SHOWN, (ProveDead, BUSY)], "t1.1 is not proven dead: ada says that it was ended"),
+}
+LIVES = {"it lives": ALIVE, "only a person can end it": (ProveDead, NeedsPerson("end it"))}
+
+
+@pytest.mark.parametrize(("script", "proof"), TAKEN.values(), ids=TAKEN)
+def test_a_persons_word_counts_where_no_look_can_tell(script: list[Any], proof: str) -> None:
+    seen = observation()
+    assert follow(take_word(seen, LEFT, "ada"), script, seen) == ev.Ended(LATE, "t1.1", proof)
+
+
+@pytest.mark.parametrize("shown", LIVES.values(), ids=LIVES)
+def test_a_persons_word_does_not_count_where_the_target_accepts_the_value(shown: Any) -> None:
+    seen = observation()
+    with pytest.raises(Refused, match=r"the target still accepts t1\.1"):
+        follow(take_word(seen, LEFT, "ada"), [OLD_SHOWN, shown], seen)
+
+
+def test_no_word_is_taken_where_nothing_is_left_to_a_person() -> None:
+    assert follow(take_word(observation(), TIDY, "ada"), []) is None
 
 
 @pytest.mark.parametrize("row", rows(CONDEMNS, REVOKES, LOOKS, SWEEPS, RESTORES))
