@@ -49,6 +49,7 @@ class ItsmModel:
         self.throttle = Throttle(clock, calls, period)
         self.applications: dict[str, Application] = {}  # by id
         self.agents: dict[int, str] = {}
+        self.refuses_with = 401  # what the resource server answers to a value that it does not know: 401, 403 or 400
         self.lone_me = 200  # what /api/Agent/me says to a machine identity without an agent: 200, 403 or 404
         self.keeps_unsent = True  # a POST without roles or scopes leaves them alone
         self.keeps_versions = True  # a POST with an old concurrencyToken is a conflict

@@ -119,5 +119,5 @@ class ItsmSite:
         bearer = value if self._model.key_header == "authorization" else ""
         application = self._model.keyed(request.headers.get("x-api-key", bearer))
         if application is None:
-            raise api(401, "Not authorised")
+            raise api(self._model.refuses_with, "Not authorised")
         return Caller(application, Grant(application.client_id, frozenset(application.scopes), self._model.clock()))

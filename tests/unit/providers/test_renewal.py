@@ -160,12 +160,15 @@ async def test_nobody_sees_the_refresh_token_in_journal_or_consumer_document(ren
     assert kept.reveal() not in seen
 
 
-@pytest.mark.parametrize(("preset", "ends"), [("hydra", True), ("keycloak", False)])
+@pytest.mark.parametrize(
+    ("preset", "ends", "status"), [("hydra", True, 401), ("hydra", True, 400), ("keycloak", False, 403)]
+)
 async def test_a_refresh_that_ends_the_token_before_it_is_a_cut_over_proven_at_once(
-    world: World, preset: str, ends: bool
+    world: World, preset: str, ends: bool, status: int
 ) -> None:
     clock: Any = world.clock
     async with desk.running(preset, clock) as running:
+        running.itsm.model.refuses_with = status
         renewal = Renewal(world, running)
         renewal.authorise()
         one = renewal.actor()
