@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rotator.app.actor import Actor
-from rotator.engine import commands
+from rotator.engine import strays
 from rotator.engine.strays import SweepResult, left_behind
 from rotator.engine.strays import sweep as search
 from rotator.observe.logs import log
@@ -109,7 +109,7 @@ async def revoke_leftover(app: Actor, leftover: Leftover, by: str) -> bool:
     some = await _finding(app, leftover)
     name = owner.credential or _stem(token).removeprefix(family(app.installation.prefix, app.installation.lineage))
     reconciler = app.worker_pool.guard.reconciler
-    return await commands.disown(
+    return await strays.disown(
         reconciler, replace(some, name=name), app.dependencies(some), token, by, journalled=bool(owner.credential)
     )
 
@@ -147,9 +147,7 @@ def _go_on(app: Actor, token: Token) -> None:
 async def _reap(app: Actor, credential: Credential, token: Token, by: str) -> bool:
     _go_on(app, token)
     async with app.worker_pool.aside(credential.name):
-        return await commands.reap(
-            app.worker_pool.guard.reconciler, credential, app.dependencies(credential), token, by
-        )
+        return await strays.reap(app.worker_pool.guard.reconciler, credential, app.dependencies(credential), token, by)
 
 
 async def _prune(app: Actor, target: str, server: Server, of: Iterable[str]) -> None:

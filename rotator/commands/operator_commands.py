@@ -1,6 +1,6 @@
 """`pause`, `resume`, `release`, `undo`, `adopt` and `claim`: selection, words and verdicts, for socket and shell alike.
 
-engine/commands.py has what each of them changes in a record.
+rotation/procedures/operators.py has what each of them changes in a record.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from rotator.commands.rotate import (
     select,
 )
 from rotator.commands.verdicts import OUTCOMES, HookOutcome, released
-from rotator.engine import commands
 from rotator.engine.reconciler import Transition
 from rotator.host.exit_codes import gravest
 from rotator.host.shutdown import out_of_time
@@ -40,6 +39,7 @@ from rotator.ports import Conflict, Fault, Refused, Transient
 from rotator.rotation.credential import Credential, Pause
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.pause import FleetPause, FleetPauses, scope, with_pause, without_pause, words
+from rotator.rotation.procedures import operators
 from rotator.rotation.record import Record
 from rotator.rotation.rotation_request import find
 from rotator.rotation.token_names import LINEAGE
@@ -324,12 +324,12 @@ async def _until(app: Actor, end: float, work: Callable[[], Awaitable[T]], name:
 async def _obeyed(app: Actor, wish: OperatorCommand, credential: Credential, end: float) -> Record:
     """Apply a command that is not written down as a request."""
     if wish.ended:
-        word = commands.take_word(wish.wanted.by)
+        word = operators.take_word(wish.wanted.by)
     elif wish.verb == "claim":
-        word = commands.claim(wish.wanted.by, secrets.token_hex(LINEAGE))
+        word = operators.claim(wish.wanted.by, secrets.token_hex(LINEAGE))
     else:
         await app.server(credential).control(credential)  # a probe that accepts anyone would let anything be adopted
-        word = commands.adopt(wish.wanted.by)
+        word = operators.adopt(wish.wanted.by)
 
     async def obeyed() -> Record:
         async with app.worker_pool.aside(credential.name):

@@ -104,6 +104,10 @@ async def _verify_value(context: RotationContext, call: calls.VerifyValue) -> Ve
     return await context.provider(call.target).verify(call.token, call.secret)
 
 
+async def _identify_value(context: RotationContext, call: calls.IdentifyValue) -> Token | None:
+    return await context.identified(call.target, call.secret)
+
+
 async def _inspect_token(context: RotationContext, call: calls.InspectToken) -> Inspection:
     return await context.provider(call.target).inspect(call.token)
 
@@ -135,6 +139,7 @@ _MAKE: dict[type[calls.Call[Any]], Callable[[RotationContext, Any], Awaitable[An
     calls.InstallValue: _install_value,
     calls.FindTokens: _find_tokens,
     calls.VerifyValue: _verify_value,
+    calls.IdentifyValue: _identify_value,
     calls.InspectToken: _inspect_token,
     calls.RevokeToken: _revoke_token,
     calls.RestoreToken: _restore_token,

@@ -14,6 +14,7 @@ from rotator.ports import (
     Provider,
     Refused,
     SecretStore,
+    SupportsIdentify,
     SupportsSupply,
     TargetNotConfigured,
     Transient,
@@ -21,6 +22,7 @@ from rotator.ports import (
 from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.observation import Observation
 from rotator.rotation.ownership import TokenOwners
+from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 
 _AGREE = timedelta(seconds=2)  # clocks this close count as equal: the Date header has whole seconds
@@ -143,6 +145,11 @@ class RotationContext:
         if not isinstance(provider, SupportsSupply):
             raise Refused("this kind takes no value from a person")
         return provider
+
+    async def identified(self, target: str, secret: Secret) -> Token | None:
+        """The token with this value; None if values of this kind do not name their token."""
+        provider = self.provider(target)
+        return await provider.identify(secret) if isinstance(provider, SupportsIdentify) else None
 
     def brought(self) -> Secret:
         """The value that a person supplied, for its only use."""

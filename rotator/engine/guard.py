@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from rotator.engine.circuit_breaker import CircuitBreakers
-from rotator.engine.commands import disprove
 from rotator.engine.context import Dependencies
 from rotator.engine.reconciler import Reconciler, ReconcileResult
 from rotator.engine.second_journal import SecondJournals
 from rotator.ports import Clock, Conflict, Fault, OwnTokenRefused, StoreRefused, Transient
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential
+from rotator.rotation.procedures.operators import disprove
 from rotator.rotation.record import Record, Token
 from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.steps import Hold, Wait

@@ -16,12 +16,12 @@ from datetime import timedelta
 
 import anyio
 
-from rotator.engine import commands
 from rotator.engine.context import Dependencies
 from rotator.engine.queues import TimerQueue
 from rotator.engine.worker_pool import WorkerPool
 from rotator.ports import Accepted, Fault, Rejected, Unknown, Verdict
 from rotator.rotation.credential import Credential
+from rotator.rotation.procedures import operators
 from rotator.rotation.record import Phase, PublishedValue
 from rotator.rotation.schedule import share
 from rotator.rotation.secret import Secret
@@ -182,7 +182,7 @@ class Prober:
             self._doubted[name] = current.token.id
             self.worker_pool.guard.doubted[name] = self.worker_pool.clock.now()
             return credential.limits.settle
-        word = commands.disprove(current.token.id, f"the probe was refused: {verdict.reason}")
+        word = operators.disprove(current.token.id, f"the probe was refused: {verdict.reason}")
         try:
             async with self.worker_pool.aside(name):
                 await self.worker_pool.guard.reconciler.obey(credential, dependencies, word)

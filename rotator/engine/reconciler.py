@@ -34,9 +34,9 @@ from rotator.rotation.ahead import waits_otherwise
 from rotator.rotation.credential import Credential
 from rotator.rotation.decide import next_step
 from rotator.rotation.messages import Message, describe
-from rotator.rotation.operator_request import OperatorRequest, RequestVerb
+from rotator.rotation.operator_request import RequestVerb
 from rotator.rotation.procedures.consumer_path import watch
-from rotator.rotation.procedures.operators import take_up
+from rotator.rotation.procedures.operators import RecordChange, take_up
 from rotator.rotation.procedures.outcome import without_minter
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.rotation_request import RotationRequest, as_rotation_request, foremost, hurried, unless_declined
@@ -83,11 +83,6 @@ class Gate(Protocol):
 
     def objection(self, record: Record) -> Hold | None:
         """Why nothing may be done with the record, whatever it says."""
-
-
-RecordChange = Callable[
-    [RotationContext, Record], Awaitable[ev.Event | None]
-]  # what somebody wants done to a record, as an event
 
 
 async def _nothing() -> None:
@@ -201,12 +196,12 @@ class Reconciler:
         return not self.only_looks and (entry.is_fading(context.shared) or left or ahead)
 
     async def obey(
-        self, credential: Credential, dependencies: Dependencies, word: RecordChange, *, effect: bool = False
+        self, credential: Credential, dependencies: Dependencies, change: RecordChange, *, effect: bool = False
     ) -> Record:
-        """Let a word change the record. Returns the record, as it was when the word changes nothing.
+        """Change the record. Returns it, as it was when there is nothing to change.
 
-        `effect`: the word changes something outside, too, so the lease is claimed before. Raises Refused with the
-        word's reason, Conflict when somebody works on the record just now.
+        `effect`: something outside changes, too, so the lease is claimed before. Raises Refused with the reason
+        against the change, Conflict when somebody works on the record just now.
         """
         await self._unbarred()
         entry = await self.journal.load(credential.name)
@@ -220,7 +215,7 @@ class Reconciler:
         if effect and self.leases.needs_write(entry):
             entry = await self._save(entry, record, release=False)
         try:
-            event = await word(context, record)
+            event = await run(context, change(context.observed(), record))
         except Fault:
             await self._let_go(entry, record)
             raise
@@ -232,14 +227,14 @@ class Reconciler:
         await self._tell(context, record, event, after)
         return after
 
-    async def obey_unrecorded(self, credential: Credential, dependencies: Dependencies, word: RecordChange) -> None:
+    async def obey_unrecorded(self, credential: Credential, dependencies: Dependencies, change: RecordChange) -> None:
         """Do what concerns no record that there is: nothing is saved, observers are told."""
         await self._unbarred()
         context, record = (
             RotationContext(dependencies, credential, begun=dependencies.clock.monotonic()),
             Record(self.lineage()),
         )
-        if event := await word(context, record):
+        if event := await run(context, change(context.observed(), record)):
             await self._tell(context, record, event, record)
 
     async def _unbarred(self) -> None:
@@ -260,7 +255,7 @@ class Reconciler:
         """Take up what operators asked for, and do nothing else. None: nothing waited. Raises as `obey` does."""
         record = None
         for request in await self.requests.waiting(credential.name):
-            record = await self.obey(credential, dependencies, partial(_take_up, request=request))
+            record = await self.obey(credential, dependencies, partial(take_up, request=request))
             with suppress(Fault):
                 await self.requests.remove(credential.name, request)
         return record
@@ -276,7 +271,7 @@ class Reconciler:
         waiting = () if self.only_looks or self.barred() else await self.requests.waiting(name)
         for request in waiting:
             try:
-                event = await _take_up(context, record, request)
+                event = await run(context, take_up(context.observed(), record, request))
             except Transient:
                 break
             if event:
@@ -340,10 +335,6 @@ class Reconciler:
 def held_by(holder: str, until: datetime) -> str:
     """Whom a record waits for, and for how long. `until`: when it is taken over without another sign."""
     return f"worked on by {holder}, which is followed at {until:%T}Z unless it gives a sign"
-
-
-async def _take_up(context: RotationContext, record: Record, request: OperatorRequest) -> ev.Event | None:
-    return await run(context, take_up(context.observed(), record, request))
 
 
 def _supplied(record: Record, context: RotationContext) -> Step | None:

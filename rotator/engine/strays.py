@@ -1,4 +1,4 @@
-"""Tokens on targets, compared with the records: the search for strays at one target, and the owner of every token."""
+"""Tokens on targets, compared with the records: strays, their search and their end, and the owner of every token."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from rotator.engine.context import Dependencies
+from rotator.engine.reconciler import Reconciler
 from rotator.ports import Fault, Installation, Journal, MinterRefused, SecretStore, Transient
+from rotator.rotation import events as ev
+from rotator.rotation.calls import Procedure
 from rotator.rotation.credential import Credential
+from rotator.rotation.observation import Observation
 from rotator.rotation.ownership import PathContent, TokenOwners, is_stray
+from rotator.rotation.procedures import operators
 from rotator.rotation.record import Record, Token
 from rotator.rotation.token_names import family, parse, stem
 
@@ -179,3 +185,44 @@ async def _each(names: Iterable[str], work: Callable[[str], Awaitable[None]]) ->
             group.start_soon(one, name)
     if faults:
         raise faults[0]
+
+
+async def reap(
+    reconciler: Reconciler, credential: Credential, dependencies: Dependencies, token: Token, by: str = ""
+) -> bool:
+    """Revoke a token if it is still a stray by its record and no path publishes it. Returns whether it was revoked."""
+    change, events = _noted(operators.reap(token, by))
+    await reconciler.obey(credential, dependencies, change, effect=True)
+    return any(events)
+
+
+async def disown(
+    reconciler: Reconciler,
+    credential: Credential,
+    dependencies: Dependencies,
+    token: Token,
+    by: str,
+    *,
+    journalled: bool,
+) -> bool:
+    """Revoke a token of a credential outside the settings, unless a configured path publishes it.
+
+    Returns whether it was revoked. `journalled`: the credential that it was minted for has a record.
+    """
+    change, events = _noted(operators.disown(token, by))
+    if journalled:
+        await reconciler.obey(credential, dependencies, change, effect=True)
+    else:
+        await reconciler.obey_unrecorded(credential, dependencies, change)
+    return any(events)
+
+
+def _noted(change: operators.RecordChange) -> tuple[operators.RecordChange, list[ev.Event | None]]:
+    """The same change, and the list that will have its event."""
+    events: list[ev.Event | None] = []
+
+    def noted(seen: Observation, record: Record) -> Procedure[ev.Event | None]:
+        events.append(event := (yield from change(seen, record)))
+        return event
+
+    return noted, events

@@ -149,6 +149,14 @@ class VerifyValue(Call[Verdict]):
 
 
 @dataclass(frozen=True, slots=True)
+class IdentifyValue(Call["Token | None"]):
+    """See `SupportsIdentify.identify`; None if values of this kind do not name their token."""
+
+    target: str
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
 class InspectToken(Call[Inspection]):
     """See `Provider.inspect`."""
 

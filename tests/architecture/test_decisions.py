@@ -1,4 +1,4 @@
-"""Where an event is chosen: in rotation/. The engine makes calls, and says what an operator or a restart did."""
+"""Where an event is chosen: in rotation/. The engine makes calls, and says that a record was read back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from tests.tools.house import branches
 
 # events that are made in the engine, with their count: they may become fewer
 MADE = {
-    "rotator/engine/commands.py": 7,  # what an operator, a probe or a sweep wants done to a record
     "rotator/engine/reconciler.py": 1,  # a record was read back
 }
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from rotator.engine import commands
 from rotator.ports import Document, Duplicate, Fault, MinterRefused, Refused, StoreRefused, Transient
+from rotator.rotation.procedures import operators
 from tests.model.matrix.judge import CONSUMER, JOURNAL, SLOT
 from tests.model.matrix.wire import Call, Point
 from tests.model.matrix.world import Actor, Crash, World
@@ -294,6 +294,6 @@ _STRIKES: dict[Trouble, Struck] = {
     Trouble.OVERTAKEN: _overtaken,
     Trouble.RELOAD: _between(lambda world: world.move_path()),
     Trouble.EMERGENCY: _between(lambda world: world.wish(emergency=True)),
-    Trouble.PAUSE: _between(lambda world: world.say(commands.pause("ada", "a change", PAUSED))),
+    Trouble.PAUSE: _between(lambda world: world.say(operators.pause("ada", "a change", PAUSED))),
     Trouble.STOP: _stop,
 }

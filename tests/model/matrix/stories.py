@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from rotator.engine import commands
 from rotator.rotation.credential import Limits
+from rotator.rotation.procedures import operators
 from tests.model.matrix.faults import Cell, Trouble
 from tests.model.matrix.judge import SLOT
 from tests.model.matrix.kinds import Kind
@@ -79,7 +79,7 @@ def _rotated(world: World) -> None:
 
 
 def _undo(world: World) -> None:
-    world.say(commands.undo("ada", emergency=False))
+    world.say(operators.undo("ada", emergency=False))
 
 
 def _spoiled(world: World) -> None:

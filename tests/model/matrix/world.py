@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from rotator.engine import commands
+from rotator.engine import strays
 from rotator.engine.context import Dependencies
 from rotator.engine.lease import Leases
 from rotator.engine.reconciler import Reconciler, ReconcileResult, Transition
 from rotator.engine.strays import sweep
 from rotator.ports import Conflict, Fault, Installation, Transient
 from rotator.rotation.credential import Credential, Limits, OnForeign, Retirement, VaultPath
+from rotator.rotation.procedures import operators
 from rotator.rotation.record import Held, HoldReason, Phase, PublishedValue, Record, Token
 from rotator.rotation.rotation_request import RequestAnswer, RotationRequest, answer
 from rotator.rotation.schedule import Every
@@ -107,7 +108,7 @@ class Actor:
 
 
 async def _reap(actor: Actor, credential: Credential, token: Token) -> bool:
-    return await commands.reap(actor.reconciler, credential, actor.dependencies, token)
+    return await strays.reap(actor.reconciler, credential, actor.dependencies, token)
 
 
 Word = Callable[[Actor], None]
@@ -197,7 +198,7 @@ class World:
         self.woken = True
         self.ask = RotationRequest(max(self.actor.clock.now(), self.time.now()), "ada", emergency)
 
-    def say(self, word: commands.RecordChange) -> None:
+    def say(self, word: operators.RecordChange) -> None:
         """`rotate pause`, `resume` or `undo`: heard when nobody works on it."""
         self.woken = True
         self.words.append(lambda actor: drive(actor.reconciler.obey(self.credential, actor.dependencies, word)))
@@ -220,7 +221,7 @@ class World:
             self._put_right(current, held)
         self.settings(on_foreign=OnForeign.OVERWRITE)
         self.judge.overwrites = True
-        self.say(commands.release("ada"))
+        self.say(operators.release("ada"))
 
     def _put_right(self, current: PublishedValue, held: Held) -> None:
         place = current.place

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from rotator.commands.requests import give_up
-from rotator.engine import commands
+from rotator.engine import strays
 from rotator.engine.context import Dependencies, SuppliedValue
 from rotator.engine.lease import Leases
 from rotator.engine.probe import Prober
@@ -330,7 +330,7 @@ class Process:
             self.world.tell(self.holder, f"sweep ends: {fault.reason}")
 
     async def _reap(self, credential: Credential, token: Token) -> bool:
-        return await commands.reap(self.reconciler, credential, self.edges_of(credential.name, self.clock), token)
+        return await strays.reap(self.reconciler, credential, self.edges_of(credential.name, self.clock), token)
 
     async def _probing(self) -> None:
         """The product's own probe of published values, with what it wants of a crew."""

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from rotator.engine import commands
 from rotator.engine.lease import Leases
 from rotator.engine.reconciler import Reconciler, Transition
 from rotator.ports import Conflict, Refused, Transient
 from rotator.rotation.credential import Credential
+from rotator.rotation.procedures import operators
 from tests.kit.kinds import Kind
 from tests.model.simulation.actors import TTL, Process
 from tests.model.simulation.invariants import Checks
@@ -34,7 +34,7 @@ class Operators:
     heard: list[str] = field(default_factory=list)  # what became of each word
     hears: Callable[[Transition], None] = lambda transition: None  # who is told of every transition, too
 
-    def say(self, name: str, word: commands.RecordChange, *, calm: bool = False) -> bool | None:
+    def say(self, name: str, word: operators.RecordChange, *, calm: bool = False) -> bool | None:
         """Somebody types it; False when no host is up. `calm`: also when faults are off."""
         hosts = [process for process in self.processes if not process.dead]
         if not hosts:
@@ -43,7 +43,7 @@ class Operators:
         host.errand(name, self._shell(host, name, word, calm))
         return None
 
-    async def _shell(self, host: Process, name: str, word: commands.RecordChange, calm: bool) -> None:
+    async def _shell(self, host: Process, name: str, word: operators.RecordChange, calm: bool) -> None:
         self.shells += 1
         name_of = f"shell{self.shells}"
         leases = Leases(name_of, TTL, host.clock.monotonic, *host.proof(name_of))
@@ -67,7 +67,7 @@ class Operators:
 
     def claim(self, name: str) -> bool | None:
         """This Vault is the only one."""
-        return self.say(name, commands.claim("person", self.world.lineage()), calm=True)
+        return self.say(name, operators.claim("person", self.world.lineage()), calm=True)
 
     def _told(self, transition: Transition) -> None:
         name, event = transition.credential.name, transition.event
@@ -80,15 +80,15 @@ class Operators:
     def pause(self, name: str) -> bool | None:
         """For ever, or for a while."""
         length = self.world.rng.choice((None, timedelta(seconds=60), timedelta(seconds=300)))
-        return self.say(name, commands.pause("person", "", length))
+        return self.say(name, operators.pause("person", "", length))
 
     def resume(self, name: str) -> bool | None:
         """Lift a pause, if there is one."""
-        return self.say(name, commands.resume("person"))
+        return self.say(name, operators.resume("person"))
 
     def undo(self, name: str) -> bool | None:
         """Take the last rotation back, whatever it is doing."""
-        return self.say(name, commands.undo("person", emergency=self.world.chance(0.2)))
+        return self.say(name, operators.undo("person", emergency=self.world.chance(0.2)))
 
     def adopt(self, name: str) -> bool | None:
         """Adopt what is on the consumer path, which a person may have put there a moment ago."""
@@ -97,7 +97,7 @@ class Operators:
             top = self.checks.vault.top(place)
             old = dict(top.values or {}) if top and not top.deleted else {}
             self.checks.vault.overwrite(place, {**old, "token": self.by_hand(name).value})
-        return self.say(name, commands.adopt("person"))
+        return self.say(name, operators.adopt("person"))
 
     def by_hand(self, name: str) -> Live:
         """A value that somebody has made at the target."""

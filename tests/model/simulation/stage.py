@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from rotator.engine import commands
 from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Fault, Transient
+from rotator.rotation.procedures import operators
 from rotator.rotation.record import Record
 from rotator.rotation.rotation_request import RotationRequest
 from tests.kit.kinds import Kind
@@ -142,13 +142,13 @@ class Stage:
         place, live = self.checks.live_path[NAME], self.people.operators.by_hand(NAME)
         top = self.vault.top(place)
         self.vault.overwrite(place, {**(top.values or {}), "token": live.value} if top else {})
-        return self._saying(host, commands.adopt("person"))
+        return self._saying(host, operators.adopt("person"))
 
-    def say(self, host: str, word: commands.RecordChange) -> None:
+    def say(self, host: str, word: operators.RecordChange) -> None:
         """A person's word, uninterrupted."""
         self.finish(self._saying(host, word))
 
-    def _saying(self, host: str, word: commands.RecordChange) -> Visit:
+    def _saying(self, host: str, word: operators.RecordChange) -> Visit:
         process = self[host]
         visit = Visit(process, Thread(process, NAME, None))
         dependencies = process.edges_of(NAME, process.clock)

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from rotator.engine import commands, reconciler
+from rotator.engine import reconciler
 from rotator.engine.reconciler import Reconciler
 from rotator.engine.second_journal import SecondJournals
 from rotator.ports import StoreRefused
 from rotator.rotation import attempts, explanation, observation, ownership, second_vault, transitions, troubles
 from rotator.rotation import events as ev
+from rotator.rotation.calls import ReadOwners, RevokeToken
 from rotator.rotation.ownership import TokenOwners, living
 from rotator.rotation.pause import covered
+from rotator.rotation.procedures import operators
 from rotator.rotation.retirement import Use
 from rotator.rotation.token_names import stem
 from rotator.vault.shared_documents import VaultRequests
@@ -149,10 +151,11 @@ def _unsaved(patch: pytest.MonkeyPatch) -> None:
 def _untold(patch: pytest.MonkeyPatch) -> None:
     """What a person ends as it was proposed is not told."""
 
-    async def reaped(bench, token, by):
-        await bench.dependencies.provider.revoke(token)
+    def ended(seen, token, by):
+        if not (yield from ReadOwners()).spares(token, seen.now):
+            yield from RevokeToken(seen.credential.target, token)
 
-    patch.setattr(commands, "_reaped", reaped)
+    patch.setattr(operators, "_ended", ended)
 
 
 def _left(patch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rotator.engine import commands
 from rotator.ports import Conflict
+from rotator.rotation.procedures import operators
 from tests.kit.promises import Violation
 from tests.model.simulation.journal import place_of
 from tests.model.simulation.stage import NAME, Stage
@@ -53,7 +53,7 @@ def adopted_again() -> tuple[Stage, Live]:
     stage.reconcile("A", ask=True)
     taken.pop(place_of(NAME))
     stage.people.days._goes_back_to(taken, "Vault is restored")
-    stage.say("A", commands.adopt("person"))
+    stage.say("A", operators.adopt("person"))
     assert stage.record.current.token.id == old.id
     return stage, old
 

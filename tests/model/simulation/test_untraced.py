@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rotator.engine import commands
 from rotator.ports import Refused, Transient
+from rotator.rotation.procedures import operators
 from tests.kit.kinds import Kind
 from tests.model.simulation.campaign import run_seed
 from tests.model.simulation.stage import NAME, Stage, Visit, rejected_after_the_cut_over
@@ -71,12 +71,12 @@ def test_an_old_value_that_is_not_taken_back_is_not_given_up_while_a_telling_of_
 
 def test_a_word_that_is_said_right_after_it_does_not_hide_it():
     stage, late = told_the_next_value()
-    stage.say("A", commands.pause("person", "", None))
+    stage.say("A", operators.pause("person", "", None))
     stage.people.slot_metadata(NAME)
     stage.sleep(2)
     stage.reconcile("A")
     late()
-    stage.say("A", commands.resume("person"))
+    stage.say("A", operators.resume("person"))
     ends_well(stage)
 
 

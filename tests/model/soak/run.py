@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 
-from rotator.engine import commands
+from rotator.engine import strays
 from rotator.engine.reconciler import Transition
 from rotator.engine.strays import sweep
 from rotator.ports import Transient
@@ -139,7 +139,7 @@ async def _chores(made: House) -> None:
     reconciler = made.worker_pool.guard.reconciler
 
     async def reap(credential: Credential, token: Token) -> bool:
-        return await commands.reap(reconciler, credential, made.dependencies(credential), token)
+        return await strays.reap(reconciler, credential, made.dependencies(credential), token)
 
     swept = await sweep(made.halo.living(), ours, made.journal, remembered={}, reap=reap)
     made.bugs += [f"a stray: {name}" for name in swept.reaped]

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from rotator.engine import commands
 from rotator.engine.context import Dependencies, SuppliedValue
 from rotator.engine.lease import Leases
 from rotator.engine.reconciler import Reconciler, ReconcileResult, Transition
 from rotator.ports import Conflict, Document, Entry, Fault, Installation, Lease, Minted
 from rotator.rotation.credential import Credential, VaultPath
+from rotator.rotation.procedures import operators
 from rotator.rotation.record import Record, Token
 from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.secret import Secret
@@ -181,9 +181,9 @@ class Look:
             case "supply":
                 return look(supplied=SuppliedValue(Secret(self.start.value)))
             case "undo":
-                return reconciler.obey(self.credential, edges, commands.undo("op", emergency=False), effect=True)
+                return reconciler.obey(self.credential, edges, operators.undo("op", emergency=False), effect=True)
             case _:
-                return reconciler.obey(self.credential, edges, commands.release("op"))
+                return reconciler.obey(self.credential, edges, operators.release("op"))
 
     def go_on(self, answer: Any, age: float, skew: float) -> Call | End:
         """The next call, or how it ended."""

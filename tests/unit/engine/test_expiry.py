@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from rotator.engine.commands import take_word
 from rotator.ports import Capabilities, Inspection, NeedsPerson, Outcome, Transient
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Limits, Retirement
+from rotator.rotation.procedures.operators import take_word
 from rotator.rotation.record import Phase, Token
 from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.schedule import FractionOfLife

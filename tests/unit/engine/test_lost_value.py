@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.engine import commands
 from rotator.ports import Transient, Unknown
 from rotator.rotation.credential import OnForeign, Retirement
+from rotator.rotation.procedures import operators
 from rotator.rotation.record import HoldReason, Phase, Trigger
 from rotator.rotation.rotation_request import RotationRequest
 from tests.unit.engine.world import PLACE, Actor, World
@@ -77,7 +77,7 @@ async def test_what_is_put_back_and_released_rests_again(world: World) -> None:
     lose(world, HoldReason.FOREIGN_WRITE)
     await actor.reconcile()
     world.vault.put(PLACE, before, cas=world.consumer.version)
-    await actor.reconciler.obey(actor.credential, actor.dependencies, commands.release("ada"))
+    await actor.reconciler.obey(actor.credential, actor.dependencies, operators.release("ada"))
     await actor.reconcile()
     assert actor.events == ["Lost", "PutOnHold", "Released"]
     assert (await world.record()).phase is Phase.SETTLED
@@ -87,7 +87,7 @@ async def test_what_is_released_and_still_missing_is_held_again(world: World) ->
     actor = await resting(world)
     lose(world, HoldReason.DELETED)
     await actor.reconcile()
-    await actor.reconciler.obey(actor.credential, actor.dependencies, commands.release("ada"))
+    await actor.reconciler.obey(actor.credential, actor.dependencies, operators.release("ada"))
     await actor.reconcile()
     assert actor.events == ["Lost", "PutOnHold", "Released", "Lost", "PutOnHold"]
 

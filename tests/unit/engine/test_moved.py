@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from rotator.engine import commands
 from rotator.ports import CannotPresent, Minted
 from rotator.rotation.credential import Retirement
+from rotator.rotation.procedures import operators
 from rotator.rotation.record import HoldReason, Phase, Token, Trigger
 from rotator.rotation.secret import Secret
 from tests.kit.provider import FakeProvider
@@ -108,7 +108,7 @@ async def test_an_undo_puts_the_value_under_the_key_that_consumers_read_now(worl
     actor.credential = replace(actor.credential, key="password")
     world.clock.move(1)
     await actor.reconcile()
-    await actor.reconciler.obey(actor.credential, actor.dependencies, commands.undo("ada", emergency=False))
+    await actor.reconciler.obey(actor.credential, actor.dependencies, operators.undo("ada", emergency=False))
     await actor.reconcile()
     assert old
     assert world.consumer.secret("password").matches(old)

@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.engine import commands
 from rotator.engine.calls import run
 from rotator.engine.context import RotationContext
 from rotator.ports import CannotPresent, Minted, Rejected, Verdict
 from rotator.rotation.credential import Limits, OnForeign, Retirement
 from rotator.rotation.ownership import ConsumerContent
+from rotator.rotation.procedures import operators
 from rotator.rotation.procedures.consumer_path import look
 from rotator.rotation.procedures.publish import judged
 from rotator.rotation.record import HoldReason, Phase, Token
@@ -132,11 +132,11 @@ async def test_a_deleted_path_holds_the_predecessor_whatever_may_be_written_over
     await actor.reconcile()
     assert "undelete its newest version, or, where that was destroyed" in await held(world)
     assert len(world.target.living()) == 2
-    await actor.reconciler.obey(actor.credential, actor.dependencies, commands.release("ada"))
+    await actor.reconciler.obey(actor.credential, actor.dependencies, operators.release("ada"))
     await actor.reconcile(RotationRequest(world.clock.now(), "ada", emergency=True))
     await held(world)
     world.vault.undelete(PLACE, world.consumer.version)
-    await actor.reconciler.obey(actor.credential, actor.dependencies, commands.release("ada"))
+    await actor.reconciler.obey(actor.credential, actor.dependencies, operators.release("ada"))
     await actor.reconcile()
     record = await world.record()
     assert record.phase is Phase.SETTLED
@@ -151,7 +151,7 @@ async def test_a_destroyed_version_has_a_way_out_too(world: World) -> None:
     await actor.reconcile()
     assert "delete the path's metadata" in await held(world)
     world.vault.forget(PLACE)
-    await actor.reconciler.obey(actor.credential, actor.dependencies, commands.release("ada"))
+    await actor.reconciler.obey(actor.credential, actor.dependencies, operators.release("ada"))
     await actor.reconcile()
     assert "not proven: the path holds no value, and on_foreign" in (await world.record()).evidence
     await actor.reconcile(RotationRequest(world.clock.now() + timedelta(seconds=1), "ada"))

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.engine import commands
 from rotator.ports import MinterRefused, Refused, Transient
 from rotator.rotation.credential import OnForeign, Retirement
+from rotator.rotation.procedures import operators
 from rotator.rotation.record import HoldReason, Phase
 from rotator.rotation.rotation_request import RotationRequest
 from tests.unit.engine.world import JOURNAL, PLACE, SLOT, Actor, World
@@ -219,7 +219,7 @@ async def after_its_grace(world: World) -> Actor:
 async def released(actor: Actor) -> None:
     """A person lets us write over what is there."""
     actor.credential = replace(actor.credential, on_foreign=OnForeign.OVERWRITE)
-    await actor.reconciler.obey(actor.credential, actor.dependencies, commands.release("ada"))
+    await actor.reconciler.obey(actor.credential, actor.dependencies, operators.release("ada"))
     await actor.reconcile()
 
 

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.engine import commands
 from rotator.engine.strays import left_behind, survey
 from rotator.ports import Refused, StoreRefused, Transient
 from rotator.rotation.credential import Credential, Retirement, VaultPath
 from rotator.rotation.ownership import TokenOwners, TokenState
+from rotator.rotation.procedures import operators
 from rotator.rotation.record import HoldReason, Phase, Token
 from rotator.rotation.rotation_request import RotationRequest
 from tests.unit.engine.world import PLACE, Actor, World
@@ -118,7 +118,7 @@ async def test_after_a_rename_adopt_goes_on_under_the_new_name_and_ends_the_old_
     old = world.consumer.secret("token")
     third = renamed(world, retire=Retirement(HOUR))
     await third.reconcile()
-    await third.reconciler.obey(third.credential, third.dependencies, commands.adopt("ada"))
+    await third.reconciler.obey(third.credential, third.dependencies, operators.adopt("ada"))
     assert len(ids(world)) == 1
     world.clock.move(1)
     await third.reconcile(RotationRequest(world.clock.now(), "ada"))

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.engine import commands
 from rotator.engine.guard import Guard
 from rotator.engine.reconciler import ReconcileResult
 from rotator.ports import Accepted, Refused
+from rotator.rotation.procedures import operators
 from rotator.rotation.record import HoldReason, Phase
 from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.token_names import mint_name
@@ -102,7 +102,7 @@ async def test_everything_else_at_that_target_is_held_too_and_a_release_does_not
     assert seen.record
     assert seen.record.held
     assert seen.record.held.reason is HoldReason.TWO_VAULTS
-    await actor.reconciler.obey(actor.credential, actor.dependencies, commands.release("ada"))
+    await actor.reconciler.obey(actor.credential, actor.dependencies, operators.release("ada"))
     seen = await guard.attend(actor.credential, None)
     assert seen.record
     assert seen.record.held
@@ -114,7 +114,7 @@ async def test_a_claim_begins_new_names_and_what_lives_under_the_old_ones_is_lef
     guard, elsewhere = rounds_of(actor, world), rounds_of(second, world)
     await attended(actor, guard)
     await attended(second, elsewhere)
-    await actor.reconciler.obey(actor.credential, actor.dependencies, commands.claim("ada", "l2"))
+    await actor.reconciler.obey(actor.credential, actor.dependencies, operators.claim("ada", "l2"))
     world.clock.move(60)
     await attended(actor, guard, RotationRequest(world.clock.now(), "ada"))
     record = await world.record()
@@ -203,5 +203,5 @@ async def test_who_only_looks_never_acts(world: World) -> None:
     seen = await copy.reconcile(RotationRequest(world.clock.now(), "ada"))
     assert seen.wait.reason == "this is a copy"
     with pytest.raises(Refused, match="this is a copy"):
-        await copy.reconciler.obey(copy.credential, copy.dependencies, commands.release("ada"))
+        await copy.reconciler.obey(copy.credential, copy.dependencies, operators.release("ada"))
     assert world.vault.history == written

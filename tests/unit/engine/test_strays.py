@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rotator.engine import commands
+from rotator.engine import strays
 from rotator.engine.strays import SweepResult, sweep
 from rotator.ports import Duplicate, Lease, MinterRefused, Refused, Transient
 from rotator.rotation import events as ev
@@ -52,11 +52,11 @@ class Fleet:
         return await sweep(tokens, self.credentials, self.journal, remembered=self.remembered, reap=end)
 
     async def reap(self, credential: Credential, token: Token) -> bool:
-        return await commands.reap(self.actor.reconciler, credential, self.actor.dependencies, token)
+        return await strays.reap(self.actor.reconciler, credential, self.actor.dependencies, token)
 
     async def disown(self, name: str, *, journalled: bool, token: str = "x") -> None:
         owner = credential(name=name)
-        end = commands.disown(
+        end = strays.disown(
             self.actor.reconciler, owner, self.actor.dependencies, Token(token), "ada", journalled=journalled
         )
         await end

@@ -8,10 +8,10 @@ from functools import partial
 
 import pytest
 
-from rotator.engine import commands
 from rotator.ports import Capabilities, Conflict, Minted, Refused, Rejected, Transient
 from rotator.rotation.credential import Retirement
 from rotator.rotation.ownership import TokenOwners
+from rotator.rotation.procedures import operators
 from rotator.rotation.record import Phase, Record, Token
 from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.secret import Secret
@@ -26,12 +26,12 @@ HOUR = timedelta(hours=1)
 SETTLE = 11.0  # seconds: a little more than the default
 
 
-async def say(actor: Actor, word: commands.RecordChange):
+async def say(actor: Actor, word: operators.RecordChange):
     return await actor.reconciler.obey(actor.credential, actor.dependencies, word)
 
 
 async def undo(actor: Actor, *, emergency: bool = False):
-    return await say(actor, commands.undo("ada", emergency=emergency))
+    return await say(actor, operators.undo("ada", emergency=emergency))
 
 
 async def published_twice(world: World, **changes) -> tuple[Actor, Secret, Secret]:
@@ -160,7 +160,7 @@ async def test_asking_for_an_undo_twice_is_asking_once(world: World) -> None:
     assert actor.events == ["UndoBegun"]
 
 
-async def refusal(actor: Actor, word: commands.RecordChange) -> str:
+async def refusal(actor: Actor, word: operators.RecordChange) -> str:
     before = await actor.journal.load("blog/bot")
     with pytest.raises(Refused) as caught:
         await say(actor, word)
@@ -168,7 +168,7 @@ async def refusal(actor: Actor, word: commands.RecordChange) -> str:
     return caught.value.reason
 
 
-WORD = commands.undo("ada", emergency=False)
+WORD = operators.undo("ada", emergency=False)
 
 
 async def test_it_is_refused_while_the_path_holds_another_value(world: World) -> None:
@@ -229,7 +229,7 @@ async def owned(name: str, by: Token) -> TokenOwners:
     return TokenOwners({name: record}, {}, (), "rotator-home-")
 
 
-ADOPT = commands.adopt("ada")
+ADOPT = operators.adopt("ada")
 
 
 async def test_a_value_made_by_hand_is_adopted_without_a_write_and_without_a_rotation(world: World) -> None:
@@ -336,7 +336,7 @@ async def test_a_value_that_was_put_back_is_released_not_adopted(world: World) -
 
 async def test_a_paused_credential_of_which_nothing_is_known_yet_is_not_begun(world: World) -> None:
     actor = world.actor()
-    record = await say(actor, commands.pause("ada", "a freeze", HOUR))
+    record = await say(actor, operators.pause("ada", "a freeze", HOUR))
     assert record.paused.until == world.clock.now() + HOUR
     seen = await actor.reconcile()
     assert (seen.wait.until, actor.events) == (world.clock.now() + HOUR, ["Paused"])
@@ -347,11 +347,11 @@ async def test_a_paused_credential_of_which_nothing_is_known_yet_is_not_begun(wo
 
 async def test_resuming_ends_it_and_what_is_not_paused_is_left_alone(world: World) -> None:
     actor = world.actor()
-    await say(actor, commands.resume("ada"))
+    await say(actor, operators.resume("ada"))
     assert actor.events == []
-    await say(actor, commands.pause("ada", "", None))
+    await say(actor, operators.pause("ada", "", None))
     assert (await actor.reconcile()).wait.until is None
-    await say(actor, commands.resume("bob"))
+    await say(actor, operators.resume("bob"))
     await actor.reconcile()
     assert actor.events[:3] == ["Paused", "Unpaused", "Requested"]
 
@@ -360,9 +360,9 @@ async def test_a_disproved_value_is_due_at_once_unless_it_is_another_by_now(worl
     actor, _, _ = await published_twice(world)
     record = await world.record()
     for token_id in (record.predecessor.token.id, "nobody's"):
-        assert await say(actor, commands.disprove(token_id, "401")) == record
-    assert (await say(actor, commands.disprove(record.current.token.id, "401"))).refused_at
-    await say(actor, commands.disprove(record.current.token.id, "401"))
+        assert await say(actor, operators.disprove(token_id, "401")) == record
+    assert (await say(actor, operators.disprove(record.current.token.id, "401"))).refused_at
+    await say(actor, operators.disprove(record.current.token.id, "401"))
     await actor.reconcile()
     assert actor.events[:3] == ["Disproved", "Swept", "Requested"]
     assert (await world.record()).rotation == 3
@@ -371,7 +371,7 @@ async def test_a_disproved_value_is_due_at_once_unless_it_is_another_by_now(worl
 async def test_a_value_that_somebody_replaced_is_not_disproved(world: World) -> None:
     actor, _, _ = await published_twice(world)
     world.vault.put(PLACE, {"token": "by hand"}, None)
-    await say(actor, commands.disprove((await world.record()).current.token.id, "401"))
+    await say(actor, operators.disprove((await world.record()).current.token.id, "401"))
     assert actor.events == []
 
 
