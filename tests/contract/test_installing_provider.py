@@ -13,7 +13,9 @@ from rotator.ports import Accepted, Inspection, Minted, Outcome, Provider, Refus
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from tests.kit.clock import HandClock
+from tests.kit.kinds import Kind
 from tests.kit.slots import SlotProvider, Slots
+from tests.model.simulation.driven import Client, DrivenProvider
 from tests.unit.providers import back_office
 
 pytestmark = pytest.mark.anyio
@@ -24,6 +26,7 @@ PAIR, TRANSIT = "halo-assertion-key", ", in Transit"
 PAIRS = (PAIR, f"{PAIR}, two applications")
 REAL = ("halo-api-key", ONE, TWO, *PAIRS, *(f"{each}{TRANSIT}" for each in PAIRS))
 FAKES = ("one slot", "two slots")
+SIMULATED = {"one slot, simulated": Kind.ONE_SLOT, "two slots, simulated": Kind.TWO_SLOTS}
 
 
 @dataclass
@@ -47,12 +50,17 @@ class Bench:
         return Minted(await self.provider.install(minted), minted.secret, minted.fields)
 
 
-@pytest.fixture(params=[*FAKES, *REAL])
+@pytest.fixture(params=[*FAKES, *SIMULATED, *REAL])
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     clock = HandClock()
     if request.param in FAKES:
         target = Slots(clock.now, number=1 + (request.param == "two slots"))
         yield Bench(SlotProvider(target), clock, target.accepts)
+        return
+    if request.param in SIMULATED:
+        client = Client()
+        provider = DrivenProvider(client, SIMULATED[request.param])
+        yield Bench(provider, client, provider.accepts)
         return
     transit = request.param.endswith(TRANSIT)
     kind, _, two = request.param.removesuffix(TRANSIT).partition(", ")

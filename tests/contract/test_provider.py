@@ -1,4 +1,4 @@
-"""The contract of the Provider port: what the engine may rely on, held by the fake and by every real kind.
+"""The contract of the Provider port: what the engine may rely on, held by the fakes and by every real kind.
 
 Real kinds run against the sandbox on loopback, once for each release that behaves differently.
 """
@@ -27,7 +27,9 @@ from rotator.ports import (
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
 from tests.kit.clock import HandClock
+from tests.kit.kinds import Kind
 from tests.kit.provider import FakeProvider, Target, When
+from tests.model.simulation.driven import Client, DrivenProvider
 from tests.unit.providers import halo
 
 pytestmark = pytest.mark.anyio
@@ -35,6 +37,7 @@ pytestmark = pytest.mark.anyio
 STEM = "rotator-lab1-blog-c0ffee"
 JUNK = "pat_canary.of-no.value"
 BASE = ("named fake", "nameless fake")
+SIMULATED = ("named, simulated", "nameless, simulated")
 
 
 class Trouble(Protocol):
@@ -73,6 +76,18 @@ def fake_bench(clock: HandClock, *, named: bool) -> Bench:
     )
 
 
+def simulated_bench(*, named: bool) -> Bench:
+    client = Client(named=named)
+    provider = DrivenProvider(client, Kind.TOKENS)
+    tokens = provider.target.tokens
+
+    def remove(token: Token) -> None:
+        tokens[token.id].deleted, tokens[token.id].ended = True, "person"
+
+    living = lambda: {each.id for each in tokens.values() if provider.target.alive(each)}  # noqa: E731 (it is passed on)
+    return Bench(provider, named, client, provider.accepts, living, client.lose, remove)
+
+
 METHODS = {"mint": "POST", "find": "GET", "verify": "GET", "inspect": "GET", "revoke": "PUT", "restore": "PUT"}
 
 
@@ -93,11 +108,13 @@ def halo_bench(world: halo.World) -> Bench:
     )
 
 
-@pytest.fixture(params=[*BASE, *halo.VERSIONS])
+@pytest.fixture(params=[*BASE, *SIMULATED, *halo.VERSIONS])
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     clock = HandClock()
     if request.param in BASE:
         yield fake_bench(clock, named=request.param == "named fake")
+    elif request.param in SIMULATED:
+        yield simulated_bench(named=request.param == "named, simulated")
     else:
         async with halo.running(request.param, clock) as world:
             yield halo_bench(world)

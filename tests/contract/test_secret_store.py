@@ -12,7 +12,7 @@ import pytest
 from rotator.ports import Conflict, Refused, SecretStore
 from rotator.rotation.credential import VaultPath
 from tests.kit.store import FakeStore, FakeVault
-from tests.model.simulation.driven import DrivenStore
+from tests.model.simulation.driven import Client, DrivenStore
 from tests.model.simulation.vault import Vault
 from tests.unit.vault.worlds import Operator, canary, kv_on
 
@@ -29,7 +29,7 @@ class World:
 @pytest.fixture(params=["fake", "simulated", pytest.param("openbao", marks=pytest.mark.system)])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     if request.param != "openbao":
-        store = FakeStore() if request.param == "fake" else DrivenStore()
+        store = FakeStore() if request.param == "fake" else DrivenStore(Client())
         yield World(store, store.vault, VaultPath("secret", "apps/blog/halo"))
         return
     bao, mount = request.getfixturevalue("openbao"), request.getfixturevalue("mount")

@@ -103,6 +103,6 @@ class Operators:
         """A value that somebody has made at the target."""
         number = len(self.checks.target.by_value) + 1
         live = Live(f"hand{number}", "by hand", f"sek-hand-{number}", self.world.now, None, "person")
-        live.credential = name
+        live.credential, live.minted_at = name, self.world.now
         self.checks.target.tokens[live.id] = self.checks.target.by_value[live.value] = live
         return live

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,6 +23,7 @@ from rotator.ports import (
 )
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
+from rotator.rotation.token_names import begins
 from tests.kit.kinds import CAN, INSTALLED, NAMED, Kind
 from tests.model.simulation import wire
 from tests.model.simulation.target import Live, Target
@@ -60,8 +61,7 @@ class SimProvider:
                 self.world.fault("target_refuses", self.name)
                 raise Refused("not today")
             live = self._made(name, expires_at, who, keep)
-            token = Token(live.id, name, live.slot, self.world.date(), expires_at)
-            return Minted(token, Secret(live.value), {"user": "u"}, {"twin": Secret(f"sek-twin-{live.value[4:]}")})
+            return Minted(live.token, Secret(live.value), {"user": "u"}, {"twin": Secret(f"sek-twin-{live.value[4:]}")})
 
         return await self._send("mint", effect, writes=self.kind not in INSTALLED)
 
@@ -73,7 +73,7 @@ class SimProvider:
             raise Refused("the target makes the value")
         self.checks.mint_named(self.name, name)
         live = self._made(name, expires_at, self._who, keep, value.reveal())
-        return Minted(Token(live.id, name, live.slot, self.world.date(), expires_at), value)
+        return Minted(live.token, value)
 
     def _made(self, name: str, expires_at: datetime | None, who: str, keep: tuple[Token, ...], value: str = "") -> Live:
         if self.kind not in INSTALLED:
@@ -100,7 +100,7 @@ class SimProvider:
             if live.ended and self.kind is Kind.ONE_SLOT and self.world.swarm.remembers:
                 raise Refused("it was used before")
             self.target.install(live, who)
-            return minted.token
+            return replace(minted.token, issued_at=self.world.date())
 
         return await self._send("install", effect, writes=True, timely=True)
 
@@ -108,8 +108,8 @@ class SimProvider:
         """See `Provider.find`."""
 
         def effect() -> tuple[Token, ...]:
-            listed = (x for x in self.target.tokens.values() if x.name.startswith(prefix) and self.target.lists(x))
-            return tuple(Token(x.id, x.name, "", None, x.expires) for x in listed)
+            listed = (x for x in self.target.tokens.values() if begins(x.name, prefix) and self.target.lists(x))
+            return tuple(x.token for x in listed)
 
         return await self._send("find", effect) if self.capabilities.can_list else ()
 
@@ -118,10 +118,13 @@ class SimProvider:
 
         def effect() -> Verdict:
             live = self.target.by_value.get(secret.reveal())
-            if live is None or live.id != token.id or not self.target.accepts(live.value):
+            if live is None or not self.target.accepts(live.value):
                 if live and self.target.alive(live):
                     self.world.fault("target_settling", self.name)
                 return Rejected("401")
+            live.last_used = self.world.now // 60 * 60
+            if live.id != token.id:
+                return Rejected("the secret belongs to another token", final=True)
             live.proven = True
             return Accepted()
 
@@ -139,8 +142,7 @@ class SimProvider:
             live = self.target.tokens.get(token.id)
             if live is None or live.deleted:
                 return Inspection(exists=False)
-            used = None if live.last_used is None else self.world.date(live.last_used - self.world.now)
-            return Inspection(True, bool(live.ended), used, live.expires)
+            return self.target.tells(live)
 
         return await self._send("inspect", effect)
 
@@ -180,9 +182,9 @@ class SimProvider:
 
         def effect() -> Token:
             live = self.target.by_value.get(secret.reveal())
-            if live is None or live.deleted:
+            if live is None or live.deleted or live.ended:
                 raise Refused("nobody knows it")
-            return Token(live.id, live.name, live.slot, None, live.expires)
+            return live.token
 
         return await self._send("identify", effect)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import inf
 
-from rotator.ports import Duplicate, Outcome, Refused
-from tests.kit.kinds import LISTED, SLOTS, Kind
+from rotator.ports import Duplicate, Inspection, Outcome, Refused
+from rotator.rotation.record import Token
+from tests.kit.kinds import INSTALLED, LISTED, SLOTS, Kind
 from tests.model.simulation.world import EPOCH, World
 
 
@@ -27,6 +28,7 @@ class Live:
     slot: str = ""
     there: bool = True  # the target was told of it ...
     told: str = ""  # ... by whom, if it was not made there
+    ended_at: float = 0.0
     ended: str = ""  # who revoked it, or overwrote it: a process, or "person"
     lingers: float = 0.0  # until then a removed key is still believed
     deleted: bool = False
@@ -38,6 +40,15 @@ class Live:
     def __post_init__(self) -> None:
         # a date is true time rounded to microseconds
         self.ends = inf if self.expires is None else (self.expires - EPOCH).total_seconds() - 5e-7
+
+    @property
+    def token(self) -> Token:
+        """As the target tells of it."""
+        return Token(self.id, self.name, self.slot or f"s{self.id}", _date(self.minted_at), self.expires)
+
+
+def _date(seconds: float) -> datetime:
+    return EPOCH + timedelta(seconds=seconds)
 
 
 @dataclass
@@ -67,6 +78,11 @@ class Target:
     def alive(self, token: Live) -> bool:
         """Known, and neither revoked nor expired; a key lives on in copies of the set."""
         return token.there and not self.expired(token) and (not token.ended or self.world.now < token.lingers)
+
+    def tells(self, token: Live) -> Inspection:
+        """What it says of a token of which something is left."""
+        used = None if token.last_used is None else _date(token.last_used)
+        return Inspection(True, bool(token.ended), used, token.expires, _date(token.ended_at) if token.ended else None)
 
     def lists(self, token: Live) -> bool:
         """Whether a listing shows it."""
@@ -144,7 +160,7 @@ class Target:
 
     def restore(self, token: Live, by: str) -> Outcome:
         """Take a revocation back. Raises Refused when nothing is left of the token."""
-        if token.deleted:
+        if token.deleted or self.kind(token.credential) in INSTALLED:
             raise Refused("the record is gone")
         if not token.ended:
             return Outcome.ALREADY
@@ -156,7 +172,7 @@ class Target:
         """Revoke, or remove from the set."""
         if token.ended:
             return Outcome.ALREADY
-        token.ended = by
+        token.ended, token.ended_at = by, self.world.now
         if self.kind(token.credential) is Kind.KEY_SET:
             token.lingers = self._settled(self.world.swarm.cache)
         if token.slot:
