@@ -13,13 +13,12 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from tests.sandbox.environment import World
 from tests.system.campaign import leaks, parser, verdict, wired
@@ -37,6 +36,7 @@ A_WORLD = 240  # kills: the tokens of many more would make every listing slow
 RECOVERY = TAKEN_OVER + 20  # seconds
 Point = tuple[int, Side]
 Task = tuple[str, Point]
+Choose = Callable[[Sequence[Call]], list[Point]]
 
 
 @dataclass(frozen=True)
@@ -202,17 +202,11 @@ def _writes(call: Call) -> bool:
     return call.method != "GET" and not any(part in call.path for part in ("/journal/", "/auth/", "/destroy/"))
 
 
-def campaign(
-    kinds: Sequence[str] = ("halo-pat",),
-    times: int = 1,
-    choose: Any = everywhere,
-    tell: Tell = lambda text: None,
-    pace: Pace = PACE,
-) -> Outcome:
+def campaign(kinds: Mapping[str, Choose], times: int = 1, tell: Tell = lambda text: None, pace: Pace = PACE) -> Outcome:
     """Learn the calls of each kind, then kill at the chosen ones, so many times. `tell` is told how it goes."""
     with Nursery() as nursery:
         calls = _learned([KINDS[name] for name in kinds], nursery, pace)
-        tasks = [(name, point) for _ in range(times) for name in kinds for point in choose(calls[name])]
+        tasks = [(name, point) for _ in range(times) for name, choose in kinds.items() for point in choose(calls[name])]
         with Progress(", ".join(kinds), len(tasks), tell) as progress:
             batches = [tasks[at : at + A_WORLD] for at in range(0, len(tasks), A_WORLD)]
             probes = sum(_struck(batch, nursery, progress, pace) for batch in batches)
@@ -265,7 +259,7 @@ def main() -> int:
     bad = 0
     for name in wishes.kind or KINDS:  # one after another, so that a rotation is measured among its like
         for choose in (at_effects if wishes.effects else everywhere, *([late] if wishes.late else [])):
-            outcome = campaign([name], wishes.times, choose, _tell, pace)
+            outcome = campaign({name: choose}, wishes.times, _tell, pace)
             bad |= verdict(outcome, outcome.violations)
     return bad
 

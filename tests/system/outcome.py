@@ -6,7 +6,7 @@ Where to strike and how to judge is kill_anywhere.py's.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.system.kinds import KINDS
 from tests.system.proxy import Call, Side
@@ -39,6 +39,11 @@ class Outcome:
     crashes: tuple[Crash, ...]
     probes: int
     violations: tuple[str, ...]
+
+    def of(self, *kinds: str) -> Outcome:
+        """The kills of these kinds; probes and violations are those of the whole campaign."""
+        crashes = tuple(crash for crash in self.crashes if crash.kind in kinds)
+        return replace(self, calls={name: self.calls[name] for name in kinds}, crashes=crashes)
 
     def percentile(self, share: float) -> float:
         """Recovery in seconds."""
