@@ -29,9 +29,9 @@ from rotator.engine.worker_pool import WorkerPool
 from rotator.host.cron import SystemClock
 from rotator.host.process import ProcessLock, children, has_ended
 from rotator.host.threads import BackgroundTasks
+from rotator.observe import logs
 from rotator.observe.event_log import paused, troubled, unforeseen
 from rotator.observe.hooks import Hooks
-from rotator.observe.logs import log
 from rotator.observe.observers import FleetObserver, Observer, Observers
 from rotator.ports import Clock, Fault, Installation, MinterRefused, OnlyLooks, Provider, Refused
 from rotator.providers import Server, kind_of
@@ -126,7 +126,7 @@ class Actor:
         )
 
     def _vault_went_back(self) -> None:
-        log.warn("vault.reverted", said=_REVERTED)
+        logs.warn("vault.reverted", said=_REVERTED)
         self.worker_pool.vault_went_back()
 
     def _tell(self, transition: Transition) -> None:

@@ -29,8 +29,8 @@ from rotator.host.cron import Alarms
 from rotator.host.exit_codes import Exit
 from rotator.host.shutdown import Part, StopBudget
 from rotator.host.threads import BoundedCalls, Threads, first_exception
+from rotator.observe import logs
 from rotator.observe.event_log import TransitionListeners, failed_call, heard_call, strained
-from rotator.observe.logs import log
 from rotator.observe.observers import Observers
 from rotator.ports import Fault, Transient
 from rotator.rotation.schedule import share
@@ -77,7 +77,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Start, work until SIGTERM or SIGINT, stop. Raises Fault when it cannot start."""
-        log.say("daemon.started", instance=self._settings.daemon.instance, credentials=len(self._settings.credentials))
+        logs.say("daemon.started", instance=self._settings.daemon.instance, credentials=len(self._settings.credentials))
         async with anyio.create_task_group() as group:
             await group.start(self._signals, group)
             group.start_soon(_tell_exposed, self._settings)
@@ -96,7 +96,7 @@ class Daemon:
         if self._budget:
             self._budget.begin(Part.LOG)
         self._observers.close()
-        log.say("daemon.stopped")
+        logs.say("daemon.stopped")
 
     def _called(self, hook: str, outcome: str) -> None:
         self._lookout.called(hook, outcome)
@@ -107,14 +107,14 @@ class Daemon:
     async def _wait_for_vault(self, reason: str) -> None:
         self._lookout.wait(reason)
         self._supervision.waiting(reason)
-        log.warn("vault.missed", said=reason, again_in=_AGAIN)
+        logs.warn("vault.missed", said=reason, again_in=_AGAIN)
         with anyio.move_on_after(_AGAIN):
             await self._stop.wait()
 
     async def _wait_for_login(self, reason: str, tried: Tried) -> None:
         """Wait for another login secret, or a quarter of an hour."""
         self._lookout.wait(reason)
-        log.tell("login.refused", "error", said=reason, again_in=REFUSED_PAUSE, sooner=_SOONER)
+        logs.tell("login.refused", "error", said=reason, again_in=REFUSED_PAUSE, sooner=_SOONER)
         with anyio.move_on_after(REFUSED_PAUSE):
             while not self._stop.is_set() and await tried.stands(self._settings):
                 self._supervision.waiting(reason)
@@ -182,7 +182,7 @@ class Daemon:
         try:
             await work(app)
         except Exception as bug:  # noqa: BLE001 (what is done in passing must not end the daemon)
-            log.tell("chore.failed", "error", chore=name, exc_info=bug)
+            logs.tell("chore.failed", "error", chore=name, exc_info=bug)
         finally:
             self._chores.discard(name)
 
@@ -199,7 +199,7 @@ class Daemon:
             unfit, fleet = await why_unfit(app), self._lookout.fleet
             self._fit_in = era
             if unfit and unfit != fleet.unfit:
-                log.tell("vault.unfit", "error", said=f"{unfit}; the next start would fail")
+                logs.tell("vault.unfit", "error", said=f"{unfit}; the next start would fail")
             fleet.unfit = unfit
 
     async def _recorded(self, app: Actor) -> None:
@@ -215,12 +215,12 @@ class Daemon:
             try:
                 swept = await sweep(app, target)
             except Fault as fault:  # the next sweep makes up for it
-                log.warn("sweep.missed", target=target, said=fault.reason)
+                logs.warn("sweep.missed", target=target, said=fault.reason)
                 continue
             for name, reason in swept.skipped.items():
-                log.warn("sweep.missed", target=target, credential=name, said=reason)
+                logs.warn("sweep.missed", target=target, credential=name, said=reason)
             if swept.strays or swept.unclaimed:
-                log.say("target.swept", target=target, reaped=swept.reaped, unclaimed=len(swept.unclaimed))
+                logs.say("target.swept", target=target, reaped=swept.reaped, unclaimed=len(swept.unclaimed))
 
     # --- signals ----------------------------------------------------------------------------------------------------
 
@@ -231,7 +231,7 @@ class Daemon:
                 if received is signal.SIGHUP:
                     group.start_soon(self._reload)  # in the background: a stop must not wait for it
                     continue
-                log.say("daemon.stopping", signal=signal.Signals(received).name)
+                logs.say("daemon.stopping", signal=signal.Signals(received).name)
                 if self._budget:
                     self._budget.hurry()
                     continue
@@ -256,11 +256,11 @@ class Daemon:
         if isinstance(settings, list):
             return settings
         before, self._settings = self._settings, settings
-        log.say("settings.reloaded", credentials=len(settings.credentials), digest=settings.digest[:12])
+        logs.say("settings.reloaded", credentials=len(settings.credentials), digest=settings.digest[:12])
         await _tell_exposed(settings)
         if self._app:
             if postponed := postponed_keys(before, settings):
-                log.warn("settings.postponed", keys=postponed, said=_AT_START)
+                logs.warn("settings.postponed", keys=postponed, said=_AT_START)
             await self._app.reload(settings)
             self._fit_in = None
             self._app.tasks.begin("unmanaged", partial(self._chore, "unmanaged", note_unmanaged, self._app))
@@ -325,7 +325,7 @@ def _era(app: Actor) -> tuple[bool, float]:
 async def _tell_exposed(settings: Settings) -> None:
     with suppress(Transient):  # files on a drive that hangs
         for path, text in await BoundedCalls("files of the settings", _AGAIN).run(lambda: list(writable(settings))):
-            log.open_to_others(path, text)
+            logs.open_to_others(path, text)
 
 
 async def read_settings_again(path: str | None) -> Settings | list[str]:
@@ -334,10 +334,10 @@ async def read_settings_again(path: str | None) -> Settings | list[str]:
         return await Threads("settings", 1).run(partial(load, path))  # a drive that hangs must not hold up a stop
     except SettingsError as error:
         for fault in error.faults:
-            log.warn("settings.refused", file=fault.file, line=fault.line, key=fault.key, reason=fault.text)
+            logs.warn("settings.refused", file=fault.file, line=fault.line, key=fault.key, reason=fault.text)
         return [str(fault) for fault in error.faults]
     except Exception as bug:  # noqa: BLE001 (whatever is in the file, the old settings stay in force)
-        log.tell("settings.refused", "error", file=path or "", exc_info=bug)
+        logs.tell("settings.refused", "error", file=path or "", exc_info=bug)
         return [f"a bug, the log has it: {type(bug).__name__}"]
 
 

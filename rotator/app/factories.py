@@ -12,7 +12,7 @@ import anyio
 
 from rotator.host.sockets import others
 from rotator.host.threads import BoundedCalls
-from rotator.observe.logs import log
+from rotator.observe import logs
 from rotator.ports import Clock, StoreRefused, Transient
 from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.secret import Secret
@@ -51,7 +51,7 @@ def vault_login(settings: Settings) -> login.Login:
 def local_secret(ref: SecretRef, *, blanks: bool = True) -> Secret:
     """A secret kept in a file or by systemd. Raises StoreRefused naming the place."""
     try:
-        return read_secret(ref, log.advise, blanks=blanks)
+        return read_secret(ref, logs.advise, blanks=blanks)
     except SecretUnreadableError as fault:
         raise StoreRefused(str(fault)) from None
 

@@ -15,10 +15,10 @@ from rotator.app.factories import place_of
 from rotator.engine.reconciler import Transition
 from rotator.engine.worker_pool import WorkerPool
 from rotator.host.cron import SystemClock
+from rotator.observe import logs
 from rotator.observe.health import Fleet
 from rotator.observe.hooks import OUTCOMES
 from rotator.observe.jwks_endpoint import JwksEndpoint, JwksRoutes
-from rotator.observe.logs import log
 from rotator.observe.metrics import Metrics
 from rotator.observe.receipts import Receipts
 from rotator.observe.status import ServerError, StatusRoutes, StatusServer, Timeline
@@ -78,7 +78,7 @@ class Monitoring:
                             listen, respond, _failed, strained=partial(_strained, listen), hosts=hosts
                         )
                         await group.start(server.serve)
-                        log.say("status.opened", listen=str(listen))
+                        logs.say("status.opened", listen=str(listen))
                 task_status.started()
         except* ServerError as errors:
             raise Refused(str(errors.exceptions[0])) from None
@@ -112,9 +112,9 @@ def _minters(settings: Settings) -> dict[str, VaultPath]:
 
 
 def _failed(bug: BaseException) -> None:
-    log.tell("status.failed", "error", exc_info=bug)
+    logs.tell("status.failed", "error", exc_info=bug)
 
 
 def _strained(listen: Listen, reason: str) -> None:
     said = f"no caller can be accepted: {reason}; it is tried again"
-    log.warn("status.strained", listen=str(listen), said=said)
+    logs.warn("status.strained", listen=str(listen), said=said)

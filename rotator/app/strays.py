@@ -10,7 +10,7 @@ from rotator.app.actor import Actor
 from rotator.engine import strays
 from rotator.engine.strays import SweepResult, left_behind
 from rotator.engine.strays import sweep as search
-from rotator.observe.logs import log
+from rotator.observe import logs
 from rotator.ports import Fault, MinterRefused, Refused, Transient
 from rotator.providers import Server
 from rotator.rotation.credential import Credential
@@ -191,10 +191,10 @@ async def note_unmanaged(app: Actor) -> None:
     try:
         left, unreadable = await left_behind(app.journal, app.settings.credentials)
     except Fault as fault:  # the policy forbids listing the journal, or Vault is away: try again later
-        log.warn("unmanaged.missed", said=fault.reason)
+        logs.warn("unmanaged.missed", said=fault.reason)
         return
     for name, reason in unreadable.items():
-        log.warn("unmanaged.missed", credential=name, said=reason)
+        logs.warn("unmanaged.missed", credential=name, said=reason)
     await _note_ended(app, left)
     records = [seen.record for seen in worker_pool.seen.values() if seen.record]
     before = {each.token for each in living_unmanaged(app, worker_pool.left, records)}
@@ -203,7 +203,7 @@ async def note_unmanaged(app: Actor) -> None:
         if each.token not in before:
             said = f"it left the settings; {each.token} at {each.path} lives on, and nobody rotates it"
             told = {"credential": each.credential, "target": each.target, "token": each.token}
-            log.warn("credential.unmanaged", **told, said=f"{said}; {each.next}")
+            logs.warn("credential.unmanaged", **told, said=f"{said}; {each.next}")
 
 
 def living_unmanaged(app: Actor, left: Mapping[str, Record], records: Iterable[Record]) -> list[Unmanaged]:

@@ -18,8 +18,8 @@ import anyio
 
 from rotator.app.actor import Actor
 from rotator.engine.reconciler import Transition
+from rotator.observe import logs
 from rotator.observe.health import states
-from rotator.observe.logs import log
 from rotator.observe.logs.redaction import redact
 from rotator.ports import Fault
 from rotator.rotation.state import Headline, Severity, State
@@ -200,7 +200,7 @@ class Supervision:
         while len(app.worker_pool.seen) < len(app.settings.credentials):
             await app.clock.sleep(_SOON)
         self.ready(app)
-        log.say("daemon.readied", credentials=len(app.worker_pool.seen))
+        logs.say("daemon.readied", credentials=len(app.worker_pool.seen))
 
     def ready(self, app: Actor) -> None:
         """Start-up is complete."""
@@ -245,14 +245,14 @@ class Supervision:
             self._felt(SignOfLife.VAULT)
         if not app.kv.session.forwards and not self._unforwarded:
             self._unforwarded = True
-            log.say(
+            logs.say(
                 "vault.unforwarded",
                 said="this Vault forwards no request that asks for it; lagging nodes are waited for",
             )
         end = app.kv.session.login_end
         near = str(end) if end and end.is_near(app.clock.now()) else ""
         if near and near != self._ending:
-            log.warn("login.ending", said=near, remedy="hand over a new one in time; nothing is rotated without it")
+            logs.warn("login.ending", said=near, remedy="hand over a new one in time; nothing is rotated without it")
         self._ending = near
 
     async def remove_gone(self, app: Actor) -> None:
@@ -261,13 +261,13 @@ class Supervision:
             removed = await remove_gone(app.kv)
         except Fault as fault:
             if not self._untidy:
-                log.warn(
+                logs.warn(
                     "nodes.kept", said=fault.reason, remedy="give the token the policy that `rotate policy` prints"
                 )
             self._untidy = True
             return
         if removed:
-            log.say("nodes.removed", count=len(removed), names=removed[:_LOGGED])
+            logs.say("nodes.removed", count=len(removed), names=removed[:_LOGGED])
 
     def _felt(self, sign: SignOfLife) -> None:
         self.pulse.felt(sign, time.monotonic())
@@ -296,7 +296,7 @@ class Supervision:
         if not missing:
             self._thrive()
         elif not self._starving:
-            log.warn("watchdog.starved", said=missing)
+            logs.warn("watchdog.starved", said=missing)
         self._starving = bool(missing)
         return missing
 

@@ -11,7 +11,7 @@ from rotator.app.actor import Actor
 from rotator.app.factories import connected, longest_need, records_needs
 from rotator.app.secret_resolver import VaultSecretResolver
 from rotator.app.vault_policy import guesses, kept, kept_places, references, referred_rights, transit_rights
-from rotator.observe.logs import log
+from rotator.observe import logs
 from rotator.ports import Clock, Fault, Refused
 from rotator.settings import Settings
 from rotator.vault.kv import Kv
@@ -87,7 +87,7 @@ async def located_if_told(settings: Settings, clock: Clock) -> tuple[Settings, s
 def _refuse(findings: Sequence[Finding]) -> None:
     for finding in findings:
         if finding.level is FindingLevel.WARNING:
-            log.warn("vault.doubted", subject=finding.subject, said=finding.text, remedy=finding.remedy)
+            logs.warn("vault.doubted", subject=finding.subject, said=finding.text, remedy=finding.remedy)
     refused = [each for each in findings if each.level is FindingLevel.REFUSAL]
     refusals = [f"{each.subject}: {each.text}" + (f"; {each.remedy}" if each.remedy else "") for each in refused]
     if refusals:

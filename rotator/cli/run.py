@@ -24,13 +24,12 @@ def run_command(config: str | None, log: str) -> None:
     from rotator.host.process import end_within, open_to
     from rotator.host.shutdown import WORDS, Part, StopBudget
     from rotator.observe import logs
-    from rotator.observe.logs import log as voice
 
     logs.configure(settings.daemon.log_level, json=None if log == "auto" else log == "json")
 
     async def main() -> int:
         if reason := open_to():
-            voice.warn("memory.exposed", said=reason)
+            logs.warn("memory.exposed", said=reason)
         await Daemon(config, settings, stopping).run()
         return 0
 
@@ -39,7 +38,7 @@ def run_command(config: str | None, log: str) -> None:
 
     def last(budget: StopBudget) -> int:
         said = f"`drain` is over, and {WORDS[budget.part]} did not end; the next start goes on from the journal"
-        voice.tell("daemon.cut", "error", said=said)
+        logs.tell("daemon.cut", "error", said=said)
         logs.flush(min(_LAST_WORDS, budget.left(Part.LOG)))
         return base.BUSY if budget.part is Part.STEPS else 0
 

@@ -11,7 +11,7 @@ import anyio
 
 from rotator.app.actor import Actor
 from rotator.engine.pending_request import PendingRequest
-from rotator.observe.logs import log
+from rotator.observe import logs
 from rotator.ports import Fault, Refused, StoreRefused, Transient
 from rotator.rotation.operator_request import OperatorRequest, Unclaimed
 from rotator.rotation.rotation_request import as_rotation_request, live_at
@@ -69,7 +69,7 @@ async def give_up(app: Actor) -> None:
             continue
         await app.requests.remove(each.credential, each.request)
         said = f"given up: {each.said}"
-        log.tell("request.given_up", "error", credential=each.credential, by=each.request.by, said=said)
+        logs.tell("request.given_up", "error", credential=each.credential, by=each.request.by, said=said)
         await app.record_fleet(app.clock.now(), "request.given_up", each.request.by, f"{each.credential}: {said}")
 
 

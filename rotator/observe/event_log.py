@@ -11,7 +11,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from rotator.engine.reconciler import Transition
-from rotator.observe.logs import log
+from rotator.observe import logs
 from rotator.rotation.credential import Credential
 
 
@@ -20,7 +20,7 @@ def log_transition(transition: Transition) -> None:
     told = transition.told
     place = {"credential": transition.credential.name, "target": transition.credential.target}
     took = {"seconds": round(transition.seconds, 3), "said": told.said}
-    log.tell(told.name, told.severity.value, **{**place, **told.fields, **took})
+    logs.tell(told.name, told.severity.value, **{**place, **told.fields, **took})
 
 
 def progress(transition: Transition) -> dict[str, Any]:
@@ -63,38 +63,38 @@ class TransitionListeners:
 
 def fleet_changed(by: str, said: str) -> None:
     """Log that a person paused or resumed many credentials at once."""
-    log.warn("fleet.changed", by=by, said=said)
+    logs.warn("fleet.changed", by=by, said=said)
 
 
 def unforeseen(credential: str, bug: BaseException) -> None:
     """Log a bug that ended a reconcile. Ignore a fault of the log itself."""
     with suppress(Exception):
-        log.unforeseen(credential, bug)
+        logs.unforeseen(credential, bug)
 
 
 def troubled(credential: Credential, reason: str) -> None:
     """Log a new reason why a credential cannot be processed."""
-    log.warn("visit.refused", credential=credential.name, target=credential.target, said=reason)
+    logs.warn("visit.refused", credential=credential.name, target=credential.target, said=reason)
 
 
 def paused(dependency: str, reason: str, pause: float) -> None:
     """Log that Vault, a target or a minter is left alone for so many seconds; none: it works again."""
     if pause:
-        log.warn("dependency.paused", dependency=dependency, said=reason, seconds=round(pause, 1))
+        logs.warn("dependency.paused", dependency=dependency, said=reason, seconds=round(pause, 1))
     else:
-        log.say("dependency.recovered", dependency=dependency)
+        logs.say("dependency.recovered", dependency=dependency)
 
 
 def heard_call(verb: str, uid: int, pid: int) -> None:
     """Log a call at the control socket; health checks call several times a minute."""
-    log.tell("control.called", "debug" if verb == "ping" else "info", verb=verb, uid=uid, pid=pid)
+    logs.tell("control.called", "debug" if verb == "ping" else "info", verb=verb, uid=uid, pid=pid)
 
 
 def failed_call(verb: str, bug: BaseException) -> None:
     """Log a bug in a command."""
-    log.warn("control.failed", verb=verb, exc_info=bug)
+    logs.warn("control.failed", verb=verb, exc_info=bug)
 
 
 def strained(reason: str) -> None:
     """Log that the control socket cannot accept callers now."""
-    log.warn("control.strained", said=f"no caller can be accepted: {reason}; it is tried again")
+    logs.warn("control.strained", said=f"no caller can be accepted: {reason}; it is tried again")

@@ -18,9 +18,9 @@ import anyio
 
 from rotator.engine.reconciler import Transition
 from rotator.host.proxy import leaves_here
+from rotator.observe import logs
 from rotator.observe.hooks import senders
 from rotator.observe.hooks.facts import Facts, gather, moments
-from rotator.observe.logs import log
 from rotator.ports import Clock, Fault, Refused
 from rotator.providers.http.webhook_client import WebhookClient
 from rotator.rotation.secret import Secret, SecretRef
@@ -73,7 +73,7 @@ class HookDelivery:
             self.count(self.hook.name, DROPPED)
             self.undelivered[transition.credential.name] += 1
             if not self._overflown:
-                log.tell("hook.overflown", "error", hook=self.hook.name, waiting=_WAITING)
+                logs.tell("hook.overflown", "error", hook=self.hook.name, waiting=_WAITING)
             self._overflown = True
             return
         self._overflown = False
@@ -107,15 +107,15 @@ class HookDelivery:
             said, asked = await self._attempt(facts, send)
             if said is None:
                 self.count(self.hook.name, DELIVERED)
-                log.say("hook.delivered", **about, id=facts.id, attempts=attempt)
+                logs.say("hook.delivered", **about, id=facts.id, attempts=attempt)
                 return
             if attempt < self.hook.attempts:
                 pause = min(max(2.0 ** (attempt - 1), asked), _LONGEST_PAUSE)
-                log.say("hook.retried", **about, id=facts.id, attempt=attempt, said=said, again_in=pause)
+                logs.say("hook.retried", **about, id=facts.id, attempt=attempt, said=said, again_in=pause)
                 await self.clock.sleep(pause)
         self.count(self.hook.name, FAILED)
         self.undelivered[facts.credential] += 1
-        log.tell("hook.failed", "error", **about, id=facts.id, attempts=self.hook.attempts, said=said)
+        logs.tell("hook.failed", "error", **about, id=facts.id, attempts=self.hook.attempts, said=said)
 
     async def _attempt(self, facts: Facts, send: Send) -> tuple[str | None, float]:
         """One attempt. Returns why it failed, None when it did not, and the pause that the receiver asks for."""
@@ -124,7 +124,7 @@ class HookDelivery:
         except Fault as fault:
             return fault.reason, fault.retry_after or 0.0
         except Exception as bug:  # noqa: BLE001 (whatever it is, no rotation may suffer for it)
-            log.tell("hook.broken", "error", hook=self.hook.name, exc_info=bug)
+            logs.tell("hook.broken", "error", hook=self.hook.name, exc_info=bug)
             return f"a bug, the log has it: {type(bug).__name__}", 0.0
         return None, 0.0
 
@@ -172,7 +172,7 @@ class Hooks:
                 await self._clock.sleep(_LOOK)
         for delivery in self._couriers:
             if left := delivery.give_up():
-                log.tell("hook.abandoned", "error", hook=delivery.hook.name, deliveries=left, said="the process ends")
+                logs.tell("hook.abandoned", "error", hook=delivery.hook.name, deliveries=left, said="the process ends")
 
     async def _serve(self, delivery: HookDelivery, fetch: Fetch) -> None:
         hook = delivery.hook
@@ -265,9 +265,9 @@ class Heartbeat:
             return
         self._said = state
         if state:
-            log.warn(f"ping.{outcome}", said=said)
+            logs.warn(f"ping.{outcome}", said=said)
         else:
-            log.say("ping.resumed")
+            logs.say("ping.resumed")
 
 
 async def check_hooks(settings: Settings, fetch: Fetch) -> AsyncIterator[tuple[str, str]]:

@@ -28,7 +28,20 @@ from structlog.tracebacks import ExceptionDictTransformer
 from rotator.observe.logs.redaction import BLOT, Redactor, redact
 from rotator.rotation.secret import Secret
 
-__all__ = ["BLOT", "Redactor", "configure", "dropped", "flush", "redact"]
+__all__ = [
+    "BLOT",
+    "Redactor",
+    "advise",
+    "configure",
+    "dropped",
+    "flush",
+    "open_to_others",
+    "redact",
+    "say",
+    "tell",
+    "unforeseen",
+    "warn",
+]
 # At INFO httpx logs whole addresses with their queries; the others log too much.
 _QUIET = ("httpx", "httpcore", "hpack", "urllib3", "asyncio", "apscheduler", "hvac", "requests")
 _FRAMES = 30
@@ -37,6 +50,8 @@ Event = MutableMapping[str, Any]
 _NUMBERS = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (0, 7))
 _MOST = 10_000  # lines
 _LARGEST = 8 * 1024 * 1024  # bytes
+_log = structlog.get_logger("rotator")
+_advised: set[str] = set()
 
 
 def configure(level: str = "info", json: bool | None = None, stream: TextIO | None = None) -> None:
@@ -340,3 +355,38 @@ def _written(number: int, line: bytes) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+# --- writing a line ---------------------------------------------------------------------------------------------------
+
+
+def say(event: str, **fields: Any) -> None:
+    """Log an expected event."""
+    _log.info(event, **fields)
+
+
+def warn(event: str, **fields: Any) -> None:
+    """Log an event that a person should look at some day."""
+    _log.warning(event, **fields)
+
+
+def tell(event: str, severity: str, **fields: Any) -> None:
+    """Log an event with this severity: info, warning or error."""
+    getattr(_log, severity)(event, **fields)
+
+
+def advise(text: str) -> None:
+    """Log advice about where a secret is kept: once, as some secrets are read with each call."""
+    if text not in _advised:
+        _advised.add(text)
+        _log.warning("secret.exposed", said=text)
+
+
+def open_to_others(path: str, text: str) -> None:
+    """Log that others may write a file that the daemon obeys."""
+    _log.warning("settings.exposed", file=path, said=text)
+
+
+def unforeseen(credential: str, bug: BaseException) -> None:
+    """Log a bug that ended a reconcile. The trace has no local variables."""
+    _log.error("visit.failed", credential=credential, exc_info=bug)

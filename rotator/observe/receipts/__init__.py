@@ -18,7 +18,7 @@ from typing import Any
 
 from rotator.engine.reconciler import Transition
 from rotator.host.threads import within
-from rotator.observe.logs import log
+from rotator.observe import logs
 from rotator.observe.logs.redaction import Redactor, redact
 from rotator.observe.receipts.chain import (
     START,
@@ -208,7 +208,7 @@ def keep(audit: Audit) -> Receipts | None:
         receipts.note(str(fault))
     else:
         # This line, kept apart from the file, can later prove that the file's end was not cut off.
-        log.say("receipts.opened", file=audit.file, receipts=end.number, head=end.head)
+        logs.say("receipts.opened", file=audit.file, receipts=end.number, head=end.head)
     return receipts
 
 
@@ -234,11 +234,11 @@ def unfit(audit: Audit) -> str:
 
 
 def _cut(said: str) -> None:
-    log.tell("receipts.cut", "error", said=said)
+    logs.tell("receipts.cut", "error", said=said)
 
 
 def _troubled(trouble: str) -> None:
     if trouble:
-        log.tell("receipts.missed", "error", said=trouble)
+        logs.tell("receipts.missed", "error", said=trouble)
     else:
-        log.say("receipts.resumed")
+        logs.say("receipts.resumed")

@@ -14,7 +14,6 @@ from rotator.cli import base, now, output
 from rotator.cli.status import show
 from rotator.observe import logs
 from rotator.observe.health import Fleet
-from rotator.observe.logs import log
 from rotator.observe.metrics import Metrics
 from rotator.rotation.explanation import explain
 from rotator.rotation.ownership import Unmanaged
@@ -143,7 +142,7 @@ def test_a_log_line_is_one_line(hostile: str, as_json: bool) -> None:
     stream = io.StringIO()
     try:
         logs.configure("info", json=as_json, stream=stream)
-        log.say("value.published", said=hostile, token=hostile, nested={"key": [hostile]})
+        logs.say("value.published", said=hostile, token=hostile, nested={"key": [hostile]})
     finally:
         logs.configure("error", json=None)
     lines = stream.getvalue().splitlines()

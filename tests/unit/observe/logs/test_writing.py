@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rotator.observe import logs
-from rotator.observe.logs import Writer, log
+from rotator.observe.logs import Writer
 
 LINE = b"x" * 999 + b"\n"
 
@@ -144,7 +144,7 @@ def test_the_log_itself_tells_of_lines_that_were_dropped(
     with TextIOWrapper(os.fdopen(writing, "wb", closefd=False), write_through=True) as stream:
         logs.configure("info", json=True, stream=stream)
         for number in range(50):
-            log.say("thing.happened", number=number, filler="x" * 500)
+            logs.say("thing.happened", number=number, filler="x" * 500)
         assert logs.dropped() > 30
         whole = drained(reading, lambda whole: whole.endswith(b"\n") and told(whole) == logs.dropped())
         assert {line["level"] for line in map(json.loads, whole.splitlines()) if "lines" in line} == {"warning"}
