@@ -17,7 +17,7 @@ from rotator.engine.guard import proof
 from rotator.engine.strays import left_behind
 from rotator.host.cron import SystemClock
 from rotator.host.proxy import Proxy, ProxyFault
-from rotator.observe.hooks.delivery import check_hooks, whereabouts
+from rotator.observe.hooks import check_hooks, whereabouts
 from rotator.observe.receipts import unfit
 from rotator.ports import Fault
 from rotator.providers import kind_of

@@ -10,7 +10,7 @@ from rotator.ports import Document, Fault, Inspection, Minted, Outcome, Verdict
 from rotator.rotation import calls
 from rotator.rotation import events as ev
 from rotator.rotation.ownership import TokenOwners
-from rotator.rotation.procedures.outcome import outcome
+from rotator.rotation.procedures import outcome
 from rotator.rotation.record import Record, Token
 from rotator.rotation.steps import Act
 

@@ -35,9 +35,9 @@ from rotator.rotation.credential import Credential
 from rotator.rotation.decide import next_step
 from rotator.rotation.messages import Message, describe
 from rotator.rotation.operator_request import RequestVerb
+from rotator.rotation.procedures import without_minter
 from rotator.rotation.procedures.consumer_path import watch
 from rotator.rotation.procedures.operators import RecordChange, take_up
-from rotator.rotation.procedures.outcome import without_minter
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.rotation_request import RotationRequest, as_rotation_request, foremost, hurried, unless_declined
 from rotator.rotation.steps import Act, Escalate, Hold, Poll, Request, Step, Wait

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import anyio
 
-from rotator.observe.status.server import StatusResponse
+from rotator.observe.status import StatusResponse
 from rotator.ports import Clock, Transient
 from rotator.providers.http.auth import SecretResolver
 from rotator.providers.keys.jwks import places_of

@@ -14,8 +14,7 @@ from rotator.host.cron import SystemClock
 from rotator.host.shutdown import Part, StopBudget, patience
 from rotator.host.threads import BoundedCalls, within
 from rotator.observe.event_log import log_transition
-from rotator.observe.hooks import DELIVERED, Heartbeat, Hooks
-from rotator.observe.hooks.delivery import Fetch
+from rotator.observe.hooks import DELIVERED, Fetch, Heartbeat, Hooks
 from rotator.observe.receipts import Receipts, keep
 from rotator.ports import Fault, Refused, Transient
 from rotator.settings import Settings

@@ -31,7 +31,7 @@ def test_events_are_chosen_in_the_rotation_room() -> None:
 def test_every_call_is_made_and_every_step_has_a_procedure() -> None:
     from rotator.engine.calls import _MAKE
     from rotator.rotation.calls import Call
-    from rotator.rotation.procedures.outcome import _PROCEDURES
+    from rotator.rotation.procedures import _PROCEDURES
     from rotator.rotation.steps import Act
 
     names = {each.__name__ for each in Call.__subclasses__()}

@@ -11,7 +11,7 @@ WAYS_OUT = {
     "rotator/host/proxy.py": 1,  # the header that logs in to a proxy
     "rotator/vault/login.py": 1,  # the dates in the JWT of our own login
     "rotator/observe/hooks/senders.py": 1,  # the key that signs a webhook
-    "rotator/observe/hooks/delivery.py": 1,  # an address that is itself a secret: the one to call
+    "rotator/observe/hooks/__init__.py": 1,  # an address that is itself a secret: the one to call
     "rotator/providers/halo_cms/client.py": 2,  # the form of a Halo token, and the id inside it
     "rotator/providers/keys/assertion.py": 3,  # one taken apart: to make its sibling, to forge one for the control
     "rotator/providers/http/auth.py": 4,  # a caller's header: bearer, key, basic; a field of a form or body

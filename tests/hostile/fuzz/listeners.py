@@ -11,8 +11,7 @@ from functools import cache
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import strategies as st
 
-from rotator.observe.status import StatusServer
-from rotator.observe.status.server import Patience, StatusResponse
+from rotator.observe.status import Patience, StatusResponse, StatusServer
 from rotator.settings import Listen
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: a reset instead of an orderly end

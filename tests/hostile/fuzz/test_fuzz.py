@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rotator.app import control
-from rotator.observe.status import server
+from rotator.observe import status as server
 from rotator.vault import journal_codec
 from tests.hostile.fuzz.campaign import FUZZ, campaign, run
 from tests.hostile.fuzz.control import door

@@ -21,8 +21,7 @@ from hypothesis.stateful import (
 
 from rotator.ports import Transient
 from rotator.rotation import events as ev
-from rotator.rotation import steps
-from rotator.rotation.procedures import outcome
+from rotator.rotation import procedures, steps
 from rotator.rotation.record import Phase
 from rotator.rotation.schedule import Every
 from tests.kit.kinds import INSTALLED, Kind
@@ -211,7 +210,7 @@ def test_what_breaks_is_shrunk_to_a_few_rules(monkeypatch):
         yield from ()
         return ev.Burned(seen.at, (), step.give_up)
 
-    monkeypatch.setitem(outcome._PROCEDURES, steps.Burn, burn)
+    monkeypatch.setitem(procedures._PROCEDURES, steps.Burn, burn)
     with pytest.raises(Violation, match="I3"):
         run_state_machine_as_test(OnTokens, settings=BOUNDED)
     assert len(OnTokens.taken) <= 4, OnTokens.taken

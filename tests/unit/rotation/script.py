@@ -27,7 +27,7 @@ from rotator.rotation.credential import Credential, OnForeign
 from rotator.rotation.faults import TargetNotConfigured, Transient
 from rotator.rotation.observation import Observation
 from rotator.rotation.ownership import TokenOwners
-from rotator.rotation.procedures.outcome import outcome
+from rotator.rotation.procedures import outcome
 from rotator.rotation.record import Phase, Record, Token, Undo
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Act, Burn, Mint

@@ -25,8 +25,8 @@ from rotator.rotation.faults import (
     TargetNotConfigured,
 )
 from rotator.rotation.ownership import TokenOwners
+from rotator.rotation.procedures import outcome, without_minter
 from rotator.rotation.procedures.consumer_path import watch
-from rotator.rotation.procedures.outcome import outcome, without_minter
 from rotator.rotation.procedures.rollback import impossible
 from rotator.rotation.record import HoldReason, LostValue, Phase, Record, Trigger
 from rotator.rotation.steps import (

@@ -24,7 +24,7 @@ from rotator.rotation.faults import (
     Refused,
     Transient,
 )
-from rotator.rotation.procedures.outcome import outcome
+from rotator.rotation.procedures import outcome
 from rotator.rotation.procedures.publish import merged
 from rotator.rotation.record import Phase, Undo
 from rotator.rotation.steps import (

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from rotator.observe.hooks.delivery import _WAITING, HookDelivery, Hooks
+from rotator.observe.hooks import _WAITING, HookDelivery, Hooks
 from rotator.observe.hooks.facts import Facts
 from rotator.ports import Fault, Refused, Transient
 from rotator.settings import Hook, HookMoment

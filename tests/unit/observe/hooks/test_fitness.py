@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.observe.hooks.delivery import check_hooks
+from rotator.observe.hooks import check_hooks
 from rotator.ports import Refused
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from rotator.settings import Hook, HookMoment, Ping

@@ -12,8 +12,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from rotator.observe.hooks import senders
-from rotator.observe.hooks.delivery import WebhookSender, whereabouts
+from rotator.observe.hooks import WebhookSender, senders, whereabouts
 from rotator.observe.hooks.facts import Facts, gather
 from rotator.ports import Fault, Refused, Transient
 from rotator.providers.http.webhook_client import WebhookClient

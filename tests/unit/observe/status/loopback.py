@@ -12,8 +12,7 @@ import anyio
 
 from rotator.observe.health import Fleet
 from rotator.observe.metrics import Metrics
-from rotator.observe.status import StatusRoutes, StatusServer, Timeline
-from rotator.observe.status.server import Patience, StatusResponse
+from rotator.observe.status import Patience, StatusResponse, StatusRoutes, StatusServer, Timeline
 from rotator.settings import Listen
 
 SHORT = Patience(arrive=0.3, idle=0.3, leave=0.5)

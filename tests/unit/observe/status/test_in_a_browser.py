@@ -14,8 +14,7 @@ import anyio
 import pytest
 
 from rotator.observe.health import Fleet
-from rotator.observe.status import StatusRoutes, Timeline
-from rotator.observe.status.server import Patience, StatusResponse
+from rotator.observe.status import Patience, StatusResponse, StatusRoutes, Timeline
 from rotator.rotation import events as ev
 from tests.kit.fleet import FakeView, settled, transition, troubled
 from tests.unit.observe.status.loopback import serving, site

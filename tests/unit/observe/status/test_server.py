@@ -8,8 +8,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from rotator.observe.status import ServerError, StatusServer, server
-from rotator.observe.status.server import _CONNECTIONS, Patience, StatusResponse
+from rotator.observe import status as server
+from rotator.observe.status import _CONNECTIONS, Patience, ServerError, StatusResponse, StatusServer
 from rotator.settings import Listen
 from tests.unit.observe.status.loopback import get, parsed, rest, say, serving
 
