@@ -263,12 +263,12 @@ async def acting(
     """
     if settings.daemon.read_only and node == COMMANDS:
         raise OnlyLooks(READ_ONLY)
-    async with _composed(settings, observers, node, within, missed, clock) as app, anyio.create_task_group() as group:
-        app.hooks, app.fleet_observer = observers.hooks, observers.fleet
-        group.start_soon(observers.run, app.fetch)
+    async with _composed(settings, observers, node, within, missed, clock) as actor, anyio.create_task_group() as group:
+        actor.hooks, actor.fleet_observer = observers.hooks, observers.fleet
+        group.start_soon(observers.run, actor.fetch)
         group.start_soon(children.reap_forever)
-        yield app
-        await observers.part(app.kv)
+        yield actor
+        await observers.part(actor.kv)
         group.cancel_scope.cancel()
 
 
@@ -278,8 +278,8 @@ async def reading(settings: Settings, session: Session | None = None) -> AsyncIt
 
     `session`: one that is open already, as a login may have few uses.
     """
-    async with _composed(settings, session=session) as app:
-        yield app
+    async with _composed(settings, session=session) as actor:
+        yield actor
 
 
 @asynccontextmanager
@@ -306,15 +306,15 @@ async def _composed(
         fleet = VaultFleet(kv, settings.vault.mount, settings.vault.prefix)
         pauses = await patiently(clock, within, fleet.pauses, missed)
         recorded = observers.recorded if observers else None
-        app = Actor(settings, journal, kv, installation, clock, told, barred, pauses, recorded)
+        actor = Actor(settings, journal, kv, installation, clock, told, barred, pauses, recorded)
         if observers:
-            await patiently(clock, within, app.requests.look, missed)
+            await patiently(clock, within, actor.requests.look, missed)
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(session.keep_alive)
-                app.tasks.group = group
-                yield app
+                actor.tasks.group = group
+                yield actor
                 group.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True):
-                await app.aclose()
+                await actor.aclose()

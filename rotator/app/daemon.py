@@ -64,7 +64,7 @@ class Daemon:
         self._settings = settings
         self._stop = anyio.Event()
         self._budget: StopBudget | None = None
-        self._app: Actor | None = None
+        self._actor: Actor | None = None
 
         self._supervision = Supervision(settings)
         self._observers = Observers(settings, self._called, self._unwell)
@@ -123,39 +123,39 @@ class Daemon:
 
     async def _work(self) -> None:
         """Work from login to stop. Raises Transient when Vault cannot be reached at the start."""
-        async with acting(self._settings, self._observers, node=self._settings.daemon.instance) as app:
-            await refuse_unfit(app)
-            self._fit_in, self._lookout.fleet.unfit = _era(app), ""
+        async with acting(self._settings, self._observers, node=self._settings.daemon.instance) as actor:
+            await refuse_unfit(actor)
+            self._fit_in, self._lookout.fleet.unfit = _era(actor), ""
             async with anyio.create_task_group() as group:
-                await self._start(app, group)
+                await self._start(actor, group)
                 await self._stop.wait()
-                await self._drain(app)
+                await self._drain(actor)
                 group.cancel_scope.cancel()
 
-    async def _start(self, app: Actor, group: TaskGroup) -> None:
-        control = Control(self._settings.daemon.socket, self._verbs(app), heard_call, failed_call, strained)
+    async def _start(self, actor: Actor, group: TaskGroup) -> None:
+        control = Control(self._settings.daemon.socket, self._verbs(actor), heard_call, failed_call, strained)
         await group.start(control.serve)
-        self._lookout.attend(app.worker_pool)
-        self._lookout.fleet.login_end = lambda: app.kv.session.login_end
-        self._lookout.jwks_endpoint.attend(app)
-        group.start_soon(app.worker_pool.run)
-        app.worker_pool.look_at(*app.settings.credentials)
-        self._app = app
-        if app.settings is not self._settings:  # a reload came while starting
-            await app.reload(self._settings)
-        group.start_soon(self._chore, "unmanaged", note_unmanaged, app)
-        group.start_soon(self._alarms, app, group)
-        group.start_soon(self._supervision.keep, app)
-        group.start_soon(self._supervision.await_ready, app)
+        self._lookout.attend(actor.worker_pool)
+        self._lookout.fleet.login_end = lambda: actor.kv.session.login_end
+        self._lookout.jwks_endpoint.attend(actor)
+        group.start_soon(actor.worker_pool.run)
+        actor.worker_pool.look_at(*actor.settings.credentials)
+        self._actor = actor
+        if actor.settings is not self._settings:  # a reload came while starting
+            await actor.reload(self._settings)
+        group.start_soon(self._chore, "unmanaged", note_unmanaged, actor)
+        group.start_soon(self._alarms, actor, group)
+        group.start_soon(self._supervision.keep, actor)
+        group.start_soon(self._supervision.await_ready, actor)
 
-    async def _alarms(self, app: Actor, group: TaskGroup) -> None:
-        daemon = app.settings.daemon
+    async def _alarms(self, actor: Actor, group: TaskGroup) -> None:
+        daemon = actor.settings.daemon
         alarms = Alarms()
-        alarms.every(daemon.tick, "tick", app.worker_pool.tick)
+        alarms.every(daemon.tick, "tick", actor.worker_pool.tick)
         alarms.every(daemon.tick, "pulse", self._supervision.turned)
 
         def chore(every: timedelta, name: str, work: Callable[[Actor], Awaitable[None]]) -> None:
-            alarms.every(every, name, lambda: group.start_soon(self._chore, name, work, app))
+            alarms.every(every, name, lambda: group.start_soon(self._chore, name, work, actor))
 
         chore(daemon.sweep, "sweep", self._sweep)
         chore(daemon.tick, "probe", self._probe)
@@ -163,7 +163,7 @@ class Daemon:
         chore(_FITNESS, "fitness", self._fitness)
         chore(daemon.sweep, "nodes", self._supervision.remove_gone)
         chore(_REQUESTS, "requests", look_for_requests)
-        chore(_LOGIN, "login", lambda app: app.kv.session.look_at_login())
+        chore(_LOGIN, "login", lambda actor: actor.kv.session.look_at_login())
         if self._observers.receipts:
             chore(daemon.lease, "receipts", self._recorded)
         if every := self._observers.every:
@@ -174,46 +174,46 @@ class Daemon:
         finally:
             alarms.stop()
 
-    async def _chore(self, name: str, work: Callable[[Actor], Awaitable[None]], app: Actor) -> None:
+    async def _chore(self, name: str, work: Callable[[Actor], Awaitable[None]], actor: Actor) -> None:
         """Run a chore regularly, one at a time per kind. A bug in it is logged, and the next run tries again."""
         if name in self._chores:
             return
         self._chores.add(name)
         try:
-            await work(app)
+            await work(actor)
         except Exception as bug:  # noqa: BLE001 (what is done in passing must not end the daemon)
             logs.tell("chore.failed", "error", chore=name, exc_info=bug)
         finally:
             self._chores.discard(name)
 
-    async def _probe(self, app: Actor) -> None:
-        if self._prober is None or self._prober.worker_pool is not app.worker_pool:
-            self._prober = Prober(app.worker_pool, lambda: app.settings.daemon.probe, self._lookout.probed)
+    async def _probe(self, actor: Actor) -> None:
+        if self._prober is None or self._prober.worker_pool is not actor.worker_pool:
+            self._prober = Prober(actor.worker_pool, lambda: actor.settings.daemon.probe, self._lookout.probed)
         await self._prober.turn()
 
-    async def _fitness(self, app: Actor) -> None:
+    async def _fitness(self, actor: Actor) -> None:
         """Look again whether Vault keeps what is written: each sweep, each reload, when heartbeats begin to vanish."""
-        if (era := _era(app)) == self._fit_in:
+        if (era := _era(actor)) == self._fit_in:
             return
         with suppress(Fault):  # the next look is soon
-            unfit, fleet = await why_unfit(app), self._lookout.fleet
+            unfit, fleet = await why_unfit(actor), self._lookout.fleet
             self._fit_in = era
             if unfit and unfit != fleet.unfit:
                 logs.tell("vault.unfit", "error", said=f"{unfit}; the next start would fail")
             fleet.unfit = unfit
 
-    async def _recorded(self, app: Actor) -> None:
+    async def _recorded(self, actor: Actor) -> None:
         await self._observers.recorded()
 
-    async def _ping(self, app: Actor) -> None:
-        await self._observers.ping(app.fetch)
+    async def _ping(self, actor: Actor) -> None:
+        await self._observers.ping(actor.fetch)
 
-    async def _sweep(self, app: Actor) -> None:
-        await note_unmanaged(app)
-        for target in tuple(app.settings.targets):
-            await app.clock.sleep(share(f"{app.holder}/{target}") * 10)
+    async def _sweep(self, actor: Actor) -> None:
+        await note_unmanaged(actor)
+        for target in tuple(actor.settings.targets):
+            await actor.clock.sleep(share(f"{actor.holder}/{target}") * 10)
             try:
-                swept = await sweep(app, target)
+                swept = await sweep(actor, target)
             except Fault as fault:  # the next sweep makes up for it
                 logs.warn("sweep.missed", target=target, said=fault.reason)
                 continue
@@ -239,7 +239,7 @@ class Daemon:
                 self._stopping(self._budget)
                 self._stop.set()
                 self._supervision.stopping()
-                if self._app is None:
+                if self._actor is None:
                     self._start_up.cancel()
 
     async def _reload(self) -> list[str]:
@@ -258,18 +258,18 @@ class Daemon:
         before, self._settings = self._settings, settings
         logs.say("settings.reloaded", credentials=len(settings.credentials), digest=settings.digest[:12])
         await _tell_exposed(settings)
-        if self._app:
+        if self._actor:
             if postponed := postponed_keys(before, settings):
                 logs.warn("settings.postponed", keys=postponed, said=_AT_START)
-            await self._app.reload(settings)
+            await self._actor.reload(settings)
             self._fit_in = None
-            self._app.tasks.begin("unmanaged", partial(self._chore, "unmanaged", note_unmanaged, self._app))
+            self._actor.tasks.begin("unmanaged", partial(self._chore, "unmanaged", note_unmanaged, self._actor))
         return []
 
-    async def _drain(self, app: Actor) -> None:
+    async def _drain(self, actor: Actor) -> None:
         """Let reconciles end after their step (a kill loses nothing either), and tell waiting callers."""
-        app.worker_pool.stop()
-        await self._wait_for(Part.STEPS, lambda: app.worker_pool.idle)
+        actor.worker_pool.stop()
+        await self._wait_for(Part.STEPS, lambda: actor.worker_pool.idle)
         with anyio.move_on_after(_LAST_WORDS):
             await self._wait_for(Part.CALLERS, lambda: not self._audience.listeners)
 
@@ -280,13 +280,13 @@ class Daemon:
 
     # --- verbs of the control socket --------------------------------------------------------------------------------
 
-    def _verbs(self, app: Actor) -> dict[str, Any]:
+    def _verbs(self, actor: Actor) -> dict[str, Any]:
         async def ping(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
             missing = self._supervision.missing()
-            yield {"alive": not missing, "holder": app.holder, "missing": missing}
+            yield {"alive": not missing, "holder": actor.holder, "missing": missing}
 
         async def look(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-            _, names, wrong = chosen(app.settings, request)
+            _, names, wrong = chosen(actor.settings, request)
             refused(names)
             yield {"error": wrong, "exit": 2} if wrong else {"looking": names}
 
@@ -294,20 +294,20 @@ class Daemon:
             return chosen(settings, request)[1:]
 
         def refused(names: Sequence[str]) -> None:
-            app.worker_pool.look_at(*names)
+            actor.worker_pool.look_at(*names)
             if self._prober:
                 self._prober.ask_soon(names)
 
         async def reload(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
             yield reload_verdict(await self._reload(), len(self._settings.credentials))
 
-        hearing, looking = self._audience.hearing, shows(app, app.worker_pool, lambda: self._lookout.fleet.refused)
+        hearing, looking = self._audience.hearing, shows(actor, actor.worker_pool, lambda: self._lookout.fleet.refused)
         mine = {"ping": ping, "look": look, "reload": reload}
-        taken = queries.verbs(app, select, refused)
+        taken = queries.verbs(actor, select, refused)
         looking |= {verb: each for verb, each in taken.items() if verb not in queries.ACTS}
-        acts = {"now": partial(now, app, hearing), **verbs(app, hearing)}
+        acts = {"now": partial(now, actor, hearing), **verbs(actor, hearing)}
         acts |= {verb: each for verb, each in taken.items() if verb in queries.ACTS}
-        if app.settings.daemon.read_only:
+        if actor.settings.daemon.read_only:
             acts = dict.fromkeys(acts, _read_only)
         return {**acts, **mine, **looking}
 
@@ -317,9 +317,9 @@ async def _read_only(request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any
     yield {"error": READ_ONLY, "exit": 2}
 
 
-def _era(app: Actor) -> tuple[bool, float]:
+def _era(actor: Actor) -> tuple[bool, float]:
     """Changes with each sweep, and when Vault begins or ceases to delete our heartbeats by itself."""
-    return app.kv.vanishing, app.clock.monotonic() // app.settings.daemon.sweep.total_seconds()
+    return actor.kv.vanishing, actor.clock.monotonic() // actor.settings.daemon.sweep.total_seconds()
 
 
 async def _tell_exposed(settings: Settings) -> None:

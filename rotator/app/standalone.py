@@ -53,37 +53,37 @@ async def working(
 
     observers = Observers(settings)
     observers.add([hear])
-    actor = acting(settings, observers, within=within, missed=missed)
+    composed = acting(settings, observers, within=within, missed=missed)
     try:
-        async with send, receive, actor as app, anyio.create_task_group() as group:
-            app.passing = True
-            app.hooks_failed = observers.failed
-            group.start_soon(_heed, app)
+        async with send, receive, composed as actor, anyio.create_task_group() as group:
+            actor.passing = True
+            actor.hooks_failed = observers.failed
+            group.start_soon(_heed, actor)
             if visits:
-                group.start_soon(app.worker_pool.run)
-            group.start_soon(_tick, app)
-            yield app, receive
-            app.worker_pool.stop(_OVER)
+                group.start_soon(actor.worker_pool.run)
+            group.start_soon(_tick, actor)
+            yield actor, receive
+            actor.worker_pool.stop(_OVER)
             with anyio.move_on_after(patience(settings.daemon.drain.total_seconds())):
-                while not app.worker_pool.idle:
-                    await app.clock.sleep(_TICK)
+                while not actor.worker_pool.idle:
+                    await actor.clock.sleep(_TICK)
             group.cancel_scope.cancel()
     finally:
         observers.close()
 
 
-async def _heed(app: Actor) -> None:
+async def _heed(actor: Actor) -> None:
     """Bring the work to a safe point after a signal: a reconcile ends between two steps and releases its lease."""
     interruption = heed()
     if interruption is not None:
         await interruption.asked.wait()
-        app.worker_pool.stop(f"cut short by {interruption.signal}")
+        actor.worker_pool.stop(f"cut short by {interruption.signal}")
 
 
-async def _tick(app: Actor) -> None:
+async def _tick(actor: Actor) -> None:
     while True:
-        await app.clock.sleep(_TICK)
-        app.worker_pool.tick()
+        await actor.clock.sleep(_TICK)
+        actor.worker_pool.tick()
 
 
 async def rotate_alone(
@@ -95,16 +95,16 @@ async def rotate_alone(
         yield {"error": unknown, "exit": 2}
         return
     end, code = anyio.current_time() + wanted.within, DONE
-    async with working(settings, wanted.within, missed=missed) as (app, transitions):
+    async with working(settings, wanted.within, missed=missed) as (actor, transitions):
         if not wanted.emergency:  # a leak does not wait for a better mount
-            await refuse_unfit_for(app, names)
+            await refuse_unfit_for(actor, names)
         left = replace(wanted, within=max(end - anyio.current_time(), _LEAST))
-        async with aclosing(follow(app, names, left, transitions)) as lines:
+        async with aclosing(follow(actor, names, left, transitions)) as lines:
             async for line in lines:
                 code = line.get("exit", code)
                 yield line
-    if app.hooks_failed:
-        yield hooks_failed(app, code)
+    if actor.hooks_failed:
+        yield hooks_failed(actor, code)
 
 
 async def obey_alone(
@@ -113,19 +113,19 @@ async def obey_alone(
     """An operator's verb without a daemon: progress lines, then the verdicts."""
     code = DONE
     async with (
-        working(settings, wish.wanted.within, visits=wish.verb == "undo", missed=missed) as (app, transitions),
-        aclosing(obey(app, wish, transitions)) as lines,
+        working(settings, wish.wanted.within, visits=wish.verb == "undo", missed=missed) as (actor, transitions),
+        aclosing(obey(actor, wish, transitions)) as lines,
     ):
         async for line in lines:
             code = line.get("exit", code)
             yield line
-    if app.hooks_failed:
-        yield hooks_failed(app, code)
+    if actor.hooks_failed:
+        yield hooks_failed(actor, code)
 
 
-def hooks_failed(app: Actor, code: int) -> dict[str, Any]:
+def hooks_failed(actor: Actor, code: int) -> dict[str, Any]:
     """The verdict for hooks that failed after the work was done."""
-    return failed_line(code, sorted(app.hooks_failed))
+    return failed_line(code, sorted(actor.hooks_failed))
 
 
 async def one_pass(settings: Settings, within: float, missed: Callable[[str], None] | None = None) -> SinglePass:
@@ -134,19 +134,19 @@ async def one_pass(settings: Settings, within: float, missed: Callable[[str], No
     `within`: seconds after which the pass ends all the same.
     """
     end = anyio.current_time() + within
-    async with working(settings, within, missed=missed) as (app, transitions):
-        await refuse_unfit_for(app, settings.credentials)
-        made = SinglePass(app)
+    async with working(settings, within, missed=missed) as (actor, transitions):
+        await refuse_unfit_for(actor, settings.credentials)
+        made = SinglePass(actor)
         with suppress(Fault):
-            await give_up(app)
-        app.worker_pool.look_at(*settings.credentials)
-        while anyio.current_time() < end and not made.rests() and not app.worker_pool.stopping:
-            await app.clock.sleep(_TICK)
+            await give_up(actor)
+        actor.worker_pool.look_at(*settings.credentials)
+        while anyio.current_time() < end and not made.rests() and not actor.worker_pool.stopping:
+            await actor.clock.sleep(_TICK)
             made.hear(transitions)
         rests = made.rests()
-        made.code = pass_exit(states(app.worker_pool, app.clock.now()), rests=rests)
-        made.cut = app.worker_pool.stopping or ("" if rests else _OVER)
-    if app.hooks_failed:
+        made.code = pass_exit(states(actor.worker_pool, actor.clock.now()), rests=rests)
+        made.cut = actor.worker_pool.stopping or ("" if rests else _OVER)
+    if actor.hooks_failed:
         made.code = gravest([made.code, Exit.HOOK_FAILED])
     return made
 
@@ -155,7 +155,7 @@ async def one_pass(settings: Settings, within: float, missed: Callable[[str], No
 class SinglePass:
     """The state of one pass. `begun`: credentials whose rotation began in it; `told`: the events of each credential."""
 
-    app: Actor
+    actor: Actor
     begun: set[str] = field(default_factory=set)
     told: dict[str, list[str]] = field(default_factory=dict)
     code: int = DONE
@@ -170,7 +170,7 @@ class SinglePass:
                 self.begun.add(name)
         for name in self.begun:
             if self._settled(name):
-                self.app.worker_pool.timers.drop(name)
+                self.actor.worker_pool.timers.drop(name)
 
     @property
     def done(self) -> list[str]:
@@ -180,30 +180,30 @@ class SinglePass:
     def said(self) -> str:
         """A line about what was done, what was not begun, and who continues a pass that was cut short."""
         failed = sorted(self.told.keys() - set(self.done))
-        missed = sorted(self.app.settings.credentials.keys() - self.app.worker_pool.seen.keys())
+        missed = sorted(self.actor.settings.credentials.keys() - self.actor.worker_pool.seen.keys())
         parts = [f"done: {', '.join(self.done)}"] if self.done else []
         parts += [f"tried in vain, or not at an end: {', '.join(failed)}"] if failed else []
         if self.cut:
             skipped = f", not looked at: {', '.join(missed)}" if missed else ""
             parts += [f"{self.cut}{skipped}; a daemon or the next `rotate due` goes on"]
-        parts += [str(hooks_failed(self.app, DONE)["said"])] if self.app.hooks_failed else []
+        parts += [str(hooks_failed(self.actor, DONE)["said"])] if self.actor.hooks_failed else []
         return "; ".join(parts) or "nothing was due"
 
     def rests(self) -> bool:
         """Whether nothing is left to do in this pass."""
-        seen = self.app.worker_pool.seen
-        broken = self.app.worker_pool.broken  # that mends itself too late for this pass
-        names = [name for name in self.app.settings.credentials if name not in broken]
-        return self.app.worker_pool.idle and all(
+        seen = self.actor.worker_pool.seen
+        broken = self.actor.worker_pool.broken  # that mends itself too late for this pass
+        names = [name for name in self.actor.settings.credentials if name not in broken]
+        return self.actor.worker_pool.idle and all(
             name in seen and (self._settled(name) or self._far(name)) for name in names
         )
 
     def _settled(self, name: str) -> bool:
         """Whether its turn in this pass is over, however soon it is due again."""
-        seen = self.app.worker_pool.seen.get(name)
+        seen = self.actor.worker_pool.seen.get(name)
         at_rest = seen is not None and seen.record is not None and seen.record.phase is Phase.SETTLED
         return name in self.begun and at_rest
 
     def _far(self, name: str) -> bool:
-        until = self.app.worker_pool.seen[name].wait.until
-        return until is None or until - self.app.clock.now() > _NEAR
+        until = self.actor.worker_pool.seen[name].wait.until
+        return until is None or until - self.actor.clock.now() > _NEAR

@@ -195,17 +195,17 @@ class Supervision:
         self._ear.extend(_PATIENCE)
         self._say(f"Waiting for Vault: {reason}")
 
-    async def await_ready(self, app: Actor) -> None:
+    async def await_ready(self, actor: Actor) -> None:
         """Report ready when every credential was reconciled once."""
-        while len(app.worker_pool.seen) < len(app.settings.credentials):
-            await app.clock.sleep(_SOON)
-        self.ready(app)
-        logs.say("daemon.readied", credentials=len(app.worker_pool.seen))
+        while len(actor.worker_pool.seen) < len(actor.settings.credentials):
+            await actor.clock.sleep(_SOON)
+        self.ready(actor)
+        logs.say("daemon.readied", credentials=len(actor.worker_pool.seen))
 
-    def ready(self, app: Actor) -> None:
+    def ready(self, actor: Actor) -> None:
         """Start-up is complete."""
         self._ready = True
-        self._say(self._line(app))
+        self._say(self._line(actor))
         self._ear.ready()
 
     def reloading(self) -> None:
@@ -237,28 +237,28 @@ class Supervision:
         """A worker has done a step."""
         self._felt(SignOfLife.WORKER)
 
-    async def ask_vault(self, app: Actor) -> None:
+    async def ask_vault(self, actor: Actor) -> None:
         """Write our heartbeat with the rotations in flight. An answer is a sign of life."""
-        app.kv.tells["work"] = partial(_about, app)
-        with app.worker_pool.guard.asking_vault("heartbeat"):
-            await app.kv.beat()
+        actor.kv.tells["work"] = partial(_about, actor)
+        with actor.worker_pool.guard.asking_vault("heartbeat"):
+            await actor.kv.beat()
             self._felt(SignOfLife.VAULT)
-        if not app.kv.session.forwards and not self._unforwarded:
+        if not actor.kv.session.forwards and not self._unforwarded:
             self._unforwarded = True
             logs.say(
                 "vault.unforwarded",
                 said="this Vault forwards no request that asks for it; lagging nodes are waited for",
             )
-        end = app.kv.session.login_end
-        near = str(end) if end and end.is_near(app.clock.now()) else ""
+        end = actor.kv.session.login_end
+        near = str(end) if end and end.is_near(actor.clock.now()) else ""
         if near and near != self._ending:
             logs.warn("login.ending", said=near, remedy="hand over a new one in time; nothing is rotated without it")
         self._ending = near
 
-    async def remove_gone(self, app: Actor) -> None:
+    async def remove_gone(self, actor: Actor) -> None:
         """Remove the heartbeats of daemons that were silent for a day; an older policy may forbid it."""
         try:
-            removed = await remove_gone(app.kv)
+            removed = await remove_gone(actor.kv)
         except Fault as fault:
             if not self._untidy:
                 logs.warn(
@@ -272,25 +272,25 @@ class Supervision:
     def _felt(self, sign: SignOfLife) -> None:
         self.pulse.felt(sign, time.monotonic())
 
-    async def keep(self, app: Actor) -> None:
+    async def keep(self, actor: Actor) -> None:
         """Send the status line and, while no sign is missing, feed the watchdog at half its period. Never ends."""
         pause = min(_LOOK, (self._ear.watchdog or 2 * _LOOK) / 2)
         while True:
-            missing = self._look(app)
+            missing = self._look(actor)
             if self._ear.heard and not self._stopping:
-                line = await anyio.to_thread.run_sync(self._line, app, missing)  # of thousands it takes its time
+                line = await anyio.to_thread.run_sync(self._line, actor, missing)  # of thousands it takes its time
                 if not self._stopping:
                     self._say(line)
-            await app.clock.sleep(pause)
+            await actor.clock.sleep(pause)
 
     def missing(self) -> str:
         """The signs that are missing, in words; empty when all is well."""
         return self.pulse.still(time.monotonic())
 
-    def _look(self, app: Actor) -> str:
+    def _look(self, actor: Actor) -> str:
         """Feed the watchdog unless a sign of life is missing. Returns the missing ones in words."""
-        if app.worker_pool.idle or app.worker_pool.moved > self._moved:
-            self._moved = app.worker_pool.moved
+        if actor.worker_pool.idle or actor.worker_pool.moved > self._moved:
+            self._moved = actor.worker_pool.moved
             self._felt(SignOfLife.WORKER)
         missing = self.missing()
         if not missing:
@@ -305,15 +305,15 @@ class Supervision:
         if self._stopping or not self._ready:
             self._ear.extend(_PATIENCE)
 
-    def _line(self, app: Actor | None = None, missing: str = "") -> str:
+    def _line(self, actor: Actor | None = None, missing: str = "") -> str:
         words = "Settings refused, the old ones stay, the next start will fail"
         parts = [f"{words}: {self._refused}"] if self._refused else []
-        if app:
-            trouble = app.worker_pool.health.vault.reason
+        if actor:
+            trouble = actor.worker_pool.health.vault.reason
             parts += [missing] if missing else []
             parts += [f"Vault: {trouble}"] if trouble else []
-            now = app.clock.now()
-            parts.append(status_line(states(app.worker_pool, now), now))
+            now = actor.clock.now()
+            parts.append(status_line(states(actor.worker_pool, now), now))
         return ". ".join(parts)
 
     def _say(self, line: str) -> None:
@@ -322,7 +322,7 @@ class Supervision:
             self._ear.status(self._blot(line))
 
 
-def _about(app: Actor) -> dict[str, object]:
+def _about(actor: Actor) -> dict[str, object]:
     """The content of a daemon's heartbeat document."""
-    busy = sorted(app.worker_pool.busy)
-    return {"holder": app.holder, "in_flight": busy[:_IN_FLIGHT], "in_flight_count": str(len(busy))}
+    busy = sorted(actor.worker_pool.busy)
+    return {"holder": actor.holder, "in_flight": busy[:_IN_FLIGHT], "in_flight_count": str(len(busy))}

@@ -25,32 +25,32 @@ class Unfit(Refused):
     """Vault would not keep what we write."""
 
 
-async def refuse_unfit(app: Actor) -> None:
+async def refuse_unfit(actor: Actor) -> None:
     """Raise Unfit with every reason when Vault is unfit."""
-    settings = await located(app.settings, app.secret_resolver)
+    settings = await located(actor.settings, actor.secret_resolver)
     places = [each.place for each in settings.credentials.values()]
     need, rights, lasting = longest_need(settings), transit_rights(settings), kept_places(settings)
     records = records_needs(settings, settings.credentials)
-    _refuse(await preflight(app.kv, places, need, rights, lasting, referred_rights(settings), records))
+    _refuse(await preflight(actor.kv, places, need, rights, lasting, referred_rights(settings), records))
 
 
-async def refuse_unfit_for(app: Actor, names: Iterable[str]) -> None:
+async def refuse_unfit_for(actor: Actor, names: Iterable[str]) -> None:
     """The short check before a command: mounts, published paths and records. Raises Refused, Transient."""
     names = tuple(names)
-    places = [app.settings.credentials[name].place for name in names]
-    need, records = longest_need(app.settings), records_needs(app.settings, names)
+    places = [actor.settings.credentials[name].place for name in names]
+    need, records = longest_need(actor.settings), records_needs(actor.settings, names)
 
     async def look() -> tuple[Finding, ...]:
-        lasting = kept_places(await located(app.settings, app.secret_resolver))
-        return await fitness(app.kv, places, need, lasting, records)
+        lasting = kept_places(await located(actor.settings, actor.secret_resolver))
+        return await fitness(actor.kv, places, need, lasting, records)
 
-    _refuse(await patiently(app.clock, READ_PATIENCE, look))
+    _refuse(await patiently(actor.clock, READ_PATIENCE, look))
 
 
-async def why_unfit(app: Actor) -> str:
+async def why_unfit(actor: Actor) -> str:
     """Why the next start would refuse this Vault; empty when it would not. Raises Fault."""
     try:
-        await refuse_unfit_for(app, app.settings.credentials)
+        await refuse_unfit_for(actor, actor.settings.credentials)
     except Unfit as fault:
         return fault.reason
     return ""

@@ -254,10 +254,10 @@ def due_command(config: str | None, within: timedelta, as_json: bool) -> None:
 
     async def main() -> int:
         made = await one_pass(settings, within.total_seconds(), base.waits_for_vault)
-        app, now = made.app, made.app.clock.now()
-        seen = states(app.worker_pool, now)
+        actor, now = made.actor, made.actor.clock.now()
+        seen = states(actor.worker_pool, now)
         if as_json:
-            told = {"done": made.done, "said": made.said(), "hooks_failed": sorted(app.hooks_failed)}
+            told = {"done": made.done, "said": made.said(), "hooks_failed": sorted(actor.hooks_failed)}
             base.show_json({**told, "credentials": [asdict(each) for each in seen]})
         else:
             show(seen, now, as_json=False)
@@ -292,12 +292,12 @@ def supply_command(config: str | None, name: str, path: str | None, expires: dat
         from rotator.app.vault_fitness import refuse_unfit_for
         from rotator.commands.supply import PATIENCE, supply
 
-        async with working(settings, PATIENCE, visits=False, missed=base.waits_for_vault) as (app, _):
-            await refuse_unfit_for(app, [name])
-            said, code = await supply(app, name, value, getpass.getuser(), expires)
+        async with working(settings, PATIENCE, visits=False, missed=base.waits_for_vault) as (actor, _):
+            await refuse_unfit_for(actor, [name])
+            said, code = await supply(actor, name, value, getpass.getuser(), expires)
         output.say(f"{name}: {said}")
-        if app.hooks_failed:
-            failed = hooks_failed(app, code)
+        if actor.hooks_failed:
+            failed = hooks_failed(actor, code)
             output.say(f"rotate: {failed['said']}", err=True)
             code = failed["exit"]
         if await control.answers(settings.daemon.socket):

@@ -65,8 +65,8 @@ async def looked(reached: base.Reach, verb: str, request: dict[str, Any]) -> Any
 async def _actor(settings: Settings) -> AsyncIterator[Actor]:
     from rotator.app.standalone import working
 
-    async with working(settings, _PATIENCE, visits=False, missed=base.waits_for_vault) as (app, _):
-        yield app
+    async with working(settings, _PATIENCE, visits=False, missed=base.waits_for_vault) as (actor, _):
+        yield actor
 
 
 async def _work(

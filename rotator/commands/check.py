@@ -52,7 +52,7 @@ async def check(settings: Settings) -> AsyncGenerator[Finding]:
         async for finding in _vault(settings, session):
             yield finding
         try:
-            async with reading(settings, session) as app, aclosing(_live(app)) as findings:
+            async with reading(settings, session) as actor, aclosing(_live(actor)) as findings:
                 async for finding in findings:
                     yield finding
         except Fault as fault:
@@ -72,19 +72,19 @@ async def _vault(settings: Settings, session: Session) -> AsyncGenerator[Finding
     yield _login(session)
 
 
-async def _live(app: Actor) -> AsyncGenerator[Finding]:
-    settings = app.settings
-    async for finding in _proxies(settings, app.fetch):
+async def _live(actor: Actor) -> AsyncGenerator[Finding]:
+    settings = actor.settings
+    async for finding in _proxies(settings, actor.fetch):
         yield finding
-    async with aclosing(_targets(app)) as findings:
+    async with aclosing(_targets(actor)) as findings:
         async for finding in findings:
             yield finding
-    for named, mount in (await app.secret_resolver.unnamed_mounts((*references(settings), *kept(settings)))).items():
+    for named, mount in (await actor.secret_resolver.unnamed_mounts((*references(settings), *kept(settings)))).items():
         text, do = f"Vault serves it by the mount {mount}, which only Vault knows", f'mounts = ["{mount}"]'
         yield Finding(FindingLevel.WARNING, named, text, f"write {do} in [vault], for `rotate policy`")
-    async for finding in _left(app):
+    async for finding in _left(actor):
         yield finding
-    async for subject, reason in check_hooks(settings, app.fetch):
+    async for subject, reason in check_hooks(settings, actor.fetch):
         level, said = (FindingLevel.WARNING, reason) if reason else (FindingLevel.OK, "could be called; it was not")
         yield Finding(level, subject, said, "rotations go on, but nobody would be told" if reason else "")
 
@@ -110,39 +110,39 @@ def _login(session: Session) -> Finding:
     return Finding(FindingLevel.NOTE if end.unknown else FindingLevel.OK, "login", str(end))
 
 
-async def _left(app: Actor) -> AsyncGenerator[Finding]:
+async def _left(actor: Actor) -> AsyncGenerator[Finding]:
     """Living values of credentials that left the settings."""
-    left, unreadable = await left_behind(app.journal, app.settings.credentials)
-    known = [(await app.journal.load(name)).record for name in app.settings.credentials] if left else []
-    for each in living_unmanaged(app, left, filter(None, known)):
+    left, unreadable = await left_behind(actor.journal, actor.settings.credentials)
+    known = [(await actor.journal.load(name)).record for name in actor.settings.credentials] if left else []
+    for each in living_unmanaged(actor, left, filter(None, known)):
         said = f"left the settings; {each.token} at {each.path} lives on, and nobody rotates it"
         yield Finding(FindingLevel.WARNING, f"credential {each.credential}", said, each.next)
     for name, reason in unreadable.items():
         yield Finding(FindingLevel.WARNING, f"credential {name}", f"left the settings; {reason}")
 
 
-async def _targets(app: Actor) -> AsyncGenerator[Finding]:
+async def _targets(actor: Actor) -> AsyncGenerator[Finding]:
     """Warnings of the kinds, rights of the minters, negative controls, and a disposable token on each target."""
-    credentials = app.settings.credentials
+    credentials = actor.settings.credentials
     for each in credentials.values():
-        for text in kind_of(each.kind).warnings(each, app.settings.targets[each.target].config):
+        for text in kind_of(each.kind).warnings(each, actor.settings.targets[each.target].config):
             yield Finding(FindingLevel.WARNING, f"credential {each.name}", text)
-    for target in app.settings.targets:
+    for target in actor.settings.targets:
         alike = {proof(each): each for each in credentials.values() if each.target == target}
         if not alike:
             yield Finding(FindingLevel.NOTE, f"target {target}", "no credential uses it; not tried")
             continue
-        async with aclosing(_target(app, target, tuple(alike.values()))) as findings:
+        async with aclosing(_target(actor, target, tuple(alike.values()))) as findings:
             async for finding in findings:
                 yield finding
 
 
-async def _target(app: Actor, target: str, credentials: tuple[Credential, ...]) -> AsyncGenerator[Finding]:
+async def _target(actor: Actor, target: str, credentials: tuple[Credential, ...]) -> AsyncGenerator[Finding]:
     """`credentials`: one of each kind and options, since their probes and rights differ."""
     minted = kind_of(credentials[0].kind).needs_minter
     subject = f"target {target}: {'minter' if minted else 'server'}"
     try:
-        for text in await app.server(credentials[0]).audit(credentials):
+        for text in await actor.server(credentials[0]).audit(credentials):
             yield Finding(
                 FindingLevel.WARNING, subject, text, "give the minter only what it hands out" if minted else ""
             )
@@ -152,21 +152,21 @@ async def _target(app: Actor, target: str, credentials: tuple[Credential, ...]) 
     for credential in credentials:
         subject = f"target {target}: control ({credential.name})"
         try:
-            await app.server(credential).control(credential)
+            await actor.server(credential).control(credential)
         except Fault as fault:
             yield Finding(
                 FindingLevel.REFUSAL, subject, fault.what, remedy_for(fault, "mend the probe, or what is in front")
             )
-            for finding in await show_published(app, credential) if untried(app, credential) else ():
+            for finding in await show_published(actor, credential) if untried(actor, credential) else ():
                 yield finding
             continue
         yield Finding(FindingLevel.OK, subject, "a broken secret is refused")
-        if why := untried(app, credential):
+        if why := untried(actor, credential):
             yield Finding(FindingLevel.NOTE, f"target {target}: install ({credential.name})", f"not tried: {why}")
-            for finding in await show_published(app, credential):
+            for finding in await show_published(actor, credential):
                 yield finding
             continue
-        async with aclosing(Trial(app, credential).run()) as findings:
+        async with aclosing(Trial(actor, credential).run()) as findings:
             async for finding in findings:
                 yield finding
 

@@ -61,8 +61,8 @@ async def history_alone(settings: Settings, name: str) -> History:
 
     async def versions() -> Sequence[Version]:
         logs.configure("error", json=None)
-        async with reading(settings) as app:
-            return await app.journal.versions(name)
+        async with reading(settings) as actor:
+            return await actor.journal.versions(name)
 
     return await history(settings, name, versions)
 

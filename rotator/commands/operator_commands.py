@@ -79,7 +79,7 @@ def parse_operator_command(verb: str, request: Mapping[str, Any]) -> OperatorCom
     return OperatorCommand(verb, parse_rotate_command(request), reason, so_long, until, ended)
 
 
-def verbs(app: Actor, hearing: Hearing) -> dict[str, Callable[[Mapping[str, Any]], Lines]]:
+def verbs(actor: Actor, hearing: Hearing) -> dict[str, Callable[[Mapping[str, Any]], Lines]]:
     """The verbs of the control socket."""
 
     def named(verb: str) -> Callable[[Mapping[str, Any]], Lines]:
@@ -90,7 +90,7 @@ def verbs(app: Actor, hearing: Hearing) -> dict[str, Callable[[Mapping[str, Any]
                 except Refused as fault:
                     yield {"error": fault.reason, "exit": USAGE}
                     return
-                async for line in obey(app, wish, transitions):
+                async for line in obey(actor, wish, transitions):
                     yield line
 
         return answer
@@ -98,21 +98,21 @@ def verbs(app: Actor, hearing: Hearing) -> dict[str, Callable[[Mapping[str, Any]
     return {verb: named(verb) for verb in VERBS}
 
 
-async def obey(app: Actor, wish: OperatorCommand, transitions: MemoryObjectReceiveStream[Transition]) -> Lines:
+async def obey(actor: Actor, wish: OperatorCommand, transitions: MemoryObjectReceiveStream[Transition]) -> Lines:
     """Apply the command to each credential, with progress lines and then verdicts.
 
     The work is a task of the actor: it goes on when the caller disconnects, which closes this generator.
     """
-    names, unknown = select(app.settings, wish.wanted)
+    names, unknown = select(actor.settings, wish.wanted)
     if unknown:
         yield {"error": unknown, "exit": 2}
         return
     names = whom(wish, names)
     send, receive = anyio.create_memory_object_stream[dict[str, Any]](len(names))
     wish = replace(wish, trouble={})
-    exits, hooks = list[int](), HookOutcome(app, names)
-    sign, told, begun = app.clock.monotonic(), "", app.clock.monotonic()
-    app.tasks.begin(wish.verb, partial(_all, app, wish, names, send))
+    exits, hooks = list[int](), HookOutcome(actor, names)
+    sign, told, begun = actor.clock.monotonic(), "", actor.clock.monotonic()
+    actor.tasks.begin(wish.verb, partial(_all, actor, wish, names, send))
     with receive:
         while len(exits) < len(names) and not out_of_time():
             verdict = None
@@ -123,9 +123,9 @@ async def obey(app: Actor, wish: OperatorCommand, transitions: MemoryObjectRecei
             if verdict:
                 exits.append(verdict["exit"])
                 yield {"verdicts": [verdict]}
-            news = bool(wish.trouble) and _waits(wish) != told and app.clock.monotonic() >= begun + _SOON
-            if not verdict and (news or app.clock.monotonic() >= sign + _SIGN):
-                sign, told = app.clock.monotonic(), _waits(wish)
+            news = bool(wish.trouble) and _waits(wish) != told and actor.clock.monotonic() >= begun + _SOON
+            if not verdict and (news or actor.clock.monotonic() >= sign + _SIGN):
+                sign, told = actor.clock.monotonic(), _waits(wish)
                 yield {"waiting": len(names) - len(exits), "said": told}
     if len(exits) < len(names):
         exits.append(BUSY)
@@ -155,18 +155,18 @@ def _heard(transitions: MemoryObjectReceiveStream[Transition], names: tuple[str,
 
 
 async def _all(
-    app: Actor, wish: OperatorCommand, names: tuple[str, ...], send: ObjectSendStream[dict[str, Any]]
+    actor: Actor, wish: OperatorCommand, names: tuple[str, ...], send: ObjectSendStream[dict[str, Any]]
 ) -> None:
-    limiter, end = anyio.CapacityLimiter(_AT_ONCE), app.clock.monotonic() + wish.wanted.within
+    limiter, end = anyio.CapacityLimiter(_AT_ONCE), actor.clock.monotonic() + wish.wanted.within
 
     async def one(name: str) -> None:
         async with limiter:
-            verdict = await _verdict(app, wish, name, end)
+            verdict = await _verdict(actor, wish, name, end)
         with suppress(anyio.BrokenResourceError):  # the caller has gone
             await send.send(verdict)
 
     async with send:
-        known = app.settings.credentials
+        known = actor.settings.credentials
         for many in (name for name in names if name not in known):  # before the lines about each credential
             await one(many)
         async with anyio.create_task_group() as group:
@@ -190,13 +190,13 @@ def _scopes(wish: OperatorCommand) -> dict[str, tuple[Mapping[str, str], str]]:
     return {scope(*each): each for each in (*labelled, *there)}
 
 
-async def _fleet(app: Actor, wish: OperatorCommand, many: str, end: float) -> tuple[str, str, int]:
+async def _fleet(actor: Actor, wish: OperatorCommand, many: str, end: float) -> tuple[str, str, int]:
     """Pause or resume all, all with a label, or all on a target."""
-    now, by, (labels, target) = app.clock.now(), wish.wanted.by, _scopes(wish)[many]
+    now, by, (labels, target) = actor.clock.now(), wish.wanted.by, _scopes(wish)[many]
     until = now + wish.length if wish.length else wish.until
     pause = Pause(by, now, wish.reason, until, many)
-    await app.recorded()
-    if bar := app.worker_pool.guard.reconciler.barred():
+    await actor.recorded()
+    if bar := actor.worker_pool.guard.reconciler.barred():
         raise Refused(f"{bar}; [audit] required = true, so nothing is begun")
 
     def change(pauses: FleetPauses) -> FleetPauses:
@@ -206,49 +206,49 @@ async def _fleet(app: Actor, wish: OperatorCommand, many: str, end: float) -> tu
             else without_pause(pauses, labels, now, target)
         )
 
-    before = app.pauses
-    app.observe(await _until(app, end, lambda: app.fleet.change(change), many, wish.trouble))
+    before = actor.pauses
+    actor.observe(await _until(actor, end, lambda: actor.fleet.change(change), many, wish.trouble))
     covers = FleetPause(pause, labels, target).covers
-    covered = sum(map(covers, app.settings.credentials.values()))
+    covered = sum(map(covers, actor.settings.credentials.values()))
     if wish.verb == "pause":
         said = f"{words(pause)}; {counted(covered, 'credential')} now, and those that settings name later"
     else:
-        ended = [each.pause.scope for each in before if each not in app.pauses]
+        ended = [each.pause.scope for each in before if each not in actor.pauses]
         said = f"what was paused with {', '.join(ended)} goes on" if ended else "nothing was paused with it"
     fleet_changed(by, said)
-    await app.record_fleet(now, f"fleet.{wish.verb}d", by, said)
+    await actor.record_fleet(now, f"fleet.{wish.verb}d", by, said)
     return f"{wish.verb}d", said, DONE
 
 
-async def _verdict(app: Actor, wish: OperatorCommand, name: str, end: float) -> dict[str, Any]:
-    if name not in app.settings.credentials:
-        return await _answered(name, lambda: _fleet(app, wish, name, end))
-    return await _answered(name, lambda: _one(app, wish, name, end))
+async def _verdict(actor: Actor, wish: OperatorCommand, name: str, end: float) -> dict[str, Any]:
+    if name not in actor.settings.credentials:
+        return await _answered(name, lambda: _fleet(actor, wish, name, end))
+    return await _answered(name, lambda: _one(actor, wish, name, end))
 
 
-async def _one(app: Actor, wish: OperatorCommand, name: str, end: float) -> tuple[str, str, int]:
-    credential = app.settings.credentials[name]
-    if app.worker_pool.stopping:
-        raise Transient(f"not begun: {app.worker_pool.stopping}")
-    before = (await app.journal.load(name)).record if wish.verb in ("release", "resume") else None
+async def _one(actor: Actor, wish: OperatorCommand, name: str, end: float) -> tuple[str, str, int]:
+    credential = actor.settings.credentials[name]
+    if actor.worker_pool.stopping:
+        raise Transient(f"not begun: {actor.worker_pool.stopping}")
+    before = (await actor.journal.load(name)).record if wish.verb in ("release", "resume") else None
     if wish.ended:
-        return await _ended(app, wish, credential, end, before)
-    if wish.verb == "resume" and not (before and before.paused) and name not in app.requests.expected:
+        return await _ended(actor, wish, credential, end, before)
+    if wish.verb == "resume" and not (before and before.paused) and name not in actor.requests.expected:
         record = before or Record("")  # it is not paused and no pause is requested
     else:
-        record = await (_obeyed if wish.verb in ("adopt", "claim") else _requested)(app, wish, credential, end)
+        record = await (_obeyed if wish.verb in ("adopt", "claim") else _requested)(actor, wish, credential, end)
     if wish.verb == "release":
         return released(before, record)
-    return await OUTCOMES[wish.verb](app, app.settings.credentials[name], record, end)
+    return await OUTCOMES[wish.verb](actor, actor.settings.credentials[name], record, end)
 
 
 async def _ended(
-    app: Actor, wish: OperatorCommand, credential: Credential, end: float, before: Record | None
+    actor: Actor, wish: OperatorCommand, credential: Credential, end: float, before: Record | None
 ) -> tuple[str, str, int]:
     """Take a person's word for every old value that waits for them. Raises Refused for what is still accepted."""
     left = before.unended if before else ()
     for _ in left:
-        await _obeyed(app, wish, credential, end)
+        await _obeyed(actor, wish, credential, end)
     said = ", ".join(each.value.token.id for each in left)
     return "released", f"counts as ended: {said}" if said else "no old value waits for a person to end it", DONE
 
@@ -272,19 +272,19 @@ class _WrittenError(Exception):
     """A request is in Vault, and was not taken up in time."""
 
 
-async def _requested(app: Actor, wish: OperatorCommand, credential: Credential, end: float) -> Record:
+async def _requested(actor: Actor, wish: OperatorCommand, credential: Credential, end: float) -> Record:
     """Write the request to Vault, then wait until a record has taken it up. Raises _WrittenError if too late."""
-    reconciler, name = app.worker_pool.guard.reconciler, credential.name
+    reconciler, name = actor.worker_pool.guard.reconciler, credential.name
     await reconciler.recorded()
     if bar := reconciler.barred():
         raise Refused(f"{bar}; [audit] required = true, so nothing is begun")
-    asked = _request(app, wish)
-    request = await _until(app, end, lambda: write_down(app, name, asked), name, wish.trouble)
+    asked = _request(actor, wish)
+    request = await _until(actor, end, lambda: write_down(actor, name, asked), name, wish.trouble)
 
     async def taken_up() -> Record:
-        async with app.worker_pool.aside(name):
-            record = await reconciler.take_up(credential, app.dependencies(credential))
-        record = record or (await app.journal.load(name)).record
+        async with actor.worker_pool.aside(name):
+            record = await reconciler.take_up(credential, actor.dependencies(credential))
+        record = record or (await actor.journal.load(name)).record
         found = find(record, request.id) if record else None
         if record is None or found is None:
             raise Transient("it was not taken up yet")
@@ -293,20 +293,20 @@ async def _requested(app: Actor, wish: OperatorCommand, credential: Credential, 
         return record
 
     try:
-        return await _until(app, end, taken_up, name, wish.trouble)
+        return await _until(actor, end, taken_up, name, wish.trouble)
     except (Conflict, Transient) as fault:
         goes_on = "it is written down in Vault: whoever works on the credential next carries it out"
         raise _WrittenError(f"{fault.reason}; {goes_on}") from None
 
 
-def _request(app: Actor, wish: OperatorCommand) -> OperatorRequest:
-    at, wanted = app.clock.now(), wish.wanted
+def _request(actor: Actor, wish: OperatorCommand) -> OperatorRequest:
+    at, wanted = actor.clock.now(), wish.wanted
     until = at + wish.length if wish.length else wish.until
     verb, request_id = RequestVerb(wish.verb), new_id()
     return OperatorRequest(request_id, verb, at, wanted.by, wanted.emergency, reason=wish.reason, until=until)
 
 
-async def _until(app: Actor, end: float, work: Callable[[], Awaitable[T]], name: str, trouble: dict[str, str]) -> T:
+async def _until(actor: Actor, end: float, work: Callable[[], Awaitable[T]], name: str, trouble: dict[str, str]) -> T:
     """Repeat while another process has the lease or Vault gives no verdict, as long as there is time."""
     try:
         while True:
@@ -314,25 +314,25 @@ async def _until(app: Actor, end: float, work: Callable[[], Awaitable[T]], name:
                 return await work()
             except (Conflict, Transient) as fault:
                 trouble[name] = fault.reason
-                if app.clock.monotonic() + AGAIN >= end or app.worker_pool.stopping:
+                if actor.clock.monotonic() + AGAIN >= end or actor.worker_pool.stopping:
                     raise
-            await app.clock.sleep(AGAIN)
+            await actor.clock.sleep(AGAIN)
     finally:
         trouble.pop(name, None)
 
 
-async def _obeyed(app: Actor, wish: OperatorCommand, credential: Credential, end: float) -> Record:
+async def _obeyed(actor: Actor, wish: OperatorCommand, credential: Credential, end: float) -> Record:
     """Apply a command that is not written down as a request."""
     if wish.ended:
         word = operators.take_word(wish.wanted.by)
     elif wish.verb == "claim":
         word = operators.claim(wish.wanted.by, secrets.token_hex(LINEAGE))
     else:
-        await app.server(credential).control(credential)  # a probe that accepts anyone would let anything be adopted
+        await actor.server(credential).control(credential)  # a probe that accepts anyone would let anything be adopted
         word = operators.adopt(wish.wanted.by)
 
     async def obeyed() -> Record:
-        async with app.worker_pool.aside(credential.name):
-            return await app.worker_pool.guard.reconciler.obey(credential, app.dependencies(credential), word)
+        async with actor.worker_pool.aside(credential.name):
+            return await actor.worker_pool.guard.reconciler.obey(credential, actor.dependencies(credential), word)
 
-    return await _until(app, end, obeyed, credential.name, wish.trouble)
+    return await _until(actor, end, obeyed, credential.name, wish.trouble)

@@ -42,16 +42,16 @@ class Found:
     end: str
 
 
-async def unused(app: Actor, older: timedelta) -> tuple[list[Found], list[str]]:
+async def unused(actor: Actor, older: timedelta) -> tuple[list[Found], list[str]]:
     """Tokens that were not used for so long; and, in words, targets that could not be listed.
 
     Several targets may reach one account: a token is listed once.
     """
     listed: dict[tuple[str, str], tuple[str, InventoryItem]] = {}
     silent: list[str] = []
-    for target in app.settings.targets:
+    for target in actor.settings.targets:
         try:
-            holdings = await _inventory(app, target)
+            holdings = await _inventory(actor, target)
         except Fault as fault:
             silent.append(f"target {target} not listed: {plainly(target, fault.reason)}")
             continue
@@ -60,13 +60,13 @@ async def unused(app: Actor, older: timedelta) -> tuple[list[Found], list[str]]:
             continue
         for each in holdings:
             listed.setdefault((each.id, each.mark), (target, each))
-    owners, now = await app.owners(), app.clock.now()
+    owners, now = await actor.owners(), actor.clock.now()
     return list(_judged(listed.values(), owners, now, now - older)), silent
 
 
-async def _inventory(app: Actor, target: str) -> tuple[InventoryItem, ...] | None:
-    credential = next((each for each in app.settings.credentials.values() if each.target == target), None)
-    return await app.server(credential).inventory() if credential else ()
+async def _inventory(actor: Actor, target: str) -> tuple[InventoryItem, ...] | None:
+    credential = next((each for each in actor.settings.credentials.values() if each.target == target), None)
+    return await actor.server(credential).inventory() if credential else ()
 
 
 def _judged(
@@ -145,53 +145,53 @@ class Unused:
 # --- by an actor ----------------------------------------------------------------------------------------------------
 
 
-async def show(app: Actor, request: Request) -> list[ShownValue]:
+async def show(actor: Actor, request: Request) -> list[ShownValue]:
     """Show published values to their targets. A daemon remembers the verdicts."""
-    shown = await ShowValues(app).all(_names(app, request))
+    shown = await ShowValues(actor).all(_names(actor, request))
     for each in (each for each in shown if each.answer is VerifyResult.ACCEPTED):
-        app.worker_pool.guard.shown(each.credential, each.token)
+        actor.worker_pool.guard.shown(each.credential, each.token)
     return shown
 
 
-async def tokens(app: Actor, request: Request) -> Tokens:
+async def tokens(actor: Actor, request: Request) -> Tokens:
     """The tokens under our names, by one listing of each target."""
     found: list[Listed] = []
     silent: list[str] = []
-    for target in app.settings.targets:
-        some = next((each for each in app.settings.credentials.values() if each.target == target), None)
+    for target in actor.settings.targets:
+        some = next((each for each in actor.settings.credentials.values() if each.target == target), None)
         if some is None:
             continue
         try:
-            found += [Listed(target, token.id, token.name) for token in await app.server(some).list_tokens()]
+            found += [Listed(target, token.id, token.name) for token in await actor.server(some).list_tokens()]
         except Fault as fault:
             silent.append(f"target {target} not listed: {plainly(target, fault.reason)}")
     return Tokens(found, silent)
 
 
-async def left_over(app: Actor, request: Request) -> Leftovers:
+async def left_over(actor: Actor, request: Request) -> Leftovers:
     """The answer to `rotate strays`."""
-    return Leftovers(*await leftovers(app))
+    return Leftovers(*await leftovers(actor))
 
 
-async def look_unused(app: Actor, request: Request) -> Unused:
+async def look_unused(actor: Actor, request: Request) -> Unused:
     """The answer to `rotate unused`."""
-    return Unused(*await unused(app, timedelta(seconds=float(request["older"]))))
+    return Unused(*await unused(actor, timedelta(seconds=float(request["older"]))))
 
 
-async def tell_history(app: Actor, request: Request) -> History:
+async def tell_history(actor: Actor, request: Request) -> History:
     """The answer to `rotate history`."""
     name = str(request["name"])
-    return await history(app.settings, name, partial(app.journal.versions, name))
+    return await history(actor.settings, name, partial(actor.journal.versions, name))
 
 
-async def end(app: Actor, request: Request) -> EndedTokens:
+async def end(actor: Actor, request: Request) -> EndedTokens:
     """Revoke these tokens, if still allowed; with `prune`, also delete records revoked long ago."""
     wanted, by = set(request["tokens"]), str(request["by"])
-    found, failed = await leftovers(app) if wanted else ([], [])
+    found, failed = await leftovers(actor) if wanted else ([], [])
     ended: list[str] = []
     for each in (each for each in found if each.token.id in wanted):
         try:
-            if await revoke_leftover(app, each, by):
+            if await revoke_leftover(actor, each, by):
                 ended.append(each.token.id)
             else:
                 failed.append(f"{each.token.id} was not ended: by now it is somebody's")
@@ -199,17 +199,17 @@ async def end(app: Actor, request: Request) -> EndedTokens:
             failed.append(f"{each.token.id} was not ended: {fault.reason}")
     known = {each.token.id for each in found}
     failed += [f"{token} was not ended: it is no leftover any more" for token in sorted(wanted - known)]
-    for target in app.settings.targets if request.get("prune") else ():
+    for target in actor.settings.targets if request.get("prune") else ():
         try:
-            await prune(app, target)
+            await prune(actor, target)
         except Fault as fault:
             failed.append(f"target {target}: what was revoked long ago is not deleted: {plainly(target, fault.reason)}")
     return EndedTokens(ended, failed)
 
 
-def _names(app: Actor, request: Request) -> list[str]:
+def _names(actor: Actor, request: Request) -> list[str]:
     names = [str(name) for name in request["names"]]
-    if unknown := next((name for name in names if name not in app.settings.credentials), ""):
+    if unknown := next((name for name in names if name not in actor.settings.credentials), ""):
         raise Refused(f"no credential is called {unknown!r}")
     return names
 
@@ -255,7 +255,7 @@ def installation(settings: Settings) -> list[str]:
 
 
 def verbs(
-    app: Actor,
+    actor: Actor,
     select: Callable[[Settings, Request], tuple[Sequence[str], str]],
     refused: Callable[[Sequence[str]], None],
 ) -> dict[str, Callable[[Request], Lines]]:
@@ -263,24 +263,24 @@ def verbs(
     each credential whose published value was refused and that is not held."""
 
     async def shown(request: Request) -> list[ShownValue]:
-        found: list[ShownValue] = await _LOOKS["show"][0](app, request)
+        found: list[ShownValue] = await _LOOKS["show"][0](actor, request)
         refused([each.credential for each in found if each.answer is VerifyResult.REFUSED and not each.held])
         return found
 
     def named(verb: str) -> Callable[[Request], Lines]:
-        look = shown if verb == "show" else partial(_LOOKS[verb][0], app)
+        look = shown if verb == "show" else partial(_LOOKS[verb][0], actor)
 
         async def answer(request: Request) -> Lines:
-            if request.get("vault") not in (None, installation(app.settings)):
+            if request.get("vault") not in (None, installation(actor.settings)):
                 yield {"elsewhere": True}
                 return
-            names, wrong = select(app.settings, request) if verb == "show" else ((), _faulty(verb, request))
+            names, wrong = select(actor.settings, request) if verb == "show" else ((), _faulty(verb, request))
             if wrong:
                 yield {"error": wrong, "exit": Exit.USAGE}
                 return
             if verb == "show":
                 request = {**request, "names": names}
-            async for line in _told(app, verb, partial(look, request)):
+            async for line in _told(actor, verb, partial(look, request)):
                 yield line
 
         return answer
@@ -297,7 +297,7 @@ def _faulty(verb: str, request: Request) -> str:
     return ""
 
 
-async def _told(app: Actor, verb: str, look: Callable[[], Awaitable[Any]]) -> Lines:
+async def _told(actor: Actor, verb: str, look: Callable[[], Awaitable[Any]]) -> Lines:
     """The answer in lines of limited length. The work goes on when the caller disconnects."""
     send, receive = anyio.create_memory_object_stream[dict[str, Any]](1)
 
@@ -311,7 +311,7 @@ async def _told(app: Actor, verb: str, look: Callable[[], Awaitable[Any]]) -> Li
             with suppress(anyio.BrokenResourceError):
                 await send.send(line)
 
-    app.tasks.begin(verb, work)
+    actor.tasks.begin(verb, work)
     with receive:
         while True:
             line = None
@@ -341,7 +341,7 @@ async def looked(
     socket: str,
     verb: str,
     request: Request,
-    actor: Callable[[], AbstractAsyncContextManager[Actor]] | None = None,
+    compose: Callable[[], AbstractAsyncContextManager[Actor]] | None = None,
     alone: Callable[[Settings], Awaitable[Any]] | None = None,
 ) -> Any:
     """The answer of this installation's daemon, or else of an actor of our own: a reading one, or `actor`.
@@ -360,8 +360,8 @@ async def looked(
     if alone:
         return await alone(settings)
     logs.configure("error", json=None)
-    async with actor() if actor else reading(settings) as app:
-        return await look(app, request)
+    async with compose() if compose else reading(settings) as actor:
+        return await look(actor, request)
 
 
 async def _asked(socket: str, request: Request) -> str:

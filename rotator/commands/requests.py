@@ -26,58 +26,58 @@ def new_id() -> str:
     return token_hex(8)
 
 
-async def write_down(app: Actor, name: str, request: OperatorRequest) -> OperatorRequest:
+async def write_down(actor: Actor, name: str, request: OperatorRequest) -> OperatorRequest:
     """Write a request to Vault, with the values that live now.
 
     Raises Transient when the outcome is unknown: writing it again with the same id is safe.
     """
-    request = replace(request, live=await _live(app, name))
-    await app.requests.put(name, request)
+    request = replace(request, live=await _live(actor, name))
+    await actor.requests.put(name, request)
     return request
 
 
-async def _live(app: Actor, name: str) -> tuple[str, ...]:
+async def _live(actor: Actor, name: str) -> tuple[str, ...]:
     try:
-        return live_at((await app.journal.load(name)).record)
+        return live_at((await actor.journal.load(name)).record)
     except StoreRefused:
         raise
     except Refused:  # unreadable: the reconcile that takes the request up reports it
         return ()
 
 
-async def look_for_requests(app: Actor) -> None:
+async def look_for_requests(actor: Actor) -> None:
     """Look for requests that other processes wrote, for single credentials and for all."""
-    with app.worker_pool.guard.asking_vault("requests"):
-        app.worker_pool.look_at(*await app.requests.look())
-        await give_up(app)
-    with app.worker_pool.guard.asking_vault("pauses"):
-        app.observe(await app.fleet.pauses())
+    with actor.worker_pool.guard.asking_vault("requests"):
+        actor.worker_pool.look_at(*await actor.requests.look())
+        await give_up(actor)
+    with actor.worker_pool.guard.asking_vault("pauses"):
+        actor.observe(await actor.fleet.pauses())
 
 
-async def unclaimed(app: Actor) -> list[Unclaimed]:
+async def unclaimed(actor: Actor) -> list[Unclaimed]:
     """Requests for credentials that left the settings. Raises Fault."""
-    names = sorted(app.requests.expected - app.settings.credentials.keys())
-    return [Unclaimed(name, each) for name in names for each in await app.requests.waiting(name)]
+    names = sorted(actor.requests.expected - actor.settings.credentials.keys())
+    return [Unclaimed(name, each) for name in names for each in await actor.requests.waiting(name)]
 
 
-async def give_up(app: Actor) -> None:
+async def give_up(actor: Actor) -> None:
     """Remove requests that will never be carried out, and log them; a copy only looks. Raises Fault."""
-    if app.settings.daemon.read_only:
+    if actor.settings.daemon.read_only:
         return
-    for each in await unclaimed(app):
-        if each.until > app.clock.now():
+    for each in await unclaimed(actor):
+        if each.until > actor.clock.now():
             continue
-        await app.requests.remove(each.credential, each.request)
+        await actor.requests.remove(each.credential, each.request)
         said = f"given up: {each.said}"
         logs.tell("request.given_up", "error", credential=each.credential, by=each.request.by, said=said)
-        await app.record_fleet(app.clock.now(), "request.given_up", each.request.by, f"{each.credential}: {said}")
+        await actor.record_fleet(actor.clock.now(), "request.given_up", each.request.by, f"{each.credential}: {said}")
 
 
 @dataclass(slots=True)
 class Asking:
     """Requests for the rotation of many credentials. `end`: monotonic seconds until which Vault is waited for."""
 
-    app: Actor
+    actor: Actor
     request: OperatorRequest  # its id is the first part of each one's
     names: tuple[str, ...]
     end: float
@@ -102,16 +102,16 @@ class Asking:
             self.over.set()
 
     async def _one(self, name: str) -> None:
-        clock = self.app.clock
+        clock = self.actor.clock
         while True:
             try:
-                request = await write_down(self.app, name, self.request)
+                request = await write_down(self.actor, name, self.request)
             except Transient as fault:
                 self.trouble[name] = fault.reason
                 if clock.monotonic() + AGAIN >= self.end:
                     self.failed[name] = fault
-                    if self.request.emergency and not self.app.passing:
-                        self.app.tasks.begin("emergency", partial(self._late, name))
+                    if self.request.emergency and not self.actor.passing:
+                        self.actor.tasks.begin("emergency", partial(self._late, name))
                     return
             except Fault as fault:
                 self.failed[name] = fault
@@ -124,12 +124,12 @@ class Asking:
 
     def _asked(self, name: str, request: OperatorRequest) -> PendingRequest:
         ask, patient = as_rotation_request(request), request.patient or request.emergency
-        return self.app.worker_pool.ask(name, ask, patient=patient)
+        return self.actor.worker_pool.ask(name, ask, patient=patient)
 
     async def _late(self, name: str) -> None:
         """After the caller has gone: a daemon goes on trying after a leak."""
-        while name in self.app.settings.credentials and not self.app.worker_pool.stopping:
+        while name in self.actor.settings.credentials and not self.actor.worker_pool.stopping:
             with suppress(Transient):
-                self._asked(name, await write_down(self.app, name, self.request))
+                self._asked(name, await write_down(self.actor, name, self.request))
                 return
-            await self.app.clock.sleep(AGAIN)
+            await self.actor.clock.sleep(AGAIN)

@@ -243,25 +243,25 @@ def _meant(name: str, known: Iterable[str]) -> str:
     return f"; {hint}" if hint else ""
 
 
-async def now(app: Actor, hearing: Hearing, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
+async def now(actor: Actor, hearing: Hearing, request: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any]]:
     """The verb of the control socket."""
-    wanted, names, wrong = chosen(app.settings, request)
+    wanted, names, wrong = chosen(actor.settings, request)
     if wrong:
         yield {"error": wrong, "exit": USAGE}
         return
     with hearing() as transitions:
-        async for line in follow(app, names, wanted, transitions):
+        async for line in follow(actor, names, wanted, transitions):
             yield line
 
 
 async def follow(
-    app: Actor, names: tuple[str, ...], wanted: RotateCommand, transitions: MemoryObjectReceiveStream[Transition]
+    actor: Actor, names: tuple[str, ...], wanted: RotateCommand, transitions: MemoryObjectReceiveStream[Transition]
 ) -> AsyncGenerator[dict[str, Any]]:
     """Request rotations, with progress lines and then a verdict. Rotations go on when the caller disconnects."""
-    clock = app.clock
+    clock = actor.clock
     end = clock.monotonic() + wanted.within
-    asking, hooks, code = Asking(app, _request(wanted, clock.now()), names, end), HookOutcome(app, names), DONE
-    app.tasks.begin("now", asking.write)
+    asking, hooks, code = Asking(actor, _request(wanted, clock.now()), names, end), HookOutcome(actor, names), DONE
+    actor.tasks.begin("now", asking.write)
     async for line in _written(asking):
         yield line
     asked, left = asking.asked, dict(asking.asked)
@@ -277,16 +277,16 @@ async def follow(
         if clock.monotonic() >= look + _POLL:
             look = clock.monotonic()
             if wanted.waits_out:
-                end = max(end, *(_waited_out(app, each) + wanted.within for each in left.values()))
-            left = {name: each for name, each in left.items() if not _over(app, each, end - look)}
+                end = max(end, *(_waited_out(actor, each) + wanted.within for each in left.values()))
+            left = {name: each for name, each in left.items() if not _over(actor, each, end - look)}
         if left and look >= sign + _SIGN:
             sign = look
-            yield {"waiting": len(left), "said": f"{(name := next(iter(left)))}: {waits_for(app, name, left[name])}"}
+            yield {"waiting": len(left), "said": f"{(name := next(iter(left)))}: {waits_for(actor, name, left[name])}"}
     for transition in heard(transitions):
         if transition.credential.name in asked:
             asked[transition.credential.name].latest = transition.after
             yield progress(transition)
-    for line in verdicts(app, asked, asking.failed, emergency=wanted.emergency):
+    for line in verdicts(actor, asked, asking.failed, emergency=wanted.emergency):
         code = line.get("exit", code)
         yield line
     async with aclosing(hooks.lines(code, end if wanted.patient else 0.0)) as lines:
@@ -301,7 +301,7 @@ def _request(wanted: RotateCommand, at: datetime) -> OperatorRequest:
 
 async def _written(asking: Asking) -> AsyncGenerator[dict[str, Any]]:
     """Wait until all requests are in Vault, or cannot be."""
-    clock = asking.app.clock
+    clock = asking.actor.clock
     sign, helped = (began := clock.monotonic()), set[str]()
     while not asking.over.is_set() and not out_of_time():
         with anyio.move_on_after(_POLL):
@@ -319,29 +319,29 @@ async def _written(asking: Asking) -> AsyncGenerator[dict[str, Any]]:
 
 async def _by_hand(asking: Asking, helped: set[str]) -> list[dict[str, Any]]:
     """After a leak, what a person can do without Vault. `helped`: credentials with instructions already."""
-    seen, failed = asking.app.worker_pool.seen, asking.failed
+    seen, failed = asking.actor.worker_pool.seen, asking.failed
     names = sorted((asking.trouble.keys() | failed.keys()) - helped) if asking.request.emergency else []
     if not names:
         return []
     helped.update(names)
     records = {name: record for name in names if name in seen and (record := seen[name].record)}
     refused = all(isinstance(failed.get(name), StoreRefused) for name in names)
-    tell = partial(instructions, asking.app.settings, names, records, locked_out=refused)
+    tell = partial(instructions, asking.actor.settings, names, records, locked_out=refused)
     said = await Threads("receipts", 1).run(tell)
     return [{"by_hand": name, "said": each} for name, each in zip(names, said, strict=True)]
 
 
-def _waited_out(app: Actor, asked: PendingRequest) -> float:
+def _waited_out(actor: Actor, asked: PendingRequest) -> float:
     """The end of the grace that is waited for, in monotonic seconds; 0: none."""
     until = asked.wait.until if asked.wait and asked.waits and not asked.done.is_set() else None
-    return app.clock.monotonic() + (until - app.clock.now()).total_seconds() if until else 0.0
+    return actor.clock.monotonic() + (until - actor.clock.now()).total_seconds() if until else 0.0
 
 
-def _over(app: Actor, asked: PendingRequest, left: float) -> bool:
+def _over(actor: Actor, asked: PendingRequest, left: float) -> bool:
     """Whether it is answered, or cannot be in the seconds left."""
     if asked.done.is_set() or asked.wait is None:
         return asked.done.is_set()
-    return asked.wait.until is None or asked.wait.until > app.clock.now() + timedelta(seconds=left)
+    return asked.wait.until is None or asked.wait.until > actor.clock.now() + timedelta(seconds=left)
 
 
 def heard(transitions: MemoryObjectReceiveStream[Transition]) -> Iterable[Transition]:

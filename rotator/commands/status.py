@@ -67,11 +67,11 @@ async def look(settings: Settings, names: Iterable[str]) -> Snapshot:
         return told
     logs.configure("error", json=None)
     try:
-        async with reading(settings) as app:
-            seen = await _all(app, chosen, None)
-            left, gone = ([], []) if named else (await _left(app, seen), await _unclaimed(app))
+        async with reading(settings) as actor:
+            seen = await _all(actor, chosen, None)
+            left, gone = ([], []) if named else (await _left(actor, seen), await _unclaimed(actor))
             return Snapshot(
-                [state(*each) for each in seen], app.clock.now(), login=_login(app), left=left, unclaimed=gone
+                [state(*each) for each in seen], actor.clock.now(), login=_login(actor), left=left, unclaimed=gone
             )
     except* Transient as missed:
         if told is None:
@@ -125,8 +125,8 @@ async def explained(settings: Settings, name: str) -> tuple[list[str], int]:
     if found[0]:
         return found
     logs.configure("error", json=None)
-    async with reading(settings) as app:
-        [seen] = await _all(app, [name], None)
+    async with reading(settings) as actor:
+        [seen] = await _all(actor, [name], None)
         return list(explain(*seen)), _code(seen)
 
 
@@ -136,26 +136,28 @@ Lines = AsyncGenerator[dict[str, Any]]
 Seen = tuple[Credential, Record | None, datetime, Observed]
 
 
-def verbs(app: Actor, view: View, refused: Callable[[], str] = str) -> dict[str, Callable[[Mapping[str, Any]], Lines]]:
+def verbs(
+    actor: Actor, view: View, refused: Callable[[], str] = str
+) -> dict[str, Callable[[Mapping[str, Any]], Lines]]:
     """The reading verbs of the control socket."""
 
     async def states(request: Mapping[str, Any]) -> Lines:
         if not _is_list_of_names(request.get("names")):
             yield _MISNAMED
             return
-        seen = await _all(app, _wanted(app, request), view)
+        seen = await _all(actor, _wanted(actor, request), view)
         for each in seen:
             yield {"state": _sent(state(*each))}
-        every = len(seen) == len(app.settings.credentials) and not _stale(seen)
-        left, gone = (await _left(app, seen), await _unclaimed(app)) if seen and every else ([], [])
-        told = {"stale": _stale(seen), "login": _login(app), "refused": refused(), "left": list(map(_sent, left))}
-        yield {"at": app.clock.now().isoformat(), **told, "unclaimed": list(map(_sent, gone))}
+        every = len(seen) == len(actor.settings.credentials) and not _stale(seen)
+        left, gone = (await _left(actor, seen), await _unclaimed(actor)) if seen and every else ([], [])
+        told = {"stale": _stale(seen), "login": _login(actor), "refused": refused(), "left": list(map(_sent, left))}
+        yield {"at": actor.clock.now().isoformat(), **told, "unclaimed": list(map(_sent, gone))}
 
     async def explain_(request: Mapping[str, Any]) -> Lines:
         if not _is_list_of_names(request.get("names")):
             yield _MISNAMED
             return
-        for seen in await _all(app, _wanted(app, request), view):
+        for seen in await _all(actor, _wanted(actor, request), view):
             for sentence in explain(*seen):
                 yield {"said": sentence}
             yield {"exit": _code(seen)}
@@ -163,10 +165,10 @@ def verbs(app: Actor, view: View, refused: Callable[[], str] = str) -> dict[str,
     return {"states": states, "explain": explain_}
 
 
-def _wanted(app: Actor, request: Mapping[str, Any]) -> list[str]:
+def _wanted(actor: Actor, request: Mapping[str, Any]) -> list[str]:
     """The names in a request, or all; none when it is for other settings than ours."""
-    names, ours = request["names"], app.settings.credentials
-    if request.get("vault") not in (None, _which(app.settings)):
+    names, ours = request["names"], actor.settings.credentials
+    if request.get("vault") not in (None, _which(actor.settings)):
         return []
     return (names or list(ours)) if all(name in ours for name in names) else []
 
@@ -186,24 +188,24 @@ def _stale(seen: Sequence[Seen]) -> str:
     return next((observed.stale for *_, observed in seen if observed.stale), "")
 
 
-def _login(app: Actor) -> str:
-    end = app.kv.session.login_end
-    return str(end) if end and end.is_near(app.clock.now()) else ""
+def _login(actor: Actor) -> str:
+    end = actor.kv.session.login_end
+    return str(end) if end and end.is_near(actor.clock.now()) else ""
 
 
-async def _left(app: Actor, seen: Sequence[Seen]) -> list[Unmanaged]:
+async def _left(actor: Actor, seen: Sequence[Seen]) -> list[Unmanaged]:
     """Living values of credentials that left the settings; none if the journal may not be listed."""
     try:
-        left, _ = await left_behind(app.journal, app.settings.credentials)
+        left, _ = await left_behind(actor.journal, actor.settings.credentials)
     except (Refused, StoreRefused, Transient):
         return []
-    return living_unmanaged(app, left, [record for _, record, *_ in seen if record])
+    return living_unmanaged(actor, left, [record for _, record, *_ in seen if record])
 
 
-async def _unclaimed(app: Actor) -> list[Unclaimed]:
+async def _unclaimed(actor: Actor) -> list[Unclaimed]:
     """Requests that will not be carried out; none if they may not be listed."""
     try:
-        return await unclaimed(app)
+        return await unclaimed(actor)
     except Fault:
         return []
 
@@ -234,7 +236,7 @@ async def _ask(socket: str, which: list[str] | None, verb: str, names: list[str]
     return lines if lines and "error" not in lines[0] else []
 
 
-async def _all(app: Actor, names: Sequence[str], view: View | None) -> list[Seen]:
+async def _all(actor: Actor, names: Sequence[str], view: View | None) -> list[Seen]:
     """The known state of each credential, in order."""
     found: dict[str, Seen] = {}
     places = anyio.CapacityLimiter(_AT_ONCE)
@@ -243,45 +245,45 @@ async def _all(app: Actor, names: Sequence[str], view: View | None) -> list[Seen
     async def one(name: str) -> None:
         nonlocal away
         async with places:
-            found[name] = await _seen(app, name, view, away)
+            found[name] = await _seen(actor, name, view, away)
             away = away or found[name][-1].stale  # do not wait for Vault for each of a thousand credentials
 
     with suppress(Fault), anyio.move_on_after(0 if away else _SOON):  # shown if it may be listed
-        await app.requests.look()
+        await actor.requests.look()
     async with anyio.create_task_group() as group:
         for name in names:
             group.start_soon(one, name)
     return [found[name] for name in names]
 
 
-async def _soon(app: Actor, name: str) -> Entry:
+async def _soon(actor: Actor, name: str) -> Entry:
     """The record, if Vault answers soon: otherwise the daemon's memory is used. Raises as `Journal.load`."""
     with anyio.move_on_after(_SOON):
-        return await app.journal.load(name)
+        return await actor.journal.load(name)
     raise Transient(f"Vault has not answered within {_SOON:g} s")
 
 
-async def _asked_for(app: Actor, name: str) -> str:
+async def _asked_for(actor: Actor, name: str) -> str:
     """Requests that were not taken up yet, in words."""
     try:
-        return ", ".join(map(str, await app.requests.waiting(name)))
+        return ", ".join(map(str, await actor.requests.waiting(name)))
     except Fault as fault:
         return f"something that cannot be read: {fault.reason}"
 
 
-async def _seen(app: Actor, name: str, view: View | None, away: str) -> Seen:
+async def _seen(actor: Actor, name: str, view: View | None, away: str) -> Seen:
     """The known state of one credential. A bad record must not hide the others. Without Vault, the daemon's last view.
 
     `away`: why Vault does not answer now, if known.
     """
-    credential = app.settings.credentials[name]
+    credential = actor.settings.credentials[name]
     known = observed(view, credential) if view else Observed()
     try:
         if away:
             raise Transient(away)
-        entry = await app.journal.load(name) if view is None else await _soon(app, name)
+        entry = await actor.journal.load(name) if view is None else await _soon(actor, name)
     except Refused as fault:
-        return credential, None, app.clock.now(), replace(known, broken=f"its record cannot be read: {fault.reason}")
+        return credential, None, actor.clock.now(), replace(known, broken=f"its record cannot be read: {fault.reason}")
     except Transient as fault:
         if view is None:
             raise
@@ -290,8 +292,8 @@ async def _seen(app: Actor, name: str, view: View | None, away: str) -> Seen:
         unread = "" if record else f"Vault cannot be read: {fault.reason}"
         read_at = view.read_at.get(name) if record else None
         known = replace(known, unread=unread, stale=fault.reason, read_at=read_at)
-        return credential, record, app.clock.now(), known
-    now = app.clock.now()
+        return credential, record, actor.clock.now(), known
+    now = actor.clock.now()
     lease = standing(entry, now, has_ended)
-    known = replace(known, unread="", holder=entry.lease.holder, lease=lease, asked=await _asked_for(app, name))
+    known = replace(known, unread="", holder=entry.lease.holder, lease=lease, asked=await _asked_for(actor, name))
     return credential, entry.record, now, known

@@ -18,33 +18,37 @@ _SOON = 1.0  # seconds between two tries while another process has the lease
 PATIENCE = 90.0  # seconds to wait for the lease, and for the target to accept the value
 
 
-async def supply(app: Actor, name: str, value: Secret, by: str, expires_at: datetime | None = None) -> tuple[str, int]:
+async def supply(
+    actor: Actor, name: str, value: Secret, by: str, expires_at: datetime | None = None
+) -> tuple[str, int]:
     """The outcome in words, and the exit code. Raises Refused when the kind takes no value from a person."""
-    credential = app.settings.credentials[name]
-    if not isinstance(app.dependencies(credential).provider, SupportsSupply):
+    credential = actor.settings.credentials[name]
+    if not isinstance(actor.dependencies(credential).provider, SupportsSupply):
         raise Refused(f"{credential.kind} makes its own values; ask for a new one with: rotate now {name}")
-    if objection := _objection((await app.journal.load(name)).record):
+    if objection := _objection((await actor.journal.load(name)).record):
         raise Refused(objection)
-    await app.worker_pool.guard.control(credential)
-    ask, supplied = RotationRequest(app.clock.now(), by), SuppliedValue(value, expires_at)
-    end = app.clock.monotonic() + PATIENCE
+    await actor.worker_pool.guard.control(credential)
+    ask, supplied = RotationRequest(actor.clock.now(), by), SuppliedValue(value, expires_at)
+    end = actor.clock.monotonic() + PATIENCE
     while True:
-        seen = await _visit(app, name, ask, supplied)
+        seen = await _visit(actor, name, ask, supplied)
         verdict = _verdict(seen.record, ask) if seen and seen.record and supplied.taken else None
         if verdict:
             return verdict
-        if app.clock.monotonic() >= end or app.worker_pool.stopping:
-            said = app.worker_pool.stopping or (seen.wait.reason if seen else "somebody else works on it")
+        if actor.clock.monotonic() >= end or actor.worker_pool.stopping:
+            said = actor.worker_pool.stopping or (seen.wait.reason if seen else "somebody else works on it")
             if not supplied.taken:
                 return f"not begun: {said}; the value was not handed over", BUSY
-            return f"undecided: {said}; the value is staged, and {goes_on(app, name)}", BUSY
-        await app.clock.sleep(_SOON)
+            return f"undecided: {said}; the value is staged, and {goes_on(actor, name)}", BUSY
+        await actor.clock.sleep(_SOON)
 
 
-async def _visit(app: Actor, name: str, ask: RotationRequest, supplied: SuppliedValue) -> ReconcileResult | None:
-    credential = app.settings.credentials[name]
+async def _visit(actor: Actor, name: str, ask: RotationRequest, supplied: SuppliedValue) -> ReconcileResult | None:
+    credential = actor.settings.credentials[name]
     try:
-        return await app.worker_pool.guard.reconciler.reconcile(credential, app.dependencies(credential), ask, supplied)
+        return await actor.worker_pool.guard.reconciler.reconcile(
+            credential, actor.dependencies(credential), ask, supplied
+        )
     except Conflict:
         return None
 

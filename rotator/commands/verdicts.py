@@ -38,14 +38,14 @@ _SIGN = 10.0  # seconds between two signs of life
 
 
 def verdicts(
-    app: Actor, asked: Mapping[str, PendingRequest], unwritten: Mapping[str, Fault], *, emergency: bool
+    actor: Actor, asked: Mapping[str, PendingRequest], unwritten: Mapping[str, Fault], *, emergency: bool
 ) -> Iterable[dict[str, Any]]:
     """Verdicts in lines of limited length. The last one has the exit code, and for which credentials work was done.
 
     `unwritten`: credentials whose request could not be written to Vault, and why.
     """
-    found = [_unwritten(app, name, fault, emergency) for name, fault in unwritten.items()]
-    found += [_verdict(app, name, each) for name, each in asked.items()]
+    found = [_unwritten(actor, name, fault, emergency) for name, fault in unwritten.items()]
+    found += [_verdict(actor, name, each) for name, each in asked.items()]
     exits = {verdict["exit"] for verdict in found}
     while len(found) > _BATCH:
         yield {"verdicts": found[:_BATCH]}
@@ -54,21 +54,21 @@ def verdicts(
     yield {"verdicts": found, "done": done, "exit": gravest(exits)}
 
 
-def _unwritten(app: Actor, name: str, fault: Fault, emergency: bool) -> dict[str, Any]:
+def _unwritten(actor: Actor, name: str, fault: Fault, emergency: bool) -> dict[str, Any]:
     said = f"it could not be written down in Vault, so nothing was begun: {fault.reason}"
     if isinstance(fault, Transient):
-        goes_on = emergency and not app.passing
+        goes_on = emergency and not actor.passing
         later = "the daemon goes on asking for Vault and carries it out then, unless it ends before" if goes_on else ""
         said = f"undecided: {said}; {later or 'ask again'}"
         return {"credential": name, "answer": RequestAnswer.OPEN.value, "exit": Exit.UNDECIDED, "said": said}
     return {"credential": name, "answer": RequestAnswer.FAILED.value, "exit": Exit.FAILED, "said": said}
 
 
-def _verdict(app: Actor, name: str, asked: PendingRequest) -> dict[str, Any]:
+def _verdict(actor: Actor, name: str, asked: PendingRequest) -> dict[str, Any]:
     if asked.hopeless:
         return {"credential": name, "answer": RequestAnswer.FAILED.value, "exit": Exit.FAILED, "said": asked.closed}
     answer = asked.answer if _decided(asked) else RequestAnswer.OPEN
-    said = _open(app, name, asked) if answer is RequestAnswer.OPEN else _said(app, name, asked, answer)
+    said = _open(actor, name, asked) if answer is RequestAnswer.OPEN else _said(actor, name, asked, answer)
     living = _living(asked) if asked.ask.emergency else []
     if living and answer is not RequestAnswer.OPEN:
         said = f"{said}; not proven dead yet: {', '.join(living)}"
@@ -95,31 +95,31 @@ def _living(asked: PendingRequest) -> list[str]:
     return [token for token in asked.ask.live if token and (record is None or token in alive)]
 
 
-def _open(app: Actor, name: str, asked: PendingRequest) -> str:
+def _open(actor: Actor, name: str, asked: PendingRequest) -> str:
     """Why there is no verdict yet, what still lives, and who continues."""
-    record, why_not = asked.latest or asked.record, waits_for(app, name, asked)
-    if app.worker_pool.stopping and asked.latest is None and app.worker_pool.visits(name):
+    record, why_not = asked.latest or asked.record, waits_for(actor, name, asked)
+    if actor.worker_pool.stopping and asked.latest is None and actor.worker_pool.visits(name):
         why_not = f"{why_not} in the midst of a step, so ask `rotate explain {name}`"
-    elif app.worker_pool.stopping and record and record.phase in _TOWARDS_PUBLICATION:
+    elif actor.worker_pool.stopping and record and record.phase in _TOWARDS_PUBLICATION:
         why_not = f"{why_not}; rotation {record.rotation} is {record.phase.value} in its journal"
     if record is not None and record.current and asked.in_grace:
         why_not = f"{why_not}; {_live(record.current)}, its predecessor is accepted still"
     alive = f"; not proven dead yet: {', '.join(_living(asked))}" if asked.ask.emergency and _living(asked) else ""
-    return f"undecided: {why_not}{alive}; it is written down in Vault, and {goes_on(app, name)}"
+    return f"undecided: {why_not}{alive}; it is written down in Vault, and {goes_on(actor, name)}"
 
 
-def goes_on(app: Actor, name: str) -> str:
+def goes_on(actor: Actor, name: str) -> str:
     """A sentence on the process that continues the work."""
-    if name not in app.settings.credentials:
+    if name not in actor.settings.credentials:
         return f"nobody carries it out unless settings name {name} again within the hour; then it is given up"
-    if app.passing:
+    if actor.passing:
         return f"a daemon goes on with it, or `rotate due`, or this command again; ask `rotate status {name}`"
-    if app.worker_pool.stopping:
+    if actor.worker_pool.stopping:
         return f"the next daemon goes on with it, or `rotate due`; ask `rotate status {name}`"
     return f"it goes on, ask `rotate status {name}`"
 
 
-def _said(app: Actor, name: str, asked: PendingRequest, answer: RequestAnswer) -> str:
+def _said(actor: Actor, name: str, asked: PendingRequest, answer: RequestAnswer) -> str:
     record = asked.record
     assert record is not None  # it gave the answer
     if answer is RequestAnswer.HELD and record.held:
@@ -131,16 +131,16 @@ def _said(app: Actor, name: str, asked: PendingRequest, answer: RequestAnswer) -
         live = _live(record.current) if record.current else "nothing is live"
         return f"{live}; a person has to end what was published before, then it is proven dead: {left}"
     if answer is RequestAnswer.PAUSED:
-        paused = pause.pause_on(app.settings.credentials[name], record, asked.ask.at)
+        paused = pause.pause_on(actor.settings.credentials[name], record, asked.ask.at)
         ended = pause.ended_by(paused, name) if paused else f"rotate resume {name}"
         return f"{pause.words(paused) if paused else 'paused'}; `{ended}` ends that, --emergency does not ask"
     if answer is RequestAnswer.FAILED:
-        return _failed(app, name, record)
+        return _failed(actor, name, record)
     current = record.current
     what = _live(current) if current else "nothing is live"
     if answer is RequestAnswer.IN_GRACE:
         since = f" since {current.at:%F %T}Z" if current else ""
-        reason = asked.refused or in_grace(app.settings.credentials[name], record, app.clock.now())
+        reason = asked.refused or in_grace(actor.settings.credentials[name], record, actor.clock.now())
         return f"nothing was begun: {reason}; {what}{since}"
     if answer is RequestAnswer.PUBLISHED:
         return f"{what}; the predecessor is in grace" if record.predecessor else what
@@ -148,23 +148,23 @@ def _said(app: Actor, name: str, asked: PendingRequest, answer: RequestAnswer) -
     return f"{what}; {record.evidence or 'no predecessor'}{ended}"
 
 
-def _failed(app: Actor, name: str, record: Record) -> str:
+def _failed(actor: Actor, name: str, record: Record) -> str:
     """The words about a failure; they promise another try only if there will be one."""
-    failure, again = record.failure, record.retry_at or app.clock.now()
+    failure, again = record.failure, record.retry_at or actor.clock.now()
     reason = f"given up for now: {failure.said}" if failure else "given up for now"
-    if record.asked or triggers.due(app.settings.credentials[name], record, again):
+    if record.asked or triggers.due(actor.settings.credentials[name], record, again):
         return f"{reason}; tried again at {again:%F %T}Z"
     return f"{reason}; what is published stays, and nothing is tried again by itself: mend that, then ask again"
 
 
-def waits_for(app: Actor, name: str, asked: PendingRequest) -> str:
+def waits_for(actor: Actor, name: str, asked: PendingRequest) -> str:
     """The reason why there is no verdict yet."""
     if asked.closed:
         return asked.closed
-    if name not in app.worker_pool.seen:
-        begun = asked.latest is not None or app.worker_pool.visits(name)
-        return (app.worker_pool.stopping or "the first look at it has not ended") if begun else "not looked at yet"
-    wait = app.worker_pool.seen[name].wait
+    if name not in actor.worker_pool.seen:
+        begun = asked.latest is not None or actor.worker_pool.visits(name)
+        return (actor.worker_pool.stopping or "the first look at it has not ended") if begun else "not looked at yet"
+    wait = actor.worker_pool.seen[name].wait
     return f"{wait.reason} until {wait.until:%F %T}Z" if wait.until and asked.waits else wait.reason
 
 
@@ -172,7 +172,7 @@ def _live(current: PublishedValue) -> str:
     return f"rotation {current.rotation}: {current.token.id} is live at {current.place}"
 
 
-async def _paused(app: Actor, credential: Credential, record: Record, end: float) -> Outcome:
+async def _paused(actor: Actor, credential: Credential, record: Record, end: float) -> Outcome:
     said = pause.words(record.paused) if record.paused else ""
     hint = "" if record.phase is Phase.SETTLED else "; what is under way goes on to its publication"
     if record.predecessor:
@@ -180,10 +180,10 @@ async def _paused(app: Actor, credential: Credential, record: Record, end: float
     return "paused", said + hint, DONE
 
 
-async def _resumed(app: Actor, credential: Credential, record: Record, end: float) -> Outcome:
-    if still := pause.pause_on(credential, record, app.clock.now()):
+async def _resumed(actor: Actor, credential: Credential, record: Record, end: float) -> Outcome:
+    if still := pause.pause_on(credential, record, actor.clock.now()):
         return "paused", f"{pause.words(still)}; `{pause.ended_by(still, credential.name)}` ends that", HELD
-    due = triggers.due(credential, record, app.clock.now())
+    due = triggers.due(credential, record, actor.clock.now())
     return "resumed", f"due: {due[1]}" if due else "not due", DONE
 
 
@@ -198,14 +198,14 @@ def released(before: Record | None, record: Record) -> Outcome:
 _LOST = (HoldReason.FOREIGN_WRITE, HoldReason.DELETED)
 
 
-async def _undone(app: Actor, credential: Credential, begun: Record, end: float) -> Outcome:
+async def _undone(actor: Actor, credential: Credential, begun: Record, end: float) -> Outcome:
     """Follow an undo to its end. It goes on if nobody waits."""
-    while (record := _seen(app, credential.name, begun)) is None:
-        if app.clock.monotonic() >= end or app.worker_pool.stopping:
-            seen = app.worker_pool.seen.get(credential.name)
-            waits = app.worker_pool.stopping or (seen.wait.reason if seen else "not looked at yet")
-            return "undecided", f"{waits}; {goes_on(app, credential.name)}", BUSY
-        await app.clock.sleep(_POLL)
+    while (record := _seen(actor, credential.name, begun)) is None:
+        if actor.clock.monotonic() >= end or actor.worker_pool.stopping:
+            seen = actor.worker_pool.seen.get(credential.name)
+            waits = actor.worker_pool.stopping or (seen.wait.reason if seen else "not looked at yet")
+            return "undecided", f"{waits}; {goes_on(actor, credential.name)}", BUSY
+        await actor.clock.sleep(_POLL)
     current = record.current
     if record.held:
         return "held", record.held.text, HELD
@@ -221,16 +221,16 @@ async def _undone(app: Actor, credential: Credential, begun: Record, end: float)
     return "failed", f"{reason}; what was published stays", FAILED
 
 
-def _seen(app: Actor, name: str, begun: Record) -> Record | None:
+def _seen(actor: Actor, name: str, begun: Record) -> Record | None:
     """The result of the last reconcile, once the undo has ended."""
-    seen = app.worker_pool.seen.get(name)
+    seen = actor.worker_pool.seen.get(name)
     record = seen.record if seen else None
     if record is None or record.rotation < begun.rotation or (record.undo and not record.held):
         return None
     return record
 
 
-async def _adopted(app: Actor, credential: Credential, record: Record, end: float) -> Outcome:
+async def _adopted(actor: Actor, credential: Credential, record: Record, end: float) -> Outcome:
     current = record.current
     if current is None or not current.reused:
         return "adopted", "it is ours already: nothing to adopt", DONE
@@ -239,7 +239,7 @@ async def _adopted(app: Actor, credential: Credential, record: Record, end: floa
     return "adopted", f"{said}. From now on it is ours: its successor's publication will end it{left}", DONE
 
 
-async def _claimed(app: Actor, credential: Credential, record: Record, end: float) -> Outcome:
+async def _claimed(actor: Actor, credential: Credential, record: Record, end: float) -> Outcome:
     if not (record.current or record.rotation):
         return "claimed", "nothing was ever done for it: there is nothing to claim", DONE
     held = f"; still held: {record.held.text}" if record.held else ""
@@ -258,9 +258,9 @@ OUTCOMES: dict[str, Callable[[Actor, Credential, Record, float], Awaitable[Outco
 class HookOutcome:
     """The outcome of a command's hooks; made before the work. `rotate` without a daemon waits for its hooks."""
 
-    def __init__(self, app: Actor, names: Collection[str]) -> None:
-        self._app, self._names = app, names
-        self._hooks = None if app.passing else app.hooks
+    def __init__(self, actor: Actor, names: Collection[str]) -> None:
+        self._actor, self._names = actor, names
+        self._hooks = None if actor.passing else actor.hooks
         self._before = self._hooks.undelivered(names) if self._hooks else {}
 
     async def lines(self, code: int, by: float) -> AsyncGenerator[dict[str, Any]]:
@@ -270,10 +270,10 @@ class HookOutcome:
         """
         if self._hooks is None:
             return
-        clock = self._app.clock
+        clock = self._actor.clock
         sign, by = clock.monotonic(), max(by, clock.monotonic() + LEAST)
         while (owing := self._hooks.owing(self._names)) and clock.monotonic() < by and not out_of_time():
-            if self._app.worker_pool.stopping:
+            if self._actor.worker_pool.stopping:
                 break
             if clock.monotonic() >= sign + _SIGN:
                 sign = clock.monotonic()

@@ -75,8 +75,8 @@ class ShownValue:
 class ShowValues:
     """Shows published values, after the negative control of each way of proving."""
 
-    def __init__(self, app: Actor) -> None:
-        self._app = app
+    def __init__(self, actor: Actor) -> None:
+        self._actor = actor
         self._controls: dict[tuple[str, str], Fault | None] = {}
 
     async def all(self, names: Sequence[str]) -> list[ShownValue]:
@@ -94,9 +94,9 @@ class ShowValues:
         return [found[name] for name in names]
 
     async def _one(self, name: str) -> ShownValue:
-        credential = self._app.settings.credentials[name]
+        credential = self._actor.settings.credentials[name]
         try:
-            record = (await self._app.journal.load(name)).record
+            record = (await self._actor.journal.load(name)).record
             if record is None or record.current is None:
                 return ShownValue(name, VerifyResult.UNPUBLISHED, "nothing was published yet")
             answer, said = await self._shown(credential, record.current)
@@ -104,19 +104,19 @@ class ShowValues:
             return ShownValue(name, VerifyResult.UNKNOWN, f"not decided: {fault.reason}")
         held = record.phase is Phase.HELD
         said = f"{said}; held, see `rotate explain {name}`" if held else said
-        now = self._app.clock.now()
-        waits = obstacle(self._app.settings, credential, record, now) if answer is VerifyResult.REFUSED else ""
+        now = self._actor.clock.now()
+        waits = obstacle(self._actor.settings, credential, record, now) if answer is VerifyResult.REFUSED else ""
         return ShownValue(name, answer, said, held, waits, record.current.token.id)
 
     async def _shown(self, credential: Credential, current: PublishedValue) -> tuple[VerifyResult, str]:
-        app, what = self._app, f"{current.token.id}, published at {current.place} at {when(current.at)}"
-        doc = await app.kv.read(current.place, strong=True)
+        actor, what = self._actor, f"{current.token.id}, published at {current.place} at {when(current.at)}"
+        doc = await actor.kv.read(current.place, strong=True)
         secret = doc.secret(current.key or credential.key)
-        if secret is None or secret.fingerprint(app.installation.fingerprint_key) != current.fingerprint:
+        if secret is None or secret.fingerprint(actor.installation.fingerprint_key) != current.fingerprint:
             reason = HoldReason.FOREIGN_WRITE if secret or doc.values else HoldReason.DELETED
             return VerifyResult.MISSING, f"{current.place} {WORDS[reason]}; consumers do not find {current.token.id}"
         await self._control(credential)
-        dependencies = app.dependencies(credential)
+        dependencies = actor.dependencies(credential)
         provider = (
             dependencies.provider if current.target == credential.target else dependencies.elsewhere(current.target)
         )
@@ -137,7 +137,7 @@ class ShowValues:
         way = (credential.target, proof(credential))
         if way not in self._controls:
             try:
-                await self._app.server(credential).control(credential)
+                await self._actor.server(credential).control(credential)
             except Transient:
                 raise
             except Fault as fault:
@@ -173,13 +173,13 @@ class _Stop(Exception):  # noqa: N818 (control flow within this file: what follo
     pass
 
 
-def untried(app: Actor, credential: Credential) -> str:
+def untried(actor: Actor, credential: Credential) -> str:
     """Why no disposable value is minted on the target."""
-    if app.settings.daemon.read_only:
+    if actor.settings.daemon.read_only:
         return "[daemon] read_only = true, so nothing is made there"
     if kind_of(credential.kind).needs_management_client:
         return "it would write over a slot that may be in use"
-    can = app.dependencies(credential).provider.capabilities
+    can = actor.dependencies(credential).provider.capabilities
     if can.needs_install and not can.can_revoke:
         return "minting one would spend the refresh token, and may end what is published"
     if can.needs_install:
@@ -187,24 +187,24 @@ def untried(app: Actor, credential: Credential) -> str:
     return ""
 
 
-async def show_published(app: Actor, credential: Credential) -> list[Finding]:
+async def show_published(actor: Actor, credential: Credential) -> list[Finding]:
     """Show the published value to its target, instead of a disposable one."""
     subject, provider = (
         f"target {credential.target}: published ({credential.name})",
-        app.dependencies(credential).provider,
+        actor.dependencies(credential).provider,
     )
     secret, found = None, list[Finding]()
     try:
-        record = (await app.journal.load(credential.name)).record
+        record = (await actor.journal.load(credential.name)).record
         rests = record is not None and record.phase in (Phase.SETTLED, Phase.PUBLISHED)
         current = record.current if record and rests else None
-        secret, before = await _value(app, credential, current), None
+        secret, before = await _value(actor, credential, current), None
         if current and secret:
             verdict = await provider.verify(current.token, secret)
             found.append(_accepted(subject, verdict))
             old = record.predecessor if record and isinstance(verdict, Accepted) else None
-            lives = old and old.token.expires_at and old.token.expires_at > app.clock.now()
-            before = await _value(app, credential, old, of_then=True) if lives else None
+            lives = old and old.token.expires_at and old.token.expires_at > actor.clock.now()
+            before = await _value(actor, credential, old, of_then=True) if lives else None
         elif record and record.current is None and record.failure:
             text = f"nothing is published yet, and the latest try failed: {record.failure.said}"
             found.append(Finding(FindingLevel.WARNING, subject, text))
@@ -216,12 +216,12 @@ async def show_published(app: Actor, credential: Credential) -> list[Finding]:
 
 
 async def _value(
-    app: Actor, credential: Credential, published: PublishedValue | None, *, of_then: bool = False
+    actor: Actor, credential: Credential, published: PublishedValue | None, *, of_then: bool = False
 ) -> Secret | None:
     """The published value: from its own version of the document (`of_then`), or as consumers read it now."""
     if published is None:
         return None
-    document = await app.kv.read(published.place, version=published.version if of_then else None)
+    document = await actor.kv.read(published.place, version=published.version if of_then else None)
     return document.secret(published.key or credential.key)
 
 
@@ -240,19 +240,19 @@ def _accepted(subject: str, verdict: Verdict) -> Finding:
 class Trial:
     """Each verb of a provider once, with a token that lives for ten minutes at most."""
 
-    app: Actor
+    actor: Actor
     credential: Credential
 
     async def run(self) -> AsyncGenerator[Finding]:
         """The finding of each verb. It cleans up in any case."""
-        provider = self.app.dependencies(self.credential).provider
-        installation = self.app.installation
+        provider = self.actor.dependencies(self.credential).provider
+        installation = self.actor.installation
         name = mint_name(stem(installation.prefix, installation.lineage, "check", token_hex(3)), 0, 1)
         minted: Minted | None = None
         rows: list[Finding] = []
         refused = made_by_person = False
         try:
-            minted = await provider.mint(name, self.app.clock.now() + _LIFE)
+            minted = await provider.mint(name, self.actor.clock.now() + _LIFE)
             yield self._row("mint", "a disposable token, valid for ten minutes")
             for verb, act in self._verbs(provider, name, minted):
                 row = await self._try(verb, act)
@@ -263,7 +263,7 @@ class Trial:
             rows.append(
                 replace(self._row("mint", f"not tried, as a person does it: {fault.reason}"), level=FindingLevel.NOTE)
             )
-            rows += await show_published(self.app, self.credential)
+            rows += await show_published(self.actor, self.credential)
         except Fault as fault:  # of the mint: the verbs' own are findings
             rows.append(self._row("mint", fault.what, fault))
             refused = True
@@ -331,7 +331,7 @@ class Trial:
             for token in tokens:
                 await provider.revoke(token)
             # The target dates a revocation by its own clock, which may be ahead of ours.
-            pruned = await self.app.server(self.credential).prune(lambda other: other == name, -_LIFE)
+            pruned = await self.actor.server(self.credential).prune(lambda other: other == name, -_LIFE)
         except Fault as fault:
             row = self._row("clean up", f"{fault.reason}; should a token live, it expires in ten minutes")
             return replace(row, level=FindingLevel.WARNING)
