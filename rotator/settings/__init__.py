@@ -118,12 +118,12 @@ def _absent(joined: files.Joined, fault_list: FaultList) -> Section:
 
 def _kinds(joined: files.Joined) -> tuple[Mapping[str, KindDescription], Mapping[str, str]]:
     """The built-in kinds and the installed ones that these files name; and why some of them cannot be used."""
-    from rotator.providers import KINDS, plugins
+    from rotator.providers import KINDS, load_outside
 
     sections = [*joined.named["targets"].values(), *joined.named["credentials"].values()]
     sections += [joined.single["defaults"]] if "defaults" in joined.single else []
     named = (section.table.get("kind") for section in sections)
-    found, troubles = plugins.find((name for name in named if isinstance(name, str)), KINDS)
+    found, troubles = load_outside(name for name in named if isinstance(name, str))
     return {**KINDS, **found}, troubles
 
 

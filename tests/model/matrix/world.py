@@ -81,7 +81,7 @@ class Actor:
         self.world.judge.told(transition)
 
     def calls(self, verb: str, args: tuple[Any, ...]) -> None:
-        """A call to the target is about to leave. Who was told to wait lets none pass, as providers/budget.py does."""
+        """A call to the target leaves. None may while it wants us to wait, see providers/http/rate_limit.py."""
         rest = self.world.busy_until - SLACK - self.world.time.seconds
         if rest > 0 and self.world.knows_better:
             self.world.judge.broken("429", f"{verb} leaves before the time that Retry-After asked for")

@@ -394,7 +394,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What stands between a record and its target, see engine/rounds.py: our names are listed first."""
+    """What stands between a record and its target, see engine/guard.py: our names are listed first."""
 
     process: Process
     credential: Credential

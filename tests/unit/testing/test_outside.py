@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from rotator import providers
 from rotator.cli import rotate
-from rotator.providers import KINDS, kind_of, plugins
+from rotator.providers import GROUP, KINDS, kind_of
 from rotator.settings import SettingsError, load
 
 MODULE = """
@@ -46,7 +47,7 @@ Install = Callable[..., str]
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Puts a package on the path whose entry points are these; returns the name of its module."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(plugins, "loaded", {})
+    monkeypatch.setattr(providers, "outside", {})
 
     def put(name: str, text: str = MODULE, **offers: str) -> str:
         module = f"{name}_{abs(hash(tmp_path)):x}"
@@ -55,7 +56,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         metadata.mkdir()
         (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
         points = "".join(f"{kind} = {module}:{value}\n" for kind, value in offers.items())
-        (metadata / "entry_points.txt").write_text(f"[{plugins.GROUP}]\n{points}")
+        (metadata / "entry_points.txt").write_text(f"[{GROUP}]\n{points}")
         return module
 
     return put
@@ -123,9 +124,7 @@ def test_a_name_that_two_packages_offer_is_nobodys(install: Install, tmp_path: P
     module = install("acme", **{"acme-token": "KIND"})
     (tmp_path / "twin-1.0.dist-info").mkdir()
     (tmp_path / "twin-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: twin\nVersion: 1.0\n")
-    (tmp_path / "twin-1.0.dist-info" / "entry_points.txt").write_text(
-        f"[{plugins.GROUP}]\nacme-token = {module}:KIND\n"
-    )
+    (tmp_path / "twin-1.0.dist-info" / "entry_points.txt").write_text(f"[{GROUP}]\nacme-token = {module}:KIND\n")
     assert "the package acme 1.2 and the package twin 1.0 both offer it" in said(named(tmp_path))
 
 
