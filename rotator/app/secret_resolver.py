@@ -141,8 +141,8 @@ def by_hand(place: VaultPath, name: str) -> str:
 async def myself(kv: Kv, target: Target, credential: Credential, record: Record | None, mark: bytes) -> Auth:
     """The published token of a credential that mints its own successor. Raises MinterRefused when there is none.
 
-    A target is shown tokens of its own only: after a move the path still holds that of the target before, and once a
-    successor is published, who ends the predecessor there is the predecessor. `mark`: the key of fingerprints.
+    A target is shown only its own tokens. After a move to another target, the path still holds the old target's token;
+    once a successor is published, the predecessor itself ends itself there. `mark`: the key of fingerprints.
     """
     current, before = (record.current, record.predecessor) if record else (None, None)
     known = [each for each in (current, before) if each]

@@ -181,9 +181,10 @@ async def _listing(actor: Actor, credentials: Iterable[Credential]) -> tuple[Ser
 
 
 async def note_unmanaged(actor: Actor) -> None:
-    """Look for them again, and log new ones. Without an answer of Vault, the known ones stay.
+    """Look for living values of credentials that left the settings, and log new ones.
 
-    It begins when every credential was read: one of them may have taken over a value of another.
+    It begins when every credential was read, because one of them may have taken over another's value. While Vault does
+    not answer, the known ones stay.
     """
     worker_pool, patience = actor.worker_pool, actor.clock.monotonic() + _PATIENCE
     while any(name not in worker_pool.seen and name not in worker_pool.broken for name in actor.settings.credentials):

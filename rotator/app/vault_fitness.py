@@ -67,9 +67,9 @@ async def located(settings: Settings, secret_resolver: VaultSecretResolver) -> S
 
 
 async def located_if_told(settings: Settings, clock: Clock) -> tuple[Settings, str]:
-    """The same for who may have no login yet: where Vault does not tell, the settings as they are, and why it does not.
+    """The same for a caller that may have no login yet. Where Vault does not answer: the unchanged settings, and why.
 
-    Vault is asked only for what settings leave open.
+    Vault is asked only about mounts that the settings leave open.
     """
     if not guesses(settings):
         return settings, ""

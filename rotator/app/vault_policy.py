@@ -87,9 +87,9 @@ def policy(settings: Settings) -> str:
 
 
 def _namespaces(settings: Settings) -> tuple[str, str]:
-    """Where the login is, and how a policy there names a path of the secrets: with what their namespace is below it.
+    """The namespace of the login, and the path from there to the namespace of the secrets, as a policy writes it.
 
-    Raises UngrantableError where it is not: a policy reaches down only.
+    Raises UngrantableError if the secrets are not below the login: a policy reaches down only.
     """
     secrets, own = settings.vault.namespace, settings.vault.auth.namespace
     if own is None or own == secrets:

@@ -344,7 +344,7 @@ async def looked(
     compose: Callable[[], AbstractAsyncContextManager[Actor]] | None = None,
     alone: Callable[[Settings], Awaitable[Any]] | None = None,
 ) -> Any:
-    """The answer of this installation's daemon, or else of an actor of our own: a reading one, or `actor`.
+    """The answer of this installation's daemon, or else of an actor of our own: a reading one, or `compose`'s.
 
     `alone`: finds the answer without a daemon, if that takes more than an actor.
 
