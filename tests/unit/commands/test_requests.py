@@ -91,7 +91,7 @@ async def test_it_is_shown_and_waited_for_as_another_process_may_have_the_creden
 
 async def test_after_an_hour_it_is_given_up_told_and_removed_and_no_others_request_is(monkeypatch) -> None:
     told: list[tuple[str, str]] = []
-    monkeypatch.setattr(module.log, "tell", lambda event, severity, **said: told.append((event, said["credential"])))
+    monkeypatch.setattr(module.logs, "tell", lambda event, severity, **said: told.append((event, said["credential"])))
     app: Any = Actor()
     await look(app, HOUR)
     assert (app.kept["gone"], app.kept["bot"]) == ([], [LEAK])
