@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from rotator import providers
 from rotator.cli import rotate
 from rotator.providers import GROUP, KINDS, kind_of
 from rotator.settings import SettingsError, load
+from tests.architecture.source import HOUSE
 
 MODULE = """
 from datetime import UTC, datetime
@@ -83,6 +85,22 @@ def test_a_kind_is_imported_when_settings_name_it_and_the_others_are_not(install
     assert kind_of("acme-token").family == "acme-vault"
     assert module in sys.modules
     assert other not in sys.modules
+
+
+def test_an_author_writes_a_dataclass_of_options_and_gets_it_back(install: Install, tmp_path: Path) -> None:
+    install("example", (HOUSE / "config/examples/provider_example.py").read_text(), **{"acme-token": "KIND"})
+    minter = 'kind = "acme"\nminter = {pat = {file = "/run/acme"}}'
+    text = SETTINGS.replace('kind = "acme-vault"', minter)
+    web, shop = (
+        load(named(tmp_path, f'{text}team = "{team}"\n'), vaultless=True).credentials["tool"]
+        for team in ("web", "shop")
+    )
+    assert web.options == kind_of("acme-token").options(team="web")
+    assert is_dataclass(web.options)
+    assert web.rotating_options == {"team": "web"}
+    assert web.policy != shop.policy
+    assert "`team` is missing" in said(named(tmp_path, text))
+    assert "credentials.tool.team: expected a string" in said(named(tmp_path, f"{text}team = 1\n"))
 
 
 def test_nothing_is_imported_for_being_installed(install: Install, tmp_path: Path) -> None:
