@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from rotator.rotation import events as ev
+from rotator.rotation.phases import PublishedState, SettledState
 from rotator.rotation.record import HoldReason, Phase, Record, Token, TokenAdoption
 from rotator.rotation.token_names import parse
 
@@ -15,8 +16,8 @@ def objection(record: Record) -> str:
     """Why nothing can be adopted now, in words for a person; empty: it can."""
     phase = record.phase
     if record.held and record.held.reason in (HoldReason.FOREIGN_WRITE, HoldReason.MINT_BUDGET):
-        phase = record.held.phase
-    if phase is not Phase.SETTLED or record.candidate:
+        phase = record.reached.phase
+    if phase is not Phase.SETTLED:
         return f"a rotation is under way ({phase.value}): let it come to its end, then adopt"
     if record.predecessor:
         return f"the predecessor {record.predecessor.token.id} still lives: let it come to its end, then adopt"
@@ -49,7 +50,7 @@ def adopted(record: Record, event: ev.Adopted) -> Record:
     same = record.stem == event.stem and record.rotation == event.current.rotation
     return replace(
         record,
-        phase=Phase.PUBLISHED if record.current else Phase.SETTLED,
+        state=PublishedState() if record.current else SettledState(),
         rotation=event.current.rotation,
         attempt=record.attempt if same else 0,
         why=None,
@@ -66,9 +67,7 @@ def adopted(record: Record, event: ev.Adopted) -> Record:
         retired=None,
         grace_ends=event.grace_ends,
         grace_from=None,
-        condemned_at=None,
         evidence="",
-        held=None,
         failures=0,
         given_up=0,
         failure=None,

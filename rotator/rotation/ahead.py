@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from rotator.rotation.phases import AwaitingState, CondemnedState, PhaseState, VerifiedState
 from rotator.rotation.record import Record
 from rotator.rotation.retirement import grace_from
 
 # The time of publication is not among them: it is compared with requests, and the same clock told both.
-_HAPPENED = ("requested_at", "sent_at", "reminded_at", "verified_at", "condemned_at", "settled_at")
+_HAPPENED = ("requested_at", "sent_at", "settled_at")
 _MINTS = ("mints", "emergency_mints")
 _WAITED_BY = ("grace_from", "retry_from", "sent_at")
 
@@ -22,6 +23,8 @@ def put_right(record: Record, seen: datetime) -> Record:
     however often processes restart. None is made shorter.
     """
     changes: dict[str, Any] = {name: seen for name in _HAPPENED if (at := getattr(record, name)) and at > seen}
+    if (state := _right(record.reached, seen)) is not record.reached:
+        changes["state"] = replace(record.held, state=state) if record.held else state
     for name in _MINTS:
         if any(at > seen for at in getattr(record, name)):
             changes[name] = tuple(min(at, seen) for at in getattr(record, name))
@@ -32,6 +35,17 @@ def put_right(record: Record, seen: datetime) -> Record:
     if began and until and began > seen:
         changes |= {"retry_from": seen, "retry_at": until - (began - seen)}
     return replace(record, **changes) if changes else record
+
+
+def _right(state: PhaseState, seen: datetime) -> PhaseState:
+    match state:
+        case AwaitingState(reminded_at=at) if at > seen:
+            return replace(state, reminded_at=seen)
+        case VerifiedState(verified_at=at) if at > seen:
+            return replace(state, verified_at=seen)
+        case CondemnedState(condemned_at=at) if at > seen:
+            return replace(state, condemned_at=seen)
+    return state
 
 
 def waits_otherwise(found: Record, right: Record) -> bool:

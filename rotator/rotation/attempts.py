@@ -13,6 +13,14 @@ from typing import Any
 from rotator.rotation import events as ev
 from rotator.rotation import rollback, schedule
 from rotator.rotation.credential import Credential
+from rotator.rotation.phases import (
+    AwaitingState,
+    InstalledState,
+    RejectedState,
+    RequestedState,
+    SettledState,
+    StagedState,
+)
 from rotator.rotation.record import Failure, Phase, Record, Trigger
 
 _DAY = timedelta(hours=24)
@@ -24,7 +32,7 @@ def authorise(
     """What changes when one more request may leave. Those before `since` (None: a day ago) are forgotten."""
     budget = _budget(emergency)
     mints = (*(x for x in getattr(record, budget) if x > (since or at - _DAY)), at)
-    return {"sends": sends, "sent_at": at, "uncertain": False, budget: mints}
+    return {"sends": sends, "sent_at": at, budget: mints}
 
 
 def unsent(record: Record) -> dict[str, Any]:
@@ -71,7 +79,7 @@ def requested(record: Record, event: ev.Requested) -> Record:
     """A rotation begins."""
     return replace(
         record,
-        phase=Phase.REQUESTED,
+        state=RequestedState(),
         rotation=max(record.rotation, event.above) + 1,
         attempt=1,
         why=event.why,
@@ -83,15 +91,6 @@ def requested(record: Record, event: ev.Requested) -> Record:
         policy=event.policy,
         requested_at=event.at,
         requested_told=event.told,
-        candidate=None,
-        verified_at=None,
-        expected_version=None,
-        installed_at=None,
-        ready_at=None,
-        cut_over_at=None,
-        awaiting="",
-        abandoned="",
-        condemned_at=None,
         evidence="",
         retry_at=None,
         **authorise(record, event.at, sends=1, emergency=event.emergency, since=event.since),
@@ -100,16 +99,12 @@ def requested(record: Record, event: ev.Requested) -> Record:
 
 def awaited(record: Record, event: ev.Awaited) -> Record:
     """A person has to act. What was authorised was not sent: it is not counted."""
-    authorised = record.phase is Phase.REQUESTED
-    again = record.awaiting == event.text
+    state, authorised = record.state, record.phase is Phase.REQUESTED
+    since = state.awaiting_since if isinstance(state, AwaitingState) and state.awaiting == event.text else event.at
     return replace(
         record,
-        phase=Phase.AWAITING,
-        awaiting=event.text,
-        awaiting_since=record.awaiting_since if again else event.at,
-        reminded_at=event.at,
+        state=AwaitingState(event.text, since, event.at, record.candidate, cut_over_at=record.cut_over_at),
         sends=record.sends - 1 if authorised else record.sends,
-        uncertain=False,
         retry_at=None,
         **(unsent(record) if authorised else {}),
     )
@@ -122,35 +117,26 @@ def polled(record: Record, event: ev.Polled) -> Record:
 
 def reminded(record: Record, event: ev.Reminded) -> Record:
     """The next reminder is a while away."""
-    return replace(record, reminded_at=event.at)
+    state = record.state
+    return replace(record, state=replace(state, reminded_at=event.at) if isinstance(state, AwaitingState) else state)
 
 
 def installed(record: Record, event: ev.Installed) -> Record:
     """The target knows the candidate, under the handle that it goes by there."""
-    candidate = replace(record.candidate, token=event.token, pending=False) if record.candidate else None
-    return replace(
-        record,
-        phase=Phase.INSTALLED,
-        candidate=candidate,
-        installed_at=event.at,
-        ready_at=event.ready_at,
-        cut_over_at=record.cut_over_at or event.cut_over_at,
-        awaiting="",
-        retry_at=None,
-    )
+    candidate, cut_over_at = record.in_hand, record.cut_over_at or event.cut_over_at
+    known = replace(candidate, token=event.token, pending=False)
+    state = InstalledState(known, event.at, event.ready_at, cut_over_at=cut_over_at)
+    return replace(record, state=state, retry_at=None)
 
 
 def staged(record: Record, event: ev.Staged) -> Record:
     """The candidate is durable."""
     return replace(
         record,
-        phase=Phase.STAGED,
-        awaiting="",
-        candidate=event.candidate,
+        state=StagedState(event.candidate, cut_over_at=record.cut_over_at),
         slot_version=event.candidate.slot_version,
         slot_full=True,
         sends=record.sends - 1 if event.supplied else record.sends,
-        uncertain=False,
         retry_at=None,
         **(unsent(record) if event.supplied else {}),
     )
@@ -167,13 +153,12 @@ def not_minted(record: Record, event: ev.NotMinted) -> Record:
         rejected = reject(record, event.at, "mint", "no token under the name, and no mint left to try")
         return replace(rejected, strays=True)
     again = authorise(record, event.at, sends=record.sends + 1, emergency=record.emergency)
-    return replace(record, phase=Phase.REQUESTED, awaiting="", retry_at=None, strays=True, **again)
+    return replace(record, state=RequestedState(cut_over_at=record.cut_over_at), retry_at=None, strays=True, **again)
 
 
 def mint_refused(record: Record, event: ev.MintRefused) -> Record:
     """Nothing was minted, and the same request would be refused again: the mint is not counted."""
-    spent = replace(record, uncertain=False, **unsent(record))
-    return _give_up(spent, event.at, Failure("mint", event.reason, event.at))
+    return _give_up(replace(record, **unsent(record)), event.at, Failure("mint", event.reason, event.at))
 
 
 def burned(record: Record, event: ev.Burned) -> Record:
@@ -184,11 +169,8 @@ def burned(record: Record, event: ev.Burned) -> Record:
         return _give_up(record, event.at, record.failure)
     return replace(
         record,
-        phase=Phase.REQUESTED,
+        state=RequestedState(cut_over_at=record.cut_over_at if event.lost else None),
         attempt=record.attempt + 1,
-        candidate=None,
-        installed_at=None,
-        cut_over_at=record.cut_over_at if event.lost else None,
         strays=True,
         retry_at=None,
         **authorise(record, event.at, sends=record.sends + 1, emergency=record.emergency),
@@ -200,9 +182,7 @@ def _give_up(record: Record, at: datetime, failure: Failure | None) -> Record:
     pause = schedule.rotation_pause(given_up, record.stem)
     return replace(
         record,
-        phase=Phase.SETTLED,
-        candidate=None,
-        cut_over_at=None,
+        state=SettledState(),
         emergency=False,
         failures=0,
         given_up=given_up,
@@ -217,6 +197,5 @@ def reject(record: Record, at: datetime, step: str, reason: str) -> Record:
     """The candidate will be burned; how often that fails is counted from here."""
     if record.undo:  # the candidate is the predecessor: never burned
         return rollback.failed(record, at, reason)
-    failure = Failure(step, reason, at)
-    again = replace(record, failure=failure, failures=0, retry_at=None)
-    return replace(again, phase=Phase.REJECTED, awaiting="", uncertain=False)
+    state = RejectedState(record.candidate, cut_over_at=record.cut_over_at)
+    return replace(record, state=state, failure=Failure(step, reason, at), failures=0, retry_at=None)

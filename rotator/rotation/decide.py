@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from rotator.rotation import lost_value, retirement, triggers
 from rotator.rotation.attempts import may_mint, minted
 from rotator.rotation.credential import Credential, Limits, Pause
 from rotator.rotation.pause import pause_on, words
-from rotator.rotation.record import HoldReason, Phase, Record
+from rotator.rotation.phases import (
+    AwaitingState,
+    InstalledState,
+    PhaseState,
+    RejectedState,
+    RequestedState,
+    StagedState,
+    UndoingState,
+    VerifiedState,
+)
+from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record
 from rotator.rotation.rotation_request import RotationRequest, as_rotation_request, dooms, foremost, wanted
 from rotator.rotation.steps import (
     Act,
@@ -84,8 +93,8 @@ def _next_step(
     shared: datetime | None,
     rested: timedelta,
 ) -> Step:
-    if record.phase is Phase.HELD:
-        return Wait(None, f"held: {record.held.text}" if record.held else "held")
+    if record.held:
+        return Wait(None, f"held: {record.held.text}")
     here, ask = ask, foremost(ask, as_rotation_request(record.asked) if record.asked else None)
     if record.phase in _IN_FLIGHT and ask and dooms(record, ask) and not record.emergency:
         return Escalate(ask.by)
@@ -98,7 +107,7 @@ def _next_step(
     if record.phase is Phase.SETTLED:
         return _settled(credential, record, now, ask, shared or now, rested)
     ask = here if record.phase is Phase.AWAITING else ask  # a caller who waits here says that the person has acted
-    return _settling(credential.limits, record, now, rested) or _DECIDE[record.phase](credential, record, now, ask)
+    return _settling(credential.limits, record, now, rested) or _in_flight(credential, record, record.reached, now, ask)
 
 
 def _swept_in_vain(record: Record) -> bool:
@@ -172,15 +181,14 @@ def _idle(
 
 def _settling(limits: Limits, record: Record, now: datetime, rested: timedelta) -> Wait | None:
     """Wait while an earlier request to the target may still take effect; None: nothing is under way."""
-    match record.phase:
-        case Phase.REQUESTED if record.uncertain:
+    match record.state:
+        case RequestedState(uncertain=True):
             since, until = record.sent_at, (record.sent_at or now) + limits.settle
             text = "a mint may still be on its way"
-        case Phase.INSTALLED if record.ready_at:
-            since, until = record.installed_at, record.ready_at
+        case InstalledState(installed_at=since, ready_at=datetime() as until):
             text = "the target may not know of the new value everywhere yet"
-        case Phase.UNDOING if record.ready_at:
-            since, until = record.ready_at - limits.settle, record.ready_at
+        case UndoingState(ready_at=datetime() as until):
+            since = until - limits.settle
             text = "a revocation of the value before may still be on its way"
         case _:
             return None
@@ -188,74 +196,61 @@ def _settling(limits: Limits, record: Record, now: datetime, rested: timedelta) 
     return Wait(over, text) if over else None
 
 
-def _undoing(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> Step:
-    return Restore()
+def _in_flight(
+    credential: Credential, record: Record, state: PhaseState, now: datetime, ask: RotationRequest | None
+) -> Wait | Act:
+    match state:
+        case UndoingState():
+            return Restore()
+        case RequestedState():
+            return _requested(credential, record, state, now)
+        case AwaitingState():
+            return _awaiting(credential, record, state, now, ask)
+        case StagedState():
+            return Install() if state.candidate.pending else Verify()
+        case InstalledState():
+            return Verify()
+        case VerifiedState():
+            stale = state.verified_at + credential.limits.proof_life <= now
+            expected = state.expected_version
+            return Fence(expected) if state.abandoned else Publish(expected, reprove=stale)
+        case RejectedState():
+            return Burn(record.mint_name, give_up=not may_mint(credential, record, now))
+    if record.predecessor is None or record.current is None:
+        return Sweep(record.strays)
+    return _retirement(credential, record, record.current, now, ask)
 
 
-def _requested(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> Step:
-    if not record.uncertain:
+def _requested(credential: Credential, record: Record, state: RequestedState, now: datetime) -> Step:
+    if not state.uncertain:
         return Mint(record.mint_name)
     return Look(record.mint_name, resend=may_mint(credential, record, now))
 
 
-def _awaiting(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> Step:
-    reminder = (record.reminded_at or now) + credential.limits.remind
+def _awaiting(
+    credential: Credential, record: Record, state: AwaitingState, now: datetime, ask: RotationRequest | None
+) -> Step:
+    reminder = state.reminded_at + credential.limits.remind
     if reminder <= now:
         return Poll(remind=True)
-    done = ask is not None and record.reminded_at is not None and record.reminded_at < ask.at  # the caller says so
-    return Poll(remind=False) if record.candidate or done else Wait(reminder, _for_person(record))
+    done = ask is not None and state.reminded_at < ask.at  # the caller says so
+    return Poll(remind=False) if state.candidate or done else Wait(reminder, _for_person(record))
 
 
-def _staged(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> Step:
-    return Install() if record.candidate and record.candidate.pending else Verify()
-
-
-def _installed(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> Step:
-    return Verify()
-
-
-def _verified(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> Step:
-    expected = record.expected_version or 0
-    if record.abandoned:
-        return Fence(expected)
-    stale = record.verified_at is None or record.verified_at + credential.limits.proof_life <= now
-    return Publish(expected, reprove=stale)
-
-
-def _published(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> Step:
-    if record.predecessor is None or record.current is None:
-        return Sweep(record.strays)
-    if record.emergency:
-        return Condemn()
-    if pause := pause_on(credential, record, now):
+def _retirement(
+    credential: Credential, record: Record, current: PublishedValue, now: datetime, ask: RotationRequest | None
+) -> Step:
+    """The end of the predecessor, which the grace and a pause put off, and an emergency does not wait for."""
+    condemned, pause = record.phase is Phase.CONDEMNED, pause_on(credential, record, now)
+    if record.emergency or (condemned and ask and ask.emergency):
+        return Revoke() if condemned else Condemn()
+    if pause:
         return Wait(pause.until, words(pause))
-    since, promised = retirement.grace_from(record, record.current), record.grace_ends
+    if condemned:
+        return Revoke()
+    since, promised = retirement.grace_from(record, current), record.grace_ends
     earliest = retirement.earliest(credential.retire, since, emergency=False, promised=promised)
     return Wait(earliest, "predecessor in grace") if now < earliest else Condemn()
-
-
-def _condemned(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> Step:
-    if record.predecessor is None:
-        return Sweep(record.strays)
-    pause, emergency = pause_on(credential, record, now), record.emergency or bool(ask and ask.emergency)
-    return Wait(pause.until, words(pause)) if pause and not emergency else Revoke()
-
-
-def _rejected(credential: Credential, record: Record, now: datetime, ask: RotationRequest | None) -> Step:
-    return Burn(record.mint_name, give_up=not may_mint(credential, record, now))
-
-
-_DECIDE: dict[Phase, Callable[[Credential, Record, datetime, RotationRequest | None], Wait | Act]] = {
-    Phase.UNDOING: _undoing,
-    Phase.REQUESTED: _requested,
-    Phase.AWAITING: _awaiting,
-    Phase.STAGED: _staged,
-    Phase.INSTALLED: _installed,
-    Phase.VERIFIED: _verified,
-    Phase.PUBLISHED: _published,
-    Phase.CONDEMNED: _condemned,
-    Phase.REJECTED: _rejected,
-}
 
 
 def _for_person(record: Record) -> str:

@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from rotator.rotation import lost_value, pause, retirement, triggers
 from rotator.rotation.adoption import taken_over
 from rotator.rotation.credential import Credential
 from rotator.rotation.decide import next_step
-from rotator.rotation.record import Phase, PublishedValue, Record, Trigger
+from rotator.rotation.phases import (
+    AwaitingState,
+    CondemnedState,
+    InstalledState,
+    PhaseState,
+    PublishedState,
+    RejectedState,
+    RequestedState,
+    SettledState,
+    StagedState,
+    UndoingState,
+    VerifiedState,
+)
+from rotator.rotation.record import Held, Phase, PublishedValue, Record, Trigger
 from rotator.rotation.steps import Hold, Request, Step, Wait
 from rotator.rotation.troubles import Observed, before, troubles
 from rotator.rotation.wording import when
@@ -18,14 +32,14 @@ from rotator.rotation.wording import when
 
 def stands(record: Record, now: datetime) -> str:
     """One sentence about the phase, true at `now`."""
-    said = _STANDS[record.phase](record, now)
+    said = _STANDS[type(record.state)](record, record.state, now)
     if not record.unended:
         return said
     left = ", ".join(each.value.token.id for each in record.unended)
     return f"{said} Not proven dead yet, for want of a person: {left}."
 
 
-def _settled(record: Record, now: datetime) -> str:
+def _settled(record: Record, state: SettledState, now: datetime) -> str:
     current = record.current
     if current is None:
         tried = f"rotation {record.rotation} was given up" if record.rotation else "nothing was tried yet"
@@ -53,47 +67,41 @@ def _older(record: Record, old: PublishedValue, now: datetime) -> str:
     return f"{old.token.id}, published before, is expected to end at {when(record.ends_at)}"
 
 
-def _undoing(record: Record, now: datetime) -> str:
+def _undoing(record: Record, state: UndoingState, now: datetime) -> str:
     old = f"{record.predecessor.token.id}, published before," if record.predecessor else "the value before"
     return f"Undoing: {old} is being brought back, to be published again."
 
 
-def _requested(record: Record, now: datetime) -> str:
+def _requested(record: Record, state: RequestedState, now: datetime) -> str:
     attempt = f"Requested: attempt {record.attempt} of rotation {record.rotation}"
-    if record.uncertain:
+    if state.uncertain:
         return f"{attempt} asked for a new value under the name {record.mint_name}; whether it was made is not known."
     return f"{attempt} is to make a new value, under the name {record.mint_name}."
 
 
-def _awaiting(record: Record, now: datetime) -> str:
-    return f"Awaiting: a person has to act since {when(record.awaiting_since)}. What to do: {record.awaiting}"
+def _awaiting(record: Record, state: AwaitingState, now: datetime) -> str:
+    return f"Awaiting: a person has to act since {when(state.awaiting_since)}. What to do: {state.awaiting}"
 
 
-def _staged(record: Record, now: datetime) -> str:
-    candidate = record.candidate
-    if candidate is None:
-        return _nothing_staged(record)
-    if record.undo:
+def _staged(record: Record, state: StagedState, now: datetime) -> str:
+    candidate = state.candidate
+    if state.undo:
         return f"Staged: {candidate.token.id}, published before, is in hand again; it is not proven yet."
     if candidate.pending:
         return "Staged: a new value was made here and is kept in the private slot; the target was not told of it yet."
     return f"Staged: {candidate.token.id} was made and is kept in the private slot; it is not proven yet."
 
 
-def _installed(record: Record, now: datetime) -> str:
-    if record.candidate is None:
-        return _nothing_staged(record)
-    return f"Installed: the target was told {record.candidate.token.id}; it is not proven yet{_apart(record)}."
+def _installed(record: Record, state: InstalledState, now: datetime) -> str:
+    return f"Installed: the target was told {state.candidate.token.id}; it is not proven yet{_apart(record)}."
 
 
-def _verified(record: Record, now: datetime) -> str:
-    if record.candidate is None:
-        return _nothing_staged(record)
-    token, place = record.candidate.token.id, record.place
-    if record.abandoned:
+def _verified(record: Record, state: VerifiedState, now: datetime) -> str:
+    token, place = state.candidate.token.id, record.place
+    if state.abandoned:
         fence = f"{place} is rewritten unchanged, so that no delayed write can publish it"
-        return f"Verified, then given up: {token} will not be published ({record.abandoned}); {fence}{_apart(record)}."
-    over = f"over version {record.expected_version}" if record.expected_version else "as the first version"
+        return f"Verified, then given up: {token} will not be published ({state.abandoned}); {fence}{_apart(record)}."
+    over = f"over version {state.expected_version}" if state.expected_version else "as the first version"
     return f"Verified: {token} is proven; it will be published at {place}, {over}{_apart(record)}."
 
 
@@ -103,11 +111,7 @@ def _apart(record: Record) -> str:
     return "; meanwhile consumers hold the value before, which the target refuses"
 
 
-def _nothing_staged(record: Record) -> str:
-    return f"{record.phase.value.capitalize()}: attempt {record.attempt} of rotation {record.rotation} has no value."
-
-
-def _published(record: Record, now: datetime) -> str:
+def _published(record: Record, state: PublishedState, now: datetime) -> str:
     current, old = record.current, record.predecessor
     if current is None:
         return "Published: the record does not say what."
@@ -132,38 +136,35 @@ def _grace(record: Record, old: PublishedValue, now: datetime) -> str:
     return "is in its grace"
 
 
-def _condemned(record: Record, now: datetime) -> str:
+def _condemned(record: Record, state: CondemnedState, now: datetime) -> str:
     if record.predecessor is None:
         return "Condemned, and done: the value before is dead; what the rotation left behind is being tidied up."
     waits = "; an operator has paused that" if pause.on_at(record.paused, now) and not record.emergency else ""
     return f"Condemned: {record.predecessor.token.id}, published before, is being ended and proven dead{waits}."
 
 
-def _rejected(record: Record, now: datetime) -> str:
+def _rejected(record: Record, state: RejectedState, now: datetime) -> str:
     back = "; the value before is being put back on the target" if record.cut_over_at and record.current else ""
     attempt = f"attempt {record.attempt} of rotation {record.rotation} failed"
     return f"Rejected: {attempt}; whatever lives under {record.mint_name} is being ended{back}."
 
 
-def _held(record: Record, now: datetime) -> str:
-    held = record.held
-    if held is None:
-        return "Held: a person must act."
-    return f"Held since {when(held.at)} ({held.reason.value}): {held.text}."
+def _held(record: Record, state: Held, now: datetime) -> str:
+    return f"Held since {when(state.at)} ({state.reason.value}): {state.text}."
 
 
-_STANDS: dict[Phase, Callable[[Record, datetime], str]] = {
-    Phase.SETTLED: _settled,
-    Phase.UNDOING: _undoing,
-    Phase.REQUESTED: _requested,
-    Phase.AWAITING: _awaiting,
-    Phase.STAGED: _staged,
-    Phase.INSTALLED: _installed,
-    Phase.VERIFIED: _verified,
-    Phase.PUBLISHED: _published,
-    Phase.CONDEMNED: _condemned,
-    Phase.REJECTED: _rejected,
-    Phase.HELD: _held,
+_STANDS: dict[type[PhaseState | Held], Callable[[Record, Any, datetime], str]] = {
+    SettledState: _settled,
+    UndoingState: _undoing,
+    RequestedState: _requested,
+    AwaitingState: _awaiting,
+    StagedState: _staged,
+    InstalledState: _installed,
+    VerifiedState: _verified,
+    PublishedState: _published,
+    CondemnedState: _condemned,
+    RejectedState: _rejected,
+    Held: _held,
 }
 
 
@@ -182,7 +183,7 @@ def explain(
     known = record if record is not None else Record("")
     yield stands(known, now)
     if known.held:
-        yield f"It stopped here: {_uncapped(stands(replace(known, phase=known.held.phase, held=None), now))}"
+        yield f"It stopped here: {_uncapped(stands(replace(known, state=known.held.state), now))}"
     yield from _last_published(known, now, observed)
     for each in known.unended:
         waits = f"waits for a person to end it since {when(each.since)}"

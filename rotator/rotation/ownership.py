@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from rotator.rotation import second_vault
 from rotator.rotation.credential import VaultPath
+from rotator.rotation.phases import RejectedState
 from rotator.rotation.record import Phase, PublishedValue, Record, Token, TokenAdoption
 from rotator.rotation.second_vault import overtaken
 from rotator.rotation.token_names import parse
@@ -338,7 +339,7 @@ def without(record: Record, gone: Collection[str], now: datetime) -> Record:
         record,
         current=marked(record.current),
         predecessor=marked(record.predecessor),
-        candidate=None if made and made.token.id in gone else made,
+        state=RejectedState() if made and made.token.id in gone else record.state,
         unended=tuple(each for each in record.unended if each.value.token.id not in gone),
     )
 

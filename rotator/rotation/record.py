@@ -9,23 +9,25 @@ from enum import StrEnum
 from rotator.rotation.credential import Pause as Pause
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.operator_request import OperatorRequest, TakenUp
+from rotator.rotation.phases import (
+    WITH_CANDIDATE,
+    Attempt,
+    AwaitingState,
+    InstalledState,
+    PhaseState,
+    RequestedState,
+    SettledState,
+    StagedState,
+    UndoingState,
+    VerifiedState,
+)
+from rotator.rotation.phases import Candidate as Candidate
+from rotator.rotation.phases import Held as Held
+from rotator.rotation.phases import HoldReason as HoldReason
+from rotator.rotation.phases import Phase as Phase
+from rotator.rotation.phases import Token as Token
+from rotator.rotation.phases import Undo as Undo
 from rotator.rotation.token_names import mint_name
-
-
-class Phase(StrEnum):
-    """A fact that is already true, and journalled."""
-
-    SETTLED = "settled"
-    UNDOING = "undoing"  # an operator takes the last rotation back
-    REQUESTED = "requested"
-    AWAITING = "awaiting"  # a person has to act
-    STAGED = "staged"
-    INSTALLED = "installed"  # the target was told the value; without overlap, the old one is dead
-    VERIFIED = "verified"
-    PUBLISHED = "published"
-    CONDEMNED = "condemned"
-    REJECTED = "rejected"
-    HELD = "held"
 
 
 class Trigger(StrEnum):
@@ -40,46 +42,6 @@ class Trigger(StrEnum):
     POLICY = "policy_changed"
     AGED = "aged"
     UNDO = "undo"  # no check: an operator took a rotation back
-
-
-class HoldReason(StrEnum):
-    """Why a credential waits for a person."""
-
-    MINT_BUDGET = "mint_budget"
-    FOREIGN_WRITE = "foreign_write"
-    DELETED = "deleted_by_operator"
-    STILL_USED = "predecessor_still_used"
-    TARGET_CHANGED = "target_changed"
-    PERSON = "needs_person"
-    TWO_VAULTS = "two_vaults"  # another journal mints under our names: a restored Vault, or one of two
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """The target's handle of a secret; safe to store and to log."""
-
-    id: str
-    name: str = ""  # the name we minted it under; empty when it is not ours by name
-    serial: str = ""  # a second identifier, where the target has one (Halo CMS: tokenId)
-    issued_at: datetime | None = None
-    expires_at: datetime | None = None
-
-    def has_expired(self, now: datetime) -> bool:
-        """Whether its date has passed. One without a date never expires."""
-        return self.expires_at is not None and self.expires_at <= now
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A minted token, durable in the staged slot, not yet published."""
-
-    token: Token
-    fingerprint: str
-    slot_version: int
-    pending: bool = False  # made here, and the target was not told of it yet
-    beside: tuple[str, ...] = ()  # keys of what is published beside the value
-    public: tuple[str, ...] = ()  # those of them that hold no secret; of an older record that does not say: none
-    key: str = ""  # that the value is to be published under; empty, here and below: the one that settings name now
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +82,6 @@ class TokenAdoption:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A hold: its reason, a sentence for the person, and the phase to go back to."""
-
-    reason: HoldReason
-    text: str
-    phase: Phase
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class LostValue:
     """What consumers read instead of the published value: another value, or nothing. Known since `at`."""
 
@@ -137,15 +89,6 @@ class LostValue:
     place: VaultPath
     at: datetime
     text: str = ""  # what is there and what to do, for a person
-
-
-@dataclass(frozen=True, slots=True)
-class Undo:
-    """An undo under way, and the phase to go back to when it fails."""
-
-    by: str
-    at: datetime
-    back: Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +124,10 @@ _WORK = {  # what the steps do
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """Everything known about one credential. It holds no secret."""
+class RecordFacts:
+    """What may be known of a credential in every phase. It holds no secret."""
 
     lineage: str
-    phase: Phase = Phase.SETTLED
     rotation: int = 0
     attempt: int = 0
     why: Trigger | None = None
@@ -201,19 +143,7 @@ class Record:
     sent_at: datetime | None = None  # when the last of them was authorised, or was given up waiting for
     mints: tuple[datetime, ...] = ()  # mint requests authorised of late, over all rotations but emergencies
     emergency_mints: tuple[datetime, ...] = ()  # ... and in emergencies, which have a budget of their own
-    uncertain: bool = False  # a mint may have been sent whose answer we do not have
-    candidate: Candidate | None = None
-    installed_at: datetime | None = None
-    ready_at: datetime | None = None  # before, the target may not know of what was installed everywhere
     unanswered_at: datetime | None = None  # by Vault's clock: a value told without an answer may be heeded yet
-    cut_over_at: datetime | None = None  # since when the target refuses what is published, for what is to come
-    awaiting: str = ""  # what a person has to do
-    awaiting_since: datetime | None = None
-    reminded_at: datetime | None = None
-    verified_at: datetime | None = None
-    expected_version: int | None = None
-    grace: timedelta = timedelta()  # as settings had it at that moment: publication may promise more, not less
-    abandoned: str = ""
     current: PublishedValue | None = None
     predecessor: PublishedValue | None = None
     adopted: tuple[TokenAdoption, ...] = ()  # the last ones: what other records still say of them is over
@@ -222,16 +152,13 @@ class Record:
     grace_ends: datetime | None = None  # as promised at publication; settings may only extend it
     grace_from: datetime | None = None  # when it began, if the clock that told the publication was ahead
     ends_at: datetime | None = None  # when the predecessor is dead by its own date, being of a kind nobody can revoke
-    condemned_at: datetime | None = None
     evidence: str = ""
     slot_version: int = 0  # the staged slot's newest version that we know of
     slot_full: bool = False
     strays: bool = False  # something of ours may live that no field here names
-    held: Held | None = None
     paused: Pause | None = None  # it may be over: pause.py says
     asked: OperatorRequest | None = None  # the rotation that an operator asked for, until it is over
     taken: tuple[TakenUp, ...] = ()  # the last requests that were taken up from Vault: none is taken up twice
-    undo: Undo | None = None
     failures: int = 0  # of steps, since one got through that mattered
     given_up: int = 0  # rotations in a row
     retry_at: datetime | None = None
@@ -240,6 +167,102 @@ class Record:
     refused_at: datetime | None = None  # the target refused the published value
     lost: LostValue | None = None  # the consumer path does not hold the published value
     settled_at: datetime | None = None
+
+
+_SETTLED = SettledState()
+
+
+@dataclass(frozen=True, slots=True)
+class Record(RecordFacts):
+    """Everything known about one credential: the facts, and the state with what is true in its phase alone.
+
+    What a state has not is None, false or empty; of a hold, it is asked of the state to go back to.
+    """
+
+    state: PhaseState | Held = _SETTLED
+
+    @property
+    def phase(self) -> Phase:
+        """The phase; a hold is one."""
+        return self.state.phase
+
+    @property
+    def held(self) -> Held | None:
+        """The hold, if it is held."""
+        return self.state if isinstance(self.state, Held) else None
+
+    @property
+    def reached(self) -> PhaseState:
+        """The state, below a hold the one to go back to."""
+        return self.state.state if isinstance(self.state, Held) else self.state
+
+    @property
+    def candidate(self) -> Candidate | None:
+        """What was minted and is not published."""
+        state = self.reached
+        return state.candidate if isinstance(state, WITH_CANDIDATE) else None
+
+    @property
+    def in_hand(self) -> Candidate:
+        """The candidate. Raises ValueError when there is none."""
+        candidate = self.candidate
+        if candidate is None:
+            raise ValueError(f"{self.phase.value} without a candidate")
+        return candidate
+
+    @property
+    def undo(self) -> Undo | None:
+        """The undo under way."""
+        state = self.reached
+        return state.undo if isinstance(state, UndoingState | StagedState | VerifiedState) else None
+
+    @property
+    def cut_over_at(self) -> datetime | None:
+        """Since when the target refuses what is published, for what is to come."""
+        state = self.reached
+        return state.cut_over_at if isinstance(state, Attempt) else None
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether a mint may have been sent whose answer we do not have."""
+        state = self.reached
+        return isinstance(state, RequestedState) and state.uncertain
+
+    @property
+    def installed_at(self) -> datetime | None:
+        """Since when the target knows the candidate, where it had to be told."""
+        state = self.reached
+        return state.installed_at if isinstance(state, StagedState | InstalledState | VerifiedState) else None
+
+    @property
+    def ready_at(self) -> datetime | None:
+        """Until then the target may not know everywhere of what it was told."""
+        state = self.reached
+        return state.ready_at if isinstance(state, UndoingState | InstalledState | VerifiedState) else None
+
+    @property
+    def awaiting(self) -> str:
+        """What a person has to do."""
+        state = self.reached
+        return state.awaiting if isinstance(state, AwaitingState) else ""
+
+    @property
+    def awaiting_since(self) -> datetime | None:
+        """Since when a person has that to do."""
+        state = self.reached
+        return state.awaiting_since if isinstance(state, AwaitingState) else None
+
+    @property
+    def grace(self) -> timedelta:
+        """What publication may promise at least."""
+        state = self.reached
+        return state.grace if isinstance(state, VerifiedState) else timedelta()
+
+    @property
+    def abandoned(self) -> str:
+        """Why the proven candidate is not to be published."""
+        state = self.reached
+        return state.abandoned if isinstance(state, VerifiedState) else ""
 
     @property
     def mint_name(self) -> str:

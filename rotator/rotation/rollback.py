@@ -18,6 +18,7 @@ from datetime import datetime
 
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Credential
+from rotator.rotation.phases import CondemnedState, PublishedState, SettledState, StagedState, UndoingState
 from rotator.rotation.record import Failure, HoldReason, Phase, PublishedValue, Record, Trigger, Undo
 
 _FROM = frozenset({Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED})
@@ -31,7 +32,7 @@ def before(record: Record) -> PublishedValue | None:
 
 def where(record: Record) -> Phase:
     """The phase; below a hold that an undo lifts, the phase that was held."""
-    return record.held.phase if record.held and record.held.reason in _ENDED_BY_IT else record.phase
+    return record.reached.phase if record.held and record.held.reason in _ENDED_BY_IT else record.phase
 
 
 def ended(record: Record) -> bool:
@@ -69,7 +70,7 @@ def begun(record: Record, event: ev.UndoBegun) -> Record:
     back = Phase.CONDEMNED if ended(record) else where(record)
     return replace(
         record,
-        phase=Phase.UNDOING,
+        state=UndoingState(Undo(event.by, event.at, back), event.ready_at),
         rotation=max(record.rotation, event.above) + 1,
         attempt=1,
         why=Trigger.UNDO,
@@ -79,16 +80,7 @@ def begun(record: Record, event: ev.UndoBegun) -> Record:
         target=old.target,
         policy=old.policy,
         requested_at=event.at,
-        undo=Undo(event.by, event.at, back),
         predecessor=old,
-        condemned_at=event.at if back is Phase.CONDEMNED else None,
-        candidate=None,
-        verified_at=None,
-        expected_version=None,
-        installed_at=None,
-        ready_at=event.ready_at,
-        abandoned="",
-        held=None,
         failures=0,
         failure=None,
         retry_at=None,
@@ -98,25 +90,26 @@ def begun(record: Record, event: ev.UndoBegun) -> Record:
 
 def restored(record: Record, event: ev.Restored) -> Record:
     """The record with the value before as its candidate; the value is in its own version of the consumer document."""
-    return replace(
-        record, phase=Phase.STAGED, candidate=event.candidate, installed_at=event.at, ready_at=None, retry_at=None
-    )
+    state = StagedState(event.candidate, installed_at=event.at, undo=record.undo)
+    return replace(record, state=state, retry_at=None)
 
 
 def failed(record: Record, at: datetime, reason: str) -> Record:
     """The record as it was before the undo. The predecessor keeps its grace."""
     return replace(
         record,
-        phase=record.undo.back if record.undo else Phase.SETTLED,
-        undo=None,
-        candidate=None,
-        ready_at=None,
-        abandoned="",
+        state=_back(record.undo) if record.undo else SettledState(),
         emergency=False,
         failures=0,
         failure=Failure("undo", reason, at),
         retry_at=None,
     )
+
+
+def _back(undo: Undo) -> SettledState | PublishedState | CondemnedState:
+    if undo.back is Phase.CONDEMNED:
+        return CondemnedState(undo.at)
+    return PublishedState() if undo.back is Phase.PUBLISHED else SettledState()
 
 
 def given_up(record: Record, event: ev.UndoFailed) -> Record:

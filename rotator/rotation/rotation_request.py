@@ -183,7 +183,7 @@ def taken(record: Record, event: ev.RequestTaken) -> Record:
     record = replace(record, asked=replace(request, live=live))
     if not request.emergency or record.held is None or record.held.reason not in _PASSED:
         return record
-    return replace(record, phase=record.held.phase, held=None, failures=0, retry_at=None)
+    return replace(record, state=record.reached, failures=0, retry_at=None)
 
 
 def declined(record: Record, event: ev.RequestDeclined) -> Record:

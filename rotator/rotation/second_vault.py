@@ -27,6 +27,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rotator.rotation import events as ev
+from rotator.rotation.phases import SettledState
 from rotator.rotation.record import HoldReason, Phase, Record, Token
 from rotator.rotation.token_names import Parsed, parse
 
@@ -137,21 +138,17 @@ def claimed(record: Record, event: ev.Claimed) -> Record:
     An attempt of which only the name exists is given up, because a token of that name may be another rotator's. An
     attempt whose value was already installed is completed, because consumers wait for it.
     """
-    held, here = record.held, record.held.phase if record.held else record.phase
+    held, here = record.held, record.reached.phase
     waiting = here is Phase.AWAITING and record.candidate is None
     given_up = (here in _NAMED_ONLY or waiting) and record.cut_over_at is None and record.undo is None
-    phase = Phase.SETTLED if given_up else here
-    kept = replace(held, phase=phase) if held and held.reason is not HoldReason.TWO_VAULTS else None
+    state = SettledState() if given_up else record.reached
+    kept = replace(held, state=state) if held and held.reason is not HoldReason.TWO_VAULTS else None
     in_hand = not given_up and here not in (Phase.SETTLED, Phase.PUBLISHED, Phase.CONDEMNED)
     return replace(
         record,
         lineage=event.lineage,
-        phase=Phase.HELD if kept else phase,
-        held=kept,
+        state=kept or state,
         stem=record.stem if in_hand else "",
-        candidate=None if given_up else record.candidate,
-        uncertain=record.uncertain and not given_up,
-        awaiting="" if given_up else record.awaiting,
         strays=record.strays and in_hand,
         retry_at=None,
     )

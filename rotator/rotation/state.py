@@ -133,7 +133,7 @@ def state(credential: Credential, record: Record | None, now: datetime, observed
 
 def _awaiting(record: Record) -> Iterator[datetime]:
     """Since when a person has to make a new value or end an old one: each of these times."""
-    if record.awaiting and record.awaiting_since:
+    if record.awaiting_since:
         yield record.awaiting_since
     yield from (each.since for each in record.unended)
 

@@ -11,6 +11,14 @@ from rotator.rotation import adoption, attempts, lost_value, pause, rollback, ro
 from rotator.rotation import events as ev
 from rotator.rotation.ahead import put_right
 from rotator.rotation.attempts import well_ended
+from rotator.rotation.phases import (
+    CondemnedState,
+    PublishedState,
+    RejectedState,
+    RequestedState,
+    SettledState,
+    VerifiedState,
+)
 from rotator.rotation.record import Failure, Held, HoldReason, Phase, PublishedValue, Record, Unended
 from rotator.rotation.retirement import left_behind
 from rotator.rotation.wording import when
@@ -31,43 +39,46 @@ def _resumed(record: Record, event: ev.Resumed) -> Record:
     The mint may have left just now: who is proven to have ended is followed at once.
     """
     record = put_right(record, event.at - event.rested)
-    if record.phase is Phase.REQUESTED:
-        return replace(record, uncertain=True, sent_at=event.untraced or record.sent_at)
-    put_back = record.phase is Phase.REJECTED and record.cut_over_at is not None
+    state = record.state
+    if isinstance(state, RequestedState):
+        return replace(record, state=replace(state, uncertain=True), sent_at=event.untraced or record.sent_at)
+    put_back = isinstance(state, RejectedState) and state.cut_over_at is not None
     told = put_back or (record.candidate is not None and record.candidate.pending)
     return replace(record, unanswered_at=event.untraced) if told and event.untraced else record
 
 
 def _verified(record: Record, event: ev.Verified) -> Record:
-    return replace(
-        record,
-        phase=Phase.VERIFIED,
-        candidate=replace(record.candidate, pending=False) if record.candidate else None,
-        verified_at=event.at,
-        expected_version=event.expected_version,
-        grace=event.grace,
-        awaiting="",
-        retry_at=None,
+    proven = VerifiedState(
+        replace(record.in_hand, pending=False),
+        event.at,
+        event.expected_version,
+        event.grace,
+        installed_at=record.installed_at,
+        ready_at=record.ready_at,
+        undo=record.undo,
+        cut_over_at=record.cut_over_at,
     )
+    return replace(record, state=proven, retry_at=None)
 
 
 def _rejected(record: Record, event: ev.CandidateRejected) -> Record:
     """Before `verified` the candidate may be burned; after it the consumer path has to be fenced first."""
-    if record.phase is Phase.VERIFIED:
-        return replace(
-            record, abandoned=event.reason, failure=Failure("publish", event.reason, event.at), retry_at=None
-        )
+    if isinstance(record.state, VerifiedState):
+        state, failure = replace(record.state, abandoned=event.reason), Failure("publish", event.reason, event.at)
+        return replace(record, state=state, failure=failure, retry_at=None)
     return attempts.reject(record, event.at, "verify", event.reason)
 
 
 def _overtaken(record: Record, event: ev.Overtaken) -> Record:
-    return replace(record, expected_version=event.expected_version, retry_at=None)
+    state = record.state
+    moved = replace(state, expected_version=event.expected_version) if isinstance(state, VerifiedState) else state
+    return replace(record, state=moved, retry_at=None)
 
 
 def _published(record: Record, event: ev.Published) -> Record:
-    candidate, place = record.candidate, record.place
-    if candidate is None or place is None:
-        raise ValueError("published without a candidate")
+    candidate, place = record.in_hand, record.place
+    if place is None:
+        raise ValueError("published at no place")
     current = PublishedValue(
         token=candidate.token,
         fingerprint=candidate.fingerprint,
@@ -84,19 +95,15 @@ def _published(record: Record, event: ev.Published) -> Record:
     )
     return replace(
         record,
-        phase=Phase.PUBLISHED,
+        state=PublishedState(),
         current=current,
         predecessor=_followed(record),
         unended=tuple(each for each in record.unended if each.value.fingerprint != candidate.fingerprint),  # it is back
         retired=None,
-        undo=None,
         ends_at=None,
         grace_ends=event.grace_ends,
         grace_from=None,
         **well_ended(record, event.at),
-        candidate=None,
-        cut_over_at=None,
-        abandoned="",
         refused_at=None,
         lost=None,
         failures=0,
@@ -116,8 +123,8 @@ def _followed(record: Record) -> PublishedValue | None:
 def _fenced(record: Record, event: ev.Fenced) -> Record:
     if record.undo:
         return rollback.failed(record, event.at, record.abandoned)
-    unproven = replace(record, abandoned="", expected_version=None, verified_at=None)
-    return replace(unproven, phase=Phase.REJECTED, failures=0, retry_at=None)
+    rejected = RejectedState(record.candidate, cut_over_at=record.cut_over_at)
+    return replace(record, state=rejected, failures=0, retry_at=None)
 
 
 def _deferred(record: Record, event: ev.Deferred) -> Record:
@@ -128,16 +135,14 @@ def _deferred(record: Record, event: ev.Deferred) -> Record:
 
 
 def _condemned(record: Record, event: ev.Condemned) -> Record:
-    return replace(
-        record, phase=Phase.CONDEMNED, condemned_at=event.at, evidence=event.evidence, failures=0, retry_at=None
-    )
+    return replace(record, state=CondemnedState(event.at), evidence=event.evidence, failures=0, retry_at=None)
 
 
 def _left_to_expire(record: Record, event: ev.LeftToExpire) -> Record:
     """Nothing is left to do, so the next rotation need not wait for the end."""
     evidence = f"the predecessor ends by expiry, expected at {when(event.until)}"
     return replace(
-        record, phase=Phase.SETTLED, ends_at=event.until, evidence=evidence, emergency=False, failures=0, retry_at=None
+        record, state=SettledState(), ends_at=event.until, evidence=evidence, emergency=False, failures=0, retry_at=None
     )
 
 
@@ -174,7 +179,7 @@ def _disproved(record: Record, event: ev.Disproved) -> Record:
     """A new rotation is due at once. A live predecessor is kept: it is retired after the next publication."""
     failure = Failure("condemn", event.reason, event.at)
     return replace(
-        record, phase=Phase.SETTLED, refused_at=event.at, failure=failure, strays=True, emergency=False, retry_at=None
+        record, state=SettledState(), refused_at=event.at, failure=failure, strays=True, emergency=False, retry_at=None
     )
 
 
@@ -196,7 +201,7 @@ def _swept(record: Record, event: ev.Swept) -> Record:
     tidy = replace(record, slot_full=False, strays=False, sends=0, emergency=False, settled_at=event.at)
     if record.phase is Phase.SETTLED:
         return tidy
-    return replace(tidy, phase=Phase.SETTLED, failures=0, failure=None, retry_at=None)
+    return replace(tidy, state=SettledState(), failures=0, failure=None, retry_at=None)
 
 
 def _reaped(record: Record, event: ev.Reaped) -> Record:
@@ -208,7 +213,7 @@ def _reaped(record: Record, event: ev.Reaped) -> Record:
 
 
 def _put_on_hold(record: Record, event: ev.PutOnHold) -> Record:
-    return replace(record, phase=Phase.HELD, held=Held(event.reason, event.text, record.phase, event.at), retry_at=None)
+    return replace(record, state=Held(event.reason, event.text, event.at, record.reached), retry_at=None)
 
 
 def _released(record: Record, event: ev.Released) -> Record:
@@ -216,14 +221,12 @@ def _released(record: Record, event: ev.Released) -> Record:
 
     Where an old value could not be put back because Vault has lost it, only a new one helps: it is due at once.
     """
-    reason, phase = (record.held.reason, record.held.phase) if record.held else (None, Phase.SETTLED)
-    lost_value = reason is HoldReason.FOREIGN_WRITE and phase is Phase.REJECTED
+    reason, state = record.held.reason if record.held else None, record.reached
+    lost_value = reason is HoldReason.FOREIGN_WRITE and isinstance(state, RejectedState)
     return replace(
         record,
-        phase=Phase.SETTLED if lost_value else phase,
-        candidate=None if lost_value else record.candidate,
+        state=SettledState() if lost_value else state,
         refused_at=event.at if lost_value else record.refused_at,
-        held=None,
         lost=None,  # they looked, and so do we
         failures=0,
         given_up=0,
@@ -245,16 +248,17 @@ def _given_up_until(record: Record, since: datetime) -> datetime:
 
 def _faulted(record: Record, event: ev.Faulted) -> Record:
     """What got no answer may take effect for as long as the target takes to settle, from now on."""
-    failures, unanswered = record.failures + 1, record.phase is Phase.REQUESTED and not record.uncertain
+    failures, state = record.failures + 1, record.state
+    unanswered = isinstance(state, RequestedState) and not state.uncertain
     since, pause = event.since or event.at, schedule.step_pause(failures, record.lineage, event.retry_after)
     until = max(since + pause, _given_up_until(record, since))
     return replace(
         record,
+        state=replace(state, uncertain=True) if isinstance(state, RequestedState) else state,
         failures=failures,
         failure=Failure(event.step, event.reason, event.at),
         retry_at=until,
         retry_from=since,
-        uncertain=record.uncertain or unanswered,
         sent_at=event.at if unanswered else record.sent_at,
         unanswered_at=event.unanswered or record.unanswered_at,
     )

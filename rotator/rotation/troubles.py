@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from rotator.rotation import adoption, lost_value, pause, retirement, triggers
 from rotator.rotation.credential import Credential
+from rotator.rotation.phases import AwaitingState
 from rotator.rotation.record import Phase, Record
 from rotator.rotation.wording import mended, when
 
@@ -173,8 +174,8 @@ def _held(credential: Credential, record: Record, now: datetime, observed: Obser
 
 
 def _awaiting(credential: Credential, record: Record, now: datetime, observed: Observed) -> Iterator[Trouble]:
-    if record.phase is Phase.AWAITING:
-        at, text = record.awaiting_since, record.awaiting
+    if isinstance(record.state, AwaitingState):
+        at, text = record.state.awaiting_since, record.awaiting
         yield Trouble(Headline.NEEDS_YOU, Severity.ACT, f"since {when(at)}: {text}", at, text, exit=3)
 
 

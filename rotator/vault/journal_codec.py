@@ -18,14 +18,17 @@ from typing import Any
 import msgspec
 
 from rotator.ports import Entry, Lease, Refused
-from rotator.rotation.record import Record
+from rotator.rotation.phases import PHASE_STATES
+from rotator.rotation.record import Candidate, Held, HoldReason, Phase, Record, RecordFacts
 
 SCHEMA = 1
 _DIGITS = 9
 _FIRST_YEAR, _LAST_YEAR = 1970, 8999
 _LONGEST = timedelta(days=36600)
 _LONGEST_TEXT = 16_384  # characters; the longest honest one is what a person has to do, with a public key in it
-_OURS = frozenset({"schema", "nonce", "lease", *(field.name for field in fields(Record))})
+_FACTS = tuple(field.name for field in fields(RecordFacts))
+_STAGED = {kind: frozenset(field.name for field in fields(kind)) for kind in PHASE_STATES.values()}
+_OURS = frozenset({"schema", "nonce", "lease", "phase", "held", *_FACTS, *frozenset().union(*_STAGED.values())})
 _WHERE = re.compile(r"`\$\.([^`]*)`")
 _ABSENT = re.compile(r"missing required field `(\w+)`")
 
@@ -36,9 +39,27 @@ class _Leased(msgspec.Struct):
     lease: Lease = Lease()
 
 
+class _Hold(msgspec.Struct):
+    """A hold as the document has it: beside what is known of the phase to go back to."""
+
+    reason: HoldReason
+    text: str
+    phase: Phase
+    at: datetime
+
+
+class _Phased(msgspec.Struct):
+    """What says which state the rest is of, and what a state may not have that is not to be forgotten."""
+
+    phase: Phase = Phase.SETTLED
+    held: _Hold | None = None
+    candidate: Candidate | None = None
+    cut_over_at: datetime | None = None
+
+
 def encode(record: Record, lease: Lease, nonce: str, foreign: Mapping[str, object]) -> dict[str, object]:
     """The document to write. `foreign`: keys of the document it replaces that we do not know."""
-    ours = texts(msgspec.to_builtins(record))
+    ours = texts(flat(record))
     about = {"schema": str(SCHEMA), "nonce": nonce, "lease": texts(msgspec.to_builtins(lease))}
     return {**foreign, **ours, **about}
 
@@ -51,7 +72,7 @@ def decode(name: str, version: int, values: Mapping[str, object], server_time: d
     if is_newer(schema):
         raise Refused(f"the journal of {name} was written by a newer rotator (schema {schema[:9]}): read-only here")
     try:
-        record = msgspec.convert(values, Record, strict=False)
+        record = _record(name, values)
         lease = msgspec.convert(values, _Leased, strict=False).lease
     except msgspec.ValidationError as error:
         raise Refused(f"the journal of {name} cannot be read: {_key(str(error))}") from None
@@ -63,6 +84,47 @@ def decode(name: str, version: int, values: Mapping[str, object], server_time: d
     return Entry(name, version, record, lease, server_time, foreign)
 
 
+def flat(record: Record, builtin_types: tuple[type, ...] = ()) -> dict[str, Any]:
+    """The record as schema 1 has it: what its state knows lies beside the facts, under the same keys for all phases."""
+    plain: dict[str, Any] = msgspec.to_builtins(record, builtin_types=builtin_types)
+    state = plain.pop("state")
+    if held := record.held:
+        under = state.pop("state")
+        plain["held"], state = {**state, "phase": held.state.phase.value}, under
+    undo = record.undo
+    if undo and undo.back is Phase.CONDEMNED:
+        state["condemned_at"] = state["undo"]["at"]  # schema 1 goes back to that
+    return {**plain, **state, "phase": record.phase.value}
+
+
+def _record(name: str, values: Mapping[str, object]) -> Record:
+    """The record in a document. What its phase has no room for is kept in the facts where it matters to anybody.
+
+    A candidate becomes a stray, which the next sweep ends; a target that refuses what is published still does.
+    """
+    facts, phased = msgspec.convert(values, RecordFacts, strict=False), msgspec.convert(values, _Phased, strict=False)
+    hold, phase = phased.held, phased.phase
+    if (phase is Phase.HELD) != (hold is not None):
+        there = "there" if hold else "missing"
+        raise Refused(f"the journal of {name} cannot be read: its `phase` is {phase.value}, and `held` is {there}")
+    at = hold.phase if hold else phase
+    if at is Phase.HELD:
+        raise Refused(f"the journal of {name} cannot be read: the value of `held.phase` is not what it should be")
+    if at in _OF_PUBLISHED and facts.current is None:
+        raise Refused(f"the journal of {name} cannot be read: its `phase` is {at.value}, and `current` is missing")
+    kind = PHASE_STATES[at]
+    state = msgspec.convert(values, kind, strict=False)
+    known, room = {name: getattr(facts, name) for name in _FACTS}, _STAGED[kind]
+    if phased.candidate and "candidate" not in room:
+        known |= {"strays": True, "slot_full": True}
+    if phased.cut_over_at and "cut_over_at" not in room:
+        known["refused_at"] = facts.refused_at or phased.cut_over_at
+    return Record(**known, state=Held(hold.reason, hold.text, hold.at, state) if hold else state)
+
+
+_OF_PUBLISHED = frozenset({Phase.PUBLISHED, Phase.CONDEMNED, Phase.UNDOING})
+
+
 def is_newer(schema: str) -> bool:
     """Whether a schema, decimal digits, is beyond what we know; a number of thousands of digits cannot be converted."""
     return len(schema) > _DIGITS or int(schema) > SCHEMA
@@ -70,7 +132,7 @@ def is_newer(schema: str) -> bool:
 
 def _beyond(record: Record, lease: Lease) -> str:
     """What no arithmetic can be done with, or nothing. A token's own times are its target's to choose."""
-    plain = msgspec.to_builtins(record, builtin_types=(datetime, timedelta))
+    plain = flat(record, builtin_types=(datetime, timedelta))
     if key := _too_long(plain):
         return f"the value of `{key}` is longer than {_LONGEST_TEXT} characters"
     for key, time in _times(plain):

@@ -10,14 +10,15 @@ import pytest
 
 from rotator.ports import Conflict, Entry, Journal, Lease, Refused
 from rotator.rotation.credential import VaultPath
-from rotator.rotation.record import Phase, Record
+from rotator.rotation.phases import RequestedState
+from rotator.rotation.record import Record
 from rotator.testing.memory_vault import MemoryJournal
 from rotator.vault.journal import VaultJournal
 from tests.kit.store import FakeStore, FakeVault
 from tests.unit.vault.worlds import Operator, kv_on
 
 pytestmark = pytest.mark.anyio
-RECORD = Record(lineage="7f3a2b", phase=Phase.REQUESTED, rotation=3, requested_at=datetime(2026, 3, 1, tzinfo=UTC))
+RECORD = Record(lineage="7f3a2b", rotation=3, state=RequestedState(), requested_at=datetime(2026, 3, 1, tzinfo=UTC))
 
 
 @dataclass

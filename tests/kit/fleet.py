@@ -10,10 +10,11 @@ from rotator.engine.reconciler import ReconcileResult, Transition
 from rotator.observe.health import Fleet
 from rotator.rotation.credential import Credential, Retirement, VaultPath
 from rotator.rotation.events import Event
-from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record
+from rotator.rotation.record import Failure, HoldReason, Phase, Record
 from rotator.rotation.steps import Wait
 from rotator.rotation.transitions import advance
 from tests.kit.clock import HandClock
+from tests.kit.records import OnHold
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, credential, published, record, token
 
 
@@ -103,7 +104,7 @@ def troubled() -> tuple[Fleet, FakeView, HandClock]:
     grace = record(Phase.PUBLISHED, current=published(2, NOW - 20 * MINUTE), grace_ends=NOW + 40 * MINUTE)
     late = record(Phase.CONDEMNED, current=published(2, NOW - 2 * DAY), condemned_at=NOW - DAY)
     late_because = Failure("revoke", "HTTP 503 from the target", NOW - MINUTE)
-    hold = Held(
+    hold = OnHold(
         HoldReason.FOREIGN_WRITE, "somebody wrote secret/apps/payments over version 7", Phase.VERIFIED, NOW - HOUR
     )
     fault = Failure("mint", "the target refused to mint: <script>alert(1)</script> & quota of 10 reached", NOW - MINUTE)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rotator.rotation.ownership import known
+from rotator.rotation.phases import VerifiedState
 from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record, Token
 from rotator.rotation.second_vault import overtaken
 from rotator.rotation.token_names import Parsed, parse
@@ -91,10 +92,11 @@ class Ledger:
                 self.rejected_at.setdefault(record.mint_name, now)
                 self.doomed |= {record.mint_name} | ({record.candidate.token.id} if record.candidate else set())
                 self.put_back |= {record.current.token.id} if record.current else set()
-            case Phase.VERIFIED if record.abandoned:
-                self.fences.add(record.expected_version or 0)
-            case Phase.VERIFIED if record.candidate:
-                self.publications.add((record.candidate.fingerprint, record.expected_version or 0))
+            case Phase.VERIFIED if isinstance(state := record.state, VerifiedState):
+                if state.abandoned:
+                    self.fences.add(state.expected_version)
+                else:
+                    self.publications.add((state.candidate.fingerprint, state.expected_version))
             case Phase.CONDEMNED if record.predecessor:
                 self.restorable.discard(record.predecessor.token.id)
                 self.condemned.add(record.predecessor.token.id)
@@ -163,7 +165,7 @@ def gives_up_the_old(before: Record, after: Record) -> bool:
     The target does not take it, or Vault has lost it, and a person who was told so has released the hold.
     """
     held = before.held
-    lost = held is not None and held.reason is HoldReason.FOREIGN_WRITE and held.phase is Phase.REJECTED
+    lost = held is not None and held.reason is HoldReason.FOREIGN_WRITE and held.state.phase is Phase.REJECTED
     return (before.phase is Phase.REJECTED or lost) and after.refused_at not in (None, before.refused_at)
 
 

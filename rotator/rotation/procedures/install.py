@@ -11,6 +11,7 @@ from rotator.rotation.procedures.consumer_path import look, objection, published
 from rotator.rotation.procedures.publish import gone, judged, unstage, verify
 from rotator.rotation.record import HoldReason, Record, Token
 from rotator.rotation.steps import Burn, Install, Poll, Verify
+from rotator.rotation.wording import when
 
 
 class Unanswered(Transient):
@@ -84,10 +85,9 @@ def _again(seen: Observation, reason: str) -> ev.Polled:
 
 
 def _remind(seen: Observation, record: Record) -> ev.Reminded:
-    since = f"{record.awaiting_since:%F %T}Z" if record.awaiting_since else "a while ago"
     end = record.current.token.expires_at if record.current else None
     urgency = f"; the published value expires at {end:%F %T}Z" if end else ""
-    return ev.Reminded(seen.at, f"waits for a person since {since}{urgency}: {record.awaiting}")
+    return ev.Reminded(seen.at, f"waits for a person since {when(record.awaiting_since)}{urgency}: {record.awaiting}")
 
 
 def put_back(seen: Observation, record: Record, step: Burn) -> Procedure[ev.Event]:

@@ -23,6 +23,7 @@ from rotator.rotation.calls import (
 from rotator.rotation.faults import Conflict, Duplicate, MinterRefused, NeedsPerson, Refused, StoreRefused, Transient
 from rotator.rotation.observation import Observation
 from rotator.rotation.ownership import known
+from rotator.rotation.phases import RejectedState
 from rotator.rotation.procedures import install
 from rotator.rotation.record import Candidate, HoldReason, Record, Token
 from rotator.rotation.steps import Burn, Look, Mint
@@ -136,7 +137,7 @@ def burn(seen: Observation, record: Record, step: Burn) -> Procedure[ev.Event]:
             return seen.held(HoldReason.TWO_VAULTS, second_vault.said(token, why))
     if record.candidate:
         found[record.candidate.token.id] = record.candidate.token
-    keep = known(replace(record, candidate=None))
+    keep = known(replace(record, state=RejectedState()))
     return (yield from _ended(seen, record, step, [token for token in found.values() if token.id not in keep]))
 
 

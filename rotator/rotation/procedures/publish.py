@@ -24,7 +24,7 @@ _WRITTEN = "the consumer path was written by somebody else at the same moment"
 def request(seen: Observation, record: Record, step: Request) -> Procedure[ev.Event]:
     """Begin a rotation, unless the consumer path has something that we may not replace."""
     credential = seen.credential
-    doc, content = yield from look(seen, replace(record, place=credential.place, candidate=None))
+    doc, content = yield from look(seen, replace(record, place=credential.place))
     if objected := (yield from objection(seen, record, doc, content)):
         return objected
     value = yield from value_until_now(seen, record, step, doc, content)

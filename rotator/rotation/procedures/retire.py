@@ -20,6 +20,7 @@ from rotator.rotation.credential import OnForeign
 from rotator.rotation.faults import CannotPresent, Conflict, NeedsPerson, Refused, Transient
 from rotator.rotation.observation import Observation
 from rotator.rotation.ownership import ConsumerContent, is_stray
+from rotator.rotation.phases import CondemnedState
 from rotator.rotation.procedures.consumer_path import look, published_value
 from rotator.rotation.procedures.mint import attempt_in, reap
 from rotator.rotation.procedures.publish import early
@@ -220,7 +221,9 @@ def _is_dead(seen: Observation, old: PublishedValue) -> Procedure[tuple[bool | N
 def _alive(seen: Observation, record: Record, said: str) -> ev.Event:
     """The event of a revoked token that is not dead yet: wait for caches first, after that it is a fault."""
     limits = seen.credential.limits
-    known_until = (record.condemned_at or seen.now) + max(limits.settle, limits.spread)
+    state = record.state
+    since = state.condemned_at if isinstance(state, CondemnedState) else seen.now
+    known_until = since + max(limits.settle, limits.spread)
     if seen.now < known_until:
         said = f"{said}: the target may take a while to notice"
         return ev.Deferred(seen.at, known_until, said, since=seen.now)

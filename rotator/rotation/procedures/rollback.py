@@ -13,6 +13,7 @@ from rotator.rotation.calls import InspectToken, Procedure, RestoreToken, StillO
 from rotator.rotation.faults import MinterRefused, Refused
 from rotator.rotation.observation import Observation
 from rotator.rotation.ownership import ConsumerContent
+from rotator.rotation.phases import StagedState
 from rotator.rotation.procedures.consumer_path import look, objection, published_value
 from rotator.rotation.record import Candidate, Phase, PublishedValue, Record
 from rotator.rotation.steps import Restore
@@ -26,7 +27,7 @@ def restore(seen: Observation, record: Record, step: Restore) -> Procedure[ev.Ev
     if (yield from published_value(seen, old)) is None:
         return ev.UndoFailed(seen.at, _gone(old))
     candidate = _candidate(seen, old)
-    doc, content = yield from look(seen, replace(record, candidate=candidate))
+    doc, content = yield from look(seen, replace(record, state=StagedState(candidate)))
     if objected := (yield from objection(seen, record, doc, content)):
         return ev.UndoFailed(seen.at, objected.text)
     yield from StillOurs()
@@ -46,7 +47,7 @@ def impossible(seen: Observation, record: Record) -> Procedure[str]:
     said = rollback.objection(seen.credential, record, seen.now)
     if said or old is None:
         return said
-    _, content = yield from look(seen, replace(record, candidate=_candidate(seen, old)))
+    _, content = yield from look(seen, replace(record, state=StagedState(_candidate(seen, old))))
     if content not in (ConsumerContent.CURRENT, ConsumerContent.CANDIDATE):
         return f"{old.place} does not hold what we published: put that right first, or adopt what is there"
     if (yield from published_value(seen, old)) is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from rotator.rotation import decide, steps
 from rotator.rotation import events as ev
 from rotator.rotation.calls import RevokeToken
@@ -53,12 +51,7 @@ def test_no_clean_up_after_a_mint_without_an_answer_is_caught(monkeypatch):
 
 
 def test_minting_again_without_a_look_is_caught(monkeypatch):
-    look = decide._DECIDE[decide.Phase.REQUESTED]
-    monkeypatch.setitem(
-        decide._DECIDE,
-        decide.Phase.REQUESTED,
-        lambda wanted, record, *rest: look(wanted, replace(record, uncertain=False), *rest),
-    )
+    monkeypatch.setattr(decide, "_requested", lambda wanted, record, *_: steps.Mint(record.mint_name))
     assert broken(Kind.NAMED, "Mint", "mint", Trouble.LOST_BEFORE).startswith("I4")
 
 

@@ -230,7 +230,7 @@ class World:
         if self.vault.get(place).deleted:
             self.vault.undelete(place, self.vault.get(place).version)
         ours = self.vault.get(place, current.version).values
-        if ours and held.phase in (Phase.PUBLISHED, Phase.CONDEMNED):
+        if ours and held.state.phase in (Phase.PUBLISHED, Phase.CONDEMNED):
             self.vault.overwrite(place, ours)
 
     def paste(self) -> None:

@@ -19,7 +19,6 @@ from rotator.rotation.procedures import install as installing
 from rotator.rotation.procedures import mint as minting
 from rotator.rotation.procedures import publish as publishing
 from rotator.rotation.procedures import retire as retiring
-from rotator.rotation.record import Phase
 from tests.kit.kinds import Kind
 from tests.kit.promises import Violation
 from tests.model.simulation.campaign import run_seed
@@ -53,7 +52,7 @@ def test_minting_under_a_random_name_is_caught(monkeypatch):
 
 
 def test_minting_again_without_a_look_is_caught(monkeypatch):
-    monkeypatch.setitem(decide._DECIDE, Phase.REQUESTED, lambda credential, record, *_: steps.Mint(record.mint_name))
+    monkeypatch.setattr(decide, "_requested", lambda credential, record, *_: steps.Mint(record.mint_name))
     assert caught("I4")
 
 

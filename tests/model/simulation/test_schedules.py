@@ -51,7 +51,7 @@ def test_a_late_publish_after_the_fence_write_fails_its_check_and_set():
     stage.settle()
     before = stage.published()
     paused = stage.until(stage.begin("A", ask=True), "vault.write consumer")
-    expected = stage.record.expected_version
+    expected = stage.record.state.expected_version
     stage.sleep(70)
     del stage.vault.docs[VaultPath("kv", f"rotator/staged/{NAME}")]  # nothing to publish any more: abandon, fence, burn
     stage.take_over("B")

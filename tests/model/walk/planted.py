@@ -12,8 +12,8 @@ from rotator.rotation import decide, lost_value, retirement, steps, transitions
 from rotator.rotation import events as ev
 from rotator.rotation.calls import FindTokens
 from rotator.rotation.observation import Observation
+from rotator.rotation.phases import SettledState
 from rotator.rotation.procedures import consumer_path, install, outcome, publish, retire
-from rotator.rotation.record import Phase
 from tests.model.walk.target import FAMILIES
 from tests.model.walk.walk import Rules, Walk
 
@@ -80,7 +80,7 @@ def _unsettled(seen: Any, record: Any) -> None:
 
 
 def _never_swept(record: Any, event: Any) -> Any:
-    return replace(record, phase=Phase.SETTLED, settled_at=event.at)
+    return replace(record, state=SettledState(), settled_at=event.at)
 
 
 BUGS = (
@@ -104,7 +104,7 @@ BUGS = (
     Bug(
         "I4",
         "a mint without an answer is sent again without a look",
-        lambda: [patch.dict(decide._DECIDE, {Phase.REQUESTED: lambda _, record, *__: steps.Mint(record.mint_name)})],
+        lambda: [patch.object(decide, "_requested", lambda _, record, *__: steps.Mint(record.mint_name))],
         1,
         ("lost",),
     ),

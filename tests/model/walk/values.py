@@ -8,7 +8,8 @@ from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from rotator.rotation.record import Record
+from rotator.rotation.phases import AwaitingState, PhaseState, VerifiedState
+from rotator.rotation.record import Held, Record
 from rotator.rotation.rotation_request import AT_REST
 from rotator.rotation.secret import Secret
 
@@ -93,7 +94,7 @@ def abstract(record: Record) -> Record:
     Once a rotation is published, when it was asked for, sent and proven is no more than past; so is when a pause
     began that is over. That they are set is kept.
     """
-    failure, held, lost, over = record.failure, record.held, record.lost, record.phase in AT_REST
+    failure, lost, over = record.failure, record.lost, record.phase in AT_REST
     times = {name: LONG_AGO for name in _PAST if getattr(record, name)} if over else {}
     if record.retry_at is None:
         times |= {"retry_from": LONG_AGO} if record.retry_from else {}
@@ -105,15 +106,24 @@ def abstract(record: Record) -> Record:
         evidence="",
         asked_by="",
         requested_told=None,
-        abandoned="abandoned" if record.abandoned else "",
+        state=_state(record.state),
         failure=replace(failure, reason="") if failure else None,
-        held=replace(held, text="") if held else None,
         lost=replace(lost, text="") if lost else None,
-        awaiting=_WORDS.sub("then", record.awaiting),
         mints=(LONG_AGO,) * len(record.mints) if over else record.mints,
         emergency_mints=(LONG_AGO,) * len(record.emergency_mints) if over else record.emergency_mints,
         **times,
     )
 
 
-_PAST = ("requested_at", "sent_at", "verified_at", "installed_at")
+_PAST = ("requested_at", "sent_at")
+
+
+def _state(state: PhaseState | Held) -> Any:
+    match state:
+        case Held(state=below):
+            return replace(state, text="", state=_state(below))
+        case AwaitingState(awaiting=text):
+            return replace(state, awaiting=_WORDS.sub("then", text))
+        case VerifiedState(abandoned=why) if why:
+            return replace(state, abandoned="abandoned")
+    return state

@@ -17,9 +17,10 @@ from rotator.observe.health import Fleet
 from rotator.observe.metrics import Metrics
 from rotator.rotation.explanation import explain
 from rotator.rotation.ownership import Unmanaged
-from rotator.rotation.record import Failure, Held, HoldReason, Pause, Phase, Record
+from rotator.rotation.record import Failure, HoldReason, Pause, Phase, Record
 from rotator.rotation.state import State, state
 from tests.kit.fleet import fleet, named
+from tests.kit.records import OnHold
 from tests.unit.observe.status.loopback import site
 from tests.unit.rotation.builders import NOW, candidate, credential, published, record, token
 
@@ -62,7 +63,7 @@ def records(hostile: str) -> list[Record]:
     bad = token(1, id=hostile, name=hostile)
     ours, failed = published(1, token=bad), Failure("mint", hostile, NOW)
     return [
-        record(Phase.HELD, current=ours, held=Held(HoldReason.FOREIGN_WRITE, hostile, Phase.SETTLED, NOW)),
+        record(Phase.HELD, current=ours, held=OnHold(HoldReason.FOREIGN_WRITE, hostile, Phase.SETTLED, NOW)),
         record(Phase.AWAITING, current=ours, awaiting=hostile, failure=failed),
         record(Phase.SETTLED, current=ours, paused=Pause(hostile, NOW, hostile), evidence=hostile, asked_by=hostile),
         record(

@@ -46,7 +46,7 @@ async def test_what_is_deleted_or_overwritten_holds_at_the_next_reconcile(world:
     assert actor.events == ["Lost", "PutOnHold"]  # once
     record = await world.record()
     assert record.held
-    assert (record.held.reason, record.held.phase) == (how, Phase.SETTLED)
+    assert (record.held.reason, record.held.state.phase) == (how, Phase.SETTLED)
     assert world.consumer.version == written  # I8: nothing of theirs is written over
 
 

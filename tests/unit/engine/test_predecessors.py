@@ -12,6 +12,7 @@ from rotator.engine.context import RotationContext
 from rotator.ports import CannotPresent, Minted, Rejected, Verdict
 from rotator.rotation.credential import Limits, OnForeign, Retirement
 from rotator.rotation.ownership import ConsumerContent
+from rotator.rotation.phases import PublishedState
 from rotator.rotation.procedures import operators
 from rotator.rotation.procedures.consumer_path import look
 from rotator.rotation.procedures.publish import judged
@@ -227,5 +228,5 @@ async def test_what_others_keep_under_a_key_that_settings_name_in_the_grace_is_i
     assert "holds a value that we did not write" in await held(world)
     assert "successor proven" in (await world.record()).evidence
     bench = RotationContext(actor.dependencies, actor.credential)
-    _, content = await run(bench, look(bench.observed(), replace(await world.record(), phase=Phase.PUBLISHED)))
+    _, content = await run(bench, look(bench.observed(), replace(await world.record(), state=PublishedState())))
     assert content is ConsumerContent.CURRENT

@@ -14,9 +14,11 @@ from rotator.engine.guard import Guard
 from rotator.engine.probe import Prober
 from rotator.engine.worker_pool import WorkerPool
 from rotator.ports import Refused, Rejected, StoreRefused, Transient, Unknown
-from rotator.rotation.record import Phase
+from rotator.rotation.phases import StagedState
+from rotator.rotation.record import Held, HoldReason
 from rotator.rotation.rotation_request import RotationRequest
 from tests.unit.engine.world import PLACE, Actor, World
+from tests.unit.rotation.builders import candidate
 
 pytestmark = pytest.mark.anyio
 
@@ -152,7 +154,7 @@ async def _foreign(watch: Watch) -> None:
 
 async def _in_flight(watch: Watch) -> None:
     watch.worker_pool.seen["blog/bot"] = replace(
-        watch.worker_pool.seen["blog/bot"], record=_with(watch, phase=Phase.STAGED)
+        watch.worker_pool.seen["blog/bot"], record=_with(watch, state=StagedState(candidate()))
     )
 
 
@@ -339,7 +341,7 @@ async def test_a_target_that_fell_silent_is_noticed_and_heard_again(world: World
 async def test_what_was_held_is_shown_soon_after_its_release(world: World) -> None:
     watch = await watching(world)
     seen = watch.worker_pool.seen["blog/bot"]
-    held = replace(seen.record, phase=Phase.HELD)
+    held = replace(seen.record, state=Held(HoldReason.PERSON, "look", world.clock.now(), seen.record.state))
     watch.worker_pool.guard.unproven["blog/bot"] = world.clock.now()
     watch.worker_pool.seen["blog/bot"] = replace(seen, record=held)
     watch.prober.ask_soon(["blog/bot"])

@@ -139,7 +139,7 @@ async def test_a_name_taken_before_we_asked_is_anothers_and_is_not_burned(world:
     await actor.reconcile(RotationRequest(world.clock.now(), "ada"))
     record = await world.record()
     assert record.held
-    assert (record.held.reason, record.held.phase) == (HoldReason.TWO_VAULTS, Phase.REQUESTED)
+    assert (record.held.reason, record.held.state.phase) == (HoldReason.TWO_VAULTS, Phase.REQUESTED)
     assert theirs in world.target.living()
 
 

@@ -9,13 +9,14 @@ import pytest
 
 from rotator.observe.health import Severity
 from rotator.rotation.credential import Retirement
-from rotator.rotation.record import Failure, Held, HoldReason, Pause, Phase, Record
+from rotator.rotation.record import Failure, HoldReason, Pause, Phase, Record
 from tests.kit.fleet import FakeNeighbour, fleet, named, settled, troubled
-from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, candidate, published, record, token
+from tests.kit.records import OnHold
+from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, published, record, token
 
 BLOG = named("blog")
 PAUSE = Pause("ada", NOW - 2 * DAY, "a freeze")
-HOLD = Held(HoldReason.DELETED, "deleted by somebody", Phase.SETTLED, NOW)
+HOLD = OnHold(HoldReason.DELETED, "deleted by somebody", Phase.SETTLED, NOW)
 FAILURE = Failure("mint", "HTTP 503", NOW)
 EXPIRED = published(1, NOW - 91 * DAY, token=token(1, expires_at=NOW - DAY))
 WHAT_IS_SHOWN = {
@@ -179,7 +180,7 @@ def test_the_end_of_a_minter_that_is_itself_kept_fresh_is_known() -> None:
 
 
 def test_the_order_of_troubles_is_fixed() -> None:
-    every = record(Phase.HELD, held=HOLD, refused_at=NOW, failure=FAILURE, candidate=candidate())
+    every = record(Phase.HELD, held=HOLD, refused_at=NOW, failure=FAILURE)
     looked, _, _ = fleet((BLOG, every))
     assert looked.states()[0].word == "held"
 

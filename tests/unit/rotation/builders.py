@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,11 +9,12 @@ from hypothesis import settings
 
 from rotator.rotation.credential import Credential, VaultPath
 from rotator.rotation.events import Event
-from rotator.rotation.record import Candidate, Failure, Held, HoldReason, Phase, PublishedValue, Record, Token, Undo
+from rotator.rotation.record import Candidate, Failure, HoldReason, Phase, PublishedValue, Record, Token, Undo
 from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.schedule import Every
 from rotator.rotation.token_names import mint_name
 from rotator.rotation.transitions import advance
+from tests.kit.records import OnHold, known, record_of, replace
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -63,41 +63,43 @@ def published(rotation: int, at: datetime = NOW, **changes: Any) -> PublishedVal
 
 def record(phase: Phase, **changes: Any) -> Record:
     """A record as the second rotation leaves it in `phase`; settled means that the first one is over."""
-    base = Record(
-        "l1",
-        phase=phase,
-        rotation=2,
-        attempt=1,
-        place=PLACE,
-        target="blog",
-        policy=credential().policy,
-        stem=STEM,
-        requested_at=NOW,
-        sends=1,
-        sent_at=NOW,
-        mints=(NOW,),
-        current=published(1),
-    )
-    return replace(base, **(_SHAPES.get(phase, {}) | changes))
+    hold = changes.get("held")
+    shape = _SHAPES.get(hold.phase if hold else phase, {}) | ({} if hold else _HOLD if phase is Phase.HELD else {})
+    return record_of({**_BASE, "phase": phase, **shape, **changes}, frozenset(shape))
 
 
+_BASE: dict[str, Any] = {
+    "lineage": "l1",
+    "rotation": 2,
+    "attempt": 1,
+    "place": PLACE,
+    "target": "blog",
+    "policy": credential().policy,
+    "stem": STEM,
+    "requested_at": NOW,
+    "sends": 1,
+    "sent_at": NOW,
+    "mints": (NOW,),
+    "current": published(1),
+}
 _CANDIDATE: dict[str, Any] = {"candidate": candidate(), "slot_version": 2, "slot_full": True}
 _OVERLAP: dict[str, Any] = {"current": published(2), "predecessor": published(1, NOW - 30 * DAY), "slot_full": True}
+_VERIFIED: dict[str, Any] = _CANDIDATE | {"verified_at": NOW, "expected_version": 1}
+_HOLD: dict[str, Any] = _VERIFIED | {"held": OnHold(HoldReason.FOREIGN_WRITE, "look at it", Phase.VERIFIED, NOW)}
 _SHAPES: dict[Phase, dict[str, Any]] = {
     Phase.SETTLED: {"rotation": 1, "mints": (), "sends": 0, "sent_at": None},
     Phase.AWAITING: {"awaiting": "paste the key", "awaiting_since": NOW, "reminded_at": NOW},
     Phase.STAGED: _CANDIDATE,
     Phase.INSTALLED: _CANDIDATE | {"installed_at": NOW, "ready_at": NOW + SECOND},
-    Phase.VERIFIED: _CANDIDATE | {"verified_at": NOW, "expected_version": 1},
+    Phase.VERIFIED: _VERIFIED,
     Phase.PUBLISHED: _OVERLAP,
     Phase.CONDEMNED: _OVERLAP | {"condemned_at": NOW},
     Phase.REJECTED: _CANDIDATE | {"failure": Failure("verify", "refused", NOW)},
     Phase.UNDOING: _OVERLAP | {"rotation": 3, "undo": Undo("ada", NOW, Phase.PUBLISHED)},
-    Phase.HELD: _CANDIDATE | {"held": Held(HoldReason.FOREIGN_WRITE, "look at it", Phase.VERIFIED, NOW)},
 }
 
 
 def changes(before: Record, event: Event) -> dict[str, Any]:
     """What an event makes different in a record: the new values of the fields that changed."""
-    after = advance(before, event)
-    return {x.name: new for x in fields(Record) if (new := getattr(after, x.name)) != getattr(before, x.name)}
+    was, now = known(before), known(advance(before, event))
+    return {name: each for name, each in now.items() if each != was.get(name) and (each or was.get(name))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from rotator.rotation.pause import pause_on
 from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.rotation.rotation_request import RotationRequest
 from rotator.rotation.state import state
+from tests.kit.records import replace
 from tests.unit.rotation.builders import DAY, PLACE, SECOND, STEM, credential
 from tests.unit.rotation.test_walks import _ANSWERS, Walk, _minted
 
@@ -106,7 +107,7 @@ def _shape(walk: Walk) -> tuple[object, ...]:
     record, now = walk.record, walk.now
     pair = (record.current, record.predecessor)
     over = [each and each.token.expires_at and each.token.expires_at <= now for each in pair]
-    held = record.held and (record.held.reason, record.held.phase)
+    held = record.held and (record.held.reason, record.held.state.phase)
     candidate = record.candidate and record.candidate.pending
     flags = (
         record.lost,

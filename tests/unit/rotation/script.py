@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -32,6 +32,7 @@ from rotator.rotation.record import Phase, Record, Token, Undo
 from rotator.rotation.secret import Secret
 from rotator.rotation.steps import Act, Burn, Mint
 from rotator.rotation.token_names import mint_name
+from tests.kit.records import replace
 from tests.unit.rotation import builders
 from tests.unit.rotation.builders import DAY, MINUTE, NOW, PLACE, SECOND, STEM, credential, published, token
 
@@ -148,7 +149,7 @@ def follow(procedure: Procedure[Any], script: list[tuple[Any, Any]], seen: Obser
 
 
 def play(row: Row) -> None:
-    """Hold a row to what it says."""
+    """OnHold a row to what it says."""
     seen = observation(row.can, row.wanted, **row.seen)
     event = follow(outcome(seen, row.record, row.step), row.script, seen)
     if isinstance(row.event, type):

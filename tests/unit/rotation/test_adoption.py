@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from rotator.rotation import adoption
 from rotator.rotation import events as ev
 from rotator.rotation.decide import next_step
-from rotator.rotation.record import Held, HoldReason, Phase, Record, Token
+from rotator.rotation.record import HoldReason, Phase, Record, Token
 from rotator.rotation.rotation_request import RequestAnswer, answer
 from rotator.rotation.steps import Condemn, Wait
 from rotator.rotation.transitions import advance
-from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, STEM, ask, candidate, credential, published, record
+from tests.kit.records import OnHold, replace
+from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, STEM, ask, credential, published, record
 
 AT = NOW + MINUTE
 FOUND = replace(published(0, AT), token=Token("by-hand"), fingerprint="print of it", version=4, reused=True)
-FOREIGN = Held(HoldReason.FOREIGN_WRITE, "look at it", Phase.SETTLED, NOW)
+FOREIGN = OnHold(HoldReason.FOREIGN_WRITE, "look at it", Phase.SETTLED, NOW)
 
 
 def adopted(known: Record, rotation: int = 0) -> Record:
@@ -59,7 +58,6 @@ def test_an_adopted_value_is_no_answer_to_who_asked_for_a_new_one() -> None:
         (record(Phase.STAGED), "a rotation is under way (staged)"),
         (record(Phase.HELD), "a rotation is under way (verified)"),
         (record(Phase.HELD, held=replace(FOREIGN, reason=HoldReason.DELETED)), "a rotation is under way (held)"),
-        (record(Phase.SETTLED, candidate=candidate()), "a rotation is under way (settled)"),
         (record(Phase.SETTLED, predecessor=published(0)), "the predecessor t0.1 still lives"),
     ],
 )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from rotator.rotation.credential import Limits, OnForeign, Retirement, VaultPath
 from rotator.rotation.schedule import Every
+from tests.kit.records import replace
 from tests.unit.rotation.builders import DAY, HOUR, credential
 
 BAKED = {"target": "other", "kind": "halo-itsm", "rotating_options": {"roles": ["editor"]}}

@@ -165,12 +165,6 @@ PUBLISHING = {
         Publish(1, reprove=False),
     ),
     "proven too long ago: prove again while publishing": (record(VERIFIED), MINUTE, None, Publish(1, reprove=True)),
-    "verified without a time of proof: prove again": (
-        record(VERIFIED, verified_at=None, expected_version=None),
-        SECOND,
-        None,
-        Publish(0, reprove=True),
-    ),
     "abandoned after it was verified: fence the consumer path": (
         record(VERIFIED, abandoned="refused after all"),
         SECOND,

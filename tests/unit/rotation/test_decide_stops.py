@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from rotator.rotation import events as ev
@@ -15,6 +13,7 @@ from rotator.rotation.record import Failure, HoldReason, LostValue, Phase
 from rotator.rotation.rotation_request import as_rotation_request, hurried
 from rotator.rotation.steps import Escalate, Hold, Revoke, Sweep, Verify, Wait
 from rotator.rotation.transitions import advance
+from tests.kit.records import replace
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, SECOND, ask, credential, record
 
 FAILURE = Failure("mint", "no answer", NOW)
@@ -37,7 +36,6 @@ TABLE = {
         None,
         Wait(NOW + HOUR, "tidying up failed: 503"),
     ),
-    "held without a reason: a person must act": (record(HELD, held=None), SECOND, None, Wait(None, "held")),
     "what consumers read is another's: a person decides": (
         record(SETTLED, lost=LostValue(HoldReason.FOREIGN_WRITE, PLACE, NOW), retry_at=NOW + MINUTE),
         SECOND,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from rotator.rotation.messages import describe
 from rotator.rotation.record import HoldReason, Phase, Record, Trigger
 from rotator.rotation.schedule import Every
 from rotator.rotation.steps import Hold, Request, Revoke, Step, Sweep, Wait
+from tests.kit.records import replace
 from tests.unit.rotation.builders import (
     DAY,
     HOUR,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from rotator.rotation import events as ev
@@ -11,12 +9,13 @@ from rotator.rotation.decide import next_step
 from rotator.rotation.explanation import explain
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb
 from rotator.rotation.ownership import TokenOwners, TokenState, is_stray, living
-from rotator.rotation.record import Candidate, Held, HoldReason, Phase, Record, Trigger, Unended
+from rotator.rotation.record import Candidate, HoldReason, Phase, Record, Trigger, Unended
 from rotator.rotation.rollback import objection
 from rotator.rotation.rotation_request import RequestAnswer, answer, live_values
 from rotator.rotation.state import state
 from rotator.rotation.steps import Escalate, LookWhetherEnded, Request, Revoke, Sweep, Wait
 from rotator.rotation.transitions import advance
+from tests.kit.records import OnHold, replace
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, ask, credential, published, record, token
 
 TO_DO = "click on Revoke"
@@ -63,7 +62,7 @@ def test_it_is_looked_at_whenever_there_is_nothing_else_to_do() -> None:
     assert next_step(credential(), looked, NOW + 90 * SECOND) == LookWhetherEnded("t1.1")
     waits = record(Phase.AWAITING, unended=left(OLD))
     assert next_step(credential(), waits, NOW + 2 * MINUTE) == LookWhetherEnded("t1.1")
-    held = Held(HoldReason.FOREIGN_WRITE, "not ours", Phase.SETTLED, NOW)
+    held = OnHold(HoldReason.FOREIGN_WRITE, "not ours", Phase.SETTLED, NOW)
     assert next_step(credential(), rests(phase=Phase.HELD, held=held), NOW + DAY) == Wait(None, "held: not ours")
 
 

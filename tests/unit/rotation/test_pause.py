@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,6 +15,7 @@ from rotator.rotation.rotation_request import RequestAnswer, answer
 from rotator.rotation.state import state
 from rotator.rotation.steps import Condemn, Escalate, Hold, Mint, Publish, Request, Revoke, Step, Sweep, Verify, Wait
 from rotator.rotation.transitions import advance
+from tests.kit.records import replace
 from tests.unit.rotation.builders import (
     DAY,
     HOUR,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from rotator.rotation.credential import Pause
 from rotator.rotation.pause import FleetPause, covered, scope, with_pause, without_pause
+from tests.kit.records import replace
 from tests.unit.rotation.builders import DAY, HOUR, NOW, credential
 
 WEB, SHOP = credential(labels={"team": "web", "tier": "1"}), credential(labels={"team": "shop"})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from rotator.rotation import events as ev
@@ -38,6 +36,7 @@ from rotator.rotation.steps import (
     Sweep,
     Verify,
 )
+from tests.kit.records import replace
 from tests.unit.rotation.builders import NOW, PLACE, published, token
 from tests.unit.rotation.script import (
     BACK_FROM_DEATH,

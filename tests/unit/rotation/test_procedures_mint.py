@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from rotator.rotation import events as ev
@@ -37,6 +35,7 @@ from rotator.rotation.steps import (
     Look,
     Request,
 )
+from tests.kit.records import replace
 from tests.unit.rotation.builders import DAY, HOUR, NOW, PLACE, SECOND, credential, published, token
 from tests.unit.rotation.script import (
     ALIVE,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from rotator.rotation import events as ev
@@ -23,8 +21,9 @@ from rotator.rotation.operator_request import OperatorRequest, RequestVerb, Take
 from rotator.rotation.ownership import TokenOwners
 from rotator.rotation.procedures import operators
 from rotator.rotation.procedures.operators import take_up, undo
-from rotator.rotation.record import Held, HoldReason, Phase, PublishedValue, Record, Token, Undo
+from rotator.rotation.record import HoldReason, Phase, PublishedValue, Record, Token, Undo
 from rotator.rotation.token_names import mint_name
+from tests.kit.records import OnHold, replace
 from tests.unit.rotation.builders import HOUR, NOW, PLACE, SECOND, STEM, credential, published, token
 from tests.unit.rotation.script import (
     LATE,
@@ -199,7 +198,7 @@ def test_a_change_comes_to(name: str) -> None:
 
 # change, record, calls and answers, capabilities, words
 HELD_BY_ANOTHER = replace(
-    SETTLED, phase=Phase.HELD, held=Held(HoldReason.FOREIGN_WRITE, "another's", Phase.SETTLED, NOW)
+    SETTLED, phase=Phase.HELD, held=OnHold(HoldReason.FOREIGN_WRITE, "another's", Phase.SETTLED, NOW)
 )
 REFUSED = {
     "a pause until a time that is over": (operators.pause("ada", "", None, NOW), SETTLED, [], NAMED, "is over already"),

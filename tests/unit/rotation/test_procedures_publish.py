@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from rotator.rotation import events as ev
@@ -34,6 +32,7 @@ from rotator.rotation.steps import (
     Publish,
     Verify,
 )
+from tests.kit.records import replace
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, SECOND, credential, published, token
 from tests.unit.rotation.script import (
     AT,
@@ -112,10 +111,10 @@ INSTALLS = {
     "a person has not brought it": Row(Poll(remind=True), AWAITING, [], ev.Reminded, "waits for a person since 2026"),
     "... and what is published ends soon": Row(
         Poll(remind=True),
-        record(Phase.AWAITING, awaiting_since=None, current=published(1, token=token(1, expires_at=NOW + DAY))),
+        record(Phase.AWAITING, current=published(1, token=token(1, expires_at=NOW + DAY))),
         [],
         ev.Reminded,
-        "since a while ago; the published value expires at",
+        "since 2026-03-01 12:00:00Z; the published value expires at",
     ),
     "a person has brought it": Row(
         Poll(remind=False), AWAITING, [], ev.NotMinted(LATE, resend=True), seen={"brings": True}

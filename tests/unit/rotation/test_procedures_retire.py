@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -36,6 +35,7 @@ from rotator.rotation.steps import (
     Revoke,
     Sweep,
 )
+from tests.kit.records import replace
 from tests.unit.rotation.builders import DAY, HOUR, NOW, PLACE, SECOND, STEM, credential, published, token
 from tests.unit.rotation.script import (
     ALIVE,

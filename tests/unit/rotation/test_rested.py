@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from rotator.rotation.record import Phase, Record, Trigger
 from rotator.rotation.schedule import Every, FractionOfLife
 from rotator.rotation.steps import Condemn, Mint, Poll, Publish, Request, Verify, Wait
 from rotator.rotation.transitions import advance
+from tests.kit.records import replace
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, credential, published, record, token
 
 REQUESTED, INSTALLED, UNDOING = Phase.REQUESTED, Phase.INSTALLED, Phase.UNDOING
@@ -67,16 +67,22 @@ def test_a_pause_that_a_clock_began_that_was_ahead_is_as_long_for_each_who_takes
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "waited_by"),
+    ("phase", "spoilt", "waited_by"),
     [
-        ({"sent_at": AHEAD}, True),
-        ({"retry_from": AHEAD, "retry_at": AHEAD + SECOND}, True),
-        ({"current": published(1, AHEAD)}, True),
-        ({"requested_at": AHEAD}, False),
+        (REQUESTED, {"sent_at": AHEAD}, True),
+        (REQUESTED, {"retry_from": AHEAD, "retry_at": AHEAD + SECOND}, True),
+        (REQUESTED, {"current": published(1, AHEAD)}, True),
+        (REQUESTED, {"requested_at": AHEAD}, False),
+        (Phase.AWAITING, {"reminded_at": AHEAD}, False),
+        (Phase.VERIFIED, {"verified_at": AHEAD}, False),
+        (Phase.HELD, {"verified_at": AHEAD}, False),
+        (Phase.CONDEMNED, {"condemned_at": AHEAD}, False),
     ],
 )
-def test_what_somebody_waits_by_is_told_from_what_only_happened(spoilt: dict[str, Any], waited_by: bool) -> None:
-    found = record(REQUESTED, **spoilt)
+def test_what_somebody_waits_by_is_told_from_what_only_happened(
+    phase: Phase, spoilt: dict[str, Any], waited_by: bool
+) -> None:
+    found = record(phase, **spoilt)
     right = put_right(found, NOW)
     assert right != found
     assert waits_otherwise(found, right) is waited_by

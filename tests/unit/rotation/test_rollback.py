@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,10 +13,11 @@ from rotator.rotation.credential import VaultPath
 from rotator.rotation.decide import next_step
 from rotator.rotation.explanation import explain
 from rotator.rotation.ownership import known as known_ids
-from rotator.rotation.record import Candidate, Failure, Held, HoldReason, Phase, Record, Trigger, Undo
+from rotator.rotation.record import Candidate, Failure, HoldReason, Phase, Record, Trigger, Undo
 from rotator.rotation.rotation_request import RequestAnswer, answer
 from rotator.rotation.steps import Condemn, Escalate, Fence, Publish, Restore, Revoke, Verify, Wait
 from rotator.rotation.transitions import advance
+from tests.kit.records import OnHold, replace
 from tests.unit.rotation.builders import (
     DAY,
     HOUR,
@@ -137,7 +137,7 @@ def test_an_emergency_meanwhile_takes_the_grace_from_what_is_replaced() -> None:
 
 
 def held(reason: HoldReason, phase: Phase) -> dict[str, Any]:
-    return {"phase": Phase.HELD, "held": Held(reason, "look at it", phase, NOW)}
+    return {"phase": Phase.HELD, "held": OnHold(reason, "look at it", phase, NOW)}
 
 
 # record, why it cannot be taken back

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from rotator.rotation.decide import next_step
 from rotator.rotation.record import Phase
 from rotator.rotation.steps import Poll, Wait
+from tests.kit.records import replace
 from tests.unit.rotation.builders import HOUR, MINUTE, NOW, ask, credential, record
 
 TOLD = NOW + MINUTE
@@ -20,7 +19,6 @@ TOLD = NOW + MINUTE
         pytest.param(TOLD + MINUTE, TOLD, True, id="asked after the person was told"),
         pytest.param(TOLD, TOLD, False, id="the ask that led to the wait"),
         pytest.param(TOLD - MINUTE, TOLD, False, id="asked before"),
-        pytest.param(TOLD, None, False, id="nobody knows when they were told"),
     ],
 )
 def test_an_ask_after_the_telling_is_a_word_that_it_is_done(asked_at, told_at, polls: bool) -> None:

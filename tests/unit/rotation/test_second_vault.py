@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from rotator.rotation.events import Claimed
 from rotator.rotation.ownership import is_stray
-from rotator.rotation.record import Held, HoldReason, Phase, Token
+from rotator.rotation.record import HoldReason, Phase, Token
 from rotator.rotation.second_vault import (
     MARGIN,
     ahead,
@@ -25,6 +24,7 @@ from rotator.rotation.second_vault import (
     used,
 )
 from rotator.rotation.token_names import mint_name
+from tests.kit.records import OnHold, known, replace
 from tests.unit.rotation.builders import HOUR, MINUTE, NOW, SECOND, STEM, published, record, token
 
 SKEW = timedelta(hours=3)  # the target's clock is so much behind
@@ -102,7 +102,7 @@ def test_the_newest_of_each_stem_is_kept() -> None:
 
 @pytest.mark.parametrize("phase", [Phase.REQUESTED, Phase.REJECTED, Phase.AWAITING])
 def test_a_claim_gives_up_an_attempt_that_exists_by_its_name_alone(phase: Phase) -> None:
-    held = Held(HoldReason.TWO_VAULTS, "two", phase, NOW)
+    held = OnHold(HoldReason.TWO_VAULTS, "two", phase, NOW)
     after = claimed(ours(Phase.HELD, held=held, candidate=None), Claimed(NOW, "ada", "l2"))
     assert (after.phase, after.held, after.stem, after.lineage) == (Phase.SETTLED, None, "", "l2")
     assert own_stem(after) == ""
@@ -114,10 +114,10 @@ def test_a_claim_keeps_what_is_in_hand_and_every_other_hold() -> None:
     assert own_stem(staged) == ""
     told = claimed(ours(Phase.REJECTED, cut_over_at=NOW), Claimed(NOW, "ada", "l2"))
     assert (told.phase, told.stem) == (Phase.REJECTED, STEM)
-    other = Held(HoldReason.DELETED, "look at it", Phase.REQUESTED, NOW)
+    other = OnHold(HoldReason.DELETED, "look at it", Phase.REQUESTED, NOW)
     kept = claimed(ours(Phase.HELD, held=other), Claimed(NOW, "ada", "l2"))
     assert kept.phase is Phase.HELD
-    assert kept.held == replace(other, phase=Phase.SETTLED)
+    assert known(kept)["held"] == replace(other, phase=Phase.SETTLED)
     settled = claimed(ours(Phase.SETTLED, strays=True), Claimed(NOW, "ada", "l2"))
     assert (settled.phase, settled.stem, settled.strays) == (Phase.SETTLED, "", False)
 

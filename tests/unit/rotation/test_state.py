@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import pytest
 
 from rotator.rotation import events as ev
 from rotator.rotation.credential import Retirement
 from rotator.rotation.explanation import explain
-from rotator.rotation.record import Failure, Held, HoldReason, Pause, Phase, Record, Unended
+from rotator.rotation.record import Failure, HoldReason, Pause, Phase, Record, Unended
 from rotator.rotation.state import Headline, Observed, Severity, State, pass_exit, state
 from rotator.rotation.transitions import advance
 from rotator.rotation.wording import when
+from tests.kit.records import OnHold, replace
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, credential, published, record, token
 
 FAILURE = Failure("verify", "503", NOW)
 DEAD = published(1, NOW - 91 * DAY, token=token(1, expires_at=NOW - HOUR))
 LEFT = (Unended(published(0, token=token(0, id="bot-1")), "click on Revoke", NOW, NOW),)
 LIVING = published(1, NOW - DAY, token=token(1, expires_at=NOW + 89 * DAY))
-HOLD = Held(HoldReason.FOREIGN_WRITE, "look at it", Phase.SETTLED, NOW)
+HOLD = OnHold(HoldReason.FOREIGN_WRITE, "look at it", Phase.SETTLED, NOW)
 
 
 def judged(phase: Phase, observed: Observed | None = None, **changes) -> State:
@@ -84,12 +85,6 @@ SHOWN = {
         1,
         record(Phase.SETTLED, current=LIVING, failure=Failure("undo", "401", NOW)),
     ),
-    "given up, after a person was waited for": (
-        Headline.SETTLED,
-        0,
-        1,
-        record(Phase.SETTLED, current=LIVING, awaiting="paste the key", awaiting_since=NOW),
-    ),
 }
 
 
@@ -148,7 +143,7 @@ def test_the_sentence_says(seen: State, said: str) -> None:
 
 @pytest.mark.parametrize("reason", list(HoldReason))
 def test_every_hold_names_the_command_that_ends_it(reason: HoldReason) -> None:
-    seen = judged(Phase.HELD, held=Held(reason, "look", Phase.SETTLED, NOW - MINUTE))
+    seen = judged(Phase.HELD, held=OnHold(reason, "look", Phase.SETTLED, NOW - MINUTE))
     ends = "rotate claim" if reason is HoldReason.TWO_VAULTS else "rotate release blog/bot"
     assert ends in seen.do
     assert (seen.hold, seen.held_at, seen.since, seen.next_at) == (reason, NOW - MINUTE, NOW - MINUTE, None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from rotator.rotation import events as ev
@@ -13,7 +11,7 @@ from rotator.rotation.explanation import explain
 from rotator.rotation.messages import describe
 from rotator.rotation.operator_request import OperatorRequest, RequestVerb, TakenUp, Unclaimed
 from rotator.rotation.pause import ended_by, pause_on, words
-from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record, Trigger, Undo
+from rotator.rotation.record import Failure, HoldReason, Phase, Record, Trigger, Undo
 from rotator.rotation.rollback import objection as undo_objection
 from rotator.rotation.rotation_request import (
     REMEMBERED,
@@ -30,6 +28,7 @@ from rotator.rotation.rotation_request import (
 from rotator.rotation.steps import Escalate, Poll, Request, Wait
 from rotator.rotation.transitions import advance
 from rotator.rotation.wording import lifted
+from tests.kit.records import OnHold, replace
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, PLACE, SECOND, credential, published, record
 
 LEAK = OperatorRequest("a", RequestVerb.ROTATE, NOW, "ada", emergency=True, live=("t1.1",))
@@ -44,7 +43,7 @@ def taken(before: Record, *requests: OperatorRequest) -> Record:
 
 
 def held(reason: HoldReason, phase: Phase = Phase.SETTLED) -> Record:
-    return record(Phase.HELD, held=Held(reason, "look", phase, NOW), candidate=None)
+    return record(Phase.HELD, held=OnHold(reason, "look", phase, NOW), candidate=None)
 
 
 @pytest.mark.parametrize("lag", [-HOUR, HOUR])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from rotator.rotation import events as ev
@@ -11,6 +9,7 @@ from rotator.rotation import second_vault
 from rotator.rotation.ownership import ENDABLE, Owner, PathContent, TokenOwners, TokenState, living, same
 from rotator.rotation.record import Phase, Record, Token
 from rotator.rotation.token_names import mint_name
+from tests.kit.records import replace
 from tests.unit.rotation.builders import (
     DAY,
     HOUR,

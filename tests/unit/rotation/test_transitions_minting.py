@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from rotator.rotation import events as ev
 from rotator.rotation import schedule
 from rotator.rotation.record import Failure, Phase, Record, Trigger
+from tests.kit.records import replace
 from tests.unit.rotation.builders import DAY, MINUTE, NOW, PLACE, STEM, candidate, changes, record
 
 AT = NOW + MINUTE
@@ -44,10 +44,6 @@ TABLE: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
             **PAUSED,
             attempt=3,
             evidence="quiet",
-            condemned_at=NOW,
-            abandoned="old",
-            verified_at=NOW,
-            uncertain=True,
         ),
         begun,
         {
@@ -63,10 +59,6 @@ TABLE: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
             "sent_at": AT,
             "emergency_mints": (AT,),
             "evidence": "",
-            "condemned_at": None,
-            "abandoned": "",
-            "verified_at": None,
-            "uncertain": False,
             "retry_at": None,
         },
     ),
@@ -104,7 +96,6 @@ TABLE: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
             "candidate": candidate(),
             "slot_version": 2,
             "slot_full": True,
-            "uncertain": False,
             "retry_at": None,
         },
     ),
@@ -114,7 +105,6 @@ TABLE: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
         {
             "phase": REJECTED,
             "failure": failed("mint", "no secret"),
-            "uncertain": False,
             "slot_full": True,
             "strays": True,
         },
@@ -130,29 +120,28 @@ TABLE: dict[str, tuple[Record, ev.Event, dict[str, Any]]] = {
         {
             "phase": REJECTED,
             "failure": failed("mint", "no token under the name, and no mint left to try"),
-            "uncertain": False,
             "strays": True,
         },
     ),
     "a refused mint is not counted, and the rotation is given up": (
         record(REQUESTED, mints=(NOW, AT), emergency=True, uncertain=True),
         ev.MintRefused(AT, "quota"),
-        given_up(1) | {"mints": (NOW,), "uncertain": False, "failure": failed("mint", "quota")},
+        given_up(1) | {"mints": (NOW,), "failure": failed("mint", "quota")},
     ),
     "a refused mint of an emergency is not counted among those of emergencies": (
         record(REQUESTED, mints=(NOW,), emergency_mints=(NOW, AT), emergency=True, uncertain=True),
         ev.MintRefused(AT, "quota"),
-        given_up(1) | {"emergency_mints": (NOW,), "uncertain": False, "failure": failed("mint", "quota")},
+        given_up(1) | {"emergency_mints": (NOW,), "failure": failed("mint", "quota")},
     ),
     "burned: the next attempt, one more mint authorised": (
         record(REJECTED, retry_at=NOW),
         ev.Burned(AT, ("t2.1",), give_up=False),
-        RESEND | {"phase": REQUESTED, "attempt": 2, "candidate": None, "strays": True, "retry_at": None},
+        RESEND | {"phase": REQUESTED, "attempt": 2, "strays": True, "retry_at": None},
     ),
     "burned for the last time: given up, with what went wrong and a pause": (
         record(REJECTED, failures=3, given_up=3, emergency=True),
         ev.Burned(AT, ("t2.1",), give_up=True),
-        given_up(4) | {"candidate": None, "failures": 0},
+        given_up(4) | {"failures": 0},
     ),
 }
 

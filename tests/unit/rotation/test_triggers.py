@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import weakref
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -13,6 +12,7 @@ from rotator.rotation.credential import VaultPath
 from rotator.rotation.record import HoldReason, LostValue, Phase, Trigger
 from rotator.rotation.schedule import FractionOfLife
 from rotator.rotation.triggers import CHECKS, due, expires_soon_at, next_due, scheduled_at
+from tests.kit.records import replace
 from tests.unit.rotation.builders import DAY, HOUR, NOW, SECOND, ask, credential, published, record, token
 
 

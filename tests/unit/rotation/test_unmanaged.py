@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from rotator.rotation import events as ev
 from rotator.rotation.ownership import tokens, unmanaged, without
 from rotator.rotation.record import Phase, Record, Unended
 from rotator.rotation.transitions import advance
+from tests.kit.records import replace
 from tests.unit.rotation.builders import DAY, HOUR, NOW, PLACE, SECOND, published, record, token
 
 

@@ -350,7 +350,7 @@ def test_what_is_left_to_a_person_stays_known_until_it_is_dead_or_published_agai
 @given(TAPES)
 def test_a_candidate_exists_exactly_where_a_phase_needs_one(tape: list[int]) -> None:
     for _, _, after in walked(tape, reload=True).lived:
-        phase = after.held.phase if after.held else after.phase
+        phase = after.held.state.phase if after.held else after.phase
         assert (after.phase is Phase.HELD) is (after.held is not None)
         if phase in (Phase.STAGED, Phase.INSTALLED, Phase.VERIFIED):
             assert after.candidate

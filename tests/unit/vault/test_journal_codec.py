@@ -16,6 +16,7 @@ from rotator.rotation import record as records
 from rotator.rotation.credential import VaultPath
 from rotator.rotation.record import Phase, PublishedValue, Record, Token
 from rotator.vault.journal_codec import decode, encode
+from tests.unit.rotation.reached import reachable
 
 AT = datetime(2026, 3, 1, 12, 30, 15, 123456, UTC)
 times = st.datetimes(datetime(1970, 1, 1), datetime(8999, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 (wanted so)
@@ -92,6 +93,12 @@ PUBLISHED = PublishedValue(
     policy="1:p",
 )
 SOUND = through_vault(encode(Record("7f3a2b", current=PUBLISHED, requested_at=AT), Lease("me"), "n", {}))
+PROVEN = {
+    "phase": "verified",
+    "candidate": {"token": {"id": "t2"}, "fingerprint": "p", "slot_version": "2"},
+    "verified_at": AT.isoformat(),
+    "expected_version": "1",
+}
 WORD = "canary-typed-by-hand"
 
 
@@ -122,7 +129,7 @@ WORD = "canary-typed-by-hand"
         ({"schema": "9" * 5000}, "newer rotator"),
         ({"requested_at": "9999-12-31T23:59:59Z"}, "requested_at"),
         ({"requested_at": "0001-01-01T00:00:00Z"}, "requested_at"),
-        ({"grace": "P99999999D"}, "grace"),
+        ({"grace": "P99999999D", **PROVEN}, "grace"),
         ({"lease": {"ttl": "9" * 30}}, "lease.ttl"),
         ({"lease": {"ttl": "-1"}}, "lease.ttl"),
     ],
@@ -164,4 +171,64 @@ def test_a_text_that_no_honest_record_holds_is_refused_by_its_key() -> None:
         decode("blog", 1, SOUND | {"asked_by": "a" * 16_385})
     held = {"reason": "needs_person", "text": "a" * 70_000, "phase": "settled", "at": AT.isoformat()}
     with pytest.raises(Refused, match=r"`held\.text`"):
-        decode("blog", 1, SOUND | {"held": held})
+        decode("blog", 1, SOUND | {"phase": "held", "held": held})
+
+
+# --- schema 1, which is flat ----------------------------------------------------------------------------------------
+
+
+def test_every_record_that_the_rules_reach_is_the_same_through_its_document_and_so_is_the_document() -> None:
+    for reached in reachable():
+        document = through_vault(encode(reached.record, Lease(), "n", {}))
+        found = decode("blog", 1, document).record
+        assert found == reached.record
+        assert encode(found, Lease(), "n", {}) == document
+
+
+def test_what_a_phase_has_no_room_for_is_forgotten_where_it_means_nothing() -> None:
+    left = {"awaiting": "paste", "verified_at": AT.isoformat(), "grace": "PT1H", "ready_at": AT.isoformat()}
+    entry = decode("blog", 1, SOUND | left)
+    assert entry.record == decode("blog", 1, SOUND).record
+    assert not entry.foreign.keys() & left
+
+
+@pytest.mark.parametrize("phase", ["settled", "requested", "published"])
+def test_a_candidate_where_none_can_be_is_swept(phase: str) -> None:
+    found = decode("blog", 1, SOUND | {"phase": phase, "candidate": PROVEN["candidate"]}).record
+    assert found is not None
+    assert (found.phase, found.candidate, found.strays, found.slot_full) == (phase, None, True, True)
+
+
+def test_a_target_that_refuses_what_is_published_does_so_although_nothing_is_to_come() -> None:
+    found = decode("blog", 1, SOUND | {"cut_over_at": AT.isoformat()}).record
+    assert found is not None
+    assert found.refused_at == AT
+    begun = decode("blog", 1, SOUND | {"phase": "requested", "cut_over_at": AT.isoformat()}).record
+    assert begun is not None
+    assert (begun.refused_at, begun.cut_over_at) == (None, AT)
+
+
+HOLD = {"reason": "needs_person", "text": "look", "phase": "settled", "at": AT.isoformat()}
+
+
+IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
+    "held, and nobody knows why": ({"phase": "held"}, "its `phase` is held, and `held` is missing"),
+    "a hold beside another phase": ({"held": HOLD}, "its `phase` is settled, and `held` is there"),
+    "a hold below a hold": ({"phase": "held", "held": HOLD | {"phase": "held"}}, "the value of `held.phase`"),
+    "proven, and nothing in hand": (PROVEN | {"candidate": None}, "the value of `candidate`"),
+    "staged, and nothing in hand": ({"phase": "staged"}, "`candidate` is missing"),
+    "proven, over no version": (
+        {key: each for key, each in PROVEN.items() if key != "expected_version"},
+        "`expected_version` is missing",
+    ),
+    "awaited, since nobody knows when": ({"phase": "awaiting", "awaiting": "paste"}, "`awaiting_since` is missing"),
+    "taken back by nobody": ({"phase": "undoing"}, "`undo` is missing"),
+    "published, and nothing is": ({"phase": "published", "current": None}, "and `current` is missing"),
+}
+
+
+@pytest.mark.parametrize(("damage", "said"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_what_cannot_be_is_refused_by_what_is_wrong(damage: dict[str, Any], said: str) -> None:
+    with pytest.raises(Refused) as caught:
+        decode("blog", 1, SOUND | damage)
+    assert said in caught.value.reason

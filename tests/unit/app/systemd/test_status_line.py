@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from rotator.app.systemd import status_line
 from rotator.observe.health import states
-from rotator.rotation.record import Failure, Held, HoldReason, Phase, Record
+from rotator.rotation.record import Failure, HoldReason, Phase, Record
 from tests.kit.fleet import fleet, named, settled
+from tests.kit.records import OnHold
 from tests.unit.rotation.builders import DAY, HOUR, MINUTE, NOW, SECOND, published, record, token
 
-HELD = record(Phase.HELD, held=Held(HoldReason.DELETED, "look", Phase.SETTLED, NOW))
+HELD = record(Phase.HELD, held=OnHold(HoldReason.DELETED, "look", Phase.SETTLED, NOW))
 FAILING = settled(failure=Failure("mint", "503", NOW), retry_at=NOW + 3 * DAY)
 EXPIRED = settled(current=published(1, NOW - 91 * DAY, token=token(1, expires_at=NOW)), requested_at=NOW - 91 * DAY)
 

@@ -15,9 +15,10 @@ from rotator.observe.status import StatusRoutes, Timeline
 from rotator.observe.status.html import Html, el, relative, span
 from rotator.observe.status.pages import _KEPT
 from rotator.rotation import events as ev
-from rotator.rotation.record import Failure, Held, HoldReason, Phase
+from rotator.rotation.record import Failure, HoldReason, Phase
 from rotator.rotation.secret import Secret
 from tests.kit.fleet import FakeNeighbour, fleet, named, settled, transition, troubled
+from tests.kit.records import OnHold
 from tests.unit.observe.status.loopback import get, serving, site
 from tests.unit.rotation.builders import NOW, published, record
 
@@ -59,7 +60,7 @@ def probe(looked: Fleet, path: str) -> tuple[int, str]:
 def test_the_probes_say_yes_or_why_not() -> None:
     looked, view, clock = fleet((BLOG, settled()))
     assert (probe(looked, "/livez"), probe(looked, "/readyz")) == ((200, "alive\n"), (200, "ready\n"))
-    hold = Held(HoldReason.DELETED, "deleted by somebody", Phase.SETTLED, NOW)
+    hold = OnHold(HoldReason.DELETED, "deleted by somebody", Phase.SETTLED, NOW)
     view.put(BLOG, record(Phase.HELD, held=hold))
     clock.move(10_000)
     assert probe(looked, "/livez") == (503, "no visit ended for 10000 s\n")
@@ -69,7 +70,7 @@ def test_the_probes_say_yes_or_why_not() -> None:
 
 
 def test_a_long_list_of_reasons_is_cut() -> None:
-    held = record(Phase.HELD, held=Held(HoldReason.DELETED, "deleted by somebody", Phase.SETTLED, NOW))
+    held = record(Phase.HELD, held=OnHold(HoldReason.DELETED, "deleted by somebody", Phase.SETTLED, NOW))
     looked, _, _ = fleet(*((named(f"c{number:02}"), held) for number in range(25)))
     assert probe(looked, "/healthz")[1].splitlines()[-1] == "and 5 more"
 
@@ -98,7 +99,7 @@ def test_a_page_is_sound_and_takes_nothing_from_elsewhere(path: str) -> None:
 
 def test_what_others_wrote_is_escaped() -> None:
     hostile = '<img src=x onerror="alert(1)">&'
-    hold = Held(HoldReason.FOREIGN_WRITE, hostile, Phase.VERIFIED, NOW)
+    hold = OnHold(HoldReason.FOREIGN_WRITE, hostile, Phase.VERIFIED, NOW)
     timeline = Timeline()
     timeline(transition(BLOG, settled(), ev.Faulted(NOW, "mint", hostile)))
     looked, view, _ = fleet((BLOG, record(Phase.HELD, held=hold, failure=Failure("mint", hostile, NOW))))
