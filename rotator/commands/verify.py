@@ -238,7 +238,7 @@ def _accepted(subject: str, verdict: Verdict) -> Finding:
 
 @dataclass(slots=True)
 class Trial:
-    """Each verb of a provider once, with a token that lives for ten minutes at most."""
+    """Each verb of a provider once, with a token for ten minutes, where the target lets us choose."""
 
     actor: Actor
     credential: Credential
@@ -253,7 +253,8 @@ class Trial:
         refused = made_by_person = False
         try:
             minted = await provider.mint(name, self.actor.clock.now() + _LIFE)
-            yield self._row("mint", "a disposable token, valid for ten minutes")
+            until = f"valid until {when(minted.token.expires_at)}" if minted.token.expires_at else "without a date"
+            yield self._row("mint", f"a disposable token, {until}")
             for verb, act in self._verbs(provider, name, minted):
                 row = await self._try(verb, act)
                 refused = refused or (verb == "verify" and row.level is FindingLevel.REFUSAL)
@@ -325,7 +326,9 @@ class Trial:
     async def _clean(self, provider: Provider, name: str, minted: Minted | None) -> Finding:
         """Revoke the token; also after a failed mint, whose answer may have been lost."""
         if not provider.capabilities.can_revoke:
-            return self._row("clean up", "nobody can revoke it; it is expected to end by itself within ten minutes")
+            end = f" at {when(minted.token.expires_at)}" if minted and minted.token.expires_at else ""
+            made = "it is expected" if minted else "should the target have made a token all the same, it is expected"
+            return self._row("clean up", f"nothing to revoke; {made} to end by itself{end}")
         try:
             tokens: tuple[Token, ...] = (minted.token,) if minted else await provider.find(name)
             for token in tokens:
@@ -333,7 +336,7 @@ class Trial:
             # The target dates a revocation by its own clock, which may be ahead of ours.
             pruned = await self.actor.server(self.credential).prune(lambda other: other == name, -_LIFE)
         except Fault as fault:
-            row = self._row("clean up", f"{fault.reason}; should a token live, it expires in ten minutes")
+            row = self._row("clean up", f"{fault.reason}; should a token live, it ends by its date")
             return replace(row, level=FindingLevel.WARNING)
         return self._row("clean up", "nothing is left" if pruned or not tokens else "a revoked record is left")
 

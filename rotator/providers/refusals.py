@@ -192,6 +192,8 @@ class Refusals:
                 return Accepted()
             if keep and answer.status == 403 and self._strangers.answer(call.way) is None:
                 self._strangers.controlled(call.way, await _stranger(call))
+            if await self._for_everybody(call, answer):
+                return Unknown(f"{answer.status}: {EVERYBODY}")
             if self._refuses(call, answer):
                 return await self._refused(call, secret, answer)
         except Unsendable as fault:
@@ -213,6 +215,14 @@ class Refusals:
         if keep:
             life = (call.until - self._clock.now()).total_seconds() if call.until else inf
             self._positive.accepted(call.whose, secret, partial(self._accepts, call, secret), life)
+
+    async def _for_everybody(self, call: ProbeCall, answer: HttpResponse) -> bool:
+        """Whether an invented value, which the target refuses in another way, is refused like this at this moment.
+        Raises as `show`."""
+        own = self._strangers.own_word(call.way) or (answer.status == 403 and self._strangers.answer(call.way))
+        if answer.status not in (401, 403) or not own or call.said(own) == call.said(answer):
+            return False
+        return call.said(await _stranger(call)) == call.said(answer)
 
     def _refuses(self, call: ProbeCall, answer: HttpResponse) -> bool:
         """Whether the answer is that to an invalid value.

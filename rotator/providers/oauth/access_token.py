@@ -31,7 +31,7 @@ from rotator.providers.http.auth import DocumentStore
 from rotator.providers.oauth.config import AccessTokenOptions
 from rotator.providers.oauth.server import OAuthServer
 from rotator.providers.oauth.server_checks import causes
-from rotator.providers.oauth.token_endpoint import ClientDenied, Granted, missing_scopes
+from rotator.providers.oauth.token_endpoint import ClientDenied, Granted, UnfitGrant, missing_scopes, sendable
 from rotator.providers.refusals import ProbeCall
 from rotator.rotation.record import Token
 from rotator.rotation.secret import Secret
@@ -115,9 +115,10 @@ class AccessToken(Expiring):
         return self._minted(name, granted, expires_at)
 
     async def _ask(self, grant: Mapping[str, str | Secret]) -> Granted:
-        """A token request in which the client proves itself with everything it has."""
+        """A token request in which the client proves itself with everything it has. Raises as `exchange`, and
+        UnfitGrant."""
         assertion = await self._server.vouched(self._options) if self._options.asserts else None
-        return await self._server.exchange(self._options, assertion, grant=grant)
+        return sendable(await self._server.exchange(self._options, assertion, grant=grant))
 
     async def _grant(self) -> Mapping[str, str | Secret]:
         """What the request asks for (RFC 6749, sections 4.3.2 and 4.4.2)."""
@@ -246,6 +247,10 @@ class RefreshedToken(AccessToken):
     async def _exchanged(self, document: Document, present: Secret) -> Granted:
         try:
             return await self._ask({"grant_type": "refresh_token", "refresh_token": present})
+        except UnfitGrant as fault:
+            if fault.refresh_token:  # the present one is spent
+                await self._hand_over(fault.refresh_token, present)
+            raise
         except ClientDenied as refusal:
             if refusal.error != "invalid_grant":
                 raise Refused(refusal.reason) from None

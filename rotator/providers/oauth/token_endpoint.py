@@ -13,7 +13,7 @@ from math import ceil, inf
 from typing import Any
 
 from rotator.ports import Refused
-from rotator.providers.http.auth import Basic
+from rotator.providers.http.auth import Basic, Bearer, Unsendable, header
 from rotator.providers.oauth.config import AccessTokenOptions, AssertionKeyOptions, ClientOptions
 from rotator.rotation.secret import Secret
 
@@ -92,6 +92,14 @@ class ClientDenied(Refused):
         self.words: Words = status, error
 
 
+class UnfitGrant(Refused):
+    """A token was granted that nobody may publish. `refresh_token`: the next one, which the answer has, too."""
+
+    def __init__(self, fault: Refused, refresh_token: Secret | None) -> None:
+        super().__init__(fault.what, remedy=fault.remedy)
+        self.refresh_token = refresh_token
+
+
 @dataclass(frozen=True, slots=True)
 class Granted:
     """A token from the token endpoint. `scopes` None: the answer did not tell."""
@@ -139,14 +147,28 @@ class ClockGap:
 
 
 def granted(document: Any, asked_at: datetime) -> Granted:
-    """Read a token answer (RFC 6749, section 5.1). Raises Refused when it holds no token, or none for us."""
+    """Read a token answer (RFC 6749, section 5.1). Raises Refused when it holds no token, UnfitGrant
+    when it holds none to publish.
+    """
     told = document if isinstance(document, dict) else {}
     value, life, scope, fresh = map(told.get, ("access_token", "expires_in", "scope", "refresh_token"))
     if not isinstance(value, str) or not value:
         raise Refused("the token endpoint's answer holds no access token", remedy="is token_url right?")
     scopes = frozenset(scope.split()) if isinstance(scope, str) else None
     renewal = Secret(fresh) if isinstance(fresh, str) and fresh else None
-    return Granted(Secret(value), asked_at, _life(life), scopes, renewal)
+    try:
+        return Granted(Secret(value), asked_at, _life(life), scopes, renewal)
+    except Refused as fault:
+        raise UnfitGrant(fault, renewal) from None
+
+
+def sendable(grant: Granted) -> Granted:
+    """The same. Raises UnfitGrant for an access token that consumers cannot send (RFC 6750, section 2.1)."""
+    try:
+        header(Bearer(grant.access_token))
+    except Unsendable as fault:
+        raise UnfitGrant(fault, grant.refresh_token) from None
+    return grant
 
 
 def _life(told: Any) -> timedelta | None:

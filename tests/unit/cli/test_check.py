@@ -82,7 +82,7 @@ def test_for_people_each_finding_is_a_line_and_one_login_is_enough(world: World)
     left = world.bao.call("POST", f"{role}/secret-id/lookup", {"secret_id": given})["data"]["secret_id_num_uses"]
     assert left == 4, "a look may use up a login that the daemon needs"
     assert ended.stdout.startswith("settings  2 credentials, 1 target in ")
-    assert "ok        target halo: mint (blog-ci): a disposable token, valid for ten minutes" in ended.stdout
+    assert "ok        target halo: mint (blog-ci): a disposable token, valid until " in ended.stdout
     offline = rotate(quick(world, vault="http://127.0.0.1:9"), "check", "--offline")
     assert offline.returncode == 0
 

@@ -16,7 +16,7 @@ from rotator.providers.keys.assertion import read
 from rotator.providers.keys.signing import public_key
 from rotator.providers.oauth.config import AccessTokenOptions, ClientAssertionOptions, ClientOptions, OAuthTargetConfig
 from rotator.providers.oauth.server import OAuthServer
-from rotator.providers.oauth.token_endpoint import ClientDenied, Granted, granted, hint
+from rotator.providers.oauth.token_endpoint import ClientDenied, Granted, UnfitGrant, granted, hint, sendable
 from rotator.rotation.secret import Secret, SecretRef, SecretSource
 from tests.kit.clock import HandClock
 from tests.kit.proxy_password import no_password
@@ -390,6 +390,12 @@ def test_a_granted_life_is_read_in_every_form_that_servers_use(told: Any, second
 def test_a_granted_life_that_is_none_is_refused_and_not_replaced(told: Any) -> None:
     with pytest.raises(Refused, match="expires_in"):
         granted({"access_token": "t", "expires_in": told}, NOW)
+
+
+@pytest.mark.parametrize("value", ["two words", "tök", "a\nb", "=", "x" * 10 + "\u202e"])
+def test_a_granted_token_that_no_header_may_carry_is_refused_at_once_and_not_at_each_proof(value: str) -> None:
+    with pytest.raises(UnfitGrant, match="no Authorization header"):
+        sendable(granted({"access_token": value}, NOW))
 
 
 @pytest.mark.parametrize(

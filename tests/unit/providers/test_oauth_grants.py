@@ -198,6 +198,17 @@ async def test_a_refused_client_is_no_reason_to_ask_for_another_refresh_token(wo
     assert document_store(world).version == 1
 
 
+async def test_an_access_token_that_is_none_to_publish_does_not_cost_the_next_refresh_token(world: desk.Desk) -> None:
+    world.itsm.model.token_life = timedelta(0)
+    with pytest.raises(Refused, match="expires_in"):
+        await minted(world)
+    kept = document_store(world).values
+    assert kept["owner"] == "ada"
+    assert world.itsm.model.refreshes.takes(str(kept["refresh_token"]))
+    world.itsm.model.token_life = LIFE
+    assert (await minted(world)).token.expires_at == world.clock.now() + LIFE
+
+
 async def test_a_mark_that_cannot_be_written_changes_nothing_about_the_answer(world: desk.Desk) -> None:
     world.itsm.model.refreshes.ended.add(1)
     document_store(world).meanwhile = lambda: document_store(world).faults.append(Transient("gone"))

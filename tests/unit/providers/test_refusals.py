@@ -142,7 +142,9 @@ class Oauth:
     """An OAuth server and its resource server, which refuses in this form; a gateway that refuses everybody so, too."""
 
     def __init__(self, clock: HandClock, form: tuple[int, bytes], **options: Any) -> None:
-        self.living, self.gateway, self.form, self.given = set[str](), False, form, 0
+        self.living, self.gateway, self.given = set[str](), False, 0
+        self.form = self.gateways = form
+        self.lacking = set[str]()  # who may not open the probe
         self.clock, self.keys = clock, desk.Keys({desk.SECRET: Secret("s")})
         self.keys.document_store(KEPT.name).put(refresh_token="r0")
         target = OAuthTargetConfig(url="https://desk.example")
@@ -169,8 +171,13 @@ class Oauth:
             self.living.add(f"t{self.given}")
             told = b'{"access_token": "t%d", "expires_in": 3600}' % self.given
             return httpx.Response(200, stream=httpx.ByteStream(told), headers=own)
-        living = request.headers.get("authorization", "").removeprefix("Bearer ") in self.living
-        status, body = (200, b'{"valid": true}') if living and not self.gateway else self.form
+        value = request.headers.get("authorization", "").removeprefix("Bearer ")
+        living = value in self.living
+        status, body = (200, b'{"valid": true}') if living else self.form
+        if self.gateway:
+            status, body = self.gateways
+        elif value in self.lacking:
+            status, body = 403, b"{}"
         return httpx.Response(status, stream=httpx.ByteStream(body), headers=own)
 
 
@@ -212,6 +219,39 @@ async def test_a_gateway_that_refuses_everybody_condemns_no_access_token(
     verdict = await world.token.verify(minted.token, minted.secret)
     assert isinstance(verdict, Unknown)
     assert "everybody is refused there now" in verdict.reason
+    await world.server.aclose()
+
+
+@forms
+@pytest.mark.parametrize("gateways", [401, 403])
+@pytest.mark.parametrize("options", [{}, REFRESH], ids=["secret", "refresh"])
+@pytest.mark.parametrize("before", [True, False], ids=["accepted before", "never accepted"])
+async def test_a_gateway_that_refuses_everybody_in_another_way_than_the_target_condemns_nothing(
+    clock: HandClock, form: tuple[int, bytes], gateways: int, options: dict[str, Any], before: bool
+) -> None:
+    if gateways == form[0] or (gateways, before) == (401, False):
+        return  # in the target's own words; or a 401, before the target's own are known
+    world = Oauth(clock, form, **options)
+    await world.server.control(world.credential)
+    minted = await world.token.mint("n", None)
+    assert not before or await world.token.verify(minted.token, minted.secret) == Accepted()
+    world.gateway, world.gateways = True, (gateways, b"{}")
+    verdict = await world.token.verify(minted.token, minted.secret)
+    assert isinstance(verdict, Unknown)
+    assert "everybody is refused there now" in verdict.reason
+    assert await world.server.refusals.dead(world.server.probe_call(world.credential.options), minted.secret) is None
+    await world.server.aclose()
+
+
+async def test_a_403_that_others_do_not_get_is_a_right_that_is_missing(clock: HandClock) -> None:
+    world = Oauth(clock, FORMS["401"])
+    await world.server.control(world.credential)
+    minted = await world.token.mint("n", None)
+    assert await world.token.verify(minted.token, minted.secret) == Accepted()
+    world.lacking = {minted.secret.reveal()}
+    verdict = await world.token.verify(minted.token, minted.secret)
+    assert isinstance(verdict, Rejected)
+    assert verdict.final
     await world.server.aclose()
 
 
