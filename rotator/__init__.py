@@ -7,7 +7,7 @@ tests/architecture reads this same table.
 
 FLOORS: tuple[dict[str, str], ...] = (
     {"rotation": "pure decisions: records, steps, events, rules; standard library only"},
-    {"ports": "what the engine asks of the world, and the three faults"},
+    {"ports": "what the engine needs of time, Vault and targets; and the faults"},
     {"host": "this machine: cron and clock, sockets, files, threads, TLS files; the only import of apscheduler"},
     {
         "engine": "reconcile: look, decide, perform, advance, save, report",
@@ -24,9 +24,9 @@ FLOORS: tuple[dict[str, str], ...] = (
     },
     {
         "app.secret_resolver": "secrets by reference, signing keys by name, documents that providers keep",
-        "app.vault_policy": "what the daemon may do in Vault, and the policy that says so",
-        "commands.scaffold": "the first files of an installation, and what to type next",
-        "observe.metrics": "what Prometheus scrapes; the only import of its library",
+        "app.vault_policy": "the daemon's rights in Vault, and the policy that grants them",
+        "commands.scaffold": "the first files of an installation, and the next commands",
+        "observe.metrics": "metrics for Prometheus; the only import of its library",
         "observe.receipts": "transitions in an append-only, hash-chained file",
         "observe.hooks": "programs and addresses that are called on transitions; the dead-man ping",
         "observe.tracing": "a rotation as a trace; the only import of OpenTelemetry, where settings ask for it",
@@ -38,7 +38,7 @@ FLOORS: tuple[dict[str, str], ...] = (
         "testing": "the conformance kit for authors of kinds: rules tried on a real target, kills everywhere",
     },
     {"app": "one actor, acting or reading: session, engine and observers"},
-    {"commands": "what each command does and prints, for socket and shell alike"},
+    {"commands": "the work and the output of each command, for socket and shell alike"},
     {
         "app.systemd": "messages to the service manager, and its watchdog",
         "app.monitoring": "metrics and status server of the running daemon",
