@@ -18,11 +18,15 @@ class Time:
     seconds: float = 0.0
     struck: Callable[[], None] = lambda: None
     _later: list[tuple[float, int, Callable[[], object]]] = field(default_factory=list)
+    _dated: float = 0.0
+    _date: datetime = EPOCH
     _number: itertools.count[int] = field(default_factory=itertools.count)
 
     def now(self) -> datetime:
         """True time as a date."""
-        return EPOCH + timedelta(seconds=self.seconds)
+        if self.seconds != self._dated:
+            self._dated, self._date = self.seconds, EPOCH + timedelta(seconds=self.seconds)
+        return self._date
 
     def later(self, seconds: float, act: Callable[[], object]) -> None:
         """Do it in a while."""
@@ -52,7 +56,7 @@ class HostClock:
 
     def now(self) -> datetime:
         """See `Clock.now`."""
-        return self.time.now() + timedelta(seconds=self.ahead)
+        return self.time.now() + timedelta(seconds=self.ahead) if self.ahead else self.time.now()
 
     def monotonic(self) -> float:
         """See `Clock.monotonic`."""

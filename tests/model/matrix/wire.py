@@ -74,8 +74,9 @@ class Wire:
 
     def cross(self, actor: Any, call: Call) -> Any:
         """One call passes."""
-        self._seen[self.step, call.name] += 1
-        point = Point(self.step, call.name, self._seen[self.step, call.name])
+        here = self.step, call.name
+        self._seen[here] += 1
+        point = Point(*here, self._seen[here])
         self.points.append(point)
         return self.strike(actor, point, call)
 
