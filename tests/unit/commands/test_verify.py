@@ -10,13 +10,14 @@ import pytest
 from rotator.cli.check import _said
 from rotator.commands.verify import ShownValue, VerifyResult, obstacle
 from rotator.rotation.credential import Pause
-from rotator.rotation.record import Held, HoldReason, Phase, Record
+from rotator.rotation.record import HoldReason, Phase, Record
 from rotator.settings import Minter
+from tests.kit.records import OnHold
 from tests.unit.rotation.builders import NOW, credential, published, record
 
 SETTLED = record(Phase.SETTLED)
 PAUSED = Pause("bob", NOW, "frozen")
-HELD = record(Phase.HELD, held=Held(HoldReason.MINT_BUDGET, "6 mints in 24 h", Phase.SETTLED, NOW))
+HELD = record(Phase.HELD, held=OnHold(HoldReason.MINT_BUDGET, "6 mints in 24 h", Phase.SETTLED, NOW))
 CASES: dict[str, tuple[dict[str, Any], Record, str]] = {
     "a plain request is enough": ({}, SETTLED, ""),
     "also during a rotation, which it joins": ({}, record(Phase.STAGED), ""),
