@@ -133,7 +133,8 @@ class Reconciler:
         objects = gate.objection if gate else None
         while True:
             step = (objects and objects(record)) or _supplied(record, context)
-            step = step or next_step(credential, record, context.now, ask, context.shared, rested)
+            seen = context.observed()
+            step = step or next_step(credential, record, seen.now, ask, seen.shared, rested)
             if isinstance(step, Wait):
                 entry = await self._let_go(entry, record, keep=self._lasting(entry, record, context))
                 lost = None if looked or self.only_looks else await run(context, watch(context.observed(), record))
@@ -314,7 +315,8 @@ class Reconciler:
         after = advance(record, event)
         if (after.rotation, after.attempt) > (record.rotation, record.attempt):
             context.seen.begun_here = (after.rotation, after.attempt)
-        resting = isinstance(next_step(context.credential, after, context.now, ask, context.shared), Wait)
+        seen = context.observed()
+        resting = isinstance(next_step(context.credential, after, seen.now, ask, seen.shared), Wait)
         entry = await self._save(entry, after, release=resting)
         await self._tell(context, record, event, after, started)
         return after, entry

@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 import anyio
 from anyio.abc import TaskGroup
 
-from rotator.engine.circuit_breaker import CircuitBreakers
-from rotator.engine.guard import Guard
+from rotator.engine.guard import CircuitBreakers, Guard
 from rotator.engine.pending_request import PendingRequest
 from rotator.engine.queues import TimerQueue, WorkQueue
 from rotator.engine.reconciler import ReconcileResult

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 LINEAGE = 6
 """Random bytes of a record's lineage: two records of one stem would take each other's published tokens for strays.
@@ -42,6 +43,7 @@ class Parsed:
     attempt: int
 
 
+@lru_cache(maxsize=10_000)
 def parse(name: str) -> Parsed | None:
     """Parse a mint name; None if it is not one."""
     found = _NAME.fullmatch(name)

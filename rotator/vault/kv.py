@@ -22,7 +22,7 @@ from hvac.api.secrets_engines.kv_v2 import KvV2
 from rotator.ports import Conflict, Document, Refused, Transient
 from rotator.rotation.credential import VaultPath
 from rotator.vault.adapter import CasRequired, VaultResponse, as_stored
-from rotator.vault.session import LAG_PATIENCE, READ_PATIENCE, WRITE_PATIENCE, Pauses, Request, Session, patiently
+from rotator.vault.session import READ_PATIENCE, WRITE_PATIENCE, Pauses, Session
 
 _NUMBERS_END = 2**53  # no version comes near it
 
@@ -104,11 +104,11 @@ class Kv:
         """See `SecretStore.read`. A trimmed version is read like one that never existed: version 0."""
         path = _path(place)
         index = await self.barrier() if strong else None
-        answer = await self._patiently(
+        answer = await self.session.ask(
             lambda client: self._engine(client, index).read_secret_version(
                 path, version=version, mount_point=place.mount, raise_on_deleted_version=True
             ),
-            READ_PATIENCE,
+            patience=READ_PATIENCE,
         )
         found = document(place, answer)
         if version is not None and found.version not in (version, 0):
@@ -133,9 +133,9 @@ class Kv:
         """See `SecretStore.destroy`."""
         path = _path(place)
         if versions:
-            answer = await self._patiently(
+            answer = await self.session.ask(
                 lambda client: self._engine(client).destroy_secret_versions(path, list(versions), place.mount),
-                WRITE_PATIENCE,
+                patience=WRITE_PATIENCE,
                 effect=True,
             )
             told = answer.body.get("request_id")  # Vault's warnings come with one, and 200
@@ -148,8 +148,9 @@ class Kv:
         """The names directly below a place; folders end in a slash. A strong read, like `barrier`."""
         path = _path(place)
         index = await self.barrier()
-        answer = await self._patiently(
-            lambda client: self._engine(client, index).list_secrets(path, mount_point=place.mount), READ_PATIENCE
+        answer = await self.session.ask(
+            lambda client: self._engine(client, index).list_secrets(path, mount_point=place.mount),
+            patience=READ_PATIENCE,
         )
         if answer.status == 404:
             document(place, answer)  # raises unless it is a plain "nothing here"
@@ -159,9 +160,9 @@ class Kv:
     async def forget(self, place: VaultPath) -> None:
         """Remove a document with all its versions."""
         path = _path(place)
-        await self._patiently(
+        await self.session.ask(
             lambda client: self._engine(client).delete_metadata_and_all_versions(path, mount_point=place.mount),
-            WRITE_PATIENCE,
+            patience=WRITE_PATIENCE,
             effect=True,
         )
 
@@ -202,7 +203,7 @@ class Kv:
 
         while True:
             try:
-                return await self._patiently(write, READ_PATIENCE, effect=True)
+                return await self.session.ask(write, patience=READ_PATIENCE, effect=True)
             except CasRequired:
                 self._demands_cas, over = True, self._beaten
             except Conflict as fault:  # new here, or a lost answer, other commands writing, a lagging standby
@@ -219,7 +220,8 @@ class Kv:
         the next one. A login is such a write, too: it shows whether the server sends an index, and is enough of a
         barrier for a process that only reads.
         """
-        await self.session.open()
+        if self.session.login_index is None:
+            await self.session.open()
         login = self.session.login_index
         if login == "" and self.session.index is None:
             return None
@@ -249,14 +251,6 @@ class Kv:
         if index and self.session.forwards:
             headers["X-Vault-Inconsistent"] = "forward-active-node"
         return KvV2(adapter=client.adapter.with_headers(headers))
-
-    async def _patiently(
-        self, request: Request[VaultResponse], patience: float, *, effect: bool = False
-    ) -> VaultResponse:
-        """Repeat a request that may be repeated without harm."""
-        if not self.session.forwards:
-            patience = max(patience, LAG_PATIENCE)
-        return await patiently(self.session.clock, patience, lambda: self.session.ask(request, effect=effect))
 
     async def _written(self, place: VaultPath, values: Mapping[str, object], cas: int) -> int:
         """One try of a write. A refusal is checked. Raises Transient for a false one: try again."""

@@ -121,13 +121,25 @@ class Session:
 
     # --- requests ---------------------------------------------------------------------------------------------------
 
-    async def ask(self, request: Request[VaultResponse], *, effect: bool = False) -> VaultResponse:
-        """One request, repeated once after a new login if the token was dead. No other retries.
+    async def ask(
+        self, request: Request[VaultResponse], *, effect: bool = False, patience: float = 0.0
+    ) -> VaultResponse:
+        """One request, repeated once after a new login if the token was dead.
 
+        `patience`: for so many seconds it is repeated while the outcome is unknown, as it may be without harm.
         `effect`: cancellation waits for the answer (at most `total_timeout` seconds), so that the outcome of a write
         is not lost.
         Raises Transient, Refused, Conflict, or StoreRefused when the policy denies it or no login succeeds.
         """
+        pauses = Pauses(self.clock, patience if self.forwards or not patience else max(patience, LAG_PATIENCE))
+        while True:
+            try:
+                return await self._asked(request, effect=effect)
+            except Transient as fault:
+                if await pauses.over(fault):
+                    raise
+
+    async def _asked(self, request: Request[VaultResponse], *, effect: bool) -> VaultResponse:
         live = await self._logged_in()
         try:
             return await self._send(live, request, effect=effect)

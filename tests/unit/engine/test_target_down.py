@@ -6,8 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.engine.circuit_breaker import CircuitBreakers
-from rotator.engine.guard import Guard
+from rotator.engine.guard import CircuitBreakers, Guard
 from rotator.engine.worker_pool import WorkerPool
 from rotator.ports import Transient
 from rotator.rotation.record import Phase
